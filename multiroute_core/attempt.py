@@ -1,0 +1,239 @@
+"""One try on one route: a permit in, exactly one outcome out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from multiroute_core.drive.io import END, IO
+from multiroute_core.drive.limit import Expired, Limit
+from multiroute_core.errors import AttemptTimeoutError, BrokenStreamError, RateLimitError, RouteError
+from multiroute_core.providers.provider import Decoder, Encoded, Provider
+from multiroute_core.route import Route
+from multiroute_core.rules.breaker import Permit, Verdict
+from multiroute_core.state.state import State
+from multiroute_core.types import Attempt, Delta, FinishReason, Part, Response, Usage, join
+
+DOOR_SECONDS = 1.0
+"""How long a rate limit closes a route whose provider did not say when to come back."""
+
+BUGS = (TypeError, AttributeError, NameError, AssertionError, ImportError, LookupError)
+"""Errors of a program, not of a provider: to fall back on them would hide them for ever."""
+
+CostOf = Callable[[str, str, Usage | None], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long things may take, in seconds; None means without limit.
+
+    Attributes:
+        attempt: One try, until there is an answer, or a stream's first token.
+        first_token: A stream's first token; or a plain answer's, once the provider has begun to reply.
+        stall: The silence between two chunks.
+        total: A whole stream.
+    """
+
+    attempt: float | None = 120.0
+    first_token: float | None = 30.0
+    stall: float | None = 30.0
+    total: float | None = None
+
+
+class Try:
+    """One try on one route.
+
+    Use it as an async context manager and read it with `next` until that gives None. Leaving the block closes the
+    stream, gives the permit back with its verdict, and makes the `record`.
+    """
+
+    def __init__(
+        self,
+        io: IO,
+        provider: Provider,
+        route: Route,
+        encoded: Encoded,
+        *,
+        stream: bool,
+        limits: Limits,
+        deadline: float,
+        state: State,
+        permit: Permit,
+        cost_of: CostOf,
+    ) -> None:
+        self.route, self.encoded, self.stream = route, encoded, stream
+        self.parts: list[Part] = []
+        self.finish_reason: FinishReason | None = None
+        self.usage: Usage | None = None
+        self.model: str | None = None
+        self.raw: Any = None
+        self.first_token_seconds: float | None = None
+        self.record: Attempt | None = None
+        self._io, self._provider, self._state, self._permit, self._cost_of = io, provider, state, permit, cost_of
+        self._limits, self._deadline, self._limit = limits, deadline, Limit(io.now)
+        self._began = io.now()
+        self._source: Any = None
+        self._decoder: Decoder | None = None
+        self._done = False
+
+    @property
+    def committed(self) -> bool:
+        """Whether something meaningful has come."""
+        return self.first_token_seconds is not None
+
+    async def __aenter__(self) -> Try:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._source is not None:
+                await self._io.close(self._source)
+        except Exception as failure:  # the answer is here, or its error: a clumsy goodbye changes nothing
+            if error is not None:
+                error.add_note(f"Closing the stream failed as well: {failure!r}")
+        finally:
+            self.record = self._recorded(error)
+            verdict, door = _verdict(error)
+            await self._state.settle(self.route.name, self._io.now(), self._permit, verdict, door)
+
+    async def next(self) -> tuple[Part, ...] | None:
+        """The next meaningful parts; None at the end of the answer.
+
+        Raises:
+            RouteError: the try failed. After something meaningful came it is a `BrokenStreamError` with the partial answer.
+        """
+        if self._done:
+            return None
+        try:
+            parts = await (self._read() if self.stream else self._whole())
+        except BUGS:
+            raise
+        except Exception as error:
+            raise self._named(error) from (error.__cause__ if isinstance(error, RouteError) else error)
+        if parts:
+            if self.first_token_seconds is None:
+                self.first_token_seconds = self._io.now() - self._began
+            self.parts.extend(parts)
+        return parts
+
+    def response(self, attempts: tuple[Attempt, ...]) -> Response:
+        """What has come, as a response."""
+        model = self.model or self.route.model
+        parts = tuple(self.parts)
+        if self.stream and len(parts) > 1:
+            parts = (type(parts[0])(join(parts)),)
+        return Response(
+            parts=parts,
+            finish_reason=self.finish_reason,
+            usage=self.usage,
+            model=model,
+            provider=self.route.provider,
+            route=self.route.name,
+            cost=self._cost_of(self.route.provider, model, self.usage),
+            attempts=attempts,
+            raw=self.raw,
+        )
+
+    async def _whole(self) -> tuple[Part, ...] | None:
+        self._limit.body_within = self._limits.first_token
+        self._allow(("the answer", self._limits.attempt, self._began))
+        reply = await self._provider.call(self._io, self._limit, self.encoded)
+        self._done = True
+        return self._take(self._provider.decode(reply, self.encoded)) or None
+
+    async def _read(self) -> tuple[Part, ...] | None:
+        self._watch()
+        if self._decoder is None:
+            self._decoder = self._provider.decoder(self.encoded)
+            self._source = await self._provider.open(self._io, self._limit, self.encoded)
+        decoder = self._decoder
+        while True:
+            try:
+                event = await self._io.next(self._limit, self._source)
+            except Exception:
+                if not decoder.complete:
+                    raise
+                event = END  # the answer is whole; what was cut is the goodbye
+            if event is END:
+                self._done = True
+                if decoder.complete:
+                    return None
+                raise BrokenStreamError("The stream ended without its end: the answer is not complete.")
+            if (delta := decoder.feed(event)) is not None and (parts := self._take(delta)):
+                return parts
+
+    def _take(self, delta: Delta) -> tuple[Part, ...]:
+        self.finish_reason = delta.finish_reason or self.finish_reason
+        self.usage = delta.usage or self.usage
+        self.model = delta.model or self.model
+        self.raw = delta.raw or self.raw
+        return delta.parts
+
+    def _watch(self) -> None:
+        """Set the limit of a stream's next step."""
+        limits, total = self._limits, ("the whole stream", self._limits.total, self._began)
+        if self.committed:
+            self._allow(("the next chunk", limits.stall, self._io.now()), total)
+        else:
+            first = ("the first token", limits.first_token, self._began)
+            self._allow(first, ("the answer", limits.attempt, self._began), total)
+
+    def _allow(self, *spans: tuple[str, float | None, float]) -> None:
+        ends = [(since + seconds, seconds, what) for what, seconds, since in spans if seconds is not None]
+        if not self.committed:
+            ends.append((self._deadline, self._deadline - self._began, "anything before the deadline"))
+        until, seconds, what = min(ends, default=(float("inf"), float("inf"), ""))
+        self._limit.set(what, until, seconds)
+
+    def _named(self, error: Exception) -> RouteError:
+        """The class of `error`, with the route's name and what had come."""
+        if isinstance(error, Expired):
+            limit = self._limit
+            message = f"{limit.phase[:1].upper()}{limit.phase[1:]} did not come within {limit.allowed:g} s."
+            found: RouteError = AttemptTimeoutError(message)
+        else:
+            found = self._provider.classify(error)
+        if self.committed and not isinstance(found, BrokenStreamError):
+            found = BrokenStreamError(
+                f"The stream broke after {len(join(self.parts))} characters: {found.message}",
+                status=found.status,
+                retry_after=found.retry_after,
+                request_id=found.request_id,
+                body=found.body,
+            )
+        found.route, found.provider = self.route.name, self.route.provider
+        return found
+
+    def _recorded(self, error: BaseException | None) -> Attempt:
+        model = self.model or self.route.model
+        outcome = "answered" if error is None else error.kind if isinstance(error, RouteError) else "cancelled"
+        return Attempt(
+            route=self.route.name,
+            provider=self.route.provider,
+            model=model,
+            outcome=outcome,
+            seconds=self._io.now() - self._began,
+            first_token_seconds=self.first_token_seconds,
+            usage=self.usage,
+            cost=self._cost_of(self.route.provider, model, self.usage),
+            dropped=self.encoded.dropped,
+            error=error.message if isinstance(error, RouteError) else None,
+        )
+
+
+def _verdict(error: BaseException | None) -> tuple[Verdict, float | None]:
+    """What the end of a try says about its route, and for how long to leave it alone."""
+    if error is None:
+        return Verdict.SUCCESS, None
+    if not isinstance(error, RouteError):
+        return Verdict.NONE, None
+    door = error.retry_after
+    if isinstance(error, RateLimitError) and door is None:
+        door = DOOR_SECONDS
+    if not error.blames:
+        return Verdict.NONE, door
+    return Verdict.LASTING if error.lasting else Verdict.FAILURE, door

@@ -1,0 +1,72 @@
+"""The flow on a running event loop: cancellation, timeouts and tracebacks are Python's own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+from multiroute_core.drive.blocking import outcome, start_thread
+from multiroute_core.drive.io import END
+from multiroute_core.drive.limit import Expired, Limit, current
+
+
+class NativeIO:
+    """Awaits on the running loop."""
+
+    native = True
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.now = clock
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(seconds, 0.0))
+
+    async def wait(self, limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        timer = asyncio.timeout(limit.remaining())
+        token = current.set(limit)
+        limit.moved = lambda until: timer.reschedule(loop.time() + until - limit.clock())
+        try:
+            async with timer:
+                return await call(*args, **kwargs)
+        except TimeoutError as error:
+            if timer.expired():
+                raise Expired(limit.phase) from error
+            raise
+        finally:
+            limit.moved = None
+            current.reset(token)
+
+    async def next(self, limit: Limit, source: Any, /) -> Any:
+        timer = asyncio.timeout(limit.remaining())
+        try:
+            async with timer:
+                return await anext(source, END)
+        except TimeoutError as error:
+            if timer.expired():
+                raise Expired(limit.phase) from error
+            raise
+
+    async def thread(self, limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Any] = loop.create_future()
+
+        def finish(value: Any, error: BaseException | None) -> None:
+            if not done.done():
+                done.set_exception(error) if error is not None else done.set_result(value)
+
+        def work() -> None:
+            value, error = outcome(call, *args, **kwargs)
+            with contextlib.suppress(RuntimeError):  # the loop has ended; nobody waits any more
+                loop.call_soon_threadsafe(finish, value, error)
+
+        start_thread(work)
+        return await self.wait(limit, lambda: done)
+
+    async def close(self, source: Any, /) -> None:
+        closer = getattr(source, "aclose", None) or source.close
+        await closer()
+

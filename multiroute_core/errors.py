@@ -1,0 +1,200 @@
+"""The error tree.
+
+    MultiRouteError
+    ├── ConfigurationError (also a ValueError)   a setting, option or input is wrong; nothing was sent
+    ├── RouteError                               one try on one route failed
+    │   ├── BadRequestError                      the caller's fault: no other route is asked
+    │   │   └── ContextOverflowError             the prompt is too long for this model: another may take it
+    │   ├── AuthenticationError                  the key is wrong, missing or not allowed
+    │   ├── NotFoundError                        the provider does not know this model or address
+    │   ├── QuotaExhaustedError                  money or quota is spent: waiting does not help soon
+    │   ├── RateLimitError                       too much at once; `retry_after` says when to come back
+    │   ├── ContentFilterError                   the prompt was blocked and there is no answer
+    │   ├── OverloadedError                      the provider has no capacity now
+    │   ├── ServerError                          the provider failed (5xx)
+    │   ├── AttemptTimeoutError                  nothing in time (also a TimeoutError)
+    │   ├── ConnectionFailedError                no connection, or it dropped before the answer (also a ConnectionError)
+    │   ├── BrokenStreamError                    the stream ended before its end; `partial` holds what had arrived
+    │   └── BadReplyError                        an answer that cannot be understood
+    └── AllRoutesFailedError                     no route answered; `attempts` and `errors` tell every try
+        └── DeadlineExceededError                … because the deadline passed (also a TimeoutError)
+
+A `RouteError` keeps the SDK's or the transport's own error as its `__cause__`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from multiroute_core.types import Attempt, Response
+
+
+class MultiRouteError(Exception):
+    """Any error that MultiRoute raises.
+
+    Attributes:
+        attempts: Every try of the request that failed, in order; empty where nothing was sent.
+    """
+
+    attempts: tuple[Attempt, ...] = ()
+
+
+class ConfigurationError(MultiRouteError, ValueError):
+    """A setting, an option or an input is wrong. Raised before anything is sent."""
+
+
+class RouteError(MultiRouteError):
+    """One try on one route failed.
+
+    Attributes:
+        kind: The class in one word, as it stands in `Attempt.outcome`, events and logs.
+        route: The route's name.
+        provider: Its provider.
+        status: The HTTP status, where there was one.
+        retry_after: Seconds after which the provider wants to be asked again; None where it did not say.
+        request_id: The provider's own id of the request, where it gave one.
+        body: The provider's error body, where it could be read.
+    """
+
+    kind: ClassVar[str] = "error"
+    moves_on: ClassVar[bool] = True
+    """Whether another route may answer what this one could not."""
+    retryable: ClassVar[bool] = False
+    """Whether the same route may answer the same request a moment later."""
+    blames: ClassVar[bool] = True
+    """Whether the route's breaker counts it: faults of the caller do not."""
+    lasting: ClassVar[bool] = False
+    """Whether it will stay for long, so that the breaker opens at once."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        route: str = "",
+        provider: str = "",
+        status: int | None = None,
+        retry_after: float | None = None,
+        request_id: str | None = None,
+        body: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.route, self.provider = route, provider
+        self.status, self.retry_after, self.request_id, self.body = status, retry_after, request_id, body
+
+    def __str__(self) -> str:
+        where = f"Route {self.route!r}: " if self.route else ""
+        return f"{where}{self.message}"
+
+
+class BadRequestError(RouteError):
+    """The request itself is refused: another route would refuse it as well, so none is asked."""
+
+    kind, moves_on, blames = "bad_request", False, False
+
+
+class ContextOverflowError(BadRequestError):
+    """The prompt is longer than this model's window; a model with a larger one may take it."""
+
+    kind, moves_on = "context_overflow", True
+
+
+class AuthenticationError(RouteError):
+    """The key is missing, wrong, or may not use this model."""
+
+    kind, lasting = "authentication", True
+
+
+class NotFoundError(RouteError):
+    """The provider knows no such model or address."""
+
+    kind, lasting = "not_found", True
+
+
+class QuotaExhaustedError(RouteError):
+    """Credit or quota is spent; waiting a little does not help."""
+
+    kind, lasting = "quota_exhausted", True
+
+
+class RateLimitError(RouteError):
+    """Too many requests or tokens; `retry_after` says when to come back, if the provider did."""
+
+    kind, retryable, blames = "rate_limit", True, False
+
+
+class ContentFilterError(RouteError):
+    """The provider blocked the prompt, and there is no answer. A filtered *answer* is an answer, not an error."""
+
+    kind, moves_on, blames = "content_filter", False, False
+
+
+class OverloadedError(RouteError):
+    """The provider has no capacity at the moment."""
+
+    kind, retryable = "overloaded", True
+
+
+class ServerError(RouteError):
+    """The provider failed."""
+
+    kind, retryable = "server_error", True
+
+
+class AttemptTimeoutError(RouteError, TimeoutError):
+    """Nothing (more) came within the limit that the message names."""
+
+    kind, retryable = "timeout", True
+
+
+class ConnectionFailedError(RouteError, ConnectionError):
+    """No connection could be made, or it dropped before there was an answer."""
+
+    kind, retryable = "connection", True
+
+
+class BrokenStreamError(RouteError):
+    """A stream ended before its end.
+
+    Attributes:
+        partial: What had arrived, with its usage as far as known; `finish_reason` is None. None where the stream
+            broke before anything meaningful came.
+    """
+
+    kind, retryable = "broken_stream", True
+    partial: Response | None = None
+
+
+class BadReplyError(RouteError):
+    """The provider answered with something that is no answer."""
+
+    kind, retryable = "bad_reply", True
+
+
+class AllRoutesFailedError(MultiRouteError):
+    """No route answered.
+
+    Attributes:
+        errors: The error of every attempt, in the same order as `attempts`.
+        shut: For every route that was not asked: its name, and why.
+        retry_after: Seconds until the first shut route may be asked again; None if unknown.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        errors: Sequence[RouteError] = (),
+        shut: dict[str, str] | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        self.errors, self.shut, self.retry_after = tuple(errors), dict(shut or {}), retry_after
+        lines = [message, *(f"  {error}" for error in self.errors)]
+        lines += [f"  Route {name!r} was not asked: {why}" for name, why in self.shut.items()]
+        super().__init__("\n".join(lines))
+
+
+class DeadlineExceededError(AllRoutesFailedError, TimeoutError):
+    """The deadline passed before any route had something for the caller."""

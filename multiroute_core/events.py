@@ -1,0 +1,93 @@
+"""What happened, as frozen records, and the hooks that hear it.
+
+The flow only *tells*: a hook cannot change what happens, and an error inside one is logged, not raised.
+Hooks are plain callables. They run in the caller's context (its context variables included), on the caller's thread
+or event loop, so they should be short.
+
+Example:
+    >>> router = Router(routes, on_event=[print])  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from multiroute_core.errors import MultiRouteError, RouteError
+from multiroute_core.types import Attempt, Request, Response
+
+logger = logging.getLogger("multiroute_core")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStarted:
+    """A request came in. `candidates` are the names of the routes that may answer it, in the order they will be asked."""
+
+    request_id: str
+    request: Request
+    candidates: tuple[str, ...]
+    stream: bool
+    tenant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """A route is being asked."""
+
+    request_id: str
+    route: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirstToken:
+    """Something meaningful arrived: from here on no other route answers this request."""
+
+    request_id: str
+    route: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """A try ended; `error` is None for an answer and for a try that the caller gave up."""
+
+    request_id: str
+    attempt: Attempt
+    error: RouteError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSkipped:
+    """A route was passed over without being asked; `reason` is a sentence, `seconds` the time until it may be."""
+
+    request_id: str
+    route: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RequestEnded:
+    """A request ended: with a response, with an error, or with neither (the caller gave it up)."""
+
+    request_id: str
+    seconds: float
+    attempts: tuple[Attempt, ...]
+    response: Response | None = None
+    error: MultiRouteError | None = None
+
+
+Event: TypeAlias = RequestStarted | AttemptStarted | FirstToken | AttemptEnded | RouteSkipped | RequestEnded
+Hook: TypeAlias = Callable[[Event], None]
+
+
+def tell(hooks: Sequence[Hook], event: Event) -> None:
+    """Tell every hook; one that fails is logged and the others still hear it."""
+    for hook in hooks:
+        try:
+            hook(event)
+        except Exception:
+            logger.exception("The event hook %r failed on %s.", hook, type(event).__name__)

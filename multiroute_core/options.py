@@ -1,0 +1,160 @@
+"""The options of a call, and the context variable that carries them across frameworks.
+
+Frameworks swallow keyword arguments on the way to the model: a query engine has no place for `task=`. So an option can
+be given in three ways, the nearest to the call winning: as a keyword of the call (or of `bind`), by
+`with multiroute_core.options(...)` around it, or as a field of the chat model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, fields
+from typing import Any
+
+from multiroute_core.errors import ConfigurationError
+
+ORDERS = ("priority", "cheapest")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How one call is routed. None always means "as the router is set".
+
+    Attributes:
+        task: What the call is for: `"general"`, `"code_generation"`, `"long_context"` or a word of your own. Routes
+            that name this task in `Route(tasks=...)` are asked first, then the ones that name no tasks, then the rest.
+        order: `"priority"` (as the routes are listed) or `"cheapest"` (by the expected cost of this request).
+        route_tags: Only routes that carry all of these tags are asked.
+        deadline: Seconds until the caller must have something: the whole answer, or a stream's first chunk.
+        fallback: False stays with the first candidate, whatever happens.
+        model: Only routes with this name or this model are asked.
+        tenant: On whose behalf; it goes into the events.
+    """
+
+    task: str | None = None
+    order: str | None = None
+    route_tags: frozenset[str] | None = None
+    deadline: float | None = None
+    fallback: bool | None = None
+    model: str | None = None
+    tenant: str | None = None
+
+    def over(self, other: Options) -> Options:
+        """These options where they say something, the `other` ones elsewhere."""
+        if other is NONE:
+            return self
+        if self is NONE:
+            return other
+        values = {name: mine if (mine := getattr(self, name)) is not None else getattr(other, name) for name in NAMES}
+        return Options(**values)
+
+
+NAMES = tuple(field.name for field in fields(Options))
+NONE = Options()
+
+_current: ContextVar[Options] = ContextVar("multiroute_options", default=NONE)
+
+
+def parse(given: Mapping[str, Any]) -> Options:
+    """Options from keyword arguments, checked.
+
+    Raises:
+        ConfigurationError: a name is unknown (the sentence names the nearest right one), or a value out of range.
+    """
+    if not given:
+        return NONE
+    for name in given:
+        if name not in NAMES:
+            raise unknown("option", name, NAMES)
+    values = dict(given)
+    for name, check in _CHECKS.items():
+        if (value := values.get(name)) is not None:
+            values[name] = check(name, value)
+    return Options(**values)
+
+
+def current() -> Options:
+    """The options that `with options(...)` has set around the running code."""
+    return _current.get()
+
+
+@contextlib.contextmanager
+def options(**given: Any) -> Iterator[Options]:
+    """Set options for every call made inside the block, also in chains, graphs, batches and the threads they start.
+
+    Blocks nest; what an inner one does not name stays as the outer one said.
+
+    Args:
+        **given: The fields of `Options`: `task`, `order`, `route_tags`, `deadline` (seconds), `fallback`, `model`,
+            `tenant`.
+
+    Raises:
+        ConfigurationError: a name is unknown, or a value is out of range.
+
+    Example:
+        >>> with options(task="code_generation", deadline=20):  # doctest: +SKIP
+        ...     chain.invoke({"question": "..."})
+    """
+    mine = parse(given).over(_current.get())
+    token = _current.set(mine)
+    try:
+        yield mine
+    finally:
+        _current.reset(token)
+
+
+def unknown(what: str, name: object, known: Collection[str]) -> ConfigurationError:
+    """The error for a name that does not exist, with the nearest one that does."""
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}."
+    return ConfigurationError(f"Unknown {what} {name!r}: {hint}")
+
+
+def seconds(name: str, value: Any) -> float:
+    """`value` as a positive number of seconds."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0 or math.isnan(value):
+        raise ConfigurationError(f"{name}={value!r} must be a number of seconds above 0.")
+    return float(value)
+
+
+def order(name: str, value: Any) -> str:
+    """`value` as the name of an order."""
+    if value not in ORDERS:
+        raise unknown(name, value, ORDERS)
+    return value
+
+
+def words(name: str, value: Any) -> frozenset[str]:
+    """`value` as a set of words; one word alone is a set of one."""
+    if isinstance(value, str):
+        value = (value,)
+    if not isinstance(value, Collection) or not all(isinstance(word, str) and word for word in value):  # pyright: ignore[reportUnknownVariableType]
+        raise ConfigurationError(f"{name}={value!r} must be a set of words.")
+    return frozenset(value)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _word(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{name}={value!r} must be a word.")
+    return value
+
+
+def _truth(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name}={value!r} must be True or False.")
+    return value
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "task": _word,
+    "order": order,
+    "route_tags": words,
+    "deadline": seconds,
+    "fallback": _truth,
+    "model": _word,
+    "tenant": _word,
+}

@@ -1,0 +1,58 @@
+"""Which routes may answer a request, and in which order they are asked. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.options import Options, unknown
+from multiroute_core.route import Route
+from multiroute_core.types import Request, Usage
+
+EXPECTED_OUTPUT_TOKENS = 256
+"""What an answer is expected to cost where the caller sets no `max_tokens`."""
+
+CHARACTERS_PER_TOKEN = 4
+
+CostOf = Callable[[Route, Usage], float | None]
+"""The cost of a usage on a route, in USD; None for unknown."""
+
+
+def candidates(request: Request, routes: Sequence[Route], wanted: Options, cost_of: CostOf) -> list[Route]:
+    """The routes that may answer, in the order in which they are asked.
+
+    Filters come first (`model`, `route_tags`), then the order, then routes good at the task before the others, and
+    backups last. Sorting is stable: what says nothing leaves the routes as they are listed.
+
+    Raises:
+        ConfigurationError: no route is left; the sentence says which option excludes them.
+    """
+    left = list(routes)
+    if (model := wanted.model) is not None:
+        left = [r for r in left if model in (r.name, r.model, f"{r.provider}:{r.model}")]
+        if not left:
+            raise unknown("model", model, sorted({n for r in routes for n in (r.name, r.model)}))
+    if (tags := wanted.route_tags) is not None:
+        left = [r for r in left if tags <= r.tags]
+        if not left:
+            known = sorted({tag for r in routes for tag in r.tags})
+            raise ConfigurationError(
+                f"No route carries all of route_tags={sorted(tags)}; the routes' tags are {known or 'none'}."
+            )
+    if wanted.order == "cheapest":
+        usage = expected_usage(request)
+        left.sort(key=lambda r: math.inf if (cost := cost_of(r, usage)) is None else cost)
+    if (task := wanted.task) is not None:
+        left.sort(key=lambda r: 0 if task in r.tasks else 1 if not r.tasks else 2)
+    left.sort(key=lambda r: r.backup)
+    return left[:1] if wanted.fallback is False else left
+
+
+def expected_usage(request: Request) -> Usage:
+    """What `request` will use, by its length; good enough to rank prices, not to bill."""
+    characters = sum(len(message.text) for message in request.messages)
+    return Usage(
+        input_tokens=characters // CHARACTERS_PER_TOKEN + 1,
+        output_tokens=request.max_tokens or EXPECTED_OUTPUT_TOKENS,
+    )

@@ -1,0 +1,55 @@
+"""The `openai` provider: Responses where the model needs it on OpenAI's own endpoint, Chat Completions everywhere else."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+from multiroute_core.errors import RouteError
+from multiroute_core.providers import body, classify, models
+from multiroute_core.providers.openai import chat, responses
+from multiroute_core.providers.provider import Decoder, Encoded, Reply
+from multiroute_core.providers.stainless import StainlessDoor
+from multiroute_core.route import Route
+from multiroute_core.types import Delta, Request
+
+OWN_HOST = "api.openai.com"
+APIS = {"chat": (chat, chat.ChatDecoder), "responses": (responses, responses.ResponsesDecoder)}
+
+
+class OpenAIProvider(StainlessDoor):
+    """OpenAI, or a server that speaks its wire at `base_url`.
+
+    Args:
+        api_key: The key; a server of one's own often wants none, and any word will do.
+        base_url: Ends with `/v1` as a rule; None is OpenAI's own, or `OPENAI_BASE_URL`.
+    """
+
+    def __init__(self, api_key: str, base_url: str | None) -> None:
+        sdk = importlib.import_module("openai")
+        super().__init__(sdk, sdk.OpenAI, sdk.AsyncOpenAI, {"api_key": api_key, "base_url": base_url})
+        address = base_url or os.environ.get("OPENAI_BASE_URL") or f"https://{OWN_HOST}/v1"
+        self._own = urlsplit(address).hostname == OWN_HOST
+
+    def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
+        """The request for the API that the route needs."""
+        traits = models.lookup(route.provider, route.model)
+        api = route.api or (traits.api if self._own else "chat")
+        return APIS[api][0].encode(request, route.model, traits, stream=stream)
+
+    def decode(self, reply: Reply, encoded: Encoded) -> Delta:
+        """A whole answer."""
+        return self._api(encoded)[0].decode(body.of(reply))
+
+    def decoder(self, encoded: Encoded) -> Decoder:
+        """A decoder for one stream."""
+        return self._api(encoded)[1]()
+
+    def classify(self, error: Exception) -> RouteError:
+        """The error's class."""
+        return classify.classify(error)
+
+    def _api(self, encoded: Encoded) -> Any:
+        return APIS["responses" if encoded.path == "/responses" else "chat"]

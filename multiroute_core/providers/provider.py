@@ -1,0 +1,114 @@
+"""The seam between the flow and a vendor.
+
+A provider is four pure functions on plain wire JSON (encode, decode, decode a stream, classify an error) and two calls
+through the vendor's SDK, written once for both worlds over `IO`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from multiroute_core.drive.io import IO
+from multiroute_core.drive.limit import Limit
+from multiroute_core.errors import RouteError
+from multiroute_core.route import Route
+from multiroute_core.types import Delta, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A request in one vendor's words.
+
+    Attributes:
+        path: Below the provider's base URL.
+        body: The JSON body.
+        dropped: Parameters that the route cannot take, each with the reason.
+        headers: Headers besides the SDK's own.
+    """
+
+    path: str
+    body: dict[str, Any]
+    dropped: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A plain reply: the body's bytes, undecoded, and the headers."""
+
+    body: bytes | str
+    headers: Mapping[str, str]
+
+
+class Decoder(Protocol):
+    """Makes deltas of one stream's events. It is new for each stream and remembers what has passed."""
+
+    complete: bool
+    """Whether the stream's proper end was seen; a stream that stops before it is broken, though no SDK says so."""
+
+    def feed(self, event: Any) -> Delta | None:
+        """What is new in an event; None for nothing. Raises `WireError` where the event reports an error."""
+        ...
+
+
+class Provider(Protocol):
+    """One vendor's wire for one set of credentials."""
+
+    def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
+        """The request in the vendor's words; the request is not touched."""
+        ...
+
+    def decode(self, reply: Reply, encoded: Encoded) -> Delta:
+        """A whole answer. Raises `WireError` for a body that is an error or no answer."""
+        ...
+
+    def decoder(self, encoded: Encoded) -> Decoder:
+        """A decoder for one stream."""
+        ...
+
+    def classify(self, error: Exception) -> RouteError:
+        """The error's class, whatever SDK or transport raised it."""
+        ...
+
+    async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
+        """Ask for a whole answer."""
+        ...
+
+    async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
+        """Ask for a stream: an (async) iterator of events, to be read by `io.next` and closed by `io.close`."""
+        ...
+
+    def close(self) -> None:
+        """Close the sync clients."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the running loop's async clients, and the sync ones."""
+        ...
+
+
+class WireError(Exception):
+    """An error that came as a body: inside a stream, or under HTTP 200.
+
+    Attributes:
+        body: The error as the vendor wrote it.
+        status: The HTTP status that the vendor means, where the body names one.
+    """
+
+    def __init__(self, message: str, body: Any = None, status: int | None = None) -> None:
+        super().__init__(message)
+        self.body, self.status_code = body, status
+
+
+class NoAnswer(WireError):
+    """A reply that is well-formed and holds no answer, such as a blocked prompt.
+
+    Attributes:
+        filtered: Whether a content filter is the reason.
+    """
+
+    def __init__(self, message: str, body: Any = None, *, filtered: bool = False) -> None:
+        super().__init__(message, body)
+        self.filtered = filtered

@@ -1,0 +1,79 @@
+"""Finds a route's provider, and builds it: the SDK is imported here, when its first route is built."""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.providers import models
+from multiroute_core.providers.provider import Provider
+from multiroute_core.route import Route
+
+_CLASSES = {
+    "anthropic": ("anthropic", "anthropic:AnthropicProvider"),
+    "openai": ("openai", "openai.provider:OpenAIProvider"),
+    "google": ("google", "google.genai:GenaiProvider"),
+    "google-generativeai": ("google-legacy", "google.legacy:LegacyProvider"),
+}
+"""For each provider or SDK: the extra that brings what it needs, and its class."""
+
+
+def build(route: Route) -> Provider:
+    """The provider of `route`.
+
+    Raises:
+        ConfigurationError: its SDK is not installed, or its key is missing.
+    """
+    if route.provider == "local":
+        local = importlib.import_module("multiroute_core.providers.local")
+        return local.LocalProvider(route.model)
+    extra, where = _CLASSES.get(route.sdk or route.provider, _CLASSES[route.provider])
+    module, _, name = where.partition(":")
+    provider_class = getattr(importlib.import_module(f"multiroute_core.providers.{module}"), name)
+    key = api_key(route)
+    try:
+        return provider_class(key, route.base_url)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"Route {route.name!r} needs a package that is not installed ({error}); "
+            f"run: pip install 'multiroute-llm[{extra}]'"
+        ) from error
+
+
+def api_key(route: Route) -> str:
+    """The route's key: its own, or the environment's.
+
+    Raises:
+        ConfigurationError: there is none, and the route goes to the vendor itself.
+    """
+    names = models.KEYS[route.provider]
+    key = route.api_key or next((value for name in names if (value := os.environ.get(name))), None)
+    if key:
+        return key
+    if route.base_url is not None:
+        return "none"  # a server of one's own rarely wants a key, but the SDKs insist on one
+    raise ConfigurationError(f"Route {route.name!r} has no key: set {' or '.join(names)}, or give Route(api_key=...).")
+
+
+def identity(route: Route) -> tuple[str | None, ...]:
+    """Routes that are equal in this share one provider, with its clients and connections."""
+    model = route.model if route.provider == "local" else None
+    return route.provider, route.sdk, route.base_url, route.api_key, model
+
+
+def routes_of_environment() -> tuple[Route, ...]:
+    """One route for each provider whose key is in the environment, on its default model.
+
+    Raises:
+        ConfigurationError: no key is there; the sentence names the variables.
+    """
+    found = [
+        Route(f"{provider}:{models.DEFAULTS[provider]}")
+        for provider, names in models.KEYS.items()
+        if any(os.environ.get(name) for name in names)
+    ]
+    if not found:
+        names = ", ".join(name for names in models.KEYS.values() for name in names)
+        raise ConfigurationError(f"No routes: give routes=[...], or set one of {names}.")
+    return tuple(found)

@@ -1,0 +1,23 @@
+"""Which sampling parameters reach the wire. What a model refuses is left out, and the reason kept."""
+
+from __future__ import annotations
+
+from multiroute_core.providers.models import Model
+from multiroute_core.types import Request
+
+
+def sampling(request: Request, model: Model, dropped: list[str]) -> tuple[float | None, float | None]:
+    """Temperature and top_p as `model` takes them; what it does not take is added to `dropped`."""
+    temperature, top_p = request.temperature, request.top_p
+    if model.sampling == "none":
+        for name, value in (("temperature", temperature), ("top_p", top_p)):
+            if value is not None:
+                dropped.append(f"{name}: the model takes no sampling parameters")
+        return None, None
+    if temperature is not None and temperature > model.max_temperature:
+        dropped.append(f"temperature: {temperature} is above the model's {model.max_temperature}")
+        temperature = None
+    if model.sampling == "one" and temperature is not None and top_p is not None:
+        dropped.append("top_p: the model does not take it together with temperature")
+        top_p = None
+    return temperature, top_p

@@ -1,0 +1,131 @@
+"""What a caller gives, checked before anything is sent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, TypedDict, cast
+
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.options import NAMES, Options, parse, unknown
+from multiroute_core.types import Message, MessageLike, Part, Request
+
+Messages: TypeAlias = str | Message | Iterable[MessageLike]
+
+
+class CallOptions(TypedDict, total=False):
+    """What a call may say besides its messages. Everything is optional.
+
+    The first block goes to the model, the second says how the call is routed (see `multiroute_core.Options`).
+    """
+
+    system: str | None
+    """A system prompt, put before the messages."""
+    temperature: float | None
+    """0 (firm) to 2 (free)."""
+    max_tokens: int | None
+    """Most tokens to generate, reasoning included."""
+    top_p: float | None
+    """Nucleus sampling, above 0 to 1."""
+    stop: str | Sequence[str] | None
+    """Sequences that end the answer; they are not part of it."""
+    seed: int | None
+    """For repeatable sampling, where a vendor offers it."""
+
+    task: str | None
+    order: str | None
+    route_tags: Iterable[str] | None
+    deadline: float | None
+    fallback: bool | None
+    model: str | None
+    tenant: str | None
+
+
+PARAMETERS = ("system", "temperature", "max_tokens", "top_p", "stop", "seed")
+
+
+def build(messages: Messages, given: Mapping[str, Any]) -> tuple[Request, Options]:
+    """The request and the options that a call's arguments say.
+
+    Raises:
+        ConfigurationError: there are no messages or no text in them, a value is out of range, a name is unknown.
+    """
+    for name in given:
+        if name not in PARAMETERS and name not in NAMES:
+            raise unknown("option", name, (*PARAMETERS, *NAMES))
+    parameters = {name: given[name] for name in PARAMETERS if given.get(name) is not None}
+    conversation = _messages(messages)
+    system = parameters.pop("system", None)
+    if system is not None:
+        conversation = (Message("system", _text("system", system)), *conversation)
+    if not any(message.text for message in conversation):
+        what = "no messages" if not conversation else "no text in the messages"
+        raise ConfigurationError(f"There are {what}; give a question, such as 'Hello'.")
+    for name, value in parameters.items():
+        parameters[name] = _CHECKS[name](name, value)
+    return Request(conversation, **parameters), parse({k: v for k, v in given.items() if k in NAMES})
+
+
+def _messages(messages: Messages) -> tuple[Message, ...]:
+    if isinstance(messages, str):
+        return (Message("user", messages),) if messages else ()
+    if isinstance(messages, Message):
+        return (messages,)
+    if isinstance(messages, Mapping) or not isinstance(messages, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"messages is a {type(messages).__name__}; give a string or a list of messages.")
+    return tuple(_message(message) for message in messages)
+
+
+def _message(given: MessageLike) -> Message:
+    if isinstance(given, Message):
+        return given
+    if isinstance(given, tuple) and len(given) == 2:
+        return Message(cast("Any", given[0]), given[1])
+    if isinstance(given, Mapping) and {"role", "content"} <= given.keys():
+        content: str | Iterable[Part] = given["content"]
+        return Message(given["role"], content)
+    raise ConfigurationError(
+        f"A message is a {type(given).__name__}; give Message('user', …), ('user', …) or "
+        "{'role': 'user', 'content': …}."
+    )
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name}={value!r} must be a string.")
+    return value
+
+
+def _within(low: float, high: float, *, above: bool = False) -> Any:
+    def check(name: str, value: Any) -> float:
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or not low <= value <= high or (above and value == low):
+            raise ConfigurationError(f"{name}={value!r} must be a number {'above' if above else 'from'} {low} to {high}.")
+        return value
+
+    return check
+
+
+def _whole(low: int | None) -> Any:
+    def check(name: str, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or (low is not None and value < low):
+            raise ConfigurationError(f"{name}={value!r} must be a whole number{'' if low is None else f', {low} or more'}.")
+        return value
+
+    return check
+
+
+def _stop(name: str, value: Any) -> tuple[str, ...]:
+    stops: tuple[Any, ...] = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else (value,)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if not all(isinstance(stop, str) and stop for stop in stops):
+        raise ConfigurationError(f"{name}={value!r} must be strings that are not empty.")
+    return stops
+
+
+_CHECKS: dict[str, Any] = {
+    "temperature": _within(0, 2),
+    "max_tokens": _whole(1),
+    "top_p": _within(0, 1, above=True),
+    "stop": _stop,
+    "seed": _whole(None),
+}

@@ -1,0 +1,14 @@
+"""How long to wait before the routes are asked again: full jitter, and never before a provider allows it.
+
+Full jitter spreads the callers that failed together best (Amazon's "Exponential backoff and jitter").
+"""
+
+from __future__ import annotations
+
+BASE_SECONDS = 0.5
+CAP_SECONDS = 20.0
+
+
+def backoff(round_: int, random: float) -> float:
+    """Seconds before round `round_` (1 is the first retry), for a `random` number from 0 to 1."""
+    return random * min(CAP_SECONDS, BASE_SECONDS * 2.0 ** (round_ - 1))

@@ -1,0 +1,268 @@
+"""What goes in and what comes out: messages, requests, responses, chunks, usage.
+
+Everything here is a frozen, slotted dataclass: data, no behaviour beyond reading itself. The names of parts follow
+OpenTelemetry's GenAI message schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from multiroute_core.errors import ConfigurationError
+
+Role: TypeAlias = Literal["system", "user", "assistant"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_call", "content_filter", "refusal", "other"]
+
+ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of plain text."""
+
+    text: str
+
+
+Part: TypeAlias = Text
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Message:
+    """One turn of a conversation.
+
+    Args:
+        role: `"system"`, `"user"` or `"assistant"`.
+        content: The turn's text, or its parts in order.
+
+    Raises:
+        ConfigurationError: the role is unknown, or the content is neither text nor parts.
+
+    Example:
+        >>> Message("user", "Hello").text
+        'Hello'
+    """
+
+    role: Role
+    parts: tuple[Part, ...]
+
+    def __init__(self, role: Role, content: str | Iterable[Part]) -> None:
+        if role not in ROLES:
+            raise ConfigurationError(f"Message role {role!r} is unknown; use one of {', '.join(map(repr, ROLES))}.")
+        if isinstance(content, str):
+            parts: tuple[Part, ...] = (Text(content),)
+        else:
+            parts = tuple(content)
+            for part in parts:
+                if not isinstance(part, Text):  # pyright: ignore[reportUnnecessaryIsInstance]  (callers without types)
+                    raise ConfigurationError(
+                        f"A {role} message holds a {type(part).__name__}; give a string or Text(...) parts."
+                    )
+        object.__setattr__(self, "role", role)
+        object.__setattr__(self, "parts", parts)
+
+    @property
+    def text(self) -> str:
+        """All text of the message, in order."""
+        return join(self.parts)
+
+
+MessageLike: TypeAlias = Message | Mapping[str, Any] | tuple[str, str]
+"""A `Message`, a mapping with `role` and `content`, or a `(role, content)` pair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a chat model, in no vendor's words.
+
+    Attributes:
+        messages: The conversation, oldest first; at least one.
+        temperature: 0 (firm) to 2 (free); None leaves the model's default.
+        max_tokens: Most tokens to generate, reasoning included; None leaves the model's limit.
+        top_p: Nucleus sampling, 0 to 1.
+        stop: Sequences that end the answer; they are not part of it.
+        seed: For repeatable sampling, where a vendor offers it.
+    """
+
+    messages: tuple[Message, ...]
+    temperature: float | None = None
+    max_tokens: int | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+    @property
+    def system(self) -> str:
+        """The system messages as one text, as vendors want it that keep it apart."""
+        return "\n\n".join(text for m in self.messages if m.role == "system" and (text := m.text))
+
+    @property
+    def turns(self) -> tuple[Message, ...]:
+        """The messages that are not system messages; a conversation of system messages only is the user's turn."""
+        turns = tuple(m for m in self.messages if m.role != "system")
+        return turns or (Message("user", self.system),)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer, in normal form. None means that the vendor did not say.
+
+    Attributes:
+        input_tokens: All tokens read: fresh ones, cache reads and cache writes.
+        output_tokens: All tokens written, reasoning included.
+        cache_read_tokens: Part of the input that came from the vendor's prompt cache.
+        cache_write_tokens: Part of the input that was written to it.
+        cache_write_1h_tokens: Part of the cache writes that is kept for an hour, where it is priced apart.
+        reasoning_tokens: Part of the output that is reasoning.
+        input_audio_tokens: Part of the input that is audio.
+        output_audio_tokens: Part of the output that is audio.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    output_audio_tokens: int | None = None
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output tokens together; what is unknown counts as 0."""
+        return (self.input_tokens or 0) + (self.output_tokens or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What happened on one try on one route.
+
+    Attributes:
+        route: The route's name.
+        provider: Its provider.
+        model: The model that was asked, or the one that answered where the vendor named it.
+        outcome: `"answered"`, `"cancelled"`, or the `kind` of the error: `"timeout"`, `"rate_limit"`, …
+        seconds: From the start of the try to its end.
+        first_token_seconds: From the start to the first meaningful chunk; None where none came.
+        usage: Its tokens, where the vendor reported them.
+        cost: In USD; None for unknown.
+        dropped: Parameters that the route cannot take and that were left out, each with the reason.
+        error: The error in one sentence; None for an answer.
+    """
+
+    route: str
+    provider: str
+    model: str
+    outcome: str
+    seconds: float
+    first_token_seconds: float | None = None
+    usage: Usage | None = None
+    cost: float | None = None
+    dropped: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer, and what it took to get it.
+
+    Attributes:
+        parts: What the model said, in order.
+        finish_reason: Why it ended, in normal form; None for the part of a stream that broke.
+        usage: Its tokens; None where the vendor reported none.
+        model: The model that answered, as the vendor names it.
+        provider: The provider that answered.
+        route: The name of the route that answered.
+        cost: Of this answer, in USD by `genai-prices`; None for "unknown", never a guess.
+        attempts: Every try of this request, the answering one last.
+        cached: Whether it came from MultiRoute's own cache.
+        saved_cost: What the cache spared, in USD.
+        raw: The vendor's own body for a whole answer; None for a streamed one.
+    """
+
+    parts: tuple[Part, ...]
+    finish_reason: FinishReason | None
+    usage: Usage | None
+    model: str
+    provider: str
+    route: str
+    cost: float | None = None
+    attempts: tuple[Attempt, ...] = ()
+    cached: bool = False
+    saved_cost: float | None = None
+    raw: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def text(self) -> str:
+        """All text of the answer."""
+        return join(self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a streamed answer.
+
+    Attributes:
+        parts: What is new since the last chunk.
+        response: The whole answer so far complete; on the last chunk only.
+    """
+
+    parts: tuple[Part, ...] = ()
+    response: Response | None = None
+
+    @property
+    def text(self) -> str:
+        """The new text."""
+        return join(self.parts)
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the answer ended; on the last chunk only."""
+        return None if self.response is None else self.response.finish_reason
+
+    @property
+    def usage(self) -> Usage | None:
+        """The answer's tokens; on the last chunk only."""
+        return None if self.response is None else self.response.usage
+
+    @property
+    def model(self) -> str | None:
+        """The model that answered; on the last chunk only."""
+        return None if self.response is None else self.response.model
+
+    @property
+    def provider(self) -> str | None:
+        """The provider that answered; on the last chunk only."""
+        return None if self.response is None else self.response.provider
+
+    @property
+    def route(self) -> str | None:
+        """The route that answered; on the last chunk only."""
+        return None if self.response is None else self.response.route
+
+    @property
+    def cost(self) -> float | None:
+        """The answer's cost in USD; on the last chunk only."""
+        return None if self.response is None else self.response.cost
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Every try of the request; on the last chunk only."""
+        return () if self.response is None else self.response.attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What a provider's decoder makes of one event, or of a whole body: only what is new in it."""
+
+    parts: tuple[Part, ...] = ()
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    model: str | None = None
+    raw: Mapping[str, Any] | None = None
+
+
+def join(parts: Sequence[Part]) -> str:
+    """The text of `parts`, without separators: streams cut texts anywhere."""
+    return parts[0].text if len(parts) == 1 else "".join(part.text for part in parts)
