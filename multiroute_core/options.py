@@ -30,6 +30,7 @@ class Options:
         order: `"priority"` (as the routes are listed) or `"cheapest"` (by the expected cost of this request).
         route_tags: Only routes that carry all of these tags are asked.
         deadline: Seconds until the caller must have something: the whole answer, or a stream's first chunk.
+        max_retries: How often the routes are asked again after all have failed.
         fallback: False stays with the first candidate, whatever happens.
         model: Only routes with this name or this model are asked.
         tenant: On whose behalf; it goes into the events.
@@ -39,6 +40,7 @@ class Options:
     order: str | None = None
     route_tags: frozenset[str] | None = None
     deadline: float | None = None
+    max_retries: int | None = None
     fallback: bool | None = None
     model: str | None = None
     tenant: str | None = None
@@ -89,8 +91,8 @@ def options(**given: Any) -> Iterator[Options]:
     Blocks nest; what an inner one does not name stays as the outer one said.
 
     Args:
-        **given: The fields of `Options`: `task`, `order`, `route_tags`, `deadline` (seconds), `fallback`, `model`,
-            `tenant`.
+        **given: The fields of `Options`: `task`, `order`, `route_tags`, `deadline` (seconds), `max_retries`, `fallback`,
+            `model`, `tenant`.
 
     Raises:
         ConfigurationError: a name is unknown, or a value is out of range.
@@ -143,6 +145,12 @@ def _word(name: str, value: Any) -> str:
     return value
 
 
+def _count(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigurationError(f"{name}={value!r} must be a whole number, 0 or more.")
+    return value
+
+
 def _truth(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name}={value!r} must be True or False.")
@@ -154,6 +162,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "order": order,
     "route_tags": words,
     "deadline": seconds,
+    "max_retries": _count,
     "fallback": _truth,
     "model": _word,
     "tenant": _word,

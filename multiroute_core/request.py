@@ -36,6 +36,7 @@ class CallOptions(TypedDict, total=False):
     order: str | None
     route_tags: Iterable[str] | None
     deadline: float | None
+    max_retries: int | None
     fallback: bool | None
     model: str | None
     tenant: str | None
@@ -59,8 +60,8 @@ def build(messages: Messages, given: Mapping[str, Any]) -> tuple[Request, Option
     if system is not None:
         conversation = (Message("system", _text("system", system)), *conversation)
     if not any(message.text for message in conversation):
-        what = "no messages" if not conversation else "no text in the messages"
-        raise ConfigurationError(f"There are {what}; give a question, such as 'Hello'.")
+        what = "The messages hold no text" if conversation else "There are no messages"
+        raise ConfigurationError(f"{what}; give a question, such as 'Hello'.")
     for name, value in parameters.items():
         parameters[name] = _CHECKS[name](name, value)
     return Request(conversation, **parameters), parse({k: v for k, v in given.items() if k in NAMES})

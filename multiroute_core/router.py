@@ -92,9 +92,7 @@ class Router:
         names = [route.name for route in self.routes]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ConfigurationError(f"Two routes are named {twice[0]!r}; give one of them another name=...")
-        if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"max_retries={max_retries!r} must be a whole number, 0 or more.")
-        self.options = parse({"order": order, "deadline": deadline, "fallback": fallback})
+        self.options = parse({"order": order, "deadline": deadline, "max_retries": max_retries, "fallback": fallback})
         self.limits = Limits(
             *(
                 None if value is None else seconds(name, value)
@@ -106,7 +104,7 @@ class Router:
                 )
             )
         )
-        self.max_retries, self.strict_params, self.on_event = max_retries, strict_params, tuple(on_event)
+        self.strict_params, self.on_event = strict_params, tuple(on_event)
         self._closed = False
         self._state = MemoryState()
         self._prices = Prices()
@@ -121,7 +119,7 @@ class Router:
                 `(role, content)` pairs.
             **options: What the model gets: `system`, `temperature` (0 to 2), `max_tokens`, `top_p` (above 0 to 1), `stop`
                 (strings that end the answer), `seed`. And how the call is routed, as in `multiroute_core.Options`:
-                `task`, `order`, `route_tags`, `deadline` (seconds), `fallback`, `model`, `tenant`.
+                `task`, `order`, `route_tags`, `deadline` (seconds), `max_retries`, `fallback`, `model`, `tenant`.
 
         Raises:
             ConfigurationError: bad input; nothing was sent.
@@ -203,7 +201,7 @@ class Router:
         """The way of a request. A whole answer is a stream of one chunk."""
         began = io.now()
         deadline = began + (call.options.deadline or float("inf"))
-        plan = Plan(call.routes, self.max_retries)
+        plan = Plan(call.routes, call.options.max_retries or 0)
         trail = Trail(self.on_event, call)
         trail.request_started()
         response: Response | None = None
@@ -283,7 +281,7 @@ class Router:
             "first_token_timeout": limits.first_token,
             "stall_timeout": limits.stall,
             "total_timeout": limits.total,
-            "max_retries": self.max_retries,
+            "max_retries": self.options.max_retries,
             "fallback": self.options.fallback,
             "strict_params": self.strict_params,
             "on_event": self.on_event,

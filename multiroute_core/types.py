@@ -162,6 +162,20 @@ class Attempt:
     dropped: tuple[str, ...] = ()
     error: str | None = None
 
+    def summary(self) -> dict[str, Any]:
+        """As plain JSON, without what is not known."""
+        values = {
+            "route": self.route,
+            "model": self.model,
+            "outcome": self.outcome,
+            "seconds": round(self.seconds, 6),
+            "first_token_seconds": self.first_token_seconds,
+            "cost": self.cost,
+            "dropped": list(self.dropped) or None,
+            "error": self.error,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Response:

@@ -1,0 +1,5 @@
+"""MultiRoute for LangChain: `ChatMultiRoute`, a chat model that asks several routes until one answers."""
+
+from langchain_multiroute.chat_model import ChatMultiRoute
+
+__all__ = ["ChatMultiRoute"]

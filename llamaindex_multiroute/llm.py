@@ -1,0 +1,192 @@
+"""MultiRoute as a LlamaIndex LLM."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+from llama_index.core.base.llms.generic_utils import (
+    achat_to_completion_decorator,
+    astream_chat_to_completion_decorator,
+    chat_to_completion_decorator,
+    stream_chat_to_completion_decorator,
+)
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    CompletionResponse,
+    CompletionResponseAsyncGen,
+    CompletionResponseGen,
+    LLMMetadata,
+)
+from llama_index.core.bridge.pydantic import Field
+from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.tools import BaseTool
+from llamaindex_multiroute.convert import chunk_out, messages_in, response_out
+from multiroute_core import ConfigurationError, Router
+from multiroute_core.adapter import CALL_FIELDS, call_options, fold, smallest_output, smallest_window
+
+
+class MultiRoute(FunctionCallingLLM):
+    """An LLM that asks several routes until one answers.
+
+    It goes wherever an `LLM` goes. What it took to get an answer (model, provider, route, cost in USD, every attempt)
+    stands in the response's `additional_kwargs`.
+
+    Args:
+        routes: What to ask, the best first: `multiroute_core.Route`s or `"provider:model"` strings. Neither `routes` nor
+            `router`: one for each provider whose key is in the environment.
+        router: A `multiroute_core.Router` to share with other models and frameworks, instead of `routes`.
+        temperature: 0 to 2.
+        max_tokens: Most tokens to generate.
+        top_p: Nucleus sampling, above 0 to 1.
+        stop: Sequences that end an answer.
+        seed: For repeatable sampling.
+        timeout: Seconds until the caller has something; the same as `deadline`.
+        max_retries: How often the routes are asked again after all have failed.
+        api_key: The key, where all routes are one provider's.
+        context_window: Tokens to report to prompt packing; the smallest window of the routes by default.
+        **options: The fields of `multiroute_core.Options` (`task`, `order`, `route_tags`, `deadline`, `fallback`, `model`,
+            `tenant`), the arguments of `multiroute_core.Router` (`attempt_timeout`, `on_event`, …), and the fields of
+            LlamaIndex's `LLM` (`system_prompt`, `callback_manager`, …).
+
+    Raises:
+        ConfigurationError: an argument is unknown or out of range, or a key or package is missing.
+
+    Example:
+        >>> Settings.llm = MultiRoute(routes=["openai:gpt-6-luna", "anthropic:claude-haiku-5-5"])  # doctest: +SKIP
+    """
+
+    router: Router = Field(exclude=True, repr=False)
+    temperature: float | None = None
+    max_tokens: int | None = None
+    top_p: float | None = None
+    stop: list[str] | str | None = None
+    seed: int | None = None
+    task: str | None = None
+    order: str | None = None
+    route_tags: frozenset[str] | None = None
+    deadline: float | None = None
+    max_retries: int | None = None
+    fallback: bool | None = None
+    model: str | None = None
+    tenant: str | None = None
+    context_window: int | None = None
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**fold(options, type(self).model_fields))
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name by which LlamaIndex knows the class."""
+        return "MultiRoute"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """What prompt packing may rely on: the smallest window and output over the routes that are not `backup`."""
+        window = self.context_window or smallest_window(self.router)
+        return LLMMetadata(
+            context_window=window,
+            num_output=min(self.max_tokens or smallest_output(self.router), window // 2),
+            is_chat_model=True,
+            is_function_calling_model=False,
+            model_name=self.router.routes[0].model,
+        )
+
+    def to_payload(self) -> dict[str, Any]:
+        """What instrumentation may see; no secrets."""
+        return {**super().to_payload(), "model": self.router.routes[0].model, "temperature": self.temperature}
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Ask, and wait for the whole answer; keywords are those of `multiroute_core.Router.generate`."""
+        return self._chat(messages, **kwargs)
+
+    @llm_chat_callback()
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """`chat`, on the running event loop."""
+        return await self._achat(messages, **kwargs)
+
+    @llm_chat_callback()
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        """Ask, and get the answer as it comes; each response holds all of it so far."""
+        return self._stream_chat(messages, **kwargs)
+
+    @llm_chat_callback()
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        """`stream_chat`, on the running event loop."""
+        return await self._astream_chat(messages, **kwargs)
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
+        """Ask with a prompt, and wait for the whole answer."""
+        return chat_to_completion_decorator(self._chat)(prompt, **kwargs)
+
+    @llm_completion_callback()
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
+        """`complete`, on the running event loop."""
+        return await achat_to_completion_decorator(self._achat)(prompt, **kwargs)
+
+    @llm_completion_callback()
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: FBT001, FBT002
+        """Ask with a prompt, and get the answer as it comes."""
+        return stream_chat_to_completion_decorator(self._stream_chat)(prompt, **kwargs)
+
+    @llm_completion_callback()
+    async def astream_complete(
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: FBT001, FBT002
+        **kwargs: Any,
+    ) -> CompletionResponseAsyncGen:
+        """`stream_complete`, on the running event loop."""
+        return await astream_chat_to_completion_decorator(self._astream_chat)(prompt, **kwargs)
+
+    def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        return response_out(self.router.generate(messages_in(messages), **self._options(kwargs)))
+
+    async def _achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        return response_out(await self.router.agenerate(messages_in(messages), **self._options(kwargs)))
+
+    def _stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        stream = self.router.stream(messages_in(messages), **self._options(kwargs))
+
+        def responses() -> ChatResponseGen:
+            text = ""
+            with contextlib.closing(stream):
+                for chunk in stream:
+                    text += (delta := chunk.text)
+                    yield chunk_out(text, delta, chunk.response)
+
+        return responses()
+
+    async def _astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        stream = self.router.astream(messages_in(messages), **self._options(kwargs))
+
+        async def responses() -> ChatResponseAsyncGen:
+            text = ""
+            async with contextlib.aclosing(stream):
+                async for chunk in stream:
+                    text += (delta := chunk.text)
+                    yield chunk_out(text, delta, chunk.response)
+
+        return responses()
+
+    def _options(self, given: dict[str, Any]) -> dict[str, Any]:
+        return call_options(given, {name: getattr(self, name) for name in CALL_FIELDS})
+
+    def _prepare_chat_with_tools(
+        self,
+        tools: Sequence[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,  # noqa: FBT001, FBT002
+        allow_parallel_tool_calls: bool = False,  # noqa: FBT001, FBT002
+        tool_required: bool = False,  # noqa: FBT001, FBT002
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        raise ConfigurationError("Tools are not carried yet; use the ReAct agent, which works by text.")

@@ -1,0 +1,110 @@
+"""What the framework adapters share: a router from their init arguments, and the options of a call from all three places.
+
+An adapter holds one router and its own fields; nothing of the routing is written twice.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.options import NAMES, current, parse, unknown
+from multiroute_core.providers import models
+from multiroute_core.request import PARAMETERS
+from multiroute_core.route import Route
+from multiroute_core.router import Router
+
+CALL_FIELDS = tuple(name for name in (*PARAMETERS, *NAMES) if name != "system")
+"""The fields of an adapter that go into each of its calls."""
+
+ROUTER_ARGUMENTS = tuple(
+    name for name in inspect.signature(Router).parameters if name not in NAMES and name != "routes"
+)
+"""What only a router can take; given to an adapter, it goes into the router that the adapter builds."""
+
+UNKNOWN_WINDOW = 8_192
+"""Tokens to rely on where the window of no route is known."""
+
+USUAL_OUTPUT = 1_024
+"""Tokens that an answer usually fits in."""
+
+
+def fold(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """An adapter's init arguments, with everything that belongs to the router folded into one `router`.
+
+    Args:
+        values: What the user gave.
+        known: The names of the adapter's own fields.
+
+    Raises:
+        ConfigurationError: a name is unknown (the sentence names the nearest right one), a value is out of range, or a
+            setting of the router is given beside a router that exists already.
+    """
+    own = dict(values)
+    for name in own:
+        if name not in known and name not in (*ROUTER_ARGUMENTS, "routes", "api_key", "timeout"):
+            raise unknown("option", name, sorted({*known, *ROUTER_ARGUMENTS, "routes", "api_key", "timeout"}))
+    timeout = own.pop("timeout", None)
+    if timeout is not None:
+        if own.get("deadline") is not None:
+            raise ConfigurationError("timeout and deadline are the same thing; give one of them.")
+        own["deadline"] = timeout
+    settings = {name: own.pop(name) for name in ("routes", "api_key", *ROUTER_ARGUMENTS) if name in own}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    router = own.get("router")
+    if router is None:
+        own["router"] = _router(**settings)
+    elif not isinstance(router, Router):
+        raise ConfigurationError(f"router is a {type(router).__name__}; give a multiroute_core.Router.")
+    elif settings:
+        raise ConfigurationError(f"{next(iter(settings))} belongs to the router; set it there, or give routes=[...].")
+    call_options({}, own)
+    return own
+
+
+def call_options(given: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What one call says: its own keywords first, then `with options(...)`, then the adapter's fields.
+
+    Raises:
+        ConfigurationError: an option is out of range.
+    """
+    options = parse({n: given[n] for n in NAMES if given.get(n) is not None})
+    options = options.over(current()).over(parse({n: fields[n] for n in NAMES if fields.get(n) is not None}))
+    merged = {n: fields[n] for n in PARAMETERS if fields.get(n) is not None}
+    merged.update((n, value) for n, value in given.items() if value is not None)
+    merged.update((n, value) for n in NAMES if (value := getattr(options, n)) is not None)
+    return merged
+
+
+def smallest_window(router: Router) -> int:
+    """The smallest context window, in tokens, over the routes that are not `backup`; a small one where none is known."""
+    return _smallest(router, "window") or UNKNOWN_WINDOW
+
+
+def smallest_output(router: Router) -> int:
+    """What an answer may be expected to take, in tokens: a usual answer, or less where a route writes less."""
+    return min(USUAL_OUTPUT, _smallest(router, "max_output") or USUAL_OUTPUT)
+
+
+def _smallest(router: Router, name: str) -> int | None:
+    routes = [route for route in router.routes if not route.backup] or router.routes
+    known = (getattr(models.lookup(route.provider, route.model), name) for route in routes)
+    return min((value for value in known if value is not None), default=None)
+
+
+def _router(routes: Any = None, api_key: Any = None, **settings: Any) -> Router:
+    if api_key is None:
+        return Router(routes, **settings)
+    if hasattr(api_key, "get_secret_value"):
+        api_key = api_key.get_secret_value()
+    if not isinstance(api_key, str) or not api_key:
+        raise ConfigurationError("api_key must be a string that is not empty.")
+    given = [routes] if isinstance(routes, str | Route) else list(routes or ())
+    made = [Route.of(route) for route in given]
+    if len({route.provider for route in made if route.provider != "local"}) != 1:
+        raise ConfigurationError(
+            "api_key fits one provider, and the routes name none or several; give each its own: Route(..., api_key=...)."
+        )
+    return Router([r if r.api_key or r.provider == "local" else r.with_key(api_key) for r in made], **settings)
