@@ -24,8 +24,8 @@ class ChatMultiRoute(BaseChatModel):
     get it (route, cost in USD, every attempt) stands in `response_metadata["multiroute"]`.
 
     Args:
-        routes: What to ask, the best first: `multiroute_core.Route`s or `"provider:model"` strings. Neither `routes` nor
-            `router`: one for each provider whose key is in the environment.
+        routes: What to ask, the best first: `multiroute_core.Route`s or `"provider:model"` strings. Neither `routes`
+            nor `router`: one for each provider whose key is in the environment.
         router: A `multiroute_core.Router` to share with other models and frameworks, instead of `routes`.
         temperature: 0 to 2.
         max_tokens: Most tokens to generate.
@@ -36,8 +36,8 @@ class ChatMultiRoute(BaseChatModel):
         max_retries: How often the routes are asked again after all have failed.
         api_key: The key, where all routes are one provider's.
         streaming: True streams inside `invoke` as well, for handlers that want tokens.
-        **options: The fields of `multiroute_core.Options` (`task`, `order`, `route_tags`, `deadline`, `fallback`, `model`,
-            `tenant`), and the arguments of `multiroute_core.Router` (`attempt_timeout`, `on_event`, …).
+        **options: The fields of `multiroute_core.Options` (`task`, `order`, `route_tags`, `deadline`, `fallback`,
+            `model`, `tenant`), and the arguments of `multiroute_core.Router` (`attempt_timeout`, `on_event`, …).
 
     Raises:
         ConfigurationError: an argument is unknown or out of range, or a key or package is missing.

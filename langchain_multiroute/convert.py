@@ -16,6 +16,7 @@ from langchain_core.messages import (
     SystemMessage,
     UsageMetadata,
 )
+
 from multiroute_core import Chunk, ConfigurationError, Message, Response, Text, Usage
 from multiroute_core.types import Role
 
@@ -80,7 +81,9 @@ def _role(message: BaseMessage) -> Role:
         case ChatMessage():
             return cast("Role", ROLES.get(message.role, message.role))
         case _:
-            raise ConfigurationError(f"A {type(message).__name__} is not carried yet; give system, human and AI messages.")
+            raise ConfigurationError(
+                f"A {type(message).__name__} is not carried yet; give system, human and AI messages."
+            )
 
 
 def _texts(message: BaseMessage) -> Sequence[Text]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock
+
 from multiroute_core import ConfigurationError, Message, Response, Text
 from multiroute_core.types import Role
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 from llama_index.core.base.llms.generic_utils import (
     achat_to_completion_decorator,
@@ -23,12 +23,25 @@ from llama_index.core.base.llms.types import (
     LLMMetadata,
 )
 from llama_index.core.bridge.pydantic import Field
-from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.llms import callbacks
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.tools import BaseTool
+
 from llamaindex_multiroute.convert import chunk_out, messages_in, response_out
 from multiroute_core import ConfigurationError, Router
 from multiroute_core.adapter import CALL_FIELDS, call_options, fold, smallest_output, smallest_window
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def told_as_chat(face: F) -> F:
+    """LlamaIndex's own decorator, which is untyped and would hide the type of what it decorates."""
+    return cast("F", cast("Any", callbacks).llm_chat_callback()(face))
+
+
+def told_as_completion(face: F) -> F:
+    """The same for completions."""
+    return cast("F", cast("Any", callbacks).llm_completion_callback()(face))
 
 
 class MultiRoute(FunctionCallingLLM):
@@ -38,8 +51,8 @@ class MultiRoute(FunctionCallingLLM):
     stands in the response's `additional_kwargs`.
 
     Args:
-        routes: What to ask, the best first: `multiroute_core.Route`s or `"provider:model"` strings. Neither `routes` nor
-            `router`: one for each provider whose key is in the environment.
+        routes: What to ask, the best first: `multiroute_core.Route`s or `"provider:model"` strings. Neither `routes`
+            nor `router`: one for each provider whose key is in the environment.
         router: A `multiroute_core.Router` to share with other models and frameworks, instead of `routes`.
         temperature: 0 to 2.
         max_tokens: Most tokens to generate.
@@ -50,9 +63,9 @@ class MultiRoute(FunctionCallingLLM):
         max_retries: How often the routes are asked again after all have failed.
         api_key: The key, where all routes are one provider's.
         context_window: Tokens to report to prompt packing; the smallest window of the routes by default.
-        **options: The fields of `multiroute_core.Options` (`task`, `order`, `route_tags`, `deadline`, `fallback`, `model`,
-            `tenant`), the arguments of `multiroute_core.Router` (`attempt_timeout`, `on_event`, …), and the fields of
-            LlamaIndex's `LLM` (`system_prompt`, `callback_manager`, …).
+        **options: The fields of `multiroute_core.Options` (`task`, `order`, `route_tags`, `deadline`, `fallback`,
+            `model`, `tenant`), the arguments of `multiroute_core.Router` (`attempt_timeout`, `on_event`, …), and the
+            fields of LlamaIndex's `LLM` (`system_prompt`, `callback_manager`, …).
 
     Raises:
         ConfigurationError: an argument is unknown or out of range, or a key or package is missing.
@@ -101,42 +114,42 @@ class MultiRoute(FunctionCallingLLM):
         """What instrumentation may see; no secrets."""
         return {**super().to_payload(), "model": self.router.routes[0].model, "temperature": self.temperature}
 
-    @llm_chat_callback()
+    @told_as_chat
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Ask, and wait for the whole answer; keywords are those of `multiroute_core.Router.generate`."""
         return self._chat(messages, **kwargs)
 
-    @llm_chat_callback()
+    @told_as_chat
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """`chat`, on the running event loop."""
         return await self._achat(messages, **kwargs)
 
-    @llm_chat_callback()
+    @told_as_chat
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """Ask, and get the answer as it comes; each response holds all of it so far."""
         return self._stream_chat(messages, **kwargs)
 
-    @llm_chat_callback()
+    @told_as_chat
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         """`stream_chat`, on the running event loop."""
         return await self._astream_chat(messages, **kwargs)
 
-    @llm_completion_callback()
+    @told_as_completion
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
         """Ask with a prompt, and wait for the whole answer."""
         return chat_to_completion_decorator(self._chat)(prompt, **kwargs)
 
-    @llm_completion_callback()
+    @told_as_completion
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
         """`complete`, on the running event loop."""
         return await achat_to_completion_decorator(self._achat)(prompt, **kwargs)
 
-    @llm_completion_callback()
+    @told_as_completion
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: FBT001, FBT002
         """Ask with a prompt, and get the answer as it comes."""
         return stream_chat_to_completion_decorator(self._stream_chat)(prompt, **kwargs)
 
-    @llm_completion_callback()
+    @told_as_completion
     async def astream_complete(
         self,
         prompt: str,

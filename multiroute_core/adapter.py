@@ -1,4 +1,4 @@
-"""What the framework adapters share: a router from their init arguments, and the options of a call from all three places.
+"""What the framework adapters share: a router from their init arguments, and a call's options from all three places.
 
 An adapter holds one router and its own fields; nothing of the routing is written twice.
 """
@@ -79,7 +79,7 @@ def call_options(given: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[st
 
 
 def smallest_window(router: Router) -> int:
-    """The smallest context window, in tokens, over the routes that are not `backup`; a small one where none is known."""
+    """The smallest context window, in tokens, over the routes that are not `backup`."""
     return _smallest(router, "window") or UNKNOWN_WINDOW
 
 
@@ -105,6 +105,7 @@ def _router(routes: Any = None, api_key: Any = None, **settings: Any) -> Router:
     made = [Route.of(route) for route in given]
     if len({route.provider for route in made if route.provider != "local"}) != 1:
         raise ConfigurationError(
-            "api_key fits one provider, and the routes name none or several; give each its own: Route(..., api_key=...)."
+            "api_key fits one provider, and the routes name none or several; "
+            "give each route its own: Route(..., api_key=...)."
         )
     return Router([r if r.api_key or r.provider == "local" else r.with_key(api_key) for r in made], **settings)

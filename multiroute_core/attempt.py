@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from multiroute_core.drive.io import END, IO
 from multiroute_core.drive.limit import Expired, Limit
 from multiroute_core.errors import AttemptTimeoutError, BrokenStreamError, RateLimitError, RouteError
-from multiroute_core.providers.provider import Decoder, Encoded, Provider
+from multiroute_core.providers.provider import Decoder, Encoded, Provider, WireError
 from multiroute_core.route import Route
 from multiroute_core.rules.breaker import Permit, Verdict
 from multiroute_core.state.state import State
@@ -83,7 +83,7 @@ class Try:
         """Whether something meaningful has come."""
         return self.first_token_seconds is not None
 
-    async def __aenter__(self) -> Try:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -104,7 +104,8 @@ class Try:
         """The next meaningful parts; None at the end of the answer.
 
         Raises:
-            RouteError: the try failed. After something meaningful came it is a `BrokenStreamError` with the partial answer.
+            RouteError: the try failed. After something meaningful came it is a `BrokenStreamError` with the partial
+                answer.
         """
         if self._done:
             return None
@@ -143,7 +144,10 @@ class Try:
         self._allow(("the answer", self._limits.attempt, self._began))
         reply = await self._provider.call(self._io, self._limit, self.encoded)
         self._done = True
-        return self._take(self._provider.decode(reply, self.encoded)) or None
+        try:
+            return self._take(self._provider.decode(reply, self.encoded)) or None
+        except BUGS as error:
+            raise WireError("The answer has a shape that no answer has.") from error
 
     async def _read(self) -> tuple[Part, ...] | None:
         self._watch()
@@ -163,7 +167,11 @@ class Try:
                 if decoder.complete:
                     return None
                 raise BrokenStreamError("The stream ended without its end: the answer is not complete.")
-            if (delta := decoder.feed(event)) is not None and (parts := self._take(delta)):
+            try:
+                delta = decoder.feed(event)
+            except BUGS as error:
+                raise WireError(f"An event of the stream has a shape that no event has: {event!r:.200}") from error
+            if delta is not None and (parts := self._take(delta)):
                 return parts
 
     def _take(self, delta: Delta) -> tuple[Part, ...]:

@@ -90,7 +90,10 @@ class Trail:
             return errors[-1]
         shut = {name: str(why) for name, why in plan.closed.items()}
         if stop.late:
-            kind, message = DeadlineExceededError, f"No route answered within the deadline of {call.options.deadline:g} s."
+            kind, message = (
+                DeadlineExceededError,
+                f"No route answered within the deadline of {call.options.deadline:g} s.",
+            )
         elif errors:
             kind, message = AllRoutesFailedError, f"No route answered; {len(errors)} attempts failed."
         else:

@@ -23,7 +23,10 @@ logger = logging.getLogger("multiroute_core")
 
 @dataclass(frozen=True, slots=True)
 class RequestStarted:
-    """A request came in. `candidates` are the names of the routes that may answer it, in the order they will be asked."""
+    """A request came in.
+
+    `candidates` are the names of the routes that may answer it, in the order in which they will be asked.
+    """
 
     request_id: str
     request: Request

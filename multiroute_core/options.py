@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from typing import Any
@@ -85,14 +85,14 @@ def current() -> Options:
 
 
 @contextlib.contextmanager
-def options(**given: Any) -> Iterator[Options]:
+def options(**given: Any) -> Generator[Options, None, None]:
     """Set options for every call made inside the block, also in chains, graphs, batches and the threads they start.
 
     Blocks nest; what an inner one does not name stays as the outer one said.
 
     Args:
-        **given: The fields of `Options`: `task`, `order`, `route_tags`, `deadline` (seconds), `max_retries`, `fallback`,
-            `model`, `tenant`.
+        **given: The fields of `Options`: `task`, `order`, `route_tags`, `deadline` (seconds), `max_retries`,
+            `fallback`, `model`, `tenant`.
 
     Raises:
         ConfigurationError: a name is unknown, or a value is out of range.

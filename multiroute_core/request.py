@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypedDict, cast
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import NAMES, Options, parse, unknown
-from multiroute_core.types import Message, MessageLike, Part, Request
+from multiroute_core.types import Message, MessageLike, Request, Role
 
 Messages: TypeAlias = str | Message | Iterable[MessageLike]
 
@@ -67,28 +67,30 @@ def build(messages: Messages, given: Mapping[str, Any]) -> tuple[Request, Option
     return Request(conversation, **parameters), parse({k: v for k, v in given.items() if k in NAMES})
 
 
-def _messages(messages: Messages) -> tuple[Message, ...]:
+def _messages(messages: Any) -> tuple[Message, ...]:
     if isinstance(messages, str):
         return (Message("user", messages),) if messages else ()
     if isinstance(messages, Message):
         return (messages,)
-    if isinstance(messages, Mapping) or not isinstance(messages, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"messages is a {type(messages).__name__}; give a string or a list of messages.")
-    return tuple(_message(message) for message in messages)
+    if isinstance(messages, Mapping) or not isinstance(messages, Iterable):
+        kind = type(cast("Any", messages)).__name__
+        raise ConfigurationError(f"messages is a {kind}; give a string or a list of messages.")
+    return tuple(_message(message) for message in cast("Iterable[Any]", messages))
 
 
-def _message(given: MessageLike) -> Message:
-    if isinstance(given, Message):
-        return given
-    if isinstance(given, tuple) and len(given) == 2:
-        return Message(cast("Any", given[0]), given[1])
-    if isinstance(given, Mapping) and {"role", "content"} <= given.keys():
-        content: str | Iterable[Part] = given["content"]
-        return Message(given["role"], content)
-    raise ConfigurationError(
-        f"A message is a {type(given).__name__}; give Message('user', …), ('user', …) or "
-        "{'role': 'user', 'content': …}."
-    )
+def _message(given: Any) -> Message:
+    match given:
+        case Message():
+            return given
+        case (str(role), content):
+            return Message(cast("Role", role), content)
+        case {"role": str(role), "content": content}:
+            return Message(cast("Role", role), content)
+        case _:
+            raise ConfigurationError(
+                f"A message is a {type(given).__name__}; give Message('user', …), ('user', …) or "
+                "{'role': 'user', 'content': …}."
+            )
 
 
 def _text(name: str, value: Any) -> str:
@@ -101,7 +103,9 @@ def _within(low: float, high: float, *, above: bool = False) -> Any:
     def check(name: str, value: Any) -> float:
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not number or not low <= value <= high or (above and value == low):
-            raise ConfigurationError(f"{name}={value!r} must be a number {'above' if above else 'from'} {low} to {high}.")
+            raise ConfigurationError(
+                f"{name}={value!r} must be a number {'above' if above else 'from'} {low} to {high}."
+            )
         return value
 
     return check
@@ -110,14 +114,17 @@ def _within(low: float, high: float, *, above: bool = False) -> Any:
 def _whole(low: int | None) -> Any:
     def check(name: str, value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or (low is not None and value < low):
-            raise ConfigurationError(f"{name}={value!r} must be a whole number{'' if low is None else f', {low} or more'}.")
+            raise ConfigurationError(
+                f"{name}={value!r} must be a whole number{'' if low is None else f', {low} or more'}."
+            )
         return value
 
     return check
 
 
 def _stop(name: str, value: Any) -> tuple[str, ...]:
-    stops: tuple[Any, ...] = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else (value,)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    given = cast("Iterable[Any]", value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+    stops = tuple(given)
     if not all(isinstance(stop, str) and stop for stop in stops):
         raise ConfigurationError(f"{name}={value!r} must be strings that are not empty.")
     return stops

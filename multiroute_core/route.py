@@ -86,7 +86,9 @@ class Route:
         if base_url is not None and not re.match(r"https?://[^/\s]+", base_url):
             raise ConfigurationError(f"Route {route!r}: base_url={base_url!r} must begin with http:// or https://.")
         if base_url is not None and provider == "local":
-            raise ConfigurationError(f"Route {route!r} is served by this process; for a server use 'openai:…' with base_url.")
+            raise ConfigurationError(
+                f"Route {route!r} is served by this process; for a server use 'openai:…' with base_url."
+            )
         if name is not None and not name.strip():
             raise ConfigurationError(f"Route {route!r}: name={name!r} must be a word.")
         values: dict[str, Any] = {

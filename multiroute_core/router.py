@@ -1,9 +1,9 @@
 """The router: the way of a request, and its four faces.
 
-    order the routes → for each step of the plan:
-        wait → admit (breaker) → attempt (limits) → first meaningful chunk = committed
-        or classify the error → go to the next route, ask again, or stop
-    → the answer, its cost, and every attempt that led to it
+order the routes → for each step of the plan:
+    wait → admit (breaker) → attempt (limits) → first meaningful chunk = committed
+    or classify the error → go to the next route, ask again, or stop
+→ the answer, its cost, and every attempt that led to it
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import itertools
 import os
 import random
 from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
-from typing import Any, Unpack, cast
+from typing import Any, Self, Unpack, cast
 
 from multiroute_core import order as ordering
 from multiroute_core.attempt import Limits, Try
@@ -51,7 +51,8 @@ class Router:
         deadline: Seconds until the caller has something: the whole answer, or a stream's first chunk. One clock over
             retries, waits and fallbacks.
         attempt_timeout: Seconds for one try, until there is an answer or a stream's first token.
-        first_token_timeout: Seconds for a stream's first token; for a plain answer, once the provider has begun to reply.
+        first_token_timeout: Seconds for a stream's first token; for a plain answer, once the provider has begun to
+            reply.
         stall_timeout: Seconds of silence between two chunks of a stream. Heartbeats are silence.
         total_timeout: Seconds for a whole stream; None is without limit.
         max_retries: How often the routes are asked again after all have failed, where waiting may help.
@@ -117,9 +118,10 @@ class Router:
         Args:
             messages: A string (the user's turn), or messages: `Message`s, `{"role": …, "content": …}` or
                 `(role, content)` pairs.
-            **options: What the model gets: `system`, `temperature` (0 to 2), `max_tokens`, `top_p` (above 0 to 1), `stop`
-                (strings that end the answer), `seed`. And how the call is routed, as in `multiroute_core.Options`:
-                `task`, `order`, `route_tags`, `deadline` (seconds), `max_retries`, `fallback`, `model`, `tenant`.
+            **options: What the model gets: `system`, `temperature` (0 to 2), `max_tokens`, `top_p` (above 0 to 1),
+                `stop` (strings that end the answer), `seed`. And how the call is routed, as in
+                `multiroute_core.Options`: `task`, `order`, `route_tags`, `deadline` (seconds), `max_retries`,
+                `fallback`, `model`, `tenant`.
 
         Raises:
             ConfigurationError: bad input; nothing was sent.
@@ -161,13 +163,13 @@ class Router:
         for provider in {id(p): p for p in self._providers.values()}.values():
             await provider.aclose()
 
-    def __enter__(self) -> Router:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    async def __aenter__(self) -> Router:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -208,7 +210,7 @@ class Router:
         failure: MultiRouteError | None = None
         try:
             while response is None:
-                step = plan.next(deadline - io.now(), random.random())
+                step = plan.next(deadline - io.now(), random.random())  # noqa: S311  (jitter, no secret)
                 if isinstance(step, Pause):
                     await io.sleep(step.seconds)
                     continue

@@ -52,6 +52,8 @@ class Message:
             raise ConfigurationError(f"Message role {role!r} is unknown; use one of {', '.join(map(repr, ROLES))}.")
         if isinstance(content, str):
             parts: tuple[Part, ...] = (Text(content),)
+        elif not isinstance(content, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"A {role} message holds a {type(content).__name__}; give a string or parts.")
         else:
             parts = tuple(content)
             for part in parts:

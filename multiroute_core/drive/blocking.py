@@ -32,7 +32,7 @@ class BlockingIO:
         self.now = clock
 
     async def sleep(self, seconds: float) -> None:
-        time.sleep(max(seconds, 0.0))
+        time.sleep(max(seconds, 0.0))  # noqa: ASYNC251  (blocking is what this IO is for)
 
     async def wait(self, limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         token = current.set(limit)

@@ -1,9 +1,9 @@
 """The time limit of what is being awaited now, and how a blocked socket obeys it.
 
 Socket timeouts alone do not keep a limit: every ping, comment or dripped byte starts them anew. In async code the event
-loop cuts in. In sync code nobody can, so the limit goes to the one place where the thread blocks: each read and write of
-the HTTP client's socket is given only the time that is left. No thread watches, and a limit that passes is an ordinary
-timeout of the transport, never mistaken for the end of a body.
+loop cuts in. In sync code nobody can, so the limit goes to the one place where the thread blocks: each read and write
+of the HTTP client's socket is given only the time that is left. No thread watches, and a limit that passes is an
+ordinary timeout of the transport, never mistaken for the end of a body.
 """
 
 from __future__ import annotations
@@ -59,30 +59,32 @@ current: ContextVar[Limit | None] = ContextVar("multiroute_limit", default=None)
 """The limit under which the running code waits."""
 
 
+def _left(core: Any, timeout: float | None, late: str) -> float | None:
+    """The time that a step of the socket may take; raises the transport's own error `late` when there is none."""
+    limit = current.get()
+    if limit is None:
+        return timeout
+    left = limit.remaining()
+    if left <= 0:
+        limit.expired = True
+        raise getattr(core, late)("the time limit has passed")
+    return left if timeout is None else min(left, timeout)
+
+
 class LimitedStream:
     """A network stream of httpcore (or httpcore2) whose every step is bound by the current limit."""
 
     def __init__(self, inner: Any, core: Any) -> None:
         self._inner, self._core = inner, core
 
-    def _left(self, timeout: float | None, late: str) -> float | None:
-        limit = current.get()
-        if limit is None:
-            return timeout
-        left = limit.remaining()
-        if left <= 0:
-            limit.expired = True
-            raise getattr(self._core, late)("the time limit has passed")
-        return left if timeout is None else min(left, timeout)
-
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, self._left(timeout, "ReadTimeout"))
+        return self._inner.read(max_bytes, _left(self._core, timeout, "ReadTimeout"))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, self._left(timeout, "WriteTimeout"))
+        self._inner.write(buffer, _left(self._core, timeout, "WriteTimeout"))
 
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
-        left = self._left(min(timeout or CONNECT_TIMEOUT, CONNECT_TIMEOUT), "ConnectTimeout")
+        left = _left(self._core, min(timeout or CONNECT_TIMEOUT, CONNECT_TIMEOUT), "ConnectTimeout")
         return LimitedStream(self._inner.start_tls(ssl_context, server_hostname, left), self._core)
 
     def __getattr__(self, name: str) -> Any:
@@ -102,7 +104,7 @@ class LimitedBackend:
         return self._limited(self._inner.connect_unix_socket, path, timeout=timeout, **rest)
 
     def _limited(self, connect: Callable[..., Any], *where: Any, timeout: float | None, **rest: Any) -> LimitedStream:
-        within = LimitedStream(None, self._core)._left(min(timeout or CONNECT_TIMEOUT, CONNECT_TIMEOUT), "ConnectTimeout")
+        within = _left(self._core, min(timeout or CONNECT_TIMEOUT, CONNECT_TIMEOUT), "ConnectTimeout")
         return LimitedStream(connect(*where, timeout=within, **rest), self._core)
 
     def __getattr__(self, name: str) -> Any:
@@ -115,9 +117,9 @@ def obey(client: Any) -> None:
     httpx has no public way to give its transport a network backend, although httpcore has; so this reaches for two
     private names. Where they are missing the client still works, under its own socket timeouts.
     """
-    for transport in (client._transport, *client._mounts.values()):
-        pool = getattr(transport, "_pool", None)
+    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
+        pool: Any = getattr(transport, "_pool", None)
         backend = getattr(pool, "_network_backend", None)
         if backend is not None and not isinstance(backend, LimitedBackend):
             core = importlib.import_module(type(pool).__module__.partition(".")[0])
-            pool._network_backend = LimitedBackend(backend, core)
+            pool._network_backend = LimitedBackend(backend, core)  # noqa: SLF001

@@ -69,4 +69,3 @@ class NativeIO:
     async def close(self, source: Any, /) -> None:
         closer = getattr(source, "aclose", None) or source.close
         await closer()
-

@@ -15,7 +15,8 @@ from multiroute_core.route import Route
 from multiroute_core.types import Delta, FinishReason, Request, Text, Usage
 
 SAMPLING_VERSION = "2023-06-01"
-"""The API version that still takes temperature and top_p. SDKs from 2.0 on send 2026-10-21, which answers them with 400."""
+"""The API version that still takes temperature and top_p. SDKs from 2.0 on send 2026-10-21, which answers them with
+400."""
 
 FINISH: Mapping[str, FinishReason] = {
     "end_turn": "stop",
@@ -104,7 +105,8 @@ class MessagesDecoder:
                 self._usage = dict(message.get("usage") or {})
                 return Delta(usage=usage(self._usage), model=message.get("model"))
             case "message_delta":
-                self._usage.update((k, v) for k, v in (event.get("usage") or {}).items() if v is not None)
+                counted: Mapping[str, Any] = event.get("usage") or {}
+                self._usage.update((name, value) for name, value in counted.items() if value is not None)
                 reason = event["delta"].get("stop_reason")
                 return Delta(finish_reason=FINISH.get(reason, "other") if reason else None, usage=usage(self._usage))
             case "message_stop":

@@ -1,8 +1,8 @@
 """One classification for every SDK and transport: by status, by the vendor's own error type, and by phase.
 
 Exception classes move between SDK versions (an overload is an `InternalServerError` in one and not in another; a stream
-that breaks is an httpx, httpx2, aiohttp or requests error), so nothing here imports them. What counts is the HTTP status,
-the error's `type`, `code` and `status` in the body, and, for transports, the names of the exception's classes.
+that breaks is an httpx, httpx2, aiohttp or requests error), so nothing here imports them. What counts is the HTTP
+status, the error's `type`, `code` and `status` in the body, and, for transports, the names of the exception's classes.
 
 Sources for the words below: the vendors' error pages, and the recorded and quoted bodies that the tests replay.
 """
@@ -31,7 +31,9 @@ QUOTA = re.compile(
     r"exceeded your current quota, please check|limit: 0\b|PerDay",
     re.IGNORECASE,
 )
-FILTERED = re.compile(r"content_filter|content_policy|ResponsibleAIPolicy|content management policy|MODEL_ARMOR", re.I)
+FILTERED = re.compile(
+    r"content_filter|content_policy|ResponsibleAIPolicy|content management policy|MODEL_ARMOR", re.IGNORECASE
+)
 BAD_KEY = re.compile(r"api[_ ]key[_ ](not[_ ]valid|invalid|expired)|invalid[_ ](x-)?api[_ -]key", re.IGNORECASE)
 OVERLOADED = re.compile(r"overloaded|capacity|unavailable", re.IGNORECASE)
 RATE_LIMITED = re.compile(r"rate_limit|resource_exhausted|too_many_requests", re.IGNORECASE)
@@ -74,7 +76,7 @@ def classify(error: Exception) -> RouteError:
     headers = _headers(error)
     words = _words(error, body)
     kind = _kind(error, status, words)
-    known = {
+    known: dict[str, Any] = {
         "status": status,
         "retry_after": _retry_after(headers, words) if kind in _MAY_WAIT else None,
         "request_id": headers.get("request-id") or headers.get("x-request-id"),

@@ -1,8 +1,8 @@
 """The clients of one provider: one sync client a process, one async client a running event loop.
 
 An async client that is reused on another loop fails or deadlocks, whatever the vendor. So each loop has its own, which
-hangs on a started async generator: when the loop ends properly (`asyncio.run` does), its `shutdown_asyncgens` closes the
-client. Weak references alone leaked a client for every `asyncio.run`.
+hangs on a started async generator: when the loop ends properly (`asyncio.run` does), its `shutdown_asyncgens` closes
+the client. Weak references alone leaked a client for every `asyncio.run`.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ class Clients:
         aclose: Closes an async client; awaited.
     """
 
-    def __init__(
-        self, blocking: Callable[[], Any], native: Callable[[], Any], *, close: Close, aclose: Close
-    ) -> None:
+    def __init__(self, blocking: Callable[[], Any], native: Callable[[], Any], *, close: Close, aclose: Close) -> None:
         self._make_blocking, self._make_native = blocking, native
         self._close, self._aclose = close, aclose
         self._lock = threading.Lock()

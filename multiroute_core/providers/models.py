@@ -23,8 +23,8 @@ KEYS = {
     "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
     "openai": ("OPENAI_API_KEY",),
 }
-"""Environment variables that hold a provider's key, in the order in which its SDK looks; providers in the order in which
-a router without routes asks them."""
+"""Environment variables that hold a provider's key, in the order in which its SDK looks; providers in the order in
+which a router without routes asks them."""
 
 
 @dataclass(frozen=True, slots=True)

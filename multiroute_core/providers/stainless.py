@@ -1,7 +1,7 @@
 """The low-level door of the SDKs that Stainless generates: `openai` and `anthropic` have the same one.
 
-The SDK carries the call (authentication, pool, transport, headers, error classes), but builds no typed models: `post` is
-open API, behaves the same over all the versions that we admit, and costs half of the typed `create`.
+The SDK carries the call (authentication, pool, transport, headers, error classes), but builds no typed models: `post`
+is open API, behaves the same over all the versions that we admit, and costs half of the typed `create`.
 """
 
 from __future__ import annotations

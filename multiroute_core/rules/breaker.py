@@ -7,9 +7,9 @@
 
 A rate limit is no failure: it closes a door until the time that the provider named.
 
-Admission hands out a permit with the *generation* in which it was given (as sony/gobreaker does), so that an answer that
-comes late moves nothing. A permit settled without a verdict (the caller cancelled, or is at fault) gives a probe back.
-A probe is a lease: a stream that is abandoned and never settles does not keep the route shut.
+Admission hands out a permit with the *generation* in which it was given (as sony/gobreaker does), so that an answer
+that comes late moves nothing. A permit settled without a verdict (the caller cancelled, or is at fault) gives a probe
+back. A probe is a lease: a stream that is abandoned and never settles does not keep the route shut.
 """
 
 from __future__ import annotations

@@ -27,9 +27,7 @@ class MemoryState:
             self._breakers[route] = state
             return answer
 
-    async def settle(
-        self, route: str, now: float, permit: Permit, verdict: Verdict, door: float | None = None
-    ) -> None:
+    async def settle(self, route: str, now: float, permit: Permit, verdict: Verdict, door: float | None = None) -> None:
         self._settled.append((route, now, permit, verdict, door))
         if self._lock.acquire(blocking=False):
             try:

@@ -14,9 +14,7 @@ class State(Protocol):
         """A permit to ask `route`, or why there is none."""
         ...
 
-    async def settle(
-        self, route: str, now: float, permit: Permit, verdict: Verdict, door: float | None = None
-    ) -> None:
+    async def settle(self, route: str, now: float, permit: Permit, verdict: Verdict, door: float | None = None) -> None:
         """Give a permit back; must be safe inside a finalizer."""
         ...
 

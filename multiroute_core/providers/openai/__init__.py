@@ -1,1 +1,1 @@
-"""OpenAI, and every server that speaks its wire: `chat` and `responses` are its two APIs, `provider` ties them together."""
+"""OpenAI, and every server that speaks its wire: `chat` and `responses` are its APIs, `provider` ties them together."""

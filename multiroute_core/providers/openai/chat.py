@@ -20,7 +20,7 @@ FINISH: Mapping[str, FinishReason] = {
 
 
 def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Encoded:
-    """The body of `POST /chat/completions`; as small as can be, since compatible servers refuse what they do not know."""
+    """The body of `POST /chat/completions`, as small as can be: compatible servers refuse what they do not know."""
     dropped: list[str] = []
     body: dict[str, Any] = {
         "model": model,
@@ -53,9 +53,9 @@ def decode(body: Mapping[str, Any]) -> Delta:
     if not choices:
         raise NoAnswer("The answer has no choices.", body)
     choice = choices[0]
-    message = choice.get("message") or {}
+    message: Mapping[str, Any] = choice.get("message") or {}
     finish = FINISH.get(choice.get("finish_reason") or "", "other")
-    text = message.get("content")
+    text: str | None = message.get("content")
     if not text and (refusal := message.get("refusal")):
         text, finish = refusal, "refusal"
     return Delta(
@@ -68,7 +68,7 @@ def decode(body: Mapping[str, Any]) -> Delta:
 
 
 class ChatDecoder:
-    """Makes deltas of `chat.completion.chunk` events. The chunk with a finish reason is the end; usage comes after it."""
+    """Makes deltas of `chat.completion.chunk` events. A finish reason is the end; usage comes after it."""
 
     def __init__(self) -> None:
         self.complete = False
@@ -83,8 +83,8 @@ class ChatDecoder:
         if not choices:
             return Delta(usage=usage(counted), model=event.get("model")) if counted else None
         choice = choices[0]
-        delta = choice.get("delta") or {}
-        text = delta.get("content")
+        delta: Mapping[str, Any] = choice.get("delta") or {}
+        text: str | None = delta.get("content")
         if not text and (text := delta.get("refusal")):
             self._refused = True
         finish: FinishReason | None = None

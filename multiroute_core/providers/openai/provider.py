@@ -1,4 +1,4 @@
-"""The `openai` provider: Responses where the model needs it on OpenAI's own endpoint, Chat Completions everywhere else."""
+"""The `openai` provider: Responses where the model needs it on OpenAI's own endpoint, else Chat Completions."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def decode(body: Mapping[str, Any]) -> Delta:
     parts: list[Part] = []
     refused = False
     for item in body["output"]:
-        for content in item.get("content") or () if item.get("type") == "message" else ():
+        for content in (item.get("content") or ()) if item.get("type") == "message" else ():
             text = content.get("text") or content.get("refusal")
             refused = refused or content.get("type") == "refusal"
             if text:
@@ -80,7 +80,7 @@ class ResponsesDecoder:
                     model=body.get("model"),
                 )
             case "response.failed":
-                body = event.get("response") or {}
+                body: Mapping[str, Any] = event.get("response") or {}
                 raise WireError("The provider reported that the response failed.", {"error": body.get("error") or {}})
             case "error":
                 raise WireError("The provider reported an error inside the stream.", {"error": _error(event)})
