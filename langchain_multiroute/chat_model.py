@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LangSmithParams
-from langchain_core.messages import BaseMessage
+from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field
 
 from langchain_multiroute.convert import PROVIDERS, chunk_out, message_out, messages_in
-from multiroute_core import Response, Router
+from multiroute_core import ConfigurationError, Response, Router
 from multiroute_core.adapter import CALL_FIELDS, call_options, fold
 
 
@@ -76,7 +78,24 @@ class ChatMultiRoute(BaseChatModel):
     def _identifying_params(self) -> dict[str, Any]:
         """Everything that can change an answer: LangChain's cache keys on it."""
         own = {name: value for name in CALL_FIELDS if (value := getattr(self, name)) is not None}
+        own["stop_sequences"] = own.pop("stop", None)  # LangChain puts the call's own under `stop`
         return {"routes": [(route.name, route.model, route.base_url) for route in self.router.routes], **own}
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Bind options for the calls to come. Tools themselves are not carried yet.
+
+        Raises:
+            ConfigurationError: there are tools.
+        """
+        if tools or tool_choice is not None:
+            raise ConfigurationError("Tools are not carried yet; bind_tools([]) binds options only.")
+        return self.bind(**kwargs)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)

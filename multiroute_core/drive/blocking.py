@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
-from multiroute_core.drive.io import END
+from multiroute_core.drive.io import END, End
 from multiroute_core.drive.limit import Expired, Limit, current
 
 T = TypeVar("T")
@@ -104,15 +104,11 @@ def iterate(flow: AsyncGenerator[T, None], context: contextvars.Context) -> Gene
     The steps may come from different threads, one at a time.
     """
 
-    def step() -> T:
-        return run(flow.__anext__())  # pyright: ignore[reportArgumentType]  (typed as an awaitable, is a coroutine)
+    async def step() -> T | End:
+        return await anext(flow, END)  # inside `run`: a generator is registered when `anext` is called
 
     try:
-        while True:
-            try:
-                item = context.run(step)
-            except StopAsyncIteration:
-                return
+        while not isinstance(item := context.run(run, step()), End):
             yield item
     finally:
         context.run(run, flow.aclose())
