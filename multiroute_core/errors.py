@@ -25,10 +25,9 @@ A `RouteError` keeps the SDK's or the transport's own error as its `__cause__`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-if TYPE_CHECKING:
-    from multiroute_core.types import Attempt, Response
+from multiroute_core.types import Attempt, Response
 
 
 class MultiRouteError(Exception):

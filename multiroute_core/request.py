@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypedDict, cast
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import NAMES, Options, parse, unknown
-from multiroute_core.types import Message, MessageLike, Request, Role
+from multiroute_core.types import ROLES, Message, MessageLike, Request, Role, Text
 
 Messages: TypeAlias = str | Message | Iterable[MessageLike]
 
@@ -71,26 +71,35 @@ def _messages(messages: Any) -> tuple[Message, ...]:
     if isinstance(messages, str):
         return (Message("user", messages),) if messages else ()
     if isinstance(messages, Message):
-        return (messages,)
+        return (_checked(messages),)
     if isinstance(messages, Mapping) or not isinstance(messages, Iterable):
         kind = type(cast("Any", messages)).__name__
         raise ConfigurationError(f"messages is a {kind}; give a string or a list of messages.")
-    return tuple(_message(message) for message in cast("Iterable[Any]", messages))
+    return tuple(_checked(_message(message)) for message in cast("Iterable[Any]", messages))
 
 
 def _message(given: Any) -> Message:
     match given:
         case Message():
             return given
-        case (str(role), content):
-            return Message(cast("Role", role), content)
-        case {"role": str(role), "content": content}:
-            return Message(cast("Role", role), content)
+        case (str(role), str() | [*_] as content) | {"role": str(role), "content": str() | [*_] as content}:
+            return Message(cast("Role", role), cast("Any", content))
         case _:
             raise ConfigurationError(
                 f"A message is a {type(given).__name__}; give Message('user', …), ('user', …) or "
                 "{'role': 'user', 'content': …}."
             )
+
+
+def _checked(message: Message) -> Message:
+    if message.role not in ROLES:
+        raise ConfigurationError(f"Role {message.role!r} is unknown; use one of {', '.join(map(repr, ROLES))}.")
+    for part in cast("tuple[Any, ...]", message.parts):
+        if not isinstance(part, Text):
+            raise ConfigurationError(
+                f"A {message.role} message holds a {type(part).__name__}; give a string or Text(...) parts."
+            )
+    return message
 
 
 def _text(name: str, value: Any) -> str:

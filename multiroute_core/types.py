@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from multiroute_core.errors import ConfigurationError
-
 Role: TypeAlias = Literal["system", "user", "assistant"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_call", "content_filter", "refusal", "other"]
 
@@ -36,9 +34,6 @@ class Message:
         role: `"system"`, `"user"` or `"assistant"`.
         content: The turn's text, or its parts in order.
 
-    Raises:
-        ConfigurationError: the role is unknown, or the content is neither text nor parts.
-
     Example:
         >>> Message("user", "Hello").text
         'Hello'
@@ -48,21 +43,8 @@ class Message:
     parts: tuple[Part, ...]
 
     def __init__(self, role: Role, content: str | Iterable[Part]) -> None:
-        if role not in ROLES:
-            raise ConfigurationError(f"Message role {role!r} is unknown; use one of {', '.join(map(repr, ROLES))}.")
-        if isinstance(content, str):
-            parts: tuple[Part, ...] = (Text(content),)
-        elif not isinstance(content, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"A {role} message holds a {type(content).__name__}; give a string or parts.")
-        else:
-            parts = tuple(content)
-            for part in parts:
-                if not isinstance(part, Text):  # pyright: ignore[reportUnnecessaryIsInstance]  (callers without types)
-                    raise ConfigurationError(
-                        f"A {role} message holds a {type(part).__name__}; give a string or Text(...) parts."
-                    )
         object.__setattr__(self, "role", role)
-        object.__setattr__(self, "parts", parts)
+        object.__setattr__(self, "parts", (Text(content),) if isinstance(content, str) else tuple(content))
 
     @property
     def text(self) -> str:
