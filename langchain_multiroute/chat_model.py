@@ -79,6 +79,8 @@ class ChatMultiRoute(BaseChatModel):
         """Everything that can change an answer: LangChain's cache keys on it."""
         own = {name: value for name in CALL_FIELDS if (value := getattr(self, name)) is not None}
         own["stop_sequences"] = own.pop("stop", None)  # LangChain puts the call's own under `stop`
+        if self.route_tags is not None:
+            own["route_tags"] = sorted(self.route_tags)  # a set's order changes from process to process
         return {"routes": [(route.name, route.model, route.base_url) for route in self.router.routes], **own}
 
     def bind_tools(

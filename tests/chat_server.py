@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
 from multiroute_core import Route, Router
-from multiroute_core.testing.server import Received, Reply, ReplayServer
+from multiroute_core.testing.server import Received, ReplayServer, Reply
 
 JSON = {"content-type": "application/json"}
 SSE = {"content-type": "text/event-stream"}

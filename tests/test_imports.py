@@ -95,7 +95,10 @@ def test_arrows_point_one_way():
     wrong = [
         f"{a} -> {b}"
         for a, b in arrows
-        if room(a) and room(b) and room(a) != room(b) and level[room(a)] >= level[room(b)]
+        if room(a)
+        and room(b)
+        and room(a) != room(b)
+        and level[room(a)] >= level[room(b)]
         and not (level[room(a)] == level[room(b)] and (room(a), room(b)) in SAME_LAYER)
     ]
     assert wrong == []

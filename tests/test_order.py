@@ -16,7 +16,9 @@ REQUEST, _ = build("Hello", {})
 
 def names(order=None, **wanted):
     costs = {"anthropic": 3.0, "openai": 1.0, "google": 2.0, "local": 0.0}
-    routes = candidates(REQUEST, [CODE, ANY, LONG, SPARE], Options(order=order, **wanted), lambda r, _: costs[r.provider])
+    routes = candidates(
+        REQUEST, [CODE, ANY, LONG, SPARE], Options(order=order, **wanted), lambda r, _: costs[r.provider]
+    )
     return [route.provider for route in routes]
 
 

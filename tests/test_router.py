@@ -215,7 +215,10 @@ class TestStreams:
         inside = b'data: {"error": {"message": "overloaded", "type": "overloaded_error"}}\n\n'
         with Fleet(Reply(200, SSE, [inside], stream=True), answer()) as fleet:
             self.read(fleet, face)
-            assert [e.attempt.outcome for e in fleet.events if isinstance(e, AttemptEnded)] == ["overloaded", "answered"]
+            assert [e.attempt.outcome for e in fleet.events if isinstance(e, AttemptEnded)] == [
+                "overloaded",
+                "answered",
+            ]
 
     def test_the_first_token_is_told_once(self, face):
         with Fleet(answer("One two three.")) as fleet:
@@ -302,7 +305,9 @@ def test_copies_share_and_pickles_carry_the_configuration_without_keys(monkeypat
         router = fleet.router
         assert copy.copy(router) is router
         assert copy.deepcopy({"router": router})["router"] is router
-        plain = Router([Route("openai:gpt-4.1", api_key="sk-secret", base_url=f"{fleet.servers[0].url}/v1")], deadline=7)
+        plain = Router(
+            [Route("openai:gpt-4.1", api_key="sk-secret", base_url=f"{fleet.servers[0].url}/v1")], deadline=7
+        )
         wire = pickle.dumps(plain)
         assert b"sk-secret" not in wire
         monkeypatch.setenv("OPENAI_API_KEY", "from-env")
@@ -316,7 +321,9 @@ def test_copies_share_and_pickles_carry_the_configuration_without_keys(monkeypat
 
 def test_secrets_appear_nowhere():
     with Fleet(error(500), max_retries=0) as fleet:
-        router = Router([Route("openai:gpt-4.1", api_key="sk-secret", base_url=f"{fleet.servers[0].url}/v1")], max_retries=0)
+        router = Router(
+            [Route("openai:gpt-4.1", api_key="sk-secret", base_url=f"{fleet.servers[0].url}/v1")], max_retries=0
+        )
         seen: list[object] = [router, router.routes]
         router = Router(router.routes, on_event=[seen.append], max_retries=0)
         with pytest.raises(ServerError) as caught:

@@ -19,7 +19,7 @@ from typing import Any, Self, TypeAlias
 _FRAMING = ("content-length", "transfer-encoding")  # ours to say
 
 
-class Drop(Exception):  # noqa: N818  (an order, not an error)
+class Drop(Exception):
     """Raised by a reply's body, or instead of a reply: the connection is cut there."""
 
 

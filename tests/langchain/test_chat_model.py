@@ -230,7 +230,10 @@ class TestConstruction:
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
-            ({"routes": ["openai:gpt-4.1"], "temprature": 1}, "Unknown option 'temprature': did you mean 'temperature'"),
+            (
+                {"routes": ["openai:gpt-4.1"], "temprature": 1},
+                "Unknown option 'temprature': did you mean 'temperature'",
+            ),
             ({"routes": ["openai:gpt-4.1"], "api_key": "k", "timeout": 1, "deadline": 2}, "give one of them"),
             ({"routes": ["openai:gpt-4.1", "anthropic:x"], "api_key": "k"}, "api_key fits one provider"),
             ({"routes": ["openai:gpt-4.1"], "api_key": ""}, "must be a string that is not empty"),

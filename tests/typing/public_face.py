@@ -29,7 +29,9 @@ assert_type(response.text, str)
 assert_type(response.cost, float | None)
 assert_type(response.usage, Usage | None)
 assert_type(response.attempts, tuple[Attempt, ...])
-assert_type(router.stream([Message("user", "Hello"), ("user", "x"), {"role": "user", "content": "y"}]), Generator[Chunk])
+assert_type(
+    router.stream([Message("user", "Hello"), ("user", "x"), {"role": "user", "content": "y"}]), Generator[Chunk]
+)
 assert_type(router.astream("Hello"), AsyncGenerator[Chunk, None])
 
 router.generate("Hello", temprature=0)  # pyright: ignore[reportCallIssue]
