@@ -129,7 +129,7 @@ class Try:
             parts = (type(parts[0])(join(parts)),)
         return Response(
             parts=parts,
-            finish_reason=self.finish_reason,
+            finish_reason=self.finish_reason if self._done else None,  # Anthropic says why before it says that it ended
             usage=self.usage,
             model=model,
             provider=self.route.provider,
@@ -163,10 +163,10 @@ class Try:
                     raise
                 event = END  # the answer is whole; what was cut is the goodbye
             if event is END:
-                self._done = True
                 if decoder.complete:
+                    self._done = True
                     return None
-                raise BrokenStreamError("The stream ended without its end: the answer is not complete.")
+                raise EOFError("The stream ended without its end: the answer is not complete.")
             try:
                 delta = decoder.feed(event)
             except BUGS as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 from multiroute_core.errors import RouteError
 from multiroute_core.providers import body, classify, models
+from multiroute_core.providers.body import array, count, mapping, word
 from multiroute_core.providers.provider import Decoder, Encoded, Reply, WireError
 from multiroute_core.providers.sampling import sampling
 from multiroute_core.providers.stainless import StainlessDoor
@@ -65,11 +66,12 @@ class AnthropicProvider(StainlessDoor):
         found = body.of(reply)
         if found.get("type") == "error" or not isinstance(found.get("content"), list):
             raise WireError("The provider answered with something that is no message.", found)
+        texts = [word(mapping(block).get("text")) for block in array(found.get("content"))]
         return Delta(
-            parts=tuple(Text(block["text"]) for block in found["content"] if block.get("text")),
-            finish_reason=FINISH.get(found.get("stop_reason") or "", "other"),
+            parts=tuple(Text(text) for text in texts if text),
+            finish_reason=FINISH.get(word(found.get("stop_reason")) or "", "other"),
             usage=usage(found.get("usage")),
-            model=found.get("model"),
+            model=word(found.get("model")),
             raw=found,
         )
 
@@ -87,50 +89,53 @@ class MessagesDecoder:
 
     def __init__(self) -> None:
         self.complete = False
+        self._started = False
+        self._reason: str | None = None
         self._usage: dict[str, Any] = {}
 
     def feed(self, event: Any) -> Delta | None:
         """What is new in one event."""
-        match event.get("type"):
+        told = body.event(event)
+        match told.get("type"):
             case "content_block_delta":
-                text = event["delta"].get("text")
+                text = word(mapping(told.get("delta")).get("text"))
                 return Delta(parts=(Text(text),)) if text else None
             case "content_block_start":
-                text = event["content_block"].get("text")
+                text = word(mapping(told.get("content_block")).get("text"))
                 return Delta(parts=(Text(text),)) if text else None
             case "message_start":
-                message = event["message"]
-                if self._usage:
-                    raise WireError("The stream began anew in its middle.", event)
-                self._usage = dict(message.get("usage") or {})
-                return Delta(usage=usage(self._usage), model=message.get("model"))
+                if self._started:
+                    raise WireError("The stream began anew in its middle.", told)
+                self._started = True
+                message = mapping(told.get("message"))
+                self._usage = dict(mapping(message.get("usage")))
+                return Delta(usage=usage(self._usage), model=word(message.get("model")))
             case "message_delta":
-                counted: Mapping[str, Any] = event.get("usage") or {}
+                counted = mapping(told.get("usage"))
                 self._usage.update((name, value) for name, value in counted.items() if value is not None)
-                reason = event["delta"].get("stop_reason")
-                return Delta(finish_reason=FINISH.get(reason, "other") if reason else None, usage=usage(self._usage))
+                self._reason = word(mapping(told.get("delta")).get("stop_reason")) or self._reason
+                return Delta(usage=usage(self._usage))
             case "message_stop":
                 self.complete = True
-                return None
+                return Delta(finish_reason=FINISH.get(self._reason or "", "other"))
             case "error":
-                raise WireError("The provider reported an error inside the stream.", event)
+                raise WireError("The provider reported an error inside the stream.", told)
             case _:
                 return None
 
 
-def usage(counted: Mapping[str, Any] | None) -> Usage | None:
+def usage(counted: Any) -> Usage | None:
     """Tokens in normal form: Anthropic counts cache reads and writes apart from the input."""
+    counted = mapping(counted)
     if not counted:
         return None
-    read, write = counted.get("cache_read_input_tokens"), counted.get("cache_creation_input_tokens")
-    fresh = counted.get("input_tokens")
-    by_age: Mapping[str, Any] = counted.get("cache_creation") or {}
-    details: Mapping[str, Any] = counted.get("output_tokens_details") or {}
+    read, write = count(counted.get("cache_read_input_tokens")), count(counted.get("cache_creation_input_tokens"))
+    fresh = count(counted.get("input_tokens"))
     return Usage(
         input_tokens=None if fresh is None else fresh + (read or 0) + (write or 0),
-        output_tokens=counted.get("output_tokens"),
+        output_tokens=count(counted.get("output_tokens")),
         cache_read_tokens=read,
         cache_write_tokens=write,
-        cache_write_1h_tokens=by_age.get("ephemeral_1h_input_tokens"),
-        reasoning_tokens=details.get("thinking_tokens"),
+        cache_write_1h_tokens=count(mapping(counted.get("cache_creation")).get("ephemeral_1h_input_tokens")),
+        reasoning_tokens=count(mapping(counted.get("output_tokens_details")).get("thinking_tokens")),
     )

@@ -1,4 +1,4 @@
-"""Bodies as JSON."""
+"""Bodies as JSON, read with patience: what is not of the type that it should be counts as not there."""
 
 from __future__ import annotations
 
@@ -22,6 +22,35 @@ def of(reply: Reply) -> Mapping[str, Any]:
         found = _decode(reply.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise WireError(f"The body is no JSON: {error}.") from error
+    return event(found)
+
+
+def event(found: Any) -> Mapping[str, Any]:
+    """A body or an event, which must be a JSON object.
+
+    Raises:
+        WireError: it is something else.
+    """
     if not isinstance(found, dict):
-        raise WireError(f"The body is a JSON {type(found).__name__}, not an object.")
+        raise WireError(f"The provider sent a JSON {type(found).__name__} where an object should be.", found)
     return cast("dict[str, Any]", found)
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """`value`, if it is an object."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def array(value: Any) -> list[Any]:
+    """`value`, if it is an array."""
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def word(value: Any) -> str | None:
+    """`value`, if it is a string that is not empty."""
+    return value if isinstance(value, str) and value else None
+
+
+def count(value: Any) -> int | None:
+    """`value`, if it is a count."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

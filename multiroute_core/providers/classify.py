@@ -9,6 +9,7 @@ Sources for the words below: the vendors' error pages, and the recorded and quot
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import json
 import re
@@ -27,18 +28,27 @@ OVERFLOW = re.compile(
     re.IGNORECASE,
 )
 QUOTA = re.compile(
-    r"insufficient_quota|credit balance|billing|spend_limit|usage[_ ]limit|_balance_exhausted|"
-    r"exceeded your current quota, please check|limit: 0\b|PerDay",
+    r"insufficient_quota|credit balance|billing_(hard_limit|not_active)|spend_limit|usage[_ ]limit|_balance_exhausted|"
+    r"limit: 0\b|PerDay",
     re.IGNORECASE,
 )
 FILTERED = re.compile(
     r"content_filter|content_policy|ResponsibleAIPolicy|content management policy|MODEL_ARMOR", re.IGNORECASE
 )
-BAD_KEY = re.compile(r"api[_ ]key[_ ](not[_ ]valid|invalid|expired)|invalid[_ ](x-)?api[_ -]key", re.IGNORECASE)
+NOT_ALLOWED = re.compile(
+    r"api[_ ]key[_ ](not[_ ]valid|invalid|expired)|invalid[_ ](x-)?api[_ -]key|location is not supported", re.IGNORECASE
+)
 OVERLOADED = re.compile(r"overloaded|capacity|unavailable", re.IGNORECASE)
 RATE_LIMITED = re.compile(r"rate_limit|resource_exhausted|too_many_requests", re.IGNORECASE)
 SERVER = re.compile(r"api_error|server_error|internal|\bserver_is", re.IGNORECASE)
-RETRY_IN = re.compile(r"(?:try again|retry) in (?:(\d+)m(?!s))?(?:([\d.]+)(ms|s))?", re.IGNORECASE)
+RETRY_IN = re.compile(
+    r"(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)? ?(?:ms|minutes?|m|hours?|h|seconds?|s)\b ?)+|"
+    r"(?:\d+(?:\.\d+)?(?:ms|h|m|s))+)",
+    re.IGNORECASE,
+)
+SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(ms|[hms])", re.IGNORECASE)
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+RETRY_INFO = re.compile(r'"retryDelay": ?"(\d+(?:\.\d+)?)s"')
 
 TIMEOUTS = {"Timeout", "TimeoutException", "TimeoutError", "APITimeoutError", "ReadTimeout", "DeadlineExceeded"}
 DROPS = {"TransportError", "APIConnectionError", "ConnectionError", "ClientError", "RequestException", "OSError"}
@@ -101,7 +111,7 @@ def _kind(error: Exception, status: int | None, words: str) -> type[RouteError]:
         return errors.ContextOverflowError
     if status in (400, 403) and FILTERED.search(words):
         return errors.ContentFilterError
-    if status in (400, 403) and BAD_KEY.search(words):
+    if status in (400, 403) and NOT_ALLOWED.search(words):
         return errors.AuthenticationError
     return BY_STATUS.get(status) or (errors.ServerError if status >= 500 else errors.BadRequestError)
 
@@ -126,6 +136,8 @@ def _by_words(words: str) -> type[RouteError] | None:
 
 
 def _by_class(error: Exception) -> type[RouteError]:
+    if isinstance(error, EOFError):
+        return errors.BrokenStreamError
     if isinstance(error, ValueError):  # JSONDecodeError, UnknownApiResponseError, msgspec's, protobuf's
         return errors.BrokenStreamError if "unfinished stream" in str(error).lower() else errors.BadReplyError
     names = {cls.__name__ for cause in _causes(error) for cls in type(cause).__mro__}
@@ -144,17 +156,21 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _body(error: Exception) -> Any:
-    """The error's body; google-genai calls it `details`, google-generativeai has only the response."""
+    """The error's body: `body` in most SDKs, `details` in google-genai; google-generativeai has only the response."""
     for name in ("body", "details"):
         found = getattr(error, name, None)
         if isinstance(found, str):
-            try:
+            with contextlib.suppress(ValueError):
                 found = json.loads(found)
-            except ValueError:
-                continue
         if isinstance(found, Mapping) and found:
             return cast("Mapping[str, Any]", found)
-    return None
+    try:
+        found = cast("Any", error).response.json()
+    except Exception:
+        return None  # there is no response, or its body was not read, or is no JSON
+    if isinstance(found, list) and found:  # Google answers a refused stream with an array of one
+        found = cast("list[Any]", found)[0]
+    return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else None
 
 
 def _inner(body: Any) -> Mapping[str, Any]:
@@ -207,12 +223,13 @@ def _retry_after(headers: Mapping[str, str], words: str) -> float | None:
     if (value := headers.get("retry-after")) is not None:
         if (seconds := _number(value)) is not None:
             return seconds
-        if (moment := email.utils.parsedate_tz(value)) is not None:
-            return max(0.0, email.utils.mktime_tz(moment) - time.time())
-    if found := re.search(r'"retryDelay": ?"([\d.]+)s"', words):
+        with contextlib.suppress(ValueError, OverflowError):
+            if (moment := email.utils.parsedate_tz(value)) is not None:
+                return max(0.0, email.utils.mktime_tz(moment) - time.time())
+    if found := RETRY_INFO.search(words):
         return float(found[1])
-    if (found := RETRY_IN.search(words)) and (found[1] or found[2]):
-        return float(found[1] or 0) * 60 + float(found[2] or 0) / (1000 if found[3] == "ms" else 1)
+    if found := RETRY_IN.search(words):
+        return sum(float(amount) * SECONDS[unit.lower()] for amount, unit in SPAN.findall(found[1]))
     return None
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from multiroute_core.providers.body import array, count, mapping, word
+from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
 from multiroute_core.providers.sampling import sampling
@@ -49,20 +51,20 @@ def decode(body: Mapping[str, Any]) -> Delta:
     """A whole `chat.completion`."""
     if body.get("error"):
         raise WireError("The provider answered with an error under HTTP 200.", body)
-    choices = body.get("choices")
+    choices = array(body.get("choices"))
     if not choices:
         raise NoAnswer("The answer has no choices.", body)
-    choice = choices[0]
-    message: Mapping[str, Any] = choice.get("message") or {}
-    finish = FINISH.get(choice.get("finish_reason") or "", "other")
-    text: str | None = message.get("content")
-    if not text and (refusal := message.get("refusal")):
-        text, finish = refusal, "refusal"
+    choice = mapping(choices[0])
+    message = mapping(choice.get("message"))
+    finish = FINISH.get(word(choice.get("finish_reason")) or "", "other")
+    text = word(message.get("content"))
+    if text is None and (text := word(message.get("refusal"))):
+        finish = "refusal"
     return Delta(
         parts=(Text(text),) if text else (),
         finish_reason=finish,
         usage=usage(body.get("usage")),
-        model=body.get("model"),
+        model=word(body.get("model")),
         raw=body,
     )
 
@@ -76,41 +78,45 @@ class ChatDecoder:
 
     def feed(self, event: Any) -> Delta | None:
         """What is new in one chunk."""
-        if event.get("error"):
-            raise WireError("The provider reported an error inside the stream.", event)
-        counted = event.get("usage")
-        choices = event.get("choices")
-        if not choices:
-            return Delta(usage=usage(counted), model=event.get("model")) if counted else None
-        choice = choices[0]
-        delta: Mapping[str, Any] = choice.get("delta") or {}
-        text: str | None = delta.get("content")
-        if not text and (text := delta.get("refusal")):
+        chunk = object_of(event)
+        if chunk.get("error"):
+            raise WireError("The provider reported an error inside the stream.", chunk)
+        counted = chunk.get("usage")
+        choices = chunk.get("choices")
+        if not choices or not isinstance(choices, list):
+            return Delta(usage=usage(counted), model=word(chunk.get("model"))) if counted else None
+        choice = mapping(choices[0])
+        delta = mapping(choice.get("delta"))
+        text = word(delta.get("content"))
+        if text is None and (text := word(delta.get("refusal"))):
             self._refused = True
         finish: FinishReason | None = None
-        if reason := choice.get("finish_reason"):
+        if reason := word(choice.get("finish_reason")):
             self.complete = True
             finish = "refusal" if self._refused else FINISH.get(reason, "other")
         return Delta(
             parts=(Text(text),) if text else (),
             finish_reason=finish,
             usage=usage(counted) if counted else None,
-            model=event.get("model"),
+            model=word(chunk.get("model")),
         )
 
 
-def usage(counted: Mapping[str, Any] | None) -> Usage | None:
+def usage(counted: Any) -> Usage | None:
     """Tokens in normal form: the prompt already includes what was cached, the completion what was reasoned."""
+    counted = mapping(counted)
     if not counted:
         return None
-    prompt: Mapping[str, Any] = counted.get("prompt_tokens_details") or {}
-    completion: Mapping[str, Any] = counted.get("completion_tokens_details") or {}
+    prompt, completion = (
+        mapping(counted.get("prompt_tokens_details")),
+        mapping(counted.get("completion_tokens_details")),
+    )
     return Usage(
-        input_tokens=counted.get("prompt_tokens"),
-        output_tokens=counted.get("completion_tokens"),
-        cache_read_tokens=prompt.get("cached_tokens"),
-        cache_write_tokens=prompt.get("cache_write_tokens"),
-        reasoning_tokens=completion.get("reasoning_tokens"),
-        input_audio_tokens=prompt.get("audio_tokens"),
-        output_audio_tokens=completion.get("audio_tokens"),
+        input_tokens=count(counted.get("prompt_tokens")),
+        output_tokens=count(counted.get("completion_tokens")),
+        cache_read_tokens=count(prompt.get("cached_tokens")),
+        cache_write_tokens=count(prompt.get("cache_write_tokens")),
+        reasoning_tokens=count(completion.get("reasoning_tokens")),
+        input_audio_tokens=count(prompt.get("audio_tokens")),
+        output_audio_tokens=count(completion.get("audio_tokens")),
     )

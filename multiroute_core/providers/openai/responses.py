@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from multiroute_core.providers.body import array, count, mapping, word
+from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
 from multiroute_core.providers.sampling import sampling
@@ -41,9 +43,9 @@ def decode(body: Mapping[str, Any]) -> Delta:
         raise NoAnswer("The answer has no output.", body)
     parts: list[Part] = []
     refused = False
-    for item in body["output"]:
-        for content in (item.get("content") or ()) if item.get("type") == "message" else ():
-            text = content.get("text") or content.get("refusal")
+    for item in map(mapping, array(body.get("output"))):
+        for content in map(mapping, array(item.get("content")) if item.get("type") == "message" else ()):
+            text = word(content.get("text")) or word(content.get("refusal"))
             refused = refused or content.get("type") == "refusal"
             if text:
                 parts.append(Text(text))
@@ -51,7 +53,7 @@ def decode(body: Mapping[str, Any]) -> Delta:
         parts=tuple(parts),
         finish_reason=_finish(body, refused=refused),
         usage=usage(body.get("usage")),
-        model=body.get("model"),
+        model=word(body.get("model")),
         raw=body,
     )
 
@@ -65,55 +67,54 @@ class ResponsesDecoder:
 
     def feed(self, event: Any) -> Delta | None:
         """What is new in one event."""
-        match event.get("type"):
+        told = object_of(event)
+        match told.get("type"):
             case "response.output_text.delta":
-                return Delta(parts=(Text(event["delta"]),)) if event.get("delta") else None
+                return _delta(told)
             case "response.refusal.delta":
                 self._refused = True
-                return Delta(parts=(Text(event["delta"]),)) if event.get("delta") else None
+                return _delta(told)
             case "response.completed" | "response.incomplete":
                 self.complete = True
-                body = event["response"]
+                body = mapping(told.get("response"))
                 return Delta(
                     finish_reason=_finish(body, refused=self._refused),
                     usage=usage(body.get("usage")),
-                    model=body.get("model"),
+                    model=word(body.get("model")),
                 )
             case "response.failed":
-                body: Mapping[str, Any] = event.get("response") or {}
-                raise WireError("The provider reported that the response failed.", {"error": body.get("error") or {}})
+                error = mapping(mapping(told.get("response")).get("error"))
+                raise WireError("The provider reported that the response failed.", {"error": error})
             case "error":
-                raise WireError("The provider reported an error inside the stream.", {"error": _error(event)})
+                inner = mapping(told.get("error")) or {k: v for k, v in told.items() if k != "type"}
+                raise WireError("The provider reported an error inside the stream.", {"error": inner})
             case _:
                 return None
 
 
-def _error(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The error of an `error` event, which the API nests or not."""
-    inner = event.get("error")
-    return inner if isinstance(inner, Mapping) else {k: v for k, v in event.items() if k != "type"}  # pyright: ignore[reportUnknownVariableType]
+def _delta(event: Mapping[str, Any]) -> Delta | None:
+    return Delta(parts=(Text(text),)) if (text := word(event.get("delta"))) else None
 
 
 def _finish(body: Mapping[str, Any], *, refused: bool) -> FinishReason:
     if body.get("status") == "incomplete":
-        details: Mapping[str, Any] = body.get("incomplete_details") or {}
-        return INCOMPLETE.get(details.get("reason") or "", "other")
+        return INCOMPLETE.get(word(mapping(body.get("incomplete_details")).get("reason")) or "", "other")
     if refused:
         return "refusal"
-    items: list[Mapping[str, Any]] = body.get("output") or []
+    items = map(mapping, array(body.get("output")))
     return "tool_call" if any(item.get("type") == "function_call" for item in items) else "stop"
 
 
-def usage(counted: Mapping[str, Any] | None) -> Usage | None:
+def usage(counted: Any) -> Usage | None:
     """Tokens in normal form: input includes what was cached, output what was reasoned."""
+    counted = mapping(counted)
     if not counted:
         return None
-    read: Mapping[str, Any] = counted.get("input_tokens_details") or {}
-    written: Mapping[str, Any] = counted.get("output_tokens_details") or {}
+    read, written = mapping(counted.get("input_tokens_details")), mapping(counted.get("output_tokens_details"))
     return Usage(
-        input_tokens=counted.get("input_tokens"),
-        output_tokens=counted.get("output_tokens"),
-        cache_read_tokens=read.get("cached_tokens"),
-        cache_write_tokens=read.get("cache_write_tokens"),
-        reasoning_tokens=written.get("reasoning_tokens"),
+        input_tokens=count(counted.get("input_tokens")),
+        output_tokens=count(counted.get("output_tokens")),
+        cache_read_tokens=count(read.get("cached_tokens")),
+        cache_write_tokens=count(read.get("cache_write_tokens")),
+        reasoning_tokens=count(written.get("reasoning_tokens")),
     )
