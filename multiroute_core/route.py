@@ -15,7 +15,7 @@ ALIASES = {"gemini": "google", "google_genai": "google"}
 APIS = {"openai": ("chat", "responses")}
 SDKS = {"google": ("google-genai", "google-generativeai")}
 
-_ROUTE = re.compile(r"(?P<provider>[a-z_]+):(?P<model>\S+)")
+_ROUTE = re.compile(r"(?P<provider>[a-z_]+):(?P<model>\S(?:.*\S)?)")
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -87,7 +87,7 @@ class Route:
             raise ConfigurationError(f"Route {route!r}: base_url={base_url!r} must begin with http:// or https://.")
         if base_url is not None and provider == "local":
             raise ConfigurationError(
-                f"Route {route!r} is served by this process; for a server use 'openai:…' with base_url."
+                f"Route {route!r} is served on this machine; for a server use 'openai:…' with base_url."
             )
         if name is not None and not name.strip():
             raise ConfigurationError(f"Route {route!r}: name={name!r} must be a word.")

@@ -52,7 +52,7 @@ class BlockingIO:
         box: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
         start_thread(lambda: box.put(outcome(call, *args, **kwargs)))
         try:
-            value, error = box.get(timeout=max(limit.remaining(), 0.0))
+            value, error = box.get(timeout=min(max(limit.remaining(), 0.0), threading.TIMEOUT_MAX))
         except queue.Empty:
             raise Expired(limit.phase) from None
         if error is not None:

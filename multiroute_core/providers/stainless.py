@@ -25,19 +25,24 @@ class StainlessDoor:
         blocking: Its sync client class.
         native: Its async client class.
         settings: `api_key`, `base_url` and what else both take.
+        proxies: Whether the environment's proxies are asked; one cannot reach our own loopback.
     """
 
-    def __init__(self, sdk: ModuleType, blocking: type, native: type, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, sdk: ModuleType, blocking: type, native: type, settings: Mapping[str, Any], *, proxies: bool = True
+    ) -> None:
         self._response = http.family(sdk.DefaultHttpxClient).Response
         self._streams = {False: sdk.Stream[object], True: sdk.AsyncStream[object]}
 
-        def make_blocking() -> Any:
-            return blocking(max_retries=0, http_client=http.client(sdk.DefaultHttpxClient), **settings)
+        def made(client: type, http_client: type) -> Any:
+            return client(max_retries=0, http_client=http.client(http_client, trust_env=proxies), **settings)
 
-        def make_native() -> Any:
-            return native(max_retries=0, http_client=http.client(sdk.DefaultAsyncHttpxClient), **settings)
-
-        self._clients = Clients(make_blocking, make_native, close=lambda c: c.close(), aclose=lambda c: c.close())
+        self._clients = Clients(
+            lambda: made(blocking, sdk.DefaultHttpxClient),
+            lambda: made(native, sdk.DefaultAsyncHttpxClient),
+            close=lambda client: client.close(),
+            aclose=lambda client: client.close(),
+        )
 
     async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
         """Ask for a whole answer."""

@@ -13,14 +13,12 @@ from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.llms import LLM, ChatMessage, MessageRole
 from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.memory import ChatMemoryBuffer
 
 import multiroute_core
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import ConfigurationError, Route, ServerError
 from tests.chat_server import Fleet, answer, error
-
-# LlamaIndex's chat memory leaves its SQLite connection to the collector.
-pytestmark = pytest.mark.filterwarnings("ignore:.*aiosqlite:pytest.PytestUnraisableExceptionWarning")
 
 HELLO = [ChatMessage(role="user", content="Hi")]
 
@@ -108,7 +106,8 @@ class TestEngines:
         assert str(engine.query("What?")) == "One two."
 
     def test_chat_engine(self, llm):
-        engine = SimpleChatEngine.from_defaults(llm=llm)
+        memory = ChatMemoryBuffer.from_defaults(token_limit=1000)  # the default one leaves an SQLite connection open
+        engine = SimpleChatEngine.from_defaults(llm=llm, memory=memory)
         assert str(engine.chat("Hi")) == "One two."
         assert "".join(engine.stream_chat("And?").response_gen) == "One two."
 

