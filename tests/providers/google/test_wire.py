@@ -1,0 +1,287 @@
+"""Gemini's wire, both ways: what a request becomes, and what is made of every answer, however odd."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from multiroute_core.providers import models
+from multiroute_core.providers.google import wire
+from multiroute_core.providers.provider import NoAnswer, WireError
+from multiroute_core.types import Message, Request, Text, Usage, join
+from tests.providers.google.gemini import chunk
+
+GEMINI = models.lookup("google", "gemini-3.8-flash")
+
+
+def encode(*messages, model="gemini-3.8-flash", traits=GEMINI, stream=False, **parameters):
+    return wire.encode(Request(messages, **parameters), model, traits, stream=stream)
+
+
+def test_a_conversation():
+    made = encode(
+        Message("system", "Be brief."),
+        Message("user", "Hi"),
+        Message("assistant", "Yes?"),
+        Message("user", [Text("one"), Text(""), Text("two")]),
+        Message("system", "Be kind."),
+    )
+    assert made.body == {
+        "contents": [
+            {"role": "user", "parts": [{"text": "Hi"}]},
+            {"role": "model", "parts": [{"text": "Yes?"}]},
+            {"role": "user", "parts": [{"text": "one"}, {"text": "two"}]},
+        ],
+        "systemInstruction": {"parts": [{"text": "Be brief.\n\nBe kind."}]},
+    }
+    assert (made.dropped, made.headers) == ((), {})
+
+
+def test_empty_turns_are_left_out():
+    made = encode(Message("user", "Hi"), Message("assistant", ""), Message("user", "Still there?"))
+    assert [turn["parts"] for turn in made.body["contents"]] == [[{"text": "Hi"}], [{"text": "Still there?"}]]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_system_messages_alone_are_the_users_turn(count):
+    made = encode(*[Message("system", "Say hello.")] * count)
+    said = "\n\n".join(["Say hello."] * count)
+    assert made.body == {"contents": [{"role": "user", "parts": [{"text": said}]}]}
+
+
+def test_every_parameter():
+    made = encode(Message("user", "Hi"), temperature=0, max_tokens=5, top_p=0.5, stop=("a", "b"), seed=0)
+    assert made.body["generationConfig"] == {
+        "temperature": 0, "topP": 0.5, "maxOutputTokens": 5, "stopSequences": ["a", "b"], "seed": 0
+    }  # fmt: skip
+
+
+def test_what_a_model_does_not_take_is_dropped():
+    traits = models.Model("google", "*", sampling="none", stop=False)
+    made = encode(Message("user", "Hi"), temperature=1, top_p=0.5, stop=("a",), traits=traits)
+    assert "generationConfig" not in made.body
+    assert [reason.partition(":")[0] for reason in made.dropped] == ["temperature", "top_p", "stop"]
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [("gemini-x", "models/gemini-x"), ("models/gemini-x", "models/gemini-x"), ("tunedModels/mine", "tunedModels/mine")],
+)
+def test_the_path(model, name):
+    assert encode(Message("user", "Hi"), model=model).path == f"{name}:generateContent"
+    assert encode(Message("user", "Hi"), model=model, stream=True).path == f"{name}:streamGenerateContent?alt=sse"
+
+
+def test_a_whole_answer():
+    body = chunk("Hello", "STOP", usageMetadata={"promptTokenCount": 1, "candidatesTokenCount": 2})
+    delta = wire.decode(body)
+    assert (delta.parts, delta.finish_reason, delta.model) == ((Text("Hello"),), "stop", "gemini-3.8-flash-001")
+    assert delta.usage == Usage(input_tokens=1, output_tokens=2)
+    assert delta.raw is body
+
+
+def test_thoughts_are_no_part_of_the_answer():
+    parts = [{"text": "Hmm", "thought": True}, {"text": "Hel"}, {"inlineData": {}}, {"text": ""}, {"text": "lo"}]
+    body = {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]}
+    assert wire.decode(body).parts == (Text("Hel"), Text("lo"))
+
+
+def test_a_tool_call_ends_with_stop_on_the_wire():
+    call = {"candidates": [{"content": {"parts": [{"functionCall": {"name": "f", "args": {}}}]}}]}
+    decoder = wire.GeminiDecoder()
+    assert decoder.feed(call).finish_reason is None
+    assert decoder.feed(chunk("", "STOP")).finish_reason == "tool_call"
+    call["candidates"][0]["finishReason"] = "STOP"
+    assert wire.decode(call).finish_reason == "tool_call"
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("STOP", "stop"),
+        ("MAX_TOKENS", "length"),
+        *[(reason, "content_filter") for reason in ("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII")],
+        *[(reason, "content_filter") for reason in ("IMAGE_SAFETY", "MODEL_ARMOR", "IMAGE_RECITATION")],
+        *[(reason, "other") for reason in ("LANGUAGE", "OTHER", "MALFORMED_FUNCTION_CALL", "SOMETHING_NEW", 99, ["?"])],
+    ],
+)
+def test_finish_reasons(reason, finish):
+    decoder = wire.GeminiDecoder()
+    assert decoder.feed(chunk("Hi", reason)).finish_reason == finish
+    assert decoder.complete
+    assert wire.decode(chunk("Hi", reason)).finish_reason == finish
+
+
+@pytest.mark.parametrize("reason", [None, "", "FINISH_REASON_UNSPECIFIED", 0])
+def test_no_finish_reason(reason):
+    body = chunk("Hi")
+    body["candidates"][0]["finishReason"] = reason
+    decoder = wire.GeminiDecoder()
+    assert decoder.feed(body).finish_reason is None
+    assert not decoder.complete
+    assert wire.decode(body).finish_reason == "other"
+
+
+def test_an_answer_without_a_word():
+    body = {"candidates": [{"content": {"role": "model"}, "finishReason": "MAX_TOKENS"}]}
+    assert (wire.decode(body).parts, wire.decode(body).finish_reason) == ((), "length")
+    assert wire.decode({"candidates": [{"finishReason": "SAFETY"}]}).finish_reason == "content_filter"
+
+
+def test_a_stream():
+    decoder = wire.GeminiDecoder()
+    deltas = [
+        decoder.feed(chunk("Hel", usageMetadata={"promptTokenCount": 5, "totalTokenCount": 5})),
+        decoder.feed(chunk("lo")),
+        decoder.feed({"candidates": [], "usageMetadata": {"candidatesTokenCount": 1, "totalTokenCount": 6}}),
+        decoder.feed(chunk("", "STOP", usageMetadata={"candidatesTokenCount": 2, "totalTokenCount": 7})),
+    ]
+    assert join([part for delta in deltas for part in delta.parts]) == "Hello"
+    assert [delta.usage for delta in deltas] == [Usage(5, 0), None, Usage(5, 1), Usage(5, 2)]
+    assert decoder.complete
+
+
+@pytest.mark.parametrize("read", [wire.decode, lambda body: wire.GeminiDecoder().feed(body)])
+def test_a_blocked_prompt(read):
+    body = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
+    with pytest.raises(NoAnswer, match="PROHIBITED_CONTENT") as caught:
+        read(body)
+    assert caught.value.filtered
+    assert caught.value.body is body
+
+
+@pytest.mark.parametrize("read", [wire.decode, lambda body: wire.GeminiDecoder().feed(body)])
+def test_an_error_under_http_200(read):
+    body = {"error": {"code": 503, "status": "UNAVAILABLE", "message": "overloaded"}}
+    with pytest.raises(WireError) as caught:
+        read(body)
+    assert not isinstance(caught.value, NoAnswer)
+    assert caught.value.body is body
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"candidates": []}, {"candidates": None}, {"candidates": [None]}, {"candidates": 5}]
+)
+def test_no_candidates(body):
+    with pytest.raises(NoAnswer) as caught:
+        wire.decode(body)
+    assert not caught.value.filtered
+    assert wire.GeminiDecoder().feed(body).parts == ()
+
+
+@pytest.mark.parametrize(
+    ("counted", "usage"),
+    [
+        (None, None),
+        ({}, None),
+        ([], None),
+        ({"promptTokenCount": 9}, Usage(9)),
+        ({"candidatesTokenCount": 9}, Usage(None, 9)),
+        ({"thoughtsTokenCount": 4}, Usage(None, 4, reasoning_tokens=4)),
+        ({"promptTokenCount": 9, "toolUsePromptTokenCount": 2, "candidatesTokenCount": 1}, Usage(11, 1)),
+        ({"candidatesTokenCount": 5, "thoughtsTokenCount": 4}, Usage(None, 9, reasoning_tokens=4)),
+        ({"promptTokenCount": 9, "totalTokenCount": 20}, Usage(9, 11)),
+        ({"promptTokenCount": 9, "totalTokenCount": 9}, Usage(9, 0)),
+        ({"promptTokenCount": 9, "candidatesTokenCount": 2, "totalTokenCount": 20}, Usage(9, 11)),
+        ({"promptTokenCount": 9, "candidatesTokenCount": 5, "totalTokenCount": 5}, Usage(9, 5)),
+        (
+            {"promptTokenCount": 9, "candidatesTokenCount": 5, "thoughtsTokenCount": 1, "totalTokenCount": 99},
+            Usage(9, 6, reasoning_tokens=1),
+        ),
+        ({"promptTokenCount": 9, "cachedContentTokenCount": 8}, Usage(9, cache_read_tokens=8)),
+        (
+            {
+                "promptTokenCount": 9,
+                "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 2}, {"modality": "AUDIO", "tokenCount": 7}],
+                "candidatesTokenCount": 3,
+                "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 3}, None, {"modality": "AUDIO"}],
+            },
+            Usage(9, 3, input_audio_tokens=7, output_audio_tokens=3),
+        ),
+        ({"promptTokenCount": True, "candidatesTokenCount": "3", "totalTokenCount": -1}, Usage()),
+    ],
+)
+def test_usage(counted, usage):
+    assert wire.usage(counted) == usage
+
+
+odd = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def shaped(**fields):
+    """An object with some of these fields, each as it should be or odd; or something else."""
+    return st.fixed_dictionaries({}, optional={name: value | odd for name, value in fields.items()}) | odd
+
+
+counts = st.integers(0, 1000)
+details = st.lists(shaped(modality=st.sampled_from(["TEXT", "AUDIO"]), tokenCount=counts), max_size=3)
+parts = shaped(text=st.text(), thought=st.booleans(), functionCall=shaped(name=st.text()))
+candidates = shaped(
+    content=shaped(role=st.just("model"), parts=st.lists(parts, max_size=3)),
+    finishReason=st.sampled_from([*wire.FINISH, *wire.UNSAID, "OTHER"]),
+)
+bodies = st.fixed_dictionaries(
+    {},
+    optional={
+        "candidates": st.lists(candidates, max_size=2) | odd,
+        "promptFeedback": shaped(blockReason=st.text(), blockReasonMessage=st.text()),
+        "usageMetadata": shaped(
+            promptTokenCount=counts,
+            candidatesTokenCount=counts,
+            thoughtsTokenCount=counts,
+            toolUsePromptTokenCount=counts,
+            totalTokenCount=counts,
+            cachedContentTokenCount=counts,
+            promptTokensDetails=details,
+            candidatesTokensDetails=details,
+        ),
+        "modelVersion": st.text() | odd,
+        "error": shaped(code=st.integers(), message=st.text()),
+    },
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(bodies)
+def test_whatever_comes_is_an_answer_or_a_wire_error(body):
+    body = json.loads(json.dumps(body))
+    before = json.dumps(body)
+    try:
+        delta = wire.decode(body)
+    except WireError:
+        return
+    finally:
+        assert json.dumps(body) == before, "the body was changed"
+    assert delta.finish_reason is not None
+    assert all(isinstance(part.text, str) and part.text for part in delta.parts)
+    assert delta.model is None or isinstance(delta.model, str)
+    _plausible(delta.usage)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(bodies | odd, max_size=5))
+def test_whatever_streams_is_understood_or_a_wire_error(events):
+    decoder = wire.GeminiDecoder()
+    for event in events:
+        try:
+            delta = decoder.feed(event)
+        except WireError:
+            return
+        assert delta is not None
+        assert decoder.complete or delta.finish_reason is None
+        _plausible(delta.usage)
+
+
+def _plausible(usage):
+    if usage is None:
+        return
+    for name in Usage.__slots__:
+        count = getattr(usage, name)
+        assert count is None or (isinstance(count, int) and count >= 0)
+    if usage.reasoning_tokens is not None:
+        assert usage.output_tokens >= usage.reasoning_tokens

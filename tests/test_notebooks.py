@@ -1,0 +1,79 @@
+"""Every notebook runs from its first cell to its last, and shows what it promises."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+
+NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+SECONDS = 120
+SHOWN = {
+    "01_quickstart": (
+        r"\n1 +anthropic:\S+ +server_error",  # the table of the failover
+        r"\n1 +openai:\S+ +rate_limit",
+        r"\n1 +google:\S+ +answered",
+        r"The stream broke after \d+ characters",
+        r"local:smollm2",
+    ),
+}
+"""What a notebook must show, whatever else it does."""
+
+
+@pytest.fixture
+def execute(tmp_path, monkeypatch):
+    """Runs a notebook in this Python's own kernel: no kernel, profile or setting of the machine's user gets in."""
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+
+    def run(path):
+        notebook = nbformat.read(path, as_version=4)
+        # Without directories to look in, the only kernel is the one that ipykernel brings along.
+        kernel = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
+        where = {"metadata": {"path": str(path.parent)}}
+        NotebookClient(notebook, km=kernel, timeout=SECONDS, allow_errors=False, resources=where).execute(
+            cleanup_kc=True  # nbclient leaves a kernel manager that it was given, and its kernel, to the giver
+        )
+        return notebook
+
+    return run
+
+
+def outputs(notebook):
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def told(path, notebook):
+    """All that the notebook shows as text; what it promises is in it, and no error."""
+    found = []
+    for output in outputs(notebook):
+        assert output.output_type != "error", output
+        assert output.get("name") != "stderr", output
+        found.append(output.get("text") or output.data.get("text/plain", ""))
+    text = "\n".join(found)
+    for pattern in SHOWN.get(path.stem, ()):
+        assert re.search(pattern, text), (pattern, text)
+    return text
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(path, execute):
+    told(path, execute(path))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_kept_with_its_outputs_and_without_paths_of_a_machine(path):
+    notebook = nbformat.read(path, as_version=4)
+    text = told(path, notebook)
+    assert text
+    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+    assert "site-packages" not in text
+    assert str(Path(__file__).parent.parent) not in path.read_text(encoding="utf-8")
