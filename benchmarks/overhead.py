@@ -78,6 +78,8 @@ class Rounds:
     imports: int = 3
     batches: int = 12
     """Sync and async take turns as well, so many times."""
+    seconds: float = 50.0
+    """A busy machine gets fewer batches."""
 
 
 @dataclass
@@ -169,7 +171,10 @@ def measure(pairs: Sequence[Pair], rounds: Rounds, clock: Clock) -> None:
                     runner.run(acheck(who, pair.kind)) if pair.native else check(who, pair.kind)
         gc.collect()
         gc.freeze()  # what the imports made is no part of a call; what a call makes is collected as usual
+        began = time.perf_counter()
         for batch in range(rounds.batches):
+            if batch and time.perf_counter() - began > rounds.seconds:
+                break
             for kind, count in (("plain", rounds.plain), ("stream", rounds.stream)):
                 turns = count * (batch + 1) // rounds.batches - count * batch // rounds.batches
                 _sync(_turns(pairs, kind, turns, native=False), clock)

@@ -107,7 +107,8 @@ class Screen:
 
     def stream(self, piece: str) -> None:
         """Print a piece of a streamed answer behind the one before."""
-        if not piece.strip():
+        piece = piece.replace("\n", " ")
+        if not piece.strip() and not self._column:
             return
         if self._column and self._column + len(piece.rstrip()) > self.width:
             self.console.print()

@@ -49,7 +49,7 @@ class ChatMultiRoute(BaseChatModel):
         >>> chain = prompt | llm | StrOutputParser()  # doctest: +SKIP
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True, defer_build=True)
 
     router: Router = Field(exclude=True, repr=False)
     temperature: float | None = None

@@ -183,12 +183,14 @@ class Try:
 
     def _watch(self) -> None:
         """Set the limit of a stream's next step."""
-        limits, total = self._limits, ("the whole stream", self._limits.total, self._began)
-        if self.committed:
-            self._allow(("the next chunk", limits.stall, self._io.now()), total)
+        limits, began = self._limits, self._began
+        if self.first_token_seconds is None:
+            first, attempt = ("the first token", limits.first_token, began), ("the answer", limits.attempt, began)
+            self._allow(first, attempt, ("the whole stream", limits.total, began))
+        elif limits.total is None and limits.stall is not None:  # once a chunk: nothing is built for it
+            self._limit.set("the next chunk", self._io.now() + limits.stall, limits.stall)
         else:
-            first = ("the first token", limits.first_token, self._began)
-            self._allow(first, ("the answer", limits.attempt, self._began), total)
+            self._allow(("the next chunk", limits.stall, self._io.now()), ("the whole stream", limits.total, began))
 
     def _allow(self, *spans: tuple[str, float | None, float]) -> None:
         ends = [(since + seconds, seconds, what) for what, seconds, since in spans if seconds is not None]

@@ -59,7 +59,7 @@ class Trail:
 
     def skipped(self, route: Route, shut: Shut) -> None:
         """A route was passed over."""
-        tell(self._hooks, RouteSkipped(self._id, route.name, str(shut), shut.seconds))
+        tell(self._hooks, RouteSkipped(self._id, route.name, shut.why, str(shut), shut.seconds))
 
     def attempt_started(self, route: Route) -> None:
         """A route is being asked."""

@@ -64,10 +64,15 @@ class AttemptEnded:
 
 @dataclass(frozen=True, slots=True)
 class RouteSkipped:
-    """A route was passed over without being asked; `reason` is a sentence, `seconds` the time until it may be."""
+    """A route was passed over without being asked.
+
+    `why` is `"open"`, `"probing"` or `"rate_limit"`; `reason` is the same as a sentence; `seconds` is the time until
+    the route may be asked.
+    """
 
     request_id: str
     route: str
+    why: str
     reason: str
     seconds: float
 

@@ -86,7 +86,9 @@ def current() -> Options:
 
 @contextlib.contextmanager
 def options(**given: Any) -> Generator[Options, None, None]:
-    """Set options for every call made inside the block, also in chains, graphs, batches and the threads they start.
+    """Set options for every call made inside the block, also in chains, graphs, engines and batches.
+
+    A context variable carries them: tasks and the threads of frameworks inherit it, a bare `threading.Thread` does not.
 
     Blocks nest; what an inner one does not name stays as the outer one said.
 

@@ -26,7 +26,7 @@ class Route:
         route: `"provider:model"`. Providers: `anthropic`, `openai` (and, with `base_url`, every server that speaks its
             Chat Completions), `google` (also written `gemini` or `google_genai`), and `local`: `"local:smollm2"`, or
             `"local:/path/to/model.gguf"`.
-        api_key: The provider's key; None reads it from the environment when the route is first used. It stands in no
+        api_key: The provider's key; None reads it from the environment when the router is built. It stands in no
             repr, event or pickle.
         base_url: Another address for the same wire, such as a gateway or a server of your own.
         api: `"chat"` or `"responses"` for `openai`; None takes what the model needs.

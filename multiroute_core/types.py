@@ -77,15 +77,20 @@ class Request:
     seed: int | None = None
 
     @property
-    def system(self) -> str:
-        """The system messages as one text, as vendors want it that keep it apart."""
-        return "\n\n".join(text for m in self.messages if m.role == "system" and (text := m.text))
+    def turns(self) -> tuple[Message, ...]:
+        """The messages that are not system messages, for vendors that keep those apart.
+
+        They want at least one turn, so a conversation of system messages only is the user's.
+        """
+        return tuple(m for m in self.messages if m.role != "system") or (Message("user", self._system()),)
 
     @property
-    def turns(self) -> tuple[Message, ...]:
-        """The messages that are not system messages; a conversation of system messages only is the user's turn."""
-        turns = tuple(m for m in self.messages if m.role != "system")
-        return turns or (Message("user", self.system),)
+    def instructions(self) -> str:
+        """The system messages as one text, to go with `turns`; empty where they are the turn."""
+        return self._system() if any(m.role != "system" for m in self.messages) else ""
+
+    def _system(self) -> str:
+        return "\n\n".join(text for m in self.messages if m.role == "system" and (text := m.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +158,7 @@ class Attempt:
             "model": self.model,
             "outcome": self.outcome,
             "seconds": round(self.seconds, 6),
-            "first_token_seconds": self.first_token_seconds,
+            "first_token_seconds": self.first_token_seconds and round(self.first_token_seconds, 6),
             "cost": self.cost,
             "dropped": list(self.dropped) or None,
             "error": self.error,

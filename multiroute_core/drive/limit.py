@@ -9,6 +9,7 @@ ordinary timeout of the transport, never mistaken for the end of a body.
 from __future__ import annotations
 
 import importlib
+import math
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -37,9 +38,9 @@ class Limit:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self.until = float("inf")
+        self.until = math.inf
         self.phase = ""
-        self.allowed = float("inf")
+        self.allowed = math.inf
         self.body_within: float | None = None
         self.expired = False
         self.moved: Callable[[float], None] | None = None
@@ -62,7 +63,7 @@ current: ContextVar[Limit | None] = ContextVar("multiroute_limit", default=None)
 def _left(core: Any, timeout: float | None, late: str) -> float | None:
     """The time that a step of the socket may take; raises the transport's own error `late` when there is none."""
     limit = current.get()
-    if limit is None:
+    if limit is None or limit.until == math.inf:  # which no socket takes for a timeout
         return timeout
     left = limit.remaining()
     if left <= 0:

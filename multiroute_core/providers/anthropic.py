@@ -49,7 +49,7 @@ class AnthropicProvider(StainlessDoor):
             "max_tokens": request.max_tokens or traits.max_output,  # required here
             "messages": [{"role": role, "content": text} for role, text in turns],
         }
-        if len(request.turns) < len(request.messages) and (system := request.system):
+        if system := request.instructions:
             made["system"] = system
         given = {
             "temperature": temperature,

@@ -136,6 +136,23 @@ def test_a_stream_with_something_wrong_in_it(server: ReplayServer, name: str, da
     assert native.told == sync.told
 
 
+@every_face
+def test_content_in_parts_is_text_too(server: ReplayServer, face: str) -> None:
+    """Mistral's compatible API writes content as a list (vercel/ai#8072, livekit/agents#6324)."""
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+
+    def choice(*parts: Any, finish: str | None = None) -> dict[str, Any]:
+        where = "message" if face in PLAIN else "delta"
+        return {"model": "m", "choices": [{"index": 0, where: {"content": list(parts)}, "finish_reason": finish}]}
+
+    hello, world = ({"type": "text", "text": text} for text in ("Hello", ", world"))
+    if face in PLAIN:
+        reply = Reply(200, JSON, json.dumps(choice(thinking, hello, world, finish="stop")).encode())
+    else:
+        reply = sse("openai", [choice(thinking), choice(hello), choice(world), choice(finish="stop")])
+    assert asked(server, "openai", face, reply).told[:2] == ("Hello, world", "stop")
+
+
 @plain_faces
 @every_wire
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ def server() -> Iterator[Misbehaving]:
         running.beat.over.set()
 
 
-def check_time(key: str, outcome: Outcome) -> None:
-    assert LIMIT - 0.02 <= outcome.seconds <= LIMIT + GRACE, (key, outcome)
+def check_time(key: str, outcome: Outcome, grace: float = GRACE) -> None:
+    assert LIMIT - 0.02 <= outcome.seconds <= LIMIT + grace, (key, outcome)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,9 @@ def test_a_provider_that_does_not_answer_is_left(server: Misbehaving, instead: s
     for key, outcome in asked(server.url, ALL, INSTEAD[instead][0], instead, **limits).items():
         error = outcome.error
         assert isinstance(error, TimeoutError), (key, outcome)
-        check_time(key, outcome)
+        # A plain answer's first token counts from the reply's headers, which on a busy machine may be late themselves.
+        plain = limit == "first_token_timeout" and key.endswith("generate")
+        check_time(key, outcome, 3 * GRACE if plain else GRACE)
         assert [attempt.outcome for attempt in error.attempts] == ["timeout"], key
         if limit == "deadline":
             assert type(error) is DeadlineExceededError, (key, error)

@@ -128,15 +128,13 @@ def test_a_stream_that_stalls_is_broken(server: OverTls, afterwards: str) -> Non
         assert (outcome.kind, outcome.text) == (BrokenStreamError, "Hello, world"), (key, outcome)
 
 
-# httpcore leaves the socket to the collector where a task is cancelled in a handshake: it closes on `Exception` only.
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.usefixtures("trusted")
 def test_a_handshake_that_does_not_end_is_left(mute: str) -> None:
     asked(mute, tuple(WIRES.values()), FACES, "good", attempt_timeout=0.1)  # imports the SDKs
     for key, outcome in asked(mute, tuple(WIRES.values()), FACES, "good", attempt_timeout=LIMIT).items():
         assert LIMIT - 0.02 <= outcome.seconds <= LIMIT + GRACE, (key, outcome)
         assert outcome.kind is AttemptTimeoutError, (key, outcome)
-    gc.collect()
+    gc.collect()  # a socket left behind is a ResourceWarning, and so an error: httpcore leaves those of cancelled tasks
 
 
 def test_an_untrusted_certificate_is_no_connection(server: OverTls) -> None:

@@ -92,7 +92,7 @@ class BreakerMachine(RuleBasedStateMachine):
     @invariant()
     def it_always_recovers(self):
         breaker, now = self.breaker, self.now
-        for _ in range(3):
+        for _ in range(4):  # a closed door, an open breaker, a probe, and in
             _, answer = admit(breaker, SETTINGS, now)
             if isinstance(answer, Permit):
                 return

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import ssl
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
@@ -18,7 +19,7 @@ from multiroute_core.drive.limit import CONNECT_TIMEOUT, Limit
 from multiroute_core.errors import RouteError
 from multiroute_core.providers import body, classify, http, models
 from multiroute_core.providers.clients import Clients
-from multiroute_core.providers.google import wire
+from multiroute_core.providers.google import comments, wire
 from multiroute_core.providers.google.faults import reading
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.route import Route
@@ -99,8 +100,8 @@ class GenaiProvider:
             limits=library.Limits(max_connections=1000, max_keepalive_connections=100),  # as the other vendors' SDKs do
             follow_redirects=True,
         )
-        if native:
-            made.event_hooks["response"].append(_keep)
+        hide = functools.partial(comments.strip, library)
+        made.event_hooks["response"].append(_noting(library) if native else hide)
         other = (library.Client if native else library.AsyncClient)(verify=unused)
         options = {
             "api_version": API_VERSION,
@@ -191,10 +192,14 @@ async def _native(calls: Any, encoded: Encoded) -> AsyncGenerator[Any, None]:
 _replies: ContextVar[list[Any] | None] = ContextVar("multiroute_google_replies", default=None)
 
 
-async def _keep(reply: Any) -> None:
-    """Note an HTTP reply for the stream that asked for it: the SDK hides it, and does not close it in time."""
-    if (replies := _replies.get()) is not None:
-        replies.append(reply)
+def _noting(library: ModuleType) -> Callable[[Any], Awaitable[None]]:
+    async def note(reply: Any) -> None:
+        """Note an HTTP reply for the stream that asked for it: the SDK hides it, and does not close it in time."""
+        comments.strip(library, reply)
+        if (replies := _replies.get()) is not None:
+            replies.append(reply)
+
+    return note
 
 
 _event = msgspec.json.Decoder().decode

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+from multiroute_core.providers.body import array, count, mapping, word
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
 from multiroute_core.providers.sampling import sampling
@@ -36,7 +37,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Enco
         dropped.append("stop: the model takes no stop sequences")
         stop = None
     body: dict[str, Any] = {"contents": [turn for message in request.turns if (turn := _content(message))["parts"]]}
-    if any(message.role != "system" for message in request.messages) and (system := request.system):
+    if system := request.instructions:
         body["systemInstruction"] = {"parts": [{"text": system}]}
     given = {
         "temperature": temperature,
@@ -66,7 +67,7 @@ def decode(body: Mapping[str, Any]) -> Delta:
         parts=_texts(parts),
         finish_reason=_finish(candidate, called=_calls(parts)) or "other",
         usage=usage(body.get("usageMetadata")),
-        model=_word(body.get("modelVersion")),
+        model=word(body.get("modelVersion")),
         raw=body,
     )
 
@@ -85,7 +86,7 @@ class GeminiDecoder:
             raise WireError(f"An event of the stream is a JSON {type(event).__name__}, not an object.", event)
         body = cast("Mapping[str, Any]", event)
         candidate = _candidate(body) or {}
-        counted = _object(body.get("usageMetadata"))
+        counted = mapping(body.get("usageMetadata"))
         self._counted.update((name, value) for name, value in counted.items() if value is not None)
         parts = _parts(candidate)
         self._called = self._called or _calls(parts)
@@ -95,26 +96,26 @@ class GeminiDecoder:
             parts=_texts(parts),
             finish_reason=finish,
             usage=usage(self._counted) if counted else None,
-            model=_word(body.get("modelVersion")),
+            model=word(body.get("modelVersion")),
         )
 
 
 def usage(counted: Any) -> Usage | None:
     """Tokens in normal form: the prompt includes what was cached, the candidates leave out what was thought."""
-    counted = _object(counted)
+    counted = mapping(counted)
     if not counted:
         return None
-    read = _sum(_count(counted.get("promptTokenCount")), _count(counted.get("toolUsePromptTokenCount")))
-    thought = _count(counted.get("thoughtsTokenCount"))
-    written = _sum(_count(counted.get("candidatesTokenCount")), thought)
-    total = _count(counted.get("totalTokenCount"))
+    read = _sum(count(counted.get("promptTokenCount")), count(counted.get("toolUsePromptTokenCount")))
+    thought = count(counted.get("thoughtsTokenCount"))
+    written = _sum(count(counted.get("candidatesTokenCount")), thought)
+    total = count(counted.get("totalTokenCount"))
     if thought is None and read is not None and total is not None:
         # The older SDK does not know what was thought, but it is in the total.
         written = max(written or 0, total - read)
     return Usage(
         input_tokens=read,
         output_tokens=written,
-        cache_read_tokens=_count(counted.get("cachedContentTokenCount")),
+        cache_read_tokens=count(counted.get("cachedContentTokenCount")),
         reasoning_tokens=thought,
         input_audio_tokens=_audio(counted.get("promptTokensDetails")),
         output_audio_tokens=_audio(counted.get("candidatesTokensDetails")),
@@ -130,23 +131,23 @@ def _candidate(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """
     if body.get("error"):
         raise WireError("The provider answered with an error under HTTP 200.", body)
-    candidates = _array(body.get("candidates"))
+    candidates = array(body.get("candidates"))
     if candidates and isinstance(candidates[0], Mapping):
         return cast("Mapping[str, Any]", candidates[0])
-    feedback = _object(body.get("promptFeedback"))
+    feedback = mapping(body.get("promptFeedback"))
     if (reason := feedback.get("blockReason")) and reason not in UNSAID:
-        why = _word(feedback.get("blockReasonMessage")) or "The prompt was blocked."
+        why = word(feedback.get("blockReasonMessage")) or "The prompt was blocked."
         raise NoAnswer(f"{why} ({reason})", body, filtered=True)
     return None
 
 
 def _parts(candidate: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [_object(part) for part in _array(_object(candidate.get("content")).get("parts"))]
+    return [mapping(part) for part in array(mapping(candidate.get("content")).get("parts"))]
 
 
 def _texts(parts: list[Mapping[str, Any]]) -> tuple[Text, ...]:
     """The answer's text; thoughts are not part of it."""
-    return tuple(Text(text) for part in parts if not part.get("thought") and (text := _word(part.get("text"))))
+    return tuple(Text(text) for part in parts if not part.get("thought") and (text := word(part.get("text"))))
 
 
 def _calls(parts: list[Mapping[str, Any]]) -> bool:
@@ -162,22 +163,6 @@ def _finish(candidate: Mapping[str, Any], *, called: bool) -> FinishReason | Non
     return "tool_call" if called and found == "stop" else found
 
 
-def _object(value: Any) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
-
-
-def _array(value: Any) -> list[Any]:
-    return cast("list[Any]", value) if isinstance(value, list) else []
-
-
-def _word(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
 def _sum(*counts: int | None) -> int | None:
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
@@ -185,5 +170,5 @@ def _sum(*counts: int | None) -> int | None:
 
 def _audio(details: Any) -> int | None:
     """The tokens that are audio, of counts by modality."""
-    rows = [_object(row) for row in _array(details)]
-    return _sum(*(_count(row.get("tokenCount")) for row in rows if row.get("modality") == "AUDIO"))
+    rows = [mapping(row) for row in array(details)]
+    return _sum(*(count(row.get("tokenCount")) for row in rows if row.get("modality") == "AUDIO"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from multiroute_core.providers.body import array, count, mapping, word
 from multiroute_core.providers.body import event as object_of
@@ -57,7 +57,7 @@ def decode(body: Mapping[str, Any]) -> Delta:
     choice = mapping(choices[0])
     message = mapping(choice.get("message"))
     finish = FINISH.get(word(choice.get("finish_reason")) or "", "other")
-    text = word(message.get("content"))
+    text = _text(message.get("content"))
     if text is None and (text := word(message.get("refusal"))):
         finish = "refusal"
     return Delta(
@@ -87,7 +87,7 @@ class ChatDecoder:
             return Delta(usage=usage(counted), model=word(chunk.get("model"))) if counted else None
         choice = mapping(choices[0])
         delta = mapping(choice.get("delta"))
-        text = word(delta.get("content"))
+        text = _text(delta.get("content"))
         if text is None and (text := word(delta.get("refusal"))):
             self._refused = True
         finish: FinishReason | None = None
@@ -100,6 +100,14 @@ class ChatDecoder:
             usage=usage(counted) if counted else None,
             model=word(chunk.get("model")),
         )
+
+
+def _text(content: Any) -> str | None:
+    """The text of a content: a string, or with some compatible servers a list of parts, of which thoughts are none."""
+    if isinstance(content, list):
+        parts = map(mapping, cast("list[Any]", content))
+        return "".join(word(part.get("text")) or "" for part in parts if part.get("type") == "text") or None
+    return word(content)
 
 
 def usage(counted: Any) -> Usage | None:
