@@ -19,6 +19,8 @@ from multiroute_core.types import Attempt, Delta, FinishReason, Part, Response, 
 DOOR_SECONDS = 1.0
 """How long a rate limit closes a route whose provider did not say when to come back."""
 
+DEADLINE = "the deadline"
+
 BUGS = (TypeError, AttributeError, NameError, AssertionError, ImportError, LookupError)
 """Errors of a program, not of a provider: to fall back on them would hide them for ever."""
 
@@ -195,15 +197,17 @@ class Try:
     def _allow(self, *spans: tuple[str, float | None, float]) -> None:
         ends = [(since + seconds, seconds, what) for what, seconds, since in spans if seconds is not None]
         if not self.committed:
-            ends.append((self._deadline, self._deadline - self._began, "anything before the deadline"))
+            ends.append((self._deadline, self._deadline - self._began, DEADLINE))
         until, seconds, what = min(ends, default=(float("inf"), float("inf"), ""))
         self._limit.set(what, until, seconds)
 
     def _named(self, error: Exception) -> RouteError:
         """The class of `error`, with the route's name and what had come."""
         if isinstance(error, Expired):
-            limit = self._limit
-            message = f"{limit.phase[:1].upper()}{limit.phase[1:]} did not come within {limit.allowed:g} s."
+            phase, allowed = self._limit.phase, self._limit.allowed
+            message = f"{phase[:1].upper()}{phase[1:]} did not come within {allowed:g} s."
+            if phase == DEADLINE:
+                message = f"Nothing came before {phase}, {allowed:.3g} s after the attempt began."
             found: RouteError = AttemptTimeoutError(message)
         else:
             found = self._provider.classify(error)

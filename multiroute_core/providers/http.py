@@ -8,7 +8,8 @@ import ssl
 from types import ModuleType
 from typing import Any
 
-from multiroute_core.drive.limit import Limit, current, obey
+from multiroute_core.drive.limit import Limit, current
+from multiroute_core.drive.sockets import obey, tidy
 
 
 def family(client_class: type) -> ModuleType:
@@ -27,8 +28,7 @@ def client(client_class: type, **settings: Any) -> Any:
     watch = _body_watch(library.__name__)
     hook = watch.native if native else watch.blocking
     made = client_class(verify=_ssl_context(library.__name__), event_hooks={"response": [hook]}, **settings)
-    if not native:
-        obey(made)
+    (tidy if native else obey)(made)
     return made
 
 

@@ -4,7 +4,7 @@ import anthropic
 import openai
 import pytest
 
-from multiroute_core.drive.limit import LimitedBackend, obey
+from multiroute_core.drive.sockets import LimitedBackend, obey
 from multiroute_core.providers import http
 
 CLIENTS = [openai.DefaultHttpxClient, anthropic.DefaultHttpxClient]

@@ -1,0 +1,120 @@
+"""How a socket under an HTTP client obeys the current time limit, and is not left behind.
+
+Socket timeouts alone do not keep a limit: every ping, comment or dripped byte starts them anew. So in sync code the
+limit goes to the one place where the thread blocks: each read and write of the HTTP client's socket is given only the
+time that is left. No thread watches, and a limit that passes is an ordinary timeout of the transport, never mistaken
+for the end of a body.
+
+httpx has no public way to give its transport a network backend, although httpcore has; so `obey` and `tidy` reach for
+two private names. Where they are missing the client still works, under its own socket timeouts.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+from multiroute_core.drive.limit import CONNECT_TIMEOUT, current
+
+
+def obey(client: Any) -> None:
+    """Make a sync client of httpx (or httpx2) obey the current limit."""
+    _replace(client, LimitedBackend)
+
+
+def tidy(client: Any) -> None:
+    """Make an async client of httpx (or httpx2) leave no socket behind in a handshake that was cancelled."""
+    _replace(client, ClosingBackend)
+
+
+def _replace(client: Any, backend_class: Callable[[Any, Any], Any]) -> None:
+    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
+        pool: Any = getattr(transport, "_pool", None)
+        backend = getattr(pool, "_network_backend", None)
+        if backend is not None and type(backend) is not backend_class:
+            core = importlib.import_module(type(pool).__module__.partition(".")[0])
+            pool._network_backend = backend_class(backend, core)  # noqa: SLF001
+
+
+def _left(core: Any, timeout: float | None, late: str) -> float | None:
+    """The time that a step of the socket may take; raises the transport's own error `late` when there is none."""
+    limit = current.get()
+    if limit is None or limit.until == math.inf:  # which no socket takes for a timeout
+        return timeout
+    left = limit.remaining()
+    if left <= 0:
+        limit.expired = True
+        raise getattr(core, late)("the time limit has passed")
+    return left if timeout is None else min(left, timeout)
+
+
+class LimitedStream:
+    """A network stream of httpcore (or httpcore2) whose every step is bound by the current limit."""
+
+    def __init__(self, inner: Any, core: Any) -> None:
+        self._inner, self._core = inner, core
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _left(self._core, timeout, "ReadTimeout"))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _left(self._core, timeout, "WriteTimeout"))
+
+    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
+        left = _left(self._core, min(timeout or CONNECT_TIMEOUT, CONNECT_TIMEOUT), "ConnectTimeout")
+        return LimitedStream(self._inner.start_tls(ssl_context, server_hostname, left), self._core)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class LimitedBackend:
+    """A network backend of httpcore (or httpcore2) that opens limited streams."""
+
+    def __init__(self, inner: Any, core: Any) -> None:
+        self._inner, self._core = inner, core
+
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **rest: Any) -> LimitedStream:
+        return self._limited(self._inner.connect_tcp, host, port, timeout=timeout, **rest)
+
+    def connect_unix_socket(self, path: str, timeout: float | None = None, **rest: Any) -> LimitedStream:
+        return self._limited(self._inner.connect_unix_socket, path, timeout=timeout, **rest)
+
+    def _limited(self, connect: Callable[..., Any], *where: Any, timeout: float | None, **rest: Any) -> LimitedStream:
+        within = _left(self._core, min(timeout or CONNECT_TIMEOUT, CONNECT_TIMEOUT), "ConnectTimeout")
+        return LimitedStream(connect(*where, timeout=within, **rest), self._core)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class ClosingStream:
+    """An async network stream that closes its socket when a handshake on it is cancelled, which httpcore's does not."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    async def start_tls(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await self._inner.start_tls(*args, **kwargs)
+        except BaseException:
+            await self._inner.aclose()
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class ClosingBackend:
+    """An async network backend of httpcore (or httpcore2) that opens closing streams."""
+
+    def __init__(self, inner: Any, core: Any) -> None:
+        self._inner, self._core = inner, core
+
+    async def connect_tcp(self, *args: Any, **kwargs: Any) -> ClosingStream:
+        return ClosingStream(await self._inner.connect_tcp(*args, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
