@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -74,6 +74,8 @@ class Try:
         self.first_token_seconds: float | None = None
         self.record: Attempt | None = None
         self._io, self._provider, self._state, self._permit, self._cost_of = io, provider, state, permit, cost_of
+        if route.timeout is not None:
+            limits = replace(limits, attempt=route.timeout)
         self._limits, self._deadline, self._limit = limits, deadline, Limit(io.now)
         self._began = io.now()
         self._source: Any = None

@@ -93,6 +93,18 @@ class TestEveryFace:
             assert time.monotonic() - began < 5
             assert fleet.hits == [1, 3]
 
+    def test_a_route_has_a_timeout_of_its_own(self, face):
+        def silent(received):
+            time.sleep(1)
+            return error(500)
+
+        with Fleet(silent, answer(), details=[{"timeout": 0.2}, {}]) as fleet:
+            response = ask(fleet.router, face)
+            assert response.route == "b"
+            assert response.attempts[0].outcome == "timeout"
+            assert "within 0.2 s" in response.attempts[0].error
+            assert response.attempts[0].seconds < 0.9
+
     def test_the_deadline_ends_it(self, face):
         with Fleet(error(500)) as fleet:
             began = time.monotonic()
