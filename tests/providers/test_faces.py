@@ -180,9 +180,9 @@ def test_a_slow_answer_is_waited_for(server: LLMockServer, backend: Backend, fac
 @every_face
 @every_backend
 def test_an_answer_that_is_too_slow_is_left(server: LLMockServer, backend: Backend, face: str) -> None:
-    outcome = asked(server, backend, face, Delay(0.8), attempt_timeout=0.3)
+    outcome = asked(server, backend, face, Delay(4), attempt_timeout=0.3)
     assert outcome.kind is AttemptTimeoutError, repr(outcome.error)
-    assert outcome.seconds < 0.8
+    assert outcome.seconds < 3
 
 
 @streamed_faces
@@ -190,7 +190,7 @@ def test_an_answer_that_is_too_slow_is_left(server: LLMockServer, backend: Backe
 def test_a_first_token_that_is_too_slow_is_left(server: LLMockServer, backend: Backend, face: str) -> None:
     outcome = asked(server, backend, face, SlowFirstToken(5), first_token_timeout=0.3)
     assert outcome.kind is AttemptTimeoutError, repr(outcome.error)
-    assert outcome.seconds < 0.8
+    assert outcome.seconds < 3
 
 
 @plain_faces

@@ -19,7 +19,7 @@ from tests.providers.misbehaving import AFTERWARDS, BEAT, INSTEAD, Misbehaving, 
 from tests.providers.wires import WIRES
 
 LIMIT = 0.3
-GRACE = 0.5
+GRACE = 2.5  # for a busy machine; every other limit is 4 s or more
 UNLIMITED = dict.fromkeys(("attempt_timeout", "first_token_timeout", "stall_timeout", "deadline"), 4.0)
 ALL = tuple(WIRES.values())
 
@@ -48,7 +48,7 @@ def test_a_provider_that_does_not_answer_is_left(server: Misbehaving, instead: s
         assert isinstance(error, TimeoutError), (key, outcome)
         # A plain answer's first token counts from the reply's headers, which on a busy machine may be late themselves.
         plain = limit == "first_token_timeout" and key.endswith("generate")
-        check_time(key, outcome, 3 * GRACE if plain else GRACE)
+        check_time(key, outcome, 1.4 * GRACE if plain else GRACE)
         assert [attempt.outcome for attempt in error.attempts] == ["timeout"], key
         if limit == "deadline":
             assert type(error) is DeadlineExceededError, (key, error)

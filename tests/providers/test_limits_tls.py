@@ -21,7 +21,7 @@ from tests.providers.misbehaving import AFTERWARDS, INSTEAD, Misbehaving, asked
 from tests.providers.wires import WIRES
 
 LIMIT = 0.3
-GRACE = 0.5
+GRACE = 2.5  # for a busy machine; every other limit is 4 s or more
 OPENAI = (WIRES["openai"],)
 
 

@@ -381,7 +381,7 @@ class TestServer:
             return max(b - a for a, b in zip(turns, turns[1:], strict=False))
 
         provider = alone()
-        assert asyncio.run(main()) < 0.5
+        assert asyncio.run(main()) < 2
 
     @pytest.mark.parametrize("native", [False, True], ids=["sync", "async"])
     def test_the_start_counts_against_the_limit(self, alone: Callable[[], LocalProvider], native: bool) -> None:
@@ -392,7 +392,7 @@ class TestServer:
                 asyncio.run(whole(NativeIO(), provider, ask(), seconds=0.05))
             else:
                 run(whole(BlockingIO(), provider, ask(), seconds=0.05))
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 2
         assert generate(provider).parts  # the start went on; the next call finds its fruit
 
     def test_one_provider_on_several_loops(self, alone: Callable[[], LocalProvider]) -> None:

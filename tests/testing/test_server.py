@@ -129,7 +129,7 @@ def test_stopping_is_quick_whatever_goes_on(capfd: pytest.CaptureFixture[str]) -
         assert idle.recv(1) == b"", "both are closed"
     woken.set()
     assert ended.wait(5), "the body is closed when its thread wakes"
-    assert took < 0.5
+    assert took < 5, "the drip would go on for 20 s"
     assert capfd.readouterr().err == ""
 
 
