@@ -60,21 +60,19 @@ def fold(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
         raise ConfigurationError(f"router is a {type(router).__name__}; give a multiroute_core.Router.")
     elif settings:
         raise ConfigurationError(f"{next(iter(settings))} belongs to the router; set it there, or give routes=[...].")
-    call_options({}, own)
+    parse({name: own[name] for name in NAMES if own.get(name) is not None})
     return own
 
 
 def call_options(given: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """What one call says: its own keywords first, then `with options(...)`, then the adapter's fields.
 
-    Raises:
-        ConfigurationError: an option is out of range.
+    Values are merged, not checked: the router checks what it is given.
     """
-    options = parse({n: given[n] for n in NAMES if given.get(n) is not None})
-    options = options.over(current()).over(parse({n: fields[n] for n in NAMES if fields.get(n) is not None}))
-    merged = {n: fields[n] for n in PARAMETERS if fields.get(n) is not None}
-    merged.update((n, value) for n, value in given.items() if value is not None)
-    merged.update((n, value) for n in NAMES if (value := getattr(options, n)) is not None)
+    around = current()
+    merged = {name: value for name, value in fields.items() if value is not None}
+    merged.update((name, value) for name in NAMES if (value := getattr(around, name)) is not None)
+    merged.update((name, value) for name, value in given.items() if value is not None)
     return merged
 
 

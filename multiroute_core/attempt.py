@@ -126,7 +126,7 @@ class Try:
         return parts
 
     def response(self, attempts: tuple[Attempt, ...]) -> Response:
-        """What has come, as a response."""
+        """What has come, as a response; priced when the try is over."""
         model = self.model or self.route.model
         parts = tuple(self.parts)
         if self.stream and len(parts) > 1:
@@ -138,7 +138,7 @@ class Try:
             model=model,
             provider=self.route.provider,
             route=self.route.name,
-            cost=self._cost_of(self.route.provider, model, self.usage),
+            cost=self.record.cost if self.record is not None else None,
             attempts=attempts,
             raw=self.raw,
         )

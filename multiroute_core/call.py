@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from multiroute_core.attempt import Try
@@ -19,7 +19,6 @@ from multiroute_core.events import (
 )
 from multiroute_core.options import Options
 from multiroute_core.plan import Plan, Stop
-from multiroute_core.providers.provider import Encoded
 from multiroute_core.route import Route
 from multiroute_core.rules.breaker import Shut
 from multiroute_core.types import Attempt, Request, Response
@@ -27,13 +26,12 @@ from multiroute_core.types import Attempt, Request, Response
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call, checked, and encoded for each of its candidates."""
+    """One call, checked."""
 
     request_id: str
     request: Request
     options: Options
     routes: tuple[Route, ...]
-    encoded: Mapping[str, Encoded]
     stream: bool
 
 

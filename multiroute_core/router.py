@@ -12,7 +12,7 @@ import contextvars
 import itertools
 import os
 import random
-from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from typing import Any, Self, Unpack, cast
 
 from multiroute_core import order as ordering
@@ -27,12 +27,12 @@ from multiroute_core.events import Hook
 from multiroute_core.options import current, parse, seconds
 from multiroute_core.plan import Pause, Plan, Stop
 from multiroute_core.providers import registry
-from multiroute_core.providers.provider import Encoded, Provider
+from multiroute_core.providers.provider import Provider
 from multiroute_core.request import CallOptions, Messages, build
 from multiroute_core.route import Route
 from multiroute_core.rules.breaker import Shut
 from multiroute_core.state.memory import MemoryState
-from multiroute_core.types import Chunk, Response, Usage
+from multiroute_core.types import Chunk, Request, Response, Usage
 
 _process = os.urandom(4).hex()
 _numbers = itertools.count(1)
@@ -154,13 +154,13 @@ class Router:
     def close(self) -> None:
         """Close the sync connections. Async ones close with their event loop, or by `aclose` on it."""
         self._closed = True
-        for provider in {id(p): p for p in self._providers.values()}.values():
+        for provider in set(self._providers.values()):
             provider.close()
 
     async def aclose(self) -> None:
         """Close the running loop's connections, and the sync ones."""
         self._closed = True
-        for provider in {id(p): p for p in self._providers.values()}.values():
+        for provider in set(self._providers.values()):
             await provider.aclose()
 
     def __enter__(self) -> Self:
@@ -194,10 +194,9 @@ class Router:
         request, said = build(messages, given)
         options = said.over(current()).over(self.options)
         routes = ordering.candidates(request, self.routes, options, self._expected_cost)
-        encoded = {route.name: self._providers[route.name].encode(request, route, stream=stream) for route in routes}
         if self.strict_params:
-            routes = _taking_everything(routes, encoded)
-        return Call(f"{_process}-{next(_numbers)}", request, options, tuple(routes), encoded, stream)
+            routes = self._taking_everything(request, routes, stream=stream)
+        return Call(f"{_process}-{next(_numbers)}", request, options, tuple(routes), stream)
 
     async def _flow(self, io: IO, call: Call) -> AsyncGenerator[Chunk, None]:
         """The way of a request. A whole answer is a stream of one chunk."""
@@ -216,6 +215,10 @@ class Router:
                     continue
                 if isinstance(step, Stop):
                     raise trail.exhausted(plan, step)
+                provider = self._providers[step.route.name]
+                encoded = provider.encode(
+                    call.request, step.route, stream=call.stream
+                )  # before there is a permit to lose
                 leave = await self._state.admit(step.route.name, io.now(), early=step.early)
                 if isinstance(leave, Shut):
                     plan.shut(step.route, leave)
@@ -224,9 +227,9 @@ class Router:
                 trail.attempt_started(step.route)
                 attempt = Try(
                     io,
-                    self._providers[step.route.name],
+                    provider,
                     step.route,
-                    call.encoded[step.route.name],
+                    encoded,
                     stream=call.stream,
                     limits=self.limits,
                     deadline=deadline,
@@ -262,6 +265,15 @@ class Router:
         finally:
             trail.request_ended(io.now() - began, response, failure)
 
+    def _taking_everything(self, request: Request, routes: list[Route], *, stream: bool) -> list[Route]:
+        """The routes that drop no parameter."""
+        dropped = {r.name: self._providers[r.name].encode(request, r, stream=stream).dropped for r in routes}
+        left = [route for route in routes if not dropped[route.name]]
+        if not left:
+            why = "; ".join(f"{name}: {', '.join(parameters)}" for name, parameters in dropped.items())
+            raise ConfigurationError(f"With strict_params=True no route takes all the parameters given ({why}).")
+        return left
+
     def _expected_cost(self, route: Route, usage: Usage) -> float | None:
         return self._prices.cost(route.provider, route.model, usage)
 
@@ -296,15 +308,6 @@ async def _last(flow: AsyncGenerator[Chunk, None]) -> Response:
     async for chunk in flow:
         response = chunk.response
     return cast("Response", response)
-
-
-def _taking_everything(routes: list[Route], encoded: Mapping[str, Encoded]) -> list[Route]:
-    """The routes that drop no parameter."""
-    left = [route for route in routes if not encoded[route.name].dropped]
-    if not left:
-        why = "; ".join(f"{route.name}: {', '.join(encoded[route.name].dropped)}" for route in routes)
-        raise ConfigurationError(f"With strict_params=True no route takes all the parameters given ({why}).")
-    return left
 
 
 def _rebuild(settings: dict[str, Any]) -> Router:

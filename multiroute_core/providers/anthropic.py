@@ -16,8 +16,7 @@ from multiroute_core.route import Route
 from multiroute_core.types import Delta, FinishReason, Request, Text, Usage
 
 SAMPLING_VERSION = "2023-06-01"
-"""The API version that still takes temperature and top_p. SDKs from 2.0 on send 2026-10-21, which answers them with
-400."""
+"""The API version that still takes temperature and top_p; SDKs from 2.0 on send 2026-10-21, which refuses them."""
 
 FINISH: Mapping[str, FinishReason] = {
     "end_turn": "stop",
