@@ -19,6 +19,9 @@ from multiroute_core.types import Attempt, Delta, FinishReason, Part, Response, 
 DOOR_SECONDS = 1.0
 """How long a rate limit closes a route whose provider did not say when to come back."""
 
+GOODBYE_SECONDS = 2.0
+"""How long the end of a stream may take when its answer is whole: the usage comes then, and the body's last bytes."""
+
 DEADLINE = "the deadline"
 
 BUGS = (TypeError, AttributeError, NameError, AssertionError, ImportError, LookupError)
@@ -160,6 +163,8 @@ class Try:
             self._source = await self._provider.open(self._io, self._limit, self.encoded)
         decoder = self._decoder
         while True:
+            if decoder.complete and self._io.now() + GOODBYE_SECONDS < self._limit.until:
+                self._limit.set("the end of the stream", self._io.now() + GOODBYE_SECONDS, GOODBYE_SECONDS)
             try:
                 event = await self._io.next(self._limit, self._source)
             except Exception:

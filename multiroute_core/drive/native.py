@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Generator
 from typing import Any
 
 from multiroute_core.drive.blocking import outcome, start_thread
@@ -41,10 +42,15 @@ class NativeIO:
             current.reset(token)
 
     async def next(self, limit: Limit, source: Any, /) -> Any:
+        steps: Any = anext(source, END).__await__()
+        try:
+            waiting = steps.send(None)
+        except StopIteration as stop:  # it was there already, as most chunks are: no timer is started for it
+            return stop.value
         timer = asyncio.timeout(limit.remaining())
         try:
             async with timer:
-                return await anext(source, END)
+                return await _go_on(steps, waiting)
         except TimeoutError as error:
             if timer.expired():
                 raise Expired(limit.phase) from error
@@ -69,3 +75,18 @@ class NativeIO:
     async def close(self, source: Any, /) -> None:
         closer = getattr(source, "aclose", None) or source.close
         await closer()
+
+
+@types.coroutine
+def _go_on(steps: Any, waiting: Any) -> Generator[Any, Any, Any]:
+    """Await the rest of `steps`, whose first step was taken by hand and waits for `waiting`."""
+    try:
+        while True:
+            try:
+                sent = yield waiting
+            except BaseException as error:
+                waiting = steps.throw(error)
+            else:
+                waiting = steps.send(sent)
+    except StopIteration as stop:
+        return stop.value

@@ -6,9 +6,12 @@ is open API, behaves the same over all the versions that we admit, and costs hal
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncGenerator, Generator, Mapping
 from types import ModuleType
 from typing import Any
+
+import msgspec
 
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Limit
@@ -60,7 +63,7 @@ class StainlessDoor:
     async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
         """Ask for a stream of events, each a dict."""
         client = await self._clients.native() if io.native else self._clients.blocking()
-        return await io.wait(
+        stream = await io.wait(
             limit,
             client.post,
             encoded.path,
@@ -70,6 +73,9 @@ class StainlessDoor:
             stream_cls=self._streams[io.native],
             options={"headers": dict(encoded.headers)} if encoded.headers else {},
         )
+        if not hasattr(stream, "_iter_events"):
+            return stream
+        return Events(_native(stream) if io.native else _blocking(stream), stream)
 
     def close(self) -> None:
         """Close the sync client."""
@@ -79,3 +85,49 @@ class StainlessDoor:
         """Close the running loop's async client, and the sync one."""
         await self._clients.aclose()
         self._clients.close()
+
+
+class Events:
+    """The events of a stream, each a dict, to the very end of the body.
+
+    The SDKs' own iterators hang up at OpenAI's `[DONE]`, before the body's last bytes, so that every stream costs a
+    connection, and over TLS a handshake. `_iter_events` is the private half of them that does not.
+    """
+
+    __slots__ = ("_events", "_stream")
+
+    def __init__(self, events: Any, stream: Any) -> None:
+        self._events, self._stream = events, stream
+
+    def __next__(self) -> Any:
+        return next(self._events)
+
+    def __anext__(self) -> Any:
+        return anext(self._events)
+
+    def close(self) -> None:
+        """Give the connection back, or drop it where the body was not read to its end."""
+        self._stream.close()
+        self._events.close()
+
+    async def aclose(self) -> None:
+        """The same on an event loop."""
+        await self._stream.close()
+        await self._events.aclose()
+
+
+def _blocking(stream: Any) -> Generator[Any, None, None]:
+    with contextlib.closing(stream._iter_events()) as events:  # noqa: SLF001
+        for event in events:
+            if (data := event.data) and not data.startswith("[DONE]"):
+                yield _decode(data)
+
+
+async def _native(stream: Any) -> AsyncGenerator[Any, None]:
+    async with contextlib.aclosing(stream._iter_events()) as events:  # noqa: SLF001
+        async for event in events:
+            if (data := event.data) and not data.startswith("[DONE]"):
+                yield _decode(data)
+
+
+_decode = msgspec.json.Decoder().decode

@@ -85,6 +85,11 @@ class ReplayServer:
         """The server's address, without a slash at its end."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
+    @property
+    def connections(self) -> int:
+        """How many connections were opened so far."""
+        return self._server.connections
+
     def serve(self, reply: Serving) -> None:
         """Answer with this from now on: a reply, or a function from the request to one. It may raise `Drop`."""
         self._reply = reply
@@ -116,6 +121,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, requests: list[Received], answer: Callable[[Received], Reply]) -> None:
         self.requests = requests
         self.answer = answer
+        self.connections = 0
         self._open: set[socket.socket] = set()
         super().__init__(("127.0.0.1", 0), _Handler)
 
@@ -123,6 +129,7 @@ class _Server(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)  # HTTPServer's asks DNS for the host's name, which may take seconds
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections += 1
         self._open.add(request)
         super().process_request(request, client_address)
 
