@@ -34,6 +34,9 @@ class ChatMultiRoute(BaseChatModel):
         top_p: Nucleus sampling, above 0 to 1.
         stop: Sequences that end an answer.
         seed: For repeatable sampling.
+        parallel_tool_calls: Whether the model may call several tools at once.
+        reasoning: How long to think: an effort (`"none"` to `"max"`) or tokens.
+        extra: What one vendor takes besides, by its provider: `{"openai": {"service_tier": "flex"}}`.
         timeout: Seconds until the caller has something; the same as `deadline`.
         max_retries: How often the routes are asked again after all have failed.
         api_key: The key, where all routes are one provider's.
@@ -57,6 +60,9 @@ class ChatMultiRoute(BaseChatModel):
     top_p: float | None = None
     stop: list[str] | str | None = None
     seed: int | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning: Any = None
+    extra: dict[str, dict[str, Any]] | None = None
     task: str | None = None
     order: str | None = None
     route_tags: frozenset[str] | None = None

@@ -18,7 +18,7 @@ from langchain_core.messages import (
 )
 
 from multiroute_core import Chunk, ConfigurationError, Message, Response, Text, Usage
-from multiroute_core.types import Role
+from multiroute_core.messages import Role
 
 PROVIDERS: Mapping[str, str] = {"google": "google_genai"}
 """LangChain's names of providers, where they differ; its own code chooses block translators by them."""

@@ -8,7 +8,7 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock
 
 from multiroute_core import ConfigurationError, Message, Response, Text
-from multiroute_core.types import Role
+from multiroute_core.messages import Role
 
 ROLES: Mapping[MessageRole, Role] = {
     MessageRole.SYSTEM: "system",

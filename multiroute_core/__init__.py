@@ -24,10 +24,26 @@ from multiroute_core.errors import (
     RouteError,
     ServerError,
 )
+from multiroute_core.messages import (
+    Blob,
+    CachePoint,
+    File,
+    InvalidToolCall,
+    Message,
+    Raw,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolCallDelta,
+    ToolCallResponse,
+    Uri,
+    VendorPart,
+)
 from multiroute_core.options import Options, options
 from multiroute_core.route import Route
 from multiroute_core.router import Router
-from multiroute_core.types import Attempt, Chunk, Message, Request, Response, Text, Usage
+from multiroute_core.tools import OutputSchema, ReasoningOptions, ServerTool, Tool, ToolChoice
+from multiroute_core.types import Attempt, Chunk, Request, Response, Usage
 
 __all__ = [
     "AllRoutesFailedError",
@@ -36,27 +52,43 @@ __all__ = [
     "AuthenticationError",
     "BadReplyError",
     "BadRequestError",
+    "Blob",
     "BrokenStreamError",
+    "CachePoint",
     "Chunk",
     "ConfigurationError",
     "ConnectionFailedError",
     "ContentFilterError",
     "ContextOverflowError",
     "DeadlineExceededError",
+    "File",
+    "InvalidToolCall",
     "Message",
     "MultiRouteError",
     "NotFoundError",
     "Options",
+    "OutputSchema",
     "OverloadedError",
     "QuotaExhaustedError",
     "RateLimitError",
+    "Raw",
+    "Reasoning",
+    "ReasoningOptions",
     "Request",
     "Response",
     "Route",
     "RouteError",
     "Router",
     "ServerError",
+    "ServerTool",
     "Text",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolCallResponse",
+    "ToolChoice",
+    "Uri",
     "Usage",
+    "VendorPart",
     "options",
 ]

@@ -16,7 +16,9 @@ from multiroute_core.request import PARAMETERS
 from multiroute_core.route import Route
 from multiroute_core.router import Router
 
-CALL_FIELDS = tuple(name for name in (*PARAMETERS, *NAMES) if name != "system")
+CALL_FIELDS = tuple(
+    name for name in (*PARAMETERS, *NAMES) if name not in ("system", "tools", "tool_choice", "output_schema")
+)
 """The fields of an adapter that go into each of its calls."""
 
 ROUTER_ARGUMENTS = tuple(

@@ -10,11 +10,12 @@ from typing import Any, Self
 from multiroute_core.drive.io import END, IO
 from multiroute_core.drive.limit import Expired, Limit
 from multiroute_core.errors import AttemptTimeoutError, BrokenStreamError, RateLimitError, RouteError
+from multiroute_core.messages import Part, assemble, join
 from multiroute_core.providers.provider import Decoder, Encoded, Provider, WireError
 from multiroute_core.route import Route
 from multiroute_core.rules.breaker import Permit, Verdict
 from multiroute_core.state.state import State
-from multiroute_core.types import Attempt, Delta, FinishReason, Part, Response, Usage, join
+from multiroute_core.types import Attempt, Delta, FinishReason, Response, Usage
 
 DOOR_SECONDS = 1.0
 """How long a rate limit closes a route whose provider did not say when to come back."""
@@ -131,11 +132,8 @@ class Try:
     def response(self, attempts: tuple[Attempt, ...]) -> Response:
         """What has come, as a response; priced when the try is over."""
         model = self.model or self.route.model
-        parts = tuple(self.parts)
-        if self.stream and len(parts) > 1:
-            parts = (type(parts[0])(join(parts)),)
         return Response(
-            parts=parts,
+            parts=assemble(self.parts) if self.stream else tuple(self.parts),
             finish_reason=self.finish_reason if self._done else None,  # Anthropic says why before it says that it ended
             usage=self.usage,
             model=model,

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypedDict, cast
 
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.messages import PARTS, ROLES, Message, Role, Text
 from multiroute_core.options import NAMES, Options, parse, unknown
-from multiroute_core.types import ROLES, Message, MessageLike, Request, Role, Text
+from multiroute_core.spellings import schemas
+from multiroute_core.spellings import tools as spelled
+from multiroute_core.types import Request
+
+MessageLike: TypeAlias = Message | Mapping[str, Any] | tuple[str, str]
+"""A `Message`, a mapping with `role` and `content`, or a `(role, content)` pair."""
 
 Messages: TypeAlias = str | Message | Iterable[MessageLike]
 
@@ -31,6 +37,19 @@ class CallOptions(TypedDict, total=False):
     """Sequences that end the answer; they are not part of it."""
     seed: int | None
     """For repeatable sampling, where a vendor offers it."""
+    tools: Sequence[Any] | None
+    """What the model may call: `Tool`s, or tools as any vendor or framework writes them; see `spellings.tools`."""
+    tool_choice: Any
+    """Whether it must: `"auto"`, `"none"`, `"required"`, a tool's name, or as any vendor writes it."""
+    parallel_tool_calls: bool | None
+    """Whether it may call several tools at once."""
+    output_schema: Any
+    """The form of the answer: a JSON schema, a class that has one (pydantic, a dataclass), an `OutputSchema`, or
+    `"json"` for any JSON object."""
+    reasoning: Any
+    """How long to think: an effort (`"none"` to `"max"`), tokens, `ReasoningOptions`, or as any vendor writes it."""
+    extra: Mapping[str, Mapping[str, Any]] | None
+    """What one vendor takes besides, by its provider: `{"openai": {"service_tier": "flex"}}`."""
 
     task: str | None
     order: str | None
@@ -42,7 +61,20 @@ class CallOptions(TypedDict, total=False):
     tenant: str | None
 
 
-PARAMETERS = ("system", "temperature", "max_tokens", "top_p", "stop", "seed")
+PARAMETERS = (
+    "system",
+    "temperature",
+    "max_tokens",
+    "top_p",
+    "stop",
+    "seed",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "output_schema",
+    "reasoning",
+    "extra",
+)
 
 
 def build(messages: Messages, given: Mapping[str, Any]) -> tuple[Request, Options]:
@@ -59,11 +91,13 @@ def build(messages: Messages, given: Mapping[str, Any]) -> tuple[Request, Option
     system = parameters.pop("system", None)
     if system is not None:
         conversation = (Message("system", _text("system", system)), *conversation)
-    if not any(message.text for message in conversation):
-        what = "The messages hold no text" if conversation else "There are no messages"
+    if not any(part.text if isinstance(part, Text) else True for message in conversation for part in message.parts):
+        what = "The messages hold nothing" if conversation else "There are no messages"
         raise ConfigurationError(f"{what}; give a question, such as 'Hello'.")
     for name, value in parameters.items():
         parameters[name] = _CHECKS[name](name, value)
+    if "tool_choice" in parameters:
+        parameters["tool_choice"] = spelled.tool_choice(parameters["tool_choice"], parameters.get("tools", ()))
     return Request(conversation, **parameters), parse({k: v for k, v in given.items() if k in NAMES})
 
 
@@ -95,9 +129,9 @@ def _checked(message: Message) -> Message:
     if message.role not in ROLES:
         raise ConfigurationError(f"Role {message.role!r} is unknown; use one of {', '.join(map(repr, ROLES))}.")
     for part in cast("tuple[Any, ...]", message.parts):
-        if not isinstance(part, Text):
+        if not isinstance(part, PARTS):
             raise ConfigurationError(
-                f"A {message.role} message holds a {type(part).__name__}; give a string or Text(...) parts."
+                f"A {message.role} message holds a {type(part).__name__}; give a string or parts such as Text(...)."
             )
     return message
 
@@ -105,6 +139,12 @@ def _checked(message: Message) -> Message:
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise ConfigurationError(f"{name}={value!r} must be a string.")
+    return value
+
+
+def _truth(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name}={value!r} must be True or False.")
     return value
 
 
@@ -139,10 +179,16 @@ def _stop(name: str, value: Any) -> tuple[str, ...]:
     return stops
 
 
-_CHECKS: dict[str, Any] = {
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "temperature": _within(0, 2),
     "max_tokens": _whole(1),
     "top_p": _within(0, 1, above=True),
     "stop": _stop,
     "seed": _whole(None),
+    "tools": lambda _, value: spelled.tools(value),
+    "tool_choice": lambda _, value: value,  # against the tools, when they are known
+    "parallel_tool_calls": _truth,
+    "output_schema": lambda _, value: schemas.output_schema(value),
+    "reasoning": lambda _, value: schemas.reasoning(value),
+    "extra": lambda _, value: schemas.vendor_options(value),
 }

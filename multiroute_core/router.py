@@ -111,6 +111,7 @@ class Router:
         self._prices = Prices()
         self._prices.load()
         self._providers = self._build_providers()
+        self._facts = {route.name: registry.facts(route, self._providers[route.name]) for route in self.routes}
 
     def generate(self, messages: Messages, **options: Unpack[CallOptions]) -> Response:
         """Ask, and wait for the whole answer.
@@ -193,7 +194,7 @@ class Router:
             raise ConfigurationError("This Router is closed; build a new one.")
         request, said = build(messages, given)
         options = said.over(current()).over(self.options)
-        routes = ordering.candidates(request, self.routes, options, self._expected_cost)
+        routes = ordering.candidates(request, self.routes, options, self._facts, self._expected_cost)
         if self.strict_params:
             routes = self._taking_everything(request, routes, stream=stream)
         return Call(f"{_process}-{next(_numbers)}", request, options, tuple(routes), stream)

@@ -1,59 +1,18 @@
-"""What goes in and what comes out: messages, requests, responses, chunks, usage.
+"""What goes in and what comes out: requests, responses, chunks, usage.
 
-Everything here is a frozen, slotted dataclass: data, no behaviour beyond reading itself. The names of parts follow
-OpenTelemetry's GenAI message schema.
+Everything here is a frozen, slotted dataclass: data, no behaviour beyond reading itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-Role: TypeAlias = Literal["system", "user", "assistant"]
+from multiroute_core.messages import InvalidToolCall, Message, Part, Reasoning, ToolCall, join
+from multiroute_core.tools import OutputSchema, ReasoningOptions, ServerTool, Tool, ToolChoice
+
 FinishReason: TypeAlias = Literal["stop", "length", "tool_call", "content_filter", "refusal", "other"]
-
-ROLES: tuple[Role, ...] = ("system", "user", "assistant")
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A piece of plain text."""
-
-    text: str
-
-
-Part: TypeAlias = Text
-
-
-@dataclass(frozen=True, slots=True, init=False)
-class Message:
-    """One turn of a conversation.
-
-    Args:
-        role: `"system"`, `"user"` or `"assistant"`.
-        content: The turn's text, or its parts in order.
-
-    Example:
-        >>> Message("user", "Hello").text
-        'Hello'
-    """
-
-    role: Role
-    parts: tuple[Part, ...]
-
-    def __init__(self, role: Role, content: str | Iterable[Part]) -> None:
-        object.__setattr__(self, "role", role)
-        object.__setattr__(self, "parts", (Text(content),) if isinstance(content, str) else tuple(content))
-
-    @property
-    def text(self) -> str:
-        """All text of the message, in order."""
-        return join(self.parts)
-
-
-MessageLike: TypeAlias = Message | Mapping[str, Any] | tuple[str, str]
-"""A `Message`, a mapping with `role` and `content`, or a `(role, content)` pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +26,13 @@ class Request:
         top_p: Nucleus sampling, 0 to 1.
         stop: Sequences that end the answer; they are not part of it.
         seed: For repeatable sampling, where a vendor offers it.
+        tools: What the model may call.
+        tool_choice: Whether it must; None leaves the model's default.
+        parallel_tool_calls: Whether it may call several at once; None leaves the model's default.
+        output_schema: The form that the answer must have.
+        reasoning: How long to think.
+        extra: What one vendor takes besides, by its provider, laid over the body as it is:
+            `{"openai": {"service_tier": "flex"}}`.
     """
 
     messages: tuple[Message, ...]
@@ -75,6 +41,12 @@ class Request:
     top_p: float | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    tools: tuple[Tool | ServerTool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    output_schema: OutputSchema | None = None
+    reasoning: ReasoningOptions | None = None
+    extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
     @property
     def turns(self) -> tuple[Message, ...]:
@@ -201,13 +173,28 @@ class Response:
         """All text of the answer."""
         return join(self.parts)
 
+    @property
+    def reasoning(self) -> str:
+        """All that the model showed of its thoughts."""
+        return "".join(part.text for part in self.parts if isinstance(part, Reasoning))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tools that the model asks for."""
+        return tuple(part for part in self.parts if isinstance(part, ToolCall))
+
+    @property
+    def invalid_tool_calls(self) -> tuple[InvalidToolCall, ...]:
+        """Calls whose arguments are cut or malformed."""
+        return tuple(part for part in self.parts if isinstance(part, InvalidToolCall))
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of a streamed answer.
 
     Attributes:
-        parts: What is new since the last chunk.
+        parts: What is new since the last chunk: pieces of text and reasoning, and of tool calls as `ToolCallDelta`s.
         response: The whole answer so far complete; on the last chunk only.
     """
 
@@ -264,8 +251,3 @@ class Delta:
     usage: Usage | None = None
     model: str | None = None
     raw: Mapping[str, Any] | None = None
-
-
-def join(parts: Sequence[Part]) -> str:
-    """The text of `parts`, without separators: streams cut texts anywhere."""
-    return parts[0].text if len(parts) == 1 else "".join(part.text for part in parts)

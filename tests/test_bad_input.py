@@ -47,7 +47,7 @@ def test_building(make, sentence):
     [
         ("", {}, "There are no messages"),
         ([], {}, "There are no messages"),
-        ([("user", "")], {}, "The messages hold no text"),
+        ([("user", "")], {}, "The messages hold nothing"),
         (None, {}, "messages is a NoneType"),
         ([1], {}, "A message is a int"),
         ([{"role": "user"}], {}, "A message is a dict"),

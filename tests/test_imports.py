@@ -40,11 +40,15 @@ LAYERS = (
     ("call",),
     ("attempt", "plan"),
     ("order", "state", "cost", "providers", "testing"),
+    ("abilities", "codec"),
     ("rules",),
-    ("request", "route", "options"),
+    ("request",),
+    ("spellings", "route", "options"),
     ("events",),
     ("errors",),
-    ("types", "drive"),
+    ("types",),
+    ("tools",),
+    ("messages", "drive"),
 )
 """From the top down: a module may import from its own layer or a lower one."""
 

@@ -3,6 +3,7 @@
 import pytest
 
 from multiroute_core import ConfigurationError, Route
+from multiroute_core.abilities import CARRIES, Facts
 from multiroute_core.options import Options
 from multiroute_core.order import candidates, expected_usage
 from multiroute_core.request import build
@@ -12,12 +13,13 @@ ANY = Route("openai:gpt-6-luna", tags={"fast"})
 LONG = Route("google:gemini-3.8-flash", tasks={"long_context"})
 SPARE = Route("local:smollm2", backup=True, tasks={"code_generation"})
 REQUEST, _ = build("Hello", {})
+FACTS = {route.name: Facts("google", CARRIES["google"]) for route in (CODE, ANY, LONG, SPARE)}
 
 
 def names(order=None, **wanted):
     costs = {"anthropic": 3.0, "openai": 1.0, "google": 2.0, "local": 0.0}
     routes = candidates(
-        REQUEST, [CODE, ANY, LONG, SPARE], Options(order=order, **wanted), lambda r, _: costs[r.provider]
+        REQUEST, [CODE, ANY, LONG, SPARE], Options(order=order, **wanted), FACTS, lambda r, _: costs[r.provider]
     )
     return [route.provider for route in routes]
 
@@ -31,7 +33,9 @@ def test_cheapest_by_expected_cost_but_a_backup_stays_last():
 
 
 def test_unknown_prices_come_last_and_keep_their_order():
-    routes = candidates(REQUEST, [CODE, ANY, LONG], Options(order="cheapest"), lambda r, _: None if r is CODE else 1.0)
+    routes = candidates(
+        REQUEST, [CODE, ANY, LONG], Options(order="cheapest"), FACTS, lambda r, _: None if r is CODE else 1.0
+    )
     assert routes == [ANY, LONG, CODE]
 
 

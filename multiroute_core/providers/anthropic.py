@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from multiroute_core.errors import RouteError
+from multiroute_core.messages import Text, Wire
 from multiroute_core.providers import body, classify, models
 from multiroute_core.providers.body import array, count, mapping, word
 from multiroute_core.providers.provider import Decoder, Encoded, Reply, WireError
 from multiroute_core.providers.sampling import sampling
 from multiroute_core.providers.stainless import StainlessDoor
 from multiroute_core.route import Route
-from multiroute_core.types import Delta, FinishReason, Request, Text, Usage
+from multiroute_core.types import Delta, FinishReason, Request, Usage
 
 SAMPLING_VERSION = "2023-06-01"
 """The API version that still takes temperature and top_p; SDKs from 2.0 on send 2026-10-21, which refuses them."""
@@ -34,6 +35,10 @@ class AnthropicProvider(StainlessDoor):
     def __init__(self, api_key: str, base_url: str | None) -> None:
         sdk = importlib.import_module("anthropic")
         super().__init__(sdk, sdk.Anthropic, sdk.AsyncAnthropic, {"api_key": api_key, "base_url": base_url})
+
+    def wire(self, route: Route) -> Wire:
+        """The API that the route speaks."""
+        return "anthropic"
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
         """The body of `POST /v1/messages`."""

@@ -27,6 +27,7 @@ from typing import Any, TextIO, cast
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Limit
 from multiroute_core.errors import ConfigurationError, NotFoundError, RouteError
+from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, models
 from multiroute_core.providers.openai import chat
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
@@ -173,6 +174,10 @@ class LocalProvider:
         self._alias = Path(self._model).stem
         self._traits = models.lookup("local", model)
         self._held: dict[int, tuple[Server, StainlessDoor]] = {}  # by process id: a forked child has its own
+
+    def wire(self, route: Route) -> Wire:
+        """The API that the route speaks."""
+        return "openai.chat"
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
         """The request in Chat Completions' words, never without a limit: small models may ramble for ever."""

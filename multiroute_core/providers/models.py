@@ -41,6 +41,11 @@ class Model:
         max_temperature: The highest temperature that it takes.
         token_limit: The name that Chat Completions has for `max_tokens`.
         stop: Whether it takes stop sequences.
+        tools: Whether it calls tools.
+        inputs: The kinds of content that it reads besides text: `image`, `document`, `audio`, `video`.
+        reasoning: How it is told how long to think: by `"effort"`, by a `"budget"` of tokens, or it cannot be told.
+        json_schema: Whether it keeps to a JSON schema by itself.
+        forced_tool: Whether it can be made to use a tool.
     """
 
     provider: str
@@ -52,7 +57,15 @@ class Model:
     max_temperature: float = 2.0
     token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_completion_tokens"
     stop: bool = True
+    tools: bool = True
+    inputs: frozenset[str] = frozenset({"image", "document"})
+    reasoning: Literal["effort", "budget", "none"] = "none"
+    json_schema: bool = True
+    forced_tool: bool = True
 
+
+_TEXT = frozenset[str]()
+_EVERYTHING = frozenset({"image", "document", "audio", "video"})
 
 MODELS = (
     # Sonnet 5, Opus 5 and newer refuse every sampling parameter; 4.1 to 4.6 refuse two at once.
@@ -72,15 +85,16 @@ MODELS = (
     Model("openai", "o[1-9]*", 200_000, 100_000, sampling="none", stop=False),
     Model("openai", "gpt-4.1*", 1_047_576, 32_768),
     Model("openai", "gpt-4o*", 128_000, 16_384),
-    Model("openai", "gpt-4-turbo*", 128_000, 4_096),
-    Model("openai", "gpt-4*", 8_192, 8_192),
-    Model("openai", "gpt-3.5*", 16_385, 4_096),
+    Model("openai", "gpt-4-turbo*", 128_000, 4_096, inputs=frozenset({"image"}), json_schema=False),
+    Model("openai", "gpt-4*", 8_192, 8_192, inputs=_TEXT, json_schema=False),
+    Model("openai", "gpt-3.5*", 16_385, 4_096, inputs=_TEXT, json_schema=False),
     # Servers that speak OpenAI's wire often know only the older name.
-    Model("openai", "*", token_limit="max_tokens"),
-    Model("google", "gemini-*-image*", 65_536, 32_768),
-    Model("google", "gemini-[1-9]*", 1_048_576, 65_536),
-    Model("google", "*"),
-    Model("local", "*", 2_048, 1_024, token_limit="max_tokens"),
+    Model("openai", "*", token_limit="max_tokens", inputs=_EVERYTHING),
+    Model("google", "gemini-*-image*", 65_536, 32_768, inputs=_EVERYTHING),
+    Model("google", "gemini-[1-9]*", 1_048_576, 65_536, inputs=_EVERYTHING),
+    Model("google", "*", inputs=_EVERYTHING),
+    Model("local", "smollm2", 2_048, 1_024, token_limit="max_tokens", tools=False, inputs=_TEXT),
+    Model("local", "*", 2_048, 1_024, token_limit="max_tokens", inputs=_TEXT),
 )
 
 

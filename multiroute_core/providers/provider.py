@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Limit
 from multiroute_core.errors import RouteError
+from multiroute_core.messages import Wire
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
 
@@ -26,12 +27,17 @@ class Encoded:
         body: The JSON body.
         dropped: Parameters that the route cannot take, each with the reason.
         headers: Headers besides the SDK's own.
+        model: The model that is asked, as the route names it; parts of the answer keep it in their `raw`.
+        output_tool: The name of a tool that stands for the form of the answer, at vendors that have no other way to
+            ask for one: the arguments of its call are the answer's text.
     """
 
     path: str
     body: dict[str, Any]
     dropped: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    model: str | None = None
+    output_tool: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,10 @@ class Decoder(Protocol):
 
 class Provider(Protocol):
     """One vendor's wire for one set of credentials."""
+
+    def wire(self, route: Route) -> Wire:
+        """The API that the route speaks."""
+        ...
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
         """The request in the vendor's words; the request is not touched."""

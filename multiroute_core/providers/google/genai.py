@@ -17,6 +17,7 @@ import msgspec
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import CONNECT_TIMEOUT, Limit
 from multiroute_core.errors import RouteError
+from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, http, models
 from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import comments, wire
@@ -47,6 +48,10 @@ class GenaiProvider:
             close=lambda client: client.http.close(),
             aclose=lambda client: client.http.aclose(),
         )
+
+    def wire(self, route: Route) -> Wire:
+        """The API that the route speaks."""
+        return "google"
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
         """The body of `generateContent`."""

@@ -20,6 +20,7 @@ from multiroute_core.drive.blocking import run
 from multiroute_core.drive.io import END, IO
 from multiroute_core.drive.limit import CONNECT_TIMEOUT, Limit, current
 from multiroute_core.errors import RouteError
+from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, models
 from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import wire
@@ -47,6 +48,10 @@ class LegacyProvider:
         address = base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL")
         self._options = _import("google.api_core.client_options").ClientOptions(api_key=api_key, api_endpoint=address)
         self._clients = Clients(self._client, self._client, close=_close, aclose=_close)
+
+    def wire(self, route: Route) -> Wire:
+        """The API that the route speaks."""
+        return "google"
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
         """The body of `generateContent`."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+from multiroute_core.messages import Message, Text
 from multiroute_core.providers.body import array, count, mapping, word
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
 from multiroute_core.providers.sampling import sampling
-from multiroute_core.types import Delta, FinishReason, Message, Request, Text, Usage
+from multiroute_core.types import Delta, FinishReason, Request, Usage
 
 FINISH: Mapping[str, FinishReason] = {
     "STOP": "stop",
@@ -54,7 +55,10 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Enco
 
 def _content(message: Message) -> dict[str, Any]:
     role = "model" if message.role == "assistant" else "user"
-    return {"role": role, "parts": [{"text": part.text} for part in message.parts if part.text]}
+    return {
+        "role": role,
+        "parts": [{"text": part.text} for part in message.parts if isinstance(part, Text) and part.text],
+    }
 
 
 def decode(body: Mapping[str, Any]) -> Delta:

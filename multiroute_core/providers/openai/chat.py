@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+from multiroute_core.messages import Text
 from multiroute_core.providers.body import array, count, mapping, word
 from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
 from multiroute_core.providers.sampling import sampling
-from multiroute_core.types import Delta, FinishReason, Request, Text, Usage
+from multiroute_core.types import Delta, FinishReason, Request, Usage
 
 FINISH: Mapping[str, FinishReason] = {
     "stop": "stop",

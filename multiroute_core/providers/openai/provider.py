@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from multiroute_core.errors import RouteError
+from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, models
 from multiroute_core.providers.openai import chat, responses
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
@@ -33,23 +34,31 @@ class OpenAIProvider(StainlessDoor):
         address = base_url or os.environ.get("OPENAI_BASE_URL") or f"https://{OWN_HOST}/v1"
         self._own = urlsplit(address).hostname == OWN_HOST
 
+    def wire(self, route: Route) -> Wire:
+        """The API that the route speaks."""
+        return "openai.responses" if self._api(route) == "responses" else "openai.chat"
+
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
         """The request for the API that the route needs."""
         traits = models.lookup(route.provider, route.model)
-        api = route.api or (traits.api if self._own else "chat")
-        return APIS[api][0].encode(request, route.model, traits, stream=stream)
+        return APIS[self._api(route)][0].encode(request, route.model, traits, stream=stream)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """A whole answer."""
-        return self._api(encoded)[0].decode(body.of(reply))
+        return _spoken(encoded)[0].decode(body.of(reply))
 
     def decoder(self, encoded: Encoded) -> Decoder:
         """A decoder for one stream."""
-        return self._api(encoded)[1]()
+        return _spoken(encoded)[1]()
 
     def classify(self, error: Exception) -> RouteError:
         """The error's class."""
         return classify.classify(error)
 
-    def _api(self, encoded: Encoded) -> Any:
-        return APIS["responses" if encoded.path == "/responses" else "chat"]
+    def _api(self, route: Route) -> str:
+        needed = models.lookup(route.provider, route.model).api if self._own else "chat"
+        return route.api or needed
+
+
+def _spoken(encoded: Encoded) -> Any:
+    return APIS["responses" if encoded.path == "/responses" else "chat"]

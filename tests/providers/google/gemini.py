@@ -13,10 +13,11 @@ from multiroute_core.drive.blocking import BlockingIO, run
 from multiroute_core.drive.io import END, IO
 from multiroute_core.drive.limit import Limit
 from multiroute_core.drive.native import NativeIO
+from multiroute_core.messages import Message
 from multiroute_core.providers.provider import Decoder
 from multiroute_core.route import Route
 from multiroute_core.testing.server import Drop, Received, Reply
-from multiroute_core.types import Delta, Message, Request
+from multiroute_core.types import Delta, Request
 
 HELLO = Request((Message("system", "Be brief."), Message("user", "Hello")), temperature=0.5, max_tokens=20)
 ROUTE = Route("google:gemini-3.8-flash")

@@ -5,10 +5,11 @@ import json
 
 import pytest
 
+from multiroute_core.messages import Message
 from multiroute_core.providers import classify
 from multiroute_core.providers.provider import NoAnswer, WireError
 from multiroute_core.testing.server import Drop, Reply
-from multiroute_core.types import Message, Request, Usage
+from multiroute_core.types import Request, Usage
 from tests.providers.google.gemini import (
     ANSWER,
     HELLO,

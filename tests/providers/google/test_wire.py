@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multiroute_core.messages import Message, Text, join
 from multiroute_core.providers import models
 from multiroute_core.providers.google import wire
 from multiroute_core.providers.provider import NoAnswer, WireError
-from multiroute_core.types import Message, Request, Text, Usage, join
+from multiroute_core.types import Request, Usage
 from tests.providers.google.gemini import chunk
 
 GEMINI = models.lookup("google", "gemini-3.8-flash")
