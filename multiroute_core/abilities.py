@@ -14,11 +14,15 @@ from multiroute_core.messages import Blob, File, Uri, VendorPart, Wire, every
 from multiroute_core.tools import ServerTool
 from multiroute_core.types import Request
 
+_EVERYTHING = frozenset({f"{kind}{way}" for kind in ("image", "document", "audio", "video") for way in ("", "_url")})
+
 CARRIES: Mapping[Wire, frozenset[str]] = {
     "anthropic": frozenset({"image", "image_url", "document", "document_url"}),
     "openai.chat": frozenset({"image", "image_url", "document", "audio"}),
     "openai.responses": frozenset({"image", "image_url", "document", "document_url"}),
-    "google": frozenset({f"{kind}{way}" for kind in ("image", "document", "audio", "video") for way in ("", "_url")}),
+    "google": _EVERYTHING,
+    "langchain": _EVERYTHING,
+    "llamaindex": _EVERYTHING,
 }
 """The content that each wire has words for; a model may take less."""
 

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
-Wire: TypeAlias = Literal["anthropic", "openai.chat", "openai.responses", "google"]
-"""A vendor's API, by the JSON that it speaks. Servers that are compatible speak their model's wire."""
+Wire: TypeAlias = Literal["anthropic", "openai.chat", "openai.responses", "google", "langchain", "llamaindex"]
+"""A vendor's API, by the JSON that it speaks; servers that are compatible speak it too. The last two are the models of
+a framework that stand where a route stands."""
 Modality: TypeAlias = Literal["image", "audio", "video", "document"]
 
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
-WIRES: tuple[Wire, ...] = ("anthropic", "openai.chat", "openai.responses", "google")
+WIRES: tuple[Wire, ...] = get_args(Wire)
 
 
 @dataclass(frozen=True, slots=True)

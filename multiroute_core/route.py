@@ -38,6 +38,8 @@ class Route:
         backup: Asked only when the others cannot answer; it does not count toward what the router advertises.
         name: Its stable identity in events, breakers and records; `provider:model` by default. To be given where two
             routes would share it.
+        via: A provider of one's own that carries the calls; then the part before the colon may be any word. The
+            adapters use it for the models of their frameworks.
 
     Raises:
         ConfigurationError: the string is no route, the provider is unknown, or a value is out of range.
@@ -58,6 +60,7 @@ class Route:
     tags: frozenset[str]
     backup: bool
     name: str
+    via: Any = field(repr=False)
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class Route:
         tags: Collection[str] = (),
         backup: bool = False,
         name: str | None = None,
+        via: Any = None,
     ) -> None:
         found = _ROUTE.fullmatch(route) if isinstance(route, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
         if found is None:
@@ -79,7 +83,7 @@ class Route:
                 f"{route!r} is no route; write 'provider:model', for example 'anthropic:claude-sonnet-5-5'."
             )
         provider = ALIASES.get(found["provider"], found["provider"])
-        if provider not in PROVIDERS:
+        if via is None and provider not in PROVIDERS:
             raise unknown("provider", provider, (*PROVIDERS, *ALIASES))
         _among("api", api, APIS.get(provider, ()), provider)
         _among("sdk", sdk, SDKS.get(provider, ()), provider)
@@ -103,6 +107,7 @@ class Route:
             "tags": words("tags", tags),
             "backup": backup,
             "name": name or f"{provider}:{found['model']}",
+            "via": via,
         }
         for key, value in values.items():
             object.__setattr__(self, key, value)
@@ -120,7 +125,7 @@ class Route:
         return _rebuild, (f"{self.provider}:{self.model}", self._settings())
 
     def _settings(self) -> dict[str, Any]:
-        names = ("base_url", "api", "sdk", "timeout", "tasks", "tags", "backup", "name")
+        names = ("base_url", "api", "sdk", "timeout", "tasks", "tags", "backup", "name", "via")
         return {name: getattr(self, name) for name in names}
 
 

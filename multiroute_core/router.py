@@ -279,7 +279,7 @@ class Router:
         return self._prices.cost(route.provider, route.model, usage)
 
     def _build_providers(self) -> dict[str, Provider]:
-        built: dict[tuple[str | None, ...], Provider] = {}
+        built: dict[tuple[str | int | None, ...], Provider] = {}
         for route in self.routes:
             key = registry.identity(route)
             if key not in built:

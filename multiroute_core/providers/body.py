@@ -54,3 +54,12 @@ def word(value: Any) -> str | None:
 def count(value: Any) -> int | None:
     """`value`, if it is a count."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def overlay(body: Mapping[str, Any], extra: Mapping[str, Any] | None) -> dict[str, Any]:
+    """`body` with `extra` over it: objects are laid over objects, all else is replaced. Neither is touched."""
+    made = dict(body)
+    for name, value in (extra or {}).items():
+        under, over = mapping(made.get(name)), mapping(value)
+        made[name] = overlay(under, over) if under and over else value
+    return made

@@ -102,4 +102,5 @@ MODELS = (
 def lookup(provider: str, model: str) -> Model:
     """The row of `model`; every provider has one that takes whatever is unknown."""
     name = model.removeprefix("models/")
-    return next(m for m in MODELS if m.provider == provider and fnmatch.fnmatchcase(name, m.pattern))
+    rows = (m for m in MODELS if m.provider == provider and fnmatch.fnmatchcase(name, m.pattern))
+    return next(rows, Model(provider, "*", inputs=_EVERYTHING))

@@ -27,6 +27,8 @@ def build(route: Route) -> Provider:
     Raises:
         ConfigurationError: its SDK is not installed, or its key is missing.
     """
+    if route.via is not None:
+        return route.via
     if route.provider == "local":
         local = importlib.import_module("multiroute_core.providers.local")
         return local.LocalProvider(route.model)
@@ -64,8 +66,10 @@ def api_key(route: Route) -> str:
     raise ConfigurationError(f"Route {route.name!r} has no key: set {' or '.join(names)}, or give Route(api_key=...).")
 
 
-def identity(route: Route) -> tuple[str | None, ...]:
+def identity(route: Route) -> tuple[str | int | None, ...]:
     """Routes that are equal in this share one provider, with its clients and connections."""
+    if route.via is not None:
+        return ("via", id(route.via))
     model = route.model if route.provider == "local" else None
     return route.provider, route.sdk, route.base_url, route.api_key, model
 
