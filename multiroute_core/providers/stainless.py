@@ -35,10 +35,13 @@ class StainlessDoor:
         self, sdk: ModuleType, blocking: type, native: type, settings: Mapping[str, Any], *, proxies: bool = True
     ) -> None:
         self._response = http.family(sdk.DefaultHttpxClient).Response
+        self._address = ""
         self._streams = {False: sdk.Stream[object], True: sdk.AsyncStream[object]}
 
         def made(client: type, http_client: type) -> Any:
-            return client(max_retries=0, http_client=http.client(http_client, trust_env=proxies), **settings)
+            made = client(max_retries=0, http_client=http.client(http_client, trust_env=proxies), **settings)
+            self._address = str(made.base_url).rstrip("/")
+            return made
 
         self._clients = Clients(
             lambda: made(blocking, sdk.DefaultHttpxClient),
@@ -53,7 +56,7 @@ class StainlessDoor:
         response = await io.wait(
             limit,
             client.post,
-            encoded.path,
+            self._address + encoded.path,  # whole, or the SDK spends 50 µs on joining the two
             body=encoded.body,
             cast_to=self._response,
             options={"headers": dict(encoded.headers)} if encoded.headers else {},
@@ -66,7 +69,7 @@ class StainlessDoor:
         stream = await io.wait(
             limit,
             client.post,
-            encoded.path,
+            self._address + encoded.path,  # whole, or the SDK spends 50 µs on joining the two
             body=encoded.body,
             cast_to=object,
             stream=True,
