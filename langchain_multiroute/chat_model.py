@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
+from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field
 
-from langchain_multiroute.convert import PROVIDERS, chunk_out, message_out, messages_in
-from multiroute_core import ConfigurationError, Response, Router
-from multiroute_core.adapter import CALL_FIELDS, call_options, fold
+from langchain_multiroute import binding, structured, wrap
+from langchain_multiroute.answers import BESIDE_BLOCKS_ONLY, PROVIDERS, Pieces, message_out, metadata
+from langchain_multiroute.convert import messages_in
+from langchain_multiroute.errors import translated
+from langchain_multiroute.profile import profile
+from multiroute_core import Chunk, Response, Router
+from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold
+
+_PRIVATE = "langchain_core.utils._gateway"
+GATEWAY: str | None = importlib.util.find_spec(_PRIVATE) and getattr(
+    importlib.import_module(_PRIVATE), "GATEWAY_METADATA_RESPONSE_KEY", None
+)
+"""The releases of LangChain that know it take it out of the public metadata again."""
+
+CHARACTERS_OF_A_TOKEN = 4
+"""Of most languages, by most tokenizers."""
 
 
 class ChatMultiRoute(BaseChatModel):
@@ -26,8 +41,8 @@ class ChatMultiRoute(BaseChatModel):
     get it (route, cost in USD, every attempt) stands in `response_metadata["multiroute"]`.
 
     Args:
-        routes: What to ask, the best first: `multiroute_core.Route`s or `"provider:model"` strings. Neither `routes`
-            nor `router`: one for each provider whose key is in the environment.
+        routes: What to ask, the best first: `multiroute_core.Route`s, `"provider:model"` strings, or chat models of
+            LangChain's. Neither `routes` nor `router`: one for each provider whose key is in the environment.
         router: A `multiroute_core.Router` to share with other models and frameworks, instead of `routes`.
         temperature: 0 to 2.
         max_tokens: Most tokens to generate.
@@ -74,6 +89,8 @@ class ChatMultiRoute(BaseChatModel):
     streaming: bool = False
 
     def __init__(self, **options: Any) -> None:
+        if options.get("routes") is not None:
+            options["routes"] = wrap.routes(options["routes"])
         super().__init__(**fold(options, type(self).model_fields))
 
     @property
@@ -93,21 +110,82 @@ class ChatMultiRoute(BaseChatModel):
         self,
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
         *,
-        tool_choice: str | None = None,
+        tool_choice: str | dict[str, Any] | bool | None = None,
+        strict: bool | None = None,
+        parallel_tool_calls: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Bind options for the calls to come. Tools themselves are not carried yet.
+        """Give the model tools for the calls to come.
+
+        Args:
+            tools: Functions, pydantic models, LangChain's tools, or dicts as any vendor writes them. A tool that a
+                vendor runs itself goes to that vendor only.
+            tool_choice: Whether one must be used: `"auto"`, `"none"`, `"required"` (or `"any"`, True), a tool's name,
+                or as any vendor writes it.
+            strict: Whether arguments must keep to their schemas exactly.
+            parallel_tool_calls: Whether several may be called at once.
+            **kwargs: Other options for the calls to come, `response_format` among them.
 
         Raises:
-            ConfigurationError: there are tools.
+            ConfigurationError: something is no tool, or the choice fits none of them.
         """
-        if tools or tool_choice is not None:
-            raise ConfigurationError("Tools are not carried yet; bind_tools([]) binds options only.")
-        return self.bind(**kwargs)
+        told = binding.bound_tools(tools, tool_choice, parallel_tool_calls, strict=strict)
+        if strict is not None and "response_format" in kwargs:
+            kwargs["strict"] = strict
+        return self.bind(**told, **kwargs)
+
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type | None = None,
+        *,
+        method: structured.Method = "json_schema",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """A runnable that gives answers of a form.
+
+        Args:
+            schema: A pydantic model, a TypedDict, a JSON schema or OpenAI's form of a function. Answers are objects of
+                the pydantic model, or else dicts.
+            method: `"json_schema"` has the vendor keep to the schema, `"function_calling"` has it call a tool of that
+                form, `"json_mode"` asks for any JSON object: what is in it, the prompt must say.
+            include_raw: Give a dict with the `raw` message, what was `parsed`, and the `parsing_error`.
+            strict: Whether the schema must be kept exactly, where the vendor offers that.
+            **kwargs: Other options for the calls to come.
+
+        Raises:
+            ConfigurationError: the method is unknown, or the schema is none.
+        """
+        told = structured.bound(schema, method, strict=strict)
+        if method == "function_calling":
+            model = self.bind_tools([schema], tool_choice="any", strict=strict, **told, **kwargs)  # pyright: ignore[reportArgumentType]
+        else:
+            model = self.bind(**told, **kwargs)
+        reader = structured.parser(schema, method)
+        return structured.with_raw(model, reader) if include_raw else model | reader
+
+    def get_num_tokens(self, text: str) -> int:
+        """About how many tokens a text has; no network and no vendor's tokenizer is asked."""
+        if self.custom_get_token_ids is not None:
+            return len(self.custom_get_token_ids(text))
+        return -(-len(text) // CHARACTERS_OF_A_TOKEN)
+
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
+        """About how many tokens messages and tools have."""
+        if self.custom_get_token_ids is not None:
+            return super().get_num_tokens_from_messages(messages)
+        told: list[Any] = [binding.tool_dict(tool) for tool in tools or ()]
+        return count_tokens_approximately(messages, tools=told or None)
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return profile(advertised(self.router))
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)
-        first = self.router.routes[0]
+        wanted = kwargs.get("model") or self.model
+        routes = self.router.routes
+        first = next((route for route in routes if wanted in (route.name, route.model)), routes[0])
         params["ls_provider"] = PROVIDERS.get(first.provider, first.provider)
         params.setdefault("ls_model_name", first.model)
         return params
@@ -119,7 +197,8 @@ class ChatMultiRoute(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return _result(self.router.generate(messages_in(messages), **self._options(stop, kwargs)))
+        with translated():
+            return _result(self.router.generate(messages_in(messages), **self._options(stop, kwargs)))
 
     async def _agenerate(
         self,
@@ -128,7 +207,8 @@ class ChatMultiRoute(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return _result(await self.router.agenerate(messages_in(messages), **self._options(stop, kwargs)))
+        with translated():
+            return _result(await self.router.agenerate(messages_in(messages), **self._options(stop, kwargs)))
 
     def _stream(
         self,
@@ -137,13 +217,15 @@ class ChatMultiRoute(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        stream = self.router.stream(messages_in(messages), **self._options(stop, kwargs))
-        with contextlib.closing(stream):
-            for chunk in stream:
-                made = ChatGenerationChunk(message=chunk_out(chunk))
-                if run_manager is not None:
-                    run_manager.on_llm_new_token(made.text, chunk=made)
-                yield made
+        with translated():
+            options = self._options(stop, kwargs)
+            pieces = self._pieces(options)
+            with contextlib.closing(self.router.stream(messages_in(messages), **options)) as stream:
+                for chunk in stream:
+                    made = _generation(pieces, chunk)
+                    if run_manager is not None:
+                        run_manager.on_llm_new_token(made.text, chunk=made)
+                    yield made
 
     async def _astream(
         self,
@@ -152,18 +234,45 @@ class ChatMultiRoute(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        stream = self.router.astream(messages_in(messages), **self._options(stop, kwargs))
-        async with contextlib.aclosing(stream):
-            async for chunk in stream:
-                made = ChatGenerationChunk(message=chunk_out(chunk))
-                if run_manager is not None:
-                    await run_manager.on_llm_new_token(made.text, chunk=made)
-                yield made
+        with translated():
+            options = self._options(stop, kwargs)
+            pieces = self._pieces(options)
+            async with contextlib.aclosing(self.router.astream(messages_in(messages), **options)) as stream:
+                async for chunk in stream:
+                    made = _generation(pieces, chunk)
+                    if run_manager is not None:
+                        await run_manager.on_llm_new_token(made.text, chunk=made)
+                    yield made
 
     def _options(self, stop: Sequence[str] | None, given: dict[str, Any]) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in CALL_FIELDS}
-        return call_options(given | {"stop": stop} if stop else given, fields)
+        return call_options(binding.options(given | {"stop": stop} if stop else given), fields)
+
+    def _pieces(self, options: dict[str, Any]) -> Pieces:
+        """Chunks in blocks from the beginning, where something else than text is to be expected beside it."""
+        tools: Sequence[Any] = options.get("tools") or ()
+        providers = {route.provider for route in self.router.routes}
+        return Pieces(
+            blocks=self.output_version == "v1"
+            or options.get("reasoning") is not None
+            or any("function" not in tool for tool in tools)
+            or bool(tools and providers & BESIDE_BLOCKS_ONLY)
+        )
 
 
 def _result(response: Response) -> ChatResult:
-    return ChatResult(generations=[ChatGeneration(message=message_out(response))])
+    return ChatResult(generations=[ChatGeneration(message=message_out(response), generation_info=_gateway(response))])
+
+
+def _generation(pieces: Pieces, chunk: Chunk) -> ChatGenerationChunk:
+    return ChatGenerationChunk(
+        message=pieces.chunk(chunk), generation_info=_gateway(chunk.response) if chunk.response else None
+    )
+
+
+def _gateway(response: Response) -> dict[str, Any] | None:
+    """Tells LangChain's tracers who answered: the name that a run began with is its first route's."""
+    if GATEWAY is None:
+        return None
+    about = metadata(response)
+    return {GATEWAY: {"provider": about["model_provider"], "model": response.model, "route": response.route}}

@@ -1,27 +1,41 @@
-"""LangChain's messages to MultiRoute's, and responses back."""
+"""LangChain's messages to MultiRoute's, and back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeGuard, cast
 
 from langchain_core.messages import (
     AIMessage,
-    AIMessageChunk,
     BaseMessage,
     ChatMessage,
     HumanMessage,
-    InputTokenDetails,
-    OutputTokenDetails,
     SystemMessage,
-    UsageMetadata,
+    ToolMessage,
+    messages_from_dict,
 )
 
-from multiroute_core import Chunk, ConfigurationError, Message, Response, Text, Usage
-from multiroute_core.messages import Role
-
-PROVIDERS: Mapping[str, str] = {"google": "google_genai"}
-"""LangChain's names of providers, where they differ; its own code chooses block translators by them."""
+from langchain_multiroute import history
+from langchain_multiroute.answers import KEPT, blocks_of, kept
+from multiroute_core import ConfigurationError, Message, codec
+from multiroute_core.messages import (
+    Blob,
+    CachePoint,
+    File,
+    InvalidToolCall,
+    Part,
+    Reasoning,
+    Role,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+    Uri,
+    VendorPart,
+    join,
+)
+from multiroute_core.providers.ids import tool_call_id
+from multiroute_core.spellings import blocks
 
 ROLES: Mapping[str, Role] = {"developer": "system", "human": "user", "ai": "assistant"}
 
@@ -30,92 +44,177 @@ def messages_in(messages: Iterable[BaseMessage]) -> tuple[Message, ...]:
     """LangChain's messages as MultiRoute's; they are read, never changed.
 
     Raises:
-        ConfigurationError: a message or a block is of a kind that is not carried yet.
+        ConfigurationError: a message or a block is of a kind that cannot be carried.
     """
-    return tuple(Message(_role(message), _texts(message)) for message in messages)
+    return tuple(made for place, message in enumerate(messages) for made in _messages(message, place))
 
 
-def message_out(response: Response) -> AIMessage:
-    """A whole answer."""
-    return AIMessage(
-        content=response.text,
-        usage_metadata=_usage(response.usage),
-        response_metadata=metadata(response),
-    )
+def messages_back(messages: Iterable[Message]) -> list[BaseMessage]:
+    """MultiRoute's messages as LangChain's: every answer of a tool is a message of its own."""
+    made: list[BaseMessage] = []
+    for message in messages:
+        match message.role:
+            case "system":
+                made.append(SystemMessage(_content(message.parts)))
+            case "user":
+                made.append(HumanMessage(_content(message.parts)))
+            case "assistant":
+                made.append(_assistant(message.parts))
+            case "tool":
+                made.extend(_answer(part) for part in message.parts if isinstance(part, ToolCallResponse))
+    return made
 
 
-def chunk_out(chunk: Chunk) -> AIMessageChunk:
-    """A piece of an answer. Names and usage stand on the last one only: merging would concatenate and sum them."""
-    if (response := chunk.response) is None:
-        return AIMessageChunk(content=chunk.text)
-    return AIMessageChunk(
-        content=chunk.text,
-        usage_metadata=_usage(response.usage),
-        response_metadata=metadata(response),
-        chunk_position="last",
-    )
+def messages_for(messages: Iterable[Message], model: str) -> list[BaseMessage]:
+    """A conversation for another chat model of LangChain's, which is `model` as its route names it.
+
+    What it said itself goes back as it was; of what others said, it gets what any model understands.
+    """
+    made: list[BaseMessage] = []
+    for message in messages:
+        own = next((part.raw for part in message.parts if _is_own(part, model)), None)
+        if own is not None:
+            (said_then,) = messages_from_dict([dict(own.body)])
+            if isinstance(said_then, AIMessage) and _still(said_then, message):
+                made.append(said_then)
+                continue
+        parts = [_neutral(part) for part in message.parts if not isinstance(part, Reasoning | VendorPart | CachePoint)]
+        made.extend(messages_back([Message(message.role, parts)]))
+    return made
 
 
-def metadata(response: Response) -> dict[str, Any]:
-    """Who answered, why it ended, and under `multiroute` what it took: route, cost in USD, attempts."""
-    return {
-        "model_name": response.model,
-        "model_provider": PROVIDERS.get(response.provider, response.provider),
-        "finish_reason": response.finish_reason,
-        "multiroute": {
-            "route": response.route,
-            "cost": response.cost,
-            "attempts": [attempt.summary() for attempt in response.attempts],
-        },
-    }
+def _is_own(part: Part, model: str) -> TypeGuard[VendorPart]:
+    return isinstance(part, VendorPart) and part.raw.wire == "langchain" and part.raw.model == model
 
 
-def _role(message: BaseMessage) -> Role:
+def _still(then: AIMessage, message: Message) -> bool:
+    """Whether a message says what it said then."""
+    calls = [(call["id"], call["name"], call["args"]) for call in then.tool_calls]
+    return then.text == message.text and calls == [(c.id, c.name, dict(c.arguments)) for c in message.tool_calls]
+
+
+def _neutral(part: Part) -> Part:
+    """A part without what only one vendor reads, and with an id that every vendor takes."""
+    match part:
+        case ToolCall():
+            return ToolCall(tool_call_id(part.id), part.name, part.arguments)
+        case ToolCallResponse():
+            inside = [_neutral(one) for one in part.parts if not isinstance(one, CachePoint | VendorPart)]
+            return ToolCallResponse(tool_call_id(part.id), inside, error=part.error, name=part.name)
+        case Text() | Blob() | Uri() | File():
+            return replace(part, raw=None)
+        case _:
+            return part
+
+
+def _messages(message: BaseMessage, place: int) -> Iterator[Message]:
     match message:
-        case SystemMessage():
-            return "system"
-        case HumanMessage():
-            return "user"
         case AIMessage():
-            return "assistant"
+            yield Message("assistant", said(message, place))
+        case ToolMessage():
+            response = ToolCallResponse(
+                message.tool_call_id, _parts(message), error=message.status == "error", name=message.name
+            )
+            yield Message("tool", [response])
+        case SystemMessage():
+            yield Message("system", _parts(message))
+        case HumanMessage():
+            parts = _parts(message)
+            # In Anthropic's words the user tells what a tool answered.
+            answers = [part for part in parts if isinstance(part, ToolCallResponse)]
+            if answers:
+                yield Message("tool", answers)
+            if len(answers) < len(parts) or not parts:
+                yield Message("user", [part for part in parts if not isinstance(part, ToolCallResponse)])
         case ChatMessage():
-            return cast("Role", ROLES.get(message.role, message.role))
+            yield Message(cast("Role", ROLES.get(message.role, message.role)), _parts(message))
         case _:
             raise ConfigurationError(
-                f"A {type(message).__name__} is not carried yet; give system, human and AI messages."
+                f"A {type(message).__name__} cannot be carried; give system, human, AI and tool messages."
             )
 
 
-def _texts(message: BaseMessage) -> Sequence[Text]:
+def _parts(message: BaseMessage) -> Sequence[Part]:
     content = message.content
-    if isinstance(content, str):
-        return (Text(content),)
-    found: list[Text] = []
-    for block in content:
-        if isinstance(block, str):
-            found.append(Text(block))
-        elif block.get("type") == "text":
-            found.append(Text(str(block.get("text", ""))))
-        else:
-            raise ConfigurationError(f"A {block.get('type')!r} block in a {message.type} message is not carried yet.")
-    return found
+    return (Text(content),) if isinstance(content, str) else blocks.parts(content)
 
 
-def _usage(usage: Usage | None) -> UsageMetadata | None:
-    """Tokens as LangChain counts them; an answer whose tokens are unknown has no usage at all."""
-    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
-        return None
-    made = UsageMetadata(
-        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, total_tokens=usage.total_tokens
+def said(message: AIMessage, place: int = 0) -> Sequence[Part]:
+    """What a model said.
+
+    What an answer of MultiRoute's has kept is used as far as it still says what the message says: users and middleware
+    edit messages, and then the message is right.
+    """
+    visible = history.parts(message, place)
+    told: Any = message.additional_kwargs.get(KEPT)
+    if not isinstance(told, Mapping) or "parts" not in told:
+        return visible
+    return _agreed(codec.from_json(cast("Any", told)["parts"]), visible, shown=not isinstance(message.content, str))
+
+
+def _agreed(stored: Sequence[Part], visible: Sequence[Part], *, shown: bool) -> Sequence[Part]:
+    """The stored parts, where the visible ones have not been changed; the visible ones, where they have.
+
+    Args:
+        stored: What the answer was.
+        visible: What the message says.
+        shown: Whether the message would show its reasoning.
+    """
+    texts = [part for part in visible if isinstance(part, Text)]
+    same_text = join(texts) == join([part for part in stored if isinstance(part, Text)])
+    thought = "".join(part.text for part in visible if isinstance(part, Reasoning))
+    same_thought = not shown or thought == "".join(part.text for part in stored if isinstance(part, Reasoning))
+    calls = {part.id: part for part in visible if isinstance(part, ToolCall | InvalidToolCall)}
+    made: list[Part] = []
+    for part in stored:
+        if isinstance(part, Text):
+            if same_text:
+                made.append(part)
+            else:
+                made.extend(texts)
+                texts = []
+        elif isinstance(part, ToolCall | InvalidToolCall):
+            if (call := calls.pop(part.id, None)) is not None:
+                made.append(part if _same(part, call) else call)
+        elif not isinstance(part, Reasoning) or same_thought:
+            made.append(part)
+    if not same_text and texts:
+        first = next((n for n, part in enumerate(made) if isinstance(part, ToolCall | InvalidToolCall)), len(made))
+        made[first:first] = texts
+    return (*made, *calls.values())
+
+
+def _same(stored: ToolCall | InvalidToolCall, visible: ToolCall | InvalidToolCall) -> bool:
+    """Whether both say the same; streams may have marked the ends of invalid arguments."""
+    if isinstance(stored, InvalidToolCall) or isinstance(visible, InvalidToolCall):
+        return type(stored) is type(visible) and stored.name == visible.name
+    return stored.name == visible.name and stored.arguments == visible.arguments
+
+
+def _content(parts: Sequence[Part]) -> Any:
+    """Plain text where that is all; blocks otherwise."""
+    if len(parts) == 1 and isinstance(only := parts[0], Text) and only.raw is None:
+        return only.text
+    return blocks_of(parts)
+
+
+def _assistant(parts: Sequence[Part]) -> AIMessage:
+    plain = all(isinstance(part, Text | ToolCall | InvalidToolCall) for part in parts)
+    calls = [part for part in parts if isinstance(part, ToolCall)]
+    invalid = [part for part in parts if isinstance(part, InvalidToolCall)]
+    return AIMessage(
+        content=join(parts) if plain else cast("Any", blocks_of(parts)),
+        tool_calls=[{"name": call.name, "args": dict(call.arguments), "id": call.id} for call in calls],
+        invalid_tool_calls=[
+            {"type": "invalid_tool_call", "name": call.name, "args": call.arguments, "id": call.id, "error": call.error}
+            for call in invalid
+        ],
+        additional_kwargs=kept(parts),
+        response_metadata={} if plain else {"output_version": "v1"},
     )
-    read: dict[str, int | None] = {
-        "cache_read": usage.cache_read_tokens,
-        "cache_creation": usage.cache_write_tokens,
-        "audio": usage.input_audio_tokens,
-    }
-    written: dict[str, int | None] = {"reasoning": usage.reasoning_tokens, "audio": usage.output_audio_tokens}
-    if known := {name: count for name, count in read.items() if count is not None}:
-        made["input_token_details"] = cast("InputTokenDetails", known)
-    if known := {name: count for name, count in written.items() if count is not None}:
-        made["output_token_details"] = cast("OutputTokenDetails", known)
-    return made
+
+
+def _answer(part: ToolCallResponse) -> ToolMessage:
+    return ToolMessage(
+        _content(part.parts), tool_call_id=part.id, status="error" if part.error else "success", name=part.name
+    )

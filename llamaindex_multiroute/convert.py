@@ -1,14 +1,18 @@
-"""LlamaIndex's messages to MultiRoute's, and responses back."""
+"""LlamaIndex's messages to MultiRoute's, and back. Nothing that is given is changed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
 
-from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock
+from llama_index.core.base.llms.types import BaseContentBlock, ChatMessage, MessageRole, TextBlock
 
-from multiroute_core import ConfigurationError, Message, Response, Text
-from multiroute_core.messages import Role
+from llamaindex_multiroute.blocks import arguments_of, block_of, part_of
+from multiroute_core import InvalidToolCall, Message, Text, ToolCall, ToolCallResponse, codec
+from multiroute_core.messages import Part, Role, join
+from multiroute_core.providers.ids import tool_call_id
 
 ROLES: Mapping[MessageRole, Role] = {
     MessageRole.SYSTEM: "system",
@@ -17,73 +21,148 @@ ROLES: Mapping[MessageRole, Role] = {
     MessageRole.ASSISTANT: "assistant",
     MessageRole.MODEL: "assistant",
     MessageRole.CHATBOT: "assistant",
+    MessageRole.TOOL: "tool",
+    MessageRole.FUNCTION: "tool",
 }
+"""All roles of LlamaIndex's; those that one vendor has a word of its own for are the same elsewhere."""
+
+KEPT = "multiroute"
+"""Where in `additional_kwargs` an answer keeps its exact parts, so that its vendor gets them back unchanged."""
 
 
 def messages_in(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
-    """LlamaIndex's messages as MultiRoute's; they are read, never changed.
+    """LlamaIndex's messages as MultiRoute's.
+
+    Calls without an id of their own get one, always the same for the same conversation, and so do their answers.
 
     Raises:
-        ConfigurationError: a role or a block is of a kind that is not carried yet.
+        ConfigurationError: a block is empty or of an unknown kind.
     """
-    return tuple(Message(_role(message), _texts(message)) for message in messages)
+    pairs = _Pairs()
+    return tuple(_message(message, pairs) for message in messages)
 
 
-def response_out(response: Response) -> ChatResponse:
-    """A whole answer; tokens and what it took stand beside the message, which goes into the memory and back out."""
-    return chunk_out(response.text, None, response)
+def messages_out(messages: Iterable[Message]) -> list[ChatMessage]:
+    """MultiRoute's messages as LlamaIndex's; a message with the answers of several tools becomes one for each."""
+    made: list[ChatMessage] = []
+    for message in messages:
+        if message.role == "tool":
+            made += [_tool_message(part) for part in message.parts if isinstance(part, ToolCallResponse)]
+        else:
+            made.append(ChatMessage(role=MessageRole(message.role), blocks=blocks_out(message.parts)))
+    return made
 
 
-def chunk_out(text: str, delta: str | None, response: Response | None) -> ChatResponse:
-    """The answer so far: `text` is cumulative, `delta` is what is new, `response` comes with the last one."""
-    message = ChatMessage(role=MessageRole.ASSISTANT, content=text)
-    if response is None:
-        return ChatResponse(message=message, delta=delta)
-    return ChatResponse(message=message, delta=delta, raw=_raw(response), additional_kwargs=_metadata(response))
+def blocks_out(parts: Iterable[Part]) -> list[BaseContentBlock]:
+    """The parts that LlamaIndex has words for, as blocks."""
+    return [block for part in parts if (block := block_of(part)) is not None]
 
 
-def _role(message: ChatMessage) -> Role:
-    if (role := ROLES.get(message.role)) is None:
-        raise ConfigurationError(f"A {message.role.value} message is not carried yet; give system, user and assistant.")
-    return role
+def kept(parts: Sequence[Part]) -> dict[str, Any]:
+    """What a message keeps beside its blocks: its exact parts, if a vendor said more than the blocks can."""
+    if all(getattr(part, "raw", None) is None for part in parts):
+        return {}
+    whole = [
+        ToolCall(part.id, part.name, arguments_of(part.arguments)) if isinstance(part, InvalidToolCall) else part
+        for part in parts
+    ]
+    return {KEPT: {"parts": codec.to_json(whole)}}
 
 
-def _texts(message: ChatMessage) -> list[Text]:
-    found: list[Text] = []
-    for block in message.blocks:
-        if not isinstance(block, TextBlock):
-            raise ConfigurationError(f"A {type(block).__name__} in a {message.role.value} message is not carried yet.")
-        found.append(Text(block.text))
+def _message(message: ChatMessage, pairs: _Pairs) -> Message:
+    role = ROLES[message.role]
+    if role == "tool":
+        return Message(role, (pairs.answer(_response(message)),))
+    parts = _recalled(message) if role == "assistant" else None
+    if parts is None:
+        parts = [part_of(block) for block in message.blocks]
+        if role == "assistant" and not any(isinstance(part, ToolCall) for part in parts):
+            parts += _legacy_calls(message)
+    parts = [part for part in parts if not (type(part) is Text and not part.text and len(parts) > 1)]
+    if any(isinstance(part, ToolCall) for part in parts):
+        pairs.turn()
+        parts = [pairs.call(part) if isinstance(part, ToolCall) else part for part in parts]
+    return Message(role, parts)
+
+
+def _recalled(message: ChatMessage) -> Sequence[Part] | None:
+    """The exact parts of an answer, if they still say what the message says; whoever edits a message means it."""
+    try:
+        parts = codec.from_json(message.additional_kwargs[KEPT]["parts"])
+    except (KeyError, TypeError, AttributeError):
+        return None  # there are none, or somebody else's
+    said = [part_of(block) for block in message.blocks]
+    if join(parts) != join(said) or _calls(parts) != _calls(said):
+        return None
+    return parts
+
+
+def _calls(parts: Iterable[Part]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    return [(part.id, part.name, part.arguments) for part in parts if isinstance(part, ToolCall)]
+
+
+def _legacy_calls(message: ChatMessage) -> list[Part]:
+    """Calls where they stood before there were blocks for them: a vendor's objects, or what a store made of them."""
+    found: list[Part] = []
+    for call in message.additional_kwargs.get("tool_calls") or ():
+        function = _of(call, "function") or call
+        name = _of(function, "name") or _of(call, "tool_name")
+        given = next((a for key in ("arguments", "args", "input", "tool_kwargs") if (a := _of(function, key))), None)
+        call_id = next((i for key in ("call_id", "id", "tool_id") if (i := _of(call, key))), "")
+        if name:
+            found.append(ToolCall(str(call_id), str(name), arguments_of(given)))
     return found
 
 
-def _counted(response: Response) -> dict[str, int]:
-    """Tokens as LlamaIndex counts them: ints only, or nothing where the vendor said nothing."""
-    usage = response.usage
-    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
-        return {}
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.total_tokens,
-    }
+def _of(given: Any, name: str) -> Any:
+    return cast("Mapping[str, Any]", given).get(name) if isinstance(given, Mapping) else getattr(given, name, None)
 
 
-def _raw(response: Response) -> dict[str, Any]:
-    """The vendor's body where there is one, with the usage in the form that token counters look for."""
-    raw = dict(response.raw or {"model": response.model})
-    if counted := _counted(response):
-        raw["usage"] = counted
-    return raw
+def _response(message: ChatMessage) -> ToolCallResponse:
+    own = message.additional_kwargs
+    parts = [part_of(block) for block in message.blocks if not (isinstance(block, TextBlock) and not block.text)]
+    return ToolCallResponse(
+        str(own.get("tool_call_id") or own.get("call_id") or ""),
+        parts,
+        error=own.get("is_error") is True,
+        name=own.get("name") or own.get("tool_name"),
+    )
 
 
-def _metadata(response: Response) -> dict[str, Any]:
-    return {
-        **_counted(response),
-        "model": response.model,
-        "provider": response.provider,
-        "route": response.route,
-        "finish_reason": response.finish_reason,
-        "cost": response.cost,
-        "attempts": [attempt.summary() for attempt in response.attempts],
-    }
+def _tool_message(part: ToolCallResponse) -> ChatMessage:
+    own: dict[str, Any] = {"tool_call_id": part.id}
+    if part.name is not None:
+        own["name"] = part.name
+    if part.error:
+        own["is_error"] = True
+    return ChatMessage(role=MessageRole.TOOL, blocks=blocks_out(part.parts), additional_kwargs=own)
+
+
+class _Pairs:
+    """Gives each call of a conversation an id that no other has, and each answer the id of its call."""
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+        self._open: list[tuple[str, ToolCall]] = []
+
+    def turn(self) -> None:
+        """A model speaks again: what it has not been answered by now is left open."""
+        self._open.clear()
+
+    def call(self, call: ToolCall) -> ToolCall:
+        """The call with its own id; with one made of what it says where it has none, or one that was there before."""
+        given, made, tries = call.id, call, 0
+        while not made.id or made.id in self._used:
+            words = json.dumps([given, call.name, dict(call.arguments), tries], sort_keys=True, default=str)
+            made, tries = replace(call, id=tool_call_id(words), raw=None), tries + 1
+        self._used.add(made.id)
+        self._open.append((given, made))
+        return made
+
+    def answer(self, answer: ToolCallResponse) -> ToolCallResponse:
+        """The answer with the id of its call: of those that are open, the first that it fits."""
+        for place, (given, call) in enumerate(self._open):
+            if answer.id == given or (not answer.id and answer.name in (None, call.name)):
+                del self._open[place]
+                return ToolCallResponse(call.id, answer.parts, error=answer.error, name=answer.name or call.name)
+        return answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from typing import Any, TypeVar, cast
 
 from llama_index.core.base.llms.generic_utils import (
@@ -21,15 +21,22 @@ from llama_index.core.base.llms.types import (
     CompletionResponseAsyncGen,
     CompletionResponseGen,
     LLMMetadata,
+    MessageRole,
 )
-from llama_index.core.bridge.pydantic import Field
+from llama_index.core.bridge.pydantic import BaseModel, Field
 from llama_index.core.llms import callbacks
 from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.program import utils as programs
+from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import BaseTool
+from llama_index.core.types import PydanticProgramMode
 
-from llamaindex_multiroute.convert import chunk_out, messages_in, response_out
-from multiroute_core import ConfigurationError, Router
-from multiroute_core.adapter import CALL_FIELDS, call_options, fold, smallest_output, smallest_window
+from llamaindex_multiroute.answer import Answer, response_out, selections, single
+from llamaindex_multiroute.convert import messages_in
+from llamaindex_multiroute.wrap import routes_of
+from multiroute_core import Router
+from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold, smallest_output, smallest_window
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,8 +58,8 @@ class MultiRoute(FunctionCallingLLM):
     stands in the response's `additional_kwargs`.
 
     Args:
-        routes: What to ask, the best first: `multiroute_core.Route`s or `"provider:model"` strings. Neither `routes`
-            nor `router`: one for each provider whose key is in the environment.
+        routes: What to ask, the best first: `multiroute_core.Route`s, `"provider:model"` strings, or LLMs of
+            LlamaIndex's. Neither `routes` nor `router`: one for each provider whose key is in the environment.
         router: A `multiroute_core.Router` to share with other models and frameworks, instead of `routes`.
         temperature: 0 to 2.
         max_tokens: Most tokens to generate.
@@ -97,6 +104,8 @@ class MultiRoute(FunctionCallingLLM):
     context_window: int | None = None
 
     def __init__(self, **options: Any) -> None:
+        if "routes" in options:
+            options["routes"] = routes_of(options["routes"])
         super().__init__(**fold(options, type(self).model_fields))
 
     @classmethod
@@ -112,13 +121,14 @@ class MultiRoute(FunctionCallingLLM):
             context_window=window,
             num_output=min(self.max_tokens or smallest_output(self.router), window // 2),
             is_chat_model=True,
-            is_function_calling_model=False,
+            is_function_calling_model=all(model.tools for model in advertised(self.router)),
             model_name=self.router.routes[0].model,
         )
 
     def to_payload(self) -> dict[str, Any]:
         """What instrumentation may see; no secrets."""
-        return {**super().to_payload(), "model": self.router.routes[0].model, "temperature": self.temperature}
+        inherited = getattr(super(), "to_payload", dict[str, Any])()  # the oldest cores have none
+        return {**inherited, "model": self.router.routes[0].model, "temperature": self.temperature}
 
     @told_as_chat
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
@@ -175,11 +185,10 @@ class MultiRoute(FunctionCallingLLM):
         stream = self.router.stream(messages_in(messages), **self._options(kwargs))
 
         def responses() -> ChatResponseGen:
-            text = ""
+            answer = Answer()
             with contextlib.closing(stream):
                 for chunk in stream:
-                    text += (delta := chunk.text)
-                    yield chunk_out(text, delta, chunk.response)
+                    yield answer.add(chunk)
 
         return responses()
 
@@ -187,16 +196,28 @@ class MultiRoute(FunctionCallingLLM):
         stream = self.router.astream(messages_in(messages), **self._options(kwargs))
 
         async def responses() -> ChatResponseAsyncGen:
-            text = ""
+            answer = Answer()
             async with contextlib.aclosing(stream):
                 async for chunk in stream:
-                    text += (delta := chunk.text)
-                    yield chunk_out(text, delta, chunk.response)
+                    yield answer.add(chunk)
 
         return responses()
 
     def _options(self, given: dict[str, Any]) -> dict[str, Any]:
         return call_options(given, {name: getattr(self, name) for name in CALL_FIELDS})
+
+    def get_tool_calls_from_response(
+        self,
+        response: ChatResponse,
+        error_on_no_tool_call: bool = True,  # noqa: FBT001, FBT002
+        **kwargs: Any,
+    ) -> list[ToolSelection]:
+        """The tools that an answer, or a stream's answer so far, asks for.
+
+        Raises:
+            ValueError: there are none, and `error_on_no_tool_call` is True.
+        """
+        return selections(response, required=error_on_no_tool_call)
 
     def _prepare_chat_with_tools(
         self,
@@ -206,6 +227,62 @@ class MultiRoute(FunctionCallingLLM):
         verbose: bool = False,  # noqa: FBT001, FBT002
         allow_parallel_tool_calls: bool = False,  # noqa: FBT001, FBT002
         tool_required: bool = False,  # noqa: FBT001, FBT002
+        tool_choice: Any = None,
+        strict: bool | None = None,  # noqa: FBT001
         **kwargs: Any,
     ) -> dict[str, Any]:
-        raise ConfigurationError("Tools are not carried yet; use the ReAct agent, which works by text.")
+        """The arguments of `chat`: plain JSON beside the messages, for instrumentation reads them too."""
+        messages = list(chat_history or ())
+        if user_msg is not None:
+            asked = ChatMessage(role=MessageRole.USER, content=user_msg) if isinstance(user_msg, str) else user_msg
+            messages.append(asked)
+        offered: list[dict[str, Any]] = [tool.metadata.to_openai_tool(skip_length_check=True) for tool in tools]
+        if not offered:
+            return {"messages": messages, **kwargs}
+        if strict is not None:
+            for tool in offered:
+                tool["function"]["strict"] = strict
+        return {
+            "messages": messages,
+            "tools": offered,
+            "tool_choice": tool_choice or ("required" if tool_required else None),
+            "parallel_tool_calls": allow_parallel_tool_calls and self.parallel_tool_calls is not False,
+            **kwargs,
+        }
+
+    def _validate_chat_with_tools_response(
+        self,
+        response: ChatResponse,
+        tools: Sequence[BaseTool],
+        allow_parallel_tool_calls: bool = False,  # noqa: FBT001, FBT002
+        **kwargs: Any,
+    ) -> ChatResponse:
+        """One call at most where the caller wants one: not every vendor can be told."""
+        return response if allow_parallel_tool_calls else single(response)
+
+    def _structured_stream_call(
+        self,
+        output_cls: type[BaseModel],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Generator[Any, None, None]:
+        program = self._program(output_cls, prompt)
+        return cast("Generator[Any, None, None]", program.stream_call(llm_kwargs=llm_kwargs, **prompt_args))
+
+    async def _structured_astream_call(
+        self,
+        output_cls: type[BaseModel],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> AsyncGenerator[Any, None]:
+        program = self._program(output_cls, prompt)
+        return cast("AsyncGenerator[Any, None]", await program.astream_call(llm_kwargs=llm_kwargs, **prompt_args))
+
+    def _program(self, output_cls: type[BaseModel], prompt: PromptTemplate) -> Any:
+        """LlamaIndex's own program, made to demand its tool: in streams it only offers it, and a model may chat."""
+        by_tool = self.pydantic_program_mode in (PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION)
+        demand = {"tool_choice": "required"} if by_tool and self.metadata.is_function_calling_model else {}
+        mode = self.pydantic_program_mode
+        return cast("Any", programs).get_program_for_llm(output_cls, prompt, self, pydantic_program_mode=mode, **demand)

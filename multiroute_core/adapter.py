@@ -11,7 +11,8 @@ from typing import Any
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import NAMES, current, parse, unknown
-from multiroute_core.providers import models
+from multiroute_core.providers import registry
+from multiroute_core.providers.models import Model
 from multiroute_core.request import PARAMETERS
 from multiroute_core.route import Route
 from multiroute_core.router import Router
@@ -88,9 +89,14 @@ def smallest_output(router: Router) -> int:
     return min(USUAL_OUTPUT, _smallest(router, "max_output") or USUAL_OUTPUT)
 
 
-def _smallest(router: Router, name: str) -> int | None:
+def advertised(router: Router) -> list[Model]:
+    """The models that count toward what an adapter advertises: those of the routes that are not `backup`."""
     routes = [route for route in router.routes if not route.backup] or router.routes
-    known = (getattr(models.lookup(route.provider, route.model), name) for route in routes)
+    return [registry.traits(route) for route in routes]
+
+
+def _smallest(router: Router, name: str) -> int | None:
+    known = (getattr(model, name) for model in advertised(router))
     return min((value for value in known if value is not None), default=None)
 
 

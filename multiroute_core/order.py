@@ -76,9 +76,20 @@ def _able(request: Request, routes: list[Route], facts: Mapping[str, Facts]) -> 
         return routes
     left = [route for route in routes if needed <= facts[route.name].offers]
     if not left:
-        lacks = "; ".join(f"{r.name!r} lacks {', '.join(sorted(needed - facts[r.name].offers))}" for r in routes)
+        lacks = "; ".join(
+            f"{r.name!r} lacks {', '.join(_told(word) for word in sorted(needed - facts[r.name].offers))}"
+            for r in routes
+        )
         raise ConfigurationError(f"No route can carry all that this request needs: {lacks}.")
     return left
+
+
+def _told(ability: str) -> str:
+    """An ability, as a sentence names it."""
+    kind, _, whose = ability.partition(":")
+    if whose:
+        return f"a file in the store of {whose}" if kind == "file" else f"what only {whose} understands"
+    return f"{kind.removesuffix('_url')} by its address" if kind.endswith("_url") else kind
 
 
 def expected_usage(request: Request) -> Usage:

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypedDict, cast
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.messages import PARTS, ROLES, Message, Role, Text
+from multiroute_core.messages import Message, Text
 from multiroute_core.options import NAMES, Options, parse, unknown
 from multiroute_core.spellings import schemas
 from multiroute_core.spellings import tools as spelled
+from multiroute_core.spellings.conversation import read as conversation_of
 from multiroute_core.types import Request
 
 MessageLike: TypeAlias = Message | Mapping[str, Any] | tuple[str, str]
-"""A `Message`, a mapping with `role` and `content`, or a `(role, content)` pair."""
+"""A `Message`, a mapping with `role` and `content` as any vendor writes it, or a `(role, content)` pair; see
+`spellings.blocks` for the blocks of which a content may be made."""
 
 Messages: TypeAlias = str | Message | Iterable[MessageLike]
 
@@ -81,13 +83,14 @@ def build(messages: Messages, given: Mapping[str, Any]) -> tuple[Request, Option
     """The request and the options that a call's arguments say.
 
     Raises:
-        ConfigurationError: there are no messages or no text in them, a value is out of range, a name is unknown.
+        ConfigurationError: there are no messages or nothing in them, tools and their answers do not fit together, a
+            value is out of range, a name is unknown.
     """
     for name in given:
         if name not in PARAMETERS and name not in NAMES:
             raise unknown("option", name, (*PARAMETERS, *NAMES))
     parameters = {name: given[name] for name in PARAMETERS if given.get(name) is not None}
-    conversation = _messages(messages)
+    conversation = conversation_of(messages)
     system = parameters.pop("system", None)
     if system is not None:
         conversation = (Message("system", _text("system", system)), *conversation)
@@ -96,44 +99,11 @@ def build(messages: Messages, given: Mapping[str, Any]) -> tuple[Request, Option
         raise ConfigurationError(f"{what}; give a question, such as 'Hello'.")
     for name, value in parameters.items():
         parameters[name] = _CHECKS[name](name, value)
-    if "tool_choice" in parameters:
-        parameters["tool_choice"] = spelled.tool_choice(parameters["tool_choice"], parameters.get("tools", ()))
+    if (choice := parameters.get("tool_choice")) is not None:
+        parameters["tool_choice"] = spelled.tool_choice(choice, parameters.get("tools", ()))
+        if "parallel_tool_calls" not in parameters:
+            parameters["parallel_tool_calls"] = spelled.parallel(choice)
     return Request(conversation, **parameters), parse({k: v for k, v in given.items() if k in NAMES})
-
-
-def _messages(messages: Any) -> tuple[Message, ...]:
-    if isinstance(messages, str):
-        return (Message("user", messages),) if messages else ()
-    if isinstance(messages, Message):
-        return (_checked(messages),)
-    if isinstance(messages, Mapping) or not isinstance(messages, Iterable):
-        kind = type(cast("Any", messages)).__name__
-        raise ConfigurationError(f"messages is a {kind}; give a string or a list of messages.")
-    return tuple(_checked(_message(message)) for message in cast("Iterable[Any]", messages))
-
-
-def _message(given: Any) -> Message:
-    match given:
-        case Message():
-            return given
-        case (str(role), str() | [*_] as content) | {"role": str(role), "content": str() | [*_] as content}:
-            return Message(cast("Role", role), cast("Any", content))
-        case _:
-            raise ConfigurationError(
-                f"A message is a {type(given).__name__}; give Message('user', …), ('user', …) or "
-                "{'role': 'user', 'content': …}."
-            )
-
-
-def _checked(message: Message) -> Message:
-    if message.role not in ROLES:
-        raise ConfigurationError(f"Role {message.role!r} is unknown; use one of {', '.join(map(repr, ROLES))}.")
-    for part in cast("tuple[Any, ...]", message.parts):
-        if not isinstance(part, PARTS):
-            raise ConfigurationError(
-                f"A {message.role} message holds a {type(part).__name__}; give a string or parts such as Text(...)."
-            )
-    return message
 
 
 def _text(name: str, value: Any) -> str:

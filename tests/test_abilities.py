@@ -76,7 +76,7 @@ def test_what_a_model_said_in_its_vendors_words_excludes_nobody():
 def test_nobody_can_carry_it_and_the_sentence_says_what_and_where():
     with pytest.raises(ConfigurationError) as caught:
         able(asked(Blob(b"x", "video/mp4"), File("f", "openai")))
-    for word in ("video", "file:openai", "anthropic:c", "google:x"):
+    for word in ("video", "store of openai", "anthropic:c", "google:x"):
         assert word in str(caught.value)
 
 

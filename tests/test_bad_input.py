@@ -7,7 +7,11 @@ import pytest
 
 import multiroute_core
 from multiroute_core import ConfigurationError, Message, Route, Router
-from tests.chat_server import Fleet, answer
+from multiroute_core.messages import Blob, File, ToolCall, ToolCallResponse, Uri
+from multiroute_core.tools import Tool
+from tests.chat_server import FACES, Fleet, answer, ask
+
+CALL = Message("assistant", [ToolCall("call_7", "weather", {})])
 
 
 @pytest.mark.parametrize(
@@ -68,6 +72,25 @@ def test_building(make, sentence):
         ("x", {"zzz": 1}, "known are deadline, extra, fallback"),
         ("x", {"fallback": 1}, "fallback=1 must be True or False"),
         ("x", {"model": "gpt-4.2"}, "Unknown model 'gpt-4.2'"),
+        ("x", {"tools": [{"name": "get weather", "parameters": {}}]}, "Tool 'get weather': a name is 1 to 64 letters"),
+        ("x", {"tools": [Tool("f", parameters={"type": "array"})]}, "are of type 'array'; they must be an 'object'"),
+        ("x", {"tools": [Tool("f", parameters={"properties": {"x": {"type": "str"}}})]}, "the type of 'x' is 'str'"),
+        ("x", {"tools": [Tool("f"), {"type": "function", "name": "f"}]}, "Two tools are named 'f'"),
+        ("x", {"tools": [5]}, "A tool is a int"),
+        ("x", {"tools": [Tool("weather")], "tool_choice": "wether"}, "Unknown tool_choice 'wether': did you mean"),
+        ("x", {"tools": [Tool("weather")], "tool_choice": 5}, "tool_choice=5 is unknown"),
+        ("x", {"tool_choice": "required"}, "tool_choice='required' demands a tool, but there are none"),
+        ("x", {"parallel_tool_calls": "no"}, "parallel_tool_calls='no' must be True or False"),
+        ("x", {"output_schema": "yaml"}, "output_schema='yaml' is no form"),
+        ("x", {"output_schema": {"type": "objekt"}}, "The output schema is no valid JSON schema"),
+        ("x", {"reasoning": "hihg"}, "Unknown reasoning effort 'hihg': did you mean 'high'"),
+        ("x", {"extra": {"opnai": {}}}, "Unknown provider in extra 'opnai': did you mean 'openai'"),
+        ("x", {"extra": {"openai": {"model": "y"}}}, "says 'model', which the router says itself"),
+        ([("user", "x"), {"role": "tool", "tool_call_id": "call_7", "content": "y"}], {}, "The tool call 'call_7' is"),
+        ([("user", "x"), CALL, ("user", "y")], {}, "Tool calls without an answer: 'call_7' of 'weather'"),
+        ([CALL, ("tool", [ToolCallResponse("call_7", "y")] * 2)], {}, "The tool call 'call_7' is answered twice"),
+        ([("system", [Blob(b"x", "image/png")])], {}, "A system message holds a Blob, which has no place there"),
+        ([("user", [{"type": "imge"}])], {}, "Unknown type of content 'imge': did you mean 'image'"),
     ],
 )
 def test_calling(face, messages, options, sentence):
@@ -77,6 +100,29 @@ def test_calling(face, messages, options, sentence):
             getattr(fleet.router, face)(messages, **options)
         assert sentence in str(caught.value)
         assert fleet.hits == [0]
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize(
+    ("content", "options", "lack"),
+    [
+        (Blob(b"x", "video/mp4"), {}, "video"),
+        (Blob(b"x", "audio/wav"), {}, "audio"),
+        (Uri("https://x/a.pdf", None, "document"), {}, "document by its address"),
+        (File("files/a", "google"), {}, "a file in the store of google"),
+        ({"type": "search_result", "source": "x", "title": "x", "content": []}, {}, "what only anthropic understands"),
+        ("x", {"tools": [{"google_search": {}}]}, "what only google understands"),
+    ],
+)
+def test_content_for_no_route(face, content, options, lack):
+    """One error names the part, and each route that cannot carry it."""
+    with Fleet(answer(), answer()) as fleet:
+        with pytest.raises(ConfigurationError) as caught:
+            ask(fleet.router, face, [("user", [content])], **options)
+        assert str(caught.value) == (
+            f"No route can carry all that this request needs: 'a' lacks {lack}; 'b' lacks {lack}."
+        )
+        assert fleet.hits == [0, 0]
 
 
 def test_strict_params_says_which_route_drops_what():

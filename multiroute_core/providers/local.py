@@ -29,7 +29,7 @@ from multiroute_core.drive.limit import Limit
 from multiroute_core.errors import ConfigurationError, NotFoundError, RouteError
 from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, models
-from multiroute_core.providers.openai import chat
+from multiroute_core.providers.openai import chat, chat_answer
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.stainless import StainlessDoor
 from multiroute_core.route import Route
@@ -183,15 +183,16 @@ class LocalProvider:
         """The request in Chat Completions' words, never without a limit: small models may ramble for ever."""
         if request.max_tokens is None:
             request = dataclasses.replace(request, max_tokens=self._traits.max_output)
-        return chat.encode(request, self._alias, self._traits, stream=stream)
+        encoded = chat.encode(request, route.model, self._traits, stream=stream)
+        return dataclasses.replace(encoded, body={**encoded.body, "model": self._alias})
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """A whole answer."""
-        return chat.decode(body.of(reply))
+        return chat_answer.decode(body.of(reply), encoded)
 
     def decoder(self, encoded: Encoded) -> Decoder:
         """A decoder for one stream."""
-        return chat.ChatDecoder()
+        return chat_answer.ChatDecoder(encoded)
 
     def classify(self, error: Exception) -> RouteError:
         """The error's class."""

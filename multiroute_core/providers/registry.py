@@ -13,7 +13,7 @@ from multiroute_core.providers.provider import Provider
 from multiroute_core.route import Route
 
 _CLASSES = {
-    "anthropic": ("anthropic", "anthropic:AnthropicProvider"),
+    "anthropic": ("anthropic", "anthropic.provider:AnthropicProvider"),
     "openai": ("openai", "openai.provider:OpenAIProvider"),
     "google": ("google", "google.genai:GenaiProvider"),
     "google-generativeai": ("google-legacy", "google.legacy:LegacyProvider"),
@@ -47,8 +47,14 @@ def build(route: Route) -> Provider:
 
 def facts(route: Route, provider: Provider) -> Facts:
     """What is known of a route when it is to be chosen."""
-    model, wire = models.lookup(route.provider, route.model), provider.wire(route)
+    model, wire = traits(route), provider.wire(route)
     return Facts(wire, abilities.offered(route.provider, wire, model.inputs, tools=model.tools))
+
+
+def traits(route: Route) -> models.Model:
+    """What is known of a route's model: what its own provider says, or else the table."""
+    said = getattr(route.via, "model", None)
+    return said if isinstance(said, models.Model) else models.lookup(route.provider, route.model)
 
 
 def api_key(route: Route) -> str:

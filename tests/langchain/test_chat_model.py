@@ -6,7 +6,16 @@ import copy
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_callback
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, ChatMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    ChatMessage,
+    FunctionMessage,
+    HumanMessage,
+    RemoveMessage,
+    SystemMessage,
+    ToolMessage,
+)
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import ConfigurableField, RunnableLambda
@@ -282,11 +291,16 @@ class TestMessages:
         assert roles == [("system", "Be kind."), ("user", "ab"), ("assistant", "c"), ("system", "d"), ("user", "e")]
 
     @pytest.mark.parametrize(
-        "message",
-        [ToolMessage("x", tool_call_id="1"), HumanMessage([{"type": "image_url", "image_url": {"url": "http://x"}}])],
+        ("message", "sentence"),
+        [
+            (ToolMessage("x", tool_call_id="1"), "The tool call '1' is answered"),
+            (FunctionMessage("x", name="f"), "A FunctionMessage cannot be carried"),
+            (RemoveMessage(id="1"), "A RemoveMessage cannot be carried"),
+            (HumanMessage([{"type": "hologram"}]), "Unknown type of content 'hologram'"),
+        ],
     )
-    def test_what_is_not_carried_is_refused_before_the_network(self, fleet, message):
-        with pytest.raises(ConfigurationError, match="not carried yet"):
+    def test_what_cannot_be_carried_is_refused_before_the_network(self, fleet, message, sentence):
+        with pytest.raises(ConfigurationError, match=sentence):
             ChatMultiRoute(router=fleet.router).invoke([message])
         assert fleet.hits == [0, 0]
 

@@ -218,12 +218,11 @@ class TestConstruction:
 
 
 class TestMessages:
-    def test_what_is_not_carried_is_refused_before_the_network(self, fleet, llm):
-        image = ChatMessage(role="user", blocks=[ImageBlock(url="http://x/y.png")])
-        with pytest.raises(ConfigurationError, match="ImageBlock in a user message is not carried yet"):
-            llm.chat([image])
-        with pytest.raises(ConfigurationError, match="tool message is not carried yet"):
-            llm.chat([ChatMessage(role="tool", content="x")])
+    def test_what_cannot_be_sent_is_refused_before_the_network(self, fleet, llm):
+        with pytest.raises(ConfigurationError, match="ImageBlock is empty"):
+            llm.chat([ChatMessage(role="user", blocks=[ImageBlock()])])
+        with pytest.raises(ConfigurationError, match="no message before has made it"):
+            llm.chat([ChatMessage(role="tool", content="x", additional_kwargs={"tool_call_id": "1"})])
         assert fleet.hits == [0, 0]
 
     def test_history_is_read_and_never_changed(self, fleet, llm):

@@ -97,7 +97,13 @@ BODIES: dict[str, tuple[dict[str, Any], dict[str, Any], set[str]]] = {
     ),
     "openai:gpt-6-luna": (
         {"api": "responses"},
-        {"model": "gpt-6-luna", "input": WITH_SYSTEM, "store": False, "max_output_tokens": 77},
+        {
+            "model": "gpt-6-luna",
+            "input": WITH_SYSTEM,
+            "store": False,
+            "max_output_tokens": 77,
+            "include": ["reasoning.encrypted_content"],  # what is not stored must come along
+        },
         {"temperature", "top_p", "stop", "seed"},
     ),
     "anthropic:claude-3-7-sonnet-latest": (
@@ -217,7 +223,7 @@ def test_what_is_not_said_is_not_sent(server: ReplayServer, name: str) -> None:
     asked = {
         key: value
         for key, value in BODIES[name][1].items()
-        if key in ("model", "messages", "input", "contents", "store")
+        if key in ("model", "messages", "input", "contents", "store", "include")
     }
     if name.startswith("openai"):
         asked["input" if "input" in asked else "messages"] = TURNS

@@ -1,15 +1,18 @@
 """What a type checker sees of the public face; pyright reads this file, nothing runs it."""
 
 from collections.abc import AsyncGenerator, Generator
-from typing import assert_type
+from typing import Any, assert_type
 
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import Runnable
 from llama_index.core.base.llms.types import ChatResponse
 from llama_index.core.llms import LLM, ChatMessage
+from llama_index.core.llms.llm import ToolSelection
 
 import multiroute_core
 from langchain_multiroute import ChatMultiRoute
-from llamaindex_multiroute import MultiRoute
+from llamaindex_multiroute import MultiRoute, route_of
 from multiroute_core import Attempt, Chunk, Message, Options, Response, Route, Router, Usage
 from multiroute_core.events import Event
 
@@ -51,3 +54,16 @@ with multiroute_core.options(task="x") as options:
 chat_model: BaseChatModel = ChatMultiRoute(router=router)
 llm: LLM = MultiRoute(router=router)
 assert_type(MultiRoute(router=router).chat([ChatMessage("Hello")]), ChatResponse)
+with_tools = MultiRoute(router=router).chat_with_tools([], user_msg="Hello", tool_required=True)
+assert_type(with_tools, ChatResponse)
+assert_type(MultiRoute(router=router).get_tool_calls_from_response(with_tools), list[ToolSelection])
+assert_type(route_of(llm, backup=True), Route)
+MultiRoute(routes=[llm, Route("openai:gpt-4.1"), "local:smollm2"])
+
+chat = ChatMultiRoute(routes=["openai:gpt-4.1", chat_model])
+assert_type(
+    chat.bind_tools([{"google_search": {}}], tool_choice=True, strict=True), Runnable[LanguageModelInput, AIMessage]
+)
+assert_type(chat.with_structured_output({"title": "x"}, method="json_mode"), Runnable[LanguageModelInput, Any])
+chat.with_structured_output({"title": "x"}, method="json")  # pyright: ignore[reportArgumentType]
+assert_type(chat.get_num_tokens("Hello"), int)

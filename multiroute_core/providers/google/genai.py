@@ -20,7 +20,7 @@ from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, http, models
 from multiroute_core.providers.clients import Clients
-from multiroute_core.providers.google import comments, wire
+from multiroute_core.providers.google import comments, decode, encode
 from multiroute_core.providers.google.faults import reading
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.route import Route
@@ -55,15 +55,15 @@ class GenaiProvider:
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
         """The body of `generateContent`."""
-        return wire.encode(request, route.model, models.lookup("google", route.model), stream=stream)
+        return encode.encode(request, route.model, models.lookup("google", route.model), stream=stream)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """A whole answer."""
-        return wire.decode(body.of(reply))
+        return decode.decode(body.of(reply), encoded)
 
     def decoder(self, encoded: Encoded) -> Decoder:
         """A decoder for one stream."""
-        return wire.GeminiDecoder()
+        return decode.GeminiDecoder(encoded)
 
     def classify(self, error: Exception) -> RouteError:
         """The error's class."""
@@ -238,16 +238,17 @@ class _Typed:
 
 
 def _typed(path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `generate_content` that make the SDK send `body`, once."""
+    """The arguments of `generate_content` that make the SDK send `body`, once.
+
+    The body stands over the one that the SDK makes, which is empty but for a turn that it must have. So nothing is read
+    by the SDK's types, that would drop what they do not know and refuse what they do not like.
+    """
     config_class: Any = importlib.import_module("google.genai.types").GenerateContentConfig
-    config = dict(body.get("generationConfig", {}))
-    if "systemInstruction" in body:
-        config["systemInstruction"] = body["systemInstruction"]
-    config["automaticFunctionCalling"] = {"disable": True}
+    config: dict[str, Any] = {"httpOptions": {"extraBody": body}, "automaticFunctionCalling": {"disable": True}}
     if "automatic_continuation" in config_class.model_fields:  # from 3.0 on it would ask again by itself
         config["automaticContinuation"] = False
     model, _, _ = path.rpartition(":")
-    return {"model": model, "contents": body["contents"], "config": config_class.model_validate(config)}
+    return {"model": model, "contents": "-", "config": config_class.model_validate(config)}
 
 
 def _as_reply(response: Any) -> Any:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextvars import ContextVar
 from typing import Any
 
+import msgspec
+
 from multiroute_core.drive.blocking import run
 from multiroute_core.drive.io import END, IO
 from multiroute_core.drive.limit import CONNECT_TIMEOUT, Limit, current
@@ -23,7 +25,7 @@ from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, models
 from multiroute_core.providers.clients import Clients
-from multiroute_core.providers.google import wire
+from multiroute_core.providers.google import decode, older
 from multiroute_core.providers.google.faults import reading
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.route import Route
@@ -33,7 +35,8 @@ from multiroute_core.types import Delta, Request
 class LegacyProvider:
     """Gemini, or a server that speaks its wire at `base_url` (without `/v1beta`), through the older SDK.
 
-    It knows no seed, gives thoughts as plain text, and counts them only in the total.
+    It knows no seed and no thinking: it gives thoughts as plain text, loses their signatures, and counts them only in
+    the total.
 
     Args:
         api_key: The key.
@@ -55,18 +58,15 @@ class LegacyProvider:
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
         """The body of `generateContent`."""
-        made = wire.encode(request, route.model, models.lookup("google", route.model), stream=stream)
-        if made.body.get("generationConfig", {}).pop("seed", None) is None:
-            return made
-        return Encoded(made.path, made.body, (*made.dropped, "seed: google-generativeai has no seed"))
+        return older.encode(request, route.model, models.lookup("google", route.model), stream=stream)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """A whole answer."""
-        return wire.decode(body.of(reply))
+        return decode.decode(body.of(reply), encoded)
 
     def decoder(self, encoded: Encoded) -> Decoder:
         """A decoder for one stream."""
-        return wire.GeminiDecoder()
+        return decode.GeminiDecoder(encoded)
 
     def classify(self, error: Exception) -> RouteError:
         """The error's class."""
@@ -96,12 +96,15 @@ class LegacyProvider:
 
     def _whole(self, line: _Line, encoded: Encoded) -> Reply:
         message = self._ask("generate_content", line, encoded)
-        return Reply(self._json.MessageToJson(self._api.GenerateContentResponse.pb(message)), line.headers)
+        return Reply(msgspec.json.encode(self._told(message)), line.headers)
 
     def _events(self, line: _Line, encoded: Encoded) -> Generator[Any, None, None]:
         with reading("google", lambda: line.status):
             for message in self._ask("stream_generate_content", line, encoded):
-                yield self._json.MessageToDict(self._api.GenerateContentResponse.pb(message))
+                yield self._told(message)
+
+    def _told(self, message: Any) -> dict[str, Any]:
+        return older.reply(self._json.MessageToDict(self._api.GenerateContentResponse.pb(message)))
 
     def _ask(self, method: str, line: _Line, encoded: Encoded) -> Any:
         _line.set(line)  # the thread has a context of its own

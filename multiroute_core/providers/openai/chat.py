@@ -1,131 +1,97 @@
-"""OpenAI's Chat Completions, the wire that most compatible servers speak as well."""
+"""OpenAI's Chat Completions, the wire that most compatible servers speak as well: how it is asked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
-from multiroute_core.messages import Text
-from multiroute_core.providers.body import array, count, mapping, word
-from multiroute_core.providers.body import event as object_of
+from multiroute_core.providers.body import overlay
 from multiroute_core.providers.models import Model
-from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
+from multiroute_core.providers.openai.chat_history import WIRE, history
+from multiroute_core.providers.openai.effort import effort
+from multiroute_core.providers.openai.schema import adapted, in_words
+from multiroute_core.providers.provider import Encoded
 from multiroute_core.providers.sampling import sampling
-from multiroute_core.types import Delta, FinishReason, Request, Usage
-
-FINISH: Mapping[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_call",
-    "function_call": "tool_call",
-    "content_filter": "content_filter",
-}
+from multiroute_core.tools import OutputSchema, ServerTool, Tool
+from multiroute_core.types import Request
 
 
 def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Encoded:
     """The body of `POST /chat/completions`, as small as can be: compatible servers refuse what they do not know."""
     dropped: list[str] = []
-    body: dict[str, Any] = {
-        "model": model,
-        "messages": [{"role": message.role, "content": message.text} for message in request.messages],
-    }
+    form = request.output_schema
+    messages = in_words(request.messages, form, traits)
+    body: dict[str, Any] = {"model": model, "messages": history(messages, model, traits.provider)}
     temperature, top_p = sampling(request, traits, dropped)
     stop = list(request.stop) or None
     if stop and not traits.stop:
         dropped.append("stop: the model takes no stop sequences")
         stop = None
-    given = {
+    given: dict[str, Any] = {
         "temperature": temperature,
         "top_p": top_p,
         traits.token_limit: request.max_tokens,
         "stop": stop,
         "seed": request.seed,
+        **_tools(request, traits, dropped),
+        "response_format": None if form is None else _format(form, traits, dropped),
+        "reasoning_effort": _effort(request, traits, dropped),
     }
     body.update((name, value) for name, value in given.items() if value is not None)
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
-    return Encoded("/chat/completions", body, tuple(dropped))
+    return Encoded("/chat/completions", overlay(body, request.extra.get(traits.provider)), tuple(dropped), model=model)
 
 
-def decode(body: Mapping[str, Any]) -> Delta:
-    """A whole `chat.completion`."""
-    if body.get("error"):
-        raise WireError("The provider answered with an error under HTTP 200.", body)
-    choices = array(body.get("choices"))
-    if not choices:
-        raise NoAnswer("The answer has no choices.", body)
-    choice = mapping(choices[0])
-    message = mapping(choice.get("message"))
-    finish = FINISH.get(word(choice.get("finish_reason")) or "", "other")
-    text = _text(message.get("content"))
-    if text is None and (text := word(message.get("refusal"))):
-        finish = "refusal"
-    return Delta(
-        parts=(Text(text),) if text else (),
-        finish_reason=finish,
-        usage=usage(body.get("usage")),
-        model=word(body.get("model")),
-        raw=body,
-    )
-
-
-class ChatDecoder:
-    """Makes deltas of `chat.completion.chunk` events. A finish reason is the end; usage comes after it."""
-
-    def __init__(self) -> None:
-        self.complete = False
-        self._refused = False
-
-    def feed(self, event: Any) -> Delta | None:
-        """What is new in one chunk."""
-        chunk = object_of(event)
-        if chunk.get("error"):
-            raise WireError("The provider reported an error inside the stream.", chunk)
-        counted = chunk.get("usage")
-        choices = chunk.get("choices")
-        if not choices or not isinstance(choices, list):
-            return Delta(usage=usage(counted), model=word(chunk.get("model"))) if counted else None
-        choice = mapping(choices[0])
-        delta = mapping(choice.get("delta"))
-        text = _text(delta.get("content"))
-        if text is None and (text := word(delta.get("refusal"))):
-            self._refused = True
-        finish: FinishReason | None = None
-        if reason := word(choice.get("finish_reason")):
-            self.complete = True
-            finish = "refusal" if self._refused else FINISH.get(reason, "other")
-        return Delta(
-            parts=(Text(text),) if text else (),
-            finish_reason=finish,
-            usage=usage(counted) if counted else None,
-            model=word(chunk.get("model")),
-        )
-
-
-def _text(content: Any) -> str | None:
-    """The text of a content: a string, or with some compatible servers a list of parts, of which thoughts are none."""
-    if isinstance(content, list):
-        parts = map(mapping, cast("list[Any]", content))
-        return "".join(word(part.get("text")) or "" for part in parts if part.get("type") == "text") or None
-    return word(content)
-
-
-def usage(counted: Any) -> Usage | None:
-    """Tokens in normal form: the prompt already includes what was cached, the completion what was reasoned."""
-    counted = mapping(counted)
-    if not counted:
+def _effort(request: Request, traits: Model, dropped: list[str]) -> str | None:
+    """How long to think. What is refused here, the highest and with tools any, newer models take in Responses."""
+    asked = request.reasoning
+    wanted = effort(asked, traits, dropped, without="max")
+    if asked is not None and asked.summary and traits.reasoning == "effort":
+        dropped.append("reasoning.summary: Chat Completions have no word for it")
+    if request.tools and traits.api == "responses" and wanted not in (None, "none"):
+        dropped.append("reasoning: the model takes it together with tools in the Responses API alone")
         return None
-    prompt, completion = (
-        mapping(counted.get("prompt_tokens_details")),
-        mapping(counted.get("completion_tokens_details")),
-    )
-    return Usage(
-        input_tokens=count(counted.get("prompt_tokens")),
-        output_tokens=count(counted.get("completion_tokens")),
-        cache_read_tokens=count(prompt.get("cached_tokens")),
-        cache_write_tokens=count(prompt.get("cache_write_tokens")),
-        reasoning_tokens=count(completion.get("reasoning_tokens")),
-        input_audio_tokens=count(prompt.get("audio_tokens")),
-        output_audio_tokens=count(completion.get("audio_tokens")),
-    )
+    return wanted
+
+
+def _tools(request: Request, traits: Model, dropped: list[str]) -> dict[str, Any]:
+    """What the model may call, and whether it must; nothing where there are no tools, as servers demand."""
+    tools = [one for tool in request.tools if (one := _tool(tool, traits, dropped)) is not None]
+    if not tools:
+        return {}
+    made: dict[str, Any] = {"tools": tools}
+    if (choice := request.tool_choice) is not None:
+        made["tool_choice"] = choice.mode
+        if choice.mode == "tool":
+            made["tool_choice"] = {"type": "function", "function": {"name": choice.name}}
+    if request.parallel_tool_calls is not None:
+        if traits.parallel_tool_calls:
+            made["parallel_tool_calls"] = request.parallel_tool_calls
+        else:
+            dropped.append("parallel_tool_calls: the model cannot be told")
+    return made
+
+
+def _tool(tool: Tool | ServerTool, traits: Model, dropped: list[str]) -> dict[str, Any] | None:
+    if isinstance(tool, ServerTool):
+        return dict(tool.body) if tool.wire == WIRE else None
+    parameters, strict = adapted(tool.parameters, asked=tool.strict, what=f"tool {tool.name}", dropped=dropped)
+    function: dict[str, Any] = {"name": tool.name, "parameters": parameters}
+    if tool.description:
+        function["description"] = tool.description
+    if strict is not None:
+        function["strict"] = strict
+    return overlay({"type": "function", "function": function}, tool.extras.get(traits.provider))
+
+
+def _format(form: OutputSchema, traits: Model, dropped: list[str]) -> dict[str, Any]:
+    if form.schema is None or not traits.json_schema:
+        return {"type": "json_object"}
+    schema, strict = adapted(form.schema, asked=form.strict, what="the answer", dropped=dropped)
+    asked: dict[str, Any] = {"name": form.name, "schema": schema}
+    if form.description:
+        asked["description"] = form.description
+    if strict is not None:
+        asked["strict"] = strict
+    return {"type": "json_schema", "json_schema": asked}

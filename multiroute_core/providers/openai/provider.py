@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import Any
 from urllib.parse import urlsplit
 
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, models
-from multiroute_core.providers.openai import chat, responses
+from multiroute_core.providers.openai import chat, chat_answer, responses, responses_answer
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.stainless import StainlessDoor
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
 
 OWN_HOST = "api.openai.com"
-APIS = {"chat": (chat, chat.ChatDecoder), "responses": (responses, responses.ResponsesDecoder)}
+ENCODE = {"chat": chat.encode, "responses": responses.encode}
+DECODE = {"/chat/completions": chat_answer.decode, "/responses": responses_answer.decode}
+DECODERS = {"/chat/completions": chat_answer.ChatDecoder, "/responses": responses_answer.ResponsesDecoder}
 
 
 class OpenAIProvider(StainlessDoor):
@@ -41,15 +42,15 @@ class OpenAIProvider(StainlessDoor):
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
         """The request for the API that the route needs."""
         traits = models.lookup(route.provider, route.model)
-        return APIS[self._api(route)][0].encode(request, route.model, traits, stream=stream)
+        return ENCODE[self._api(route)](request, route.model, traits, stream=stream)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """A whole answer."""
-        return _spoken(encoded)[0].decode(body.of(reply))
+        return DECODE[encoded.path](body.of(reply), encoded)
 
     def decoder(self, encoded: Encoded) -> Decoder:
         """A decoder for one stream."""
-        return _spoken(encoded)[1]()
+        return DECODERS[encoded.path](encoded)
 
     def classify(self, error: Exception) -> RouteError:
         """The error's class."""
@@ -58,7 +59,3 @@ class OpenAIProvider(StainlessDoor):
     def _api(self, route: Route) -> str:
         needed = models.lookup(route.provider, route.model).api if self._own else "chat"
         return route.api or needed
-
-
-def _spoken(encoded: Encoded) -> Any:
-    return APIS["responses" if encoded.path == "/responses" else "chat"]

@@ -1,121 +1,85 @@
-"""OpenAI's Responses API, always with `store=False`: nothing of the conversation stays at the vendor."""
+"""OpenAI's Responses API, always with `store=False`: how it is asked. Nothing of the conversation stays there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from multiroute_core.messages import Part, Text
-from multiroute_core.providers.body import array, count, mapping, word
-from multiroute_core.providers.body import event as object_of
+from multiroute_core.providers.body import overlay
 from multiroute_core.providers.models import Model
-from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
+from multiroute_core.providers.openai.effort import effort
+from multiroute_core.providers.openai.responses_history import WIRE, history
+from multiroute_core.providers.openai.schema import adapted, in_words
+from multiroute_core.providers.provider import Encoded
 from multiroute_core.providers.sampling import sampling
-from multiroute_core.types import Delta, FinishReason, Request, Usage
-
-INCOMPLETE: Mapping[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
+from multiroute_core.tools import OutputSchema, ServerTool, Tool
+from multiroute_core.types import Request
 
 
 def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Encoded:
     """The body of `POST /responses`."""
     dropped: list[str] = []
-    body: dict[str, Any] = {
-        "model": model,
-        "input": [{"role": message.role, "content": message.text} for message in request.messages],
-        "store": False,
-    }
+    form = request.output_schema
+    messages = in_words(request.messages, form, traits)
+    body: dict[str, Any] = {"model": model, "input": history(messages, model, traits.provider), "store": False}
     temperature, top_p = sampling(request, traits, dropped)
-    given = {"temperature": temperature, "top_p": top_p, "max_output_tokens": request.max_tokens}
-    body.update((name, value) for name, value in given.items() if value is not None)
     if request.stop:
         dropped.append("stop: the Responses API has no stop sequences")
     if request.seed is not None:
         dropped.append("seed: the Responses API has no seed")
-    if stream:
-        body["stream"] = True
-    return Encoded("/responses", body, tuple(dropped))
+    given: dict[str, Any] = {
+        "temperature": temperature,
+        "top_p": top_p,
+        "max_output_tokens": request.max_tokens,
+        **_tools(request, traits, dropped),
+        "text": None if form is None else {"format": _format(form, traits, dropped)},
+        "reasoning": _reasoning(request, traits, dropped),
+        # Nothing is stored, so the thoughts must come along to go back with the next request.
+        "include": ["reasoning.encrypted_content"] if traits.reasoning == "effort" else None,
+        "stream": stream or None,
+    }
+    body.update((name, value) for name, value in given.items() if value is not None)
+    return Encoded("/responses", overlay(body, request.extra.get(traits.provider)), tuple(dropped), model=model)
 
 
-def decode(body: Mapping[str, Any]) -> Delta:
-    """A whole `response`."""
-    if body.get("error"):
-        raise WireError("The provider answered with an error under HTTP 200.", body)
-    if not isinstance(body.get("output"), list):
-        raise NoAnswer("The answer has no output.", body)
-    parts: list[Part] = []
-    refused = False
-    for item in map(mapping, array(body.get("output"))):
-        for content in map(mapping, array(item.get("content")) if item.get("type") == "message" else ()):
-            text = word(content.get("text")) or word(content.get("refusal"))
-            refused = refused or content.get("type") == "refusal"
-            if text:
-                parts.append(Text(text))
-    return Delta(
-        parts=tuple(parts),
-        finish_reason=_finish(body, refused=refused),
-        usage=usage(body.get("usage")),
-        model=word(body.get("model")),
-        raw=body,
-    )
+def _tools(request: Request, traits: Model, dropped: list[str]) -> dict[str, Any]:
+    """What the model may call, and whether it must; nothing where there are no tools."""
+    tools = [one for tool in request.tools if (one := _tool(tool, traits, dropped)) is not None]
+    if not tools:
+        return {}
+    made: dict[str, Any] = {"tools": tools, "parallel_tool_calls": request.parallel_tool_calls}
+    if (choice := request.tool_choice) is not None:
+        made["tool_choice"] = {"type": "function", "name": choice.name} if choice.mode == "tool" else choice.mode
+    return made
 
 
-class ResponsesDecoder:
-    """Makes deltas of the Responses API's typed events."""
-
-    def __init__(self) -> None:
-        self.complete = False
-        self._refused = False
-
-    def feed(self, event: Any) -> Delta | None:
-        """What is new in one event."""
-        told = object_of(event)
-        match told.get("type"):
-            case "response.output_text.delta":
-                return _delta(told)
-            case "response.refusal.delta":
-                self._refused = True
-                return _delta(told)
-            case "response.completed" | "response.incomplete":
-                self.complete = True
-                body = mapping(told.get("response"))
-                return Delta(
-                    finish_reason=_finish(body, refused=self._refused),
-                    usage=usage(body.get("usage")),
-                    model=word(body.get("model")),
-                )
-            case "response.failed":
-                error = mapping(mapping(told.get("response")).get("error"))
-                raise WireError("The provider reported that the response failed.", {"error": error})
-            case "error":
-                inner = mapping(told.get("error")) or {k: v for k, v in told.items() if k != "type"}
-                raise WireError("The provider reported an error inside the stream.", {"error": inner})
-            case _:
-                return None
+def _tool(tool: Tool | ServerTool, traits: Model, dropped: list[str]) -> dict[str, Any] | None:
+    if isinstance(tool, ServerTool):
+        return dict(tool.body) if tool.wire == WIRE else None
+    parameters, strict = adapted(tool.parameters, asked=tool.strict, what=f"tool {tool.name}", dropped=dropped)
+    made: dict[str, Any] = {"type": "function", "name": tool.name, "parameters": parameters}
+    if tool.description:
+        made["description"] = tool.description
+    # Where nothing is said this API makes every parameter required, unlike the other one.
+    made["strict"] = bool(strict)
+    return overlay(made, tool.extras.get(traits.provider))
 
 
-def _delta(event: Mapping[str, Any]) -> Delta | None:
-    return Delta(parts=(Text(text),)) if (text := word(event.get("delta"))) else None
+def _format(form: OutputSchema, traits: Model, dropped: list[str]) -> dict[str, Any]:
+    if form.schema is None or not traits.json_schema:
+        return {"type": "json_object"}
+    schema, strict = adapted(form.schema, asked=form.strict, what="the answer", dropped=dropped)
+    made: dict[str, Any] = {"type": "json_schema", "name": form.name, "schema": schema}
+    if form.description:
+        made["description"] = form.description
+    if strict is not None:
+        made["strict"] = strict
+    return made
 
 
-def _finish(body: Mapping[str, Any], *, refused: bool) -> FinishReason:
-    if body.get("status") == "incomplete":
-        return INCOMPLETE.get(word(mapping(body.get("incomplete_details")).get("reason")) or "", "other")
-    if refused:
-        return "refusal"
-    items = map(mapping, array(body.get("output")))
-    return "tool_call" if any(item.get("type") == "function_call" for item in items) else "stop"
-
-
-def usage(counted: Any) -> Usage | None:
-    """Tokens in normal form: input includes what was cached, output what was reasoned."""
-    counted = mapping(counted)
-    if not counted:
-        return None
-    read, written = mapping(counted.get("input_tokens_details")), mapping(counted.get("output_tokens_details"))
-    return Usage(
-        input_tokens=count(counted.get("input_tokens")),
-        output_tokens=count(counted.get("output_tokens")),
-        cache_read_tokens=count(read.get("cached_tokens")),
-        cache_write_tokens=count(read.get("cache_write_tokens")),
-        reasoning_tokens=count(written.get("reasoning_tokens")),
-    )
+def _reasoning(request: Request, traits: Model, dropped: list[str]) -> dict[str, Any] | None:
+    made: dict[str, Any] = {}
+    if (wanted := effort(request.reasoning, traits, dropped)) is not None:
+        made["effort"] = wanted
+    if request.reasoning is not None and request.reasoning.summary and traits.reasoning == "effort":
+        made["summary"] = "auto"
+    return made or None

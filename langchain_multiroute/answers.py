@@ -1,0 +1,257 @@
+"""Answers as LangChain's messages: whole, and in chunks that merge to the same.
+
+The content is plain text where that says everything. Where it does not (reasoning, pictures, what only a vendor
+understands) it is LangChain's standard blocks, marked `output_version: "v1"`. What LangChain has no words for, such as
+signatures, is kept in `additional_kwargs["multiroute"]`, from where it goes back to its vendor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    InputTokenDetails,
+    OutputTokenDetails,
+    ToolCallChunk,
+    UsageMetadata,
+)
+from langchain_core.utils.json import parse_partial_json
+
+from langchain_multiroute.blocks import block
+from multiroute_core import Chunk, Response, Usage, codec
+from multiroute_core.messages import (
+    Blob,
+    CachePoint,
+    File,
+    InvalidToolCall,
+    Part,
+    Raw,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolCallDelta,
+    Uri,
+)
+
+KEPT = "multiroute"
+"""Where a message keeps what only MultiRoute reads: in its `additional_kwargs` and its `response_metadata`."""
+
+PROVIDERS: Mapping[str, str] = {"google": "google_genai"}
+"""LangChain's names of providers, where they differ; its own code chooses block translators by them."""
+
+BESIDE_BLOCKS_ONLY = frozenset({"anthropic"})
+"""Providers for which LangChain reads tool calls from blocks only: beside plain text it would not see them."""
+
+
+def message_out(response: Response) -> AIMessage:
+    """A whole answer."""
+    parts = response.parts
+    about = metadata(response)
+    content: Any = response.text
+    calls = any(isinstance(part, ToolCall) for part in parts)
+    if (calls and about["model_provider"] in BESIDE_BLOCKS_ONLY) or not all(
+        isinstance(part, Text | ToolCall | InvalidToolCall) for part in parts
+    ):
+        content, about["output_version"] = blocks_of(parts), "v1"
+    return AIMessage(
+        content=content,
+        tool_calls=[{"name": c.name, "args": dict(c.arguments), "id": c.id} for c in response.tool_calls],
+        invalid_tool_calls=[
+            {"type": "invalid_tool_call", "name": c.name, "args": c.arguments, "id": c.id, "error": c.error}
+            for c in response.invalid_tool_calls
+        ],
+        additional_kwargs=kept(parts),
+        usage_metadata=usage_out(response.usage),
+        response_metadata=about,
+    )
+
+
+def blocks_of(parts: Iterable[Part]) -> list[dict[str, Any]]:
+    """LangChain's standard blocks for `parts`; a mark for a cache stands on the block before it, as for Anthropic."""
+    made: list[dict[str, Any]] = []
+    for part in parts:
+        if isinstance(part, CachePoint):
+            if made:
+                made[-1]["cache_control"] = {"type": "ephemeral", "ttl": part.ttl}
+        elif (told := block(part)) is not None:
+            made.append(told)
+    return made
+
+
+class Pieces:
+    """Makes LangChain's chunks of a stream's.
+
+    Text comes as plain strings until something else has come first, or where `blocks` is set from the beginning: a
+    stream cannot change its mind, since text that has gone out as a string stays one. Reasoning that comes after such
+    text is only kept, not shown.
+
+    Args:
+        blocks: Whether everything comes in blocks.
+    """
+
+    def __init__(self, *, blocks: bool) -> None:
+        self._blocks = blocks
+        self._said = False
+        self._open: type[Part] | None = None
+        self._place = -1
+
+    def chunk(self, chunk: Chunk) -> AIMessageChunk:
+        """A piece of an answer. Names and usage stand on the last one only: merging would concatenate and sum them."""
+        text: list[str] = []
+        shown: list[str | dict[str, Any]] = []
+        calls: list[ToolCallChunk] = []
+        for part in chunk.parts:
+            if not self._said and not isinstance(part, Text | ToolCallDelta):
+                self._blocks = True
+            self._said = True
+            if isinstance(part, ToolCallDelta):
+                calls.append(
+                    ToolCallChunk(
+                        name=part.name, args=part.arguments, id=part.id, index=part.index, type="tool_call_chunk"
+                    )
+                )
+                if self._blocks:
+                    shown.append({**calls[-1], "index": f"lc_tc_{part.index}"})
+                self._open = None
+            elif self._blocks:
+                if (told := block(part)) is not None:
+                    shown.append({**told, "index": self._index(part)})
+            elif isinstance(part, Text):
+                text.append(part.text)
+            elif isinstance(part, Blob | Uri | File):
+                shown.extend(["".join(text)] if text else [])
+                shown.append(_late(part))
+                text.clear()
+        return self._made(chunk.response, shown if self._blocks or shown else "".join(text), calls)
+
+    def _made(self, response: Response | None, content: Any, calls: list[ToolCallChunk]) -> AIMessageChunk:
+        about: dict[str, Any] = {"output_version": "v1"} if self._blocks else {}
+        if response is None:
+            return AIMessageChunk(content=content, tool_call_chunks=calls, response_metadata=about)
+        calls.extend(_unmistakable(response))
+        return AIMessageChunk(
+            content=content,
+            tool_call_chunks=calls,
+            additional_kwargs=kept(response.parts),
+            usage_metadata=usage_out(response.usage),
+            response_metadata=metadata(response) | about,
+            chunk_position="last",
+        )
+
+    def _index(self, part: Part) -> str:
+        """The mark by which LangChain merges pieces of a block."""
+        kind = type(part)
+        goes_on = kind is self._open
+        if not goes_on:
+            self._place += 1
+        self._open = kind if isinstance(part, Text | Reasoning) and part.raw is None else None
+        return f"lc_{self._place}"
+
+
+def _late(part: Blob | Uri | File) -> dict[str, Any]:
+    """What is shown after text that went out as a string: a picture in the form in which LangChain reads it then."""
+    told = cast("dict[str, Any]", block(part))
+    if isinstance(part, Blob) and part.modality == "image":
+        return {"type": "image_url", "image_url": {"url": f"data:{part.mime_type};base64,{told['base64']}"}}
+    return told
+
+
+def kept(parts: Sequence[Part]) -> dict[str, Any]:
+    """What `parts` hold besides plain text and plain calls, for `additional_kwargs`; empty where that is nothing."""
+    return {} if all(_plain(part) for part in parts) else {KEPT: {"parts": codec.to_json(parts)}}
+
+
+def metadata(response: Response) -> dict[str, Any]:
+    """Who answered, why it ended, and under `multiroute` what it took: route, cost in USD, attempts."""
+    inner: Mapping[str, Any] = (response.raw or {}).get("langchain") or {}  # of a model of LangChain's own
+    return {
+        **inner,
+        "model_name": response.model,
+        "model_provider": inner.get("model_provider") or PROVIDERS.get(response.provider, response.provider),
+        "finish_reason": response.finish_reason,
+        KEPT: {
+            "route": response.route,
+            "cost": response.cost,
+            "attempts": [attempt.summary() for attempt in response.attempts],
+        },
+    }
+
+
+def usage_out(usage: Usage | None) -> UsageMetadata | None:
+    """Tokens as LangChain counts them; an answer whose tokens are unknown has no usage at all."""
+    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    made = UsageMetadata(
+        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, total_tokens=usage.total_tokens
+    )
+    read: dict[str, int | None] = {
+        "cache_read": usage.cache_read_tokens,
+        "cache_creation": usage.cache_write_tokens,
+        "audio": usage.input_audio_tokens,
+    }
+    written: dict[str, int | None] = {"reasoning": usage.reasoning_tokens, "audio": usage.output_audio_tokens}
+    if known := {name: count for name, count in read.items() if count is not None}:
+        made["input_token_details"] = cast("InputTokenDetails", known)
+    if known := {name: count for name, count in written.items() if count is not None}:
+        made["output_token_details"] = cast("OutputTokenDetails", known)
+    return made
+
+
+def _plain(part: Part) -> bool:
+    """Whether a message says all that there is to say of `part`."""
+    raw: Raw | None = getattr(part, "raw", None)
+    match part:
+        case Text():
+            return raw is None
+        case InvalidToolCall():
+            return True
+        case ToolCall():
+            return raw is None or _nothing_more(raw, part)
+        case _:
+            return False
+
+
+def _nothing_more(raw: Raw, call: ToolCall) -> bool:
+    """Whether a vendor's call says no more than its name, id and arguments, spelled as they would be written anew."""
+    body = {name: value for name, value in raw.body.items() if value is not None}
+    match raw.wire:
+        case "anthropic":
+            return body == {"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments}
+        case "openai.chat":
+            told = {"name": call.name, "arguments": _written(call)}
+            return body == {"type": "function", "id": call.id, "function": told}
+        case "google":
+            told = {"name": call.name, "args": call.arguments}
+            return body in ({"functionCall": told}, {"functionCall": {**told, "id": call.id}})
+        case _:
+            return False
+
+
+def _written(call: ToolCall) -> str:
+    return json.dumps(dict(call.arguments), ensure_ascii=False)
+
+
+def _unmistakable(response: Response) -> list[ToolCallChunk]:
+    """The ends of calls whose arguments are cut or malformed.
+
+    LangChain completes cut JSON in streams, and an agent would run a tool with half of its arguments. A bracket too
+    much makes it an invalid call, as it is in a whole answer.
+    """
+    calls = [part for part in response.parts if isinstance(part, ToolCall | InvalidToolCall)]
+    ends: list[ToolCallChunk] = []
+    for index, call in enumerate(calls):
+        if isinstance(call, InvalidToolCall) and _looks_valid(call.arguments):
+            end = next((end for end in ("]", '"]', '\\"]', "]]") if not _looks_valid(call.arguments + end)), "]")
+            ends.append(ToolCallChunk(name=None, args=end, id=None, index=index, type="tool_call_chunk"))
+    return ends
+
+
+def _looks_valid(arguments: str) -> bool:
+    try:
+        return isinstance(parse_partial_json(arguments) if arguments else {}, dict)
+    except ValueError:
+        return False

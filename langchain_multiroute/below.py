@@ -1,0 +1,153 @@
+"""A chat model's own calls, below LangChain's tracing layer.
+
+A run of its own inside the router's would count every token twice. What that layer does besides is done here: the
+model's rate limiter is waited for.
+"""
+
+# ruff: noqa: SLF001  (the seam at which LangChain's own base class calls its models)
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+
+from langchain_multiroute.wrapped import OVER
+from multiroute_core.drive.blocking import run
+from multiroute_core.drive.io import END, IO
+from multiroute_core.drive.limit import Limit, current
+from multiroute_core.providers.provider import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Said(Reply):
+    """What a model answered."""
+
+    message: AIMessage
+
+
+def has_own(model: BaseChatModel, method: str) -> bool:
+    """Whether the model's class has a way of its own, not the base class's substitute."""
+    return getattr(type(model), method) is not getattr(BaseChatModel, method)
+
+
+def who(model: Any) -> Mapping[str, Any]:
+    """Its provider and its name: what it tells tracers is the only place where every chat model says so."""
+    return model._get_ls_params()
+
+
+async def ask(io: IO, limit: Limit, body: Mapping[str, Any]) -> Said:
+    """Ask for a whole answer. A sync model obeys no limit, so a thread calls it."""
+    if io.native and has_own(body["model"], "_agenerate"):
+        return await io.wait(limit, _anow, body)
+    return await io.thread(limit, _now, body)
+
+
+def stream(io: IO, body: Mapping[str, Any]) -> Any:
+    """Ask for a stream; a model that has none gives its whole answer as one."""
+    model = body["model"]
+    streams = has_own(model, "_stream")
+    if io.native and has_own(model, "_astream"):
+        return _astream(body)
+    if io.native and not streams and has_own(model, "_agenerate"):
+        return _aonce(body)
+    return _Chunks(io, _stream(body) if streams else _once(body))
+
+
+def _now(body: Mapping[str, Any]) -> Said:
+    model = body["model"]
+    if model.rate_limiter is not None:
+        model.rate_limiter.acquire(blocking=True)
+    return _said(model._generate(body["messages"], stop=body["stop"], **body["options"]))
+
+
+async def _anow(body: Mapping[str, Any]) -> Said:
+    model = body["model"]
+    if model.rate_limiter is not None:
+        await model.rate_limiter.aacquire(blocking=True)
+    return _said(await model._agenerate(body["messages"], stop=body["stop"], **body["options"]))
+
+
+def _once(body: Mapping[str, Any]) -> Iterator[Any]:
+    yield _now(body)
+    yield OVER
+
+
+async def _aonce(body: Mapping[str, Any]) -> AsyncIterator[Any]:
+    yield await _anow(body)
+    yield OVER
+
+
+def _stream(body: Mapping[str, Any]) -> Iterator[Any]:
+    model = body["model"]
+    if model.rate_limiter is not None:
+        model.rate_limiter.acquire(blocking=True)
+    yield from model._stream(body["messages"], stop=body["stop"], **body["options"])
+    yield OVER
+
+
+async def _astream(body: Mapping[str, Any]) -> AsyncIterator[Any]:
+    model = body["model"]
+    if model.rate_limiter is not None:
+        await model.rate_limiter.aacquire(blocking=True)
+    async for chunk in model._astream(body["messages"], stop=body["stop"], **body["options"]):
+        yield chunk
+    yield OVER
+
+
+class _Chunks:
+    """A stream of a model that obeys no limit, for both worlds; each step is a thread's."""
+
+    def __init__(self, io: IO, source: Any) -> None:
+        self._io, self._source = io, source
+        self._busy = self._left = False
+
+    def __iter__(self) -> _Chunks:
+        return self
+
+    def __next__(self) -> Any:
+        chunk = run(self._io.thread(current.get() or Limit(), self._read))
+        if chunk is END:
+            raise StopIteration
+        return chunk
+
+    def __aiter__(self) -> _Chunks:
+        return self
+
+    async def __anext__(self) -> Any:
+        chunk = await self._io.thread(Limit(), self._read)  # without a limit: the event loop cuts in
+        if chunk is END:
+            raise StopAsyncIteration
+        return chunk
+
+    def _read(self) -> Any:
+        self._busy = True
+        try:
+            return next(self._source, END)
+        finally:
+            self._busy = False
+            if self._left:
+                self._source.close()
+
+    def close(self) -> None:
+        self._left = True  # a thread that still waits for the model closes the stream when it comes back
+        if not self._busy:
+            self._source.close()
+
+    async def aclose(self) -> None:
+        self.close()
+
+
+def _said(result: Any) -> Said:
+    """The message, with what its generation says of it."""
+    generation = result.generations[0]
+    told: AIMessage = generation.message
+    about: dict[str, Any] = {
+        **(result.llm_output or {}),
+        **(generation.generation_info or {}),
+        **told.response_metadata,
+    }
+    return Said(b"", {}, told.model_copy(update={"response_metadata": about}))

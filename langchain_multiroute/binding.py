@@ -1,0 +1,108 @@
+"""What a call says, in the words of LangChain's chat models, as the router's options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from multiroute_core import ConfigurationError
+from multiroute_core.options import NAMES, unknown
+from multiroute_core.request import PARAMETERS
+from multiroute_core.spellings import schemas
+from multiroute_core.spellings import tools as spelled
+
+ALIASES: Mapping[str, str] = {
+    "max_completion_tokens": "max_tokens",
+    "max_output_tokens": "max_tokens",
+    "max_tokens_to_sample": "max_tokens",
+    "stop_sequences": "stop",
+    "thinking": "reasoning",
+    "reasoning_effort": "reasoning",
+    "effort": "reasoning",
+    "thinking_budget": "reasoning",
+    "thinking_level": "reasoning",
+    "response_format": "output_schema",
+    "timeout": "deadline",
+    "request_timeout": "deadline",
+    "model_name": "model",
+}
+"""What LangChain's classes for the vendors call it, and what it is called here."""
+
+KNOWN = (*PARAMETERS, *NAMES, *ALIASES, "strict")
+
+
+def tool_dict(tool: Any, *, strict: bool | None = None) -> dict[str, Any]:
+    """A tool as OpenAI writes it, with what vendors take besides next to it; a vendor's own tool as it is.
+
+    Raises:
+        ConfigurationError: it is no tool.
+    """
+    extras: Mapping[str, Any] = (tool.extras or {}) if isinstance(tool, BaseTool) else {}
+    if isinstance(own := extras.get("provider_tool_definition"), dict):
+        return {**own}
+    if isinstance(tool, Mapping) and "function" not in tool and _known(told := cast("Mapping[str, Any]", tool)):
+        return {**told}
+    try:
+        made = convert_to_openai_tool(cast("Any", tool), strict=strict)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigurationError(f"{tool!r} is no tool: {error}") from error
+    return made | {name: value for name, value in extras.items() if name in spelled.EXTRAS}
+
+
+def _known(tool: Mapping[str, Any]) -> bool:
+    """Whether a dict is a tool in some vendor's words; what is not may still be a schema that LangChain knows."""
+    try:
+        return bool(spelled.tools([tool]))
+    except ConfigurationError:
+        return False
+
+
+def bound_tools(
+    tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+    tool_choice: Any,
+    parallel_tool_calls: bool | None,  # noqa: FBT001
+    *,
+    strict: bool | None = None,
+) -> dict[str, Any]:
+    """What `bind` must say for these tools; nothing where there are none."""
+    if not tools:
+        if tool_choice in (None, "auto", "none", False):
+            return {}
+        raise ConfigurationError(f"tool_choice={tool_choice!r} demands a tool, but there are none.")
+    made: dict[str, Any] = {"tools": [tool_dict(tool, strict=strict) for tool in tools]}
+    if tool_choice is not None:
+        known = [found for tool in made["tools"] for found in spelled.tools([tool])]
+        spelled.tool_choice(tool_choice, known)  # a wrong one is told here, not by the first call
+        made["tool_choice"] = tool_choice
+    if parallel_tool_calls is not None:
+        made["parallel_tool_calls"] = parallel_tool_calls
+    return made
+
+
+def options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A call's keyword arguments under the router's names.
+
+    Raises:
+        ConfigurationError: a name is unknown (the sentence names the nearest right one), or two say the same.
+    """
+    made: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in KNOWN:
+            raise unknown("option", name, KNOWN)
+        if value is None:
+            continue
+        own = ALIASES.get(name, name)
+        if own in made:
+            raise ConfigurationError(f"{name} and {own} are the same thing; give one of them.")
+        made[own] = value
+    strict = made.pop("strict", None)
+    if (tools := made.pop("tools", None)) is not None and len(tools):
+        made["tools"] = [tool if isinstance(tool, Mapping) else tool_dict(tool) for tool in tools]
+    if (form := made.get("output_schema")) is not None:
+        form = schemas.output_schema(form)
+        made["output_schema"] = replace(form, strict=strict) if form and form.strict is None else form
+    return made

@@ -1,0 +1,106 @@
+"""Neutral parts as LangChain's standard content blocks."""
+
+from __future__ import annotations
+
+import base64
+import copy
+from collections.abc import Mapping
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage
+
+from multiroute_core.messages import (
+    Blob,
+    File,
+    Modality,
+    Part,
+    Raw,
+    Reasoning,
+    Text,
+    ToolCall,
+    Uri,
+    VendorPart,
+)
+
+TRANSLATED: Mapping[str, str] = {"anthropic": "anthropic", "openai.responses": "openai"}
+"""The wires whose own blocks LangChain can read, with its names of their providers."""
+
+KINDS: Mapping[Modality, str] = {"image": "image", "audio": "audio", "video": "video", "document": "file"}
+
+
+def block(part: Part) -> dict[str, Any] | None:
+    """`part` as a block; None for what is no block: an invalid call, a mark for a cache."""
+    match part:
+        case Text():
+            return {"type": "text", "text": part.text, **_about_text(part.raw)}
+        case Reasoning():
+            return _reasoning(part)
+        case ToolCall():
+            return {"type": "tool_call", "id": part.id, "name": part.name, "args": dict(part.arguments)}
+        case Blob():
+            made = {"type": KINDS[part.modality], "base64": base64.b64encode(part.data).decode()}
+            made["mime_type"] = part.mime_type
+            return made | ({"extras": {"filename": part.name}} if part.name else {})
+        case Uri():
+            return {"type": KINDS[part.modality], "url": part.uri} | _typed(part.mime_type)
+        case File():
+            return {"type": KINDS[part.modality], "file_id": part.file_id} | _typed(part.mime_type)
+        case VendorPart():
+            return _vendors(part.raw)
+        case _:
+            return None
+
+
+def _typed(mime_type: str | None) -> dict[str, Any]:
+    return {"mime_type": mime_type} if mime_type else {}
+
+
+def _about_text(raw: Raw | None) -> dict[str, Any]:
+    """Citations, or a signature, beside a text."""
+    if raw is None:
+        return {}
+    if raw.wire == "google":
+        return {"extras": {"signature": sign}} if (sign := raw.body.get("thoughtSignature")) else {}
+    notes = [block["annotations"] for block in _translated(raw, type="text") if block.get("annotations")]
+    return {"annotations": notes[0]} if notes else {}
+
+
+def _reasoning(part: Reasoning) -> dict[str, Any]:
+    made: dict[str, Any] = {"type": "reasoning", "reasoning": part.text}
+    if (raw := part.raw) is None:
+        return made
+    body = raw.body
+    match raw.wire:
+        case "anthropic" if body.get("type") == "redacted_thinking":
+            return {"type": "non_standard", "value": dict(body)}
+        case "anthropic":
+            extras = {"signature": body.get("signature")}
+        case "openai.responses":
+            made |= {"id": body["id"]} if body.get("id") else {}
+            extras = {"encrypted_content": body.get("encrypted_content")}
+        case "google":
+            extras = {"signature": body.get("thoughtSignature")}
+        case _:
+            extras = {}
+    extras = {name: value for name, value in extras.items() if value}
+    return made | ({"extras": extras} if extras else {})
+
+
+def _vendors(raw: Raw) -> dict[str, Any] | None:
+    """What only its vendor understands, in LangChain's words where it has some."""
+    if raw.wire in ("langchain", "llamaindex"):
+        return None
+    told = _translated(raw)
+    return dict(told[0]) if len(told) == 1 else {"type": "non_standard", "value": copy.deepcopy(dict(raw.body))}
+
+
+def _translated(raw: Raw, **changes: Any) -> list[Mapping[str, Any]]:
+    provider = TRANSLATED.get(raw.wire)
+    if provider is None:
+        return []
+    body = copy.deepcopy(dict(raw.body)) | changes  # LangChain's translators change what they read
+    message = AIMessage(content=[body], response_metadata={"model_provider": provider})
+    try:
+        return cast("list[Mapping[str, Any]]", message.content_blocks)
+    except (LookupError, TypeError, AttributeError):
+        return []  # of a shape that they do not know

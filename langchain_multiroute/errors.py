@@ -1,0 +1,144 @@
+"""MultiRoute's errors as LangChain's too: what a caller of either catches goes on to work.
+
+An error that leaves the chat model is both the class of `multiroute_core.errors` that it was and the class of
+LangChain's `ModelError` tree that fits, whose `is_retryable` middleware asks. Older cores of LangChain have no such
+tree; there its general exception stands in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterator
+from typing import Any
+
+from langchain_core import exceptions
+
+from multiroute_core import errors
+from multiroute_core.errors import MultiRouteError, RouteError
+from multiroute_core.providers.classify import classify
+
+KINDS: tuple[tuple[type[MultiRouteError], str], ...] = (
+    (errors.ConfigurationError, "ModelInvalidRequestError"),
+    (errors.ContextOverflowError, "ContextOverflowError"),
+    (errors.BadRequestError, "ModelInvalidRequestError"),
+    (errors.ContentFilterError, "ModelInvalidRequestError"),
+    (errors.AuthenticationError, "ModelAuthenticationError"),
+    (errors.AuthenticationError, "ModelPermissionDeniedError"),
+    (errors.NotFoundError, "ModelNotFoundError"),
+    (errors.QuotaExhaustedError, "ModelRateLimitError"),
+    (errors.RateLimitError, "ModelRateLimitError"),
+    (errors.AttemptTimeoutError, "ModelTimeoutError"),
+    (errors.ConnectionFailedError, "ModelConnectionError"),
+    (errors.BrokenStreamError, "ModelConnectionError"),
+    (errors.OverloadedError, "ModelAPIError"),
+    (errors.ServerError, "ModelAPIError"),
+    (errors.BadReplyError, "ModelAPIError"),
+    (errors.DeadlineExceededError, "ModelTimeoutError"),
+    (errors.AllRoutesFailedError, "ModelAPIError"),
+    (errors.AllRoutesFailedError, "ContextOverflowError"),
+    (errors.AllRoutesFailedError, "ModelAuthenticationError"),
+    (errors.AllRoutesFailedError, "ModelConnectionError"),
+    (errors.AllRoutesFailedError, "ModelInvalidRequestError"),
+    (errors.AllRoutesFailedError, "ModelNotFoundError"),
+    (errors.AllRoutesFailedError, "ModelPermissionDeniedError"),
+    (errors.AllRoutesFailedError, "ModelRateLimitError"),
+    (errors.AllRoutesFailedError, "ModelTimeoutError"),
+)
+"""Each class of ours with LangChain's names for it; the first one is meant where nothing tells more."""
+
+OURS: dict[str, type[RouteError]] = {
+    "ContextOverflowError": errors.ContextOverflowError,
+    "ModelInvalidRequestError": errors.BadRequestError,
+    "ModelAuthenticationError": errors.AuthenticationError,
+    "ModelPermissionDeniedError": errors.AuthenticationError,
+    "ModelNotFoundError": errors.NotFoundError,
+    "ModelRateLimitError": errors.RateLimitError,
+    "ModelTimeoutError": errors.AttemptTimeoutError,
+    "ModelConnectionError": errors.ConnectionFailedError,
+    "ModelAPIError": errors.ServerError,
+}
+"""LangChain's errors, and what they are to a route."""
+
+
+def _both(ours: type[MultiRouteError], name: str) -> type[MultiRouteError]:
+    theirs: type[Exception] = getattr(exceptions, name, exceptions.LangChainException)
+    both = f"{ours.__name__}As{name}"
+    made = globals()[both] = type(both, (ours, theirs), {"__module__": __name__, "__doc__": ours.__doc__})
+    return made  # in the module too, so that pickles find it
+
+
+_MADE: dict[tuple[type[MultiRouteError], str], type[MultiRouteError]] = {
+    (ours, name): _both(ours, name) for ours, name in KINDS
+}
+
+
+@contextlib.contextmanager
+def translated() -> Generator[None, None, None]:
+    """Errors of the router that leave the block are LangChain's too."""
+    try:
+        yield
+    except MultiRouteError as error:
+        as_langchain(error)
+        raise
+
+
+def as_langchain(error: MultiRouteError) -> None:
+    """Make `error` one of LangChain's as well; it stays the same object.
+
+    Besides, it gets what LangChain's tracing reads of errors: the vendor's `response` and `request_id`.
+    """
+    made = _MADE.get((type(error), _name(error)))
+    if made is None:
+        return  # it has been through here
+    error.__class__ = made
+    told: Any = error
+    told.is_retryable = _retryable(error)
+    last = error.errors[-1] if isinstance(error, errors.AllRoutesFailedError) and error.errors else error
+    if (response := next(_responses(last), None)) is not None:
+        told.response = response
+    if isinstance(last, RouteError):
+        told.request_id = last.request_id
+
+
+def as_multiroute(error: Exception) -> RouteError:
+    """What an error of a chat model of LangChain's is to a route."""
+    found = classify(error)
+    if type(found) is not errors.BadReplyError:
+        return found
+    names = [kind.__name__ for kind in type(error).__mro__]
+    ours = next((OURS[name] for name in names if name in OURS), None)
+    if ours is not None:
+        found = ours(str(error))
+        found.__cause__ = error
+    elif isinstance(error.__cause__, Exception):
+        return classify(error.__cause__)
+    return found
+
+
+def _name(error: MultiRouteError) -> str:
+    if isinstance(error, errors.DeadlineExceededError):
+        return "ModelTimeoutError"
+    if isinstance(error, errors.AllRoutesFailedError):
+        names = {_name(one) for one in error.errors}
+        return names.pop() if len(names) == 1 else "ModelAPIError"
+    if isinstance(error, errors.AuthenticationError) and error.status == 403:
+        return "ModelPermissionDeniedError"
+    return next((name for ours, name in KINDS if isinstance(error, ours)), "")
+
+
+def _retryable(error: MultiRouteError) -> bool:
+    """Whether the same call may succeed a moment later."""
+    if isinstance(error, errors.DeadlineExceededError):
+        return True
+    if isinstance(error, errors.AllRoutesFailedError):
+        return bool(error.shut) or any(one.retryable for one in error.errors)
+    return isinstance(error, RouteError) and error.retryable
+
+
+def _responses(error: BaseException) -> Iterator[Any]:
+    """The vendor's replies behind `error`, the nearest first."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if (response := getattr(cause, "response", None)) is not None:
+            yield response
+        cause = cause.__cause__

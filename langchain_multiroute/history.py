@@ -1,0 +1,204 @@
+"""What LangChain's chat models said: their messages as neutral parts.
+
+Each writes its vendor's blocks in its own way, or LangChain's standard blocks, and says which vendor it is in
+`response_metadata["model_provider"]`. What that vendor needs to get back (signed reasoning, what its own tools did) is
+brought into the vendor's own form again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage
+
+from multiroute_core.messages import (
+    InvalidToolCall,
+    Part,
+    Raw,
+    Reasoning,
+    Text,
+    ToolCall,
+    VendorPart,
+    Wire,
+)
+from multiroute_core.spellings import blocks
+
+WIRES: Mapping[str, Wire] = {
+    "anthropic": "anthropic",
+    "openai": "openai.responses",
+    "google_genai": "google",
+    "google_vertexai": "google",
+}
+"""The vendors' wires by LangChain's names of providers."""
+
+SIGNATURES = "__gemini_function_call_thought_signatures__"
+"""Where LangChain's class for Gemini keeps the signatures of calls, by their ids."""
+
+CALLS = frozenset(
+    {
+        "tool_use",
+        "tool_call",
+        "tool_call_chunk",
+        "function_call",
+        "invalid_tool_call",
+        "input_json_delta",
+    }
+)
+"""Blocks that repeat what stands in a message's `tool_calls`."""
+
+STANDARD = frozenset({"text-plain", "image", "image_url", "audio", "input_audio", "video", "file", "document"})
+"""Blocks that every vendor has, in one spelling or another."""
+
+UNTOLD = frozenset({"server_tool_call", "server_tool_call_chunk", "server_tool_result"})
+"""Standard blocks for what a vendor's own tools did: they do not hold enough to go back."""
+
+
+def parts(message: AIMessage, place: int = 0) -> tuple[Part, ...]:
+    """What a model said, by what its message shows.
+
+    Args:
+        message: The message; it is not changed.
+        place: Where it stands in the conversation: calls without ids get one made of it.
+
+    Raises:
+        ConfigurationError: a block is of a kind that nobody knows.
+    """
+    provider: str = message.response_metadata.get("model_provider", "")
+    wire = WIRES.get(provider)
+    calls = _calls(message, place)
+    found: list[Part] = []
+    content: list[Any] = [message.content] if isinstance(message.content, str) else message.content
+    if isinstance(thought := message.additional_kwargs.get("reasoning"), dict):
+        found.extend(_reasoning(cast("dict[str, Any]", thought), wire))
+    for block in content:
+        if isinstance(block, str):
+            found.extend([Text(block)] if block else [])
+        elif (kind := block.get("type")) in CALLS:
+            call_id = block.get("call_id") or block.get("id")
+            if (call := calls.pop(call_id, None)) is not None:
+                found.append(call)
+            elif not message.tool_calls and not message.invalid_tool_calls and kind in ("tool_use", "tool_call"):
+                found.append(
+                    ToolCall(call_id or f"call_{place}", block["name"], block.get("input") or block.get("args") or {})
+                )
+        else:
+            found.extend(_block(cast("dict[str, Any]", block), kind, wire))
+    return (*_joined(found), *calls.values())
+
+
+def _calls(message: AIMessage, place: int) -> dict[str, ToolCall | InvalidToolCall]:
+    """The calls, by their ids."""
+    made: dict[str, ToolCall | InvalidToolCall] = {}
+    signatures: Mapping[str, Any] = message.additional_kwargs.get(SIGNATURES) or {}
+    for number, call in enumerate(message.tool_calls):
+        call_id, name, arguments = call["id"] or f"call_{place}_{number}", call["name"], call["args"]
+        raw = None
+        if sign := signatures.get(call_id):
+            raw = Raw("google", {"functionCall": {"name": name, "args": arguments}, "thoughtSignature": sign})
+        made[call_id] = ToolCall(call_id, name, arguments, raw)
+    for number, bad in enumerate(message.invalid_tool_calls):
+        call_id = bad["id"] or f"call_{place}_{len(made) + number}"
+        made.setdefault(
+            call_id,
+            InvalidToolCall(
+                call_id, bad["name"] or "", bad["args"] or "", bad["error"] or "The arguments are malformed."
+            ),
+        )
+    return made
+
+
+def _block(block: dict[str, Any], kind: Any, wire: Wire | None) -> Iterator[Part]:
+    match kind:
+        case "text" if "cache_control" not in block:
+            yield _text(block, wire)
+        case "refusal":
+            yield Text(str(block.get("refusal", "")))
+        case "thinking" | "redacted_thinking" | "reasoning" | "reasoning_content":
+            yield from _reasoning(block, wire)
+        case "non_standard" if isinstance(value := block.get("value"), dict):
+            yield from _block(cast("dict[str, Any]", value), cast("Any", value).get("type"), wire)
+        case "executable_code" if wire == "google":
+            code = {"language": "PYTHON", "code": block.get("executable_code", "")}
+            yield VendorPart(Raw(wire, {"executableCode": code}))
+        case "code_execution_result" if wire == "google":
+            outcome = "OUTCOME_OK" if block.get("outcome", 1) == 1 else "OUTCOME_FAILED"
+            result = {"outcome": outcome, "output": block.get("code_execution_result", "")}
+            yield VendorPart(Raw(wire, {"codeExecutionResult": result}))
+        case _ if kind in UNTOLD:
+            return
+        case _ if kind in STANDARD or kind == "text" or wire is None:
+            yield from blocks.parts([block])
+        case _:
+            yield VendorPart(Raw(wire, _own(block)))
+
+
+def _text(block: Mapping[str, Any], wire: Wire | None) -> Text:
+    text = str(block.get("text", ""))
+    extras = cast("Mapping[str, Any]", block.get("extras") or {})
+    if wire == "anthropic" and block.get("citations"):
+        return Text(text, Raw(wire, _own(block)))
+    if wire == "google" and (sign := extras.get("signature")):
+        return Text(text, Raw(wire, {"text": text, "thoughtSignature": sign}))
+    return Text(text)
+
+
+def _reasoning(block: Mapping[str, Any], wire: Wire | None) -> Iterator[Part]:
+    extras = cast("Mapping[str, Any]", block.get("extras") or {})
+    summary = block.get("summary")
+    if isinstance(summary, list):
+        text = "".join(str(piece.get("text", "")) for piece in cast("list[dict[str, Any]]", summary))
+    else:
+        text = str(block.get("thinking") or block.get("reasoning") or "")
+    sign = extras.get("signature") or block.get("signature")
+    raw: dict[str, Any] | None = None
+    if wire == "anthropic":
+        if block.get("type") in ("thinking", "redacted_thinking"):
+            raw = _own(block)
+        elif sign:
+            raw = {"type": "thinking", "thinking": text, "signature": sign}
+    elif wire == "google" and sign:
+        raw = {"text": text, "thought": True, "thoughtSignature": sign}
+    elif wire == "openai.responses" and (block.get("id") or isinstance(summary, list)):
+        shown: list[Any] = cast("list[Any]", summary) if isinstance(summary, list) else []
+        if not shown and text:
+            shown = [{"type": "summary_text", "text": text}]
+        raw = {"type": "reasoning", "id": block.get("id"), "summary": [_own(piece) for piece in shown]}
+        if hidden := block.get("encrypted_content") or extras.get("encrypted_content"):
+            raw["encrypted_content"] = hidden
+    if text or raw is not None:
+        yield Reasoning(text, None if raw is None or wire is None else Raw(wire, raw))
+
+
+def _joined(found: list[Part]) -> Iterator[Part]:
+    """LangChain makes a block of every paragraph of OpenAI's summaries; they are one item again, by its id."""
+    last: Reasoning | None = None
+    for part in found:
+        if isinstance(part, Reasoning) and part.raw is not None and part.raw.wire == "openai.responses":
+            if last is not None and last.raw is not None and last.raw.body.get("id") == part.raw.body.get("id"):
+                body = {**part.raw.body, **last.raw.body}
+                body["summary"] = [*last.raw.body["summary"], *part.raw.body["summary"]]
+                last = Reasoning(last.text + part.text, Raw("openai.responses", body))
+                continue
+            if last is not None:
+                yield last
+            last = part
+            continue
+        if last is not None:
+            yield last
+            last = None
+        yield part
+    if last is not None:
+        yield last
+
+
+def _own(block: Mapping[str, Any]) -> dict[str, Any]:
+    """A vendor's block without what LangChain put into it while it streamed."""
+    made = {name: value for name, value in block.items() if name not in ("index", "partial_json")}
+    if isinstance(told := block.get("partial_json"), str) and not block.get("input"):
+        try:
+            made["input"] = json.loads(told)
+        except ValueError:
+            made["input"] = {}
+    return made

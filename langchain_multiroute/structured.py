@@ -1,0 +1,71 @@
+"""Answers in a form: the runnables behind `with_structured_output`."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import Any, Literal, TypeAlias, cast
+
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
+from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
+from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
+from langchain_core.utils.pydantic import is_basemodel_subclass
+
+from multiroute_core import ConfigurationError
+from multiroute_core.options import unknown
+
+Method: TypeAlias = Literal["function_calling", "json_mode", "json_schema"]
+METHODS: tuple[Method, ...] = ("function_calling", "json_mode", "json_schema")
+
+
+def bound(schema: Any, method: Method, *, strict: bool | None = None) -> dict[str, Any]:
+    """What `bind` must say for answers of the form `schema`.
+
+    Raises:
+        ConfigurationError: the method is unknown, there is no schema, or the schema is none.
+    """
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    if schema is None:
+        if method != "json_mode":
+            raise ConfigurationError(f"method={method!r} needs a schema; only 'json_mode' works without one.")
+        return {"response_format": {"type": "json_object"}}
+    try:
+        tool = convert_to_openai_tool(schema)
+        told = {"kwargs": {"method": method, "strict": strict}, "schema": tool}
+        if method == "function_calling":
+            return {"ls_structured_output_format": told}
+        if method == "json_mode":
+            return {"response_format": {"type": "json_object"}, "ls_structured_output_format": told}
+        form: dict[str, Any] = {"name": tool["function"]["name"], "schema": convert_to_json_schema(schema)}
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigurationError(f"schema={schema!r} is no schema: {error}") from error
+    if description := tool["function"].get("description"):
+        form["description"] = description
+    if strict is not None:
+        form["strict"] = strict
+    return {
+        "response_format": {"type": "json_schema", "json_schema": form},
+        "ls_structured_output_format": told,
+    }
+
+
+def parser(schema: Any, method: Method) -> Runnable[Any, Any]:
+    """What reads the answer: an object of the schema's class where that is pydantic's, a dict otherwise."""
+    is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
+    if method == "function_calling":
+        if is_class:
+            return PydanticToolsParser(tools=[schema], first_tool_only=True)
+        name = convert_to_openai_tool(schema)["function"]["name"]
+        return JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
+    if is_class:
+        return cast("Runnable[Any, Any]", PydanticOutputParser(pydantic_object=schema))
+    return JsonOutputParser()
+
+
+def with_raw(model: Runnable[LanguageModelInput, Any], reader: Runnable[Any, Any]) -> Runnable[LanguageModelInput, Any]:
+    """Both the message and what was read from it; an error of reading is told, not raised."""
+    read = RunnablePassthrough.assign(parsed=itemgetter("raw") | reader, parsing_error=lambda _: None)
+    unread = RunnablePassthrough.assign(parsed=lambda _: None)
+    return RunnableMap(raw=model) | read.with_fallbacks([unread], exception_key="parsing_error")

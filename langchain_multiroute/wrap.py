@@ -1,0 +1,201 @@
+"""Any chat model of LangChain's as a route."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import RunnableBinding, RunnableSequence
+
+from langchain_multiroute import below
+from langchain_multiroute.convert import messages_for
+from langchain_multiroute.errors import as_multiroute
+from langchain_multiroute.wrapped import Merging, whole
+from multiroute_core import ConfigurationError
+from multiroute_core.drive.io import IO
+from multiroute_core.drive.limit import Limit
+from multiroute_core.errors import RouteError
+from multiroute_core.messages import Wire
+from multiroute_core.providers.models import Model
+from multiroute_core.providers.provider import Decoder, Encoded, Reply
+from multiroute_core.route import ALIASES, Route
+from multiroute_core.tools import OutputSchema, Tool
+from multiroute_core.types import Delta, Request
+
+FIELDS = {
+    "temperature": ("temperature",),
+    "max_tokens": ("max_tokens", "max_output_tokens", "max_completion_tokens", "num_predict"),
+    "top_p": ("top_p",),
+    "seed": ("seed",),
+    "parallel_tool_calls": (),
+    "reasoning": (),
+}
+"""The parameters of a request, and what the fields of LangChain's classes call them."""
+
+
+def routes(given: Any) -> Any:
+    """`given`, with every chat model in it as a route."""
+    if isinstance(given, BaseChatModel | RunnableBinding):
+        given = [given]
+    if isinstance(given, str | Route) or not isinstance(given, Iterable):
+        return given
+    made: list[Any] = []
+    names: set[str] = set()
+    for one in cast("Iterable[Any]", given):
+        if isinstance(one, BaseChatModel | RunnableBinding):
+            made.append(_route(cast("Any", one), names))
+        else:
+            made.append(one)
+        names.add(made[-1] if isinstance(made[-1], str) else getattr(made[-1], "name", ""))
+    return made
+
+
+def _route(given: Any, names: set[str]) -> Route:
+    model, bound = given, dict[str, Any]()
+    while isinstance(model, RunnableBinding):
+        bound = {**model.kwargs, **bound}
+        model = cast("Any", model.bound)
+    if not isinstance(model, BaseChatModel):
+        raise ConfigurationError(
+            f"A route is a {type(model).__name__}; give a chat model, a Route or 'provider:model'."
+        )
+    told = below.who(model)
+    provider = re.sub(r"[^a-z_]", "_", str(told.get("ls_provider") or "langchain").lower())
+    provider = ALIASES.get(provider, provider)
+    asked = str(told.get("ls_model_name") or type(model).__name__).strip()
+    name = base = f"langchain:{asked}"
+    number = 1
+    while name in names:
+        number += 1
+        name = f"{base}-{number}"
+    return Route(f"{provider}:{asked}", name=name, via=ModelProvider(model, bound, provider, asked))
+
+
+class ModelProvider:
+    """A chat model of LangChain's as a provider.
+
+    Args:
+        model: The chat model.
+        bound: What is bound to it.
+        provider: Whose it is.
+        name: Which model it asks.
+    """
+
+    def __init__(self, model: BaseChatModel, bound: Mapping[str, Any], provider: str, name: str) -> None:
+        self.chat_model, self.bound = model, dict(bound)
+        self.model = _traits(model, provider, name)
+
+    def wire(self, route: Route) -> Wire:
+        return "langchain"
+
+    def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
+        dropped: list[str] = []
+        options = dict(self.bound)
+        fields: dict[str, Any] = {}
+        for name, known in FIELDS.items():
+            if (value := getattr(request, name)) is None:
+                continue
+            field = next((field for field in known if field in type(self.chat_model).model_fields), None)
+            if field is not None:
+                fields[field] = value
+            elif name != "parallel_tool_calls" or not request.tools:
+                dropped.append(f"{name}: {type(self.chat_model).__name__} has no such field")
+        if request.tools and not (request.tool_choice and request.tool_choice.mode == "none"):
+            options |= self._tools(request, dropped)
+        output_tool = None
+        if request.output_schema is not None:
+            told, output_tool = self._form(request.output_schema, dropped)
+            options |= told
+        options.pop("ls_structured_output_format", None)
+        body: dict[str, Any] = {
+            "model": self.chat_model.model_copy(update=fields) if fields else self.chat_model,
+            "messages": messages_for(request.messages, route.model),
+            "stop": list(request.stop) or options.pop("stop", None),
+            "options": options | dict(request.extra.get(route.provider, {})),
+        }
+        return Encoded("", body, tuple(dropped), model=route.model, output_tool=output_tool)
+
+    def decode(self, reply: Reply, encoded: Encoded) -> Delta:
+        return whole(cast("below.Said", reply).message, encoded)
+
+    def decoder(self, encoded: Encoded) -> Decoder:
+        return Merging(encoded)
+
+    def classify(self, error: Exception) -> RouteError:
+        return as_multiroute(error)
+
+    async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
+        return await below.ask(io, limit, encoded.body)
+
+    async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
+        return below.stream(io, encoded.body)
+
+    def close(self) -> None:
+        """The model's connections are its owner's."""
+
+    async def aclose(self) -> None:
+        """The model's connections are its owner's."""
+
+    def _tools(self, request: Request, dropped: list[str]) -> dict[str, Any]:
+        """What the model's own way to bind tools makes of them."""
+        bind: Callable[..., Any] = self.chat_model.bind_tools
+        known = inspect.signature(bind).parameters
+        choice, said = request.tool_choice, dict[str, Any]()
+        if choice is not None and choice.mode in ("required", "tool"):
+            said["tool_choice"] = choice.name if choice.mode == "tool" else "any"
+        if request.parallel_tool_calls is not None:
+            if "parallel_tool_calls" in known:
+                said["parallel_tool_calls"] = request.parallel_tool_calls
+            else:
+                dropped.append(f"parallel_tool_calls: {type(self.chat_model).__name__} does not take it")
+        tools = [_tool(tool) if isinstance(tool, Tool) else dict(tool.body) for tool in request.tools]
+        made = bind(tools, **said)
+        return dict(made.kwargs) if isinstance(made, RunnableBinding) else {}
+
+    def _form(self, form: OutputSchema, dropped: list[str]) -> tuple[dict[str, Any], str | None]:
+        """What the model's own way to structured output says to it, and the tool that stands for the form."""
+        schema: dict[str, Any] = {"title": form.name, "description": form.description or form.name}
+        schema |= dict(form.schema or {"type": "object", "properties": {}})
+        method = "json_schema" if form.schema is not None else "json_mode"
+        try:
+            made = self.chat_model.with_structured_output(schema, method=method)
+            first: Any = made.first if isinstance(made, RunnableSequence) else made
+            told = dict(first.kwargs) if isinstance(first, RunnableBinding) else None
+        except (NotImplementedError, ValueError, TypeError):
+            told = None
+        if told is not None and "tools" not in told:
+            return told, None
+        if form.schema is None or not self.model.tools:
+            dropped.append(f"output_schema: {type(self.chat_model).__name__} takes none")
+            return {}, None
+        tool = {"type": "function", "function": {"name": form.name, "description": schema["description"]}}
+        tool["function"] = {**cast("dict[str, Any]", tool["function"]), "parameters": schema}
+        bound: Any = self.chat_model.bind_tools([tool], tool_choice=form.name)
+        return dict(bound.kwargs), form.name
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    made = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return {"type": "function", "function": made if tool.strict is None else {**made, "strict": tool.strict}}
+
+
+def _traits(model: BaseChatModel, provider: str, name: str) -> Model:
+    """What is known of a model, by its profile; what that does not tell is believed of it."""
+    profile: Mapping[str, Any] = model.profile or {}
+    inputs = {"image": "image_inputs", "document": "pdf_inputs", "audio": "audio_inputs", "video": "video_inputs"}
+    tools = below.has_own(model, "bind_tools")
+    return Model(
+        provider,
+        name,
+        window=profile.get("max_input_tokens"),
+        max_output=profile.get("max_output_tokens"),
+        tools=tools and profile.get("tool_calling", True),
+        inputs=frozenset(kind for kind, told in inputs.items() if profile.get(told, True)),
+        reasoning="effort" if profile.get("reasoning_output") else "none",
+        json_schema=bool(profile.get("structured_output", False)),
+        forced_tool=profile.get("tool_choice", True),
+        sampling="both" if profile.get("temperature", True) else "none",
+    )

@@ -1,0 +1,168 @@
+"""MultiRoute's answers as LlamaIndex's responses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, cast
+
+from llama_index.core.base.llms.types import (
+    BaseContentBlock,
+    ChatMessage,
+    ChatResponse,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
+from llama_index.core.llms.llm import ToolSelection
+
+from llamaindex_multiroute.blocks import arguments_of, block_of
+from llamaindex_multiroute.convert import KEPT, kept
+from multiroute_core import Chunk, InvalidToolCall, Reasoning, Response, Text, ToolCall, ToolCallDelta, codec
+from multiroute_core.messages import Part
+
+
+def response_out(response: Response, delta: str | None = None) -> ChatResponse:
+    """A whole answer; tokens and what it took stand beside the message, which goes into the memory and back out."""
+    thoughts = response.usage.reasoning_tokens if response.usage is not None else None
+    message = _message(response.parts, thoughts)
+    message.additional_kwargs.update(kept(response.parts))
+    return ChatResponse(message=message, delta=delta, raw=_raw(response), additional_kwargs=_metadata(response))
+
+
+class Answer:
+    """A streamed answer: LlamaIndex wants all of it so far in each response, and beside it what is new."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._reasoning = ""
+        self._calls: dict[int, InvalidToolCall] = {}
+        self._rest: list[Part] = []
+
+    def add(self, chunk: Chunk) -> ChatResponse:
+        """The answer after one more chunk; with the last one, the whole of it."""
+        if chunk.response is not None:
+            return response_out(chunk.response, chunk.text)
+        thought = ""
+        for part in chunk.parts:
+            match part:
+                case Text():
+                    self._text += part.text
+                case Reasoning():
+                    thought += part.text
+                case ToolCallDelta():
+                    self._calls[part.index] = _longer(self._calls.get(part.index), part)
+                case _:
+                    self._rest.append(part)
+        self._reasoning += thought
+        so_far: list[Part] = [Reasoning(self._reasoning), Text(self._text), *self._rest, *self._calls.values()]
+        own = {"thinking_delta": thought} if thought else {}
+        return ChatResponse(message=_message(so_far), delta=chunk.text, additional_kwargs=own)
+
+
+def selections(response: ChatResponse, *, required: bool) -> list[ToolSelection]:
+    """The tools that an answer asks for; in a stream, with as much of their arguments as has come.
+
+    Arguments that are malformed in a whole answer are left out, so that the tool refuses the call and the model hears
+    why: a path or a number that was cut must not be believed.
+
+    Raises:
+        ValueError: there are none, and one is required.
+    """
+    own = cast("dict[str, Any]", cast("Any", response).additional_kwargs)
+    invalid: set[str] = {call["id"] for call in own.get("invalid_tool_calls", ())}
+    found = [
+        ToolSelection(
+            tool_id=block.tool_call_id or "",
+            tool_name=block.tool_name,
+            tool_kwargs={} if block.tool_call_id in invalid else arguments_of(block.tool_kwargs),
+        )
+        for block in response.message.blocks
+        if isinstance(block, ToolCallBlock)
+    ]
+    if required and not found:
+        raise ValueError("Expected at least one tool call, but got 0 tool calls.")
+    return found
+
+
+def single(response: ChatResponse) -> ChatResponse:
+    """The response with the first of its tool calls only, for callers who run one tool at a time."""
+    message = response.message
+    later = [block for block in message.blocks if isinstance(block, ToolCallBlock)][1:]
+    if not later:
+        return response
+    own = dict(message.additional_kwargs)
+    own["tool_calls"] = own["tool_calls"][:1]
+    if KEPT in own:
+        parts = codec.from_json(own[KEPT]["parts"])
+        first = next(part for part in parts if isinstance(part, ToolCall))
+        own[KEPT] = {"parts": codec.to_json(p for p in parts if not isinstance(p, ToolCall) or p is first)}
+    blocks = [block for block in message.blocks if not any(block is other for other in later)]
+    cut = ChatMessage(role=message.role, blocks=blocks, additional_kwargs=own)
+    return response.model_copy(update={"message": cut})
+
+
+def _longer(so_far: InvalidToolCall | None, delta: ToolCallDelta) -> InvalidToolCall:
+    """A call that is still being written: its arguments are a beginning of JSON."""
+    begun = so_far or InvalidToolCall("", "", "", "")
+    call_id, name = begun.id or delta.id or "", begun.name or delta.name or ""
+    return InvalidToolCall(call_id, name, begun.arguments + delta.arguments, "")
+
+
+def _message(parts: Sequence[Part], thoughts: int | None = None) -> ChatMessage:
+    """The message of an answer: thinking, the text in one piece, as a stream's, and then calls.
+
+    LlamaIndex's own structured prediction, and some memories, look for calls where they stood before there were blocks
+    for them; so they stand there too, in the form that OpenAI gave them.
+    """
+    text = "".join(part.text for part in parts if isinstance(part, Text))
+    reasoning = "".join(part.text for part in parts if isinstance(part, Reasoning))
+    blocks: list[BaseContentBlock] = [ThinkingBlock(content=reasoning, num_tokens=thoughts)] if reasoning else []
+    blocks.append(TextBlock(text=text))
+    rest = (block_of(part) for part in parts if not isinstance(part, Text | Reasoning))
+    blocks += [block for block in rest if block is not None]
+    own: dict[str, Any] = {}
+    if calls := [_spelled(part) for part in parts if isinstance(part, ToolCall | InvalidToolCall)]:
+        own["tool_calls"] = calls
+    return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=own)
+
+
+def _spelled(call: ToolCall | InvalidToolCall) -> dict[str, Any]:
+    arguments = call.arguments if isinstance(call, InvalidToolCall) else json.dumps(dict(call.arguments))
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _counted(response: Response) -> dict[str, int]:
+    """Tokens as LlamaIndex counts them: ints only, or nothing where the vendor said nothing."""
+    usage = response.usage
+    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+        return {}
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+
+
+def _raw(response: Response) -> dict[str, Any]:
+    """The vendor's body where there is one, with the usage in the form that token counters look for."""
+    raw = {k: v for k, v in (response.raw or {"model": response.model}).items() if k not in ("usage", "usage_metadata")}
+    if counted := _counted(response):
+        raw["usage"] = counted
+    return raw
+
+
+def _metadata(response: Response) -> dict[str, Any]:
+    made = {
+        **_counted(response),
+        "model": response.model,
+        "provider": response.provider,
+        "route": response.route,
+        "finish_reason": response.finish_reason,
+        "cost": response.cost,
+        "attempts": [attempt.summary() for attempt in response.attempts],
+    }
+    if (invalid := response.invalid_tool_calls) and (told := codec.to_json(invalid)):
+        made["invalid_tool_calls"] = told
+    return made

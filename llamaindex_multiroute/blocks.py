@@ -1,0 +1,255 @@
+"""One content block of LlamaIndex's to one part of MultiRoute's, and back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import mimetypes
+from collections.abc import Callable, Mapping
+from io import IOBase
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import unquote_to_bytes
+
+import filetype
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    BaseContentBlock,
+    CacheControl,
+    CitableBlock,
+    CitationBlock,
+    DocumentBlock,
+    ImageBlock,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    VideoBlock,
+)
+from llama_index.core.base.llms.types import CachePoint as CacheBlock
+from pydantic_core import from_json
+
+from multiroute_core import (
+    Blob,
+    CachePoint,
+    ConfigurationError,
+    InvalidToolCall,
+    Raw,
+    Reasoning,
+    Text,
+    ToolCall,
+    Uri,
+)
+from multiroute_core.messages import Modality, Part, join
+
+_UNKNOWN = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4", "document": "application/octet-stream"}
+"""The media type of what cannot be told, for vendors that insist on one."""
+
+
+def part_of(block: BaseContentBlock) -> Part:
+    """A block as a part; it is read, never changed.
+
+    Raises:
+        ConfigurationError: it is empty, its file cannot be read, or its kind is unknown.
+    """
+    for kind, read in _READ.items():
+        if isinstance(block, kind):
+            return read(cast("Any", block))
+    raise ConfigurationError(f"A {type(block).__name__} cannot be sent; give text, media, thinking or tool calls.")
+
+
+def block_of(part: Part) -> BaseContentBlock | None:
+    """A part as a block; None where LlamaIndex has no words for it."""
+    match part:
+        case Text():
+            return TextBlock(text=part.text)
+        case Reasoning():
+            return _thought(part)
+        case ToolCall():
+            return ToolCallBlock(tool_call_id=part.id, tool_name=part.name, tool_kwargs=dict(part.arguments))
+        case InvalidToolCall():
+            return ToolCallBlock(tool_call_id=part.id, tool_name=part.name, tool_kwargs=part.arguments)
+        case Blob():
+            return _blob(part)
+        case Uri():
+            return _uri(part)
+        case CachePoint():
+            return CacheBlock(cache_control=CacheControl(type="ephemeral", ttl=part.ttl))
+        case _:
+            return None
+
+
+def arguments_of(given: Mapping[str, Any] | str | None) -> dict[str, Any]:
+    """The arguments of a call, as a mapping or as JSON; of JSON that is cut, as much as can be read."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    try:
+        found: Any = from_json(given, allow_partial="trailing-strings") if given else None
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _thinking(block: ThinkingBlock) -> Reasoning:
+    """What a model thought. A signature is Anthropic's: LlamaIndex's other integrations spell theirs differently."""
+    signature = block.additional_information.get("signature")
+    if not isinstance(signature, str) or not signature:
+        return Reasoning(block.content or "")
+    body = {"type": "thinking", "thinking": block.content or "", "signature": signature}
+    return Reasoning(block.content or "", Raw("anthropic", body))
+
+
+def _thought(part: Reasoning) -> ThinkingBlock:
+    if part.raw is not None and part.raw.wire == "llamaindex":
+        return ThinkingBlock.model_validate(part.raw.body)
+    signature = part.raw.body.get("signature") if part.raw is not None and part.raw.wire == "anthropic" else None
+    known = {"signature": signature} if isinstance(signature, str) else {}
+    return ThinkingBlock(content=part.text, additional_information=known)
+
+
+def _call(block: ToolCallBlock) -> ToolCall:
+    return ToolCall(block.tool_call_id or "", block.tool_name, arguments_of(block.tool_kwargs))
+
+
+def _citable(block: CitableBlock) -> Text:
+    """A source to cite from: Anthropic has a block of its own for it, the others read it as text."""
+    parts = [part_of(inner) for inner in block.content]
+    text = join(parts)
+    content = [{"type": "text", "text": part.text} for part in parts if isinstance(part, Text)]
+    body = {"type": "search_result", "title": block.title, "source": block.source, "content": content}
+    raw = Raw("anthropic", {**body, "citations": {"enabled": True}}) if content else None
+    return Text(f"{block.title} ({block.source}):\n{text}", raw)
+
+
+def _citation(block: CitationBlock) -> Part:
+    return part_of(block.cited_content)
+
+
+def _image(block: ImageBlock) -> Blob | Uri:
+    part = _media("image", block, block.image, block.path, block.url, block.image_mimetype)
+    if block.detail is None:
+        return part
+    url = part.uri if isinstance(part, Uri) else f"data:{part.mime_type};base64,{base64.b64encode(part.data).decode()}"
+    body = {"type": "image_url", "image_url": {"url": url, "detail": block.detail}}
+    raw = Raw("openai.chat", body)  # the only vendor that asks how closely to look
+    return (
+        Uri(part.uri, part.mime_type, "image", raw)
+        if isinstance(part, Uri)
+        else Blob(part.data, part.mime_type, raw=raw)
+    )
+
+
+def _audio(block: AudioBlock) -> Blob | Uri:
+    kind = block.format
+    if kind is not None and "/" not in kind:
+        kind = "audio/mpeg" if kind == "mp3" else f"audio/{kind}"
+    return _media("audio", block, block.audio, block.path, block.url, kind)
+
+
+def _video(block: VideoBlock) -> Blob | Uri:
+    return _media("video", block, block.video, block.path, block.url, block.video_mimetype)
+
+
+def _document(block: DocumentBlock) -> Blob | Uri:
+    return _media("document", block, block.data, block.path, block.url, block.document_mimetype, block.title)
+
+
+def _media(
+    modality: Modality,
+    block: BaseContentBlock,
+    data: bytes | IOBase | None,
+    path: Any,
+    url: Any,
+    mime_type: str | None,
+    name: str | None = None,
+) -> Blob | Uri:
+    """Bytes, a file or an address, in the order in which LlamaIndex looks."""
+    if data:
+        found = _unpacked(data)
+    elif path:
+        try:
+            found = Path(str(path)).read_bytes()
+        except OSError as error:
+            raise ConfigurationError(f"{type(block).__name__}: cannot read {path} ({error.strerror}).") from error
+        mime_type = mime_type or mimetypes.guess_type(str(path))[0]
+    elif str(url or "").startswith("data:"):
+        head, _, tail = str(url)[5:].partition(",")
+        found = base64.b64decode(tail) if head.endswith(";base64") else unquote_to_bytes(tail)
+        mime_type = mime_type or head.partition(";")[0]
+    elif url:
+        return Uri(str(url), mime_type, modality)
+    else:
+        raise ConfigurationError(f"A {type(block).__name__} is empty; give bytes, a path or a url.")
+    return Blob(found, mime_type or _guessed(found, modality), name)
+
+
+def _unpacked(data: bytes | IOBase) -> bytes:
+    """The bytes of a block: LlamaIndex keeps them in base64, and files open."""
+    if isinstance(data, IOBase):
+        place = data.tell()
+        data.seek(0)
+        found: bytes = data.read()
+        data.seek(place)
+        return found
+    try:
+        return base64.b64decode(data, validate=True)
+    except binascii.Error:
+        return data
+
+
+def _guessed(data: bytes, modality: Modality) -> str:
+    if guess := cast("Any", filetype).guess(data):
+        return str(guess.mime)
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return _UNKNOWN[modality]
+    return "text/plain" if modality == "document" else _UNKNOWN[modality]
+
+
+def _blob(part: Blob) -> BaseContentBlock:
+    data = base64.b64encode(part.data)  # the blocks take raw bytes for base64 where they happen to look like it
+    match part.modality:
+        case "image":
+            return ImageBlock(image=data, image_mimetype=part.mime_type, detail=_detail(part))
+        case "audio":
+            return AudioBlock(audio=data, format=_format(part.mime_type))
+        case "video":
+            return VideoBlock(video=data, video_mimetype=part.mime_type)
+        case "document":
+            return DocumentBlock(data=data, document_mimetype=part.mime_type, title=part.name)
+
+
+def _uri(part: Uri) -> BaseContentBlock:
+    match part.modality:
+        case "image":
+            return ImageBlock(url=part.uri, image_mimetype=part.mime_type, detail=_detail(part))
+        case "audio":
+            return AudioBlock(url=part.uri, format=part.mime_type and _format(part.mime_type))
+        case "video":
+            return VideoBlock(url=part.uri, video_mimetype=part.mime_type)
+        case "document":
+            return DocumentBlock(url=part.uri, document_mimetype=part.mime_type)
+
+
+def _detail(part: Blob | Uri) -> str | None:
+    image = part.raw.body.get("image_url") if part.raw is not None and part.raw.wire == "openai.chat" else None
+    return cast("Any", image).get("detail") if isinstance(image, Mapping) else None
+
+
+def _format(mime_type: str) -> str:
+    kind = mime_type.partition("/")[2].removeprefix("x-")
+    return "mp3" if kind == "mpeg" else kind
+
+
+_READ: Mapping[type[BaseContentBlock], Callable[[Any], Part]] = {
+    TextBlock: lambda block: Text(block.text),
+    ImageBlock: _image,
+    AudioBlock: _audio,
+    VideoBlock: _video,
+    DocumentBlock: _document,
+    ThinkingBlock: _thinking,
+    ToolCallBlock: _call,
+    CacheBlock: lambda block: CachePoint("1h" if block.cache_control.ttl == "1h" else "5m"),
+    CitableBlock: _citable,
+    CitationBlock: _citation,
+}

@@ -1,0 +1,68 @@
+"""What an LLM is when nobody asks it anything: its metadata, its dumps, its copies."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from typing import Any, cast
+
+from llama_index.core.base.llms.types import LLMMetadata, MessageRole
+from llama_index.core.indices.prompt_helper import PromptHelper
+from llama_index.core.llms import LLM, utils
+from llama_index.core.prompts import PromptTemplate
+
+from llamaindex_multiroute.testing.suite import Suite, asked
+
+
+class StandingTests(Suite):
+    """It can be looked at, saved and copied."""
+
+    def test_class(self, llm: Any) -> None:
+        """It is an LLM with a name, and is taken for one."""
+        assert isinstance(llm, LLM)
+        assert llm.class_name()
+        assert cast("Any", utils).resolve_llm(llm) is llm
+
+    def test_metadata(self, llm: Any) -> None:
+        """Prompt packing can trust it: a window, and an output that leaves room in it."""
+        metadata = llm.metadata
+        assert isinstance(metadata, LLMMetadata)
+        assert metadata.is_chat_model
+        assert metadata.model_name not in {"", "unknown"}
+        assert isinstance(metadata.system_role, MessageRole)
+        assert metadata.num_output == -1 or 0 < metadata.num_output < metadata.context_window
+        assert llm.metadata == metadata
+
+    def test_prompt_packing(self, llm: Any) -> None:
+        """The framework's own packer finds room by it."""
+        packed = PromptHelper.from_llm_metadata(llm.metadata).repack(PromptTemplate("Say {word}."), ["a", "b"])
+        assert packed
+
+    def test_payload(self, llm: Any) -> None:
+        """What instrumentation gets is plain JSON without secrets."""
+        self._clean(json.dumps(llm.to_payload()))
+
+    def test_dumps(self, llm: Any) -> None:
+        """Nor are there any in its dumps and its repr."""
+        dumped = llm.to_dict()
+        assert dumped["class_name"] == llm.class_name()
+        self._clean(json.dumps(dumped, default=str), repr(llm), str(llm), llm.to_json())
+
+    def test_pickle(self, llm: Any) -> None:
+        """It crosses processes, even after it has been asked, and leaves its secrets at home."""
+        llm.chat(asked("Say hello."))
+        stored = pickle.dumps(llm)
+        self._clean(stored.decode("latin-1"))
+        again = pickle.loads(stored)  # noqa: S301  (it is what was pickled one line above)
+        assert again.metadata == llm.metadata
+
+    def test_copies(self, llm: Any) -> None:
+        """Frameworks copy what they hold; a copy answers."""
+        for made in (copy.copy(llm), copy.deepcopy(llm), llm.model_copy()):
+            assert made.metadata == llm.metadata
+            assert made.chat(asked("Say hello.")).message.content
+
+    def _clean(self, *texts: str) -> None:
+        assert not [secret for secret in self.secrets for text in texts if secret in text]

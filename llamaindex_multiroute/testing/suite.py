@@ -1,0 +1,132 @@
+"""What all standard tests share: the LLM under test, what it can do, and the tools that it is asked to use."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Generator
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+import pytest
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index.core.tools import FunctionTool
+from llama_index_instrumentation import get_dispatcher
+
+T = TypeVar("T")
+
+
+@pytest.mark.filterwarnings(  # what the framework says of itself
+    "ignore::pydantic.warnings.PydanticDeprecationWarning", "ignore:is_running called:DeprecationWarning"
+)
+class Suite:
+    """The base of all standard tests."""
+
+    has_tools: bool = True
+    """It is a `FunctionCallingLLM` and calls tools."""
+    has_parallel_tools: bool = True
+    """It can call several tools in one answer."""
+    has_tool_choice: bool = True
+    """It can be told which tool to call, or to call none."""
+    has_images: bool = True
+    """It reads pictures."""
+    has_usage: bool = True
+    """Its answers tell their tokens."""
+    has_streamed_usage: bool = True
+    """The last response of its streams tells their tokens."""
+    keeps_history: bool = True
+    """It leaves the list of messages that it is given as it was; some append the user's turn to it."""
+    crosses_loops: bool = True
+    """It can be asked in one event loop after another."""
+    takes_direct_returns: bool = True
+    """It takes the message in which `FunctionAgent` repeats what a `return_direct` tool said: the assistant's, with the
+    id of a call."""
+    secrets: tuple[str, ...] = ()
+    """What must be seen in none of its dumps, such as the key that it was given."""
+
+    @pytest.fixture
+    def llm(self) -> Any:
+        """The LLM under test; to be overridden."""
+        raise NotImplementedError("Override the fixture `llm`.")
+
+    @pytest.fixture(autouse=True)
+    def _own_loop(self) -> Generator[None]:
+        """One event loop for a test: not every LLM can be asked in several."""
+        with asyncio.Runner() as runner:
+            token = _loop.set(runner)
+            yield
+            _loop.reset(token)
+
+    @property
+    def tools(self) -> list[FunctionTool]:
+        """Three tools."""
+        return [FunctionTool.from_defaults(fn) for fn in (add, multiply, get_weather)]
+
+    def need(self, feature: str) -> None:
+        """Skip the test if the LLM lacks `feature`."""
+        if not getattr(self, feature):
+            pytest.skip(f"{feature} is False for this LLM")
+
+
+def add(a: int, b: int) -> int:
+    """Add two whole numbers."""
+    return a + b
+
+
+def multiply(a: int, b: int) -> int:
+    """Multiply two whole numbers."""
+    return a * b
+
+
+def get_weather(city: str) -> str:
+    """Tell the weather in a city."""
+    return f"It is 21 degrees and sunny in {city}."
+
+
+def asked(text: str) -> list[ChatMessage]:
+    """A conversation that begins."""
+    return [ChatMessage(role="user", content=text)]
+
+
+_loop: ContextVar[asyncio.Runner] = ContextVar("loop")
+
+
+def run(coroutine: Awaitable[T]) -> T:
+    """Run it on the test's event loop."""
+
+    async def wait() -> T:
+        return await coroutine
+
+    return _loop.get().run(wait())
+
+
+def arun_all(stream: Awaitable[Any]) -> list[Any]:
+    """Everything that an async stream yields."""
+
+    async def read() -> list[Any]:
+        return [item async for item in await stream]
+
+    return _loop.get().run(read())
+
+
+@contextlib.contextmanager
+def listening() -> Generator[list[Any]]:
+    """The instrumentation events of a block."""
+    heard: list[Any] = []
+
+    class Ear(BaseEventHandler):
+        @classmethod
+        def class_name(cls) -> str:
+            return "Ear"
+
+        def handle(self, event: Any, **_: Any) -> None:
+            heard.append(event)
+
+    ear, dispatcher = Ear(), get_dispatcher()
+    dispatcher.add_event_handler(ear)
+    try:
+        yield heard
+    finally:
+        dispatcher.event_handlers.remove(ear)

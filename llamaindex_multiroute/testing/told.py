@@ -1,0 +1,93 @@
+"""What is told of a call: its tokens, and its beginning and end, each once."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from llama_index.core.callbacks import (
+    CallbackManager,
+    CBEventType,
+    LlamaDebugHandler,
+    TokenCountingHandler,
+    token_counting,
+)
+
+from llamaindex_multiroute.testing.faces import CHAT
+from llamaindex_multiroute.testing.suite import Suite, arun_all, asked, listening, run
+
+COMPLETE: dict[str, Callable[[Any, str], Any]] = {
+    "complete": lambda llm, prompt: llm.complete(prompt),
+    "acomplete": lambda llm, prompt: run(llm.acomplete(prompt)),
+    "stream_complete": lambda llm, prompt: list(llm.stream_complete(prompt))[-1],
+    "astream_complete": lambda llm, prompt: arun_all(llm.astream_complete(prompt))[-1],
+}
+"""The four faces for prompts, each to its whole answer."""
+
+
+class ToldTests(Suite):
+    """Counters count right, and listeners hear of a call once."""
+
+    @pytest.mark.parametrize("face", [*CHAT, *COMPLETE])
+    def test_usage(self, llm: Any, face: str) -> None:
+        """Tokens stand where LlamaIndex's own counter looks for them, as whole numbers."""
+        self.need("has_streamed_usage" if "stream" in face else "has_usage")
+        response = CHAT[face](llm, asked("Say hello.")) if face in CHAT else COMPLETE[face](llm, "Say hello.")
+        read, written = token_counting.get_tokens_from_response(response)
+        assert type(read) is int
+        assert type(written) is int
+        assert read > 0
+        assert written > 0
+
+    @pytest.mark.parametrize("face", CHAT)
+    def test_token_counter(self, llm: Any, face: str) -> None:
+        """The counter counts what the vendor said, and estimates nothing."""
+        self.need("has_streamed_usage" if "stream" in face else "has_usage")
+        counter = TokenCountingHandler(tokenizer=lambda _: [0] * 1_000_000)
+        llm.callback_manager = CallbackManager([counter])
+        read, written = token_counting.get_tokens_from_response(CHAT[face](llm, asked("Say hello.")))
+        assert (counter.prompt_llm_token_count, counter.completion_llm_token_count) == (read, written)
+        assert len(counter.llm_token_counts) == 1
+
+    @pytest.mark.parametrize("face", CHAT)
+    def test_chat_events(self, llm: Any, face: str) -> None:
+        """One start and one end for a call; a stream tells its progress between them."""
+        with listening() as heard:
+            CHAT[face](llm, asked("Say hello."))
+        names = [event.class_name() for event in heard]
+        told = Counter(names)
+        assert (told["LLMChatStartEvent"], told["LLMChatEndEvent"]) == (1, 1)
+        assert names.index("LLMChatStartEvent") < names.index("LLMChatEndEvent")
+        assert (told["LLMChatInProgressEvent"] > 0) == ("stream" in face)
+        end = next(event for event in heard if event.class_name() == "LLMChatEndEvent")
+        assert end.response.message.content
+
+    @pytest.mark.parametrize("face", COMPLETE)
+    def test_completion_events(self, llm: Any, face: str) -> None:
+        """The same for prompts, and no chat within is told besides."""
+        with listening() as heard:
+            COMPLETE[face](llm, "Say hello.")
+        told = Counter(event.class_name() for event in heard)
+        assert (told["LLMCompletionStartEvent"], told["LLMCompletionEndEvent"]) == (1, 1)
+        assert told["LLMChatStartEvent"] == 0
+
+    @pytest.mark.parametrize("face", CHAT)
+    def test_callbacks(self, llm: Any, face: str) -> None:
+        """The older callbacks hear of it once as well."""
+        debug = LlamaDebugHandler(print_trace_on_end=False)
+        llm.callback_manager = CallbackManager([debug])
+        CHAT[face](llm, asked("Say hello."))
+        assert len(debug.get_event_pairs(CBEventType.LLM)) == 1
+        assert all(len(pair) == 2 for pair in debug.get_event_pairs(CBEventType.LLM))
+
+    def test_a_stream_that_is_left_does_not_end(self, llm: Any) -> None:
+        """Its end is not told: there was none."""
+        with listening() as heard:
+            stream = llm.stream_chat(asked("Say hello."))
+            next(stream)
+            stream.close()
+        told = Counter(event.class_name() for event in heard)
+        assert (told["LLMChatStartEvent"], told["LLMChatEndEvent"]) == (1, 0)

@@ -1,0 +1,218 @@
+"""Any LLM of LlamaIndex's as a route.
+
+It is asked below LlamaIndex's own layer of callbacks and spans: the router's call is told once, and tokens are counted
+once. What that layer does besides is done here: the LLM's rate limiter is waited for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse
+from llama_index.core.llms import LLM
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.tools import BaseTool
+
+from llamaindex_multiroute.bare import bare
+from llamaindex_multiroute.convert import messages_out
+from llamaindex_multiroute.wrapped import END, Growing, own, tool_of, whole
+from multiroute_core import ConfigurationError, Request, Route, RouteError, Tool
+from multiroute_core.drive.foreign import Foreign
+from multiroute_core.drive.io import IO
+from multiroute_core.drive.limit import Limit
+from multiroute_core.messages import Wire
+from multiroute_core.providers import classify
+from multiroute_core.providers.models import Model
+from multiroute_core.providers.provider import Decoder, Encoded, Reply
+from multiroute_core.route import ALIASES
+from multiroute_core.tools import OutputSchema
+from multiroute_core.types import Delta
+
+PARAMETERS = ("temperature", "max_tokens", "top_p", "stop", "seed")
+"""What an LLM is given if it has a field of that name."""
+
+_INTEGRATION = re.compile(r"llama_index\.llms\.([a-z_]+)")
+
+
+def route_of(llm: LLM, **details: Any) -> Route:
+    """A route that asks `llm`.
+
+    Its own retries delay the next route, so build it with `max_retries=0`. Parameters that it has no field for are
+    dropped; `extra`, by the name of its integration (`"openai"`, `"ollama"`), goes to its `chat` as keywords.
+
+    Args:
+        llm: Any LLM.
+        **details: What else a `multiroute_core.Route` takes: `tasks`, `tags`, `timeout`, `backup`, `name`.
+
+    Raises:
+        ConfigurationError: the LLM cannot say what it is.
+
+    Example:
+        >>> MultiRoute(routes=["openai:gpt-6-luna", route_of(Ollama(model="qwen3"), backup=True)])  # doctest: +SKIP
+    """
+    try:
+        told = llm.metadata
+    except Exception as error:
+        raise ConfigurationError(f"{type(llm).__name__} cannot tell its metadata: {error}") from error
+    found = _INTEGRATION.match(type(llm).__module__)
+    provider = found[1] if found is not None else "llamaindex"
+    provider = ALIASES.get(provider, provider)
+    asked = told.model_name.strip() if told.model_name not in ("", "unknown") else type(llm).__name__
+    model = Model(
+        provider,
+        asked,
+        window=told.context_window,
+        max_output=told.num_output if told.num_output > 0 else None,
+        tools=isinstance(llm, FunctionCallingLLM) and told.is_function_calling_model,
+        inputs=frozenset({"image", "document", "audio", "video"}),
+    )
+    details.setdefault("name", f"llamaindex:{asked}")
+    return Route(f"{provider}:{asked}", via=LLMProvider(llm, model), **details)
+
+
+def routes_of(given: Any) -> Any:
+    """`given`, with a route for every LLM in it; those whose names are taken are numbered."""
+    if isinstance(given, LLM):
+        given = [given]
+    if isinstance(given, str | Route) or not isinstance(given, Iterable):
+        return given
+    made: list[Any] = []
+    names: set[str] = set()
+    for one in cast("Iterable[Any]", given):
+        route = route_of(one) if isinstance(one, LLM) else one
+        number = 1
+        while isinstance(one, LLM) and route.name in names:
+            number += 1
+            route = route_of(one, name=f"{route.name.removesuffix(f'-{number - 1}')}-{number}")
+        made.append(route)
+        names.add(route if isinstance(route, str) else getattr(route, "name", ""))
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Said(Reply):
+    """What an LLM answered."""
+
+    response: ChatResponse
+
+
+class LLMProvider:
+    """An LLM of LlamaIndex's as a provider.
+
+    Args:
+        llm: The LLM.
+        model: What is known of it.
+    """
+
+    def __init__(self, llm: LLM, model: Model) -> None:
+        self.llm, self.model = llm, model
+        self._bare: Any = bare(llm)
+
+    def wire(self, route: Route) -> Wire:
+        """The API that the route speaks."""
+        return "llamaindex"
+
+    def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
+        """The keywords of the LLM's `chat`."""
+        kind = type(self.llm)
+        body: dict[str, Any] = {"messages": messages_out(own(request.messages, route.model))}
+        dropped: list[str] = []
+        for name in PARAMETERS:
+            if (value := getattr(request, name)) in (None, ()):
+                continue
+            if name in kind.model_fields:
+                body[name] = list(value) if name == "stop" else value
+            else:
+                dropped.append(f"{name}: {kind.__name__} has no such field")
+        if request.reasoning is not None:
+            dropped.append("reasoning: LlamaIndex has no word for it that all LLMs know")
+        form = request.output_schema
+        if form is not None and not self.model.tools:
+            dropped.append(f"output_schema: {kind.__name__} takes none, and calls no tools that could stand for it")
+            form = None
+        if form is not None or (request.tools and not (request.tool_choice and request.tool_choice.mode == "none")):
+            body |= self._with_tools(request, form, body["messages"])
+        body |= request.extra.get(route.provider, {})
+        return Encoded("", body, tuple(dropped), model=route.model, output_tool=form.name if form else None)
+
+    def decode(self, reply: Reply, encoded: Encoded) -> Delta:
+        """A whole answer."""
+        return whole(cast("Said", reply).response, self._selected(cast("Said", reply).response), encoded)
+
+    def decoder(self, encoded: Encoded) -> Decoder:
+        """A decoder for one stream."""
+        return Growing(encoded, self._selected)
+
+    def classify(self, error: Exception) -> RouteError:
+        """The error's class."""
+        return classify.classify(error)
+
+    async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
+        """Ask for a whole answer."""
+        await self._acquire(io, limit)
+        if io.native:
+            return Said(b"", {}, await io.wait(limit, self._bare.achat, **encoded.body))
+        return Said(b"", {}, await io.thread(limit, self._bare.chat, **encoded.body))
+
+    async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
+        """Ask for a stream of responses."""
+        await self._acquire(io, limit)
+        if io.native:
+            return _and_end(await io.wait(limit, self._bare.astream_chat, **encoded.body))
+        return Foreign(lambda: _then_end(self._bare.stream_chat(**encoded.body)))
+
+    def close(self) -> None:
+        """The LLM's connections are its owner's."""
+
+    async def aclose(self) -> None:
+        """The LLM's connections are its owner's."""
+
+    async def _acquire(self, io: IO, limit: Limit) -> None:
+        limiter: Any = getattr(self.llm, "rate_limiter", None)
+        if limiter is not None and io.native:
+            await io.wait(limit, limiter.async_acquire)
+        elif limiter is not None:
+            await io.thread(limit, limiter.acquire)
+
+    def _with_tools(self, request: Request, form: OutputSchema | None, messages: list[ChatMessage]) -> dict[str, Any]:
+        """What the LLM's own way to offer tools makes of them."""
+        tools: list[BaseTool] = [tool_of(tool) for tool in request.tools if isinstance(tool, Tool)]
+        choice = request.tool_choice
+        named = {"tool_choice": choice.name} if choice is not None and choice.mode == "tool" else {}
+        required = choice is not None and choice.mode in ("required", "tool")
+        if form is not None:
+            tools.append(
+                tool_of(Tool(form.name, form.description, form.schema or {"type": "object", "properties": {}}))
+            )
+            required = True
+        prepare: Any = self._bare._prepare_chat_with_tools_compat  # noqa: SLF001  (the contract of such LLMs)
+        parallel = request.parallel_tool_calls is not False
+        return prepare(
+            tools, chat_history=messages, allow_parallel_tool_calls=parallel, tool_required=required, **named
+        )
+
+    def _selected(self, response: ChatResponse) -> list[Any]:
+        """The calls of an answer, as the LLM itself reads them."""
+        return (
+            self._bare.get_tool_calls_from_response(response, error_on_no_tool_call=False) if self.model.tools else []
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LLMProvider, (self.llm, self.model)
+
+
+def _then_end(stream: Iterator[ChatResponse]) -> Generator[Any, None, None]:
+    yield from stream
+    yield END
+
+
+async def _and_end(stream: AsyncGenerator[ChatResponse, None]) -> AsyncGenerator[Any, None]:
+    try:
+        async for response in stream:
+            yield response
+    finally:
+        await stream.aclose()
+    yield END

@@ -1,0 +1,164 @@
+"""What an LLM of LlamaIndex's is told, and what it answered, as deltas."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from llama_index.core.base.llms.types import ChatResponse, ThinkingBlock, ToolCallBlock
+from llama_index.core.bridge.pydantic import BaseModel
+from llama_index.core.callbacks import token_counting
+from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.tools import FunctionTool, ToolMetadata
+
+from llamaindex_multiroute.blocks import part_of
+from multiroute_core import Message, Raw, Reasoning, Text, Tool, ToolCall, ToolCallDelta, Usage
+from multiroute_core.messages import Part
+from multiroute_core.providers.provider import Encoded
+from multiroute_core.types import Delta, FinishReason
+
+END = object()
+"""Comes after the last response: LlamaIndex's streams simply stop."""
+
+ENDS: Mapping[str, FinishReason] = {
+    "length": "length",
+    "max_tokens": "length",
+    "content_filter": "content_filter",
+    "safety": "content_filter",
+    "prohibited_content": "content_filter",
+    "refusal": "refusal",
+}
+"""What the vendors call the ends that are not the usual ones."""
+
+
+def own(messages: Iterable[Message], model: str) -> list[Message]:
+    """The conversation with the thoughts of this model only: another's carry signatures that it does not know."""
+    return [
+        Message(m.role, [p for p in m.parts if not isinstance(p, Reasoning) or _is_own(p, model)]) for m in messages
+    ]
+
+
+def tool_of(tool: Tool) -> FunctionTool:
+    """A tool that LlamaIndex can describe; it is never run here."""
+
+    def schema(*_: Any, **__: Any) -> dict[str, Any]:
+        return json.loads(json.dumps(dict(tool.parameters)))
+
+    form = cast("type[BaseModel]", type(tool.name, (BaseModel,), {"model_json_schema": staticmethod(schema)}))
+    metadata = ToolMetadata(description=tool.description, name=tool.name, fn_schema=form)
+    return FunctionTool(fn=_never, metadata=metadata)
+
+
+def _never() -> None:
+    """What stands for a tool's function."""
+
+
+def whole(response: ChatResponse, selected: Sequence[ToolSelection], encoded: Encoded) -> Delta:
+    """A whole answer."""
+    parts: list[Part] = []
+    for block in response.message.blocks:
+        if isinstance(block, ThinkingBlock):
+            parts.append(_thought(block, encoded.model))
+        elif not isinstance(block, ToolCallBlock):
+            parts.append(part_of(block))
+    return _ended(response, [*parts, *_calls(selected, encoded)])
+
+
+class Growing:
+    """A decoder for a stream, whose responses each hold all so far."""
+
+    def __init__(self, encoded: Encoded, select: Callable[[ChatResponse], Sequence[ToolSelection]]) -> None:
+        self.complete = False
+        self._encoded, self._select = encoded, select
+        self._text = self._reasoning = ""
+        self._last: ChatResponse | None = None
+
+    def feed(self, event: Any) -> Delta | None:
+        if event is END:
+            self.complete = True
+            return self._end()
+        response = self._last = cast("ChatResponse", event)
+        said = response.message.content or ""
+        new = response.delta if response.delta is not None else said.removeprefix(self._text)
+        self._text += new
+        beside = cast("dict[str, Any]", cast("Any", response).additional_kwargs)
+        thought = beside.get("thinking_delta") or response.message.additional_kwargs.get("thinking_delta") or ""
+        self._reasoning += thought
+        return Delta((*([Reasoning(thought)] if thought else []), *([Text(new)] if new else [])))
+
+    def _end(self) -> Delta | None:
+        """What only the last response tells: what was thought, as the model wants it back, and the calls."""
+        if (last := self._last) is None:
+            return None
+        parts: list[Part] = []
+        for block in last.message.blocks:
+            if isinstance(block, ThinkingBlock):
+                thought = _thought(block, self._encoded.model)
+                parts.append(replace(thought, text="" if self._reasoning else thought.text))
+        for place, part in enumerate(_calls(self._select(last), self._encoded)):
+            if isinstance(part, ToolCall):
+                told = json.dumps(dict(part.arguments), ensure_ascii=False)
+                part = ToolCallDelta(place, part.id, part.name, told)  # noqa: PLW2901
+            parts.append(part)
+        return _ended(last, parts)
+
+
+def _is_own(part: Reasoning, model: str) -> bool:
+    return part.raw is not None and part.raw.wire == "llamaindex" and part.raw.model == model
+
+
+def _thought(block: ThinkingBlock, model: str | None) -> Reasoning:
+    try:
+        body = block.model_dump(mode="json")
+    except ValueError:  # bytes that are no text: a signature that no store can keep
+        return Reasoning(block.content or "")
+    return Reasoning(block.content or "", Raw("llamaindex", body, model))
+
+
+def _calls(selected: Sequence[ToolSelection], encoded: Encoded) -> list[Part]:
+    """The calls of an answer, each with an id of its own; the tool that stands for the form is the answer's text."""
+    found: list[Part] = []
+    taken: set[str] = {""}
+    for call in selected:
+        if encoded.output_tool is not None and call.tool_name == encoded.output_tool:
+            found.append(Text(json.dumps(call.tool_kwargs, ensure_ascii=False)))
+            continue
+        call_id = call.tool_id if call.tool_id not in taken else f"call_{uuid.uuid4().hex}"
+        taken.add(call_id)
+        found.append(ToolCall(call_id, call.tool_name, call.tool_kwargs))
+    return found
+
+
+def _ended(response: ChatResponse, parts: Sequence[Part]) -> Delta:
+    found = _finish(response)
+    if found is None:
+        found = "tool_call" if any(isinstance(part, ToolCall | ToolCallDelta) for part in parts) else "stop"
+    return Delta(tuple(parts), found, _usage(response))
+
+
+def _finish(response: ChatResponse) -> FinishReason | None:
+    """Why it ended, where the LLM's raw answer tells in one of the usual places that it was not the usual end."""
+    raw = response.raw
+    choices = _of(raw, "choices") or _of(raw, "candidates")
+    first = cast("Any", choices)[0] if isinstance(choices, list) and choices else None
+    said = (
+        _of(first, "finish_reason") or _of(raw, "stop_reason") or response.message.additional_kwargs.get("stop_reason")
+    )
+    return ENDS.get(str(getattr(said, "value", said)).lower())
+
+
+def _usage(response: ChatResponse) -> Usage | None:
+    """Tokens, found where LlamaIndex's own counter looks for them."""
+    try:
+        counted = cast("Any", token_counting).get_tokens_from_response(response)
+    except (TypeError, ValueError, AttributeError):
+        return None
+    read, written = (n if isinstance(n, int) and n > 0 else None for n in counted)
+    return None if read is None and written is None else Usage(input_tokens=read, output_tokens=written)
+
+
+def _of(given: Any, name: str) -> Any:
+    return cast("Mapping[str, Any]", given).get(name) if isinstance(given, Mapping) else getattr(given, name, None)

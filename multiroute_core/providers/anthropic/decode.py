@@ -1,0 +1,261 @@
+"""What Anthropic's Messages API answers, whole and streamed, as neutral parts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from multiroute_core.messages import (
+    InvalidToolCall,
+    Part,
+    Raw,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolCallDelta,
+    VendorPart,
+    tool_call,
+)
+from multiroute_core.providers import body
+from multiroute_core.providers.body import array, count, mapping, word
+from multiroute_core.providers.ids import tool_call_id
+from multiroute_core.providers.provider import Encoded, Reply, WireError
+from multiroute_core.types import Delta, FinishReason, Usage
+
+FINISH: Mapping[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_call",
+    "refusal": "refusal",
+}
+
+
+def decode(reply: Reply, encoded: Encoded) -> Delta:
+    """A whole message."""
+    found = body.of(reply)
+    if found.get("type") == "error" or not isinstance(found.get("content"), list):
+        raise WireError("The provider answered with something that is no message.", found)
+    blocks = [block for one in array(found.get("content")) if (block := mapping(one))]
+    kinds = [block.get("type") for block in blocks]
+    parts: list[Part] = []
+    for at, block in enumerate(blocks):
+        parts += _parts(block, encoded, f"{found.get('id')}_{at}", followed=kinds[at + 1 : at + 2] == ["text"])
+    return Delta(
+        parts=tuple(parts),
+        finish_reason=_finish(word(found.get("stop_reason")), parts),
+        usage=usage(found.get("usage")),
+        model=word(found.get("model")),
+        raw=found,
+    )
+
+
+def _parts(block: Mapping[str, Any], encoded: Encoded, spare_id: str, *, followed: bool) -> list[Part]:
+    """The part that a whole block is; none for an empty text.
+
+    Args:
+        spare_id: For a call without an id.
+        followed: Whether another text comes next. Pieces of a stream hold no border between two texts but `raw`, so
+            such a text has it here as well.
+    """
+    raw = Raw("anthropic", block, encoded.model)
+    text = word(block.get("text"))
+    match block.get("type"):
+        case "text" | None:
+            return [Text(text, raw if followed or block.get("citations") else None)] if text else []
+        case "thinking" | "redacted_thinking":
+            return [Reasoning(word(block.get("thinking")) or "", raw)]
+        case "tool_use" if _is_form(block, encoded):
+            return [Text(json.dumps(block.get("input") or {}, ensure_ascii=False))]
+        case "tool_use":
+            return [_call(block, tool_call_id(spare_id), raw)]
+        case _:
+            return [VendorPart(raw)]
+
+
+def _is_form(block: Mapping[str, Any], encoded: Encoded) -> bool:
+    """Whether a call only stands for the form of the answer."""
+    return encoded.output_tool is not None and block.get("name") == encoded.output_tool
+
+
+def _call(block: Mapping[str, Any], spare_id: str, raw: Raw) -> ToolCall | InvalidToolCall:
+    call_id, name, given = word(block.get("id")) or spare_id, word(block.get("name")) or "", block.get("input")
+    if name and isinstance(given, dict):
+        return ToolCall(call_id, name, cast("dict[str, Any]", given), raw)
+    return tool_call(call_id, name, given if isinstance(given, str) else json.dumps(given or {}), raw)
+
+
+def _finish(reason: str | None, parts: list[Part]) -> FinishReason:
+    """The reason in normal form; a call that only stood for the form of the answer was no call."""
+    called = any(isinstance(part, ToolCall | InvalidToolCall | ToolCallDelta) for part in parts)
+    if reason == "tool_use" and not called:
+        return "stop"
+    return FINISH.get(reason or "", "other")
+
+
+@dataclass(slots=True)
+class _Block:
+    """A block of a stream while it grows: strings come in pieces under their names."""
+
+    start: Mapping[str, Any]
+    pieces: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    citations: list[Any] = field(default_factory=list[Any])
+    call: int | None = None
+    told: bool = False
+
+    @property
+    def kind(self) -> Any:
+        return self.start.get("type") or "text"
+
+    def add(self, name: str, piece: str) -> None:
+        self.pieces.setdefault(name, []).append(piece)
+
+    def whole(self) -> dict[str, Any] | None:
+        """The block as a whole answer would have it; None where its input is cut."""
+        made = dict(self.start)
+        for name, pieces in self.pieces.items():
+            text = "".join(pieces)
+            if name != "partial_json":
+                made[name] = (word(made.get(name)) or "") + text
+            elif text.strip():
+                try:
+                    made["input"] = json.loads(text)
+                except ValueError:
+                    return None
+        if self.citations:
+            made["citations"] = [*array(made.get("citations")), *self.citations]
+        return made
+
+
+class MessagesDecoder:
+    """Makes deltas of the Messages API's events. Input is counted at the start, output at the end."""
+
+    def __init__(self, encoded: Encoded) -> None:
+        self.complete = False
+        self._encoded = encoded
+        self._message_id: str | None = None
+        self._started = False
+        self._reason: str | None = None
+        self._usage: dict[str, Any] = {}
+        self._blocks: dict[int | None, _Block] = {}
+        self._latest: _Block | None = None
+        self._calls: list[Part] = []
+
+    def feed(self, event: Any) -> Delta | None:
+        """What is new in one event."""
+        told = body.event(event)
+        match told.get("type"):
+            case "content_block_delta":
+                return _delta(self._grown(told))
+            case "content_block_start":
+                return _delta(self._begun(told))
+            case "content_block_stop":
+                block = self._blocks.pop(count(told.get("index")), None)
+                return _delta(self._ended(block)) if block else None
+            case "message_start":
+                if self._started:
+                    raise WireError("The stream began anew in its middle.", told)
+                self._started = True
+                message = mapping(told.get("message"))
+                self._message_id = word(message.get("id"))
+                self._usage = dict(mapping(message.get("usage")))
+                return Delta(usage=usage(self._usage), model=word(message.get("model")))
+            case "message_delta":
+                counted = mapping(told.get("usage"))
+                self._usage.update((name, value) for name, value in counted.items() if value is not None)
+                self._reason = word(mapping(told.get("delta")).get("stop_reason")) or self._reason
+                return Delta(usage=usage(self._usage))
+            case "message_stop":
+                self.complete = True
+                return Delta(finish_reason=_finish(self._reason, self._calls))
+            case "error":
+                raise WireError("The provider reported an error inside the stream.", told)
+            case _:
+                return None
+
+    def _begun(self, told: Mapping[str, Any]) -> list[Part]:
+        index, start = count(told.get("index")), mapping(told.get("content_block"))
+        block, before = _Block(start), self._latest
+        self._blocks[index] = self._latest = block
+        text = word(start.get("text"))
+        if block.kind == "text":
+            border = self._raw(before) if before is not None and before.kind == "text" and not before.told else None
+            closing: list[Part] = [Text("", border)] if border is not None and border.body.get("text") else []
+            return [*closing, Text(text)] if text else closing
+        if block.kind == "thinking":
+            return [Reasoning(thought)] if (thought := word(start.get("thinking"))) else []
+        if block.kind == "tool_use" and not _is_form(start, self._encoded):
+            block.call = len(self._calls)
+            call_id = word(start.get("id")) or tool_call_id(f"{self._message_id}_{index}")
+            call = ToolCallDelta(block.call, call_id, word(start.get("name")))
+            self._calls.append(call)
+            return [call]
+        return []
+
+    def _grown(self, told: Mapping[str, Any]) -> list[Part]:
+        index, delta = count(told.get("index")), mapping(told.get("delta"))
+        block = self._blocks.get(index)
+        if block is None:  # a server that did not say that a block begins
+            block = self._blocks[index] = self._latest = _Block({"type": "text"})
+        if delta.get("type") == "citations_delta":
+            block.citations.append(delta.get("citation"))
+            return []
+        made: list[Part] = []
+        for name, value in delta.items():
+            if name == "type" or not (piece := word(value)):
+                continue
+            block.add(name, piece)
+            if name == "text" and block.kind == "text":
+                made.append(Text(piece))
+            elif name == "thinking" and block.kind == "thinking":
+                made.append(Reasoning(piece))
+            elif name == "partial_json" and block.kind == "tool_use":
+                made.append(Text(piece) if block.call is None else ToolCallDelta(block.call, arguments=piece))
+        return made
+
+    def _ended(self, block: _Block) -> list[Part]:
+        raw = self._raw(block)
+        if raw is None:
+            return []
+        match block.kind:
+            case "text":
+                block.told = bool(raw.body.get("text") and raw.body.get("citations"))
+                return [Text("", raw)] if block.told else []
+            case "thinking" | "redacted_thinking":
+                return [Reasoning("", raw)]
+            case "tool_use":
+                # Some servers send the input with the block's start, and so does Anthropic where it is empty.
+                told = "" if "partial_json" in block.pieces else json.dumps(raw.body.get("input") or {})
+                if block.call is None:
+                    return [Text(told)] if told else []
+                return [ToolCallDelta(block.call, arguments=told, raw=raw)]
+            case _:
+                return [VendorPart(raw)] if raw.body else []
+
+    def _raw(self, block: _Block) -> Raw | None:
+        whole = block.whole()
+        return None if whole is None else Raw("anthropic", whole, self._encoded.model)
+
+
+def _delta(parts: list[Part]) -> Delta | None:
+    return Delta(parts=tuple(parts)) if parts else None
+
+
+def usage(counted: Any) -> Usage | None:
+    """Tokens in normal form: Anthropic counts cache reads and writes apart from the input."""
+    counted = mapping(counted)
+    if not counted:
+        return None
+    read, write = count(counted.get("cache_read_input_tokens")), count(counted.get("cache_creation_input_tokens"))
+    fresh = count(counted.get("input_tokens"))
+    return Usage(
+        input_tokens=None if fresh is None else fresh + (read or 0) + (write or 0),
+        output_tokens=count(counted.get("output_tokens")),
+        cache_read_tokens=read,
+        cache_write_tokens=write,
+        cache_write_1h_tokens=count(mapping(counted.get("cache_creation")).get("ephemeral_1h_input_tokens")),
+        reasoning_tokens=count(mapping(counted.get("output_tokens_details")).get("thinking_tokens")),
+    )

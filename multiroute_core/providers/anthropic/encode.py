@@ -1,0 +1,155 @@
+"""A request as the body of Anthropic's `POST /v1/messages`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from multiroute_core.messages import CachePoint
+from multiroute_core.providers import body
+from multiroute_core.providers.anthropic import thinking
+from multiroute_core.providers.anthropic.schema import closed
+from multiroute_core.providers.anthropic.turns import Block, Turn, Turns, mark, plain
+from multiroute_core.providers.models import Model
+from multiroute_core.providers.provider import Encoded
+from multiroute_core.providers.sampling import sampling
+from multiroute_core.tools import OutputSchema, ServerTool, Tool, ToolChoice
+from multiroute_core.types import Request
+
+SAMPLING_VERSION = "2023-06-01"
+"""The API version that still takes temperature and top_p; SDKs from 2.0 on send 2026-10-21, which refuses them."""
+SAMPLING = ("temperature", "top_p", "top_k")
+
+MARKS = 4
+"""Most marks for the cache in one request; the last ones are worth most."""
+LEAST_OUTPUT = 4_096
+"""Tokens that every model writes."""
+WORTH_CACHING = 4_096
+"""Characters. Less than about a thousand tokens is not cached."""
+
+JSON_MODE = "Answer with one JSON object, and with nothing before or after it."
+
+
+def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Encoded:
+    """The body, and what stands in its headers."""
+    dropped = ["seed: the Messages API has no seed"] if request.seed is not None else []
+    marks: list[Block] = []
+    form, extra = request.output_schema, dict(request.extra.get("anthropic", {}))
+    betas = extra.pop("betas", None)  # the SDK's name for a header
+    output_tool = _output_tool(form, request) if form and form.schema is not None and not traits.json_schema else None
+    tools = _tools(request, traits, dropped, marks)
+    if form and output_tool:
+        tools.append(_as_tool(form, output_tool))
+    made = Turns(model, marks)
+    # A conversation of system messages only is the user's turn.
+    system = made.system(request.messages) if any(m.role != "system" for m in request.messages) else []
+    turns = made.conversation(request.turns)
+    if form and form.schema is None:
+        system.append({"type": "text", "text": JSON_MODE})
+    if not marks and "cache_control" not in extra:
+        _mark_unasked(system, tools, turns, marks)
+    for block in marks[:-MARKS]:
+        del block["cache_control"]
+
+    max_tokens = request.max_tokens or traits.max_output or LEAST_OUTPUT
+    thought = thinking.encode(request, traits, turns, max_tokens, dropped, tool_forced=output_tool is not None)
+    sampled = dict(zip(SAMPLING, sampling(request, traits, dropped), strict=False))
+    if thought.on:
+        dropped += [f"{name}: not while the model thinks" for name, value in sampled.items() if value is not None]
+        sampled = {}
+    config: dict[str, Any] = {"effort": thought.effort} if thought.effort else {}
+    if form and form.schema is not None and not output_tool:
+        config["format"] = {"type": "json_schema", "schema": closed(form.schema)}
+    given = {
+        "model": model,
+        "max_tokens": max_tokens,  # required here
+        "system": _system(system),
+        "messages": [{**turn, "content": plain(turn["content"])} for turn in turns],
+        "tools": tools or None,
+        "tool_choice": _tool_choice(request, traits, dropped, output_tool, on=thought.on) if tools else None,
+        "thinking": thought.thinking,
+        "output_config": config or None,
+        **sampled,
+        "stop_sequences": list(request.stop) or None,
+        "stream": stream or None,
+    }
+    said = body.overlay({name: value for name, value in given.items() if value is not None}, extra)
+    headers = {"anthropic-version": SAMPLING_VERSION} if any(name in said for name in SAMPLING) else {}
+    if betas:
+        headers["anthropic-beta"] = ",".join(betas)
+    return Encoded("/v1/messages", said, tuple(dropped), headers, model, output_tool)
+
+
+def _system(blocks: list[Block]) -> str | list[Block] | None:
+    """The system text as one, unless there are marks in it."""
+    if any("cache_control" in block for block in blocks):
+        return blocks
+    return "\n\n".join(block["text"] for block in blocks) or None
+
+
+def _mark_unasked(system: list[Block], tools: list[Block], turns: list[Turn], marks: list[Block]) -> None:
+    """Mark what comes again in the next request, where it is long: this vendor caches nothing by itself."""
+    if not tools and all(turn["role"] == "user" for turn in turns):
+        return
+    blocks = [*system, *(block for turn in turns for block in turn["content"])]
+    if sum(map(_characters, blocks)) + sum(len(str(tool)) for tool in tools) >= WORTH_CACHING:
+        mark(system or tools, marks, CachePoint())
+        if turns:
+            mark(turns[-1]["content"], marks, CachePoint())
+
+
+def _characters(block: Block) -> int:
+    """How long the texts of a block are."""
+    inner = block.get("text") or block.get("content") or ""
+    return len(inner) if isinstance(inner, str) else sum(map(_characters, inner))
+
+
+def _output_tool(form: OutputSchema, request: Request) -> str:
+    """A name for the tool that stands for the form of the answer, which no other tool has."""
+    name = form.name
+    while any(isinstance(tool, Tool) and tool.name == name for tool in request.tools):
+        name += "_"
+    return name
+
+
+def _as_tool(form: OutputSchema, name: str) -> Block:
+    described = form.description or "Gives the answer."
+    return {"name": name, "description": described, "input_schema": {"type": "object", **(form.schema or {})}}
+
+
+def _tools(request: Request, traits: Model, dropped: list[str], marks: list[Block]) -> list[Block]:
+    if not traits.json_schema and any(isinstance(tool, Tool) and tool.strict for tool in request.tools):
+        dropped.append("strict: the model does not keep to a schema by itself")
+    made = [dict(tool.body) if isinstance(tool, ServerTool) else _tool(tool, traits) for tool in request.tools]
+    marks += [tool for tool in made if "cache_control" in tool]
+    return made
+
+
+def _tool(tool: Tool, traits: Model) -> Block:
+    made: Block = {"name": tool.name, "input_schema": {"type": "object", **tool.parameters}}
+    if tool.description:
+        made["description"] = tool.description
+    if tool.strict and traits.json_schema:
+        made |= {"input_schema": closed(made["input_schema"]), "strict": True}
+    return {**made, **tool.extras.get("anthropic", {})}
+
+
+def _tool_choice(
+    request: Request, traits: Model, dropped: list[str], output_tool: str | None, *, on: bool
+) -> Block | None:
+    choice = request.tool_choice or (
+        ToolChoice("auto") if output_tool or request.parallel_tool_calls is False else None
+    )
+    if choice is None:
+        return None
+    mode, name = choice.mode, choice.name
+    if output_tool and mode in ("auto", "none"):  # the answer is a call in any case
+        mode, name = ("required", None) if mode == "auto" and request.tools else ("tool", output_tool)
+    if mode in ("required", "tool") and (on or not traits.forced_tool):
+        dropped.append(f"tool_choice: the model cannot be made to use a tool{' while it thinks' if on else ''}")
+        mode = "auto"
+    made: Block = {"type": {"required": "any"}.get(mode, mode)}
+    if mode == "tool":
+        made["name"] = name
+    if request.parallel_tool_calls is False and mode != "none":
+        made["disable_parallel_tool_use"] = True
+    return made

@@ -1,0 +1,42 @@
+"""Anthropic's Messages API."""
+
+from __future__ import annotations
+
+import importlib
+
+from multiroute_core.errors import RouteError
+from multiroute_core.messages import Wire
+from multiroute_core.providers import classify, models
+from multiroute_core.providers.anthropic import decode, encode
+from multiroute_core.providers.provider import Decoder, Encoded, Reply
+from multiroute_core.providers.stainless import StainlessDoor
+from multiroute_core.route import Route
+from multiroute_core.types import Delta, Request
+
+
+class AnthropicProvider(StainlessDoor):
+    """Anthropic, or a server that speaks its wire at `base_url` (without `/v1`)."""
+
+    def __init__(self, api_key: str, base_url: str | None) -> None:
+        sdk = importlib.import_module("anthropic")
+        super().__init__(sdk, sdk.Anthropic, sdk.AsyncAnthropic, {"api_key": api_key, "base_url": base_url})
+
+    def wire(self, route: Route) -> Wire:
+        """The API that the route speaks."""
+        return "anthropic"
+
+    def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
+        """The body of `POST /v1/messages`."""
+        return encode.encode(request, route.model, models.lookup("anthropic", route.model), stream=stream)
+
+    def decode(self, reply: Reply, encoded: Encoded) -> Delta:
+        """A whole message."""
+        return decode.decode(reply, encoded)
+
+    def decoder(self, encoded: Encoded) -> Decoder:
+        """A decoder for one stream."""
+        return decode.MessagesDecoder(encoded)
+
+    def classify(self, error: Exception) -> RouteError:
+        """The error's class."""
+        return classify.classify(error)

@@ -1,0 +1,112 @@
+"""How Anthropic's models are told how long to think: by an effort, or by a budget of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from multiroute_core.providers.anthropic.turns import THINKING, Turn
+from multiroute_core.providers.models import Model
+from multiroute_core.tools import EFFORTS, Effort, ReasoningOptions
+from multiroute_core.types import Request
+
+LEAST = 1_024
+"""The smallest budget that the API takes; it must also be below `max_tokens`."""
+BUDGETS: Mapping[Effort, int] = {
+    "minimal": LEAST,
+    "low": 2_048,
+    "medium": 8_192,
+    "high": 16_384,
+    "xhigh": 32_768,
+    "max": 65_536,
+}
+"""What an effort comes to in tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What a body says of thinking.
+
+    Attributes:
+        thinking: Its `thinking`.
+        effort: Its `output_config.effort`.
+    """
+
+    thinking: dict[str, Any] | None = None
+    effort: str | None = None
+
+    @property
+    def on(self) -> bool:
+        """Whether the model is asked to think, so that it takes neither a temperature nor a forced tool."""
+        return self.thinking is not None and self.thinking["type"] in ("enabled", "adaptive")
+
+
+def encode(
+    request: Request,
+    traits: Model,
+    turns: Sequence[Turn],
+    max_tokens: int,
+    dropped: list[str],
+    *,
+    tool_forced: bool,
+) -> Thought:
+    """How long to think, as the model is told.
+
+    Args:
+        turns: The conversation so far, encoded.
+        tool_forced: Whether the answer must be a call, because its form cannot be had otherwise: no model thinks then.
+    """
+    asked = request.reasoning
+    if asked is None:
+        return Thought()
+    if traits.reasoning == "effort":
+        return _by_effort(asked, traits, dropped)
+    why = ""
+    if asked.effort == "none" or (asked.effort is None and asked.budget_tokens is None):
+        return Thought()  # these models think only when told to
+    if traits.reasoning == "none":
+        why = "the model does not think"
+    elif tool_forced:
+        why = "not while the form of the answer is asked for by a tool"
+    elif max_tokens <= LEAST:
+        why = f"max_tokens leaves no room for it; it takes {LEAST} tokens at least"
+    elif _in_open_loop(turns):
+        why = "the earlier steps of this turn hold no thoughts of the model's own"
+    if why:
+        dropped.append(f"reasoning: {why}")
+        return Thought()
+    if asked.budget_tokens is not None:
+        budget = min(asked.budget_tokens, max_tokens - 1)
+    else:
+        budget = min(BUDGETS[asked.effort or "medium"], max_tokens // 2)  # the answer needs room as well
+    return Thought({"type": "enabled", "budget_tokens": max(LEAST, budget)})
+
+
+def _by_effort(asked: ReasoningOptions, traits: Model, dropped: list[str]) -> Thought:
+    if asked.effort == "none" and "none" in traits.efforts:
+        return Thought({"type": traits.no_thinking})
+    display = {"display": "summarized"} if asked.summary else {}
+    wanted = asked.effort
+    if wanted is None and asked.budget_tokens is not None:
+        wanted = next((effort for effort, tokens in BUDGETS.items() if tokens >= asked.budget_tokens), "max")
+    if wanted == "none":
+        dropped.append("reasoning: the model always thinks; it gets its least effort")
+    known = [effort for effort in traits.efforts if effort != "none"]
+    effort = min(known, key=lambda one: abs(_rank(one) - _rank(wanted))) if wanted else None
+    return Thought({"type": "adaptive", **display}, effort)
+
+
+def _rank(effort: str) -> int:
+    return [str(one) for one in EFFORTS].index(effort)
+
+
+def _in_open_loop(turns: Sequence[Turn]) -> bool:
+    """Whether the answers of tools are the last turn, and the calls before them came without thoughts.
+
+    With a budget the API wants every step of such a loop to begin with its thoughts, which another vendor's step, or
+    one of another model, cannot have.
+    """
+    if len(turns) < 2 or turns[-1]["role"] != "user" or turns[-1]["content"][0]["type"] != "tool_result":
+        return False
+    return turns[-2]["content"][0]["type"] not in THINKING

@@ -1,0 +1,228 @@
+"""A conversation as Anthropic's Messages API takes it: the system text apart, then turns of blocks that alternate."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict, cast
+
+from multiroute_core.messages import (
+    Blob,
+    CachePoint,
+    File,
+    Message,
+    Modality,
+    Part,
+    Raw,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+    Uri,
+    join,
+)
+from multiroute_core.providers.ids import tool_call_id
+
+THINKING = ("thinking", "redacted_thinking")
+_READABLE = ("application/json", "application/xml", "application/yaml")
+"""Documents that are text, besides `text/*`."""
+
+_SHOWN = ("image", "document")
+
+Block = dict[str, Any]
+
+
+class Turn(TypedDict):
+    """A turn while it is made."""
+
+    role: str
+    content: list[Block]
+
+
+class Turns:
+    """Makes the turns of one request. What is marked for the vendor's cache is kept in `marks`, in its order.
+
+    Args:
+        model: The model that is asked: reasoning goes back to no other.
+        marks: Blocks that are marked already and stand before.
+    """
+
+    def __init__(self, model: str, marks: list[Block]) -> None:
+        self._model, self._marks = model, marks
+
+    def system(self, messages: Iterable[Message]) -> list[Block]:
+        """The texts of the system messages, wherever they stand."""
+        made: list[Block] = []
+        for message in messages:
+            if message.role == "system":
+                said = join(message.parts)
+                parts = [part for part in message.parts if isinstance(part, Text | CachePoint)]
+                marked = any(isinstance(part, CachePoint) for part in parts)
+                made += self._blocks(parts if marked else [Text(said)], made)
+        return made
+
+    def conversation(self, messages: Iterable[Message]) -> list[Turn]:
+        """The turns of all other messages.
+
+        Neighbours of one role are one turn. The answers of tools come first in theirs, directly after the calls: the
+        API refuses them anywhere else. Pictures that another model made in its answer go to the user's next turn.
+        """
+        turns: list[Turn] = []
+        shown: list[Block] = []
+        for message in messages:
+            role = "assistant" if message.role == "assistant" else "user"
+            blocks = self._blocks(message.parts, turns[-1]["content"] if turns else [])
+            if role == "assistant":
+                shown += [block for block in blocks if block["type"] in _SHOWN]
+                blocks = [block for block in blocks if block["type"] not in _SHOWN]
+            elif blocks:
+                blocks, shown = [*shown, *blocks], []
+            if blocks and turns and turns[-1]["role"] == role:
+                turns[-1]["content"] += blocks
+            elif blocks:
+                turns.append({"role": role, "content": blocks})
+        _pair(turns)
+        return _without_space_at_end(turns)
+
+    def _blocks(self, parts: Iterable[Part], before: list[Block]) -> list[Block]:
+        """The blocks of a message's parts; a mark is set on the block before it, which may be one of `before`."""
+        made: list[Block] = []
+        for part in parts:
+            if isinstance(part, CachePoint):
+                mark([*before, *made], self._marks, part)
+                continue
+            block = self._block(part)
+            if block is None:
+                continue
+            made.append(block)
+            if "cache_control" in block:
+                self._marks.append(block)
+            if isinstance(part, ToolCallResponse) and part.error and part.raw is None:
+                made += _shown_apart(block)
+        return made
+
+    def _block(self, part: Part) -> Block | None:
+        """The part as a block; None for what the API, or this model, does not take."""
+        raw = getattr(part, "raw", None)
+        if raw is not None and raw.wire == "anthropic":
+            return self._own(part, raw)
+        match part:
+            case Text():
+                return {"type": "text", "text": part.text} if part.text.strip() else None  # it refuses mere space
+            case ToolCall():
+                call_id = tool_call_id(part.id)
+                return {"type": "tool_use", "id": call_id, "name": part.name, "input": dict(part.arguments)}
+            case ToolCallResponse():
+                return self._answer(part)
+            case Blob():
+                return _blob(part)
+            case Uri():
+                return _referred(part.modality, {"type": "url", "url": part.uri})
+            case File() if part.provider == "anthropic":
+                return _referred(part.modality, {"type": "file", "file_id": part.file_id})
+            case _:
+                return None
+
+    def _own(self, part: Part, raw: Raw) -> Block | None:
+        """What the vendor wrote, unchanged but for what would make it refuse it."""
+        made = dict(raw.body)
+        match part:
+            case Text():
+                return made if part.text.strip() else None
+            case Reasoning():
+                return made if raw.model in (None, self._model) else None
+            case ToolCall():
+                return made | {"id": tool_call_id(part.id)}
+            case ToolCallResponse():
+                if isinstance(content := made.get("content"), list):
+                    made["content"] = [dict(block) for block in cast("list[Block]", content)]
+                return made | {"tool_use_id": tool_call_id(part.id)}
+            case _:
+                return made
+
+    def _answer(self, part: ToolCallResponse) -> Block:
+        made: Block = {"type": "tool_result", "tool_use_id": tool_call_id(part.id)}
+        if content := self._blocks(part.parts, []):
+            made["content"] = plain(content)
+        if part.error:
+            made["is_error"] = True
+        return made
+
+
+def _shown_apart(answer: Block) -> list[Block]:
+    """What is no text in a tool's answer that is an error, taken out of it: the API takes texts alone there."""
+    content: str | list[Block] = answer.get("content") or ""
+    blocks = content if isinstance(content, list) else [{"type": "text", "text": content}] if content else []
+    texts = [block for block in blocks if block["type"] == "text"]
+    answer["content"] = plain(texts) or "The tool failed."  # nor may it be empty
+    return [block for block in blocks if block["type"] != "text"]
+
+
+def mark(blocks: list[Block], marks: list[Block], point: CachePoint) -> None:
+    """Mark the last of `blocks` that can be marked; thoughts cannot."""
+    block = next((block for block in reversed(blocks) if block.get("type") not in THINKING), None)
+    if block is not None and "cache_control" not in block:
+        block["cache_control"] = {"type": "ephemeral"} if point.ttl == "5m" else {"type": "ephemeral", "ttl": point.ttl}
+        marks.append(block)
+
+
+def plain(blocks: list[Block]) -> str | list[Block]:
+    """Blocks that are one text and no more as that text."""
+    if len(blocks) == 1 and blocks[0].keys() == {"type", "text"}:
+        return blocks[0]["text"]
+    return blocks
+
+
+def _referred(modality: Modality, source: Mapping[str, Any]) -> Block:
+    return {"type": "image" if modality == "image" else "document", "source": source}
+
+
+def _blob(part: Blob) -> Block:
+    kind = part.mime_type
+    if kind.startswith("text/") or kind in _READABLE:
+        source = {"type": "text", "media_type": "text/plain", "data": part.data.decode(errors="replace")}
+    else:
+        source = {"type": "base64", "media_type": kind, "data": base64.b64encode(part.data).decode()}
+    made = _referred(part.modality, source)
+    return made | {"title": part.name} if part.name and made["type"] == "document" else made
+
+
+def _pair(turns: list[Turn]) -> None:
+    """Put the answers of tools at the head of their turns, and see that no id stands for two calls.
+
+    Some vendors number the calls of each answer anew, and the API wants an id to be the only one of a conversation. An
+    answer to no call of the turn before is told as it is.
+    """
+    used: set[str] = set()
+    calls: dict[str, list[str]] = {}
+    for turn in turns:
+        if turn["role"] == "assistant":
+            calls = {}
+            for block in turn["content"]:
+                if block["type"] == "tool_use":
+                    given = block["id"]
+                    while block["id"] in used:
+                        block["id"] += "_"
+                    used.add(block["id"])
+                    calls.setdefault(given, []).append(block["id"])
+            continue
+        answers: list[Block] = []
+        others: list[Block] = []
+        for block in turn["content"]:
+            if block["type"] != "tool_result":
+                others.append(block)
+            elif waiting := calls.get(block["tool_use_id"]):
+                block["tool_use_id"] = waiting.pop(0)
+                answers.append(block)
+            else:
+                content = block.get("content") or "The tool answered nothing."
+                others += [{"type": "text", "text": content}] if isinstance(content, str) else content
+        turn["content"] = answers + others
+
+
+def _without_space_at_end(turns: list[Turn]) -> list[Turn]:
+    """Turns whose last one, if the model is to go on with it, ends in no white space, which the API refuses."""
+    if turns and turns[-1]["role"] == "assistant" and turns[-1]["content"][-1]["type"] == "text":
+        last = turns[-1]["content"][-1]
+        last["text"] = last["text"].rstrip()
+    return turns

@@ -1,0 +1,213 @@
+"""A conversation as Gemini's `contents`: user and model by turns, the answers of tools right after their calls."""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from multiroute_core.messages import (
+    Blob,
+    File,
+    Message,
+    Part,
+    Raw,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+    Uri,
+    VendorPart,
+)
+from multiroute_core.providers.body import mapping, word
+from multiroute_core.providers.ids import tool_call_id
+from multiroute_core.providers.models import Model
+
+UNSIGNED = "skip_thought_signature_validator"
+"""What stands for the signature of a call that no Gemini made.
+
+Gemini 3 refuses a step whose first call bears none; for calls that come from elsewhere Google has this word. It goes
+into the field as it is, as Google's own Gemini CLI sends it. It is base64 already (32 letters of the URL-safe
+alphabet), so to encode it would make another word of it on the wire, though others do that and are said to get through.
+"""
+
+FILES = "https://generativelanguage.googleapis.com/v1beta/"
+"""Where the files are whose ids look like `files/abc`; the API wants the whole address."""
+
+_INSIDE = frozenset({"image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"})
+"""What an answer of a tool may hold, for models that look into one."""
+
+
+def contents(messages: Iterable[Message], model: str, traits: Model) -> list[dict[str, Any]]:
+    """The turns of `messages`. Nothing of theirs is changed; what goes back as it came is copied.
+
+    What was said in a row by one side is one turn. All answers to the calls of one turn stand at the beginning of the
+    next, in the calls' order, wherever they were in the conversation.
+    """
+    talk = _Conversation(model, traits)
+    for message in messages:
+        role = "model" if message.role == "assistant" else "user"
+        for part in message.parts:
+            match part:
+                case ToolCall():
+                    talk.call(part)
+                case ToolCallResponse():
+                    talk.answer(part)
+                case _:
+                    talk.say(role, _said(part, model, traits))
+    return talk.turns()
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call that waits for its answer: its turn, its place among the calls, and what ties the answer to it."""
+
+    turn: int
+    place: int
+    name: str
+    wire_id: str | None
+
+
+class _Conversation:
+    """The turns as they grow."""
+
+    def __init__(self, model: str, traits: Model) -> None:
+        self._model, self._traits = model, traits
+        self._turns: list[dict[str, Any]] = []
+        self._calls: dict[str, _Call] = {}
+        self._answers: dict[int, list[tuple[int, dict[str, Any], list[dict[str, Any]]]]] = {}
+        self._places = 0
+
+    def say(self, role: str, parts: list[dict[str, Any]]) -> None:
+        """Add parts to the turn that is open, if it is `role`'s, or to a new one."""
+        if parts:
+            self._open(role)["parts"].extend(parts)
+
+    def call(self, call: ToolCall) -> None:
+        """Add a call, and await its answer."""
+        raw = _own(call.raw)
+        self._open("model")["parts"].append(dict(raw) if raw is not None else _function_call(call))
+        wire_id = tool_call_id(call.id) if raw is None else word(mapping(raw.get("functionCall")).get("id"))
+        self._places += 1
+        self._calls[call.id] = _Call(len(self._turns) - 1, self._places, call.name, wire_id)
+
+    def answer(self, answer: ToolCallResponse) -> None:
+        """Put an answer after its call. Without a call Gemini would refuse it; so it is told in words."""
+        media = [part for part in answer.parts if not isinstance(part, Text)]
+        call = self._calls.pop(answer.id, None)
+        if call is None:
+            self.say("user", [{"text": answer.text}] if answer.text else [])
+            self.say("user", self._beside(media))
+            return
+        if call.turn == len(self._turns) - 1:
+            self._open("user")
+        inside = [part for part in media if isinstance(part, Blob) and part.mime_type in _INSIDE]
+        if not self._traits.media_in_answers:
+            inside = []
+        response: dict[str, Any] = {"name": call.name, "response": _result(answer)}
+        if call.wire_id is not None:
+            response["id"] = call.wire_id
+        if inside:
+            response["parts"] = [_inline(blob) for blob in inside]
+        raw = _own(answer.raw)
+        made = dict(raw) if raw is not None else {"functionResponse": response}
+        beside = self._beside(part for part in media if not any(part is blob for blob in inside))
+        self._answers.setdefault(call.turn, []).append((call.place, made, [] if raw is not None else beside))
+
+    def turns(self) -> list[dict[str, Any]]:
+        """All turns, with the answers and the signatures in their places."""
+        for turn, found in self._answers.items():
+            found.sort(key=lambda answer: answer[0])
+            answers = [made for _, made, _ in found]
+            self._turns[turn + 1]["parts"][:0] = [*answers, *(part for _, _, beside in found for part in beside)]
+        if self._traits.signed_calls:
+            for turn in self._turns:
+                _sign(turn["parts"])
+        return self._turns
+
+    def _open(self, role: str) -> dict[str, Any]:
+        if not self._turns or self._turns[-1]["role"] != role:
+            self._turns.append({"role": role, "parts": []})
+        return self._turns[-1]
+
+    def _beside(self, parts: Iterable[Part]) -> list[dict[str, Any]]:
+        return [made for part in parts for made in _said(part, self._model, self._traits)]
+
+
+def _own(raw: Raw | None) -> Mapping[str, Any] | None:
+    """The part as Gemini wrote it; None where it did not."""
+    return raw.body if raw is not None and raw.wire == "google" else None
+
+
+def _said(part: Part, model: str, traits: Model) -> list[dict[str, Any]]:
+    """A part that is neither a call nor an answer. Those that only another vendor understands are left out."""
+    match part:
+        case Text():
+            return _text(part)
+        case Reasoning(raw=Raw(wire="google") as raw) if traits.reasoning != "none" and raw.model in (None, model):
+            return [dict(raw.body)]
+        case Blob() | Uri() | File() | VendorPart() if (raw := _own(part.raw)) is not None:
+            return [dict(raw)]
+        case Blob():
+            return [_inline(part)]
+        case Uri():
+            return [_file(part.uri, part.mime_type or mimetypes.guess_type(urlsplit(part.uri).path)[0])]
+        case File(provider="google"):
+            address = f"{FILES}{part.file_id}" if part.file_id.startswith("files/") else part.file_id
+            return [_file(address, part.mime_type)]
+        case _:
+            return []
+
+
+def _text(part: Text) -> list[dict[str, Any]]:
+    """A text; where its last piece was signed, in two pieces, as Gemini wrote it: signatures must stay where they were.
+
+    A text that was changed since is no longer Gemini's.
+    """
+    raw = _own(part.raw)
+    signed = "" if raw is None else word(raw.get("text")) or ""
+    if raw is None or not part.text.endswith(signed):
+        return [{"text": part.text}] if part.text else []
+    before = part.text.removesuffix(signed)
+    return [*([{"text": before}] if before else []), dict(raw)]
+
+
+def _inline(blob: Blob) -> dict[str, Any]:
+    return {"inlineData": {"mimeType": blob.mime_type, "data": base64.b64encode(blob.data).decode()}}
+
+
+def _file(uri: str, mime_type: str | None) -> dict[str, Any]:
+    return {"fileData": {"fileUri": uri, **({"mimeType": mime_type} if mime_type else {})}}
+
+
+def _function_call(call: ToolCall) -> dict[str, Any]:
+    return {"functionCall": {"id": tool_call_id(call.id), "name": call.name, "args": dict(call.arguments)}}
+
+
+def _result(answer: ToolCallResponse) -> dict[str, Any]:
+    """What a tool said, as the object that Gemini wants: its own where it is one."""
+    if answer.error:
+        return {"error": answer.text}
+    try:
+        found: Any = msgspec.json.decode(answer.text)
+    except msgspec.DecodeError:
+        found = None
+    return dict(mapping(found)) if isinstance(found, dict) else {"result": answer.text}
+
+
+def _sign(parts: list[dict[str, Any]]) -> None:
+    """See that the first call of a step bears a signature. The other calls beside it bear none by nature.
+
+    Gemini looks at the steps of the running turn only. All are signed alike, or the beginning of a conversation would
+    change with its next turn, and no prompt cache would know it again.
+    """
+    for place, part in enumerate(parts):
+        if "functionCall" in part:
+            if not part.get("thoughtSignature"):
+                parts[place] = {**part, "thoughtSignature": UNSIGNED}
+            return

@@ -1,0 +1,253 @@
+"""Gemini's answers, whole and streamed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import msgspec
+
+from multiroute_core.messages import Blob, Part, Raw, Reasoning, Text, ToolCallDelta, VendorPart, assemble
+from multiroute_core.providers import body as bodies
+from multiroute_core.providers.body import array, count, mapping, word
+from multiroute_core.providers.google.pieces import Arguments
+from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
+from multiroute_core.types import Delta, FinishReason, Usage
+
+FINISH: Mapping[str, FinishReason] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "MODEL_ARMOR": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_RECITATION": "content_filter",
+}
+UNSAID = ("FINISH_REASON_UNSPECIFIED", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED")
+"""What Protocol Buffers write where nothing was said."""
+
+_SHAPES: Mapping[str, type] = {"text": str, "functionCall": dict, "inlineData": dict, "thought": type(None)}
+"""What these fields of a part must be to say something."""
+
+
+def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
+    """A whole `GenerateContentResponse`."""
+    candidate = _candidate(body)
+    if candidate is None:
+        raise NoAnswer("The answer has no candidates.", body)
+    reader = _Reader(encoded, whole=True)
+    return Delta(
+        parts=assemble(reader.read(body, candidate)),
+        finish_reason=_finish(candidate, called=reader.called) or "other",
+        usage=usage(body.get("usageMetadata")),
+        model=word(body.get("modelVersion")),
+        raw=body,
+    )
+
+
+class GeminiDecoder:
+    """Makes deltas of a stream's `GenerateContentResponse`s. A finish reason is the end."""
+
+    def __init__(self, encoded: Encoded) -> None:
+        self.complete = False
+        self._reader = _Reader(encoded, whole=False)
+        self._counted: dict[str, Any] = {}
+
+    def feed(self, event: Any) -> Delta | None:
+        """What is new in one event; its counts are those of the whole stream so far."""
+        body = bodies.event(event)
+        candidate = _candidate(body) or {}
+        counted = mapping(body.get("usageMetadata"))
+        self._counted.update((name, value) for name, value in counted.items() if value is not None)
+        parts = tuple(self._reader.read(body, candidate))
+        finish = _finish(candidate, called=self._reader.called)
+        if finish is not None:
+            self.complete = True
+            parts += (*self._reader.end(), *self._reader.cut())
+        return Delta(
+            parts=parts,
+            finish_reason=finish,
+            usage=usage(self._counted) if counted else None,
+            model=word(body.get("modelVersion")),
+        )
+
+
+class _Open:
+    """A call whose arguments still come."""
+
+    def __init__(self, index: int, part: Mapping[str, Any]) -> None:
+        self.index, self.part, self.call = index, part, mapping(part["functionCall"])
+        self.arguments = Arguments()
+
+
+class _Reader:
+    """Reads the parts of one answer, which come at once or in pieces.
+
+    Attributes:
+        called: Whether the answer calls a tool.
+    """
+
+    def __init__(self, encoded: Encoded, *, whole: bool) -> None:
+        self._encoded, self._whole = encoded, whole
+        self._thoughts: list[str] = []
+        self._index = 0
+        self._open: _Open | None = None
+        self.called = False
+
+    def read(self, body: Mapping[str, Any], candidate: Mapping[str, Any]) -> Iterator[Part]:
+        """The parts of a candidate that say something."""
+        for given in array(mapping(candidate.get("content")).get("parts")):
+            part = mapping(given)
+            if self._open is not None and "functionCall" in part:
+                yield from self._more(self._open, mapping(part["functionCall"]))
+            elif part.get("thought") and "functionCall" not in part:
+                yield from self._thought(part)
+            elif any(value and isinstance(value, _SHAPES.get(name, object)) for name, value in part.items()):
+                yield from self.end()
+                yield self._part(body, part)
+
+    def end(self) -> Iterator[Part]:
+        """What closes the thoughts that came last, if any did."""
+        if self._thoughts:
+            yield Reasoning("", self._raw({"text": "".join(self._thoughts), "thought": True}))
+            self._thoughts.clear()
+
+    def cut(self) -> Iterator[Part]:
+        """What came of a call whose end did not come: no whole JSON, so that nobody takes it for a call."""
+        if self._open is not None:
+            yield ToolCallDelta(self._open.index, arguments=_text(self._open.arguments.made).removesuffix("}"))
+            self._open = None
+
+    def _thought(self, part: Mapping[str, Any]) -> Iterator[Part]:
+        """A thought. In a stream, where one comes in pieces, its raw form is whole when the last has come."""
+        text = word(part.get("text")) or ""
+        more = {name: value for name, value in part.items() if name not in ("text", "thought") and value}
+        if more and "text" not in part and "thoughtSignature" not in part:  # a picture on the way
+            yield from self.end()
+            yield Reasoning("", self._raw(part))
+        elif more or (text and self._whole):
+            yield Reasoning(text, self._raw({**part, "text": "".join((*self._thoughts, text))}))
+            self._thoughts.clear()
+        elif text:
+            self._thoughts.append(text)
+            yield Reasoning(text)
+
+    def _part(self, body: Mapping[str, Any], part: Mapping[str, Any]) -> Part:
+        text, call, blob = part.get("text"), mapping(part.get("functionCall")), mapping(part.get("inlineData"))
+        if call:
+            return self._call(body, part, call)
+        if blob and (data := _bytes(blob.get("data"))):
+            return Blob(data, word(blob.get("mimeType")) or "application/octet-stream", raw=self._raw(part))
+        more = {name for name, value in part.items() if name != "text" and value}
+        if more <= {"thoughtSignature"} and (text is None or isinstance(text, str)):
+            return Text(text or "", self._raw(part) if more else None)
+        if isinstance(text, str) and text:
+            return Text(text, self._raw(part))
+        return VendorPart(self._raw(part))
+
+    def _call(self, body: Mapping[str, Any], part: Mapping[str, Any], call: Mapping[str, Any]) -> ToolCallDelta:
+        """A call of a tool, which comes whole also in streams, unless the caller asked for its pieces."""
+        index, self._index, self.called = self._index, self._index + 1, True
+        call_id, name = word(call.get("id")) or self._call_id(body, index), word(call.get("name"))
+        if call.get("willContinue"):
+            self._open = _Open(index, part)
+            self._open.arguments.add(call.get("partialArgs"))
+            return ToolCallDelta(index, call_id, name)
+        args = call.get("args")
+        return ToolCallDelta(index, call_id, name, "" if args is None else _text(args), self._raw(part))
+
+    def _more(self, begun: _Open, call: Mapping[str, Any]) -> Iterator[Part]:
+        """The next piece of a call; with the last one it is told, its raw form as if it had come whole."""
+        begun.arguments.add(call.get("partialArgs"))
+        if not call.get("willContinue"):
+            self._open, made = None, begun.arguments.made
+            whole = {name: value for name, value in begun.call.items() if name not in ("willContinue", "partialArgs")}
+            raw = self._raw({**begun.part, "functionCall": {**whole, "args": made}})
+            yield ToolCallDelta(begun.index, arguments=_text(made), raw=raw)
+
+    def _call_id(self, body: Mapping[str, Any], index: int) -> str:
+        """An id for a call that has none: of the answer's own id, or else of the conversation, which grows by turns."""
+        seed = word(body.get("responseId")) or msgspec.json.encode(self._encoded.body.get("contents")).decode()
+        return f"call_{hashlib.blake2b(f'{index} {seed}'.encode(), digest_size=12).hexdigest()}"
+
+    def _raw(self, part: Mapping[str, Any]) -> Raw:
+        return Raw("google", part, self._encoded.model)
+
+
+def usage(counted: Any) -> Usage | None:
+    """Tokens in normal form: the prompt includes what was cached, the candidates leave out what was thought."""
+    counted = mapping(counted)
+    if not counted:
+        return None
+    read = _sum(count(counted.get("promptTokenCount")), count(counted.get("toolUsePromptTokenCount")))
+    thought = count(counted.get("thoughtsTokenCount"))
+    written = _sum(count(counted.get("candidatesTokenCount")), thought)
+    total = count(counted.get("totalTokenCount"))
+    if thought is None and read is not None and total is not None:
+        # The older SDK does not know what was thought, but it is in the total.
+        written = max(written or 0, total - read)
+    return Usage(
+        input_tokens=read,
+        output_tokens=written,
+        cache_read_tokens=count(counted.get("cachedContentTokenCount")),
+        reasoning_tokens=thought,
+        input_audio_tokens=_audio(counted.get("promptTokensDetails")),
+        output_audio_tokens=_audio(counted.get("candidatesTokensDetails")),
+    )
+
+
+def _candidate(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The first candidate; None where there is none.
+
+    Raises:
+        WireError: the body is an error.
+        NoAnswer: the prompt was blocked.
+    """
+    if body.get("error"):
+        raise WireError("The provider answered with an error under HTTP 200.", body)
+    candidates = array(body.get("candidates"))
+    if candidates and isinstance(candidates[0], Mapping):
+        return cast("Mapping[str, Any]", candidates[0])
+    feedback = mapping(body.get("promptFeedback"))
+    if (reason := feedback.get("blockReason")) and reason not in UNSAID:
+        why = word(feedback.get("blockReasonMessage")) or "The prompt was blocked."
+        raise NoAnswer(f"{why} ({reason})", body, filtered=True)
+    return None
+
+
+def _finish(candidate: Mapping[str, Any], *, called: bool) -> FinishReason | None:
+    """Why it ended; None where nothing is said. Calls of tools end with STOP, as answers do."""
+    reason = candidate.get("finishReason")
+    if not reason or reason in UNSAID:
+        return None
+    found = FINISH.get(reason, "other") if isinstance(reason, str) else "other"
+    return "tool_call" if called and found == "stop" else found
+
+
+def _sum(*counts: int | None) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _audio(details: Any) -> int | None:
+    """The tokens that are audio, of counts by modality."""
+    rows = [mapping(row) for row in array(details)]
+    return _sum(*(count(row.get("tokenCount")) for row in rows if row.get("modality") == "AUDIO"))
+
+
+def _text(arguments: Any) -> str:
+    return msgspec.json.encode(arguments).decode()
+
+
+def _bytes(data: Any) -> bytes | None:
+    """What base64 says, in either alphabet."""
+    try:
+        return base64.b64decode(data.replace("-", "+").replace("_", "/"), validate=True)
+    except (AttributeError, ValueError):
+        return None

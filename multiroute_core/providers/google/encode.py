@@ -1,0 +1,143 @@
+"""Requests as bodies of Gemini's `generateContent`, as its REST API writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from multiroute_core.providers import body as bodies
+from multiroute_core.providers.google.contents import contents
+from multiroute_core.providers.models import Model
+from multiroute_core.providers.provider import Encoded
+from multiroute_core.providers.sampling import sampling
+from multiroute_core.tools import EFFORTS, OutputSchema, ReasoningOptions, ServerTool, Tool
+from multiroute_core.types import Request
+
+MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "tool": "ANY"}
+BUDGETS = {"none": 0, "minimal": 512, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 32_768, "max": 32_768}
+"""What an effort is in tokens, for models that count them; each model cuts it to its own range."""
+
+
+def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Encoded:
+    """The body of `POST /v1beta/models/{model}:generateContent`, or of its stream."""
+    dropped: list[str] = []
+    temperature, top_p = sampling(request, traits, dropped)
+    stop = list(request.stop) or None
+    if stop and not traits.stop:
+        dropped.append("stop: the model takes no stop sequences")
+        stop = None
+    tools = _tools(request, dropped)
+    form, asked = _form(request.output_schema, traits, dropped, tools=bool(tools))
+    given = {
+        "temperature": temperature,
+        "topP": top_p,
+        "maxOutputTokens": request.max_tokens,
+        "stopSequences": stop,
+        "seed": request.seed,
+        **form,
+        "thinkingConfig": _thinking(request.reasoning, traits, dropped) or None,
+    }
+    system = "\n\n".join(filter(None, (request.instructions, asked)))
+    body = {
+        "contents": contents(request.turns, model, traits),
+        "systemInstruction": {"parts": [{"text": system}]} if system else None,
+        "tools": tools or None,
+        "toolConfig": _tool_config(request),
+        "generationConfig": {name: value for name, value in given.items() if value is not None} or None,
+    }
+    body = {name: value for name, value in body.items() if value is not None}
+    name = model if model.startswith(("models/", "tunedModels/")) else f"models/{model}"
+    return Encoded(
+        f"{name}:{'streamGenerateContent?alt=sse' if stream else 'generateContent'}",
+        bodies.overlay(body, request.extra.get("google")),
+        tuple(dropped),
+        model=model,
+    )
+
+
+def _tools(request: Request, dropped: list[str]) -> list[dict[str, Any]]:
+    """The caller's functions as one entry, and the tools that Google runs as further ones."""
+    functions = [tool for tool in request.tools if isinstance(tool, Tool)]
+    if any(tool.strict for tool in functions):
+        dropped.append("strict: Gemini has no strict tools")
+    if functions and request.parallel_tool_calls is False:
+        dropped.append("parallel_tool_calls: Gemini cannot be kept from calling several tools at once")
+    made: list[dict[str, Any]] = []
+    if functions:
+        made.append({"functionDeclarations": [_declaration(tool) for tool in functions]})
+    return made + [dict(tool.body) for tool in request.tools if isinstance(tool, ServerTool) and tool.wire == "google"]
+
+
+def _declaration(tool: Tool) -> dict[str, Any]:
+    made = {"name": tool.name, "description": tool.description, "parametersJsonSchema": dict(tool.parameters)}
+    return bodies.overlay({name: value for name, value in made.items() if value}, tool.extras.get("google"))
+
+
+def _tool_config(request: Request) -> dict[str, Any] | None:
+    choice = request.tool_choice
+    if choice is None or not any(isinstance(tool, Tool) for tool in request.tools):
+        return None
+    config: dict[str, Any] = {"mode": MODES[choice.mode]}
+    if choice.name is not None:
+        config["allowedFunctionNames"] = [choice.name]
+    return {"functionCallingConfig": config}
+
+
+def _form(
+    schema: OutputSchema | None, traits: Model, dropped: list[str], *, tools: bool
+) -> tuple[Mapping[str, Any], str | None]:
+    """The form of the answer as parameters; or as words, where the model would refuse those."""
+    if schema is None:
+        return {}, None
+    if traits.json_schema and (traits.schema_with_tools or not tools):
+        config: dict[str, Any] = {"responseMimeType": "application/json"}
+        if schema.schema is not None:
+            config["responseJsonSchema"] = dict(schema.schema)
+        return config, None
+    why = "together with tools" if traits.json_schema else "by itself"
+    dropped.append(f"output_schema: the model does not keep to one {why}; it is asked for it in words")
+    if schema.schema is None:
+        return {}, "Answer with one JSON object and nothing else."
+    told = msgspec.json.encode(schema.schema).decode()
+    return {}, f"Answer with JSON and nothing else. It must keep to this JSON schema:\n{told}"
+
+
+def _thinking(given: ReasoningOptions | None, traits: Model, dropped: list[str]) -> dict[str, Any]:
+    """How long to think, in the model's own measure."""
+    if given is None:
+        return {}
+    if traits.reasoning == "none":
+        if given.effort != "none":
+            dropped.append("reasoning: the model cannot be told how long to think")
+        return {}
+    config: dict[str, Any] = {}
+    if given.effort is not None or given.budget_tokens is not None:
+        if traits.reasoning == "effort":
+            config["thinkingLevel"] = _level(given, traits, dropped)
+        else:
+            config["thinkingBudget"] = _budget(given, traits, dropped)
+    if given.summary:
+        config["includeThoughts"] = True
+    return config
+
+
+def _level(given: ReasoningOptions, traits: Model, dropped: list[str]) -> str:
+    """The model's effort that is nearest to the one that is asked for; the lower of two."""
+    effort = given.effort
+    if effort is None:
+        tokens = given.budget_tokens or 0
+        effort = min(EFFORTS, key=lambda effort: abs(BUDGETS[effort] - tokens))
+    if effort == "none":
+        dropped.append(f"reasoning: the model always thinks; it is asked for the least, {traits.efforts[0]}")
+    return min(traits.efforts, key=lambda known: abs(EFFORTS.index(known) - EFFORTS.index(effort))).upper()
+
+
+def _budget(given: ReasoningOptions, traits: Model, dropped: list[str]) -> int:
+    """The tokens that are asked for, as far as the model goes along."""
+    tokens = given.budget_tokens if given.budget_tokens is not None else BUDGETS[given.effort or "none"]
+    least, most = traits.budgets
+    if tokens < least:
+        dropped.append(f"reasoning: the model always thinks; it is asked for the least, {least} tokens")
+    return min(max(tokens, least), most)

@@ -1,0 +1,97 @@
+"""What the older SDK cannot say, put into the words that it has: its types ended before thoughts and JSON schemas.
+
+It drops in silence what they do not name, so what is not put here would be lost there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from multiroute_core.providers.body import array, mapping
+from multiroute_core.providers.google import encode as newer
+from multiroute_core.providers.google.schema import older
+from multiroute_core.providers.models import Model
+from multiroute_core.providers.provider import Encoded
+from multiroute_core.types import Request
+
+PARTS = frozenset(
+    {"text", "inlineData", "fileData", "functionCall", "functionResponse", "executableCode", "codeExecutionResult"}
+)
+TOOLS = frozenset({"functionDeclarations", "codeExecution", "googleSearch", "googleSearchRetrieval"})
+"""What its types know as a part, and as a tool."""
+
+
+def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Encoded:
+    """The body of `generateContent` in the older SDK's types."""
+    traits = replace(traits, reasoning="none", signed_calls=False, media_in_answers=False)
+    made = newer.encode(replace(request, reasoning=None), model, traits, stream=stream)
+    dropped = list(made.dropped)
+    if request.reasoning is not None:
+        dropped.append("reasoning: google-generativeai knows no thinking")
+    body = {**made.body, "contents": _turns(made.body["contents"])}
+    if tools := [_tool(tool) for tool in array(body.pop("tools", None)) if _known(tool, TOOLS, dropped)]:
+        body["tools"] = tools
+    if config := _config(mapping(body.pop("generationConfig", None)), dropped):
+        body["generationConfig"] = config
+    return replace(made, body=body, dropped=tuple(dropped))
+
+
+def reply(body: dict[str, Any]) -> dict[str, Any]:
+    """An answer as its types tell it, whose numbers are all floats: what tools are called with is made whole again."""
+    for candidate in array(body.get("candidates")):
+        for part in array(mapping(mapping(candidate).get("content")).get("parts")):
+            if call := mapping(mapping(part).get("functionCall")):
+                cast("dict[str, Any]", call)["args"] = _whole(call.get("args", {}))
+    return body
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case dict():
+            return {name: _whole(inner) for name, inner in cast("dict[str, Any]", value).items()}
+        case list():
+            return [_whole(inner) for inner in cast("list[Any]", value)]
+        case _:
+            return value
+
+
+def _turns(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The turns without the parts that would arrive empty, such as a signature that stood by itself."""
+    kept = [
+        {**turn, "parts": [part for part in turn["parts"] if any(part.get(name) for name in PARTS)]} for turn in turns
+    ]
+    return [turn for turn in kept if turn["parts"]]
+
+
+def _known(tool: Mapping[str, Any], names: frozenset[str], dropped: list[str]) -> bool:
+    if names.isdisjoint(tool):
+        dropped.append(f"tools: google-generativeai does not know {', '.join(tool)}")
+        return False
+    return True
+
+
+def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool with its functions' schemas in the older dialect. A function of no arguments has none."""
+    if "functionDeclarations" not in tool:
+        return dict(tool)
+    functions: list[dict[str, Any]] = []
+    for given in array(tool["functionDeclarations"]):
+        function = dict(mapping(given))
+        schema = older(mapping(function.pop("parametersJsonSchema", None)))
+        if schema.get("properties"):
+            function.setdefault("parameters", schema)
+        functions.append(function)
+    return {**tool, "functionDeclarations": functions}
+
+
+def _config(given: Mapping[str, Any], dropped: list[str]) -> dict[str, Any]:
+    config = dict(given)
+    if config.pop("seed", None) is not None:
+        dropped.append("seed: google-generativeai has no seed")
+    if (schema := config.pop("responseJsonSchema", None)) is not None:
+        config["responseSchema"] = older(schema)
+    return config

@@ -1,0 +1,59 @@
+"""Arguments of tools in pieces, as Gemini sends them where a caller asks for it (`streamFunctionCallArguments`)."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Any
+
+from multiroute_core.providers.body import array, mapping, word
+
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[(['\"])(.*?)\3\]")
+_VALUES = ("stringValue", "numberValue", "boolValue")
+
+
+class Arguments:
+    """The arguments as they grow.
+
+    Attributes:
+        made: What has come.
+    """
+
+    def __init__(self) -> None:
+        self.made: dict[str, Any] = {}
+
+    def add(self, pieces: Any) -> None:
+        """Put each piece where its path says, such as `$.trips[0].city`; texts go on where they are."""
+        for given in array(pieces):
+            piece = mapping(given)
+            steps = _steps(word(piece.get("jsonPath")) or "")
+            value: Any = next((piece[name] for name in _VALUES if name in piece), None)
+            if not steps:
+                continue
+            place: Any = self.made
+            for step, after in pairwise(steps):
+                if _at(place, step) is None:
+                    _put(place, step, [] if isinstance(after, int) else {})
+                place = _at(place, step)
+            before: Any = _at(place, steps[-1])
+            together = isinstance(before, str) and isinstance(value, str)
+            _put(place, steps[-1], before + value if together else value)
+
+
+def _steps(path: str) -> list[str | int]:
+    found = _STEP.finditer(path)
+    return [int(step[2]) if step[2] is not None else step[1] or step[4] or "" for step in found]
+
+
+def _at(place: Any, step: str | int) -> Any:
+    """What stands at a step; None where nothing does."""
+    if isinstance(step, int):
+        return next(iter(place[step : step + 1]), None)
+    return place.get(step)
+
+
+def _put(place: Any, step: str | int, value: Any) -> None:
+    if isinstance(step, int):
+        place[step : step + 1] = [value]  # items come in order, so behind the last there is one
+    else:
+        place[step] = value

@@ -1,0 +1,118 @@
+"""JSON schemas in the dialect of the older SDK, a small part of OpenAPI's: what it has no words for is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from multiroute_core.providers.body import array, count, mapping, word
+
+TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object"})
+FORMATS = {"number": ("float", "double"), "integer": ("int32", "int64"), "string": ("date-time",)}
+"""The formats that the API takes; it refuses all others."""
+
+
+def older(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """`schema` in the older dialect, which is not touched. References are written out; what holds itself ends there."""
+    return _Dialect(schema).told(schema, ())
+
+
+class _Dialect:
+    """Tells the schemas within one root, where their references lead."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+
+    def told(self, given: Any, above: tuple[str, ...]) -> dict[str, Any]:
+        """One schema. `above` are the references that lead to it."""
+        schema, above = self._one(mapping(given), above)
+        kinds = _kinds(schema)
+        nullable = "null" in kinds or bool(schema.get("nullable"))
+        kind = next((kind for kind in kinds if kind in TYPES), "string")
+        made: dict[str, Any] = {"type": kind.upper()}
+        if about := word(schema.get("description")):
+            made["description"] = about
+        if nullable:
+            made["nullable"] = True
+        if (form := schema.get("format")) in FORMATS.get(kind, ()):
+            made["format"] = form
+        if kind == "string" and (words := [str(one) for one in _enum(schema) if one is not None]):
+            made["enum"] = words
+        if kind == "object":
+            self._properties(schema, made, above)
+        if kind == "array":
+            first: Any = next(iter(array(schema.get("prefixItems"))), None)
+            made["items"] = self.told(schema.get("items") or first, above)
+            made.update((name, size) for name in ("minItems", "maxItems") if (size := count(schema.get(name))))
+        return made
+
+    def _properties(self, schema: Mapping[str, Any], made: dict[str, Any], above: tuple[str, ...]) -> None:
+        if properties := mapping(schema.get("properties")):
+            made["properties"] = {name: self.told(inner, above) for name, inner in properties.items()}
+            if needed := [name for name in array(schema.get("required")) if name in properties]:
+                made["required"] = needed
+
+    def _one(self, schema: Mapping[str, Any], above: tuple[str, ...]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        """A schema without references and choices: of several it is the first, since the dialect knows no choice."""
+        if (address := word(schema.get("$ref"))) is not None:
+            if address in above:
+                return {"type": "object", "description": schema.get("description")}, above
+            beside = {name: value for name, value in schema.items() if name != "$ref"}
+            return self._one({**self._at(address), **beside}, (*above, address))
+        for name in ("anyOf", "oneOf"):
+            if choices := [mapping(choice) for choice in array(schema.get(name))]:
+                rest = {word: value for word, value in schema.items() if word != name}
+                kept = [choice for choice in choices if choice.get("type") != "null"]
+                first, above = self._one(kept[0] if kept else choices[0], above)
+                if words := _words(kept):
+                    first = {"type": "string", "enum": words}
+                return {**first, **rest, "nullable": len(kept) < len(choices) or bool(first.get("nullable"))}, above
+        merged: dict[str, Any] = {}
+        for part in array(schema.get("allOf")):
+            each, above = self._one(mapping(part), above)
+            merged = _both(merged, each)
+        if not merged:
+            return schema, above
+        return _both(merged, {name: value for name, value in schema.items() if name != "allOf"}), above
+
+    def _at(self, address: str) -> Mapping[str, Any]:
+        """What stands at an address such as `#/$defs/City`."""
+        found: Any = self._root
+        for step in address.removeprefix("#").split("/")[1:]:
+            found = mapping(found).get(step.replace("~1", "/").replace("~0", "~"))
+        return mapping(found)
+
+
+def _kinds(schema: Mapping[str, Any]) -> list[str]:
+    """The types that a schema allows; by its other words where it names none."""
+    given = schema.get("type")
+    kinds = [kind.lower() for kind in (array(given) or [given]) if isinstance(kind, str)]
+    if not kinds and "properties" in schema:
+        return ["object"]
+    if not kinds and ("items" in schema or "prefixItems" in schema):
+        return ["array"]
+    return kinds or [name for value in _enum(schema) if (name := _NAMES.get(type(cast("object", value))))]
+
+
+_NAMES: Mapping[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+
+
+def _enum(schema: Mapping[str, Any]) -> list[Any]:
+    return [schema["const"]] if "const" in schema else array(schema.get("enum"))
+
+
+def _words(choices: list[Mapping[str, Any]]) -> list[str]:
+    """The words that a choice is between, where it is between nothing else."""
+    found = [_enum(choice) for choice in choices]
+    words = [value for values in found for value in values]
+    return words if all(found) and all(isinstance(value, str) for value in words) else []
+
+
+def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema that asks for what both ask for."""
+    made = {**one, **other}
+    if properties := {**mapping(one.get("properties")), **mapping(other.get("properties"))}:
+        made["properties"] = properties
+    if needed := [*array(one.get("required")), *array(other.get("required"))]:
+        made["required"] = needed
+    return made

@@ -1,0 +1,291 @@
+"""What Chat Completions answer, as a whole or in a stream.
+
+Compatible servers tell the same in other ways: thoughts under two names, content in parts, calls whole or in pieces,
+without an index, without an id, or all under index 0, and with "stop" for their end.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any, cast
+
+from multiroute_core.messages import (
+    Blob,
+    Part,
+    Raw,
+    Reasoning,
+    Text,
+    ToolCallDelta,
+    VendorPart,
+    tool_call,
+)
+from multiroute_core.providers.body import array, count, mapping, word
+from multiroute_core.providers.body import event as object_of
+from multiroute_core.providers.openai.chat_history import WIRE
+from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
+from multiroute_core.types import Delta, FinishReason, Usage
+
+FINISH: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_call",
+    "function_call": "tool_call",
+    "content_filter": "content_filter",
+}
+_THOUGHTS = ("reasoning_content", "reasoning")
+_SOUNDS = {"mp3": "audio/mpeg", "pcm16": "audio/pcm"}
+
+
+def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
+    """A whole `chat.completion`."""
+    if body.get("error"):
+        raise WireError("The provider answered with an error under HTTP 200.", body)
+    choices = array(body.get("choices"))
+    if not choices:
+        raise NoAnswer("The answer has no choices.", body)
+    choice = mapping(choices[0])
+    message = mapping(choice.get("message"))
+    finish = FINISH.get(word(choice.get("finish_reason")) or "", "other")
+    parts: list[Part] = []
+    for name in _THOUGHTS:
+        if thought := word(message.get(name)):
+            parts.append(Reasoning(thought, Raw(WIRE, {name: thought}, encoded.model)))
+            break
+    text = _text(message.get("content"))
+    if text is None and (text := word(message.get("refusal"))):
+        finish = "refusal"
+    if text:
+        notes = array(message.get("annotations"))
+        parts.append(Text(text, Raw(WIRE, {"annotations": notes}, encoded.model) if notes else None))
+    if audio := mapping(message.get("audio")):
+        parts += [Text(spoken)] if (spoken := word(audio.get("transcript"))) else []
+        parts.append(_sound(audio, [word(audio.get("data")) or ""], encoded))
+    if calls := [*map(mapping, array(message.get("tool_calls"))), *_legacy(message)]:
+        parts += [_whole(call, encoded) for call in calls]
+        finish = "tool_call" if finish == "stop" else finish
+    return Delta(
+        parts=tuple(parts),
+        finish_reason=finish,
+        usage=usage(body.get("usage")),
+        model=word(body.get("model")),
+        raw=body,
+    )
+
+
+class ChatDecoder:
+    """Makes deltas of `chat.completion.chunk` events. A finish reason is the end; usage comes after it."""
+
+    def __init__(self, encoded: Encoded) -> None:
+        self.complete = False
+        self._encoded = encoded
+        self._refused = False
+        self._thought: tuple[str, list[str]] | None = None
+        self._notes: list[Any] = []
+        self._audio: dict[str, Any] = {}
+        self._sounds: list[str] = []
+        self._calls: list[_Call] = []
+
+    def feed(self, event: Any) -> Delta | None:
+        """What is new in one chunk."""
+        chunk = object_of(event)
+        if chunk.get("error"):
+            raise WireError("The provider reported an error inside the stream.", chunk)
+        counted = chunk.get("usage")
+        choice = mapping(next(iter(array(chunk.get("choices"))), None))
+        if not choice or choice.get("index") not in (0, None):
+            return Delta(usage=usage(counted), model=word(chunk.get("model"))) if counted else None
+        parts = self._said(mapping(choice.get("delta")))
+        finish: FinishReason | None = None
+        if reason := word(choice.get("finish_reason")):
+            parts += () if self.complete else self._end()
+            self.complete = True
+            finish = "refusal" if self._refused else FINISH.get(reason, "other")
+            finish = "tool_call" if finish == "stop" and self._calls else finish
+        return Delta(
+            parts=tuple(parts),
+            finish_reason=finish,
+            usage=usage(counted) if counted else None,
+            model=word(chunk.get("model")),
+        )
+
+    def _said(self, delta: Mapping[str, Any]) -> list[Part]:
+        parts: list[Part] = []
+        for name in _THOUGHTS:
+            if thought := word(delta.get(name)):
+                self._thought = self._thought or (name, [])
+                self._thought[1].append(thought)
+                parts.append(Reasoning(thought))
+                break
+        text = _text(delta.get("content"))
+        if text is None and (text := word(delta.get("refusal"))):
+            self._refused = True
+        if audio := mapping(delta.get("audio")):
+            self._sounds.append(word(audio.get("data")) or "")
+            spoken = word(audio.get("transcript"))
+            transcript = (self._audio.get("transcript") or "") + (spoken or "")
+            self._audio |= {**audio, "transcript": transcript}
+            text = text or spoken
+        if text:
+            parts += (*self._end_thought(), Text(text))
+        self._notes += array(delta.get("annotations"))
+        for call in (*map(mapping, array(delta.get("tool_calls"))), *_legacy(delta)):
+            parts += (*self._end_thought(), *self._end_text(), *self._of(call).add(call))
+        return parts
+
+    def _of(self, piece: Mapping[str, Any]) -> _Call:
+        """The call that a piece belongs to."""
+        index, call_id, named = piece.get("index"), word(piece.get("id")), bool(_called(piece).get("name"))
+        known = [call for call in self._calls if index is None or call.index == index]
+        if call_id is not None and (same := [call for call in known if call.id == call_id]):
+            return same[-1]
+        fresh = not known or (named and (call_id is not None or index is None) and known[-1].id is not None)
+        if fresh:
+            self._calls.append(_Call(len(self._calls), index, self._encoded))
+            return self._calls[-1]
+        return known[-1]
+
+    def _end(self) -> list[Part]:
+        """What closes the parts, with their raw forms."""
+        parts: list[Part] = [*self._end_thought(), *self._end_text()]
+        if self._audio:
+            parts.append(_sound(self._audio, self._sounds, self._encoded))
+        for call in self._calls:
+            parts += call.end()
+        return parts
+
+    def _end_thought(self) -> list[Part]:
+        if self._thought is None:
+            return []
+        name, pieces = self._thought
+        self._thought = None
+        return [Reasoning("", Raw(WIRE, {name: "".join(pieces)}, self._encoded.model))]
+
+    def _end_text(self) -> list[Part]:
+        notes, self._notes = self._notes, []
+        return [Text("", Raw(WIRE, {"annotations": notes}, self._encoded.model))] if notes else []
+
+
+class _Call:
+    """A call whose pieces come one after the other."""
+
+    def __init__(self, place: int, index: Any, encoded: Encoded) -> None:
+        self.index, self.id = index, None
+        self._place, self._encoded = place, encoded
+        self._told: dict[str, Any] = {}
+        self._inner: dict[str, Any] = {}
+        self._waiting: list[str] = []
+        self._arguments: list[str] = []
+        self._begun = False
+
+    id: str | None
+
+    def add(self, piece: Mapping[str, Any]) -> list[Part]:
+        """The next piece; nothing goes out before the name is known."""
+        inner = _called(piece)
+        self._told |= {name: value for name, value in piece.items() if value is not None and name != "index"}
+        self._inner |= {name: value for name, value in inner.items() if value is not None and value != ""}
+        self.id = self.id or word(piece.get("id"))
+        arguments = _arguments(inner)
+        self._arguments.append(arguments)
+        if "custom" in self._told:
+            return []
+        self._waiting.append(arguments)
+        if not word(self._inner.get("name")):
+            return []
+        return self._send()
+
+    def end(self) -> list[Part]:
+        """The last piece, with the whole call as a server that does not stream tells it."""
+        whole = {**self._told, "type": word(self._told.get("type")) or "function"}
+        arguments = "".join(self._arguments)
+        if "custom" in self._told:
+            whole["custom"] = {**self._inner, "input": arguments}
+            return [VendorPart(Raw(WIRE, whole, self._encoded.model))]
+        parts = self._send()
+        whole |= {"id": self.id, "function": {**self._inner, "arguments": arguments}}
+        return [*parts, ToolCallDelta(self._place, raw=Raw(WIRE, whole, self._encoded.model))]
+
+    def _send(self) -> list[Part]:
+        arguments = "".join(self._waiting)
+        self._waiting.clear()
+        if not self._begun:
+            self._begun = True
+            self.id = self.id or _minted()
+            return [ToolCallDelta(self._place, self.id, word(self._inner.get("name")) or "", arguments)]
+        return [ToolCallDelta(self._place, arguments=arguments)] if arguments else []
+
+
+def _whole(call: Mapping[str, Any], encoded: Encoded) -> Part:
+    """A call that came as a whole."""
+    told = {name: value for name, value in call.items() if name != "index"}
+    if "custom" in call:
+        return VendorPart(Raw(WIRE, told, encoded.model))
+    inner = _called(call)
+    call_id, arguments = word(call.get("id")) or _minted(), _arguments(inner)
+    told |= {"id": call_id, "type": word(call.get("type")) or "function", "function": {**inner, "arguments": arguments}}
+    return tool_call(call_id, word(inner.get("name")) or "", arguments, Raw(WIRE, told, encoded.model))
+
+
+def _called(call: Mapping[str, Any]) -> Mapping[str, Any]:
+    return mapping(call.get("function")) or mapping(call.get("custom"))
+
+
+def _arguments(inner: Mapping[str, Any]) -> str:
+    """The arguments, or a piece of them, as text; some servers send an object."""
+    found = inner.get("arguments", inner.get("input"))
+    if isinstance(found, dict):
+        return json.dumps(found)
+    return word(found) or ""
+
+
+def _legacy(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The one call of the older form, in the newer."""
+    call = mapping(message.get("function_call"))
+    return [{"index": 0, "function": call}] if call else []
+
+
+def _minted() -> str:
+    return f"call_{uuid.uuid4().hex[:24]}"
+
+
+def _sound(audio: Mapping[str, Any], pieces: list[str], encoded: Encoded) -> Blob:
+    """A spoken answer. Its raw form is without the bytes, which stand beside it."""
+    try:
+        data = b"".join(base64.b64decode(piece) for piece in pieces)
+    except binascii.Error:
+        data = b""
+    kind = word(mapping(encoded.body.get("audio")).get("format")) or "wav"
+    told = {name: value for name, value in audio.items() if name != "data"}
+    return Blob(data, _SOUNDS.get(kind, f"audio/{kind}"), raw=Raw(WIRE, {"audio": told}, encoded.model))
+
+
+def _text(content: Any) -> str | None:
+    """The text of a content: a string, or with some compatible servers a list of parts, of which thoughts are none."""
+    if isinstance(content, list):
+        parts = map(mapping, cast("list[Any]", content))
+        return "".join(word(part.get("text")) or "" for part in parts if part.get("type") == "text") or None
+    return word(content)
+
+
+def usage(counted: Any) -> Usage | None:
+    """Tokens in normal form: the prompt already includes what was cached, the completion what was reasoned."""
+    counted = mapping(counted)
+    if not counted:
+        return None
+    prompt, completion = (
+        mapping(counted.get("prompt_tokens_details")),
+        mapping(counted.get("completion_tokens_details")),
+    )
+    return Usage(
+        input_tokens=count(counted.get("prompt_tokens")),
+        output_tokens=count(counted.get("completion_tokens")),
+        cache_read_tokens=count(prompt.get("cached_tokens")),
+        cache_write_tokens=count(prompt.get("cache_write_tokens")),
+        reasoning_tokens=count(completion.get("reasoning_tokens")),
+        input_audio_tokens=count(prompt.get("audio_tokens")),
+        output_audio_tokens=count(completion.get("audio_tokens")),
+    )

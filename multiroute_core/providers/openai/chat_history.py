@@ -1,0 +1,119 @@
+"""A conversation as the messages of Chat Completions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from multiroute_core.messages import (
+    Blob,
+    File,
+    Message,
+    Part,
+    Raw,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+    Uri,
+    VendorPart,
+    join,
+)
+from multiroute_core.providers.ids import tool_call_id
+from multiroute_core.providers.openai import content
+from multiroute_core.providers.openai.turns import outcome, turns
+
+WIRE = "openai.chat"
+
+
+def history(messages: Iterable[Message], model: str, provider: str) -> list[dict[str, Any]]:
+    """The messages for `model`. Where all of a message is text its content is a string: many servers know no other."""
+    made: list[dict[str, Any]] = []
+    for turn in turns(messages):
+        if said := _said(turn.said, model):
+            made.append(said)
+        pictures: list[dict[str, Any]] = []
+        made += [_answered(answer, provider, pictures) for answer in turn.answers]
+        # Tools may answer in text alone, and so does the assistant: what they show is shown by the user.
+        pictures += _shown(turn.said, provider)
+        if pictures:
+            made.append({"role": "user", "content": pictures})
+        for message in turn.rest:
+            if message.role == "system":
+                made.append({"role": "system", "content": message.text})
+            elif (asked := _asked(message.parts, provider)) is not None:
+                made.append({"role": "user", "content": asked})
+    return made
+
+
+def _said(parts: Iterable[Part], model: str) -> dict[str, Any] | None:
+    """An assistant message; None where nothing of it can be sent."""
+    texts: list[Text] = []
+    calls: list[dict[str, Any]] = []
+    thoughts: dict[str, Any] = {}
+    for part in parts:
+        match part:
+            case Text():
+                texts.append(part)
+            case ToolCall():
+                calls.append(_call(part))
+            case VendorPart(raw=Raw(wire="openai.chat", body=body)) if "id" in body:  # a call of a tool of no schema
+                calls.append(dict(body))
+            case Reasoning(raw=Raw(wire="openai.chat", body=body, model=None | str() as thinker)):
+                if thinker in (None, model):
+                    thoughts.update(body)
+            case _:
+                pass
+    text = join(texts)
+    if not text and not calls:
+        return None
+    made: dict[str, Any] = {"role": "assistant", "content": text or None, **thoughts}
+    if calls:
+        made["tool_calls"] = calls
+    return made
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    if call.raw is not None and call.raw.wire == WIRE and "function" in call.raw.body:
+        return {**call.raw.body, "id": tool_call_id(call.id)}
+    function = {"name": call.name, "arguments": json.dumps(dict(call.arguments), ensure_ascii=False)}
+    return {"id": tool_call_id(call.id), "type": "function", "function": function}
+
+
+def _answered(answer: ToolCallResponse, provider: str, pictures: list[dict[str, Any]]) -> dict[str, Any]:
+    """A tool message; what it shows besides text is added to `pictures`."""
+    shown = _shown(answer.parts, provider)
+    words = [one["text"] for one in shown if one["type"] == "text"]
+    if rest := [one for one in shown if one["type"] != "text"]:
+        pictures += [{"type": "text", "text": f"What the tool {answer.name or answer.id} shows:"}, *rest]
+    text = "\n".join(text for text in (outcome(answer), *words) if text)
+    if not text and rest:
+        text = "The answer is shown in the next message of the user."
+    return {"role": "tool", "tool_call_id": tool_call_id(answer.id), "content": text}
+
+
+def _shown(parts: Iterable[Part], provider: str) -> list[dict[str, Any]]:
+    """What there is besides text, but not the assistant's own recordings: those are told in its text."""
+    media = (part for part in parts if isinstance(part, Blob | Uri | File) and not _spoken(part.raw))
+    return [made for part in media if (made := content.chat(part, provider)) is not None]
+
+
+def _spoken(raw: Raw | None) -> bool:
+    return raw is not None and raw.wire == WIRE and "audio" in raw.body
+
+
+def _asked(parts: Iterable[Part], provider: str) -> str | list[dict[str, Any]] | None:
+    """The content of a user's message; None where nothing of it can be sent."""
+    made: list[dict[str, Any]] = []
+    for part in parts:
+        if isinstance(part, VendorPart):
+            if part.raw.wire == WIRE:
+                made.append(dict(part.raw.body))
+        elif (one := content.chat(part, provider)) is not None:
+            made.append(one)
+    if not made:
+        return None
+    if all(one.keys() == {"type", "text"} for one in made):
+        return "".join(one["text"] for one in made)
+    return [one for one in made if one.get("text") != ""]

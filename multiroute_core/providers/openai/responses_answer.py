@@ -1,0 +1,200 @@
+"""What the Responses API answers, as a whole or in a stream: items, which a stream tells whole when they are done."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from multiroute_core.messages import (
+    Part,
+    Raw,
+    Reasoning,
+    Text,
+    ToolCallDelta,
+    VendorPart,
+    assemble,
+    tool_call,
+)
+from multiroute_core.providers.body import array, count, mapping, word
+from multiroute_core.providers.body import event as object_of
+from multiroute_core.providers.openai.responses_history import WIRE
+from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
+from multiroute_core.types import Delta, FinishReason, Usage
+
+INCOMPLETE: Mapping[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
+
+
+def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
+    """A whole `response`."""
+    if body.get("error"):
+        raise WireError("The provider answered with an error under HTTP 200.", body)
+    if not isinstance(body.get("output"), list):
+        raise NoAnswer("The answer has no output.", body)
+    parts: list[Part] = []
+    refused = called = False
+    for item in map(mapping, array(body.get("output"))):
+        refused = refused or _refuses(item)
+        called = called or item.get("type") == "function_call"
+        parts += _parts(item, Raw(WIRE, item, encoded.model))
+    return Delta(
+        parts=assemble(parts),  # as a stream would tell them
+        finish_reason=_finish(body, refused=refused, called=called),
+        usage=usage(body.get("usage")),
+        model=word(body.get("model")),
+        raw=body,
+    )
+
+
+class ResponsesDecoder:
+    """Makes deltas of the Responses API's typed events."""
+
+    def __init__(self, encoded: Encoded) -> None:
+        self.complete = False
+        self._encoded = encoded
+        self._refused = False
+        self._calls: dict[Any, _Call] = {}  # by the place of their item in the output
+        self._told: set[Any] = set()  # places of items of which something was told
+
+    def feed(self, event: Any) -> Delta | None:
+        """What is new in one event."""
+        told = object_of(event)
+        place = told.get("output_index", told.get("item_id"))
+        text = word(told.get("delta")) or ""
+        match told.get("type"):
+            case "response.output_text.delta":
+                return self._said(place, Text(text))
+            case "response.refusal.delta":
+                self._refused = True
+                return self._said(place, Text(text))
+            case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
+                return self._said(place, Reasoning(text))
+            case "response.reasoning_summary_part.added" if told.get("summary_index"):
+                return self._said(place, Reasoning("\n\n"))
+            case "response.output_item.added":
+                item = mapping(told.get("item"))
+                if item.get("type") != "function_call":
+                    return None
+                self._calls[place] = call = _Call(len(self._calls), item)
+                return Delta(parts=(call.first(),))
+            case "response.function_call_arguments.delta" if text and place in self._calls:
+                return Delta(parts=(self._calls[place].next(text),))
+            case "response.output_item.done":
+                return self._done(place, mapping(told.get("item")))
+            case "response.completed" | "response.incomplete":
+                self.complete = True
+                body = mapping(told.get("response"))
+                return Delta(
+                    finish_reason=_finish(body, refused=self._refused, called=bool(self._calls)),
+                    usage=usage(body.get("usage")),
+                    model=word(body.get("model")),
+                )
+            case "response.failed":
+                error = mapping(mapping(told.get("response")).get("error"))
+                raise WireError("The provider reported that the response failed.", {"error": error})
+            case "error":
+                inner = mapping(told.get("error")) or {k: v for k, v in told.items() if k != "type"}
+                raise WireError("The provider reported an error inside the stream.", {"error": inner})
+            case _:
+                return None
+
+    def _said(self, place: Any, part: Text | Reasoning) -> Delta | None:
+        if not part.text:
+            return None
+        self._told.add(place)
+        return Delta(parts=(part,))
+
+    def _done(self, place: Any, item: Mapping[str, Any]) -> Delta | None:
+        """An item is whole: what was not told of it, and its raw form."""
+        raw = Raw(WIRE, item, self._encoded.model)
+        if item.get("type") == "function_call":
+            first: tuple[Part, ...] = ()
+            if place not in self._calls:
+                self._calls[place] = _Call(len(self._calls), item)
+                first = (self._calls[place].first(),)
+            return Delta(parts=(*first, self._calls[place].last(raw)))
+        parts = _parts(item, raw)
+        self._refused = self._refused or _refuses(item)
+        if place in self._told:
+            parts = [type(part)("", part.raw) for part in parts if isinstance(part, Text | Reasoning) and part.raw]
+        return Delta(parts=tuple(parts)) if parts else None
+
+
+class _Call:
+    """A call whose arguments come in pieces."""
+
+    def __init__(self, index: int, item: Mapping[str, Any]) -> None:
+        self._index, self._item = index, item
+        self._told = word(item.get("arguments")) or ""
+
+    def first(self) -> ToolCallDelta:
+        """The call's beginning."""
+        return ToolCallDelta(self._index, _id(self._item), word(self._item.get("name")) or "", self._told)
+
+    def next(self, arguments: str) -> ToolCallDelta:
+        """The next piece."""
+        self._told += arguments
+        return ToolCallDelta(self._index, arguments=arguments)
+
+    def last(self, raw: Raw) -> ToolCallDelta:
+        """The call's end, with those arguments that came in no piece."""
+        whole = word(raw.body.get("arguments")) or ""
+        rest = whole.removeprefix(self._told) if whole.startswith(self._told) else ""
+        return ToolCallDelta(self._index, arguments=rest, raw=raw)
+
+
+def _parts(item: Mapping[str, Any], raw: Raw) -> list[Part]:
+    """The parts of a whole item."""
+    match item.get("type"):
+        case "message":
+            contents = [mapping(content) for content in array(item.get("content"))]
+            text = "".join(word(each.get("text")) or word(each.get("refusal")) or "" for each in contents)
+            more = item.get("phase") or any(each.get("annotations") or each.get("logprobs") for each in contents)
+            return [Text(text, raw if more else None)] if text else []
+        case "reasoning":
+            texts = _texts(item.get("summary"))
+            return [Reasoning("\n\n".join(texts) if texts else "".join(_texts(item.get("content"))), raw)]
+        case "function_call":
+            arguments = word(item.get("arguments")) or ""
+            return [tool_call(_id(item), word(item.get("name")) or "", arguments, raw)]
+        case str():
+            return [VendorPart(raw)]
+        case _:
+            return []
+
+
+def _texts(pieces: Any) -> list[str]:
+    return [text for piece in array(pieces) if (text := word(mapping(piece).get("text")))]
+
+
+def _id(item: Mapping[str, Any]) -> str:
+    """The id of a call; where a server gives none, one is made."""
+    return word(item.get("call_id")) or word(item.get("id")) or f"call_{uuid.uuid4().hex[:24]}"
+
+
+def _refuses(item: Mapping[str, Any]) -> bool:
+    contents = array(item.get("content")) if item.get("type") == "message" else ()
+    return any(mapping(content).get("type") == "refusal" for content in contents)
+
+
+def _finish(body: Mapping[str, Any], *, refused: bool, called: bool) -> FinishReason:
+    if body.get("status") == "incomplete":
+        return INCOMPLETE.get(word(mapping(body.get("incomplete_details")).get("reason")) or "", "other")
+    if refused:
+        return "refusal"
+    return "tool_call" if called else "stop"
+
+
+def usage(counted: Any) -> Usage | None:
+    """Tokens in normal form: input includes what was cached, output what was reasoned."""
+    counted = mapping(counted)
+    if not counted:
+        return None
+    read, written = mapping(counted.get("input_tokens_details")), mapping(counted.get("output_tokens_details"))
+    return Usage(
+        input_tokens=count(counted.get("input_tokens")),
+        output_tokens=count(counted.get("output_tokens")),
+        cache_read_tokens=count(read.get("cached_tokens")),
+        cache_write_tokens=count(read.get("cache_write_tokens")),
+        reasoning_tokens=count(written.get("reasoning_tokens")),
+    )

@@ -1,0 +1,126 @@
+"""A conversation as the input items of the Responses API, which keeps nothing of it: `store` is false.
+
+So no item is named by the id of a message, and thoughts go back whole, encrypted, to the model that had them. What came
+after thoughts that cannot go back is bound to them by its id, and goes without it or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from multiroute_core.messages import (
+    Blob,
+    File,
+    Message,
+    Part,
+    Raw,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+    Uri,
+    VendorPart,
+)
+from multiroute_core.providers.ids import tool_call_id
+from multiroute_core.providers.openai import content
+from multiroute_core.providers.openai.turns import outcome, turns
+
+WIRE = "openai.responses"
+
+
+def history(messages: Iterable[Message], model: str, provider: str) -> list[dict[str, Any]]:
+    """The input items for `model`."""
+    made: list[dict[str, Any]] = []
+    for turn in turns(messages):
+        made += _said(turn.said, model)
+        made += [_answered(answer, provider) for answer in turn.answers]
+        shown = [part for part in turn.said if isinstance(part, Blob | Uri | File)]
+        made += _asked(shown, provider)  # the assistant may show nothing, so the user does
+        for message in turn.rest:
+            if message.role == "system":
+                made.append({"role": "system", "content": message.text})
+            else:
+                made += _asked(message.parts, provider)
+    return made
+
+
+def _said(parts: Iterable[Part], model: str) -> list[dict[str, Any]]:
+    """What the assistant said. Thoughts wait until something follows them; without that they are refused."""
+    made: list[dict[str, Any]] = []
+    thoughts: list[dict[str, Any]] = []
+    severed = False
+    for part in parts:
+        item: dict[str, Any] | None = None
+        match part:
+            case Text() if part.text:
+                item = _message(part)
+                if made and not thoughts and _continues(made[-1], item):
+                    made[-1]["content"] += part.text
+                    continue
+            case ToolCall():
+                item = _call(part, model, severed=severed)
+            case VendorPart(raw=Raw(wire="openai.responses", body=body)) if not severed:
+                item = dict(body)
+            case Reasoning(raw=Raw(wire="openai.responses", body=body) as raw):
+                severed = raw.model not in (None, model) or not body.get("encrypted_content")
+                if not severed:
+                    thoughts.append(dict(body))
+            case _:
+                pass
+        if item is not None:
+            made += (*thoughts, item)
+            thoughts.clear()
+    return made
+
+
+def _message(text: Text) -> dict[str, Any]:
+    made: dict[str, Any] = {"role": "assistant", "content": text.text}
+    if text.raw is not None and text.raw.wire == WIRE and (phase := text.raw.body.get("phase")):
+        made["phase"] = phase  # models of today are told which of their words were asides
+    return made
+
+
+def _continues(last: dict[str, Any], item: dict[str, Any]) -> bool:
+    return last.get("role") == "assistant" and last.get("phase") == item.get("phase") and "type" not in last
+
+
+def _call(call: ToolCall, model: str, *, severed: bool) -> dict[str, Any]:
+    call_id = tool_call_id(call.id)
+    if call.raw is not None and call.raw.wire == WIRE and call.raw.body.get("type") == "function_call":
+        item = {**call.raw.body, "call_id": call_id}
+        if severed or call.raw.model not in (None, model):
+            item.pop("id", None)
+        return item
+    arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
+    return {"type": "function_call", "call_id": call_id, "name": call.name, "arguments": arguments}
+
+
+def _answered(answer: ToolCallResponse, provider: str) -> dict[str, Any]:
+    if answer.raw is not None and answer.raw.wire == WIRE and "type" in answer.raw.body:
+        return dict(answer.raw.body)
+    text = outcome(answer)
+    shown = [
+        made for part in answer.parts if not isinstance(part, Text) and (made := content.responses(part, provider))
+    ]
+    output = [*([{"type": "input_text", "text": text}] if text else []), *shown] if shown else text
+    return {"type": "function_call_output", "call_id": tool_call_id(answer.id), "output": output}
+
+
+def _asked(parts: Iterable[Part], provider: str) -> list[dict[str, Any]]:
+    """What the user said: one message, and beside it items that are none."""
+    items: list[dict[str, Any]] = []
+    said: list[dict[str, Any]] = []
+    for part in parts:
+        if isinstance(part, VendorPart):
+            if part.raw.wire == WIRE:
+                inner = str(part.raw.body.get("type")).startswith("input_")
+                (said if inner else items).append(dict(part.raw.body))
+        elif (one := content.responses(part, provider)) is not None:
+            said.append(one)
+    if not said:
+        return items
+    if all(one.keys() == {"type", "text"} for one in said):
+        return [*items, {"role": "user", "content": "".join(one["text"] for one in said)}]
+    return [*items, {"role": "user", "content": [one for one in said if one.get("text") != ""]}]

@@ -1,0 +1,75 @@
+"""A conversation as OpenAI's wires want it: what the model said, then at once the answers of its tools, then the rest.
+
+Both refuse an answer without its call, and a call whose answer comes late. An answer that has no call, since the call
+was malformed or another program forgot it, is told in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from multiroute_core.messages import Message, Part, Text, ToolCall, ToolCallResponse, VendorPart
+
+
+@dataclass(slots=True)
+class Turn:
+    """What the model said, and what came until it spoke again.
+
+    Attributes:
+        said: The model's parts; none before its first words.
+        answers: What the tools answered that it called.
+        rest: Messages of the system and the user.
+    """
+
+    said: list[Part] = field(default_factory=list[Part])
+    answers: list[ToolCallResponse] = field(default_factory=list[ToolCallResponse])
+    rest: list[Message] = field(default_factory=list[Message])
+
+
+def turns(messages: Iterable[Message]) -> list[Turn]:
+    """The turns of a conversation."""
+    made = [Turn()]
+    waiting: set[str] = set()
+    for message in messages:
+        turn = made[-1]
+        if message.role == "assistant":
+            # Two messages in a row are one where the first has calls: their answers come after both.
+            if turn.answers or turn.rest or not waiting:
+                waiting = set()
+                made.append(turn := Turn())
+            turn.said += message.parts
+            waiting |= _calls(message.parts)
+            continue
+        others: list[Part] = []
+        for part in message.parts:
+            if not isinstance(part, ToolCallResponse):
+                others.append(part)
+            elif part.id in waiting:
+                waiting.remove(part.id)
+                turn.answers.append(part)
+            else:
+                others += (Text(f"The tool {part.name or part.id} answered: {outcome(part)}"), *_media(part.parts))
+        if others:
+            turn.rest.append(Message("system" if message.role == "system" else "user", others))
+    return made
+
+
+def outcome(response: ToolCallResponse) -> str:
+    """A tool's answer as text, which says when it is an error: the wires have no other place for that."""
+    text = response.text
+    return f"Error: {text}" if response.error and "error" not in text.lower() else text
+
+
+def _calls(parts: Iterable[Part]) -> set[str]:
+    """The ids that answers may have: of calls, and of calls in the vendor's own words."""
+    found = {part.id for part in parts if isinstance(part, ToolCall)}
+    for part in parts:
+        if isinstance(part, VendorPart):
+            named = (part.raw.body.get("call_id"), part.raw.body.get("id"))
+            found |= {name for name in named if isinstance(name, str)}
+    return found
+
+
+def _media(parts: Iterable[Part]) -> list[Part]:
+    return [part for part in parts if not isinstance(part, Text)]

@@ -1,0 +1,62 @@
+"""Content blocks as Anthropic writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from multiroute_core.messages import Modality, Part, Reasoning, Text, VendorPart
+from multiroute_core.spellings.reading import Block, Reader, address, blob, call, file, inner, raw, richer, text
+
+
+def cited(block: Block) -> Part:
+    """A text; with citations it goes back as it is."""
+    return Text(text(block, "text"), raw("anthropic", block) if block.get("citations") else None)
+
+
+def media(block: Block, modality: Modality) -> Part:
+    """A picture or document by its `source`."""
+    source = inner(block, "source")
+    form = richer("anthropic", block, "source")
+    match source.get("type"):
+        case "base64":
+            return blob(source.get("data"), source.get("media_type"), block.get("title"), form)
+        case "url":
+            return address(source.get("url"), modality, form=form)
+        case "file":
+            return file(source.get("file_id"), modality, provider="anthropic")
+        case "text":
+            return Text(text(source, "data"), raw("anthropic", block))
+        case _:
+            return VendorPart(raw("anthropic", block))
+
+
+def _thinking(block: Block) -> Part:
+    signed = isinstance(block.get("signature"), str) and block["signature"]  # without it Anthropic refuses the block
+    return Reasoning(text(block, "thinking"), raw("anthropic", block) if signed else None)
+
+
+def _tool_use(block: Block) -> Part:
+    arguments = block.get("input") or block.get("partial_json")
+    whole = isinstance(block.get("input"), Mapping)
+    return call(block.get("id"), block.get("name"), arguments or {}, raw("anthropic", block) if whole else None)
+
+
+def _vendors(block: Block) -> Part:
+    return VendorPart(raw("anthropic", block))
+
+
+READERS: Mapping[str, Reader] = {
+    "thinking": _thinking,
+    "redacted_thinking": lambda block: Reasoning("", raw("anthropic", block)),
+    "tool_use": _tool_use,
+    "server_tool_use": _vendors,
+    "mcp_tool_use": _vendors,
+    "mcp_tool_listing": _vendors,
+    "search_result": _vendors,
+    "container_upload": _vendors,
+    "compaction": _vendors,
+    "tool_addition": _vendors,
+    "tool_removal": _vendors,
+    "fallback": _vendors,
+}
+PATTERNS: Mapping[str, Reader] = {"*_tool_result": _vendors}

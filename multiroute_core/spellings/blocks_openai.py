@@ -1,0 +1,101 @@
+"""Content parts and items as OpenAI writes them, in Chat Completions and in Responses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from multiroute_core.messages import Part, Reasoning, Text, VendorPart
+from multiroute_core.spellings.reading import Block, Reader, address, blob, call, file, inner, raw, richer, text
+
+AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg", "flac": "audio/flac", "opus": "audio/opus", "pcm16": "audio/pcm"}
+"""OpenAI's words for the formats of sound."""
+
+
+def _image_url(block: Block) -> Part:
+    told = block.get("image_url")
+    if not isinstance(told, Mapping):
+        return address(told, "image")
+    told = cast("Block", told)
+    form = raw("openai.chat", block) if told.get("detail") not in (None, "auto") else None
+    return address(told.get("url"), "image", form=form)
+
+
+def _input_audio(block: Block) -> Part:
+    told = inner(block, "input_audio")
+    return blob(told.get("data"), AUDIO.get(str(told.get("format"))))
+
+
+def chat_file(block: Block) -> Part:
+    """Chat Completions' file, under `file`."""
+    told = inner(block, "file")
+    if (file_id := told.get("file_id")) is not None:
+        return file(file_id, "document", provider="openai")
+    return _data(told.get("file_data"), told.get("filename"))
+
+
+def _input_image(block: Block) -> Part:
+    if (file_id := block.get("file_id")) is not None:
+        return file(file_id, "image", provider="openai")
+    form = raw("openai.responses", block) if block.get("detail") not in (None, "auto") else None
+    return address(block.get("image_url"), "image", form=form)
+
+
+def _input_file(block: Block) -> Part:
+    if (file_id := block.get("file_id")) is not None:
+        return file(file_id, "document", provider="openai")
+    if (url := block.get("file_url")) is not None:
+        return address(url, "document")
+    return _data(block.get("file_data"), block.get("filename"))
+
+
+def _data(data: Any, name: Any) -> Part:
+    """A file's data is a `data:` URL, or base64 alone."""
+    if isinstance(data, str) and data.startswith("data:"):
+        return address(data, "document", name=name)
+    return blob(data, None, name)
+
+
+def _function(block: Block) -> Part:
+    told = inner(block, "function")
+    form = richer("openai.chat", block, "id", "function")  # compatible servers hang signatures on it
+    return call(block.get("id"), told.get("name"), told.get("arguments"), form)
+
+
+def _function_call(block: Block) -> Part:
+    form = raw("openai.responses", block)
+    return call(block.get("call_id") or block.get("id"), block.get("name"), block.get("arguments"), form)
+
+
+def reasoning(block: Block) -> Part:
+    """A reasoning item: its summaries are what may be read."""
+    told = cast("Iterable[Any]", block.get("summary") or block.get("content") or ())
+    said = [text(cast("Block", one), "text") for one in told if isinstance(one, Mapping)]
+    return Reasoning("\n".join(said), raw("openai.responses", block))
+
+
+def _vendors(block: Block) -> Part:
+    return VendorPart(raw("openai.responses", block))
+
+
+READERS: Mapping[str, Reader] = {
+    "image_url": _image_url,
+    "input_audio": _input_audio,
+    "refusal": lambda block: Text(text(block, "refusal")),
+    "input_text": lambda block: Text(text(block, "text")),
+    "output_text": lambda block: Text(
+        text(block, "text"), raw("openai.responses", block) if block.get("annotations") else None
+    ),
+    "summary_text": lambda block: Text(text(block, "text")),
+    "input_image": _input_image,
+    "input_file": _input_file,
+    "function": _function,
+    "function_call": _function_call,
+    "mcp_list_tools": _vendors,
+    "mcp_approval_request": _vendors,
+    "mcp_approval_response": _vendors,
+    "item_reference": _vendors,
+    "program": _vendors,
+    "program_output": _vendors,
+}
+PATTERNS: Mapping[str, Reader] = {"*_call": _vendors, "*_call_output": _vendors}

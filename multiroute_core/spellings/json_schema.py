@@ -1,0 +1,200 @@
+"""JSON schemas: of classes and functions, of Gemini's own dialect, and whether one is valid."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from multiroute_core.errors import ConfigurationError
+
+TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
+
+_GEMINI_WORDS = {
+    "any_of": "anyOf",
+    "max_items": "maxItems",
+    "max_length": "maxLength",
+    "max_properties": "maxProperties",
+    "min_items": "minItems",
+    "min_length": "minLength",
+    "min_properties": "minProperties",
+    "additional_properties": "additionalProperties",
+    "property_ordering": "propertyOrdering",
+    "defs": "$defs",
+    "ref": "$ref",
+}
+_ONE = frozenset({"items", "additionalProperties", "not"})
+_LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+_NAMED = frozenset({"properties", "$defs", "definitions"})
+"""Where a schema holds others: one, a list of them, or each under a name."""
+
+
+def of_class(kind: type[Any]) -> dict[str, Any]:
+    """The schema of a class: a pydantic model tells its own, msgspec knows dataclasses, TypedDicts and its structs.
+
+    Raises:
+        ConfigurationError: the class has none.
+    """
+    tells = getattr(kind, "model_json_schema", None)
+    if callable(tells):
+        return rooted(cast("dict[str, Any]", tells()))
+    inner: dict[str, Any] = {}
+    try:
+        made = msgspec.json.schema(kind, schema_hook=_hook(inner))
+    except (TypeError, NameError) as error:
+        raise ConfigurationError(f"The class {kind.__name__} has no JSON schema: {_sentence(error)}") from error
+    return rooted({**made, **_definitions(made.get("$defs"), inner)})
+
+
+def of_function(function: Callable[..., Any]) -> dict[str, Any]:
+    """The schema of a function's arguments, by its annotations; text beside a type, in `Annotated`, describes it.
+
+    Raises:
+        ConfigurationError: an annotation is missing, or has no JSON schema.
+    """
+    name = getattr(function, "__name__", "function")
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    inner: dict[str, Any] = {}
+    try:
+        hints = get_type_hints(function, include_extras=True)
+        taken = [p for p in inspect.signature(function).parameters.values() if p.kind in named]
+        if bare := next((p.name for p in taken if p.name not in hints), None):
+            raise ConfigurationError(f"Tool {name!r}: its argument {bare!r} has no annotation, so its type is unknown.")
+        made, definitions = msgspec.json.schema_components([hints[p.name] for p in taken], schema_hook=_hook(inner))
+    except (TypeError, NameError, ValueError) as error:
+        if isinstance(error, ConfigurationError):
+            raise
+        raise ConfigurationError(f"Tool {name!r}: its arguments have no JSON schema: {_sentence(error)}") from error
+    definitions = json.loads(json.dumps(definitions).replace("#/components/schemas/", "#/$defs/"))
+    made = json.loads(json.dumps(made).replace("#/components/schemas/", "#/$defs/"))
+    properties = {p.name: {**one, **_said(hints[p.name], p.default)} for p, one in zip(taken, made, strict=True)}
+    required = [p.name for p in taken if p.default is inspect.Parameter.empty]
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    return schema | ({"required": required} if required else {}) | _definitions(definitions, inner)
+
+
+def rooted(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """`schema` with its root in place: where the root is a reference to a definition, vendors want the definition."""
+    where = schema.get("$ref")
+    found: Any = schema
+    for step in str(where).removeprefix("#/").split("/"):
+        found = cast("Mapping[str, Any]", found).get(step) if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping):
+        return dict(schema)
+    made = {**cast("Mapping[str, Any]", found), **schema}
+    del made["$ref"]
+    if f'"{where}"' not in json.dumps(made):  # only a recursive one is still needed under its name
+        made["$defs"] = {name: one for name, one in made.get("$defs", {}).items() if f"#/$defs/{name}" != where}
+    return {name: value for name, value in made.items() if name != "$defs" or value}
+
+
+def is_gemini(schema: Any) -> bool:
+    """Whether a schema is in Gemini's dialect, which writes the types in capitals."""
+    kind = cast("Mapping[str, Any]", schema).get("type") if isinstance(schema, Mapping) else None
+    return isinstance(kind, str) and kind.isupper()
+
+
+def of_gemini(schema: Any) -> Any:
+    """Gemini's dialect (`"type": "STRING"`, `nullable`, words with underscores) as JSON schema."""
+    if not isinstance(schema, Mapping):
+        return schema
+    told = cast("Mapping[str, Any]", schema)
+    made = {_GEMINI_WORDS.get(name, name): value for name, value in told.items() if value is not None}
+    if isinstance(kind := made.get("type"), str):
+        kind = str.lower(getattr(kind, "value", kind))
+        made["type"] = [kind, "null"] if made.pop("nullable", False) else kind
+    for name, value in made.items():
+        if name in _ONE:
+            made[name] = of_gemini(value)
+        elif name in _LISTED and isinstance(value, list):
+            made[name] = [of_gemini(one) for one in cast("list[Any]", value)]
+        elif name in _NAMED and isinstance(value, Mapping):
+            made[name] = {key: of_gemini(one) for key, one in cast("Mapping[str, Any]", value).items()}
+    return made
+
+
+def check(schema: Any, whose: str) -> None:
+    """Refuse what no vendor takes.
+
+    Raises:
+        ConfigurationError: it is no JSON object, or no JSON schema; the sentence begins with `whose`.
+    """
+    if not isinstance(schema, Mapping):
+        raise ConfigurationError(f"{whose} is a {type(schema).__name__}; give a JSON schema as a mapping.")
+    try:
+        json.dumps(schema, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{whose} cannot be written as JSON: {_sentence(error)}") from error
+    if (fault := _fault(schema, "")) is not None:
+        raise ConfigurationError(f"{whose} is no valid JSON schema: {fault}.")
+
+
+def _fault(schema: Any, where: str) -> str | None:
+    """What is wrong with a schema, or with one in it at the path `where`; the first of it."""
+    if isinstance(schema, bool):
+        return None
+    if not isinstance(schema, Mapping):
+        return f"{where[1:]!r} is {schema!r}, no schema"
+    at = f" of {where[1:]!r}" if where else ""
+    held: list[tuple[str, Any]] = []
+    for word, value in cast("Mapping[str, Any]", schema).items():
+        if word == "type":
+            if value not in TYPES if isinstance(value, str) else not _are_types(value):
+                return f"the type{at} is {value!r}; known are {', '.join(sorted(TYPES))}"
+        elif word == "required":
+            if not isinstance(value, list) or not all(isinstance(name, str) for name in cast("list[Any]", value)):
+                return f"required{at} is {value!r}, no list of names"
+        elif word in _NAMED:
+            if not isinstance(value, Mapping):
+                return f"the {word}{at} are a {type(value).__name__}, no mapping"
+            held += cast("Mapping[str, Any]", value).items()
+        elif word in _ONE:
+            held.append((word, value))
+        elif word in _LISTED and isinstance(value, list):
+            held += ((word, one) for one in cast("list[Any]", value))
+    told = cast("Mapping[str, Any]", schema)
+    if (named := told.get("properties")) and (stray := set(told.get("required", ())) - set(named)):
+        return f"required{at} names {min(stray)!r}, which is none of its properties"
+    return next((fault for name, one in held if (fault := _fault(one, f"{where}.{name}")) is not None), None)
+
+
+def _are_types(value: Any) -> bool:
+    """Whether `value` is a list of types: one of them is enough."""
+    return isinstance(value, list) and all(isinstance(one, str) and one in TYPES for one in cast("list[Any]", value))
+
+
+def _hook(inner: dict[str, Any]) -> Callable[[type[Any]], dict[str, Any]]:
+    """For pydantic models inside of what msgspec reads; their definitions are put into `inner`."""
+
+    def schema(kind: type[Any]) -> dict[str, Any]:
+        tells = getattr(kind, "model_json_schema", None)
+        if not callable(tells):
+            raise NotImplementedError
+        made = cast("dict[str, Any]", tells())
+        inner.update(made.pop("$defs", {}))
+        return made
+
+    return schema
+
+
+def _definitions(first: Mapping[str, Any] | None, second: Mapping[str, Any]) -> dict[str, Any]:
+    both = {**(first or {}), **second}
+    return {"$defs": both} if both else {}
+
+
+def _said(hint: Any, default: Any) -> dict[str, Any]:
+    """What a function says of one argument besides its type."""
+    said: dict[str, Any] = {}
+    if get_origin(hint) is Annotated and (texts := [one for one in get_args(hint)[1:] if isinstance(one, str)]):
+        said["description"] = texts[0]
+    if default is None or isinstance(default, str | int | float | bool):
+        said["default"] = default
+    return said
+
+
+def _sentence(error: Exception) -> str:
+    """The error in one line."""
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".") + "."
