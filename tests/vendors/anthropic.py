@@ -199,8 +199,6 @@ def _form(body: dict[str, Any], asked: Asked) -> None:
 
 
 def _messages(messages: list[Any], asked: Asked, issued: Issued) -> None:
-    if messages[0].get("role") == "assistant":
-        raise Refused('messages: first message must use the "user" role')
     open_calls: dict[str, str] = {}
     used: set[str] = set()
     for i, message in enumerate(messages):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from multiroute_core.providers.body import overlay
@@ -48,8 +49,20 @@ def _tools(request: Request, traits: Model, dropped: list[str]) -> dict[str, Any
         return {}
     made: dict[str, Any] = {"tools": tools, "parallel_tool_calls": request.parallel_tool_calls}
     if (choice := request.tool_choice) is not None:
-        made["tool_choice"] = {"type": "function", "name": choice.name} if choice.mode == "tool" else choice.mode
+        made["tool_choice"] = _named(choice.name, request.tools) if choice.mode == "tool" else choice.mode
     return made
+
+
+def _named(name: str | None, tools: Sequence[Tool | ServerTool]) -> dict[str, Any]:
+    """The one tool that must be used; those that OpenAI runs itself go by their type or their own name."""
+    for tool in tools:
+        if isinstance(tool, ServerTool) and name in (own := [tool.body.get(key) for key in _NAMES]):
+            given = {key: value for key, value in zip(_NAMES, own, strict=True) if value == name and key != "type"}
+            return {"type": tool.body.get("type"), **given}
+    return {"type": "function", "name": name}
+
+
+_NAMES = ("type", "name", "server_label")
 
 
 def _tool(tool: Tool | ServerTool, traits: Model, dropped: list[str]) -> dict[str, Any] | None:

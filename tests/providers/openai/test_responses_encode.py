@@ -242,3 +242,22 @@ def test_any_conversation_is_one_that_responses_take(talk):
                 assert item["output"] != []
                 answers.append(item["call_id"])
     assert sorted(calls) == sorted(answers)
+
+
+@pytest.mark.parametrize(
+    ("tool", "name", "choice"),
+    [
+        (Tool("search"), "search", {"type": "function", "name": "search"}),
+        (ServerTool("openai.responses", {"type": "file_search"}), "file_search", {"type": "file_search"}),
+        (
+            ServerTool("openai.responses", {"type": "mcp", "server_label": "wiki"}),
+            "wiki",
+            {"type": "mcp", "server_label": "wiki"},
+        ),
+        (ServerTool("openai.responses", {"type": "custom", "name": "sh"}), "sh", {"type": "custom", "name": "sh"}),
+    ],
+)
+def test_a_tool_that_must_be_used_whoever_runs_it(tool, name, choice):
+    request = Request((USER,), tools=(tool,), tool_choice=ToolChoice("tool", name))
+    made = responses.encode(request, MODEL, models.lookup("openai", MODEL), stream=False)
+    assert made.body["tool_choice"] == choice
