@@ -3,7 +3,6 @@
 import importlib.util
 import json
 
-import jsonschema
 import pytest
 
 from multiroute_core import Message, OutputSchema, Router, ToolCall, ToolCallResponse
@@ -35,7 +34,11 @@ def test_an_answer_has_the_form_that_is_asked(router: Router, face: str, strict:
     form = OutputSchema(SCHEMA, "place", strict=strict)
     outcome = ask(face, router, "Tell me about Paris.", output_schema=form, temperature=0, max_tokens=200)
     assert outcome.finish_reason == "stop", outcome
-    jsonschema.validate(json.loads(outcome.text), SCHEMA)
+    place = json.loads(outcome.text)
+    assert place.keys() == {"city", "kind"}
+    assert isinstance(place["city"], str)
+    assert len(place["city"]) <= 20
+    assert place["kind"] in ("capital", "town")
     assert models.lookup("local", "smollm2").json_schema
 
 
