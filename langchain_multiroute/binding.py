@@ -9,11 +9,9 @@ from typing import Any, cast
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from multiroute_core import ConfigurationError
+from multiroute_core import ConfigurationError, spellings
 from multiroute_core.options import NAMES, unknown
 from multiroute_core.request import PARAMETERS
-from multiroute_core.spellings import schemas
-from multiroute_core.spellings import tools as spelled
 
 ALIASES: Mapping[str, str] = {
     "max_completion_tokens": "max_tokens",
@@ -50,13 +48,13 @@ def tool_dict(tool: Any, *, strict: bool | None = None) -> dict[str, Any]:
         made = convert_to_openai_tool(cast("Any", tool), strict=strict)
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigurationError(f"{tool!r} is no tool: {error}") from error
-    return made | {name: value for name, value in extras.items() if name in spelled.EXTRAS}
+    return made | {name: value for name, value in extras.items() if name in spellings.tools.EXTRAS}
 
 
 def _known(tool: Mapping[str, Any]) -> bool:
     """Whether a dict is a tool in some vendor's words; what is not may still be a schema that LangChain knows."""
     try:
-        return bool(spelled.tools([tool]))
+        return bool(spellings.tools.tools([tool]))
     except ConfigurationError:
         return False
 
@@ -75,8 +73,8 @@ def bound_tools(
         raise ConfigurationError(f"tool_choice={tool_choice!r} demands a tool, but there are none.")
     made: dict[str, Any] = {"tools": [tool_dict(tool, strict=strict) for tool in tools]}
     if tool_choice is not None:
-        known = [found for tool in made["tools"] for found in spelled.tools([tool])]
-        spelled.tool_choice(tool_choice, known)  # a wrong one is told here, not by the first call
+        known = [found for tool in made["tools"] for found in spellings.tools.tools([tool])]
+        spellings.tools.tool_choice(tool_choice, known)  # a wrong one is told here, not by the first call
         made["tool_choice"] = tool_choice
     if parallel_tool_calls is not None:
         made["parallel_tool_calls"] = parallel_tool_calls
@@ -103,6 +101,6 @@ def options(given: Mapping[str, Any]) -> dict[str, Any]:
     if (tools := made.pop("tools", None)) is not None and len(tools):
         made["tools"] = [tool if isinstance(tool, Mapping) else tool_dict(tool) for tool in tools]
     if (form := made.get("output_schema")) is not None:
-        form = schemas.output_schema(form)
+        form = spellings.schemas.output_schema(form)
         made["output_schema"] = replace(form, strict=strict) if form and form.strict is None else form
     return made

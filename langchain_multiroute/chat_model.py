@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
@@ -16,13 +16,13 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field
 
-from langchain_multiroute import binding, structured, wrap
+from langchain_multiroute import binding
 from langchain_multiroute.answers import BESIDE_BLOCKS_ONLY, PROVIDERS, Pieces, message_out, metadata
 from langchain_multiroute.convert import messages_in
 from langchain_multiroute.errors import translated
 from langchain_multiroute.profile import profile
 from multiroute_core import Chunk, Response, Router
-from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold
+from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold, plain
 
 _PRIVATE = "langchain_core.utils._gateway"
 GATEWAY: str | None = importlib.util.find_spec(_PRIVATE) and getattr(
@@ -89,7 +89,9 @@ class ChatMultiRoute(BaseChatModel):
     streaming: bool = False
 
     def __init__(self, **options: Any) -> None:
-        if options.get("routes") is not None:
+        if not plain(options.get("routes")):
+            from langchain_multiroute import wrap
+
             options["routes"] = wrap.routes(options["routes"])
         super().__init__(**fold(options, type(self).model_fields))
 
@@ -138,7 +140,7 @@ class ChatMultiRoute(BaseChatModel):
         self,
         schema: dict[str, Any] | type | None = None,
         *,
-        method: structured.Method = "json_schema",
+        method: Literal["function_calling", "json_mode", "json_schema"] = "json_schema",
         include_raw: bool = False,
         strict: bool | None = None,
         **kwargs: Any,
@@ -157,6 +159,8 @@ class ChatMultiRoute(BaseChatModel):
         Raises:
             ConfigurationError: the method is unknown, or the schema is none.
         """
+        from langchain_multiroute import structured
+
         told = structured.bound(schema, method, strict=strict)
         if method == "function_calling":
             model = self.bind_tools([schema], tool_choice="any", strict=strict, **told, **kwargs)  # pyright: ignore[reportArgumentType]

@@ -16,9 +16,8 @@ from langchain_core.messages import (
     messages_from_dict,
 )
 
-from langchain_multiroute import history
 from langchain_multiroute.answers import KEPT, blocks_of, kept
-from multiroute_core import ConfigurationError, Message, codec
+from multiroute_core import ConfigurationError, Message, codec, spellings
 from multiroute_core.messages import (
     Blob,
     CachePoint,
@@ -35,7 +34,6 @@ from multiroute_core.messages import (
     join,
 )
 from multiroute_core.providers.ids import tool_call_id
-from multiroute_core.spellings import blocks
 
 ROLES: Mapping[str, Role] = {"developer": "system", "human": "user", "ai": "assistant"}
 
@@ -136,7 +134,7 @@ def _messages(message: BaseMessage, place: int) -> Iterator[Message]:
 
 def _parts(message: BaseMessage) -> Sequence[Part]:
     content = message.content
-    return (Text(content),) if isinstance(content, str) else blocks.parts(content)
+    return (Text(content),) if isinstance(content, str) else spellings.blocks.parts(content)
 
 
 def said(message: AIMessage, place: int = 0) -> Sequence[Part]:
@@ -145,6 +143,8 @@ def said(message: AIMessage, place: int = 0) -> Sequence[Part]:
     What an answer of MultiRoute's has kept is used as far as it still says what the message says: users and middleware
     edit messages, and then the message is right.
     """
+    from langchain_multiroute import history  # most conversations begin without one
+
     visible = history.parts(message, place)
     told: Any = message.additional_kwargs.get(KEPT)
     if not isinstance(told, Mapping) or "parts" not in told:

@@ -15,7 +15,6 @@ from langchain_core import exceptions
 
 from multiroute_core import errors
 from multiroute_core.errors import MultiRouteError, RouteError
-from multiroute_core.providers.classify import classify
 
 KINDS: tuple[tuple[type[MultiRouteError], str], ...] = (
     (errors.ConfigurationError, "ModelInvalidRequestError"),
@@ -102,6 +101,8 @@ def as_langchain(error: MultiRouteError) -> None:
 
 def as_multiroute(error: Exception) -> RouteError:
     """What an error of a chat model of LangChain's is to a route."""
+    from multiroute_core.providers.classify import classify
+
     found = classify(error)
     if type(found) is not errors.BadReplyError:
         return found

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from langchain_core.messages import AIMessage
 
+from multiroute_core import spellings
 from multiroute_core.messages import (
     InvalidToolCall,
     Part,
@@ -23,7 +24,6 @@ from multiroute_core.messages import (
     VendorPart,
     Wire,
 )
-from multiroute_core.spellings import blocks
 
 WIRES: Mapping[str, Wire] = {
     "anthropic": "anthropic",
@@ -129,7 +129,7 @@ def _block(block: dict[str, Any], kind: Any, wire: Wire | None) -> Iterator[Part
         case _ if kind in UNTOLD:
             return
         case _ if kind in STANDARD or kind == "text" or wire is None:
-            yield from blocks.parts([block])
+            yield from spellings.blocks.parts([block])
         case _:
             yield VendorPart(Raw(wire, _own(block)))
 

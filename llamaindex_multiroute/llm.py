@@ -34,9 +34,8 @@ from llama_index.core.types import PydanticProgramMode
 
 from llamaindex_multiroute.answer import Answer, response_out, selections, single
 from llamaindex_multiroute.convert import messages_in
-from llamaindex_multiroute.wrap import routes_of
 from multiroute_core import Router
-from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold, smallest_output, smallest_window
+from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold, plain, smallest_output, smallest_window
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -104,7 +103,9 @@ class MultiRoute(FunctionCallingLLM):
     context_window: int | None = None
 
     def __init__(self, **options: Any) -> None:
-        if "routes" in options:
+        if not plain(options.get("routes")):
+            from llamaindex_multiroute.wrap import routes_of
+
             options["routes"] = routes_of(options["routes"])
         super().__init__(**fold(options, type(self).model_fields))
 

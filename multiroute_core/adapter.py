@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, cast
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import NAMES, current, parse, unknown
@@ -32,6 +32,13 @@ UNKNOWN_WINDOW = 8_192
 
 USUAL_OUTPUT = 1_024
 """Tokens that an answer usually fits in."""
+
+
+def plain(routes: Any) -> bool:
+    """Whether a router takes `routes` as they are: no model of a framework stands among them."""
+    if routes is None or isinstance(routes, str | Route):
+        return True
+    return isinstance(routes, list | tuple) and all(isinstance(r, str | Route) for r in cast("list[Any]", routes))
 
 
 def fold(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:

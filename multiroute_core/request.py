@@ -6,12 +6,10 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypedDict, cast
 
+from multiroute_core import spellings
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.messages import Message, Text
 from multiroute_core.options import NAMES, Options, parse, unknown
-from multiroute_core.spellings import schemas
-from multiroute_core.spellings import tools as spelled
-from multiroute_core.spellings.conversation import read as conversation_of
 from multiroute_core.types import Request
 
 MessageLike: TypeAlias = Message | Mapping[str, Any] | tuple[str, str]
@@ -90,7 +88,7 @@ def build(messages: Messages, given: Mapping[str, Any]) -> tuple[Request, Option
         if name not in PARAMETERS and name not in NAMES:
             raise unknown("option", name, (*PARAMETERS, *NAMES))
     parameters = {name: given[name] for name in PARAMETERS if given.get(name) is not None}
-    conversation = conversation_of(messages)
+    conversation = spellings.conversation.read(messages)
     system = parameters.pop("system", None)
     if system is not None:
         conversation = (Message("system", _text("system", system)), *conversation)
@@ -100,9 +98,9 @@ def build(messages: Messages, given: Mapping[str, Any]) -> tuple[Request, Option
     for name, value in parameters.items():
         parameters[name] = _CHECKS[name](name, value)
     if (choice := parameters.get("tool_choice")) is not None:
-        parameters["tool_choice"] = spelled.tool_choice(choice, parameters.get("tools", ()))
+        parameters["tool_choice"] = spellings.tools.tool_choice(choice, parameters.get("tools", ()))
         if "parallel_tool_calls" not in parameters:
-            parameters["parallel_tool_calls"] = spelled.parallel(choice)
+            parameters["parallel_tool_calls"] = spellings.tools.parallel(choice)
     return Request(conversation, **parameters), parse({k: v for k, v in given.items() if k in NAMES})
 
 
@@ -155,10 +153,10 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "top_p": _within(0, 1, above=True),
     "stop": _stop,
     "seed": _whole(None),
-    "tools": lambda _, value: spelled.tools(value),
+    "tools": lambda _, value: spellings.tools.tools(value),
     "tool_choice": lambda _, value: value,  # against the tools, when they are known
     "parallel_tool_calls": _truth,
-    "output_schema": lambda _, value: schemas.output_schema(value),
-    "reasoning": lambda _, value: schemas.reasoning(value),
-    "extra": lambda _, value: schemas.vendor_options(value),
+    "output_schema": lambda _, value: spellings.schemas.output_schema(value),
+    "reasoning": lambda _, value: spellings.schemas.reasoning(value),
+    "extra": lambda _, value: spellings.schemas.vendor_options(value),
 }

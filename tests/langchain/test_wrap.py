@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import time
 
+import httpx
 import pytest
 from langchain_core.callbacks import get_usage_metadata_callback
 from langchain_core.language_models import BaseChatModel
@@ -39,20 +40,24 @@ def server():
         yield server
 
 
+opened: list[httpx.AsyncClient] = []
+
+
 @pytest.fixture(autouse=True)
 def _one_loop():
-    """Clients of langchain-openai are bound to the loop that they were first used on."""
+    """Clients of langchain-openai are bound to the loop that they were first used on, and nobody closes its own."""
     global run
     with asyncio.Runner() as runner:
         run = lambda coroutine: runner.run(coroutine, context=contextvars.copy_context())  # noqa: E731
         yield
+        while opened:
+            run(opened.pop().aclose())
 
 
 def chat_openai(server, **settings):
-    return ChatOpenAI(
-        **{"model": "gpt-4o", "base_url": f"{server.url}/v1", "api_key": "k", "max_retries": 0, "stream_usage": True}
-        | settings
-    )
+    opened.append(httpx.AsyncClient())
+    plain = {"model": "gpt-4o", "base_url": f"{server.url}/v1", "api_key": "k", "max_retries": 0, "stream_usage": True}
+    return ChatOpenAI(**{**plain, "http_async_client": opened[-1], **settings})
 
 
 def ask(llm, face, messages="Hi"):
