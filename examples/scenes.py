@@ -1,7 +1,7 @@
 """The scenes of the demo, each with what must come of it.
 
 All of them share one router, and what it learns in one scene it knows in the next: a provider that has been down is
-left alone for a minute.
+left alone for a while.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from langchain_core.runnables import Runnable
 from llama_index.core import Document, SimpleKeywordTableIndex
 from llama_index.core.node_parser import MarkdownNodeParser
 from screen import Screen
-from stage import Stage
+from stage import REPLIES, Stage
 
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
@@ -170,6 +170,19 @@ def broken_streams(show: Show) -> None:
         show.expect(False, "a stream that broke was taken for a whole answer")
 
 
+def goes_on(show: Show) -> None:
+    show.ask_chain("Are you well again?")  # three failures in a row would have it left alone
+    show.stage.breaks("openai", after_chunks=9)
+    show.stage.well("google", REPLIES["openai"])  # it says all of it again, as a model may
+    said: list[str] = []
+    with options(mid_stream="continue"):
+        for piece in show.chain.stream({"question": "What should we do about a rate limit?"}):
+            show.screen.stream(piece)
+            said.append(piece)
+    show.expect(show.screen.record.answered == ["openai", "google"], "Gemini did not go on")
+    show.expect("".join(said) == REPLIES["openai"], "something was said twice, or not at all")
+
+
 def rate_limit(show: Show) -> None:
     show.stage.limited("openai", seconds=30)
     before, began = show.stage.hits("openai"), time.monotonic()
@@ -203,6 +216,7 @@ SCENES = (
     Scene("On an event loop", "the engine streams while the chain answers", on_the_loop),
     Scene("Anthropic is down", "OpenAI answers 10 of 10; at most 4 reach Anthropic", outage),
     Scene("Streams break", "early: moved on unseen; late: an error keeps the text", broken_streams),
+    Scene("A stream goes on", "another route ends the sentence, unseen", goes_on),
     Scene("OpenAI is limited", "Gemini answers, nobody waits", rate_limit),
     Scene("Everything is down", "the local model answers", all_down),
 )

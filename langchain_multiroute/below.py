@@ -16,9 +16,9 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
 from langchain_multiroute.wrapped import OVER
-from multiroute_core.drive.blocking import run
 from multiroute_core.drive.io import END, IO
 from multiroute_core.drive.limit import Limit, current
+from multiroute_core.drive.loopless import run
 from multiroute_core.providers.provider import Reply
 
 

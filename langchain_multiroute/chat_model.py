@@ -23,6 +23,7 @@ from langchain_multiroute.errors import translated
 from langchain_multiroute.profile import profile
 from multiroute_core import Chunk, Response, Router
 from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold, plain
+from multiroute_core.options import OrderFunction
 
 _PRIVATE = "langchain_core.utils._gateway"
 GATEWAY: str | None = importlib.util.find_spec(_PRIVATE) and getattr(
@@ -56,8 +57,9 @@ class ChatMultiRoute(BaseChatModel):
         max_retries: How often the routes are asked again after all have failed.
         api_key: The key, where all routes are one provider's.
         streaming: True streams inside `invoke` as well, for handlers that want tokens.
-        **options: The fields of `multiroute_core.Options` (`task`, `order`, `route_tags`, `deadline`, `fallback`,
-            `model`, `tenant`), and the arguments of `multiroute_core.Router` (`attempt_timeout`, `on_event`, …).
+        **options: The fields of `multiroute_core.Options` (`task`, `order`, `route_tags`, `region`, `deadline`,
+            `fallback`, `fallback_on`, `mid_stream`, `model`, `tenant`), and the arguments of `multiroute_core.Router`
+            (`attempt_timeout`, `on_event`, …).
 
     Raises:
         ConfigurationError: an argument is unknown or out of range, or a key or package is missing.
@@ -79,11 +81,14 @@ class ChatMultiRoute(BaseChatModel):
     reasoning: Any = None
     extra: dict[str, dict[str, Any]] | None = None
     task: str | None = None
-    order: str | None = None
+    order: str | OrderFunction | None = None
     route_tags: frozenset[str] | None = None
+    region: str | None = None
     deadline: float | None = None
     max_retries: int | None = None
     fallback: bool | None = None
+    fallback_on: frozenset[str] | None = None
+    mid_stream: Literal["raise", "restart", "continue"] | None = None
     model: str | None = None
     tenant: str | None = None
     streaming: bool = False
@@ -104,8 +109,9 @@ class ChatMultiRoute(BaseChatModel):
         """Everything that can change an answer: LangChain's cache keys on it."""
         own = {name: value for name in CALL_FIELDS if (value := getattr(self, name)) is not None}
         own["stop_sequences"] = own.pop("stop", None)  # LangChain puts the call's own under `stop`
-        if self.route_tags is not None:
-            own["route_tags"] = sorted(self.route_tags)  # a set's order changes from process to process
+        for name in ("route_tags", "fallback_on"):
+            if name in own:
+                own[name] = sorted(own[name])  # a set's order changes from process to process
         return {"routes": [(route.name, route.model, route.base_url) for route in self.router.routes], **own}
 
     def bind_tools(
@@ -222,7 +228,7 @@ class ChatMultiRoute(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         with translated():
-            options = self._options(stop, kwargs)
+            options = self._unrepeated(self._options(stop, kwargs))
             pieces = self._pieces(options)
             with contextlib.closing(self.router.stream(messages_in(messages), **options)) as stream:
                 for chunk in stream:
@@ -239,7 +245,7 @@ class ChatMultiRoute(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         with translated():
-            options = self._options(stop, kwargs)
+            options = self._unrepeated(self._options(stop, kwargs))
             pieces = self._pieces(options)
             async with contextlib.aclosing(self.router.astream(messages_in(messages), **options)) as stream:
                 async for chunk in stream:
@@ -251,6 +257,11 @@ class ChatMultiRoute(BaseChatModel):
     def _options(self, stop: Sequence[str] | None, given: dict[str, Any]) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in CALL_FIELDS}
         return call_options(binding.options(given | {"stop": stop} if stop else given), fields)
+
+    def _unrepeated(self, options: dict[str, Any]) -> dict[str, Any]:
+        """LangChain's chunks are added up by whoever reads them, so nothing that was said can be taken back."""
+        how = options.get("mid_stream") or self.router.options.mid_stream
+        return {**options, "mid_stream": "raise"} if how == "restart" else options
 
     def _pieces(self, options: dict[str, Any]) -> Pieces:
         """Chunks in blocks from the beginning, where something else than text is to be expected beside it."""

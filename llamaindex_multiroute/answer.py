@@ -35,15 +35,24 @@ class Answer:
     """A streamed answer: LlamaIndex wants all of it so far in each response, and beside it what is new."""
 
     def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
         self._text = ""
         self._reasoning = ""
         self._calls: dict[int, InvalidToolCall] = {}
         self._rest: list[Part] = []
 
     def add(self, chunk: Chunk) -> ChatResponse:
-        """The answer after one more chunk; with the last one, the whole of it."""
+        """The answer after one more chunk; with the last one, the whole of it.
+
+        Where another route begins anew, nothing has been said so far, and `additional_kwargs["restarted"]` tells it.
+        """
         if chunk.response is not None:
             return response_out(chunk.response, chunk.text)
+        if chunk.restarted:
+            self._forget()
+            return ChatResponse(message=_message(()), delta="", additional_kwargs={"restarted": True})
         thought = ""
         for part in chunk.parts:
             match part:

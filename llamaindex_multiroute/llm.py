@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from llama_index.core.base.llms.generic_utils import (
     achat_to_completion_decorator,
@@ -36,6 +36,7 @@ from llamaindex_multiroute.answer import Answer, response_out, selections, singl
 from llamaindex_multiroute.convert import messages_in
 from multiroute_core import Router
 from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold, plain, smallest_output, smallest_window
+from multiroute_core.options import OrderFunction
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -72,9 +73,10 @@ class MultiRoute(FunctionCallingLLM):
         max_retries: How often the routes are asked again after all have failed.
         api_key: The key, where all routes are one provider's.
         context_window: Tokens to report to prompt packing; the smallest window of the routes by default.
-        **options: The fields of `multiroute_core.Options` (`task`, `order`, `route_tags`, `deadline`, `fallback`,
-            `model`, `tenant`), the arguments of `multiroute_core.Router` (`attempt_timeout`, `on_event`, …), and the
-            fields of LlamaIndex's `LLM` (`system_prompt`, `callback_manager`, …).
+        **options: The fields of `multiroute_core.Options` (`task`, `order`, `route_tags`, `region`, `deadline`,
+            `fallback`, `fallback_on`, `mid_stream`, `model`, `tenant`), the arguments of `multiroute_core.Router`
+            (`attempt_timeout`, `on_event`, …), and the fields of LlamaIndex's `LLM` (`system_prompt`,
+            `callback_manager`, …).
 
     Raises:
         ConfigurationError: an argument is unknown or out of range, or a key or package is missing.
@@ -93,11 +95,14 @@ class MultiRoute(FunctionCallingLLM):
     reasoning: Any = None
     extra: dict[str, dict[str, Any]] | None = None
     task: str | None = None
-    order: str | None = None
+    order: str | OrderFunction | None = None
     route_tags: frozenset[str] | None = None
+    region: str | None = None
     deadline: float | None = None
     max_retries: int | None = None
     fallback: bool | None = None
+    fallback_on: frozenset[str] | None = None
+    mid_stream: Literal["raise", "restart", "continue"] | None = None
     model: str | None = None
     tenant: str | None = None
     context_window: int | None = None

@@ -21,6 +21,7 @@ from multiroute_core.errors import (
     OverloadedError,
     QuotaExhaustedError,
     RateLimitError,
+    RefusalError,
     RouteError,
     ServerError,
 )
@@ -42,6 +43,7 @@ from multiroute_core.messages import (
 from multiroute_core.options import Options, options
 from multiroute_core.route import Route
 from multiroute_core.router import Router
+from multiroute_core.standing import Standing
 from multiroute_core.tools import OutputSchema, ReasoningOptions, ServerTool, Tool, ToolChoice
 from multiroute_core.types import Attempt, Chunk, Request, Response, Usage
 
@@ -74,6 +76,7 @@ __all__ = [
     "Raw",
     "Reasoning",
     "ReasoningOptions",
+    "RefusalError",
     "Request",
     "Response",
     "Route",
@@ -81,6 +84,7 @@ __all__ = [
     "Router",
     "ServerError",
     "ServerTool",
+    "Standing",
     "Text",
     "Tool",
     "ToolCall",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from multiroute_core.messages import Blob, File, Uri, VendorPart, Wire, every
+from multiroute_core.messages import Blob, File, Text, Uri, VendorPart, Wire, every
 from multiroute_core.tools import ServerTool
 from multiroute_core.types import Request
 
@@ -34,10 +34,12 @@ class Facts:
     Attributes:
         wire: The API that it speaks.
         offers: What it can carry; the words above.
+        window: Tokens that fit in, prompt and answer together; None for unknown.
     """
 
     wire: Wire
     offers: frozenset[str]
+    window: int | None = None
 
 
 def needed(request: Request) -> frozenset[str]:
@@ -49,6 +51,8 @@ def needed(request: Request) -> frozenset[str]:
     if request.tools:
         found.update(f"wire:{tool.wire}" if isinstance(tool, ServerTool) else "tools" for tool in request.tools)
     for message in request.messages:
+        if len(message.parts) == 1 and type(message.parts[0]) is Text:
+            continue
         for part in every((message,)):
             match part:
                 case Blob():

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol
 
 from multiroute_core.drive.io import END, IO
-from multiroute_core.drive.limit import Expired, Limit
-from multiroute_core.errors import AttemptTimeoutError, BrokenStreamError, RateLimitError, RouteError
+from multiroute_core.drive.limit import Cancelled, Expired, Limit
+from multiroute_core.errors import (
+    AttemptTimeoutError,
+    BrokenStreamError,
+    QuotaExhaustedError,
+    RateLimitError,
+    RouteError,
+)
 from multiroute_core.messages import Part, assemble, join
+from multiroute_core.providers.headroom import headroom
 from multiroute_core.providers.provider import Decoder, Encoded, Provider, WireError
 from multiroute_core.route import Route
-from multiroute_core.rules.breaker import Permit, Verdict
+from multiroute_core.rules.admission import Outcome, Permit, Verdict
+from multiroute_core.rules.headroom import Headroom
 from multiroute_core.state.state import State
 from multiroute_core.types import Attempt, Delta, FinishReason, Response, Usage
 
@@ -28,7 +37,13 @@ DEADLINE = "the deadline"
 BUGS = (TypeError, AttributeError, NameError, AssertionError, ImportError, LookupError)
 """Errors of a program, not of a provider: to fall back on them would hide them for ever."""
 
-CostOf = Callable[[str, str, Usage | None], float | None]
+
+class CostOn(Protocol):
+    """What a usage costs on a route, in USD; None for unknown."""
+
+    def __call__(self, route: Route, usage: Usage | None, *, model: str | None = None) -> float | None:
+        """`model` is the one that answered, as the vendor names it; None for the route's."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +66,8 @@ class Limits:
 class Try:
     """One try on one route.
 
-    Use it as an async context manager and read it with `next` until that gives None. Leaving the block closes the
-    stream, gives the permit back with its verdict, and makes the `record`.
+    Read it with `next` until that gives None, and `close` it, whatever happened: that closes the stream, gives the
+    permit back with its verdict, and makes the `record`.
     """
 
     def __init__(
@@ -67,7 +82,7 @@ class Try:
         deadline: float,
         state: State,
         permit: Permit,
-        cost_of: CostOf,
+        cost_on: CostOn,
     ) -> None:
         self.route, self.encoded, self.stream = route, encoded, stream
         self.parts: list[Part] = []
@@ -77,10 +92,13 @@ class Try:
         self.raw: Any = None
         self.first_token_seconds: float | None = None
         self.record: Attempt | None = None
-        self._io, self._provider, self._state, self._permit, self._cost_of = io, provider, state, permit, cost_of
+        self.overtaken = False
+        self._headroom: Headroom | None = None
+        self.limit = Limit(io.now)
+        self._io, self._provider, self._state, self._permit, self._cost_on = io, provider, state, permit, cost_on
         if route.timeout is not None:
             limits = replace(limits, attempt=route.timeout)
-        self._limits, self._deadline, self._limit = limits, deadline, Limit(io.now)
+        self._limits, self._deadline = limits, deadline
         self._began = io.now()
         self._source: Any = None
         self._decoder: Decoder | None = None
@@ -91,12 +109,8 @@ class Try:
         """Whether something meaningful has come."""
         return self.first_token_seconds is not None
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def close(self, error: BaseException | None) -> None:
+        """The try is over: with `error`, or with None where its answer was read to the end."""
         try:
             if self._source is not None:
                 await self._io.close(self._source)
@@ -105,8 +119,12 @@ class Try:
                 error.add_note(f"Closing the stream failed as well: {failure!r}")
         finally:
             self.record = self._recorded(error)
-            verdict, door = _verdict(error)
-            await self._state.settle(self.route.name, self._io.now(), self._permit, verdict, door)
+            await self._state.settle(self.route, self._io.now(), self._permit, self._outcome(error))
+
+    def leave(self) -> None:
+        """Make the record of a try that was called off and does not come back by itself."""
+        if self.record is None:
+            self.record = self._recorded(None if self._done else Cancelled())
 
     async def next(self) -> tuple[Part, ...] | None:
         """The next meaningful parts; None at the end of the answer.
@@ -125,7 +143,7 @@ class Try:
             raise self._named(error) from (error.__cause__ if isinstance(error, RouteError) else error)
         if parts:
             if self.first_token_seconds is None:
-                self.first_token_seconds = self._io.now() - self._began
+                await self._first_token()
             self.parts.extend(parts)
         return parts
 
@@ -144,11 +162,23 @@ class Try:
             raw=self.raw,
         )
 
+    async def _first_token(self) -> None:
+        now = self._io.now()
+        self.first_token_seconds = now - self._began
+        if self._permit.probe:  # others need not wait for the end of this answer to know that the route is well
+            self._permit = await self._state.confirm(self.route, now, self._permit)
+
+    def _learn(self, headers: Mapping[str, str] | None) -> None:
+        """What the provider says that it would still take, as of now."""
+        if headers:
+            self._headroom = headroom(headers, self._io.now(), time.time())
+
     async def _whole(self) -> tuple[Part, ...] | None:
-        self._limit.body_within = self._limits.first_token
+        self.limit.body_within = self._limits.first_token
         self._allow(("the answer", self._limits.attempt, self._began))
-        reply = await self._provider.call(self._io, self._limit, self.encoded)
+        reply = await self._provider.call(self._io, self.limit, self.encoded)
         self._done = True
+        self._learn(reply.headers)
         try:
             return self._take(self._provider.decode(reply, self.encoded)) or None
         except BUGS as error:
@@ -158,13 +188,14 @@ class Try:
         self._watch()
         if self._decoder is None:
             self._decoder = self._provider.decoder(self.encoded)
-            self._source = await self._provider.open(self._io, self._limit, self.encoded)
+            self._source = await self._provider.open(self._io, self.limit, self.encoded)
+            self._learn(getattr(self._source, "headers", None))
         decoder = self._decoder
         while True:
-            if decoder.complete and self._io.now() + GOODBYE_SECONDS < self._limit.until:
-                self._limit.set("the end of the stream", self._io.now() + GOODBYE_SECONDS, GOODBYE_SECONDS)
+            if decoder.complete and self._io.now() + GOODBYE_SECONDS < self.limit.until:
+                self.limit.set("the end of the stream", self._io.now() + GOODBYE_SECONDS, GOODBYE_SECONDS)
             try:
-                event = await self._io.next(self._limit, self._source)
+                event = await self._io.next(self.limit, self._source)
             except Exception:
                 if not decoder.complete:
                     raise
@@ -195,21 +226,23 @@ class Try:
             first, attempt = ("the first token", limits.first_token, began), ("the answer", limits.attempt, began)
             self._allow(first, attempt, ("the whole stream", limits.total, began))
         elif limits.total is None and limits.stall is not None:  # once a chunk: nothing is built for it
-            self._limit.set("the next chunk", self._io.now() + limits.stall, limits.stall)
+            self.limit.set("the next chunk", self._io.now() + limits.stall, limits.stall)
         else:
             self._allow(("the next chunk", limits.stall, self._io.now()), ("the whole stream", limits.total, began))
 
     def _allow(self, *spans: tuple[str, float | None, float]) -> None:
-        ends = [(since + seconds, seconds, what) for what, seconds, since in spans if seconds is not None]
+        phase, until, allowed = "", math.inf, math.inf
         if not self.committed:
-            ends.append((self._deadline, self._deadline - self._began, DEADLINE))
-        until, seconds, what = min(ends, default=(float("inf"), float("inf"), ""))
-        self._limit.set(what, until, seconds)
+            phase, until, allowed = DEADLINE, self._deadline, self._deadline - self._began
+        for what, seconds, since in spans:
+            if seconds is not None and since + seconds < until:
+                phase, until, allowed = what, since + seconds, seconds
+        self.limit.set(phase, until, allowed)
 
     def _named(self, error: Exception) -> RouteError:
         """The class of `error`, with the route's name and what had come."""
         if isinstance(error, Expired):
-            phase, allowed = self._limit.phase, self._limit.allowed
+            phase, allowed = self.limit.phase, self.limit.allowed
             message = f"{phase[:1].upper()}{phase[1:]} did not come within {allowed:g} s."
             if phase == DEADLINE:
                 message = f"Nothing came before {phase}, {allowed:.3g} s after the attempt began."
@@ -238,21 +271,38 @@ class Try:
             seconds=self._io.now() - self._began,
             first_token_seconds=self.first_token_seconds,
             usage=self.usage,
-            cost=self._cost_of(self.route.provider, model, self.usage),
+            cost=self._cost_on(self.route, self.usage, model=model),
             dropped=self.encoded.dropped,
             error=error.message if isinstance(error, RouteError) else None,
         )
 
+    def _outcome(self, error: BaseException | None) -> Outcome:
+        """What the state learns from the end of the try."""
+        limited = isinstance(error, RateLimitError)
+        door = error.retry_after if isinstance(error, RouteError) else None
+        used = None if self.usage is None else self.usage.total_tokens or None
+        if used is None and isinstance(error, RouteError) and error.status is not None and not self.committed:
+            used = 0  # it was refused
+        now = self._io.now()
+        # Who was too slow is as slow as it was seen to be: without that, only the quick ones would be remembered.
+        slow = now - self._began if self.overtaken and not self.committed else None
+        whole = now - self._began if error is None else slow
+        return Outcome(
+            _verdict(error),
+            door=DOOR_SECONDS if limited and door is None else door,
+            limited=limited,
+            shared=isinstance(error, QuotaExhaustedError),
+            used=used,
+            headroom=self._headroom,
+            first_token=(self.first_token_seconds or slow) if self.stream else None,
+            seconds=None if self.stream else whole,
+        )
 
-def _verdict(error: BaseException | None) -> tuple[Verdict, float | None]:
-    """What the end of a try says about its route, and for how long to leave it alone."""
+
+def _verdict(error: BaseException | None) -> Verdict:
+    """What the end of a try says about the health of its route."""
     if error is None:
-        return Verdict.SUCCESS, None
-    if not isinstance(error, RouteError):
-        return Verdict.NONE, None
-    door = error.retry_after
-    if isinstance(error, RateLimitError) and door is None:
-        door = DOOR_SECONDS
-    if not error.blames:
-        return Verdict.NONE, door
-    return Verdict.LASTING if error.lasting else Verdict.FAILURE, door
+        return Verdict.SUCCESS
+    if not isinstance(error, RouteError) or not error.blames:
+        return Verdict.NONE
+    return Verdict.LASTING if error.lasting else Verdict.FAILURE

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from multiroute_core.attempt import Try
-from multiroute_core.errors import AllRoutesFailedError, DeadlineExceededError, MultiRouteError, RouteError
+from multiroute_core.errors import (
+    AllRoutesFailedError,
+    ContentFilterError,
+    ContextOverflowError,
+    DeadlineExceededError,
+    MultiRouteError,
+    RouteError,
+)
 from multiroute_core.events import (
     AttemptEnded,
     AttemptStarted,
@@ -20,19 +27,33 @@ from multiroute_core.events import (
 from multiroute_core.options import Options
 from multiroute_core.plan import Plan, Stop
 from multiroute_core.route import Route
-from multiroute_core.rules.breaker import Shut
+from multiroute_core.rules.admission import Shut
 from multiroute_core.types import Attempt, Request, Response
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call, checked."""
+    """One call, checked.
+
+    Attributes:
+        request_id: It stands in every event.
+        request: What is asked.
+        options: How it is routed.
+        routes: The candidates, as they are listed.
+        tokens: The request's tokens, estimated.
+        stream: Whether the answer comes in chunks.
+    """
 
     request_id: str
     request: Request
     options: Options
     routes: tuple[Route, ...]
+    tokens: int
     stream: bool
+
+
+ASKED = (ContextOverflowError.kind, ContentFilterError.kind)
+"""Where every route says this of the request, it is told as what it is."""
 
 
 class Trail:
@@ -42,49 +63,56 @@ class Trail:
         self._hooks, self._call, self._id = hooks, call, call.request_id
         self._attempts: list[Attempt] = []
         self._errors: list[RouteError] = []
-        self._committed = False
+        self._started = 0
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """Every try so far."""
         return tuple(self._attempts)
 
-    def request_started(self) -> None:
-        """The call begins."""
+    def request_started(self, routes: Sequence[Route]) -> None:
+        """The call begins; `routes` in the order in which they will be asked."""
+        if not self._hooks:  # nobody listens; an event takes longer to make than the answer to decode
+            return
         call = self._call
-        names = tuple(route.name for route in call.routes)
+        names = tuple(route.name for route in routes)
         tell(self._hooks, RequestStarted(self._id, call.request, names, call.stream, call.options.tenant))
 
     def skipped(self, route: Route, shut: Shut) -> None:
         """A route was passed over."""
-        tell(self._hooks, RouteSkipped(self._id, route.name, shut.why, str(shut), shut.seconds))
+        if self._hooks:
+            tell(self._hooks, RouteSkipped(self._id, route.name, shut.why, str(shut), shut.seconds))
 
     def attempt_started(self, route: Route) -> None:
         """A route is being asked."""
-        tell(self._hooks, AttemptStarted(self._id, route.name, len(self._attempts) + 1))
+        self._started += 1
+        if self._hooks:
+            tell(self._hooks, AttemptStarted(self._id, route.name, self._started))
 
-    def chunk(self, attempt: Try) -> None:
-        """A chunk goes to the caller; the first one commits."""
-        if not self._committed and attempt.first_token_seconds is not None:
-            self._committed = True
+    def first_token(self, attempt: Try) -> None:
+        """A stream has begun to speak, and something goes to the caller."""
+        if attempt.first_token_seconds is not None and self._hooks:
             tell(self._hooks, FirstToken(self._id, attempt.route.name, attempt.first_token_seconds))
 
-    def attempt_ended(self, attempt: Try, error: RouteError | None) -> None:
+    def attempt_ended(self, attempt: Try, error: BaseException | None) -> None:
         """A try is over."""
-        if error is not None:
-            self._errors.append(error)
+        failure = error if isinstance(error, RouteError) else None
+        if failure is not None:
+            self._errors.append(failure)
         if (record := attempt.record) is not None:
             self._attempts.append(record)
-            tell(self._hooks, AttemptEnded(self._id, record, error))
+            if self._hooks:
+                tell(self._hooks, AttemptEnded(self._id, record, failure))
 
     def request_ended(self, seconds: float, response: Response | None, error: MultiRouteError | None) -> None:
         """The call is over."""
-        tell(self._hooks, RequestEnded(self._id, seconds, self.attempts, response, error))
+        if self._hooks:
+            tell(self._hooks, RequestEnded(self._id, seconds, self.attempts, response, error))
 
     def exhausted(self, plan: Plan, stop: Stop) -> MultiRouteError:
         """The error for a plan that came to its end: the only candidate's own, or one that tells every try."""
         call, errors = self._call, self._errors
-        if len(call.routes) == 1 and errors and not stop.late:
+        if errors and not stop.late and (len(plan.routes) == 1 or all(e.kind in ASKED for e in errors)):
             return errors[-1]
         shut = {name: str(why) for name, why in plan.closed.items()}
         if stop.late:

@@ -10,6 +10,7 @@
     │   ├── QuotaExhaustedError                  money or quota is spent: waiting does not help soon
     │   ├── RateLimitError                       too much at once; `retry_after` says when to come back
     │   ├── ContentFilterError                   the prompt was blocked and there is no answer
+    │   ├── RefusalError                         the model declined; only where `fallback_on` makes it a failure
     │   ├── OverloadedError                      the provider has no capacity now
     │   ├── ServerError                          the provider failed (5xx)
     │   ├── AttemptTimeoutError                  nothing in time (also a TimeoutError)
@@ -128,6 +129,12 @@ class ContentFilterError(RouteError):
     """The provider blocked the prompt, and there is no answer. A filtered *answer* is an answer, not an error."""
 
     kind, moves_on, blames = "content_filter", False, False
+
+
+class RefusalError(RouteError):
+    """The model declined to answer, and the caller wants others to be asked then (`fallback_on`)."""
+
+    kind, blames = "refusal", False
 
 
 class OverloadedError(RouteError):

@@ -46,7 +46,7 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True)
 class FirstToken:
-    """Something meaningful arrived: from here on no other route answers this request."""
+    """Something meaningful arrived: from here on no other route answers, unless `mid_stream` lets one take over."""
 
     request_id: str
     route: str
@@ -66,8 +66,8 @@ class AttemptEnded:
 class RouteSkipped:
     """A route was passed over without being asked.
 
-    `why` is `"open"`, `"probing"` or `"rate_limit"`; `reason` is the same as a sentence; `seconds` is the time until
-    the route may be asked.
+    `why` is `"open"`, `"probing"`, `"rate_limit"`, `"limit"` or `"busy"`; `reason` is the same as a sentence; `seconds`
+    is the time until the route may be asked.
     """
 
     request_id: str

@@ -13,11 +13,18 @@ import math
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from multiroute_core.errors import ConfigurationError
 
-ORDERS = ("priority", "cheapest")
+MID_STREAM = ("raise", "restart", "continue")
+DECLINED = ("content_filter", "refusal")
+
+ORDERS = ("priority", "weighted", "least_busy", "fastest", "cheapest")
+
+OrderFunction: TypeAlias = Callable[[Any, Any, Any], Any]
+"""An order of one's own: it gets the `Request`, the candidates as a tuple of `Route`s and their `Standing`s by name,
+and gives those candidates that shall be asked, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +34,32 @@ class Options:
     Attributes:
         task: What the call is for: `"general"`, `"code_generation"`, `"long_context"` or a word of your own. Routes
             that name this task in `Route(tasks=...)` are asked first, then the ones that name no tasks, then the rest.
-        order: `"priority"` (as the routes are listed) or `"cheapest"` (by the expected cost of this request).
+        order: `"priority"` (as the routes are listed), `"weighted"` (by chance, by their weights), `"least_busy"`,
+            `"fastest"` (by recent first tokens), `"cheapest"` (by the expected cost of this request), or a function of
+            your own; see `multiroute_core.order`.
         route_tags: Only routes that carry all of these tags are asked.
+        region: Only routes of this region are asked.
         deadline: Seconds until the caller must have something: the whole answer, or a stream's first chunk.
         max_retries: How often the routes are asked again after all have failed.
         fallback: False stays with the first candidate, whatever happens.
+        fallback_on: Answers that are no answer to the caller, so that the next route is asked: `"content_filter"`,
+            `"refusal"`, or both. Where nobody does better, the first of them is given after all.
+        mid_stream: What happens when a stream breaks after something was said. `"raise"` raises a `BrokenStreamError`
+            with the `partial` answer. `"continue"` lets the next route go on from there, where it is text; what it
+            repeats is left out. `"restart"` lets it begin anew, after a chunk that is marked `restarted`.
         model: Only routes with this name or this model are asked.
         tenant: On whose behalf; it goes into the events.
     """
 
     task: str | None = None
-    order: str | None = None
+    order: str | OrderFunction | None = None
     route_tags: frozenset[str] | None = None
+    region: str | None = None
     deadline: float | None = None
     max_retries: int | None = None
     fallback: bool | None = None
+    fallback_on: frozenset[str] | None = None
+    mid_stream: Literal["raise", "restart", "continue"] | None = None
     model: str | None = None
     tenant: str | None = None
 
@@ -93,8 +111,8 @@ def options(**given: Any) -> Generator[Options, None, None]:
     Blocks nest; what an inner one does not name stays as the outer one said.
 
     Args:
-        **given: The fields of `Options`: `task`, `order`, `route_tags`, `deadline` (seconds), `max_retries`,
-            `fallback`, `model`, `tenant`.
+        **given: The fields of `Options`: `task`, `order`, `route_tags`, `region`, `deadline` (seconds),
+            `max_retries`, `fallback`, `fallback_on`, `mid_stream`, `model`, `tenant`.
 
     Raises:
         ConfigurationError: a name is unknown, or a value is out of range.
@@ -125,8 +143,10 @@ def seconds(name: str, value: Any) -> float:
     return float(value)
 
 
-def order(name: str, value: Any) -> str:
-    """`value` as the name of an order."""
+def order(name: str, value: Any) -> str | OrderFunction:
+    """`value` as an order: a name, or a function of one's own."""
+    if callable(value):
+        return value
     if value not in ORDERS:
         raise unknown(name, value, ORDERS)
     return value
@@ -141,9 +161,24 @@ def words(name: str, value: Any) -> frozenset[str]:
     return frozenset(value)  # pyright: ignore[reportUnknownArgumentType]
 
 
-def _word(name: str, value: Any) -> str:
+def word(name: str, value: Any) -> str:
+    """`value` as a word."""
     if not isinstance(value, str) or not value:
         raise ConfigurationError(f"{name}={value!r} must be a word.")
+    return value
+
+
+def _declined(name: str, value: Any) -> frozenset[str]:
+    """`value` as reasons to ask another route."""
+    found = words(name, value)
+    for reason in sorted(found.difference(DECLINED)):
+        raise unknown(name, reason, DECLINED)
+    return found
+
+
+def _mid_stream(name: str, value: Any) -> str:
+    if value not in MID_STREAM:
+        raise unknown(name, value, MID_STREAM)
     return value
 
 
@@ -160,12 +195,15 @@ def _truth(name: str, value: Any) -> bool:
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "task": _word,
+    "task": word,
     "order": order,
     "route_tags": words,
+    "region": word,
     "deadline": seconds,
     "max_retries": _count,
     "fallback": _truth,
-    "model": _word,
-    "tenant": _word,
+    "fallback_on": _declined,
+    "mid_stream": _mid_stream,
+    "model": word,
+    "tenant": word,
 }

@@ -1,101 +1,306 @@
-"""Which routes may answer a request, and in which order they are asked. Pure."""
+"""In which order the candidates are asked. Pure: how the routes are doing, and chance, come in as arguments.
+
+* `"priority"`: as they are listed.
+* `"weighted"`: by chance; of many requests each route is the first for its share of the weights.
+* `"least_busy"`: the fewest calls in flight for its size, which is its limit where all limits are known, or else its
+  weight; full ones after the others.
+* `"fastest"`: of two drawn by chance, the one whose answers have begun sooner of late, then the others by the same
+  measure. One request in twenty goes first to a route that has not been measured, or else to any: so that none is
+  judged for ever by an old figure, or by none.
+* `"cheapest"`: by the expected cost of this very request: its tokens by their estimated number, what the vendor has in
+  its prompt cache at the price of cache reads, long inputs at theirs, a usual answer. Unknown prices come last.
+* A function of one's own, `(request, routes, standings) -> routes`: any of the candidates, in any order. If it fails,
+  its error is logged and the routes stay as they are listed.
+
+Whatever the order: routes good at the task come before the others, then those of the vendor with whom a tool loop is
+open, and backups last. Sorting is stable: what says nothing leaves the routes as they were.
+
+A conversation stays with its prompt cache. A route is warm if its model gave the latest answer in the history, as far
+as that can be told, and what it had read then is long enough to be kept (1,024 tokens). With `"cheapest"` a warm route
+pays less for that part, and no more: it is the first only if that makes it the cheapest. A warm route that is well goes
+first with `"weighted"`; with `"least_busy"` it counts one call less and wins a tie; with `"fastest"` it goes first if
+its answers begin at most a quarter later than those of the one that would. `"priority"` and functions are explicit, and
+stay as they are.
+
+With `"weighted"`, `"least_busy"` and `"fastest"`, routes that cannot be asked now go behind those that can. In the
+other orders they keep their place, and are passed over when their turn comes.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeVar, cast
 
-from multiroute_core import abilities
+from multiroute_core import expected, tokens
 from multiroute_core.abilities import Facts
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.messages import Raw, ToolCall
-from multiroute_core.options import Options, unknown
+from multiroute_core.options import Options, OrderFunction
+from multiroute_core.preference import Step, preferences
 from multiroute_core.route import Route
+from multiroute_core.standing import Standing
 from multiroute_core.types import Request, Usage
 
-EXPECTED_OUTPUT_TOKENS = 256
-"""What an answer is expected to cost where the caller sets no `max_tokens`."""
+EXPLORE = 0.05
+"""The share of requests by which `"fastest"` learns of routes that it would not ask."""
 
-CHARACTERS_PER_TOKEN = 4
+NEARLY = 1.25
+"""How much later a warm route may begin, and still be as good as the fastest."""
 
 CostOf = Callable[[Route, Usage], float | None]
 """The cost of a usage on a route, in USD; None for unknown."""
 
+_T = TypeVar("_T")
 
-def candidates(
-    request: Request, routes: Sequence[Route], wanted: Options, facts: Mapping[str, Facts], cost_of: CostOf
-) -> list[Route]:
-    """The routes that may answer, in the order in which they are asked.
+logger = logging.getLogger("multiroute_core")
 
-    Filters come first (`model`, `route_tags`, what the request needs), then the order, then routes good at the task
-    before the others, then those of the vendor with whom a tool loop is open, and backups last. Sorting is stable: what
-    says nothing leaves the routes as they are listed.
+_UNKNOWN = Standing()
 
-    Args:
-        facts: By the routes' names.
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """How things stand when a request is ordered.
+
+    Attributes:
+        facts: What is known of the routes, by their names.
+        standings: How they are doing, by their names; a route that is not there has not been asked yet.
+        cost_of: What a usage costs on a route.
+        random: Random numbers from 0 to 1.
+        stream: Whether a stream is asked for: its speed is that of first tokens, else that of whole answers.
+    """
+
+    facts: Mapping[str, Facts]
+    standings: Mapping[str, Standing]
+    cost_of: CostOf
+    random: Callable[[], float]
+    stream: bool = False
+
+    def standing(self, route: Route) -> Standing:
+        """How a route is doing."""
+        return self.standings.get(route.name, _UNKNOWN)
+
+    def limit(self, route: Route) -> float | None:
+        """How many calls a route takes at once, by its settings and as learned; None for any number."""
+        learned, said = self.standing(route).limit, route.max_concurrency
+        return said if learned is None else learned if said is None else min(learned, said)
+
+    def speed(self, route: Route) -> float | None:
+        """After how many seconds a route's answers come, typically, of late; None for unknown."""
+        standing = self.standing(route)
+        return standing.first_token_seconds if self.stream else standing.seconds
+
+    def expected_cost(self, request: Request, route: Route, size: int, read: int) -> float | None:
+        """What `request` is expected to cost on a route, in USD; None for unknown.
+
+        Args:
+            request: What is asked.
+            route: Who would be asked.
+            size: The request's tokens.
+            read: How many of them come from the route's prompt cache.
+        """
+        return self.cost_of(route, expected.usage(request, self.facts[route.name].wire, size, read))
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The candidates in order.
+
+    Attributes:
+        routes: Those that are asked.
+        steps: The reasons for the order, each stronger than the ones before.
+        rest: Those that are not asked, and why.
+    """
+
+    routes: list[Route]
+    steps: Sequence[Step]
+    rest: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def why(self, route: Route) -> tuple[str, ...]:
+        """Why a route stands where it stands."""
+        if (reason := self.rest.get(route.name)) is not None:
+            return (reason,)
+        return tuple(told for step in reversed(self.steps) if (told := step.why(route)))
+
+
+def looks(options: Options) -> bool:
+    """Whether the order looks at how the routes are doing; where it does not, nobody need find out."""
+    return options.order not in (None, "priority", "cheapest")
+
+
+def arranged(request: Request, routes: Sequence[Route], options: Options, live: Live) -> list[Route]:
+    """The routes of `routes` that are asked, in order; see this module's own words.
 
     Raises:
-        ConfigurationError: no route is left; the sentence says which option or which content excludes them.
+        ConfigurationError: an order function gave something else than candidates.
     """
-    left = list(routes)
-    if (model := wanted.model) is not None:
-        left = [r for r in left if model in (r.name, r.model, f"{r.provider}:{r.model}")]
-        if not left:
-            raise unknown("model", model, sorted({n for r in routes for n in (r.name, r.model)}))
-    if (tags := wanted.route_tags) is not None:
-        left = [r for r in left if tags <= r.tags]
-        if not left:
-            known = sorted({tag for r in routes for tag in r.tags})
-            raise ConfigurationError(
-                f"No route carries all of route_tags={sorted(tags)}; the routes' tags are {known or 'none'}."
-            )
-    left = _able(request, left, facts)
-    if wanted.order == "cheapest":
-        usage = expected_usage(request)
-        left.sort(key=lambda r: math.inf if (cost := cost_of(r, usage)) is None else cost)
-    if (task := wanted.task) is not None:
-        left.sort(key=lambda r: 0 if task in r.tasks else 1 if not r.tasks else 2)
-    if (asked := open_call(request)) is not None:
-        left.sort(key=lambda r: 2 if facts[r.name].wire != asked.wire else 0 if r.model == asked.model else 1)
-    left.sort(key=lambda r: r.backup)
-    return left[:1] if wanted.fallback is False else left
+    if len(routes) == 1 and not callable(options.order):
+        return list(routes)
+    return ranking(request, routes, options, live).routes
 
 
-def open_call(request: Request) -> Raw | None:
-    """The call whose answer the last message brings, as its vendor wrote it: that vendor should go on if it can."""
-    if request.messages[-1].role != "tool":
-        return None
-    turns = (message.parts for message in reversed(request.messages) if message.role == "assistant")
-    return next((part.raw for part in next(turns, ()) if isinstance(part, ToolCall) and part.raw is not None), None)
+def ranking(request: Request, routes: Sequence[Route], options: Options, live: Live) -> Ranking:
+    """`arranged`, with the reasons."""
+    given, order = list(routes), options.order or "priority"
+    preferred = preferences(request, given, options, live.facts)
+    rest: dict[str, str] = {}
+    if callable(order):
+        given, own = _asked(order, request, routes, live.standings)
+        rest = {r.name: "the order function leaves it out" for r in routes if r not in given}
+    else:
+        own = _ORDERS[order](_Case(request, tuple(given), live, preferred))
+    steps = (*own, *preferred)
+    for step in steps:
+        if step.key is not None:
+            given.sort(key=step.key)
+    if options.fallback is False:
+        rest |= {r.name: "fallback=False stays with the first" for r in given[1:]}
+        given = given[:1]
+    return Ranking(given, steps, rest)
 
 
-def _able(request: Request, routes: list[Route], facts: Mapping[str, Facts]) -> list[Route]:
-    """The routes that can carry all that the request needs."""
-    needed = abilities.needed(request)
-    if not needed:
-        return routes
-    left = [route for route in routes if needed <= facts[route.name].offers]
-    if not left:
-        lacks = "; ".join(
-            f"{r.name!r} lacks {', '.join(_told(word) for word in sorted(needed - facts[r.name].offers))}"
-            for r in routes
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What an order looks at."""
+
+    request: Request
+    routes: tuple[Route, ...]
+    live: Live
+    preferred: Sequence[Step]
+
+    def shut(self, route: Route) -> bool:
+        """Whether asking now makes no sense."""
+        return self.live.standing(route).open_seconds > 0
+
+    def best(self) -> list[Route]:
+        """The routes that can be asked now and that nothing stronger than the order puts behind another."""
+        ready = [r for r in self.routes if not self.shut(r)]
+        ranks = [tuple(step.key(r) for step in reversed(self.preferred) if step.key) for r in ready]
+        return [r for r, rank in zip(ready, ranks, strict=True) if rank == min(ranks)]
+
+    def warm(self) -> set[str]:
+        """The names of the warm routes that are well."""
+        warm = expected.read_again(self.request, self.routes, self.live.facts)
+        return {r.name for r in self.routes if r.name in warm and self.live.standing(r).breaker == "closed"}
+
+    def behind(self) -> Step:
+        """Routes that cannot be asked now go behind the others."""
+        return Step(
+            self.shut, lambda r: f"it opens in {self.live.standing(r).open_seconds:.3g} s" if self.shut(r) else ""
         )
-        raise ConfigurationError(f"No route can carry all that this request needs: {lacks}.")
-    return left
 
 
-def _told(ability: str) -> str:
-    """An ability, as a sentence names it."""
-    kind, _, whose = ability.partition(":")
-    if whose:
-        return f"a file in the store of {whose}" if kind == "file" else f"what only {whose} understands"
-    return f"{kind.removesuffix('_url')} by its address" if kind.endswith("_url") else kind
+def _priority(case: _Case) -> Sequence[Step]:
+    return (Step(None, lambda r: f"number {case.routes.index(r) + 1} as they are listed"),)
 
 
-def expected_usage(request: Request) -> Usage:
-    """What `request` will use, by its length; good enough to rank prices, not to bill."""
-    characters = sum(len(message.text) for message in request.messages)
-    return Usage(
-        input_tokens=characters // CHARACTERS_PER_TOKEN + 1,
-        output_tokens=request.max_tokens or EXPECTED_OUTPUT_TOKENS,
+def _weighted(case: _Case) -> Sequence[Step]:
+    total = sum(r.weight for r in case.routes)
+    # Exponential variates: the smallest is a route's with the chance of its share of the weights.
+    drawn = {r.name: -math.log(max(case.live.random(), 1e-300)) / r.weight for r in case.routes}
+    warm = case.warm()
+    return (
+        Step(lambda r: drawn[r.name], lambda r: f"drawn with {r.weight:g} of {total:g} weights"),
+        Step(lambda r: r.name not in warm, lambda r: WARM if r.name in warm else ""),
+        case.behind(),
     )
+
+
+def _least_busy(case: _Case) -> Sequence[Step]:
+    limits = {r.name: case.live.limit(r) for r in case.routes}
+    known = all(limits.values())
+    warm = case.warm()
+
+    def key(route: Route) -> tuple[bool, float, bool]:
+        limit, busy = limits[route.name], case.live.standing(route).in_flight
+        size = limit if known and limit else route.weight
+        full, kept = limit is not None and busy + 1 > limit, route.name in warm
+        return full, max(0, busy - kept) / size, not kept
+
+    def why(route: Route) -> str:
+        limit, busy = limits[route.name], case.live.standing(route).in_flight
+        size = f"a limit of {limit:.3g}" if known and limit else f"a weight of {route.weight:g}"
+        return f"{busy} in flight, for {size}" + (f"; {WARM}" if route.name in warm else "")
+
+    return Step(key, why), case.behind()
+
+
+def _fastest(case: _Case) -> Sequence[Step]:
+    speeds = {r.name: case.live.speed(r) for r in case.routes}
+    pool = case.best()
+    unknown = [r for r in pool if speeds[r.name] is None]
+    measured = [(speed, place, r) for place, r in enumerate(pool) if (speed := speeds[r.name]) is not None]
+    warm = case.warm()
+    first, because = None, ""
+    if pool and case.live.random() < EXPLORE:
+        first, because = _drawn(unknown or pool, case.live.random), "drawn to be measured"
+    elif measured:
+        one = _drawn(measured, case.live.random)
+        others = [other for other in measured if other is not one] or [one]
+        best = min(one, _drawn(others, case.live.random), key=lambda found: found[:2])
+        near = [found for found in measured if found[2].name in warm and found[0] <= best[0] * NEARLY]
+        first = min(near, default=best, key=lambda found: found[:2])[2]
+        because = WARM if near else "the faster of two that were drawn"
+
+    def key(route: Route) -> tuple[bool, float]:
+        return route is not first, math.inf if (speed := speeds[route.name]) is None else speed
+
+    def why(route: Route) -> str:
+        speed, what = speeds[route.name], "first tokens" if case.live.stream else "answers"
+        told = "not measured yet" if speed is None else f"{what} come after {speed:.3g} s"
+        return f"{told}; {because}" if route is first else told
+
+    return Step(key, why), case.behind()
+
+
+def _cheapest(case: _Case) -> Sequence[Step]:
+    size, live = tokens.estimate(case.request), case.live
+    read = expected.read_again(case.request, case.routes, live.facts)
+    costs = {r.name: live.expected_cost(case.request, r, size, read.get(r.name, 0)) for r in case.routes}
+
+    def why(route: Route) -> str:
+        if (cost := costs[route.name]) is None:
+            return "its price is not known"
+        kept = f", {read[route.name]:,} of {size:,} tokens from its prompt cache" if route.name in read else ""
+        return f"expected to cost ${cost:.3g}{kept}"
+
+    return (Step(lambda r: math.inf if (cost := costs[r.name]) is None else cost, why),)
+
+
+WARM = "its prompt cache holds the beginning of the conversation"
+
+_ORDERS: Mapping[str, Callable[[_Case], Sequence[Step]]] = {
+    "priority": _priority,
+    "weighted": _weighted,
+    "least_busy": _least_busy,
+    "fastest": _fastest,
+    "cheapest": _cheapest,
+}
+
+
+def _asked(
+    order: OrderFunction, request: Request, routes: Sequence[Route], standings: Mapping[str, Standing]
+) -> tuple[list[Route], Sequence[Step]]:
+    """What a function of the user's own says."""
+    name = getattr(order, "__name__", type(order).__name__)
+    told = MappingProxyType({r.name: standings.get(r.name, _UNKNOWN) for r in routes})
+    try:
+        said = order(request, tuple(routes), told)
+        found = list(cast("Iterable[Any]", said)) if isinstance(said, Iterable) else None
+    except Exception:
+        logger.exception("The order function %r failed; the routes are asked as they are listed.", name)
+        return list(routes), (Step(None, lambda _: f"as listed: the order function {name!r} failed"),)
+    if isinstance(said, Coroutine):
+        cast("Coroutine[Any, Any, Any]", said).close()  # it would complain later, and elsewhere
+    if not found or any(r not in routes for r in found) or len({r.name for r in found}) < len(found):
+        raise ConfigurationError(
+            f"The order function {name!r} gave {said!r:.200}; "
+            "it must give one or more of the candidates, each of them once."
+        )
+    return found, (Step(None, lambda _: f"as the order function {name!r} says"),)
+
+
+def _drawn(among: Sequence[_T], random: Callable[[], float]) -> _T:
+    return among[min(int(random() * len(among)), len(among) - 1)]

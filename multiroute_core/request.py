@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, TypedDict, cast
+from typing import Any, Literal, TypeAlias, TypedDict, cast
 
 from multiroute_core import spellings
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.messages import Message, Text
-from multiroute_core.options import NAMES, Options, parse, unknown
+from multiroute_core.options import NAMES, Options, OrderFunction, parse, unknown
 from multiroute_core.types import Request
 
 MessageLike: TypeAlias = Message | Mapping[str, Any] | tuple[str, str]
@@ -52,11 +52,14 @@ class CallOptions(TypedDict, total=False):
     """What one vendor takes besides, by its provider: `{"openai": {"service_tier": "flex"}}`."""
 
     task: str | None
-    order: str | None
+    order: str | OrderFunction | None
     route_tags: Iterable[str] | None
+    region: str | None
     deadline: float | None
     max_retries: int | None
     fallback: bool | None
+    fallback_on: Iterable[str] | None
+    mid_stream: Literal["raise", "restart", "continue"] | None
     model: str | None
     tenant: str | None
 

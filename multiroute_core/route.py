@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, cast
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.options import seconds, unknown, words
+from multiroute_core.options import seconds, unknown, word, words
 
 PROVIDERS = ("anthropic", "openai", "google", "local")
 ALIASES = {"gemini": "google", "google_genai": "google"}
@@ -16,6 +17,23 @@ APIS = {"openai": ("chat", "responses")}
 SDKS = {"google": ("google-genai", "google-generativeai")}
 
 _ROUTE = re.compile(r"(?P<provider>[a-z_]+):(?P<model>\S(?:.*\S)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPrices:
+    """What a route's tokens cost, in USD per million.
+
+    Attributes:
+        input: Those that it reads.
+        output: Those that it writes.
+        cache_read: Those that it reads from its prompt cache; None is the price of `input`.
+        cache_write: Those that it writes to it; None is the price of `input`.
+    """
+
+    input: float
+    output: float
+    cache_read: float | None = None
+    cache_write: float | None = None
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -35,6 +53,15 @@ class Route:
         tasks: What the route is good at: `"general"`, `"code_generation"`, `"long_context"` or words of your own. Empty
             is good at everything.
         tags: Words for `options(route_tags=...)`.
+        region: Where it is served, in a word of your own; for `options(region=...)`.
+        rpm: Requests that it takes per minute; None for no limit.
+        tpm: Tokens that it takes per minute, read and written; None for no limit.
+        max_concurrency: Requests that it takes at once; None for no limit.
+        quota: Routes with the same word here share these limits, and are all left alone when one of them is told to
+            wait: two models of one account, say. By default a route shares with none.
+        weight: Its share of the requests with `order="weighted"`, and of the load with `order="least_busy"`.
+        prices: What it costs in USD per million tokens, in place of the prices of `genai-prices`: a mapping with
+            `input`, `output` and, where they differ from `input`, `cache_read` and `cache_write`.
         backup: Asked only when the others cannot answer; it does not count toward what the router advertises.
         name: Its stable identity in events, breakers and records; `provider:model` by default. To be given where two
             routes would share it.
@@ -58,6 +85,13 @@ class Route:
     timeout: float | None
     tasks: frozenset[str]
     tags: frozenset[str]
+    region: str | None
+    rpm: float | None
+    tpm: float | None
+    max_concurrency: int | None
+    quota: str
+    weight: float
+    prices: TokenPrices | None
     backup: bool
     name: str
     via: Any = field(repr=False)
@@ -73,6 +107,13 @@ class Route:
         timeout: float | None = None,
         tasks: Collection[str] = (),
         tags: Collection[str] = (),
+        region: str | None = None,
+        rpm: float | None = None,
+        tpm: float | None = None,
+        max_concurrency: int | None = None,
+        quota: str | None = None,
+        weight: float = 1.0,
+        prices: Any = None,
         backup: bool = False,
         name: str | None = None,
         via: Any = None,
@@ -95,6 +136,7 @@ class Route:
             )
         if name is not None and not name.strip():
             raise ConfigurationError(f"Route {route!r}: name={name!r} must be a word.")
+        name = name or f"{provider}:{found['model']}"
         values: dict[str, Any] = {
             "provider": provider,
             "model": found["model"],
@@ -105,8 +147,15 @@ class Route:
             "timeout": None if timeout is None else seconds("timeout", timeout),
             "tasks": words("tasks", tasks),
             "tags": words("tags", tags),
+            "region": None if region is None else word("region", region),
+            "rpm": None if rpm is None else _above_zero("rpm", rpm),
+            "tpm": None if tpm is None else _above_zero("tpm", tpm),
+            "max_concurrency": None if max_concurrency is None else _places("max_concurrency", max_concurrency),
+            "quota": name if quota is None else word("quota", quota),
+            "weight": _above_zero("weight", weight),
+            "prices": _prices(prices),
             "backup": backup,
-            "name": name or f"{provider}:{found['model']}",
+            "name": name,
             "via": via,
         }
         for key, value in values.items():
@@ -125,8 +174,29 @@ class Route:
         return _rebuild, (f"{self.provider}:{self.model}", self._settings())
 
     def _settings(self) -> dict[str, Any]:
-        names = ("base_url", "api", "sdk", "timeout", "tasks", "tags", "backup", "name", "via")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in _SETTINGS}
+
+
+def check_quotas(routes: Sequence[Route]) -> None:
+    """See that routes that share a quota do not contradict each other.
+
+    Raises:
+        ConfigurationError: two of them name different limits.
+    """
+    said: dict[tuple[str, str], Route] = {}
+    for route in routes:
+        for limit in ("rpm", "tpm", "max_concurrency"):
+            if (value := getattr(route, limit)) is None:
+                continue
+            first = said.setdefault((route.quota, limit), route)
+            if getattr(first, limit) != value:
+                raise ConfigurationError(
+                    f"Routes {first.name!r} and {route.name!r} share the quota {route.quota!r}, and say "
+                    f"{limit}={getattr(first, limit):g} and {limit}={value:g}; say it once, or the same."
+                )
+
+
+_SETTINGS = tuple(f.name for f in fields(Route) if f.name not in ("provider", "model", "api_key"))
 
 
 def _rebuild(route: str, settings: dict[str, Any]) -> Route:
@@ -139,3 +209,40 @@ def _among(name: str, value: object, known: Collection[str], provider: str) -> N
     if not known:
         raise ConfigurationError(f"{name}={value!r} has no meaning for provider {provider!r}; leave it out.")
     raise unknown(name, value, known)
+
+
+def _above_zero(name: str, value: Any) -> float:
+    """`value` as a number above 0."""
+    if not _number(value) or not value > 0:
+        raise ConfigurationError(f"{name}={value!r} must be a number above 0.")
+    return float(value)
+
+
+def _places(name: str, value: Any) -> int:
+    """`value` as how many fit at once."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{name}={value!r} must be a whole number, 1 or more.")
+    return value
+
+
+def _prices(value: Any) -> TokenPrices | None:
+    """`value` as prices."""
+    if value is None or isinstance(value, TokenPrices):
+        return value
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"prices={value!r} must be a mapping, such as {{'input': 0.25, 'output': 2}}.")
+    given = cast("Mapping[Any, Any]", value)
+    known = [f.name for f in fields(TokenPrices)]
+    for name, price in given.items():
+        if name not in known:
+            raise unknown("price", name, known)
+        if price is not None and (not _number(price) or price < 0):
+            raise ConfigurationError(f"prices: {name}={price!r} must be USD per million tokens, 0 or more.")
+    for name in ("input", "output"):
+        if given.get(name) is None:
+            raise ConfigurationError(f"prices={value!r} lacks {name!r}, in USD per million tokens.")
+    return TokenPrices(**{name: float(price) for name, price in given.items() if price is not None})
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

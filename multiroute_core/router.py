@@ -1,10 +1,4 @@
-"""The router: the way of a request, and its four faces.
-
-order the routes → for each step of the plan:
-    wait → admit (breaker) → attempt (limits) → first meaningful chunk = committed
-    or classify the error → go to the next route, ask again, or stop
-→ the answer, its cost, and every attempt that led to it
-"""
+"""The router: its settings, and its four faces. The way of a request is `flow`."""
 
 from __future__ import annotations
 
@@ -12,26 +6,32 @@ import contextvars
 import itertools
 import os
 import random
-from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
-from typing import Any, Self, Unpack, cast
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
+from typing import Any, Literal, Self, Unpack, cast
 
-from multiroute_core import order as ordering
-from multiroute_core.attempt import Limits, Try
-from multiroute_core.call import Call, Trail
-from multiroute_core.drive.blocking import BlockingIO, iterate, run
+from multiroute_core.attempt import Limits
+from multiroute_core.call import Call
+from multiroute_core.candidates import Drops, candidates
+from multiroute_core.drive.blocking import BlockingIO
 from multiroute_core.drive.io import IO
+from multiroute_core.drive.loopless import iterate, run
 from multiroute_core.drive.native import NativeIO
-from multiroute_core.errors import BrokenStreamError, ConfigurationError, MultiRouteError, RouteError
+from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
-from multiroute_core.options import current, parse, seconds
-from multiroute_core.plan import Pause, Plan, Stop
+from multiroute_core.explain import Explanation, explain
+from multiroute_core.flow import Flow
+from multiroute_core.health import Health
+from multiroute_core.options import OrderFunction, current, parse, seconds
+from multiroute_core.order import Live
 from multiroute_core.providers import registry
 from multiroute_core.providers.provider import Provider
 from multiroute_core.request import CallOptions, Messages, build
-from multiroute_core.route import Route
-from multiroute_core.rules.breaker import Shut
+from multiroute_core.route import Route, check_quotas
+from multiroute_core.standing import Standing
 from multiroute_core.state.memory import MemoryState
-from multiroute_core.types import Chunk, Request, Response, Usage
+from multiroute_core.state.state import State
+from multiroute_core.types import Chunk, Request, Response
 
 _process = os.urandom(4).hex()
 _numbers = itertools.count(1)
@@ -46,7 +46,8 @@ class Router:
     Args:
         routes: What to ask, the best first: `Route`s or `"provider:model"` strings. None: one for each provider whose
             key is in the environment.
-        order: `"priority"` asks in the routes' order, `"cheapest"` by the expected cost of each request.
+        order: `"priority"` asks in the routes' order; `"weighted"`, `"least_busy"`, `"fastest"`, `"cheapest"`, or a
+            function of your own: see `multiroute_core.order`.
         deadline: Seconds until the caller has something: the whole answer, or a stream's first chunk. One clock over
             retries, waits and fallbacks.
         attempt_timeout: Seconds for one try, until there is an answer or a stream's first token.
@@ -56,6 +57,12 @@ class Router:
         total_timeout: Seconds for a whole stream; None is without limit.
         max_retries: How often the routes are asked again after all have failed, where waiting may help.
         fallback: False stays with the first candidate.
+        fallback_on: Answers that are none to the caller: `"content_filter"`, `"refusal"`; the next route is asked then.
+        hedge: The share of extra load (0 to 1) that may be spent on speed: when a route takes longer to begin than it
+            does but for that share of its answers, the next one is asked as well, and who begins first answers. 0.05
+            is usual; None does without. It takes effect when a route has given 20 answers.
+        mid_stream: What happens when a stream breaks after something was said: `"raise"`, `"continue"` or `"restart"`;
+            see `multiroute_core.Options`.
         strict_params: True asks only routes that take every parameter given; False drops what a route cannot take and
             records the drop on its attempt.
         on_event: Hooks that hear what happens; see `multiroute_core.events`.
@@ -73,7 +80,7 @@ class Router:
         self,
         routes: Iterable[Route | str] | None = None,
         *,
-        order: str = "priority",
+        order: str | OrderFunction = "priority",
         deadline: float = 300.0,
         attempt_timeout: float | None = 120.0,
         first_token_timeout: float | None = 30.0,
@@ -81,6 +88,9 @@ class Router:
         total_timeout: float | None = None,
         max_retries: int = 2,
         fallback: bool = True,
+        fallback_on: Iterable[str] = (),
+        hedge: float | None = None,
+        mid_stream: Literal["raise", "restart", "continue"] = "raise",
         strict_params: bool = False,
         on_event: Sequence[Hook] = (),
     ) -> None:
@@ -90,9 +100,19 @@ class Router:
         if not self.routes:
             raise ConfigurationError("No routes: routes=[] is empty; give at least one, such as 'openai:gpt-6.1-sol'.")
         names = [route.name for route in self.routes]
+        check_quotas(self.routes)
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ConfigurationError(f"Two routes are named {twice[0]!r}; give one of them another name=...")
-        self.options = parse({"order": order, "deadline": deadline, "max_retries": max_retries, "fallback": fallback})
+        self.options = parse(
+            {
+                "order": order,
+                "deadline": deadline,
+                "max_retries": max_retries,
+                "fallback": fallback,
+                "fallback_on": fallback_on,
+                "mid_stream": mid_stream,
+            }
+        )
         self.limits = Limits(
             *(
                 None if value is None else seconds(name, value)
@@ -105,8 +125,13 @@ class Router:
             )
         )
         self.strict_params, self.on_event = strict_params, tuple(on_event)
+        self.hedge = None if hedge is None else _share("hedge", hedge)
         self._closed = False
-        self._state = MemoryState()
+        self._clock: Callable[[], float] = time.monotonic
+        self._sleep: Callable[[float], None] = time.sleep
+        self._random: Callable[[], float] = random.random
+        self._state: State = MemoryState(hedge=self.hedge, random=lambda: self._random())  # noqa: PLW0108  (as it is then)
+        self._state.know(self.routes)
         from multiroute_core.cost.prices import Prices  # its tables take their time
 
         self._prices = Prices()
@@ -122,8 +147,8 @@ class Router:
                 `(role, content)` pairs.
             **options: What the model gets: `system`, `temperature` (0 to 2), `max_tokens`, `top_p` (above 0 to 1),
                 `stop` (strings that end the answer), `seed`. And how the call is routed, as in
-                `multiroute_core.Options`: `task`, `order`, `route_tags`, `deadline` (seconds), `max_retries`,
-                `fallback`, `model`, `tenant`.
+                `multiroute_core.Options`: `task`, `order`, `route_tags`, `region`, `deadline` (seconds),
+                `max_retries`, `fallback`, `fallback_on`, `mid_stream`, `model`, `tenant`.
 
         Raises:
             ConfigurationError: bad input; nothing was sent.
@@ -134,11 +159,11 @@ class Router:
             >>> router.generate("Name a colour.", temperature=0).text  # doctest: +SKIP
             'Blue.'
         """
-        return run(_last(self._flow(BlockingIO(), self._call(messages, options, stream=False))))
+        return run(_last(self._flow(BlockingIO(self._clock, self._sleep), self._call(messages, options, stream=False))))
 
     async def agenerate(self, messages: Messages, **options: Unpack[CallOptions]) -> Response:
         """`generate`, on the running event loop."""
-        return await _last(self._flow(NativeIO(), self._call(messages, options, stream=False)))
+        return await _last(self._flow(NativeIO(self._clock), self._call(messages, options, stream=False)))
 
     def stream(self, messages: Messages, **options: Unpack[CallOptions]) -> Generator[Chunk, None, None]:
         """Ask, and get the answer in chunks as it comes; the last one carries usage, cost and attempts.
@@ -146,12 +171,45 @@ class Router:
         The input is checked at once, the first route is asked at the first `next`. Arguments and errors are those of
         `generate`; besides, a stream that breaks raises `BrokenStreamError` with the `partial` answer.
         """
-        flow = self._flow(BlockingIO(), self._call(messages, options, stream=True))
+        flow = self._flow(BlockingIO(self._clock, self._sleep), self._call(messages, options, stream=True))
         return iterate(flow, contextvars.copy_context())
 
     def astream(self, messages: Messages, **options: Unpack[CallOptions]) -> AsyncGenerator[Chunk, None]:
         """`stream`, on the running event loop."""
-        return self._flow(NativeIO(), self._call(messages, options, stream=True))
+        return self._flow(NativeIO(self._clock), self._call(messages, options, stream=True))
+
+    def explain(self, messages: Messages, *, stream: bool = False, **options: Unpack[CallOptions]) -> Explanation:
+        """Where a call with these arguments would go now, and why; nothing is asked.
+
+        Args:
+            messages: As of `generate`.
+            stream: Whether it would be `stream`, and not `generate`.
+            **options: As of `generate`.
+
+        Raises:
+            ConfigurationError: bad input. That no route may answer is no error here, but told.
+
+        Example:
+            >>> print(router.explain("Hello", order="cheapest"))  # doctest: +SKIP
+        """
+        request, said = build(messages, options)
+        chosen = said.over(current()).over(self.options)
+        live = Live(self._facts, self.health().routes, self._prices.cost_on, self._random, stream)
+        drops = self._drops(request, stream=stream) if self.strict_params else None
+        return explain(request, self.routes, chosen, live, drops)
+
+    def health(self) -> Health:
+        """How the routes are doing now: breakers, limits, latencies. It prints as a table, in notebooks too.
+
+        Example:
+            >>> print(router.health())  # doctest: +SKIP
+        """
+
+        async def standings() -> dict[str, Standing]:
+            now = self._clock()
+            return {route.name: await self._state.standing(route, now) for route in self.routes}
+
+        return Health(run(standings()))
 
     def close(self) -> None:
         """Close the sync connections. Async ones close with their event loop, or by `aclose` on it."""
@@ -195,89 +253,28 @@ class Router:
             raise ConfigurationError("This Router is closed; build a new one.")
         request, said = build(messages, given)
         options = said.over(current()).over(self.options)
-        routes = ordering.candidates(request, self.routes, options, self._facts, self._expected_cost)
-        if self.strict_params:
-            routes = self._taking_everything(request, routes, stream=stream)
-        return Call(f"{_process}-{next(_numbers)}", request, options, tuple(routes), stream)
+        drops = self._drops(request, stream=stream) if self.strict_params else None
+        found = candidates(request, self.routes, options, self._facts, drops)
+        return Call(f"{_process}-{next(_numbers)}", request, options, found.routes, found.tokens, stream)
 
-    async def _flow(self, io: IO, call: Call) -> AsyncGenerator[Chunk, None]:
-        """The way of a request. A whole answer is a stream of one chunk."""
-        began = io.now()
-        deadline = began + (call.options.deadline or float("inf"))
-        plan = Plan(call.routes, call.options.max_retries or 0)
-        trail = Trail(self.on_event, call)
-        trail.request_started()
-        response: Response | None = None
-        failure: MultiRouteError | None = None
-        try:
-            while response is None:
-                step = plan.next(deadline - io.now(), random.random())  # noqa: S311  (jitter, no secret)
-                if isinstance(step, Pause):
-                    await io.sleep(step.seconds)
-                    continue
-                if isinstance(step, Stop):
-                    raise trail.exhausted(plan, step)
-                provider = self._providers[step.route.name]
-                encoded = provider.encode(
-                    call.request, step.route, stream=call.stream
-                )  # before there is a permit to lose
-                leave = await self._state.admit(step.route.name, io.now(), early=step.early)
-                if isinstance(leave, Shut):
-                    plan.shut(step.route, leave)
-                    trail.skipped(step.route, leave)
-                    continue
-                trail.attempt_started(step.route)
-                attempt = Try(
-                    io,
-                    provider,
-                    step.route,
-                    encoded,
-                    stream=call.stream,
-                    limits=self.limits,
-                    deadline=deadline,
-                    state=self._state,
-                    permit=leave,
-                    cost_of=self._prices.cost,
-                )
-                try:
-                    async with attempt:
-                        while (parts := await attempt.next()) is not None:
-                            if call.stream:
-                                trail.chunk(attempt)
-                                yield Chunk(parts)
-                except RouteError as error:
-                    trail.attempt_ended(attempt, error)
-                    if isinstance(error, BrokenStreamError) and attempt.committed:
-                        error.partial = attempt.response(trail.attempts)
-                        raise
-                    if not error.moves_on:
-                        raise
-                    plan.failed(step.route, error)
-                except BaseException:
-                    trail.attempt_ended(attempt, None)
-                    raise
-                else:
-                    trail.attempt_ended(attempt, None)
-                    response = attempt.response(trail.attempts)
-            yield Chunk(() if call.stream else response.parts, response)
-        except MultiRouteError as error:
-            failure = error
-            error.attempts = trail.attempts
-            raise
-        finally:
-            trail.request_ended(io.now() - began, response, failure)
+    def _flow(self, io: IO, call: Call) -> AsyncGenerator[Chunk, None]:
+        flow = Flow(
+            io,
+            call,
+            providers=self._providers,
+            facts=self._facts,
+            cost_on=self._prices.cost_on,
+            limits=self.limits,
+            hooks=self.on_event,
+            state=self._state,
+            hedge=self.hedge,
+            random=self._random,
+        )
+        return flow.run()
 
-    def _taking_everything(self, request: Request, routes: list[Route], *, stream: bool) -> list[Route]:
-        """The routes that drop no parameter."""
-        dropped = {r.name: self._providers[r.name].encode(request, r, stream=stream).dropped for r in routes}
-        left = [route for route in routes if not dropped[route.name]]
-        if not left:
-            why = "; ".join(f"{name}: {', '.join(parameters)}" for name, parameters in dropped.items())
-            raise ConfigurationError(f"With strict_params=True no route takes all the parameters given ({why}).")
-        return left
-
-    def _expected_cost(self, route: Route, usage: Usage) -> float | None:
-        return self._prices.cost(route.provider, route.model, usage)
+    def _drops(self, request: Request, *, stream: bool) -> Drops:
+        """What a route would drop of a request."""
+        return lambda route: self._providers[route.name].encode(request, route, stream=stream).dropped
 
     def _build_providers(self) -> dict[str, Provider]:
         built: dict[tuple[str | int | None, ...], Provider] = {}
@@ -299,6 +296,9 @@ class Router:
             "total_timeout": limits.total,
             "max_retries": self.options.max_retries,
             "fallback": self.options.fallback,
+            "fallback_on": self.options.fallback_on,
+            "hedge": self.hedge,
+            "mid_stream": self.options.mid_stream,
             "strict_params": self.strict_params,
             "on_event": self.on_event,
         }
@@ -310,6 +310,12 @@ async def _last(flow: AsyncGenerator[Chunk, None]) -> Response:
     async for chunk in flow:
         response = chunk.response
     return cast("Response", response)
+
+
+def _share(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ConfigurationError(f"{name}={value!r} must be a share above 0, up to 1.")
+    return float(value)
 
 
 def _rebuild(settings: dict[str, Any]) -> Router:

@@ -196,10 +196,12 @@ class Chunk:
     Attributes:
         parts: What is new since the last chunk: pieces of text and reasoning, and of tool calls as `ToolCallDelta`s.
         response: The whole answer so far complete; on the last chunk only.
+        restarted: All that was said before is void: another route begins anew (`mid_stream="restart"`).
     """
 
     parts: tuple[Part, ...] = ()
     response: Response | None = None
+    restarted: bool = False
 
     @property
     def text(self) -> str:

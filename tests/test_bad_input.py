@@ -120,7 +120,7 @@ def test_content_for_no_route(face, content, options, lack):
         with pytest.raises(ConfigurationError) as caught:
             ask(fleet.router, face, [("user", [content])], **options)
         assert str(caught.value) == (
-            f"No route can carry all that this request needs: 'a' lacks {lack}; 'b' lacks {lack}."
+            f"No route can carry all that this request needs: 'a': it cannot carry {lack}; 'b': it cannot carry {lack}."
         )
         assert fleet.hits == [0, 0]
 

@@ -37,10 +37,16 @@ LAYERS = (
     ("langchain_multiroute", "llamaindex_multiroute"),
     ("adapter",),
     ("router",),
+    ("flow", "health"),
+    ("race", "mid_stream"),
     ("call",),
     ("attempt", "plan"),
-    ("order", "state", "cost", "providers", "testing"),
-    ("abilities", "codec"),
+    ("testing",),
+    ("explain",),
+    ("order", "state", "cost", "providers"),
+    ("candidates", "preference"),
+    ("expected",),
+    ("abilities", "codec", "tokens", "standing"),
     ("rules",),
     ("request",),
     ("spellings", "route", "options"),
@@ -48,7 +54,7 @@ LAYERS = (
     ("errors",),
     ("types",),
     ("tools",),
-    ("messages", "drive"),
+    ("messages", "drive", "table"),
 )
 """From the top down: a module may import from its own layer or a lower one."""
 

@@ -7,6 +7,7 @@ what cannot be copied, and every usage out of the ordinary, is priced by the lib
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from bisect import bisect_left
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
+from multiroute_core.route import Route, TokenPrices
 from multiroute_core.types import Usage
 
 if TYPE_CHECKING:
@@ -189,6 +191,15 @@ def rate_card(prices: ModelPrice) -> RateCard:
     return RateCard(tuple(starts), tuple(rates(total) for total in (0, *(start + 1 for start in starts))))
 
 
+@functools.lru_cache(maxsize=256)
+def own_card(prices: TokenPrices) -> RateCard:
+    """The rate card of a route that says itself what it costs."""
+    fresh, output = prices.input / 1_000_000, prices.output / 1_000_000
+    read = fresh if prices.cache_read is None else prices.cache_read / 1_000_000
+    write = fresh if prices.cache_write is None else prices.cache_write / 1_000_000
+    return RateCard((), (Rates(fresh, read, write, write, fresh, output, output, output, 0.0),))
+
+
 def find_tariff(snapshot: DataSnapshot, provider: str, model: str, service_tier: str | None) -> Tariff | None:
     """The tariff of a model; None if the provider or the model is unknown."""
     from genai_prices.types import StartDateConstraint, TimeOfDateConstraint
@@ -271,6 +282,20 @@ class Prices:
                 tariffs.clear()  # the models in use come back at once; evicting one by one would need a lock
             tariff = tariffs[key] = find_tariff(snapshot, provider, model, service_tier)
         return None if tariff is None else tariff.cost(usage, at or datetime.now(UTC))
+
+    def cost_on(self, route: Route, usage: Usage | None, *, model: str | None = None) -> float | None:
+        """The cost of an answer of `route` in USD, by the route's own prices where it has some; None for "unknown".
+
+        Args:
+            route: Who answered.
+            usage: The answer's tokens, as in `cost`.
+            model: The model that answered, as the vendor names it; None for the route's.
+        """
+        if route.prices is None:
+            return self.cost(route.provider, model or route.model, usage)
+        if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
+            return None
+        return own_card(route.prices).cost(usage)
 
     def _current(self) -> DataSnapshot:
         latest = self._latest

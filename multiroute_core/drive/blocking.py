@@ -1,26 +1,18 @@
-"""The flow in sync code, without an event loop.
-
-So sync calls work inside Jupyter, LangGraph and any other running loop, and context variables stay the caller's.
-"""
+"""The flow in sync code: it blocks the thread where a loop would wait."""
 
 from __future__ import annotations
 
-import contextvars
 import queue
-import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any
 
-from multiroute_core.drive.io import END, End
-from multiroute_core.drive.limit import Expired, Limit, current
-
-T = TypeVar("T")
-
-
-class Suspended(BaseException):
-    """A flow that runs without an event loop awaited something that needs one: a bug, never a fault to route around."""
+from multiroute_core.drive import threads
+from multiroute_core.drive.io import END
+from multiroute_core.drive.limit import Cancelled, Expired, Limit, current
+from multiroute_core.drive.loopless import outcome, start_thread
+from multiroute_core.drive.threads import ThreadRunner
 
 
 class BlockingIO:
@@ -28,33 +20,30 @@ class BlockingIO:
 
     native = False
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.now = clock
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.now, self._sleep = clock, sleep
 
     async def sleep(self, seconds: float) -> None:
-        time.sleep(max(seconds, 0.0))  # noqa: ASYNC251  (blocking is what this IO is for)
+        self._sleep(max(seconds, 0.0))
 
     async def wait(self, limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        token = current.set(limit)
-        try:
-            return call(*args, **kwargs)
-        except Exception as error:
-            if limit.expired or limit.remaining() <= 0:
-                raise Expired(limit.phase) from error
-            raise
-        finally:
-            current.reset(token)
+        return _within(limit, call, *args, **kwargs)
 
     async def next(self, limit: Limit, source: Any, /) -> Any:
-        return await self.wait(limit, next, source, END)
+        return _within(limit, next, source, END)
 
     async def thread(self, limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         box: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
         start_thread(lambda: box.put(outcome(call, *args, **kwargs)))
+        limit.interrupt = lambda: box.put((None, Cancelled()))
         try:
             value, error = box.get(timeout=min(max(limit.remaining(), 0.0), threading.TIMEOUT_MAX))
         except queue.Empty:
             raise Expired(limit.phase) from None
+        finally:
+            limit.interrupt = None
         if error is not None:
             raise error
         return value
@@ -62,53 +51,25 @@ class BlockingIO:
     async def close(self, source: Any, /) -> None:
         source.close()
 
+    def start(self, generator: AsyncGenerator[Any, None], limit: Limit) -> ThreadRunner:
+        return ThreadRunner(generator, limit)
 
-def outcome(call: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, BaseException | None]:
-    """What `call` returned, or raised: for a thread that hands it to another."""
+    async def first(self, runners: Sequence[ThreadRunner], seconds: float | None) -> ThreadRunner | None:
+        return await threads.first(runners, seconds)
+
+
+def _within(limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    token = current.set(limit)
     try:
-        return call(*args, **kwargs), None
-    except BaseException as error:
-        return None, error
-
-
-def start_thread(work: Callable[[], Any]) -> None:
-    """Run `work` in a daemon thread, in the caller's context.
-
-    Not in a pool: pool threads are joined at exit, so one abandoned call would hold the interpreter up.
-    """
-    threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True).start()
-
-
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that never suspends, and return what it returns.
-
-    A running loop registers every async generator that starts as its own, and cuts it off silently when the loop ends.
-    So its hooks are set aside.
-    """
-    hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, None)
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
+        value = call(*args, **kwargs)
+    except Exception as error:
+        if limit.cancelled:
+            raise Cancelled from error
+        if limit.expired or limit.remaining() <= 0:
+            raise Expired(limit.phase) from error
+        raise
     finally:
-        sys.set_asyncgen_hooks(*hooks)
-    # Thrown in, not raised here, so that the traceback names the await that is to blame.
-    coroutine.throw(Suspended("A sync call awaited something that needs an event loop; see the await above."))
-    raise Suspended("A sync call awaited something that needs an event loop.")
-
-
-def iterate(flow: AsyncGenerator[T, None], context: contextvars.Context) -> Generator[T, None, None]:
-    """Iterate an async generator that never suspends, every step in the same context.
-
-    The steps may come from different threads, one at a time.
-    """
-
-    async def step() -> T | End:
-        return await anext(flow, END)  # inside `run`: a generator is registered when `anext` is called
-
-    try:
-        while not isinstance(item := context.run(run, step()), End):
-            yield item
-    finally:
-        context.run(run, flow.aclose())
+        current.reset(token)
+    if limit.cancelled:  # a socket that was shut down looks like a clean end
+        raise Cancelled
+    return value

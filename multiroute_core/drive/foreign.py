@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from multiroute_core.drive.blocking import start_thread
 from multiroute_core.drive.io import END
 from multiroute_core.drive.limit import current
+from multiroute_core.drive.loopless import start_thread
 
 
 class Foreign:
@@ -33,11 +33,16 @@ class Foreign:
 
     def __next__(self) -> Any:
         limit = current.get()
+        if limit is not None:
+            limit.interrupt = lambda: self._items.put((None, TimeoutError("Called off.")))
         allowed = threading.TIMEOUT_MAX if limit is None else limit.remaining()
         try:
             item, error = self._items.get(timeout=min(max(allowed, 0.0), threading.TIMEOUT_MAX))
         except queue.Empty:
             raise TimeoutError("Nothing came.") from None
+        finally:
+            if limit is not None:
+                limit.interrupt = None
         if error is not None:
             raise error
         if item is END:

@@ -7,7 +7,7 @@ whose methods block the thread and never suspend, so that `coro.send(None)` runs
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Protocol
 
 from multiroute_core.drive.limit import Limit
@@ -24,6 +24,22 @@ class End:
 
 END = End()
 """What `IO.next` returns after the last item."""
+
+
+class Runner(Protocol):
+    """A generator that runs in a task or thread of its own, so that several can be waited for at once.
+
+    It is run there from its first step to its last: scopes and context variables that it opens do not survive a change
+    of task. It goes one item ahead of its reader and no more.
+    """
+
+    async def next(self) -> Any:
+        """The next item, or `END`; raises what the generator raised."""
+        ...
+
+    async def close(self) -> None:
+        """Call the generator off, and wait for its end: not for long where its thread cannot be woken."""
+        ...
 
 
 class IO(Protocol):
@@ -54,4 +70,15 @@ class IO(Protocol):
 
     async def close(self, source: Any, /) -> None:
         """Close a stream; its connection is given back or dropped."""
+        ...
+
+    def start(self, generator: AsyncGenerator[Any, None], limit: Limit) -> Runner:
+        """Run a generator apart; `limit` is the one that it waits under."""
+        ...
+
+    async def first(self, runners: Sequence[Any], seconds: float | None) -> Any:
+        """The runner that has something: an item, its end or its error. The earlier one where several have.
+
+        None where none has within `seconds`; None is without limit.
+        """
         ...

@@ -6,6 +6,7 @@ only the time that is left; see `sockets`.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -19,6 +20,10 @@ class Expired(TimeoutError):
     """The time limit of an awaited step passed."""
 
 
+class Cancelled(BaseException):
+    """The try was called off from another thread: what `asyncio.CancelledError` is on an event loop."""
+
+
 class Limit:
     """The time limit of one attempt; its owner moves it from phase to phase.
 
@@ -28,9 +33,11 @@ class Limit:
         allowed: How long it was allowed to take, in seconds.
         body_within: Seconds from a plain reply's headers to its first meaningful byte, so that a provider that only
             keeps the connection alive is left; None where the answer is a stream, whose chunks are watched one by one.
+        cancelled: Whether the try was called off.
+        interrupt: Wakes whoever blocks under this limit now; None where nobody does, or nobody can.
     """
 
-    __slots__ = ("allowed", "body_within", "clock", "expired", "moved", "phase", "until")
+    __slots__ = ("allowed", "body_within", "cancelled", "clock", "expired", "interrupt", "moved", "phase", "until")
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
@@ -39,13 +46,25 @@ class Limit:
         self.allowed = math.inf
         self.body_within: float | None = None
         self.expired = False
+        self.cancelled = False
+        self.interrupt: Callable[[], None] | None = None
         self.moved: Callable[[float], None] | None = None
 
     def set(self, phase: str, until: float, allowed: float) -> None:
         """Allow until `until` for `phase`; a waiting event loop is told."""
+        if self.cancelled:
+            raise Cancelled
         self.phase, self.until, self.allowed = phase, until, allowed
         if self.moved is not None:
             self.moved(until)
+
+    def cancel(self) -> None:
+        """Call the try off, from any thread."""
+        self.cancelled = True
+        self.until = -math.inf
+        if (interrupt := self.interrupt) is not None:
+            with contextlib.suppress(Exception):  # it came back in this very moment
+                interrupt()
 
     def remaining(self) -> float:
         """Seconds left; 0 or less when it has passed."""

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import time
 import types
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from typing import Any
 
-from multiroute_core.drive.blocking import outcome, start_thread
+from multiroute_core.drive import tasks
 from multiroute_core.drive.io import END
 from multiroute_core.drive.limit import Expired, Limit, current
+from multiroute_core.drive.loopless import outcome, start_thread
+from multiroute_core.drive.tasks import TaskRunner
 
 
 class NativeIO:
@@ -75,6 +77,12 @@ class NativeIO:
     async def close(self, source: Any, /) -> None:
         closer = getattr(source, "aclose", None) or source.close
         await closer()
+
+    def start(self, generator: AsyncGenerator[Any, None], limit: Limit) -> TaskRunner:
+        return TaskRunner(generator)
+
+    async def first(self, runners: Sequence[TaskRunner], seconds: float | None) -> TaskRunner | None:
+        return await tasks.first(runners, seconds)
 
 
 @types.coroutine

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -57,7 +58,18 @@ class LimitedStream:
         self._inner, self._core = inner, core
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _left(self._core, timeout, "ReadTimeout"))
+        limit = current.get()
+        if limit is None:
+            return self._inner.read(max_bytes, timeout)
+        limit.interrupt = self._shut
+        try:
+            return self._inner.read(max_bytes, _left(self._core, timeout, "ReadTimeout"))
+        finally:
+            limit.interrupt = None
+
+    def _shut(self) -> None:
+        """Wake the thread that reads, which another one's `close` would not; TLS has no say in it."""
+        self._inner.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._inner.write(buffer, _left(self._core, timeout, "WriteTimeout"))

@@ -10,8 +10,10 @@ Sources for the words below: the vendors' error pages, and the recorded and quot
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import email.utils
 import json
+import math
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -49,6 +51,9 @@ RETRY_IN = re.compile(
 SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(ms|[hms])", re.IGNORECASE)
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 RETRY_INFO = re.compile(r'"retryDelay": ?"(\d+(?:\.\d+)?)s"')
+LONGEST_WAIT = 3600.0
+"""Seconds for which a provider is believed at most. A wrong clock or a slip of its would shut a route for good, and to
+be refused once an hour costs little."""
 
 TIMEOUTS = {"Timeout", "TimeoutException", "TimeoutError", "APITimeoutError", "ReadTimeout", "DeadlineExceeded"}
 DROPS = {"TransportError", "APIConnectionError", "ConnectionError", "ClientError", "RequestException", "OSError"}
@@ -217,6 +222,12 @@ def _message(error: Exception, body: Any) -> str:
 
 
 def _retry_after(headers: Mapping[str, str], words: str) -> float | None:
+    """Seconds to wait, as far as they are believed."""
+    said = _wait(headers, words)
+    return None if said is None else min(said, LONGEST_WAIT)
+
+
+def _wait(headers: Mapping[str, str], words: str) -> float | None:
     """Seconds to wait, from the headers, Gemini's RetryInfo, or the message."""
     if (value := _number(headers.get("retry-after-ms"))) is not None:
         return value / 1000
@@ -224,8 +235,10 @@ def _retry_after(headers: Mapping[str, str], words: str) -> float | None:
         if (seconds := _number(value)) is not None:
             return seconds
         with contextlib.suppress(ValueError, OverflowError):
-            if (moment := email.utils.parsedate_tz(value)) is not None:
-                return max(0.0, email.utils.mktime_tz(moment) - time.time())
+            moment = email.utils.parsedate_to_datetime(value)
+            if moment.tzinfo is None:  # HTTP's dates are in GMT, its oldest form without saying so
+                moment = moment.replace(tzinfo=dt.UTC)
+            return max(0.0, moment.timestamp() - time.time())
     if found := RETRY_INFO.search(words):
         return float(found[1])
     if found := RETRY_IN.search(words):
@@ -238,4 +251,4 @@ def _number(text: str | None) -> float | None:
         value = float(text) if text is not None else None
     except ValueError:
         return None
-    return value if value is not None and 0 <= value < 1e9 else None
+    return value if value is not None and 0 <= value < math.inf else None

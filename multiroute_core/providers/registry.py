@@ -48,7 +48,7 @@ def build(route: Route) -> Provider:
 def facts(route: Route, provider: Provider) -> Facts:
     """What is known of a route when it is to be chosen."""
     model, wire = traits(route), provider.wire(route)
-    return Facts(wire, abilities.offered(route.provider, wire, model.inputs, tools=model.tools))
+    return Facts(wire, abilities.offered(route.provider, wire, model.inputs, tools=model.tools), model.window)
 
 
 def traits(route: Route) -> models.Model:

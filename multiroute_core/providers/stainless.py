@@ -116,6 +116,11 @@ class Events:
     def __init__(self, events: Any, stream: Any) -> None:
         self._events, self._stream = events, stream
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The reply's headers."""
+        return self._stream.response.headers
+
     def __next__(self) -> Any:
         return next(self._events)
 

@@ -2,49 +2,221 @@
 
 from __future__ import annotations
 
+import itertools
+import random as randomness
 import threading
 from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Literal
 
-from multiroute_core.rules import breaker as rule
-from multiroute_core.rules.breaker import Breaker, BreakerSettings, Permit, Shut, Verdict
+from multiroute_core.route import Route
+from multiroute_core.rules import allowance as limits
+from multiroute_core.rules import breaker as breakers
+from multiroute_core.rules import budget as budgets
+from multiroute_core.rules.admission import Outcome, Permit, Shut, Verdict
+from multiroute_core.rules.allowance import Allowance, AllowanceSettings
+from multiroute_core.rules.breaker import Breaker, BreakerSettings
+from multiroute_core.rules.latency import Latencies
+from multiroute_core.standing import Standing
+
+SLOT_SECONDS = 900.0
+"""How long a call holds its place in flight at most: one that was abandoned may never give it back."""
+
+TYPICAL = 0.5
+"""The quantile that is called typical."""
+
+
+class _Quota:
+    """What the routes of one quota share."""
+
+    __slots__ = ("allowance", "lines", "settings")
+
+    def __init__(self) -> None:
+        self.settings, self.allowance = AllowanceSettings(), Allowance()
+        self.lines: list[_Line] = []
+
+    def in_flight(self) -> int:
+        return sum(len(line.slots) for line in self.lines)
+
+
+class _Line:
+    """One route."""
+
+    __slots__ = ("answers", "breaker", "first_tokens", "quota", "slots")
+
+    def __init__(self, quota: _Quota) -> None:
+        self.quota, self.breaker = quota, Breaker()
+        self.slots: dict[int, float] = {}
+        self.first_tokens, self.answers = Latencies(), Latencies()
 
 
 class MemoryState:
-    """Breakers of this process. The lock is held for microseconds, never across a call."""
+    """The state of this process. Its lock is held for microseconds, never across a call.
 
-    def __init__(self, breaker: BreakerSettings | None = None) -> None:
-        self.settings = breaker or BreakerSettings()
-        self._breakers: dict[str, Breaker] = {}
+    Args:
+        settings: The breakers' settings.
+        hedge: The share of extra load that hedging may cost, 0 to 1; None for none.
+        random: Random numbers from 0 to 1, for jitter.
+    """
+
+    def __init__(
+        self,
+        settings: BreakerSettings | None = None,
+        *,
+        hedge: float | None = None,
+        random: Callable[[], float] = randomness.random,
+    ) -> None:
+        self.settings, self.random = settings or BreakerSettings(), random
+        self._retries = self._hedges = budgets.Purse()
+        self._hedging = None if hedge is None else budgets.hedges(hedge)
+        self._lines: dict[str, _Line] = {}
+        self._quotas: dict[str, _Quota] = {}
+        self._slots = itertools.count(1)
         self._lock = threading.Lock()
         # A generator may be finalized by the collector in a thread that is inside the lock. So what is settled goes
         # into a queue, and whoever has the lock next works it off.
-        self._settled: deque[tuple[str, float, Permit, Verdict, float | None]] = deque()
+        self._settled: deque[tuple[Route, float, Permit, Outcome]] = deque()
 
-    async def admit(self, route: str, now: float, *, early: bool = False) -> Permit | Shut:
+    def know(self, routes: Sequence[Route]) -> None:
+        with self._lock:
+            for route in routes:
+                self._line(route)
+
+    async def begun(self, now: float) -> None:
+        with self._lock:
+            self._retries = budgets.deposit(self._retries, budgets.RETRIES, now)
+            if self._hedging is not None:
+                self._hedges = budgets.deposit(self._hedges, self._hedging, now)
+
+    async def afford(self, now: float, *, hedge: bool = False) -> bool:
+        with self._lock:
+            retries, enough = budgets.withdraw(self._retries, budgets.RETRIES, now)
+            if enough and hedge:  # it is paid for out of both purses
+                if self._hedging is None:
+                    return False
+                hedges, enough = budgets.withdraw(self._hedges, self._hedging, now)
+                if enough:
+                    self._hedges = hedges
+            if enough:
+                self._retries = retries
+            return enough
+
+    async def admit(self, route: Route, now: float, *, tokens: int = 0, early: bool = False) -> Permit | Shut:
         with self._lock:
             self._work_off()
-            state, answer = rule.admit(self._breakers.get(route, _NEW), self.settings, now, early=early)
-            self._breakers[route] = state
-            return answer
+            line = self._line(route)
+            quota = line.quota
+            in_flight = quota.in_flight()
+            left, shut = limits.admit(quota.allowance, quota.settings, now, tokens=tokens, in_flight=in_flight)
+            if shut is not None and shut.why == "busy" and self._abandoned(quota, now):
+                in_flight = quota.in_flight()
+                left, shut = limits.admit(quota.allowance, quota.settings, now, tokens=tokens, in_flight=in_flight)
+            if shut is not None:
+                return shut
+            state, answer = breakers.admit(line.breaker, self.settings, now, early=early)
+            if isinstance(answer, Shut):
+                return answer
+            line.breaker, quota.allowance = state, left
+            slot = next(self._slots)
+            line.slots[slot] = now + SLOT_SECONDS
+            return Permit(answer.generation, answer.probe, slot, tokens, left.mark)
 
-    async def settle(self, route: str, now: float, permit: Permit, verdict: Verdict, door: float | None = None) -> None:
-        self._settled.append((route, now, permit, verdict, door))
+    async def confirm(self, route: Route, now: float, permit: Permit) -> Permit:
+        with self._lock:
+            self._work_off()
+            line = self._line(route)
+            line.breaker = breakers.settle(line.breaker, self.settings, now, permit, Verdict.SUCCESS, self.random())
+            return permit._replace(probe=False, generation=line.breaker.generation)
+
+    async def settle(self, route: Route, now: float, permit: Permit, outcome: Outcome) -> None:
+        self._settled.append((route, now, permit, outcome))
         if self._lock.acquire(blocking=False):
             try:
                 self._work_off()
             finally:
                 self._lock.release()
 
-    async def breaker(self, route: str) -> Breaker:
+    async def standing(self, route: Route, now: float) -> Standing:
         with self._lock:
             self._work_off()
-            return self._breakers.get(route, _NEW)
+            line = self._line(route)
+            quota, breaker = line.quota, line.breaker
+            _, shut = limits.admit(quota.allowance, quota.settings, now, tokens=0, in_flight=0)
+            _, stopped = breakers.admit(breaker, self.settings, now)
+            most = [m for m in (quota.settings.max_concurrency, quota.allowance.concurrency.limit) if m is not None]
+            doors = [found.seconds for found in (shut, stopped) if isinstance(found, Shut)]
+            return Standing(
+                breaker=breaker.condition(now),
+                open_seconds=max(doors, default=0.0),
+                in_flight=quota.in_flight(),
+                limit=min(most, default=None),
+                first_token_seconds=line.first_tokens.quantile(TYPICAL, fewest=1),
+                seconds=line.answers.quantile(TYPICAL, fewest=1),
+                samples=len(line.first_tokens) + len(line.answers),
+                requests_left=limits.requests_left(quota.allowance, quota.settings, now),
+                tokens_left=limits.tokens_left(quota.allowance, quota.settings, now),
+            )
+
+    async def hedge_after(self, route: Route, share: float, *, stream: bool) -> float | None:
+        line = self._line(route)
+        return (line.first_tokens if stream else line.answers).quantile(1.0 - share)
+
+    def _line(self, route: Route) -> _Line:
+        line = self._lines.get(route.name)
+        if line is None:
+            quota = self._quotas.setdefault(route.quota, _Quota())
+            known = quota.settings
+            quota.settings = AllowanceSettings(
+                route.rpm or known.rpm, route.tpm or known.tpm, route.max_concurrency or known.max_concurrency
+            )
+            line = self._lines[route.name] = _Line(quota)
+            quota.lines.append(line)
+        return line
+
+    def _abandoned(self, quota: _Quota, now: float) -> bool:
+        """Take the places back that are held for too long; whether there were any."""
+        before = quota.in_flight()
+        for line in quota.lines:
+            line.slots = {slot: until for slot, until in line.slots.items() if now < until}
+        return quota.in_flight() < before
 
     def _work_off(self) -> None:
         while self._settled:
-            route, now, permit, verdict, door = self._settled.popleft()
-            old = self._breakers.get(route, _NEW)
-            self._breakers[route] = rule.settle(old, self.settings, now, permit, verdict, door)
+            route, now, permit, outcome = self._settled.popleft()
+            line = self._line(route)
+            quota = line.quota
+            held = line.slots.pop(permit.slot, None) is not None
+            if not outcome.sent:
+                quota.allowance = limits.give_back(quota.allowance, quota.settings, now, permit.tokens, permit.mark)
+            else:
+                quota.allowance = limits.settle(
+                    quota.allowance,
+                    quota.settings,
+                    now,
+                    tokens=permit.tokens,
+                    used=outcome.used,
+                    mark=permit.mark,
+                    outcome=_said(outcome),
+                    door=outcome.door,
+                    headroom=outcome.headroom,
+                    in_flight=quota.in_flight() + held,
+                )
+            line.breaker = breakers.settle(line.breaker, self.settings, now, permit, outcome.verdict, self.random())
+            if outcome.shared:
+                for other in quota.lines:
+                    _, leave = breakers.admit(other.breaker, self.settings, now)
+                    if other is not line and isinstance(leave, Permit):  # or else it is shut, or learns it by its probe
+                        leave = Permit(other.breaker.generation)
+                        other.breaker = breakers.settle(
+                            other.breaker, self.settings, now, leave, outcome.verdict, self.random()
+                        )
+            if outcome.first_token is not None:
+                line.first_tokens.record(outcome.first_token)
+            if outcome.seconds is not None:
+                line.answers.record(outcome.seconds)
 
 
-_NEW = Breaker()
+def _said(outcome: Outcome) -> Literal["answered", "rate_limited", "other"]:
+    if outcome.limited:
+        return "rate_limited"
+    return "answered" if outcome.verdict is Verdict.SUCCESS else "other"

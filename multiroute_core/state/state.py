@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from multiroute_core.rules.breaker import Breaker, Permit, Shut, Verdict
+from multiroute_core.route import Route
+from multiroute_core.rules.admission import Outcome, Permit, Shut
+from multiroute_core.standing import Standing
 
 
 class State(Protocol):
-    """What the routes of a router, or of a fleet of them, know about themselves. Routes go by their names."""
+    """What the routes of a router, or of a fleet of them, know about themselves. Routes go by their names.
 
-    async def admit(self, route: str, now: float, *, early: bool = False) -> Permit | Shut:
-        """A permit to ask `route`, or why there is none."""
+    `now` is always the moment on the caller's clock, in seconds.
+    """
+
+    def know(self, routes: Sequence[Route]) -> None:
+        """These routes will be asked; those with the same quota share its limits."""
         ...
 
-    async def settle(self, route: str, now: float, permit: Permit, verdict: Verdict, door: float | None = None) -> None:
+    async def begun(self, now: float) -> None:
+        """A request begins: its share for retries and hedges is put aside."""
+        ...
+
+    async def afford(self, now: float, *, hedge: bool = False) -> bool:
+        """Whether one more try may be made besides the first ones; it is paid for."""
+        ...
+
+    async def admit(self, route: Route, now: float, *, tokens: int = 0, early: bool = False) -> Permit | Shut:
+        """A permit to ask `route`, or why there is none.
+
+        Args:
+            tokens: What the call is expected to take, input and output; reserved until it is settled.
+            early: Let a probe through before the route's break is over.
+        """
+        ...
+
+    async def confirm(self, route: Route, now: float, permit: Permit) -> Permit:
+        """A probe has a first token: the route is well. Gives the permit to settle with in its place."""
+        ...
+
+    async def settle(self, route: Route, now: float, permit: Permit, outcome: Outcome) -> None:
         """Give a permit back; must be safe inside a finalizer."""
         ...
 
-    async def breaker(self, route: str) -> Breaker:
-        """The state of one route's breaker."""
+    async def standing(self, route: Route, now: float) -> Standing:
+        """How the route is doing."""
+        ...
+
+    async def hedge_after(self, route: Route, share: float, *, stream: bool) -> float | None:
+        """Seconds within which all but a `share` (0 to 1) of a route's answers begin; None where too few are known."""
         ...

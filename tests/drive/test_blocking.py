@@ -8,9 +8,10 @@ import time
 
 import pytest
 
-from multiroute_core.drive.blocking import BlockingIO, Suspended, iterate, run
+from multiroute_core.drive.blocking import BlockingIO
 from multiroute_core.drive.io import END
 from multiroute_core.drive.limit import Expired, Limit
+from multiroute_core.drive.loopless import Suspended, iterate, run
 from multiroute_core.drive.native import NativeIO
 
 

@@ -122,9 +122,9 @@ WAITS: list[tuple[dict[str, str], str, float | None]] = [
     ({}, "Please try again in 1m30s.", 90.0),
     ({}, "Please try again in 1m26.4s.", 86.4),
     ({}, "Please try again in 2m.", 120.0),
-    ({}, "Please try again in 1h2m3s.", 3723.0),
+    ({}, "Please try again in 0h2m3s.", 123.0),
     ({}, "Please retry in 45.57s.", 45.57),
-    ({}, "Please retry in 13h4m31.2s.", 47071.2),
+    ({}, "Please retry in 13h4m31.2s.", 3600.0),
     ({}, "Please retry after 9 seconds.", 9.0),  # Azure
     ({}, "Please try again in a while.", None),
     ({}, "Please try again later.", None),

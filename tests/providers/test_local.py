@@ -23,9 +23,10 @@ from typing import Any
 
 import pytest
 
-from multiroute_core.drive.blocking import BlockingIO, run
+from multiroute_core.drive.blocking import BlockingIO
 from multiroute_core.drive.io import END, IO
 from multiroute_core.drive.limit import Expired, Limit
+from multiroute_core.drive.loopless import run
 from multiroute_core.drive.native import NativeIO
 from multiroute_core.errors import ConfigurationError, ContextOverflowError, NotFoundError
 from multiroute_core.messages import Message, join
@@ -150,7 +151,8 @@ def python(script: str, *, kill: bool = False) -> tuple[int, str, str, float]:
 
 HEAD = """
     import contextlib, os, sys, threading, time
-    from multiroute_core.drive.blocking import BlockingIO, run
+    from multiroute_core.drive.blocking import BlockingIO
+    from multiroute_core.drive.loopless import run
     from multiroute_core.drive.limit import Limit
     from multiroute_core.providers.local import LocalProvider
     from multiroute_core.route import Route

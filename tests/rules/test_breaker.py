@@ -1,127 +1,242 @@
-"""The breaker as a state machine: whatever the order of asks, answers, cancellations and time, its law holds."""
+"""The breaker against a log of all that happened: whatever the order of asks, answers, cancellations and time, its law holds.
 
-from hypothesis import settings
+The model keeps every verdict with its time and counts them anew at each step; it knows nothing of generations or halves.
+"""
+
+from dataclasses import dataclass
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from multiroute_core.rules.breaker import Breaker, BreakerSettings, Permit, Shut, Verdict, admit, settle
+from multiroute_core.rules.admission import Permit, Shut, Verdict
+from multiroute_core.rules.breaker import Breaker, BreakerSettings, admit, settle
 
-SETTINGS = BreakerSettings(failures=3, seconds=60, probe_seconds=20)
+JITTERS = st.sampled_from([0.0, 0.5, 1.0])
+VERDICTS = st.sampled_from([Verdict.SUCCESS, Verdict.FAILURE, Verdict.NONE, Verdict.LASTING])
+SHORT = BreakerSettings(failures=3, calls=6, seconds=4, longest=40, lasting=100, forget=50, probe=20, window=60)
+LONG_RUN = BreakerSettings(
+    failures=50, ratio=0.5, calls=6, seconds=8, longest=16, lasting=64, forget=20, probe=10, window=40
+)
+STRICT = BreakerSettings(failures=1, calls=100, seconds=1, longest=512, lasting=4, forget=1000, probe=2, window=10)
+
+
+@dataclass
+class Out:
+    permit: Permit
+    era: int
+    probe: bool
+
+
+def ratios(log: list[tuple[float, bool]], rules: BreakerSettings, now: float) -> list[bool]:
+    """Whether the ratio opens, for each way in which a window that moves by halves may be cut."""
+    found: list[bool] = []
+    for start in range(len(log) + 1):
+        before, within = log[:start], log[start:]
+        if all(now - at >= rules.window / 2 for at, _ in before) and all(
+            now - at < 1.5 * rules.window for at, _ in within
+        ):
+            failed = sum(f for _, f in within)
+            found.append(len(within) >= rules.calls and failed >= rules.ratio * len(within))
+    return found
 
 
 class BreakerMachine(RuleBasedStateMachine):
-    def __init__(self):
-        super().__init__()
-        self.breaker = Breaker()
-        self.now = 0.0
-        self.out: list[tuple[Permit, float]] = []
-        self.settled: list[Permit] = []
+    @initialize(rules=st.sampled_from([SHORT, LONG_RUN, STRICT]), now=st.sampled_from([0.0, 1000.0]))
+    def begin(self, rules, now):
+        self.rules, self.now, self.breaker = rules, now, Breaker()
+        self.out: list[Out] = []
+        self.era = 0
+        self.log: list[tuple[float, bool]] = []  # the verdicts of this era
+        self.until: float | None = None  # the end of the break
+        self.lease: float | None = None
+        self.breaks = 0
+        self.closed_since = 0.0
 
-    def current(self, permit):
-        return permit.generation == self.breaker.generation
-
-    @rule(seconds=st.sampled_from([0.0, 1.0, 19.9, 20.0, 59.9, 60.0]))
+    @rule(seconds=st.sampled_from([0.0, 1.0, 3.0, 4.0, 8.0, 19.0, 20.0, 30.0, 60.0, 400.0]))
     def time_passes(self, seconds):
         self.now += seconds
+
+    @precondition(lambda self: self.until is not None)
+    @rule(early=st.sampled_from([0.0, 0.5]))
+    def the_break_ends(self, early):
+        self.now = max(self.now, self.until - early)
 
     @rule(early=st.booleans())
     def ask(self, early):
         before = self.breaker
-        self.breaker, answer = admit(before, SETTINGS, self.now, early=early)
+        self.breaker, answer = admit(before, self.rules, self.now, early=early)
+        if self.until is None:
+            assert isinstance(answer, Permit)
+            assert not answer.probe
+        elif self.lease is not None and self.now < self.lease:
+            assert answer == Shut("probing", self.lease - self.now)
+        elif self.now < self.until and not early:
+            assert answer == Shut("open", self.until - self.now)
+        else:
+            assert isinstance(answer, Permit)
+            assert answer.probe
+            self.lease = self.now + self.rules.probe
+            self.era += 1
         if isinstance(answer, Shut):
             assert self.breaker == before, "a refusal changes nothing"
-            assert answer.seconds > 0
-            # Asking again when it said is not refused for the same reason.
-            _, later = admit(before, SETTINGS, self.now + answer.seconds)
-            assert not (isinstance(later, Shut) and later.why == answer.why)
-            return
-        assert self.now >= before.door_until, "nobody passes a closed door"
-        if before.opened_until is not None:
-            assert answer.probe
-            assert early or self.now >= before.opened_until, "no ask on an open route before its time"
-            assert before.probe_until is None or self.now >= before.probe_until, "one probe at a time"
-        self.out.append((answer, self.now))
+        else:
+            self.out.append(Out(answer, self.era, answer.probe))
 
     @precondition(lambda self: self.out)
-    @rule(data=st.data(), verdict=st.sampled_from(Verdict), door=st.sampled_from([None, None, None, 5.0]))
-    def answer(self, data, verdict, door):
-        permit, _ = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
-        self.back(permit, verdict, door)
+    @rule(data=st.data(), verdict=VERDICTS, random=JITTERS)
+    def answer(self, data, verdict, random):
+        self.back(self.out.pop(data.draw(st.integers(0, len(self.out) - 1))), verdict, random)
 
-    @precondition(lambda self: self.settled)
-    @rule(data=st.data(), verdict=st.sampled_from(Verdict))
-    def late_answer(self, data, verdict):
-        """A permit settled twice, as after a crash: only the current generation may move anything."""
-        permit = data.draw(st.sampled_from(self.settled))
-        if not self.current(permit):
-            self.back(permit, verdict, None)
+    @rule(
+        verdicts=st.lists(st.sampled_from([Verdict.SUCCESS, Verdict.FAILURE, Verdict.FAILURE]), min_size=1, max_size=8),
+        apart=st.sampled_from([0.0, 1.0, 7.0]),
+        random=JITTERS,
+    )
+    def calls(self, verdicts, apart, random):
+        """Some calls, each over before the next."""
+        for verdict in verdicts:
+            count = len(self.out)
+            self.ask(False)
+            if len(self.out) > count:
+                self.back(self.out.pop(), verdict, random)
+            self.now += apart
 
-    def back(self, permit, verdict, door):
-        before, current = self.breaker, self.current(permit)
-        self.breaker = settle(before, SETTINGS, self.now, permit, verdict, door)
-        self.settled.append(permit)
-        after = self.breaker
-        if door is not None:
-            assert after.door_until >= self.now + door
-        if not current:
-            assert (after.failures, after.opened_until, after.probe_until) == (
-                before.failures,
-                before.opened_until,
-                before.probe_until,
-            ), "a stale answer moves nothing"
+    @precondition(lambda self: any(out.era != self.era for out in self.out))
+    @rule(verdict=VERDICTS, random=JITTERS)
+    def late_answer(self, verdict, random):
+        out = next(out for out in self.out if out.era != self.era)
+        self.out.remove(out)
+        self.back(out, verdict, random)
+
+    def back(self, out: Out, verdict: Verdict, random: float):
+        before = self.breaker
+        self.breaker = after = settle(before, self.rules, self.now, out.permit, verdict, random)
+        if out.era != self.era:
+            assert after == before, "a late answer moves nothing"
             return
         if verdict is Verdict.NONE:
-            assert (after.failures, after.opened_until) == (before.failures, before.opened_until)
-            if permit.probe:
-                assert after.probe_until is None, "a probe without a verdict is given back"
-        elif verdict is Verdict.SUCCESS:
-            assert after.opened_until is None
-            assert after.failures == 0
-        elif verdict is Verdict.LASTING or permit.probe or before.failures + 1 >= SETTINGS.failures:
-            assert after.opened_until == self.now + SETTINGS.seconds
-        else:
-            assert after.opened_until is None
-            assert after.failures == before.failures + 1
+            if out.probe:
+                self.lease = None
+            else:
+                assert after == before, "no verdict, no change"
+            return
+        if out.probe and verdict is Verdict.SUCCESS:
+            self.until = self.lease = None
+            self.closed_since, self.log, self.era = self.now, [], self.era + 1
+            return
+        if not out.probe:
+            self.log.append((self.now, verdict is not Verdict.SUCCESS))
+        last = [failed for _, failed in self.log[-self.rules.failures :]]
+        run = len(last) == self.rules.failures and all(last)
+        often = ratios(self.log, self.rules, self.now)
+        failed = verdict is not Verdict.SUCCESS
+        must = failed and (out.probe or run or verdict is Verdict.LASTING or all(often))
+        may = failed and (must or any(often))
+        opened = after.condition(self.now) != "closed"
+        assert opened or not must, "it had to open"
+        assert may or not opened, "it had no reason to open"
+        if opened:
+            if self.until is None and self.now - self.closed_since >= self.rules.forget:
+                self.breaks = 0
+            base = min(self.rules.longest, self.rules.seconds * 2**self.breaks)
+            seconds = self.rules.lasting if verdict is Verdict.LASTING else base
+            self.until = self.now + seconds * {0.0: 0.75, 0.5: 1.0, 1.0: 1.25}[random]
+            self.lease, self.log, self.era = None, [], self.era + 1
+            self.breaks += 1
 
     @invariant()
-    def closed_routes_have_no_probe(self):
-        if self.breaker.opened_until is None:
-            assert self.breaker.probe_until is None
-            assert self.breaker.failures < SETTINGS.failures
+    def it_is_what_the_log_says(self):
+        if self.until is None:
+            assert self.breaker.condition(self.now) == "closed"
+        else:
+            assert self.breaker.condition(self.now) == ("open" if self.now < self.until else "half_open")
 
     @invariant()
     def it_always_recovers(self):
         breaker, now = self.breaker, self.now
-        for _ in range(4):  # a closed door, an open breaker, a probe, and in
-            _, answer = admit(breaker, SETTINGS, now)
+        for _ in range(3):  # another's probe, the rest of the break, and in
+            breaker, answer = admit(breaker, self.rules, now)
             if isinstance(answer, Permit):
                 return
+            assert answer.seconds > 0
             now += answer.seconds
         raise AssertionError("shut for ever")
 
 
 TestBreaker = BreakerMachine.TestCase
-TestBreaker.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestBreaker.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
 
 
-def test_three_failures_in_a_row_open_it_and_a_success_between_does_not():
-    breaker = Breaker()
-    for verdict in (Verdict.FAILURE, Verdict.FAILURE, Verdict.SUCCESS, Verdict.FAILURE, Verdict.FAILURE):
-        breaker, permit = admit(breaker, SETTINGS, 0.0)
-        breaker = settle(breaker, SETTINGS, 0.0, permit, verdict)
-    assert breaker.opened_until is None
-    breaker, permit = admit(breaker, SETTINGS, 0.0)
-    breaker = settle(breaker, SETTINGS, 0.0, permit, Verdict.FAILURE)
-    _, answer = admit(breaker, SETTINGS, 30.0)
-    assert answer == Shut("open", 30.0)
+def opened(breaker: Breaker, rules: BreakerSettings, now: float, random: float) -> Breaker:
+    """Let it fail until it is open."""
+    while breaker.condition(now) != "open":
+        breaker, permit = admit(breaker, rules, now)
+        assert isinstance(permit, Permit)
+        breaker = settle(breaker, rules, now, permit, Verdict.FAILURE, random)
+    return breaker
+
+
+def rest(breaker: Breaker, rules: BreakerSettings, now: float) -> float:
+    _, answer = admit(breaker, rules, now)
+    assert isinstance(answer, Shut)
+    return answer.seconds
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_breaks_double_up_to_the_longest_each_within_a_quarter(randoms):
+    rules, breaker, now = BreakerSettings(), Breaker(), 100.0
+    for count, random in enumerate(randoms):
+        breaker = opened(breaker, rules, now, random)
+        seconds = rest(breaker, rules, now)
+        middle = min(300.0, 5.0 * 2**count)
+        assert 0.75 * middle - 1e-6 <= seconds <= 1.25 * middle + 1e-6
+        assert abs(seconds - middle * (1 + (random - 0.5) / 2)) < 1e-6, "spread evenly"
+        now += seconds
+
+
+def test_a_route_that_is_dead_for_weeks_is_still_probed():
+    rules, breaker, now = BreakerSettings(), Breaker(), 0.0
+    for _ in range(1500):
+        breaker = opened(breaker, rules, now, 0.5)
+        now += rest(breaker, rules, now)
+    assert now > 1500 * 200
+
+
+def test_who_was_well_for_a_while_begins_with_a_short_break_again():
+    rules = BreakerSettings()
+    for well, expected in ((59.0, 20.0), (60.0, 5.0)):
+        breaker, now = Breaker(), 0.0
+        for _ in range(2):
+            breaker = opened(breaker, rules, now, 0.5)
+            now += rest(breaker, rules, now)
+        breaker, permit = admit(breaker, rules, now)
+        assert isinstance(permit, Permit)
+        breaker = settle(breaker, rules, now, permit, Verdict.SUCCESS, 0.5)
+        breaker = opened(breaker, rules, now + well, 0.5)
+        assert rest(breaker, rules, now + well) == expected
+
+
+def test_half_of_all_calls_open_it_though_no_three_in_a_row_fail():
+    breaker, rules = Breaker(), BreakerSettings()
+    for count in range(12):
+        breaker, permit = admit(breaker, rules, float(count))
+        if isinstance(permit, Shut):
+            break
+        verdict = Verdict.FAILURE if count % 2 else Verdict.SUCCESS
+        breaker = settle(breaker, rules, float(count), permit, verdict, 0.5)
+    assert count == 10, "after ten calls, five of which failed"
 
 
 def test_an_abandoned_probe_is_replaced_and_speaks_no_more():
-    opened = Breaker(failures=3, opened_until=60.0, generation=1)
-    breaker, first = admit(opened, SETTINGS, 60.0)
-    _, answer = admit(breaker, SETTINGS, 70.0)
-    assert answer == Shut("probing", 10.0)
-    breaker, second = admit(breaker, SETTINGS, 80.0)
-    assert second.probe
-    assert settle(breaker, SETTINGS, 81.0, first, Verdict.SUCCESS) == breaker
-    assert settle(breaker, SETTINGS, 81.0, second, Verdict.SUCCESS).opened_until is None
+    rules = BreakerSettings()
+    breaker, now = opened(Breaker(), rules, 0.0, 0.5), 5.0
+    breaker, first = admit(breaker, rules, now)
+    breaker, answer = admit(breaker, rules, now + 119)
+    assert answer == Shut("probing", 1.0)
+    breaker, second = admit(breaker, rules, now + 120)
+    assert isinstance(first, Permit)
+    assert isinstance(second, Permit)
+    for verdict in Verdict:
+        assert settle(breaker, rules, now + 121, first, verdict, 0.5) == breaker
+    assert settle(breaker, rules, now + 121, second, Verdict.SUCCESS, 0.5).condition(now + 121) == "closed"

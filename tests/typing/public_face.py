@@ -1,6 +1,6 @@
 """What a type checker sees of the public face; pyright reads this file, nothing runs it."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from typing import Any, assert_type
 
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -13,8 +13,10 @@ from llama_index.core.llms.llm import ToolSelection
 import multiroute_core
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute, route_of
-from multiroute_core import Attempt, Chunk, Message, Options, Response, Route, Router, Usage
+from multiroute_core import Attempt, Chunk, Message, Options, Request, Response, Route, Router, Standing, Usage
 from multiroute_core.events import Event
+from multiroute_core.explain import Explanation
+from multiroute_core.health import Health
 
 
 def hook(event: Event) -> None:
@@ -37,6 +39,19 @@ assert_type(
 )
 assert_type(router.astream("Hello"), AsyncGenerator[Chunk, None])
 
+router.generate("Hello", fallback_on={"refusal"}, mid_stream="continue", region="eu")
+assert_type(router.explain("Hello", stream=True, order="cheapest"), Explanation)
+assert_type(router.health(), Health)
+assert_type(router.health()["openai:gpt-4.1"], Standing)
+
+
+def last_first(request: Request, routes: Sequence[Route], standings: Mapping[str, Standing]) -> Sequence[Route]:
+    return sorted(routes, key=lambda route: standings[route.name].in_flight, reverse=True)
+
+
+Router(order=last_first, hedge=0.05, mid_stream="restart")
+Router(mid_stream="contniue")  # pyright: ignore[reportArgumentType]
+Route("openai:gpt-4.1", rpm=50, tpm=40_000, max_concurrency=8, quota="team", weight=2, region="eu")
 router.generate("Hello", temprature=0)  # pyright: ignore[reportCallIssue]
 router.generate("Hello", temperature="hot")  # pyright: ignore[reportArgumentType]
 Route("openai:gpt-4.1", api="completions")  # pyright: ignore[reportArgumentType]

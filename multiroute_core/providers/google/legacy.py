@@ -18,9 +18,9 @@ from typing import Any
 
 import msgspec
 
-from multiroute_core.drive.blocking import run
 from multiroute_core.drive.io import END, IO
 from multiroute_core.drive.limit import CONNECT_TIMEOUT, Limit, current
+from multiroute_core.drive.loopless import run
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, models

@@ -9,9 +9,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
-from multiroute_core.drive.blocking import BlockingIO, run
+from multiroute_core.drive.blocking import BlockingIO
 from multiroute_core.drive.io import END, IO
 from multiroute_core.drive.limit import Limit
+from multiroute_core.drive.loopless import run
 from multiroute_core.drive.native import NativeIO
 from multiroute_core.messages import Message
 from multiroute_core.providers.provider import Decoder

@@ -1,0 +1,88 @@
+"""Coroutines that never suspend, run without an event loop.
+
+So sync calls work inside Jupyter, LangGraph and any other running loop, and context variables stay the caller's.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import sys
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from typing import Any, TypeVar
+
+from multiroute_core.drive.io import END, End
+
+T = TypeVar("T")
+
+
+class Suspended(BaseException):
+    """A flow that runs without an event loop awaited something that needs one: a bug, never a fault to route around."""
+
+
+def outcome(call: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, BaseException | None]:
+    """What `call` returned, or raised: for a thread that hands it to another."""
+    try:
+        return call(*args, **kwargs), None
+    except BaseException as error:
+        return None, error
+
+
+def start_thread(work: Callable[[], Any]) -> None:
+    """Run `work` in a daemon thread, in the caller's context.
+
+    Not in a pool: pool threads are joined at exit, so one abandoned call would hold the interpreter up.
+    """
+    threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True).start()
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends, and return what it returns.
+
+    A running loop registers every async generator that starts as its own, and cuts it off silently when the loop ends.
+    So its hooks are set aside.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+    raise _suspended(coroutine)
+
+
+def iterate(flow: AsyncGenerator[T, None], context: contextvars.Context) -> Generator[T, None, None]:
+    """Iterate an async generator that never suspends, every step in the same context.
+
+    The steps may come from different threads, one at a time.
+    """
+    step: Callable[[], T | End] = lambda: _step(flow)  # noqa: E731
+    try:
+        while not isinstance(item := context.run(step), End):
+            yield item
+    finally:
+        context.run(run, flow.aclose())
+
+
+def _step(flow: AsyncGenerator[T, None]) -> T | End:
+    """What `run(anext(flow, END))` does, without a coroutine around it: this is done for every chunk."""
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        step: Any = flow.__anext__()
+        step.send(None)
+    except StopIteration as stop:
+        return stop.value
+    except StopAsyncIteration:
+        return END
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+    raise _suspended(step)
+
+
+def _suspended(coroutine: Any) -> Suspended:
+    # Thrown in, not only raised, so that the traceback names the await that is to blame.
+    coroutine.throw(Suspended("A sync call awaited something that needs an event loop; see the await above."))
+    return Suspended("A sync call awaited something that needs an event loop.")

@@ -1,0 +1,261 @@
+"""The way of one request.
+
+order the routes → for each step of the plan:
+    wait → pay → admit (breaker, limits) → try → something meaningful = committed
+    or classify the error → ask the next route, ask again, or stop
+→ the answer, its cost, and every try that led to it
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import replace
+
+from multiroute_core.abilities import Facts
+from multiroute_core.attempt import CostOn, Limits, Try
+from multiroute_core.call import Call, Trail
+from multiroute_core.drive.io import IO
+from multiroute_core.errors import BrokenStreamError, MultiRouteError, RefusalError, RouteError
+from multiroute_core.events import Hook
+from multiroute_core.expected import answer
+from multiroute_core.mid_stream import Continuation, continuable
+from multiroute_core.order import Live, arranged, looks
+from multiroute_core.plan import Pause, Plan, Stop
+from multiroute_core.providers.provider import Provider
+from multiroute_core.race import Voice, race
+from multiroute_core.route import Route
+from multiroute_core.rules.admission import Shut
+from multiroute_core.state.state import State
+from multiroute_core.types import Chunk, Response
+
+
+class Flow:
+    """One request on its way; `run` goes it, once.
+
+    Args:
+        io: How it waits.
+        call: What is asked.
+        providers: Who carries the calls, by the routes' names.
+        facts: What is known of the routes, by their names.
+        cost_on: What a usage costs on a route.
+        limits: How long things may take.
+        hooks: Who hears what happens.
+        state: How the routes are doing.
+        hedge: The share of extra load that hedging may cost; None does without.
+        random: Random numbers from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        io: IO,
+        call: Call,
+        *,
+        providers: Mapping[str, Provider],
+        facts: Mapping[str, Facts],
+        cost_on: CostOn,
+        limits: Limits,
+        hooks: Sequence[Hook],
+        state: State,
+        hedge: float | None,
+        random: Callable[[], float],
+    ) -> None:
+        self._io, self._call, self._request = io, call, call.request
+        self._providers, self._facts, self._cost_on = providers, facts, cost_on
+        self._limits, self._state, self._hedge, self._random = limits, state, hedge, random
+        self._trail = Trail(hooks, call)
+        self._began = io.now()
+        self._deadline = self._began + (call.options.deadline or float("inf"))
+        self._tokens = call.tokens + answer(call.request)
+        self._said: Continuation | None = None
+        self._broken: BrokenStreamError | None = None
+        self._refused: Response | None = None
+
+    async def run(self) -> AsyncGenerator[Chunk, None]:
+        """The chunks of the answer. A whole answer is a stream of one chunk."""
+        call, trail = self._call, self._trail
+        response: Response | None = None
+        failure: MultiRouteError | None = None
+        try:
+            routes = await self._ordered()
+            trail.request_started(routes)
+            await self._state.begun(self._began)
+            options = call.options
+            windows = {route.name: self._facts[route.name].window for route in routes}
+            self._plan: Plan = Plan(routes, options.max_retries or 0, windows, call.tokens)
+            while response is None:
+                if (voice := await self._voice()) is None:
+                    response = self._best()
+                    break
+                attempt, parts, error = voice.attempt, voice.first, None
+                if call.stream:
+                    trail.first_token(attempt)
+                try:
+                    while parts is not None:
+                        if call.stream and (parts := parts if self._said is None else self._said.heard(parts)):
+                            yield Chunk(parts)
+                        parts = await voice.next()
+                    if self._said is not None and (parts := self._said.rest()):
+                        yield Chunk(parts)
+                except BaseException as caught:
+                    error = caught
+                try:
+                    await voice.close(error)
+                finally:
+                    trail.attempt_ended(attempt, error)
+                if error is not None:
+                    begins_anew = self._mended(attempt, error)
+                elif (begins_anew := self._declined(attempt)) is None:
+                    response = self._whole(attempt)
+                if begins_anew and call.stream:
+                    yield Chunk(restarted=True)
+            told = call.stream and response is not self._refused
+            yield Chunk(() if told else response.parts, response)
+        except MultiRouteError as error:
+            failure = error
+            error.attempts = trail.attempts
+            raise
+        finally:
+            trail.request_ended(self._io.now() - self._began, response, failure)
+
+    async def _ordered(self) -> list[Route]:
+        """The candidates, in the order in which they are asked."""
+        call = self._call
+        standings = {}
+        if looks(call.options):
+            standings = {r.name: await self._state.standing(r, self._began) for r in call.routes}
+        live = Live(self._facts, standings, self._cost_on, self._random, call.stream)
+        return arranged(call.request, call.routes, call.options, live)
+
+    async def _voice(self) -> Voice | None:
+        """Whoever begins to answer; None where nobody is left to be asked."""
+        io, plan = self._io, self._plan
+        while True:
+            now = io.now()
+            step = plan.next(self._deadline - now, self._random())
+            if isinstance(step, Pause):
+                await io.sleep(step.seconds)
+                continue
+            if isinstance(step, Stop):
+                self._stop: Stop = step
+                return None
+            if step.again and not await self._state.afford(now):
+                plan.unpaid()
+                continue
+            delay = None
+            if self._hedge is not None and plan.spare() is not None:
+                delay = await self._state.hedge_after(step.route, self._hedge, stream=self._call.stream)
+            attempt = await self._admitted(step.route, early=step.early)
+            if attempt is None:
+                continue
+            if delay is not None:
+                voice = await race(io, attempt, delay, self._rival, self._ended)
+                if voice is None:
+                    continue
+                return voice
+            try:
+                return Voice(attempt, await attempt.next(), attempt)
+            except BaseException as error:
+                await attempt.close(error)
+                self._ended(attempt, error)
+                if not isinstance(error, RouteError):
+                    raise
+
+    async def _admitted(self, route: Route, *, early: bool = False) -> Try | None:
+        """A try on `route`; None where it is shut."""
+        io, stream = self._io, self._call.stream
+        provider = self._providers[route.name]
+        encoded = provider.encode(self._request, route, stream=stream)  # before there is a permit to lose
+        leave = await self._state.admit(route, io.now(), tokens=self._tokens, early=early)
+        if isinstance(leave, Shut):
+            self._plan.shut(route, leave)
+            self._trail.skipped(route, leave)
+            return None
+        self._trail.attempt_started(route)
+        return Try(
+            io,
+            provider,
+            route,
+            encoded,
+            stream=stream,
+            limits=self._limits,
+            deadline=self._deadline,
+            state=self._state,
+            permit=leave,
+            cost_on=self._cost_on,
+        )
+
+    async def _rival(self) -> Try | None:
+        """A try beside one that is slow, if it can be paid for."""
+        plan = self._plan
+        if plan.spare() is None or not await self._state.afford(self._io.now(), hedge=True):
+            return None
+        while (route := plan.spare()) is not None:
+            plan.take(route)
+            if (attempt := await self._admitted(route)) is not None:
+                return attempt
+        return None
+
+    def _ended(self, attempt: Try, error: BaseException | None) -> None:
+        """A try that never spoke is over. What is the caller's fault ends the request."""
+        self._trail.attempt_ended(attempt, error)
+        if error is None:
+            self._plan.lost(attempt.route)
+        elif isinstance(error, RouteError):
+            fatal = not error.moves_on and error.kind not in (self._call.options.fallback_on or ())
+            if fatal and self._refused is None:  # or else there is an answer to be given
+                raise self._over(error)
+            self._plan.failed(attempt.route, error)
+
+    def _mended(self, attempt: Try, error: BaseException) -> bool:
+        """Make ready for another speaker after a break; whether that one begins anew. Raises what cannot be mended."""
+        if not isinstance(error, BrokenStreamError):
+            raise error
+        said, how = self._said, self._call.options.mid_stream
+        partial, parts = attempt.response(self._trail.attempts), attempt.parts
+        if said is not None:
+            partial, parts = said.response(partial), said.parts
+        error.partial = partial
+        if how == "continue" and continuable(parts, self._call.request):
+            self._said = said = said or Continuation()
+            said.broke(parts, self._trail.attempts[-1])
+            self._request = said.request(self._call.request)
+        elif how != "restart":
+            raise error
+        self._broken = error
+        self._deadline = self._io.now() + (self._call.options.deadline or float("inf"))
+        self._plan.failed(attempt.route, error)
+        return how == "restart"
+
+    def _declined(self, attempt: Try) -> bool | None:
+        """None for an answer. If the model declined, and another one shall be asked: whether that one begins anew."""
+        reason, options = attempt.finish_reason, self._call.options
+        if reason not in (options.fallback_on or ()):
+            return None
+        if self._call.stream and attempt.committed and options.mid_stream != "restart":
+            return None
+        refused = attempt.response(())
+        self._refused = self._refused or refused
+        declined = RefusalError(f"The model declined to answer ({reason}).", route=attempt.route.name)
+        self._plan.failed(attempt.route, declined)
+        return attempt.committed
+
+    def _whole(self, attempt: Try) -> Response:
+        response = attempt.response(self._trail.attempts)
+        return response if self._said is None else self._said.response(response)
+
+    def _best(self) -> Response:
+        """What can be given when nobody is left: an answer that declines, or an error."""
+        if self._refused is not None:
+            self._refused = replace(self._refused, attempts=self._trail.attempts)
+            return self._refused
+        raise self._over(self._trail.exhausted(self._plan, self._stop))
+
+    def _over(self, error: MultiRouteError) -> MultiRouteError:
+        """The error that ends the request: of a stream that broke before, the one with what was said."""
+        broken = self._broken
+        if broken is None:
+            return error
+        if broken.partial is not None:
+            broken.partial = replace(broken.partial, attempts=self._trail.attempts)
+        broken.add_note(f"No other route could take over: {error}")
+        return broken

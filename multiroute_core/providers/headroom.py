@@ -1,0 +1,124 @@
+"""What the headers of an answer say that the provider would still take.
+
+OpenAI, and the many that copy it, tell spans until each limit is full again; Anthropic tells the moment; the IETF's
+draft is read where a policy stands beside it. Whatever is malformed or cannot be true tells nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+from multiroute_core.rules.headroom import Headroom, Level
+
+NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
+SPAN = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(ms|[dhms])")
+SPANS = re.compile(rf"(?:{SPAN.pattern})+")
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+ITEM = re.compile(r'"([^"]*)"((?:\s*;\s*[a-z]+=(?:"[^"]*"|[^;,"]*))*)')
+PARAMETER = re.compile(r';\s*([a-z]+)=("[^"]*"|[^;,\s]*)')
+
+ROUNDING_SECONDS = 1.0
+"""Moments are told in whole seconds, so that one just past is now."""
+
+LONGEST_SECONDS = 32 * 86400.0
+"""A reset that is further away is none: some tell the seconds since 1970 there."""
+
+SOONEST_SECONDS = 0.001
+"""A limit that is full again at once: the level is known, and over."""
+
+
+def headroom(headers: Mapping[str, str], now: float, wall: float) -> Headroom | None:
+    """The levels that `headers` tell; None where they tell none.
+
+    Args:
+        now: The moment of the answer on the caller's clock, in seconds.
+        wall: The same moment in seconds since 1970.
+    """
+    said = _said(headers)
+    if not said:
+        return None
+    found = Headroom(
+        _openai(said, "requests", now) or _anthropic(said, "requests", now, wall) or _draft(said, now),
+        _openai(said, "tokens", now) or _anthropic(said, "tokens", now, wall),
+        _anthropic(said, "input-tokens", now, wall),
+        _anthropic(said, "output-tokens", now, wall),
+    )
+    return found if found != Headroom() else None
+
+
+def _said(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those that are about rates, in small letters."""
+    raw: list[tuple[bytes, bytes]] | None = getattr(headers, "raw", None)
+    if raw is not None:  # httpx: its names and values are decoded each time they are read, which takes 20 µs
+        return {
+            lower.decode("latin-1"): value.decode("latin-1")
+            for name, value in raw
+            if b"ratelimit" in (lower := name.lower())
+        }
+    return {lower: headers[name] for name in headers if "ratelimit" in (lower := name.lower())}
+
+
+def _openai(said: Mapping[str, str], what: str, now: float) -> Level | None:
+    if (limit := said.get(f"x-ratelimit-limit-{what}")) is None:
+        return None
+    # Azure tells a period beside, and bare milliseconds.
+    bare = 0.001 if f"x-ratelimit-renewalperiod-{what}" in said else 1.0
+    reset = _span(said.get(f"x-ratelimit-reset-{what}", ""), bare)
+    return _level(_number(said.get(f"x-ratelimit-remaining-{what}", "")), _number(limit), reset, now)
+
+
+def _anthropic(said: Mapping[str, str], what: str, now: float, wall: float) -> Level | None:
+    start = f"anthropic-ratelimit-{what}-"
+    if (limit := said.get(start + "limit")) is None:
+        return None
+    reset = _until(said.get(start + "reset", ""), wall)
+    return _level(_number(said.get(start + "remaining", "")), _number(limit), reset, now)
+
+
+def _draft(said: Mapping[str, str], now: float) -> Level | None:
+    """The tightest of the policies that count requests."""
+    policies = _items(said.get("ratelimit-policy", ""))
+    levels: list[Level] = []
+    for name, told in _items(said.get("ratelimit", "")).items():
+        policy = policies.get(name, {})
+        if policy.get("qu", '"requests"') == '"requests"':
+            remaining, limit = _number(told.get("r", "")), _number(policy.get("q", ""))
+            if (level := _level(remaining, limit, _number(told.get("t", "")), now)) is not None:
+                levels.append(level)
+    return min(levels, key=lambda level: level.remaining, default=None)
+
+
+def _level(remaining: float | None, limit: float | None, seconds: float | None, now: float) -> Level | None:
+    if remaining is None or seconds is None or not limit or remaining > limit:
+        return None
+    if not -ROUNDING_SECONDS < seconds <= LONGEST_SECONDS:
+        return None
+    return Level(remaining, limit, now + max(seconds, SOONEST_SECONDS), now)
+
+
+def _number(text: str) -> float | None:
+    return float(text) if NUMBER.fullmatch(text := text.strip()) else None
+
+
+def _span(text: str, bare: float) -> float | None:
+    """Seconds in `6m0s` or `20ms`, or in a number without a unit, which counts in `bare` of them."""
+    if SPANS.fullmatch(text := text.strip()):
+        return sum(float(amount) * SECONDS[unit] for amount, unit in SPAN.findall(text))
+    number = _number(text)
+    return None if number is None else number * bare
+
+
+def _until(text: str, wall: float) -> float | None:
+    """Seconds until a moment as RFC 3339 writes it."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else moment.timestamp() - wall
+
+
+def _items(text: str) -> dict[str, dict[str, str]]:
+    """A list of structured fields: each name with its parameters."""
+    return {name: dict(PARAMETER.findall(parameters)) for name, parameters in ITEM.findall(text)}

@@ -1,0 +1,96 @@
+"""What admission to a route gives: a permit, or the reason why there is none; and what comes back with the permit."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from multiroute_core.rules.headroom import Headroom
+
+Why: TypeAlias = Literal["open", "probing", "rate_limit", "limit", "busy"]
+
+
+class Verdict(enum.Enum):
+    """What a settled permit says about the health of its route."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    LASTING = "lasting"
+    """A failure that will not pass soon, such as a bad key: opens at once, and for long."""
+    NONE = "none"
+    """Nothing: the caller gave up, the try lost a race, or the fault is the caller's."""
+
+
+class Permit(NamedTuple):
+    """Leave to ask a route once.
+
+    Attributes:
+        generation: Of the breaker that gave it. A verdict on an older one moves nothing.
+        probe: Whether the route is being tried after a break.
+        slot: The place in flight that it holds.
+        tokens: What was reserved for it.
+        mark: Where the counts of its quota stood when it was given.
+    """
+
+    generation: int = 0
+    probe: bool = False
+    slot: int = 0
+    tokens: int = 0
+    mark: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """No leave, and why.
+
+    Attributes:
+        why: `"open"` (it failed too often), `"probing"` (another caller is trying it), `"rate_limit"` (the provider
+            asked to be left alone, or would), `"limit"` (its `rpm` or `tpm` is used up), or `"busy"` (as many calls are
+            in flight as it takes).
+        seconds: Until asking again makes sense.
+    """
+
+    why: Why
+    seconds: float
+
+    def __str__(self) -> str:
+        match self.why:
+            case "open":
+                return f"it failed too often and is left alone for another {self.seconds:.1f} s"
+            case "probing":
+                return "it failed too often and another call is probing it now"
+            case "rate_limit":
+                return f"the provider wants to be left alone for another {self.seconds:.1f} s"
+            case "limit":
+                return f"its rpm or tpm is used up for another {self.seconds:.1f} s"
+            case "busy":
+                return "as many calls are in flight as it takes"
+
+
+class Outcome(NamedTuple):
+    """What comes back with a permit.
+
+    Attributes:
+        verdict: What the try says about the route's health.
+        door: Seconds for which the provider wants to be left alone; None where it did not say so. It counts whatever
+            the generation of the permit, since it is a fact about the provider and not a verdict.
+        limited: Whether the provider refused the try for its rate limit.
+        shared: Whether what it says holds for every route that shares the quota, as spent credit does.
+        sent: Whether the try went out; where not, what was reserved for it is given back.
+        used: The tokens that it took, input and output; None where nobody said.
+        headroom: What the provider's headers say that it would still take.
+        first_token: Seconds to the first token of a stream; None where none came.
+        seconds: Seconds to a whole answer that was not streamed; None where none came.
+    """
+
+    verdict: Verdict
+    door: float | None = None
+    limited: bool = False
+    shared: bool = False
+    sent: bool = True
+    used: int | None = None
+    headroom: Headroom | None = None
+    first_token: float | None = None
+    seconds: float | None = None

@@ -1,0 +1,142 @@
+"""What a provider would still take, by the headers of its own answers: so that a refusal is avoided before it happens.
+
+An answer tells what remains of each limit and when the limit is full again. Until the next one that is refilled evenly
+and lowered by what goes out. A level holds until its own reset and for a minute at most, so that a wrong header stops
+nobody for longer; a level that is not known stops nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+GRACE = 1e-6
+"""Seconds that nobody is sent away for: the rounding of a clock."""
+
+TRUSTED_SECONDS = 60.0
+"""How long a level is believed, at the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One limit as an answer told it. Times are moments on the caller's clock, in seconds.
+
+    Attributes:
+        remaining: What was left of it.
+        limit: All of it.
+        reset: When it is full again.
+        at: When the answer came.
+        spent: What went out since.
+    """
+
+    remaining: float
+    limit: float
+    reset: float
+    at: float
+    spent: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """The limits of a provider; None for what it did not tell."""
+
+    requests: Level | None = None
+    tokens: Level | None = None
+    input_tokens: Level | None = None
+    output_tokens: Level | None = None
+
+
+def take(headroom: Headroom, now: float, tokens: float) -> tuple[Headroom, float]:
+    """Count a request of so many tokens against the levels, or be told to wait.
+
+    How long an answer will be is counted by nobody beforehand, so the output's level must only not be empty.
+
+    Returns:
+        The lowered headroom and 0.0; or the old one and the seconds until there is enough, as far as is known.
+    """
+    wait = max(
+        _wait(headroom.requests, 1.0, now),
+        _wait(headroom.tokens, tokens, now),
+        _wait(headroom.input_tokens, tokens, now),
+        _wait(headroom.output_tokens, 1.0, now),
+    )
+    return (headroom, wait) if wait > GRACE else (spend(headroom, 1.0, tokens), 0.0)
+
+
+def spend(headroom: Headroom, requests: float, tokens: float) -> Headroom:
+    """Lower the levels; by negative amounts, give back."""
+    return Headroom(
+        _spend(headroom.requests, requests),
+        _spend(headroom.tokens, tokens),
+        _spend(headroom.input_tokens, tokens),
+        headroom.output_tokens,
+    )
+
+
+def learn(headroom: Headroom | None, told: Headroom, now: float) -> Headroom:
+    """Take over what an answer told, level by level; an older answer than the one known tells nothing."""
+    if headroom is None:
+        return told
+    return Headroom(
+        _newer(headroom.requests, told.requests, now),
+        _newer(headroom.tokens, told.tokens, now),
+        _newer(headroom.input_tokens, told.input_tokens, now),
+        _newer(headroom.output_tokens, told.output_tokens, now),
+    )
+
+
+def requests_left(headroom: Headroom, now: float) -> float | None:
+    """How many requests it would take now; None where that is not known, or not any more."""
+    return _left(headroom.requests, now)
+
+
+def tokens_left(headroom: Headroom, now: float) -> float | None:
+    """How many tokens a request might have now; None where that is not known, or not any more."""
+    output = _left(headroom.output_tokens, now)
+    if output is not None and output < 1.0:
+        return 0.0
+    return min(
+        (n for n in (_left(headroom.tokens, now), _left(headroom.input_tokens, now)) if n is not None), default=None
+    )
+
+
+def _left(level: Level | None, now: float) -> float | None:
+    if level is None or now >= _until(level):
+        return None
+    return max(0.0, _held(level, now))
+
+
+def _until(level: Level) -> float:
+    """Until when the level is believed."""
+    return min(level.reset, level.at + TRUSTED_SECONDS)
+
+
+def _held(level: Level, now: float) -> float:
+    return level.remaining + _rate(level) * max(0.0, now - level.at) - level.spent
+
+
+def _rate(level: Level) -> float:
+    return (level.limit - level.remaining) / (level.reset - level.at)
+
+
+def _wait(level: Level | None, amount: float, now: float) -> float:
+    if level is None or now >= (until := _until(level)):
+        return 0.0
+    short = min(amount, level.limit) - _held(level, now)
+    if short <= 0.0:
+        return 0.0
+    rate = _rate(level)
+    return min(short / rate, until - now) if rate > 0.0 else until - now
+
+
+def _spend(level: Level | None, amount: float) -> Level | None:
+    return None if level is None else replace(level, spent=max(0.0, level.spent + amount))
+
+
+def _newer(known: Level | None, told: Level | None, now: float) -> Level | None:
+    if known is None or told is None:
+        return known or told
+    if told.at < known.at:
+        return known
+    # What went out since the older answer, and is told of after the newer one came, is shared out evenly over the time.
+    late = (now - told.at) / (now - known.at) if now > known.at else 0.0
+    return replace(told, spent=known.spent * late) if late > 0.0 else told

@@ -1,0 +1,195 @@
+"""Schedules of faults: what a route does with its n-th call, which comes at a given moment. Pure, and seeded.
+
+Times are multiples of `QUANTUM`: with times as fine as real ones two things never happen in the same moment, and what
+goes wrong only then is never found.
+
+Example:
+    >>> schedule = Schedule({"first": [Spell(10.0, 40.0, Hang())]})
+    >>> schedule.behaviour("first", at=12.0, number=0)
+    Hang(opened=False)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from multiroute_core.errors import (
+    AuthenticationError,
+    BadReplyError,
+    BadRequestError,
+    ConnectionFailedError,
+    ContentFilterError,
+    ContextOverflowError,
+    NotFoundError,
+    OverloadedError,
+    QuotaExhaustedError,
+    ServerError,
+)
+from multiroute_core.route import Route
+from multiroute_core.testing.behaviours import Answer, Asked, Behaviour, Cut, Drip, Fail, Hang, rate_limited
+from multiroute_core.testing.scripted import scripted_route
+from multiroute_core.types import Usage
+
+QUANTUM = 0.05
+"""The grain of time, in seconds."""
+
+Mix: TypeAlias = Sequence[tuple[float, Behaviour]]
+"""Behaviours with their weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """A time in which something else happens than usual.
+
+    Attributes:
+        since: Its first moment, in seconds.
+        until: The first moment after it.
+        behaviour: What happens then.
+        share: With which share of the calls, 0 to 1.
+    """
+
+    since: float
+    until: float
+    behaviour: Behaviour
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What every route does, and when.
+
+    Attributes:
+        spells: The spells of each route, by its name; of two at the same time the first one counts.
+        usual: What happens at other times; one mix for every route, or one each.
+        until: From then on every route answers at once; None is never.
+        seed: Of the choices between behaviours.
+    """
+
+    spells: Mapping[str, Sequence[Spell]] = field(default_factory=dict[str, Sequence[Spell]])
+    usual: Mix | Mapping[str, Mix] = ((1.0, Answer()),)
+    until: float | None = None
+    seed: int = 0
+
+    def behaviour(self, route: str, at: float, number: int) -> Behaviour:
+        """What `route` does with its call `number`, which comes at `at`."""
+        usual = self.usual[route] if isinstance(self.usual, Mapping) else self.usual
+        if self.until is not None and at >= self.until:
+            return next((b for _, b in usual if isinstance(b, Answer)), Answer())
+        first, second = _chances(self.seed, route, number)
+        for spell in self.spells.get(route, ()):
+            if spell.since <= at < spell.until and first < spell.share:
+                return spell.behaviour
+        left = second * sum(weight for weight, _ in usual)
+        for weight, behaviour in usual:
+            left -= weight
+            if left < 0:
+                return behaviour
+        return usual[-1][1]
+
+    def script(self, asked: Asked) -> Behaviour:
+        """The same, as a script."""
+        return self.behaviour(asked.route, asked.at, asked.number)
+
+    def route(self, name: str, **options: Any) -> Route:
+        """A scripted route that lives by this schedule.
+
+        Args:
+            name: Its name.
+            **options: Those of `scripted_route`.
+        """
+        return scripted_route(name, self.script, **options)
+
+
+def outage(since: float, until: float, behaviour: Behaviour | None = None) -> Spell:
+    """A route fails for a time: with a server's errors, unless something else is said."""
+    return Spell(since, until, behaviour or Fail(ServerError))
+
+
+def random_schedule(
+    seed: int,
+    routes: Sequence[str],
+    *,
+    seconds: float = 60.0,
+    trouble: float = 0.3,
+    sound: Sequence[str] = (),
+    answer: Answer | None = None,
+) -> Schedule:
+    """Every kind of fault, at random: outages of seconds to half the time, and single faults between them.
+
+    Args:
+        seed: The same seed makes the same schedule.
+        routes: The names of the routes.
+        seconds: How long there are faults; after that there are none.
+        trouble: Of the calls outside outages, how many meet a fault, 0 to 1.
+        sound: Routes that never fail.
+        answer: What is answered; its times are replaced by random ones.
+    """
+    dice = random.Random(f"{seed} {seconds} {trouble}")  # noqa: S311  (to be repeated, not to be secret)
+    spells: dict[str, list[Spell]] = {}
+    usual: dict[str, Mix] = {}
+    for name in routes:
+        good = [_quick(dice, answer or Answer()) for _ in range(3)]
+        if name in sound:
+            usual[name], spells[name] = tuple((1.0, one) for one in good), []
+            continue
+        bad = [_fault(dice, good[0]) for _ in range(4)]
+        usual[name] = (*(((1.0 - trouble) / 3, one) for one in good), *((trouble / 4, one) for one in bad))
+        spells[name] = [_spell(dice, seconds, good[0]) for _ in range(dice.choice((0, 1, 1, 2, 3)))]
+    return Schedule(spells, usual, seconds, seed)
+
+
+def quantised(seconds: float) -> float:
+    """The nearest multiple of the quantum."""
+    return round(round(seconds / QUANTUM) * QUANTUM, 9)
+
+
+FAULTS: tuple[Callable[[random.Random, Answer], Behaviour], ...] = (
+    lambda dice, _: Fail(ServerError, dice.choice((0.0, 0.0, 0.1, 0.5))),
+    lambda dice, _: Fail(OverloadedError, dice.choice((0.0, 0.1)), dice.choice((None, None, 1.0))),
+    lambda dice, _: rate_limited(dice.choice((None, 0.0, 0.5, 1.0, 5.0, 30.0)), dice.choice((0.0, 0.1))),
+    lambda dice, _: Fail(ConnectionFailedError, dice.choice((0.0, 0.5, 5.0))),
+    lambda dice, _: Fail(BadReplyError, dice.choice((0.0, 0.3)), opened=dice.random() < 0.5),
+    lambda dice, _: Fail(dice.choice((AuthenticationError, NotFoundError, QuotaExhaustedError))),
+    lambda dice, _: Fail(dice.choice((BadRequestError, ContentFilterError, ContextOverflowError)), 0.1),
+    lambda dice, _: Hang(opened=dice.random() < 0.5),
+    lambda dice, _: Drip(dice.choice((0.1, 0.5))),
+    lambda dice, good: replace(good, first_token=dice.choice((1.0, 2.0, 5.0)), pings=2),
+    lambda dice, good: Cut(dice.choice((0, 1, 2)), good),
+    lambda dice, good: Cut(dice.choice((1, 2)), good, error=lambda: ConnectionResetError("The peer has hung up.")),
+    lambda dice, good: Cut(dice.choice((1, 2)), good, stall=True),
+    lambda dice, good: Cut(dice.choice((1, 2)), good, usage=Usage(dice.choice((5, 10)), 2)),
+    lambda dice, good: replace(good, goodbye=dice.choice((0.5, 1.5, math.inf))),
+    lambda dice, good: replace(good, finish_reason=dice.choice(("refusal", "content_filter", "length"))),
+)
+"""Makers of every kind of fault."""
+
+
+def _fault(dice: random.Random, good: Answer) -> Behaviour:
+    return dice.choice(FAULTS)(dice, good)
+
+
+def _quick(dice: random.Random, answer: Answer) -> Answer:
+    return replace(
+        answer,
+        headers=dice.choice((0.0, 0.0, 0.1)),
+        first_token=dice.choice((0.0, 0.1, 0.1, 0.3, 0.6)),
+        per_chunk=dice.choice((0.0, 0.0, 0.05, 0.1)),
+        pings=dice.choice((0, 0, 1)),
+    )
+
+
+def _spell(dice: random.Random, seconds: float, good: Answer) -> Spell:
+    since = quantised(dice.uniform(0, seconds * 0.8))
+    length = quantised(dice.choice((1.0, 5.0, seconds / 4, seconds / 2)))
+    return Spell(since, since + length, _fault(dice, good), dice.choice((1.0, 1.0, 0.5)))
+
+
+def _chances(seed: int, route: str, number: int) -> tuple[float, float]:
+    """Two random numbers from 0 to 1, the same for the same call."""
+    digest = hashlib.blake2b(f"{seed} {route} {number}".encode(), digest_size=16).digest()
+    return int.from_bytes(digest[:8]) / math.ldexp(1, 64), int.from_bytes(digest[8:]) / math.ldexp(1, 64)

@@ -1,0 +1,309 @@
+"""A provider that does what a script says, in both worlds and on any clock, and keeps the truth of it.
+
+Example:
+    >>> from multiroute_core import Router
+    >>> from multiroute_core.testing.behaviours import Answer, Fail
+    >>> router = Router([scripted_route("first", Fail()), scripted_route("second", Answer("Here."))])
+    >>> router.generate("Hello").text
+    'Here.'
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, cast
+
+from multiroute_core.drive.io import IO
+from multiroute_core.drive.limit import Cancelled, Limit, current
+from multiroute_core.errors import RouteError
+from multiroute_core.messages import Part, Wire, assemble
+from multiroute_core.providers import classify
+from multiroute_core.providers.models import Model
+from multiroute_core.providers.provider import Encoded, Reply
+from multiroute_core.route import Route
+from multiroute_core.testing.behaviours import HEADERS, PING, Asked, Behaviour, Step
+from multiroute_core.types import Delta, FinishReason, Request, Usage
+
+PROVIDER = "scripted"
+"""The word before the colon of a scripted route."""
+
+Script: TypeAlias = Behaviour | Sequence[Behaviour] | Callable[[Asked], Behaviour]
+"""What a route does: the same with every call; one behaviour a call, the last one for ever; or a function of it."""
+
+
+@dataclass(slots=True, eq=False)
+class Take:
+    """The truth about one call.
+
+    Attributes:
+        asked: The call.
+        opened: When the reply began; None before.
+        ended: When it was over, whoever ended it; None while it is in flight.
+        parts: What was sent of the answer.
+        usage: The tokens that were told.
+        finish_reason: Why the answer ended; None where it was not sent to its end.
+        error: The error that was raised.
+        cut: Whether the reply ended before its answer did.
+    """
+
+    asked: Asked
+    opened: float | None = None
+    ended: float | None = None
+    parts: list[Part] = field(default_factory=list[Part])
+    usage: Usage | None = None
+    finish_reason: FinishReason | None = None
+    error: Exception | None = None
+    cut: bool = False
+
+
+class ScriptedProvider:
+    """A provider whose every step is written in its script.
+
+    Args:
+        script: What it does with each call.
+        model: What is known of its model: the context window, say.
+        sleep: How sync code waits; None really waits, and can be called off. On an event loop the loop waits.
+
+    Attributes:
+        takes: Every call, in the order in which they came.
+        on_end: Called with a take when it is over; None for nobody.
+    """
+
+    def __init__(
+        self, script: Script, *, model: Model | None = None, sleep: Callable[[float], None] | None = None
+    ) -> None:
+        self.script, self.sleep = script, sleep
+        self.model = model or Model(PROVIDER, "*")
+        self.takes: list[Take] = []
+        self.on_end: Callable[[Take], None] | None = None
+        self._numbers = itertools.count()
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that are not over."""
+        return sum(take.ended is None for take in self.takes)
+
+    def wire(self, route: Route) -> Wire:
+        return "openai.chat"
+
+    def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
+        return Encoded("", {"request": request, "route": route.name, "stream": stream}, model=route.model)
+
+    def decode(self, reply: Reply, encoded: Encoded) -> Delta:
+        return cast("_Said", reply).delta
+
+    def decoder(self, encoded: Encoded) -> _Decoder:
+        return _Decoder()
+
+    def classify(self, error: Exception) -> RouteError:
+        return classify.classify(error)
+
+    async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
+        play = self._play(io, limit, encoded)
+        try:
+            return _Said(b"", {}, await io.wait(limit, play.aall if io.native else play.all))
+        finally:
+            play.close()
+
+    async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
+        play = self._play(io, limit, encoded)
+        try:
+            await io.wait(limit, play.aopen if io.native else play.open)
+        except BaseException:
+            play.close()
+            raise
+        return play
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
+    def _play(self, io: IO, limit: Limit, encoded: Encoded) -> _Play:
+        body = encoded.body
+        asked = Asked(body["route"], next(self._numbers), io.now(), body["request"], body["stream"])
+        take = Take(asked)
+        self.takes.append(take)
+        return _Play(self, io, limit, take, self._behaviour(asked).steps(asked))
+
+    def _behaviour(self, asked: Asked) -> Behaviour:
+        script = self.script
+        if callable(script):
+            return script(asked)
+        if isinstance(script, Sequence):
+            return script[min(asked.number, len(script) - 1)]
+        return script
+
+
+def scripted_route(name: str, script: Script, **options: Any) -> Route:
+    """A route that does what `script` says. Its provider, with the truth of what happened, is `route.via`.
+
+    Args:
+        name: The route's name, and its model's.
+        script: What it does with each call.
+        **options: Those of `Route`, and `model` and `sleep` of `ScriptedProvider`.
+    """
+    own = {key: options.pop(key) for key in ("model", "sleep") if key in options}
+    return Route(f"{PROVIDER}:{name}", name=name, via=ScriptedProvider(script, **own), **options)
+
+
+def truth(route: Route) -> ScriptedProvider:
+    """The provider of a scripted route, which knows what happened."""
+    if not isinstance(route.via, ScriptedProvider):
+        raise TypeError(f"Route {route.name!r} is not scripted.")
+    return route.via
+
+
+@dataclass(frozen=True, slots=True)
+class _Said(Reply):
+    """A whole answer."""
+
+    delta: Delta
+
+
+class _Decoder:
+    def __init__(self) -> None:
+        self.complete = False
+
+    def feed(self, event: Any) -> Delta | None:
+        if event is PING:
+            return None
+        self.complete = self.complete or event.finish_reason is not None
+        return event
+
+
+class _Play:
+    """One call, as it goes on: a stream of both worlds, or a whole answer."""
+
+    def __init__(self, provider: ScriptedProvider, io: IO, limit: Limit, take: Take, steps: Iterator[Step]) -> None:
+        self._provider, self._io, self._limit, self._take, self._steps = provider, io, limit, take, steps
+        self._after: tuple[str, float, float] | None = None
+
+    def open(self) -> None:
+        while self._step() is not HEADERS:
+            pass
+
+    async def aopen(self) -> None:
+        while await self._astep() is not HEADERS:
+            pass
+
+    def all(self) -> Delta:
+        while self._take.finish_reason is None and (event := self._step()) is not None:
+            self._heard(event)
+        return self._whole()
+
+    async def aall(self) -> Delta:
+        while self._take.finish_reason is None and (event := await self._astep()) is not None:
+            self._heard(event)
+        return self._whole()
+
+    def __iter__(self) -> _Play:
+        return self
+
+    def __next__(self) -> Any:
+        if (event := self._step()) is None:
+            raise StopIteration
+        return event
+
+    def __aiter__(self) -> _Play:
+        return self
+
+    async def __anext__(self) -> Any:
+        if (event := await self._astep()) is None:
+            raise StopAsyncIteration
+        return event
+
+    def close(self) -> None:
+        take = self._take
+        if take.ended is None:
+            take.ended = self._io.now()
+            if self._provider.on_end is not None:
+                self._provider.on_end(take)
+
+    async def aclose(self) -> None:
+        self.close()
+
+    def _step(self) -> str | Delta | None:
+        if (step := self._next()) is None:
+            return None
+        if step.after > 0:
+            self._sleep(step.after)
+        return self._told(step.event)
+
+    async def _astep(self) -> str | Delta | None:
+        if (step := self._next()) is None:
+            return None
+        if step.after == math.inf:
+            await asyncio.get_running_loop().create_future()
+        elif step.after > 0:
+            await asyncio.sleep(step.after)
+        return self._told(step.event)
+
+    def _next(self) -> Step | None:
+        step = next(self._steps, None)
+        self._take.cut = step is None and self._take.finish_reason is None
+        return step
+
+    def _told(self, event: str | Delta | Exception) -> str | Delta:
+        take = self._take
+        if isinstance(event, Delta):
+            take.parts += event.parts
+            take.usage = event.usage or take.usage
+            take.finish_reason = event.finish_reason or take.finish_reason
+        elif event is HEADERS:
+            take.opened = self._io.now()
+        elif isinstance(event, Exception):
+            take.error = event
+            raise event
+        return event
+
+    def _heard(self, event: str | Delta) -> None:
+        """A plain reply that has begun is given less time to say something, so that none only keeps alive."""
+        limit = self._limit
+        if event is HEADERS and limit.body_within is not None:
+            until = limit.clock() + limit.body_within
+            if until < limit.until:
+                self._after = (limit.phase, limit.until, limit.allowed)
+                limit.set("the first token of the answer", until, limit.body_within)
+        elif isinstance(event, Delta) and self._after is not None:
+            limit.set(*self._after)
+            self._after = None
+
+    def _whole(self) -> Delta:
+        take = self._take
+        if take.finish_reason is None:
+            raise EOFError("The reply ended before its answer did.")
+        return Delta(assemble(take.parts), take.finish_reason, take.usage)
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait as a socket does: no longer than the limit of the running step allows."""
+        limit = current.get() or self._limit
+        allowed = limit.remaining()
+        late = seconds > allowed
+        patience = max(min(seconds, allowed), 0.0)
+        if self._provider.sleep is not None:
+            self._provider.sleep(patience)
+        else:
+            self._wait(limit, patience)
+        if late:
+            limit.expired = True
+            raise TimeoutError("Nothing came.")
+
+    @staticmethod
+    def _wait(limit: Limit, seconds: float) -> None:
+        called_off = threading.Event()
+        limit.interrupt = called_off.set
+        if limit.cancelled:
+            called_off.set()
+        try:
+            called_off.wait(min(seconds, threading.TIMEOUT_MAX))
+        finally:
+            limit.interrupt = None
+        if limit.cancelled:
+            raise Cancelled

@@ -1,0 +1,128 @@
+"""Time that costs nothing: an event loop and a clock that jump to the next moment at which something happens.
+
+Hours of outages pass in a second, and two runs with the same seed are equal to the last chunk. What waits there must
+wait on the loop: a thread or a socket lives in real time, which does not pass while virtual time does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import selectors
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from multiroute_core.router import Router
+
+T = TypeVar("T")
+
+DIGITS = 9
+"""Moments are kept to a nanosecond, so that 0.1 + 0.2 is 0.3 and what falls together stays together."""
+
+
+class Deadlock(RuntimeError):
+    """Everybody waits, and nothing is scheduled that could end it."""
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock jumps to its next timer instead of waiting for it.
+
+    Args:
+        start: The first moment, in seconds.
+    """
+
+    def __init__(self, start: float = 0.0) -> None:
+        self._now = start
+        super().__init__(_Jumping(self))
+        self._measure()
+
+    def time(self) -> float:
+        """The moment, in seconds."""
+        return self._now
+
+    def pass_time(self, seconds: float | None) -> None:
+        """Jump ahead, as far as the loop would have slept."""
+        if seconds is None:
+            raise Deadlock(f"At {self._now:g} s everybody waits, and nothing is scheduled: {self._who_waits()}.")
+        self._now = round(self._now + max(seconds, 0.0), DIGITS)
+        self._measure()
+
+    def _measure(self) -> None:
+        # asyncio's nanosecond is lost in a moment of months: what is due now would then be due never.
+        self._clock_resolution = max(10.0**-DIGITS, math.ulp(self._now))
+
+    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> NoReturn:
+        """Refuse: a thread lives in real time."""
+        raise RuntimeError("Threads cannot be used on virtual time: their time does not pass there.")
+
+    def _who_waits(self) -> str:
+        waits: list[str] = []
+        for task in asyncio.all_tasks(self):
+            frames = task.get_stack(limit=1)
+            where = f" at {frames[0].f_code.co_filename}:{frames[0].f_lineno}" if frames else ""
+            waits.append(f"{task.get_name()}{where}")
+        return ", ".join(sorted(waits)) or "there is no task"
+
+
+class _Jumping(selectors.SelectSelector):
+    """Never sleeps."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout > 0:
+            self._loop.pass_time(timeout)
+        # Alone in it is the pipe by which threads wake a loop that sleeps; this one does not.
+        files: Mapping[Any, Any] = self.get_map()
+        return super().select(0) if len(files) > 1 else []
+
+
+class VirtualClock:
+    """A clock for code without an event loop: it goes on when somebody sleeps by it."""
+
+    def __init__(self, start: float = 0.0) -> None:
+        self._now = start
+
+    def __call__(self) -> float:
+        return self._now
+
+    time = monotonic = __call__
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass."""
+        self._now = round(self._now + max(seconds, 0.0), DIGITS)
+
+
+class Timed(Protocol):
+    """What has a clock: an event loop, or a `VirtualClock`."""
+
+    def time(self) -> float:
+        """The moment, in seconds."""
+        ...
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end on a new `VirtualLoop`, as `asyncio.run` does on a real one.
+
+    Raises:
+        Deadlock: it waits for something that can never happen.
+    """
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(coroutine)
+
+
+def rehearse(router: Router, clock: Timed, seed: int = 0) -> None:
+    """Let `router` live by `clock`, with random numbers that are the same for the same `seed`.
+
+    To be called before its first request.
+    """
+    # ruff: noqa: SLF001
+    router._clock = clock.time  # pyright: ignore[reportPrivateUsage]  (a seam for this, and for nothing else)
+    if isinstance(clock, VirtualClock):
+        router._sleep = clock.sleep  # pyright: ignore[reportPrivateUsage]
+    router._random = random.Random(seed).random  # noqa: S311  # pyright: ignore[reportPrivateUsage]

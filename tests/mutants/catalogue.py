@@ -1,0 +1,234 @@
+"""The mutants of the flow: what is broken, how, and which tests must notice. Those of the rules are in `rules`."""
+
+from tests.mutants.mutant import FACES, PLAN, RACE, Mutant
+from tests.mutants.rules import RULES
+
+CORE = "multiroute_core/"
+
+FLOW = (
+    Mutant(
+        "a bad request is asked of every route",
+        CORE + "flow.py",
+        "fatal = not error.moves_on and",
+        "fatal = False and",
+    ),
+    Mutant(
+        "to ask a route again costs nothing",
+        CORE + "flow.py",
+        "if step.again and not await self._state.afford(now):",
+        "if False:",
+    ),
+    Mutant(
+        "hedges cost nothing",
+        CORE + "flow.py",
+        "or not await self._state.afford(self._io.now(), hedge=True)",
+        "",
+        RACE,
+    ),
+    Mutant("a restart is not marked", CORE + "flow.py", "yield Chunk(restarted=True)", "yield Chunk()", RACE),
+    Mutant(
+        "every stream that breaks begins anew",
+        CORE + "flow.py",
+        '        elif how != "restart":\n            raise error\n',
+        "",
+    ),
+    Mutant("what was said is lost when the stream breaks", CORE + "flow.py", "error.partial = partial", "pass"),
+    Mutant(
+        "what was said is lost when nobody takes over",
+        CORE + "flow.py",
+        "        if broken is None:\n            return error\n",
+        "        return error\n",
+    ),
+    Mutant(
+        "whoever declines is replaced, unasked",
+        CORE + "flow.py",
+        "if reason not in (options.fallback_on or ()):",
+        'if reason not in ("refusal", "content_filter"):',
+    ),
+    Mutant(
+        "the end of a continued answer is held back",
+        CORE + "flow.py",
+        "if self._said is not None and (parts := self._said.rest()):",
+        "if False:",
+        "tests/test_mid_stream.py",
+    ),
+    Mutant(
+        "a loser is never asked again",
+        CORE + "flow.py",
+        "            self._plan.lost(attempt.route)\n",
+        "            pass\n",
+        RACE,
+    ),
+    Mutant(
+        "what a model repeats is said again",
+        CORE + "mid_stream.py",
+        "        if self.over:\n            return text\n        self._held",
+        "        if True:\n            return text\n        self._held",
+        "tests/test_mid_stream.py",
+    ),
+    Mutant(
+        "half a tool call is gone on with by another model",
+        CORE + "mid_stream.py",
+        "return Text in kinds and kinds <= {Text, Reasoning} and",
+        "return Text in kinds and",
+    ),
+    Mutant(
+        "only the last speaker is paid for",
+        CORE + "mid_stream.py",
+        "usage=_sum(usages),",
+        "usage=last.usage,",
+        "tests/test_mid_stream.py",
+    ),
+    Mutant(
+        "the loser of a race is not closed",
+        CORE + "race.py",
+        "                await _called_off(loser, ended)\n",
+        "                pass\n",
+        RACE,
+    ),
+    Mutant(
+        "the loser of a race is not recorded",
+        CORE + "race.py",
+        "        ended(racer.attempt, None)\n",
+        "        pass\n",
+        RACE,
+    ),
+    Mutant(
+        "a tie loses a permit",
+        CORE + "race.py",
+        "    finally:\n        await attempt.close(error)",
+        "    finally:\n        if error is None or not attempt.committed or isinstance(error, RouteError):\n"
+        "            await attempt.close(error)",
+        RACE,
+    ),
+    Mutant(
+        "a caller that gives up leaves its racers running",
+        CORE + "race.py",
+        "        for racer in racers:\n            await _called_off(racer, ended)",
+        "        pass",
+        RACE,
+    ),
+    Mutant(
+        "a rival is asked at once",
+        CORE + "race.py",
+        "seconds if alone else None)",
+        "0.0 if alone else None)",
+        RACE,
+    ),
+    Mutant(
+        "Retry-After is waited out",
+        CORE + "plan.py",
+        "        if self._queue:\n            route = self._queue.pop(0)",
+        "        waits = [error.retry_after or 0.0 for error in self._failed.values()]\n"
+        "        if self._stale and max(waits, default=0.0) > 0:\n"
+        "            self._stale = False\n"
+        "            return Pause(max(waits))\n"
+        "        if self._queue:\n            route = self._queue.pop(0)",
+        PLAN,
+    ),
+    Mutant(
+        "Retry-After is no floor",
+        CORE + "plan.py",
+        "min(self._failed[r.name].retry_after or 0.0 for r in ready)",
+        "0.0",
+        PLAN,
+    ),
+    Mutant(
+        "what will last is asked again",
+        CORE + "plan.py",
+        "return error.retryable and self._tries",
+        "return self._tries",
+    ),
+    Mutant(
+        "one try too many",
+        CORE + "plan.py",
+        "self._tries[route.name] <= self.max_retries",
+        "self._tries[route.name] <= self.max_retries + 1",
+    ),
+    Mutant(
+        "every route is probed before its time, though another may be asked",
+        CORE + "plan.py",
+        "early, self._early = route is self._early, None",
+        "early, self._early = True, None",
+    ),
+    Mutant("every caller probes early again and again", CORE + "plan.py", " and not self._probed and", " and", PLAN),
+    Mutant("a backup is a rival", CORE + "plan.py", "if not r.backup and r.name not in", "if r.name not in", RACE),
+    Mutant(
+        "who cannot pay asks for ever",
+        CORE + "plan.py",
+        "        self.max_retries = 0\n        self._queue = [r for r in self._queue if r.name not in self._tries]\n",
+        "        pass\n",
+    ),
+    Mutant(
+        "what is too long is asked of smaller windows",
+        CORE + "plan.py",
+        "if not self._too_small(self._windows.get(r.name), window)]",
+        "]",
+        PLAN,
+    ),
+    Mutant(
+        "a call that was cancelled counts as a failure",
+        CORE + "attempt.py",
+        "    if not isinstance(error, RouteError) or not error.blames:\n        return Verdict.NONE",
+        "    if not isinstance(error, RouteError):\n        return Verdict.FAILURE\n"
+        "    if not error.blames:\n        return Verdict.NONE",
+    ),
+    Mutant(
+        "a rate limit counts as a failure",
+        CORE + "attempt.py",
+        "or not error.blames:",
+        'or not (error.blames or error.kind == "rate_limit"):',
+    ),
+    Mutant(
+        "timeouts are no failures",
+        CORE + "attempt.py",
+        "or not error.blames:",
+        'or not error.blames or error.kind == "timeout":',
+    ),
+    Mutant(
+        "a bad key is a failure like any other",
+        CORE + "attempt.py",
+        "Verdict.LASTING if error.lasting else Verdict.FAILURE",
+        "Verdict.FAILURE",
+    ),
+    Mutant(
+        "Retry-After is forgotten",
+        CORE + "attempt.py",
+        "door = error.retry_after if isinstance(error, RouteError) else None",
+        "door = None",
+    ),
+    Mutant(
+        "a stream without its end is believed",
+        CORE + "attempt.py",
+        'raise EOFError("The stream ended without its end: the answer is not complete.")',
+        "return None",
+    ),
+    Mutant(
+        "the deadline does not hold within an attempt",
+        CORE + "attempt.py",
+        "        if not self.committed:\n            phase, until",
+        "        if False:\n            phase, until",
+    ),
+    Mutant(
+        "a stream may be silent for ever",
+        CORE + "attempt.py",
+        'self.limit.set("the next chunk", self._io.now() + limits.stall, limits.stall)',
+        'self.limit.set("the next chunk", self._io.now() + 100 * limits.stall, limits.stall)',
+    ),
+    Mutant(
+        "a long goodbye breaks a whole answer",
+        CORE + "attempt.py",
+        "if not decoder.complete:\n                    raise",
+        "if True:\n                    raise",
+    ),
+    Mutant(
+        "the stream is not closed",
+        CORE + "attempt.py",
+        "if self._source is not None:\n                await self._io.close(self._source)",
+        "if False:\n                await self._io.close(self._source)",
+        FACES,
+    ),
+    Mutant("usage is lost", CORE + "attempt.py", "self.usage = delta.usage or self.usage", "self.usage = self.usage"),
+)
+
+MUTANTS = (*FLOW, *RULES)

@@ -1,0 +1,20 @@
+"""What a mutant is, and the tests that most of them must not pass."""
+
+from typing import NamedTuple
+
+SIMULATION = "tests/simulation/test_simulation.py -k every_law"
+FACES = "tests/simulation/test_faces.py"
+RACE = "tests/simulation/test_race.py"
+PLAN = "tests/test_plan.py"
+ORDER = "tests/test_order.py"
+BREAKER = "tests/rules/test_breaker.py"
+
+
+class Mutant(NamedTuple):
+    """One way to break the router."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str = SIMULATION
