@@ -34,7 +34,6 @@ KINDS: tuple[tuple[type[MultiRouteError], str], ...] = (
     (errors.BadReplyError, "ModelAPIError"),
     (errors.DeadlineExceededError, "ModelTimeoutError"),
     (errors.AllRoutesFailedError, "ModelAPIError"),
-    (errors.AllRoutesFailedError, "ContextOverflowError"),
     (errors.AllRoutesFailedError, "ModelAuthenticationError"),
     (errors.AllRoutesFailedError, "ModelConnectionError"),
     (errors.AllRoutesFailedError, "ModelInvalidRequestError"),

@@ -143,6 +143,13 @@ def seconds(name: str, value: Any) -> float:
     return float(value)
 
 
+def share(name: str, value: Any) -> float:
+    """`value` as a part of a whole."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ConfigurationError(f"{name}={value!r} must be a share above 0, up to 1.")
+    return float(value)
+
+
 def order(name: str, value: Any) -> str | OrderFunction:
     """`value` as an order: a name, or a function of one's own."""
     if callable(value):

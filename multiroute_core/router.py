@@ -22,7 +22,7 @@ from multiroute_core.events import Hook
 from multiroute_core.explain import Explanation, explain
 from multiroute_core.flow import Flow
 from multiroute_core.health import Health
-from multiroute_core.options import OrderFunction, current, parse, seconds
+from multiroute_core.options import OrderFunction, current, parse, seconds, share
 from multiroute_core.order import Live
 from multiroute_core.providers import registry
 from multiroute_core.providers.provider import Provider
@@ -125,7 +125,7 @@ class Router:
             )
         )
         self.strict_params, self.on_event = strict_params, tuple(on_event)
-        self.hedge = None if hedge is None else _share("hedge", hedge)
+        self.hedge = None if hedge is None else share("hedge", hedge)
         self._closed = False
         self._clock: Callable[[], float] = time.monotonic
         self._sleep: Callable[[float], None] = time.sleep
@@ -310,12 +310,6 @@ async def _last(flow: AsyncGenerator[Chunk, None]) -> Response:
     async for chunk in flow:
         response = chunk.response
     return cast("Response", response)
-
-
-def _share(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        raise ConfigurationError(f"{name}={value!r} must be a share above 0, up to 1.")
-    return float(value)
 
 
 def _rebuild(settings: dict[str, Any]) -> Router:

@@ -18,8 +18,9 @@ from multiroute_core import (
     VendorPart,
 )
 from multiroute_core.abilities import Facts, needed, offered
+from multiroute_core.candidates import candidates
 from multiroute_core.options import Options
-from multiroute_core.order import candidates
+from multiroute_core.order import Live, arranged
 from multiroute_core.types import Request
 
 CLAUDE, GPT, GEMINI = Route("anthropic:c"), Route("openai:g"), Route("google:x")
@@ -38,8 +39,9 @@ def asked(*parts, role="user", tools=()):
 
 
 def able(request):
-    routes = candidates(request, [CLAUDE, GPT, GEMINI, SPARE], Options(), FACTS, lambda *_: None)
-    return [route.provider for route in routes]
+    routes = candidates(request, [CLAUDE, GPT, GEMINI, SPARE], Options(), FACTS).routes
+    live = Live(FACTS, {}, lambda *_: None, lambda: 0.5)
+    return [route.provider for route in arranged(request, routes, Options(), live)]
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def table(output):
 def test_every_scene_ends_as_it_should():
     done = play(str(EXAMPLES / "demo.py"))
     assert done.returncode == 0, done.stdout
-    assert table(done.stdout) == ["✓"] * 7, done.stdout
+    assert table(done.stdout) == ["✓"] * 8, done.stdout
     assert "8 of 8 scenes ended as they should" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
 

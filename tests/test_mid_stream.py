@@ -179,3 +179,11 @@ def test_fewer_tokens_are_left_to_who_goes_on():
 def test_an_unknown_way_is_refused():
     with pytest.raises(ConfigurationError, match="did you mean 'continue'"):
         Router([scripted_route("a", Answer())], mid_stream="continu")
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["stream", "astream"])
+def test_what_looks_like_a_repetition_to_the_very_end_is_said_after_all(native):
+    routes = [scripted_route("a", Cut(1, Answer(["one two", "three"]))), scripted_route("b", Answer("tw"))]
+    chunks, error = heard(Router(routes, mid_stream="continue"), native=native)
+    assert error is None
+    assert "".join(chunk.text for chunk in chunks) == chunks[-1].response.text == "one twotw"

@@ -41,7 +41,6 @@ def test_one_route(reply, ours, theirs, again, face):
 @pytest.mark.parametrize(
     ("replies", "theirs", "again"),
     [
-        ((OVERFLOW, OVERFLOW), exceptions.ContextOverflowError, False),
         ((error(429), error(429)), exceptions.ModelRateLimitError, True),
         ((error(401), error(401)), exceptions.ModelAuthenticationError, False),
         ((error(500), error(401)), exceptions.ModelAPIError, True),
@@ -53,6 +52,14 @@ def test_all_routes(replies, theirs, again):
         ChatMultiRoute(router=fleet.router, max_retries=0).invoke("Hi")
     assert isinstance(caught.value, theirs)
     assert caught.value.is_retryable is again
+    assert len(caught.value.attempts) == 2
+
+
+def test_too_long_for_every_route():
+    """Then that is the error, with every try."""
+    with Fleet(OVERFLOW, OVERFLOW) as fleet, pytest.raises(errors.ContextOverflowError) as caught:
+        ChatMultiRoute(router=fleet.router).invoke("Hi")
+    assert isinstance(caught.value, exceptions.ContextOverflowError)
     assert len(caught.value.attempts) == 2
 
 

@@ -71,6 +71,7 @@ FLOW = (
         CORE + "mid_stream.py",
         "return Text in kinds and kinds <= {Text, Reasoning} and",
         "return Text in kinds and",
+        "tests/test_mid_stream.py",
     ),
     Mutant(
         "only the last speaker is paid for",
@@ -158,6 +159,7 @@ FLOW = (
         CORE + "plan.py",
         "        self.max_retries = 0\n        self._queue = [r for r in self._queue if r.name not in self._tries]\n",
         "        pass\n",
+        PLAN,
     ),
     Mutant(
         "what is too long is asked of smaller windows",

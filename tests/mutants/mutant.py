@@ -7,6 +7,7 @@ FACES = "tests/simulation/test_faces.py"
 RACE = "tests/simulation/test_race.py"
 PLAN = "tests/test_plan.py"
 ORDER = "tests/test_order.py"
+STATE = "tests/state/test_memory.py"
 BREAKER = "tests/rules/test_breaker.py"
 
 

@@ -1,6 +1,6 @@
 """The mutants of the rules, of the state that keeps them, and of the order."""
 
-from tests.mutants.mutant import BREAKER, ORDER, RACE, Mutant
+from tests.mutants.mutant import BREAKER, ORDER, STATE, Mutant
 
 BREAKERS = "multiroute_core/rules/breaker.py"
 MEMORY = "multiroute_core/state/memory.py"
@@ -73,19 +73,20 @@ RULES = (
         "self._quotas.setdefault(route.quota, _Quota())",
         "_Quota()",
     ),
-    Mutant("a spent quota is spent for one route", MEMORY, "if outcome.shared:", "if False:"),
+    Mutant("a spent quota is spent for one route", MEMORY, "if outcome.shared:", "if False:", STATE),
     Mutant(
         "a spent quota takes a probe's lease away",
         MEMORY,
         "if other is not line and isinstance(leave, Permit):",
         "if other is not line:",
+        STATE,
     ),
     Mutant(
         "hedges do not count as retries",
         MEMORY,
         "            if enough:\n                self._retries = retries\n",
         "            if enough and not hedge:\n                self._retries = retries\n",
-        RACE,
+        STATE,
     ),
     Mutant(
         "who is refused pays all the same",

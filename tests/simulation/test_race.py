@@ -11,13 +11,15 @@ import pytest
 from multiroute_core import BadRequestError, Router, Usage
 from multiroute_core.errors import AuthenticationError, DeadlineExceededError, RouteError
 from multiroute_core.events import RouteSkipped
-from multiroute_core.state.memory import MemoryState
-from multiroute_core.testing import Answer, Cut, Fail, Step, VirtualLoop, rehearse, scripted_route, truth
+from multiroute_core.testing import Answer, Cut, Fail, Hang, Step, VirtualLoop, rehearse, scripted_route, truth
 from multiroute_core.testing.behaviours import HEADERS, PING
 from multiroute_core.types import Delta
 
 TICK = 0.02
 """The seconds in which answers usually begin. A rival is asked when it takes longer."""
+
+LONG = 1.0
+"""So long that a rival is asked, however busy the machine is: in sync code threads race in real time."""
 
 WARM = 20
 """So many answers have to be known."""
@@ -96,7 +98,7 @@ def face(request):
 
 
 def test_the_loser_is_called_off_and_blamed_for_nothing(face):
-    duel = Duel(face, Answer("late", first_token=100 * TICK), Answer("soon"))
+    duel = Duel(face, Answer("late", first_token=10 * LONG), Answer("soon"))
     response = duel.ask()
     assert response.text == "soon"
     assert [(attempt.route, attempt.outcome) for attempt in response.attempts] == [
@@ -119,21 +121,22 @@ def test_the_tokens_of_the_loser_are_kept(face):
 
 def test_a_tie_loses_nothing(face):
     """Both begin in the same moment; on virtual time to the nanosecond."""
-    duel = Duel(face, Answer("one", first_token=3 * TICK), Answer("two", first_token=2 * TICK), hedge=0.5)
+    first = Answer(("one ", "one"), first_token=3 * TICK, per_chunk=TICK)
+    duel = Duel(face, first, Answer(("two ", "two"), first_token=2 * TICK, per_chunk=TICK), hedge=0.5)
     for _ in range(5):
         response = duel.ask()
-        assert response.text in ("one", "two")
+        assert response.text in ("one one", "two two")
         if duel.heard:
             assert "".join(chunk.text for chunk in duel.heard) == response.text
-        assert len(response.attempts) == 2
-        assert [attempt.outcome for attempt in response.attempts].count("answered") >= 1
+        assert len(response.attempts) == 2 or duel.loop is None  # where time is real, one may be over before the other
+        assert "answered" in [attempt.outcome for attempt in response.attempts]
     duel.end()
 
 
 def test_the_deadline_calls_both_off(face):
-    duel = Duel(face, Answer(first_token=200 * TICK), Answer(first_token=200 * TICK))
+    duel = Duel(face, Hang(), Hang())
     with pytest.raises(DeadlineExceededError) as caught:
-        duel.ask(deadline=5 * TICK)
+        duel.ask(deadline=LONG)
     assert tries(caught.value.attempts) == {("a", "timeout"), ("b", "timeout")}
     duel.end()
 
@@ -142,7 +145,7 @@ def test_the_deadline_calls_both_off(face):
 @pytest.mark.parametrize("ticks", [0.5, 1, 2])
 def test_a_caller_that_gives_up_takes_both_along(face, ticks):
     """Before the rival is asked, in that very moment, and after it."""
-    duel = Duel(face, Answer(first_token=200 * TICK), Answer(first_token=200 * TICK))
+    duel = Duel(face, Hang(), Hang())
 
     async def main():
         task = asyncio.ensure_future(duel.aask())
@@ -159,7 +162,7 @@ def test_a_caller_that_gives_up_takes_both_along(face, ticks):
 
 
 def test_a_rival_that_is_shut_is_not_asked(face):
-    duel = Duel(face, Answer("late", first_token=4 * TICK), [Fail(AuthenticationError), Answer("soon")])
+    duel = Duel(face, Answer("late", first_token=LONG), [Fail(AuthenticationError), Answer("soon")])
     with pytest.raises(AuthenticationError):
         duel.ask(model="b")
     response = duel.ask()
@@ -170,14 +173,14 @@ def test_a_rival_that_is_shut_is_not_asked(face):
 
 def test_a_rival_that_cannot_be_paid_for_is_not_asked(face):
     """There is one to begin with, and a twentieth for each request."""
-    duel = Duel(face, Answer("late", first_token=10 * TICK), Answer("soon"))
+    duel = Duel(face, Answer("late", first_token=LONG), Answer("soon"))
     assert [duel.ask().text for _ in range(3)] == ["soon", "soon", "late"]
     assert len(truth(duel.routes[1]).takes) == 2
     duel.end()
 
 
 def test_a_backup_is_no_rival(face):
-    duel = Duel(face, Answer("late", first_token=4 * TICK), Answer("soon"), backup=True)
+    duel = Duel(face, Answer("late", first_token=LONG), Answer("soon"), backup=True)
     assert duel.ask().text == "late"
     assert not truth(duel.routes[1]).takes
     duel.end()
@@ -191,7 +194,7 @@ def test_the_first_one_fails_and_the_rival_goes_on(face):
 
 
 def test_a_fault_of_the_caller_ends_the_race(face):
-    duel = Duel(face, Answer(first_token=200 * TICK), Fail(BadRequestError))
+    duel = Duel(face, Hang(), Fail(BadRequestError))
     with pytest.raises(BadRequestError) as caught:
         duel.ask()
     assert tries(caught.value.attempts) == {("a", "cancelled"), ("b", "bad_request")}
@@ -208,7 +211,7 @@ def test_both_fail(face):
 
 @pytest.mark.parametrize("face", ["stream", "astream"])
 def test_the_loser_takes_over_when_the_winner_breaks_off(face):
-    duel = Duel(face, Answer("late", first_token=4 * TICK), Cut(1), mid_stream="restart")
+    duel = Duel(face, Answer("late", first_token=LONG), Cut(1), mid_stream="restart")
     assert duel.ask().text == "late"
     assert [(chunk.text, chunk.restarted) for chunk in duel.heard] == [
         ("one ", False),
@@ -222,12 +225,3 @@ def test_the_loser_takes_over_when_the_winner_breaks_off(face):
         ("a", "answered"),
     ]
     duel.end()
-
-
-async def test_hedges_and_retries_share_a_purse():
-    """Ten are there to begin with, and a fifth of each request."""
-    state = MemoryState(hedge=1.0)
-    for _ in range(9):
-        await state.begun(0.0)
-    assert [await state.afford(0.0, hedge=True) for _ in range(11)] == [True] * 10 + [False]
-    assert [await state.afford(0.0) for _ in range(2)] == [True, False]

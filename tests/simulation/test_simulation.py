@@ -23,7 +23,7 @@ def test_every_law_holds_in_every_world(batch):
         assert not wrongs, "\n".join([f"Replay it: scripts/simulate --seed {seed}", *wrongs[:10]])
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_a_world_is_the_same_whenever_it_happens(seed):
     assert World(seed).run().trace() == World(seed).run().trace()
 
@@ -31,7 +31,7 @@ def test_a_world_is_the_same_whenever_it_happens(seed):
 def test_the_worlds_are_full_of_what_can_happen():
     """A simulation in which nothing goes wrong proves nothing."""
     seen: Counter[str] = Counter()
-    for seed in range(1000, 1040):
+    for seed in range(1000, 1030):
         world = World(seed).run()
         seen["hedged"] += len(world.state.hedges)
         for caller in world.callers:
