@@ -45,7 +45,7 @@ def test_the_worlds_are_full_of_what_can_happen():
         seen.update(why for skipped in world.skipped for why in [f"shut: {skipped.why}"])
     ends = "answered broken_stream cancel close drop AllRoutesFailedError DeadlineExceededError bad_request"
     outcomes = "answered cancelled server_error overloaded rate_limit connection bad_reply authentication not_found"
-    more = "quota_exhausted bad_request content_filter context_overflow timeout broken_stream refusal"
+    more = "quota_exhausted bad_request content_filter context_overflow timeout broken_stream"
     expected = {f"end: {end}" for end in ends.split()} | {f"attempt: {o}" for o in (outcomes + " " + more).split()}
     expected |= {f"shut: {why}" for why in ("open", "probing", "rate_limit", "limit", "busy")}
     expected |= {"hedged", "restarted", "continued", "declined, and another one asked", "calls of tools"}
