@@ -17,9 +17,9 @@ from multiroute_core.call import Call, Trail
 from multiroute_core.drive.io import IO
 from multiroute_core.errors import BrokenStreamError, MultiRouteError, RefusalError, RouteError
 from multiroute_core.events import Hook
-from multiroute_core.expected import answer
 from multiroute_core.mid_stream import Continuation, continuable
-from multiroute_core.order import Live, arranged, looks
+from multiroute_core.order.expected import answer
+from multiroute_core.order.ranking import Live, arranged, looks
 from multiroute_core.plan import Pause, Plan, Stop
 from multiroute_core.providers.provider import Provider
 from multiroute_core.race import Voice, race

@@ -12,18 +12,18 @@ from typing import Any, Literal, Self, Unpack, cast
 
 from multiroute_core.attempt import Limits
 from multiroute_core.call import Call
-from multiroute_core.candidates import Drops, candidates
 from multiroute_core.drive.blocking import BlockingIO
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.loopless import iterate, run
 from multiroute_core.drive.native import NativeIO
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
-from multiroute_core.explain import Explanation, explain
 from multiroute_core.flow import Flow
 from multiroute_core.health import Health
 from multiroute_core.options import OrderFunction, current, parse, seconds, share
-from multiroute_core.order import Live
+from multiroute_core.order.candidates import Drops, candidates
+from multiroute_core.order.explain import Explanation, explain
+from multiroute_core.order.ranking import Live
 from multiroute_core.providers import registry
 from multiroute_core.providers.provider import Provider
 from multiroute_core.request import CallOptions, Messages, build

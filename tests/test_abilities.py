@@ -18,9 +18,9 @@ from multiroute_core import (
     VendorPart,
 )
 from multiroute_core.abilities import Facts, needed, offered
-from multiroute_core.candidates import candidates
 from multiroute_core.options import Options
-from multiroute_core.order import Live, arranged
+from multiroute_core.order.candidates import candidates
+from multiroute_core.order.ranking import Live, arranged
 from multiroute_core.types import Request
 
 CLAUDE, GPT, GEMINI = Route("anthropic:c"), Route("openai:g"), Route("google:x")

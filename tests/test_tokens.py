@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiroute_core import Message, Text, tokens
-from multiroute_core.expected import TOOLS_PROMPT, usage
 from multiroute_core.messages import Blob, ToolCallResponse, Uri
+from multiroute_core.order.expected import TOOLS_PROMPT, usage
 from multiroute_core.request import build
 from tests.providers.reading import needs_recordings, recordings, told
 

@@ -15,8 +15,8 @@ from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute, route_of
 from multiroute_core import Attempt, Chunk, Message, Options, Request, Response, Route, Router, Standing, Usage
 from multiroute_core.events import Event
-from multiroute_core.explain import Explanation
 from multiroute_core.health import Health
+from multiroute_core.order.explain import Explanation
 
 
 def hook(event: Event) -> None:

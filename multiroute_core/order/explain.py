@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from multiroute_core import expected, table
-from multiroute_core.candidates import Drops, sifted
+from multiroute_core import table
 from multiroute_core.options import Options
-from multiroute_core.order import Live, ranking
+from multiroute_core.order import expected
+from multiroute_core.order.candidates import Drops, sifted
+from multiroute_core.order.ranking import Live, ranking
 from multiroute_core.route import Route
 from multiroute_core.types import Request
 

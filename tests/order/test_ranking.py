@@ -14,7 +14,7 @@ from multiroute_core.abilities import Facts
 from multiroute_core.cost.prices import Prices
 from multiroute_core.messages import Raw, ToolCall, ToolCallResponse
 from multiroute_core.options import ORDERS, Options
-from multiroute_core.order import EXPLORE, NEARLY, Live, arranged
+from multiroute_core.order.ranking import EXPLORE, NEARLY, Live, arranged
 from multiroute_core.request import build
 from multiroute_core.standing import Standing
 from multiroute_core.testing import Answer, Fail, VirtualClock, rehearse, scripted_route, slow, truth

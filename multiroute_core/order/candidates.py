@@ -10,10 +10,11 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from multiroute_core import abilities, expected, tokens
+from multiroute_core import abilities, tokens
 from multiroute_core.abilities import Facts
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import Options, unknown
+from multiroute_core.order import expected
 from multiroute_core.route import Route
 from multiroute_core.types import Request
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from multiroute_core import AllRoutesFailedError, ConfigurationError, Message, Route, RouteError, Router, Text
 from multiroute_core.abilities import Facts, offered
-from multiroute_core.candidates import candidates, sifted
 from multiroute_core.messages import Blob, File, Raw, Uri, VendorPart
 from multiroute_core.options import Options
+from multiroute_core.order.candidates import candidates, sifted
 from multiroute_core.providers.models import Model
 from multiroute_core.request import build
 from multiroute_core.testing import Answer, Fail, VirtualClock, rehearse, scripted_route, truth
