@@ -6,7 +6,7 @@ SIMULATION = "tests/simulation/test_simulation.py -k every_law"
 FACES = "tests/simulation/test_faces.py"
 RACE = "tests/simulation/test_race.py"
 PLAN = "tests/test_plan.py"
-ORDER = "tests/test_order.py"
+ORDER = "tests/order/test_ranking.py"
 STATE = "tests/state/test_memory.py"
 BREAKER = "tests/rules/test_breaker.py"
 
