@@ -1,6 +1,7 @@
 """What the router does when routes fail, on real sockets through the real SDK."""
 
 import copy
+import inspect
 import pickle
 import time
 
@@ -329,6 +330,17 @@ def test_copies_share_and_pickles_carry_the_configuration_without_keys(monkeypat
         assert fleet.servers[0].requests[-1].headers["authorization"] == "Bearer from-env"
         back.close()
         plain.close()
+
+
+def test_a_pickle_forgets_no_setting(monkeypatch):
+    """Every argument of a router is in it, those of later days too."""
+    monkeypatch.setenv("OPENAI_API_KEY", "from-env")
+    route = Route("openai:gpt-4.1", rpm=5, quota="team", region="eu", prices={"input": 1, "output": 2})
+    given = {"hedge": 0.05, "mid_stream": "continue", "fallback_on": {"refusal"}, "order": "fastest", "max_retries": 7}
+    router = Router([route], **given)
+    assert set(router._settings()) == set(inspect.signature(Router).parameters)
+    back = pickle.loads(pickle.dumps(router))
+    assert back._settings() == router._settings()
 
 
 def test_secrets_appear_nowhere():
