@@ -51,6 +51,22 @@ def test_loops_that_are_closed_by_hand_are_forgotten_at_the_next_call():
             assert len(fleet.router._providers["a"]._clients._native) == 1
         del fleet, loop
         gc.collect()
+        gc.collect()  # the router first, then what its client left in circles of their own
+
+
+def test_a_router_in_a_circle_that_is_collected_while_its_loop_lives_leaves_nothing_open(recwarn):
+    with Fleet(answer()) as fleet, asyncio.Runner() as runner:
+        router = Router(fleet.routes)
+        runner.run(router.agenerate("Hi"))
+        before = open_descriptors()
+        router.circle = router
+        del router
+        gc.collect()
+        runner.run(asyncio.sleep(0))
+        runner.run(asyncio.sleep(0.01))
+        assert open_descriptors() < before
+        gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 def test_three_threads_with_loops_of_their_own():

@@ -1,8 +1,11 @@
 """The clients of one provider: one sync client a process, one async client a running event loop.
 
 An async client that is reused on another loop fails or deadlocks, whatever the vendor. So each loop has its own, which
-hangs on a started async generator: when the loop ends properly (`asyncio.run` does), its `shutdown_asyncgens` closes
-the client. Weak references alone leaked a client for every `asyncio.run`.
+hangs on a started async generator, its keeper: when the loop ends properly (`asyncio.run` does), its
+`shutdown_asyncgens` closes the client. Weak references alone leaked a client for every `asyncio.run`.
+
+Where the provider is dropped first, the keeper is let go, and its loop closes the client when it runs next. Until then
+the keeper is held from outside the provider: collected in one circle with it, the connections would be gone before it could close them.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ class Clients:
         self._close, self._aclose = close, aclose
         self._lock = threading.Lock()
         self._blocking: dict[int, Any] = {}
-        self._native: dict[asyncio.AbstractEventLoop, tuple[Any, AsyncGenerator[None, None]]] = {}
+        self._native: dict[asyncio.AbstractEventLoop, tuple[Any, weakref.finalize[..., Any]]] = {}
 
     def blocking(self) -> Any:
         """This process's sync client; a forked worker gets its own."""
@@ -49,10 +52,12 @@ class Clients:
         loop = asyncio.get_running_loop()
         if (held := self._native.get(loop)) is None:
             for other in [known for known in list(self._native) if known.is_closed()]:
-                self._native.pop(other, None)
+                self.forget(other)
             client = self._make_native()
             keeper = _keep(client, self._aclose, weakref.ref(self), loop)
-            held = self._native[loop] = (client, keeper)
+            holder = weakref.finalize(self, _let_go, keeper)
+            holder.atexit = False
+            held = self._native[loop] = (client, holder)
             await anext(keeper)
         return held[0]
 
@@ -63,12 +68,14 @@ class Clients:
 
     async def aclose(self) -> None:
         """Close the running loop's async client; the ones of other loops close when those end."""
-        if (held := self._native.pop(asyncio.get_running_loop(), None)) is not None:
-            await held[1].aclose()
+        if (keeper := self.forget(asyncio.get_running_loop())) is not None:
+            await keeper.aclose()
 
-    def forget(self, loop: asyncio.AbstractEventLoop) -> None:
-        """`loop` has closed its client."""
-        self._native.pop(loop, None)
+    def forget(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None] | None:
+        """Hold the client of `loop` no longer; its keeper, whose close closes it, or None where there is none."""
+        if (held := self._native.pop(loop, None)) is None or (let_go := held[1].detach()) is None:
+            return None
+        return let_go[2][0]
 
 
 async def _keep(
@@ -80,6 +87,10 @@ async def _keep(
         if (clients := owner()) is not None:
             clients.forget(loop)
         await aclose(client)
+
+
+def _let_go(keeper: AsyncGenerator[None, None]) -> None:
+    """Nothing is left to do: with its last reference, Python has the loop close an async generator."""
 
 
 def _close_in(pid: int, close: Close, client: Any) -> None:
