@@ -6,8 +6,9 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
+from multiroute_core.cost import CostOn
 from multiroute_core.drive.io import END, IO
 from multiroute_core.drive.limit import Cancelled, Expired, Limit
 from multiroute_core.errors import (
@@ -36,14 +37,6 @@ DEADLINE = "the deadline"
 
 BUGS = (TypeError, AttributeError, NameError, AssertionError, ImportError, LookupError)
 """Errors of a program, not of a provider: to fall back on them would hide them for ever."""
-
-
-class CostOn(Protocol):
-    """What a usage costs on a route, in USD; None for unknown."""
-
-    def __call__(self, route: Route, usage: Usage | None, *, model: str | None = None) -> float | None:
-        """`model` is the one that answered, as the vendor names it; None for the route's."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from multiroute_core.abilities import Facts
-from multiroute_core.attempt import CostOn, Limits, Try
+from multiroute_core.attempt import Limits, Try
 from multiroute_core.call import Call, Trail
+from multiroute_core.cost import CostOn
 from multiroute_core.drive.io import IO
 from multiroute_core.errors import BrokenStreamError, MultiRouteError, RefusalError, RouteError
 from multiroute_core.events import Hook
@@ -123,7 +124,7 @@ class Flow:
         standings = {}
         if looks(call.options):
             standings = {r.name: await self._state.standing(r, self._began) for r in call.routes}
-        live = Live(self._facts, standings, self._cost_on, self._random, call.stream)
+        live = Live(self._facts, standings, self._cost_on, self._random, call.tokens, call.stream)
         return arranged(call.request, call.routes, call.options, live)
 
     async def _voice(self) -> Voice | None:

@@ -20,8 +20,8 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
 from multiroute_core.flow import Flow
 from multiroute_core.health import Health
-from multiroute_core.options import OrderFunction, current, parse, seconds, share
-from multiroute_core.order.candidates import Drops, candidates
+from multiroute_core.options import Options, OrderFunction, current, parse, seconds, share
+from multiroute_core.order.candidates import Candidates, Drops, candidates
 from multiroute_core.order.explain import Explanation, explain
 from multiroute_core.order.ranking import Live
 from multiroute_core.providers import registry
@@ -194,9 +194,9 @@ class Router:
         """
         request, said = build(messages, options)
         chosen = said.over(current()).over(self.options)
-        live = Live(self._facts, self.health().routes, self._prices.cost_on, self._random, stream)
-        drops = self._drops(request, stream=stream) if self.strict_params else None
-        return explain(request, self.routes, chosen, live, drops)
+        found = self._candidates(request, chosen, stream=stream)
+        live = Live(self._facts, self.health().routes, self._prices.cost_on, self._random, found.tokens, stream)
+        return explain(request, self.routes, found, chosen, live)
 
     def health(self) -> Health:
         """How the routes are doing now: breakers, limits, latencies. It prints as a table, in notebooks too.
@@ -253,9 +253,16 @@ class Router:
             raise ConfigurationError("This Router is closed; build a new one.")
         request, said = build(messages, given)
         options = said.over(current()).over(self.options)
-        drops = self._drops(request, stream=stream) if self.strict_params else None
-        found = candidates(request, self.routes, options, self._facts, drops)
+        found = self._candidates(request, options, stream=stream)
+        if found.problem is not None:
+            raise ConfigurationError(found.problem)
         return Call(f"{_process}-{next(_numbers)}", request, options, found.routes, found.tokens, stream)
+
+    def _candidates(self, request: Request, options: Options, *, stream: bool) -> Candidates:
+        drops: Drops | None = None
+        if self.strict_params:
+            drops = lambda route: self._providers[route.name].encode(request, route, stream=stream).dropped  # noqa: E731
+        return candidates(request, self.routes, options, self._facts, drops)
 
     def _flow(self, io: IO, call: Call) -> AsyncGenerator[Chunk, None]:
         flow = Flow(
@@ -271,10 +278,6 @@ class Router:
             random=self._random,
         )
         return flow.run()
-
-    def _drops(self, request: Request, *, stream: bool) -> Drops:
-        """What a route would drop of a request."""
-        return lambda route: self._providers[route.name].encode(request, route, stream=stream).dropped
 
     def _build_providers(self) -> dict[str, Provider]:
         built: dict[tuple[str | int | None, ...], Provider] = {}

@@ -11,7 +11,7 @@ from typing import Any
 from multiroute_core.drive import threads
 from multiroute_core.drive.io import END
 from multiroute_core.drive.limit import Cancelled, Expired, Limit, current
-from multiroute_core.drive.loopless import outcome, start_thread
+from multiroute_core.drive.loopless import given, outcome, start_thread
 from multiroute_core.drive.threads import ThreadRunner
 
 
@@ -39,14 +39,12 @@ class BlockingIO:
         start_thread(lambda: box.put(outcome(call, *args, **kwargs)))
         limit.interrupt = lambda: box.put((None, Cancelled()))
         try:
-            value, error = box.get(timeout=min(max(limit.remaining(), 0.0), threading.TIMEOUT_MAX))
+            found = box.get(timeout=min(max(limit.remaining(), 0.0), threading.TIMEOUT_MAX))
         except queue.Empty:
             raise Expired(limit.phase) from None
         finally:
             limit.interrupt = None
-        if error is not None:
-            raise error
-        return value
+        return given(found)
 
     async def close(self, source: Any, /) -> None:
         source.close()

@@ -28,6 +28,14 @@ def outcome(call: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, B
         return None, error
 
 
+def given(found: tuple[T, BaseException | None]) -> T:
+    """The value of an `outcome`; its error is raised."""
+    value, error = found
+    if error is not None:
+        raise error
+    return value
+
+
 def start_thread(work: Callable[[], Any]) -> None:
     """Run `work` in a daemon thread, in the caller's context.
 

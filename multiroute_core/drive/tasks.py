@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from multiroute_core.drive.io import END
+from multiroute_core.drive.loopless import given
 
 
 class TaskRunner:
@@ -22,11 +23,9 @@ class TaskRunner:
     async def next(self) -> Any:
         if self._over:
             return END
-        item, error = await self._items.get()
-        self._over = item is END
-        if error is not None:
-            raise error
-        return item
+        found = await self._items.get()
+        self._over = found[0] is END
+        return given(found)
 
     async def close(self) -> None:
         self._closed = True

@@ -10,7 +10,7 @@ from typing import Any
 
 from multiroute_core.drive.io import END
 from multiroute_core.drive.limit import Cancelled, Limit
-from multiroute_core.drive.loopless import iterate, start_thread
+from multiroute_core.drive.loopless import given, iterate, start_thread
 
 PARTING_SECONDS = 1.0
 """How long a call that was called off is waited for. A socket wakes at once; a program of somebody else's may not."""
@@ -31,12 +31,10 @@ class ThreadRunner:
     async def next(self) -> Any:
         if self._over:
             return END
-        item, error = self._items.get()
+        found = self._items.get()
         self._room.release()
-        self._over = item is END
-        if error is not None:
-            raise error
-        return item
+        self._over = found[0] is END
+        return given(found)
 
     async def close(self) -> None:
         self._closed = True

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from multiroute_core import abilities, tokens
 from multiroute_core.abilities import Facts
-from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import Options, unknown
 from multiroute_core.order import expected
 from multiroute_core.route import Route
@@ -53,24 +52,6 @@ class _Filter:
 
 
 def candidates(
-    request: Request,
-    routes: Sequence[Route],
-    options: Options,
-    facts: Mapping[str, Facts],
-    drops: Drops | None = None,
-) -> Candidates:
-    """The routes that may answer; see `sifted`.
-
-    Raises:
-        ConfigurationError: no route is left; the sentence says which option or which content excludes them.
-    """
-    found = sifted(request, routes, options, facts, drops)
-    if found.problem is not None:
-        raise ConfigurationError(found.problem)
-    return found
-
-
-def sifted(
     request: Request,
     routes: Sequence[Route],
     options: Options,

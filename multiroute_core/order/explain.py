@@ -10,7 +10,7 @@ from typing import Literal
 from multiroute_core import table
 from multiroute_core.options import Options
 from multiroute_core.order import expected
-from multiroute_core.order.candidates import Drops, sifted
+from multiroute_core.order.candidates import Candidates
 from multiroute_core.order.ranking import Live, ranking
 from multiroute_core.route import Route
 from multiroute_core.types import Request
@@ -79,22 +79,19 @@ class Explanation:
         return f"About {self.request_tokens:,} tokens; {asked} of {len(self.rows)} routes, order {self.order}."
 
 
-def explain(
-    request: Request, routes: Sequence[Route], options: Options, live: Live, drops: Drops | None = None
-) -> Explanation:
+def explain(request: Request, routes: Sequence[Route], found: Candidates, options: Options, live: Live) -> Explanation:
     """What a call would do.
 
     Args:
         request: What would be asked.
         routes: As they are listed.
+        found: Those that may answer.
         options: What the caller wants.
         live: How things stand.
-        drops: The parameters that a route would drop; None where that is no matter.
 
     Raises:
         ConfigurationError: an order function gave something else than candidates.
     """
-    found = sifted(request, routes, options, live.facts, drops)
     order = options.order or "priority"
     ranked = ranking(request, found.routes, options, live) if found.routes else None
     passed = {r.name: why for r in routes if (why := _passed_over(r, live, found.tokens + expected.answer(request)))}
@@ -113,7 +110,7 @@ def explain(
             candidate=excluded is None,
             position=places.get(route.name),
             why=why,
-            expected_cost=live.expected_cost(request, route, found.tokens, cached),
+            expected_cost=live.expected_cost(request, route, cached),
             cached_tokens=cached,
             seconds=live.speed(route),
             breaker=standing.breaker,
@@ -129,7 +126,8 @@ def explain(
 
 def _passed_over(route: Route, live: Live, size: int) -> str:
     """Why a route is not asked when its turn comes, but after the others; empty where it is."""
-    standing, limit = live.standing(route), live.limit(route)
+    standing = live.standing(route)
+    limit = standing.limit
     if standing.open_seconds > 0:
         return f"passed over for now, it opens in {standing.open_seconds:.3g} s"
     if limit is not None and standing.in_flight + 1 > limit:

@@ -1,4 +1,4 @@
-"""The candidates in order; the orders are told of in this package's own words. Pure."""
+"""The candidates in order; the orders are told of in the package's own words. Pure."""
 
 from __future__ import annotations
 
@@ -9,24 +9,21 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
-from multiroute_core import tokens
 from multiroute_core.abilities import Facts
+from multiroute_core.cost import CostOn
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import Options, OrderFunction
 from multiroute_core.order import expected
 from multiroute_core.order.preference import Step, preferences
 from multiroute_core.route import Route
 from multiroute_core.standing import Standing
-from multiroute_core.types import Request, Usage
+from multiroute_core.types import Request
 
 EXPLORE = 0.05
 """The share of requests by which `"fastest"` learns of routes that it would not ask."""
 
 NEARLY = 1.25
 """How much later a warm route may begin, and still be as good as the fastest."""
-
-CostOf = Callable[[Route, Usage], float | None]
-"""The cost of a usage on a route, in USD; None for unknown."""
 
 _T = TypeVar("_T")
 
@@ -42,41 +39,37 @@ class Live:
     Attributes:
         facts: What is known of the routes, by their names.
         standings: How they are doing, by their names; a route that is not there has not been asked yet.
-        cost_of: What a usage costs on a route.
+        cost_on: What a usage costs on a route.
+        tokens: The request's tokens, estimated.
         random: Random numbers from 0 to 1.
         stream: Whether a stream is asked for: its speed is that of first tokens, else that of whole answers.
     """
 
     facts: Mapping[str, Facts]
     standings: Mapping[str, Standing]
-    cost_of: CostOf
+    cost_on: CostOn
     random: Callable[[], float]
+    tokens: int
     stream: bool = False
 
     def standing(self, route: Route) -> Standing:
         """How a route is doing."""
         return self.standings.get(route.name, _UNKNOWN)
 
-    def limit(self, route: Route) -> float | None:
-        """How many calls a route takes at once, by its settings and as learned; None for any number."""
-        learned, said = self.standing(route).limit, route.max_concurrency
-        return said if learned is None else learned if said is None else min(learned, said)
-
     def speed(self, route: Route) -> float | None:
         """After how many seconds a route's answers come, typically, of late; None for unknown."""
         standing = self.standing(route)
         return standing.first_token_seconds if self.stream else standing.seconds
 
-    def expected_cost(self, request: Request, route: Route, size: int, read: int) -> float | None:
+    def expected_cost(self, request: Request, route: Route, read: int) -> float | None:
         """What `request` is expected to cost on a route, in USD; None for unknown.
 
         Args:
             request: What is asked.
             route: Who would be asked.
-            size: The request's tokens.
             read: How many of them come from the route's prompt cache.
         """
-        return self.cost_of(route, expected.usage(request, self.facts[route.name].wire, size, read))
+        return self.cost_on(route, expected.usage(request, self.facts[route.name].wire, self.tokens, read))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +99,7 @@ def looks(options: Options) -> bool:
 
 
 def arranged(request: Request, routes: Sequence[Route], options: Options, live: Live) -> list[Route]:
-    """The routes of `routes` that are asked, in order; see this module's own words.
+    """The routes of `routes` that are asked, in order; see the package's own words.
 
     Raises:
         ConfigurationError: an order function gave something else than candidates.
@@ -184,7 +177,7 @@ def _weighted(case: _Case) -> Sequence[Step]:
 
 
 def _least_busy(case: _Case) -> Sequence[Step]:
-    limits = {r.name: case.live.limit(r) for r in case.routes}
+    limits = {r.name: case.live.standing(r).limit for r in case.routes}
     known = all(limits.values())
     warm = case.warm()
 
@@ -231,14 +224,14 @@ def _fastest(case: _Case) -> Sequence[Step]:
 
 
 def _cheapest(case: _Case) -> Sequence[Step]:
-    size, live = tokens.estimate(case.request), case.live
+    live = case.live
     read = expected.read_again(case.request, case.routes, live.facts)
-    costs = {r.name: live.expected_cost(case.request, r, size, read.get(r.name, 0)) for r in case.routes}
+    costs = {r.name: live.expected_cost(case.request, r, read.get(r.name, 0)) for r in case.routes}
 
     def why(route: Route) -> str:
         if (cost := costs[route.name]) is None:
             return "its price is not known"
-        kept = f", {read[route.name]:,} of {size:,} tokens from its prompt cache" if route.name in read else ""
+        kept = f", {read[route.name]:,} of {live.tokens:,} tokens from its prompt cache" if route.name in read else ""
         return f"expected to cost ${cost:.3g}{kept}"
 
     return (Step(lambda r: math.inf if (cost := costs[r.name]) is None else cost, why),)

@@ -5,7 +5,8 @@ hangs on a started async generator, its keeper: when the loop ends properly (`as
 `shutdown_asyncgens` closes the client. Weak references alone leaked a client for every `asyncio.run`.
 
 Where the provider is dropped first, the keeper is let go, and its loop closes the client when it runs next. Until then
-the keeper is held from outside the provider: collected in one circle with it, the connections would be gone before it could close them.
+the keeper is held from outside the provider: if the collector took both in one circle, the connections would be gone
+before the client is closed.
 """
 
 from __future__ import annotations

@@ -31,14 +31,14 @@ class Permit(NamedTuple):
         probe: Whether the route is being tried after a break.
         slot: The place in flight that it holds.
         tokens: What was reserved for it.
-        mark: Where the counts of its quota stood when it was given.
+        mark: All tokens that its quota had given when it was given.
     """
 
     generation: int = 0
     probe: bool = False
     slot: int = 0
     tokens: int = 0
-    mark: tuple[float, float] = (0.0, 0.0)
+    mark: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,6 @@ class Outcome(NamedTuple):
             the generation of the permit, since it is a fact about the provider and not a verdict.
         limited: Whether the provider refused the try for its rate limit.
         shared: Whether what it says holds for every route that shares the quota, as spent credit does.
-        sent: Whether the try went out; where not, what was reserved for it is given back.
         used: The tokens that it took, input and output; None where nobody said.
         headroom: What the provider's headers say that it would still take.
         first_token: Seconds to the first token of a stream; None where none came.
@@ -89,7 +88,6 @@ class Outcome(NamedTuple):
     door: float | None = None
     limited: bool = False
     shared: bool = False
-    sent: bool = True
     used: int | None = None
     headroom: Headroom | None = None
     first_token: float | None = None

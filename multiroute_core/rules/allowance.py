@@ -35,8 +35,8 @@ class Allowance:
         door_until: Until when the provider wants to be left alone.
         requests: When `rpm` is all there again.
         tokens: When `tpm` is all there again.
-        asked: All requests ever taken from `rpm`.
-        taken: All tokens ever taken from `tpm`.
+        taken: All tokens ever taken from `tpm`. It is kept with an admission, so that its settling knows what was taken
+            after it.
         concurrency: How many calls may be in flight.
         headroom: What the provider's headers said.
     """
@@ -44,15 +44,9 @@ class Allowance:
     door_until: float = 0.0
     requests: float = 0.0
     tokens: float = 0.0
-    asked: float = 0.0
     taken: float = 0.0
     concurrency: Concurrency = field(default_factory=Concurrency)
     headroom: Headroom | None = None
-
-    @property
-    def mark(self) -> tuple[float, float]:
-        """Where the counts stand: to be kept with an admission, so that its settling knows what was taken after it."""
-        return self.asked, self.taken
 
 
 def admit(
@@ -83,7 +77,6 @@ def admit(
         door_until=allowance.door_until,
         requests=requests,
         tokens=taken,
-        asked=allowance.asked + 1.0,
         taken=allowance.taken + asked_for,
         concurrency=allowance.concurrency,
         headroom=room,
@@ -120,7 +113,7 @@ def settle(
     *,
     tokens: int,
     used: int | None,
-    mark: tuple[float, float],
+    mark: float,
     outcome: Literal["answered", "rate_limited", "other"],
     door: float | None,
     headroom: Headroom | None,
@@ -131,7 +124,7 @@ def settle(
     Args:
         tokens: What was reserved for it.
         used: What it took; None where nobody said, which leaves the reservation as it is.
-        mark: Where the counts stood after it was let in.
+        mark: `taken`, as it stood after it was let in.
         outcome: Whether an answer came, or a refusal for the rate, or something else.
         door: Seconds for which the provider wants to be left alone; for a refusal that names no time, the caller's.
         headroom: What the headers said.
@@ -139,7 +132,7 @@ def settle(
     """
     left, taken = allowance.tokens, allowance.taken
     if settings.tpm is not None and used is not None and used != tokens:
-        left = limits.settle(left, settings.tpm, tokens, used, now, taken - mark[1])
+        left = limits.settle(left, settings.tpm, tokens, used, now, taken - mark)
         taken += max(0.0, used - min(tokens, settings.tpm))
     flight = allowance.concurrency
     if outcome == "answered":
@@ -152,31 +145,7 @@ def settle(
         door_until=allowance.door_until if door is None else max(allowance.door_until, now + door),
         requests=allowance.requests,
         tokens=left,
-        asked=allowance.asked,
         taken=taken,
         concurrency=flight,
         headroom=allowance.headroom if headroom is None else levels.learn(allowance.headroom, headroom, now),
-    )
-
-
-def give_back(
-    allowance: Allowance, settings: AllowanceSettings, now: float, tokens: int, mark: tuple[float, float]
-) -> Allowance:
-    """A request that was let in was not sent."""
-    rpm, tpm, room = settings.rpm, settings.tpm, allowance.headroom
-    if rpm is None and tpm is None and room is None:
-        return allowance
-    requests, left = allowance.requests, allowance.tokens
-    if rpm is not None:
-        requests = limits.settle(requests, rpm, 1.0, 0.0, now, allowance.asked - mark[0])
-    if tpm is not None:
-        left = limits.settle(left, tpm, tokens, 0.0, now, allowance.taken - mark[1])
-    return Allowance(
-        door_until=allowance.door_until,
-        requests=requests,
-        tokens=left,
-        asked=allowance.asked,
-        taken=allowance.taken,
-        concurrency=allowance.concurrency,
-        headroom=None if room is None else levels.spend(room, -1.0, -tokens),
     )

@@ -97,13 +97,22 @@ def admit(
     """
     if breaker.opened_until is None:
         return breaker, Permit(breaker.generation)
-    if breaker.probe_until is not None and now < breaker.probe_until:
-        return breaker, Shut("probing", breaker.probe_until - now)
-    if now < breaker.opened_until and not early:
-        return breaker, Shut("open", breaker.opened_until - now)
+    if (stop := shut(breaker, now, early=early)) is not None:
+        return breaker, stop
     # A new generation for each probe: an abandoned one that settles after all must not speak for its successor.
     generation = breaker.generation + 1
     return replace(breaker, probe_until=now + settings.probe, generation=generation), Permit(generation, True)
+
+
+def shut(breaker: Breaker, now: float, *, early: bool = False) -> Shut | None:
+    """Why the route may not be asked now; None where it may."""
+    if breaker.opened_until is None:
+        return None
+    if breaker.probe_until is not None and now < breaker.probe_until:
+        return Shut("probing", breaker.probe_until - now)
+    if now < breaker.opened_until and not early:
+        return Shut("open", breaker.opened_until - now)
+    return None
 
 
 def settle(

@@ -63,7 +63,7 @@ def take(headroom: Headroom, now: float, tokens: float) -> tuple[Headroom, float
 
 
 def spend(headroom: Headroom, requests: float, tokens: float) -> Headroom:
-    """Lower the levels; by negative amounts, give back."""
+    """Lower the levels."""
     return Headroom(
         _spend(headroom.requests, requests),
         _spend(headroom.tokens, tokens),
@@ -129,7 +129,7 @@ def _wait(level: Level | None, amount: float, now: float) -> float:
 
 
 def _spend(level: Level | None, amount: float) -> Level | None:
-    return None if level is None else replace(level, spent=max(0.0, level.spent + amount))
+    return None if level is None else replace(level, spent=level.spent + amount)
 
 
 def _newer(known: Level | None, told: Level | None, now: float) -> Level | None:

@@ -119,7 +119,7 @@ class MemoryState:
             line.breaker, quota.allowance = state, left
             slot = next(self._slots)
             line.slots[slot] = now + SLOT_SECONDS
-            return Permit(answer.generation, answer.probe, slot, tokens, left.mark)
+            return Permit(answer.generation, answer.probe, slot, tokens, left.taken)
 
     async def confirm(self, route: Route, now: float, permit: Permit) -> Permit:
         with self._lock:
@@ -141,10 +141,9 @@ class MemoryState:
             self._work_off()
             line = self._line(route)
             quota, breaker = line.quota, line.breaker
-            _, shut = limits.admit(quota.allowance, quota.settings, now, tokens=0, in_flight=0)
-            _, stopped = breakers.admit(breaker, self.settings, now)
+            _, closed = limits.admit(quota.allowance, quota.settings, now, tokens=0, in_flight=0)
             most = [m for m in (quota.settings.max_concurrency, quota.allowance.concurrency.limit) if m is not None]
-            doors = [found.seconds for found in (shut, stopped) if isinstance(found, Shut)]
+            doors = [found.seconds for found in (closed, breakers.shut(breaker, now)) if found is not None]
             return Standing(
                 breaker=breaker.condition(now),
                 open_seconds=max(doors, default=0.0),
@@ -186,26 +185,22 @@ class MemoryState:
             line = self._line(route)
             quota = line.quota
             held = line.slots.pop(permit.slot, None) is not None
-            if not outcome.sent:
-                quota.allowance = limits.give_back(quota.allowance, quota.settings, now, permit.tokens, permit.mark)
-            else:
-                quota.allowance = limits.settle(
-                    quota.allowance,
-                    quota.settings,
-                    now,
-                    tokens=permit.tokens,
-                    used=outcome.used,
-                    mark=permit.mark,
-                    outcome=_said(outcome),
-                    door=outcome.door,
-                    headroom=outcome.headroom,
-                    in_flight=quota.in_flight() + held,
-                )
+            quota.allowance = limits.settle(
+                quota.allowance,
+                quota.settings,
+                now,
+                tokens=permit.tokens,
+                used=outcome.used,
+                mark=permit.mark,
+                outcome=_said(outcome),
+                door=outcome.door,
+                headroom=outcome.headroom,
+                in_flight=quota.in_flight() + held,
+            )
             line.breaker = breakers.settle(line.breaker, self.settings, now, permit, outcome.verdict, self.random())
             if outcome.shared:
                 for other in quota.lines:
-                    _, leave = breakers.admit(other.breaker, self.settings, now)
-                    if other is not line and isinstance(leave, Permit):  # or else it is shut, or learns it by its probe
+                    if other is not line and breakers.shut(other.breaker, now) is None:  # or else its probe learns it
                         leave = Permit(other.breaker.generation)
                         other.breaker = breakers.settle(
                             other.breaker, self.settings, now, leave, outcome.verdict, self.random()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from multiroute_core import AllRoutesFailedError, ConfigurationError, Message, Route, Router, Text, Usage
+from multiroute_core import AllRoutesFailedError, ConfigurationError, Message, Route, Router, Text, Usage, tokens
 from multiroute_core.abilities import Facts
 from multiroute_core.cost.prices import Prices
 from multiroute_core.messages import Raw, ToolCall, ToolCallResponse
@@ -28,19 +28,19 @@ def free(route, usage):
     return 0.0
 
 
-def live(routes, standings=(), cost_of=free, draws=None, *, stream=False, seed=0):
+def live(routes, standings=(), cost_on=free, draws=None, *, request=HELLO, stream=False, seed=0):
     facts = {r.name: Facts(WIRES[r.provider], frozenset()) for r in routes}
     chance = random.Random(seed).random if draws is None else iter(draws).__next__
-    return Live(facts, dict(standings), cost_of, chance, stream)
+    return Live(facts, dict(standings), cost_on, chance, tokens.estimate(request), stream)
 
 
 def names(routes):
     return [route.name for route in routes]
 
 
-def put(routes, order="priority", request=HELLO, standings=(), cost_of=free, draws=None, *, stream=False, **wanted):
+def put(routes, order="priority", request=HELLO, standings=(), cost_on=free, draws=None, *, stream=False, **wanted):
     """The names of `routes` in their order."""
-    state = live(routes, standings, cost_of, draws, stream=stream)
+    state = live(routes, standings, cost_on, draws, request=request, stream=stream)
     return names(arranged(request, routes, Options(order=order, **wanted), state))
 
 
@@ -225,9 +225,15 @@ class TestLeastBusy:
             assert one == 0 or (one - 1) / weights[n] <= other / weights[m] + 1e-9
 
     def test_a_maximum_of_its_own_makes_it_full(self):
-        routes = [Route("openai:a", name="a", max_concurrency=2, weight=9), Route("openai:b", name="b")]
-        assert put(routes, "least_busy", standings={"a": Standing(in_flight=1), "b": Standing(in_flight=3)})[0] == "a"
-        assert put(routes, "least_busy", standings={"a": Standing(in_flight=2), "b": Standing(in_flight=3)})[0] == "b"
+        routes = [Route("openai:a", name="a", weight=9), Route("openai:b", name="b")]
+        assert (
+            put(routes, "least_busy", standings={"a": Standing(in_flight=1, limit=2), "b": Standing(in_flight=3)})[0]
+            == "a"
+        )
+        assert (
+            put(routes, "least_busy", standings={"a": Standing(in_flight=2, limit=2), "b": Standing(in_flight=3)})[0]
+            == "b"
+        )
 
     def test_a_warm_route_counts_one_less_and_wins_a_tie(self):
         routes, request = plain(2), warm_request("m1")
@@ -345,7 +351,7 @@ class TestCheapest:
         provider, _, model = (warm or ":").partition(":")
         request = warm_request(model, size, WIRES.get(provider, "google"))
         request = build(request.messages, {"max_tokens": most} if most else {})[0]
-        found = put(routes, "cheapest", request, cost_of=prices.cost_on)
+        found = put(routes, "cheapest", request, cost_on=prices.cost_on)
 
         tokens = sum(len(message.text) for message in request.messages) / 4  # by hand: English, four to a token
         kept = len(request.messages[0].text) / 4
@@ -367,13 +373,13 @@ class TestCheapest:
     def test_a_long_input_and_a_warm_cache_each_change_who_is_the_cheapest(self):
         routes, prices = [Route("openai:gpt-5"), Route("google:gemini-2.5-pro")], Prices()
         # Equal prices, until Google's double above 200,000 tokens.
-        assert put(routes[::-1], "cheapest", build("x" * 4_000, {})[0], cost_of=prices.cost_on)[0] == routes[1].name
-        assert put(routes[::-1], "cheapest", build("x" * 900_000, {})[0], cost_of=prices.cost_on)[0] == routes[0].name
+        assert put(routes[::-1], "cheapest", build("x" * 4_000, {})[0], cost_on=prices.cost_on)[0] == routes[1].name
+        assert put(routes[::-1], "cheapest", build("x" * 900_000, {})[0], cost_on=prices.cost_on)[0] == routes[0].name
         dear, cheap = Route("openai:gpt-5"), Route("google:gemini-3.8-flash")
         cold = build("word " * 8_000, {})[0]
-        assert put([dear, cheap], "cheapest", cold, cost_of=prices.cost_on)[0] == cheap.name
+        assert put([dear, cheap], "cheapest", cold, cost_on=prices.cost_on)[0] == cheap.name
         warm = warm_request("gpt-5", 10_000)
-        assert put([dear, cheap], "cheapest", warm, cost_of=prices.cost_on)[0] == dear.name
+        assert put([dear, cheap], "cheapest", warm, cost_on=prices.cost_on)[0] == dear.name
 
     @given(st.lists(price_lists, min_size=2, max_size=4), st.integers(1, 20_000), st.booleans(), st.integers(0, 3))
     @settings(deadline=None, max_examples=40)
@@ -399,14 +405,14 @@ class TestCheapest:
 
     def test_a_backup_stays_last_though_it_is_free(self):
         routes = [Route("local:x", backup=True), Route("openai:gpt-6-luna")]
-        assert put(routes, "cheapest", cost_of=Prices().cost_on) == ["openai:gpt-6-luna", "local:x"]
+        assert put(routes, "cheapest", cost_on=Prices().cost_on) == ["openai:gpt-6-luna", "local:x"]
 
     def test_prices_of_its_own_go_before_those_of_the_table(self):
         routes = [
             Route("openai:gpt-6-luna"),
             Route("openai:gpt-6-luna", name="mine", prices={"input": 0.0, "output": 0.0}),
         ]
-        assert put(routes, "cheapest", cost_of=Prices().cost_on) == ["mine", "openai:gpt-6-luna"]
+        assert put(routes, "cheapest", cost_on=Prices().cost_on) == ["mine", "openai:gpt-6-luna"]
 
 
 class TestFunctions:

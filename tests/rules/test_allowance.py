@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -12,7 +11,6 @@ from multiroute_core.rules.allowance import (
     Allowance,
     AllowanceSettings,
     admit,
-    give_back,
     requests_left,
     settle,
     tokens_left,
@@ -33,9 +31,8 @@ TOKENS = st.sampled_from([0, 1, 40, 100, 400, 5000])
 class Call:
     at: float
     tokens: int
-    mark: tuple[float, float]
+    mark: float
     over: bool = False
-    requests: float = 1.0
     charged: float = 0.0
 
 
@@ -73,7 +70,7 @@ class AllowanceMachine(RuleBasedStateMachine):
         assert self.now >= self.door, "nobody passes a closed door"
         assert self.rules.max_concurrency is None or flying < self.rules.max_concurrency
         charged = tokens if self.rules.tpm is None else min(tokens, self.rules.tpm)
-        self.calls.append(Call(self.now, tokens, self.state.mark, charged=charged))
+        self.calls.append(Call(self.now, tokens, self.state.taken, charged=charged))
         if self.told is not None:
             self.told = (self.told[0], self.told[1] - 1.0)
 
@@ -132,18 +129,11 @@ class AllowanceMachine(RuleBasedStateMachine):
         if outcome == "rate_limited":
             self.episode_until = max(self.episode_until or 0.0, self.now + max(15.0, door or 0.0))
 
-    @precondition(lambda self: self.out)
-    @rule(data=st.data())
-    def not_sent(self, data):
-        call = data.draw(st.sampled_from(self.out))
-        self.state = give_back(self.state, self.rules, self.now, call.tokens, call.mark)
-        call.over, call.requests, call.charged = True, 0.0, 0.0
-
     @invariant()
     def limits_hold_in_hindsight(self):
         left = requests_left(self.state, self.rules, self.now), tokens_left(self.state, self.rules, self.now)
         if self.rules.rpm is not None:
-            held = self.rules.rpm - lacking([(c.at, c.requests) for c in self.calls], self.rules.rpm, self.now)
+            held = self.rules.rpm - lacking([(c.at, 1.0) for c in self.calls], self.rules.rpm, self.now)
             assert left[0] is not None
             assert 0.0 <= left[0] <= max(0.0, held) + SLACK
         if self.rules.tpm is not None:
@@ -209,16 +199,6 @@ def test_what_is_left_goes(rules, room, asks, after, tokens):
         assert shut is not None
 
 
-@given(SETTINGS, ROOMS, st.lists(TOKENS, max_size=8), TOKENS)
-def test_what_is_given_back_at_once_is_there_again(rules, room, asks, tokens):
-    state = busy(rules, room, asks)
-    after, shut = admit(state, rules, 1000.0, tokens=tokens, in_flight=0)
-    if shut is None:
-        after = give_back(after, rules, 1000.0, tokens, after.mark)
-        for left in (requests_left, tokens_left):
-            assert left(after, rules, 1000.0) == pytest.approx(left(state, rules, 1000.0), abs=SLACK)
-
-
 SCHEDULES = st.lists(
     st.tuples(
         st.sampled_from([0.0, 1.0, 15.0, 25.0]),
@@ -245,7 +225,7 @@ def test_whoever_ends_first_what_they_used_is_missing_from_the_bucket(calls):
         if not end:
             state, shut = admit(state, rules, now, tokens=reserved, in_flight=0)
             if shut is None:
-                log[n] = Call(now, reserved, state.mark, charged=reserved)
+                log[n] = Call(now, reserved, state.taken, charged=reserved)
         elif n in log:
             state = settle(
                 state,
@@ -275,7 +255,7 @@ def test_who_learns_of_a_rate_limit_has_fewer_calls_in_flight_after_it(flying, m
             1000.0,
             tokens=0,
             used=None,
-            mark=(0.0, 0.0),
+            mark=0.0,
             outcome="rate_limited",
             door=2.0,
             headroom=None,

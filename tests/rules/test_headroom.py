@@ -133,14 +133,6 @@ def test_a_provider_that_told_nothing_stops_nobody():
     assert headroom.tokens_left(Headroom(), 0.0) is None
 
 
-@given(ROOMS, st.floats(0, 70), st.floats(1, 1e6))
-def test_what_is_given_back_is_there_again(room, after, tokens):
-    now = 1000.0 + after
-    lowered, wait = headroom.take(room, now, tokens)
-    if not wait:
-        assert headroom.spend(lowered, -1.0, -tokens) == room
-
-
 @given(ROOMS, st.floats(0, 70), st.integers(1, 10**6))
 def test_what_is_left_is_what_goes(room, after, tokens):
     now = 1000.0 + after
