@@ -112,7 +112,7 @@ class Try:
                 error.add_note(f"Closing the stream failed as well: {failure!r}")
         finally:
             self.record = self._recorded(error)
-            await self._state.settle(self.route, self._io.now(), self._permit, self._outcome(error))
+            await self._state.settle(self._io, self.route, self._io.now(), self._permit, self._outcome(error))
 
     def leave(self) -> None:
         """Make the record of a try that was called off and does not come back by itself."""
@@ -159,7 +159,7 @@ class Try:
         now = self._io.now()
         self.first_token_seconds = now - self._began
         if self._permit.probe:  # others need not wait for the end of this answer to know that the route is well
-            self._permit = await self._state.confirm(self.route, now, self._permit)
+            self._permit = await self._state.confirm(self._io, self.route, now, self._permit)
 
     def _learn(self, headers: Mapping[str, str] | None) -> None:
         """What the provider says that it would still take, as of now."""

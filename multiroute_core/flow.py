@@ -79,7 +79,7 @@ class Flow:
         try:
             routes = await self._ordered()
             trail.request_started(routes)
-            await self._state.begun(self._began)
+            await self._state.begun(self._io, self._began)
             options = call.options
             windows = {route.name: self._facts[route.name].window for route in routes}
             self._plan: Plan = Plan(routes, options.max_retries or 0, windows, call.tokens)
@@ -123,7 +123,7 @@ class Flow:
         call = self._call
         standings = {}
         if looks(call.options):
-            standings = {r.name: await self._state.standing(r, self._began) for r in call.routes}
+            standings = {r.name: await self._state.standing(self._io, r, self._began) for r in call.routes}
         live = Live(self._facts, standings, self._cost_on, self._random, call.tokens, call.stream)
         return arranged(call.request, call.routes, call.options, live)
 
@@ -139,12 +139,12 @@ class Flow:
             if isinstance(step, Stop):
                 self._stop: Stop = step
                 return None
-            if step.again and not await self._state.afford(now):
+            if step.again and not await self._state.afford(io, now):
                 plan.unpaid()
                 continue
             delay = None
             if self._hedge is not None and plan.spare() is not None:
-                delay = await self._state.hedge_after(step.route, self._hedge, stream=self._call.stream)
+                delay = await self._state.hedge_after(io, step.route, self._hedge, stream=self._call.stream)
             attempt = await self._admitted(step.route, early=step.early)
             if attempt is None:
                 continue
@@ -166,7 +166,7 @@ class Flow:
         io, stream = self._io, self._call.stream
         provider = self._providers[route.name]
         encoded = provider.encode(self._request, route, stream=stream)  # before there is a permit to lose
-        leave = await self._state.admit(route, io.now(), tokens=self._tokens, early=early)
+        leave = await self._state.admit(io, route, io.now(), tokens=self._tokens, early=early)
         if isinstance(leave, Shut):
             self._plan.shut(route, leave)
             self._trail.skipped(route, leave)
@@ -188,7 +188,7 @@ class Flow:
     async def _rival(self) -> Try | None:
         """A try beside one that is slow, if it can be paid for."""
         plan = self._plan
-        if plan.spare() is None or not await self._state.afford(self._io.now(), hedge=True):
+        if plan.spare() is None or not await self._state.afford(self._io, self._io.now(), hedge=True):
             return None
         while (route := plan.spare()) is not None:
             plan.take(route)

@@ -206,8 +206,8 @@ class Router:
         """
 
         async def standings() -> dict[str, Standing]:
-            now = self._clock()
-            return {route.name: await self._state.standing(route, now) for route in self.routes}
+            io = BlockingIO(self._clock, self._sleep)
+            return {route.name: await self._state.standing(io, route, io.now()) for route in self.routes}
 
         return Health(run(standings()))
 

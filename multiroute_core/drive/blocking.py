@@ -35,8 +35,11 @@ class BlockingIO:
         return _within(limit, next, source, END)
 
     async def thread(self, limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        return await self.told(limit, lambda tell: start_thread(lambda: tell(*outcome(call, *args, **kwargs))))
+
+    async def told(self, limit: Limit, begin: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
         box: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-        start_thread(lambda: box.put(outcome(call, *args, **kwargs)))
+        begin(lambda value, error: box.put((value, error)))
         limit.interrupt = lambda: box.put((None, Cancelled()))
         try:
             found = box.get(timeout=min(max(limit.remaining(), 0.0), threading.TIMEOUT_MAX))

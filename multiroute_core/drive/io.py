@@ -68,6 +68,15 @@ class IO(Protocol):
         """Call in a thread of its own, for code that obeys no limit and knows no event loop."""
         ...
 
+    async def told(self, limit: Limit, begin: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
+        """Wait to be told something from anywhere: another thread, another event loop.
+
+        Args:
+            limit: How long to wait.
+            begin: Called at once, with what is to be called then: with a value, or with an error that is raised here.
+        """
+        ...
+
     async def close(self, source: Any, /) -> None:
         """Close a stream; its connection is given back or dropped."""
         ...

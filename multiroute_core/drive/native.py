@@ -59,6 +59,9 @@ class NativeIO:
             raise
 
     async def thread(self, limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        return await self.told(limit, lambda tell: start_thread(lambda: tell(*outcome(call, *args, **kwargs))))
+
+    async def told(self, limit: Limit, begin: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Any] = loop.create_future()
 
@@ -66,12 +69,11 @@ class NativeIO:
             if not done.done():
                 done.set_exception(error) if error is not None else done.set_result(value)
 
-        def work() -> None:
-            value, error = outcome(call, *args, **kwargs)
+        def tell(value: Any, error: BaseException | None) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended; nobody waits any more
                 loop.call_soon_threadsafe(finish, value, error)
 
-        start_thread(work)
+        begin(tell)
         return await self.wait(limit, lambda: done)
 
     async def close(self, source: Any, /) -> None:

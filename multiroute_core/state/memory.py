@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from multiroute_core.drive.io import IO
 from multiroute_core.route import Route
 from multiroute_core.rules import allowance as limits
 from multiroute_core.rules import breaker as breakers
@@ -82,13 +83,13 @@ class MemoryState:
             for route in routes:
                 self._line(route)
 
-    async def begun(self, now: float) -> None:
+    async def begun(self, io: IO, now: float) -> None:
         with self._lock:
             self._retries = budgets.deposit(self._retries, budgets.RETRIES, now)
             if self._hedging is not None:
                 self._hedges = budgets.deposit(self._hedges, self._hedging, now)
 
-    async def afford(self, now: float, *, hedge: bool = False) -> bool:
+    async def afford(self, io: IO, now: float, *, hedge: bool = False) -> bool:
         with self._lock:
             retries, enough = budgets.withdraw(self._retries, budgets.RETRIES, now)
             if enough and hedge:  # it is paid for out of both purses
@@ -101,7 +102,7 @@ class MemoryState:
                 self._retries = retries
             return enough
 
-    async def admit(self, route: Route, now: float, *, tokens: int = 0, early: bool = False) -> Permit | Shut:
+    async def admit(self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False) -> Permit | Shut:
         with self._lock:
             self._work_off()
             line = self._line(route)
@@ -121,14 +122,14 @@ class MemoryState:
             line.slots[slot] = now + SLOT_SECONDS
             return Permit(answer.generation, answer.probe, slot, tokens, left.taken)
 
-    async def confirm(self, route: Route, now: float, permit: Permit) -> Permit:
+    async def confirm(self, io: IO, route: Route, now: float, permit: Permit) -> Permit:
         with self._lock:
             self._work_off()
             line = self._line(route)
             line.breaker = breakers.settle(line.breaker, self.settings, now, permit, Verdict.SUCCESS, self.random())
             return permit._replace(probe=False, generation=line.breaker.generation)
 
-    async def settle(self, route: Route, now: float, permit: Permit, outcome: Outcome) -> None:
+    async def settle(self, io: IO, route: Route, now: float, permit: Permit, outcome: Outcome) -> None:
         self._settled.append((route, now, permit, outcome))
         if self._lock.acquire(blocking=False):
             try:
@@ -136,7 +137,7 @@ class MemoryState:
             finally:
                 self._lock.release()
 
-    async def standing(self, route: Route, now: float) -> Standing:
+    async def standing(self, io: IO, route: Route, now: float) -> Standing:
         with self._lock:
             self._work_off()
             line = self._line(route)
@@ -156,7 +157,7 @@ class MemoryState:
                 tokens_left=limits.tokens_left(quota.allowance, quota.settings, now),
             )
 
-    async def hedge_after(self, route: Route, share: float, *, stream: bool) -> float | None:
+    async def hedge_after(self, io: IO, route: Route, share: float, *, stream: bool) -> float | None:
         line = self._line(route)
         return (line.first_tokens if stream else line.answers).quantile(1.0 - share)
 

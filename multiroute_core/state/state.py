@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from multiroute_core.drive.io import IO
 from multiroute_core.route import Route
 from multiroute_core.rules.admission import Outcome, Permit, Shut
 from multiroute_core.standing import Standing
@@ -13,22 +14,22 @@ from multiroute_core.standing import Standing
 class State(Protocol):
     """What the routes of a router, or of a fleet of them, know about themselves. Routes go by their names.
 
-    `now` is always the moment on the caller's clock, in seconds.
+    `io` is what the call may await with, and `now` the moment on its clock, in seconds.
     """
 
     def know(self, routes: Sequence[Route]) -> None:
         """These routes will be asked; those with the same quota share its limits."""
         ...
 
-    async def begun(self, now: float) -> None:
+    async def begun(self, io: IO, now: float) -> None:
         """A request begins: its share for retries and hedges is put aside."""
         ...
 
-    async def afford(self, now: float, *, hedge: bool = False) -> bool:
+    async def afford(self, io: IO, now: float, *, hedge: bool = False) -> bool:
         """Whether one more try may be made besides the first ones; it is paid for."""
         ...
 
-    async def admit(self, route: Route, now: float, *, tokens: int = 0, early: bool = False) -> Permit | Shut:
+    async def admit(self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False) -> Permit | Shut:
         """A permit to ask `route`, or why there is none.
 
         Args:
@@ -37,18 +38,18 @@ class State(Protocol):
         """
         ...
 
-    async def confirm(self, route: Route, now: float, permit: Permit) -> Permit:
+    async def confirm(self, io: IO, route: Route, now: float, permit: Permit) -> Permit:
         """A probe has a first token: the route is well. Gives the permit to settle with in its place."""
         ...
 
-    async def settle(self, route: Route, now: float, permit: Permit, outcome: Outcome) -> None:
+    async def settle(self, io: IO, route: Route, now: float, permit: Permit, outcome: Outcome) -> None:
         """Give a permit back; must be safe inside a finalizer."""
         ...
 
-    async def standing(self, route: Route, now: float) -> Standing:
+    async def standing(self, io: IO, route: Route, now: float) -> Standing:
         """How the route is doing."""
         ...
 
-    async def hedge_after(self, route: Route, share: float, *, stream: bool) -> float | None:
+    async def hedge_after(self, io: IO, route: Route, share: float, *, stream: bool) -> float | None:
         """Seconds within which all but a `share` (0 to 1) of a route's answers begin; None where too few are known."""
         ...

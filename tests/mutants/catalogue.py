@@ -15,13 +15,13 @@ FLOW = (
     Mutant(
         "to ask a route again costs nothing",
         CORE + "flow.py",
-        "if step.again and not await self._state.afford(now):",
+        "if step.again and not await self._state.afford(io, now):",
         "if False:",
     ),
     Mutant(
         "hedges cost nothing",
         CORE + "flow.py",
-        "or not await self._state.afford(self._io.now(), hedge=True)",
+        "or not await self._state.afford(self._io, self._io.now(), hedge=True)",
         "",
         RACE,
     ),

@@ -57,11 +57,11 @@ class WatchedState:
         """A provider says that a call is over."""
         self._ended[take.asked.route].append(take)
 
-    async def admit(self, route: Route, now: float, *, tokens: int = 0, early: bool = False) -> Permit | Shut:
+    async def admit(self, io: Any, route: Route, now: float, *, tokens: int = 0, early: bool = False) -> Permit | Shut:
         self._step(now)
         name = route.name
         breaker = self._breaker(name)
-        answer = await self.inner.admit(route, now, tokens=tokens, early=early)
+        answer = await self.inner.admit(io, route, now, tokens=tokens, early=early)
         if not isinstance(answer, Permit):
             return answer
         self.admitted[name] += 1
@@ -81,13 +81,13 @@ class WatchedState:
         self._out[id(answer)] = (name, answer, now)
         return answer
 
-    async def confirm(self, route: Route, now: float, permit: Permit) -> Permit:
-        fresh = await self.inner.confirm(route, now, permit)
+    async def confirm(self, io: Any, route: Route, now: float, permit: Permit) -> Permit:
+        fresh = await self.inner.confirm(io, route, now, permit)
         name, _, at = self._out.pop(id(permit))
         self._out[id(fresh)] = (name, fresh, at)
         return fresh
 
-    async def settle(self, route: Route, now: float, permit: Permit, outcome: Outcome) -> None:
+    async def settle(self, io: Any, route: Route, now: float, permit: Permit, outcome: Outcome) -> None:
         name = route.name
         self.settled[name] += 1
         if self._out.pop(id(permit), None) is None:
@@ -95,15 +95,15 @@ class WatchedState:
         if (bucket := self._tokens.get(route.quota)) is not None and outcome.used is not None:
             bucket.settle(now, permit.tokens, outcome.used)
         self._judge(name, now, outcome)
-        await self.inner.settle(route, now, permit, outcome)
+        await self.inner.settle(io, route, now, permit, outcome)
         if outcome.shared:
             for other in self.world.routes:
                 if other.quota == route.quota and other is not route and self._breaker(other.name).opened_until is None:
                     self._wrong(now, f"the quota of {name} is spent, and {other.name} goes on")
 
-    async def afford(self, now: float, *, hedge: bool = False) -> bool:
+    async def afford(self, io: Any, now: float, *, hedge: bool = False) -> bool:
         self._step(now)
-        paid = await self.inner.afford(now, hedge=hedge)
+        paid = await self.inner.afford(io, now, hedge=hedge)
         if paid:
             (self.hedges if hedge else self.retries).append(now)
         return paid

@@ -1,15 +1,17 @@
 """State in memory: what routes of one quota share, and what retries and hedges do."""
 
+from multiroute_core.drive.blocking import BlockingIO
 from multiroute_core.route import Route
 from multiroute_core.rules.admission import Outcome, Permit, Shut, Verdict
 from multiroute_core.state.memory import MemoryState
 
+IO = BlockingIO()
 ONE, OTHER = (Route(f"openai:{name}", name=name, quota="account") for name in ("one", "other"))
 SPENT = Outcome(Verdict.LASTING, shared=True)
 
 
 async def permit(state, route, now, **more):
-    leave = await state.admit(route, now, **more)
+    leave = await state.admit(IO, route, now, **more)
     assert isinstance(leave, Permit)
     return leave
 
@@ -17,9 +19,9 @@ async def permit(state, route, now, **more):
 async def test_a_spent_quota_is_spent_for_every_route_of_it():
     state = MemoryState(random=lambda: 0.5)
     state.know([ONE, OTHER])
-    await state.settle(ONE, 0.0, await permit(state, ONE, 0.0), SPENT)
+    await state.settle(IO, ONE, 0.0, await permit(state, ONE, 0.0), SPENT)
     for route in (ONE, OTHER):
-        leave = await state.admit(route, 1.0)
+        leave = await state.admit(IO, route, 1.0)
         assert isinstance(leave, Shut)
         assert (leave.why, leave.seconds) == ("open", 299.0)
 
@@ -28,14 +30,14 @@ async def test_a_spent_quota_leaves_those_alone_that_are_shut_or_being_probed():
     """A probe knows more than its neighbour; and one failure is not many breaks."""
     state = MemoryState(random=lambda: 0.5)
     state.know([ONE, OTHER])
-    await state.settle(ONE, 0.0, await permit(state, ONE, 0.0), SPENT)
+    await state.settle(IO, ONE, 0.0, await permit(state, ONE, 0.0), SPENT)
     probe = await permit(state, OTHER, 1.0, early=True)
     for now in (2.0, 3.0, 4.0):
-        await state.settle(ONE, now, await permit(state, ONE, now, early=True), SPENT)
-        leave = await state.admit(OTHER, now, early=True)
+        await state.settle(IO, ONE, now, await permit(state, ONE, now, early=True), SPENT)
+        leave = await state.admit(IO, OTHER, now, early=True)
         assert isinstance(leave, Shut)
         assert leave.why == "probing"
-    await state.settle(OTHER, 5.0, probe, Outcome(Verdict.SUCCESS))
+    await state.settle(IO, OTHER, 5.0, probe, Outcome(Verdict.SUCCESS))
     assert not (await permit(state, OTHER, 5.0)).probe
 
 
@@ -43,6 +45,6 @@ async def test_hedges_and_retries_share_a_purse():
     """Ten are there to begin with, and a fifth of each request."""
     state = MemoryState(hedge=1.0)
     for _ in range(9):
-        await state.begun(0.0)
-    assert [await state.afford(0.0, hedge=True) for _ in range(11)] == [True] * 10 + [False]
-    assert [await state.afford(0.0) for _ in range(2)] == [True, False]
+        await state.begun(IO, 0.0)
+    assert [await state.afford(IO, 0.0, hedge=True) for _ in range(11)] == [True] * 10 + [False]
+    assert [await state.afford(IO, 0.0) for _ in range(2)] == [True, False]
