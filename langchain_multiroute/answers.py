@@ -166,18 +166,14 @@ def kept(parts: Sequence[Part]) -> dict[str, Any]:
 
 
 def metadata(response: Response) -> dict[str, Any]:
-    """Who answered, why it ended, and under `multiroute` what it took: route, cost in USD, attempts."""
+    """Who answered, why it ended, and under `multiroute` what it took: see `Response.summary`."""
     inner: Mapping[str, Any] = (response.raw or {}).get("langchain") or {}  # of a model of LangChain's own
     return {
         **inner,
         "model_name": response.model,
         "model_provider": inner.get("model_provider") or PROVIDERS.get(response.provider, response.provider),
         "finish_reason": response.finish_reason,
-        KEPT: {
-            "route": response.route,
-            "cost": response.cost,
-            "attempts": [attempt.summary() for attempt in response.attempts],
-        },
+        KEPT: response.summary(),
     }
 
 

@@ -142,6 +142,15 @@ def _spelled(call: ToolCall | InvalidToolCall) -> dict[str, Any]:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
+class _Spared(int):
+    """No tokens, said so that it is heard: LlamaIndex's counter takes a 0 for "unknown", and estimates."""
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = int.__hash__
+
+
 def _counted(response: Response) -> dict[str, int]:
     """Tokens as LlamaIndex counts them: ints only, or nothing where the vendor said nothing."""
     usage = response.usage
@@ -158,7 +167,7 @@ def _raw(response: Response) -> dict[str, Any]:
     """The vendor's body where there is one, with the usage in the form that token counters look for."""
     raw = {k: v for k, v in (response.raw or {"model": response.model}).items() if k not in ("usage", "usage_metadata")}
     if counted := _counted(response):
-        raw["usage"] = counted
+        raw["usage"] = dict.fromkeys(counted, _Spared()) if response.cached else counted
     return raw
 
 
@@ -167,10 +176,8 @@ def _metadata(response: Response) -> dict[str, Any]:
         **_counted(response),
         "model": response.model,
         "provider": response.provider,
-        "route": response.route,
         "finish_reason": response.finish_reason,
-        "cost": response.cost,
-        "attempts": [attempt.summary() for attempt in response.attempts],
+        **response.summary(),
     }
     if (invalid := response.invalid_tool_calls) and (told := codec.to_json(invalid)):
         made["invalid_tool_calls"] = told

@@ -4,6 +4,9 @@
 `llamaindex_multiroute`) show it to LangChain and LlamaIndex as a chat model and an LLM of their own.
 """
 
+from multiroute_core.cache.caching import Caching
+from multiroute_core.cache.memory import MemoryCache
+from multiroute_core.cache.store import Cache
 from multiroute_core.errors import (
     AllRoutesFailedError,
     AttemptTimeoutError,
@@ -56,7 +59,9 @@ __all__ = [
     "BadRequestError",
     "Blob",
     "BrokenStreamError",
+    "Cache",
     "CachePoint",
+    "Caching",
     "Chunk",
     "ConfigurationError",
     "ConnectionFailedError",
@@ -65,6 +70,7 @@ __all__ = [
     "DeadlineExceededError",
     "File",
     "InvalidToolCall",
+    "MemoryCache",
     "Message",
     "MultiRouteError",
     "NotFoundError",

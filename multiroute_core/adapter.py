@@ -18,9 +18,9 @@ from multiroute_core.route import Route
 from multiroute_core.router import Router
 
 CALL_FIELDS = tuple(
-    name for name in (*PARAMETERS, *NAMES) if name not in ("system", "tools", "tool_choice", "output_schema")
+    name for name in (*PARAMETERS, *NAMES) if name not in ("system", "tools", "tool_choice", "output_schema", "cache")
 )
-"""The fields of an adapter that go into each of its calls."""
+"""The fields of an adapter that go into each of its calls. `cache` is none of them: the frameworks have their own."""
 
 ROUTER_ARGUMENTS = tuple(
     name for name in inspect.signature(Router).parameters if name not in NAMES and name != "routes"
@@ -53,15 +53,17 @@ def fold(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
             setting of the router is given beside a router that exists already.
     """
     own = dict(values)
+    more = (*ROUTER_ARGUMENTS, "routes", "api_key", "timeout", "cache")
     for name in own:
-        if name not in known and name not in (*ROUTER_ARGUMENTS, "routes", "api_key", "timeout"):
-            raise unknown("option", name, sorted({*known, *ROUTER_ARGUMENTS, "routes", "api_key", "timeout"}))
+        if name not in known and name not in more:
+            raise unknown("option", name, sorted({*known, *more}))
     timeout = own.pop("timeout", None)
     if timeout is not None:
         if own.get("deadline") is not None:
             raise ConfigurationError("timeout and deadline are the same thing; give one of them.")
         own["deadline"] = timeout
-    settings = {name: own.pop(name) for name in ("routes", "api_key", *ROUTER_ARGUMENTS) if name in own}
+    ours = {"cache"} if "cache" not in known or not _of_framework(own.get("cache")) else set[str]()
+    settings = {name: own.pop(name) for name in ("routes", "api_key", *ROUTER_ARGUMENTS, *ours) if name in own}
     settings = {name: value for name, value in settings.items() if value is not None}
     router = own.get("router")
     if router is None:
@@ -70,7 +72,7 @@ def fold(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
         raise ConfigurationError(f"router is a {type(router).__name__}; give a multiroute_core.Router.")
     elif settings:
         raise ConfigurationError(f"{next(iter(settings))} belongs to the router; set it there, or give routes=[...].")
-    parse({name: own[name] for name in NAMES if own.get(name) is not None})
+    parse({name: own[name] for name in NAMES if name in CALL_FIELDS and own.get(name) is not None})
     return own
 
 
@@ -100,6 +102,11 @@ def advertised(router: Router) -> list[Model]:
     """The models that count toward what an adapter advertises: those of the routes that are not `backup`."""
     routes = [route for route in router.routes if not route.backup] or router.routes
     return [registry.traits(route) for route in routes]
+
+
+def _of_framework(cache: Any) -> bool:
+    """Whether a `cache` is one of the framework's own: those are set by truth values, and look things up."""
+    return cache is None or isinstance(cache, bool) or hasattr(cache, "lookup")
 
 
 def _smallest(router: Router, name: str) -> int | None:

@@ -13,11 +13,13 @@ from dataclasses import replace
 
 from multiroute_core.abilities import Facts
 from multiroute_core.attempt import Limits, Try
-from multiroute_core.call import Call, Trail
+from multiroute_core.cache.entry import Entry
+from multiroute_core.call import ASKED, Call, Trail
 from multiroute_core.cost import CostOn
 from multiroute_core.drive.io import IO
 from multiroute_core.errors import BrokenStreamError, MultiRouteError, RefusalError, RouteError
 from multiroute_core.events import Hook
+from multiroute_core.messages import Part
 from multiroute_core.mid_stream import Continuation, continuable
 from multiroute_core.order.expected import answer
 from multiroute_core.order.ranking import Live, arranged, looks
@@ -70,6 +72,9 @@ class Flow:
         self._said: Continuation | None = None
         self._broken: BrokenStreamError | None = None
         self._refused: Response | None = None
+        self._unsaid: Sequence[tuple[Part, ...]] = ()
+        self.spare: Entry | None = None
+        """An old answer, for want of a better one."""
 
     async def run(self) -> AsyncGenerator[Chunk, None]:
         """The chunks of the answer. A whole answer is a stream of one chunk."""
@@ -109,8 +114,10 @@ class Flow:
                     response = self._whole(attempt)
                 if begins_anew and call.stream:
                     yield Chunk(restarted=True)
-            told = call.stream and response is not self._refused
-            yield Chunk(() if told else response.parts, response)
+            if call.stream:
+                for parts in self._unsaid:
+                    yield Chunk(parts)
+            yield Chunk(() if call.stream else response.parts, response)
         except MultiRouteError as error:
             failure = error
             error.attempts = trail.attempts
@@ -245,11 +252,16 @@ class Flow:
         return response if self._said is None else self._said.response(response)
 
     def _best(self) -> Response:
-        """What can be given when nobody is left: an answer that declines, or an error."""
+        """What can be given when nobody is left: an answer that declines, an old one, or an error."""
+        attempts = self._trail.attempts
         if self._refused is not None:
-            self._refused = replace(self._refused, attempts=self._trail.attempts)
-            return self._refused
-        raise self._over(self._trail.exhausted(self._plan, self._stop))
+            self._unsaid = (self._refused.parts,)
+            return replace(self._refused, attempts=attempts)
+        error = self._trail.exhausted(self._plan, self._stop)
+        if self.spare is None or self._broken is not None or getattr(error, "kind", None) in ASKED:
+            raise self._over(error)
+        self._unsaid = self.spare.chunks
+        return replace(self.spare.response, stale=True, attempts=attempts)
 
     def _over(self, error: MultiRouteError) -> MultiRouteError:
         """The error that ends the request: of a stream that broke before, the one with what was said."""

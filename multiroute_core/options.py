@@ -48,7 +48,8 @@ class Options:
             with the `partial` answer. `"continue"` lets the next route go on from there, where it is text; what it
             repeats is left out. `"restart"` lets it begin anew, after a chunk that is marked `restarted`.
         model: Only routes with this name or this model are asked.
-        tenant: On whose behalf; it goes into the events.
+        cache: False goes past the router's cache; `"refresh"` asks anew, and keeps what comes.
+        tenant: On whose behalf; it goes into the events. Tenants never see each other's cached answers.
     """
 
     task: str | None = None
@@ -61,6 +62,7 @@ class Options:
     fallback_on: frozenset[str] | None = None
     mid_stream: Literal["raise", "restart", "continue"] | None = None
     model: str | None = None
+    cache: bool | Literal["refresh"] | None = None
     tenant: str | None = None
 
     def over(self, other: Options) -> Options:
@@ -112,7 +114,7 @@ def options(**given: Any) -> Generator[Options, None, None]:
 
     Args:
         **given: The fields of `Options`: `task`, `order`, `route_tags`, `region`, `deadline` (seconds),
-            `max_retries`, `fallback`, `fallback_on`, `mid_stream`, `model`, `tenant`.
+            `max_retries`, `fallback`, `fallback_on`, `mid_stream`, `model`, `cache`, `tenant`.
 
     Raises:
         ConfigurationError: a name is unknown, or a value is out of range.
@@ -201,6 +203,14 @@ def _truth(name: str, value: Any) -> bool:
     return value
 
 
+def _cache(name: str, value: Any) -> bool | str:
+    if not isinstance(value, bool) and value != "refresh":
+        raise ConfigurationError(
+            f"{name}={value!r} must be True, False or 'refresh'; where answers are kept is Router(cache=...)."
+        )
+    return value
+
+
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "task": word,
     "order": order,
@@ -212,5 +222,6 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "fallback_on": _declined,
     "mid_stream": _mid_stream,
     "model": word,
+    "cache": _cache,
     "tenant": word,
 }

@@ -61,6 +61,7 @@ class CallOptions(TypedDict, total=False):
     fallback_on: Iterable[str] | None
     mid_stream: Literal["raise", "restart", "continue"] | None
     model: str | None
+    cache: bool | Literal["refresh"] | None
     tenant: str | None
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextvars
 import itertools
 import os
-import random
-import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from typing import Any, Literal, Self, Unpack, cast
 
 from multiroute_core.attempt import Limits
+from multiroute_core.cache.caching import Caching
+from multiroute_core.cache.store import Cache
 from multiroute_core.call import Call
 from multiroute_core.drive.blocking import BlockingIO
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.loopless import iterate, run
 from multiroute_core.drive.native import NativeIO
+from multiroute_core.drive.world import World
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
 from multiroute_core.flow import Flow
@@ -26,6 +27,7 @@ from multiroute_core.order.explain import Explanation, explain
 from multiroute_core.order.ranking import Live
 from multiroute_core.providers import registry
 from multiroute_core.providers.provider import Provider
+from multiroute_core.recall import Recall
 from multiroute_core.request import CallOptions, Messages, build
 from multiroute_core.route import Route, check_quotas
 from multiroute_core.standing import Standing
@@ -63,6 +65,8 @@ class Router:
             is usual; None does without. It takes effect when a route has given 20 answers.
         mid_stream: What happens when a stream breaks after something was said: `"raise"`, `"continue"` or `"restart"`;
             see `multiroute_core.Options`.
+        cache: Where answers are kept, to be given again to equal requests: `"memory"`, `"sqlite:///path"`,
+            `"redis://host:6379/0"`, a `Cache`, or `Caching(...)` with more to say; None keeps none.
         strict_params: True asks only routes that take every parameter given; False drops what a route cannot take and
             records the drop on its attempt.
         on_event: Hooks that hear what happens; see `multiroute_core.events`.
@@ -91,6 +95,7 @@ class Router:
         fallback_on: Iterable[str] = (),
         hedge: float | None = None,
         mid_stream: Literal["raise", "restart", "continue"] = "raise",
+        cache: str | Cache | Caching | None = None,
         strict_params: bool = False,
         on_event: Sequence[Hook] = (),
     ) -> None:
@@ -126,11 +131,14 @@ class Router:
         )
         self.strict_params, self.on_event = strict_params, tuple(on_event)
         self.hedge = None if hedge is None else share("hedge", hedge)
+        self._world = World()
+        self._recall: Recall | None = None
+        if cache is not None:
+            self._recall = Recall(
+                Caching.of(cache), hooks=self.on_event, random=self._world.draw, wall=self._world.told
+            )
         self._closed = False
-        self._clock: Callable[[], float] = time.monotonic
-        self._sleep: Callable[[float], None] = time.sleep
-        self._random: Callable[[], float] = random.random
-        self._state: State = MemoryState(hedge=self.hedge, random=lambda: self._random())  # noqa: PLW0108  (as it is then)
+        self._state: State = MemoryState(hedge=self.hedge, random=self._world.draw)
         self._state.know(self.routes)
         from multiroute_core.cost.prices import Prices  # its tables take their time
 
@@ -148,7 +156,7 @@ class Router:
             **options: What the model gets: `system`, `temperature` (0 to 2), `max_tokens`, `top_p` (above 0 to 1),
                 `stop` (strings that end the answer), `seed`. And how the call is routed, as in
                 `multiroute_core.Options`: `task`, `order`, `route_tags`, `region`, `deadline` (seconds),
-                `max_retries`, `fallback`, `fallback_on`, `mid_stream`, `model`, `tenant`.
+                `max_retries`, `fallback`, `fallback_on`, `mid_stream`, `model`, `cache`, `tenant`.
 
         Raises:
             ConfigurationError: bad input; nothing was sent.
@@ -159,11 +167,15 @@ class Router:
             >>> router.generate("Name a colour.", temperature=0).text  # doctest: +SKIP
             'Blue.'
         """
-        return run(_last(self._flow(BlockingIO(self._clock, self._sleep), self._call(messages, options, stream=False))))
+        return run(
+            _last(
+                self._flow(BlockingIO(self._world.now, self._world.sleep), self._call(messages, options, stream=False))
+            )
+        )
 
     async def agenerate(self, messages: Messages, **options: Unpack[CallOptions]) -> Response:
         """`generate`, on the running event loop."""
-        return await _last(self._flow(NativeIO(self._clock), self._call(messages, options, stream=False)))
+        return await _last(self._flow(NativeIO(self._world.now), self._call(messages, options, stream=False)))
 
     def stream(self, messages: Messages, **options: Unpack[CallOptions]) -> Generator[Chunk, None, None]:
         """Ask, and get the answer in chunks as it comes; the last one carries usage, cost and attempts.
@@ -171,12 +183,12 @@ class Router:
         The input is checked at once, the first route is asked at the first `next`. Arguments and errors are those of
         `generate`; besides, a stream that breaks raises `BrokenStreamError` with the `partial` answer.
         """
-        flow = self._flow(BlockingIO(self._clock, self._sleep), self._call(messages, options, stream=True))
+        flow = self._flow(BlockingIO(self._world.now, self._world.sleep), self._call(messages, options, stream=True))
         return iterate(flow, contextvars.copy_context())
 
     def astream(self, messages: Messages, **options: Unpack[CallOptions]) -> AsyncGenerator[Chunk, None]:
         """`stream`, on the running event loop."""
-        return self._flow(NativeIO(self._clock), self._call(messages, options, stream=True))
+        return self._flow(NativeIO(self._world.now), self._call(messages, options, stream=True))
 
     def explain(self, messages: Messages, *, stream: bool = False, **options: Unpack[CallOptions]) -> Explanation:
         """Where a call with these arguments would go now, and why; nothing is asked.
@@ -195,7 +207,7 @@ class Router:
         request, said = build(messages, options)
         chosen = said.over(current()).over(self.options)
         found = self._candidates(request, chosen, stream=stream)
-        live = Live(self._facts, self.health().routes, self._prices.cost_on, self._random, found.tokens, stream)
+        live = Live(self._facts, self.health().routes, self._prices.cost_on, self._world.random, found.tokens, stream)
         return explain(request, self.routes, found, chosen, live)
 
     def health(self) -> Health:
@@ -206,7 +218,7 @@ class Router:
         """
 
         async def standings() -> dict[str, Standing]:
-            io = BlockingIO(self._clock, self._sleep)
+            io = BlockingIO(self._world.now, self._world.sleep)
             return {route.name: await self._state.standing(io, route, io.now()) for route in self.routes}
 
         return Health(run(standings()))
@@ -216,12 +228,16 @@ class Router:
         self._closed = True
         for provider in set(self._providers.values()):
             provider.close()
+        if self._recall is not None:
+            self._recall.close()
 
     async def aclose(self) -> None:
         """Close the running loop's connections, and the sync ones."""
         self._closed = True
         for provider in set(self._providers.values()):
             await provider.aclose()
+        if self._recall is not None:
+            await self._recall.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -275,9 +291,9 @@ class Router:
             hooks=self.on_event,
             state=self._state,
             hedge=self.hedge,
-            random=self._random,
+            random=self._world.random,
         )
-        return flow.run()
+        return flow.run() if self._recall is None else self._recall.run(io, call, flow)
 
     def _build_providers(self) -> dict[str, Provider]:
         built: dict[tuple[str | int | None, ...], Provider] = {}
@@ -302,6 +318,7 @@ class Router:
             "fallback_on": self.options.fallback_on,
             "hedge": self.hedge,
             "mid_stream": self.options.mid_stream,
+            "cache": self._recall and self._recall.caching,
             "strict_params": self.strict_params,
             "on_event": self.on_event,
         }

@@ -151,7 +151,8 @@ class Response:
         route: The name of the route that answered.
         cost: Of this answer, in USD by `genai-prices`; None for "unknown", never a guess.
         attempts: Every try of this request, the answering one last.
-        cached: Whether it came from MultiRoute's own cache.
+        cached: Whether it came from MultiRoute's own cache. Its usage and cost are 0 then.
+        stale: Whether it is older than cached answers should be, and was given because no route could answer.
         saved_cost: What the cache spared, in USD.
         raw: The vendor's own body for a whole answer; None for a streamed one.
     """
@@ -165,8 +166,20 @@ class Response:
     cost: float | None = None
     attempts: tuple[Attempt, ...] = ()
     cached: bool = False
+    stale: bool = False
     saved_cost: float | None = None
     raw: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    def summary(self) -> dict[str, Any]:
+        """What it took, as plain JSON: the route, the cost in USD, every attempt; and whether it was cached."""
+        told: dict[str, Any] = {
+            "route": self.route,
+            "cost": self.cost,
+            "attempts": [attempt.summary() for attempt in self.attempts],
+        }
+        if self.cached:
+            told |= {"cached": True, "stale": self.stale, "saved_cost": self.saved_cost}
+        return told
 
     @property
     def text(self) -> str:

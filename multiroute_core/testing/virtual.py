@@ -121,8 +121,7 @@ def rehearse(router: Router, clock: Timed, seed: int = 0) -> None:
 
     To be called before its first request.
     """
-    # ruff: noqa: SLF001
-    router._clock = clock.time  # pyright: ignore[reportPrivateUsage]  (a seam for this, and for nothing else)
+    world = router._world  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (a seam for this, and for nothing else)
+    world.now, world.wall, world.random = clock.time, clock.time, random.Random(seed).random  # noqa: S311
     if isinstance(clock, VirtualClock):
-        router._sleep = clock.sleep  # pyright: ignore[reportPrivateUsage]
-    router._random = random.Random(seed).random  # noqa: S311  # pyright: ignore[reportPrivateUsage]
+        world.sleep = clock.sleep

@@ -77,7 +77,7 @@ RULES = (
     Mutant(
         "a spent quota takes a probe's lease away",
         MEMORY,
-        "if other is not line and isinstance(leave, Permit):",
+        "if other is not line and breakers.shut(other.breaker, now) is None:",
         "if other is not line:",
         STATE,
     ),

@@ -1,0 +1,108 @@
+"""What the cache of a router shall do: the one thing that a user sets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from multiroute_core.cache.store import Cache
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.options import seconds, unknown, word
+from multiroute_core.types import FinishReason
+
+DAY = 86_400.0
+
+WHOLE: frozenset[FinishReason] = frozenset({"stop", "tool_call"})
+"""The reasons with which an answer is one that can be given again."""
+
+_METHODS = ("get", "put", "claim", "release", "close", "aclose")
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Caching:
+    """How a router keeps answers and gives them again.
+
+    Args:
+        store: Where they are kept: `"memory"` (this process), `"sqlite:///path"` (a file, for notebooks and several
+            processes of one machine), `"redis://…"` (a fleet), or a `Cache` of your own.
+        ttl: Seconds for which an answer is given again. A day by default. Each one's time is up to a tenth longer or
+            shorter, so that what came together does not go together.
+        stale_if_error: For how many seconds more it may be given when no route can answer; it is then marked as
+            `stale`. None by default.
+        also: Answers that are kept besides those that are whole: `"length"`, `"content_filter"`, `"refusal"`,
+            `"other"`.
+        alias: A name for the routes' models. Requests are the same only if the same models may answer; routers that
+            give the same alias share their answers, whatever models they have.
+
+    Raises:
+        ConfigurationError: a value is out of range, or the store is none.
+
+    Example:
+        >>> Router([...], cache=Caching("sqlite:///llm.db", ttl=7 * 86_400))  # doctest: +SKIP
+    """
+
+    store: str | Cache = field(repr=False)
+    ttl: float
+    stale_if_error: float
+    keeps: frozenset[FinishReason]
+    alias: str | None
+
+    def __init__(
+        self,
+        store: str | Cache = "memory",
+        *,
+        ttl: float = DAY,
+        stale_if_error: float = 0.0,
+        also: Collection[FinishReason] = (),
+        alias: str | None = None,
+    ) -> None:
+        if not isinstance(store, str) and not all(callable(getattr(store, name, None)) for name in _METHODS):
+            raise ConfigurationError(
+                f"cache={store!r:.100} must be 'memory', 'sqlite:///path', 'redis://…', a Caching or a Cache: "
+                f"an object with {', '.join(_METHODS)}."
+            )
+        more = frozenset((also,) if isinstance(also, str) else also)
+        for reason in sorted(more):
+            if reason not in get_args(FinishReason):
+                raise unknown("also", reason, get_args(FinishReason))
+        values: dict[str, Any] = {
+            "store": store,
+            "ttl": seconds("ttl", ttl),
+            "stale_if_error": 0.0 if stale_if_error == 0 else seconds("stale_if_error", stale_if_error),
+            "keeps": WHOLE | more,
+            "alias": None if alias is None else word("alias", alias),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def of(cls, cache: Any) -> Caching:
+        """`cache` itself, or the settings for a place to keep answers in."""
+        return cache if isinstance(cache, Caching) else cls(cache)
+
+    def opened(self) -> Cache:
+        """The store.
+
+        Raises:
+            ConfigurationError: there is no such store, a package for it is missing, or it cannot be used.
+        """
+        if not isinstance(self.store, str):
+            return self.store
+        if self.store == "memory":
+            from multiroute_core.cache.memory import MemoryCache
+
+            return MemoryCache()
+        scheme, _, rest = self.store.partition(":")
+        if scheme == "sqlite" and rest:
+            from multiroute_core.cache.sqlite import SQLiteCache
+
+            return SQLiteCache.of(self.store)
+        if scheme in ("redis", "rediss", "unix") and rest:
+            from multiroute_core.cache.redis import RedisCache
+
+            return RedisCache(self.store)
+        raise ConfigurationError(
+            f"cache={scheme!r} is no place to keep answers; "
+            "give 'memory', 'sqlite:///path', 'redis://host:6379/0', or a Cache."
+        )

@@ -1,0 +1,135 @@
+"""What is kept of an answer, and how it is given again. Pure.
+
+An entry is bytes from the moment it is made: whoever gets it decodes a copy of their own, and a store on a disk or a
+network keeps the same as one in memory. The bytes say which form they have; those of another form are not read.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from multiroute_core import codec
+from multiroute_core.messages import Part, ToolCall, ToolCallDelta, assemble
+from multiroute_core.types import Chunk, FinishReason, Response, Usage
+
+FORM = b"MR1"
+"""How an entry begins. A number that is higher belongs to a later MultiRoute."""
+
+NOTHING = Usage(input_tokens=0, output_tokens=0)
+"""What an answer from the cache uses."""
+
+
+class UnreadableError(Exception):
+    """Bytes that are no entry, or one of another form."""
+
+
+class _Kept(msgspec.Struct, array_like=True):
+    saved_at: float
+    fresh_until: float
+    streamed: bool
+    pieces: list[list[dict[str, Any]]]
+    finish_reason: FinishReason
+    model: str
+    provider: str
+    route: str
+    cost: float | None
+    raw: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An answer that was kept.
+
+    Attributes:
+        saved_at: When, in seconds since 1970.
+        fresh_until: Until when it may be given, in seconds since 1970; later only for want of a better one.
+        chunks: What was said, piece by piece: as it came, for an answer that was streamed.
+        response: The whole answer, marked as cached. It used nothing and cost nothing; `saved_cost` is what it cost
+            when it was asked for.
+    """
+
+    saved_at: float
+    fresh_until: float
+    chunks: tuple[tuple[Part, ...], ...]
+    response: Response
+
+    def replayed(self, *, stream: bool) -> Sequence[Chunk]:
+        """The answer once more, in the face that is asked for."""
+        last = Chunk(() if stream else self.response.parts, self.response)
+        return [*map(Chunk, self.chunks), last] if stream else [last]
+
+
+def encode(response: Response, said: Sequence[tuple[Part, ...]] | None, *, now: float, fresh_until: float) -> bytes:
+    """An answer as bytes.
+
+    Args:
+        response: The answer.
+        said: The pieces in which it was streamed; None for a whole one.
+        now: The time, in seconds since 1970.
+        fresh_until: Until when it may be given.
+
+    Raises:
+        TypeError: there is something in it that has no form in bytes.
+    """
+    kept = _Kept(
+        saved_at=now,
+        fresh_until=fresh_until,
+        streamed=said is not None,
+        pieces=[codec.to_json(parts) for parts in ([response.parts] if said is None else said)],
+        finish_reason=response.finish_reason or "other",
+        model=response.model,
+        provider=response.provider,
+        route=response.route,
+        cost=response.cost,
+        raw=response.raw,
+    )
+    return FORM + msgspec.msgpack.encode(kept)
+
+
+def decode(value: bytes) -> Entry:
+    """The entry that bytes hold.
+
+    Raises:
+        UnreadableError: they hold none, or one of another form.
+    """
+    if value[: len(FORM)] != FORM:
+        raise UnreadableError(f"An entry that begins with {value[: len(FORM)]!r} has another form than {FORM!r}.")
+    try:
+        kept = _DECODER.decode(memoryview(value)[len(FORM) :])
+        said = tuple(codec.from_json(told) for told in kept.pieces)
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnreadableError(f"An entry cannot be read: {error}") from error
+    parts = assemble(part for told in said for part in told) if kept.streamed else said[0] if said else ()
+    response = Response(
+        parts=parts,
+        finish_reason=kept.finish_reason,
+        usage=NOTHING,
+        model=kept.model,
+        provider=kept.provider,
+        route=kept.route,
+        cost=0.0,
+        cached=True,
+        saved_cost=kept.cost,
+        raw=kept.raw,
+    )
+    return Entry(kept.saved_at, kept.fresh_until, said if kept.streamed else (tuple(_pieces(parts)),), response)
+
+
+def _pieces(parts: Sequence[Part]) -> Iterator[Part]:
+    """Whole parts as a stream would bring them."""
+    calls = itertools.count()
+    for part in parts:
+        if isinstance(part, ToolCall):
+            told = json.dumps(dict(part.arguments), ensure_ascii=False)
+            yield ToolCallDelta(next(calls), part.id, part.name, told, part.raw)
+        else:
+            yield part
+
+
+_DECODER = msgspec.msgpack.Decoder(_Kept)

@@ -1,0 +1,196 @@
+"""When two requests are the same: a SHA-256 over all that may change the answer, and over nothing else. Pure.
+
+It is the meaning that counts. The order of arguments and of dict keys does not, nor whether a number is `0` or `0.0`,
+nor the ids by which calls of tools and their answers find together, nor marks for a vendor's prompt cache. What a part
+says in its vendor's own words counts, since that vendor reads it. No key and no password goes in, and the tenant does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import MISSING, fields, is_dataclass, replace
+from typing import Any, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from multiroute_core.messages import (
+    CachePoint,
+    InvalidToolCall,
+    Message,
+    Raw,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+    every,
+)
+from multiroute_core.route import Route
+from multiroute_core.types import Request
+
+VERSION = 1
+"""Goes into every key: what an older MultiRoute meant by a request may not be what this one means."""
+
+EXACT = 2**53
+"""Up to here a float that is a whole number is that number."""
+
+
+class UnkeyableError(Exception):
+    """A request holds something that has no canonical form, such as an object in a vendor's options."""
+
+
+def key(request: Request, among: str, tenant: str | None) -> str:
+    """The key of a request: 64 hex digits.
+
+    Args:
+        request: What is asked.
+        among: Who may answer: `models` of the candidates, or the user's alias for them.
+        tenant: On whose behalf.
+
+    Raises:
+        UnkeyableError: it holds something that has no canonical form.
+    """
+    told = {"version": VERSION, "among": among, "tenant": tenant, "request": _Canon(request).whole()}
+    try:
+        return hashlib.sha256(msgspec.json.encode(told, order="sorted")).hexdigest()
+    except (TypeError, ValueError, OverflowError) as error:  # half a surrogate pair, say
+        raise UnkeyableError(str(error)) from error
+
+
+def scope(request: Request, among: str, tenant: str | None) -> tuple[str, str] | None:
+    """The key of everything but what the user said last, and that text; None where the last turn is no plain text."""
+    last = request.messages[-1]
+    if last.role != "user" or not last.text.strip() or not all(isinstance(part, Text) for part in last.parts):
+        return None
+    rest = replace(request, messages=(*request.messages[:-1], Message("user", "")))
+    return key(rest, among, tenant), last.text
+
+
+def models(routes: Iterable[Route]) -> str:
+    """Who may answer, in canonical form: the same models at the same addresses, however they are listed and named."""
+    return msgspec.json.encode(sorted({_model(route) for route in routes})).decode()
+
+
+def _model(route: Route) -> tuple[str, ...]:
+    address = urlsplit(route.base_url or "")
+    host = address.netloc.rpartition("@")[2]  # an address may hold a password
+    told = (route.provider, route.model, urlunsplit((address.scheme, host, address.path, "", "")), route.api or "")
+    # A model of a framework's has settings of its own; whoever wraps it says what they are.
+    return told if route.via is None else (*told, str(getattr(route.via, "fingerprint", route.name)))
+
+
+class _Canon:
+    """One request in plain JSON.
+
+    Lists begin with a word that says what they are, and only mappings are objects: so nothing looks like another thing.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._ids: dict[str, int] = {}
+        self._in_raw = False
+
+    def whole(self) -> dict[str, Any]:
+        request = self._request
+        for part in every(request.messages):
+            if isinstance(part, ToolCall | InvalidToolCall | ToolCallResponse):
+                self._ids.setdefault(part.id, len(self._ids))
+        told = {
+            name: self.plain(value)
+            for name, default in _fields(Request)
+            if name != "messages" and (value := getattr(request, name)) != default
+        }
+        return told | {"messages": [self._message(message) for message in request.messages]}
+
+    def _message(self, message: Message) -> list[Any]:
+        return [message.role, *(self.plain(part) for part in message.parts if not isinstance(part, CachePoint))]
+
+    def plain(self, value: Any) -> Any:
+        kind = cast("type[Any]", type(value))
+        for known in kind.__mro__:
+            if (make := _PLAIN.get(known)) is not None:
+                return make(self, value)
+        if is_dataclass(kind):
+            return self.record(value)
+        if isinstance(value, Mapping):
+            return self.mapping(cast("Mapping[Any, Any]", value))
+        raise UnkeyableError(f"A {kind.__name__} has no canonical form.")
+
+    def text(self, value: Text) -> Any:
+        return ["t", value.text] if value.raw is None else self.record(value)
+
+    def record(self, value: Any) -> Any:
+        told = {
+            name: self._id(inner) if name == "id" else self.plain(inner)
+            for name, default in _fields(cast("type[Any]", type(value)))
+            if (inner := getattr(value, name)) != default
+        }
+        return [type(value).__name__, told]
+
+    def raw(self, value: Raw) -> Any:
+        """A vendor's words, without the vendor's own number for them and for the message that they were in."""
+        self._in_raw = True
+        told = self.mapping({name: inner for name, inner in value.body.items() if name != "id"})
+        self._in_raw = False
+        return ["Raw", value.wire, told]
+
+    def _id(self, value: Any) -> Any:
+        return ["id", self._ids[value]] if value in self._ids else self.plain(value)
+
+    def mapping(self, value: Mapping[Any, Any]) -> Any:
+        if all(type(name) is str for name in value):
+            return {name: self.plain(inner) for name, inner in value.items()}
+        pairs = [[self.plain(name), self.plain(inner)] for name, inner in value.items()]
+        return ["pairs", *sorted(pairs, key=lambda pair: msgspec.json.encode(pair, order="sorted"))]
+
+    def string(self, value: str) -> Any:
+        return ["id", self._ids[value]] if self._in_raw and value in self._ids else str(value)
+
+    def listed(self, value: Collection[Any]) -> Any:
+        return ["l", *map(self.plain, value)]
+
+    def unordered(self, value: Collection[Any]) -> Any:
+        return ["s", *sorted(map(self.plain, value), key=lambda one: msgspec.json.encode(one, order="sorted"))]
+
+    def number(self, value: float) -> Any:
+        if not math.isfinite(value):
+            return ["f", repr(value)]
+        return int(value) if value.is_integer() and abs(value) < EXACT else float(value)
+
+    def whole_number(self, value: int) -> Any:
+        return int(value) if abs(value) < EXACT else ["i", str(int(value))]
+
+    def data(self, value: bytes) -> Any:
+        return ["b", hashlib.sha256(value).hexdigest()]
+
+    def same(self, value: Any) -> Any:
+        return value
+
+
+_PLAIN: Mapping[Any, Callable[[_Canon, Any], Any]] = {
+    str: _Canon.string,
+    bool: _Canon.same,
+    type(None): _Canon.same,
+    int: _Canon.whole_number,
+    float: _Canon.number,
+    bytes: _Canon.data,
+    list: _Canon.listed,
+    tuple: _Canon.listed,
+    dict: _Canon.mapping,
+    set: _Canon.unordered,
+    frozenset: _Canon.unordered,
+    Text: _Canon.text,
+    Raw: _Canon.raw,
+}
+
+_KNOWN: dict[type[Any], tuple[tuple[str, Any], ...]] = {}
+
+
+def _fields(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
+    """The names of a dataclass's fields, each with its default; what has its default need not be told."""
+    if (found := _KNOWN.get(kind)) is None:
+        found = _KNOWN[kind] = tuple(
+            (f.name, f.default_factory() if f.default_factory is not MISSING else f.default) for f in fields(kind)
+        )
+    return found

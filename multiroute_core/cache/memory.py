@@ -1,0 +1,107 @@
+"""A cache in this process: the answers that were used last, up to so many bytes."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any
+
+from multiroute_core.drive.io import IO
+from multiroute_core.errors import ConfigurationError
+
+OVERHEAD = 200
+"""About how many bytes an entry takes besides its key and value."""
+
+
+class MemoryCache:
+    """Keeps entries in this process, and forgets those that were used longest ago.
+
+    It is shared by `copy`, and pickles empty. Every router and every framework in the process may use the same one.
+
+    Args:
+        max_bytes: How much it may hold, keys and overhead included. 64 MiB by default: some 30,000 usual answers.
+
+    Raises:
+        ConfigurationError: `max_bytes` is no number above 0.
+
+    Example:
+        >>> router = Router([...], cache=MemoryCache(max_bytes=256 * 2**20))  # doctest: +SKIP
+    """
+
+    shared = False
+
+    def __init__(self, max_bytes: int = 64 * 2**20) -> None:
+        if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"max_bytes={max_bytes!r} must be a whole number of bytes, 1 or more.")
+        self.max_bytes = max_bytes
+        self._entries: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def bytes(self) -> int:
+        """How much it holds."""
+        return self._bytes
+
+    async def get(self, io: IO, key: str) -> bytes | None:
+        with self._lock:
+            if (held := self._entries.get(key)) is None:
+                return None
+            value, until = held
+            if io.now() >= until:
+                self._drop(key)
+                return None
+            self._entries.move_to_end(key)
+            return value
+
+    async def put(self, io: IO, key: str, value: bytes, seconds: float) -> None:
+        size = _size(key, value)
+        with self._lock:
+            self._drop(key)
+            if size > self.max_bytes:
+                return
+            self._entries[key] = value, io.now() + seconds
+            self._bytes += size
+            while self._bytes > self.max_bytes:
+                self._drop(next(iter(self._entries)))
+
+    async def claim(self, io: IO, key: str, seconds: float) -> str | None:
+        return ""  # nobody else sees it; within a process `flight` sees to that
+
+    async def release(self, io: IO, key: str, token: str) -> None:
+        pass
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+            self._bytes = 0
+
+    def close(self) -> None:
+        pass
+
+    async def aclose(self) -> None:
+        pass
+
+    def _drop(self, key: str) -> None:
+        if (held := self._entries.pop(key, None)) is not None:
+            self._bytes -= _size(key, held[0])
+
+    def __copy__(self) -> MemoryCache:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> MemoryCache:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MemoryCache, (self.max_bytes,)
+
+    def __repr__(self) -> str:
+        return f"MemoryCache({len(self)} entries, {self._bytes:,} of {self.max_bytes:,} bytes)"
+
+
+def _size(key: str, value: bytes) -> int:
+    return len(key) + len(value) + OVERHEAD

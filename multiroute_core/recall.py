@@ -1,0 +1,247 @@
+"""The way of a request through the cache: what was answered once is given again, and equal requests fly once.
+
+look for the answer → wait for an equal request that is on its way → or be the one that is waited for:
+    the way of the request (`flow`) → keep the answer → hand it to whoever waits
+
+A cache that fails, or holds what cannot be read, is no reason for a request to fail: that is logged, and a miss.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from multiroute_core.cache import entry as entries
+from multiroute_core.cache.caching import Caching
+from multiroute_core.cache.entry import Entry, UnreadableError
+from multiroute_core.cache.flight import Flight, Flights
+from multiroute_core.cache.key import UnkeyableError, key, models
+from multiroute_core.call import Call, Trail
+from multiroute_core.drive.io import IO
+from multiroute_core.drive.limit import Expired, Limit
+from multiroute_core.errors import BrokenStreamError
+from multiroute_core.events import Hook
+from multiroute_core.flow import Flow
+from multiroute_core.messages import Part
+from multiroute_core.types import Chunk, Response
+
+LEASE_SECONDS = 30.0
+"""How long an equal request is waited for, and how long a process may hold others off: a dead one does no longer."""
+
+POLL_SECONDS = 0.01
+"""How soon to look again for what another process is asking for; later ones come more slowly."""
+
+SLOWEST_POLL_SECONDS = 0.2
+
+JITTER = 0.1
+"""By which share the time of an answer is longer or shorter."""
+
+_T = TypeVar("_T")
+
+logger = logging.getLogger("multiroute_core")
+
+
+@dataclass(slots=True)
+class _Lead:
+    """Leave to ask, while equal requests wait: within this process, and among processes where there is a `token`."""
+
+    flight: Flight
+    token: str | None = None
+
+
+class Recall:
+    """The cache of one router.
+
+    Args:
+        caching: What it shall do.
+        hooks: Who hears what happens.
+        random: Random numbers from 0 to 1.
+        wall: The time in seconds since 1970, by which entries age.
+
+    Raises:
+        ConfigurationError: the store cannot be used.
+    """
+
+    def __init__(
+        self,
+        caching: Caching,
+        *,
+        hooks: Sequence[Hook],
+        random: Callable[[], float],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.caching, self.store = caching, caching.opened()
+        self._hooks, self._random, self._wall = hooks, random, wall
+        self._flights = Flights()
+        self._among: dict[tuple[str, ...], str] = {}
+        self._failing = False
+
+    async def run(self, io: IO, call: Call, flow: Flow) -> AsyncGenerator[Chunk, None]:
+        """The chunks of an answer: one that is kept, or what `flow` brings."""
+        began, lead, value = io.now(), None, None
+        name = self._key(call)
+        try:
+            if name is not None and call.options.cache != "refresh":
+                until = began + min(LEASE_SECONDS, (call.options.deadline or LEASE_SECONDS * 2) / 2)
+                found, lead = await self._found(io, name, until)
+                if found is not None and found.fresh_until > self._wall():
+                    for chunk in self._told(call, found, io.now() - began):
+                        yield chunk
+                    return
+                flow.spare = found
+            said: list[tuple[Part, ...]] = []
+            async with contextlib.aclosing(flow.run()) as chunks:
+                async for chunk in chunks:
+                    if chunk.restarted:
+                        said.clear()
+                    elif chunk.parts and call.stream:
+                        said.append(chunk.parts)
+                    if chunk.response is not None and name is not None:
+                        value = await self._kept(io, name, call, chunk.response, said)
+                    yield chunk
+        except Exception:
+            if lead is not None:
+                self._flights.land(name or "", lead.flight, failed=True)
+            raise
+        finally:
+            if lead is not None and name is not None:
+                self._flights.land(name, lead.flight, value)
+                if lead.token is not None:
+                    await self._tried(self.store.release(io, name, lead.token), None)
+
+    def close(self) -> None:
+        """Close what belongs to sync code, of a store that is this router's own."""
+        if self.caching.store is not self.store:
+            self.store.close()
+
+    async def aclose(self) -> None:
+        """Close what belongs to the running event loop, of a store that is this router's own."""
+        if self.caching.store is not self.store:
+            await self.store.aclose()
+
+    def _key(self, call: Call) -> str | None:
+        """The key of a call; None where it has nothing to do with the cache."""
+        if call.options.cache is False:
+            return None
+        names = tuple(route.name for route in call.routes)
+        if (among := self._among.get(names)) is None:
+            among = self._among[names] = self.caching.alias or models(call.routes)
+        try:
+            return key(call.request, among, call.options.tenant)
+        except UnkeyableError as error:
+            logger.debug("A request goes past the cache: %s", error)
+            return None
+
+    async def _found(self, io: IO, name: str, until: float) -> tuple[Entry | None, _Lead | None]:
+        """What is kept, fresh or stale; or leave to ask while equal requests wait, or to ask alone: None."""
+        entry = await self._got(io, name)
+        if self._fresh(entry):
+            return entry, None
+        while True:
+            flight, leading = self._flights.board(name)
+            if leading:
+                break
+            if flight.waits_for_me(native=io.native):
+                return entry, None
+            limit = Limit(io.now)
+            limit.set("an equal request", until, until - io.now())
+            try:
+                value: bytes | None = await io.told(limit, flight.join)
+            except Expired:
+                return entry, None
+            if value is not None:
+                return entries.decode(value), None
+            if flight.failed:
+                return entry, None
+        lead = _Lead(flight)
+        try:
+            return await self._led(io, name, until, entry, lead)
+        except BaseException:
+            self._flights.land(name, flight)
+            raise
+
+    async def _led(
+        self, io: IO, name: str, until: float, entry: Entry | None, lead: _Lead
+    ) -> tuple[Entry | None, _Lead | None]:
+        """See that no other process asks for the same, and that it has not been answered meanwhile."""
+        pause = POLL_SECONDS
+        while True:
+            token = await self._tried(self.store.claim(io, name, LEASE_SECONDS), "") if self.store.shared else ""
+            value = await self._tried(self.store.get(io, name), None)
+            kept = self._read(value)
+            if self._fresh(kept):
+                if token:
+                    await self._tried(self.store.release(io, name, token), None)
+                self._flights.land(name, lead.flight, value)
+                return kept, None
+            if token is not None or io.now() >= until:
+                lead.token = token or None
+                return kept or entry, lead
+            await io.sleep(min(pause, until - io.now()) * (0.5 + self._random()))
+            pause = min(SLOWEST_POLL_SECONDS, pause * 1.5)
+
+    def _told(self, call: Call, found: Entry, seconds: float) -> Sequence[Chunk]:
+        trail = Trail(self._hooks, call)
+        trail.request_started(call.routes)
+        trail.request_ended(seconds, found.response, None)
+        return found.replayed(stream=call.stream)
+
+    async def _kept(
+        self, io: IO, name: str, call: Call, response: Response, said: list[tuple[Part, ...]]
+    ) -> bytes | None:
+        """Keep an answer, if it is one to be given again; what to hand to those who wait."""
+        if response.cached:
+            return None
+        now, ttl = self._wall(), self.caching.ttl
+        ttl *= 1.0 - JITTER + 2 * JITTER * self._random()
+        try:
+            value = entries.encode(response, said if call.stream else None, now=now, fresh_until=now + ttl)
+        except (TypeError, ValueError, OverflowError) as error:
+            logger.debug("An answer of %r cannot be kept: %s", response.route, error)
+            return None
+        if self._worth(call, response):
+            await self._tried(self.store.put(io, name, value, ttl + self.caching.stale_if_error), None)
+        return value
+
+    def _worth(self, call: Call, response: Response) -> bool:
+        """Whether an answer is whole, and one that the caller would have chosen."""
+        mended = any(attempt.outcome == BrokenStreamError.kind for attempt in response.attempts)
+        backups = {route.name for route in call.routes if route.backup}
+        return (
+            response.finish_reason in self.caching.keeps
+            and bool(response.parts)
+            and not response.invalid_tool_calls
+            and not (mended and call.options.mid_stream == "continue")
+            and (response.route not in backups or len(backups) == len(call.routes))
+        )
+
+    async def _got(self, io: IO, name: str) -> Entry | None:
+        return self._read(await self._tried(self.store.get(io, name), None))
+
+    def _read(self, value: bytes | None) -> Entry | None:
+        if value is None:
+            return None
+        try:
+            return entries.decode(value)
+        except UnreadableError as error:
+            logger.warning("A cached answer is passed over: %s", error)
+            return None
+
+    def _fresh(self, entry: Entry | None) -> bool:
+        return entry is not None and entry.fresh_until > self._wall()
+
+    async def _tried(self, work: Awaitable[_T], otherwise: _T) -> _T:
+        """What the store does; what it raises is told once, until it works again."""
+        try:
+            done = await work
+        except Exception as error:
+            tell = logger.debug if self._failing else logger.warning
+            tell("The cache %r failed, and is gone past until it works again: %r", self.store, error)
+            self._failing = True
+            return otherwise
+        self._failing = False
+        return done
