@@ -86,6 +86,7 @@ class Try:
         self.first_token_seconds: float | None = None
         self.record: Attempt | None = None
         self.overtaken = False
+        self.failure: BaseException | None = None
         self._headroom: Headroom | None = None
         self.limit = Limit(io.now)
         self._io, self._provider, self._state, self._permit, self._cost_on = io, provider, state, permit, cost_on
@@ -104,6 +105,7 @@ class Try:
 
     async def close(self, error: BaseException | None) -> None:
         """The try is over: with `error`, or with None where its answer was read to the end."""
+        self.failure = error
         try:
             if self._source is not None:
                 await self._io.close(self._source)

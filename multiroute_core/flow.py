@@ -204,15 +204,20 @@ class Flow:
         return None
 
     def _ended(self, attempt: Try, error: BaseException | None) -> None:
-        """A try that never spoke is over. What is the caller's fault ends the request."""
-        self._trail.attempt_ended(attempt, error)
-        if error is None:
-            self._plan.lost(attempt.route)
-        elif isinstance(error, RouteError):
-            fatal = not error.moves_on and error.kind not in (self._call.options.fallback_on or ())
-            if fatal and self._refused is None:  # or else there is an answer to be given
-                raise self._over(error)
-            self._plan.failed(attempt.route, error)
+        """A try that never spoke is over, or was called off: None. What is the caller's fault ends the request.
+
+        Where a route has begun to answer the same request, it is no fault of the request.
+        """
+        failure = attempt.failure if error is None else error  # it may have failed when it was to be called off
+        self._trail.attempt_ended(attempt, failure)
+        if not isinstance(failure, RouteError):
+            if error is None:
+                self._plan.lost(attempt.route)
+            return
+        fatal = not failure.moves_on and failure.kind not in (self._call.options.fallback_on or ())
+        if fatal and error is not None and self._refused is None and self._broken is None:
+            raise failure
+        self._plan.failed(attempt.route, failure)
 
     def _mended(self, attempt: Try, error: BaseException) -> bool:
         """Make ready for another speaker after a break; whether that one begins anew. Raises what cannot be mended."""

@@ -9,7 +9,7 @@ FLOW = (
     Mutant(
         "a bad request is asked of every route",
         CORE + "flow.py",
-        "fatal = not error.moves_on and",
+        "fatal = not failure.moves_on and",
         "fatal = False and",
     ),
     Mutant(
@@ -55,8 +55,8 @@ FLOW = (
     Mutant(
         "a loser is never asked again",
         CORE + "flow.py",
-        "            self._plan.lost(attempt.route)\n",
-        "            pass\n",
+        "                self._plan.lost(attempt.route)\n",
+        "                pass\n",
         RACE,
     ),
     Mutant(

@@ -132,9 +132,8 @@ def callers_faults_end_it(world: World) -> Iterator[str]:
             after = [other for other in takes if other is not take and other.asked.at > (take.ended or 0.0) + INSTANT]
             if any(later.asked.route == take.asked.route for later in after):
                 yield f"{take.asked.route} was asked again for {name} after a {error.kind}"
-            answered = any(
-                t.finish_reason in fallback_on for t in takes
-            )  # who declined has taken it for a good request
+            # Who declined, or had begun to answer, has taken it for a good request.
+            answered = any(t.finish_reason in fallback_on or t.parts for t in takes)
             if after and not isinstance(error, ContextOverflowError) and error.kind not in fallback_on and not answered:
                 yield f"{name} went on to {after[0].asked.route} after a {error.kind}"
 
