@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field
 
 from langchain_multiroute import binding
-from langchain_multiroute.answers import BESIDE_BLOCKS_ONLY, PROVIDERS, Pieces, message_out, metadata
+from langchain_multiroute.answers import BESIDE_BLOCKS_ONLY, PROVIDERS, Pieces, message_out
 from langchain_multiroute.convert import messages_in
 from langchain_multiroute.errors import translated
 from langchain_multiroute.profile import profile
@@ -276,18 +277,24 @@ class ChatMultiRoute(BaseChatModel):
 
 
 def _result(response: Response) -> ChatResult:
-    return ChatResult(generations=[ChatGeneration(message=message_out(response), generation_info=_gateway(response))])
+    message = message_out(response)
+    told = _gateway(response, message.response_metadata)
+    return ChatResult(generations=[ChatGeneration(message=message, generation_info=told)])
 
 
 def _generation(pieces: Pieces, chunk: Chunk) -> ChatGenerationChunk:
-    return ChatGenerationChunk(
-        message=pieces.chunk(chunk), generation_info=_gateway(chunk.response) if chunk.response else None
-    )
+    message, response = pieces.chunk(chunk), chunk.response
+    told = None if response is None else _gateway(response, message.response_metadata)
+    return ChatGenerationChunk(message=message, generation_info=told)
 
 
-def _gateway(response: Response) -> dict[str, Any] | None:
+def _gateway(response: Response, about: dict[str, Any]) -> dict[str, Any] | None:
     """Tells LangChain's tracers who answered: the name that a run began with is its first route's."""
     if GATEWAY is None:
         return None
-    about = metadata(response)
     return {GATEWAY: {"provider": about["model_provider"], "model": response.model, "route": response.route}}
+
+
+# LangChain asks for their signatures with every call, and finds those that are there already sooner.
+for _method in (ChatMultiRoute._generate, ChatMultiRoute._agenerate):  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    _method.__signature__ = inspect.signature(_method)  # pyright: ignore[reportFunctionMemberAccess]

@@ -38,6 +38,7 @@ class Flow:
     Args:
         io: How it waits.
         call: What is asked.
+        began: When it was asked, on the clock of `io`.
         providers: Who carries the calls, by the routes' names.
         facts: What is known of the routes, by their names.
         cost_on: What a usage costs on a route.
@@ -52,6 +53,7 @@ class Flow:
         self,
         io: IO,
         call: Call,
+        began: float,
         *,
         providers: Mapping[str, Provider],
         facts: Mapping[str, Facts],
@@ -66,7 +68,7 @@ class Flow:
         self._providers, self._facts, self._cost_on = providers, facts, cost_on
         self._limits, self._state, self._hedge, self._random = limits, state, hedge, random
         self._trail = Trail(hooks, call)
-        self._began = io.now()
+        self._began = began
         self._deadline = self._began + (call.options.deadline or float("inf"))
         self._tokens = call.tokens + answer(call.request)
         self._said: Continuation | None = None

@@ -80,19 +80,26 @@ class Recall:
         self._among: dict[tuple[str, ...], str] = {}
         self._failing = False
 
-    async def run(self, io: IO, call: Call, flow: Flow) -> AsyncGenerator[Chunk, None]:
-        """The chunks of an answer: one that is kept, or what `flow` brings."""
-        began, lead, value = io.now(), None, None
+    async def run(self, io: IO, call: Call, ask: Callable[[IO, Call, float], Flow]) -> AsyncGenerator[Chunk, None]:
+        """The chunks of an answer: one that is kept, or what is brought by the flow that `ask` makes."""
+        began, lead, value, spare = io.now(), None, None, None
         name = self._key(call)
         try:
             if name is not None and call.options.cache != "refresh":
-                until = began + min(LEASE_SECONDS, (call.options.deadline or LEASE_SECONDS * 2) / 2)
-                found, lead = await self._found(io, name, until)
-                if found is not None and found.fresh_until > self._wall():
-                    for chunk in self._told(call, found, io.now() - began):
+                spare = await self._got(io, name)
+                fresh = self._fresh(spare)
+                if not fresh:
+                    until = began + min(LEASE_SECONDS, (call.options.deadline or LEASE_SECONDS * 2) / 2)
+                    spare, lead = await self._waited(io, name, until, spare)
+                    fresh = self._fresh(spare)
+                if spare is not None and fresh:
+                    if self._hooks:
+                        self._tell(call, spare, io.now() - began)
+                    for chunk in spare.replayed(stream=call.stream):
                         yield chunk
                     return
-                flow.spare = found
+            flow = ask(io, call, began)
+            flow.spare = spare
             said: list[tuple[Part, ...]] = []
             async with contextlib.aclosing(flow.run()) as chunks:
                 async for chunk in chunks:
@@ -124,9 +131,7 @@ class Recall:
             await self.store.aclose()
 
     def _key(self, call: Call) -> str | None:
-        """The key of a call; None where it has nothing to do with the cache."""
-        if call.options.cache is False:
-            return None
+        """The key of a call; None where it has none, and so goes past the cache."""
         names = tuple(route.name for route in call.routes)
         if (among := self._among.get(names)) is None:
             among = self._among[names] = self.caching.alias or models(call.routes)
@@ -136,11 +141,8 @@ class Recall:
             logger.debug("A request goes past the cache: %s", error)
             return None
 
-    async def _found(self, io: IO, name: str, until: float) -> tuple[Entry | None, _Lead | None]:
-        """What is kept, fresh or stale; or leave to ask while equal requests wait, or to ask alone: None."""
-        entry = await self._got(io, name)
-        if self._fresh(entry):
-            return entry, None
+    async def _waited(self, io: IO, name: str, until: float, entry: Entry | None) -> tuple[Entry | None, _Lead | None]:
+        """What an equal request brought; or leave to ask while others wait, or to ask alone: None. `entry` is stale."""
         while True:
             flight, leading = self._flights.board(name)
             if leading:
@@ -172,7 +174,7 @@ class Recall:
         while True:
             token = await self._tried(self.store.claim(io, name, LEASE_SECONDS), "") if self.store.shared else ""
             value = await self._tried(self.store.get(io, name), None)
-            kept = self._read(value)
+            kept = None if value is None else self._read(value)
             if self._fresh(kept):
                 if token:
                     await self._tried(self.store.release(io, name, token), None)
@@ -184,11 +186,10 @@ class Recall:
             await io.sleep(min(pause, until - io.now()) * (0.5 + self._random()))
             pause = min(SLOWEST_POLL_SECONDS, pause * 1.5)
 
-    def _told(self, call: Call, found: Entry, seconds: float) -> Sequence[Chunk]:
+    def _tell(self, call: Call, found: Entry, seconds: float) -> None:
         trail = Trail(self._hooks, call)
         trail.request_started(call.routes)
         trail.request_ended(seconds, found.response, None)
-        return found.replayed(stream=call.stream)
 
     async def _kept(
         self, io: IO, name: str, call: Call, response: Response, said: list[tuple[Part, ...]]
@@ -220,11 +221,14 @@ class Recall:
         )
 
     async def _got(self, io: IO, name: str) -> Entry | None:
-        return self._read(await self._tried(self.store.get(io, name), None))
+        try:
+            value = await self.store.get(io, name)
+        except Exception as error:
+            return self._failed(error, None)
+        self._failing = False
+        return None if value is None else self._read(value)
 
-    def _read(self, value: bytes | None) -> Entry | None:
-        if value is None:
-            return None
+    def _read(self, value: bytes) -> Entry | None:
         try:
             return entries.decode(value)
         except UnreadableError as error:
@@ -239,9 +243,12 @@ class Recall:
         try:
             done = await work
         except Exception as error:
-            tell = logger.debug if self._failing else logger.warning
-            tell("The cache %r failed, and is gone past until it works again: %r", self.store, error)
-            self._failing = True
-            return otherwise
+            return self._failed(error, otherwise)
         self._failing = False
         return done
+
+    def _failed(self, error: Exception, otherwise: _T) -> _T:
+        tell = logger.debug if self._failing else logger.warning
+        tell("The cache %r failed, and is gone past until it works again: %r", self.store, error)
+        self._failing = True
+        return otherwise

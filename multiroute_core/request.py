@@ -88,10 +88,15 @@ def build(messages: Messages, given: Mapping[str, Any]) -> tuple[Request, Option
         ConfigurationError: there are no messages or nothing in them, tools and their answers do not fit together, a
             value is out of range, a name is unknown.
     """
-    for name in given:
-        if name not in PARAMETERS and name not in NAMES:
+    parameters: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in NAMES:
+            options[name] = value
+        elif name not in PARAMETERS:
             raise unknown("option", name, (*PARAMETERS, *NAMES))
-    parameters = {name: given[name] for name in PARAMETERS if given.get(name) is not None}
+        elif value is not None:
+            parameters[name] = value
     conversation = spellings.conversation.read(messages)
     system = parameters.pop("system", None)
     if system is not None:
@@ -105,7 +110,7 @@ def build(messages: Messages, given: Mapping[str, Any]) -> tuple[Request, Option
         parameters["tool_choice"] = spellings.tools.tool_choice(choice, parameters.get("tools", ()))
         if "parallel_tool_calls" not in parameters:
             parameters["parallel_tool_calls"] = spellings.tools.parallel(choice)
-    return Request(conversation, **parameters), parse({k: v for k, v in given.items() if k in NAMES})
+    return Request(conversation, **parameters), parse(options)
 
 
 def _text(name: str, value: Any) -> str:

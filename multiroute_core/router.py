@@ -8,7 +8,6 @@ import os
 from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from typing import Any, Literal, Self, Unpack, cast
 
-from multiroute_core.attempt import Limits
 from multiroute_core.cache.caching import Caching
 from multiroute_core.cache.store import Cache
 from multiroute_core.call import Call
@@ -21,7 +20,7 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
 from multiroute_core.flow import Flow
 from multiroute_core.health import Health
-from multiroute_core.options import Options, OrderFunction, current, parse, seconds, share
+from multiroute_core.options import Options, OrderFunction, current
 from multiroute_core.order.candidates import Candidates, Drops, candidates
 from multiroute_core.order.explain import Explanation, explain
 from multiroute_core.order.ranking import Live
@@ -29,7 +28,8 @@ from multiroute_core.providers import registry
 from multiroute_core.providers.provider import Provider
 from multiroute_core.recall import Recall
 from multiroute_core.request import CallOptions, Messages, build
-from multiroute_core.route import Route, check_quotas
+from multiroute_core.route import Route
+from multiroute_core.settings import Settings
 from multiroute_core.standing import Standing
 from multiroute_core.state.memory import MemoryState
 from multiroute_core.state.state import State
@@ -67,6 +67,8 @@ class Router:
             see `multiroute_core.Options`.
         cache: Where answers are kept, to be given again to equal requests: `"memory"`, `"sqlite:///path"`,
             `"redis://host:6379/0"`, a `Cache`, or `Caching(...)` with more to say; None keeps none.
+        state: Where breakers, limits and places in flight are: `"memory"` (this process), or `"redis://host:6379/0"`
+            for a fleet that shares them; or a `State`.
         strict_params: True asks only routes that take every parameter given; False drops what a route cannot take and
             records the drop on its attempt.
         on_event: Hooks that hear what happens; see `multiroute_core.events`.
@@ -96,50 +98,21 @@ class Router:
         hedge: float | None = None,
         mid_stream: Literal["raise", "restart", "continue"] = "raise",
         cache: str | Cache | Caching | None = None,
+        state: str | State = "memory",
         strict_params: bool = False,
         on_event: Sequence[Hook] = (),
     ) -> None:
-        if isinstance(routes, str | Route):
-            routes = (routes,)
-        self.routes = registry.routes_of_environment() if routes is None else tuple(Route.of(r) for r in routes)
-        if not self.routes:
-            raise ConfigurationError("No routes: routes=[] is empty; give at least one, such as 'openai:gpt-6.1-sol'.")
-        names = [route.name for route in self.routes]
-        check_quotas(self.routes)
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ConfigurationError(f"Two routes are named {twice[0]!r}; give one of them another name=...")
-        self.options = parse(
-            {
-                "order": order,
-                "deadline": deadline,
-                "max_retries": max_retries,
-                "fallback": fallback,
-                "fallback_on": fallback_on,
-                "mid_stream": mid_stream,
-            }
-        )
-        self.limits = Limits(
-            *(
-                None if value is None else seconds(name, value)
-                for name, value in (
-                    ("attempt_timeout", attempt_timeout),
-                    ("first_token_timeout", first_token_timeout),
-                    ("stall_timeout", stall_timeout),
-                    ("total_timeout", total_timeout),
-                )
-            )
-        )
-        self.strict_params, self.on_event = strict_params, tuple(on_event)
-        self.hedge = None if hedge is None else share("hedge", hedge)
+        given = {name: value for name, value in locals().items() if name not in ("self", "routes", "on_event")}
+        self._settings = settings = Settings.of(routes, given, on_event)
+        self.routes, self.options, self.limits = settings.routes, settings.options, settings.limits
         self._world = World()
         self._recall: Recall | None = None
-        if cache is not None:
-            self._recall = Recall(
-                Caching.of(cache), hooks=self.on_event, random=self._world.draw, wall=self._world.told
-            )
-        self._closed = False
-        self._state: State = MemoryState(hedge=self.hedge, random=self._world.draw)
+        if settings.caching is not None:
+            hooks, world = settings.on_event, self._world
+            self._recall = Recall(settings.caching, hooks=hooks, random=world.draw, wall=world.told)
+        self._state = self._shared_state()
         self._state.know(self.routes)
+        self._closed = False
         from multiroute_core.cost.prices import Prices  # its tables take their time
 
         self._prices = Prices()
@@ -258,7 +231,7 @@ class Router:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self._settings(),)
+        return _rebuild, (self._settings.arguments(),)
 
     def __repr__(self) -> str:
         return f"Router([{', '.join(repr(route.name) for route in self.routes)}], order={self.options.order!r})"
@@ -276,24 +249,39 @@ class Router:
 
     def _candidates(self, request: Request, options: Options, *, stream: bool) -> Candidates:
         drops: Drops | None = None
-        if self.strict_params:
+        if self._settings.strict_params:
             drops = lambda route: self._providers[route.name].encode(request, route, stream=stream).dropped  # noqa: E731
         return candidates(request, self.routes, options, self._facts, drops)
 
     def _flow(self, io: IO, call: Call) -> AsyncGenerator[Chunk, None]:
-        flow = Flow(
+        if self._recall is not None and call.options.cache is not False:
+            return self._recall.run(io, call, self._asked)
+        return self._asked(io, call, io.now()).run()
+
+    def _asked(self, io: IO, call: Call, began: float) -> Flow:
+        return Flow(
             io,
             call,
+            began,
             providers=self._providers,
             facts=self._facts,
             cost_on=self._prices.cost_on,
             limits=self.limits,
-            hooks=self.on_event,
+            hooks=self._settings.on_event,
             state=self._state,
-            hedge=self.hedge,
+            hedge=self._settings.hedge,
             random=self._world.random,
         )
-        return flow.run() if self._recall is None else self._recall.run(io, call, flow)
+
+    def _shared_state(self) -> State:
+        settings, draw = self._settings, self._world.draw
+        if not isinstance(settings.state, str):
+            return settings.state
+        if settings.state == "memory":
+            return MemoryState(hedge=settings.hedge, random=draw)
+        from multiroute_core.state.redis import RedisState
+
+        return RedisState(settings.state, hedge=settings.hedge, random=draw)
 
     def _build_providers(self) -> dict[str, Provider]:
         built: dict[tuple[str | int | None, ...], Provider] = {}
@@ -302,26 +290,6 @@ class Router:
             if key not in built:
                 built[key] = registry.build(route)
         return {route.name: built[registry.identity(route)] for route in self.routes}
-
-    def _settings(self) -> dict[str, Any]:
-        limits = self.limits
-        return {
-            "routes": self.routes,
-            "order": self.options.order,
-            "deadline": self.options.deadline,
-            "attempt_timeout": limits.attempt,
-            "first_token_timeout": limits.first_token,
-            "stall_timeout": limits.stall,
-            "total_timeout": limits.total,
-            "max_retries": self.options.max_retries,
-            "fallback": self.options.fallback,
-            "fallback_on": self.options.fallback_on,
-            "hedge": self.hedge,
-            "mid_stream": self.options.mid_stream,
-            "cache": self._recall and self._recall.caching,
-            "strict_params": self.strict_params,
-            "on_event": self.on_event,
-        }
 
 
 async def _last(flow: AsyncGenerator[Chunk, None]) -> Response:

@@ -69,7 +69,7 @@ def test_building(make, sentence):
         ("x", {"system": 5}, "system=5 must be a string"),
         ("x", {"temprature": 1}, "Unknown option 'temprature': did you mean 'temperature'"),
         ("x", {"deadlin": 1}, "did you mean 'deadline'"),
-        ("x", {"zzz": 1}, "known are deadline, extra, fallback"),
+        ("x", {"zzz": 1}, "known are cache, deadline, extra"),
         ("x", {"fallback": 1}, "fallback=1 must be True or False"),
         ("x", {"model": "gpt-4.2"}, "Unknown model 'gpt-4.2'"),
         ("x", {"tools": [{"name": "get weather", "parameters": {}}]}, "Tool 'get weather': a name is 1 to 64 letters"),

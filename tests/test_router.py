@@ -337,10 +337,10 @@ def test_a_pickle_forgets_no_setting(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "from-env")
     route = Route("openai:gpt-4.1", rpm=5, quota="team", region="eu", prices={"input": 1, "output": 2})
     given = {"hedge": 0.05, "mid_stream": "continue", "fallback_on": {"refusal"}, "order": "fastest", "max_retries": 7}
-    router = Router([route], **given)
-    assert set(router._settings()) == set(inspect.signature(Router).parameters)
+    router = Router([route], cache="memory", **given)
+    assert set(router._settings.arguments()) == set(inspect.signature(Router).parameters)
     back = pickle.loads(pickle.dumps(router))
-    assert back._settings() == router._settings()
+    assert back._settings.arguments() == router._settings.arguments()
 
 
 def test_secrets_appear_nowhere():

@@ -49,20 +49,26 @@ class Entry:
     Attributes:
         saved_at: When, in seconds since 1970.
         fresh_until: Until when it may be given, in seconds since 1970; later only for want of a better one.
-        chunks: What was said, piece by piece: as it came, for an answer that was streamed.
+        said: What was said, piece by piece as it came; None for an answer that was not streamed.
         response: The whole answer, marked as cached. It used nothing and cost nothing; `saved_cost` is what it cost
             when it was asked for.
     """
 
     saved_at: float
     fresh_until: float
-    chunks: tuple[tuple[Part, ...], ...]
+    said: tuple[tuple[Part, ...], ...] | None
     response: Response
+
+    @property
+    def chunks(self) -> tuple[tuple[Part, ...], ...]:
+        """What was said, in pieces."""
+        return self.said if self.said is not None else (tuple(_pieces(self.response.parts)),)
 
     def replayed(self, *, stream: bool) -> Sequence[Chunk]:
         """The answer once more, in the face that is asked for."""
-        last = Chunk(() if stream else self.response.parts, self.response)
-        return [*map(Chunk, self.chunks), last] if stream else [last]
+        if not stream:
+            return (Chunk(self.response.parts, self.response),)
+        return [*map(Chunk, self.chunks), Chunk((), self.response)]
 
 
 def encode(response: Response, said: Sequence[tuple[Part, ...]] | None, *, now: float, fresh_until: float) -> bytes:
@@ -118,7 +124,7 @@ def decode(value: bytes) -> Entry:
         saved_cost=kept.cost,
         raw=kept.raw,
     )
-    return Entry(kept.saved_at, kept.fresh_until, said if kept.streamed else (tuple(_pieces(parts)),), response)
+    return Entry(kept.saved_at, kept.fresh_until, said if kept.streamed else None, response)
 
 
 def _pieces(parts: Sequence[Part]) -> Iterator[Part]:

@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
+from operator import attrgetter
 from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
@@ -94,20 +95,23 @@ class _Canon:
     def whole(self) -> dict[str, Any]:
         request = self._request
         for part in every(request.messages):
-            if isinstance(part, ToolCall | InvalidToolCall | ToolCallResponse):
-                self._ids.setdefault(part.id, len(self._ids))
-        told = {
-            name: self.plain(value)
-            for name, default in _fields(Request)
-            if name != "messages" and (value := getattr(request, name)) != default
-        }
-        return told | {"messages": [self._message(message) for message in request.messages]}
+            if type(part) in _TIED:
+                self._ids.setdefault(cast("ToolCall", part).id, len(self._ids))
+        told: dict[str, Any] = {"messages": [self._message(message) for message in request.messages]}
+        values = _SAID(request)
+        if values != _UNSAID:
+            for name, value, default in zip(_NAMES, values, _UNSAID, strict=True):
+                if value != default:
+                    told[name] = self.plain(value)
+        return told
 
     def _message(self, message: Message) -> list[Any]:
-        return [message.role, *(self.plain(part) for part in message.parts if not isinstance(part, CachePoint))]
+        return [message.role, *[self.plain(part) for part in message.parts if type(part) is not CachePoint]]
 
     def plain(self, value: Any) -> Any:
         kind = cast("type[Any]", type(value))
+        if (make := _PLAIN.get(kind)) is not None:
+            return make(self, value)
         for known in kind.__mro__:
             if (make := _PLAIN.get(known)) is not None:
                 return make(self, value)
@@ -194,3 +198,10 @@ def _fields(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
             (f.name, f.default_factory() if f.default_factory is not MISSING else f.default) for f in fields(kind)
         )
     return found
+
+
+_NAMES = tuple(name for name, _ in _fields(Request) if name != "messages")
+_UNSAID = tuple(default for name, default in _fields(Request) if name != "messages")
+_SAID = attrgetter(*_NAMES)
+_TIED = frozenset({ToolCall, InvalidToolCall, ToolCallResponse})
+"""The parts that find together by an id."""

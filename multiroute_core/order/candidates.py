@@ -151,17 +151,12 @@ def _filters(
             ),
         )
     answer = expected.answer(request)
-    yield _Filter(lambda routes: _too_small(routes, facts, size, answer), lambda _: "")  # it never excludes all
+    if any(fact.window is not None and fact.window < size + answer for fact in facts.values()):
+        yield _Filter(lambda routes: _too_small(routes, facts, size, answer), lambda _: "")  # it never excludes all
 
 
 def _too_small(routes: Sequence[Route], facts: Mapping[str, Facts], size: int, answer: int) -> dict[str, str]:
     """The routes whose window is too small, as long as others are there."""
-    for route in routes:
-        window = facts[route.name].window
-        if window is not None and window < size + answer:
-            break
-    else:
-        return {}
     windows = {r.name: math.inf if (window := facts[r.name].window) is None else window for r in routes}
     small = {r.name for r in routes if windows[r.name] < (size if r.backup else size + answer)}
     first = [r.name for r in routes if not r.backup] or [r.name for r in routes]

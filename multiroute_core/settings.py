@@ -1,0 +1,117 @@
+"""What a router is told at its beginning, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from multiroute_core.attempt import Limits
+from multiroute_core.cache.caching import Caching
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.events import Hook
+from multiroute_core.options import Options, parse, seconds, share
+from multiroute_core.providers import registry
+from multiroute_core.route import Route, check_quotas
+from multiroute_core.state.state import State
+
+_OF_CALLS = ("order", "deadline", "max_retries", "fallback", "fallback_on", "mid_stream")
+"""What a call may say otherwise."""
+
+_LIMITS = {
+    "attempt_timeout": "attempt",
+    "first_token_timeout": "first_token",
+    "stall_timeout": "stall",
+    "total_timeout": "total",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A router's settings; see `Router` for what they mean.
+
+    Attributes:
+        routes: As they are listed.
+        options: What holds for every call that does not say otherwise.
+        limits: How long things may take.
+        hedge: The share of extra load that hedging may cost; None for none.
+        caching: What the cache shall do; None for none.
+        state: Where the routers' common knowledge is: `"memory"`, an address, or a `State`.
+        strict_params: Whether a route that would drop a parameter is no candidate.
+        on_event: Who hears what happens.
+    """
+
+    routes: tuple[Route, ...]
+    options: Options
+    limits: Limits
+    hedge: float | None
+    caching: Caching | None
+    state: str | State
+    strict_params: bool
+    on_event: tuple[Hook, ...]
+
+    @classmethod
+    def of(cls, routes: Iterable[Route | str] | None, given: Mapping[str, Any], on_event: Sequence[Hook]) -> Settings:
+        """The settings that a router's arguments say.
+
+        Args:
+            routes: As of the router.
+            given: Its other arguments, by their names.
+            on_event: As of the router.
+
+        Raises:
+            ConfigurationError: a value is out of range, there are no routes, or two of them share a name.
+        """
+        hedge, cache = given["hedge"], given["cache"]
+        limits = {
+            short: None if (value := given[name]) is None else seconds(name, value) for name, short in _LIMITS.items()
+        }
+        return cls(
+            routes=_routes(routes),
+            options=parse({name: given[name] for name in _OF_CALLS}),
+            limits=Limits(**limits),
+            hedge=None if hedge is None else share("hedge", hedge),
+            caching=None if cache is None else Caching.of(cache),
+            state=_state(given["state"]),
+            strict_params=given["strict_params"],
+            on_event=tuple(on_event),
+        )
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of a router with these settings: what it pickles as."""
+        return {
+            "routes": self.routes,
+            **{name: getattr(self.options, name) for name in _OF_CALLS},
+            **{name: getattr(self.limits, short) for name, short in _LIMITS.items()},
+            "hedge": self.hedge,
+            "cache": self.caching,
+            "state": self.state,
+            "strict_params": self.strict_params,
+            "on_event": self.on_event,
+        }
+
+
+def _routes(given: Iterable[Route | str] | None) -> tuple[Route, ...]:
+    if isinstance(given, str | Route):
+        given = (given,)
+    routes = registry.routes_of_environment() if given is None else tuple(Route.of(route) for route in given)
+    if not routes:
+        raise ConfigurationError("No routes: routes=[] is empty; give at least one, such as 'openai:gpt-6.1-sol'.")
+    names = [route.name for route in routes]
+    check_quotas(routes)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigurationError(f"Two routes are named {twice[0]!r}; give one of them another name=...")
+    return routes
+
+
+def _state(given: Any) -> str | State:
+    if isinstance(given, str):
+        scheme = given.partition(":")[0]
+        if given != "memory" and scheme not in ("redis", "rediss", "unix"):
+            raise ConfigurationError(
+                f"state={scheme!r} is no place for it; give 'memory', 'redis://host:6379/0', or a State."
+            )
+        return given
+    if not all(callable(getattr(given, name, None)) for name in ("know", "admit", "settle", "standing")):
+        raise ConfigurationError(f"state={given!r:.100} must be 'memory', 'redis://host:6379/0', or a State.")
+    return given
