@@ -7,6 +7,7 @@ left alone for a while.
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -140,6 +141,19 @@ def on_the_loop(show: Show) -> None:
     show.expect(bool(answer), "the chain gave no answer")
 
 
+def again(show: Show) -> None:
+    before, said = show.stage.hits("anthropic"), []
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(2):  # as when the kernel of a notebook starts anew, and every cell runs again
+            with Router(show.stage.routes, cache=f"sqlite:///{folder}/llm.db", on_event=[show.screen]) as router:
+                chain = PROMPT | ChatMultiRoute(router=router, **SETTINGS, tenant="chain") | StrOutputParser()
+                said.append(list(chain.stream({"question": "What is a circuit breaker?"})))
+    hits = show.stage.hits("anthropic") - before
+    show.expect(said[0] == said[1], "the second run said something else, or in other pieces")
+    show.expect(hits == 1, f"the provider was asked {hits} times")
+    show.expect(show.screen.record.spared > 0, "the second run told of nothing that it spared")
+
+
 def outage(show: Show) -> None:
     show.stage.down("anthropic")
     before = show.stage.hits("anthropic")
@@ -214,6 +228,7 @@ SCENES = (
     Scene("All is well", "the first route answers", all_well),
     Scene("Routed by task", "code goes to OpenAI, long texts to Gemini", by_task),
     Scene("On an event loop", "the engine streams while the chain answers", on_the_loop),
+    Scene("A notebook runs again", "one call; the second run costs nothing", again),
     Scene("Anthropic is down", "OpenAI answers 10 of 10; at most 4 reach Anthropic", outage),
     Scene("Streams break", "early: moved on unseen; late: an error keeps the text", broken_streams),
     Scene("A stream goes on", "another route ends the sentence, unseen", goes_on),

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from multiroute_core import Attempt, RouteError
-from multiroute_core.events import AttemptEnded, Event, RequestStarted, RouteSkipped
+from multiroute_core import Attempt, Response, RouteError
+from multiroute_core.events import AttemptEnded, Event, RequestEnded, RequestStarted, RouteSkipped
 
 
 @dataclass
@@ -26,6 +26,7 @@ class Record:
     title: str
     expected: str
     attempts: list[Attempt] = field(default_factory=list)
+    spared: float = 0.0
     seconds: float = 0.0
     problem: str | None = None
 
@@ -84,6 +85,9 @@ class Screen:
                 self.record.attempts.append(event.attempt)
                 skipped = [] if event.error else self._skipped.pop(event.request_id, [])
                 self._attempt(self._callers[event.request_id], event.attempt, event.error, skipped)
+            case RequestEnded(response=Response(cached=True) as response):
+                self.record.spared += response.saved_cost or 0.0
+                self._hit(self._callers[event.request_id], response)
             case _:
                 pass
 
@@ -151,6 +155,16 @@ class Screen:
             table.add_row(*row, self.marks[record.ok])
         self.console.print(table)
         return all(record.ok for record in self.records)
+
+    def _hit(self, caller: str, response: Response) -> None:
+        line = Text.assemble(
+            (f"   {caller:<7}", "dim"),
+            self.marks[True],
+            f" {'from the cache':<27} {'':>9}",
+            (f"${response.cost or 0.0:.5f}  ", "cyan"),
+            (f"${response.saved_cost or 0.0:.5f} spared", "dim"),
+        )
+        self.say(line)
 
     def _attempt(self, caller: str, attempt: Attempt, error: RouteError | None, skipped: list[str]) -> None:
         cost = "" if attempt.cost is None else f"${attempt.cost:.5f}"

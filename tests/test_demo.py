@@ -73,8 +73,8 @@ def table(output):
 def test_every_scene_ends_as_it_should():
     done = play(str(EXAMPLES / "demo.py"))
     assert done.returncode == 0, done.stdout
-    assert table(done.stdout) == ["✓"] * 8, done.stdout
-    assert "8 of 8 scenes ended as they should" in done.stdout
+    assert table(done.stdout) == ["✓"] * 9, done.stdout
+    assert "9 of 9 scenes ended as they should" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 

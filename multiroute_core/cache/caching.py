@@ -95,9 +95,9 @@ class Caching:
             return MemoryCache()
         scheme, _, rest = self.store.partition(":")
         if scheme == "sqlite" and rest:
-            from multiroute_core.cache.sqlite import SQLiteCache
+            from multiroute_core.cache.sqlite import SQLiteCache, path_of
 
-            return SQLiteCache.of(self.store)
+            return SQLiteCache(path_of(self.store))
         if scheme in ("redis", "rediss", "unix") and rest:
             from multiroute_core.cache.redis import RedisCache
 

@@ -1,5 +1,6 @@
 """The mutants of the flow: what is broken, how, and which tests must notice. Those of the rules are in `rules`."""
 
+from tests.mutants.cache import CACHED
 from tests.mutants.mutant import FACES, PLAN, RACE, Mutant
 from tests.mutants.rules import RULES
 
@@ -233,4 +234,4 @@ FLOW = (
     Mutant("usage is lost", CORE + "attempt.py", "self.usage = delta.usage or self.usage", "self.usage = self.usage"),
 )
 
-MUTANTS = (*FLOW, *RULES)
+MUTANTS = (*FLOW, *RULES, *CACHED)

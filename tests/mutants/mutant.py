@@ -9,6 +9,9 @@ PLAN = "tests/test_plan.py"
 ORDER = "tests/order/test_ranking.py"
 STATE = "tests/state/test_memory.py"
 BREAKER = "tests/rules/test_breaker.py"
+KEY = "tests/cache/test_key.py"
+CACHE = "tests/test_recall.py"
+WORLDS = "tests/simulation/test_recall.py"
 
 
 class Mutant(NamedTuple):

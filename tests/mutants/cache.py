@@ -1,0 +1,55 @@
+"""The mutants of the cache: of its key, of what is kept, and of who waits for whom."""
+
+from tests.mutants.mutant import CACHE, KEY, WORLDS, Mutant
+
+RECALL = "multiroute_core/recall.py"
+ENTRY = "multiroute_core/cache/entry.py"
+FLIGHT = "multiroute_core/cache/flight.py"
+KEYS = "multiroute_core/cache/key.py"
+STORE = "multiroute_core/cache/memory.py"
+
+CACHED = (
+    Mutant("tenants share their answers", KEYS, '"tenant": tenant, ', "", KEY),
+    Mutant("any model may have answered", KEYS, '"among": among, ', "", KEY),
+    Mutant("0 and 0.0 are two numbers", KEYS, "int(value) if value.is_integer() and", "int(value) if False and", KEY),
+    Mutant(
+        "the ids of calls count",
+        KEYS,
+        'return ["id", self._ids[value]] if value in self._ids',
+        "return value if True",
+        KEY,
+    ),
+    Mutant("a vendor's own words do not count", KEYS, 'return ["Raw", value.wire, told]', 'return ["Raw"]', KEY),
+    Mutant("answers are given for ever", RECALL, "entry.fresh_until > self._wall()", "True", WORLDS),
+    Mutant("cut answers are kept", RECALL, "response.finish_reason in self.caching.keeps", "True", CACHE),
+    Mutant("what a backup says is kept", RECALL, "response.route not in backups or", "True or", CACHE),
+    Mutant("what was mended is kept", RECALL, "not (mended and", "not (False and", CACHE),
+    Mutant(
+        "what was void is kept",
+        RECALL,
+        "                        said.clear()\n",
+        "                        pass\n",
+        CACHE,
+    ),
+    Mutant(
+        "whoever is given up is waited for",
+        RECALL,
+        "lead.flight, value)\n                if lead.token",
+        "Flight(), value)\n                if lead.token",
+        CACHE,
+    ),
+    Mutant("who fails hands over to the next to fail", RECALL, "lead.flight, failed=True)", "lead.flight)", CACHE),
+    Mutant("nobody waits for an equal request", RECALL, "            if leading:\n", "            if True:\n", WORLDS),
+    Mutant("one waits for oneself", FLIGHT, "if threading.get_ident() != self._thread:", "if True:", CACHE),
+    Mutant("an old answer is no better than none", RECALL, "flow.spare = spare", "pass", WORLDS),
+    Mutant("a hit costs what it cost", ENTRY, "cost=0.0,", "cost=kept.cost,", WORLDS),
+    Mutant("a hit uses tokens again", ENTRY, "usage=NOTHING,", "usage=Usage(1, 1),", WORLDS),
+    Mutant("a stream comes back in one piece", ENTRY, "said if kept.streamed else None", "None", WORLDS),
+    Mutant(
+        "what is used stays no longer",
+        STORE,
+        "            self._entries.move_to_end(key)\n",
+        "",
+        "tests/cache/test_memory.py",
+    ),
+)
