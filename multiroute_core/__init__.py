@@ -6,6 +6,7 @@
 
 from multiroute_core.cache.caching import Caching
 from multiroute_core.cache.memory import MemoryCache
+from multiroute_core.cache.semantic.settings import Semantic
 from multiroute_core.cache.store import Cache
 from multiroute_core.errors import (
     AllRoutesFailedError,
@@ -88,6 +89,7 @@ __all__ = [
     "Route",
     "RouteError",
     "Router",
+    "Semantic",
     "ServerError",
     "ServerTool",
     "Standing",

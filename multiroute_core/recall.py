@@ -12,14 +12,14 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from multiroute_core.cache import entry as entries
 from multiroute_core.cache.caching import Caching
 from multiroute_core.cache.entry import Entry, UnreadableError
 from multiroute_core.cache.flight import Flight, Flights
-from multiroute_core.cache.key import UnkeyableError, key, models
+from multiroute_core.cache.key import UnkeyableError, key, models, scope
 from multiroute_core.call import Call, Trail
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Expired, Limit
@@ -75,6 +75,7 @@ class Recall:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.caching, self.store = caching, caching.opened()
+        self._paraphrases = caching.paraphrases(self.store)
         self._hooks, self._random, self._wall = hooks, random, wall
         self._flights = Flights()
         self._among: dict[tuple[str, ...], str] = {}
@@ -88,6 +89,9 @@ class Recall:
             if name is not None and call.options.cache != "refresh":
                 spare = await self._got(io, name)
                 fresh = self._fresh(spare)
+                if not fresh and self._paraphrases is not None:
+                    spare = await self._in_other_words(io, call) or spare
+                    fresh = self._fresh(spare)
                 if not fresh:
                     until = began + min(LEASE_SECONDS, (call.options.deadline or LEASE_SECONDS * 2) / 2)
                     spare, lead = await self._waited(io, name, until, spare)
@@ -122,24 +126,43 @@ class Recall:
 
     def close(self) -> None:
         """Close what belongs to sync code, of a store that is this router's own."""
+        if self._paraphrases is not None:
+            self._paraphrases.close()
         if self.caching.store is not self.store:
             self.store.close()
 
     async def aclose(self) -> None:
         """Close what belongs to the running event loop, of a store that is this router's own."""
+        if self._paraphrases is not None:
+            await self._paraphrases.aclose()
         if self.caching.store is not self.store:
             await self.store.aclose()
 
-    def _key(self, call: Call) -> str | None:
-        """The key of a call; None where it has none, and so goes past the cache."""
+    def _who(self, call: Call) -> str:
+        """Who may answer a call, in the form in which it goes into keys."""
         names = tuple(route.name for route in call.routes)
         if (among := self._among.get(names)) is None:
             among = self._among[names] = self.caching.alias or models(call.routes)
+        return among
+
+    def _key(self, call: Call) -> str | None:
+        """The key of a call; None where it has none, and so goes past the cache."""
         try:
-            return key(call.request, among, call.options.tenant)
+            return key(call.request, self._who(call), call.options.tenant)
         except UnkeyableError as error:
             logger.debug("A request goes past the cache: %s", error)
             return None
+
+    async def _in_other_words(self, io: IO, call: Call) -> Entry | None:
+        """A fresh answer to what asks the same in other words, marked with how near that is."""
+        near = entry = None
+        if self._paraphrases is not None and (place := scope(call.request, self._who(call), call.options.tenant)):
+            near = await self._paraphrases.find(io, *place)
+        if near is not None:
+            entry = await self._got(io, near.key)
+        if near is None or entry is None or not self._fresh(entry):
+            return None
+        return replace(entry, response=replace(entry.response, similarity=near.similarity))
 
     async def _waited(self, io: IO, name: str, until: float, entry: Entry | None) -> tuple[Entry | None, _Lead | None]:
         """What an equal request brought; or leave to ask while others wait, or to ask alone: None. `entry` is stale."""
@@ -206,6 +229,8 @@ class Recall:
             return None
         if self._worth(call, response):
             await self._tried(self.store.put(io, name, value, ttl + self.caching.stale_if_error), None)
+            if self._paraphrases is not None and (place := scope(call.request, self._who(call), call.options.tenant)):
+                await self._paraphrases.add(io, *place, name, ttl)
         return value
 
     def _worth(self, call: Call, response: Response) -> bool:

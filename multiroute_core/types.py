@@ -154,6 +154,8 @@ class Response:
         cached: Whether it came from MultiRoute's own cache. Its usage and cost are 0 then.
         stale: Whether it is older than cached answers should be, and was given because no route could answer.
         saved_cost: What the cache spared, in USD.
+        similarity: How near a cached question in other words is to the one that was asked, 0 to 1; None where the
+            request was the same.
         raw: The vendor's own body for a whole answer; None for a streamed one.
     """
 
@@ -168,6 +170,7 @@ class Response:
     cached: bool = False
     stale: bool = False
     saved_cost: float | None = None
+    similarity: float | None = None
     raw: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def summary(self) -> dict[str, Any]:
@@ -179,6 +182,8 @@ class Response:
         }
         if self.cached:
             told |= {"cached": True, "stale": self.stale, "saved_cost": self.saved_cost}
+            if self.similarity is not None:
+                told["similarity"] = self.similarity
         return told
 
     @property

@@ -17,6 +17,7 @@ from multiroute_core import (
     MemoryCache,
     MultiRouteError,
     Router,
+    Semantic,
     ServerError,
     ToolCall,
     Usage,
@@ -504,3 +505,54 @@ def test_settings_out_of_range_are_refused(given):
 def test_a_call_says_whether_and_not_where(value):
     with pytest.raises(ConfigurationError, match="refresh"):
         Router([scripted_route("m", Answer())]).generate("Hi", cache=value)
+
+
+def letters(texts):
+    """A vector of how often each letter is in a text: near for texts of nearly the same letters."""
+    return [[text.lower().count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts]
+
+
+@EVERY
+class TestInOtherWords:
+    def router(self, *behaviours, **settings):
+        route = scripted_route("m", list(behaviours) or Answer("{asked}"))
+        caching = Caching(semantic=Semantic(letters, threshold=0.9), **settings)
+        return route, Router([route], cache=caching)
+
+    def test_it_is_found_and_says_how_near_it_is(self, face):
+        route, router = self.router()
+        ask(router, face, "How do I reset my password?")
+        found = ask(router, face, "How can I reset my password?")
+        assert (found.text, found.cached, calls(route)) == ("How do I reset my password?", True, 1)
+        assert 0.9 <= found.similarity < 1.0
+        assert found.summary()["similarity"] == found.similarity
+        again = ask(router, face, "How do I reset my password?")
+        assert (again.cached, again.similarity) == (True, None)
+
+    def test_something_else_is_not(self, face):
+        route, router = self.router()
+        ask(router, face, "How do I reset my password?")
+        assert not ask(router, face, "Where is the nearest zoo?").cached
+        assert not ask(router, face, "How do I reset 2 passwords?").cached, "another number is another question"
+
+    def test_nor_is_anything_under_another_system_prompt_tenant_or_setting(self, face):
+        route, router = self.router()
+        question = "How do I reset my password?"
+        ask(router, face, question)
+        for more in ({"system": "Be rude."}, {"tenant": "a"}, {"temperature": 1.0}, {"cache": False}):
+            assert not ask(router, face, "How can I reset my password?", **more).cached
+        assert calls(route) == 5
+
+    def test_nor_when_its_time_is_over(self, face):
+        route, router = self.router(ttl=100.0, stale_if_error=1000.0)
+        ask(router, face, "How do I reset my password?")
+        now = time.time() + 200.0
+        router._world.wall = lambda: now
+        assert not ask(router, face, "How can I reset my password?").cached
+
+    def test_an_embedding_that_fails_fails_no_request(self, face, caplog):
+        route = scripted_route("m", Answer("Well."))
+        caching = Caching(semantic=Semantic(lambda texts: 1 / 0, threshold=0.9))
+        router = Router([route], cache=caching)
+        assert [ask(router, face).cached for _ in range(2)] == [False, True]
+        assert "division by zero" in caplog.text

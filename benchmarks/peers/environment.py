@@ -11,7 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HOME = ROOT / ".venv-peers"
-PACKAGES = ("litellm", "langchain-openai")
+PACKAGES = ("litellm", "langchain-openai", "langchain-redis", "langchain-community", "fastapi", "soundfile")
+"""The last two are for a hit in LiteLLM's cache, which imports its proxy."""
+
 STAMP = HOME / "packages.txt"
 
 
@@ -20,7 +22,7 @@ def python() -> Path | None:
     found = HOME / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if STAMP.exists() and STAMP.read_text(encoding="utf-8").split() == [*PACKAGES]:
         return found
-    print(f"Making {HOME.name} with the newest {' and '.join(PACKAGES)}; this takes a minute, once.", file=sys.stderr)
+    print(f"Making {HOME.name} with the newest {', '.join(PACKAGES)}; this takes a minute, once.", file=sys.stderr)
     try:
         _make(found)
     except (OSError, subprocess.CalledProcessError) as error:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
+from multiroute_core.cache.semantic.settings import Semantic
 from multiroute_core.cache.store import Cache
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import seconds, unknown, word
 from multiroute_core.types import FinishReason
+
+if TYPE_CHECKING:
+    from multiroute_core.cache.semantic.paraphrases import Paraphrases
 
 DAY = 86_400.0
 
@@ -32,6 +36,7 @@ class Caching:
             `stale`. None by default.
         also: Answers that are kept besides those that are whole: `"length"`, `"content_filter"`, `"refusal"`,
             `"other"`.
+        semantic: How to find the answer to what was asked in other words, as well; None looks for equal requests only.
         alias: A name for the routes' models. Requests are the same only if the same models may answer; routers that
             give the same alias share their answers, whatever models they have.
 
@@ -46,6 +51,7 @@ class Caching:
     ttl: float
     stale_if_error: float
     keeps: frozenset[FinishReason]
+    semantic: Semantic | None
     alias: str | None
 
     def __init__(
@@ -55,6 +61,7 @@ class Caching:
         ttl: float = DAY,
         stale_if_error: float = 0.0,
         also: Collection[FinishReason] = (),
+        semantic: Semantic | None = None,
         alias: str | None = None,
     ) -> None:
         if not isinstance(store, str) and not all(callable(getattr(store, name, None)) for name in _METHODS):
@@ -66,11 +73,14 @@ class Caching:
         for reason in sorted(more):
             if reason not in get_args(FinishReason):
                 raise unknown("also", reason, get_args(FinishReason))
+        if semantic is not None and not isinstance(semantic, Semantic):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"semantic={semantic!r:.100} must be a Semantic, such as Semantic().")
         values: dict[str, Any] = {
             "store": store,
             "ttl": seconds("ttl", ttl),
             "stale_if_error": 0.0 if stale_if_error == 0 else seconds("stale_if_error", stale_if_error),
             "keeps": WHOLE | more,
+            "semantic": semantic,
             "alias": None if alias is None else word("alias", alias),
         }
         for name, value in values.items():
@@ -80,6 +90,23 @@ class Caching:
     def of(cls, cache: Any) -> Caching:
         """`cache` itself, or the settings for a place to keep answers in."""
         return cache if isinstance(cache, Caching) else cls(cache)
+
+    def paraphrases(self, store: Cache) -> Paraphrases | None:
+        """What finds questions in other words, beside `store`; None where that is not asked for.
+
+        Raises:
+            ConfigurationError: a package for it is missing.
+        """
+        if self.semantic is None:
+            return None
+        from multiroute_core.cache.semantic.paraphrases import Paraphrases
+
+        index = None
+        if (link := getattr(store, "link", None)) is not None:
+            from multiroute_core.cache.semantic.redis import RedisIndex
+
+            index = RedisIndex(link)
+        return Paraphrases(self.semantic, index)
 
     def opened(self) -> Cache:
         """The store.

@@ -81,7 +81,7 @@ def encode(response: Response, said: Sequence[tuple[Part, ...]] | None, *, now: 
         fresh_until: Until when it may be given.
 
     Raises:
-        TypeError: there is something in it that has no form in bytes.
+        TypeError, OverflowError: there is something in it that has no form in bytes.
     """
     kept = _Kept(
         saved_at=now,

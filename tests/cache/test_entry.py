@@ -14,7 +14,9 @@ texts = st.text(max_size=4)
 raws = st.none() | st.builds(
     Raw, st.sampled_from(["anthropic", "google"]), st.just({"type": "x", "n": [1, {"a": 0.5}]})
 )
-calls = st.builds(ToolCall, texts, st.just("f"), st.dictionaries(texts, st.integers() | texts, max_size=2), raws)
+calls = st.builds(
+    ToolCall, texts, st.just("f"), st.dictionaries(texts, st.integers(-(2**63), 2**63) | texts, max_size=2), raws
+)
 whole = st.one_of(
     st.builds(Text, texts, raws),
     st.builds(Reasoning, texts, raws),

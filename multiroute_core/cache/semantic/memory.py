@@ -1,0 +1,123 @@
+"""Vectors in this process, compared one by one: exact, and fast enough for tens of thousands."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+from multiroute_core.cache.semantic.index import COUNT, Near, Vector
+from multiroute_core.drive.io import IO
+from multiroute_core.errors import ConfigurationError
+
+ROUNDING = 1e-6
+"""What a product of vectors may lack, for it is computed in 32 bits."""
+
+
+class MemoryIndex:
+    """Keeps vectors in this process.
+
+    Args:
+        max_entries: How many it keeps, over all scopes; of more, those that were added first go. 10,000 by default:
+            about 16 MB with 384 dimensions, and one to a few milliseconds to look through.
+
+    Raises:
+        ConfigurationError: `max_entries` is no number above 0, or numpy is missing.
+    """
+
+    def __init__(self, max_entries: int = 10_000) -> None:
+        if isinstance(max_entries, bool) or not isinstance(max_entries, int) or max_entries < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"max_entries={max_entries!r} must be a whole number, 1 or more.")
+        self.max_entries, self._numpy = max_entries, numpy()
+        self._shelves: dict[str, _Shelf] = {}
+        self._order: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    async def near(self, io: IO, scope: str, vector: Vector, threshold: float) -> Sequence[Near]:
+        with self._lock:
+            shelf = self._shelves.get(scope)
+            if shelf is None or shelf.rows.shape[1] != len(vector):
+                return ()
+            for key in shelf.over(io.now()):
+                self._drop(scope, key)
+            return shelf.near(vector, threshold)
+
+    async def add(self, io: IO, scope: str, vector: Vector, text: str, key: str, seconds: float) -> None:
+        with self._lock:
+            self._drop(scope, key)
+            shelf = self._shelves.get(scope)
+            if shelf is None or shelf.rows.shape[1] != len(vector):
+                for other in list(shelf.keys) if shelf is not None else ():
+                    self._drop(scope, other)
+                shelf = self._shelves[scope] = _Shelf(self._numpy, len(vector))
+            shelf.add(vector, text, key, io.now() + seconds)
+            self._order[scope, key] = None
+            while len(self._order) > self.max_entries:
+                self._drop(*next(iter(self._order)))
+
+    def close(self) -> None:
+        pass
+
+    async def aclose(self) -> None:
+        pass
+
+    def _drop(self, scope: str, key: str) -> None:
+        if (scope, key) in self._order:
+            del self._order[scope, key]
+            shelf = self._shelves[scope]
+            shelf.drop(key)
+            if not shelf.keys:
+                del self._shelves[scope]
+
+
+class _Shelf:
+    """The vectors of one scope: rows of a table that grows by doubling. What is taken out is filled with the last."""
+
+    def __init__(self, np: Any, size: int) -> None:
+        self._np, self.rows, self.until = np, np.empty((4, size), np.float32), np.empty(4)
+        self.keys: list[str] = []
+        self.texts: list[str] = []
+        self._places: dict[str, int] = {}
+
+    def near(self, vector: Vector, threshold: float) -> list[Near]:
+        np = self._np
+        similar = np.minimum(self.rows[: len(self.keys)] @ vector.astype(np.float32, copy=False), 1.0)
+        found = np.flatnonzero(similar >= threshold - ROUNDING)
+        best: list[int] = found[np.argsort(-similar[found], kind="stable")][:COUNT].tolist()
+        return [Near(self.keys[row], self.texts[row], float(similar[row])) for row in best]
+
+    def over(self, now: float) -> list[str]:
+        """The keys whose time is over."""
+        rows: list[int] = self._np.flatnonzero(self.until[: len(self.keys)] <= now).tolist()
+        return [self.keys[row] for row in rows]
+
+    def add(self, vector: Vector, text: str, key: str, until: float) -> None:
+        row = self._places[key] = len(self.keys)
+        if row == len(self.until):
+            self.rows = self._np.concatenate((self.rows, self._np.empty_like(self.rows)))
+            self.until = self._np.concatenate((self.until, self._np.empty_like(self.until)))
+        self.rows[row], self.until[row] = vector, until
+        self.keys.append(key)
+        self.texts.append(text)
+
+    def drop(self, key: str) -> None:
+        row, last, text = self._places.pop(key), self.keys.pop(), self.texts.pop()
+        if row < len(self.keys):
+            self.rows[row], self.until[row] = self.rows[len(self.keys)], self.until[len(self.keys)]
+            self.keys[row], self.texts[row], self._places[last] = last, text, row
+
+
+def numpy() -> Any:
+    """The package, which is imported when it is first needed."""
+    try:
+        return importlib.import_module("numpy")
+    except ImportError as error:
+        raise ConfigurationError(
+            f"The semantic cache needs a package that is not installed ({error}); "
+            "run: pip install 'multiroute-llm[semantic]', or install numpy alone for an embedding function of your own."
+        ) from error

@@ -1,0 +1,131 @@
+"""Vectors on Redis, for all processes that share it: Redis 8's vector sets, one for each scope."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Sequence
+
+from multiroute_core.cache.semantic.index import COUNT, Near, Vector
+from multiroute_core.cache.semantic.memory import ROUNDING, MemoryIndex, numpy
+from multiroute_core.drive.io import IO
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.state.link import Link, Refused
+from multiroute_core.state.scripts import Script
+
+logger = logging.getLogger("multiroute_core")
+
+_UNKNOWN = re.compile(r"unknown .*command", re.IGNORECASE)
+
+# An element is the key of an answer; beside its vector stand what was asked and until when it is kept. The set itself
+# goes when its last element's time is over. A full one loses the one of a few, drawn by lot, whose time ends first.
+_ADD = """
+local set, vector, key, text, ms, most = KEYS[1], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local attributes = cjson.encode({untilms = now + ms, text = text})
+redis.call('VADD', set, 'FP32', vector, key, 'NOQUANT', 'SETATTR', attributes)
+if redis.call('PTTL', set) < ms then
+  redis.call('PEXPIRE', set, ms)
+end
+while redis.call('VCARD', set) > most do
+  local first, its_end
+  for _, other in ipairs(redis.call('VRANDMEMBER', set, 5)) do
+    local ends = cjson.decode(redis.call('VGETATTR', set, other)).untilms
+    if other ~= key and (its_end == nil or ends < its_end) then
+      first, its_end = other, ends
+    end
+  end
+  if first then
+    redis.call('VREM', set, first)
+  end
+end
+return 1
+"""
+
+_NEAR = """
+local set, vector, count = KEYS[1], ARGV[1], ARGV[2]
+local time = redis.call('TIME')
+local filter = string.format('.untilms > %.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local found = redis.call('VSIM', set, 'FP32', vector, 'WITHSCORES', 'COUNT', count, 'FILTER', filter)
+local told = {}
+for place = 1, #found, 2 do
+  local attributes = cjson.decode(redis.call('VGETATTR', set, found[place]))
+  told[#told + 1] = {found[place], tostring(found[place + 1]), attributes.text}
+end
+return told
+"""
+
+
+class RedisIndex:
+    """Keeps vectors on Redis 8, whose vector sets search through a graph: the very nearest are found almost always.
+
+    A server without vector sets, such as Valkey or Redis 7, is no error: the vectors are then kept in this process, and
+    the log says so once. Another process finds the answers still, but only by what it was asked itself.
+
+    Args:
+        url: Where Redis is; see `Link`. Or a link, to share its connection.
+        prefix: What the names of all keys begin with. A link has its own.
+        max_entries: How many it keeps in each scope. 10,000 by default: about 23 MB of Redis's memory.
+
+    Raises:
+        ConfigurationError: the URL is wrong, Redis refuses the password, or a package is missing.
+    """
+
+    def __init__(self, url: str | Link, *, prefix: str = "multiroute", max_entries: int = 10_000) -> None:
+        self._numpy = numpy()
+        if isinstance(max_entries, bool) or not isinstance(max_entries, int) or max_entries < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"max_entries={max_entries!r} must be a whole number, 1 or more.")
+        self.max_entries = max_entries
+        self.link = url if isinstance(url, Link) else Link(url, prefix=prefix)
+        self._own = self.link is not url
+        self._add, self._near = Script.of(_ADD), Script.of(_NEAR)
+        self._instead: MemoryIndex | None = None
+
+    async def near(self, io: IO, scope: str, vector: Vector, threshold: float) -> Sequence[Near]:
+        if self._instead is None:
+            try:
+                told = await self.link.call(io, self._near, (self._name(scope),), self._bytes(vector), COUNT)
+            except Refused as error:
+                self._instead = self._without(error)
+            else:
+                found = [Near(key.decode(), text.decode(), 2 * float(score) - 1) for key, score, text in told]
+                return [near for near in found if near.similarity >= threshold - ROUNDING]
+        return await self._instead.near(io, scope, vector, threshold)
+
+    async def add(self, io: IO, scope: str, vector: Vector, text: str, key: str, seconds: float) -> None:
+        if self._instead is None:
+            values = (self._bytes(vector), key, text, max(1, math.ceil(seconds * 1000)), self.max_entries)
+            try:
+                await self.link.call(io, self._add, (self._name(scope),), *values)
+            except Refused as error:
+                self._instead = self._without(error)
+            else:
+                return
+        await self._instead.add(io, scope, vector, text, key, seconds)
+
+    def close(self) -> None:
+        """Close the connection to Redis; a link that was given stays open."""
+        if self._own:
+            self.link.close()
+
+    async def aclose(self) -> None:
+        """Close the connection to Redis: it is the same for all loops."""
+        self.close()
+
+    def _without(self, error: Refused) -> MemoryIndex:
+        """What to use in its place, where the server has no vector sets; whatever else it refuses is raised."""
+        if not _UNKNOWN.search(str(error)):
+            raise error
+        logger.warning(
+            "%r has no vector sets (Redis 8 has): each process finds only what it was asked itself.",
+            self.link,
+        )
+        return MemoryIndex(self.max_entries)
+
+    def _bytes(self, vector: Vector) -> bytes:
+        return self._numpy.asarray(vector, "<f4").tobytes()
+
+    def _name(self, scope: str) -> str:
+        return f"{self.link.prefix}:semantic:{scope}"

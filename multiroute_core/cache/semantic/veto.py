@@ -1,0 +1,175 @@
+"""What makes two texts different questions however near their vectors are. Pure.
+
+Small embedding models hardly see a number, a "not", or who does what to whom: "Can I take 200 mg?" and "Can I take 2000
+mg?" are as near as two spellings of one question. A reader sees such things at once, and so does a look at the words.
+Each test here pays: `benchmarks/semantic.py` shows what it costs and what it prevents.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+
+from multiroute_core.cache.semantic.lexicon import AMOUNTS, ASKS, EMPTY, NEGATIONS, NUMERALS, OPPOSITES
+
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*(?:k\b)?")
+_SYMBOL = re.compile(r"[^\w\s.,?!'\"():;/-]")
+
+_ENDS = ".?!"
+"""After these a word has its capital for beginning a sentence."""
+
+_PLAIN = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"', "–": "-", "—": "-", "…": "."})
+
+
+def normalised(text: str) -> str:
+    """The text that is compared: one form of each letter, one blank between words."""
+    return " ".join(unicodedata.normalize("NFKC", text).translate(_PLAIN).split())
+
+
+def difference(one: str, other: str) -> str | None:
+    """Why two texts, however alike, do not ask the same.
+
+    Returns:
+        One of `VETOES`: the first that speaks against it; None where none does.
+
+    Example:
+        >>> difference("Is it safe to fly to Rome?", "Is it not safe to fly to Rome?")
+        'negation'
+    """
+    if one == other:
+        return None
+    a, b = Words(one), Words(other)
+    return next((name for name, differ in VETOES.items() if differ(a, b)), None)
+
+
+class Words:
+    """What there is to see in a text.
+
+    Args:
+        text: A normalised one.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text, self._found = text, list(_WORD.finditer(text))
+        self.spelt = [found[0] for found in self._found]
+
+    @cached_property
+    def lower(self) -> list[str]:
+        """The words, in small letters."""
+        return [word.lower() for word in self.spelt]
+
+    @cached_property
+    def stems(self) -> list[str]:
+        """The words without their endings."""
+        return [_stem(word) for word in self.lower]
+
+    @cached_property
+    def small(self) -> bool:
+        """Whether it has no capital at all, so that names cannot be told from other words."""
+        return self.text == self.text.lower()
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Stems of words with a capital that is not a sentence's, or with several."""
+        found: set[str] = set()
+        for match, stem in zip(self._found, self.stems, strict=True):
+            word, before = match[0], self.text[: match.start()].rstrip()
+            begins = not before or before[-1] in _ENDS
+            named = word[0].isupper() and not begins and word.partition("'")[0].lower() not in EMPTY
+            if named or sum(map(str.isupper, word)) > 1:
+                found.add(stem)
+        return frozenset(found)
+
+    @cached_property
+    def content(self) -> frozenset[str]:
+        """Stems of words that say something."""
+        return frozenset(stem for word, stem in zip(self.lower, self.stems, strict=True) if word not in EMPTY)
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """Its numbers, however they are written."""
+        digits = {_value(found) for found in _NUMBER.findall(self.text.lower())}
+        return frozenset(digits | {NUMERALS[word] for word in self.lower if word in NUMERALS})
+
+    @cached_property
+    def asks(self) -> str:
+        """What it asks for: who, when, where, why, how, how many; nothing where it is "what", or no question word."""
+        for place, word in enumerate(self.lower):
+            if (asked := ASKS.get(word.partition("'")[0])) is not None:
+                more = self.lower[place + 1 : place + 2]
+                return f"how {more[0]}" if asked == "how" and more and more[0] in AMOUNTS else asked
+            if word in ("what", "which", "what's"):
+                return ""
+        return ""
+
+
+def _numbers(a: Words, b: Words) -> bool:
+    return a.numbers != b.numbers
+
+
+def _negation(a: Words, b: Words) -> bool:
+    return _negated(a.lower) != _negated(b.lower)
+
+
+def _names(a: Words, b: Words) -> bool:
+    """Each has a name that the other lacks: they speak of different things."""
+    if a.small and b.small:
+        return False
+    mine = (a.content if a.small else a.names).difference(b.stems)
+    return bool(mine and (b.content if b.small else b.names).difference(a.stems))
+
+
+def _order(a: Words, b: Words) -> bool:
+    """The same names and numbers in another order: who does it to whom, from where to where."""
+    marks = a.content | b.content if a.small and b.small else a.names | b.names | a.numbers | b.numbers
+    mine = [stem for stem in a.stems if stem in marks]
+    theirs = [stem for stem in b.stems if stem in marks]
+    return mine != theirs and sorted(mine) == sorted(theirs)
+
+
+def _opposites(a: Words, b: Words) -> bool:
+    mine, theirs = set(a.lower).difference(b.lower), set(b.lower).difference(a.lower)
+    return any(not theirs.isdisjoint(OPPOSITES.get(word, ())) for word in mine)
+
+
+def _question(a: Words, b: Words) -> bool:
+    return a.asks != b.asks and bool(a.asks and b.asks)
+
+
+def _symbols(a: Words, b: Words) -> bool:
+    """C is not C++, and a == b is not a != b."""
+    return _SYMBOL.findall(a.text) != _SYMBOL.findall(b.text)
+
+
+VETOES: Mapping[str, Callable[[Words, Words], bool]] = {
+    "numbers": _numbers,
+    "negation": _negation,
+    "names": _names,
+    "order": _order,
+    "opposites": _opposites,
+    "question": _question,
+    "symbols": _symbols,
+}
+"""By name; each says whether two texts differ in it."""
+
+
+def _negated(words: Iterable[str]) -> bool:
+    return any(word in NEGATIONS or word.endswith("n't") for word in words)
+
+
+def _value(number: str) -> str:
+    plain = number.replace(",", "")
+    return (
+        f"{float(plain[:-1]) * 1000:g}" if plain.endswith("k") and plain.count(".") < 2 and ":" not in plain else plain
+    )
+
+
+def _stem(word: str) -> str:
+    word = word.removesuffix("'s")
+    for ending in ("ing", "ed", "es", "s", "ly", "er", "e"):
+        if len(word) - len(ending) >= 3 and word.endswith(ending):
+            return word.removesuffix(ending)
+    return word

@@ -1,0 +1,291 @@
+"""The file of an SQLite cache: whose it is, how it is made, and the connections to it.
+
+Nothing is ever deleted or written over that is not this cache's own. SQLite's header has two numbers for its user: one
+says that the file is a MultiRoute cache, the other of which form.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import sqlite3
+import stat
+import threading
+import time
+import weakref
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from multiroute_core.errors import ConfigurationError
+
+APPLICATION, VERSION = 0x4D526C6D, 1
+"""What the header says: `application_id` and `user_version`."""
+
+SOON = 0.1
+"""Seconds for which other processes are waited for, where somebody waits for an answer."""
+
+_SCHEMA = f"""
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, expires REAL NOT NULL, used REAL NOT NULL, size INTEGER NOT NULL,
+    crc INTEGER NOT NULL, value BLOB NOT NULL
+);
+CREATE INDEX entries_by_use ON entries (used);
+CREATE INDEX entries_by_end ON entries (expires);
+CREATE TABLE claims (key TEXT PRIMARY KEY, token TEXT NOT NULL, expires REAL NOT NULL);
+CREATE TABLE total (bytes INTEGER NOT NULL);
+INSERT INTO total VALUES (0);
+CREATE TRIGGER entry_kept AFTER INSERT ON entries BEGIN UPDATE total SET bytes = bytes + new.size; END;
+CREATE TRIGGER entry_gone AFTER DELETE ON entries BEGIN UPDATE total SET bytes = bytes - old.size; END;
+CREATE TRIGGER entry_replaced AFTER UPDATE OF size ON entries
+    BEGIN UPDATE total SET bytes = bytes + new.size - old.size; END;
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {VERSION};
+"""  # noqa: S608  (two numbers)
+
+
+class Connection:
+    """One connection to the file, opened when it is needed.
+
+    SQLite's locks do not cross a fork: all connections are closed before one.
+
+    Args:
+        path: Where the file is.
+
+    Attributes:
+        lock: To be held by whoever uses the connection.
+        read_only: Whether the file could not be written when it was opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.lock, self.read_only = threading.Lock(), False
+        self._path, self._file, self._pid = path, (0, 0), 0
+        self._db: sqlite3.Connection | None = None
+        _alive.add(self)
+
+    def open(self, wait: float = SOON) -> sqlite3.Connection:
+        """The connection; a new one where the file is no longer the one that it was.
+
+        Raises:
+            ConfigurationError: the file cannot be used.
+        """
+        if self._db is not None and self._pid == os.getpid():
+            if _identity(self._path) == self._file:
+                return self._db
+            self.close()
+        with _opening:
+            if any(other.inherited for other in list(_alive)):  # SQLite takes its parent's locks for its own
+                raise ConfigurationError(
+                    "A cache was open when this process was forked in a way that Python is not told of; "
+                    "make the router after the fork."
+                )
+            self._db, self.read_only = _opened(self._path, wait)
+        self._file, self._pid = _identity(self._path), os.getpid()
+        return self._db
+
+    @property
+    def inherited(self) -> bool:
+        """Whether it was opened by another process, of which this one is a fork."""
+        return self._db is not None and self._pid != os.getpid()
+
+    def read(self, sql: str, *values: Any) -> list[Any]:
+        """All rows."""
+        rows = self.open().execute(sql, values).fetchall()
+        if self.read_only:  # others may write the file, unseen by a connection that may take no locks
+            self.close()
+        return rows
+
+    @contextlib.contextmanager
+    def transaction(self, wait: float = SOON) -> Generator[sqlite3.Connection, None, None]:
+        """Write: all of it, or nothing. Waits for other processes for so many seconds."""
+        db = self.open()
+        _begin(db, wait)
+        try:
+            yield db
+            db.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Close it, unless it is another process's."""
+        if self._db is not None and not self.inherited:
+            self._db.close()
+            self._db = None
+
+
+def checked(path: str | os.PathLike[str]) -> Path:
+    """An absolute path: the working directory may change.
+
+    Raises:
+        ConfigurationError: it is none of a file.
+    """
+    told = os.fspath(path)
+    if not told or told.startswith((":", "file:")) or "\0" in told:
+        raise ConfigurationError(f"A cache cannot be kept at {told!r:.200}; give the path of a file.")
+    return Path(os.path.abspath(os.path.expanduser(told)))  # noqa: PTH100, PTH111  (links stay as they are)
+
+
+def _opened(path: Path, wait: float) -> tuple[sqlite3.Connection, bool]:
+    """A connection to the cache at `path`, which is made if it is not there; and whether it can only be read."""
+    try:
+        if _made(path).st_size:
+            with _closed_on_error(_connect(path, "mode=ro&immutable=1")) as db:
+                # It may be somebody else's: no lock is taken, nothing left beside it. (To read the file oneself, and to
+                # close it then, would give up the locks that this process has on it.)
+                db.execute("PRAGMA writable_schema = ON")  # reads the header of a file that is just being written, too
+                _check(path, db)
+                db.close()
+        try:
+            with _closed_on_error(_connect(path, "mode=rw")) as db:
+                _prepare(path, db, wait)
+                return db, False
+        except sqlite3.OperationalError as error:
+            if _code(error) not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+                raise
+        return _opened_to_read(path), True
+    except sqlite3.DatabaseError as error:
+        raise ConfigurationError(
+            f"The cache {path} cannot be used: {error}. It was left as it is; give another path, or delete it."
+        ) from error
+
+
+def _made(path: Path) -> os.stat_result:
+    """What the system says of the file; an empty one is made if there is none."""
+    try:
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):  # another process was quicker
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            found = path.stat()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The cache {path} cannot be made ({error.strerror or error}); give the path of a file that may be written."
+        ) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise ConfigurationError(f"A cache cannot be kept at {path}, which is no file; give the path of one.")
+    return found
+
+
+def _check(path: Path, db: sqlite3.Connection) -> None:
+    """Make sure that it is ours."""
+    whose, form = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    if whose != APPLICATION:
+        raise ConfigurationError(
+            f"{path} is no cache of MultiRoute's; it was left as it is. Give another path for the cache."
+        )
+    if form != VERSION:
+        raise ConfigurationError(
+            f"The cache {path} has form {form}, and this MultiRoute knows form {VERSION}; "
+            "it was left as it is. Give another path."
+        )
+
+
+def _prepare(path: Path, db: sqlite3.Connection, wait: float) -> None:
+    """Make sure that it can be written and has its tables."""
+    db.execute("PRAGMA page_size = 8192")  # of a new file; with SQLite's own 4096 usual answers waste half of it
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA journal_size_limit = 16777216")
+    try:
+        _begin(db, wait)
+    except sqlite3.OperationalError as error:
+        if _code(error) != sqlite3.SQLITE_BUSY:
+            raise
+    else:
+        if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            for statement in _SCHEMA.split(";\n"):
+                db.execute(statement)
+        db.execute("DELETE FROM claims WHERE 0")  # raises where it is read-only, which BEGIN does not
+        db.execute("COMMIT")
+    _check(path, db)
+    db.execute("SELECT bytes, (SELECT max(id) FROM entries) FROM total").fetchone()  # raises where it is damaged
+    if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        with contextlib.suppress(sqlite3.OperationalError):  # another process is at it
+            db.execute("PRAGMA journal_mode = WAL")
+
+
+def _opened_to_read(path: Path) -> sqlite3.Connection:
+    """A connection to a file that cannot be written.
+
+    SQLite keeps its readers' locks in a file beside it. Where that is missing and cannot be made nobody writes just
+    now, and no locks are needed.
+    """
+    try:
+        with _closed_on_error(_connect(path, "mode=ro")) as db:
+            _check(path, db)
+            return db
+    except sqlite3.OperationalError:
+        with _closed_on_error(_connect(path, "mode=ro&immutable=1")) as db:
+            _check(path, db)
+            return db
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.as_uri()}?{mode}", uri=True, timeout=SOON, isolation_level=None, check_same_thread=False
+    )
+
+
+@contextlib.contextmanager
+def _closed_on_error(db: sqlite3.Connection) -> Generator[sqlite3.Connection, None, None]:
+    try:
+        yield db
+    except BaseException:
+        db.close()
+        raise
+
+
+def _begin(db: sqlite3.Connection, wait: float) -> None:
+    """Begin to write. SQLite itself would ask again after up to 100 ms: too late where many write."""
+    until = time.monotonic() + wait
+    db.execute("PRAGMA busy_timeout = 0")
+    while True:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(random.uniform(0.0005, 0.003))  # noqa: S311
+        else:
+            return
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Its primary code, without the details."""
+    return error.sqlite_errorcode & 0xFF
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file it is; deleted and made anew, it is another one."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  (half the time, and each look-up does it)
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
+
+
+def _before_fork() -> None:
+    for connection in list(_alive):
+        connection.lock.acquire()
+        _held.append(connection.lock)
+        connection.close()
+    _opening.acquire()
+    _held.append(_opening)
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().release()
+
+
+_alive: weakref.WeakSet[Connection] = weakref.WeakSet()
+_held: list[Any] = []
+_opening = threading.RLock()  # a finalizer may open a connection while this thread opens another
+"""Held while a connection is opened, so that no process is forked meanwhile."""
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

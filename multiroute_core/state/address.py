@@ -1,0 +1,109 @@
+"""The URL of a Redis: what it says, and what connects to it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.options import unknown
+
+CONNECT_SECONDS = 1.0
+"""How long a connection may take: no request waits for it."""
+
+SETTINGS = ("client_name", "db", "password", "username")
+"""What may stand in the query of a URL, besides redis-py's `ssl_…`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a Redis is, and how to connect to it.
+
+    Attributes:
+        where: The URL without its secrets, for logs.
+        secret: Whether the URL holds credentials.
+    """
+
+    where: str
+    secret: bool
+    _connection: Any = field(repr=False)
+    _options: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, url: str, timeout: float) -> Address:
+        """What a URL says.
+
+        Args:
+            url: As of `Link`.
+            timeout: Seconds for one reply.
+
+        Raises:
+            ConfigurationError: it says nothing that can be used, or redis-py is missing.
+        """
+        redis = _redis()
+        scheme = url.partition("://")[0]
+        if scheme not in ("redis", "rediss", "unix") or "://" not in url:
+            raise ConfigurationError("A Redis URL begins with redis://, rediss:// or unix://.")
+        try:
+            parts, said = urlsplit(url), dict(redis.connection.parse_url(url))
+        except ValueError:  # whose text may hold a piece of the password
+            raise ConfigurationError(
+                f"The {scheme}:// URL cannot be read; what is special in its password must be percent-encoded, "
+                "as in redis://:p%2Fw@host:6379/0."
+            ) from None
+        for name in parse_qs(parts.query, keep_blank_values=True):
+            if name not in SETTINGS and not name.startswith("ssl_"):
+                raise unknown("Redis setting", name, SETTINGS)
+        where = _where(parts, said)
+        connection = said.pop("connection_class", redis.Connection)
+        # What redis-py would tell of itself takes it 2 ms to find out.
+        silent = {"driver_info": None} if hasattr(redis, "driver_info") else {"lib_name": None, "lib_version": None}
+        options = {
+            "client_name": "multiroute",
+            **said,
+            **silent,
+            "protocol": 2,
+            "retry": redis.retry.Retry(redis.backoff.NoBackoff(), 0),
+            "socket_timeout": timeout,
+            "socket_connect_timeout": max(timeout, CONNECT_SECONDS),
+        }
+        try:
+            connection(**options)
+        except (TypeError, ValueError, redis.RedisError) as error:
+            raise ConfigurationError(
+                f"The settings of the URL of {where} cannot be used; ssl_… settings are for rediss://."
+            ) from error
+        return cls(where, any(name.endswith(("password", "username")) for name in said), connection, options)
+
+    def connect(self) -> Any:
+        """A connection of redis-py; raises its errors."""
+        connection = self._connection(**self._options)
+        connection.connect()
+        return connection
+
+
+def _redis() -> Any:
+    try:
+        return importlib.import_module("redis")
+    except ImportError as error:
+        raise ConfigurationError(
+            f"Redis needs a package that is not installed ({error}); run: pip install 'multiroute-llm[redis]'"
+        ) from error
+
+
+def _where(parts: SplitResult, said: Mapping[str, Any]) -> str:
+    """The URL without its secrets."""
+    scheme, database = parts.scheme, said.get("db", 0)
+    if scheme == "unix":
+        if not said.get("path", "").strip("/"):
+            raise ConfigurationError("The unix:// URL names no socket; write unix:///path/to/redis.sock.")
+        return f"unix://{said['path']}?db={database}"
+    if not said.get("host"):
+        raise ConfigurationError(f"The {scheme}:// URL names no server; write {scheme}://host:6379/0.")
+    if "db" not in said and parts.path.strip("/"):
+        raise ConfigurationError(f"The database in the {scheme}:// URL must be a number, as in {scheme}://host/0.")
+    host = f"[{said['host']}]" if ":" in said["host"] else said["host"]
+    return f"{scheme}://{host}:{said.get('port', 6379)}/{database}"

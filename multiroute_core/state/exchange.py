@@ -1,0 +1,111 @@
+"""What the scripts are asked, and what they reply."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+from urllib.parse import quote
+
+import msgspec
+
+from multiroute_core.route import Route
+from multiroute_core.rules.admission import Permit, Why
+from multiroute_core.rules.allowance import AllowanceSettings
+from multiroute_core.rules.headroom import Headroom
+from multiroute_core.state.scripts import script
+
+encode = msgspec.msgpack.encode
+
+
+class Leave(msgspec.Struct):
+    """What `admit` and `confirm` reply."""
+
+    why: Why | None = None
+    seconds: float = 0.0
+    generation: int = 0
+    probe: bool = False
+    mark: float = 0.0
+
+
+class Settled(msgspec.Struct):
+    """What `settle` replies: whether the verdict counted."""
+
+    counted: bool
+
+
+class Told(msgspec.Struct):
+    """What `standing` replies."""
+
+    breaker: Literal["closed", "open", "half_open"]
+    open_seconds: float
+    in_flight: int
+    limit: float | None = None
+    requests_left: float | None = None
+    tokens_left: float | None = None
+
+
+read_leave = msgspec.msgpack.Decoder(Leave).decode
+read_settled = msgspec.msgpack.Decoder(Settled).decode
+read_told = msgspec.msgpack.Decoder(Told).decode
+
+
+class Quota:
+    """The keys of a quota, and what its routes say of its limits.
+
+    Attributes:
+        keys: Its allowance, its routes' breakers and its places in flight. They share a hash tag, so that a cluster has
+            them in one place.
+        routes: The names of its routes, as far as this process knows them.
+        limits: Its settings, written for the scripts.
+    """
+
+    __slots__ = ("keys", "limits", "routes", "settings")
+
+    def __init__(self, prefix: str, name: str) -> None:
+        tag = f"{{{prefix}:{quote(name, safe='-._/')}}}"
+        self.keys = f"{tag}:allowance", f"{tag}:breakers", f"{tag}:places"
+        self.routes: list[str] = []
+        self.settings = AllowanceSettings()
+        self.limits = msgspec.Raw(encode(self.settings))
+
+    def know(self, route: Route) -> None:
+        """One more route."""
+        known = self.settings
+        self.routes.append(route.name)
+        self.settings = AllowanceSettings(
+            route.rpm or known.rpm, route.tpm or known.tpm, route.max_concurrency or known.max_concurrency
+        )
+        self.limits = msgspec.Raw(encode(self.settings))
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """The command that settles; made when it is sent, since it says how long ago that was.
+
+    Attributes:
+        keys: The quota's.
+        asked: The rest of what the script wants to know.
+        at: The moment of the settling, on this process's monotonic clock.
+    """
+
+    keys: tuple[str, ...]
+    asked: dict[str, Any]
+    at: float
+
+    def __call__(self, again: bool, /) -> tuple[Any, ...]:  # noqa: FBT001  (it is a `Command`)
+        age = 0.0 if "now" in self.asked else time.monotonic() - self.at
+        return script("settle"), self.keys, encode({**self.asked, "age": age, "again": again})
+
+
+def of_breaker(permit: Permit) -> dict[str, Any]:
+    """What the breaker wants to see of a permit."""
+    return {"generation": permit.generation, "probe": permit.probe}
+
+
+def since(headroom: Headroom | None, now: float) -> dict[str, dict[str, float]] | None:
+    """What headers said, with its moments in seconds from now: Redis has another clock."""
+    if headroom is None:
+        return None
+    levels = {name: level for name in Headroom.__slots__ if (level := getattr(headroom, name)) is not None}
+    return {name: {**asdict(level), "reset": level.reset - now, "at": level.at - now} for name, level in levels.items()}

@@ -1,0 +1,201 @@
+"""The way to Redis: two calls that are the same in sync code and on any event loop.
+
+    call  asks and gives the reply, or `Down`: after the first silence nobody waits for Redis until it is back
+    send  costs the caller nothing, and is safe in a finalizer
+
+A process has one connection for all of its threads and loops; see `multiplexer`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+import weakref
+from typing import Any
+from urllib.parse import quote
+
+from multiroute_core.drive.io import IO
+from multiroute_core.drive.limit import Expired, Limit
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.options import seconds
+from multiroute_core.state.address import Address
+from multiroute_core.state.job import Command, Down, Job, Refused, Tell
+from multiroute_core.state.multiplexer import AWAY, PARTING_SECONDS, Multiplexer
+
+__all__ = ["Down", "Link", "Refused"]
+
+PATIENCE = 1.0
+"""Seconds that a caller waits for a multiplexer that is up: it is that one's task to tell that Redis is silent."""
+
+
+class Link:
+    """A Redis, by its URL. It is shared by `copy`.
+
+    Building it asks Redis once whether the settings are right, for a second at most. A wrong password is an error then:
+    it does not mend itself, and a fleet that shares nothing should not believe that it does. A Redis that cannot be
+    reached is none: a fleet must start while Redis restarts. A password that is refused later, since it was changed
+    under a running program, is logged as an error and fails no request.
+
+    It takes one server, or the one address of a managed service. A cluster of several shards and Sentinel are not
+    supported; the names of the keys are ready for a cluster.
+
+    Args:
+        url: `redis://[[user]:password@]host[:port][/db]`, `rediss://…` for TLS, or `unix://[user@]/path?db=…`. The
+            query may hold `db`, `username`, `password`, `client_name` and redis-py's `ssl_…` settings, such as
+            `ssl_ca_certs`.
+        prefix: What the names of all keys begin with. Whoever shares a Redis and a prefix shares what is in it.
+        timeout: Seconds for which Redis may be silent in the middle of an operation before it counts as away. A request
+            waits no longer than that, once; those after it do not wait at all until Redis has answered a probe, which
+            comes after 0.25 s, and then after twice as long each time, up to 5 s.
+
+    Raises:
+        ConfigurationError: the URL or a setting is wrong, Redis refuses the password, the database or the commands that
+            are needed, or the package `redis` is missing.
+
+    Example:
+        >>> Link("redis://:secret@127.0.0.1:6379/1", timeout=0.05)  # doctest: +SKIP
+        Link('redis://127.0.0.1:6379/1')
+    """
+
+    def __init__(self, url: str, *, prefix: str = "multiroute", timeout: float = 0.02) -> None:
+        if not prefix or not prefix.isprintable() or prefix.strip() != prefix:
+            raise ConfigurationError(f"prefix={prefix!r} must be a word.")
+        self.prefix = quote(prefix, safe=":-_./%")  # braces mean something in the names of keys
+        self.timeout = seconds("timeout", timeout)
+        self._address = Address.of(url, self.timeout)
+        self._url = None if self._address.secret else url
+        # A Redis that is full, or only reads, still says PONG.
+        self._probe = (("PING",), ("SET", f"{self.prefix}:probe", "", "PX", 1000), ("EVAL", "return 1", 0))
+        # After a fork the child has its own: threads do not come along.
+        self._multiplexers: dict[int, Multiplexer] = {}
+        weakref.finalize(self, _stop, self._multiplexers).atexit = False
+        self._check()
+        self._multiplexer().start()
+
+    async def call(self, io: IO, *command: Any) -> Any:
+        """What Redis replies to a command.
+
+        Args:
+            io: How to wait for it.
+            *command: Its name and arguments: bytes, strings and numbers. A `Script` stands for its name, and is
+                followed by a tuple of its keys.
+
+        Raises:
+            Down: Redis is away; it was waited for `timeout` at most.
+            Refused: it says that the command is wrong.
+        """
+        multiplexer = self._multiplexer()
+        if (down := multiplexer.down()) is not None:
+            raise down
+        limit, job = Limit(), Job(command)
+        allowed = PATIENCE if multiplexer.state == "up" else self.timeout
+        limit.set("Redis", time.monotonic() + allowed, allowed)
+
+        def begin(tell: Tell) -> None:
+            job.listener = tell
+            multiplexer.put(job)
+
+        try:
+            return await io.told(limit, begin)
+        except Expired:
+            job.dropped = True
+            raise Down(f"Redis at {self._address.where} did not answer within {allowed:g} s.", asked=True) from None
+        except BaseException:
+            job.dropped = True
+            raise
+
+    def send(self, command: Command, listener: Tell | None = None, *, keep: bool = False, lazy: bool = True) -> None:
+        """Have a command sent before all that is asked for later; nobody waits for the reply. Safe in a finalizer.
+
+        Args:
+            command: As of `call`, in a tuple; or a function that makes it when it is sent, for which it is told
+                whether the command may have been carried out once already.
+            listener: Called once in another thread, with the reply or an error.
+            keep: Whether it is sent when Redis is back, where it is away.
+            lazy: Whether it may wait a few milliseconds for company.
+        """
+        self._multiplexer().put(Job(command, listener, keep=keep, lazy=lazy))
+
+    @property
+    def up(self) -> bool:
+        """Whether Redis is known to be there."""
+        return self._multiplexer().state == "up"
+
+    @property
+    def away(self) -> bool:
+        """Whether it is known not to be."""
+        return self._multiplexer().down() is not None
+
+    @property
+    def url(self) -> str:
+        """Its URL, for a pickle.
+
+        Raises:
+            ConfigurationError: it holds credentials, which go into no pickle.
+        """
+        if self._url is None:
+            raise ConfigurationError(
+                f"The URL of Redis at {self._address.where} holds credentials, so it is not pickled; "
+                "give it anew in each process."
+            )
+        return self._url
+
+    def close(self) -> None:
+        """Send what is still to be sent, briefly, and close the connection. Calls are answered with `Down` then."""
+        self._multiplexer().stop(PARTING_SECONDS)
+
+    def __copy__(self) -> Link:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Link:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self.url, self.prefix, self.timeout)
+
+    def __repr__(self) -> str:
+        return f"Link({self._address.where!r})"
+
+    def _multiplexer(self) -> Multiplexer:
+        pid = os.getpid()
+        if (found := self._multiplexers.get(pid)) is None:
+            address = self._address
+            new = Multiplexer(address.connect, where=address.where, probe=self._probe)
+            found = self._multiplexers.setdefault(pid, new)
+        return found
+
+    def _check(self) -> None:
+        """See that Redis takes the settings, if it is there."""
+        where = self._address.where
+        errors: Any = importlib.import_module("redis.exceptions")
+        connection: Any = None
+        try:
+            connection = self._address.connect()
+            for command in self._probe:
+                connection.send_command(*command)
+                connection.read_response()
+        except errors.AuthenticationError as error:
+            raise ConfigurationError(
+                f"Redis at {where} refuses the password ({error}); write it as in redis://user:password@host."
+            ) from None
+        except (errors.ReadOnlyError, errors.OutOfMemoryError, errors.ClusterDownError):  # that passes
+            return
+        except errors.ResponseError as error:
+            if not str(error).startswith(AWAY):
+                raise ConfigurationError(f"Redis at {where} cannot be used as it is: {error}.") from None
+        except Exception:  # it is away, which the multiplexer finds and tells
+            return
+        finally:
+            if connection is not None:
+                connection.disconnect()
+
+
+def _rebuild(url: str, prefix: str, timeout: float) -> Link:
+    return Link(url, prefix=prefix, timeout=timeout)
+
+
+def _stop(multiplexers: dict[int, Multiplexer]) -> None:
+    """The link is gone: its thread goes as well, and is not waited for."""
+    if (found := multiplexers.get(os.getpid())) is not None:
+        found.stop(0.0)

@@ -1,0 +1,287 @@
+"""State on Redis, for all processes of a fleet; and in this process as long as Redis is away.
+
+Every operation is one Lua script and one round trip, by Redis's clock. To settle, and to put a request's share aside,
+costs the caller nothing: that leaves before whatever is asked next. While Redis is away the process goes by its own
+rules, and limits hold for each process by itself. It is not without a memory then: it has heard the verdicts on its own
+calls, and knows what Redis said last. What is settled in the meantime is told to Redis when it is back. Latencies stay
+in the process, since they depend on where it runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import random as randomness
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from multiroute_core.drive.blocking import BlockingIO
+from multiroute_core.drive.io import IO
+from multiroute_core.drive.loopless import run
+from multiroute_core.route import Route
+from multiroute_core.rules import budget
+from multiroute_core.rules.admission import Outcome, Permit, Shut, Verdict, Why
+from multiroute_core.rules.breaker import BreakerSettings
+from multiroute_core.standing import Standing
+from multiroute_core.state.exchange import (
+    Quota,
+    Settling,
+    encode,
+    of_breaker,
+    read_leave,
+    read_settled,
+    read_told,
+    since,
+)
+from multiroute_core.state.link import Down, Link, Refused
+from multiroute_core.state.memory import SLOT_SECONDS, MemoryState
+from multiroute_core.state.scripts import script
+
+KEEP_SECONDS = 3600.0
+"""How long Redis keeps what nobody asks for, at the least."""
+
+LASTS = ("open", "rate_limit", "limit")
+"""Why a route may be shut until a moment that is known: that is believed when Redis is away."""
+
+_log = logging.getLogger("multiroute_core")
+
+
+class RedisState:
+    """The state of a fleet: breakers, limits, places in flight and purses that all of its processes share.
+
+    It is shared by `copy`, and pickles as its settings, where the URL holds no credentials.
+
+    Args:
+        url: Where Redis is; see `Link`. Or a link, to share its connection.
+        prefix: What the names of all keys begin with; a fleet is who has the same. A link has its own.
+        timeout: Seconds for which Redis may be silent before local rules are used; see `Link`. A link has its own.
+        settings: The breakers' settings.
+        hedge: The share of extra load that hedging may cost, 0 to 1; None for none.
+        random: Random numbers from 0 to 1, for jitter.
+
+    Raises:
+        ConfigurationError: the URL is wrong, or Redis refuses the password; see `Link`.
+
+    Example:
+        >>> state = RedisState("redis://127.0.0.1:6379/0", prefix="shop")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        url: str | Link,
+        *,
+        prefix: str = "multiroute",
+        timeout: float = 0.02,
+        settings: BreakerSettings | None = None,
+        hedge: float | None = None,
+        random: Callable[[], float] = randomness.random,
+    ) -> None:
+        self.link = url if isinstance(url, Link) else Link(url, prefix=prefix, timeout=timeout)
+        self._own = self.link is not url
+        self.settings, self.random, self._hedge = settings or BreakerSettings(), random, hedge
+        self._local = MemoryState(self.settings, hedge=hedge, random=random)
+        self._breaker = msgspec.Raw(encode(self.settings))
+        longest = max(self.settings.longest, self.settings.lasting, self.settings.forget, self.settings.window)
+        self._keep = KEEP_SECONDS + 2 * longest + self.settings.probe
+        self._purses: dict[str, dict[str, Any]] = {"retries": asdict(budget.RETRIES)}
+        if hedge is not None:
+            self._purses["hedges"] = asdict(budget.hedges(hedge))
+        self._quotas: dict[str, Quota] = {}
+        self._of: dict[str, Quota] = {}
+        self._words: dict[str, tuple[Why, float]] = {}
+        self._complaints: set[str] = set()
+        # By which clock the scripts go: None is Redis's own. A seam for rehearsals, and for nothing else.
+        self._clock: Callable[[float], float | None] = lambda _: None
+
+    def know(self, routes: Sequence[Route]) -> None:
+        self._local.know(routes)
+        for route in routes:
+            self._quota(route)
+
+    async def begun(self, io: IO, now: float) -> None:
+        if self.link.away:
+            await self._local.begun(io, now)
+        else:
+            self.link.send((script("begun"), (self._purse_key(),), self._asked(now, purses=self._purses)))
+
+    async def afford(self, io: IO, now: float, *, hedge: bool = False) -> bool:
+        if hedge and "hedges" not in self._purses:
+            return False
+        purses = self._purses if hedge else {"retries": self._purses["retries"]}
+        try:
+            asked = self._asked(now, purses=purses)
+            return await self.link.call(io, script("afford"), (self._purse_key(),), asked) == 1
+        except (Down, Refused) as error:
+            self._complain(error)
+            return await self._local.afford(io, now, hedge=hedge)
+
+    async def admit(self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False) -> Permit | Shut:
+        quota, slot = self._quota(route), secrets.randbits(62) + 1
+        asked = self._asked(
+            now,
+            route=route.name,
+            slot=str(slot),
+            tokens=tokens,
+            early=early,
+            limits=quota.limits,
+            breaker=self._breaker,
+            lease=SLOT_SECONDS,
+        )
+        try:
+            leave = read_leave(await self.link.call(io, script("admit"), quota.keys, asked))
+        except (Down, Refused) as error:
+            if isinstance(error, Down) and error.asked:
+                self._withdraw(quota, route, slot)
+            self._complain(error)
+            return await self._admit_here(io, route, now, tokens=tokens, early=early)
+        except BaseException:  # called off, and nobody takes the permit
+            self._withdraw(quota, route, slot)
+            raise
+        if leave.why is not None:
+            if leave.why in LASTS:
+                self._words[route.name] = leave.why, now + leave.seconds
+            return Shut(leave.why, leave.seconds)
+        self._words.pop(route.name, None)
+        return Permit(leave.generation, leave.probe, slot, tokens, leave.mark)
+
+    async def confirm(self, io: IO, route: Route, now: float, permit: Permit) -> Permit:
+        if permit.slot < 0:
+            return _local(await self._local.confirm(io, route, now, _local(permit)))
+        asked = self._asked(
+            now, route=route.name, permit=of_breaker(permit), breaker=self._breaker, random=self.random()
+        )
+        try:
+            reply = await self.link.call(io, script("confirm"), (self._quota(route).keys[1],), asked)
+        except (Down, Refused) as error:  # then its settling will say that the route is well
+            self._complain(error)
+            return permit
+        return permit._replace(probe=False, generation=read_leave(reply).generation)
+
+    async def settle(self, io: IO, route: Route, now: float, permit: Permit, outcome: Outcome) -> None:
+        if permit.slot < 0:
+            await self._local.settle(io, route, now, _local(permit), outcome)
+            return
+        quota = self._quota(route)
+        asked: dict[str, Any] = {
+            "route": route.name,
+            "slot": str(permit.slot),
+            "permit": of_breaker(permit),
+            "verdict": outcome.verdict.value,
+            "limited": outcome.limited,
+            "shared": quota.routes if outcome.shared else None,
+            "ended": {
+                "tokens": permit.tokens,
+                "used": outcome.used,
+                "mark": permit.mark,
+                "door": outcome.door,
+                "headroom": since(outcome.headroom, now),
+            },
+            "limits": quota.limits,
+            "breaker": self._breaker,
+            "random": self.random(),
+            **self._always(now),
+        }
+
+        def learn(reply: Any, error: BaseException | None) -> None:
+            self._learn(route, now, permit, outcome, counted=None if error is not None else read_settled(reply).counted)
+
+        self.link.send(Settling(quota.keys, asked, time.monotonic()), learn, keep=True)
+
+    async def standing(self, io: IO, route: Route, now: float) -> Standing:
+        quota = self._quota(route)
+        try:
+            asked = self._asked(now, route=route.name, limits=quota.limits)
+            told = read_told(await self.link.call(io, script("standing"), quota.keys, asked))
+        except (Down, Refused) as error:
+            self._complain(error)
+            here = await self._local.standing(io, route, now)
+            _, until = self._words.get(route.name, ("", now))
+            return replace(here, open_seconds=max(here.open_seconds, until - now))
+        here = await self._local.standing(io, route, now)
+        return replace(here, **msgspec.structs.asdict(told))
+
+    async def hedge_after(self, io: IO, route: Route, share: float, *, stream: bool) -> float | None:
+        return await self._local.hedge_after(io, route, share, stream=stream)
+
+    def close(self) -> None:
+        """Send what was settled, and close the connection; local rules go on. A link that was given stays open."""
+        if self._own:
+            self.link.close()
+
+    def __copy__(self) -> RedisState:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RedisState:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        link, more = self.link, {"settings": self.settings, "hedge": self._hedge}
+        return partial(RedisState, prefix=link.prefix, timeout=link.timeout, **more), (link.url,)
+
+    def __repr__(self) -> str:
+        return f"RedisState({self.link!r})"
+
+    async def _admit_here(self, io: IO, route: Route, now: float, *, tokens: int, early: bool) -> Permit | Shut:
+        """Leave by this process's own rules."""
+        if (word := self._words.get(route.name)) is not None:
+            why, until = word
+            if now < until and not (early and why == "open"):
+                return Shut(why, until - now)
+        leave = await self._local.admit(io, route, now, tokens=tokens, early=early)
+        return leave if isinstance(leave, Shut) else _local(leave)
+
+    def _learn(self, route: Route, now: float, permit: Permit, outcome: Outcome, *, counted: bool | None) -> None:
+        """Have this process's own rules hear of a call that Redis let through.
+
+        Args:
+            counted: Whether Redis counted the verdict; None where it is away.
+        """
+        # What is well for Redis is well here: that is what `early` is for. Without Redis nobody knows whether the
+        # verdict is stale, and it opens nothing that is open already.
+        leave = run(self._local.admit(_io, route, now, tokens=permit.tokens, early=counted is True))
+        if isinstance(leave, Shut):
+            leave, outcome = Permit(-1), outcome._replace(verdict=Verdict.NONE, used=None)
+        elif counted is False:
+            outcome = outcome._replace(verdict=Verdict.NONE)
+        run(self._local.settle(_io, route, now, leave, outcome))
+
+    def _withdraw(self, quota: Quota, route: Route, slot: int) -> None:
+        asked = encode({"route": route.name, "slot": str(slot)})
+        self.link.send((script("withdraw"), quota.keys[1:], asked), keep=True)
+
+    def _asked(self, now: float, **asked: Any) -> bytes:
+        return encode(asked | self._always(now))
+
+    def _always(self, now: float) -> dict[str, float]:
+        """What every script is told."""
+        clock = self._clock(now)
+        return {"keep": self._keep} if clock is None else {"keep": self._keep, "now": clock}
+
+    def _quota(self, route: Route) -> Quota:
+        if (quota := self._of.get(route.name)) is None:
+            quota = self._quotas.setdefault(route.quota, Quota(self.link.prefix, route.quota))
+            quota.know(route)
+            self._of[route.name] = quota
+        return quota
+
+    def _purse_key(self) -> str:
+        return f"{{{self.link.prefix}}}:purses"
+
+    def _complain(self, error: Exception) -> None:
+        """Tell of an error that is no outage, once."""
+        if isinstance(error, Refused) and (told := str(error)) not in self._complaints and len(self._complaints) < 100:
+            self._complaints.add(told)
+            _log.warning("Redis refused an operation (%s); local rules are used for it.", told)
+
+
+_io = BlockingIO()
+
+
+def _local(permit: Permit) -> Permit:
+    """A permit of this process's own rules as others see it, and back: its slot is below zero."""
+    return permit._replace(slot=-permit.slot)

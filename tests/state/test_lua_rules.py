@@ -1,0 +1,260 @@
+"""The twins of the rules in Lua: on any history they are, say and decide what the Python rules do."""
+
+import dataclasses
+import math
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from multiroute_core.rules import allowance, breaker, budget, concurrency, headroom, limits
+from multiroute_core.rules.admission import Permit, Shut, Verdict
+from multiroute_core.rules.allowance import Allowance, AllowanceSettings
+from multiroute_core.rules.breaker import Breaker, BreakerSettings
+from multiroute_core.rules.concurrency import Concurrency
+from multiroute_core.rules.headroom import Headroom, Level
+from multiroute_core.state.scripts import RULES, compose
+from tests.redis_servers import KINDS, running
+
+CALL = f"""
+local rules = {{{", ".join(f"{name} = {name}" for name in RULES)}}}
+local found = {{rules[asked.rule][asked.name](unpack(asked.args, 1, asked.count))}}
+return tell({{rest = 0, first = found[1], second = found[2], third = found[3]}})
+"""
+
+SECONDS = st.sampled_from([0.0, 0.1, 0.7, 1.0, 3.3, 14.9, 20.0, 61.0, 400.0]) | st.floats(0.0, 100.0)
+BEGIN = st.sampled_from([0.0, 1000.0, 1.79e9 + 1 / 3])
+MANY = settings(max_examples=30, deadline=None)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def lua(request):
+    """Calls a function of a rule in Lua."""
+    with running(request.param) as server, server.client() as client:
+        sha = client.script_load(compose(*RULES) + CALL)
+
+        def call(rule, name, *args):
+            asked = {"rule": rule, "name": name, "args": args, "count": len(args)}
+            found = msgspec.msgpack.decode(client.evalsha(sha, 0, msgspec.msgpack.encode(asked)))
+            return found.get("first"), found.get("second"), found.get("third")
+
+        yield call
+
+
+def plain(value):
+    """A value of the rules as Lua has it: nothing stands for None."""
+    if dataclasses.is_dataclass(value):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {name: plain(found) for name, found in value.items() if found is not None and name != "prober"}
+    return value
+
+
+def same(one, other):
+    """Whether two values are equal, but for the last digits of a float."""
+    one, other = plain(one), plain(other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    if isinstance(one, bool) or isinstance(one, str) or one is None or other is None:
+        return one == other
+    if not one and other == []:  # an empty table of Lua is an empty list
+        return True
+    return math.isclose(one, other, rel_tol=1e-12, abs_tol=1e-6)
+
+
+def agree(one, other, what=""):
+    assert same(one, other), f"{what}: Python says {plain(one)}, Lua {plain(other)}"
+
+
+AMOUNTS = st.sampled_from([0.0, 1.0, 40.0, 100.0, 5000.0]) | st.floats(0.0, 1e6)
+PER_MINUTE = st.sampled_from([1.0, 6.0, 60.0, 40_000.0]) | st.floats(0.01, 1e7)
+
+
+@MANY
+@given(now=BEGIN, ahead=st.floats(-100.0, 100.0), per_minute=PER_MINUTE, one=AMOUNTS, other=AMOUNTS, third=AMOUNTS)
+def test_limits(lua, now, ahead, per_minute, one, other, third):
+    tat = now + ahead
+    for mine, (first, second, _) in (
+        (limits.take(tat, per_minute, one, now), lua("limits", "take", tat, per_minute, one, now)),
+        (
+            (limits.settle(tat, per_minute, one, other, now, third), None),
+            lua("limits", "settle", tat, per_minute, one, other, now, third),
+        ),
+        ((limits.left(tat, per_minute, now), None), lua("limits", "left", tat, per_minute, now)),
+    ):
+        agree(mine[0], first)
+        agree(mine[1], second)
+
+
+@MANY
+@given(
+    now=BEGIN,
+    steps=st.lists(
+        st.tuples(
+            SECONDS,
+            st.sampled_from(["answered", "answered", "answered", "limited", "admits"]),
+            st.sampled_from([1, 1, 2, 2, 3, 8]),
+            st.sampled_from([None, None, 3.0, 70.0]),
+        ),
+        max_size=60,
+    ),
+)
+@example(now=0.0, steps=[(0.0, "limited", 2, None), (20.0, "answered", 1, None), (0.0, "answered", 1, None)])
+def test_concurrency(lua, now, steps):
+    mine, twin = Concurrency(), lua("concurrency", "new")[0]
+    for seconds, what, in_flight, door in steps:
+        now += seconds
+        if what == "admits":
+            agree(concurrency.admits(mine, door, in_flight), lua("concurrency", "admits", twin, door, in_flight)[0])
+        elif what == "answered":
+            mine = concurrency.answered(mine, now, in_flight)
+            twin = lua("concurrency", "answered", twin, now, in_flight)[0]
+        else:
+            mine = concurrency.limited(mine, now, in_flight, door)
+            twin = lua("concurrency", "limited", twin, now, in_flight, door)[0]
+        agree(mine, twin, what)
+
+
+@st.composite
+def levels(draw, now):
+    limit = draw(st.sampled_from([1.0, 10.0, 1000.0]))
+    remaining = limit * draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+    at = now - draw(st.sampled_from([0.0, 0.5, 30.0]))
+    return Level(remaining, limit, at + draw(st.sampled_from([0.5, 6.0, 60.0, 3600.0])), at)
+
+
+def headrooms(now):
+    level = st.none() | levels(now)
+    return st.builds(Headroom, level, level, level, level)
+
+
+@MANY
+@given(now=BEGIN, data=st.data())
+def test_headroom(lua, now, data):
+    mine = twin = None
+    for _ in range(data.draw(st.integers(0, 20))):
+        now += data.draw(SECONDS)
+        if mine is None or data.draw(st.booleans()):
+            told = data.draw(headrooms(now))
+            mine = headroom.learn(mine, told, now)
+            twin = lua("headroom", "learn", twin, plain(told), now)[0]
+        else:
+            tokens = data.draw(st.sampled_from([0, 1, 40, 5000]))
+            mine, wait = headroom.take(mine, now, tokens)
+            twin, other, _ = lua("headroom", "take", twin, now, tokens)
+            agree(wait, other)
+        agree(mine, twin)
+        agree(headroom.requests_left(mine, now), lua("headroom", "requests_left", twin, now)[0])
+        agree(headroom.tokens_left(mine, now), lua("headroom", "tokens_left", twin, now)[0])
+
+
+SETTINGS = st.builds(
+    AllowanceSettings,
+    rpm=st.sampled_from([None, 1.0, 6.0, 60.0]),
+    tpm=st.sampled_from([None, 100.0, 1000.0]),
+    max_concurrency=st.sampled_from([None, 1, 4]),
+)
+
+
+@MANY
+@given(now=BEGIN, rules=SETTINGS, data=st.data())
+def test_allowance(lua, now, rules, data):
+    mine, twin, said = Allowance(), lua("allowance", "new")[0], plain(rules)
+    calls = []
+    for _ in range(data.draw(st.integers(0, 30))):
+        now += data.draw(SECONDS)
+        if not calls or data.draw(st.booleans()):
+            tokens = data.draw(st.sampled_from([0, 1, 40, 400, 5000]))
+            mine, shut = allowance.admit(mine, rules, now, tokens=tokens, in_flight=len(calls))
+            twin, stop, _ = lua("allowance", "admit", twin, said, now, tokens, len(calls))
+            agree(shut, stop)
+            if shut is None:
+                calls.append((tokens, mine.taken))
+        else:
+            tokens, mark = calls.pop(data.draw(st.integers(0, len(calls) - 1)))
+            ended = {
+                "tokens": tokens,
+                "used": data.draw(st.none() | st.sampled_from([0, tokens, 2 * tokens, 7])),
+                "mark": mark,
+                "outcome": data.draw(st.sampled_from(["answered", "rate_limited", "other"])),
+                "door": data.draw(st.sampled_from([None, None, 3.0, 70.0])),
+                "headroom": data.draw(st.none() | headrooms(now)),
+                "in_flight": len(calls) + 1,
+            }
+            mine = allowance.settle(mine, rules, now, **ended)
+            twin = lua("allowance", "settle", twin, said, now, {**ended, "headroom": plain(ended["headroom"])})[0]
+        agree(mine, twin)
+        agree(allowance.requests_left(mine, rules, now), lua("allowance", "requests_left", twin, said, now)[0])
+        agree(allowance.tokens_left(mine, rules, now), lua("allowance", "tokens_left", twin, said, now)[0])
+
+
+BREAKERS = st.sampled_from(
+    [
+        BreakerSettings(),
+        BreakerSettings(failures=3, calls=6, seconds=4, longest=40, lasting=100, forget=50, probe=20),
+        BreakerSettings(failures=50, calls=6, seconds=8, longest=16, lasting=64, forget=20, probe=10, window=40),
+        BreakerSettings(failures=1, calls=100, seconds=1, longest=512, lasting=4, forget=1000, probe=2, window=10),
+    ]
+)
+
+
+@MANY
+@given(now=BEGIN, rules=BREAKERS, data=st.data())
+def test_breaker(lua, now, rules, data):
+    mine, twin, said = Breaker(), lua("breaker", "new")[0], plain(rules)
+    permits = []
+    for _ in range(data.draw(st.integers(0, 40))):
+        now += data.draw(SECONDS)
+        agree(mine.condition(now), lua("breaker", "condition", twin, now)[0])
+        if not permits or data.draw(st.booleans()):
+            early = data.draw(st.booleans())
+            agree(breaker.shut(mine, now, early=early), lua("breaker", "shut", twin, now, early)[0])
+            mine, leave = breaker.admit(mine, rules, now, early=early)
+            twin, permit, stop = lua("breaker", "admit", twin, said, now, early)
+            if isinstance(leave, Shut):
+                agree(leave, stop)
+            else:
+                agree({"generation": leave.generation, "probe": leave.probe}, permit)
+                permits.append(leave)
+        else:
+            leave = permits.pop(data.draw(st.integers(0, len(permits) - 1)))
+            verdict = data.draw(st.sampled_from([Verdict.FAILURE, *Verdict]))
+            random = data.draw(st.floats(0.0, 1.0))
+            mine = breaker.settle(mine, rules, now, leave, verdict, random)
+            given_back = {"generation": leave.generation, "probe": leave.probe}
+            twin = lua("breaker", "settle", twin, said, now, given_back, verdict.value, random)[0]
+        agree(mine, twin)
+
+
+def test_the_longest_break_is_the_longest_in_lua_as_well(lua):
+    """A break doubles, and 2 ** 1024 is no number."""
+    rules, mine, twin, now = BreakerSettings(failures=1), Breaker(), lua("breaker", "new")[0], 0.0
+    for _ in range(70):
+        mine, leave = breaker.admit(mine, rules, now, early=True)
+        assert isinstance(leave, Permit)
+        twin, permit, _ = lua("breaker", "admit", twin, plain(rules), now, True)
+        mine = breaker.settle(mine, rules, now, leave, Verdict.FAILURE, 0.5)
+        twin = lua("breaker", "settle", twin, plain(rules), now, permit, "failure", 0.5)[0]
+        agree(mine, twin)
+        now += 1.0
+    assert twin["breaks"] == 65
+
+
+@MANY
+@given(
+    now=BEGIN,
+    rules=st.sampled_from([budget.RETRIES, budget.hedges(0.05), budget.hedges(1.0)]),
+    steps=st.lists(st.tuples(SECONDS, st.booleans()), max_size=60),
+)
+def test_budget(lua, now, rules, steps):
+    mine, twin, said = budget.Purse(), lua("budget", "new")[0], plain(rules)
+    for seconds, begins in steps:
+        now += seconds
+        if begins:
+            mine, twin = budget.deposit(mine, rules, now), lua("budget", "deposit", twin, said, now)[0]
+        else:
+            mine, enough = budget.withdraw(mine, rules, now)
+            twin, other, _ = lua("budget", "withdraw", twin, said, now)
+            agree(enough, other)
+        agree(mine, twin)
