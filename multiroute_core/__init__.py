@@ -8,6 +8,8 @@ from multiroute_core.cache.caching import Caching
 from multiroute_core.cache.memory import MemoryCache
 from multiroute_core.cache.semantic.settings import Semantic
 from multiroute_core.cache.store import Cache
+from multiroute_core.cost.ledger import Ledger
+from multiroute_core.cost.record import Record
 from multiroute_core.errors import (
     AllRoutesFailedError,
     AttemptTimeoutError,
@@ -71,6 +73,7 @@ __all__ = [
     "DeadlineExceededError",
     "File",
     "InvalidToolCall",
+    "Ledger",
     "MemoryCache",
     "Message",
     "MultiRouteError",
@@ -83,6 +86,7 @@ __all__ = [
     "Raw",
     "Reasoning",
     "ReasoningOptions",
+    "Record",
     "RefusalError",
     "Request",
     "Response",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from multiroute_core import tokens
 from multiroute_core.cost import CostOn
 from multiroute_core.drive.io import END, IO
 from multiroute_core.drive.limit import Cancelled, Expired, Limit
@@ -76,6 +77,7 @@ class Try:
         state: State,
         permit: Permit,
         cost_on: CostOn,
+        tokens: int,
     ) -> None:
         self.route, self.encoded, self.stream = route, encoded, stream
         self.parts: list[Part] = []
@@ -92,7 +94,7 @@ class Try:
         self._io, self._provider, self._state, self._permit, self._cost_on = io, provider, state, permit, cost_on
         if route.timeout is not None:
             limits = replace(limits, attempt=route.timeout)
-        self._limits, self._deadline = limits, deadline
+        self._limits, self._deadline, self._tokens = limits, deadline, tokens
         self._began = io.now()
         self._source: Any = None
         self._decoder: Decoder | None = None
@@ -257,6 +259,9 @@ class Try:
 
     def _recorded(self, error: BaseException | None) -> Attempt:
         model = self.model or self.route.model
+        estimate = None
+        if self.committed and not self._done and self.usage is None:
+            estimate = Usage(self._tokens, tokens.of_parts(assemble(self.parts)))
         outcome = "answered" if error is None else error.kind if isinstance(error, RouteError) else "cancelled"
         return Attempt(
             route=self.route.name,
@@ -269,6 +274,8 @@ class Try:
             cost=self._cost_on(self.route, self.usage, model=model),
             dropped=self.encoded.dropped,
             error=error.message if isinstance(error, RouteError) else None,
+            estimate=estimate,
+            estimated_cost=None if estimate is None else self._cost_on(self.route, estimate, model=model),
         )
 
     def _outcome(self, error: BaseException | None) -> Outcome:

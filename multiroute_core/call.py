@@ -76,7 +76,10 @@ class Trail:
             return
         call = self._call
         names = tuple(route.name for route in routes)
-        tell(self._hooks, RequestStarted(self._id, call.request, names, call.stream, call.options.tenant))
+        tell(
+            self._hooks,
+            RequestStarted(self._id, call.request, names, call.stream, call.options.tenant, call.options.task),
+        )
 
     def skipped(self, route: Route, shut: Shut) -> None:
         """A route was passed over."""

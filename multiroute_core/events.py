@@ -33,6 +33,7 @@ class RequestStarted:
     candidates: tuple[str, ...]
     stream: bool
     tenant: str | None = None
+    task: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

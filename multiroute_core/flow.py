@@ -192,6 +192,7 @@ class Flow:
             state=self._state,
             permit=leave,
             cost_on=self._cost_on,
+            tokens=self._call.tokens,
         )
 
     async def _rival(self) -> Try | None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Generator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from multiroute_core.errors import ConfigurationError
 
@@ -150,6 +151,20 @@ def share(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         raise ConfigurationError(f"{name}={value!r} must be a share above 0, up to 1.")
     return float(value)
+
+
+def to_be_kept(name: str, url: str) -> str:
+    """`url`, if it may go into a pickle.
+
+    Raises:
+        ConfigurationError: it holds a password.
+    """
+    if urlsplit(url).password or "password=" in url:
+        raise ConfigurationError(
+            f"The URL that is given as {name} holds a password, which goes into no pickle; "
+            "build the router where it is used."
+        )
+    return url
 
 
 def order(name: str, value: Any) -> str | OrderFunction:

@@ -30,7 +30,10 @@ from multiroute_core.messages import Part
 from multiroute_core.types import Chunk, Response
 
 LEASE_SECONDS = 30.0
-"""How long an equal request is waited for, and how long a process may hold others off: a dead one does no longer."""
+"""How long a process may hold others off: a dead one does no longer."""
+
+WAIT_SECONDS = 45.0
+"""How long an equal request is waited for: long enough for another process to take over from a dead one."""
 
 POLL_SECONDS = 0.01
 """How soon to look again for what another process is asking for; later ones come more slowly."""
@@ -93,7 +96,7 @@ class Recall:
                     spare = await self._in_other_words(io, call) or spare
                     fresh = self._fresh(spare)
                 if not fresh:
-                    until = began + min(LEASE_SECONDS, (call.options.deadline or LEASE_SECONDS * 2) / 2)
+                    until = began + min(WAIT_SECONDS, (call.options.deadline or WAIT_SECONDS * 2) / 2)
                     spare, lead = await self._waited(io, name, until, spare)
                     fresh = self._fresh(spare)
                 if spare is not None and fresh:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, Unpack, cast
 from multiroute_core.cache.caching import Caching
 from multiroute_core.cache.store import Cache
 from multiroute_core.call import Call
+from multiroute_core.cost.ledger import Ledger
 from multiroute_core.drive.blocking import BlockingIO
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.loopless import iterate, run
@@ -71,6 +72,8 @@ class Router:
             for a fleet that shares them; or a `State`.
         strict_params: True asks only routes that take every parameter given; False drops what a route cannot take and
             records the drop on its attempt.
+        ledger: Where a record of every try is kept, with its tokens and its cost: `"memory"`, `"sqlite:///path"`, or a
+            `Ledger`, which several routers may share; None keeps none.
         on_event: Hooks that hear what happens; see `multiroute_core.events`.
 
     Raises:
@@ -100,16 +103,19 @@ class Router:
         cache: str | Cache | Caching | None = None,
         state: str | State = "memory",
         strict_params: bool = False,
+        ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] = (),
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "routes", "on_event")}
         self._settings = settings = Settings.of(routes, given, on_event)
         self.routes, self.options, self.limits = settings.routes, settings.options, settings.limits
         self._world = World()
+        self.ledger = Ledger(settings.ledger) if isinstance(settings.ledger, str) else settings.ledger
+        self._hooks = settings.on_event if self.ledger is None else (*settings.on_event, self.ledger)
         self._recall: Recall | None = None
         if settings.caching is not None:
-            hooks, world = settings.on_event, self._world
-            self._recall = Recall(settings.caching, hooks=hooks, random=world.draw, wall=world.told)
+            world = self._world
+            self._recall = Recall(settings.caching, hooks=self._hooks, random=world.draw, wall=world.told)
         self._state = self._shared_state()
         self._state.know(self.routes)
         self._closed = False
@@ -203,6 +209,7 @@ class Router:
             provider.close()
         if self._recall is not None:
             self._recall.close()
+        self._close_state()
 
     async def aclose(self) -> None:
         """Close the running loop's connections, and the sync ones."""
@@ -211,6 +218,7 @@ class Router:
             await provider.aclose()
         if self._recall is not None:
             await self._recall.aclose()
+        self._close_state()
 
     def __enter__(self) -> Self:
         return self
@@ -267,11 +275,15 @@ class Router:
             facts=self._facts,
             cost_on=self._prices.cost_on,
             limits=self.limits,
-            hooks=self._settings.on_event,
+            hooks=self._hooks,
             state=self._state,
             hedge=self._settings.hedge,
             random=self._world.random,
         )
+
+    def _close_state(self) -> None:
+        if self._state is not self._settings.state and (close := getattr(self._state, "close", None)) is not None:
+            close()
 
     def _shared_state(self) -> State:
         settings, draw = self._settings, self._world.draw

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from multiroute_core.attempt import Limits
 from multiroute_core.cache.caching import Caching
+from multiroute_core.cost.ledger import Ledger
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
-from multiroute_core.options import Options, parse, seconds, share
+from multiroute_core.options import Options, parse, seconds, share, to_be_kept
 from multiroute_core.providers import registry
 from multiroute_core.route import Route, check_quotas
 from multiroute_core.state.state import State
@@ -38,6 +39,7 @@ class Settings:
         caching: What the cache shall do; None for none.
         state: Where the routers' common knowledge is: `"memory"`, an address, or a `State`.
         strict_params: Whether a route that would drop a parameter is no candidate.
+        ledger: Where a record of every try is kept: a name of a place, or a `Ledger`; None for nowhere.
         on_event: Who hears what happens.
     """
 
@@ -46,8 +48,9 @@ class Settings:
     limits: Limits
     hedge: float | None
     caching: Caching | None
-    state: str | State
+    state: str | State = field(repr=False)  # its URL may hold a password
     strict_params: bool
+    ledger: str | Ledger | None
     on_event: tuple[Hook, ...]
 
     @classmethod
@@ -74,19 +77,25 @@ class Settings:
             caching=None if cache is None else Caching.of(cache),
             state=_state(given["state"]),
             strict_params=given["strict_params"],
+            ledger=_ledger(given["ledger"]),
             on_event=tuple(on_event),
         )
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of a router with these settings: what it pickles as."""
+        """The arguments of a router with these settings: what it pickles as.
+
+        Raises:
+            ConfigurationError: a URL holds a password.
+        """
         return {
             "routes": self.routes,
             **{name: getattr(self.options, name) for name in _OF_CALLS},
             **{name: getattr(self.limits, short) for name, short in _LIMITS.items()},
             "hedge": self.hedge,
             "cache": self.caching,
-            "state": self.state,
+            "state": to_be_kept("state", self.state) if isinstance(self.state, str) else self.state,
             "strict_params": self.strict_params,
+            "ledger": self.ledger,
             "on_event": self.on_event,
         }
 
@@ -102,6 +111,12 @@ def _routes(given: Iterable[Route | str] | None) -> tuple[Route, ...]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigurationError(f"Two routes are named {twice[0]!r}; give one of them another name=...")
     return routes
+
+
+def _ledger(given: Any) -> str | Ledger | None:
+    if given is None or isinstance(given, str | Ledger):
+        return given
+    raise ConfigurationError(f"ledger={given!r:.100} must be 'memory', 'sqlite:///path', or a Ledger.")
 
 
 def _state(given: Any) -> str | State:

@@ -54,7 +54,7 @@ def estimate(request: Request) -> int:
 
 def of(messages: Iterable[Message]) -> int:
     """The tokens of `messages`."""
-    return sum([PER_MESSAGE + _parts(message.parts) for message in messages])
+    return sum([PER_MESSAGE + of_parts(message.parts) for message in messages])
 
 
 def of_text(text: str) -> int:
@@ -69,7 +69,8 @@ def of_text(text: str) -> int:
     return (2 * length + 3 * beyond + 7) // 8
 
 
-def _parts(parts: tuple[Part, ...]) -> int:
+def of_parts(parts: tuple[Part, ...]) -> int:
+    """The tokens of `parts`."""
     total = 0
     for part in parts:
         total += of_text(part.text) if type(part) is Text else _part(part)
@@ -85,7 +86,7 @@ def _part(part: Part) -> int:
         case InvalidToolCall():
             return of_text(part.name) + of_text(part.arguments) + PER_TOOL
         case ToolCallResponse():
-            return _parts(part.parts) + PER_TOOL
+            return of_parts(part.parts) + PER_TOOL
         case Blob(mime_type=mime_type) if mime_type.startswith("text/") or mime_type == "application/json":
             return len(part.data) // 4
         case Blob(modality="image"):

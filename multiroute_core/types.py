@@ -108,6 +108,9 @@ class Attempt:
         first_token_seconds: From the start to the first meaningful chunk; None where none came.
         usage: Its tokens, where the vendor reported them.
         cost: In USD; None for unknown.
+        estimate: What it likely used where it ended in the middle, so that nobody said: the prompt's tokens and those
+            of what had come.
+        estimated_cost: Of that, in USD; None for unknown.
         dropped: Parameters that the route cannot take and that were left out, each with the reason.
         error: The error in one sentence; None for an answer.
     """
@@ -122,6 +125,8 @@ class Attempt:
     cost: float | None = None
     dropped: tuple[str, ...] = ()
     error: str | None = None
+    estimate: Usage | None = None
+    estimated_cost: float | None = None
 
     def summary(self) -> dict[str, Any]:
         """As plain JSON, without what is not known."""
@@ -132,6 +137,7 @@ class Attempt:
             "seconds": round(self.seconds, 6),
             "first_token_seconds": self.first_token_seconds and round(self.first_token_seconds, 6),
             "cost": self.cost,
+            "estimated_cost": self.estimated_cost,
             "dropped": list(self.dropped) or None,
             "error": self.error,
         }

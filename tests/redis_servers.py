@@ -13,6 +13,10 @@ from pathlib import Path
 
 import redis
 
+from multiroute_core.drive.blocking import BlockingIO
+from multiroute_core.drive.loopless import run
+from multiroute_core.state.link import Down, Link
+
 KINDS = ("valkey", "redis")
 
 
@@ -62,7 +66,8 @@ class Server:
                 client.ping()
                 return
             if self.process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"{self.kind} did not start: {(self.folder / 'log').read_text()}")
+                print((self.folder / "log").read_text())
+                raise RuntimeError(f"{self.kind} did not start")
             time.sleep(0.02)
 
     def client(self) -> redis.Redis:
@@ -100,9 +105,42 @@ class Server:
 @contextlib.contextmanager
 def running(kind: str = "valkey", password: str | None = None, *options: str) -> Iterator[Server]:
     """A server, for as long as the block lasts."""
-    server = Server(kind, password, *options)
+    server = _started(kind, password, *options)
     try:
-        server.start()
         yield server
     finally:
         server.stop()
+
+
+def _started(kind: str, password: str | None, *options: str) -> Server:
+    for _ in range(3):
+        server = Server(kind, password, *options)
+        try:
+            server.start()
+        except RuntimeError:  # somebody else took the port
+            server.stop()
+        else:
+            return server
+    raise RuntimeError(f"{kind} does not start; see what it printed.")
+
+
+def ask(link: Link, *command):
+    """What Redis replies to a command."""
+    return run(link.call(BlockingIO(), *command))
+
+
+def eventually(holds, seconds=20.0):
+    """Wait until it does."""
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it did not come to that"
+        time.sleep(0.01)
+
+
+def is_down(link: Link) -> bool:
+    """Whether nothing is asked of Redis now."""
+    try:
+        ask(link, "PING")
+    except Down:
+        return True
+    return False

@@ -50,6 +50,7 @@ LAYERS = (
     ("rules",),
     ("request",),
     ("spellings", "route", "options"),
+    ("telemetry",),
     ("events",),
     ("errors",),
     ("types",),

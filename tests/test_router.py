@@ -12,6 +12,7 @@ from multiroute_core import (
     AuthenticationError,
     BadRequestError,
     BrokenStreamError,
+    ConfigurationError,
     ContextOverflowError,
     DeadlineExceededError,
     OverloadedError,
@@ -371,3 +372,16 @@ def test_messages_are_taken_in_every_form_and_never_changed():
             ("system", "Be kind."),
             ("user", "Hi"),
         ]
+
+
+@pytest.mark.parametrize("setting", ["cache", "state"])
+def test_a_password_in_a_url_goes_into_no_pickle_repr_or_error(setting, caplog):
+    """Nobody is at that address: the router says so in the log, and goes by its own rules."""
+    with Fleet(answer()) as fleet:
+        url = "redis://user:s3cret@127.0.0.1:1/0"
+        with Router(fleet.routes, **{setting: url}) as router:
+            assert router.generate("Hi").text == "Hello."
+            with pytest.raises(ConfigurationError, match="password") as caught:
+                pickle.dumps(router)
+            shown = [repr(router), str(caught.value), caplog.text, repr(router._settings), repr(router._state)]
+            assert not any("s3cret" in text for text in shown)

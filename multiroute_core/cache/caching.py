@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from multiroute_core.cache.semantic.settings import Semantic
 from multiroute_core.cache.store import Cache
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.options import seconds, unknown, word
+from multiroute_core.options import seconds, to_be_kept, unknown, word
 from multiroute_core.types import FinishReason
 
 if TYPE_CHECKING:
@@ -86,6 +86,11 @@ class Caching:
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        if isinstance(self.store, str):
+            to_be_kept("cache", self.store)
+        return _rebuild, (self.store, self.ttl, self.stale_if_error, self.keeps - WHOLE, self.semantic, self.alias)
+
     @classmethod
     def of(cls, cache: Any) -> Caching:
         """`cache` itself, or the settings for a place to keep answers in."""
@@ -133,3 +138,14 @@ class Caching:
             f"cache={scheme!r} is no place to keep answers; "
             "give 'memory', 'sqlite:///path', 'redis://host:6379/0', or a Cache."
         )
+
+
+def _rebuild(
+    store: str | Cache,
+    ttl: float,
+    stale_if_error: float,
+    also: frozenset[FinishReason],
+    semantic: Semantic | None,
+    alias: str | None,
+) -> Caching:
+    return Caching(store, ttl=ttl, stale_if_error=stale_if_error, also=also, semantic=semantic, alias=alias)

@@ -147,8 +147,10 @@ def _opened(path: Path, wait: float) -> tuple[sqlite3.Connection, bool]:
                 raise
         return _opened_to_read(path), True
     except sqlite3.DatabaseError as error:
+        busy = _code(error) == sqlite3.SQLITE_BUSY
+        advice = "another program holds it" if busy else "give another path, or delete it"
         raise ConfigurationError(
-            f"The cache {path} cannot be used: {error}. It was left as it is; give another path, or delete it."
+            f"The cache {path} cannot be used: {error}. It was left as it is; {advice}."
         ) from error
 
 
@@ -195,6 +197,7 @@ def _prepare(path: Path, db: sqlite3.Connection, wait: float) -> None:
     except sqlite3.OperationalError as error:
         if _code(error) != sqlite3.SQLITE_BUSY:
             raise
+        db.execute(f"PRAGMA busy_timeout = {wait * 1000:.0f}")
     else:
         if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             for statement in _SCHEMA.split(";\n"):
@@ -206,6 +209,7 @@ def _prepare(path: Path, db: sqlite3.Connection, wait: float) -> None:
     if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         with contextlib.suppress(sqlite3.OperationalError):  # another process is at it
             db.execute("PRAGMA journal_mode = WAL")
+    db.execute(f"PRAGMA busy_timeout = {SOON * 1000:.0f}")
 
 
 def _opened_to_read(path: Path) -> sqlite3.Connection:

@@ -100,6 +100,7 @@ class Link:
             return await io.told(limit, begin)
         except Expired:
             job.dropped = True
+            multiplexer.late()
             raise Down(f"Redis at {self._address.where} did not answer within {allowed:g} s.", asked=True) from None
         except BaseException:
             job.dropped = True

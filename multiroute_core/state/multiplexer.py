@@ -77,7 +77,7 @@ class Multiplexer:
         self._loaded: set[str] = set()
         self._since, self._refused = 0.0, False
         self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._starting, self._changing = threading.Lock(), threading.Lock()
 
     def put(self, job: Job) -> None:
         """Have it sent; safe in a finalizer."""
@@ -92,12 +92,18 @@ class Multiplexer:
         """Why nothing is to be waited for; None where there may be an answer."""
         return self._reason() if self.state in ("down", "closed") else None
 
+    def late(self) -> None:
+        """Somebody has waited in vain for the first connection: nobody else shall."""
+        with self._changing:
+            if self.state == "starting":
+                self._fell(TimeoutError("no connection yet"))
+
     def stop(self, seconds: float) -> None:
         """Send what is there, and end. It is waited for, but for no longer than `seconds`."""
         self._inbox.put(None)
         if (thread := self._thread) is None:
             self.state = "closed"
-        elif thread is not threading.current_thread():
+        elif thread.is_alive() and thread is not threading.current_thread():
             thread.join(seconds)
 
     def start(self) -> None:
@@ -106,11 +112,10 @@ class Multiplexer:
             return
         try:
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name="multiroute-redis", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="multiroute-redis", daemon=True)
+                _living.add(self)
                 with contextlib.suppress(RuntimeError):  # the interpreter ends: nothing can be sent any more
-                    thread.start()
-                    self._thread = thread
-                    _living.add(self)
+                    self._thread.start()
         finally:
             self._starting.release()
 
@@ -147,9 +152,10 @@ class Multiplexer:
             self._turn_away()
             return None
         self._loaded.clear()
-        if self.state == "down":
-            _log.warning("Redis at %s is back after %.1f s.", self._where, time.monotonic() - self._since)
-        self.state = "up"
+        with self._changing:
+            if self.state == "down":
+                _log.warning("Redis at %s is back after %.1f s.", self._where, time.monotonic() - self._since)
+            self.state = "up"
         return connection
 
     def _fell(self, error: BaseException) -> None:

@@ -88,6 +88,7 @@ def _leads(url, cache, lease):
 
 def test_a_leader_that_is_killed_is_followed_when_its_lease_is_over(cache, monkeypatch):
     monkeypatch.setattr(recall, "LEASE_SECONDS", 3.0)
+    monkeypatch.setattr(recall, "WAIT_SECONDS", 20.0)
     asked, quick = threading.Event(), answer("Hello.")
 
     def reply(received):

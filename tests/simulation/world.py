@@ -11,7 +11,7 @@ import hashlib
 import random
 from typing import Any
 
-from multiroute_core import Router
+from multiroute_core import Ledger, Router
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.events import Event, RequestEnded, RequestStarted, RouteSkipped
 from multiroute_core.testing.scripted import Take, truth
@@ -64,8 +64,9 @@ class World:
         self.callers = crowd(dice, users, FAULTY_SECONDS)
         self.late = [Caller(f"late{n}", 0.0, bool(n % 2), 30.0, options={"deadline": 30.0}) for n in range(4)]
         self.by_name = {caller.name: caller for caller in (*self.callers, *self.late)}
-        self.router = Router(self.routes, on_event=[self._heard], **self.settings)
         self.loop = GuardedLoop()
+        self.ledger = Ledger(wall=self.loop.time)
+        self.router = Router(self.routes, on_event=[self._heard], ledger=self.ledger, **self.settings)
         rehearse(self.router, self.loop, seed)
         self.state = WatchedState(self.router._state, self)
         self.router._state = self.state

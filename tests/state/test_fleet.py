@@ -37,7 +37,7 @@ def empty(server):
 
 def _work(number, work, url, barrier, results, args):
     try:
-        state = RedisState(url, timeout=PATIENT, settings=BreakerSettings(seconds=1.0, probe=60.0))
+        state = RedisState(url, timeout=PATIENT, settings=BreakerSettings(seconds=0.5, probe=60.0))
         barrier.wait(60)
         results.put((number, work(state, barrier, *args)))
         state.close()
@@ -95,7 +95,7 @@ def _takes_all(state, barrier, until):
 
 def test_four_processes_share_sixty_requests_a_minute(server):
     began = time.monotonic()
-    taken = sorted(taken for found in fleet(server, _takes_all, began + 4.0) for taken in found)
+    taken = sorted(taken for found in fleet(server, _takes_all, began + 2.5) for taken in found)
     for first, (asked, _) in enumerate(taken):
         for last in range(first, len(taken)):
             most = 60 + (taken[last][1] - asked)
@@ -124,7 +124,7 @@ def _crowds(state, barrier, url, seconds):
 
 
 def test_four_processes_share_five_places(server):
-    mosts = fleet(server, _crowds, server.url, 2.0)
+    mosts = fleet(server, _crowds, server.url, 1.0)
     assert max(mosts) <= 5
     assert max(mosts) >= 3, "four processes can be at it at once"
     state = RedisState(server.url, timeout=PATIENT)
@@ -139,7 +139,7 @@ def _holds(url, held):
 
 
 def test_the_places_of_a_process_that_dies_lapse(server, monkeypatch):
-    monkeypatch.setattr(on_redis, "SLOT_SECONDS", 2.0)
+    monkeypatch.setattr(on_redis, "SLOT_SECONDS", 1.0)
     held = FORK.SimpleQueue()
     holder = FORK.Process(target=_holds, args=(server.url, held))
     holder.start()
@@ -150,7 +150,7 @@ def test_the_places_of_a_process_that_dies_lapse(server, monkeypatch):
     leave = admit(state, NARROW)
     assert isinstance(leave, Shut)
     assert leave.why == "busy"
-    time.sleep(2.1)
+    time.sleep(1.1)
     assert standing(state, NARROW).in_flight == 0
     assert isinstance(admit(state, NARROW), Permit)
     state.close()
@@ -169,7 +169,7 @@ def _probes(state, barrier):
         barrier.wait(60)
         seen.append(admit(state, PLAIN))  # all find it open
         if outcome is WELL:
-            time.sleep(2.6)  # the second break is over by itself, the first one is cut short
+            time.sleep(1.35)  # the second break is over by itself, the first one is cut short
         barrier.wait(60)
         leave = admit(state, PLAIN, early=outcome is FAILED)
         seen.append(leave)

@@ -116,7 +116,7 @@ def outcomes(draw, now):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_memory_and_redis_tell_the_same_story(server, data):
     pair = Pair(server.unix_url)

@@ -34,7 +34,7 @@ _LATIN = 0x250
 
 
 class MiniLM:
-    """Turns texts into vectors of 384 floats and length 1; 3 ms for a question, on one core.
+    """Turns texts into vectors of 384 floats and length 1; 3 to 8 ms for a question, on one core.
 
     A text that it cannot read gets an empty vector: one with letters of another alphabet, with signs that it does not
     know, or longer than 256 tokens. It is loaded with the first text, in 0.3 s.

@@ -16,7 +16,7 @@ Embed: TypeAlias = Callable[[Sequence[str]], Sequence[Sequence[float]]]
 THRESHOLD = 0.95
 """For the bundled model; see `docs/semantic.md`."""
 
-MAX_CHARS = 400
+MAX_CHARS = 300
 """The longest texts that the threshold was calibrated on. In longer ones a word that changes all moves little."""
 
 EMBED_SECONDS = 2.0
@@ -36,7 +36,7 @@ class Semantic:
             --embed module:function` shows what each costs.
         model: What the vectors' space is called: vectors of one are never compared with those of another. By default
             the function's name; give one that changes when the model does.
-        max_chars: The longest text that is compared, in characters. 400 by default, the longest that the threshold was
+        max_chars: The longest text that is compared, in characters. 300 by default, the longest that the threshold was
             calibrated on.
         timeout: Seconds that `embed` may take; after that, the request goes on without.
 
@@ -45,7 +45,7 @@ class Semantic:
 
     Example:
         >>> Semantic(threshold=0.96)
-        Semantic(model='all-MiniLM-L6-v2-int8', threshold=0.96, max_chars=400, timeout=2.0)
+        Semantic(model='all-MiniLM-L6-v2-int8', threshold=0.96, max_chars=300, timeout=2.0)
     """
 
     embed: Embed | None = field(repr=False)

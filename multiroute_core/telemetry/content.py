@@ -1,0 +1,102 @@
+"""Conversations as OpenTelemetry's GenAI message schemas write them, as JSON. Pure.
+
+Bytes are left out, and of addresses what may carry a signature or a password. So is what only a vendor understands:
+its tools may hold the keys of other servers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from multiroute_core.messages import (
+    Blob,
+    CachePoint,
+    File,
+    InvalidToolCall,
+    Message,
+    Part,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolCallDelta,
+    ToolCallResponse,
+    Uri,
+    VendorPart,
+)
+from multiroute_core.tools import ServerTool, Tool
+from multiroute_core.types import Request, Response
+
+
+def of_request(request: Request) -> dict[str, str]:
+    """What was asked, as span attributes."""
+    messages = [_message(message) for message in request.messages]
+    attributes = {"gen_ai.input.messages": _json(messages)}
+    if request.tools:
+        attributes["gen_ai.tool.definitions"] = _json([_tool(tool) for tool in request.tools])
+    return attributes
+
+
+def of_response(response: Response) -> dict[str, str]:
+    """What was answered, as span attributes."""
+    message = _message(Message("assistant", response.parts))
+    return {"gen_ai.output.messages": _json([message | {"finish_reason": response.finish_reason or "error"}])}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    return {"role": message.role, "parts": _parts(message.parts)}
+
+
+def _parts(parts: Iterable[Part]) -> list[dict[str, Any]]:
+    return [_part(part) for part in parts if not isinstance(part, CachePoint)]
+
+
+def _part(part: Part) -> dict[str, Any]:
+    match part:
+        case Text():
+            return {"type": "text", "content": part.text}
+        case Reasoning():
+            return {"type": "reasoning", "content": part.text}
+        case ToolCall() | InvalidToolCall():
+            given = dict(part.arguments) if isinstance(part.arguments, Mapping) else part.arguments
+            return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": given}
+        case ToolCallResponse():
+            only_text = all(isinstance(inner, Text) for inner in part.parts)
+            response = part.text if only_text else _parts(part.parts)
+            return {"type": "tool_call_response", "id": part.id, "response": response}
+        case Blob():
+            size = {"content": "", "size": len(part.data)}
+            return {"type": "blob", "modality": part.modality, "mime_type": part.mime_type} | size
+        case Uri():
+            return {"type": "uri", "modality": part.modality, "mime_type": part.mime_type, "uri": _address(part.uri)}
+        case File():
+            return {"type": "file", "modality": part.modality, "mime_type": part.mime_type, "file_id": part.file_id}
+        case VendorPart():
+            return {"type": "vendor", "wire": part.raw.wire}
+        case ToolCallDelta() | CachePoint():  # no part of a whole message that says anything
+            return {"type": "none"}
+
+
+def _address(uri: str) -> str:
+    """Where something is, without what opens it."""
+    try:
+        split = urlsplit(uri)
+    except ValueError:
+        return ""
+    if not split.netloc:
+        return f"{split.scheme}:"
+    return f"{split.scheme}://{split.netloc.rpartition('@')[2]}{split.path}"
+
+
+def _tool(tool: Tool | ServerTool) -> dict[str, str]:
+    if isinstance(tool, Tool):
+        return {"type": "function", "name": tool.name}
+    kind = str(tool.body.get("type") or next(iter(tool.body), tool.wire))
+    return {"type": kind, "name": str(tool.body.get("name", kind))}
+
+
+def _json(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text.encode("utf-8", "replace").decode()  # half a surrogate pair cannot be exported

@@ -1,0 +1,121 @@
+"""Events as lines in Python's own logging."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from multiroute_core.errors import ConfigurationError, RouteError
+from multiroute_core.events import AttemptEnded, Event, RequestEnded
+from multiroute_core.types import Usage
+
+
+class LogEvents:
+    """A hook that logs one line for each try and one for each request: `Router(on_event=[LogEvents()])`.
+
+    A line says what happened in words, and carries the same as fields of its record, for formatters that write JSON:
+    `multiroute_event` (`"attempt"` or `"request"`), `multiroute_request_id`, `multiroute_outcome`, `multiroute_route`,
+    `multiroute_provider`, `multiroute_model`, `multiroute_seconds`, `multiroute_input_tokens`,
+    `multiroute_output_tokens`, `multiroute_cost` (USD), and more where it is known; what is unknown is None.
+
+    No line holds a message, an answer, a key, or what a provider said of an error, which may quote any of them.
+
+    Args:
+        logger: Where to; None is the logger `multiroute_core.events`.
+        level: The level of what went well, as a number or a name. A failure is a `WARNING`, or `level` where that is
+            higher.
+
+    Raises:
+        ConfigurationError: there is no such level.
+
+    Example:
+        >>> router = Router(routes, on_event=[LogEvents(level="DEBUG")])  # doctest: +SKIP
+    """
+
+    def __init__(self, logger: logging.Logger | None = None, level: int | str = logging.INFO) -> None:
+        self.logger = logging.getLogger("multiroute_core.events") if logger is None else logger
+        found = logging.getLevelNamesMapping().get(level.upper()) if isinstance(level, str) else level
+        if found is None:
+            raise ConfigurationError(f"level={level!r} is no level of logging; give 'DEBUG', 'INFO' or 'WARNING'.")
+        self.level = found
+
+    def __call__(self, event: Event) -> None:
+        """Hear an event."""
+        if isinstance(event, AttemptEnded):
+            self._attempt(event)
+        elif isinstance(event, RequestEnded):
+            self._request(event)
+
+    def __repr__(self) -> str:
+        return f"LogEvents({self.logger.name!r}, level={logging.getLevelName(self.level)})"
+
+    def _attempt(self, event: AttemptEnded) -> None:
+        level = self._level(failed=event.error is not None)
+        if not self.logger.isEnabledFor(level):
+            return
+        attempt, status = event.attempt, None if event.error is None else event.error.status
+        fields = {
+            "provider": attempt.provider,
+            "model": attempt.model,
+            "first_token_seconds": attempt.first_token_seconds,
+            "status": status,
+            "dropped": list(attempt.dropped),
+            "estimated_cost": attempt.estimated_cost,
+        } | _used(attempt.usage, attempt.cost)
+        what = attempt.outcome + (f" (HTTP {status})" if status else "")
+        if event.error is not None:
+            what = f"failed, {what},"
+        line = f"Attempt on {attempt.route!r} {what} in {attempt.seconds:.3f} s{_spent(attempt.usage, attempt.cost)}."
+        self._write(level, line, event.request_id, "attempt", attempt.outcome, attempt.route, attempt.seconds, fields)
+
+    def _request(self, event: RequestEnded) -> None:
+        level = self._level(failed=event.error is not None)
+        if not self.logger.isEnabledFor(level):
+            return
+        response, error, tries = event.response, event.error, len(event.attempts)
+        costs = [attempt.cost for attempt in event.attempts if attempt.cost is not None]
+        fields: dict[str, Any] = {"attempts": tries, "cached": False, "stale": False, "saved_cost": None}
+        route, usage, cost = None, None, sum(costs) if costs else None
+        if error is not None:
+            outcome = error.kind if isinstance(error, RouteError) else type(error).__name__
+            what = f"failed, {outcome},"
+        elif response is None:
+            outcome = what = "cancelled"
+        else:
+            route, usage = response.route, response.usage
+            outcome = "cached" if response.cached else "answered"
+            what = f"answered {'from the cache' if response.cached else f'by {route!r}'}"
+            fields |= {"cached": response.cached, "stale": response.stale, "saved_cost": response.saved_cost}
+            fields |= {"provider": response.provider, "model": response.model, "finish_reason": response.finish_reason}
+        fields |= _used(usage, cost)
+        after = f" after {tries} attempts" if tries > 1 else ""
+        line = f"Request {event.request_id} {what} in {event.seconds:.3f} s{after}{_spent(usage, cost)}."
+        self._write(level, line, event.request_id, "request", outcome, route, event.seconds, fields)
+
+    def _level(self, *, failed: bool) -> int:
+        return max(self.level, logging.WARNING) if failed else self.level
+
+    def _write(
+        self,
+        level: int,
+        line: str,
+        request_id: str,
+        event: str,
+        outcome: str,
+        route: str | None,
+        seconds: float,
+        fields: dict[str, Any],
+    ) -> None:
+        told = {"event": event, "request_id": request_id, "outcome": outcome, "route": route, "seconds": seconds}
+        extra = {f"multiroute_{name}": value for name, value in (told | fields).items()}
+        self.logger.log(level, "%s", line, extra=extra)
+
+
+def _used(usage: Usage | None, cost: float | None) -> dict[str, Any]:
+    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+    return {name: getattr(usage, name, None) for name in names} | {"cost": cost}
+
+
+def _spent(usage: Usage | None, cost: float | None) -> str:
+    found = "" if usage is None else f", {usage.input_tokens or 0} tokens read and {usage.output_tokens or 0} written"
+    return found if cost is None else f"{found}, ${cost:.6f}"

@@ -1,0 +1,257 @@
+"""OpenTelemetry: spans and metrics by its semantic conventions for generative AI, version 1.41.
+
+That is the last version that was released; the conventions are still in development. What they have no name for is
+called `multiroute.…`. `docs/telemetry.md` lists everything.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.events import (
+    AttemptEnded,
+    AttemptStarted,
+    Event,
+    FirstToken,
+    RequestEnded,
+    RequestStarted,
+    RouteSkipped,
+)
+from multiroute_core.telemetry import content, spans
+from multiroute_core.telemetry.spans import Asked, Tried
+from multiroute_core.types import Usage
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import Counter, Histogram, Meter, MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+SCHEMA = "https://opentelemetry.io/schemas/1.41.1"
+SCOPE = "multiroute"
+
+SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+TOKENS = tuple(4**power for power in range(14))
+
+MAX_OPEN = 10_000
+"""So many requests may be on their way; beyond, the oldest one counts as abandoned."""
+
+IDLE_SECONDS = 3600.0
+"""A request of which nothing was heard for so long counts as abandoned."""
+
+SWEEP_SECONDS = 60.0
+
+
+class OpenTelemetry:
+    """A hook that tells OpenTelemetry of every request: `Router(on_event=[OpenTelemetry()])`.
+
+    Each request becomes a span under the one that is current where it was asked, with a span under it for each try;
+    they are made when the request is over. A request of which nothing is heard for an hour, or that is still open at
+    exit or at `close`, gets its spans then. Metrics tell durations, tokens and cost. Every token that a provider
+    reported is counted once: on the span of its try, and in the metric.
+
+    Args:
+        tracer_provider: Where spans go; None is the process's own provider.
+        meter_provider: Where metrics go; None is the process's own provider.
+        capture_content: Whether the messages and the answer stand on the request's span. They are personal data more
+            often than not.
+
+    Raises:
+        ConfigurationError: the package `opentelemetry-api` is not installed.
+
+    Example:
+        >>> router = Router(routes, on_event=[OpenTelemetry()])  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        *,
+        capture_content: bool = False,
+    ) -> None:
+        try:
+            from opentelemetry import context, metrics, trace
+        except ImportError as error:
+            raise ConfigurationError(
+                f"OpenTelemetry needs a package that is not installed ({error}); "
+                "run: pip install 'multiroute-llm[otel]'"
+            ) from error
+        self._given = (tracer_provider, meter_provider, capture_content)
+        self._capture = capture_content
+        self._here = context.get_current
+        self._tracer = trace.get_tracer(SCOPE, tracer_provider=tracer_provider, schema_url=SCHEMA)
+        self._metrics = _Metrics(metrics.get_meter(SCOPE, meter_provider=meter_provider, schema_url=SCHEMA))
+        # No lock: a collected stream may tell its end in the middle of any line here, on the thread that would hold it.
+        # Every step is one operation of the dictionary, and who pops a request makes its spans.
+        self._open: dict[str, Asked] = {}
+        self._swept = time.monotonic()
+        self._thread = threading.local()
+        self._at_exit: Any = None
+
+    def __call__(self, event: Event) -> None:
+        """Hear an event."""
+        late: deque[tuple[Event, int]] | None = getattr(self._thread, "late", None)
+        if late is not None:  # a stream was collected while the SDK, below us, holds a lock: its turn comes after
+            late.append((event, time.time_ns()))
+            return
+        self._thread.late = late = deque([(event, time.time_ns())])
+        try:
+            while late:
+                self._hear(*late.popleft())
+        finally:
+            self._thread.late = None
+
+    @property
+    def open_requests(self) -> int:
+        """How many requests are on their way."""
+        return len(self._open)
+
+    def close(self) -> None:
+        """Make the spans of all requests that are still open. Those that end later have their tokens counted only."""
+        at_exit, self._at_exit = self._at_exit, None
+        if at_exit is not None:
+            atexit.unregister(at_exit)
+        for request_id in list(self._open):
+            self._abandon(request_id)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, self._given
+
+    def __repr__(self) -> str:
+        return f"OpenTelemetry(capture_content={self._capture})"
+
+    def _hear(self, event: Event, now: int) -> None:
+        if isinstance(event, RequestStarted):
+            self._begin(event, now)
+            return
+        if isinstance(event, RequestEnded):
+            if (request := self._open.pop(event.request_id, None)) is not None:
+                self._metrics.request(request, event, now)
+                spans.emit(self._tracer, request, event, now, capture=self._capture)
+            return
+        request = self._open.get(event.request_id)
+        if request is not None:
+            request.seen = time.monotonic()
+        match event:
+            case AttemptEnded():
+                self._metrics.attempt(event, None if request is None else request.end(event))
+            case AttemptStarted() if request is not None:
+                request.start(event, now)
+            case FirstToken() if request is not None:
+                request.first_token = request.first_token or now
+            case RouteSkipped() if request is not None:
+                request.skipped.append((now, event))
+            case _:
+                pass  # of a request that counted as abandoned
+
+    def _begin(self, event: RequestStarted, now: int) -> None:
+        if self._at_exit is None:
+            self._at_exit = _closer(self)
+        moment = time.monotonic()
+        attributes = spans.asked(event)
+        if self._capture:
+            attributes |= content.of_request(event.request)
+        first = event.candidates[0] if event.candidates else ""
+        self._open[event.request_id] = Asked(
+            event.request_id, self._here(), now, moment, event.stream, first, attributes
+        )
+        if moment - self._swept > SWEEP_SECONDS:
+            self._swept = moment
+            for request in list(self._open.values()):
+                if moment - request.seen > IDLE_SECONDS:
+                    self._abandon(request.request_id)
+        while len(self._open) > MAX_OPEN:
+            try:
+                self._abandon(next(iter(self._open)))
+            except (RuntimeError, StopIteration):  # another thread was quicker
+                break
+
+    def _abandon(self, request_id: str) -> None:
+        if (request := self._open.pop(request_id, None)) is not None:
+            spans.emit(self._tracer, request, None, time.time_ns(), capture=self._capture)
+
+
+class _Metrics:
+    """What is counted: requests when they end, and tokens and money with every try that used them."""
+
+    def __init__(self, meter: Meter) -> None:
+        def seconds(name: str, what: str) -> Histogram:
+            return meter.create_histogram(name, "s", what, explicit_bucket_boundaries_advisory=SECONDS)
+
+        self._duration = seconds("gen_ai.client.operation.duration", "GenAI operation duration.")
+        self._first_chunk = seconds(
+            "gen_ai.client.operation.time_to_first_chunk", "Time from the request to the first chunk of a stream."
+        )
+        self._tries = seconds("multiroute.attempt.duration", "Duration of one try on one route.")
+        self._tokens = meter.create_histogram(
+            "gen_ai.client.token.usage",
+            "{token}",
+            "Number of input and output tokens used.",
+            explicit_bucket_boundaries_advisory=TOKENS,
+        )
+        self._cost: Counter = meter.create_counter("multiroute.cost", "{USD}", "What the providers charge, in USD.")
+
+    def request(self, request: Asked, ended: RequestEnded, now: int) -> None:
+        """A request is over."""
+        response, error = ended.response, ended.error
+        labels = spans.target(*request.target) | spans.known(
+            {
+                "gen_ai.response.model": None if response is None else response.model,
+                "error.type": None if error is None else spans.error_type(error),
+                "multiroute.outcome": spans.outcome(ended),
+            }
+        )
+        self._duration.record(ended.seconds, labels, request.context)
+        if request.stream and request.first_token is not None:
+            waited = max(0, request.first_token - request.before(ended, now)) / 1e9
+            self._first_chunk.record(waited, labels, request.context)
+        if response is not None and response.cached:
+            provider = spans.target(response.provider, None)
+            self._used(response.usage, labels | provider | {"multiroute.route": response.route})
+
+    def attempt(self, ended: AttemptEnded, tried: Tried | None) -> None:
+        """A try is over, of a request that is known or of one that counted as abandoned: its tokens were used."""
+        attempt, error = ended.attempt, ended.error
+        if tried is None:
+            who = spans.target(*spans.of_name(attempt.route, attempt.provider))
+        else:
+            who = spans.target(tried.provider, tried.model)
+        who |= {"multiroute.route": attempt.route, "multiroute.outcome": attempt.outcome}
+        failed = {} if error is None else {"error.type": error.kind}
+        self._tries.record(attempt.seconds, who | failed)
+        who["gen_ai.response.model"] = attempt.model
+        self._used(attempt.usage, who)
+        if attempt.cost is not None:
+            self._cost.add(attempt.cost, who | {"multiroute.estimated": False})
+        if attempt.estimated_cost is not None:
+            self._cost.add(attempt.estimated_cost, who | {"multiroute.estimated": True})
+
+    def _used(self, usage: Usage | None, labels: dict[str, str]) -> None:
+        for kind, tokens in (
+            ("input", None if usage is None else usage.input_tokens),
+            ("output", None if usage is None else usage.output_tokens),
+        ):
+            if tokens is not None:
+                self._tokens.record(tokens, labels | {"gen_ai.token.type": kind})
+
+
+def _closer(hook: OpenTelemetry) -> Any:
+    """Close `hook` at exit, if it still lives: before its provider, which registered itself earlier, shuts down."""
+    alive = weakref.ref(hook)
+
+    def close() -> None:
+        if (found := alive()) is not None:
+            found.close()
+
+    atexit.register(close)
+    weakref.finalize(hook, atexit.unregister, close).atexit = False
+    return close
+
+
+def _rebuild(tracer_provider: Any, meter_provider: Any, capture: bool) -> OpenTelemetry:  # noqa: FBT001
+    return OpenTelemetry(tracer_provider, meter_provider, capture_content=capture)

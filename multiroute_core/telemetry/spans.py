@@ -1,0 +1,304 @@
+"""A request as spans: one for it, and one for each try under it.
+
+They are made when the request is over, with the times at which things happened: until then there is only a small
+record, so that a request that never ends leaves nothing open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from multiroute_core.errors import BrokenStreamError, MultiRouteError, RouteError
+from multiroute_core.events import AttemptEnded, AttemptStarted, RequestEnded, RequestStarted, RouteSkipped
+from multiroute_core.telemetry import content
+from multiroute_core.types import Attempt, Request, Response, Usage
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span, Tracer
+
+OPERATION = "chat"
+
+PROVIDERS = {"google": "gcp.gemini"}
+"""Providers that the conventions name otherwise than we do."""
+
+
+@dataclass(slots=True)
+class Tried:
+    """One try.
+
+    Attributes:
+        route: The route's name.
+        kind: `"first"`, `"retry"` (the route was asked before), `"fallback"` (another one was), or `"hedge"` (another
+            one is still being asked).
+        began: When, in nanoseconds since 1970.
+        provider: The route's provider; empty where nobody said.
+        model: The model that was asked; None where nobody said.
+        region: The route's region.
+        ended: How it ended; None before.
+    """
+
+    route: str
+    kind: str
+    began: int
+    provider: str
+    model: str | None
+    region: str | None
+    ended: AttemptEnded | None = None
+
+    def end(self, ended: AttemptEnded) -> None:
+        """The try is over."""
+        self.ended = ended
+        if not self.provider:
+            self.provider, self.model = ended.attempt.provider, of_name(self.route, ended.attempt.provider)[1]
+
+
+@dataclass(slots=True)
+class Asked:
+    """One request on its way.
+
+    Attributes:
+        request_id: Its id.
+        context: Where it was asked: its span belongs under the one that is current there.
+        began: When, in nanoseconds since 1970.
+        seen: When something of it was heard last, on the monotonic clock.
+        stream: Whether the answer comes in chunks.
+        first: The name of the first candidate.
+        attributes: What was asked, as span attributes.
+        tries: Every try, in the order of their beginnings.
+        skipped: The routes that were passed over, and when.
+        first_token: When the first chunk came, in nanoseconds since 1970.
+    """
+
+    request_id: str
+    context: Context
+    began: int
+    seen: float
+    stream: bool
+    first: str
+    attributes: dict[str, Any]
+    tries: list[Tried] = field(default_factory=list[Tried])
+    skipped: list[tuple[int, RouteSkipped]] = field(default_factory=list[tuple[int, RouteSkipped]])
+    first_token: int | None = None
+
+    def start(self, event: AttemptStarted, now: int) -> None:
+        """A try begins."""
+        if any(tried.ended is None for tried in self.tries):
+            kind = "hedge"
+        elif any(tried.route == event.route for tried in self.tries):
+            kind = "retry"
+        else:
+            kind = "fallback" if self.tries else "first"
+        # An event tells no more than the route's name, which says the rest where nobody chose another one.
+        told: list[Any] = [getattr(event, name, None) for name in ("provider", "model", "region")]
+        self.tries.append(Tried(event.route, kind, now, told[0] or "", told[1], told[2]))
+
+    def end(self, event: AttemptEnded) -> Tried | None:
+        """A try is over: the last one on its route."""
+        for tried in reversed(self.tries):
+            if tried.route == event.attempt.route and tried.ended is None:
+                tried.end(event)
+                return tried
+        return None
+
+    @property
+    def target(self) -> tuple[str, str | None]:
+        """The provider and the model that were asked first."""
+        if self.tries and self.tries[0].provider:
+            return self.tries[0].provider, self.tries[0].model
+        return of_name(self.first)
+
+    def before(self, ended: RequestEnded, now: int) -> int:
+        """When it really began: a look at the cache comes before the first event."""
+        return min(self.began, now - round(ended.seconds * 1e9))
+
+
+def asked(event: RequestStarted) -> dict[str, Any]:
+    """What was asked, without its content, as span attributes."""
+    request: Request = event.request
+    return known(
+        {
+            "gen_ai.request.stream": True if event.stream else None,
+            "gen_ai.request.temperature": request.temperature,
+            "gen_ai.request.top_p": request.top_p,
+            "gen_ai.request.max_tokens": request.max_tokens,
+            "gen_ai.request.seed": request.seed,
+            "gen_ai.request.stop_sequences": request.stop or None,
+            "gen_ai.output.type": None if request.output_schema is None else "json",
+            "multiroute.request.id": event.request_id,
+            "multiroute.request.candidates": event.candidates,
+            "multiroute.tenant": event.tenant,
+        }
+    )
+
+
+def known(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """`attributes` without those that nobody knows."""
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def target(provider: str, model: str | None) -> dict[str, str]:
+    """Who is asked, by the conventions' names."""
+    return known(
+        {
+            "gen_ai.operation.name": OPERATION,
+            "gen_ai.provider.name": PROVIDERS.get(provider, provider) or None,
+            "gen_ai.request.model": model,
+        }
+    )
+
+
+def of_name(route: str, provider: str | None = None) -> tuple[str, str | None]:
+    """The provider and the model that a route's name tells, where it is the usual one."""
+    first, _, model = route.partition(":")
+    if model and provider in (None, first):
+        return first, model
+    return provider or "", None
+
+
+def outcome(ended: RequestEnded | None) -> str:
+    """How a request ended, in one word: as of an attempt, or `"cached"`, or `"abandoned"`."""
+    if ended is None:
+        return "abandoned"
+    if ended.error is not None:
+        return error_type(ended.error)
+    if ended.response is None:
+        return "cancelled"
+    return "cached" if ended.response.cached else "answered"
+
+
+def error_type(error: MultiRouteError) -> str:
+    """The class of an error: the `kind` of a route's, or the name of its class."""
+    return error.kind if isinstance(error, RouteError) else type(error).__name__
+
+
+def used(usage: Usage | None) -> dict[str, int]:
+    """Tokens, by the conventions' names."""
+    if usage is None:
+        return {}
+    return known(
+        {
+            "gen_ai.usage.input_tokens": usage.input_tokens,
+            "gen_ai.usage.output_tokens": usage.output_tokens,
+            "gen_ai.usage.cache_read.input_tokens": usage.cache_read_tokens,
+            "gen_ai.usage.cache_creation.input_tokens": usage.cache_write_tokens,
+            "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens,
+        }
+    )
+
+
+def emit(tracer: Tracer, request: Asked, ended: RequestEnded | None, now: int, *, capture: bool) -> None:
+    """Make the spans of a request that is over; `ended` is None for one that was abandoned."""
+    from opentelemetry import trace
+
+    began = request.began if ended is None else request.before(ended, now)
+    attributes = target(*request.target) | request.attributes | _result(request, ended, began)
+    name = f"{OPERATION} {model}" if (model := request.target[1]) else OPERATION
+    client = trace.SpanKind.CLIENT
+    span = tracer.start_span(name, request.context, client, attributes, start_time=began)
+    for at, skipped in request.skipped:
+        told = {"multiroute.route": skipped.route, "multiroute.why": skipped.why, "multiroute.seconds": skipped.seconds}
+        span.add_event("multiroute.route_skipped", told, at)
+    inside = trace.set_span_in_context(span, request.context)
+    response = None if ended is None else ended.response
+    last = next((tried for tried in reversed(request.tries) if tried.ended is not None), None)
+    for number, tried in enumerate(request.tries, 1):
+        name, mine = f"attempt {tried.route}", _attempt(tried, number, stream=request.stream)
+        answered = tried is last and response is not None and response.route == tried.route and not response.cached
+        if answered and response is not None and response.finish_reason:
+            mine["gen_ai.response.finish_reasons"] = (response.finish_reason,)
+        child = tracer.start_span(name, inside, client, mine, start_time=tried.began)
+        until = now
+        if tried.ended is not None:
+            until = min(now, tried.began + round(tried.ended.attempt.seconds * 1e9))
+            _status(child, tried.ended.error)
+        child.end(max(until, tried.began))
+    if ended is not None:
+        _status(span, ended.error)
+        if capture and (said := _said(ended)) is not None and span.is_recording():
+            span.set_attributes(content.of_response(said))
+    span.end(now)
+
+
+def _result(request: Asked, ended: RequestEnded | None, began: int) -> dict[str, Any]:
+    """What came of a request. Tokens stand on the tries, so that a sum over all spans counts each of them once."""
+    tries = request.tries
+    first_chunk = None if request.first_token is None else max(0, request.first_token - began) / 1e9
+    found: dict[str, Any] = {
+        "multiroute.outcome": outcome(ended),
+        "multiroute.request.attempts": len(tries),
+        "multiroute.request.retries": sum(tried.kind == "retry" for tried in tries),
+        "gen_ai.response.time_to_first_chunk": first_chunk,
+    }
+    if ended is None:
+        return known(found)
+    done = ended.attempts
+    costs = [attempt.cost for attempt in done if attempt.cost is not None]
+    usages = [attempt.usage for attempt in done if attempt.usage is not None]
+    found["multiroute.request.cost"] = sum(costs) if costs else None
+    found["multiroute.request.input_tokens"] = sum(u.input_tokens or 0 for u in usages) if usages else None
+    found["multiroute.request.output_tokens"] = sum(u.output_tokens or 0 for u in usages) if usages else None
+    if ended.error is not None:
+        found["error.type"] = error_type(ended.error)
+    if (response := ended.response) is not None:
+        found["multiroute.route"] = response.route
+        found["multiroute.fallback"] = bool(tries) and tries[0].route != response.route and not response.cached
+        found["gen_ai.response.model"] = response.model
+        found["gen_ai.response.finish_reasons"] = (response.finish_reason,) if response.finish_reason else None
+        found["multiroute.cached"] = response.cached
+        if response.cached:
+            found |= used(response.usage)
+            found["multiroute.stale"], found["multiroute.saved_cost"] = response.stale, response.saved_cost
+            found["multiroute.similarity"] = response.similarity
+    return known(found)
+
+
+def _attempt(tried: Tried, number: int, *, stream: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "gen_ai.request.stream": True if stream else None,
+        "multiroute.route": tried.route,
+        "multiroute.region": tried.region,
+        "multiroute.attempt.number": number,
+        "multiroute.attempt.kind": tried.kind,
+    }
+    found |= target(tried.provider, tried.model)
+    if tried.ended is None:
+        return known(found | {"multiroute.outcome": "abandoned"})
+    attempt, error = tried.ended.attempt, tried.ended.error
+    found |= {
+        "multiroute.outcome": attempt.outcome,
+        "gen_ai.response.model": _answered_by(attempt),
+        "gen_ai.response.time_to_first_chunk": attempt.first_token_seconds if stream else None,
+        "multiroute.attempt.cost": attempt.cost,
+        "multiroute.attempt.estimated_cost": attempt.estimated_cost,
+        "multiroute.attempt.dropped": attempt.dropped or None,
+    }
+    if attempt.estimate is not None:
+        found["multiroute.attempt.estimated_input_tokens"] = attempt.estimate.input_tokens
+        found["multiroute.attempt.estimated_output_tokens"] = attempt.estimate.output_tokens
+    if error is not None:
+        found |= {"error.type": error.kind, "http.response.status_code": error.status}
+    return known(found | used(attempt.usage))
+
+
+def _answered_by(attempt: Attempt) -> str | None:
+    """The model that spoke, if one did: of a try that failed at once the record tells the one that was asked."""
+    spoke = attempt.outcome == "answered" or attempt.first_token_seconds is not None
+    return attempt.model if spoke else None
+
+
+def _status(span: Span, error: MultiRouteError | None) -> None:
+    """Mark a failure. What the provider said of it is left out: it may quote the prompt, or a key."""
+    from opentelemetry.trace import Status, StatusCode
+
+    if error is not None:
+        status = getattr(error, "status", None)
+        span.set_status(Status(StatusCode.ERROR, error_type(error) + (f" (HTTP {status})" if status else "")))
+
+
+def _said(ended: RequestEnded) -> Response | None:
+    """The answer, or what came of it before it broke."""
+    error = ended.error
+    return error.partial if isinstance(error, BrokenStreamError) else ended.response
