@@ -207,7 +207,7 @@ class _Metrics:
             }
         )
         self._duration.record(ended.seconds, labels, request.context)
-        if request.stream and request.first_token is not None:
+        if request.first_token is not None:
             waited = max(0, request.first_token - request.before(ended, now)) / 1e9
             self._first_chunk.record(waited, labels, request.context)
         if response is not None and response.cached:

@@ -27,6 +27,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from multiroute_core import (
     AllRoutesFailedError,
     BrokenStreamError,
+    Caching,
     Message,
     RateLimitError,
     Response,
@@ -325,6 +326,34 @@ class TestStreams:
         assert root.parent.span_id == caller.get_span_context().span_id
         assert root.attributes["multiroute.outcome"] == attempt.attributes["multiroute.outcome"] == "cancelled"
         assert collected.hook.open_requests == 0
+
+
+async def test_a_stream_that_ends_elsewhere_belongs_where_it_began(collected):
+    chunks = collected.router(Answer(("one ", "two"))).astream("Hi")
+    with collected.tracer.start_as_current_span("caller") as caller:
+        await anext(chunks)
+    with collected.tracer.start_as_current_span("another"):
+        _ = [chunk async for chunk in chunks]
+    root, _ = collected.one()
+    assert root.parent.span_id == caller.get_span_context().span_id
+
+
+def test_an_old_answer_where_no_route_has_a_new_one(collected):
+    caching = Caching("memory", ttl=0.01, stale_if_error=60)
+    router = collected.router([Answer(usage=USAGE), Fail()], cache=caching)
+    router.generate("Hi")
+    time.sleep(0.05)
+    assert router.generate("Hi").stale
+    _, (root, attempt) = collected.spans()
+    told = root.attributes
+    assert (told["multiroute.outcome"], told["multiroute.stale"], told["multiroute.fallback"]) == (
+        "cached",
+        True,
+        False,
+    )
+    assert attempt.attributes["multiroute.outcome"] == "server_error"
+    assert "gen_ai.response.finish_reasons" not in attempt.attributes
+    assert collected.counted() == [(100, 100), (20, 20)]
 
 
 async def test_a_task_that_is_cancelled(collected):
