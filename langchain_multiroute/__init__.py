@@ -1,5 +1,6 @@
 """MultiRoute for LangChain: `ChatMultiRoute`, a chat model that asks several routes until one answers."""
 
+from langchain_multiroute.callbacks import MultiRouteCallbackHandler, get_multiroute_callback
 from langchain_multiroute.chat_model import ChatMultiRoute
 
-__all__ = ["ChatMultiRoute"]
+__all__ = ["ChatMultiRoute", "MultiRouteCallbackHandler", "get_multiroute_callback"]

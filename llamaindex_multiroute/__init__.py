@@ -1,19 +1,38 @@
 """MultiRoute for LlamaIndex: `MultiRoute`, an LLM that asks several routes until one answers."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from llamaindex_multiroute.llm import MultiRoute
 
 if TYPE_CHECKING:
+    from llamaindex_multiroute.callbacks import (
+        AttemptEvent,
+        CacheHitEvent,
+        CostEvent,
+        CostHandler,
+        FallbackEvent,
+        MultiRouteEventHandler,
+        MultiRouteSpanHandler,
+    )
     from llamaindex_multiroute.wrap import route_of
 
-__all__ = ["MultiRoute", "route_of"]
+__all__ = [
+    "AttemptEvent",
+    "CacheHitEvent",
+    "CostEvent",
+    "CostHandler",
+    "FallbackEvent",
+    "MultiRoute",
+    "MultiRouteEventHandler",
+    "MultiRouteSpanHandler",
+    "route_of",
+]
 
 
 def __getattr__(name: str) -> Any:
     """What few need is loaded when it is asked for."""
-    if name == "route_of":
-        from llamaindex_multiroute.wrap import route_of
-
-        return route_of
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    room = "wrap" if name == "route_of" else "callbacks"
+    return getattr(importlib.import_module(f"{__name__}.{room}"), name)

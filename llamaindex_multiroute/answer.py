@@ -179,6 +179,9 @@ def _metadata(response: Response) -> dict[str, Any]:
         "finish_reason": response.finish_reason,
         **response.summary(),
     }
+    if (usage := response.usage) is not None:
+        parts = {"cache_read_tokens": usage.cache_read_tokens, "reasoning_tokens": usage.reasoning_tokens}
+        made |= {name: count for name, count in parts.items() if count is not None}
     if (invalid := response.invalid_tool_calls) and (told := codec.to_json(invalid)):
         made["invalid_tool_calls"] = told
     return made
