@@ -90,7 +90,8 @@ class Trail:
         """A route is being asked."""
         self._started += 1
         if self._hooks:
-            tell(self._hooks, AttemptStarted(self._id, route.name, self._started))
+            begun = AttemptStarted(self._id, route.name, self._started, route.provider, route.model, route.region)
+            tell(self._hooks, begun)
 
     def first_token(self, attempt: Try) -> None:
         """A stream has begun to speak, and something goes to the caller."""

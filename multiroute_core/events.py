@@ -43,6 +43,9 @@ class AttemptStarted:
     request_id: str
     route: str
     number: int
+    provider: str = ""
+    model: str = ""
+    region: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,9 +91,7 @@ class Asked:
             kind = "retry"
         else:
             kind = "fallback" if self.tries else "first"
-        # An event tells no more than the route's name, which says the rest where nobody chose another one.
-        told: list[Any] = [getattr(event, name, None) for name in ("provider", "model", "region")]
-        self.tries.append(Tried(event.route, kind, now, told[0] or "", told[1], told[2]))
+        self.tries.append(Tried(event.route, kind, now, event.provider, event.model or None, event.region))
 
     def end(self, event: AttemptEnded) -> Tried | None:
         """A try is over: the last one on its route."""
