@@ -105,6 +105,9 @@ class ChatMultiRoute(BaseChatModel):
     def _llm_type(self) -> str:
         return "multiroute"
 
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        return {**self._identifying_params, "_type": self._llm_type, "stop": stop, **kwargs}
+
     @property
     def _identifying_params(self) -> dict[str, Any]:
         """Everything that can change an answer: LangChain's cache keys on it."""
@@ -256,8 +259,11 @@ class ChatMultiRoute(BaseChatModel):
                     yield made
 
     def _options(self, stop: Sequence[str] | None, given: dict[str, Any]) -> dict[str, Any]:
-        fields = {name: getattr(self, name) for name in CALL_FIELDS}
-        return call_options(binding.options(given | {"stop": stop} if stop else given), fields)
+        held = self.__dict__
+        fields = {name: held[name] for name in CALL_FIELDS}
+        return call_options(
+            binding.options(given | {"stop": stop} if stop else given) if given or stop else given, fields
+        )
 
     def _unrepeated(self, options: dict[str, Any]) -> dict[str, Any]:
         """LangChain's chunks are added up by whoever reads them, so nothing that was said can be taken back."""

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.options import NAMES, current, parse, unknown
+from multiroute_core.options import NAMES, NONE, current, parse, unknown
 from multiroute_core.providers import registry
 from multiroute_core.providers.models import Model
 from multiroute_core.request import PARAMETERS
@@ -81,9 +81,9 @@ def call_options(given: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[st
 
     Values are merged, not checked: the router checks what it is given.
     """
-    around = current()
     merged = {name: value for name, value in fields.items() if value is not None}
-    merged.update((name, value) for name in NAMES if (value := getattr(around, name)) is not None)
+    if (around := current()) is not NONE:
+        merged.update((name, value) for name in NAMES if (value := getattr(around, name)) is not None)
     merged.update((name, value) for name, value in given.items() if value is not None)
     return merged
 

@@ -27,6 +27,7 @@ from multiroute_core.errors import BrokenStreamError
 from multiroute_core.events import Hook
 from multiroute_core.flow import Flow
 from multiroute_core.messages import Part
+from multiroute_core.route import Route
 from multiroute_core.types import Chunk, Response
 
 LEASE_SECONDS = 30.0
@@ -82,6 +83,7 @@ class Recall:
         self._hooks, self._random, self._wall = hooks, random, wall
         self._flights = Flights()
         self._among: dict[tuple[str, ...], str] = {}
+        self._latest: tuple[tuple[Route, ...], str] = ((), "")
         self._failing = False
 
     async def run(self, io: IO, call: Call, ask: Callable[[IO, Call, float], Flow]) -> AsyncGenerator[Chunk, None]:
@@ -143,9 +145,12 @@ class Recall:
 
     def _who(self, call: Call) -> str:
         """Who may answer a call, in the form in which it goes into keys."""
-        names = tuple(route.name for route in call.routes)
-        if (among := self._among.get(names)) is None:
-            among = self._among[names] = self.caching.alias or models(call.routes)
+        known, among = self._latest
+        if known is not call.routes:
+            names = tuple(route.name for route in call.routes)
+            if (found := self._among.get(names)) is None:
+                found = self._among[names] = self.caching.alias or models(call.routes)
+            self._latest, among = (call.routes, found), found
         return among
 
     def _key(self, call: Call) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from multiroute_core import codec
-from multiroute_core.messages import Part, ToolCall, ToolCallDelta, assemble
+from multiroute_core.messages import Part, Text, ToolCall, ToolCallDelta, assemble
 from multiroute_core.types import Chunk, FinishReason, Response, Usage
 
 FORM = b"MR1"
@@ -33,7 +33,7 @@ class _Kept(msgspec.Struct, array_like=True):
     saved_at: float
     fresh_until: float
     streamed: bool
-    pieces: list[list[dict[str, Any]]]
+    pieces: list[str | list[dict[str, Any]]]
     finish_reason: FinishReason
     model: str
     provider: str
@@ -87,7 +87,7 @@ def encode(response: Response, said: Sequence[tuple[Part, ...]] | None, *, now: 
         saved_at=now,
         fresh_until=fresh_until,
         streamed=said is not None,
-        pieces=[codec.to_json(parts) for parts in ([response.parts] if said is None else said)],
+        pieces=[_brief(parts) for parts in ([response.parts] if said is None else said)],
         finish_reason=response.finish_reason or "other",
         model=response.model,
         provider=response.provider,
@@ -108,10 +108,16 @@ def decode(value: bytes) -> Entry:
         raise UnreadableError(f"An entry that begins with {value[: len(FORM)]!r} has another form than {FORM!r}.")
     try:
         kept = _DECODER.decode(memoryview(value)[len(FORM) :])
-        said = tuple(codec.from_json(told) for told in kept.pieces)
+        said = tuple([(Text(told),) if isinstance(told, str) else codec.from_json(told) for told in kept.pieces])
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableError(f"An entry cannot be read: {error}") from error
-    parts = assemble(part for told in said for part in told) if kept.streamed else said[0] if said else ()
+    texts = [told for told in kept.pieces if isinstance(told, str)]
+    if not kept.streamed:
+        parts = said[0] if said else ()
+    elif said and len(texts) == len(said):
+        parts = (Text("".join(texts)),)
+    else:
+        parts = assemble(part for told in said for part in told)
     response = Response(
         parts=parts,
         finish_reason=kept.finish_reason,
@@ -125,6 +131,13 @@ def decode(value: bytes) -> Entry:
         raw=kept.raw,
     )
     return Entry(kept.saved_at, kept.fresh_until, said if kept.streamed else None, response)
+
+
+def _brief(parts: Sequence[Part]) -> str | list[dict[str, Any]]:
+    """Most pieces are a bit of text, and nothing else."""
+    if len(parts) == 1 and isinstance(only := parts[0], Text) and only.raw is None:
+        return only.text
+    return codec.to_json(parts)
 
 
 def _pieces(parts: Sequence[Part]) -> Iterator[Part]:

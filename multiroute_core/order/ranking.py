@@ -104,6 +104,9 @@ def arranged(request: Request, routes: Sequence[Route], options: Options, live: 
     Raises:
         ConfigurationError: an order function gave something else than candidates.
     """
+    plain = options.order in (None, "priority") and options.fallback is not False
+    if plain and not preferences(request, routes, options, live.facts):  # most requests: nothing moves a route
+        return list(routes)
     if len(routes) == 1 and not callable(options.order):
         return list(routes)
     return ranking(request, routes, options, live).routes
