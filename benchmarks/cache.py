@@ -77,7 +77,7 @@ def show_hits(found: Sequence[Asker], scale: Scale, console: Console) -> list[st
         if row.note not in ("", "not cached"):
             console.print(f"{row.title}: {row.note}", style="yellow", highlight=False, markup=False)
         if row.misses:
-            console.print(f"{row.title} asked the provider {row.misses} times more.", style="yellow", highlight=False)
+            console.print(f"{row.title}: {row.misses} hits were none.", style="yellow", highlight=False)
     return short
 
 
@@ -85,8 +85,7 @@ def _cells(row: Row, who: Asker) -> tuple[str, ...]:
     name = f"{row.name} ({who.group})" if row in who.trips else row.name
     asked = "" if row.asked is None else str(row.asked)
     if not row.timed:
-        note = row.note if len(row.note) < 20 else f"{row.note.partition(':')[0]}, see below"
-        return row.store, name, row.face, f"[yellow]{note}[/]", "", "", "", asked
+        return row.store, name, row.face, f"[yellow]{row.note.partition(':')[0]}[/]", "", "", "", asked
     first, chunks = (f"{row.first_micros:,.0f}", str(row.chunks)) if row.stream else ("", "")
     less = f"{row.first_micros - who.trip(row):,.0f}" if row.store == "Redis" and row not in who.trips else ""
     return row.store, name, row.face, f"{row.micros:,.0f}", first, less, chunks, asked
@@ -150,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     here = Path(sys.executable)
     groups = {group: python for group in GROUPS if (python := here if group == OURS else peers) is not None}
     stores = {store: python for store in GROWTHS if (python := peers if store == "litellm" else here) is not None}
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = Console(width=None if sys.stdout.isatty() else 160)
     began, short = time.perf_counter(), list[str]()
     with _progress() as progress:
         asked = [] if chosen.only == "memory" else measured(groups, scale, progress)

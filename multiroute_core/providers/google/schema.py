@@ -49,7 +49,9 @@ class _Dialect:
     def _properties(self, schema: Mapping[str, Any], made: dict[str, Any], above: tuple[str, ...]) -> None:
         if properties := mapping(schema.get("properties")):
             made["properties"] = {name: self.told(inner, above) for name, inner in properties.items()}
-            if needed := [name for name in array(schema.get("required")) if name in properties]:
+            if needed := [
+                name for name in array(schema.get("required")) if isinstance(name, str) and name in properties
+            ]:
                 made["required"] = needed
 
     def _one(self, schema: Mapping[str, Any], above: tuple[str, ...]) -> tuple[Mapping[str, Any], tuple[str, ...]]:

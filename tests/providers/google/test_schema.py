@@ -41,6 +41,7 @@ OLDER_CITY = {"type": "OBJECT", "properties": {"name": {"type": "STRING"}}, "req
         ({"type": "object", "additionalProperties": {"type": "string"}}, {"type": "OBJECT"}),
         ({**CITY, "additionalProperties": False, "$schema": "x"}, OLDER_CITY),
         ({**CITY, "required": ["name", "gone"]}, OLDER_CITY),
+        ({**CITY, "required": ["name", [], {}, 1]}, OLDER_CITY),
         ({"properties": CITY["properties"], "required": []}, {"type": "OBJECT", "properties": OLDER_CITY["properties"]}),
         ({"$defs": {"City": CITY}, "$ref": "#/$defs/City"}, OLDER_CITY),
         ({"definitions": {"a/b": CITY}, "type": "array", "items": {"$ref": "#/definitions/a~1b"}},
