@@ -6,6 +6,7 @@ made of that, and written, when somebody looks or a batch is full.
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import threading
@@ -23,6 +24,9 @@ from multiroute_core.options import unknown
 
 BEAT_SECONDS = 1.0
 """How long a record waits at most before it is written."""
+
+PATIENCE = 5.0
+"""Seconds for which another thread that writes is waited for, by whoever wants to read or to end."""
 
 BATCH = 256
 """How many events wait to be made into records at most."""
@@ -91,9 +95,12 @@ class _Book:
         self._lock = threading.Lock()
         _books.add(self)
 
-    def flush(self) -> None:
-        """Write what is waiting."""
-        if not self._lock.acquire(blocking=False):  # somebody else does; or a finalizer came in the middle of it
+    def flush(self, wait: float = 0.0) -> None:
+        """Write what is waiting, or leave it to whoever does so now, if that takes longer than `wait` seconds.
+
+        A finalizer may come in the middle of it, in the same thread: it must not wait.
+        """
+        if not (self._lock.acquire(timeout=wait) if wait else self._lock.acquire(blocking=False)):
             return
         try:
             made: list[Record] = []
@@ -114,6 +121,7 @@ class _Book:
             self.full.wait(BEAT_SECONDS)
             self.full.clear()
             self.flush()
+        self.flush(PATIENCE)
 
     def forked(self) -> None:
         """What the parent has heard, the parent writes; and its thread and its locks do not come along."""
@@ -122,6 +130,12 @@ class _Book:
 
 
 _books: weakref.WeakSet[_Book] = weakref.WeakSet()
+
+
+@atexit.register
+def _at_exit() -> None:
+    for book in list(_books):
+        book.flush(PATIENCE)
 
 
 def _in_child() -> None:
@@ -154,7 +168,7 @@ class Ledger:
         self._wall = wall
         self._book = _Book(self.store)
         self._about: OrderedDict[str, About] = OrderedDict()
-        weakref.finalize(self, self._book.flush)  # at the end of the program, too
+        weakref.finalize(self, self._book.flush).atexit = False
 
     def __call__(self, event: Event) -> None:
         """Hear what happens."""
@@ -185,7 +199,7 @@ class Ledger:
 
     def flush(self) -> None:
         """Write what is waiting."""
-        self._book.flush()
+        self._book.flush(PATIENCE)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """It pickles as where its records are, without those that are in memory."""
