@@ -155,6 +155,7 @@ def test_a_stream_that_was_mended(face, how, texts):
 
         rounds = [asyncio.run(collect()) for _ in range(2)]
     assert rounds[-1].cached == (how == "restart")
+    assert rounds[-1].text == rounds[0].text
     assert calls(routes[1]) == texts - 1
 
 
@@ -324,7 +325,7 @@ class TestFlight:
         assert (calls(route), now) == (2, pytest.approx(1.5))
 
     def test_where_one_fails_the_others_do_not_wait_for_the_next_to_fail(self):
-        route = scripted_route("m", [Fail(after=1.0), *[Answer("ok", first_token=1.0)] * 20])
+        route = scripted_route("m", Fail(after=1.0))
         router = Router([route], cache="memory", max_retries=0)
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
             rehearse(router, runner.get_loop())
@@ -334,7 +335,7 @@ class TestFlight:
                 return await asyncio.gather(*tasks, return_exceptions=True), runner.get_loop().time()
 
             found, now = runner.run(main())
-        assert [isinstance(one, Exception) for one in found] == [True, False, False, False, False]
+        assert all(isinstance(one, MultiRouteError) for one in found)
         assert now == pytest.approx(2.0)
 
     def test_nobody_waits_longer_than_half_of_the_deadline(self):

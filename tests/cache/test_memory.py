@@ -64,6 +64,15 @@ TestMemory = MemoryMachine.TestCase
 TestMemory.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
 
 
+def test_what_was_used_longest_ago_goes_first():
+    cache, io = MemoryCache(3 * (OVERHEAD + 2)), BlockingIO()
+    for key in "abc":
+        run(cache.put(io, key, b"x", 60.0))
+    assert run(cache.get(io, "a")) == b"x"
+    run(cache.put(io, "d", b"x", 60.0))
+    assert [run(cache.get(io, key)) for key in "abcd"] == [b"x", None, b"x", b"x"]
+
+
 def test_threads_at_once_leave_it_whole():
     cache, io = MemoryCache(20_000), BlockingIO()
 
