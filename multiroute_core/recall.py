@@ -161,10 +161,14 @@ class Recall:
             logger.debug("A request goes past the cache: %s", error)
             return None
 
+    def _scope(self, call: Call) -> tuple[str, str] | None:
+        """What must be the same for two questions to be compared, and the question; None where there is none."""
+        return scope(call.request, self._who(call), call.options.tenant)
+
     async def _in_other_words(self, io: IO, call: Call) -> Entry | None:
         """A fresh answer to what asks the same in other words, marked with how near that is."""
         near = entry = None
-        if self._paraphrases is not None and (place := scope(call.request, self._who(call), call.options.tenant)):
+        if self._paraphrases is not None and (place := self._scope(call)):
             near = await self._paraphrases.find(io, *place)
         if near is not None:
             entry = await self._got(io, near.key)
@@ -237,7 +241,7 @@ class Recall:
             return None
         if self._worth(call, response):
             await self._tried(self.store.put(io, name, value, ttl + self.caching.stale_if_error), None)
-            if self._paraphrases is not None and (place := scope(call.request, self._who(call), call.options.tenant)):
+            if self._paraphrases is not None and (place := self._scope(call)):
                 await self._paraphrases.add(io, *place, name, ttl)
         return value
 
