@@ -59,8 +59,8 @@ class ChatMultiRoute(BaseChatModel):
         api_key: The key, where all routes are one provider's.
         streaming: True streams inside `invoke` as well, for handlers that want tokens.
         **options: The fields of `multiroute_core.Options` (`task`, `order`, `route_tags`, `region`, `deadline`,
-            `fallback`, `fallback_on`, `mid_stream`, `model`, `tenant`), and the arguments of `multiroute_core.Router`
-            (`attempt_timeout`, `on_event`, …).
+            `fallback`, `fallback_on`, `mid_stream`, `model`, `tenant`, `labels`), and the arguments of
+            `multiroute_core.Router` (`attempt_timeout`, `on_event`, …).
 
     Raises:
         ConfigurationError: an argument is unknown or out of range, or a key or package is missing.
@@ -92,6 +92,7 @@ class ChatMultiRoute(BaseChatModel):
     mid_stream: Literal["raise", "restart", "continue"] | None = None
     model: str | None = None
     tenant: str | None = None
+    labels: frozenset[str] | None = None
     streaming: bool = False
 
     def __init__(self, **options: Any) -> None:
@@ -112,6 +113,7 @@ class ChatMultiRoute(BaseChatModel):
     def _identifying_params(self) -> dict[str, Any]:
         """Everything that can change an answer: LangChain's cache keys on it."""
         own = {name: value for name in CALL_FIELDS if (value := getattr(self, name)) is not None}
+        own.pop("labels", None)
         own["stop_sequences"] = own.pop("stop", None)  # LangChain puts the call's own under `stop`
         for name in ("route_tags", "fallback_on"):
             if name in own:

@@ -74,9 +74,9 @@ class MultiRoute(FunctionCallingLLM):
         api_key: The key, where all routes are one provider's.
         context_window: Tokens to report to prompt packing; the smallest window of the routes by default.
         **options: The fields of `multiroute_core.Options` (`task`, `order`, `route_tags`, `region`, `deadline`,
-            `fallback`, `fallback_on`, `mid_stream`, `model`, `tenant`), the arguments of `multiroute_core.Router`
-            (`attempt_timeout`, `on_event`, …), and the fields of LlamaIndex's `LLM` (`system_prompt`,
-            `callback_manager`, …).
+            `fallback`, `fallback_on`, `mid_stream`, `model`, `tenant`, `labels`), the arguments of
+            `multiroute_core.Router` (`attempt_timeout`, `on_event`, …), and the fields of LlamaIndex's `LLM`
+            (`system_prompt`, `callback_manager`, …).
 
     Raises:
         ConfigurationError: an argument is unknown or out of range, or a key or package is missing.
@@ -105,6 +105,7 @@ class MultiRoute(FunctionCallingLLM):
     mid_stream: Literal["raise", "restart", "continue"] | None = None
     model: str | None = None
     tenant: str | None = None
+    labels: frozenset[str] | None = None
     context_window: int | None = None
 
     def __init__(self, **options: Any) -> None:

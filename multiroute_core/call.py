@@ -74,11 +74,13 @@ class Trail:
         """The call begins; `routes` in the order in which they will be asked."""
         if not self._hooks:  # nobody listens; an event takes longer to make than the answer to decode
             return
-        call = self._call
+        call, options = self._call, self._call.options
         names = tuple(route.name for route in routes)
         tell(
             self._hooks,
-            RequestStarted(self._id, call.request, names, call.stream, call.options.tenant, call.options.task),
+            RequestStarted(
+                self._id, call.request, names, call.stream, options.tenant, options.task, options.labels or frozenset()
+            ),
         )
 
     def skipped(self, route: Route, shut: Shut) -> None:

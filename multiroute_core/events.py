@@ -34,6 +34,7 @@ class RequestStarted:
     stream: bool
     tenant: str | None = None
     task: str | None = None
+    labels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

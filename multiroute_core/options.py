@@ -51,6 +51,7 @@ class Options:
         model: Only routes with this name or this model are asked.
         cache: False goes past the router's cache; `"refresh"` asks anew, and keeps what comes.
         tenant: On whose behalf; it goes into the events. Tenants never see each other's cached answers.
+        labels: What the call is booked under in the ledger, and by which budgets can count: `{"search", "team-a"}`.
     """
 
     task: str | None = None
@@ -65,6 +66,7 @@ class Options:
     model: str | None = None
     cache: bool | Literal["refresh"] | None = None
     tenant: str | None = None
+    labels: frozenset[str] | None = None
 
     def over(self, other: Options) -> Options:
         """These options where they say something, the `other` ones elsewhere."""
@@ -115,7 +117,7 @@ def options(**given: Any) -> Generator[Options, None, None]:
 
     Args:
         **given: The fields of `Options`: `task`, `order`, `route_tags`, `region`, `deadline` (seconds),
-            `max_retries`, `fallback`, `fallback_on`, `mid_stream`, `model`, `cache`, `tenant`.
+            `max_retries`, `fallback`, `fallback_on`, `mid_stream`, `model`, `cache`, `tenant`, `labels`.
 
     Raises:
         ConfigurationError: a name is unknown, or a value is out of range.
@@ -239,4 +241,5 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "model": word,
     "cache": _cache,
     "tenant": word,
+    "labels": words,
 }

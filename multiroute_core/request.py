@@ -63,6 +63,7 @@ class CallOptions(TypedDict, total=False):
     model: str | None
     cache: bool | Literal["refresh"] | None
     tenant: str | None
+    labels: Iterable[str] | None
 
 
 PARAMETERS = (

@@ -135,7 +135,7 @@ class Router:
             **options: What the model gets: `system`, `temperature` (0 to 2), `max_tokens`, `top_p` (above 0 to 1),
                 `stop` (strings that end the answer), `seed`. And how the call is routed, as in
                 `multiroute_core.Options`: `task`, `order`, `route_tags`, `region`, `deadline` (seconds),
-                `max_retries`, `fallback`, `fallback_on`, `mid_stream`, `model`, `cache`, `tenant`.
+                `max_retries`, `fallback`, `fallback_on`, `mid_stream`, `model`, `cache`, `tenant`, `labels`.
 
         Raises:
             ConfigurationError: bad input; nothing was sent.
