@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, cast
 
 from langchain_core.messages import (
@@ -51,6 +52,10 @@ def message_out(response: Response) -> AIMessage:
     """A whole answer."""
     parts = response.parts
     about = metadata(response)
+    if len(parts) == 1 and type(only := parts[0]) is Text and only.raw is None:  # most answers are one text
+        return AIMessage(
+            content=only.text, usage_metadata=usage_out(response.usage), response_metadata=cast("Any", about)
+        )
     content: Any = response.text
     calls = any(isinstance(part, ToolCall) for part in parts)
     if (calls and about["model_provider"] in BESIDE_BLOCKS_ONLY) or not all(
@@ -177,6 +182,12 @@ def metadata(response: Response) -> dict[str, Any]:
     }
 
 
+_DETAILS = attrgetter(
+    "cache_read_tokens", "cache_write_tokens", "input_audio_tokens", "reasoning_tokens", "output_audio_tokens"
+)
+_NO_DETAILS = (None,) * 5
+
+
 def usage_out(usage: Usage | None) -> UsageMetadata | None:
     """Tokens as LangChain counts them; an answer whose tokens are unknown has no usage at all."""
     if usage is None or usage.input_tokens is None or usage.output_tokens is None:
@@ -184,6 +195,8 @@ def usage_out(usage: Usage | None) -> UsageMetadata | None:
     made = UsageMetadata(
         input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, total_tokens=usage.total_tokens
     )
+    if _DETAILS(usage) == _NO_DETAILS:
+        return made
     read: dict[str, int | None] = {
         "cache_read": usage.cache_read_tokens,
         "cache_creation": usage.cache_write_tokens,

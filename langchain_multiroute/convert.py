@@ -38,13 +38,23 @@ from multiroute_core.providers.ids import tool_call_id
 ROLES: Mapping[str, Role] = {"developer": "system", "human": "user", "ai": "assistant"}
 
 
+_PLAIN: Mapping[type[BaseMessage], Role] = {HumanMessage: "user", SystemMessage: "system"}
+
+
 def messages_in(messages: Iterable[BaseMessage]) -> tuple[Message, ...]:
     """LangChain's messages as MultiRoute's; they are read, never changed.
 
     Raises:
         ConfigurationError: a message or a block is of a kind that cannot be carried.
     """
-    return tuple(made for place, message in enumerate(messages) for made in _messages(message, place))
+    made: list[Message] = []
+    for place, message in enumerate(messages):
+        role = _PLAIN.get(type(message))
+        if role is not None and isinstance(content := message.content, str):  # most are, and need no looking into
+            made.append(Message(role, content))
+        else:
+            made.extend(_messages(message, place))
+    return tuple(made)
 
 
 def messages_back(messages: Iterable[Message]) -> list[BaseMessage]:

@@ -7,8 +7,7 @@ tree; there its general exception stands in.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from langchain_core import exceptions
@@ -70,14 +69,17 @@ _MADE: dict[tuple[type[MultiRouteError], str], type[MultiRouteError]] = {
 }
 
 
-@contextlib.contextmanager
-def translated() -> Generator[None, None, None]:
+class translated:  # noqa: N801  (it is used as `contextlib` names such things)
     """Errors of the router that leave the block are LangChain's too."""
-    try:
-        yield
-    except MultiRouteError as error:
-        as_langchain(error)
-        raise
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, MultiRouteError):
+            as_langchain(error)
 
 
 def as_langchain(error: MultiRouteError) -> None:

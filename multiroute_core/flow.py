@@ -8,7 +8,7 @@ order the routes → for each step of the plan:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from multiroute_core.abilities import Facts
@@ -74,7 +74,7 @@ class Flow:
         self._said: Continuation | None = None
         self._broken: BrokenStreamError | None = None
         self._refused: Response | None = None
-        self._unsaid: Sequence[tuple[Part, ...]] = ()
+        self._unsaid: Iterable[tuple[Part, ...]] = ()
         self.spare: Entry | None = None
         """An old answer, for want of a better one."""
 

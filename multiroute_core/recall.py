@@ -23,7 +23,6 @@ from multiroute_core.cache.key import UnkeyableError, key, models, scope
 from multiroute_core.call import Call, Trail
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Expired, Limit
-from multiroute_core.errors import BrokenStreamError
 from multiroute_core.events import Hook
 from multiroute_core.flow import Flow
 from multiroute_core.messages import Part
@@ -47,6 +46,23 @@ JITTER = 0.1
 _T = TypeVar("_T")
 
 logger = logging.getLogger("multiroute_core")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a first look into the cache gave.
+
+    Attributes:
+        began: When, on the clock of the call's `io`.
+        name: The call's key; None where it has none, and so goes past the cache.
+        entry: What is kept under it.
+        answers: Whether that is fresh, and so the answer.
+    """
+
+    began: float
+    name: str | None
+    entry: Entry | None = None
+    answers: bool = False
 
 
 @dataclass(slots=True)
@@ -86,22 +102,43 @@ class Recall:
         self._latest: tuple[tuple[Route, ...], str] = ((), "")
         self._failing = False
 
-    async def run(self, io: IO, call: Call, ask: Callable[[IO, Call, float], Flow]) -> AsyncGenerator[Chunk, None]:
-        """The chunks of an answer: one that is kept, or what is brought by the flow that `ask` makes."""
-        began, lead, value, spare = io.now(), None, None, None
-        name = self._key(call)
+    async def look(self, io: IO, call: Call) -> Look:
+        """See whether the answer is kept. Where it is, the call is over, and the hooks are told."""
+        began, name = io.now(), self._key(call)
+        if name is None or call.options.cache == "refresh":
+            return Look(began, name)
+        entry = await self._got(io, name)
+        fresh = self._fresh(entry)
+        if not fresh and self._paraphrases is not None:
+            entry = await self._in_other_words(io, call) or entry
+            fresh = self._fresh(entry)
+        if fresh and self._hooks and entry is not None:
+            self._tell(call, entry, io.now() - began)
+        return Look(began, name, entry, fresh)
+
+    async def run(
+        self, io: IO, call: Call, ask: Callable[[IO, Call, float], Flow], look: Look | None = None
+    ) -> AsyncGenerator[Chunk, None]:
+        """The chunks of an answer: one that is kept, or what is brought by the flow that `ask` makes.
+
+        Args:
+            io: How it waits.
+            call: What is asked.
+            ask: Makes the flow.
+            look: What a look before has given; None where nobody has looked.
+        """
+        look = look or await self.look(io, call)
+        began, name, spare = look.began, look.name, look.entry
+        if spare is not None and look.answers:
+            for chunk in spare.replayed(stream=call.stream):
+                yield chunk
+            return
+        lead = value = None
         try:
             if name is not None and call.options.cache != "refresh":
-                spare = await self._got(io, name)
-                fresh = self._fresh(spare)
-                if not fresh and self._paraphrases is not None:
-                    spare = await self._in_other_words(io, call) or spare
-                    fresh = self._fresh(spare)
-                if not fresh:
-                    until = began + min(WAIT_SECONDS, (call.options.deadline or WAIT_SECONDS * 2) / 2)
-                    spare, lead = await self._waited(io, name, until, spare)
-                    fresh = self._fresh(spare)
-                if spare is not None and fresh:
+                until = began + min(WAIT_SECONDS, (call.options.deadline or WAIT_SECONDS * 2) / 2)
+                spare, lead = await self._waited(io, name, until, spare)
+                if spare is not None and self._fresh(spare):
                     if self._hooks:
                         self._tell(call, spare, io.now() - began)
                     for chunk in spare.replayed(stream=call.stream):
@@ -239,23 +276,11 @@ class Recall:
         except (TypeError, ValueError, OverflowError) as error:
             logger.debug("An answer of %r cannot be kept: %s", response.route, error)
             return None
-        if self._worth(call, response):
+        if self.caching.worth(response, call.routes, continued=call.options.mid_stream == "continue"):
             await self._tried(self.store.put(io, name, value, ttl + self.caching.stale_if_error), None)
             if self._paraphrases is not None and (place := self._scope(call)):
                 await self._paraphrases.add(io, *place, name, ttl)
         return value
-
-    def _worth(self, call: Call, response: Response) -> bool:
-        """Whether an answer is whole, and one that the caller would have chosen."""
-        mended = any(attempt.outcome == BrokenStreamError.kind for attempt in response.attempts)
-        backups = {route.name for route in call.routes if route.backup}
-        return (
-            response.finish_reason in self.caching.keeps
-            and bool(response.parts)
-            and not response.invalid_tool_calls
-            and not (mended and call.options.mid_stream == "continue")
-            and (response.route not in backups or len(backups) == len(call.routes))
-        )
 
     async def _got(self, io: IO, name: str) -> Entry | None:
         try:

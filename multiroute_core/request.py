@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, TypedDict, cast
 from multiroute_core import spellings
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.messages import Message, Text
-from multiroute_core.options import NAMES, Options, OrderFunction, parse, unknown
+from multiroute_core.options import NAMES, NONE, Options, OrderFunction, parse, unknown
 from multiroute_core.types import Request
 
 MessageLike: TypeAlias = Message | Mapping[str, Any] | tuple[str, str]
@@ -99,10 +99,12 @@ def build(messages: Messages, given: Mapping[str, Any]) -> tuple[Request, Option
         elif value is not None:
             parameters[name] = value
     conversation = spellings.conversation.read(messages)
+    if not given and _speaks(conversation):
+        return Request(conversation), NONE
     system = parameters.pop("system", None)
     if system is not None:
         conversation = (Message("system", _text("system", system)), *conversation)
-    if not any(part.text if isinstance(part, Text) else True for message in conversation for part in message.parts):
+    if not _speaks(conversation):
         what = "The messages hold nothing" if conversation else "There are no messages"
         raise ConfigurationError(f"{what}; give a question, such as 'Hello'.")
     for name, value in parameters.items():
@@ -112,6 +114,15 @@ def build(messages: Messages, given: Mapping[str, Any]) -> tuple[Request, Option
         if "parallel_tool_calls" not in parameters:
             parameters["parallel_tool_calls"] = spellings.tools.parallel(choice)
     return Request(conversation, **parameters), parse(options)
+
+
+def _speaks(conversation: Sequence[Message]) -> bool:
+    """Whether there is something in it: any part but an empty text."""
+    for message in conversation:
+        for part in message.parts:
+            if type(part) is not Text or part.text:
+                return True
+    return False
 
 
 def _text(name: str, value: Any) -> str:

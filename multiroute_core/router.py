@@ -26,7 +26,6 @@ from multiroute_core.order.candidates import Candidates, Drops, candidates
 from multiroute_core.order.explain import Explanation, explain
 from multiroute_core.order.ranking import Live
 from multiroute_core.providers import registry
-from multiroute_core.providers.provider import Provider
 from multiroute_core.recall import Recall
 from multiroute_core.request import CallOptions, Messages, build
 from multiroute_core.route import Route
@@ -123,7 +122,7 @@ class Router:
 
         self._prices = Prices()
         self._prices.load()
-        self._providers = self._build_providers()
+        self._providers = registry.build_all(self.routes)
         self._facts = {route.name: registry.facts(route, self._providers[route.name]) for route in self.routes}
 
     def generate(self, messages: Messages, **options: Unpack[CallOptions]) -> Response:
@@ -146,15 +145,12 @@ class Router:
             >>> router.generate("Name a colour.", temperature=0).text  # doctest: +SKIP
             'Blue.'
         """
-        return run(
-            _last(
-                self._flow(BlockingIO(self._world.now, self._world.sleep), self._call(messages, options, stream=False))
-            )
-        )
+        io = BlockingIO(self._world.now, self._world.sleep)
+        return run(self._whole(io, self._call(messages, options, stream=False)))
 
     async def agenerate(self, messages: Messages, **options: Unpack[CallOptions]) -> Response:
         """`generate`, on the running event loop."""
-        return await _last(self._flow(NativeIO(self._world.now), self._call(messages, options, stream=False)))
+        return await self._whole(NativeIO(self._world.now), self._call(messages, options, stream=False))
 
     def stream(self, messages: Messages, **options: Unpack[CallOptions]) -> Generator[Chunk, None, None]:
         """Ask, and get the answer in chunks as it comes; the last one carries usage, cost and attempts.
@@ -261,6 +257,14 @@ class Router:
             drops = lambda route: self._providers[route.name].encode(request, route, stream=stream).dropped  # noqa: E731
         return candidates(request, self.routes, options, self._facts, drops)
 
+    async def _whole(self, io: IO, call: Call) -> Response:
+        if self._recall is None or call.options.cache is False:
+            return await _last(self._asked(io, call, io.now()).run())
+        look = await self._recall.look(io, call)
+        if look.answers and look.entry is not None:  # no chunks need be made
+            return look.entry.response
+        return await _last(self._recall.run(io, call, self._asked, look))
+
     def _flow(self, io: IO, call: Call) -> AsyncGenerator[Chunk, None]:
         if self._recall is not None and call.options.cache is not False:
             return self._recall.run(io, call, self._asked)
@@ -294,14 +298,6 @@ class Router:
         from multiroute_core.state.redis import RedisState
 
         return RedisState(settings.state, hedge=settings.hedge, random=draw)
-
-    def _build_providers(self) -> dict[str, Provider]:
-        built: dict[tuple[str | int | None, ...], Provider] = {}
-        for route in self.routes:
-            key = registry.identity(route)
-            if key not in built:
-                built[key] = registry.build(route)
-        return {route.name: built[registry.identity(route)] for route in self.routes}
 
 
 async def _last(flow: AsyncGenerator[Chunk, None]) -> Response:

@@ -37,7 +37,7 @@ LAYERS = (
     ("langchain_multiroute", "llamaindex_multiroute"),
     ("adapter",),
     ("router",),
-    ("recall", "settings"),
+    ("recall", "report", "settings"),
     ("flow", "health"),
     ("race", "mid_stream"),
     ("call",),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from multiroute_core.cache.semantic.settings import Semantic
 from multiroute_core.cache.store import Cache
-from multiroute_core.errors import ConfigurationError
+from multiroute_core.errors import BrokenStreamError, ConfigurationError
 from multiroute_core.options import seconds, to_be_kept, unknown, word
-from multiroute_core.types import FinishReason
+from multiroute_core.route import Route
+from multiroute_core.types import FinishReason, Response
 
 if TYPE_CHECKING:
     from multiroute_core.cache.semantic.paraphrases import Paraphrases
@@ -95,6 +96,24 @@ class Caching:
     def of(cls, cache: Any) -> Caching:
         """`cache` itself, or the settings for a place to keep answers in."""
         return cache if isinstance(cache, Caching) else cls(cache)
+
+    def worth(self, response: Response, routes: Sequence[Route], *, continued: bool) -> bool:
+        """Whether an answer is whole, and one that the caller would have chosen, so that it may be given again.
+
+        Args:
+            response: The answer.
+            routes: Who might have answered.
+            continued: Whether a stream that breaks is gone on with by another route.
+        """
+        mended = any(attempt.outcome == BrokenStreamError.kind for attempt in response.attempts)
+        backups = {route.name for route in routes if route.backup}
+        return (
+            response.finish_reason in self.keeps
+            and bool(response.parts)
+            and not response.invalid_tool_calls
+            and not (mended and continued)
+            and (response.route not in backups or len(backups) == len(routes))
+        )
 
     def paraphrases(self, store: Cache) -> Paraphrases | None:
         """What finds questions in other words, beside `store`; None where that is not asked for.

@@ -49,26 +49,34 @@ class Entry:
     Attributes:
         saved_at: When, in seconds since 1970.
         fresh_until: Until when it may be given, in seconds since 1970; later only for want of a better one.
-        said: What was said, piece by piece as it came; None for an answer that was not streamed.
+        said: What was said, piece by piece as it came, a bit of text as it stands; None for an answer that was not
+            streamed.
         response: The whole answer, marked as cached. It used nothing and cost nothing; `saved_cost` is what it cost
             when it was asked for.
     """
 
     saved_at: float
     fresh_until: float
-    said: tuple[tuple[Part, ...], ...] | None
+    said: tuple[str | tuple[Part, ...], ...] | None
     response: Response
 
     @property
-    def chunks(self) -> tuple[tuple[Part, ...], ...]:
-        """What was said, in pieces."""
-        return self.said if self.said is not None else (tuple(_pieces(self.response.parts)),)
+    def chunks(self) -> Iterator[tuple[Part, ...]]:
+        """What was said, in pieces, each made when it is read."""
+        if self.said is None:
+            yield tuple(_pieces(self.response.parts))
+            return
+        for told in self.said:
+            yield (Text(told),) if isinstance(told, str) else told
 
-    def replayed(self, *, stream: bool) -> Sequence[Chunk]:
+    def replayed(self, *, stream: bool) -> Iterator[Chunk]:
         """The answer once more, in the face that is asked for."""
         if not stream:
-            return (Chunk(self.response.parts, self.response),)
-        return [*map(Chunk, self.chunks), Chunk((), self.response)]
+            yield Chunk(self.response.parts, self.response)
+            return
+        for parts in self.chunks:
+            yield Chunk(parts)
+        yield Chunk((), self.response)
 
 
 def encode(response: Response, said: Sequence[tuple[Part, ...]] | None, *, now: float, fresh_until: float) -> bytes:
@@ -108,16 +116,15 @@ def decode(value: bytes) -> Entry:
         raise UnreadableError(f"An entry that begins with {value[: len(FORM)]!r} has another form than {FORM!r}.")
     try:
         kept = _DECODER.decode(memoryview(value)[len(FORM) :])
-        said = tuple([(Text(told),) if isinstance(told, str) else codec.from_json(told) for told in kept.pieces])
+        said = tuple([told if isinstance(told, str) else codec.from_json(told) for told in kept.pieces])
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableError(f"An entry cannot be read: {error}") from error
-    texts = [told for told in kept.pieces if isinstance(told, str)]
-    if not kept.streamed:
-        parts = said[0] if said else ()
-    elif said and len(texts) == len(said):
+    texts = [told for told in said if isinstance(told, str)]
+    if said and len(texts) == len(said):
         parts = (Text("".join(texts)),)
     else:
-        parts = assemble(part for told in said for part in told)
+        pieces = [(Text(told),) if isinstance(told, str) else told for told in said]
+        parts = assemble(itertools.chain.from_iterable(pieces)) if kept.streamed else (pieces or [()])[0]
     response = Response(
         parts=parts,
         finish_reason=kept.finish_reason,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass, replace
 from operator import attrgetter
 from typing import Any, cast
@@ -94,10 +94,13 @@ class _Canon:
 
     def whole(self) -> dict[str, Any]:
         request = self._request
-        for part in every(request.messages):
-            if type(part) in _TIED:
-                self._ids.setdefault(cast("ToolCall", part).id, len(self._ids))
-        told: dict[str, Any] = {"messages": [self._message(message) for message in request.messages]}
+        messages = _plain_texts(request.messages)
+        if messages is None:
+            for part in every(request.messages):
+                if type(part) in _TIED:
+                    self._ids.setdefault(cast("ToolCall", part).id, len(self._ids))
+            messages = [self._message(message) for message in request.messages]
+        told: dict[str, Any] = {"messages": messages}
         values = _SAID(request)
         if values != _UNSAID:
             for name, value, default in zip(_NAMES, values, _UNSAID, strict=True):
@@ -170,6 +173,17 @@ class _Canon:
 
     def same(self, value: Any) -> Any:
         return value
+
+
+def _plain_texts(messages: Sequence[Message]) -> list[Any] | None:
+    """Messages of one text each, which most requests are, in the form that `_Canon` gives them; None for others."""
+    made: list[Any] = []
+    for message in messages:
+        parts = message.parts
+        if len(parts) != 1 or type(only := parts[0]) is not Text or only.raw is not None:
+            return None
+        made.append([message.role, ["t", only.text]])
+    return made
 
 
 _PLAIN: Mapping[Any, Callable[[_Canon, Any], Any]] = {

@@ -77,6 +77,8 @@ def candidates(
     """
     size = tokens.estimate(request)
     left, excluded = tuple(routes), dict[str, str]()
+    if _undemanding(request, options, facts, drops, size):
+        return Candidates(left, excluded, size)
     for one in _filters(request, options, facts, drops, size):
         if reasons := one.lacks(left):
             excluded |= reasons
@@ -85,6 +87,18 @@ def candidates(
                 return Candidates((), excluded, size, one.problem(left))
             left = rest
     return Candidates(left, excluded, size)
+
+
+def _undemanding(
+    request: Request, options: Options, facts: Mapping[str, Facts], drops: Drops | None, size: int
+) -> bool:
+    """Whether there is nothing that a route may lack, as with most requests."""
+    if drops is not None or abilities.needed(request):
+        return False
+    if options.model is not None or options.route_tags is not None or options.region is not None:
+        return False
+    least = size + expected.answer(request)
+    return not any(fact.window is not None and fact.window < least for fact in facts.values())
 
 
 def _filters(

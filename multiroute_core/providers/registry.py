@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterable
 
 from multiroute_core import abilities
 from multiroute_core.abilities import Facts
@@ -78,6 +79,22 @@ def identity(route: Route) -> tuple[str | int | None, ...]:
         return ("via", id(route.via))
     model = route.model if route.provider == "local" else None
     return route.provider, route.sdk, route.base_url, route.api_key, model
+
+
+def build_all(routes: Iterable[Route]) -> dict[str, Provider]:
+    """The providers of routes, by the routes' names.
+
+    Raises:
+        ConfigurationError: as of `build`.
+    """
+    built: dict[tuple[str | int | None, ...], Provider] = {}
+    made: dict[str, Provider] = {}
+    for route in routes:
+        key = identity(route)
+        if key not in built:
+            built[key] = build(route)
+        made[route.name] = built[key]
+    return made
 
 
 def routes_of_environment() -> tuple[Route, ...]:

@@ -72,6 +72,10 @@ def read(given: Any) -> tuple[Message, ...]:
 def _message(given: Any) -> Message:
     if isinstance(given, Message):
         return given
+    if type(given) is tuple and len(pair := cast("tuple[Any, ...]", given)) == 2:
+        role, content = pair
+        if type(role) is str and type(content) is str:
+            return Message(_role(role), content)
     if isinstance(given, Mapping):
         told = cast("Mapping[str, Any]", given)
         name = told.get("role")
