@@ -6,7 +6,7 @@ import functools
 import json
 import statistics
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import anthropic
@@ -193,7 +193,7 @@ def flow(chunks: int) -> list[Pair]:
     """The router over a provider without a network, beside that provider called directly: encode, ask, decode."""
     provider = Canned(chunks)
     router = Router([Route(f"openai:{GPT}", base_url="http://127.0.0.1:9/v1", api_key="k")])
-    router._providers = dict.fromkeys(router._providers, provider)
+    router._parts = replace(router._parts, providers=dict.fromkeys(router._parts.providers, provider))
     route, (request, _) = router.routes[0], build(TURNS, COLD)
 
     def generate() -> Any:

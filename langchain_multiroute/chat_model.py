@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Literal
@@ -22,15 +21,10 @@ from langchain_multiroute.answers import BESIDE_BLOCKS_ONLY, PROVIDERS, Pieces, 
 from langchain_multiroute.convert import messages_in
 from langchain_multiroute.errors import translated
 from langchain_multiroute.profile import profile
+from langchain_multiroute.traces import answered_by, traced
 from multiroute_core import Chunk, Response, Router
 from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold, plain
 from multiroute_core.options import OrderFunction
-
-_PRIVATE = "langchain_core.utils._gateway"
-GATEWAY: str | None = importlib.util.find_spec(_PRIVATE) and getattr(
-    importlib.import_module(_PRIVATE), "GATEWAY_METADATA_RESPONSE_KEY", None
-)
-"""The releases of LangChain that know it take it out of the public metadata again."""
 
 CHARACTERS_OF_A_TOKEN = 4
 """Of most languages, by most tokenizers."""
@@ -213,8 +207,8 @@ class ChatMultiRoute(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with translated():
-            return _result(self.router.generate(messages_in(messages), **self._options(stop, kwargs)))
+        with translated(), traced(self.router, run_manager) as router:
+            return _result(router.generate(messages_in(messages), **self._options(stop, kwargs)))
 
     async def _agenerate(
         self,
@@ -224,7 +218,8 @@ class ChatMultiRoute(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         with translated():
-            return _result(await self.router.agenerate(messages_in(messages), **self._options(stop, kwargs)))
+            async with traced(self.router, run_manager) as router:
+                return _result(await router.agenerate(messages_in(messages), **self._options(stop, kwargs)))
 
     def _stream(
         self,
@@ -233,10 +228,10 @@ class ChatMultiRoute(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        with translated():
+        with translated(), traced(self.router, run_manager) as router:
             options = self._unrepeated(self._options(stop, kwargs))
             pieces = self._pieces(options)
-            with contextlib.closing(self.router.stream(messages_in(messages), **options)) as stream:
+            with contextlib.closing(router.stream(messages_in(messages), **options)) as stream:
                 for chunk in stream:
                     made = _generation(pieces, chunk)
                     if run_manager is not None:
@@ -253,7 +248,10 @@ class ChatMultiRoute(BaseChatModel):
         with translated():
             options = self._unrepeated(self._options(stop, kwargs))
             pieces = self._pieces(options)
-            async with contextlib.aclosing(self.router.astream(messages_in(messages), **options)) as stream:
+            async with (
+                traced(self.router, run_manager) as router,
+                contextlib.aclosing(router.astream(messages_in(messages), **options)) as stream,
+            ):
                 async for chunk in stream:
                     made = _generation(pieces, chunk)
                     if run_manager is not None:
@@ -286,21 +284,14 @@ class ChatMultiRoute(BaseChatModel):
 
 def _result(response: Response) -> ChatResult:
     message = message_out(response)
-    told = _gateway(response, message.response_metadata)
+    told = answered_by(response, message.response_metadata)
     return ChatResult(generations=[ChatGeneration(message=message, generation_info=told)])
 
 
 def _generation(pieces: Pieces, chunk: Chunk) -> ChatGenerationChunk:
     message, response = pieces.chunk(chunk), chunk.response
-    told = None if response is None else _gateway(response, message.response_metadata)
+    told = None if response is None else answered_by(response, message.response_metadata)
     return ChatGenerationChunk(message=message, generation_info=told)
-
-
-def _gateway(response: Response, about: dict[str, Any]) -> dict[str, Any] | None:
-    """Tells LangChain's tracers who answered: the name that a run began with is its first route's."""
-    if GATEWAY is None:
-        return None
-    return {GATEWAY: {"provider": about["model_provider"], "model": response.model, "route": response.route}}
 
 
 # LangChain asks for their signatures with every call, and finds those that are there already sooner.

@@ -31,6 +31,7 @@ KINDS: tuple[tuple[type[MultiRouteError], str], ...] = (
     (errors.OverloadedError, "ModelAPIError"),
     (errors.ServerError, "ModelAPIError"),
     (errors.BadReplyError, "ModelAPIError"),
+    (errors.BudgetExceededError, "ModelRateLimitError"),
     (errors.DeadlineExceededError, "ModelTimeoutError"),
     (errors.AllRoutesFailedError, "ModelAPIError"),
     (errors.AllRoutesFailedError, "ModelAuthenticationError"),

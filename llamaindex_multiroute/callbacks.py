@@ -17,16 +17,25 @@ from llama_index.core.instrumentation import get_dispatcher  # pyright: ignore[r
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
 from llama_index.core.instrumentation.events.exception import ExceptionEvent
-from llama_index.core.instrumentation.events.llm import LLMChatEndEvent, LLMCompletionEndEvent
+from llama_index.core.instrumentation.events.llm import (
+    LLMChatEndEvent,
+    LLMChatInProgressEvent,
+    LLMCompletionEndEvent,
+    LLMCompletionInProgressEvent,
+)
 from llama_index.core.instrumentation.span import BaseSpan
 from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
 
 from llamaindex_multiroute.llm import MultiRoute
+from llamaindex_multiroute.traces import put_right
 from multiroute_core.cost.totals import Totals, moves
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.types import Usage
 
 dispatcher = get_dispatcher(__name__)
+
+ANSWERS = (LLMChatEndEvent, LLMChatInProgressEvent, LLMCompletionEndEvent, LLMCompletionInProgressEvent)
+"""What an answer may stand in; a stream's last chunk has all of it before the stream is told to be over."""
 
 PLAIN_FACES = ("chat", "achat", "complete", "acomplete")
 """Of these LlamaIndex tells an error by their span only; of a stream's it makes an event."""
@@ -171,7 +180,8 @@ class MultiRouteEventHandler(BaseEventHandler):
 
     It hears LlamaIndex's own events, and dispatches `AttemptEvent`, `FallbackEvent`, `CacheHitEvent` and `CostEvent` in
     the same span, once the call has ended. Every handler at the root hears them. Add it once; what a call tried that
-    failed altogether is told by `MultiRouteSpanHandler`.
+    failed altogether is told by `MultiRouteSpanHandler`. OpenInference's spans name the model that answered, where this
+    stands beside them; without it they name the first route's.
 
     Example:
         >>> get_dispatcher().add_event_handler(MultiRouteEventHandler())  # doctest: +SKIP
@@ -187,8 +197,11 @@ class MultiRouteEventHandler(BaseEventHandler):
         """Tell what stands in an answer, or in the error of a stream."""
         if isinstance(event, ExceptionEvent):
             _tell_failure(event.exception, event.span_id)
-        elif isinstance(event, LLMChatEndEvent | LLMCompletionEndEvent) and (told := _told(event.response)) is not None:
+        elif isinstance(event, ANSWERS) and (told := _told(event.response)) is not None:
             span, who = event.span_id, {"route": told["route"], "model": told["model"]}
+            put_right(span, told, (AttemptEvent, FallbackEvent, CacheHitEvent, CostEvent))
+            if isinstance(event, LLMChatInProgressEvent | LLMCompletionInProgressEvent):
+                return
             _tell_attempts(told["attempts"], span)
             if told.get("cached"):
                 saved = told.get("saved_cost")

@@ -8,6 +8,7 @@ from multiroute_core.cache.caching import Caching
 from multiroute_core.cache.memory import MemoryCache
 from multiroute_core.cache.semantic.settings import Semantic
 from multiroute_core.cache.store import Cache
+from multiroute_core.cost.budget import Budget
 from multiroute_core.cost.ledger import Ledger
 from multiroute_core.cost.record import Record
 from multiroute_core.errors import (
@@ -17,6 +18,7 @@ from multiroute_core.errors import (
     BadReplyError,
     BadRequestError,
     BrokenStreamError,
+    BudgetExceededError,
     ConfigurationError,
     ConnectionFailedError,
     ContentFilterError,
@@ -31,6 +33,7 @@ from multiroute_core.errors import (
     RouteError,
     ServerError,
 )
+from multiroute_core.events import BudgetAlert
 from multiroute_core.messages import (
     Blob,
     CachePoint,
@@ -62,6 +65,9 @@ __all__ = [
     "BadRequestError",
     "Blob",
     "BrokenStreamError",
+    "Budget",
+    "BudgetAlert",
+    "BudgetExceededError",
     "Cache",
     "CachePoint",
     "Caching",

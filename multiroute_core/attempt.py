@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,8 +78,9 @@ class Try:
         permit: Permit,
         cost_on: CostOn,
         tokens: int,
+        pay: Callable[[Attempt | None], None] | None = None,
     ) -> None:
-        self.route, self.encoded, self.stream = route, encoded, stream
+        self.route, self.encoded, self.stream, self._pay = route, encoded, stream, pay
         self.parts: list[Part] = []
         self.finish_reason: FinishReason | None = None
         self.usage: Usage | None = None
@@ -116,6 +117,8 @@ class Try:
                 error.add_note(f"Closing the stream failed as well: {failure!r}")
         finally:
             self.record = self._recorded(error)
+            if self._pay is not None:
+                self._pay(self.record)
             await self._state.settle(self._io, self.route, self._io.now(), self._permit, self._outcome(error))
 
     def leave(self) -> None:
@@ -263,6 +266,8 @@ class Try:
         if self.committed and not self._done and self.usage is None:
             estimate = Usage(self._tokens, tokens.of_parts(assemble(self.parts)))
         outcome = "answered" if error is None else error.kind if isinstance(error, RouteError) else "cancelled"
+        cost = self._cost_on(self.route, self.usage, model=model)
+        estimated = None if estimate is None else self._cost_on(self.route, estimate, model=model)
         return Attempt(
             route=self.route.name,
             provider=self.route.provider,
@@ -271,11 +276,12 @@ class Try:
             seconds=self._io.now() - self._began,
             first_token_seconds=self.first_token_seconds,
             usage=self.usage,
-            cost=self._cost_on(self.route, self.usage, model=model),
+            cost=None if cost is None else float(cost),
             dropped=self.encoded.dropped,
             error=error.message if isinstance(error, RouteError) else None,
             estimate=estimate,
-            estimated_cost=None if estimate is None else self._cost_on(self.route, estimate, model=model),
+            estimated_cost=None if estimated is None else float(estimated),
+            price_source=getattr(estimated if cost is None else cost, "source", None),
         )
 
     def _outcome(self, error: BaseException | None) -> Outcome:

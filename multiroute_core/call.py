@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -120,6 +121,10 @@ class Trail:
         call, errors = self._call, self._errors
         if errors and not stop.late and (len(plan.routes) == 1 or all(e.kind in ASKED for e in errors)):
             return errors[-1]
+        if not errors and not stop.late:
+            own = [why.error for why in plan.closed.values()]
+            if own and own[0] is not None and None not in own:  # nobody was asked, and all for one kind of reason
+                return own[0]
         shut = {name: str(why) for name, why in plan.closed.items()}
         if stop.late:
             kind, message = (
@@ -130,6 +135,6 @@ class Trail:
             kind, message = AllRoutesFailedError, f"No route answered; {len(errors)} attempts failed."
         else:
             kind, message = AllRoutesFailedError, "No route could be asked."
-        error = kind(message, errors=errors, shut=shut, retry_after=stop.seconds)
+        error = kind(message, errors=errors, shut=shut, retry_after=stop.seconds if stop.seconds != math.inf else None)
         error.__cause__ = errors[-1] if errors else None
         return error

@@ -17,6 +17,7 @@
     │   ├── ConnectionFailedError                no connection, or it dropped before the answer (also a ConnectionError)
     │   ├── BrokenStreamError                    the stream ended before its end; `partial` holds what had arrived
     │   └── BadReplyError                        an answer that cannot be understood
+    ├── BudgetExceededError                      a budget cannot pay for the call; `left` and `resets_at` say more
     └── AllRoutesFailedError                     no route answered; `attempts` and `errors` tell every try
         └── DeadlineExceededError                … because the deadline passed (also a TimeoutError)
 
@@ -177,6 +178,32 @@ class BadReplyError(RouteError):
     """The provider answered with something that is no answer."""
 
     kind, retryable = "bad_reply", True
+
+
+class BudgetExceededError(MultiRouteError):
+    """A hard budget cannot pay for the call on any route; nothing was sent.
+
+    Attributes:
+        budget: The budget's name.
+        who: The tenant, label, route or task that spends; empty for all together.
+        left: What is left of it, in USD or tokens; None where that cannot be read.
+        resets_at: When it begins anew, in seconds since 1970; None where it does not.
+        retry_after: Seconds until then.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        budget: str = "",
+        who: str = "",
+        left: float | None = None,
+        resets_at: float | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.budget, self.who, self.left = budget, who, left
+        self.resets_at, self.retry_after = resets_at, retry_after
 
 
 class AllRoutesFailedError(MultiRouteError):

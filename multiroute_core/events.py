@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from multiroute_core.errors import MultiRouteError, RouteError
 from multiroute_core.types import Attempt, Request, Response
@@ -71,8 +71,8 @@ class AttemptEnded:
 class RouteSkipped:
     """A route was passed over without being asked.
 
-    `why` is `"open"`, `"probing"`, `"rate_limit"`, `"limit"` or `"busy"`; `reason` is the same as a sentence; `seconds`
-    is the time until the route may be asked.
+    `why` is `"open"`, `"probing"`, `"rate_limit"`, `"limit"`, `"busy"` or `"budget"`; `reason` is the same as a
+    sentence; `seconds` is the time until the route may be asked, infinite where that never comes.
     """
 
     request_id: str
@@ -93,7 +93,32 @@ class RequestEnded:
     error: MultiRouteError | None = None
 
 
-Event: TypeAlias = RequestStarted | AttemptStarted | FirstToken | AttemptEnded | RouteSkipped | RequestEnded
+@dataclass(frozen=True, slots=True)
+class BudgetAlert:
+    """What was spent has crossed a share of a budget; told once a period, also in a fleet.
+
+    Attributes:
+        budget: The budget's name.
+        who: The tenant, label, route or task that spends; empty for all together, or for those without a name.
+        share: What was crossed, such as 0.8.
+        spent: What was spent in this period.
+        cap: What the budget is.
+        unit: What is counted: USD or tokens.
+        resets_at: When the next period begins, in seconds since 1970; None for a budget that has one only.
+    """
+
+    budget: str
+    who: str
+    share: float
+    spent: float
+    cap: float
+    unit: Literal["usd", "tokens"]
+    resets_at: float | None = None
+
+
+Event: TypeAlias = (
+    RequestStarted | AttemptStarted | FirstToken | AttemptEnded | RouteSkipped | RequestEnded | BudgetAlert
+)
 Hook: TypeAlias = Callable[[Event], None]
 
 

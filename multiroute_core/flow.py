@@ -25,9 +25,10 @@ from multiroute_core.order.expected import answer
 from multiroute_core.order.ranking import Live, arranged, looks
 from multiroute_core.plan import Pause, Plan, Stop
 from multiroute_core.providers.provider import Provider
+from multiroute_core.purse import Pay, Purse
 from multiroute_core.race import Voice, race
 from multiroute_core.route import Route
-from multiroute_core.rules.admission import Shut
+from multiroute_core.rules.admission import Permit, Shut
 from multiroute_core.state.state import State
 from multiroute_core.types import Chunk, Response
 
@@ -47,6 +48,7 @@ class Flow:
         state: How the routes are doing.
         hedge: The share of extra load that hedging may cost; None does without.
         random: Random numbers from 0 to 1.
+        purse: What the call may spend; None where there is no budget.
     """
 
     def __init__(
@@ -63,7 +65,9 @@ class Flow:
         state: State,
         hedge: float | None,
         random: Callable[[], float],
+        purse: Purse | None = None,
     ) -> None:
+        self._purse = purse
         self._io, self._call, self._request = io, call, call.request
         self._providers, self._facts, self._cost_on = providers, facts, cost_on
         self._limits, self._state, self._hedge, self._random = limits, state, hedge, random
@@ -129,12 +133,14 @@ class Flow:
 
     async def _ordered(self) -> list[Route]:
         """The candidates, in the order in which they are asked."""
-        call = self._call
+        call, options = self._call, self._call.options
+        if self._purse is not None and self._purse.frugal:
+            options = replace(options, order="cheapest")
         standings = {}
-        if looks(call.options):
+        if looks(options):
             standings = {r.name: await self._state.standing(self._io, r, self._began) for r in call.routes}
         live = Live(self._facts, standings, self._cost_on, self._random, call.tokens, call.stream)
-        return arranged(call.request, call.routes, call.options, live)
+        return arranged(call.request, call.routes, options, live)
 
     async def _voice(self) -> Voice | None:
         """Whoever begins to answer; None where nobody is left to be asked."""
@@ -175,7 +181,7 @@ class Flow:
         io, stream = self._io, self._call.stream
         provider = self._providers[route.name]
         encoded = provider.encode(self._request, route, stream=stream)  # before there is a permit to lose
-        leave = await self._state.admit(io, route, io.now(), tokens=self._tokens, early=early)
+        leave, pay = await self._leave(route, early=early)
         if isinstance(leave, Shut):
             self._plan.shut(route, leave)
             self._trail.skipped(route, leave)
@@ -193,7 +199,25 @@ class Flow:
             permit=leave,
             cost_on=self._cost_on,
             tokens=self._call.tokens,
+            pay=pay,
         )
+
+    async def _leave(self, route: Route, *, early: bool) -> tuple[Permit | Shut, Pay | None]:
+        """A permit to ask `route`, or why there is none; and what pays for the try."""
+        io, pay = self._io, None
+        if self._purse is not None:
+            pay = await self._purse.reserve(io, route)
+            if isinstance(pay, Shut):
+                return pay, None
+        try:
+            leave = await self._state.admit(io, route, io.now(), tokens=self._tokens, early=early)
+        except BaseException:
+            if pay is not None:
+                pay(None)
+            raise
+        if pay is not None and isinstance(leave, Shut):
+            pay(None)
+        return leave, pay
 
     async def _rival(self) -> Try | None:
         """A try beside one that is slow, if it can be paid for."""

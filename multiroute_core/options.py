@@ -169,6 +169,20 @@ def to_be_kept(name: str, url: str) -> str:
     return url
 
 
+def path_of(url: str) -> str:
+    """The path in `sqlite:///relative/path.db` or `sqlite:////absolute/path.db`.
+
+    Raises:
+        ConfigurationError: the URL has another form.
+    """
+    path = url.removeprefix("sqlite:///")
+    if path == url or not path or path.startswith(":") or "?" in path:
+        raise ConfigurationError(
+            f"{url!r:.200} names no file; give 'sqlite:///relative/path.db' or 'sqlite:////absolute/path.db'."
+        )
+    return path
+
+
 def order(name: str, value: Any) -> str | OrderFunction:
     """`value` as an order: a name, or a function of one's own."""
     if callable(value):

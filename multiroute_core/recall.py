@@ -78,7 +78,6 @@ class Recall:
 
     Args:
         caching: What it shall do.
-        hooks: Who hears what happens.
         random: Random numbers from 0 to 1.
         wall: The time in seconds since 1970, by which entries age.
 
@@ -90,19 +89,18 @@ class Recall:
         self,
         caching: Caching,
         *,
-        hooks: Sequence[Hook],
         random: Callable[[], float],
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.caching, self.store = caching, caching.opened()
         self._paraphrases = caching.paraphrases(self.store)
-        self._hooks, self._random, self._wall = hooks, random, wall
+        self._random, self._wall = random, wall
         self._flights = Flights()
         self._among: dict[tuple[str, ...], str] = {}
         self._latest: tuple[tuple[Route, ...], str] = ((), "")
         self._failing = False
 
-    async def look(self, io: IO, call: Call) -> Look:
+    async def look(self, io: IO, call: Call, hooks: Sequence[Hook] = ()) -> Look:
         """See whether the answer is kept. Where it is, the call is over, and the hooks are told."""
         began, name = io.now(), self._key(call)
         if name is None or call.options.cache == "refresh":
@@ -112,22 +110,23 @@ class Recall:
         if not fresh and self._paraphrases is not None:
             entry = await self._in_other_words(io, call) or entry
             fresh = self._fresh(entry)
-        if fresh and self._hooks and entry is not None:
-            self._tell(call, entry, io.now() - began)
+        if fresh and hooks and entry is not None:
+            _tell(hooks, call, entry, io.now() - began)
         return Look(began, name, entry, fresh)
 
     async def run(
-        self, io: IO, call: Call, ask: Callable[[IO, Call, float], Flow], look: Look | None = None
+        self,
+        io: IO,
+        call: Call,
+        ask: Callable[[IO, Call, float], Flow],
+        hooks: Sequence[Hook] = (),
+        look: Look | None = None,
     ) -> AsyncGenerator[Chunk, None]:
         """The chunks of an answer: one that is kept, or what is brought by the flow that `ask` makes.
 
-        Args:
-            io: How it waits.
-            call: What is asked.
-            ask: Makes the flow.
-            look: What a look before has given; None where nobody has looked.
+        `hooks` hear what happens. `look` is what a look before has given; None where nobody has looked.
         """
-        look = look or await self.look(io, call)
+        look = look or await self.look(io, call, hooks)
         began, name, spare = look.began, look.name, look.entry
         if spare is not None and look.answers:
             for chunk in spare.replayed(stream=call.stream):
@@ -139,8 +138,8 @@ class Recall:
                 until = began + min(WAIT_SECONDS, (call.options.deadline or WAIT_SECONDS * 2) / 2)
                 spare, lead = await self._waited(io, name, until, spare)
                 if spare is not None and self._fresh(spare):
-                    if self._hooks:
-                        self._tell(call, spare, io.now() - began)
+                    if hooks:
+                        _tell(hooks, call, spare, io.now() - began)
                     for chunk in spare.replayed(stream=call.stream):
                         yield chunk
                     return
@@ -258,11 +257,6 @@ class Recall:
             await io.sleep(min(pause, until - io.now()) * (0.5 + self._random()))
             pause = min(SLOWEST_POLL_SECONDS, pause * 1.5)
 
-    def _tell(self, call: Call, found: Entry, seconds: float) -> None:
-        trail = Trail(self._hooks, call)
-        trail.request_started(call.routes)
-        trail.request_ended(seconds, found.response, None)
-
     async def _kept(
         self, io: IO, name: str, call: Call, response: Response, said: list[tuple[Part, ...]]
     ) -> bytes | None:
@@ -314,3 +308,9 @@ class Recall:
         tell("The cache %r failed, and is gone past until it works again: %r", self.store, error)
         self._failing = True
         return otherwise
+
+
+def _tell(hooks: Sequence[Hook], call: Call, found: Entry, seconds: float) -> None:
+    trail = Trail(hooks, call)
+    trail.request_started(call.routes)
+    trail.request_ended(seconds, found.response, None)

@@ -6,34 +6,36 @@ import contextvars
 import itertools
 import os
 from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
-from typing import Any, Literal, Self, Unpack, cast
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from multiroute_core.cache.caching import Caching
 from multiroute_core.cache.store import Cache
 from multiroute_core.call import Call
+from multiroute_core.cost.budget import Budget
 from multiroute_core.cost.ledger import Ledger
+from multiroute_core.cost.standings import BudgetStandings
 from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.io import IO
 from multiroute_core.drive.loopless import iterate, run
 from multiroute_core.drive.native import NativeIO
 from multiroute_core.drive.world import World
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
-from multiroute_core.flow import Flow
 from multiroute_core.health import Health
-from multiroute_core.options import Options, OrderFunction, current
-from multiroute_core.order.candidates import Candidates, Drops, candidates
+from multiroute_core.options import OrderFunction
+from multiroute_core.order.estimate import Estimate, estimate
 from multiroute_core.order.explain import Explanation, explain
 from multiroute_core.order.ranking import Live
-from multiroute_core.providers import registry
-from multiroute_core.recall import Recall
-from multiroute_core.request import CallOptions, Messages, build
+from multiroute_core.parts import Parts
+from multiroute_core.request import CallOptions, Messages
 from multiroute_core.route import Route
 from multiroute_core.settings import Settings
 from multiroute_core.standing import Standing
-from multiroute_core.state.memory import MemoryState
 from multiroute_core.state.state import State
-from multiroute_core.types import Chunk, Request, Response
+from multiroute_core.types import Chunk, Response
+
+if TYPE_CHECKING:
+    from multiroute_core.report import Report
 
 _process = os.urandom(4).hex()
 _numbers = itertools.count(1)
@@ -71,6 +73,7 @@ class Router:
             for a fleet that shares them; or a `State`.
         strict_params: True asks only routes that take every parameter given; False drops what a route cannot take and
             records the drop on its attempt.
+        budget: What may be spent, by whom and in which time: a `Budget`, or several. They are kept where `state` is.
         ledger: Where a record of every try is kept, with its tokens and its cost: `"memory"`, `"sqlite:///path"`, or a
             `Ledger`, which several routers may share; None keeps none.
         on_event: Hooks that hear what happens; see `multiroute_core.events`.
@@ -102,6 +105,7 @@ class Router:
         cache: str | Cache | Caching | None = None,
         state: str | State = "memory",
         strict_params: bool = False,
+        budget: Budget | Sequence[Budget] | None = None,
         ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] = (),
     ) -> None:
@@ -109,21 +113,9 @@ class Router:
         self._settings = settings = Settings.of(routes, given, on_event)
         self.routes, self.options, self.limits = settings.routes, settings.options, settings.limits
         self._world = World()
-        self.ledger = Ledger(settings.ledger) if isinstance(settings.ledger, str) else settings.ledger
-        self._hooks = settings.on_event if self.ledger is None else (*settings.on_event, self.ledger)
-        self._recall: Recall | None = None
-        if settings.caching is not None:
-            world = self._world
-            self._recall = Recall(settings.caching, hooks=self._hooks, random=world.draw, wall=world.told)
-        self._state = self._shared_state()
-        self._state.know(self.routes)
+        self._parts = parts = Parts.of(settings, self._world)
+        self.ledger = parts.ledger
         self._closed = False
-        from multiroute_core.cost.prices import Prices  # its tables take their time
-
-        self._prices = Prices()
-        self._prices.load()
-        self._providers = registry.build_all(self.routes)
-        self._facts = {route.name: registry.facts(route, self._providers[route.name]) for route in self.routes}
 
     def generate(self, messages: Messages, **options: Unpack[CallOptions]) -> Response:
         """Ask, and wait for the whole answer.
@@ -146,11 +138,11 @@ class Router:
             'Blue.'
         """
         io = BlockingIO(self._world.now, self._world.sleep)
-        return run(self._whole(io, self._call(messages, options, stream=False)))
+        return run(self._parts.answer(io, self._call(messages, options, stream=False)))
 
     async def agenerate(self, messages: Messages, **options: Unpack[CallOptions]) -> Response:
         """`generate`, on the running event loop."""
-        return await self._whole(NativeIO(self._world.now), self._call(messages, options, stream=False))
+        return await self._parts.answer(NativeIO(self._world.now), self._call(messages, options, stream=False))
 
     def stream(self, messages: Messages, **options: Unpack[CallOptions]) -> Generator[Chunk, None, None]:
         """Ask, and get the answer in chunks as it comes; the last one carries usage, cost and attempts.
@@ -158,12 +150,13 @@ class Router:
         The input is checked at once, the first route is asked at the first `next`. Arguments and errors are those of
         `generate`; besides, a stream that breaks raises `BrokenStreamError` with the `partial` answer.
         """
-        flow = self._flow(BlockingIO(self._world.now, self._world.sleep), self._call(messages, options, stream=True))
-        return iterate(flow, contextvars.copy_context())
+        io = BlockingIO(self._world.now, self._world.sleep)
+        chunks = self._parts.chunks(io, self._call(messages, options, stream=True))
+        return iterate(chunks, contextvars.copy_context())
 
     def astream(self, messages: Messages, **options: Unpack[CallOptions]) -> AsyncGenerator[Chunk, None]:
         """`stream`, on the running event loop."""
-        return self._flow(NativeIO(self._world.now), self._call(messages, options, stream=True))
+        return self._parts.chunks(NativeIO(self._world.now), self._call(messages, options, stream=True))
 
     def explain(self, messages: Messages, *, stream: bool = False, **options: Unpack[CallOptions]) -> Explanation:
         """Where a call with these arguments would go now, and why; nothing is asked.
@@ -179,11 +172,26 @@ class Router:
         Example:
             >>> print(router.explain("Hello", order="cheapest"))  # doctest: +SKIP
         """
-        request, said = build(messages, options)
-        chosen = said.over(current()).over(self.options)
-        found = self._candidates(request, chosen, stream=stream)
-        live = Live(self._facts, self.health().routes, self._prices.cost_on, self._world.random, found.tokens, stream)
+        request, chosen, found = self._parts.found(messages, options, stream=stream)
+        parts, standings = self._parts, self.health().routes
+        live = Live(parts.facts, standings, parts.prices.cost_on, self._world.random, found.tokens, stream)
         return explain(request, self.routes, found, chosen, live)
+
+    def estimate(self, messages: Messages, **options: Unpack[CallOptions]) -> Estimate:
+        """What a call with these arguments will likely cost, and what it may cost, on each route; nothing is asked.
+
+        Args:
+            messages: As of `generate`.
+            **options: As of `generate`.
+
+        Raises:
+            ConfigurationError: bad input.
+
+        Example:
+            >>> print(router.estimate("Hello", max_tokens=200))  # doctest: +SKIP
+        """
+        request, _, found = self._parts.found(messages, options, stream=False)
+        return estimate(request, found, self._parts.facts, self._parts.prices.cost_on)
 
     def health(self) -> Health:
         """How the routes are doing now: breakers, limits, latencies. It prints as a table, in notebooks too.
@@ -194,27 +202,62 @@ class Router:
 
         async def standings() -> dict[str, Standing]:
             io = BlockingIO(self._world.now, self._world.sleep)
-            return {route.name: await self._state.standing(io, route, io.now()) for route in self.routes}
+            return {route.name: await self._parts.state.standing(io, route, io.now()) for route in self.routes}
 
         return Health(run(standings()))
+
+    def budgets(self) -> BudgetStandings:
+        """What was spent of the budgets in this period, and what is left. It prints as a table, in notebooks too.
+
+        With a state on Redis it is what this process has heard last.
+
+        Example:
+            >>> print(router.budgets())  # doctest: +SKIP
+        """
+        spending = self._parts.spending
+        return BudgetStandings() if spending is None else spending.standings()
+
+    def report(
+        self, since: float | str | datetime | None = None, until: float | str | datetime | None = None
+    ) -> Report:
+        """What the ledger says: spending, latencies, failures, savings. It prints as tables, in notebooks as a page.
+
+        Args:
+            since: From this moment on: `"7d"` ago, a date such as `"2026-11-01"`, or seconds since 1970; None from the
+                first.
+            until: Before this moment; None to now.
+
+        Raises:
+            ConfigurationError: the router keeps no ledger, or a moment is none.
+
+        Example:
+            >>> router.report("7d").save("report.html")  # doctest: +SKIP
+        """
+        from multiroute_core.report import of
+
+        if self.ledger is None:
+            raise ConfigurationError("A report needs a ledger; give Router(ledger='sqlite:///ledger.db'), say.")
+        return of(self.ledger, since=since, until=until)
+
+    def hearing(self, *hooks: Hook) -> Router:
+        """The same router, its state and connections too: calls that are made by this one tell these hooks as well.
+
+        Example:
+            >>> router.hearing(print).generate("Hello")  # doctest: +SKIP
+        """
+        same = object.__new__(type(self))
+        same.__dict__.update(self.__dict__ | {"_parts": self._parts.hearing(hooks)})
+        return same
 
     def close(self) -> None:
         """Close the sync connections. Async ones close with their event loop, or by `aclose` on it."""
         self._closed = True
-        for provider in set(self._providers.values()):
-            provider.close()
-        if self._recall is not None:
-            self._recall.close()
-        self._close_state()
+        self._parts.close()
 
     async def aclose(self) -> None:
         """Close the running loop's connections, and the sync ones."""
         self._closed = True
-        for provider in set(self._providers.values()):
-            await provider.aclose()
-        if self._recall is not None:
-            await self._recall.aclose()
-        self._close_state()
+        await self._parts.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -244,68 +287,10 @@ class Router:
         """What one call asks for, checked; nothing is sent before this has returned."""
         if self._closed:
             raise ConfigurationError("This Router is closed; build a new one.")
-        request, said = build(messages, given)
-        options = said.over(current()).over(self.options)
-        found = self._candidates(request, options, stream=stream)
+        request, options, found = self._parts.found(messages, given, stream=stream)
         if found.problem is not None:
             raise ConfigurationError(found.problem)
         return Call(f"{_process}-{next(_numbers)}", request, options, found.routes, found.tokens, stream)
-
-    def _candidates(self, request: Request, options: Options, *, stream: bool) -> Candidates:
-        drops: Drops | None = None
-        if self._settings.strict_params:
-            drops = lambda route: self._providers[route.name].encode(request, route, stream=stream).dropped  # noqa: E731
-        return candidates(request, self.routes, options, self._facts, drops)
-
-    async def _whole(self, io: IO, call: Call) -> Response:
-        if self._recall is None or call.options.cache is False:
-            return await _last(self._asked(io, call, io.now()).run())
-        look = await self._recall.look(io, call)
-        if look.answers and look.entry is not None:  # no chunks need be made
-            return look.entry.response
-        return await _last(self._recall.run(io, call, self._asked, look))
-
-    def _flow(self, io: IO, call: Call) -> AsyncGenerator[Chunk, None]:
-        if self._recall is not None and call.options.cache is not False:
-            return self._recall.run(io, call, self._asked)
-        return self._asked(io, call, io.now()).run()
-
-    def _asked(self, io: IO, call: Call, began: float) -> Flow:
-        return Flow(
-            io,
-            call,
-            began,
-            providers=self._providers,
-            facts=self._facts,
-            cost_on=self._prices.cost_on,
-            limits=self.limits,
-            hooks=self._hooks,
-            state=self._state,
-            hedge=self._settings.hedge,
-            random=self._world.random,
-        )
-
-    def _close_state(self) -> None:
-        if self._state is not self._settings.state and (close := getattr(self._state, "close", None)) is not None:
-            close()
-
-    def _shared_state(self) -> State:
-        settings, draw = self._settings, self._world.draw
-        if not isinstance(settings.state, str):
-            return settings.state
-        if settings.state == "memory":
-            return MemoryState(hedge=settings.hedge, random=draw)
-        from multiroute_core.state.redis import RedisState
-
-        return RedisState(settings.state, hedge=settings.hedge, random=draw)
-
-
-async def _last(flow: AsyncGenerator[Chunk, None]) -> Response:
-    """The response at the end of a flow."""
-    response: Response | None = None
-    async for chunk in flow:
-        response = chunk.response
-    return cast("Response", response)
 
 
 def _rebuild(settings: dict[str, Any]) -> Router:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from multiroute_core.attempt import Limits
 from multiroute_core.cache.caching import Caching
+from multiroute_core.cost.budget import Budget
 from multiroute_core.cost.ledger import Ledger
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
 from multiroute_core.options import Options, parse, seconds, share, to_be_kept
 from multiroute_core.providers import registry
 from multiroute_core.route import Route, check_quotas
+from multiroute_core.state.accounts import Accounts, MemoryAccounts
+from multiroute_core.state.memory import MemoryState
 from multiroute_core.state.state import State
 
 _OF_CALLS = ("order", "deadline", "max_retries", "fallback", "fallback_on", "mid_stream")
@@ -39,6 +42,7 @@ class Settings:
         caching: What the cache shall do; None for none.
         state: Where the routers' common knowledge is: `"memory"`, an address, or a `State`.
         strict_params: Whether a route that would drop a parameter is no candidate.
+        budgets: What may be spent.
         ledger: Where a record of every try is kept: a name of a place, or a `Ledger`; None for nowhere.
         on_event: Who hears what happens.
     """
@@ -50,7 +54,8 @@ class Settings:
     caching: Caching | None
     state: str | State = field(repr=False)  # its URL may hold a password
     strict_params: bool
-    ledger: str | Ledger | None
+    budgets: tuple[Budget, ...]
+    ledger: str | Ledger | None = field(repr=False)  # likewise
     on_event: tuple[Hook, ...]
 
     @classmethod
@@ -77,9 +82,32 @@ class Settings:
             caching=None if cache is None else Caching.of(cache),
             state=_state(given["state"]),
             strict_params=given["strict_params"],
+            budgets=_budgets(given["budget"]),
             ledger=_ledger(given["ledger"]),
             on_event=tuple(on_event),
         )
+
+    def opened_state(self, random: Callable[[], float]) -> State:
+        """The state.
+
+        Raises:
+            ConfigurationError: a package for it is missing, or it refuses the password.
+        """
+        if not isinstance(self.state, str):
+            return self.state
+        if self.state == "memory":
+            return MemoryState(hedge=self.hedge, random=random)
+        from multiroute_core.state.redis import RedisState
+
+        return RedisState(self.state, hedge=self.hedge, random=random)
+
+    def opened_accounts(self, state: State, wall: Callable[[], float]) -> Accounts:
+        """Where it stands what is spent: where `state` is, if that is on Redis, and else in this process."""
+        if (link := getattr(state, "link", None)) is None:
+            return MemoryAccounts(wall)
+        from multiroute_core.state.redis_accounts import RedisAccounts
+
+        return RedisAccounts(link, wall)
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of a router with these settings: what it pickles as.
@@ -95,7 +123,8 @@ class Settings:
             "cache": self.caching,
             "state": to_be_kept("state", self.state) if isinstance(self.state, str) else self.state,
             "strict_params": self.strict_params,
-            "ledger": self.ledger,
+            "budget": self.budgets,
+            "ledger": to_be_kept("ledger", self.ledger) if isinstance(self.ledger, str) else self.ledger,
             "on_event": self.on_event,
         }
 
@@ -116,7 +145,20 @@ def _routes(given: Iterable[Route | str] | None) -> tuple[Route, ...]:
 def _ledger(given: Any) -> str | Ledger | None:
     if given is None or isinstance(given, str | Ledger):
         return given
-    raise ConfigurationError(f"ledger={given!r:.100} must be 'memory', 'sqlite:///path', or a Ledger.")
+    raise ConfigurationError(
+        f"ledger={given!r:.100} must be 'memory', 'sqlite:///path', 'redis://host:6379/0', or a Ledger."
+    )
+
+
+def _budgets(given: Any) -> tuple[Budget, ...]:
+    budgets = (given,) if isinstance(given, Budget) else tuple(given or ())
+    for budget in budgets:
+        if not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"budget={budget!r:.100} must be a Budget, such as Budget(usd=20), or several.")
+    names = [budget.name for budget in budgets]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigurationError(f"Two budgets are named {twice!r}; give one of them another name=...")
+    return budgets
 
 
 def _state(given: Any) -> str | State:

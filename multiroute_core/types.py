@@ -111,6 +111,8 @@ class Attempt:
         estimate: What it likely used where it ended in the middle, so that nobody said: the prompt's tokens and those
             of what had come.
         estimated_cost: Of that, in USD; None for unknown.
+        price_source: Where the price of its cost comes from, and since when it holds:
+            `"genai-prices 0.2.3 (2026-10-03)"`, `"the route's own"` or `"free"`; None where no cost is known.
         dropped: Parameters that the route cannot take and that were left out, each with the reason.
         error: The error in one sentence; None for an answer.
     """
@@ -127,6 +129,7 @@ class Attempt:
     error: str | None = None
     estimate: Usage | None = None
     estimated_cost: float | None = None
+    price_source: str | None = None
 
     def summary(self) -> dict[str, Any]:
         """As plain JSON, without what is not known."""

@@ -1,4 +1,4 @@
-"""Shared by all tests: no keys of the machine get in, and small chat servers that say what they are told."""
+"""Shared by all tests: no keys of the machine get in; and a server of Redis for the files that ask for one."""
 
 import pytest
 
@@ -11,3 +11,12 @@ VARIABLES = [name for names in models.KEYS.values() for name in names]
 def no_keys(monkeypatch):
     for name in (*VARIABLES, "ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module", params=["valkey", "redis"])
+def redis_server(request):
+    """A server of each kind, one for all tests of a file; they clear it themselves."""
+    from tests.redis_servers import running
+
+    with running(request.param) as server:
+        yield server

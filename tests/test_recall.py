@@ -396,7 +396,7 @@ class TestFlight:
         thread.start()
         thread.join(10)
         assert [response.cached for response in found] == [False]
-        assert router._recall._flights._flights == {}
+        assert router._parts.recall._flights._flights == {}
 
     def test_nothing_is_left_behind(self):
         route = scripted_route("m", [Fail(), Answer(), Cut(1), Answer()])
@@ -406,7 +406,7 @@ class TestFlight:
                 list(router.stream(ask_for))
             except Exception:
                 pass
-        assert router._recall._flights._flights == {}
+        assert router._parts.recall._flights._flights == {}
 
 
 class Broken:
@@ -458,7 +458,7 @@ class TestStore:
         with Router([scripted_route("m", Answer())], cache=mine):
             pass
         router = Router([scripted_route("m", Answer())], cache="memory")
-        router._recall.store.close = lambda: closed.append("named")
+        router._parts.recall.store.close = lambda: closed.append("named")
         router.close()
         assert closed == ["named"]
 
@@ -470,7 +470,7 @@ class TestStore:
                 value = pickle.dumps(router)
             assert b"Hello." not in value
             with pickle.loads(value) as again:
-                assert (again._recall.caching.ttl, again._recall.caching.alias) == (5.0, "a")
+                assert (again._parts.recall.caching.ttl, again._parts.recall.caching.alias) == (5.0, "a")
                 assert not again.generate("Hi").cached
 
 

@@ -383,5 +383,5 @@ def test_a_password_in_a_url_goes_into_no_pickle_repr_or_error(setting, caplog):
             assert router.generate("Hi").text == "Hello."
             with pytest.raises(ConfigurationError, match="password") as caught:
                 pickle.dumps(router)
-            shown = [repr(router), str(caught.value), caplog.text, repr(router._settings), repr(router._state)]
+            shown = [repr(router), str(caught.value), caplog.text, repr(router._settings), repr(router._parts.state)]
             assert not any("s3cret" in text for text in shown)

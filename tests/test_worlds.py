@@ -36,7 +36,7 @@ def test_asyncio_run_twenty_times_leaks_no_client_descriptor_or_warning():
             assert "".join(asyncio.run(work())) == "Hello."
         gc.collect()
         assert open_descriptors() <= before
-        provider = fleet.router._providers["a"]
+        provider = fleet.router._parts.providers["a"]
         assert provider._clients._native == {}
 
 
@@ -48,7 +48,7 @@ def test_loops_that_are_closed_by_hand_are_forgotten_at_the_next_call():
                 loop = asyncio.new_event_loop()
                 assert loop.run_until_complete(fleet.router.agenerate("Hi")).text == "Hello."
                 loop.close()
-            assert len(fleet.router._providers["a"]._clients._native) == 1
+            assert len(fleet.router._parts.providers["a"]._clients._native) == 1
         del fleet, loop
         gc.collect()
         gc.collect()  # the router first, then what its client left in circles of their own
@@ -243,7 +243,7 @@ def test_aclose_closes_the_running_loops_client():
             async with Router(fleet.routes) as router:
                 await router.agenerate("Hi")
                 router.generate("Hi")
-            return router._providers["a"]._clients
+            return router._parts.providers["a"]._clients
 
         clients = asyncio.run(work())
         assert clients._native == {}

@@ -15,7 +15,7 @@ import os
 import sys
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def multiroute(max_bytes: int = 2**30) -> Opened:
 
     store, url = MemoryCache(max_bytes), f"{NOWHERE.provider}/v1"
     router = Router([Route(f"openai:{contestants.MODEL}", base_url=url, api_key="k")], cache=store)
-    router._providers = dict.fromkeys(router._providers, Canned("k", url))
+    router._parts = replace(router._parts, providers=dict.fromkeys(router._parts.providers, Canned("k", url)))
     return Opened(lambda question: router.generate(contestants.turns(question)).text, store.__len__, store.clear)
 
 

@@ -24,6 +24,7 @@ from multiroute_core.cache.trouble import Trouble
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Expired, Limit
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.options import path_of
 
 logger = logging.getLogger("multiroute_core")
 
@@ -51,20 +52,6 @@ _PUT = """INSERT INTO entries (key, expires, used, size, crc, value) VALUES (?, 
     value = excluded.value"""
 _PURGE = "DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE expires <= ? ORDER BY expires LIMIT 8)"
 _CLAIM = "INSERT INTO claims (key, token, expires) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING"
-
-
-def path_of(url: str) -> str:
-    """The path in `sqlite:///relative/path.db` or `sqlite:////absolute/path.db`.
-
-    Raises:
-        ConfigurationError: the URL has another form.
-    """
-    path = url.removeprefix("sqlite:///")
-    if path == url or not path or path.startswith(":") or "?" in path:
-        raise ConfigurationError(
-            f"{url!r:.200} names no file; give 'sqlite:///relative/path.db' or 'sqlite:////absolute/path.db'."
-        )
-    return path
 
 
 class SQLiteCache:

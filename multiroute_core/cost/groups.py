@@ -1,19 +1,68 @@
-"""What groups of the ledger's records come to."""
+"""What the ledger's records come to: in groups, and in all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from multiroute_core import table
 from multiroute_core.cost.record import CACHED, Record
 
-GROUPS = ("model", "provider", "route", "tenant", "task", "day", "outcome")
+GROUPS = ("model", "provider", "route", "tenant", "task", "label", "day", "month", "outcome")
 """By what records can be grouped."""
+
+NONE = "–"
+"""The name of the group of those that have none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Total:
+class Spent:
+    """What was spent in a span of time.
+
+    Attributes:
+        usd: The cost of all tries whose cost is known, in USD.
+        tokens: All tokens read and written.
+    """
+
+    usd: float = 0.0
+    tokens: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.usd + other.usd, self.tokens + other.tokens)
+
+
+class Spending(Protocol):
+    """What a record says of its spending."""
+
+    @property
+    def cost(self) -> float | None:
+        """In USD."""
+        ...
+
+    @property
+    def input_tokens(self) -> int | None:
+        """All tokens read."""
+        ...
+
+    @property
+    def output_tokens(self) -> int | None:
+        """All tokens written."""
+        ...
+
+
+def spent(records: Iterable[Spending]) -> Spent:
+    """What `records` come to."""
+    usd, tokens = 0.0, 0
+    for record in records:
+        usd += record.cost or 0.0
+        tokens += (record.input_tokens or 0) + (record.output_tokens or 0)
+    return Spent(usd, tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
     """What a group of records comes to.
 
     Attributes:
@@ -41,8 +90,8 @@ class Total:
     saved_cost: float
 
 
-class Totals(tuple[Total, ...]):
-    """The totals of some groups, the dearest first. It prints as a table, in notebooks too."""
+class Groups(tuple[Group, ...]):
+    """Groups of records, the dearest first. They print as a table, in notebooks too."""
 
     __slots__ = ()
 
@@ -55,35 +104,87 @@ class Totals(tuple[Total, ...]):
     def _rows(self) -> list[tuple[str, ...]]:
         return [
             (
-                total.name,
-                f"{total.requests:,}",
-                f"{total.attempts:,}",
-                f"{total.failed:,}",
-                f"{total.cached:,}",
-                f"{total.input_tokens:,}",
-                f"{total.output_tokens:,}",
-                f"${total.cost:,.6f}" + ("" if not total.unknown else f" + {total.unknown} unknown"),
-                f"${total.saved_cost:,.6f}",
+                group.name,
+                f"{group.requests:,}",
+                f"{group.attempts:,}",
+                f"{group.failed:,}",
+                f"{group.cached:,}",
+                f"{group.input_tokens:,}",
+                f"{group.output_tokens:,}",
+                f"${group.cost:,.6f}" + ("" if not group.unknown else f" + {group.unknown} unknown"),
+                f"${group.saved_cost:,.6f}",
             )
-            for total in self
+            for group in self
         ]
 
 
 _TITLES = ("", "requests", "attempts", "failed", "cached", "tokens in", "tokens out", "cost", "saved")
 
 
-def total(name: str, records: Sequence[Record]) -> Total:
-    """What `records`, which have `name` in common, come to."""
-    tries = [record for record in records if record.outcome != CACHED]
-    return Total(
-        name=name,
-        requests=len({record.request_id for record in records}),
-        attempts=len(tries),
-        failed=sum(record.outcome != "answered" for record in tries),
-        cached=len(records) - len(tries),
-        input_tokens=sum(record.input_tokens or 0 for record in records),
-        output_tokens=sum(record.output_tokens or 0 for record in records),
-        cost=sum(record.cost or 0.0 for record in records),
-        unknown=sum(record.cost is None and bool(record.input_tokens or record.output_tokens) for record in records),
-        saved_cost=sum(record.saved_cost or 0.0 for record in records),
+class _Sums:
+    """What a group comes to while its records are read."""
+
+    __slots__ = (
+        "attempts",
+        "cached",
+        "cost",
+        "failed",
+        "input_tokens",
+        "output_tokens",
+        "requests",
+        "saved",
+        "unknown",
     )
+
+    def __init__(self) -> None:
+        self.requests: set[str] = set()
+        self.attempts = self.failed = self.cached = self.input_tokens = self.output_tokens = self.unknown = 0
+        self.cost = self.saved = 0.0
+
+    def add(self, record: Record) -> None:
+        self.requests.add(record.request_id)
+        if record.outcome == CACHED:
+            self.cached += 1
+        else:
+            self.attempts += 1
+            self.failed += record.outcome != "answered"
+        self.input_tokens += record.input_tokens or 0
+        self.output_tokens += record.output_tokens or 0
+        if record.cost is not None:
+            self.cost += record.cost
+        elif record.input_tokens or record.output_tokens:
+            self.unknown += 1
+        self.saved += record.saved_cost or 0.0
+
+    def group(self, name: str) -> Group:
+        return Group(
+            name=name,
+            requests=len(self.requests),
+            attempts=self.attempts,
+            failed=self.failed,
+            cached=self.cached,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            cost=self.cost,
+            unknown=self.unknown,
+            saved_cost=self.saved,
+        )
+
+
+def grouped(records: Iterable[Record], by: str) -> Groups:
+    """`records` by what they have in common, read once.
+
+    Args:
+        records: In any order.
+        by: One of `GROUPS`. By `"label"`, a record counts in the group of each of its labels, so that the groups
+            together may come to more than was spent.
+    """
+    sums: defaultdict[str, _Sums] = defaultdict(_Sums)
+    for record in records:
+        if by != "label":
+            sums[getattr(record, by) or NONE].add(record)
+        else:
+            for label in record.labels or (NONE,):
+                sums[label].add(record)
+    groups = [own.group(name) for name, own in sums.items()]
+    return Groups(sorted(groups, key=lambda group: -group.cost))

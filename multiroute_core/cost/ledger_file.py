@@ -2,141 +2,244 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
+import json
 import os
 import sqlite3
 import threading
-from collections import deque
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from multiroute_core.cost.record import NAMES, Record
+from multiroute_core.cost.groups import Spent
+from multiroute_core.cost.record import KINDS, NAMES, Record, values
+from multiroute_core.cost.selection import Selection
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.options import path_of
 
-APPLICATION, VERSION = 0x4D526C67, 1
-"""What the file's header says: that it is a ledger, and of which form."""
+APPLICATION, VERSION = 0x4D526C67, 2
+"""What the file's header says: that it is a ledger, and of which form.
 
-WAITING = 50_000
-"""How many records wait at most where the file cannot be written; of more, the oldest are given up, and counted."""
+Form 1 had no `labels` and no `price`. Who has a file of that form open goes on to write it after it has form 2.
+"""
 
 PATIENCE = 1.0
 """Seconds for which other processes that write are waited for."""
 
-_KINDS = {"at": "REAL", "seconds": "REAL", "first_token_seconds": "REAL", "cost": "REAL", "saved_cost": "REAL"}
-_TEXTS = ("request_id", "route", "provider", "model", "outcome", "tenant", "task")
-_COLUMNS = ", ".join(f"{name} {_KINDS.get(name, 'TEXT' if name in _TEXTS else 'INTEGER')}" for name in NAMES)
+OPENING = 30.0
+"""Seconds for which a process is waited for that brings a large file into the newer form."""
 
-logger = logging.getLogger("multiroute_core")
+_SQL = {str: "TEXT", tuple: "TEXT", float: "REAL", int: "INTEGER", bool: "INTEGER"}
+_COLUMNS = {name: _SQL[KINDS[name]] for name in NAMES}
+_ALL = ", ".join(NAMES)
+_INSERT = f"INSERT INTO records ({_ALL}) VALUES ({', '.join('?' * len(NAMES))})"  # noqa: S608
+_SPENT = "SELECT total(cost), sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) FROM records"
+
+# All that `_SPENT` needs stands in the index, so that it reads nothing else.
+_INDEX = """CREATE INDEX IF NOT EXISTS records_spent ON records
+    (at, cost, input_tokens, output_tokens, tenant, route, task, labels)"""
+
+_LABELS = NAMES.index("labels")
+_TRUTHS = [place for place, name in enumerate(NAMES) if KINDS[name] is bool]
 
 
 class SQLiteStore:
-    """Keeps records in a file. Where that cannot be written, calls go on: records wait, and are written later.
+    """Keeps records in a file. It pickles as its URL.
+
+    Any number of processes and threads of one machine may use the file at once; SQLite's locks do not work on network
+    drives. A file of an older form is brought into the present one when it is opened.
 
     Args:
-        url: `sqlite:///relative/path.db` or `sqlite:////absolute/path.db`. The file is made if it is not there; only
-            its owner may read it.
-
-    Attributes:
-        dropped: How many records were given up, since they waited for too long.
+        url: `sqlite:///relative/path.db` or `sqlite:////absolute/path.db`. The file is made if it is not there, with
+            the folders that lead to it; only its owner may read it.
 
     Raises:
-        ConfigurationError: the URL names no file, or it cannot be used, or is another application's.
+        ConfigurationError: the URL names no file, or it cannot be used, or is another application's, or of a newer
+            form. It is left as it is.
     """
 
+    quick = False
+
     def __init__(self, url: str) -> None:
-        path = url.removeprefix("sqlite:///")
-        if path == url or not path or path.startswith(":"):
-            raise ConfigurationError(
-                f"{url!r:.200} names no file; give 'sqlite:///relative/path.db' or 'sqlite:////absolute/path.db'."
-            )
-        self.url, self.path, self.dropped, self.quick = url, Path(path), 0, False
-        self._waiting: deque[Record] = deque()
+        self.dropped = 0
+        self.path = Path(os.path.abspath(os.path.expanduser(path_of(url))))  # noqa: PTH100, PTH111  (links stay)
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._parents: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
-        self._failing = False
-        self._connection: tuple[int, sqlite3.Connection] | None = None
         try:
             self._open()
         except (OSError, sqlite3.Error) as error:
-            raise ConfigurationError(f"The ledger's file {path!r} cannot be used: {error}.") from error
+            raise ConfigurationError(
+                f"The ledger's file {str(self.path)!r} cannot be used: {error}. "
+                "It was left as it is; give another path."
+            ) from error
 
-    def append(self, records: Sequence[Record]) -> None:
-        with self._lock:
-            self._waiting.extend(records)
-            over = len(self._waiting) - WAITING
-            for _ in range(over):
-                self._waiting.popleft()
-                self.dropped += 1
-            self._write()
+    @property
+    def url(self) -> str:
+        """Where the file is."""
+        return f"sqlite:///{self.path}"
 
-    def read(self) -> Iterator[Record]:
-        with self._lock:
-            self._write()
-            rows = self._open().execute(f"SELECT {', '.join(NAMES)} FROM records ORDER BY at, id").fetchall()  # noqa: S608
-            waiting = tuple(self._waiting)
-        yield from map(_record, rows)
-        yield from waiting
+    def append(self, records: Sequence[Record], first: int) -> None:
+        with self._lock, self._open() as db:
+            db.executemany(_INSERT, map(_row, records))
 
-    def close(self) -> None:
-        with self._lock:
-            self._write()
-            if self._connection is not None and self._connection[0] == os.getpid():
-                self._connection[1].close()
-            self._connection = None
-
-    def _write(self) -> None:
-        if not self._waiting:
-            return
-        rows = [[getattr(record, name) for name in NAMES] for record in self._waiting]
+    def read(self, which: Selection) -> Iterator[Record]:
+        where, bound = _where(which)
+        db = self._connect()
         try:
-            with self._open() as db:
-                db.executemany(f"INSERT INTO records ({', '.join(NAMES)}) VALUES ({', '.join('?' * len(NAMES))})", rows)  # noqa: S608
-        except (OSError, sqlite3.Error, ConfigurationError) as error:
-            if not self._failing:
-                logger.warning("The ledger's file %r cannot be written; its records wait: %s", str(self.path), error)
-            self._failing = True
-            return
-        self._failing = False
-        self._waiting.clear()
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is not None and self._connection[0] == os.getpid():
-            return self._connection[1]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if not self.path.exists():
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        db = sqlite3.connect(self.path, timeout=PATIENCE, check_same_thread=False)
-        try:
-            self._prepare(db)
+            # What is read stands still from here on, whoever writes.
+            rows = db.execute(f"SELECT {_ALL} FROM records{where} ORDER BY at, id", bound)  # noqa: S608
         except BaseException:
             db.close()
             raise
-        self._connection = os.getpid(), db
-        return db
+        return _records(db, rows)
+
+    def spent(self, which: Selection) -> Spent:
+        where, bound = _where(which)
+        with contextlib.closing(self._connect()) as db:
+            usd, tokens = db.execute(_SPENT + where, bound).fetchone()
+        return Spent(usd, tokens or 0)
+
+    def forked(self) -> None:
+        if self._connection is not None:
+            self._parents.append(self._connection)  # to close it here would be felt there
+        self._connection, self._lock = None, threading.Lock()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        """The connection that writes."""
+        if self._connection is not None and self._file != self._identity():
+            self._connection.close()  # the file was deleted, and a new one is begun
+            self._connection = None
+        if self._connection is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            db = self._connect()
+            try:
+                self._prepare(db)
+            except BaseException:
+                db.close()
+                raise
+            self._connection, self._file = db, self._identity()
+        return self._connection
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file it is; None where there is none."""
+        with contextlib.suppress(OSError):
+            found = self.path.stat()
+            return found.st_dev, found.st_ino
+        return None
+
+    def _connect(self) -> sqlite3.Connection:
+        """A connection to a file that is there."""
+        return sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True, timeout=PATIENCE, check_same_thread=False)
 
     def _prepare(self, db: sqlite3.Connection) -> None:
-        application, version = (
-            db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-        )
+        """Make sure that the file is a ledger, and of the present form."""
+        until = time.monotonic() + OPENING
+        while (form := self._form(db)) != VERSION:
+            try:
+                if not form:
+                    db.execute("PRAGMA journal_mode = WAL")
+                with db:
+                    db.execute("BEGIN IMMEDIATE")
+                    self._bring_up(db, self._form(db))  # another process may have been quicker
+            except sqlite3.OperationalError as error:  # where two make the file at once, SQLite lets neither wait
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                    raise
+                time.sleep(0.01)
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}")
+
+    def _form(self, db: sqlite3.Connection) -> int:
+        """The form that the file has; 0 for an empty one."""
+        outer = db.in_transaction
+        if not outer:
+            db.execute("BEGIN")  # another process may make it just now: that is seen as a whole, or not at all
+        whose, form = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
         tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if (application, version) == (APPLICATION, VERSION):
-            db.execute("PRAGMA synchronous = NORMAL")
-            return
-        if tables or application or version:
+        if not outer:
+            db.rollback()
+        if whose != APPLICATION and (whose or form or tables):
             raise ConfigurationError(
-                f"The file {str(self.path)!r} is no ledger of this MultiRoute: it belongs to another application, or "
-                "to a newer version. It is left as it is; give another path."
+                f"The file {str(self.path)!r} is no ledger: it belongs to another application. It was left as it is; "
+                "give another path."
             )
-        db.execute("PRAGMA journal_mode = WAL")
-        with db:
-            db.execute("BEGIN IMMEDIATE")
-            db.execute(f"CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY, {_COLUMNS})")
-            db.execute("CREATE INDEX IF NOT EXISTS records_by_time ON records (at)")
-            db.execute(f"PRAGMA application_id = {APPLICATION}")
-            db.execute(f"PRAGMA user_version = {VERSION}")
+        if form > VERSION:
+            raise ConfigurationError(
+                f"The ledger {str(self.path)!r} has form {form}, and this MultiRoute knows forms up to {VERSION}. "
+                "It was left as it is; give another path, or use the newer MultiRoute."
+            )
+        return form
+
+    def _bring_up(self, db: sqlite3.Connection, form: int) -> None:
+        columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
+        db.execute(f"CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY, {columns})")
+        if form == 1:
+            for name in ("labels", "price"):
+                db.execute(f"ALTER TABLE records ADD COLUMN {name} {_COLUMNS[name]}")
+            db.execute("DROP INDEX IF EXISTS records_by_time")
+        db.execute(_INDEX)
+        db.execute(f"PRAGMA application_id = {APPLICATION}")
+        db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SQLiteStore, (self.url,)
+
+    def __repr__(self) -> str:
+        return repr(self.url)
 
 
-def _record(row: tuple[Any, ...]) -> Record:
-    values = dict(zip(NAMES, row, strict=True))
-    values["estimated"], values["stream"] = bool(values["estimated"]), bool(values["stream"])
-    return Record(**values)
+def _where(which: Selection) -> tuple[str, list[Any]]:
+    """A selection as a clause, and the values in it."""
+    clauses, bound = list[str](), list[Any]()
+    for clause, value in (
+        ("at >= ?", which.since),
+        ("at < ?", which.until),
+        ("instr(labels, ?)", which.label and _quoted(which.label)),
+    ):
+        if value is not None:
+            clauses.append(clause)
+            bound.append(value)
+    for name, value in which.equal:
+        clauses.append(f"{name} IS ?")
+        bound.append(_told(value) if name == "labels" else value)
+    return (f" WHERE {' AND '.join(clauses)}" if clauses else ""), bound
+
+
+def _row(record: Record) -> list[Any]:
+    row = list(values(record))
+    row[_LABELS] = _told(row[_LABELS])
+    return row
+
+
+def _records(db: sqlite3.Connection, rows: Iterator[tuple[Any, ...]]) -> Generator[Record, None, None]:
+    seen: dict[str | None, tuple[str, ...]] = {None: ()}  # most have the labels of others
+    with contextlib.closing(db):
+        for row in rows:
+            said = list(row)
+            for place in _TRUTHS:
+                said[place] = said[place] == 1
+            if (labels := said[_LABELS]) not in seen:
+                seen[labels] = tuple(json.loads(labels))
+            said[_LABELS] = seen[labels]
+            yield Record(*said)
+
+
+def _told(labels: tuple[str, ...]) -> str | None:
+    """Labels as a JSON array."""
+    return f"[{','.join(map(_quoted, labels))}]" if labels else None
+
+
+def _quoted(label: str) -> str:
+    """A label as it stands in JSON, and nowhere else: what ends it and what parts it from the next is written out."""
+    inner = json.dumps(label, ensure_ascii=False)[1:-1].replace('\\"', "\\u0022").replace(",", "\\u002c")
+    return f'"{inner}"'

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
+from multiroute_core.cost.priced import NOTHING, OWN, Cost, dated, priced, source_of
 from multiroute_core.route import Route, TokenPrices
 from multiroute_core.types import Usage
 
@@ -106,27 +107,30 @@ class Tariff:
         model: The library's model.
         context: The library's price context; None for the standard prices.
         constraints: What decides which prices hold at a time; None if a kind is among them that we do not know.
-        cards: Copied prices, by which of the constraints are met; None for those that cannot be copied.
+        source: Where the prices come from.
+        cards: Copied prices, by which of the constraints are met, and their source with its day; None for those that
+            cannot be copied.
     """
 
     provider: Provider
     model: ModelInfo
     context: dict[str, str] | None
     constraints: tuple[Constraint, ...] | None
-    cards: dict[tuple[bool, ...], RateCard | None]
+    source: str
+    cards: dict[tuple[bool, ...], tuple[RateCard | None, str]]
 
-    def cost(self, usage: Usage, at: datetime) -> float | None:
+    def cost(self, usage: Usage, at: datetime) -> Cost | None:
         """The cost in USD at a time; None if the library finds the usage impossible."""
-        cost: float | None = None
+        cost, source = None, self.source
         if self.constraints is not None:
             met = tuple([constraint.active(at) for constraint in self.constraints])
             try:
-                card = self.cards[met]
+                card, source = self.cards[met]
             except KeyError:
-                card = self.cards[met] = self.copied(at)
+                card, source = self.cards[met] = self.copied(at), dated(self.source, self.constraints, met)
             if card is not None:
                 cost = card.cost(usage)
-        return self.exact(usage, at) if cost is None else cost
+        return priced(self.exact(usage, at) if cost is None else cost, source)
 
     def exact(self, usage: Usage, at: datetime) -> float | None:
         """The library's own figure; None if it refuses."""
@@ -200,7 +204,9 @@ def own_card(prices: TokenPrices) -> RateCard:
     return RateCard((), (Rates(fresh, read, write, write, fresh, output, output, output, 0.0),))
 
 
-def find_tariff(snapshot: DataSnapshot, provider: str, model: str, service_tier: str | None) -> Tariff | None:
+def find_tariff(
+    snapshot: DataSnapshot, source: str, provider: str, model: str, service_tier: str | None
+) -> Tariff | None:
     """The tariff of a model; None if the provider or the model is unknown."""
     from genai_prices.types import StartDateConstraint, TimeOfDateConstraint
 
@@ -219,7 +225,7 @@ def find_tariff(snapshot: DataSnapshot, provider: str, model: str, service_tier:
         variants = (info.price_variants or []) if context else []
         constraints = tuple(c.constraint for c in (*conditions, *variants) if c.constraint is not None)
         known = all(type(c) in (StartDateConstraint, TimeOfDateConstraint) for c in constraints)
-        return Tariff(found, info, context, constraints if known else None, {})
+        return Tariff(found, info, context, constraints if known else None, source, {})
     return None
 
 
@@ -240,6 +246,7 @@ class Prices:
     def __init__(self) -> None:
         self._latest: Callable[[], DataSnapshot] | None = None
         self._snapshot: DataSnapshot | None = None
+        self._source = ""
         self._tariffs: dict[tuple[str, str, str | None], Tariff | None] = {}
 
     def load(self) -> None:
@@ -254,7 +261,7 @@ class Prices:
         *,
         at: datetime | None = None,
         service_tier: str | None = None,
-    ) -> float | None:
+    ) -> Cost | None:
         """The cost of one answer in USD, or None for "unknown": an unknown model or usage is no error.
 
         Args:
@@ -270,7 +277,7 @@ class Prices:
             0.006
         """
         if provider in FREE:
-            return 0.0
+            return NOTHING
         if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
             return None
         snapshot = self._current()
@@ -280,10 +287,10 @@ class Prices:
         except KeyError:
             if len(tariffs) >= CAPACITY:
                 tariffs.clear()  # the models in use come back at once; evicting one by one would need a lock
-            tariff = tariffs[key] = find_tariff(snapshot, provider, model, service_tier)
+            tariff = tariffs[key] = find_tariff(snapshot, self._source, provider, model, service_tier)
         return None if tariff is None else tariff.cost(usage, at or datetime.now(UTC))
 
-    def cost_on(self, route: Route, usage: Usage | None, *, model: str | None = None) -> float | None:
+    def cost_on(self, route: Route, usage: Usage | None, *, model: str | None = None) -> Cost | None:
         """The cost of an answer of `route` in USD, by the route's own prices where it has some; None for "unknown".
 
         Args:
@@ -295,7 +302,7 @@ class Prices:
             return self.cost(route.provider, model or route.model, usage)
         if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
             return None
-        return own_card(route.prices).cost(usage)
+        return priced(own_card(route.prices).cost(usage), OWN)
 
     def _current(self) -> DataSnapshot:
         latest = self._latest
@@ -306,6 +313,6 @@ class Prices:
         snapshot = latest()
         if snapshot is not self._snapshot:
             # A new dict, and first: a thread that is still at the old prices then cannot put them among the new ones.
-            self._tariffs = {}
+            self._tariffs, self._source = {}, source_of(snapshot)
             self._snapshot = snapshot
         return snapshot

@@ -5,12 +5,12 @@ It reads only what every answer and every error of MultiRoute carries, so that e
 
 from __future__ import annotations
 
-import html
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, TypeAlias, cast
 
+from multiroute_core import table
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.types import Usage
 
@@ -186,15 +186,10 @@ class Totals:
     def _repr_html_(self) -> str:
         """A table for notebooks."""
         total, models = self._read()
-        rows = [*models.items(), ("In all", total)]
-        head = "".join(f"<th>{title}</th>" for title in ("Model", *_COLUMNS))
-        body = "".join(
-            f"<tr><td>{html.escape(name)}</td>"
-            + "".join(f'<td style="text-align: right">{html.escape(column(row))}</td>' for column in _COLUMNS.values())
-            + "</tr>"
-            for name, row in rows
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        rows = [
+            (name, *(column(row) for column in _COLUMNS.values())) for name, row in (*models.items(), ("In all", total))
+        ]
+        return table.html(("Model", *_COLUMNS), rows, (0,))
 
     def __copy__(self) -> Self:
         return self

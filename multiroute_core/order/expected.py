@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from multiroute_core import tokens
 from multiroute_core.abilities import Facts
@@ -13,6 +13,9 @@ from multiroute_core.types import Request, Usage
 
 OUTPUT_TOKENS = 256
 """How long an answer is expected to be, where the caller does not say that it must be shorter."""
+
+MOST_OUTPUT_TOKENS = 1_024
+"""How much is set aside in a budget for an answer of which the caller does not say how long it may be."""
 
 TOOLS_PROMPT: Mapping[Wire, int] = {"anthropic": 500}
 """What a vendor puts before the tools on its own, and charges for."""
@@ -69,6 +72,18 @@ def read_again(request: Request, routes: Sequence[Route], facts: Mapping[str, Fa
         return {}
     warm = (r.name for r in routes if r.model == latest.model and facts[r.name].wire == latest.wire)
     return dict.fromkeys(warm, latest.tokens)
+
+
+def most(request: Request, wire: Wire, size: int) -> Usage:
+    """What `request` may take on a route at most, as far as that can be told before: what a budget holds for it.
+
+    Args:
+        request: What is asked.
+        wire: The API of the route.
+        size: The request's tokens.
+    """
+    likely = usage(request, wire, size)
+    return replace(likely, output_tokens=request.max_tokens or MOST_OUTPUT_TOKENS)
 
 
 def answer(request: Request) -> int:

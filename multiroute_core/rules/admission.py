@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from multiroute_core.errors import MultiRouteError
     from multiroute_core.rules.headroom import Headroom
 
-Why: TypeAlias = Literal["open", "probing", "rate_limit", "limit", "busy"]
+Why: TypeAlias = Literal["open", "probing", "rate_limit", "limit", "busy", "budget"]
 
 
 class Verdict(enum.Enum):
@@ -47,13 +48,15 @@ class Shut:
 
     Attributes:
         why: `"open"` (it failed too often), `"probing"` (another caller is trying it), `"rate_limit"` (the provider
-            asked to be left alone, or would), `"limit"` (its `rpm` or `tpm` is used up), or `"busy"` (as many calls are
-            in flight as it takes).
+            asked to be left alone, or would), `"limit"` (its `rpm` or `tpm` is used up), `"busy"` (as many calls are in
+            flight as it takes), or `"budget"` (a budget cannot pay for it).
         seconds: Until asking again makes sense.
+        error: What the caller is told, if this is why nobody can answer; None where that needs no error of its own.
     """
 
     why: Why
     seconds: float
+    error: MultiRouteError | None = None
 
     def __str__(self) -> str:
         match self.why:
@@ -67,6 +70,8 @@ class Shut:
                 return f"its rpm or tpm is used up for another {self.seconds:.1f} s"
             case "busy":
                 return "as many calls are in flight as it takes"
+            case "budget":
+                return str(self.error or "a budget cannot pay for it")
 
 
 class Outcome(NamedTuple):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Literal, TypeAlias
 
-from multiroute_core.rules import allowance, breaker, budget, concurrency, headroom, limits
+from multiroute_core.rules import allowance, breaker, budget, concurrency, headroom, limits, spend
 
 RULES: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
     "limits": (limits, ("SECONDS", "GRACE")),
@@ -21,10 +21,13 @@ RULES: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
     "allowance": (allowance, ("POLL_SECONDS",)),
     "breaker": (breaker, ()),
     "budget": (budget, ()),
+    "spend": (spend, ()),
 }
 """The rules that have a twin, the simpler ones first, and the constants that they share."""
 
-Operation: TypeAlias = Literal["admit", "afford", "begun", "confirm", "release", "settle", "standing", "withdraw"]
+Operation: TypeAlias = Literal[
+    "admit", "afford", "begun", "confirm", "release", "reserve", "settle", "spent", "standing", "withdraw"
+]
 
 _QUOTAS = ("limits", "concurrency", "headroom", "allowance", "breaker")
 
@@ -36,6 +39,8 @@ _OPERATIONS: dict[Operation, tuple[str, ...]] = {
     "withdraw": (),
     "begun": ("budget",),
     "afford": ("budget",),
+    "reserve": ("spend",),
+    "spent": ("spend",),
 }
 """The rules that each operation goes by. What is not here does without the argument that all others begin with."""
 

@@ -1,10 +1,17 @@
-"""Hooks that tell other systems what happens: OpenTelemetry, and Python's own logging.
+"""What tells other systems what happens.
+
+Hooks: `OpenTelemetry`, Python's own logging (`LogEvents`), and a `Webhook` for the alerts of budgets. And for the
+records of a ledger: `BigQuery` and `JSONLines`.
 
 Example:
-    >>> router = Router(routes, on_event=[LogEvents(), OpenTelemetry()])  # doctest: +SKIP
+    >>> ledger = Ledger("sqlite:///ledger.db", export=[JSONLines("calls.jsonl")])  # doctest: +SKIP
+    >>> router = Router(routes, ledger=ledger, on_event=[LogEvents(), OpenTelemetry()])  # doctest: +SKIP
 """
 
+from multiroute_core.telemetry.bigquery import BigQuery
+from multiroute_core.telemetry.jsonl import JSONLines
 from multiroute_core.telemetry.log import LogEvents
 from multiroute_core.telemetry.otel import OpenTelemetry
+from multiroute_core.telemetry.webhook import Webhook
 
-__all__ = ["LogEvents", "OpenTelemetry"]
+__all__ = ["BigQuery", "JSONLines", "LogEvents", "OpenTelemetry", "Webhook"]

@@ -17,6 +17,7 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import (
     AttemptEnded,
     AttemptStarted,
+    BudgetAlert,
     Event,
     FirstToken,
     RequestEnded,
@@ -133,6 +134,8 @@ class OpenTelemetry:
             if (request := self._open.pop(event.request_id, None)) is not None:
                 self._metrics.request(request, event, now)
                 spans.emit(self._tracer, request, event, now, capture=self._capture)
+            return
+        if isinstance(event, BudgetAlert):
             return
         request = self._open.get(event.request_id)
         if request is not None:

@@ -15,24 +15,18 @@ from multiroute_core.drive.loopless import run
 from multiroute_core.drive.native import NativeIO
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.state.link import Down, Link
-from tests.redis_servers import KINDS, eventually, running
+from tests.redis_servers import eventually, running
 
 IO = BlockingIO()
 FORK = multiprocessing.get_context("fork")
 PATIENT = 10.0
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def server(request):
-    with running(request.param) as found:
-        yield found
-
-
 @pytest.fixture
-def cache(server):
-    with server.client() as client:
+def cache(redis_server):
+    with redis_server.client() as client:
         client.flushall()
-    found = RedisCache(server.url, timeout=PATIENT)
+    found = RedisCache(redis_server.url, timeout=PATIENT)
     yield found
     found.close()
 
@@ -55,8 +49,8 @@ async def test_on_a_loop(cache):
     assert sum(token is not None for token in tokens) == 1
 
 
-def test_each_operation_is_one_command(cache, server):
-    with server.client() as client:
+def test_each_operation_is_one_command(cache, redis_server):
+    with redis_server.client() as client:
         run(cache.get(IO, "a"))
         client.config_resetstat()
         run(cache.get(IO, "a"))
@@ -71,10 +65,10 @@ def test_each_operation_is_one_command(cache, server):
         eventually(lambda: not client.exists("multiroute:claim:a"))
 
 
-def test_nothing_stays_for_ever(cache, server):
+def test_nothing_stays_for_ever(cache, redis_server):
     run(cache.put(IO, "a", b"1", 60.0))
     run(cache.claim(IO, "a", 30.0))
-    with server.client() as client:
+    with redis_server.client() as client:
         assert 0 < client.pttl("multiroute:entry:a") <= 60_000
         assert 0 < client.pttl("multiroute:claim:a") <= 30_000
 
@@ -92,7 +86,7 @@ def test_a_claim_is_one_callers_until_it_is_given_back_or_lapses(cache):
     assert run(cache.claim(IO, "a", 60.0)) is None, "a claim that has lapsed gives nothing back"
 
 
-def test_a_finalizer_may_give_a_claim_back(cache, server):
+def test_a_finalizer_may_give_a_claim_back(cache, redis_server):
     token = run(cache.claim(IO, "a", 60.0))
 
     class Dropped:
@@ -113,9 +107,9 @@ def _claims(url, barrier, results):
     cache.close()
 
 
-def test_of_four_processes_one_has_the_claim(server, cache):
+def test_of_four_processes_one_has_the_claim(redis_server, cache):
     barrier, results = FORK.Barrier(4), FORK.SimpleQueue()
-    workers = [FORK.Process(target=_claims, args=(server.url, barrier, results)) for _ in range(4)]
+    workers = [FORK.Process(target=_claims, args=(redis_server.url, barrier, results)) for _ in range(4)]
     for worker in workers:
         worker.start()
     found = [results.get() for _ in workers]
@@ -125,8 +119,8 @@ def test_of_four_processes_one_has_the_claim(server, cache):
     assert [sum(claimed) for claimed in zip(*found, strict=True)] == [1] * 50
 
 
-def test_two_prefixes_know_nothing_of_each_other(server, cache):
-    other = RedisCache(server.url, prefix="another", timeout=PATIENT)
+def test_two_prefixes_know_nothing_of_each_other(redis_server, cache):
+    other = RedisCache(redis_server.url, prefix="another", timeout=PATIENT)
     run(cache.put(IO, "a", b"1", 60.0))
     assert run(other.get(IO, "a")) is None
     assert run(other.claim(IO, "b", 60.0))
@@ -134,8 +128,8 @@ def test_two_prefixes_know_nothing_of_each_other(server, cache):
     other.close()
 
 
-def test_a_link_that_is_shared_stays_open(server):
-    link = Link(server.url, timeout=PATIENT)
+def test_a_link_that_is_shared_stays_open(redis_server):
+    link = Link(redis_server.url, timeout=PATIENT)
     one, other = RedisCache(link), RedisCache(link)
     run(one.put(IO, "shared", b"1", 60.0))
     one.close()
@@ -146,14 +140,14 @@ def test_a_link_that_is_shared_stays_open(server):
         run(other.get(IO, "shared"))
 
 
-def test_copies_and_pickles(server):
-    cache = RedisCache(server.url, prefix="a {shop}", timeout=PATIENT)
+def test_copies_and_pickles(redis_server):
+    cache = RedisCache(redis_server.url, prefix="a {shop}", timeout=PATIENT)
     run(cache.put(IO, "a", b"1", 60.0))
     assert copy.copy(cache) is cache
     assert copy.deepcopy([cache])[0] is cache
     other = pickle.loads(pickle.dumps(cache))
     assert run(other.get(IO, "a")) == b"1"
-    assert repr(cache) == repr(other) == f"RedisCache(Link('redis://127.0.0.1:{server.port}/0'))"
+    assert repr(cache) == repr(other) == f"RedisCache(Link('redis://127.0.0.1:{redis_server.port}/0'))"
     assert other.link.timeout == PATIENT
     for found in (cache, other):
         found.close()

@@ -1,11 +1,13 @@
 """The ledger: one record of every try and every hit, wherever it is kept, whatever becomes of the call."""
 
 import asyncio
+import copy
 import gc
 import logging
 import multiprocessing
 import os
 import pickle
+import re
 import sqlite3
 import threading
 import time
@@ -13,20 +15,35 @@ import time
 import pytest
 
 from multiroute_core import ConfigurationError, Ledger, MultiRouteError, Router, Usage
-from multiroute_core.cost.ledger import BATCH, MemoryStore
-from multiroute_core.cost.ledger_file import SQLiteStore
+from multiroute_core.cost import book
+from multiroute_core.cost.groups import Spent
+from multiroute_core.cost.ledger import BATCH, LedgerUnavailableError, MemoryStore
 from multiroute_core.testing import Answer, Cut, Fail, scripted_route, slow
 from tests.chat_server import FACES, Fleet, answer, ask
+from tests.redis_servers import eventually, running
 
 PRICES = {"input": 1.0, "output": 2.0}
 USED = Answer("Hello.", usage=Usage(input_tokens=1000, output_tokens=500))
 EVERY = pytest.mark.parametrize("face", FACES)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="module")
+def server():
+    with running("valkey") as found:
+        yield found
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def where(request, tmp_path):
     """Where records are kept."""
-    return "memory" if request.param == "memory" else f"sqlite:///{tmp_path}/ledger.db"
+    if request.param == "memory":
+        return "memory"
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.db"
+    found = request.getfixturevalue("server")
+    with found.client() as client:
+        client.flushall()
+    return found.url
 
 
 @EVERY
@@ -35,7 +52,7 @@ class TestRecords:
         routes = [scripted_route("a", Fail(), prices=PRICES), scripted_route("b", USED, prices=PRICES)]
         router = Router(routes, ledger=where)
         began = time.time()
-        ask(router, face, tenant="t", task="talk")
+        ask(router, face, tenant="t", task="talk", labels={"z", "a"})
         failed, answered = router.ledger.query()
         assert (failed.route, failed.outcome, failed.cost, failed.input_tokens) == ("a", "server_error", None, None)
         assert (answered.route, answered.outcome, answered.model, answered.provider) == (
@@ -47,6 +64,8 @@ class TestRecords:
         assert (answered.input_tokens, answered.output_tokens, answered.cost) == (1000, 500, pytest.approx(0.002))
         assert failed.request_id == answered.request_id
         assert (answered.tenant, answered.task, answered.estimated) == ("t", "talk", False)
+        assert failed.labels == answered.labels == ("a", "z")
+        assert (failed.price, answered.price) == (None, "the route's own")
         assert answered.stream == (face in ("stream", "astream"))
         assert began <= failed.at <= answered.at <= time.time()
         router.ledger.close()
@@ -60,6 +79,7 @@ class TestRecords:
             ("cached", 0.0, 0, 0)
         ] * 2
         assert [hit.saved_cost for hit in hits] == [paid.cost] * 2
+        assert [hit.price for hit in hits] == ["free"] * 2
         (total,) = router.ledger.totals()
         assert (total.requests, total.attempts, total.cached, total.saved_cost) == (3, 1, 2, pytest.approx(0.004))
         router.ledger.close()
@@ -99,8 +119,8 @@ class TestAnswers:
         ledger = Ledger(where)
         routes = [scripted_route("a", [USED, Fail(), USED], prices=PRICES), scripted_route("b", USED)]
         router = Router(routes, on_event=[ledger], max_retries=0)
-        for tenant in ("x", "y", "y"):
-            router.generate("Hi", tenant=tenant)
+        for tenant, labels in (("x", ()), ("y", {"team", "night"}), ("y", {"team"})):
+            router.generate("Hi", tenant=tenant, labels=labels or None)
         yield ledger
         ledger.close()
 
@@ -109,7 +129,12 @@ class TestAnswers:
         assert [r.route for r in ledger.query(tenant="y", outcome="answered")] == ["b", "a"]
         middle = ledger.query()[1].at
         assert len(ledger.query(since=middle)) + len(ledger.query(until=middle)) == 4
-        assert ledger.query(day="1970-01-01") == []
+        assert ledger.query(day="1970-01-01") == ledger.query(month="1970-01") == []
+        assert [r.labels for r in ledger.query(label="night")] == [("night", "team")] * 2
+        assert [r.labels for r in ledger.query(labels={"team"})] == [("team",)]
+        assert [r.tenant for r in ledger.query(cost=None, stream=False)] == ["y", "y"]
+        today = ledger.query()[0]
+        assert ledger.query(day=today.day, month=today.month, route="a")[0] == today
         with pytest.raises(ConfigurationError, match="did you mean 'route'"):
             ledger.query(ruote="a")
 
@@ -118,10 +143,41 @@ class TestAnswers:
         assert (a.name, a.requests, a.attempts, a.failed, a.cost, a.unknown) == ("a", 3, 3, 1, pytest.approx(0.004), 0)
         assert (b.name, b.attempts, b.cost, b.unknown) == ("b", 1, 0.0, 1)
         assert {t.name: t.attempts for t in ledger.totals("tenant")} == {"x": 1, "y": 3}
+        assert {t.name: (t.requests, t.attempts) for t in ledger.totals("label")} == {
+            "–": (1, 1),
+            "team": (2, 3),
+            "night": (1, 2),
+        }
+        assert [t.name for t in ledger.totals("month")] == [ledger.query()[0].month]
+        assert [t.attempts for t in ledger.totals("route", tenant="y")] == [2, 1]
         assert "1 unknown" in str(ledger.totals("route"))
         assert "<table>" in ledger.totals("day")._repr_html_()
         with pytest.raises(ConfigurationError, match="did you mean 'model'"):
             ledger.totals("modle")
+
+    def test_spending(self, ledger):
+        assert ledger.spent(since=0) == Spent(pytest.approx(0.004), 3 * 1500)
+        assert ledger.spent(since=0, tenant="x") == Spent(pytest.approx(0.002), 1500)
+        assert ledger.spent(since=0, label="night") == Spent(0.0, 1500)
+        assert ledger.spent(since=0, label="team", route="a") == Spent(pytest.approx(0.002), 1500)
+        assert ledger.spent(since=0, task="none") == ledger.spent(since=time.time() + 60) == Spent(0.0, 0)
+        last = ledger.query()[-1].at
+        assert ledger.spent(since=0, until=last) + ledger.spent(since=last) == ledger.spent(since=0)
+
+    @pytest.mark.parametrize(
+        ("wrong", "sentence"),
+        [
+            ({"tenant": 5}, "tenant=5 must be a str"),
+            ({"day": "28.11.2026"}, "such as '2026-11-28'"),
+            ({"month": 11}, "such as '2026-11'"),
+            ({"label": ""}, "label='' must be a word"),
+            ({"since": "yesterday"}, "seconds since 1970"),
+            ({"cost": "dear"}, "must be a float"),
+        ],
+    )
+    def test_what_no_record_has_is_refused(self, ledger, wrong, sentence):
+        with pytest.raises(ConfigurationError, match=re.escape(sentence)):
+            ledger.query(**wrong)
 
     def test_frames(self, ledger):
         assert ledger.to_dicts()[0]["route"] == "a"
@@ -144,9 +200,7 @@ class TestKept:
         router = Router([scripted_route("a", Answer())], ledger=url)
         router.generate("Hi")
         other = Ledger(url)
-        until = time.monotonic() + 20
-        while not other.query() and time.monotonic() < until:
-            time.sleep(0.05)
+        eventually(other.query)
         assert len(other.query()) == 1
         assert os.stat(tmp_path / "deep" / "ledger.db").st_mode & 0o077 == 0
         router.ledger.close()
@@ -163,6 +217,21 @@ class TestKept:
             thread.join()
         assert len(router.ledger.query()) == 2 * BATCH
         assert router.ledger.totals()[0].input_tokens == 2 * BATCH * 1000
+        router.ledger.close()
+
+    def test_a_forked_child_writes_its_own_and_nothing_of_its_parents(self, where):
+        router = Router([scripted_route("a", Answer())], ledger=where)
+        router.generate("Hi", tenant="before")
+        router.ledger.flush()
+        router.ledger.store.append = lambda *_: (_ for _ in ()).throw(OSError("not now"))
+        router.generate("Hi", tenant="parent")
+        child = multiprocessing.get_context("fork").Process(target=_child, args=(router,))
+        child.start()
+        child.join(60)
+        assert child.exitcode == 0
+        del router.ledger.store.append
+        shared = [] if where == "memory" else ["child"]
+        assert sorted(r.tenant for r in router.ledger.query()) == ["before", *shared, "parent"]
         router.ledger.close()
 
     def test_where_the_file_cannot_be_written_records_wait_and_calls_go_on(self, tmp_path, caplog):
@@ -182,9 +251,62 @@ class TestKept:
         assert router.ledger.dropped == 0
         router.ledger.close()
 
+    def test_a_store_of_ones_own_that_fails_loses_nothing_until_there_is_too_much(self, monkeypatch, caplog):
+        monkeypatch.setattr("multiroute_core.cost.book.WAITING", 10)
+        store = _Stubborn()
+        router = Router([scripted_route("a", Answer())], ledger=Ledger(store))
+        for _ in range(25):
+            router.generate("Hi")
+        router.ledger.flush()
+        assert router.ledger.dropped == 15
+        assert sorted(record.message.split()[0] for record in caplog.records) == ["More", "The"], "each is told once"
+        with pytest.raises(LedgerUnavailableError, match="cannot be read: not now"):
+            router.ledger.query()
+        with pytest.raises(LedgerUnavailableError, match="cannot be read: not now"):
+            router.ledger.spent(since=0)
+        store.well = True
+        assert len(router.ledger.query()) == 10
+        assert store.numbers == list(range(15, 25)), "those that are gone have had their numbers"
+        router.generate("Hi")
+        router.ledger.flush()
+        assert store.numbers == list(range(15, 26))
+
+    def test_a_store_that_does_not_come_back_makes_nobody_wait_and_no_memory_grow(self, monkeypatch):
+        monkeypatch.setattr("multiroute_core.cost.book.WAITING", 300)
+        store, gate = _Stubborn(), threading.Event()
+        store.append = lambda records, first: gate.wait(60) and MemoryStore.append(store, records, first)
+        router = Router([scripted_route("a", Answer())], ledger=Ledger(store))
+        router.generate("Hi")
+        eventually(lambda: router.ledger._book._lock.locked())
+        for _ in range(1_000):
+            router.generate("Hi")
+        assert len(router.ledger._book._heard) <= 300
+        assert 690 <= router.ledger.dropped <= 701
+        store.well = True
+        gate.set()
+        assert len(router.ledger.query()) + router.ledger.dropped == 1_001
+
+    def test_what_is_lost_at_the_end_is_told(self):
+        told = multiprocessing.get_context("fork").SimpleQueue()
+        child = multiprocessing.get_context("fork").Process(target=_end_without_a_store, args=(told,))
+        child.start()
+        child.join(60)
+        assert child.exitcode == 0
+        assert "2 records of the ledger" in told.get()
+
     def test_the_end_of_the_program_writes_what_waits(self, tmp_path):
         url = f"sqlite:///{tmp_path}/ledger.db"
         child = multiprocessing.get_context("spawn").Process(target=_one_call, args=(url,))
+        child.start()
+        child.join(60)
+        assert child.exitcode == 0
+        ledger = Ledger(url)
+        assert len(ledger.query()) == 1
+        ledger.close()
+
+    def test_so_does_a_process_that_multiprocessing_forked(self, tmp_path):
+        url = f"sqlite:///{tmp_path}/ledger.db"
+        child = multiprocessing.get_context("fork").Process(target=_one_call, args=(url,))
         child.start()
         child.join(60)
         assert child.exitcode == 0
@@ -200,17 +322,53 @@ class TestKept:
         router.ledger.close()
         del router
         gc.collect()
-        until = time.monotonic() + 20
-        while threading.active_count() > before and time.monotonic() < until:
-            time.sleep(0.05)
-        assert threading.active_count() == before
+        eventually(lambda: threading.active_count() == before)
 
     def test_it_pickles_as_its_place(self, where):
         ledger = Ledger(where)
         again = pickle.loads(pickle.dumps(ledger))
         assert type(again.store) is type(ledger.store)
+        assert repr(again) == repr(ledger)
+        assert copy.copy(ledger) is copy.deepcopy(ledger) is ledger
         ledger.close()
         again.close()
+
+
+class _Stubborn(MemoryStore):
+    """It can do nothing until it is well."""
+
+    def __init__(self):
+        super().__init__()
+        self.quick, self.well, self.numbers = False, False, []
+
+    def append(self, records, first):
+        if not self.well:
+            raise OSError("not now")
+        self.numbers += range(first, first + len(records))
+        super().append(records, first)
+
+    def read(self, which):
+        if not self.well:
+            raise OSError("not now")
+        return super().read(which)
+
+
+def _child(router):
+    router.generate("Hi", tenant="child")
+    del router.ledger.store.append
+    router.ledger.flush()
+
+
+def _end_without_a_store(told):
+    handler = logging.Handler()
+    messages = []
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logging.getLogger("multiroute_core").addHandler(handler)
+    router = Router([scripted_route("a", Answer())], ledger=Ledger(_Stubborn()))
+    router.generate("Hi")
+    router.generate("Hi")
+    book._at_exit()
+    told.put(messages[-1])
 
 
 def _one_call(url):
@@ -228,6 +386,7 @@ def test_a_real_wire_is_priced():
     ("given", "sentence"),
     [
         ("memroy", "no place"),
+        ("mysql://x", "'redis://host:6379/0'"),
         ("sqlite://x.db", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         (5, "must be"),
@@ -236,19 +395,3 @@ def test_a_real_wire_is_priced():
 def test_what_is_no_place_for_records_is_refused(given, sentence):
     with pytest.raises(ConfigurationError, match=sentence):
         Router([scripted_route("m", Answer())], ledger=given)
-
-
-@pytest.mark.parametrize("content", [b"not a database, but long enough to look like one" * 50, b""])
-def test_a_file_that_is_none_of_ours_is_left_as_it_is(tmp_path, content):
-    path = tmp_path / "x.db"
-    if content:
-        path.write_bytes(content)
-    else:
-        other = sqlite3.connect(path)
-        other.execute("CREATE TABLE theirs (a)")
-        other.commit()
-        other.close()
-        content = path.read_bytes()
-    with pytest.raises(ConfigurationError, match="x.db"):
-        SQLiteStore(f"sqlite:///{path}")
-    assert path.read_bytes() == content

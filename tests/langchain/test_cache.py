@@ -4,32 +4,10 @@ import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import get_usage_metadata_callback
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
-from langchain_core.tools import tool
-from pydantic import BaseModel
 
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import Caching, ConfigurationError, MemoryCache, Router, options
-from tests.vendors.server import VendorServer
-
-
-@tool
-def get_weather(city: str) -> str:
-    """The weather in a city."""
-    return f"It is sunny in {city}."
-
-
-class Weather(BaseModel):
-    """A report of the weather."""
-
-    city: str
-    sunny: bool
-
-
-@pytest.fixture
-def server():
-    with VendorServer() as server:
-        yield server
-
+from tests.langchain.conftest import Weather, get_weather
 
 WIRES = ("anthropic", "chat", "responses", "google")
 FACES = ("invoke", "ainvoke", "stream", "astream")
@@ -100,7 +78,7 @@ class TestWhoseCache:
         own = InMemoryCache()
         llm = ChatMultiRoute(routes=[server.route("chat")], cache=own)
         assert llm.cache is own
-        assert llm.router._recall is None
+        assert llm.router._parts.recall is None
         for _ in range(2):
             llm.invoke("Hi")
         assert len(server.requests) == 1
@@ -110,7 +88,7 @@ class TestWhoseCache:
     def test_ours_goes_to_the_router(self, server, cache):
         llm = ChatMultiRoute(routes=[server.route("chat")], cache=cache)
         assert llm.cache is None
-        assert llm.router._recall is not None
+        assert llm.router._parts.recall is not None
         for _ in range(2):
             llm.invoke("Hi")
         assert len(server.requests) == 1

@@ -18,10 +18,8 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnableParallel
-from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langsmith import Client, tracing_context
-from pydantic import BaseModel
 
 from langchain_multiroute import ChatMultiRoute
 from langchain_multiroute import callbacks as our_callbacks
@@ -31,31 +29,13 @@ from multiroute_core.cost.totals import Figures, Totals
 from multiroute_core.events import AttemptEnded
 from multiroute_core.testing import Answer, Cut, Fail, scripted_route
 from multiroute_core.testing.server import ReplayServer, Reply
-from tests.vendors.server import ROUTES, WIRES, VendorServer
+from tests.langchain.conftest import Weather, get_weather
+from tests.vendors.server import ROUTES, WIRES
 
 PRICES = {"input": 10.0, "output": 100.0, "cache_read": 1.0}
 TOLD = Usage(1000, 100, cache_read_tokens=400, reasoning_tokens=30)
 COST = (600 * 10 + 400 * 1 + 100 * 100) / 1e6
 FACES = ("invoke", "ainvoke", "stream", "astream")
-
-
-@tool
-def get_weather(city: str) -> str:
-    """The weather in a city."""
-    return f"It is sunny in {city}."
-
-
-class Weather(BaseModel):
-    """A report of the weather."""
-
-    city: str
-    sunny: bool
-
-
-@pytest.fixture
-def server():
-    with VendorServer() as server:
-        yield server
 
 
 def route(name, *script, prices=PRICES, **options):

@@ -12,33 +12,11 @@ from langchain_core.language_models.fake_chat_models import FakeListChatModel, G
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.rate_limiters import InMemoryRateLimiter
-from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
-from pydantic import BaseModel
 
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import AllRoutesFailedError, ConfigurationError
-from tests.vendors.server import VendorServer
-
-
-@tool
-def get_weather(city: str) -> str:
-    """The weather in a city."""
-    return f"It is sunny in {city}."
-
-
-class Weather(BaseModel):
-    """A report of the weather."""
-
-    city: str
-    sunny: bool
-
-
-@pytest.fixture
-def server():
-    with VendorServer() as server:
-        yield server
-
+from tests.langchain.conftest import Weather, get_weather
 
 opened: list[httpx.AsyncClient] = []
 

@@ -6,30 +6,10 @@ import pytest
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.llms import ChatMessage
 from llama_index.core.prompts import PromptTemplate
-from pydantic import BaseModel
 
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import Caching, ConfigurationError, MemoryCache, options
-from tests.vendors.server import VendorServer
-
-
-class Weather(BaseModel):
-    """A report of the weather."""
-
-    city: str
-    sunny: bool
-
-
-def get_weather(city: str) -> str:
-    """The weather in a city."""
-    return f"It is sunny in {city}."
-
-
-@pytest.fixture
-def server():
-    with VendorServer() as server:
-        yield server
-
+from tests.llamaindex.conftest import Weather, get_weather
 
 WIRES = ("anthropic", "chat", "responses", "google")
 FACES = ("chat", "achat", "stream_chat", "astream_chat", "complete", "stream_complete")

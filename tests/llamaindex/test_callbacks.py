@@ -14,7 +14,6 @@ from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events.llm import LLMChatEndEvent, LLMCompletionEndEvent
 from llama_index.core.llms import ChatMessage, MockLLM
-from pydantic import BaseModel
 
 from llamaindex_multiroute import MultiRoute
 from llamaindex_multiroute.callbacks import (
@@ -30,7 +29,8 @@ from multiroute_core import AllRoutesFailedError, BrokenStreamError, Router, Ser
 from multiroute_core.cost.totals import Figures
 from multiroute_core.events import AttemptEnded
 from multiroute_core.testing import Answer, Cut, Fail, scripted_route
-from tests.vendors.server import ROUTES, WIRES, VendorServer
+from tests.llamaindex.conftest import Weather, get_weather
+from tests.vendors.server import ROUTES, WIRES
 
 PRICES = {"input": 10.0, "output": 100.0}
 TOLD = Usage(1000, 100)
@@ -47,24 +47,6 @@ FACES = (
     "astream_complete",
 )
 OURS = (AttemptEvent, FallbackEvent, CacheHitEvent, CostEvent)
-
-
-class Weather(BaseModel):
-    """A report of the weather."""
-
-    city: str
-    sunny: bool
-
-
-def get_weather(city: str) -> str:
-    """The weather in a city."""
-    return f"It is sunny in {city}."
-
-
-@pytest.fixture
-def server():
-    with VendorServer() as server:
-        yield server
 
 
 @pytest.fixture

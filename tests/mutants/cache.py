@@ -2,6 +2,7 @@
 
 from tests.mutants.mutant import CACHE, KEY, WORLDS, Mutant
 
+CACHING = "multiroute_core/cache/caching.py"
 RECALL = "multiroute_core/recall.py"
 ENTRY = "multiroute_core/cache/entry.py"
 FLIGHT = "multiroute_core/cache/flight.py"
@@ -21,9 +22,9 @@ CACHED = (
     ),
     Mutant("a vendor's own words do not count", KEYS, 'return ["Raw", value.wire, told]', 'return ["Raw"]', KEY),
     Mutant("answers are given for ever", RECALL, "entry.fresh_until > self._wall()", "True", WORLDS),
-    Mutant("cut answers are kept", RECALL, "response.finish_reason in self.caching.keeps", "True", CACHE),
-    Mutant("what a backup says is kept", RECALL, "response.route not in backups or", "True or", CACHE),
-    Mutant("what was mended is kept", RECALL, "not (mended and", "not (False and", CACHE),
+    Mutant("cut answers are kept", CACHING, "response.finish_reason in self.keeps", "True", CACHE),
+    Mutant("what a backup says is kept", CACHING, "response.route not in backups or", "True or", CACHE),
+    Mutant("what was mended is kept", CACHING, "not (mended and", "not (False and", CACHE),
     Mutant(
         "what was void is kept",
         RECALL,

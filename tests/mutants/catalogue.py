@@ -1,6 +1,7 @@
 """The mutants of the flow: what is broken, how, and which tests must notice. Those of the rules are in `rules`."""
 
 from tests.mutants.cache import CACHED
+from tests.mutants.money import MONEY
 from tests.mutants.mutant import FACES, PLAN, RACE, Mutant
 from tests.mutants.rules import RULES
 
@@ -234,4 +235,4 @@ FLOW = (
     Mutant("usage is lost", CORE + "attempt.py", "self.usage = delta.usage or self.usage", "self.usage = self.usage"),
 )
 
-MUTANTS = (*FLOW, *RULES, *CACHED)
+MUTANTS = (*FLOW, *RULES, *CACHED, *MONEY)

@@ -194,6 +194,23 @@ def the_ledger_is_true(world: World) -> Iterator[str]:
             yield f"a record from another time: {record}"
 
 
+def budgets_count_what_the_ledger_has(world: World) -> Iterator[str]:
+    """To the cent and to the token; and when nobody is on the way any more, nothing is held."""
+    spending = world.router._parts.spending
+    tokens = sum((r.input_tokens or 0) + (r.output_tokens or 0) for r in world.ledger.query())
+    owed = {"tokens/session:": tokens}
+    for record in world.ledger.query():
+        name = f"usd/month/route:{record.route}"
+        owed[name] = owed.get(name, 0) + round((record.cost or 0.0) * 1e9)
+    kept = {**spending._session._accounts, **spending._shared._accounts}
+    for name, amount in owed.items():
+        account = kept[name].account
+        if account.spent != amount:
+            yield f"{name} counts {account.spent}, and the ledger {amount}"
+        if account.held or kept[name].places:
+            yield f"{name} still holds {account.held} for nobody"
+
+
 def sound_routes_answer(world: World) -> Iterator[str]:
     """While one route is sound, who waits long enough is answered: but for faults of their own, and for streams that
     broke, where those are not to be mended."""
@@ -232,6 +249,7 @@ LAWS: tuple[Callable[[World], Iterator[str]], ...] = (
     money_adds_up,
     the_bill_is_true,
     the_ledger_is_true,
+    budgets_count_what_the_ledger_has,
     sound_routes_answer,
     all_is_well_again,
     watched,

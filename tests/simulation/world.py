@@ -9,9 +9,10 @@ import asyncio
 import gc
 import hashlib
 import random
+from dataclasses import replace
 from typing import Any
 
-from multiroute_core import Ledger, Router
+from multiroute_core import Budget, Ledger, Router
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.events import Event, RequestEnded, RequestStarted, RouteSkipped
 from multiroute_core.testing.scripted import Take, truth
@@ -25,6 +26,10 @@ FAULTY_SECONDS = 60.0
 
 COOL_SECONDS = 500.0
 """After so long without faults every break and every door is over."""
+
+
+BUDGETS = Budget(tokens=10**12, per="session", hard=True), Budget(usd=1e6, per="month", scope="route", hard=True)
+"""They count everything and refuse nothing."""
 
 
 class GuardedLoop(VirtualLoop):
@@ -66,10 +71,10 @@ class World:
         self.by_name = {caller.name: caller for caller in (*self.callers, *self.late)}
         self.loop = GuardedLoop()
         self.ledger = Ledger(wall=self.loop.time)
-        self.router = Router(self.routes, on_event=[self._heard], ledger=self.ledger, **self.settings)
+        self.router = Router(self.routes, on_event=[self._heard], ledger=self.ledger, budget=BUDGETS, **self.settings)
         rehearse(self.router, self.loop, seed)
-        self.state = WatchedState(self.router._state, self)
-        self.router._state = self.state
+        self.state = WatchedState(self.router._parts.state, self)
+        self.router._parts = replace(self.router._parts, state=self.state)
         for route in self.routes:
             truth(route).on_end = self.state.ended
         self.skipped: list[RouteSkipped] = []

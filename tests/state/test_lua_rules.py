@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from multiroute_core.rules import allowance, breaker, budget, concurrency, headroom, limits
+from multiroute_core.rules import allowance, breaker, budget, concurrency, headroom, limits, spend
 from multiroute_core.rules.admission import Permit, Shut, Verdict
 from multiroute_core.rules.allowance import Allowance, AllowanceSettings
 from multiroute_core.rules.breaker import Breaker, BreakerSettings
@@ -257,4 +257,30 @@ def test_budget(lua, now, rules, steps):
             mine, enough = budget.withdraw(mine, rules, now)
             twin, other, _ = lua("budget", "withdraw", twin, said, now)
             agree(enough, other)
+        agree(mine, twin)
+
+
+@MANY
+@given(
+    cap=st.none() | st.integers(0, 10**13),
+    steps=st.lists(st.tuples(SECONDS, st.booleans(), st.integers(0, 10**13), st.none() | st.integers(0, 10**13))),
+)
+def test_spend(lua, cap, steps):
+    mine, twin, now, held = spend.Account(), lua("spend", "new")[0], 1000.0, []
+    for seconds, reserves, amount, heard in steps:
+        now += seconds
+        day = now // 50 * 50
+        known = None if heard is None else (day, heard)
+        starts = (day - 50, day, day + 50)
+        mine, twin = spend.current(mine, starts, now, known), lua("spend", "current", twin, starts, now, known)[0]
+        agree(mine, twin)
+        if reserves or not held:
+            after, other = spend.reserve(mine, cap, amount), lua("spend", "reserve", twin, cap, amount)[0]
+            assert (after is None) == (other is None)
+            if after is not None:
+                mine, twin = after, other
+                held.append(amount)
+        else:
+            before = held.pop()
+            mine, twin = spend.settle(mine, before, amount), lua("spend", "settle", twin, before, amount)[0]
         agree(mine, twin)

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -335,7 +336,8 @@ def test_a_router_answers_through_all_of_it(server, fault):
     failing = scripted_route("failing", lambda asked: Fail() if asked.number % 3 else Answer("First."))
     routes = [failing, scripted_route("sound", Answer("Second."), rpm=1e6, max_concurrency=50)]
     router = Router(routes, max_retries=0)
-    router._state = state = RedisState(server.unix_url, timeout=TIMEOUT)
+    state = RedisState(server.unix_url, timeout=TIMEOUT)
+    router._parts = replace(router._parts, state=state)
     state.know(routes)
     over, answers, errors = threading.Event(), Counter(), []
 

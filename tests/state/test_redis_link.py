@@ -14,23 +14,17 @@ from multiroute_core.drive.native import NativeIO
 from multiroute_core.state.address import Address
 from multiroute_core.state.link import Down, Link, Refused
 from multiroute_core.state.scripts import Script
-from tests.redis_servers import KINDS, Server, ask, eventually, free_port, is_down, running
+from tests.redis_servers import Server, ask, eventually, free_port, is_down, running
 
 PATIENT = 10.0  # no machine is so busy
 ADD = Script.of("return redis.call('INCRBY', KEYS[1], ARGV[1])")
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def server(request):
-    with running(request.param) as found:
-        yield found
-
-
 @pytest.fixture
-def link(server):
-    with server.client() as client:
+def link(redis_server):
+    with redis_server.client() as client:
         client.flushall()
-    found = Link(server.url, timeout=PATIENT)
+    found = Link(redis_server.url, timeout=PATIENT)
     yield found
     found.close()
 
@@ -64,14 +58,14 @@ def test_several_loops_one_after_the_other_and_at_once(link):
     assert ask(link, "GET", "loops") == b"140"
 
 
-def test_many_threads_share_one_connection(link, server):
+def test_many_threads_share_one_connection(link, redis_server):
     threads = [threading.Thread(target=lambda: [ask(link, ADD, ("threads",), 1) for _ in range(50)]) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert ask(link, "GET", "threads") == b"800"
-    with server.client() as client:
+    with redis_server.client() as client:
         assert sum(found["name"] == "multiroute" for found in client.client_list()) == 1
 
 
@@ -85,9 +79,9 @@ def test_what_is_sent_arrives_before_what_is_asked(link):
     assert heard == [(number, None) for number in range(1, 501)]
 
 
-def test_what_nobody_waits_for_arrives_by_itself(link, server):
+def test_what_nobody_waits_for_arrives_by_itself(link, redis_server):
     link.send((ADD, ("alone",), 1))
-    with server.client() as client:
+    with redis_server.client() as client:
         eventually(lambda: client.get("alone") == b"1")
 
 
@@ -116,10 +110,10 @@ def test_a_command_that_cannot_be_written_is_refused_and_harms_no_other(link):
     assert link.up
 
 
-def test_scripts_are_loaded_again_when_they_are_gone(link, server):
+def test_scripts_are_loaded_again_when_they_are_gone(link, redis_server):
     for expected in (1, 2):
         assert ask(link, ADD, ("scripted",), 1) == expected
-        with server.client() as client:
+        with redis_server.client() as client:
             client.script_flush()
     link.send((ADD, ("scripted",), 1))
     assert ask(link, ADD, ("scripted",), 1) == 4
@@ -158,7 +152,7 @@ def test_a_server_that_comes_late_is_found(caplog):
         server.stop()
 
 
-def test_an_address_that_takes_long_to_be_found_is_waited_for_once(server, monkeypatch, caplog):
+def test_an_address_that_takes_long_to_be_found_is_waited_for_once(redis_server, monkeypatch, caplog):
     """As where a name server is silent."""
     found, connect, asked = threading.Event(), Address.connect, []
 
@@ -170,7 +164,7 @@ def test_an_address_that_takes_long_to_be_found_is_waited_for_once(server, monke
         return connect(address)
 
     monkeypatch.setattr(Address, "connect", slow)
-    link = Link(server.url, timeout=0.25)
+    link = Link(redis_server.url, timeout=0.25)
     began = time.monotonic()
     for _ in range(100):
         assert is_down(link)
@@ -198,9 +192,9 @@ def test_what_is_kept_for_later_is_bounded_and_in_order(monkeypatch):
         server.stop()
 
 
-def test_one_that_only_reads_or_is_full_is_away_until_it_is_well_again(server):
-    link = Link(server.url, timeout=PATIENT)
-    with server.client() as client:
+def test_one_that_only_reads_or_is_full_is_away_until_it_is_well_again(redis_server):
+    link = Link(redis_server.url, timeout=PATIENT)
+    with redis_server.client() as client:
         for sick, well in (
             (lambda: client.replicaof("127.0.0.1", "1"), lambda: client.replicaof("NO", "ONE")),
             (lambda: client.config_set("maxmemory", 1), lambda: client.config_set("maxmemory", 0)),
@@ -218,8 +212,8 @@ def test_one_that_only_reads_or_is_full_is_away_until_it_is_well_again(server):
     link.close()
 
 
-async def test_who_is_called_off_waits_no_longer(link, server):
-    server.pause()
+async def test_who_is_called_off_waits_no_longer(link, redis_server):
+    redis_server.pause()
     try:
         task = asyncio.create_task(link.call(NativeIO(), "PING"))
         await asyncio.sleep(0.1)
@@ -227,22 +221,22 @@ async def test_who_is_called_off_waits_no_longer(link, server):
         with pytest.raises(asyncio.CancelledError):
             await task
     finally:
-        server.resume()
+        redis_server.resume()
 
 
-def test_a_link_that_is_dropped_takes_its_thread_and_its_connection_along(server):
+def test_a_link_that_is_dropped_takes_its_thread_and_its_connection_along(redis_server):
     def named():
         return [thread for thread in threading.enumerate() if thread.name == "multiroute-redis"]
 
     before = len(named())
-    link = Link(server.url, timeout=PATIENT)
+    link = Link(redis_server.url, timeout=PATIENT)
     ask(link, "PING")
     link.send(("SET", "parting", "1"))
     assert len(named()) == before + 1
     del link
     gc.collect()
     eventually(lambda: len(named()) == before)
-    with server.client() as client:
+    with redis_server.client() as client:
         assert client.get("parting") == b"1"
         eventually(lambda: not any(found["name"] == "multiroute" for found in client.client_list()))
 
@@ -268,10 +262,12 @@ def test_a_forked_child_has_a_connection_of_its_own(link):
     assert ask(link, "GET", "forked") == b"41"
 
 
-def test_what_was_sent_still_arrives_when_the_program_ends(server):
-    code = f"from multiroute_core.state.link import Link; Link({server.url!r}, timeout=9.0).send(('SET', 'end', 1))"
+def test_what_was_sent_still_arrives_when_the_program_ends(redis_server):
+    code = (
+        f"from multiroute_core.state.link import Link; Link({redis_server.url!r}, timeout=9.0).send(('SET', 'end', 1))"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-    with server.client() as client:
+    with redis_server.client() as client:
         assert client.get("end") == b"1"
 
 

@@ -1,0 +1,194 @@
+"""What the ledger has heard and not yet written, and the thread that writes it."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Generator
+from typing import TypeAlias
+
+from multiroute_core.cost.record import About, Record, of_attempt, of_hit
+from multiroute_core.cost.store import Store
+from multiroute_core.events import AttemptEnded, RequestEnded
+
+BEAT_SECONDS = 1.0
+"""How long a record waits at most before it is written."""
+
+PATIENCE = 5.0
+"""Seconds for which another thread that writes is waited for, by whoever wants to read or to end."""
+
+BATCH = 256
+"""How many events wait to be made into records at most, where writing takes little."""
+
+WAITING = 50_000
+"""How many records wait at most where they cannot be written; of more, the oldest are given up, and counted."""
+
+Heard: TypeAlias = "tuple[float, AttemptEnded | RequestEnded, About]"
+"""When it was, what it was, and what its request says."""
+
+logger = logging.getLogger("multiroute_core")
+
+
+class Book:
+    """It outlives its ledger, for as long as it takes to write.
+
+    Args:
+        store: Where records go.
+
+    Attributes:
+        dropped: How many records were given up, since too many waited.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.dropped, self._quick = store, 0, store.quick
+        self._begin()
+        _books.add(self)
+
+    def _begin(self) -> None:
+        self._heard: deque[Heard] = deque()
+        self._waiting: deque[Record] = deque()
+        self._first = 0
+        self._failing = self._overflowed = self._running = self._parted = False
+        self._full = threading.Event()
+        self._lock, self._starting, self._counting = threading.Lock(), threading.Lock(), threading.Lock()
+
+    def hear(self, heard: Heard, owner: object) -> None:
+        """Take down what happened; on the way of a request.
+
+        Args:
+            heard: What happened.
+            owner: For as long as somebody has it, there may be more.
+        """
+        self._heard.append(heard)
+        if not self._running and not self._quick:
+            self._start(owner)
+        if (many := len(self._heard)) >= BATCH:
+            self.flush() if self._quick else self._full.set()
+            if many > WAITING:  # whoever writes does not come back from it
+                with contextlib.suppress(IndexError):
+                    self._heard.popleft()
+                    self._give_up(1)
+
+    def flush(self, wait: float = 0.0) -> None:
+        """Write what is waiting, or leave it to whoever does so now, if that takes longer than `wait` seconds.
+
+        A finalizer may come in the middle of it, in the same thread: it must not wait.
+        """
+        if not (self._lock.acquire(timeout=wait) if wait else self._lock.acquire(blocking=False)):
+            return
+        try:
+            self._write()
+        finally:
+            self._lock.release()
+
+    @contextlib.contextmanager
+    def written(self) -> Generator[tuple[Record, ...], None, None]:
+        """All that was heard is written, and nobody writes, as long as the block lasts; gives what could not be."""
+        with self._lock:
+            self._write()
+            yield tuple(self._waiting)
+
+    def _write(self) -> None:
+        waiting = self._waiting
+        while self._heard:
+            at, event, about = self._heard.popleft()
+            if isinstance(event, AttemptEnded):
+                waiting.append(of_attempt(event.attempt, at, event.request_id, about))
+            elif event.response is not None:
+                waiting.append(of_hit(event.response, event.seconds, at, event.request_id, about))
+        if over := max(0, len(waiting) - WAITING):
+            for _ in range(over):
+                waiting.popleft()
+            self._first += over
+            self._give_up(over)
+        if not waiting:
+            return
+        try:
+            self.store.append(tuple(waiting), self._first)
+        except Exception as error:
+            if not self._failing:
+                logger.warning("The ledger %r cannot be written; its records wait: %s", self.store, error)
+            self._failing = True
+            return
+        if self._failing:
+            logger.warning("The ledger %r is written again: %d records had waited.", self.store, len(waiting))
+        self._failing = self._overflowed = False
+        self._first += len(waiting)
+        waiting.clear()
+
+    def _give_up(self, count: int) -> None:
+        with self._counting:
+            self.dropped += count
+            told, self._overflowed = self._overflowed, True
+        if not told:
+            logger.warning(
+                "More than %d records wait for the ledger %r: the oldest are given up, and counted in its `dropped`.",
+                WAITING,
+                self.store,
+            )
+
+    def _start(self, owner: object) -> None:
+        if not self._starting.acquire(blocking=False):  # somebody else does
+            return
+        try:
+            if not self._running:
+                self._running = True
+                thread = threading.Thread(
+                    target=self._run, args=(weakref.ref(owner),), name="multiroute-ledger", daemon=True
+                )
+                with contextlib.suppress(RuntimeError):  # the interpreter ends, and writes what waits when it has ended
+                    thread.start()
+                _part_from_a_pool()
+        finally:
+            self._starting.release()
+
+    def _run(self, owner: weakref.ref[object]) -> None:
+        """Write once a second and whenever there is much."""
+        while owner() is not None:
+            self._full.wait(BEAT_SECONDS)
+            self._full.clear()
+            self.flush()
+        self.flush(PATIENCE)
+
+    def part(self) -> None:
+        """The program ends."""
+        self.flush(PATIENCE)
+        if (lost := len(self._waiting) + len(self._heard)) and not self._parted:
+            self._parted = True
+            logger.warning("The program ends, and %d records of the ledger %r are lost.", lost, self.store)
+
+    def forked(self) -> None:
+        """What the parent has heard, the parent writes; and its thread and its locks do not come along."""
+        self._begin()
+        self.store.forked()
+
+
+_books: weakref.WeakSet[Book] = weakref.WeakSet()
+
+
+@atexit.register
+def _at_exit() -> None:
+    for book in list(_books):
+        book.part()
+
+
+def _part_from_a_pool() -> None:
+    """A process that `multiprocessing` has forked ends without what `atexit` knows."""
+    process, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
+    if process is not None and util is not None and process.parent_process() is not None:
+        util.Finalize(None, _at_exit, exitpriority=0)
+
+
+def _in_child() -> None:
+    for book in list(_books):
+        book.forked()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_in_child)

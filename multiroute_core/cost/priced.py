@@ -1,0 +1,69 @@
+"""Amounts that know where their price comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from genai_prices.data_snapshot import DataSnapshot
+
+OWN = "the route's own"
+FREE_OF_CHARGE = "free"
+
+
+class Cost(float):
+    """An amount in USD. It is the plain number, and has the `source` of its price besides.
+
+    Args:
+        usd: How much.
+        source: Where the price comes from and since when it holds: `"genai-prices 0.2.3 (2026-10-03)"`,
+            `"the route's own"`, `"free"`.
+
+    Example:
+        >>> Cost(0.5, "the route's own") + 1
+        1.5
+    """
+
+    __slots__ = ("source",)
+
+    source: str
+
+    def __new__(cls, usd: float, source: str) -> Self:
+        made = super().__new__(cls, usd)
+        made.source = source
+        return made
+
+    def __getnewargs__(self) -> tuple[float, str]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return float(self), self.source
+
+
+NOTHING = Cost(0.0, FREE_OF_CHARGE)
+
+
+def priced(usd: float | None, source: str) -> Cost | None:
+    """An amount with its source; None for unknown."""
+    return None if usd is None else Cost(usd, source)
+
+
+def source_of(snapshot: DataSnapshot) -> str:
+    """What the prices of `genai-prices` are called in a record: their version, or their day where they are newer."""
+    from genai_prices import __version__, data
+
+    if snapshot.providers is data.providers:
+        return f"genai-prices {__version__}"
+    return f"genai-prices of {snapshot.timestamp:%Y-%m-%d}"
+
+
+def dated(source: str, constraints: Sequence[object], met: Sequence[bool]) -> str:
+    """`source` with the day since which its prices hold, where one is known: that of the last constraint that is met.
+
+    Args:
+        source: As of `source_of`.
+        constraints: What decides which prices hold; those with a `start_date` have a day.
+        met: For each of them, whether it is met.
+    """
+    days = [getattr(one, "start_date", None) for one, holds in zip(constraints, met, strict=True) if holds]
+    latest = max((day for day in days if isinstance(day, date)), default=None)
+    return source if latest is None else f"{source} ({latest})"

@@ -1,0 +1,169 @@
+"""What a router is made of, put together from its settings; and how a call goes through it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from multiroute_core.abilities import Facts
+from multiroute_core.call import Call
+from multiroute_core.cost.ledger import Ledger
+from multiroute_core.cost.prices import Prices
+from multiroute_core.drive.io import IO
+from multiroute_core.drive.world import World
+from multiroute_core.events import Hook
+from multiroute_core.flow import Flow
+from multiroute_core.options import Options, current
+from multiroute_core.order.candidates import Candidates, Drops, candidates
+from multiroute_core.providers import registry
+from multiroute_core.providers.provider import Provider
+from multiroute_core.purse import Purse
+from multiroute_core.recall import Recall
+from multiroute_core.request import CallOptions, Messages, build
+from multiroute_core.settings import Settings
+from multiroute_core.spending import Spending
+from multiroute_core.state.state import State
+from multiroute_core.types import Chunk, Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A router's parts.
+
+    Attributes:
+        settings: What it was told.
+        world: Where it takes time and chance from.
+        ledger: Where a record of every try is kept; None for nowhere.
+        hooks: Who hears what happens; the ledger is one of them.
+        recall: The cache; None for none.
+        state: What the routes know about themselves.
+        prices: What answers cost.
+        providers: Who carries the calls, by the routes' names.
+        facts: What is known of the routes, by their names.
+        spending: The budgets; None for none.
+    """
+
+    settings: Settings
+    world: World
+    ledger: Ledger | None
+    hooks: tuple[Hook, ...]
+    recall: Recall | None
+    state: State
+    prices: Prices
+    providers: Mapping[str, Provider]
+    facts: Mapping[str, Facts]
+    spending: Spending | None
+
+    @classmethod
+    def of(cls, settings: Settings, world: World) -> Parts:
+        """The parts that `settings` ask for.
+
+        Raises:
+            ConfigurationError: a key or a package is missing, a place cannot be used, or a price is unknown that a
+                budget needs.
+        """
+        routes = settings.routes
+        ledger = Ledger(settings.ledger) if isinstance(settings.ledger, str) else settings.ledger
+        hooks = settings.on_event if ledger is None else (*settings.on_event, ledger)
+        recall = None
+        if settings.caching is not None:
+            recall = Recall(settings.caching, random=world.draw, wall=world.told)
+        state = settings.opened_state(world.draw)
+        state.know(routes)
+        prices = Prices()
+        prices.load()
+        providers = registry.build_all(routes)
+        facts = {route.name: registry.facts(route, providers[route.name]) for route in routes}
+        spending = None
+        if settings.budgets:
+            spending = Spending(
+                settings.budgets,
+                routes,
+                settings.opened_accounts(state, world.told),
+                facts=facts,
+                cost_on=prices.cost_on,
+                ledger=ledger,
+                hooks=hooks,
+                wall=world.told,
+            )
+        return cls(settings, world, ledger, hooks, recall, state, prices, providers, facts, spending)
+
+    def hearing(self, hooks: Sequence[Hook]) -> Parts:
+        """The same parts, with hooks that hear what happens as well."""
+        return replace(self, hooks=(*self.hooks, *hooks))
+
+    def found(self, messages: Messages, given: CallOptions, *, stream: bool) -> tuple[Request, Options, Candidates]:
+        """What is asked, how it is routed, and who may answer.
+
+        Raises:
+            ConfigurationError: bad input.
+        """
+        settings = self.settings
+        request, said = build(messages, given)
+        options = said.over(current()).over(settings.options)
+        drops: Drops | None = None
+        if settings.strict_params:
+            drops = lambda route: self.providers[route.name].encode(request, route, stream=stream).dropped  # noqa: E731
+        return request, options, candidates(request, settings.routes, options, self.facts, drops)
+
+    async def answer(self, io: IO, call: Call) -> Response:
+        """The whole answer to a call."""
+        if self.recall is None or call.options.cache is False:
+            return await _last(self._asked(io, call, io.now()).run())
+        look = await self.recall.look(io, call, self.hooks)
+        if look.answers and look.entry is not None:  # no chunks need be made
+            return look.entry.response
+        return await _last(self.recall.run(io, call, self._asked, self.hooks, look))
+
+    def chunks(self, io: IO, call: Call) -> AsyncGenerator[Chunk, None]:
+        """The answer to a call, as it comes."""
+        if self.recall is not None and call.options.cache is not False:
+            return self.recall.run(io, call, self._asked, self.hooks)
+        return self._asked(io, call, io.now()).run()
+
+    def close(self) -> None:
+        """Close what belongs to sync code, of what is the router's own."""
+        for provider in set(self.providers.values()):
+            provider.close()
+        if self.recall is not None:
+            self.recall.close()
+        self._let_go()
+
+    async def aclose(self) -> None:
+        """Close what belongs to the running event loop, and what belongs to sync code."""
+        for provider in set(self.providers.values()):
+            await provider.aclose()
+        if self.recall is not None:
+            await self.recall.aclose()
+        self._let_go()
+
+    def _asked(self, io: IO, call: Call, began: float) -> Flow:
+        return Flow(
+            io,
+            call,
+            began,
+            providers=self.providers,
+            facts=self.facts,
+            cost_on=self.prices.cost_on,
+            limits=self.settings.limits,
+            hooks=self.hooks,
+            state=self.state,
+            hedge=self.settings.hedge,
+            random=self.world.random,
+            purse=None if self.spending is None else Purse(self.spending, call),
+        )
+
+    def _let_go(self) -> None:
+        if self.ledger is not None:
+            self.ledger.flush()
+        if self.state is not self.settings.state and (close := getattr(self.state, "close", None)) is not None:
+            close()
+
+
+async def _last(chunks: AsyncGenerator[Chunk, None]) -> Response:
+    """The response at the end of an answer."""
+    response: Response | None = None
+    async for chunk in chunks:
+        response = chunk.response
+    return cast("Response", response)

@@ -1,0 +1,143 @@
+"""The command line: `multiroute report` and `multiroute watch`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import os
+import sys
+import time
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from multiroute_core.errors import ConfigurationError, MultiRouteError
+from multiroute_core.report import report, terminal, watch
+from multiroute_core.report.moments import moment
+from multiroute_core.report.source import source
+
+PLACE = "a ledger: its file, sqlite:///its/file, or redis://host:6379/0"
+MOMENT = "7d, 12h or 30m ago, or a date or time in UTC such as 2026-11-01 or 2026-11-01T12:00"
+
+EXAMPLES = """examples:
+  multiroute report ledger.db
+  multiroute report ledger.db --since 7d --html week.html
+  multiroute report redis://10.0.0.5/0 --since 2026-11-01 --until 2026-12-01
+  multiroute watch ledger.db
+
+A ledger is what Router(ledger="sqlite:///ledger.db") writes. Here it is only
+read, and routers may go on to write it meanwhile.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: What stands behind the program's name; None takes the process's own.
+
+    Returns:
+        The exit code: 0, or 2 where something that was given cannot be used.
+    """
+    given = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    try:
+        return given.run(given)
+    except MultiRouteError as error:
+        print(f"multiroute: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except BrokenPipeError:
+        # Who read has seen enough; at exit, Python would still try to write what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="multiroute",
+        description="What the calls of MultiRoute's routers came to, and what happens now.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="{report,watch}")
+
+    told = commands.add_parser(
+        "report",
+        help="what was spent on which models, tenants and labels; latencies, failovers, errors, the cache",
+        description="Print what the calls came to, or write it as one HTML page that needs nothing else.",
+    )
+    told.add_argument("ledger", help=PLACE)
+    told.add_argument("--since", metavar="WHEN", help=f"from this moment on: {MOMENT}; all by default")
+    told.add_argument("--until", metavar="WHEN", help="before this moment, written in the same way")
+    told.add_argument("--html", metavar="FILE", type=Path, help="write the page there instead of printing")
+    told.add_argument("--open", action="store_true", help="show the page in the browser; it needs --html")
+    told.set_defaults(run=_report)
+
+    live = commands.add_parser(
+        "watch",
+        help="the last minutes, anew every second",
+        description="Show the last minutes, anew every second: requests, spending, routes, errors. Ctrl-C ends it.",
+    )
+    live.add_argument("ledger", help=PLACE)
+    live.add_argument("--minutes", type=_minutes, default=15.0, help="how many minutes to look back (15)")
+    live.add_argument("--once", action="store_true", help="print it once and end, as is done where no terminal is")
+    live.set_defaults(run=_watch)
+    return parser
+
+
+def _report(given: argparse.Namespace) -> int:
+    if given.open and given.html is None:
+        raise ConfigurationError("--open needs --html FILE: a page must be written before a browser can show it.")
+    now = time.time()
+    since = None if given.since is None else moment("--since", given.since, now)
+    until = None if given.until is None else moment("--until", given.until, now)
+    with contextlib.closing(source(given.ledger)) as ledger:
+        made = report.of(ledger.read(since, until), since=since, until=until)
+    if given.html is None:
+        _console(made)
+        return 0
+    try:
+        made.save(given.html)
+    except OSError as error:
+        raise ConfigurationError(f"The page cannot be written to {str(given.html)!r}: {error.strerror}.") from error
+    print(f"Written: {given.html}")  # noqa: T201
+    if given.open:
+        webbrowser.open(given.html.resolve().as_uri())
+    return 0
+
+
+def _watch(given: argparse.Namespace) -> int:
+    console = terminal.module("console").Console(highlight=False)
+    with contextlib.closing(source(given.ledger)) as ledger:
+        if given.once or not console.is_terminal:
+            console.print(watch.frame(ledger, given.minutes, time.time()))
+        else:
+            watch.watch(ledger, console, given.minutes)
+    return 0
+
+
+def _console(made: report.Report) -> None:
+    """Print with colours where rich is installed, and without where it is not."""
+    try:
+        console: Any = terminal.module("console").Console(highlight=False)
+    except ConfigurationError:
+        print(made)  # noqa: T201
+        return
+    console.print(made)
+
+
+def _minutes(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number of minutes above 0")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Moments as people write them: `7d` ago, or a date."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime
+
+from multiroute_core.errors import ConfigurationError
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+"""How long each unit is."""
+
+_AGO = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])")
+
+
+def moment(name: str, value: float | str | datetime, now: float) -> float:
+    """A moment in seconds since 1970.
+
+    Args:
+        name: What it is given as, for the error.
+        value: Such seconds; a time that has passed since, `"90m"`, `"7d"` (units `s`, `m`, `h`, `d`, `w`); a date or
+            a time by ISO 8601, `"2026-11-01"`, `"2026-11-01T12:00+01:00"`; or a `datetime`. Without a time zone it is
+            UTC.
+        now: The present moment.
+
+    Raises:
+        ConfigurationError: it is none of these.
+
+    Example:
+        >>> moment("since", "1h", 10_000.0)
+        6400.0
+    """
+    try:
+        if isinstance(value, str):
+            if ago := _AGO.fullmatch(value.strip().lower()):
+                return now - float(ago[1]) * SECONDS[ago[2]]
+            value = datetime.fromisoformat(value.strip())
+        if isinstance(value, datetime):
+            return (value if value.tzinfo is not None else value.replace(tzinfo=UTC)).timestamp()
+        if not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    except (ValueError, TypeError, OverflowError):
+        pass
+    raise ConfigurationError(
+        f"{name}={value!r:.100} is no moment; give '7d', '12h' or '30m' ago, or a date such as '2026-11-01' (UTC)."
+    )

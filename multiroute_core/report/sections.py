@@ -1,0 +1,232 @@
+"""What a report says, in words and rows, before it is decided where that is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Literal
+
+from multiroute_core.report.figures import Slice
+from multiroute_core.report.formats import (
+    NOTHING,
+    cost,
+    counted,
+    digits,
+    moment,
+    name,
+    period,
+    seconds,
+    share,
+    short,
+    usd,
+)
+
+if TYPE_CHECKING:
+    from multiroute_core.report.report import Report
+
+MOST_ROWS = 12
+"""Groups that a section shows; the others come together in one row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One of the figures that stand above everything else: a title, the figure, and what is to be said of it."""
+
+    title: str
+    figure: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table.
+
+    Attributes:
+        title: What it is about.
+        heads: The heads of its columns.
+        rows: Its cells.
+        words: Which columns hold words; the others hold numbers.
+        bars: For every row, where its bar begins and ends, from 0 to 1; empty for no bars.
+        mark: What the bars show: a sum of money, a range of times, or a count of errors.
+    """
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    words: tuple[int, ...] = (0,)
+    bars: tuple[tuple[float, float], ...] = ()
+    mark: Literal["bar", "range", "bad"] = "bar"
+
+
+def title(report: Report) -> str:
+    """From when to when, and how much that is."""
+    if report.first is None or report.last is None:
+        return "No records" + _asked(report)
+    return period(report.first, report.last)
+
+
+def _asked(report: Report) -> str:
+    since = "" if report.since is None else f" from {moment(report.since)}"
+    until = "" if report.until is None else f" until {moment(report.until)}"
+    return f"{since}{until} UTC" if since or until else ""
+
+
+def headlines(report: Report) -> tuple[Headline, ...]:
+    """The figures that matter most; none where there are no records."""
+    total, requests = report.total, report.requests
+    if report.first is None:
+        return ()
+    paid = total.answers - total.cached
+    if total.unknown:
+        each = "some prices are unknown" if total.cost else "no price is known"
+    else:
+        each = f"{usd(total.cost / paid)} per paid answer" if total.cost and paid else "nothing was charged"
+    return (
+        Headline("Spent", cost(total), each),
+        Headline(
+            "Saved by the cache",
+            usd(total.saved_cost),
+            f"{share(total.cached, total.answers)} of the answers" if total.cached else "no answer came out of it",
+        ),
+        Headline("Requests", f"{requests.count:,}", f"{share(requests.answered, requests.count)} answered"),
+        Headline(
+            "Rescued by another try",
+            f"{requests.rescued:,}",
+            f"{requests.tried_again:,} took more than one try" if requests.tried_again else "all took one try at most",
+        ),
+        Headline(
+            "Without an answer",
+            f"{requests.failed + requests.cancelled:,}",
+            f"{requests.failed:,} failed, {requests.cancelled:,} given up by the caller",
+        ),
+        Headline(
+            "Tokens", short(total.tokens), f"{short(total.input_tokens)} read, {short(total.output_tokens)} written"
+        ),
+    )
+
+
+def notes(report: Report) -> tuple[str, ...]:
+    """What must be known to read the figures rightly: sentences."""
+    total, said = report.total, list[str]()
+    if report.first is None:
+        said.append("There is nothing to tell: the ledger has no records of this time.")
+    if total.unknown:
+        unpriced = [name(group.name) for group in report.models if group.unknown]
+        listed = ", ".join(unpriced[:5]) + (f" and {len(unpriced) - 5} more" if len(unpriced) > 5 else "")
+        said.append(
+            f"{counted(total.unknown, 'try has', 'tries have')} a cost that nobody knows, so more was spent than is "
+            f"shown. Models: {listed}."
+        )
+    if total.estimated:
+        known = f", {usd(total.estimated_cost)} of what was spent" if total.estimated_cost else ""
+        said.append(
+            f"{counted(total.estimated, 'try', 'tries')} ended in the middle, so that tokens and cost are "
+            f"estimates{known}."
+        )
+    if total.wasted:
+        said.append(f"{usd(total.wasted)} went to tries that failed or were called off.")
+    if report.dropped:
+        said.append(
+            f"The ledger had to give up {counted(report.dropped, 'record')}: they are in none of these figures."
+        )
+    return tuple(said)
+
+
+def sections(report: Report) -> tuple[Section, ...]:
+    """All tables that have something to say."""
+    found: list[Section] = []
+    for what, groups in (
+        ("model", report.models),
+        ("provider", report.providers),
+        ("route", report.routes),
+        ("tenant", report.tenants),
+        ("label", report.labels),
+        ("task", report.tasks),
+    ):
+        if any(group.name is not None for group in groups):
+            several = what == "label" and sum(group.attempts for group in groups) > report.total.attempts
+            head = "By label; what has several counts under each" if several else f"By {what}"
+            found.append(_costs(head, groups, report.total))
+    if report.latencies:
+        found.append(_latency(report))
+    if report.failures:
+        found.append(_failures(report))
+    return tuple(found)
+
+
+def _costs(head: str, groups: Sequence[Slice], total: Slice) -> Section:
+    shown = list(groups)
+    if len(groups) > MOST_ROWS + 1:
+        shown = [*groups[:MOST_ROWS], _together(groups[MOST_ROWS:])]
+    places = digits(group.cost for group in shown)
+    most = max(group.cost for group in shown)
+    return Section(
+        title=head,
+        heads=("", "cost", "share", "answers", "failed", "tokens"),
+        rows=tuple(
+            (
+                name(group.name),
+                cost(group, places),
+                share(group.cost, total.cost) if group.cost or not group.unknown else NOTHING,
+                f"{group.answers:,}",
+                f"{group.failed:,}",
+                short(group.tokens),
+            )
+            for group in shown
+        ),
+        bars=tuple((0.0, group.cost / most) for group in shown) if most > 0 else (),
+    )
+
+
+def _together(groups: Sequence[Slice]) -> Slice:
+    names = [field.name for field in fields(Slice) if field.name != "name"]
+    sums = {each: sum(getattr(group, each) for group in groups) for each in names}
+    return Slice(f"{len(groups):,} others", **sums)
+
+
+def _latency(report: Report) -> Section:
+    shown = report.latencies[:MOST_ROWS]
+    longest = max(latency.p95 for latency in shown) or 1.0
+    return Section(
+        title="Latency by route",
+        heads=("", "answers", "median", "95 %", "first token", "95 %"),
+        rows=tuple(
+            (
+                name(latency.route),
+                f"{latency.answers:,}",
+                seconds(latency.median),
+                seconds(latency.p95),
+                seconds(latency.first_token_median),
+                seconds(latency.first_token_p95),
+            )
+            for latency in shown
+        ),
+        bars=tuple((latency.median / longest, latency.p95 / longest) for latency in shown),
+        mark="range",
+    )
+
+
+def _failures(report: Report) -> Section:
+    shown = report.failures[:MOST_ROWS]
+    rest = report.failures[MOST_ROWS:]
+    tries = {group.name: group.attempts for group in report.routes}
+    rows = [
+        (
+            name(failure.route),
+            name(failure.kind).replace("_", " "),
+            f"{failure.count:,}",
+            share(failure.count, tries.get(failure.route, 0)),
+        )
+        for failure in shown
+    ]
+    if rest:
+        rows.append((f"{len(rest):,} others", NOTHING, f"{sum(failure.count for failure in rest):,}", NOTHING))
+    most = max(failure.count for failure in report.failures)
+    return Section(
+        title="Errors",
+        heads=("", "error", "tries", "of the route's"),
+        rows=tuple(rows),
+        words=(0, 1),
+        bars=(*((0.0, failure.count / most) for failure in shown), *([(0.0, 0.0)] if rest else [])),
+        mark="bad",
+    )

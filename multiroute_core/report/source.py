@@ -1,0 +1,132 @@
+"""A ledger that somebody only looks at, while other processes write it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import sqlite3
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from multiroute_core.cost.ledger import Ledger
+from multiroute_core.cost.ledger_file import APPLICATION, VERSION
+from multiroute_core.cost.record import Record
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.options import path_of
+from multiroute_core.report.tally import Line
+
+PATIENCE = 5.0
+"""Seconds for which a file that somebody else has locked is waited for."""
+
+REMOTE = ("redis://", "rediss://", "unix://")
+
+
+class Source(Protocol):
+    """Where a report's records come from."""
+
+    def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | Line]:
+        """Records from `since` on and before `until`, in seconds since 1970, in any order."""
+        ...
+
+    def close(self) -> None:
+        """Let go."""
+        ...
+
+
+def source(place: str) -> Source:
+    """Open a ledger to look at it.
+
+    Args:
+        place: The path of a ledger's file, `sqlite:///path`, or `redis://host:6379/0`.
+
+    Raises:
+        ConfigurationError: there is no such file or it is no ledger; or no such Redis URL.
+
+    Example:
+        >>> records = source("ledger.db").read()  # doctest: +SKIP
+    """
+    if place.startswith(REMOTE):
+        return _Shared(place)
+    return _File(Path(path_of(place) if place.startswith("sqlite:") else place).expanduser())
+
+
+class _Shared:
+    """A ledger on Redis."""
+
+    def __init__(self, url: str) -> None:
+        self._ledger = Ledger(url)
+
+    def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | Line]:
+        return iter(self._ledger.query(since=since, until=until))
+
+    def close(self) -> None:
+        self._ledger.close()
+
+
+class _File:
+    """A ledger in an SQLite file. It is neither made nor changed, nor brought into a newer form."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        if not path.is_file():
+            why = "is a folder" if path.is_dir() else "does not exist"
+            raise ConfigurationError(f"The ledger {str(path)!r} {why}; give the file of Router(ledger='sqlite:///…').")
+        self._db = self._opened()
+
+    def _opened(self) -> sqlite3.Connection:
+        with self._told():
+            # Not mode=ro: what a process that was killed has left behind must be put in order before it can be read.
+            db = sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=rw", uri=True, timeout=PATIENCE)
+            try:
+                db.execute("PRAGMA query_only = ON")
+                whose, form = (
+                    db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+                )
+            except BaseException:
+                db.close()
+                raise
+        if whose == APPLICATION and 0 < form <= VERSION:
+            return db
+        db.close()
+        if whose == APPLICATION and form > VERSION:
+            raise ConfigurationError(
+                f"The ledger {str(self._path)!r} has form {form}, and this MultiRoute knows forms up to {VERSION}; "
+                "use the newer MultiRoute."
+            )
+        raise self._foreign()
+
+    def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | Line]:
+        with self._told():
+            there = {row[1] for row in self._db.execute("PRAGMA table_info(records)")}
+            names = [name for name in Line._fields if name in there]  # an older form has no labels
+            clauses = [(text, value) for text, value in (("at >= ?", since), ("at < ?", until)) if value is not None]
+            where = f"WHERE {' AND '.join(text for text, _ in clauses)}" if clauses else ""
+            rows = self._db.execute(
+                f"SELECT {', '.join(names)} FROM records {where}",  # noqa: S608
+                [value for _, value in clauses],
+            )
+            labelled = "labels" in names
+            for row in rows:
+                yield Line._make((*row[:-1], _labels(row[-1])) if labelled else (*row, ()))
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextlib.contextmanager
+    def _told(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+                raise self._foreign() from error
+            raise ConfigurationError(f"The ledger {str(self._path)!r} cannot be read: {error}.") from error
+
+    def _foreign(self) -> ConfigurationError:
+        return ConfigurationError(f"The file {str(self._path)!r} is no ledger of MultiRoute.")
+
+
+@functools.lru_cache(4096)
+def _labels(told: str | None) -> tuple[str, ...]:
+    return tuple(json.loads(told)) if told else ()

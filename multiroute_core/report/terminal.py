@@ -1,0 +1,122 @@
+"""A report in a terminal: tables of rich where it is installed, and plain ones otherwise."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import math
+from typing import TYPE_CHECKING, Any
+
+from multiroute_core import table
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.report import formats
+from multiroute_core.report.sections import Section, headlines, notes, sections, title
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from multiroute_core.report.report import Report
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+MOST_BLOCKS = 60
+LEFT_TO_RIGHT = "\u200e"
+
+
+def text(report: Report) -> str:
+    """The report as text, without colours."""
+    try:
+        console: Any = module("console").Console(file=io.StringIO(), color_system=None, highlight=False)
+    except ConfigurationError:
+        return plain(report)
+    console.print(renderable(report))
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+
+
+def plain(report: Report) -> str:
+    """The report without rich."""
+    parts = [title(report)]
+    if lines := headlines(report):
+        parts.append(
+            table.text(("", "", ""), [(line.title, line.figure, line.detail) for line in lines], (0, 2)).strip("\n")
+        )
+    parts += [f"{part.title}\n{table.text(part.heads, part.rows, part.words)}" for part in sections(report)]
+    if said := notes(report):
+        parts.append("\n".join(f"* {note}" for note in said))
+    return "\n\n".join(parts)
+
+
+def renderable(report: Report) -> RenderableType:
+    """The report for a console of rich.
+
+    Raises:
+        ConfigurationError: rich is not installed.
+    """
+    words = module("text").Text
+    parts: list[Any] = [words(title(report), style="bold")]
+    if lines := headlines(report):
+        grid = module("table").Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column()
+        grid.add_column(justify="right", style="bold")
+        grid.add_column(style="dim")
+        for line in lines:
+            grid.add_row(words(line.title), words(line.figure), words(line.detail))
+        parts += [words(""), grid]
+    if any(bucket.answers or bucket.costs for bucket in report.buckets):
+        parts += [words(""), _line(report)]
+    for part in sections(report):
+        parts += [words(""), section(part)]
+    if said := notes(report):
+        parts += [words(""), *(words(f"• {note}", style="yellow") for note in said)]
+    return module("console").Group(*parts)
+
+
+def section(part: Section) -> RenderableType:
+    """One table."""
+    words = module("text").Text
+    made = module("table").Table(
+        title=part.title,
+        title_justify="left",
+        title_style="bold",
+        box=module("box").SIMPLE_HEAD,
+        pad_edge=False,
+        header_style="dim",
+    )
+    for place, head in enumerate(part.heads):
+        if place in part.words:
+            made.add_column(head, overflow="fold", min_width=8)
+        else:
+            made.add_column(head, justify="right", no_wrap=True)
+    for row in part.rows:
+        made.add_row(*(words(_framed(cell)) for cell in row))
+    return made
+
+
+def module(name: str) -> Any:
+    """A module of rich.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    try:
+        return importlib.import_module(f"rich.{name}")
+    except ImportError as error:
+        raise ConfigurationError(
+            f"This needs a package that is not installed ({error}); run: pip install 'multiroute-llm[report]'"
+        ) from error
+
+
+def _framed(cell: str) -> str:
+    """A name from right to left would turn the numbers behind it around, in terminals that know directions."""
+    return f"{LEFT_TO_RIGHT}{cell}{LEFT_TO_RIGHT}" if formats.leftward(cell) else cell
+
+
+def _line(report: Report) -> Any:
+    """The time line in one line: what was spent, or else how many answers came."""
+    costs = [bucket.cost for bucket in report.buckets]
+    what = "spent" if any(costs) else "answers"
+    heights = costs if any(costs) else [float(bucket.answers) for bucket in report.buckets]
+    pace = math.ceil(len(heights) / MOST_BLOCKS)
+    merged = [sum(heights[place : place + pace]) for place in range(0, len(heights), pace)]
+    most = max(merged) or 1.0
+    blocks = "".join(BLOCKS[min(int(8 * height / most), 7)] if height else " " for height in merged)
+    return module("text").Text.assemble((f"{what} over time  ", "dim"), (blocks, "cyan"))

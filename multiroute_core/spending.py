@@ -1,0 +1,167 @@
+"""The budgets of a router: where their accounts are, what is known of them, and who is told when one is crossed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from multiroute_core.abilities import Facts
+from multiroute_core.cost import CostOn
+from multiroute_core.cost.budget import NANO, Budget
+from multiroute_core.cost.groups import Spent
+from multiroute_core.cost.ledger import Ledger
+from multiroute_core.cost.standings import BudgetStanding, BudgetStandings
+from multiroute_core.drive.io import IO
+from multiroute_core.drive.limit import Limit
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.events import BudgetAlert, Hook, tell
+from multiroute_core.route import Route
+from multiroute_core.state.accounts import ROOM, Accounts, Balance, Claim, MemoryAccounts, UnavailableError
+from multiroute_core.types import Usage
+
+logger = logging.getLogger("multiroute_core")
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What one budget, for one who spends, is asked for."""
+
+    budget: Budget
+    who: str
+    claim: Claim
+
+
+class Spending:
+    """The budgets of one router.
+
+    Args:
+        budgets: Theirs.
+        routes: The router's.
+        accounts: Where it stands what is spent by days and months.
+        facts: What is known of the routes, by their names.
+        cost_on: What a usage costs on a route.
+        ledger: Where it can be looked up what was spent before; None for nowhere.
+        hooks: Who hears of alerts, besides those whom a budget names.
+        wall: The time in seconds since 1970.
+
+    Raises:
+        ConfigurationError: a hard budget counts a route in USD whose price nobody knows.
+    """
+
+    def __init__(
+        self,
+        budgets: Sequence[Budget],
+        routes: Sequence[Route],
+        accounts: Accounts,
+        *,
+        facts: dict[str, Facts],
+        cost_on: CostOn,
+        ledger: Ledger | None,
+        hooks: Sequence[Hook],
+        wall: Callable[[], float],
+    ) -> None:
+        self.budgets, self.facts, self.cost_on, self.wall = tuple(budgets), facts, cost_on, wall
+        self._shared, self._session = accounts, MemoryAccounts(wall)
+        self._ledger, self._hooks = ledger, hooks
+        self._heard: dict[str, tuple[float, int]] = {}
+        self._bills: dict[str, Bill] = {}
+        for route in routes:
+            self._priced(route)
+
+    def accounts_of(self, budget: Budget, own: Accounts) -> Accounts:
+        """Where a budget's accounts are; `own` are the call's."""
+        return {"call": own, "session": self._session}.get(budget.per, self._shared)
+
+    def known(self, account: str) -> tuple[float, int] | None:
+        """The period of an account, and what is known to have been spent in it."""
+        return self._heard.get(account)
+
+    def heard(self, bills: Sequence[Bill], balances: Sequence[Balance]) -> None:
+        """How accounts stand."""
+        for bill, balance in zip(bills, balances, strict=True):
+            if bill.budget.per != "call":
+                if len(self._heard) >= ROOM:
+                    self._heard.clear()
+                    self._bills.clear()
+                name = bill.claim.account
+                self._bills[name] = bill
+                self._heard[name] = max(self._heard.get(name, (0.0, 0)), (balance.period, balance.spent))
+
+    def standings(self) -> BudgetStandings:
+        """How the budgets stand, as this process has heard last."""
+        now, found = self.wall(), list[BudgetStanding]()
+        for name, bill in list(self._bills.items()):
+            budget, (period, spent) = bill.budget, self._heard.get(name, (0.0, 0))
+            start, end = budget.starts(now)[-2:]
+            if period != start:
+                continue
+            amount, cap = budget.amount(spent), budget.amount(budget.cap)
+            ends = end if budget.per in ("day", "month") else None
+            found.append(
+                BudgetStanding(budget.name, bill.who, amount, cap - amount, cap, budget.unit, budget.hard, ends)
+            )
+        return BudgetStandings(sorted(found, key=lambda one: one.left / one.cap if one.cap else 0.0))
+
+    def settled(self, bills: Sequence[Bill], took: Sequence[int], balances: Sequence[Balance]) -> None:
+        """Something was spent: whoever wants to know of it is told."""
+        for bill, amount, balance in zip(bills, took, balances, strict=True):
+            if balance.period < 0:  # the account was lost, and is opened anew by what is known
+                name, (start, _) = bill.claim.account, bill.claim.known or (bill.claim.starts[-2], 0)
+                start, spent = self._heard.get(name, (start, 0))
+                self._heard[name] = start, spent + amount
+                continue
+            self.heard([bill], [balance])
+            for share in bill.budget.alerts:
+                if balance.before < share * bill.budget.cap <= balance.spent:
+                    self._alert(bill, balance, share)
+
+    async def before(self, io: IO, bill: Bill) -> tuple[float, int]:
+        """What the ledger says was spent in this period, before the account was there.
+
+        Raises:
+            UnavailableError: it cannot be read, and the budget is a hard one.
+        """
+        budget, start = bill.budget, bill.claim.starts[-2]
+        if self._ledger is None or (budget.scope is not None and not bill.who):
+            return start, 0
+        ledger, whose = self._ledger, cast("dict[str, Any]", {budget.scope: bill.who} if budget.scope else {})
+
+        def look() -> Spent:
+            return ledger.spent(since=start, **whose)
+
+        try:
+            found = await io.thread(Limit(), look) if io.native else look()
+        except Exception as error:
+            if budget.hard:
+                raise UnavailableError(f"the ledger cannot be read ({error})") from error
+            logger.warning("What was spent before cannot be read from the ledger: %s", error)
+            return start, 0
+        return start, round(found.usd * NANO) if budget.unit == "usd" else found.tokens
+
+    def _priced(self, route: Route) -> None:
+        for budget in self.budgets:
+            counts = budget.scope != "route" or budget.only is None or route.name in budget.only
+            if budget.unit == "usd" and counts and self.cost_on(route, Usage(1, 1)) is None:
+                told = f"The price of route {route.name!r} is unknown, so that {budget.name!r} cannot count it"
+                if budget.hard:
+                    raise ConfigurationError(f"{told}; give Route(prices=...), or Budget(tokens=...).")
+                logger.warning("%s; give Route(prices=...), or Budget(tokens=...).", told)
+
+    def _alert(self, bill: Bill, balance: Balance, share: float) -> None:
+        budget, end = bill.budget, bill.claim.starts[-1]
+        alert = BudgetAlert(
+            budget.name,
+            bill.who,
+            share,
+            budget.amount(balance.spent),
+            budget.amount(budget.cap),
+            budget.unit,
+            end if budget.per in ("day", "month") else None,
+        )
+        whose = f" of {bill.who!r}" if bill.who else ""
+        logger.warning(
+            "Budget %r%s: %s of %s spent.", budget.name, whose, budget.told(balance.spent), budget.told(budget.cap)
+        )
+        tell((*self._hooks, *cast("tuple[Hook, ...]", budget.on_alert)), alert)

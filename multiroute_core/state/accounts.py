@@ -1,0 +1,212 @@
+"""Where it stands what is spent: the seam, and the accounts of this process."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, TypeAlias
+
+from multiroute_core.drive.io import IO
+from multiroute_core.rules import spend
+from multiroute_core.rules.spend import Account
+
+LEASE_SECONDS = 900.0
+"""How long money is held for a call at most: one whose process was killed never settles."""
+
+ROOM = 10_000
+"""From so many accounts on, those whose period is over are given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one call wants of one account.
+
+    Attributes:
+        account: Its name.
+        amount: What the call may take, in billionths of a USD or in tokens.
+        cap: What may be spent in a period; None where it is not refused, only counted.
+        starts: When the periods around now begin, in seconds since 1970; the last one is the end of this one.
+        known: When a period began, and what is known to have been spent in it.
+        opened: Whether the account may be new: what was spent before it was there has been looked up.
+    """
+
+    account: str
+    amount: int
+    cap: int | None
+    starts: tuple[float, ...]
+    known: tuple[float, int] | None = None
+    opened: bool = False
+
+
+class Balance(NamedTuple):
+    """How an account stands.
+
+    Attributes:
+        period: When its period began, in seconds since 1970; -1 where the account is gone, so that nothing was
+            booked.
+        spent: What was spent in it.
+        held: What is reserved for calls on their way.
+        before: What was spent before that which has just been settled.
+    """
+
+    period: float
+    spent: int
+    held: int
+    before: int = 0
+
+
+class Reply(NamedTuple):
+    """What came of an attempt to reserve.
+
+    Attributes:
+        balances: How the accounts stood before, in the claims' order.
+        refused: The place of the first claim for which too little is left; None where there is enough.
+        fresh: The places of claims on accounts that are not there. Nothing was reserved then: look up what was spent,
+            and ask again with `opened`.
+    """
+
+    balances: tuple[Balance, ...] = ()
+    refused: int | None = None
+    fresh: tuple[int, ...] = ()
+
+
+Settled: TypeAlias = Callable[[Sequence[Balance]], None]
+"""Hears how the accounts stand after something was settled, in the claims' order; in any thread."""
+
+
+class UnavailableError(Exception):
+    """The accounts cannot be read, so that nothing with a cap can be reserved."""
+
+
+class Accounts(Protocol):
+    """What is spent and reserved. A claim is made under a `slot`, and settled under the same."""
+
+    async def reserve(self, io: IO, claims: Sequence[Claim], slot: str) -> Reply:
+        """Reserve all claims, or none of them.
+
+        Raises:
+            UnavailableError: one of them has a cap, and the accounts cannot be read.
+        """
+        ...
+
+    def settle(self, claims: Sequence[Claim], slot: str, took: Sequence[int], settled: Settled) -> None:
+        """What was reserved is free, and what the call took is spent. Safe inside a finalizer."""
+        ...
+
+    def close(self) -> None:
+        """Let go."""
+        ...
+
+
+class _Kept:
+    __slots__ = ("account", "ends", "places")
+
+    def __init__(self) -> None:
+        self.account, self.ends = Account(), 0.0
+        self.places: dict[str, tuple[int, float]] = {}
+
+    def lapse(self, now: float) -> None:
+        """Free what is held for too long; who came first lapses first."""
+        while self.places:
+            slot, (amount, until) = next(iter(self.places.items()))
+            if until > now:
+                return
+            del self.places[slot]
+            self.account = spend.settle(self.account, amount, 0)
+
+
+class MemoryAccounts:
+    """The accounts of this process.
+
+    Args:
+        wall: The time in seconds since 1970.
+    """
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self._wall = wall
+        self._accounts: dict[str, _Kept] = {}
+        self._lock = threading.Lock()
+        # A finalizer may come in the middle of it, in the same thread: what is settled goes into a queue.
+        self._settled: deque[tuple[Sequence[Claim], str, Sequence[int], Settled]] = deque()
+
+    async def reserve(self, io: IO, claims: Sequence[Claim], slot: str) -> Reply:
+        now = self._wall()
+        with self._lock:
+            heard = self._work_off(now)
+            reply = self._reserve(claims, slot, now)
+        _tell(heard)
+        return reply
+
+    def settle(self, claims: Sequence[Claim], slot: str, took: Sequence[int], settled: Settled) -> None:
+        self._settled.append((claims, slot, took, settled))
+        if not self._lock.acquire(blocking=False):
+            return  # whoever has it works it off, or the next one
+        try:
+            heard = self._work_off(self._wall())
+        finally:
+            self._lock.release()
+        _tell(heard)
+
+    def close(self) -> None:
+        pass
+
+    def _reserve(self, claims: Sequence[Claim], slot: str, now: float) -> Reply:
+        fresh = [n for n, claim in enumerate(claims) if claim.account not in self._accounts and not claim.opened]
+        if fresh:
+            return Reply(fresh=tuple(fresh))
+        balances: list[Balance] = []
+        after: list[Account | None] = []
+        for claim in claims:
+            kept = self._kept(claim, now)
+            kept.lapse(now)
+            balances.append(Balance(kept.account.period, kept.account.spent, kept.account.held))
+            after.append(spend.reserve(kept.account, claim.cap, claim.amount))
+        if None in after:
+            return Reply(tuple(balances), after.index(None))
+        for claim, account in zip(claims, after, strict=True):
+            if account is not None:
+                kept = self._accounts[claim.account]
+                kept.account = account
+                kept.places[slot] = claim.amount, now + LEASE_SECONDS
+        return Reply(tuple(balances))
+
+    def _kept(self, claim: Claim, now: float) -> _Kept:
+        if (kept := self._accounts.get(claim.account)) is None:
+            if len(self._accounts) >= ROOM:
+                self._accounts = {n: k for n, k in self._accounts.items() if k.places or k.ends > now}
+            kept = self._accounts[claim.account] = _Kept()
+        kept.ends = claim.starts[-1]
+        kept.account = spend.current(kept.account, claim.starts, now, claim.known)
+        return kept
+
+    def _work_off(self, now: float) -> list[tuple[Settled, list[Balance]]]:
+        """Book what was settled; who is to hear of it, and what."""
+        heard: list[tuple[Settled, list[Balance]]] = []
+        while self._settled:
+            claims, slot, took, settled = self._settled.popleft()
+            balances: list[Balance] = []
+            for claim, amount in zip(claims, took, strict=True):
+                if claim.account not in self._accounts:
+                    balances.append(Balance(-1.0, 0, 0))
+                    continue
+                kept = self._kept(claim, now)
+                before = kept.account.spent
+                held, _ = kept.places.pop(slot, (0, 0.0))
+                account = kept.account = spend.settle(kept.account, held, amount)
+                balances.append(Balance(account.period, account.spent, account.held, before))
+            heard.append((settled, balances))
+        return heard
+
+
+def _tell(heard: list[tuple[Settled, list[Balance]]]) -> None:
+    for settled, balances in heard:
+        settled(balances)
+
+
+def opened(claim: Claim, known: tuple[float, int]) -> Claim:
+    """`claim`, when it has been looked up what was spent before."""
+    if claim.known is not None and claim.known[0] == known[0]:
+        known = max(claim.known, known)
+    return replace(claim, known=known, opened=True)

@@ -1,0 +1,22 @@
+-- What may be spent in a period: the twin of rules/spend.py.
+
+function spend.new() return {period = 0, spent = 0, held = 0} end
+
+function spend.current(account, starts, now, known)
+  local start = starts[1]
+  for place = 2, #starts do
+    if starts[place] <= now then start = starts[place] end
+  end
+  local spent = account.period == start and account.spent or 0
+  if known and known[1] == start and known[2] > spent then spent = known[2] end
+  return {period = start, spent = spent, held = account.held}
+end
+
+function spend.reserve(account, cap, amount)
+  if cap and account.spent + account.held + amount > cap then return nil end
+  return {period = account.period, spent = account.spent, held = account.held + amount}
+end
+
+function spend.settle(account, held, amount)
+  return {period = account.period, spent = account.spent + amount, held = math.max(0, account.held - held)}
+end

@@ -1,0 +1,273 @@
+"""The ledger's records as rows of a table in BigQuery."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.telemetry.columns import TIME, columns
+from multiroute_core.telemetry.delivery import Delivery, Timing
+from multiroute_core.telemetry.outbox import Outbox
+
+BATCH = 500
+"""How many rows are sent at once at most: as Google recommends."""
+
+CLUSTERED = ("tenant", "model")
+"""By which rows are sorted within a day; both are often asked for."""
+
+_AGAIN = {"stopped", "timeout", "backendError", "internalError", "rateLimitExceeded", "quotaExceeded"}
+"""Reasons for which a row is not taken now, but may be later."""
+
+
+class _Loader:
+    """Makes the table what the records want, and sends rows to it."""
+
+    def __init__(self, client: Any, table: Any, timeout: float, *, create: bool) -> None:
+        self.client, self.table, self.timeout, self.create = client, table, timeout, create
+        self.process = os.getpid()
+        self.there: frozenset[str] | None = None
+        self.bigquery, self.api, self.auth, self.requests = (
+            importlib.import_module(name)
+            for name in (
+                "google.cloud.bigquery",
+                "google.api_core.exceptions",
+                "google.auth.exceptions",
+                "requests.exceptions",
+            )
+        )
+
+    def __call__(self, records: Sequence[Any]) -> Delivery[Any]:
+        """Send a batch."""
+        if self.process != os.getpid():  # after a fork: a connection of one's own
+            self.client.close()
+            self.process = os.getpid()
+        try:
+            if self.there is None:
+                self.there = self._prepared(records[0].__class__)
+            return self._load(records, self.there)
+        except self.api.GoogleAPICallError as error:
+            self.there = None
+            return Delivery(left=records, why=self._told(error))
+        except (self.auth.GoogleAuthError, self.requests.RequestException, OSError) as error:
+            return Delivery(left=records, why=f"there is no connection ({type(error).__name__})")
+
+    def _prepared(self, record: type[Any]) -> frozenset[str]:
+        """The names of the table's columns, in small letters; what is missing is made first."""
+        if not self.create:
+            return _names(self.client.get_table(self.table, retry=None, timeout=self.timeout).schema)
+        wanted = [self._field(column) for column in columns(record)]
+        try:
+            table = self.client.get_table(self.table, retry=None, timeout=self.timeout)
+        except self.api.NotFound:
+            table = self._created(wanted)
+        there = _names(table.schema)
+        missing = [field for field in wanted if field.name.lower() not in there]
+        if missing:
+            table.schema = [*table.schema, *missing]
+            table = self.client.update_table(table, ["schema"], retry=None, timeout=self.timeout)
+        return _names(table.schema)
+
+    def _created(self, wanted: Sequence[Any]) -> Any:
+        table = self.bigquery.Table(self.table, schema=wanted)
+        names = {field.name for field in wanted}
+        if TIME in names:
+            table.time_partitioning = self.bigquery.TimePartitioning(field=TIME)
+        table.clustering_fields = [name for name in CLUSTERED if name in names] or None
+        table.description = "What MultiRoute's ledger recorded: one row for each try and each answer out of the cache."
+        try:
+            return self.client.create_table(table, retry=None, timeout=self.timeout)
+        except self.api.Conflict:  # another process was quicker
+            return self.client.get_table(self.table, retry=None, timeout=self.timeout)
+
+    def _field(self, column: Any) -> Any:
+        mode = "REPEATED" if column.repeated else "NULLABLE"
+        return self.bigquery.SchemaField(column.name, column.kind, mode, description=column.description)
+
+    def _load(self, records: Sequence[Any], there: frozenset[str]) -> Delivery[Any]:
+        rows = [_row(record) for record in records]
+        try:
+            errors = self.client.insert_rows_json(
+                self.table,
+                [{name: value for name, value in row.items() if name.lower() in there} for row in rows],
+                row_ids=[_insert_id(row) for row in rows],
+                skip_invalid_rows=True,
+                retry=None,
+                timeout=self.timeout,
+            )
+        except self.api.GoogleAPICallError as error:
+            if not _too_large(error):
+                raise
+            if len(records) == 1:
+                return Delivery(refused=1, why="the row is too large")
+            middle = len(records) // 2
+            return _both(self._load(records[:middle], there), self._load(records[middle:], there))
+        return self._sorted(records, errors, there)
+
+    def _sorted(self, records: Sequence[Any], errors: Sequence[Any], there: frozenset[str]) -> Delivery[Any]:
+        """What BigQuery said of single rows; the others have landed."""
+        left: list[int] = []
+        refused: list[str] = []
+        for error in errors:
+            said: Sequence[Mapping[str, Any]] = error["errors"]
+            reasons = {str(each.get("reason", "unknown")) for each in said}
+            if reasons and reasons <= _AGAIN:
+                left.append(error["index"])
+            elif any(_new_column(each, there) for each in said):  # it takes BigQuery some minutes to know a new one
+                left.append(error["index"])
+                self.there = None
+            else:
+                places = {str(each.get("location") or "?") for each in said}
+                refused.append(f"BigQuery called them {'/'.join(sorted(reasons))} at {'/'.join(sorted(places))}")
+        why = refused[0] if refused else "BigQuery does not take all rows yet" if left else ""
+        return Delivery(left=[records[index] for index in sorted(left)], refused=len(refused), why=why)
+
+    def _told(self, error: Any) -> str:
+        """What is wrong, and what to do; without Google's own text, which may quote a value."""
+        reason = next((str(each.get("reason")) for each in error.errors or () if each.get("reason")), "")
+        said = f"the answer was HTTP {error.code}" + (f" ({reason})" if reason else "")
+        if isinstance(error, self.api.NotFound):
+            what = "the dataset" if self.create else "the table, or its dataset,"
+            return f"{said}: {what} may not be there; create it"
+        if isinstance(error, self.api.Forbidden):
+            return f"{said}: the role roles/bigquery.dataEditor on the dataset is missing, or a quota is used up"
+        return said
+
+
+class BigQuery:
+    """A sink that writes records to a table in BigQuery. It returns at once; one thread sends the rows.
+
+    The table is made when it is not there, partitioned by the day of `at` and clustered by tenant and model; its
+    dataset must be there. Columns that it lacks are added, others are left alone. Where BigQuery is down or refuses,
+    records wait and are sent later; a row that it will never take is given up, and the others of its batch land. A row
+    has an insert id that is made of the record alone, by which BigQuery knows one that comes twice within a minute.
+
+    Args:
+        table: `"project.dataset.table"`.
+        client: A `google.cloud.bigquery.Client`; None makes one with the environment's credentials.
+        create: Whether to make the table and its columns. With False, fields that have no column are left out.
+        batch: How many rows are sent at once at most.
+        timeout: Seconds for one request.
+        max_waiting: How many records wait at most; of more, the oldest are given up, and counted.
+        timing: Clock and sleep, for tests.
+
+    Raises:
+        ConfigurationError: google-cloud-bigquery is not installed, there are no credentials, or `table` names none.
+
+    Example:
+        >>> ledger = Ledger(export=[BigQuery("my-project.llm.calls")])  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        table: str,
+        *,
+        client: Any = None,
+        create: bool = True,
+        batch: int = BATCH,
+        timeout: float = 10.0,
+        max_waiting: int = 50_000,
+        timing: Timing | None = None,
+    ) -> None:
+        self.table = table
+        self._options = {"create": create, "batch": batch, "timeout": timeout, "max_waiting": max_waiting}
+        bigquery = _library()
+        reference = _reference(bigquery, table)
+        loader = _Loader(client or _client(bigquery, reference.project), reference, timeout, create=create)
+        what = f"The table {table} of BigQuery"
+        self._outbox: Outbox[Any] = Outbox(loader, what, batch=batch, max_waiting=max_waiting, timing=timing)
+
+    def __call__(self, records: Sequence[Any]) -> None:
+        """Write records, which are dataclasses. It neither waits nor raises."""
+        self._outbox.put(records)
+
+    @property
+    def dropped(self) -> int:
+        """How many records were given up."""
+        return self._outbox.dropped
+
+    @property
+    def waiting(self) -> int:
+        """How many records are not sent yet."""
+        return self._outbox.waiting
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Send what waits, within `timeout` seconds; whether all of it is sent."""
+        return self._outbox.flush(timeout)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Send what waits, within `timeout` seconds, and end. A client that was given stays open."""
+        self._outbox.close(timeout)
+
+    def __repr__(self) -> str:
+        return f"BigQuery({self.table!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It pickles without its client and what waits; the credentials are then those of the environment."""
+        return _rebuild, (self.table, self._options)
+
+
+def _rebuild(table: str, options: Mapping[str, Any]) -> BigQuery:
+    return BigQuery(table, **options)
+
+
+def _library() -> Any:
+    try:
+        return importlib.import_module("google.cloud.bigquery")
+    except ImportError as error:
+        raise ConfigurationError(
+            f"BigQuery needs a package that is not installed ({error}); run: pip install 'multiroute-llm[bigquery]'"
+        ) from error
+
+
+def _reference(bigquery: Any, table: str) -> Any:
+    try:
+        reference = bigquery.TableReference.from_string(table)
+    except (ValueError, TypeError, AttributeError):
+        reference = None
+    if reference is None or not re.fullmatch(r"\w+/[\w$-]+", f"{reference.dataset_id}/{reference.table_id}"):
+        raise ConfigurationError(f"table={table!r:.200} names no table; write 'project.dataset.table'.")
+    return reference
+
+
+def _client(bigquery: Any, project: str) -> Any:
+    auth = importlib.import_module("google.auth.exceptions")
+    try:
+        return bigquery.Client(project=project)
+    except auth.GoogleAuthError as error:
+        raise ConfigurationError(
+            "BigQuery has no credentials: run `gcloud auth application-default login`, set "
+            "GOOGLE_APPLICATION_CREDENTIALS, or give client=google.cloud.bigquery.Client(...)."
+        ) from error
+
+
+def _names(schema: Sequence[Any]) -> frozenset[str]:
+    return frozenset(field.name.lower() for field in schema)
+
+
+def _row(record: Any) -> dict[str, Any]:
+    return {column.name: column.value(getattr(record, column.name)) for column in columns(record.__class__)}
+
+
+def _insert_id(row: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _too_large(error: Any) -> bool:
+    return error.code == 413 or (error.code == 400 and "size exceeds" in str(error.message))
+
+
+def _new_column(said: Mapping[str, Any], there: frozenset[str]) -> bool:
+    """Whether a row is refused for a column that the table has."""
+    message = str(said.get("message", "")).lower()
+    name = message.partition("no such field:")[2].strip(" .")
+    return bool(name) and name in there
+
+
+def _both(one: Delivery[Any], other: Delivery[Any]) -> Delivery[Any]:
+    return Delivery([*one.left, *other.left], one.refused + other.refused, one.why or other.why)

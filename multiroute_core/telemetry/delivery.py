@@ -1,0 +1,231 @@
+"""A queue of what is to be sent, and the thread that sends it: again and again where the other end is down."""
+
+from __future__ import annotations
+
+import logging
+import random as randomness
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+BASE_SECONDS, CAP_SECONDS = 0.5, 60.0
+"""How long the first wait is after a failure, and the longest one; each is twice the one before, less up to a half."""
+
+QUIET = 60.0
+"""The same trouble is logged again only when it had gone, and at most once in so many seconds."""
+
+T = TypeVar("T")
+
+logger = logging.getLogger("multiroute_core")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery(Generic[T]):
+    """What became of a batch. As it is by default, all of it was taken.
+
+    Attributes:
+        left: What is to be sent again, in order.
+        refused: How many will never be taken.
+        why: The reason for either, without secrets, to be logged.
+        seconds: How long to wait at least before the next try; None for the outbox's own time.
+    """
+
+    left: Sequence[T] = ()
+    refused: int = 0
+    why: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Clock, chance and sleep, to be replaced in tests.
+
+    Attributes:
+        clock: A monotonic clock, in seconds.
+        random: Random numbers from 0 to 1.
+        sleep: Waits on a condition, which may end it early, for so many seconds.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    random: Callable[[], float] = randomness.random
+    sleep: Callable[[threading.Condition, float], object] = threading.Condition.wait
+
+
+class Line(Generic[T]):
+    """The queue and its thread: the inside of an `Outbox`, which it outlives for as long as it takes to send.
+
+    `lose`, `drop`, `tell`, `trim`, `start`, `next`, `later` and `works` want the lock `changed` to be held.
+    """
+
+    def __init__(
+        self, deliver: Callable[[Sequence[T]], Delivery[T]], what: str, batch: int, most: int, timing: Timing
+    ) -> None:
+        self.deliver, self.what, self.batch, self.most, self.timing = deliver, what, batch, most, timing
+        self.closed = False
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin with nothing, as the child of a fork does too: what the parent has, the parent sends."""
+        self.changed = threading.Condition()  # over an RLock: a finalizer may come in the thread that holds it
+        self.waiting: deque[T] = deque()
+        self.sending: Sequence[T] = ()
+        self.running = False
+        self.tries, self.not_before, self.door, self.until = 0, 0.0, 0.0, float("inf")
+        self.dropped = 0
+        self.told: dict[str, tuple[float, bool]] = {}
+        self.lines: deque[tuple[int, str]] = deque()
+
+    def put(self, items: Sequence[T]) -> None:
+        with self.changed:
+            if self.closed:
+                self.drop(len(items), "closed", "it is closed")
+            else:
+                self.waiting.extend(items)
+                self.trim()
+                self.start()
+                self.changed.notify_all()
+        self.say()
+
+    def trim(self) -> None:
+        over = min(len(self.waiting), len(self.waiting) + len(self.sending) - self.most)
+        for _ in range(over):
+            self.waiting.popleft()
+        self.drop(over, "overflow", f"more than {self.most} wait")
+
+    def start(self) -> None:
+        if not self.running and self.waiting:
+            try:
+                threading.Thread(target=self.run, name="multiroute-outbox", daemon=True).start()
+                self.running = True
+            except RuntimeError:  # the program is ending, or has too many threads
+                self.running = False
+
+    def run(self) -> None:
+        try:
+            while batch := self.take():
+                self.send(batch)
+        except BaseException as error:
+            with self.changed:
+                self.drop(len(self.sending), "refused", f"sending ended with {type(error).__name__}")
+                self.running, self.sending = False, ()
+                self.changed.notify_all()
+            raise
+
+    def take(self) -> Sequence[T]:
+        """The next batch, when its time has come; nothing when the thread may end."""
+        with self.changed:
+            while True:
+                now = self.timing.clock()
+                pause = max(self.not_before, self.door) - now
+                if now + max(0.0, pause) > self.until:
+                    self.lose("it was closed before they were taken")
+                if not self.waiting and self.closed:
+                    self.running = False
+                    self.changed.notify_all()
+                    break
+                if not self.waiting:
+                    self.changed.wait()
+                elif pause > 0:
+                    self.timing.sleep(self.changed, pause)
+                else:
+                    return self.next()
+        self.say()
+        return ()
+
+    def next(self) -> Sequence[T]:
+        self.sending = [self.waiting.popleft() for _ in range(min(self.batch, len(self.waiting)))]
+        return self.sending
+
+    def send(self, batch: Sequence[T]) -> None:
+        delivery: Delivery[T]
+        try:
+            delivery = self.deliver(batch)
+        except Exception as error:  # a bug, which would come again: it must not stop what waits behind it
+            delivery = Delivery(refused=len(batch), why=f"sending failed with {type(error).__name__}")
+        with self.changed:
+            self.sending = ()
+            self.drop(delivery.refused, "refused", delivery.why)
+            if delivery.left:
+                self.later(delivery)
+            else:
+                self.works(refused=delivery.refused)
+            self.changed.notify_all()
+        self.say()
+
+    def later(self, delivery: Delivery[T]) -> None:
+        self.waiting.extendleft(reversed(delivery.left))
+        self.trim()
+        self.tries += 1
+        now, longest = self.timing.clock(), min(CAP_SECONDS, BASE_SECONDS * 2.0 ** min(self.tries - 1, 32))
+        self.not_before = now + longest * (0.5 + 0.5 * self.timing.random())
+        self.door = 0.0 if delivery.seconds is None else now + delivery.seconds
+        self.tell("down", f"{self.what} takes nothing now, so what is for it waits: {delivery.why}.")
+
+    def works(self, *, refused: int) -> None:
+        self.tries, self.not_before, self.door = 0, 0.0, 0.0
+        if self.told.get("down", (0.0, False))[1]:
+            self.lines.append((logging.INFO, f"{self.what} works again."))
+        for kind, (when, _) in list(self.told.items()):
+            if kind != "refused" or not refused:
+                self.told[kind] = when, False
+
+    def lose(self, why: str, in_hand: int = 0) -> None:
+        """Give up what waits."""
+        count = len(self.waiting) + in_hand
+        self.waiting.clear()
+        self.drop(count, "lost", why)
+
+    def drop(self, count: int, kind: str, why: str) -> None:
+        if count > 0:
+            self.dropped += count
+            self.tell(kind, f"{self.what}: {count} given up ({self.dropped} so far), since {why}.")
+
+    def tell(self, kind: str, line: str) -> None:
+        """Have it logged by `say`, outside the lock: a handler has locks too."""
+        now = self.timing.clock()
+        when, still = self.told.get(kind, (now - QUIET, False))
+        if not still and now - when >= QUIET:
+            self.told[kind] = now, True
+            self.lines.append((logging.WARNING, line))
+
+    def say(self) -> None:
+        while True:
+            try:
+                level, line = self.lines.popleft()
+            except IndexError:  # another thread may have been quicker
+                return
+            logger.log(level, "%s", line)
+
+    def hurry(self) -> None:
+        with self.changed:
+            self.tries, self.not_before = 0, 0.0
+            self.start()
+            self.changed.notify_all()
+
+    def flush(self, seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        self.hurry()
+        while True:
+            with self.changed:
+                done, left = not (self.waiting or self.sending), until - time.monotonic()
+                if done or left <= 0:
+                    return done
+                if self.running:
+                    self.changed.wait(left)
+                    continue
+                if self.sending or self.timing.clock() < max(self.not_before, self.door):
+                    return False
+                batch = self.next()  # no thread can be started any more
+            self.send(batch)
+
+    def leave(self, seconds: float) -> None:
+        """End the thread, in so many seconds at most."""
+        with self.changed:
+            self.closed, self.until = True, min(self.until, self.timing.clock() + seconds)
+            self.tries, self.not_before = 0, 0.0
+            if not self.running or seconds <= 0:
+                self.lose("it was closed before they were taken")
+            self.changed.notify_all()

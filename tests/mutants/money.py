@@ -1,0 +1,80 @@
+"""The mutants of money: of budgets, and of what is held, spent, told and looked up."""
+
+from tests.mutants.mutant import Mutant
+
+RULE = "multiroute_core/rules/spend.py"
+ACCOUNTS = "multiroute_core/state/accounts.py"
+PURSE = "multiroute_core/purse.py"
+SPENDING = "multiroute_core/spending.py"
+BUDGET = "multiroute_core/cost/budget.py"
+FLOW = "multiroute_core/flow.py"
+
+TESTS = "tests/test_spending.py"
+SPEND = "tests/rules/test_spend.py"
+
+MONEY = (
+    Mutant(
+        "what is held does not count", RULE, "account.spent + account.held + amount > cap", "account.spent > cap", SPEND
+    ),
+    Mutant("a period never ends", RULE, "        if other <= now:\n", "        if False:\n", TESTS),
+    Mutant("what was spent is forgotten", RULE, "account.spent + amount, max", "account.spent, max", TESTS),
+    Mutant("what was held stays held", RULE, "max(0, account.held - held)", "account.held", SPEND),
+    Mutant("what is known elsewhere does not count", RULE, "known[1] > spent", "False", SPEND),
+    Mutant(
+        "some claims are held though one is refused",
+        ACCOUNTS,
+        "        if None in after:\n",
+        "        if None is after[0]:\n",
+        TESTS,
+    ),
+    Mutant(
+        "what is not sent is paid for",
+        PURSE,
+        "            if attempt is None:\n                _free(held, slot)",
+        "            if attempt is None:\n                pass",
+        TESTS,
+    ),
+    Mutant("soft budgets refuse", PURSE, "budget.cap if budget.hard else None", "budget.cap", TESTS),
+    Mutant("hard budgets do not refuse", PURSE, "budget.cap if budget.hard else None", "None", TESTS),
+    Mutant("who spends does not matter", PURSE, "if budget.only is None or name in budget.only", "if True", TESTS),
+    Mutant(
+        "one label of several counts",
+        PURSE,
+        'sorted(options.labels or ("",))',
+        'sorted(options.labels or ("",))[:1]',
+        TESTS,
+    ),
+    Mutant(
+        "what broke off costs nothing",
+        PURSE,
+        "attempt.cost if attempt.estimate is None else attempt.estimated_cost",
+        "attempt.cost",
+        TESTS,
+    ),
+    Mutant("the dear one goes on to come first", FLOW, 'replace(options, order="cheapest")', "options", TESTS),
+    Mutant(
+        "a shut route keeps what was held for it",
+        FLOW,
+        "if pay is not None and isinstance(leave, Shut):",
+        "if False:",
+        TESTS,
+    ),
+    Mutant("alerts are told again and again", SPENDING, "balance.before < share", "0 < share", TESTS),
+    Mutant(
+        "what was spent before is not looked up",
+        SPENDING,
+        'round(found.usd * NANO) if budget.unit == "usd"',
+        '0 if budget.unit == "usd"',
+        TESTS,
+    ),
+    Mutant(
+        "an unknown price is no matter",
+        SPENDING,
+        '            if budget.unit == "usd" and counts and',
+        "            if False and",
+        TESTS,
+    ),
+    Mutant(
+        "days are days of UTC", BUDGET, "datetime.fromtimestamp(at, zone)", "datetime.fromtimestamp(at, UTC)", TESTS
+    ),
+)

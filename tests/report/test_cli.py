@@ -1,0 +1,318 @@
+"""The command line, as its own process: on a file that others write, on Redis, and on what is no ledger."""
+
+import contextlib
+import io
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from multiroute_core import Router
+from multiroute_core.cost.ledger_file import APPLICATION, VERSION
+from multiroute_core.report import cli
+from multiroute_core.testing import Answer, Fail, scripted_route
+from tests.redis_servers import running
+from tests.report.conftest import NOON, failure, record
+
+ROOT = Path(__file__).parent.parent.parent
+SECONDS = 60
+
+
+def process(*arguments, columns=100, **variables):
+    """The command line as a process of its own."""
+    env = {**os.environ, "COLUMNS": str(columns), "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(
+        [sys.executable, "-m", "multiroute_core.report.cli", *map(str, arguments)],
+        env=env | variables,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=SECONDS,
+    )
+
+
+def run(*arguments, columns=100):
+    """The same in this process, which saves half a second."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setenv("COLUMNS", str(columns))
+        try:
+            code = cli.main([str(each) for each in arguments])
+        except SystemExit as end:
+            code = end.code
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+def refused(*arguments, how=run):
+    done = how(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("multiroute: ")
+    return done.stderr
+
+
+class TestReport:
+    def test_prints_what_a_path_or_a_url_names(self, ledger):
+        path = ledger(*(record(n, cost=1.5) for n in range(4)), failure(9))
+        for place in (path, f"sqlite:///{path}"):
+            done = process("report", place)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert re.search(r"Spent +\$6.00", done.stdout)
+            assert "timeout" in done.stdout
+
+    def test_writes_the_page(self, ledger, tmp_path):
+        page = tmp_path / "page.html"
+        done = run("report", ledger(record()), "--html", page)
+        assert (done.returncode, done.stdout) == (0, f"Written: {page}\n")
+        assert "gpt-5-mini" in page.read_text(encoding="utf-8").replace("<wbr/>", "")
+
+    def test_chooses_by_time(self, ledger):
+        now = time.time()
+        path = ledger(record(0, at=NOON), record(1, at=NOON + 86400), record(2, at=now - 30))
+
+        def requests(*options):
+            return int(re.search(r"Requests +(\d+)|No records", run("report", path, *options).stdout)[1] or 0)
+
+        assert requests() == 3
+        assert requests("--since", "1m") == 1
+        assert requests("--since", "2026-11-19") == 2
+        assert requests("--since", "2026-11-18", "--until", "2026-11-19") == 1
+        assert requests("--until", "2026-11-18") == 0
+
+    def test_reads_while_others_write_and_leaves_no_trace(self, ledger):
+        path = ledger(record())
+        writer = sqlite3.connect(path)
+        with writer:
+            writer.execute("BEGIN IMMEDIATE")  # in the middle of a transaction
+            done = process("report", path)
+        writer.close()
+        assert done.returncode == 0, done.stderr
+        assert re.search(r"Requests +1 ", done.stdout)
+        assert sorted(each.name for each in path.parent.iterdir()) == ["ledger.db"]
+
+    def test_reads_what_may_not_be_written(self, ledger):
+        path = ledger(record())
+        before = path.read_bytes()
+        path.chmod(0o400)
+        assert run("report", path).returncode == 0
+        assert path.read_bytes() == before
+
+    def test_reads_an_older_form_and_leaves_it_so(self, tmp_path):
+        path = tmp_path / "old.db"
+        db = sqlite3.connect(path)
+        columns = (
+            "at REAL, request_id TEXT, route TEXT, provider TEXT, model TEXT, outcome TEXT, seconds REAL, "
+            "first_token_seconds REAL, input_tokens INTEGER, output_tokens INTEGER, cache_read_tokens INTEGER, "
+            "cache_write_tokens INTEGER, reasoning_tokens INTEGER, cost REAL, estimated INTEGER, saved_cost REAL, "
+            "stream INTEGER, tenant TEXT, task TEXT"
+        )
+        db.execute(f"CREATE TABLE records (id INTEGER PRIMARY KEY, {columns})")
+        db.execute("INSERT INTO records (at, request_id, route, provider, model, outcome, seconds, cost, estimated, stream) "
+                   f"VALUES ({NOON}, 'r', 'a', 'b', 'old-model', 'answered', 1.0, 2.5, 0, 1)")  # fmt: skip
+        db.execute(f"PRAGMA application_id = {APPLICATION}")
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+        db.close()
+        before = path.read_bytes()
+        done = run("report", path)
+        assert re.search(r"old-model +\$2.50", done.stdout), done.stderr
+        assert path.read_bytes() == before
+
+    def test_an_empty_ledger(self, ledger):
+        done = run("report", ledger())
+        assert done.returncode == 0
+        assert "nothing to tell" in done.stdout
+
+    def test_ends_quietly_where_nobody_reads_on(self, ledger):
+        path = ledger(*(record(n, model=f"m{n}") for n in range(50)))
+        command = f"{sys.executable} -m multiroute_core.report.cli report {path} | true; exit ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
+        assert done.returncode in (0, 1)  # 1 is rich's
+        assert done.stderr == ""
+
+    def test_a_terminal_that_knows_ascii_only(self, ledger):
+        done = process("report", ledger(record(tenant="שירות")), PYTHONIOENCODING="ascii")
+        assert done.returncode == 0, done.stderr
+
+
+class TestBadInput:
+    def test_no_such_file_and_none_is_made(self, tmp_path):
+        for command in (("report",), ("watch", "--once")):
+            assert "does not exist" in refused(*command, tmp_path / "none.db", how=process)
+            assert "does not exist" in refused(*command, f"sqlite:///{tmp_path}/none.db")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_folder(self, tmp_path):
+        assert "is a folder" in refused("report", tmp_path)
+
+    def test_what_is_no_ledger(self, tmp_path):
+        text, empty, other = tmp_path / "a.txt", tmp_path / "empty", tmp_path / "other.db"
+        text.write_text("Not a database, but long enough to be looked at." * 20)
+        empty.touch()
+        db = sqlite3.connect(other)
+        db.execute("CREATE TABLE records (id INTEGER)")
+        db.close()
+        for path in (text, empty, other):
+            before = path.read_bytes()
+            assert "is no ledger" in refused("report", path)
+            assert path.read_bytes() == before
+
+    def test_a_newer_form(self, ledger):
+        path = ledger(record())
+        db = sqlite3.connect(path)
+        db.execute(f"PRAGMA user_version = {VERSION + 1}")
+        db.close()
+        assert f"has form {VERSION + 1}" in refused("report", path)
+
+    def test_a_torn_file(self, ledger):
+        path = ledger(*(record(n) for n in range(500)))
+        torn = path.read_bytes()
+        path.write_bytes(torn[:4096] + os.urandom(len(torn) - 4096))
+        assert re.search("cannot be read|is no ledger", refused("report", path))
+
+    def test_moments(self, ledger):
+        path = ledger(record())
+        assert "--since='tomorrow' is no moment" in refused("report", path, "--since", "tomorrow")
+        assert "lies behind" in refused("report", path, "--since", "2026-12-01", "--until", "2026-11-01")
+
+    def test_the_page(self, ledger, tmp_path):
+        path = ledger(record())
+        assert "No such file" in refused("report", path, "--html", tmp_path / "no" / "where.html")
+        assert "--open needs --html" in refused("report", path, "--open")
+
+    def test_redis_away_and_its_password_is_not_told(self):
+        said = refused("report", "redis://:geheim@127.0.0.1:1/0")
+        assert "geheim" not in said
+
+    def test_the_command_line_itself(self, ledger):
+        for arguments in (
+            (),
+            ("reprot",),
+            ("report",),
+            ("watch", "x.db", "--minutes", "0"),
+            ("watch", "x", "--minutes", "x"),
+        ):
+            done = run(*arguments)
+            assert done.returncode == 2
+            assert "usage: multiroute" in done.stderr
+
+    def test_help(self):
+        for arguments in (("--help",), ("report", "--help"), ("watch", "--help")):
+            done = run(*arguments, columns=80)
+            assert done.returncode == 0
+            assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+class TestWatch:
+    def test_one_frame_of_the_last_minutes(self, ledger):
+        now = time.time()
+        lately = [record(n, at=now - 5 - n, cost=0.5, tenant="t") for n in range(6)]
+        errors = [failure(10 + n, at=now - 20 - n, route="google:gemini") for n in range(8)]
+        path = ledger(*lately, *errors, record(99, at=now - 7200, route="old"))
+        done = process("watch", path, "--once", "--minutes", "30")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "14 requests, 8 failed" in done.stdout
+        assert "$6.00 an hour ($3.00 spent" in done.stdout
+        assert re.search(r"google:gemini +8 +8 +100 %", done.stdout)
+        assert done.stdout.count("timeout") == 5
+        assert "old" not in done.stdout
+
+    def test_an_empty_ledger(self, ledger):
+        assert "0 requests" in run("watch", ledger(), "--once").stdout
+
+    def test_where_no_terminal_is_it_prints_once(self, ledger):
+        assert "0 requests" in run("watch", ledger()).stdout
+
+    def test_follows_a_router_in_another_process_until_ctrl_c(self, tmp_path):
+        url = f"sqlite:///{tmp_path}/ledger.db"
+        routes = [
+            scripted_route(
+                "first", lambda asked: Fail() if asked.number % 2 else Answer("Hi."), prices={"input": 1, "output": 1}
+            ),
+            scripted_route("second", Answer("Hello.")),
+        ]
+        router = Router(routes, ledger=url)
+        router.generate("Hello")
+        router.ledger.flush()
+        screen, child = terminal(sys.executable, "-m", "multiroute_core.report.cli", "watch", f"{tmp_path}/ledger.db")
+        try:
+            screen.waits_for("1 request,")
+            for _ in range(4):
+                router.generate("Hello")
+            router.ledger.flush()
+            screen.waits_for("5 requests,")
+            screen.waits_for("server error")
+        finally:
+            child.send_signal(signal.SIGINT)
+            code = child.wait(20)
+            router.ledger.close()
+        screen.waits_for("\x1b[?1049l")  # the terminal is as it was before
+        assert code == 0
+        assert "Traceback" not in screen.text
+
+
+class Screen:
+    """What a program writes on its terminal."""
+
+    def __init__(self, file):
+        self.file, self.text = file, ""
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        while True:
+            try:
+                piece = os.read(self.file, 65536)
+            except OSError:  # Linux says so when the other end is closed
+                return
+            self.text += piece.decode(errors="replace")
+
+    def waits_for(self, words):
+        until = time.monotonic() + 30
+        plain = ""
+        while time.monotonic() < until:
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", self.text)
+            if words in plain or words in self.text:
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"{words!r} did not come: {plain[-2000:]}")
+
+
+def terminal(*command):
+    """A program on a terminal of its own."""
+    ours, its = os.openpty()
+    env = {**os.environ, "COLUMNS": "100", "LINES": "40", "TERM": "xterm", "PYTHONPATH": str(ROOT)}
+    child = subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=env, start_new_session=True)
+    os.close(its)
+    return Screen(ours), child
+
+
+def test_a_ledger_on_redis():
+    with running() as server:
+        url = f"{server.url}/0"
+        router = Router([scripted_route("a", Answer("Hi."), prices={"input": 1e6, "output": 0})], ledger=url)
+        router.generate("Hello")
+        router.ledger.flush()
+        try:
+            for command in (("report", url), ("watch", url, "--once")):
+                done = run(*command)
+                assert done.returncode == 0, done.stderr
+                assert "$2.00" in done.stdout
+        finally:
+            router.ledger.close()
+
+
+def test_the_program_is_installed_under_its_name():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert settings["project"]["scripts"]["multiroute"] == "multiroute_core.report.cli:main"
+    assert callable(cli.main)
