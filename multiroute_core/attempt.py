@@ -263,10 +263,15 @@ class Try:
     def _recorded(self, error: BaseException | None) -> Attempt:
         model = self.model or self.route.model
         estimate = None
-        if self.committed and not self._done and self.usage is None:
-            estimate = Usage(self._tokens, tokens.of_parts(assemble(self.parts)))
+        usage = self.usage
+        if self.committed and not self._done:
+            said = tokens.of_parts(assemble(self.parts))
+            if usage is None:
+                estimate = Usage(self._tokens, said)
+            elif (usage.output_tokens or 0) < said:  # Anthropic counts the prompt when a stream begins, and one token
+                estimate = replace(usage, output_tokens=said)
         outcome = "answered" if error is None else error.kind if isinstance(error, RouteError) else "cancelled"
-        cost = self._cost_on(self.route, self.usage, model=model)
+        cost = None if estimate is not None else self._cost_on(self.route, usage, model=model)
         estimated = None if estimate is None else self._cost_on(self.route, estimate, model=model)
         return Attempt(
             route=self.route.name,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields, replace
+from typing import Any
 
 from multiroute_core import tokens
 from multiroute_core.messages import Message, Part, Reasoning, Text, assemble, join
@@ -144,8 +145,11 @@ def _sum(usages: list[Usage | None]) -> Usage | None:
     known = [usage for usage in usages if usage is not None]
     if len(known) < len(usages):
         return None
-    sums: dict[str, int | None] = {}
+    sums: dict[str, Any] = {}
     for field in fields(Usage):
         values = [getattr(usage, field.name) for usage in known]
-        sums[field.name] = None if None in values else sum(values)
+        if field.name == "service_tier":
+            sums[field.name] = values[0] if len(set(values)) == 1 else None
+        else:
+            sums[field.name] = None if None in values else sum(values)
     return Usage(**sums)

@@ -141,7 +141,7 @@ def _account(budget: Budget, who: str) -> str:
 
 def _took(attempt: Attempt) -> dict[str, int]:
     """What a try took, as the ledger will have it: what is unknown counts as nothing."""
-    usage = attempt.usage or attempt.estimate
+    usage = attempt.estimate or attempt.usage
     cost = attempt.cost if attempt.estimate is None else attempt.estimated_cost
     return {"usd": round((cost or 0.0) * NANO), "tokens": (usage.total_tokens or 0) if usage is not None else 0}
 

@@ -78,6 +78,8 @@ class Usage:
         reasoning_tokens: Part of the output that is reasoning.
         input_audio_tokens: Part of the input that is audio.
         output_audio_tokens: Part of the output that is audio.
+        service_tier: In which tier the vendor answered, where that is not its standard one: `"flex"`, `"priority"`;
+            prices differ by it.
     """
 
     input_tokens: int | None = None
@@ -88,6 +90,7 @@ class Usage:
     reasoning_tokens: int | None = None
     input_audio_tokens: int | None = None
     output_audio_tokens: int | None = None
+    service_tier: str | None = None
 
     @property
     def total_tokens(self) -> int:
@@ -108,8 +111,8 @@ class Attempt:
         first_token_seconds: From the start to the first meaningful chunk; None where none came.
         usage: Its tokens, where the vendor reported them.
         cost: In USD; None for unknown.
-        estimate: What it likely used where it ended in the middle, so that nobody said: the prompt's tokens and those
-            of what had come.
+        estimate: What it likely used where it ended in the middle, so that nobody said, or only of its beginning: the
+            prompt's tokens and those of what had come.
         estimated_cost: Of that, in USD; None for unknown.
         price_source: Where the price of its cost comes from, and since when it holds:
             `"genai-prices 0.2.3 (2026-10-03)"`, `"the route's own"` or `"free"`; None where no cost is known.

@@ -288,6 +288,16 @@ class TestReserve:
             ask(router, "generate", max_tokens=10_000)
         assert e.value.left == pytest.approx(1 - attempt.estimated_cost, abs=1e-8)
 
+    def test_a_count_of_the_beginning_is_none_of_what_was_said(self):
+        """Anthropic tells the prompt's tokens at once, and one token of output."""
+        broken = dear("broken", Cut(30, Answer(["word "] * 40), usage=Usage(7, 1)))
+        with pytest.raises(BrokenStreamError) as e:
+            list(Router([broken], ledger=Ledger()).stream("Hi", max_tokens=40))
+        (attempt,) = e.value.attempts
+        assert (attempt.usage.output_tokens, attempt.cost) == (1, None)
+        assert attempt.estimate.input_tokens == 7 and attempt.estimate.output_tokens >= 30
+        assert attempt.estimated_cost == pytest.approx(attempt.estimate.output_tokens / 10_000)
+
     def test_a_route_that_is_shut_takes_nothing(self):
         limited = dear("limited", rate_limited(600.0))
         router = Router([limited, cheap()], budget=Budget(usd=0.00103, hard=True))

@@ -10,7 +10,7 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import TypeAlias
 
 from multiroute_core.cost.record import About, Record, of_attempt, of_hit
@@ -29,6 +29,9 @@ BATCH = 256
 WAITING = 50_000
 """How many records wait at most where they cannot be written; of more, the oldest are given up, and counted."""
 
+Sink: TypeAlias = Callable[[Sequence[Record]], object]
+"""Is told records as they are written, beside the calls; it returns soon."""
+
 Heard: TypeAlias = "tuple[float, AttemptEnded | RequestEnded, About]"
 """When it was, what it was, and what its request says."""
 
@@ -40,13 +43,15 @@ class Book:
 
     Args:
         store: Where records go.
+        export: Who is told of them besides.
 
     Attributes:
         dropped: How many records were given up, since too many waited.
     """
 
-    def __init__(self, store: Store) -> None:
-        self.store, self.dropped, self._quick = store, 0, store.quick
+    def __init__(self, store: Store, export: Sequence[Sink] = ()) -> None:
+        self.store, self.export, self.dropped = store, tuple(export), 0
+        self._quick = store.quick and not export
         self._begin()
         _books.add(self)
 
@@ -95,13 +100,15 @@ class Book:
             yield tuple(self._waiting)
 
     def _write(self) -> None:
-        waiting = self._waiting
+        waiting, made = self._waiting, list[Record]()
         while self._heard:
             at, event, about = self._heard.popleft()
             if isinstance(event, AttemptEnded):
-                waiting.append(of_attempt(event.attempt, at, event.request_id, about))
+                made.append(of_attempt(event.attempt, at, event.request_id, about))
             elif event.response is not None:
-                waiting.append(of_hit(event.response, event.seconds, at, event.request_id, about))
+                made.append(of_hit(event.response, event.seconds, at, event.request_id, about))
+        waiting.extend(made)
+        self._export(made)
         if over := max(0, len(waiting) - WAITING):
             for _ in range(over):
                 waiting.popleft()
@@ -121,6 +128,14 @@ class Book:
         self._failing = self._overflowed = False
         self._first += len(waiting)
         waiting.clear()
+
+    def _export(self, made: Sequence[Record]) -> None:
+        """Tell of what is new, once, whether or not the store takes it."""
+        for sink in self.export if made else ():
+            try:
+                sink(made)
+            except Exception:
+                logger.exception("%r failed on %d records of the ledger.", sink, len(made))
 
     def _give_up(self, count: int) -> None:
         with self._counting:

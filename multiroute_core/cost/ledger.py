@@ -10,10 +10,10 @@ import contextlib
 import importlib
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
-from multiroute_core.cost.book import BATCH, PATIENCE, Book
+from multiroute_core.cost.book import BATCH, PATIENCE, Book, Sink
 from multiroute_core.cost.groups import GROUPS, Groups, Spent, grouped, spent
 from multiroute_core.cost.record import NAMES, About, Record
 from multiroute_core.cost.selection import Selection
@@ -40,6 +40,8 @@ class Ledger:
     Args:
         store: Where records are kept: `"memory"`, `"sqlite:///path"`, `"redis://host:6379/0"` for a fleet (also
             `rediss://` and `unix://`), or a store of your own.
+        export: Who is told of records besides, in batches and beside the calls: `multiroute_core.telemetry.BigQuery`,
+            `JSONLines`, or any callable that takes a sequence of records.
         wall: The time in seconds since 1970.
 
     Raises:
@@ -51,10 +53,16 @@ class Ledger:
         >>> print(ledger.totals("model"))  # doctest: +SKIP
     """
 
-    def __init__(self, store: str | Store = "memory", *, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: str | Store = "memory",
+        *,
+        export: Sequence[Sink] = (),
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self.store: Store = _opened(store) if isinstance(store, str) else store
         self._wall = wall
-        self._book = Book(self.store)
+        self._book = Book(self.store, export)
         self._about: dict[str, About] = {}
         weakref.finalize(self, self._book.flush).atexit = False
 

@@ -260,17 +260,15 @@ class Prices:
         usage: Usage | None,
         *,
         at: datetime | None = None,
-        service_tier: str | None = None,
     ) -> Cost | None:
         """The cost of one answer in USD, or None for "unknown": an unknown model or usage is no error.
 
         Args:
             provider: A provider's name; `"local"` is free.
             model: The model as the vendor or the route names it; `"models/…"` and `"<provider>/…"` are understood.
-            usage: The answer's tokens. A count that the vendor did not give is taken as 0, unless both the input and
-                the output are unknown.
+            usage: The answer's tokens, and its service tier. A count that the vendor did not give is taken as 0, unless
+                both the input and the output are unknown.
             at: When it was asked; None for now. A time without a zone is UTC.
-            service_tier: The tier that answered, such as `"flex"` or `"priority"`; None for the standard one.
 
         Example:
             >>> Prices().cost("openai", "gpt-4.1", Usage(input_tokens=1_000, output_tokens=500))
@@ -281,13 +279,13 @@ class Prices:
         if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
             return None
         snapshot = self._current()
-        tariffs, key = self._tariffs, (provider, model, service_tier)
+        tariffs, key = self._tariffs, (provider, model, usage.service_tier)
         try:
             tariff = tariffs[key]
         except KeyError:
             if len(tariffs) >= CAPACITY:
                 tariffs.clear()  # the models in use come back at once; evicting one by one would need a lock
-            tariff = tariffs[key] = find_tariff(snapshot, self._source, provider, model, service_tier)
+            tariff = tariffs[key] = find_tariff(snapshot, self._source, provider, model, usage.service_tier)
         return None if tariff is None else tariff.cost(usage, at or datetime.now(UTC))
 
     def cost_on(self, route: Route, usage: Usage | None, *, model: str | None = None) -> Cost | None:

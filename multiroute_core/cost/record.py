@@ -117,7 +117,7 @@ def of_attempt(attempt: Attempt, at: float, request_id: str, about: About) -> Re
         attempt.outcome,
         attempt.seconds,
         attempt.first_token_seconds,
-        *_counts(attempt.usage or attempt.estimate),
+        *_counts(attempt.estimate or attempt.usage),
         attempt.cost if attempt.estimate is None else attempt.estimated_cost,
         attempt.estimate is not None,
         None,

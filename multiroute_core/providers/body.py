@@ -51,6 +51,12 @@ def word(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def tier(value: Any) -> str | None:
+    """`value`, if it names a service tier other than a vendor's standard one."""
+    found = word(value)
+    return None if found in ("default", "standard", "auto") else found
+
+
 def count(value: Any) -> int | None:
     """`value`, if it is a count."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -123,6 +124,27 @@ def test_every_recording_was_answered_in_the_standard_tier(tag: str) -> None:
     assert theirs(provider, each.api, raw, tier) == theirs(provider, each.api, raw)
 
 
+TIERED = b'"service_tier":"default"'
+
+
+@needs_recordings
+@pytest.mark.parametrize("tier", ["flex", "priority"])
+def test_another_tier_has_its_own_price(server: ReplayServer, tier: str) -> None:
+    dearer = 0
+    for tag in PRICED:
+        each = recordings()[tag]
+        told = each.body.replace(TIERED, f'"service_tier":"{tier}"'.encode())
+        provider = route(each, server.url).provider
+        expected = theirs(provider, each.api, body(each), tier)
+        if told == each.body or each.provider != "openai" or expected == theirs(provider, each.api, body(each)):
+            continue
+        attempt = charged(server, replace(each, body=told), (STREAMED if each.stream else PLAIN)[0])
+        assert attempt.usage is not None and attempt.usage.service_tier == tier
+        assert attempt.cost == (None if expected is None else pytest.approx(float(expected), rel=1e-12))
+        dearer += 1
+    assert dearer > 3
+
+
 @needs_recordings
 @pytest.mark.parametrize("face", STREAMED)
 def test_two_answers_in_one_stream_are_not_added_up(server: ReplayServer, face: str) -> None:
@@ -130,7 +152,10 @@ def test_two_answers_in_one_stream_are_not_added_up(server: ReplayServer, face: 
     first = events(each)[0]["message"]
     attempt = charged(server, each, face)
     assert attempt.outcome in ("broken_stream", "bad_reply")
-    assert attempt.cost == pytest.approx(float(theirs("anthropic", "messages", first) or 0), rel=1e-12)
+    assert attempt.cost is None  # the first one told what it had read, and not what it would say
+    assert attempt.usage is not None and attempt.usage.input_tokens == first["usage"]["input_tokens"]
+    assert attempt.estimated_cost is not None
+    assert attempt.estimated_cost > float(theirs("anthropic", "messages", first) or 0)
 
 
 @needs_recordings

@@ -19,7 +19,7 @@ from multiroute_core.messages import (
     tool_call,
 )
 from multiroute_core.providers import body
-from multiroute_core.providers.body import array, count, mapping, word
+from multiroute_core.providers.body import array, count, mapping, tier, word
 from multiroute_core.providers.ids import tool_call_id
 from multiroute_core.providers.provider import Encoded, Reply, WireError
 from multiroute_core.types import Delta, FinishReason, Usage
@@ -258,4 +258,5 @@ def usage(counted: Any) -> Usage | None:
         cache_write_tokens=write,
         cache_write_1h_tokens=count(mapping(counted.get("cache_creation")).get("ephemeral_1h_input_tokens")),
         reasoning_tokens=count(mapping(counted.get("output_tokens_details")).get("thinking_tokens")),
+        service_tier=tier(counted.get("service_tier")),
     )

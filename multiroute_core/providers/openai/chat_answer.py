@@ -23,7 +23,7 @@ from multiroute_core.messages import (
     VendorPart,
     tool_call,
 )
-from multiroute_core.providers.body import array, count, mapping, word
+from multiroute_core.providers.body import array, count, mapping, tier, word
 from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.openai.chat_history import WIRE
 from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
@@ -70,7 +70,7 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     return Delta(
         parts=tuple(parts),
         finish_reason=finish,
-        usage=usage(body.get("usage")),
+        usage=usage(body),
         model=word(body.get("model")),
         raw=body,
     )
@@ -97,7 +97,7 @@ class ChatDecoder:
         counted = chunk.get("usage")
         choice = mapping(next(iter(array(chunk.get("choices"))), None))
         if not choice or choice.get("index") not in (0, None):
-            return Delta(usage=usage(counted), model=word(chunk.get("model"))) if counted else None
+            return Delta(usage=usage(chunk), model=word(chunk.get("model"))) if counted else None
         parts = self._said(mapping(choice.get("delta")))
         finish: FinishReason | None = None
         if reason := word(choice.get("finish_reason")):
@@ -108,7 +108,7 @@ class ChatDecoder:
         return Delta(
             parts=tuple(parts),
             finish_reason=finish,
-            usage=usage(counted) if counted else None,
+            usage=usage(chunk) if counted else None,
             model=word(chunk.get("model")),
         )
 
@@ -271,9 +271,9 @@ def _text(content: Any) -> str | None:
     return word(content)
 
 
-def usage(counted: Any) -> Usage | None:
+def usage(body: Mapping[str, Any]) -> Usage | None:
     """Tokens in normal form: the prompt already includes what was cached, the completion what was reasoned."""
-    counted = mapping(counted)
+    counted = mapping(body.get("usage"))
     if not counted:
         return None
     prompt, completion = (
@@ -288,4 +288,5 @@ def usage(counted: Any) -> Usage | None:
         reasoning_tokens=count(completion.get("reasoning_tokens")),
         input_audio_tokens=count(prompt.get("audio_tokens")),
         output_audio_tokens=count(completion.get("audio_tokens")),
+        service_tier=tier(body.get("service_tier")),
     )

@@ -16,7 +16,7 @@ from multiroute_core.messages import (
     assemble,
     tool_call,
 )
-from multiroute_core.providers.body import array, count, mapping, word
+from multiroute_core.providers.body import array, count, mapping, tier, word
 from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.openai.responses_history import WIRE
 from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
@@ -40,7 +40,7 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     return Delta(
         parts=assemble(parts),  # as a stream would tell them
         finish_reason=_finish(body, refused=refused, called=called),
-        usage=usage(body.get("usage")),
+        usage=usage(body),
         model=word(body.get("model")),
         raw=body,
     )
@@ -86,7 +86,7 @@ class ResponsesDecoder:
                 body = mapping(told.get("response"))
                 return Delta(
                     finish_reason=_finish(body, refused=self._refused, called=bool(self._calls)),
-                    usage=usage(body.get("usage")),
+                    usage=usage(body),
                     model=word(body.get("model")),
                 )
             case "response.failed":
@@ -185,9 +185,9 @@ def _finish(body: Mapping[str, Any], *, refused: bool, called: bool) -> FinishRe
     return "tool_call" if called else "stop"
 
 
-def usage(counted: Any) -> Usage | None:
+def usage(body: Mapping[str, Any]) -> Usage | None:
     """Tokens in normal form: input includes what was cached, output what was reasoned."""
-    counted = mapping(counted)
+    counted = mapping(body.get("usage"))
     if not counted:
         return None
     read, written = mapping(counted.get("input_tokens_details")), mapping(counted.get("output_tokens_details"))
@@ -197,4 +197,5 @@ def usage(counted: Any) -> Usage | None:
         cache_read_tokens=count(read.get("cached_tokens")),
         cache_write_tokens=count(read.get("cache_write_tokens")),
         reasoning_tokens=count(written.get("reasoning_tokens")),
+        service_tier=tier(body.get("service_tier")),
     )
