@@ -24,7 +24,16 @@ from stage import REPLIES, Stage
 
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
-from multiroute_core import BrokenStreamError, ConfigurationError, MultiRouteError, Route, Router, options
+from multiroute_core import (
+    BrokenStreamError,
+    Budget,
+    BudgetExceededError,
+    ConfigurationError,
+    MultiRouteError,
+    Route,
+    Router,
+    options,
+)
 
 DOCUMENTS = Path(__file__).parent / "documents"
 PROMPT = ChatPromptTemplate([("system", "Answer in one or two sentences."), ("user", "{question}")])
@@ -224,11 +233,36 @@ def all_down(show: Show) -> None:
     show.expect(all(len(answer.split()) > 3 for answer in answers), "the local model has said next to nothing")
 
 
+def spent(show: Show) -> None:
+    """One tenant's money is gone; another's is not."""
+    before, answers, refusal = show.stage.hits("anthropic"), 0, ""
+    budget = Budget(usd=0.003, per="session", scope="tenant", hard=True)
+    with Router(show.stage.routes[:1], budget=budget, on_event=[show.screen], ledger="memory") as router:
+        chain = PROMPT | ChatMultiRoute(router=router, **SETTINGS) | StrOutputParser()
+        with options(tenant="intern"):
+            while not refusal and answers < 50:
+                try:
+                    chain.invoke({"question": f"What is {answers} and one?"})
+                    answers += 1
+                except BudgetExceededError as error:
+                    refusal = str(error)
+        show.screen.quote(refusal)
+        with options(tenant="team"):
+            chain.invoke({"question": "What is a budget?"})
+        paid = router.ledger.spent(since=0.0, tenant="intern").usd if router.ledger is not None else 0.0
+        show.screen.say("   " + str(router.budgets()).replace("\n", "\n   "), "dim")
+    hits = show.stage.hits("anthropic") - before
+    show.expect("left of 0.003 USD" in refusal, "the intern was never refused")
+    show.expect(hits == answers + 1, f"the provider was asked {hits} times for {answers + 1} answers")
+    show.expect(0.0 < paid <= 0.003, f"the intern has spent {paid:.6f} USD")
+
+
 SCENES = (
     Scene("All is well", "the first route answers", all_well),
     Scene("Routed by task", "code goes to OpenAI, long texts to Gemini", by_task),
     Scene("On an event loop", "the engine streams while the chain answers", on_the_loop),
     Scene("A notebook runs again", "one call; the second run costs nothing", again),
+    Scene("A budget is spent", "the next call is refused and sends nothing; others go on", spent),
     Scene("Anthropic is down", "OpenAI answers 10 of 10; at most 4 reach Anthropic", outage),
     Scene("Streams break", "early: moved on unseen; late: an error keeps the text", broken_streams),
     Scene("A stream goes on", "another route ends the sentence, unseen", goes_on),

@@ -74,8 +74,8 @@ class Router:
         strict_params: True asks only routes that take every parameter given; False drops what a route cannot take and
             records the drop on its attempt.
         budget: What may be spent, by whom and in which time: a `Budget`, or several. They are kept where `state` is.
-        ledger: Where a record of every try is kept, with its tokens and its cost: `"memory"`, `"sqlite:///path"`, or a
-            `Ledger`, which several routers may share; None keeps none.
+        ledger: Where a record of every try is kept, with its tokens and its cost: `"memory"`, `"sqlite:///path"`,
+            `"redis://host:6379/0"`, or a `Ledger`, which several routers may share; None keeps none.
         on_event: Hooks that hear what happens; see `multiroute_core.events`.
 
     Raises:

@@ -73,8 +73,8 @@ def table(output):
 def test_every_scene_ends_as_it_should():
     done = play(str(EXAMPLES / "demo.py"))
     assert done.returncode == 0, done.stdout
-    assert table(done.stdout) == ["✓"] * 9, done.stdout
-    assert "9 of 9 scenes ended as they should" in done.stdout
+    assert table(done.stdout) == ["✓"] * 10, done.stdout
+    assert "10 of 10 scenes ended as they should" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
