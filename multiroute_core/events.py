@@ -98,6 +98,7 @@ class BudgetAlert:
     """What was spent has crossed a share of a budget; told once a period, also in a fleet.
 
     Attributes:
+        request_id: Whose try it was that crossed it.
         budget: The budget's name.
         who: The tenant, label, route or task that spends; empty for all together, or for those without a name.
         share: What was crossed, such as 0.8.
@@ -107,6 +108,7 @@ class BudgetAlert:
         resets_at: When the next period begins, in seconds since 1970; None for a budget that has one only.
     """
 
+    request_id: str
     budget: str
     who: str
     share: float

@@ -72,7 +72,7 @@ class Purse:
             if attempt is None:
                 _free(held, slot)
             else:
-                _settle(held, slot, _took(attempt), spending.settled)
+                _settle(held, slot, _took(attempt), partial(spending.settled, call.request_id))
 
         return pay
 

@@ -104,8 +104,8 @@ class Spending:
             )
         return BudgetStandings(sorted(found, key=lambda one: one.left / one.cap if one.cap else 0.0))
 
-    def settled(self, bills: Sequence[Bill], took: Sequence[int], balances: Sequence[Balance]) -> None:
-        """Something was spent: whoever wants to know of it is told."""
+    def settled(self, request_id: str, bills: Sequence[Bill], took: Sequence[int], balances: Sequence[Balance]) -> None:
+        """Something was spent by a request: whoever wants to know of it is told."""
         for bill, amount, balance in zip(bills, took, balances, strict=True):
             if balance.period < 0:  # the account was lost, and is opened anew by what is known
                 name, (start, _) = bill.claim.account, bill.claim.known or (bill.claim.starts[-2], 0)
@@ -115,7 +115,7 @@ class Spending:
             self.heard([bill], [balance])
             for share in bill.budget.alerts:
                 if balance.before < share * bill.budget.cap <= balance.spent:
-                    self._alert(bill, balance, share)
+                    self._alert(request_id, bill, balance, share)
 
     async def before(self, io: IO, bill: Bill) -> tuple[float, int]:
         """What the ledger says was spent in this period, before the account was there.
@@ -149,9 +149,10 @@ class Spending:
                     raise ConfigurationError(f"{told}; give Route(prices=...), or Budget(tokens=...).")
                 logger.warning("%s; give Route(prices=...), or Budget(tokens=...).", told)
 
-    def _alert(self, bill: Bill, balance: Balance, share: float) -> None:
+    def _alert(self, request_id: str, bill: Bill, balance: Balance, share: float) -> None:
         budget, end = bill.budget, bill.claim.starts[-1]
         alert = BudgetAlert(
+            request_id,
             budget.name,
             bill.who,
             share,

@@ -13,10 +13,28 @@ from llama_index.core.llms.llm import ToolSelection
 import multiroute_core
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute, route_of
-from multiroute_core import Attempt, Chunk, Message, Options, Request, Response, Route, Router, Standing, Usage
+from multiroute_core import (
+    Attempt,
+    Budget,
+    BudgetAlert,
+    Chunk,
+    Ledger,
+    Message,
+    Options,
+    Record,
+    Request,
+    Response,
+    Route,
+    Router,
+    Standing,
+    Usage,
+)
+from multiroute_core.cost.standings import BudgetStandings
 from multiroute_core.events import Event
 from multiroute_core.health import Health
 from multiroute_core.order.explain import Explanation
+from multiroute_core.report import Report
+from multiroute_core.telemetry import JSONLines
 
 
 def hook(event: Event) -> None:
@@ -63,7 +81,22 @@ async def native() -> None:
         assert_type(other, Router)
 
 
-with multiroute_core.options(task="x") as options:
+def told(alert: BudgetAlert) -> None:
+    assert_type(alert.spent, float)
+
+
+counted = Router(
+    budget=[Budget(usd=20, scope="tenant", hard=True), Budget(tokens=10_000, per="call", on_alert=told)],
+    ledger=Ledger("sqlite:///ledger.db", export=[JSONLines("calls.jsonl")]),
+)
+assert_type(counted.budgets(), BudgetStandings)
+assert_type(counted.estimate("Hello", max_tokens=10).cost, float | None)
+assert_type(counted.report("7d"), Report)
+assert_type(counted.ledger and counted.ledger.query(tenant="a"), list[Record] | None)
+assert_type(counted.hearing(hook), Router)
+Budget(usd=20, per="days")  # pyright: ignore[reportArgumentType]
+
+with multiroute_core.options(task="x", labels={"a"}) as options:
     assert_type(options, Options)
 
 chat_model: BaseChatModel = ChatMultiRoute(router=router)
