@@ -262,14 +262,9 @@ class Try:
 
     def _recorded(self, error: BaseException | None) -> Attempt:
         model = self.model or self.route.model
-        estimate = None
-        usage = self.usage
+        usage, estimate = self.usage, None
         if self.committed and not self._done:
-            said = tokens.of_parts(assemble(self.parts))
-            if usage is None:
-                estimate = Usage(self._tokens, said)
-            elif (usage.output_tokens or 0) < said:  # Anthropic counts the prompt when a stream begins, and one token
-                estimate = replace(usage, output_tokens=said)
+            estimate = tokens.of_cut(usage, self._tokens, self.parts)
         outcome = "answered" if error is None else error.kind if isinstance(error, RouteError) else "cancelled"
         cost = None if estimate is not None else self._cost_on(self.route, usage, model=model)
         estimated = None if estimate is None else self._cost_on(self.route, estimate, model=model)

@@ -9,6 +9,7 @@ where the vendor's own count comes later, it replaces it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -26,9 +27,10 @@ from multiroute_core.messages import (
     ToolCallResponse,
     Uri,
     VendorPart,
+    assemble,
 )
 from multiroute_core.tools import Tool
-from multiroute_core.types import Request
+from multiroute_core.types import Request, Usage
 
 PER_MESSAGE = 4
 """What a turn takes besides what is in it: its role, and the marks of its beginning and end."""
@@ -50,6 +52,20 @@ UNSEEN: Mapping[Modality, int] = {"image": IMAGE, "document": 5_000, "audio": 2_
 def estimate(request: Request) -> int:
     """The tokens that `request` gives a model to read; at least 1."""
     return of(request.messages) + of_tools(request) + 1
+
+
+def of_cut(told: Usage | None, prompt: int, said: Iterable[Part]) -> Usage | None:
+    """What an answer that ended in the middle has used, about; None where that was told.
+
+    Args:
+        told: What its vendor has told. Anthropic counts the prompt when a stream begins, and one token of the answer.
+        prompt: The tokens of the request, estimated.
+        said: What had come.
+    """
+    written = of_parts(assemble(said))
+    if told is None:
+        return Usage(prompt, written)
+    return replace(told, output_tokens=written) if (told.output_tokens or 0) < written else None
 
 
 def of(messages: Iterable[Message]) -> int:
