@@ -43,9 +43,10 @@ class Purse:
     @property
     def frugal(self) -> bool:
         """Whether a soft budget is spent, so that cheap routes should come first."""
+        spending = self._spending
         for budget, who in self._counting(None):
-            period, spent = self._spending.known(_account(budget, who)) or (0.0, -1)
-            if not budget.hard and spent >= budget.cap and period == budget.starts(self._spending.wall())[-2]:
+            period, spent = spending.known(_account(budget, who)) or (0.0, -1)
+            if not budget.hard and spent >= budget.cap and period == spending.starts(budget, spending.wall())[-2]:
                 return True
         return False
 
@@ -108,7 +109,7 @@ class Purse:
                 name,
                 amounts[budget.unit],
                 budget.cap if budget.hard else None,
-                budget.starts(now),
+                self._spending.starts(budget, now),
                 self._spending.known(name),
                 opened=budget.per in ("call", "session"),
             )
@@ -167,7 +168,7 @@ def _refused(bill: Bill, balance: Balance, now: float) -> Shut:
     left = max(0, budget.cap - balance.spent - balance.held)
     ends = claim.starts[-1] if budget.per in ("day", "month") else None
     held = f", {budget.told(balance.held)} of it held for calls on their way" if balance.held else ""
-    when = "" if ends is None else f" It begins anew at {datetime.fromtimestamp(ends).astimezone():%Y-%m-%d %H:%M %Z}."
+    when = "" if ends is None else f" It begins anew at {datetime.fromtimestamp(ends, budget.zone):%Y-%m-%d %H:%M %Z}."
     error = BudgetExceededError(
         f"The budget {budget.name!r}{_whose(bill)} has {budget.told(left)} left of {budget.told(budget.cap)}"
         f"{held}, and this call may take {budget.told(claim.amount)}.{when}",

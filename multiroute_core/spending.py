@@ -67,6 +67,7 @@ class Spending:
         self._ledger, self._hooks = ledger, hooks
         self._heard: dict[str, tuple[float, int]] = {}
         self._bills: dict[str, Bill] = {}
+        self._starts: dict[str, tuple[float, ...]] = {}
         for route in routes:
             self._priced(route)
 
@@ -77,6 +78,13 @@ class Spending:
     def known(self, account: str) -> tuple[float, int] | None:
         """The period of an account, and what is known to have been spent in it."""
         return self._heard.get(account)
+
+    def starts(self, budget: Budget, now: float) -> tuple[float, ...]:
+        """`Budget.starts`, which takes its time, once a period."""
+        starts = self._starts.get(budget.name, (0.0, 0.0))
+        if not starts[-2] <= now < starts[-1]:
+            starts = self._starts[budget.name] = budget.starts(now)
+        return starts
 
     def heard(self, bills: Sequence[Bill], balances: Sequence[Balance]) -> None:
         """How accounts stand."""
@@ -94,7 +102,7 @@ class Spending:
         now, found = self.wall(), list[BudgetStanding]()
         for name, bill in list(self._bills.items()):
             budget, (period, spent) = bill.budget, self._heard.get(name, (0.0, 0))
-            start, end = budget.starts(now)[-2:]
+            start, end = self.starts(budget, now)[-2:]
             if period != start:
                 continue
             amount, cap = budget.amount(spent), budget.amount(budget.cap)
@@ -124,7 +132,7 @@ class Spending:
             UnavailableError: it cannot be read, and the budget is a hard one.
         """
         budget, start = bill.budget, bill.claim.starts[-2]
-        if self._ledger is None or (budget.scope is not None and not bill.who):
+        if self._ledger is None:
             return start, 0
         ledger, whose = self._ledger, cast("dict[str, Any]", {budget.scope: bill.who} if budget.scope else {})
 

@@ -337,6 +337,20 @@ class TestLedger:
             with pytest.raises(BudgetExceededError):
                 asked(router, tenant="b")
 
+    @pytest.mark.parametrize("scope", ["tenant", "label", "task", "route"])
+    def test_of_each_and_of_the_nameless(self, tmp_path, scope):
+        settings = {"ledger": f"sqlite:///{tmp_path}/ledger.db", "budget": Budget(usd=0.002, scope=scope, hard=True)}
+        spends = {"tenant": {"tenant": "a"}, "label": {"labels": {"a", "b"}}, "task": {"task": "a"}, "route": {}}[scope]
+        for _ in range(2):
+            with Router([dear()], **settings) as router:
+                asked(router, **spends)
+                if scope != "route":
+                    asked(router)
+        with Router([dear()], **settings) as router:
+            for whose in (spends, {}):
+                with pytest.raises(BudgetExceededError):
+                    asked(router, **whose)
+
     def test_one_that_cannot_be_read_stops_a_hard_one(self, caplog):
         class Broken:
             dropped, quick = 0, True

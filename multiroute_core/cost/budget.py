@@ -139,6 +139,11 @@ class Budget:
         """What was counted, in words."""
         return f"{counted / NANO:,.6g} USD" if self.tokens is None else f"{counted:,} tokens"
 
+    @property
+    def zone(self) -> tzinfo:
+        """Where days and months begin."""
+        return _zone(self.timezone)
+
     def starts(self, at: float) -> tuple[float, ...]:
         """When the periods around a moment begin, in seconds since 1970; the last one is when this one ends.
 
@@ -146,8 +151,7 @@ class Budget:
         """
         if self.per not in ("day", "month"):
             return 0.0, FOREVER
-        zone = _zone(self.timezone)
-        day = datetime.fromtimestamp(at, zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        day = datetime.fromtimestamp(at, self.zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         if self.per == "day":
             days = [day - timedelta(days=1), day, day + timedelta(days=1)]  # by the calendar, whatever a day lasts
         else:

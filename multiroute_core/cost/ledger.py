@@ -123,7 +123,7 @@ class Ledger:
         Args:
             since: From this moment on, in seconds since 1970.
             until: Before this moment; None to now.
-            tenant: Only of this tenant; None of all. Likewise the others.
+            tenant: Only of this tenant, or with an empty word of those without one; None of all. Likewise the others.
             route: Only of this route.
             label: Only what is booked under this label.
             task: Only for this task.
@@ -135,8 +135,11 @@ class Ledger:
             >>> Ledger().spent(since=0.0)
             Spent(usd=0.0, tokens=0)
         """
-        told = {"tenant": tenant, "route": route, "label": label, "task": task}
-        which = Selection.of(since, until, {name: value for name, value in told.items() if value is not None})
+        told = {"tenant": tenant, "route": route, "task": task}
+        equal: dict[str, Any] = {name: value or None for name, value in told.items() if value is not None}
+        if label is not None:
+            equal |= {"label": label} if label else {"labels": ()}
+        which = Selection.of(since, until, equal)
         with self._reading(), self._book.written() as waiting:
             return self.store.spent(which) + spent(filter(which.takes, waiting))
 
