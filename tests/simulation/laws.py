@@ -176,7 +176,9 @@ def money_adds_up(world: World) -> Iterator[str]:
 def the_ledger_is_true(world: World) -> Iterator[str]:
     """It has each try once, with what was told of its tokens; and an estimate where a try that had begun told nothing."""
     tries = Counter(
-        (a.route, a.outcome, a.usage and a.usage.total_tokens) for c in world.by_name.values() for a in c.attempts
+        (a.route, a.outcome, None if a.estimate or a.usage is None else a.usage.total_tokens)
+        for c in world.by_name.values()
+        for a in c.attempts
     )
     kept = Counter(
         (r.route, r.outcome, None if r.input_tokens is None or r.estimated else r.input_tokens + (r.output_tokens or 0))

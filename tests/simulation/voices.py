@@ -59,16 +59,23 @@ def the_bill_is_true(world: World) -> Iterator[str]:
     prices = {route.name: route.prices for route in world.routes}
     for caller in world.by_name.values():
         for attempt in caller.attempts:
-            cost = _cost(attempt.usage, prices[attempt.route])
+            # What ended in the middle has told of its beginning only, if of anything.
+            cost = None if attempt.estimate is not None else _cost(attempt.usage, prices[attempt.route])
             if not _equal(attempt.cost, cost):
                 yield f"{caller.name}: {attempt.usage} on {attempt.route} costs {attempt.cost}, not {cost}"
+            if not _equal(attempt.estimated_cost, about := _cost(attempt.estimate, prices[attempt.route])):
+                yield f"{caller.name}: {attempt.estimate} would cost {attempt.estimated_cost}, not {about}"
         told = caller.response or caller.partial
         if told is None or caller.left:
             continue
         if caller.mid_stream == "continue" and caller.stream:
             takes = _speakers(caller.voices[-1], world.takes_of[caller.name]) or []
             usages = [take.usage for take in takes]
-            costs = [_cost(take.usage, prices[take.asked.route]) for take in takes]
+            cut = {(a.route, a.usage) for a in caller.attempts if a.estimate is not None}
+            costs = [
+                None if (take.asked.route, take.usage) in cut else _cost(take.usage, prices[take.asked.route])
+                for take in takes
+            ]
         else:
             one = next(a for a in reversed(caller.attempts) if a.route == told.route and a.usage == told.usage)
             usages, costs = [one.usage], [one.cost]
