@@ -89,6 +89,8 @@ class Tries:
         self._ended, self._slept = 0.0, 0.0
         self._telling: asyncio.Task[None] | None = None
 
+    hears = AttemptStarted, AttemptEnded
+
     def __call__(self, event: Event) -> None:
         """Hear an event."""
         if isinstance(event, AttemptStarted):

@@ -16,10 +16,11 @@ from multiroute_core.errors import (
     RouteError,
 )
 from multiroute_core.events import (
+    About,
     AttemptEnded,
     AttemptStarted,
     FirstToken,
-    Hook,
+    Listeners,
     RequestEnded,
     RequestStarted,
     RouteSkipped,
@@ -60,8 +61,8 @@ ASKED = (ContextOverflowError.kind, ContentFilterError.kind)
 class Trail:
     """Keeps the attempts of one call, and tells the hooks what happens."""
 
-    def __init__(self, hooks: Sequence[Hook], call: Call) -> None:
-        self._hooks, self._call, self._id = hooks, call, call.request_id
+    def __init__(self, listeners: Listeners, call: Call) -> None:
+        self._listeners, self._call, self._id = listeners, call, call.request_id
         self._attempts: list[Attempt] = []
         self._errors: list[RouteError] = []
         self._started = 0
@@ -71,35 +72,31 @@ class Trail:
         """Every try so far."""
         return tuple(self._attempts)
 
+    # Where nobody listens no event is made: that takes longer than to decode the answer.
+
     def request_started(self, routes: Sequence[Route]) -> None:
         """The call begins; `routes` in the order in which they will be asked."""
-        if not self._hooks:  # nobody listens; an event takes longer to make than the answer to decode
-            return
-        call, options = self._call, self._call.options
-        names = tuple(route.name for route in routes)
-        tell(
-            self._hooks,
-            RequestStarted(
-                self._id, call.request, names, call.stream, options.tenant, options.task, options.labels or frozenset()
-            ),
-        )
+        if hooks := self._listeners[RequestStarted]:
+            call = self._call
+            names = tuple(route.name for route in routes)
+            tell(hooks, RequestStarted(self._id, call.request, names, *self._about()))
 
     def skipped(self, route: Route, shut: Shut) -> None:
         """A route was passed over."""
-        if self._hooks:
-            tell(self._hooks, RouteSkipped(self._id, route.name, shut.why, str(shut), shut.seconds))
+        if hooks := self._listeners[RouteSkipped]:
+            tell(hooks, RouteSkipped(self._id, route.name, shut.why, str(shut), shut.seconds))
 
     def attempt_started(self, route: Route) -> None:
         """A route is being asked."""
         self._started += 1
-        if self._hooks:
+        if hooks := self._listeners[AttemptStarted]:
             begun = AttemptStarted(self._id, route.name, self._started, route.provider, route.model, route.region)
-            tell(self._hooks, begun)
+            tell(hooks, begun)
 
     def first_token(self, attempt: Try) -> None:
         """A stream has begun to speak, and something goes to the caller."""
-        if attempt.first_token_seconds is not None and self._hooks:
-            tell(self._hooks, FirstToken(self._id, attempt.route.name, attempt.first_token_seconds))
+        if attempt.first_token_seconds is not None and (hooks := self._listeners[FirstToken]):
+            tell(hooks, FirstToken(self._id, attempt.route.name, attempt.first_token_seconds))
 
     def attempt_ended(self, attempt: Try, error: BaseException | None) -> None:
         """A try is over."""
@@ -108,13 +105,17 @@ class Trail:
             self._errors.append(failure)
         if (record := attempt.record) is not None:
             self._attempts.append(record)
-            if self._hooks:
-                tell(self._hooks, AttemptEnded(self._id, record, failure))
+            if hooks := self._listeners[AttemptEnded]:
+                tell(hooks, AttemptEnded(self._id, record, failure, self._about()))
 
     def request_ended(self, seconds: float, response: Response | None, error: MultiRouteError | None) -> None:
         """The call is over."""
-        if self._hooks:
-            tell(self._hooks, RequestEnded(self._id, seconds, self.attempts, response, error))
+        if hooks := self._listeners[RequestEnded]:
+            tell(hooks, RequestEnded(self._id, seconds, self.attempts, response, error, self._about()))
+
+    def _about(self) -> About:
+        options = self._call.options
+        return About(self._call.stream, options.tenant, options.task, options.labels or frozenset())
 
     def exhausted(self, plan: Plan, stop: Stop) -> MultiRouteError:
         """The error for a plan that came to its end: the only candidate's own, or one that tells every try."""

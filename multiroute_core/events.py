@@ -11,14 +11,33 @@ Example:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from multiroute_core.errors import MultiRouteError, RouteError
 from multiroute_core.types import Attempt, Request, Response
 
 logger = logging.getLogger("multiroute_core")
+
+
+class About(NamedTuple):
+    """What a request says of all of its tries.
+
+    Attributes:
+        stream: Whether the answer is streamed.
+        tenant: On whose behalf.
+        task: What it is for.
+        labels: What it is booked under.
+    """
+
+    stream: bool = False
+    tenant: str | None = None
+    task: str | None = None
+    labels: frozenset[str] = frozenset()
+
+
+NOBODY = About()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +84,7 @@ class AttemptEnded:
     request_id: str
     attempt: Attempt
     error: RouteError | None = None
+    about: About = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +111,7 @@ class RequestEnded:
     attempts: tuple[Attempt, ...]
     response: Response | None = None
     error: MultiRouteError | None = None
+    about: About = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +143,16 @@ Event: TypeAlias = (
     RequestStarted | AttemptStarted | FirstToken | AttemptEnded | RouteSkipped | RequestEnded | BudgetAlert
 )
 Hook: TypeAlias = Callable[[Event], None]
+"""One with an attribute `hears`, a tuple of types of events, is told those only: to make an event takes time."""
+
+Listeners: TypeAlias = Mapping[type[Event], tuple[Hook, ...]]
+"""Who hears each type of event."""
+
+
+def listeners(hooks: Sequence[Hook]) -> Listeners:
+    """Who of `hooks` hears what."""
+    every: tuple[type[Event], ...] = get_args(Event)
+    return {kind: tuple(hook for hook in hooks if kind in getattr(hook, "hears", every)) for kind in every}
 
 
 def tell(hooks: Sequence[Hook], event: Event) -> None:

@@ -8,7 +8,7 @@ order the routes → for each step of the plan:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import replace
 
 from multiroute_core.abilities import Facts
@@ -18,7 +18,7 @@ from multiroute_core.call import ASKED, Call, Trail
 from multiroute_core.cost import CostOn
 from multiroute_core.drive.io import IO
 from multiroute_core.errors import BrokenStreamError, MultiRouteError, RefusalError, RouteError
-from multiroute_core.events import Hook
+from multiroute_core.events import Listeners
 from multiroute_core.messages import Part
 from multiroute_core.mid_stream import Continuation, continuable
 from multiroute_core.order.expected import answer
@@ -44,7 +44,7 @@ class Flow:
         facts: What is known of the routes, by their names.
         cost_on: What a usage costs on a route.
         limits: How long things may take.
-        hooks: Who hears what happens.
+        listeners: Who hears what happens.
         state: How the routes are doing.
         hedge: The share of extra load that hedging may cost; None does without.
         random: Random numbers from 0 to 1.
@@ -61,7 +61,7 @@ class Flow:
         facts: Mapping[str, Facts],
         cost_on: CostOn,
         limits: Limits,
-        hooks: Sequence[Hook],
+        listeners: Listeners,
         state: State,
         hedge: float | None,
         random: Callable[[], float],
@@ -71,7 +71,7 @@ class Flow:
         self._io, self._call, self._request = io, call, call.request
         self._providers, self._facts, self._cost_on = providers, facts, cost_on
         self._limits, self._state, self._hedge, self._random = limits, state, hedge, random
-        self._trail = Trail(hooks, call)
+        self._trail = Trail(listeners, call)
         self._began = began
         self._deadline = self._began + (call.options.deadline or float("inf"))
         self._tokens = call.tokens + answer(call.request)

@@ -12,7 +12,7 @@ from multiroute_core.cost.ledger import Ledger
 from multiroute_core.cost.prices import Prices
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.world import World
-from multiroute_core.events import Hook
+from multiroute_core.events import Hook, Listeners, listeners
 from multiroute_core.flow import Flow
 from multiroute_core.options import Options, current
 from multiroute_core.order.candidates import Candidates, Drops, candidates
@@ -36,6 +36,7 @@ class Parts:
         world: Where it takes time and chance from.
         ledger: Where a record of every try is kept; None for nowhere.
         hooks: Who hears what happens; the ledger is one of them.
+        listeners: Who hears which events.
         recall: The cache; None for none.
         state: What the routes know about themselves.
         prices: What answers cost.
@@ -48,6 +49,7 @@ class Parts:
     world: World
     ledger: Ledger | None
     hooks: tuple[Hook, ...]
+    listeners: Listeners
     recall: Recall | None
     state: State
     prices: Prices
@@ -87,11 +89,12 @@ class Parts:
                 hooks=hooks,
                 wall=world.told,
             )
-        return cls(settings, world, ledger, hooks, recall, state, prices, providers, facts, spending)
+        return cls(settings, world, ledger, hooks, listeners(hooks), recall, state, prices, providers, facts, spending)
 
     def hearing(self, hooks: Sequence[Hook]) -> Parts:
         """The same parts, with hooks that hear what happens as well."""
-        return replace(self, hooks=(*self.hooks, *hooks))
+        heard = (*self.hooks, *hooks)
+        return replace(self, hooks=heard, listeners=listeners(heard))
 
     def found(self, messages: Messages, given: CallOptions, *, stream: bool) -> tuple[Request, Options, Candidates]:
         """What is asked, how it is routed, and who may answer.
@@ -111,15 +114,15 @@ class Parts:
         """The whole answer to a call."""
         if self.recall is None or call.options.cache is False:
             return await _last(self._asked(io, call, io.now()).run())
-        look = await self.recall.look(io, call, self.hooks)
+        look = await self.recall.look(io, call, self.listeners)
         if look.answers and look.entry is not None:  # no chunks need be made
             return look.entry.response
-        return await _last(self.recall.run(io, call, self._asked, self.hooks, look))
+        return await _last(self.recall.run(io, call, self._asked, self.listeners, look))
 
     def chunks(self, io: IO, call: Call) -> AsyncGenerator[Chunk, None]:
         """The answer to a call, as it comes."""
         if self.recall is not None and call.options.cache is not False:
-            return self.recall.run(io, call, self._asked, self.hooks)
+            return self.recall.run(io, call, self._asked, self.listeners)
         return self._asked(io, call, io.now()).run()
 
     def close(self) -> None:
@@ -147,7 +150,7 @@ class Parts:
             facts=self.facts,
             cost_on=self.prices.cost_on,
             limits=self.settings.limits,
-            hooks=self.hooks,
+            listeners=self.listeners,
             state=self.state,
             hedge=self.settings.hedge,
             random=self.world.random,

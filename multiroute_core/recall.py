@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -23,7 +23,7 @@ from multiroute_core.cache.key import UnkeyableError, key, models, scope
 from multiroute_core.call import Call, Trail
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Expired, Limit
-from multiroute_core.events import Hook
+from multiroute_core.events import Listeners, RequestEnded, RequestStarted
 from multiroute_core.flow import Flow
 from multiroute_core.messages import Part
 from multiroute_core.route import Route
@@ -100,8 +100,8 @@ class Recall:
         self._latest: tuple[tuple[Route, ...], str] = ((), "")
         self._failing = False
 
-    async def look(self, io: IO, call: Call, hooks: Sequence[Hook] = ()) -> Look:
-        """See whether the answer is kept. Where it is, the call is over, and the hooks are told."""
+    async def look(self, io: IO, call: Call, listeners: Listeners) -> Look:
+        """See whether the answer is kept. Where it is, the call is over, and whoever listens is told."""
         began, name = io.now(), self._key(call)
         if name is None or call.options.cache == "refresh":
             return Look(began, name)
@@ -110,8 +110,8 @@ class Recall:
         if not fresh and self._paraphrases is not None:
             entry = await self._in_other_words(io, call) or entry
             fresh = self._fresh(entry)
-        if fresh and hooks and entry is not None:
-            _tell(hooks, call, entry, io.now() - began)
+        if fresh and entry is not None:
+            _tell(listeners, call, entry, io.now() - began)
         return Look(began, name, entry, fresh)
 
     async def run(
@@ -119,14 +119,14 @@ class Recall:
         io: IO,
         call: Call,
         ask: Callable[[IO, Call, float], Flow],
-        hooks: Sequence[Hook] = (),
+        listeners: Listeners,
         look: Look | None = None,
     ) -> AsyncGenerator[Chunk, None]:
         """The chunks of an answer: one that is kept, or what is brought by the flow that `ask` makes.
 
-        `hooks` hear what happens. `look` is what a look before has given; None where nobody has looked.
+        `listeners` hear what happens. `look` is what a look before has given; None where nobody has looked.
         """
-        look = look or await self.look(io, call, hooks)
+        look = look or await self.look(io, call, listeners)
         began, name, spare = look.began, look.name, look.entry
         if spare is not None and look.answers:
             for chunk in spare.replayed(stream=call.stream):
@@ -138,8 +138,7 @@ class Recall:
                 until = began + min(WAIT_SECONDS, (call.options.deadline or WAIT_SECONDS * 2) / 2)
                 spare, lead = await self._waited(io, name, until, spare)
                 if spare is not None and self._fresh(spare):
-                    if hooks:
-                        _tell(hooks, call, spare, io.now() - began)
+                    _tell(listeners, call, spare, io.now() - began)
                     for chunk in spare.replayed(stream=call.stream):
                         yield chunk
                     return
@@ -310,7 +309,8 @@ class Recall:
         return otherwise
 
 
-def _tell(hooks: Sequence[Hook], call: Call, found: Entry, seconds: float) -> None:
-    trail = Trail(hooks, call)
-    trail.request_started(call.routes)
-    trail.request_ended(seconds, found.response, None)
+def _tell(listeners: Listeners, call: Call, found: Entry, seconds: float) -> None:
+    if listeners[RequestStarted] or listeners[RequestEnded]:
+        trail = Trail(listeners, call)
+        trail.request_started(call.routes)
+        trail.request_ended(seconds, found.response, None)

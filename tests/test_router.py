@@ -22,7 +22,8 @@ from multiroute_core import (
     Router,
     ServerError,
 )
-from multiroute_core.events import AttemptEnded, FirstToken, RequestEnded, RequestStarted, RouteSkipped
+from multiroute_core.events import AttemptEnded, AttemptStarted, FirstToken, RequestEnded, RequestStarted, RouteSkipped
+from multiroute_core.testing import Answer, scripted_route
 from multiroute_core.testing.server import Drop, Reply
 from tests.chat_server import FACES, SSE, Fleet, answer, ask, error, events
 
@@ -385,3 +386,23 @@ def test_a_password_in_a_url_goes_into_no_pickle_repr_or_error(setting, caplog):
                 pickle.dumps(router)
             shown = [repr(router), str(caught.value), caplog.text, repr(router._settings), repr(router._parts.state)]
             assert not any("s3cret" in text for text in shown)
+
+
+def test_a_hook_hears_only_what_it_wants_to_hear():
+    class Ends:
+        hears = (AttemptEnded,)
+
+        def __init__(self):
+            self.heard = []
+
+        def __call__(self, event):
+            self.heard.append(event)
+
+    some, every, more = Ends(), [], []
+    router = Router([scripted_route("a", Answer("Well."))], on_event=[some, every.append])
+    router.generate("Hi", tenant="t", task="x", labels={"b"})
+    router.hearing(more.append).generate("Hi")
+    assert [type(event) for event in some.heard] == [AttemptEnded] * 2
+    assert [type(event) for event in every[:4]] == [RequestStarted, AttemptStarted, AttemptEnded, RequestEnded]
+    assert len(every) == 8 and more == every[4:]
+    assert every[2].about == every[3].about == (False, "t", "x", frozenset({"b"}))

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from typing import TypeAlias
 
-from multiroute_core.cost.record import About, Record, of_attempt, of_hit
+from multiroute_core.cost.record import Record, of_attempt, of_hit
 from multiroute_core.cost.store import Store
 from multiroute_core.events import AttemptEnded, RequestEnded
 
@@ -32,8 +32,8 @@ WAITING = 50_000
 Sink: TypeAlias = Callable[[Sequence[Record]], object]
 """Is told records as they are written, beside the calls; it returns soon."""
 
-Heard: TypeAlias = "tuple[float, AttemptEnded | RequestEnded, About]"
-"""When it was, what it was, and what its request says."""
+Heard: TypeAlias = "tuple[float, AttemptEnded | RequestEnded]"
+"""When it was, and what it was."""
 
 logger = logging.getLogger("multiroute_core")
 
@@ -102,11 +102,11 @@ class Book:
     def _write(self) -> None:
         waiting, made = self._waiting, list[Record]()
         while self._heard:
-            at, event, about = self._heard.popleft()
+            at, event = self._heard.popleft()
             if isinstance(event, AttemptEnded):
-                made.append(of_attempt(event.attempt, at, event.request_id, about))
+                made.append(of_attempt(event.attempt, at, event.request_id, event.about))
             elif event.response is not None:
-                made.append(of_hit(event.response, event.seconds, at, event.request_id, about))
+                made.append(of_hit(event.response, event.seconds, at, event.request_id, event.about))
         waiting.extend(made)
         self._export(made)
         if over := max(0, len(waiting) - WAITING):

@@ -15,19 +15,14 @@ from typing import Any
 
 from multiroute_core.cost.book import BATCH, PATIENCE, Book, Sink
 from multiroute_core.cost.groups import GROUPS, Groups, Spent, grouped, spent
-from multiroute_core.cost.record import NAMES, About, Record
+from multiroute_core.cost.record import NAMES, Record
 from multiroute_core.cost.selection import Selection
 from multiroute_core.cost.store import MemoryStore, Store
 from multiroute_core.errors import ConfigurationError, MultiRouteError
-from multiroute_core.events import AttemptEnded, AttemptStarted, Event, RequestEnded, RequestStarted
+from multiroute_core.events import AttemptEnded, Event, RequestEnded
 from multiroute_core.options import unknown
 
 __all__ = ["BATCH", "Ledger", "LedgerUnavailableError", "MemoryStore", "Store"]
-
-ON_THEIR_WAY = 100_000
-"""How many requests that have not ended are remembered at most: an abandoned one never does."""
-
-_NOBODY: About = (False, None, None, frozenset())
 
 
 class LedgerUnavailableError(MultiRouteError):
@@ -63,25 +58,18 @@ class Ledger:
         self.store: Store = _opened(store) if isinstance(store, str) else store
         self._wall = wall
         self._book = Book(self.store, export)
-        self._about: dict[str, About] = {}
         weakref.finalize(self, self._book.flush).atexit = False
+
+    hears = AttemptEnded, RequestEnded
 
     def __call__(self, event: Event) -> None:
         """Hear what happens."""
-        if isinstance(event, AttemptStarted):
-            return
-        if isinstance(event, RequestStarted):
-            self._about[event.request_id] = event.stream, event.tenant, event.task, event.labels
-            if len(self._about) > ON_THEIR_WAY:
-                with contextlib.suppress(KeyError, RuntimeError, StopIteration):  # another thread was quicker
-                    del self._about[next(iter(self._about))]
-        elif isinstance(event, AttemptEnded):
-            about = self._about.get(event.request_id, _NOBODY)
-            self._book.hear((self._wall(), event, about), self)
+        if isinstance(event, AttemptEnded):
+            self._book.hear((self._wall(), event), self)
         elif isinstance(event, RequestEnded):
-            about = self._about.pop(event.request_id, _NOBODY)
-            if event.response is not None and event.response.cached and not event.attempts:
-                self._book.hear((self._wall(), event, about), self)
+            response = event.response
+            if response is not None and response.cached and not event.attempts:
+                self._book.hear((self._wall(), event), self)
 
     @property
     def dropped(self) -> int:

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 
 from multiroute_core.cost.priced import FREE_OF_CHARGE
+from multiroute_core.events import About
 from multiroute_core.types import Attempt, Response, Usage
 
 CACHED = "cached"
@@ -97,13 +98,6 @@ KINDS: dict[str, type] = {
 
 values = attrgetter(*NAMES)
 """All that a record says, in the order of `NAMES`."""
-
-
-About: TypeAlias = tuple[bool, str | None, str | None, frozenset[str]]
-"""What a request says of all of its tries: whether it is streamed, the tenant, the task, the labels.
-
-It is made on the way of a request, where a class of its own would take three times as long.
-"""
 
 
 def of_attempt(attempt: Attempt, at: float, request_id: str, about: About) -> Record:

@@ -39,6 +39,8 @@ class LogEvents:
             raise ConfigurationError(f"level={level!r} is no level of logging; give 'DEBUG', 'INFO' or 'WARNING'.")
         self.level = found
 
+    hears = AttemptEnded, RequestEnded
+
     def __call__(self, event: Event) -> None:
         """Hear an event."""
         if isinstance(event, AttemptEnded):
