@@ -75,6 +75,10 @@ MONEY = (
         TESTS,
     ),
     Mutant(
-        "days are days of UTC", BUDGET, "datetime.fromtimestamp(at, self.zone)", "datetime.fromtimestamp(at, UTC)", TESTS
+        "days are days of UTC",
+        BUDGET,
+        "datetime.fromtimestamp(at, self.zone)",
+        "datetime.fromtimestamp(at, UTC)",
+        TESTS,
     ),
 )
