@@ -11,7 +11,7 @@ from multiroute_core.abilities import Facts
 from multiroute_core.cost import CostOn
 from multiroute_core.cost.budget import NANO, Budget
 from multiroute_core.cost.groups import Spent
-from multiroute_core.cost.ledger import Ledger
+from multiroute_core.cost.ledger import Ledger, MemoryStore
 from multiroute_core.cost.standings import BudgetStanding, BudgetStandings
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Limit
@@ -20,6 +20,9 @@ from multiroute_core.events import BudgetAlert, Hook, tell
 from multiroute_core.route import Route
 from multiroute_core.state.accounts import ROOM, Accounts, Balance, Claim, MemoryAccounts, UnavailableError
 from multiroute_core.types import Usage
+
+LOOK_SECONDS = 30.0
+"""How long a look into the ledger may take, on an event loop. It is made once a period, for each who spends."""
 
 logger = logging.getLogger("multiroute_core")
 
@@ -132,15 +135,17 @@ class Spending:
             UnavailableError: it cannot be read, and the budget is a hard one.
         """
         budget, start = bill.budget, bill.claim.starts[-2]
-        if self._ledger is None:
+        if self._ledger is None or isinstance(self._ledger.store, MemoryStore):  # that one is no older than the account
             return start, 0
         ledger, whose = self._ledger, cast("dict[str, Any]", {budget.scope: bill.who} if budget.scope else {})
 
         def look() -> Spent:
             return ledger.spent(since=start, **whose)
 
+        limit = Limit(io.now)
+        limit.set("the ledger", io.now() + LOOK_SECONDS, LOOK_SECONDS)
         try:
-            found = await io.thread(Limit(), look) if io.native else look()
+            found = await io.thread(limit, look) if io.native else look()
         except Exception as error:
             if budget.hard:
                 raise UnavailableError(f"the ledger cannot be read ({error})") from error

@@ -222,7 +222,7 @@ class TestTrouble:
     def test_one_that_does_not_answer_is_left_after_the_timeout_and_nobody_waits(self, server, caplog):
         gate = threading.Event()
         server.serve(turns(Reply(200, body=iter(lambda: gate.wait(60) and b"", b"")), OK))
-        webhook = Webhook(server.url, SECRET, timeout=0.2)
+        webhook = Webhook(server.url, SECRET, timeout=2.0)
         began = time.monotonic()
         for _ in range(100):
             webhook(ALERT)
@@ -230,7 +230,7 @@ class TestTrouble:
         eventually(lambda: "waits" in caplog.text)
         gate.set()
         assert took < 5.0
-        assert "there was no answer within 0.2 s" in caplog.text
+        assert "there was no answer within 2 s" in caplog.text
         assert webhook.flush(60.0)
         assert len(server.requests) == 101
         webhook.close()
