@@ -127,13 +127,16 @@ def test_who_is_left_is_told(server: Misbehaving, face: str) -> None:
     for wire in ALL:
         for model in models:
             server.left.discard(model)
-            outcome = asked(
-                server.url, (wire,), (face,), model, attempt_timeout=0.4, stall_timeout=0.1, total_timeout=0.45
-            )[f"{wire.provider} {face}"]
-            assert outcome.error is not None
-            until = time.monotonic() + 10
-            while model not in server.left and time.monotonic() < until:
-                time.sleep(BEAT)
+            for _ in range(3):  # on a busy machine the time may be over before anything was asked
+                outcome = asked(
+                    server.url, (wire,), (face,), model, attempt_timeout=0.4, stall_timeout=0.1, total_timeout=0.45
+                )[f"{wire.provider} {face}"]
+                assert outcome.error is not None
+                until = time.monotonic() + 5
+                while model not in server.left and time.monotonic() < until:
+                    time.sleep(BEAT)
+                if model in server.left:
+                    break
             assert model in server.left, (wire.provider, model)
 
 
