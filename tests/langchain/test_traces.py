@@ -452,6 +452,7 @@ class TestLangSmith:
         with tracing_context(enabled=True, client=client, project_name="p"):
             yield client
         client.close()
+        client.session.close()  # which `close` leaves to the collector
 
     @staticmethod
     def runs(smith, client):
