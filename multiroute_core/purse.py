@@ -166,7 +166,7 @@ def _free(held: Sequence[tuple[Accounts, list[Bill]]], slot: str) -> None:
 def _refused(bill: Bill, balance: Balance, now: float) -> Shut:
     budget, claim = bill.budget, bill.claim
     left = max(0, budget.cap - balance.spent - balance.held)
-    ends = claim.starts[-1] if budget.per in ("day", "month") else None
+    ends = budget.resets_at(claim.starts)
     held = f", {budget.told(balance.held)} of it held for calls on their way" if balance.held else ""
     when = "" if ends is None else f" It begins anew at {datetime.fromtimestamp(ends, budget.zone):%Y-%m-%d %H:%M %Z}."
     error = BudgetExceededError(

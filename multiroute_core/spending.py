@@ -105,11 +105,11 @@ class Spending:
         now, found = self.wall(), list[BudgetStanding]()
         for name, bill in list(self._bills.items()):
             budget, (period, spent) = bill.budget, self._heard.get(name, (0.0, 0))
-            start, end = self.starts(budget, now)[-2:]
-            if period != start:
+            starts = self.starts(budget, now)
+            if period != starts[-2]:
                 continue
             amount, cap = budget.amount(spent), budget.amount(budget.cap)
-            ends = end if budget.per in ("day", "month") else None
+            ends = budget.resets_at(starts)
             found.append(
                 BudgetStanding(budget.name, bill.who, amount, cap - amount, cap, budget.unit, budget.hard, ends)
             )
@@ -163,7 +163,7 @@ class Spending:
                 logger.warning("%s; give Route(prices=...), or Budget(tokens=...).", told)
 
     def _alert(self, request_id: str, bill: Bill, balance: Balance, share: float) -> None:
-        budget, end = bill.budget, bill.claim.starts[-1]
+        budget = bill.budget
         alert = BudgetAlert(
             request_id,
             budget.name,
@@ -172,7 +172,7 @@ class Spending:
             budget.amount(balance.spent),
             budget.amount(budget.cap),
             budget.unit,
-            end if budget.per in ("day", "month") else None,
+            budget.resets_at(bill.claim.starts),
         )
         whose = f" of {bill.who!r}" if bill.who else ""
         logger.warning(

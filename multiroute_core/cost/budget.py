@@ -159,6 +159,10 @@ class Budget:
             days = [(first - timedelta(days=1)).replace(day=1), first, (first + timedelta(days=32)).replace(day=1)]
         return tuple(one.timestamp() for one in days)
 
+    def resets_at(self, starts: tuple[float, ...]) -> float | None:
+        """When it begins anew, in seconds since 1970, by its `starts`; None where it does not."""
+        return starts[-1] if self.per in ("day", "month") else None
+
     def __str__(self) -> str:
         for_whom = f" for each {self.scope}" if self.scope else ""
         return f"{self.told(self.cap)} {_SPENT[self.per]}{for_whom}"

@@ -527,7 +527,7 @@ class TestLangSmith:
             client.flush(timeout=30)
         finally:
             client.close()
-        client.session.close()  # which `close` leaves to the collector
+            client.session.close()  # which `close` leaves to the collector
         (run,) = [run for run in self.runs(smith) if run["run_type"] == "llm"]
         about = run["extra"]["metadata"]
         assert (about["ls_provider"], about["ls_model_name"]) == ("google_genai", "gemini-3.8-flash")
