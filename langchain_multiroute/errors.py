@@ -18,6 +18,7 @@ from multiroute_core.errors import MultiRouteError, RouteError
 KINDS: tuple[tuple[type[MultiRouteError], str], ...] = (
     (errors.ConfigurationError, "ModelInvalidRequestError"),
     (errors.ContextOverflowError, "ContextOverflowError"),
+    (errors.UnsupportedError, "ModelInvalidRequestError"),
     (errors.BadRequestError, "ModelInvalidRequestError"),
     (errors.ContentFilterError, "ModelInvalidRequestError"),
     (errors.AuthenticationError, "ModelAuthenticationError"),

@@ -32,6 +32,7 @@ from multiroute_core.errors import (
     RefusalError,
     RouteError,
     ServerError,
+    UnsupportedError,
 )
 from multiroute_core.events import BudgetAlert
 from multiroute_core.messages import (
@@ -109,6 +110,7 @@ __all__ = [
     "ToolCallDelta",
     "ToolCallResponse",
     "ToolChoice",
+    "UnsupportedError",
     "Uri",
     "Usage",
     "VendorPart",

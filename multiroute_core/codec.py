@@ -86,17 +86,19 @@ def _told(part: Part) -> dict[str, Any]:
             return {"type": "cache_point", "ttl": part.ttl}
     if (raw := getattr(part, "raw", None)) is not None:
         made["raw"] = {"wire": raw.wire, "model": raw.model, "body": dict(raw.body)}
+        if raw.account is not None:
+            made["raw"]["account"] = raw.account
     return made
 
 
 def _raw(told: Mapping[str, Any]) -> Raw | None:
     raw = told.get("raw")
-    return Raw(raw["wire"], raw["body"], raw.get("model")) if raw else None
+    return Raw(raw["wire"], raw["body"], raw.get("model"), raw.get("account")) if raw else None
 
 
 def _vendor(told: Mapping[str, Any]) -> VendorPart:
     raw = told["raw"]
-    return VendorPart(Raw(raw["wire"], raw["body"], raw.get("model")))
+    return VendorPart(Raw(raw["wire"], raw["body"], raw.get("model"), raw.get("account")))
 
 
 _READ: Mapping[str, Callable[[Mapping[str, Any]], Part]] = {

@@ -4,7 +4,8 @@
     ├── ConfigurationError (also a ValueError)   a setting, option or input is wrong; nothing was sent
     ├── RouteError                               one try on one route failed
     │   ├── BadRequestError                      the caller's fault: no other route is asked
-    │   │   └── ContextOverflowError             the prompt is too long for this model: another may take it
+    │   │   ├── ContextOverflowError             the prompt is too long for this model: another may take it
+    │   │   └── UnsupportedError                 this route lacks an ability that the request needs: another may have it
     │   ├── AuthenticationError                  the key is wrong, missing or not allowed
     │   ├── NotFoundError                        the provider does not know this model or address
     │   ├── QuotaExhaustedError                  money or quota is spent: waiting does not help soon
@@ -100,6 +101,21 @@ class ContextOverflowError(BadRequestError):
     """The prompt is longer than this model's window; a model with a larger one may take it."""
 
     kind, moves_on = "context_overflow", True
+
+
+class UnsupportedError(BadRequestError):
+    """The route lacks an ability that the request needs, such as tools; another route may have it.
+
+    Attributes:
+        ability: What it lacks: `"tools"`, `"tool_choice"`, `"image"`, `"document"`, `"audio"`, `"video"`,
+            `"output_schema"`, `"stream_options"`, `"reasoning"`, or the name of another parameter; empty for unknown.
+    """
+
+    kind, moves_on = "unsupported", True
+
+    def __init__(self, message: str, *, ability: str = "", **details: Any) -> None:
+        super().__init__(message, **details)
+        self.ability = ability
 
 
 class AuthenticationError(RouteError):

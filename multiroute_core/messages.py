@@ -31,11 +31,14 @@ class Raw:
         wire: Whose words they are.
         body: The JSON object: a content block, an output item, a part.
         model: The model that wrote it, as its route names it; None where a caller gave it. Reasoning is bound to it.
+        account: The account and endpoint that it was written for, as a short digest without secrets; None for unknown.
+            Encrypted reasoning and signatures are valid for that account only.
     """
 
     wire: Wire
     body: Mapping[str, Any]
     model: str | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

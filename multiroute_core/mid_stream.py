@@ -148,8 +148,10 @@ def _sum(usages: list[Usage | None]) -> Usage | None:
     sums: dict[str, Any] = {}
     for field in fields(Usage):
         values = [getattr(usage, field.name) for usage in known]
-        if field.name == "service_tier":
+        if field.name in ("service_tier", "speed"):
             sums[field.name] = values[0] if len(set(values)) == 1 else None
+        elif field.name == "other_models":
+            sums[field.name] = tuple(other for others in values for other in others)
         else:
             sums[field.name] = None if None in values else sum(values)
     return Usage(**sums)

@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeAlias
 from multiroute_core.messages import InvalidToolCall, Message, Part, Reasoning, ToolCall, join
 from multiroute_core.tools import OutputSchema, ReasoningOptions, ServerTool, Tool, ToolChoice
 
-FinishReason: TypeAlias = Literal["stop", "length", "tool_call", "content_filter", "refusal", "other"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_call", "content_filter", "refusal", "pause", "other"]
+"""`"pause"`: the vendor interrupted a long turn of its own tools; the same history, sent again, goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,14 @@ class Usage:
         output_audio_tokens: Part of the output that is audio.
         service_tier: In which tier the vendor answered, where that is not its standard one: `"flex"`, `"priority"`;
             prices differ by it.
+        cache_read_audio_tokens: Part of the cache reads that is audio.
+        input_image_tokens: Part of the input that is images, where the vendor counts them apart.
+        output_image_tokens: Part of the output that is images.
+        web_searches: Searches that the vendor ran for the answer and charges one by one.
+        speed: `"fast"` where the vendor answered in a faster, dearer mode.
+        stated_cost: What the provider itself says that the answer cost, in USD.
+        other_models: Tokens of other models that the vendor asked on the way, such as an advisor, each with the
+            model's name. They are not part of the counts above.
     """
 
     input_tokens: int | None = None
@@ -91,11 +100,21 @@ class Usage:
     input_audio_tokens: int | None = None
     output_audio_tokens: int | None = None
     service_tier: str | None = None
+    cache_read_audio_tokens: int | None = None
+    input_image_tokens: int | None = None
+    output_image_tokens: int | None = None
+    web_searches: int | None = None
+    speed: str | None = None
+    stated_cost: float | None = None
+    other_models: tuple[tuple[str, Usage], ...] = ()
 
     @property
     def total_tokens(self) -> int:
-        """Input and output tokens together; what is unknown counts as 0."""
-        return (self.input_tokens or 0) + (self.output_tokens or 0)
+        """Input and output tokens together, those of other models included; what is unknown counts as 0."""
+        own = (self.input_tokens or 0) + (self.output_tokens or 0)
+        if not self.other_models:
+            return own
+        return own + sum(usage.total_tokens for _, usage in self.other_models)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +152,16 @@ class Attempt:
     estimate: Usage | None = None
     estimated_cost: float | None = None
     price_source: str | None = None
+
+    @property
+    def charged(self) -> float | None:
+        """What budgets are charged for it, in USD: its cost, or else an estimate; None where neither is known."""
+        return self.estimated_cost if self.cost is None else self.cost
+
+    @property
+    def estimated(self) -> bool:
+        """Whether what is charged is an estimate."""
+        return self.estimate is not None or (self.cost is None and self.estimated_cost is not None)
 
     def summary(self) -> dict[str, Any]:
         """As plain JSON, without what is not known."""

@@ -15,7 +15,7 @@ from multiroute_core.drive.limit import Limit
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
 from multiroute_core.route import Route
-from multiroute_core.types import Delta, Request
+from multiroute_core.types import Delta, Request, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class Encoded:
         model: The model that is asked, as the route names it; parts of the answer keep it in their `raw`.
         output_tool: The name of a tool that stands for the form of the answer, at vendors that have no other way to
             ask for one: the arguments of its call are the answer's text.
+        account: The account and endpoint that is asked, as a digest; parts of the answer keep it in their `raw`.
+        query: Parameters of the URL besides the SDK's own.
     """
 
     path: str
@@ -38,6 +40,8 @@ class Encoded:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     model: str | None = None
     output_tool: str | None = None
+    account: str | None = None
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +109,22 @@ class WireError(Exception):
     Attributes:
         body: The error as the vendor wrote it.
         status: The HTTP status that the vendor means, where the body names one.
+        usage: The tokens that the vendor counted for it: a failed answer is billed as well.
+        model: The model that failed, as the vendor names it.
     """
 
-    def __init__(self, message: str, body: Any = None, status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        body: Any = None,
+        status: int | None = None,
+        *,
+        usage: Usage | None = None,
+        model: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.body, self.status_code = body, status
+        self.usage, self.model = usage, model
 
 
 class NoAnswer(WireError):
@@ -119,6 +134,14 @@ class NoAnswer(WireError):
         filtered: Whether a content filter is the reason.
     """
 
-    def __init__(self, message: str, body: Any = None, *, filtered: bool = False) -> None:
-        super().__init__(message, body)
+    def __init__(
+        self,
+        message: str,
+        body: Any = None,
+        *,
+        filtered: bool = False,
+        usage: Usage | None = None,
+        model: str | None = None,
+    ) -> None:
+        super().__init__(message, body, usage=usage, model=model)
         self.filtered = filtered

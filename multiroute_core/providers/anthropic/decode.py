@@ -61,7 +61,7 @@ def _parts(block: Mapping[str, Any], encoded: Encoded, spare_id: str, *, followe
         followed: Whether another text comes next. Pieces of a stream hold no border between two texts but `raw`, so
             such a text has it here as well.
     """
-    raw = Raw("anthropic", block, encoded.model)
+    raw = Raw("anthropic", block, encoded.model, encoded.account)
     text = word(block.get("text"))
     match block.get("type"):
         case "text" | None:
@@ -237,7 +237,7 @@ class MessagesDecoder:
 
     def _raw(self, block: _Block) -> Raw | None:
         whole = block.whole()
-        return None if whole is None else Raw("anthropic", whole, self._encoded.model)
+        return None if whole is None else Raw("anthropic", whole, self._encoded.model, self._encoded.account)
 
 
 def _delta(parts: list[Part]) -> Delta | None:

@@ -177,7 +177,7 @@ class _Reader:
         return f"call_{hashlib.blake2b(f'{index} {seed}'.encode(), digest_size=12).hexdigest()}"
 
     def _raw(self, part: Mapping[str, Any]) -> Raw:
-        return Raw("google", part, self._encoded.model)
+        return Raw("google", part, self._encoded.model, self._encoded.account)
 
 
 def usage(counted: Any) -> Usage | None:

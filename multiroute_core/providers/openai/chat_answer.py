@@ -53,14 +53,14 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     parts: list[Part] = []
     for name in _THOUGHTS:
         if thought := word(message.get(name)):
-            parts.append(Reasoning(thought, Raw(WIRE, {name: thought}, encoded.model)))
+            parts.append(Reasoning(thought, Raw(WIRE, {name: thought}, encoded.model, encoded.account)))
             break
     text = _text(message.get("content"))
     if text is None and (text := word(message.get("refusal"))):
         finish = "refusal"
     if text:
         notes = array(message.get("annotations"))
-        parts.append(Text(text, Raw(WIRE, {"annotations": notes}, encoded.model) if notes else None))
+        parts.append(Text(text, Raw(WIRE, {"annotations": notes}, encoded.model, encoded.account) if notes else None))
     if audio := mapping(message.get("audio")):
         parts += [Text(spoken)] if (spoken := word(audio.get("transcript"))) else []
         parts.append(_sound(audio, [word(audio.get("data")) or ""], encoded))
@@ -162,11 +162,13 @@ class ChatDecoder:
             return []
         name, pieces = self._thought
         self._thought = None
-        return [Reasoning("", Raw(WIRE, {name: "".join(pieces)}, self._encoded.model))]
+        return [Reasoning("", Raw(WIRE, {name: "".join(pieces)}, self._encoded.model, self._encoded.account))]
 
     def _end_text(self) -> list[Part]:
         notes, self._notes = self._notes, []
-        return [Text("", Raw(WIRE, {"annotations": notes}, self._encoded.model))] if notes else []
+        return (
+            [Text("", Raw(WIRE, {"annotations": notes}, self._encoded.model, self._encoded.account))] if notes else []
+        )
 
 
 class _Call:
@@ -204,10 +206,10 @@ class _Call:
         arguments = "".join(self._arguments)
         if "custom" in self._told:
             whole["custom"] = {**self._inner, "input": arguments}
-            return [VendorPart(Raw(WIRE, whole, self._encoded.model))]
+            return [VendorPart(Raw(WIRE, whole, self._encoded.model, self._encoded.account))]
         parts = self._send()
         whole |= {"id": self.id, "function": {**self._inner, "arguments": arguments}}
-        return [*parts, ToolCallDelta(self._place, raw=Raw(WIRE, whole, self._encoded.model))]
+        return [*parts, ToolCallDelta(self._place, raw=Raw(WIRE, whole, self._encoded.model, self._encoded.account))]
 
     def _send(self) -> list[Part]:
         arguments = "".join(self._waiting)
@@ -223,11 +225,11 @@ def _whole(call: Mapping[str, Any], encoded: Encoded) -> Part:
     """A call that came as a whole."""
     told = {name: value for name, value in call.items() if name != "index"}
     if "custom" in call:
-        return VendorPart(Raw(WIRE, told, encoded.model))
+        return VendorPart(Raw(WIRE, told, encoded.model, encoded.account))
     inner = _called(call)
     call_id, arguments = word(call.get("id")) or _minted(), _arguments(inner)
     told |= {"id": call_id, "type": word(call.get("type")) or "function", "function": {**inner, "arguments": arguments}}
-    return tool_call(call_id, word(inner.get("name")) or "", arguments, Raw(WIRE, told, encoded.model))
+    return tool_call(call_id, word(inner.get("name")) or "", arguments, Raw(WIRE, told, encoded.model, encoded.account))
 
 
 def _called(call: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -260,7 +262,9 @@ def _sound(audio: Mapping[str, Any], pieces: list[str], encoded: Encoded) -> Blo
         data = b""
     kind = word(mapping(encoded.body.get("audio")).get("format")) or "wav"
     told = {name: value for name, value in audio.items() if name != "data"}
-    return Blob(data, _SOUNDS.get(kind, f"audio/{kind}"), raw=Raw(WIRE, {"audio": told}, encoded.model))
+    return Blob(
+        data, _SOUNDS.get(kind, f"audio/{kind}"), raw=Raw(WIRE, {"audio": told}, encoded.model, encoded.account)
+    )
 
 
 def _text(content: Any) -> str | None:

@@ -36,7 +36,7 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     for item in map(mapping, array(body.get("output"))):
         refused = refused or _refuses(item)
         called = called or item.get("type") == "function_call"
-        parts += _parts(item, Raw(WIRE, item, encoded.model))
+        parts += _parts(item, Raw(WIRE, item, encoded.model, encoded.account))
     return Delta(
         parts=assemble(parts),  # as a stream would tell them
         finish_reason=_finish(body, refused=refused, called=called),
@@ -106,7 +106,7 @@ class ResponsesDecoder:
 
     def _done(self, place: Any, item: Mapping[str, Any]) -> Delta | None:
         """An item is whole: what was not told of it, and its raw form."""
-        raw = Raw(WIRE, item, self._encoded.model)
+        raw = Raw(WIRE, item, self._encoded.model, self._encoded.account)
         if item.get("type") == "function_call":
             first: tuple[Part, ...] = ()
             if place not in self._calls:

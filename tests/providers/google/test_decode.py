@@ -235,7 +235,7 @@ def test_whatever_streams_is_understood_or_a_wire_error(events):
 def _plausible(usage):
     if usage is None:
         return
-    for name in Usage.__slots__:
+    for name in (name for name in Usage.__slots__ if name.endswith("_tokens")):
         count = getattr(usage, name)
         assert count is None or (isinstance(count, int) and count >= 0)
     if usage.reasoning_tokens is not None:
