@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from multiroute_core import tokens
-from multiroute_core.cost import CostOn
+from multiroute_core.cost import Pricing, charges
+from multiroute_core.cost.charges import Charge
 from multiroute_core.drive.io import END, IO
 from multiroute_core.drive.limit import Cancelled, Expired, Limit
 from multiroute_core.errors import (
@@ -76,8 +77,9 @@ class Try:
         deadline: float,
         state: State,
         permit: Permit,
-        cost_on: CostOn,
+        pricing: Pricing,
         tokens: int,
+        max_tokens: int | None = None,
         pay: Callable[[Attempt | None], None] | None = None,
     ) -> None:
         self.route, self.encoded, self.stream, self._pay = route, encoded, stream, pay
@@ -92,10 +94,10 @@ class Try:
         self.failure: BaseException | None = None
         self._headroom: Headroom | None = None
         self.limit = Limit(io.now)
-        self._io, self._provider, self._state, self._permit, self._cost_on = io, provider, state, permit, cost_on
+        self._io, self._provider, self._state, self._permit, self._pricing = io, provider, state, permit, pricing
         if route.timeout is not None:
             limits = replace(limits, attempt=route.timeout)
-        self._limits, self._deadline, self._tokens = limits, deadline, tokens
+        self._limits, self._deadline, self._tokens, self._max_tokens = limits, deadline, tokens, max_tokens
         self._began = io.now()
         self._source: Any = None
         self._decoder: Decoder | None = None
@@ -140,6 +142,8 @@ class Try:
         except BUGS:
             raise
         except Exception as error:
+            if isinstance(error, WireError):  # a failed answer is billed as well
+                self.usage, self.model = error.usage or self.usage, error.model or self.model
             raise self._named(error) from (error.__cause__ if isinstance(error, RouteError) else error)
         if parts:
             if self.first_token_seconds is None:
@@ -262,12 +266,8 @@ class Try:
 
     def _recorded(self, error: BaseException | None) -> Attempt:
         model = self.model or self.route.model
-        usage, estimate = self.usage, None
-        if self.committed and not self._done:
-            estimate = tokens.of_cut(usage, self._tokens, self.parts)
         outcome = "answered" if error is None else error.kind if isinstance(error, RouteError) else "cancelled"
-        cost = None if estimate is not None else self._cost_on(self.route, usage, model=model)
-        estimated = None if estimate is None else self._cost_on(self.route, estimate, model=model)
+        charge = self._charge(model, answered=error is None)
         return Attempt(
             route=self.route.name,
             provider=self.route.provider,
@@ -276,13 +276,23 @@ class Try:
             seconds=self._io.now() - self._began,
             first_token_seconds=self.first_token_seconds,
             usage=self.usage,
-            cost=None if cost is None else float(cost),
+            cost=charge.cost,
             dropped=self.encoded.dropped,
             error=error.message if isinstance(error, RouteError) else None,
-            estimate=estimate,
-            estimated_cost=None if estimated is None else float(estimated),
-            price_source=getattr(estimated if cost is None else cost, "source", None),
+            estimate=charge.estimate,
+            estimated_cost=charge.estimated_cost,
+            price_source=charge.source,
         )
+
+    def _charge(self, model: str, *, answered: bool) -> Charge:
+        """What the attempt costs, or likely costs where nobody says."""
+        cut = self.committed and not self._done
+        usage, written = self.usage, None
+        if cut or (answered and tokens.lacks_counts(usage, self.parts)):
+            written = tokens.of_parts(assemble(self.parts))
+            if self._max_tokens is not None:  # no answer is longer, whatever its characters suggest
+                written = min(written, self._max_tokens)
+        return charges.charge(self._pricing, self.route, model, usage, prompt=self._tokens, written=written, cut=cut)
 
     def _outcome(self, error: BaseException | None) -> Outcome:
         """What the state learns from the end of the try."""

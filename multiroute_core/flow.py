@@ -15,7 +15,7 @@ from multiroute_core.abilities import Facts
 from multiroute_core.attempt import Limits, Try
 from multiroute_core.cache.entry import Entry
 from multiroute_core.call import ASKED, Call, Trail
-from multiroute_core.cost import CostOn
+from multiroute_core.cost import Pricing
 from multiroute_core.drive.io import IO
 from multiroute_core.errors import BrokenStreamError, MultiRouteError, RefusalError, RouteError
 from multiroute_core.events import Listeners
@@ -42,7 +42,7 @@ class Flow:
         began: When it was asked, on the clock of `io`.
         providers: Who carries the calls, by the routes' names.
         facts: What is known of the routes, by their names.
-        cost_on: What a usage costs on a route.
+        pricing: What tokens cost on a route.
         limits: How long things may take.
         listeners: Who hears what happens.
         state: How the routes are doing.
@@ -59,7 +59,7 @@ class Flow:
         *,
         providers: Mapping[str, Provider],
         facts: Mapping[str, Facts],
-        cost_on: CostOn,
+        pricing: Pricing,
         limits: Limits,
         listeners: Listeners,
         state: State,
@@ -69,7 +69,7 @@ class Flow:
     ) -> None:
         self._purse = purse
         self._io, self._call, self._request = io, call, call.request
-        self._providers, self._facts, self._cost_on = providers, facts, cost_on
+        self._providers, self._facts, self._pricing = providers, facts, pricing
         self._limits, self._state, self._hedge, self._random = limits, state, hedge, random
         self._trail = Trail(listeners, call)
         self._began = began
@@ -139,7 +139,7 @@ class Flow:
         standings = {}
         if looks(options):
             standings = {r.name: await self._state.standing(self._io, r, self._began) for r in call.routes}
-        live = Live(self._facts, standings, self._cost_on, self._random, call.tokens, call.stream)
+        live = Live(self._facts, standings, self._pricing.cost_on, self._random, call.tokens, call.stream)
         return arranged(call.request, call.routes, options, live)
 
     async def _voice(self) -> Voice | None:
@@ -197,8 +197,9 @@ class Flow:
             deadline=self._deadline,
             state=self._state,
             permit=leave,
-            cost_on=self._cost_on,
+            pricing=self._pricing,
             tokens=self._call.tokens,
+            max_tokens=self._request.max_tokens,
             pay=pay,
         )
 

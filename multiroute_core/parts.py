@@ -82,12 +82,12 @@ class Parts:
             spending = Spending(
                 settings.budgets,
                 routes,
-                settings.opened_accounts(state, world.told),
+                settings.opened_accounts(state, world.steady),
                 facts=facts,
-                cost_on=prices.cost_on,
+                pricing=prices,
                 ledger=ledger,
                 hooks=hooks,
-                wall=world.told,
+                wall=world.steady,
             )
         return cls(settings, world, ledger, hooks, listeners(hooks), recall, state, prices, providers, facts, spending)
 
@@ -148,7 +148,7 @@ class Parts:
             began,
             providers=self.providers,
             facts=self.facts,
-            cost_on=self.prices.cost_on,
+            pricing=self.prices,
             limits=self.settings.limits,
             listeners=self.listeners,
             state=self.state,

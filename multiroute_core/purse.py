@@ -24,6 +24,9 @@ from multiroute_core.spending import Bill, Spending
 from multiroute_core.state.accounts import Accounts, Balance, Claim, MemoryAccounts, UnavailableError, opened
 from multiroute_core.types import Attempt
 
+ROUNDING = 1e-6
+"""Billionths of a USD that sums of floats are off by; a reservation is rounded up but for these."""
+
 Pay: TypeAlias = Callable[[Attempt | None], None]
 """Settles what a try took; None where nothing was sent. Safe inside a finalizer."""
 
@@ -54,9 +57,9 @@ class Purse:
         """Hold what a try on `route` may take; or why it cannot be paid for."""
         spending, now = self._spending, self._spending.wall()
         call, wire = self._call, self._spending.facts[route.name].wire
-        most = expected.most(call.request, wire, call.tokens)
-        cost = spending.cost_on(route, most)
-        amounts = {"usd": round((cost or 0.0) * NANO), "tokens": most.total_tokens or 0}
+        most = expected.most(call.request, route, wire, call.tokens)
+        cost = spending.pricing.estimate_on(route, most)
+        amounts = {"usd": math.ceil((cost or 0.0) * NANO - ROUNDING), "tokens": most.total_tokens}
         slot, held = f"{secrets.randbits(62):x}", list[tuple[Accounts, list[Bill]]]()
         try:
             for accounts, bills in self._asked(route, amounts, now):
@@ -73,7 +76,7 @@ class Purse:
             if attempt is None:
                 _free(held, slot)
             else:
-                _settle(held, slot, _took(attempt), partial(spending.settled, call.request_id))
+                _settle(held, slot, _charges(attempt, amounts), partial(spending.settled, call.request_id))
 
         return pay
 
@@ -140,11 +143,14 @@ def _account(budget: Budget, who: str) -> str:
     return f"{budget.name}:{who}"
 
 
-def _took(attempt: Attempt) -> dict[str, int]:
-    """What a try took, as the ledger will have it: what is unknown counts as nothing."""
-    usage = attempt.estimate or attempt.usage
-    cost = attempt.cost if attempt.estimate is None else attempt.estimated_cost
-    return {"usd": round((cost or 0.0) * NANO), "tokens": (usage.total_tokens or 0) if usage is not None else 0}
+def _charges(attempt: Attempt, reserved: dict[str, int]) -> dict[str, int]:
+    """What an attempt is charged, as the ledger has it; an answer that cannot be priced is charged its reservation."""
+    usage, cost = attempt.estimate or attempt.usage, attempt.charged
+    answered = attempt.outcome == "answered"
+    return {
+        "usd": round(cost * NANO) if cost is not None else reserved["usd"] if answered else 0,
+        "tokens": usage.total_tokens if usage is not None else reserved["tokens"] if answered else 0,
+    }
 
 
 def _settle(

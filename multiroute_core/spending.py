@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from multiroute_core.abilities import Facts
-from multiroute_core.cost import CostOn
+from multiroute_core.cost import Pricing
 from multiroute_core.cost.budget import NANO, Budget
 from multiroute_core.cost.groups import Spent
 from multiroute_core.cost.ledger import Ledger, MemoryStore
@@ -44,7 +44,7 @@ class Spending:
         routes: The router's.
         accounts: Where it stands what is spent by days and months.
         facts: What is known of the routes, by their names.
-        cost_on: What a usage costs on a route.
+        pricing: What tokens cost on a route.
         ledger: Where it can be looked up what was spent before; None for nowhere.
         hooks: Who hears of alerts, besides those whom a budget names.
         wall: The time in seconds since 1970.
@@ -60,12 +60,12 @@ class Spending:
         accounts: Accounts,
         *,
         facts: dict[str, Facts],
-        cost_on: CostOn,
+        pricing: Pricing,
         ledger: Ledger | None,
         hooks: Sequence[Hook],
         wall: Callable[[], float],
     ) -> None:
-        self.budgets, self.facts, self.cost_on, self.wall = tuple(budgets), facts, cost_on, wall
+        self.budgets, self.facts, self.pricing, self.wall = tuple(budgets), facts, pricing, wall
         self._shared, self._session = accounts, MemoryAccounts(wall)
         self._ledger, self._hooks = ledger, hooks
         self._heard: dict[str, tuple[float, int]] = {}
@@ -156,7 +156,7 @@ class Spending:
     def _priced(self, route: Route) -> None:
         for budget in self.budgets:
             counts = budget.scope != "route" or budget.only is None or route.name in budget.only
-            if budget.unit == "usd" and counts and self.cost_on(route, Usage(1, 1)) is None:
+            if budget.unit == "usd" and counts and self.pricing.estimate_on(route, Usage(1, 1)) is None:
                 told = f"The price of route {route.name!r} is unknown, so that {budget.name!r} cannot count it"
                 if budget.hard:
                     raise ConfigurationError(f"{told}; give Route(prices=...), or Budget(tokens=...).")

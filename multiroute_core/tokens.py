@@ -9,7 +9,6 @@ where the vendor's own count comes later, it replaces it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -27,7 +26,6 @@ from multiroute_core.messages import (
     ToolCallResponse,
     Uri,
     VendorPart,
-    assemble,
 )
 from multiroute_core.tools import Tool
 from multiroute_core.types import Request, Usage
@@ -54,18 +52,14 @@ def estimate(request: Request) -> int:
     return of(request.messages) + of_tools(request) + 1
 
 
-def of_cut(told: Usage | None, prompt: int, said: Iterable[Part]) -> Usage | None:
-    """What an answer that ended in the middle has used, about; None where that was told.
+def lacks_counts(usage: Usage | None, parts: Iterable[Part]) -> bool:
+    """Whether the provider's counts of a whole answer are incomplete.
 
-    Args:
-        told: What its vendor has told. Anthropic counts the prompt when a stream begins, and one token of the answer.
-        prompt: The tokens of the request, estimated.
-        said: What had come.
+    No prompt has zero tokens, and no answer that holds something: a server that says so does not count.
     """
-    written = of_parts(assemble(said))
-    if told is None:
-        return Usage(prompt, written)
-    return replace(told, output_tokens=written) if (told.output_tokens or 0) < written else None
+    if usage is None or not usage.input_tokens:
+        return True
+    return not usage.output_tokens and any(not isinstance(part, Text | Reasoning) or part.text for part in parts)
 
 
 def of(messages: Iterable[Message]) -> int:

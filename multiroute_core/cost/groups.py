@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from multiroute_core import table
-from multiroute_core.cost.record import CACHED, Record
+from multiroute_core.cost.record import CACHED, CANCELLED, Record, is_failure
 
 GROUPS = ("model", "provider", "route", "tenant", "task", "label", "day", "month", "outcome")
 """By what records can be grouped."""
@@ -22,7 +22,7 @@ class Spent:
     """What was spent in a span of time.
 
     Attributes:
-        usd: The cost of all tries whose cost is known, in USD.
+        usd: What all tries were charged, in USD: their cost, or an estimate where it is unknown.
         tokens: All tokens read and written.
     """
 
@@ -38,7 +38,12 @@ class Spending(Protocol):
 
     @property
     def cost(self) -> float | None:
-        """In USD."""
+        """In USD; None for unknown."""
+        ...
+
+    @property
+    def charged(self) -> float | None:
+        """The cost, or an estimate of it; None where there is no price, and in records of older versions."""
         ...
 
     @property
@@ -56,7 +61,7 @@ def spent(records: Iterable[Spending]) -> Spent:
     """What `records` come to."""
     usd, tokens = 0.0, 0
     for record in records:
-        usd += record.cost or 0.0
+        usd += record.cost or 0.0 if record.charged is None else record.charged
         tokens += (record.input_tokens or 0) + (record.output_tokens or 0)
     return Spent(usd, tokens)
 
@@ -69,12 +74,14 @@ class Group:
         name: What they have in common.
         requests: Whose they are: how many requests.
         attempts: How many tries.
-        failed: How many of those gave no answer.
+        failed: How many of those ended with an error.
+        cancelled: How many were called off: another route was quicker, or the caller left.
         cached: How many answers came out of the cache.
         input_tokens: All tokens read.
         output_tokens: All tokens written.
-        cost: In USD, of all records whose cost is known.
-        unknown: How many records with tokens have a cost that nobody knows.
+        cost: What they were charged, in USD: their cost, or an estimate where it is unknown.
+        estimated_cost: Part of `cost` that is estimated.
+        unknown: How many records with tokens have no price at all.
         saved_cost: What the cache spared, in USD.
     """
 
@@ -82,10 +89,12 @@ class Group:
     requests: int
     attempts: int
     failed: int
+    cancelled: int
     cached: int
     input_tokens: int
     output_tokens: int
     cost: float
+    estimated_cost: float
     unknown: int
     saved_cost: float
 
@@ -108,6 +117,7 @@ class Groups(tuple[Group, ...]):
                 f"{group.requests:,}",
                 f"{group.attempts:,}",
                 f"{group.failed:,}",
+                f"{group.cancelled:,}",
                 f"{group.cached:,}",
                 f"{group.input_tokens:,}",
                 f"{group.output_tokens:,}",
@@ -118,7 +128,7 @@ class Groups(tuple[Group, ...]):
         ]
 
 
-_TITLES = ("", "requests", "attempts", "failed", "cached", "tokens in", "tokens out", "cost", "saved")
+_TITLES = ("", "requests", "attempts", "failed", "cancelled", "cached", "tokens in", "tokens out", "cost", "saved")
 
 
 class _Sums:
@@ -127,7 +137,9 @@ class _Sums:
     __slots__ = (
         "attempts",
         "cached",
+        "cancelled",
         "cost",
+        "estimated",
         "failed",
         "input_tokens",
         "output_tokens",
@@ -138,8 +150,9 @@ class _Sums:
 
     def __init__(self) -> None:
         self.requests: set[str] = set()
-        self.attempts = self.failed = self.cached = self.input_tokens = self.output_tokens = self.unknown = 0
-        self.cost = self.saved = 0.0
+        self.attempts = self.failed = self.cancelled = self.cached = 0
+        self.input_tokens = self.output_tokens = self.unknown = 0
+        self.cost = self.estimated = self.saved = 0.0
 
     def add(self, record: Record) -> None:
         self.requests.add(record.request_id)
@@ -147,11 +160,14 @@ class _Sums:
             self.cached += 1
         else:
             self.attempts += 1
-            self.failed += record.outcome != "answered"
+            self.failed += is_failure(record.outcome)
+            self.cancelled += record.outcome == CANCELLED
         self.input_tokens += record.input_tokens or 0
         self.output_tokens += record.output_tokens or 0
-        if record.cost is not None:
-            self.cost += record.cost
+        charged = record.cost if record.charged is None else record.charged
+        if charged is not None:
+            self.cost += charged
+            self.estimated += charged if record.estimated else 0.0
         elif record.input_tokens or record.output_tokens:
             self.unknown += 1
         self.saved += record.saved_cost or 0.0
@@ -162,10 +178,12 @@ class _Sums:
             requests=len(self.requests),
             attempts=self.attempts,
             failed=self.failed,
+            cancelled=self.cancelled,
             cached=self.cached,
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
             cost=self.cost,
+            estimated_cost=self.estimated,
             unknown=self.unknown,
             saved_cost=self.saved,
         )

@@ -18,10 +18,11 @@ from multiroute_core.cost.selection import Selection
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import path_of
 
-APPLICATION, VERSION = 0x4D526C67, 2
+APPLICATION, VERSION = 0x4D526C67, 3
 """What the file's header says: that it is a ledger, and of which form.
 
-Form 1 had no `labels` and no `price`. Who has a file of that form open goes on to write it after it has form 2.
+Form 1 had no `labels` and no `price`, form 2 no `charged`, whose estimates stood under `cost`. Who has a file of an
+older form open goes on to write it after it has the present one.
 """
 
 PATIENCE = 1.0
@@ -34,11 +35,13 @@ _SQL = {str: "TEXT", tuple: "TEXT", float: "REAL", int: "INTEGER", bool: "INTEGE
 _COLUMNS = {name: _SQL[KINDS[name]] for name in NAMES}
 _ALL = ", ".join(NAMES)
 _INSERT = f"INSERT INTO records ({_ALL}) VALUES ({', '.join('?' * len(NAMES))})"  # noqa: S608
-_SPENT = "SELECT total(cost), sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) FROM records"
+_SPENT = (
+    "SELECT total(coalesce(charged, cost)), sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) FROM records"
+)
 
 # All that `_SPENT` needs stands in the index, so that it reads nothing else.
-_INDEX = """CREATE INDEX IF NOT EXISTS records_spent ON records
-    (at, cost, input_tokens, output_tokens, tenant, route, task, labels)"""
+_INDEX = """CREATE INDEX IF NOT EXISTS records_charged ON records
+    (at, charged, cost, input_tokens, output_tokens, tenant, route, task, labels)"""
 
 _LABELS = NAMES.index("labels")
 _TRUTHS = [place for place, name in enumerate(NAMES) if KINDS[name] is bool]
@@ -183,10 +186,11 @@ class SQLiteStore:
     def _bring_up(self, db: sqlite3.Connection, form: int) -> None:
         columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
         db.execute(f"CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY, {columns})")
-        if form == 1:
-            for name in ("labels", "price"):
+        if 0 < form < VERSION:
+            for name in ("labels", "price", "charged") if form == 1 else ("charged",):
                 db.execute(f"ALTER TABLE records ADD COLUMN {name} {_COLUMNS[name]}")
             db.execute("DROP INDEX IF EXISTS records_by_time")
+            db.execute("DROP INDEX IF EXISTS records_spent")
         db.execute(_INDEX)
         db.execute(f"PRAGMA application_id = {APPLICATION}")
         db.execute(f"PRAGMA user_version = {VERSION}")

@@ -73,6 +73,7 @@ class _Spending(msgspec.Struct):
     at: float
     route: str
     cost: float | None = None
+    charged: float | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     tenant: str | None = None

@@ -302,6 +302,10 @@ class Prices:
             return None
         return priced(own_card(route.prices).cost(usage), OWN)
 
+    def estimate_on(self, route: Route, usage: Usage | None, *, model: str | None = None) -> Cost | None:
+        """The cost as of `cost_on`, or the best estimate of it, for budgets; None where there is no price at all."""
+        return self.cost_on(route, usage, model=model)
+
     def _current(self) -> DataSnapshot:
         latest = self._latest
         if latest is None:

@@ -15,6 +15,15 @@ from multiroute_core.types import Attempt, Response, Usage
 CACHED = "cached"
 """The outcome of an answer that came out of the cache."""
 
+CANCELLED = "cancelled"
+"""The outcome of a try that was called off: another route was quicker, or the caller left."""
+
+
+def is_failure(outcome: str) -> bool:
+    """Whether an outcome is an error: neither an answer, from a route or the cache, nor a try that was called off."""
+    return outcome not in ("answered", CACHED, CANCELLED)
+
+
 MOST = 10**12
 """A count above that is a vendor's mistake. Sums of such would not go into 64 bits."""
 
@@ -38,7 +47,8 @@ class Record:
         cache_write_tokens: Part of the input that was written to it.
         reasoning_tokens: Part of the output that is reasoning.
         cost: In USD; None for unknown, never a guess.
-        estimated: Whether tokens and cost are estimates: of a try that ended in the middle.
+        estimated: Whether tokens, or what was charged, are estimates: of a try that ended in the middle, or of an
+            answer whose tokens or price nobody told.
         saved_cost: What the cache spared, in USD.
         stream: Whether the answer was streamed.
         tenant: On whose behalf.
@@ -46,6 +56,7 @@ class Record:
         labels: What it is booked under, sorted.
         price: Where the price comes from, and since when it holds where that is known:
             `"genai-prices 0.2.3 (2026-10-03)"`, `"the route's own"` or `"free"`; None where the cost is unknown.
+        charged: What budgets were charged, in USD: the cost, or else an estimate of it; None where there is no price.
     """
 
     at: float
@@ -69,6 +80,7 @@ class Record:
     task: str | None = None
     labels: tuple[str, ...] = ()
     price: str | None = None
+    charged: float | None = None
 
     @property
     def day(self) -> str:
@@ -89,7 +101,7 @@ NAMES = tuple(field.name for field in fields(Record))
 
 KINDS: dict[str, type] = {
     **dict.fromkeys(NAMES, str),
-    **dict.fromkeys(("at", "seconds", "first_token_seconds", "cost", "saved_cost"), float),
+    **dict.fromkeys(("at", "seconds", "first_token_seconds", "cost", "saved_cost", "charged"), float),
     **dict.fromkeys([name for name in NAMES if name.endswith("_tokens")], int),
     **dict.fromkeys(("estimated", "stream"), bool),
     "labels": tuple,
@@ -112,11 +124,12 @@ def of_attempt(attempt: Attempt, at: float, request_id: str, about: About) -> Re
         attempt.seconds,
         attempt.first_token_seconds,
         *_counts(attempt.estimate or attempt.usage),
-        attempt.cost if attempt.estimate is None else attempt.estimated_cost,
-        attempt.estimate is not None,
+        attempt.cost,
+        attempt.estimated,
         None,
         *_booked(about),
         attempt.price_source,
+        attempt.charged,
     )
 
 
@@ -137,6 +150,7 @@ def of_hit(response: Response, seconds: float, at: float, request_id: str, about
         response.saved_cost,
         *_booked(about),
         FREE_OF_CHARGE,
+        0.0,
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, TypeAlias, cast
 
 from multiroute_core import table
+from multiroute_core.cost.record import CANCELLED, is_failure
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.types import Usage
 
@@ -217,8 +218,8 @@ class Totals:
                 attempt.get("model") or UNKNOWN,
                 attempts=1,
                 known_cost=cost,
-                failed_attempts=outcome not in _NO_FAILURE,
-                cancelled_attempts=outcome == "cancelled",
+                failed_attempts=is_failure(outcome),
+                cancelled_attempts=outcome == CANCELLED,
                 failed_cost=0.0 if outcome == "answered" else cost,
                 estimated_cost=attempt.get("estimated_cost") or 0.0,
                 fallbacks=move == "fallback",
@@ -239,10 +240,7 @@ def moves(attempts: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, 
         route = attempt.get("route")
         yield attempt, "first" if not routes else "retry" if route in routes else "fallback" if failed else "hedge"
         routes.add(route)
-        failed = failed or attempt["outcome"] not in _NO_FAILURE
-
-
-_NO_FAILURE = ("answered", "cancelled")
+        failed = failed or is_failure(attempt["outcome"])
 
 
 def _lines(total: Figures) -> Iterator[str]:

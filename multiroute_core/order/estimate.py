@@ -74,7 +74,7 @@ def estimate(request: Request, found: Candidates, facts: Mapping[str, Facts], co
     for route in found.routes:
         wire = facts[route.name].wire
         likely = expected.usage(request, wire, found.tokens, read.get(route.name, 0))
-        most = expected.most(request, wire, found.tokens)
+        most = expected.most(request, route, wire, found.tokens)
         made.append(
             RouteEstimate(
                 route.name,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from multiroute_core import tokens
 from multiroute_core.abilities import Facts
 from multiroute_core.messages import CachePoint, Message, Wire
+from multiroute_core.providers.body import count, mapping, tier
 from multiroute_core.route import Route
 from multiroute_core.types import Request, Usage
 
@@ -16,6 +17,9 @@ OUTPUT_TOKENS = 256
 
 MOST_OUTPUT_TOKENS = 1_024
 """How much is set aside in a budget for an answer of which the caller does not say how long it may be."""
+
+OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+"""What the vendors call the longest answer in their bodies."""
 
 TOOLS_PROMPT: Mapping[Wire, int] = {"anthropic": 500}
 """What a vendor puts before the tools on its own, and charges for."""
@@ -74,16 +78,30 @@ def read_again(request: Request, routes: Sequence[Route], facts: Mapping[str, Fa
     return dict.fromkeys(warm, latest.tokens)
 
 
-def most(request: Request, wire: Wire, size: int) -> Usage:
+def most(request: Request, route: Route, wire: Wire, size: int) -> Usage:
     """What `request` may take on a route at most, as far as that can be told before: what a budget holds for it.
 
     Args:
         request: What is asked.
-        wire: The API of the route.
+        route: The route that is asked.
+        wire: Its API.
         size: The request's tokens.
     """
     likely = usage(request, wire, size)
-    return replace(likely, output_tokens=request.max_tokens or MOST_OUTPUT_TOKENS)
+    extra = request.extra.get(route.provider)
+    if not extra:
+        return replace(likely, output_tokens=request.max_tokens or MOST_OUTPUT_TOKENS)
+    # What `extra` lays over the body decides about the bill as well.
+    generation = mapping(extra.get("generationConfig"))
+    limits = [count(extra.get(name)) for name in OUTPUT_LIMITS] + [count(generation.get("maxOutputTokens"))]
+    answers = max(count(extra.get("n")) or 1, count(generation.get("candidateCount")) or 1)
+    limit = next((limit for limit in limits if limit), None) or request.max_tokens or MOST_OUTPUT_TOKENS
+    return replace(
+        likely,
+        output_tokens=limit * answers,
+        service_tier=tier(extra.get("service_tier", extra.get("serviceTier"))),
+        speed="fast" if extra.get("speed") == "fast" else None,
+    )
 
 
 def answer(request: Request) -> int:

@@ -100,16 +100,15 @@ class _File:
     def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | Line]:
         with self._told():
             there = {row[1] for row in self._db.execute("PRAGMA table_info(records)")}
-            names = [name for name in Line._fields if name in there]  # an older form has no labels
+            columns = [name if name in there else "NULL" for name in Line._fields]  # an older form lacks some
             clauses = [(text, value) for text, value in (("at >= ?", since), ("at < ?", until)) if value is not None]
             where = f"WHERE {' AND '.join(text for text, _ in clauses)}" if clauses else ""
             rows = self._db.execute(
-                f"SELECT {', '.join(names)} FROM records {where}",  # noqa: S608
+                f"SELECT {', '.join(columns)} FROM records {where}",  # noqa: S608
                 [value for _, value in clauses],
             )
-            labelled = "labels" in names
             for row in rows:
-                yield Line._make((*row[:-1], _labels(row[-1])) if labelled else (*row, ()))
+                yield Line._make((*row[:-1], _labels(row[-1])))
 
     def close(self) -> None:
         self._db.close()

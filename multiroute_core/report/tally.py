@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
-from multiroute_core.cost.record import CACHED, Record
+from multiroute_core.cost.record import CACHED, CANCELLED, Record, is_failure
 from multiroute_core.report.figures import Bucket, Failure, Latency, Requests, Slice, Step, quantile
 
 STEPS: tuple[tuple[Step, int], ...] = (("minute", 60), ("ten minutes", 600), ("hour", 3600), ("day", 86400))
@@ -21,7 +21,7 @@ STEPS: tuple[tuple[Step, int], ...] = (("minute", 60), ("ten minutes", 600), ("h
 MOST_BUCKETS = 150
 """How many bars a time line has at most, until months are the only way."""
 
-ANSWERED, CANCELLED = "answered", "cancelled"
+ANSWERED = "answered"
 _ANSWER, _ERROR, _TRY = 1, 2, 4
 """What a number for each request holds: whether it was answered, whether a try failed, and how many tries it had."""
 
@@ -59,6 +59,7 @@ class Line(NamedTuple):
     stream: bool
     tenant: str | None
     task: str | None
+    charged: float | None = None
     labels: tuple[str, ...] = ()
 
 
@@ -90,7 +91,9 @@ class Tally:
         for record in records:
             line = record if type(record) is Line else _values(record)
             (at, request, route, provider, model, outcome, seconds, first, read, written, cache_read, reasoning, cost,
-             estimated, saved, stream, tenant, task, labels) = line  # fmt: skip
+             estimated, saved, stream, tenant, task, charged, labels) = line  # fmt: skip
+            if charged is not None:
+                cost = charged
             if self.first is None or self.last is None:
                 self.first = self.last = at
             elif at > self.last:
@@ -193,7 +196,7 @@ class Tally:
         """Errors by route and kind, the most frequent first."""
         counts: dict[tuple[str, str], int] = {}
         for kind, row in self._rows():
-            if kind.outcome not in (ANSWERED, CANCELLED, CACHED):
+            if is_failure(kind.outcome):
                 counts[kind.route, kind.outcome] = counts.get((kind.route, kind.outcome), 0) + int(row[0])
         made = [Failure(route, kind, count) for (route, kind), count in counts.items()]
         return tuple(sorted(made, key=lambda failure: (-failure.count, failure.route, failure.kind)))
@@ -254,7 +257,7 @@ class _TimeLine:
             three = counts.setdefault(number, [0, 0, 0])
             three[0] += int(count) if outcome in (ANSWERED, CACHED) else 0
             three[1] += int(count) if outcome == CACHED else 0
-            three[2] += int(count) if outcome not in (ANSWERED, CACHED, CANCELLED) else 0
+            three[2] += int(count) if is_failure(outcome) else 0
         return step, tuple(
             Bucket(
                 _first_of_month(number) if monthly else float(number * seconds),

@@ -27,7 +27,7 @@ class Account:
 
 
 def current(account: Account, starts: Sequence[float], now: float, known: tuple[float, int] | None = None) -> Account:
-    """The account as of now: a new period begins with nothing spent.
+    """The account as of now: a new period begins with nothing spent, and none begins twice.
 
     Args:
         account: As it was.
@@ -40,6 +40,7 @@ def current(account: Account, starts: Sequence[float], now: float, known: tuple[
     for other in starts[1:]:
         if other <= now:
             start = other
+    start = max(start, account.period)  # a clock that is set back gives no period again
     spent = account.spent if account.period == start else 0
     if known is not None and known[0] == start and known[1] > spent:
         spent = known[1]

@@ -42,7 +42,7 @@ class RedisAccounts:
 
     Args:
         link: The way to Redis; its prefix says which fleet it is.
-        wall: The time in seconds since 1970, for as long as Redis is away; otherwise it is Redis's.
+        wall: The time in seconds since 1970; a period begins when this clock and Redis's agree that it does.
     """
 
     def __init__(self, link: Link, wall: Callable[[], float]) -> None:
@@ -100,7 +100,7 @@ class RedisAccounts:
             for place, claim in enumerate(claims)
         ]
         return msgspec.msgpack.encode(
-            {"claims": told, "slot": slot, **({} if clock is None else {"now": clock}), **more}
+            {"claims": told, "slot": slot, "wall": now, **({} if clock is None else {"now": clock}), **more}
         )
 
 

@@ -122,6 +122,7 @@ def rehearse(router: Router, clock: Timed, seed: int = 0) -> None:
     To be called before its first request.
     """
     world = router._world  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (a seam for this, and for nothing else)
-    world.now, world.wall, world.random = clock.time, clock.time, random.Random(seed).random  # noqa: S311
+    world.now = world.wall = world.elapsed = clock.time
+    world.random = random.Random(seed).random  # noqa: S311
     if isinstance(clock, VirtualClock):
         world.sleep = clock.sleep

@@ -62,13 +62,29 @@ class TestForms:
         assert store.spent(ALL) == Spent(1.0, 30)
         store.close()
         with contextlib.closing(sqlite3.connect(tmp_path / "l.db")) as db:
-            assert db.execute("PRAGMA user_version").fetchone() == (VERSION,) == (2,)
+            assert db.execute("PRAGMA user_version").fetchone() == (VERSION,) == (3,)
             assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             indexes = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'index'")]
-            assert indexes == ["records_spent"]
+            assert indexes == ["records_charged"]
         again = SQLiteStore(url)
         assert list(again.read(ALL)) == [OLD, NEW], "a second time there is nothing to be done"
         again.close()
+
+    def test_estimates_of_form_2_still_count(self, tmp_path):
+        """Form 2 kept what was charged under `cost`."""
+        SQLiteStore(f"sqlite:///{tmp_path}/l.db").close()
+        with contextlib.closing(sqlite3.connect(tmp_path / "l.db")) as db:
+            db.executescript(
+                "DROP INDEX records_charged; ALTER TABLE records DROP COLUMN charged; PRAGMA user_version = 2;"
+                "INSERT INTO records (at, request_id, route, provider, model, outcome, seconds, cost, estimated, stream)"
+                " VALUES (1.0, 'r', 'a', 'p', 'm', 'cancelled', 1.0, 0.25, 1, 1)"
+            )
+            db.commit()
+        store = SQLiteStore(f"sqlite:///{tmp_path}/l.db")
+        store.append([dataclasses.replace(NEW, cost=None, charged=0.5, estimated=True)], 0)
+        assert store.spent(ALL).usd == 0.75
+        assert [(record.cost, record.charged) for record in store.read(ALL)] == [(0.25, None), (None, 0.5)]
+        store.close()
 
     def test_it_has_the_columns_of_a_new_file(self, tmp_path):
         def columns(path):
@@ -137,7 +153,7 @@ class TestForms:
             db.execute(f"PRAGMA user_version = {VERSION + 1}")
             db.commit()
         content = path.read_bytes()
-        with pytest.raises(ConfigurationError, match="has form 3, and this MultiRoute knows forms up to 2"):
+        with pytest.raises(ConfigurationError, match="has form 4, and this MultiRoute knows forms up to 3"):
             Router([scripted_route("a", Answer())], ledger=f"sqlite:///{path}")
         assert path.read_bytes() == content
 
@@ -218,7 +234,7 @@ class TestReading:
             where, bound = _where(Selection.of(5.0, 9.0, given))
             with contextlib.closing(sqlite3.connect(store.path)) as db:
                 plan = db.execute(f"EXPLAIN QUERY PLAN {_SPENT}{where}", bound).fetchall()
-            assert [row[3] for row in plan] == ["SEARCH records USING COVERING INDEX records_spent (at>? AND at<?)"]
+            assert [row[3] for row in plan] == ["SEARCH records USING COVERING INDEX records_charged (at>? AND at<?)"]
         store.close()
 
     def test_a_large_ledger_tells_quickly_what_was_spent(self, tmp_path):

@@ -38,7 +38,27 @@ def test_a_new_period_begins_with_nothing_spent_and_what_is_held():
     account, starts = Account(100.0, 7, 3), (0.0, 100.0, 200.0)
     assert spend.current(account, starts, 199.9) == account
     assert spend.current(account, starts, 200.0) == Account(200.0, 0, 3)
-    assert spend.current(account, starts, 99.0) == Account(0.0, 0, 3)
+
+
+@given(
+    spent=st.integers(1, 10**6),
+    jumps=st.lists(st.floats(-10 * 86_400, 10 * 86_400), min_size=1),
+)
+def test_a_clock_that_is_set_back_gives_no_period_again(spent, jumps):
+    """Whatever the clock says on the way: in the period in which it was spent it stays spent."""
+    now = 1e9
+    account = spend.settle(spend.current(Account(), days(now), now), 0, spent)
+    latest = account.period
+    for jump in jumps:
+        account = spend.current(account, days(now + jump), now + jump)
+        assert account.period >= latest
+        assert account.spent == (spent if account.period == days(now)[1] else 0)
+        latest = account.period
+
+
+def days(at):
+    day = at // 86_400 * 86_400
+    return day - 86_400, day, day + 86_400
 
 
 def test_what_is_known_from_elsewhere_counts_if_it_is_more_and_of_this_period():

@@ -1,5 +1,6 @@
 -- What a call may take is held on all of its accounts, or on none.
 -- KEYS: of each claim its account, and the places of what is held on it.
+-- A period begins when the clock of Redis and that of the caller agree on it: one of them may have jumped.
 
 local now = moment()
 local accounts, fresh, balances, refused = {}, {}, {}, nil
@@ -15,7 +16,7 @@ for number, claim in ipairs(asked.claims) do
     account = spend.settle(account, tonumber(string.match(place, ':(%d+)$')), 0)
     redis.call('ZREM', places, place)
   end
-  account = spend.current(account, claim.starts, now, claim.known)
+  account = spend.current(account, claim.starts, math.min(now, asked.wall or now), claim.known)
   balances[number] = {account.period, account.spent, account.held}
   local after = spend.reserve(account, claim.cap, claim.amount)
   if not after and not refused then refused = number - 1 end

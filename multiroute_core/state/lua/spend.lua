@@ -7,6 +7,7 @@ function spend.current(account, starts, now, known)
   for place = 2, #starts do
     if starts[place] <= now then start = starts[place] end
   end
+  start = math.max(start, account.period) -- a clock that is set back gives no period again
   local spent = account.period == start and account.spent or 0
   if known and known[1] == start and known[2] > spent then spent = known[2] end
   return {period = start, spent = spent, held = account.held}

@@ -6,7 +6,7 @@ local balances = {}
 for number, claim in ipairs(asked.claims) do
   local kept, places = KEYS[2 * number - 1], KEYS[2 * number]
   local there = read(redis.call('GET', kept))
-  local account = spend.current(there or spend.new(), claim.starts, now, claim.known)
+  local account = spend.current(there or spend.new(), claim.starts, math.min(now, asked.wall or now), claim.known)
   local held = redis.call('ZREM', places, asked.slot .. ':' .. string.format('%.0f', claim.amount)) == 1
   local before = account.spent
   if not there then -- it was lost: to be opened anew by what is known elsewhere
