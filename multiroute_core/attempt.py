@@ -21,8 +21,9 @@ from multiroute_core.errors import (
     RouteError,
 )
 from multiroute_core.messages import Part, assemble, join
+from multiroute_core.order.learned import Adapted
 from multiroute_core.providers.headroom import headroom
-from multiroute_core.providers.provider import Decoder, Encoded, Provider, WireError
+from multiroute_core.providers.provider import Decoder, Provider, WireError
 from multiroute_core.route import Route
 from multiroute_core.rules.admission import Outcome, Permit, Verdict
 from multiroute_core.rules.headroom import Headroom
@@ -70,7 +71,7 @@ class Try:
         io: IO,
         provider: Provider,
         route: Route,
-        encoded: Encoded,
+        adapted: Adapted,
         *,
         stream: bool,
         limits: Limits,
@@ -82,7 +83,7 @@ class Try:
         max_tokens: int | None = None,
         pay: Callable[[Attempt | None], None] | None = None,
     ) -> None:
-        self.route, self.encoded, self.stream, self._pay = route, encoded, stream, pay
+        self.route, self.adapted, self.encoded, self.stream, self._pay = route, adapted, adapted.encoded, stream, pay
         self.parts: list[Part] = []
         self.finish_reason: FinishReason | None = None
         self.usage: Usage | None = None

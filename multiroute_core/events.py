@@ -91,8 +91,8 @@ class AttemptEnded:
 class RouteSkipped:
     """A route was passed over without being asked.
 
-    `why` is `"open"`, `"probing"`, `"rate_limit"`, `"limit"`, `"busy"` or `"budget"`; `reason` is the same as a
-    sentence; `seconds` is the time until the route may be asked, infinite where that never comes.
+    `why` is `"open"`, `"probing"`, `"rate_limit"`, `"limit"`, `"busy"`, `"budget"` or `"unsupported"`; `reason` is the
+    same as a sentence; `seconds` is the time until the route may be asked, infinite where that never comes.
     """
 
     request_id: str

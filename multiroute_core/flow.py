@@ -8,7 +8,7 @@ order the routes → for each step of the plan:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from multiroute_core.abilities import Facts
@@ -17,11 +17,12 @@ from multiroute_core.cache.entry import Entry
 from multiroute_core.call import ASKED, Call, Trail
 from multiroute_core.cost import Pricing
 from multiroute_core.drive.io import IO
-from multiroute_core.errors import BrokenStreamError, MultiRouteError, RefusalError, RouteError
+from multiroute_core.errors import BrokenStreamError, MultiRouteError, RefusalError, RouteError, UnsupportedError
 from multiroute_core.events import Listeners
-from multiroute_core.messages import Part
-from multiroute_core.mid_stream import Continuation, continuable
+from multiroute_core.messages import Part, Reasoning, Text
+from multiroute_core.mid_stream import Continuation, PausedTurn, continuable
 from multiroute_core.order.expected import answer
+from multiroute_core.order.learned import LearnedCapabilities
 from multiroute_core.order.ranking import Live, arranged, looks
 from multiroute_core.plan import Pause, Plan, Stop
 from multiroute_core.providers.provider import Provider
@@ -31,6 +32,9 @@ from multiroute_core.route import Route
 from multiroute_core.rules.admission import Permit, Shut
 from multiroute_core.state.state import State
 from multiroute_core.types import Chunk, Response
+
+MOST_PAUSES = 10
+"""How often a paused turn goes on at most; then it is given as it is, with the finish reason `"pause"`."""
 
 
 class Flow:
@@ -49,6 +53,7 @@ class Flow:
         hedge: The share of extra load that hedging may cost; None does without.
         random: Random numbers from 0 to 1.
         purse: What the call may spend; None where there is no budget.
+        learned: What the routes have refused as unsupported.
     """
 
     def __init__(
@@ -66,8 +71,9 @@ class Flow:
         hedge: float | None,
         random: Callable[[], float],
         purse: Purse | None = None,
+        learned: LearnedCapabilities | None = None,
     ) -> None:
-        self._purse = purse
+        self._purse, self._learned = purse, learned or LearnedCapabilities()
         self._io, self._call, self._request = io, call, call.request
         self._providers, self._facts, self._pricing = providers, facts, pricing
         self._limits, self._state, self._hedge, self._random = limits, state, hedge, random
@@ -78,6 +84,7 @@ class Flow:
         self._said: Continuation | None = None
         self._broken: BrokenStreamError | None = None
         self._refused: Response | None = None
+        self._paused: PausedTurn | None = None
         self._unsaid: Iterable[tuple[Part, ...]] = ()
         self.spare: Entry | None = None
         """An old answer, for want of a better one."""
@@ -89,11 +96,15 @@ class Flow:
         failure: MultiRouteError | None = None
         try:
             routes = await self._ordered()
+            unable = self._learned.unable(routes, call.request, self._began, stream=call.stream)
+            routes = [route for route in routes if route.name not in unable]
             trail.request_started(routes)
             await self._state.begun(self._io, self._began)
-            options = call.options
-            windows = {route.name: self._facts[route.name].window for route in routes}
-            self._plan: Plan = Plan(routes, options.max_retries or 0, windows, call.tokens)
+            self._plan: Plan = self._planned(routes)
+            for route in call.routes:
+                if (shut := unable.get(route.name)) is not None:
+                    self._plan.shut(route, shut)
+                    trail.skipped(route, shut)
             while response is None:
                 if (voice := await self._voice()) is None:
                     response = self._best()
@@ -116,6 +127,8 @@ class Flow:
                     trail.attempt_ended(attempt, error)
                 if error is not None:
                     begins_anew = self._mended(attempt, error)
+                elif attempt.finish_reason == "pause" and self._goes_on(attempt):
+                    begins_anew = False
                 elif (begins_anew := self._declined(attempt)) is None:
                     response = self._whole(attempt)
                 if begins_anew and call.stream:
@@ -130,6 +143,10 @@ class Flow:
             raise
         finally:
             trail.request_ended(self._io.now() - self._began, response, failure)
+
+    def _planned(self, routes: Sequence[Route]) -> Plan:
+        windows = {route.name: self._facts[route.name].window for route in routes}
+        return Plan(routes, self._call.options.max_retries or 0, windows, self._call.tokens)
 
     async def _ordered(self) -> list[Route]:
         """The candidates, in the order in which they are asked."""
@@ -180,7 +197,8 @@ class Flow:
         """A try on `route`; None where it is shut."""
         io, stream = self._io, self._call.stream
         provider = self._providers[route.name]
-        encoded = provider.encode(self._request, route, stream=stream)  # before there is a permit to lose
+        # Before there is a permit to lose.
+        adapted = self._learned.encode(provider, self._request, route, io.now(), stream=stream)
         leave, pay = await self._leave(route, early=early)
         if isinstance(leave, Shut):
             self._plan.shut(route, leave)
@@ -191,7 +209,7 @@ class Flow:
             io,
             provider,
             route,
-            encoded,
+            adapted,
             stream=stream,
             limits=self._limits,
             deadline=self._deadline,
@@ -243,9 +261,15 @@ class Flow:
                 self._plan.lost(attempt.route)
             return
         fatal = not failure.moves_on and failure.kind not in (self._call.options.fallback_on or ())
-        if fatal and error is not None and self._refused is None and self._broken is None:
+        begun = self._refused or self._broken or self._paused  # there is something to give
+        if fatal and error is not None and begun is None:
             raise failure
-        self._plan.failed(attempt.route, failure)
+        if isinstance(failure, UnsupportedError) and self._learned.learn(
+            failure, self._request, attempt.route, self._io.now(), attempt.adapted
+        ):
+            self._plan.again(attempt.route)
+        else:
+            self._plan.failed(attempt.route, failure)
 
     def _mended(self, attempt: Try, error: BaseException) -> bool:
         """Make ready for another speaker after a break; whether that one begins anew. Raises what cannot be mended."""
@@ -253,6 +277,8 @@ class Flow:
             raise error
         said, how = self._said, self._call.options.mid_stream
         partial, parts = attempt.response(self._trail.attempts), attempt.parts
+        if self._paused is not None:
+            partial, parts = self._paused.whole(partial), [*self._paused.paused.parts, *parts]
         if said is not None:
             partial, parts = said.response(partial), said.parts
         error.partial = partial
@@ -262,31 +288,67 @@ class Flow:
             self._request = said.request(self._call.request)
         elif how != "restart":
             raise error
+        if self._paused is not None:  # another route begins, or goes on by what was said
+            self._plan, self._paused = self._planned(self._call.routes), None
         self._broken = error
         self._deadline = self._io.now() + (self._call.options.deadline or float("inf"))
         self._plan.failed(attempt.route, error)
         return how == "restart"
 
+    def _goes_on(self, attempt: Try) -> bool:
+        """Make ready to go on with a turn that its vendor paused, on the same route; False after too many pauses."""
+        paused = self._paused
+        response = attempt.response(self._trail.attempts)
+        if paused is None:
+            self._paused = paused = PausedTurn(response)
+        elif paused.count >= MOST_PAUSES:
+            return False
+        else:
+            paused.pause(paused.whole(response))
+        self._request = paused.request(self._call.request)
+        self._plan = self._planned([attempt.route])
+        if self._call.stream:
+            self._deadline = self._io.now() + (self._call.options.deadline or float("inf"))
+        return True
+
     def _declined(self, attempt: Try) -> bool | None:
         """None for an answer. If the model declined, and another one shall be asked: whether that one begins anew."""
         reason, options = attempt.finish_reason, self._call.options
+        if options.fallback_on and "empty" in options.fallback_on and self._paused is None and self._is_empty(attempt):
+            reason = "empty"
         if reason not in (options.fallback_on or ()):
             return None
         if self._call.stream and attempt.committed and options.mid_stream != "restart":
             return None
         refused = attempt.response(())
         self._refused = self._refused or refused
-        declined = RefusalError(f"The model declined to answer ({reason}).", route=attempt.route.name)
+        declined = RefusalError(
+            "The answer is empty." if reason == "empty" else f"The model declined to answer ({reason}).",
+            route=attempt.route.name,
+        )
         self._plan.failed(attempt.route, declined)
         return attempt.committed
 
+    def _is_empty(self, attempt: Try) -> bool:
+        """Whether an answer holds nothing, and is not what may follow the answers of tools."""
+        if attempt.finish_reason not in ("stop", "other") or self._call.request.messages[-1].role == "tool":
+            return False
+        return not any(
+            not isinstance(part, Text | Reasoning) or (part.text.strip() and type(part) is Text)
+            for part in attempt.parts
+        )
+
     def _whole(self, attempt: Try) -> Response:
         response = attempt.response(self._trail.attempts)
+        if self._paused is not None:
+            response = self._paused.whole(response)
         return response if self._said is None else self._said.response(response)
 
     def _best(self) -> Response:
         """What can be given when nobody is left: an answer that declines, an old one, or an error."""
         attempts = self._trail.attempts
+        if self._paused is not None:
+            return replace(self._paused.paused, attempts=attempts)
         if self._refused is not None:
             self._unsaid = (self._refused.parts,)
             return replace(self._refused, attempts=attempts)

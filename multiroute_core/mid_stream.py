@@ -93,6 +93,39 @@ class Continuation:
         return replace(part, text=text) if text else None
 
 
+class PausedTurn:
+    """A turn that its vendor interrupted (Anthropic's `pause_turn`), and what goes on with it.
+
+    Anthropic pauses a turn in which its own tools run for long; the same history with the answer so far goes on:
+    https://docs.claude.com/en/docs/build-with-claude/handling-stop-reasons (read 2026-11-28).
+
+    Args:
+        first: What there was when the turn was first paused.
+    """
+
+    def __init__(self, first: Response) -> None:
+        self.paused, self.count = first, 1
+
+    def pause(self, response: Response) -> None:
+        """The turn, which `response` tells whole so far, is paused once more."""
+        self.paused, self.count = response, self.count + 1
+
+    def request(self, asked: Request) -> Request:
+        """What is sent to go on."""
+        return replace(asked, messages=(*asked.messages, Message("assistant", self.paused.parts)))
+
+    def whole(self, last: Response) -> Response:
+        """The turn as far as `last`. Its tokens and cost are those of all its requests."""
+        before = self.paused
+        known = before.cost is not None and last.cost is not None
+        return replace(
+            last,
+            parts=(*before.parts, *last.parts),
+            usage=_sum([before.usage, last.usage]),
+            cost=(before.cost or 0.0) + (last.cost or 0.0) if known else None,
+        )
+
+
 class Overlap:
     """Finds how much of the end of `said` a new speaker repeats at its beginning.
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from multiroute_core.errors import ConfigurationError
 
 MID_STREAM = ("raise", "restart", "continue")
-DECLINED = ("content_filter", "refusal")
+DECLINED = ("content_filter", "refusal", "empty")
 
 ORDERS = ("priority", "weighted", "least_busy", "fastest", "cheapest")
 
@@ -44,7 +44,8 @@ class Options:
         max_retries: How often the routes are asked again after all have failed.
         fallback: False stays with the first candidate, whatever happens.
         fallback_on: Answers that are no answer to the caller, so that the next route is asked: `"content_filter"`,
-            `"refusal"`, or both. Where nobody does better, the first of them is given after all.
+            `"refusal"`, `"empty"` (neither text nor a tool call nor media; after the answers of tools an empty answer
+            may be right, and is one). Where no other route does better, the first of them is given after all.
         mid_stream: What happens when a stream breaks after something was said. `"raise"` raises a `BrokenStreamError`
             with the `partial` answer. `"continue"` lets the next route go on from there, where it is text; what it
             repeats is left out. `"restart"` lets it begin anew, after a chunk that is marked `restarted`.

@@ -16,6 +16,7 @@ from multiroute_core.events import Hook, Listeners, listeners
 from multiroute_core.flow import Flow
 from multiroute_core.options import Options, current
 from multiroute_core.order.candidates import Candidates, Drops, candidates
+from multiroute_core.order.learned import LearnedCapabilities
 from multiroute_core.providers import registry
 from multiroute_core.providers.provider import Provider
 from multiroute_core.purse import Purse
@@ -43,6 +44,7 @@ class Parts:
         providers: Who carries the calls, by the routes' names.
         facts: What is known of the routes, by their names.
         spending: The budgets; None for none.
+        learned: What the routes have refused as unsupported.
     """
 
     settings: Settings
@@ -56,6 +58,7 @@ class Parts:
     providers: Mapping[str, Provider]
     facts: Mapping[str, Facts]
     spending: Spending | None
+    learned: LearnedCapabilities
 
     @classmethod
     def of(cls, settings: Settings, world: World) -> Parts:
@@ -89,7 +92,20 @@ class Parts:
                 hooks=hooks,
                 wall=world.steady,
             )
-        return cls(settings, world, ledger, hooks, listeners(hooks), recall, state, prices, providers, facts, spending)
+        return cls(
+            settings,
+            world,
+            ledger,
+            hooks,
+            listeners(hooks),
+            recall,
+            state,
+            prices,
+            providers,
+            facts,
+            spending,
+            LearnedCapabilities(strict=settings.strict_params),
+        )
 
     def hearing(self, hooks: Sequence[Hook]) -> Parts:
         """The same parts, with hooks that hear what happens as well."""
@@ -155,6 +171,7 @@ class Parts:
             hedge=self.settings.hedge,
             random=self.world.random,
             purse=None if self.spending is None else Purse(self.spending, call),
+            learned=self.learned,
         )
 
     def _let_go(self) -> None:

@@ -140,6 +140,11 @@ class Plan:
         self._tries[route.name] = self._tries.get(route.name, 0) + 1
         self._queue.insert(0, route)
 
+    def again(self, route: Route) -> None:
+        """`route` refused something that it can be asked without: it is asked so next, and that counts as no retry."""
+        self._stale = True
+        self._queue.insert(0, route)
+
     def shut(self, route: Route, shut: Shut) -> None:
         """`route` was not asked: it does not let anyone through."""
         self.closed[route.name] = shut

@@ -61,7 +61,8 @@ class Router:
         total_timeout: Seconds for a whole stream; None is without limit.
         max_retries: How often the routes are asked again after all have failed, where waiting may help.
         fallback: False stays with the first candidate.
-        fallback_on: Answers that are none to the caller: `"content_filter"`, `"refusal"`; the next route is asked then.
+        fallback_on: Answers that are none to the caller: `"content_filter"`, `"refusal"`, `"empty"`; the next route is
+            asked then.
         hedge: The share of extra load (0 to 1) that may be spent on speed: when a route takes longer to begin than it
             does but for that share of its answers, the next one is asked as well, and who begins first answers. 0.05
             is usual; None does without. It takes effect when a route has given 20 answers.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from multiroute_core.errors import MultiRouteError
     from multiroute_core.rules.headroom import Headroom
 
-Why: TypeAlias = Literal["open", "probing", "rate_limit", "limit", "busy", "budget"]
+Why: TypeAlias = Literal["open", "probing", "rate_limit", "limit", "busy", "budget", "unsupported"]
 
 
 class Verdict(enum.Enum):
@@ -48,8 +48,9 @@ class Shut:
 
     Attributes:
         why: `"open"` (it failed too often), `"probing"` (another caller is trying it), `"rate_limit"` (the provider
-            asked to be left alone, or would), `"limit"` (its `rpm` or `tpm` is used up), `"busy"` (as many calls are in
-            flight as it takes), or `"budget"` (a budget cannot pay for it).
+            asked to be left alone, or would), `"limit"` (its `rpm` or `tpm` is used up), `"busy"` (as many calls are
+            in flight as it takes), `"budget"` (a budget cannot pay for it), or `"unsupported"` (it has refused of late
+            what the request needs).
         seconds: Until asking again makes sense.
         error: What the caller is told, if this is why nobody can answer; None where that needs no error of its own.
     """
@@ -72,6 +73,8 @@ class Shut:
                 return "as many calls are in flight as it takes"
             case "budget":
                 return str(self.error or "a budget cannot pay for it")
+            case "unsupported":
+                return str(self.error or "it does not support what the request needs")
 
 
 class Outcome(NamedTuple):
