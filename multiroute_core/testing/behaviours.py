@@ -114,7 +114,7 @@ class Answer:
     def pieces(self, asked: Asked) -> list[Part]:
         """The parts of a stream."""
         texts = [self.text] if isinstance(self.text, str) else self.text
-        parts: list[Part] = [Text(_filled(text, asked)) for text in texts]
+        parts: list[Part] = [Text(_filled(text, asked)) for text in texts if text]
         for index, call in enumerate(self.tool_calls):
             parts += [
                 ToolCallDelta(index, _filled(call.id, asked), call.name),
