@@ -49,6 +49,11 @@ def to_error_body(data: bytes) -> dict[str, Any]:
         value: Any = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value = data.decode("utf-8", "replace").strip()
+    return error_body_of(value)
+
+
+def error_body_of(value: Any) -> dict[str, Any]:
+    """An error of any shape as a body with an `error` object."""
     if isinstance(value, list) and value:
         value = cast("list[Any]", value)[0]
     if isinstance(value, Mapping):

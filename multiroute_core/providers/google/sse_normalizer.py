@@ -2,8 +2,7 @@
 
 The SDK takes every line but `data: ` for JSON and breaks on comments, `retry:`, `id:`, a BOM, `[DONE]` and the like.
 Gemini sends none of these, but gateways do, to keep a connection alive. Errors that Google would not write it takes for
-Google's, and breaks on them too; so they are put into a form that it passes on, for the decoder to report. Those with
-an HTTP status are Google's own form.
+Google's, and breaks on them too; so they are put into Google's form, and `error_of` gets them out of the SDK's error.
 """
 
 from __future__ import annotations
@@ -18,10 +17,13 @@ import msgspec
 from multiroute_core.providers.body import count, mapping
 from multiroute_core.providers.provider import DONE, WireError
 from multiroute_core.providers.sse import ERROR, ServerSentEvent, StreamReader
-from multiroute_core.providers.stream_body import to_text_error, to_value
+from multiroute_core.providers.stream_body import error_body_of, to_text_error, to_value
 
 _SEPARATORS = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"), (b"\xc2\x85", b"\\u0085"))
 """Characters at which Python ends a line, and older versions of the SDK an event; as JSON may write them."""
+
+_INSIDE = 200
+"""The code of an error that holds another one: errors inside a stream come under this HTTP status."""
 
 
 class SSENormalizer:
@@ -83,9 +85,16 @@ def _to_error_frame(error: WireError) -> bytes:
 
 
 def _error_frame(body: Mapping[str, Any]) -> bytes:
-    """An error. The SDK takes one for Google's that begins with `{"error":`, so this one begins with another key."""
-    rest = {name: value for name, value in body.items() if name != "type"}
-    return _framed(msgspec.json.encode({"type": body.get("type", "error"), **rest}))
+    """An error whose status Google would not write, inside of one that the SDK can raise."""
+    return _framed(msgspec.json.encode({"error": {"code": _INSIDE, "body": error_body_of(body)}}))
+
+
+def error_of(error: Exception) -> WireError | None:
+    """The error that was put into the SDK's; None where that is Google's own."""
+    if getattr(error, "code", None) != _INSIDE:
+        return None
+    body = mapping(mapping(mapping(getattr(error, "details", None)).get("error")).get("body"))
+    return WireError("The provider reported an error inside the stream.", body) if body else None
 
 
 def _framed(data: bytes) -> bytes:

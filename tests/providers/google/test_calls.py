@@ -193,8 +193,10 @@ def test_an_error_of_another_shape_inside_a_stream(provider, server, world, sdk,
     server.serve(stream(sdk, [STREAM[0], {"error": error}]))
     if sdk == "legacy":
         return
-    with pytest.raises(WireError, match="could not be read by its SDK"):
+    with pytest.raises(WireError) as caught:
         drive(world, lambda io: streamed(provider, io))
+    assert provider.classify(caught.value).kind == "overloaded"
+    assert caught.value.body == {"error": {"message": "overloaded"}}
 
 
 def test_the_environment_makes_no_vertex_client(make, server, world, monkeypatch):
