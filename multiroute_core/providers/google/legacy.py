@@ -113,7 +113,8 @@ class LegacyProvider:
         self._json.ParseDict(encoded.body, bare, ignore_unknown_fields=True)
         timeout = self._timeout((CONNECT_TIMEOUT, line.seconds))
         with reading("google", lambda: line.status):
-            return getattr(self._clients.blocking(), method)(request, retry=None, timeout=timeout)
+            ask = getattr(self._clients.blocking(), method)
+            return ask(request, retry=None, timeout=timeout, metadata=tuple(encoded.headers.items()))  # REST's headers
 
     def _client(self) -> Any:
         """A client for this key alone, unlike that of the SDK's `configure`, on which one can hang up.
