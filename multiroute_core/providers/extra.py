@@ -64,11 +64,15 @@ def split(options: Mapping[str, Any] | None) -> Extra:
     if not any(name in options for name in NAMES):
         return Extra(options)
     body = {name: value for name, value in options.items() if name not in NAMES}
-    headers = dict(cast("Mapping[str, str]", options.get("extra_headers") or {}))
+    headers = dict(_inner(options, "extra_headers"))
     for name in HTTP_OPTIONS:
-        headers = merge_headers(headers, (options.get(name) or {}).get("headers") or {})
-    query = {name: _query_value(value) for name, value in (options.get("extra_query") or {}).items()}
+        headers = merge_headers(headers, _inner(_inner(options, name), "headers"))
+    query = {name: _query_value(value) for name, value in _inner(options, "extra_query").items()}
     return Extra(overlay(body, options.get("extra_body")), headers, query)
+
+
+def _inner(options: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", options.get(name) or {})
 
 
 def merge_headers(under: Mapping[str, str], over: Mapping[str, str]) -> dict[str, str]:
@@ -140,9 +144,11 @@ def _query_value(value: Any) -> str:
 def _mapping(given: Any, what: str) -> Mapping[str, Any]:
     if given is None:
         return {}
-    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in cast("Mapping[Any, Any]", given)):
-        raise ConfigurationError(f"{what} is a {type(given).__name__}; give a mapping of names to values.")
-    return cast("Mapping[str, Any]", given)
+    values = cast("Mapping[Any, Any]", given) if isinstance(given, Mapping) else None
+    if values is None or not all(isinstance(name, str) for name in values):
+        kind = type(cast("Any", given)).__name__
+        raise ConfigurationError(f"{what} is a {kind}; give a mapping of names to values.")
+    return values
 
 
 def _refusal(provider: str, name: str, what: str | None = None) -> ConfigurationError:

@@ -54,8 +54,8 @@ def to_error_body(data: bytes) -> dict[str, Any]:
 
 def error_body_of(value: Any) -> dict[str, Any]:
     """An error of any shape as a body with an `error` object."""
-    if isinstance(value, list) and value:
-        value = cast("list[Any]", value)[0]
+    if isinstance(value, list):
+        value = next(iter(cast("list[Any]", value)), None)
     if isinstance(value, Mapping):
         body = dict(cast("Mapping[str, Any]", value))
         if isinstance(body.get("error"), Mapping):
