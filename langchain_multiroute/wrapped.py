@@ -12,6 +12,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_multiroute import history
 from multiroute_core.messages import Part, Raw, Reasoning, Text, ToolCall, ToolCallDelta, VendorPart
 from multiroute_core.providers.provider import Encoded
+from multiroute_core.providers.whole import to_stream
 from multiroute_core.types import Delta, FinishReason, Usage
 
 INNER = "langchain"
@@ -67,7 +68,7 @@ class Merging:
             return self._end()
         if not isinstance(event, ChatGenerationChunk):
             self.complete = True
-            return self._in_pieces(whole(event.message, self._encoded))
+            return to_stream(whole(event.message, self._encoded))
         chunk = event.message
         if not isinstance(chunk, AIMessageChunk):
             return None
@@ -102,19 +103,6 @@ class Merging:
             return None
         kept = _kept(message, self._encoded)
         return _ended(message, (kept,) if kept is not None else ())
-
-    def _in_pieces(self, delta: Delta) -> Delta:
-        """A whole answer as a stream's one delta."""
-        calls = 0
-        parts: list[Part] = []
-        for part in delta.parts:
-            if isinstance(part, ToolCall):
-                told = json.dumps(dict(part.arguments), ensure_ascii=False)
-                parts.append(ToolCallDelta(calls, part.id, part.name, told, part.raw))
-                calls += 1
-            else:
-                parts.append(part)
-        return Delta(tuple(parts), delta.finish_reason, delta.usage, delta.model, delta.raw)
 
 
 def _ended(message: AIMessage, parts: Sequence[Part]) -> Delta:

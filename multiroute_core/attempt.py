@@ -23,7 +23,8 @@ from multiroute_core.errors import (
 from multiroute_core.messages import Part, assemble, join
 from multiroute_core.order.learned import Adapted
 from multiroute_core.providers.headroom import headroom
-from multiroute_core.providers.provider import Decoder, Provider, WireError
+from multiroute_core.providers.provider import Decoder, Provider, Reply, WireError
+from multiroute_core.providers.whole import to_stream
 from multiroute_core.route import Route
 from multiroute_core.rules.admission import Outcome, Permit, Verdict
 from multiroute_core.rules.headroom import Headroom
@@ -201,6 +202,10 @@ class Try:
                 self.limit.set("the end of the stream", self._io.now() + GOODBYE_SECONDS, GOODBYE_SECONDS)
             try:
                 event = await self._io.next(self.limit, self._source)
+            except WireError:
+                if not decoder.complete:
+                    raise
+                continue  # the answer is whole: what comes after its end harms nothing
             except Exception:
                 if not decoder.complete:
                     raise
@@ -211,8 +216,18 @@ class Try:
                     return None
                 raise EOFError("The stream ended without its end: the answer is not complete.")
             try:
-                delta = decoder.feed(event)
+                if type(event) is Reply:  # a whole answer, from a server that ignores that a stream is asked for
+                    delta = to_stream(self._provider.decode(event, self.encoded))
+                    decoder.complete = True
+                else:
+                    delta = decoder.feed(event)
+            except WireError:
+                if not decoder.complete:
+                    raise
+                continue
             except BUGS as error:
+                if decoder.complete:
+                    continue
                 raise WireError(f"An event of the stream has a shape that no event has: {event!r:.200}") from error
             if delta is not None and (parts := self._take(delta)):
                 return parts

@@ -8,6 +8,7 @@ from typing import Any, cast
 import msgspec
 
 from multiroute_core.providers.provider import Reply, WireError
+from multiroute_core.providers.sse import BOM
 
 _decode = msgspec.json.Decoder().decode
 
@@ -18,9 +19,14 @@ def of(reply: Reply) -> Mapping[str, Any]:
     Raises:
         WireError: it is cut, empty, or something else.
     """
+    body = reply.body
+    if isinstance(body, str):
+        body = body.removeprefix("\ufeff")
+    elif body.startswith(BOM):  # a JSON reader may pass over it: RFC 8259, section 8.1
+        body = body.removeprefix(BOM)
     try:
-        found = _decode(reply.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        found = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"The body is no JSON: {error}.") from error
     return event(found)
 
@@ -31,9 +37,20 @@ def event(found: Any) -> Mapping[str, Any]:
     Raises:
         WireError: it is something else.
     """
-    if not isinstance(found, dict):
-        raise WireError(f"The provider sent a JSON {type(found).__name__} where an object should be.", found)
-    return cast("dict[str, Any]", found)
+    if isinstance(found, dict):
+        return cast("dict[str, Any]", found)
+    if (error := _listed_error(found)) is not None:
+        return error
+    message = f"The provider sent a JSON {type(found).__name__} where an object should be"
+    if isinstance(found, str) and found:
+        raise WireError(f"{message}: {found[:500]}", {"error": {"message": found}})
+    raise WireError(f"{message}.", found)
+
+
+def _listed_error(found: Any) -> Mapping[str, Any] | None:
+    """An error in a list of one, as Google's endpoints and those before them write it."""
+    first = mapping(next(iter(array(found)), None))
+    return first if first.get("error") else None
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Limit
@@ -26,22 +26,22 @@ class Encoded:
         path: Below the provider's base URL.
         body: The JSON body.
         dropped: Parameters that the route cannot take, each with the reason.
-        headers: Headers besides the SDK's own.
+        headers: Headers besides the SDK's own. They stand in no repr: they may hold a gateway's key.
         model: The model that is asked, as the route names it; parts of the answer keep it in their `raw`.
         output_tool: The name of a tool that stands for the form of the answer, at vendors that have no other way to
             ask for one: the arguments of its call are the answer's text.
         account: The account and endpoint that is asked, as a digest; parts of the answer keep it in their `raw`.
-        query: Parameters of the URL besides the SDK's own.
+        query: Parameters of the URL besides the SDK's own; in no repr either.
     """
 
     path: str
     body: dict[str, Any]
     dropped: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     model: str | None = None
     output_tool: str | None = None
     account: str | None = None
-    query: Mapping[str, str] = field(default_factory=dict[str, str])
+    query: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,19 @@ class Reply:
     headers: Mapping[str, str]
 
 
+class Done:
+    """The type of `DONE`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "DONE"
+
+
+DONE: Final = Done()
+"""The end marker `[DONE]` of an event stream, as it is handed to the decoder."""
+
+
 class Decoder(Protocol):
     """Makes deltas of one stream's events. It is new for each stream and remembers what has passed."""
 
@@ -59,7 +72,10 @@ class Decoder(Protocol):
     """Whether the stream's proper end was seen; a stream that stops before it is broken, though no SDK says so."""
 
     def feed(self, event: Any) -> Delta | None:
-        """What is new in an event; None for nothing. Raises `WireError` where the event reports an error."""
+        """What is new in an event; None for nothing. Raises `WireError` where the event reports an error.
+
+        An event is a JSON value, or `DONE`.
+        """
         ...
 
 
@@ -91,7 +107,10 @@ class Provider(Protocol):
         ...
 
     async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
-        """Ask for a stream: an (async) iterator of events, to be read by `io.next` and closed by `io.close`."""
+        """Ask for a stream: an (async) iterator of events, to be read by `io.next` and closed by `io.close`.
+
+        A server that ignores that a stream is asked for answers as a whole: the only event is a `Reply` then.
+        """
         ...
 
     def close(self) -> None:

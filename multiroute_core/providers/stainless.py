@@ -6,18 +6,17 @@ is open API, behaves the same over all the versions that we admit, and costs hal
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
-
-import msgspec
 
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Limit
 from multiroute_core.providers import http
 from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.provider import Encoded, Reply
+from multiroute_core.providers.sse import ServerSentEvent, StreamReader
+from multiroute_core.providers.stream_body import to_text_error, to_value
 
 
 class StainlessDoor:
@@ -73,12 +72,12 @@ class StainlessDoor:
             self._address + encoded.path,  # whole, or the SDK spends 50 µs on joining the two
             body=encoded.body,
             cast_to=self._response,
-            options={"headers": dict(encoded.headers)} if encoded.headers else {},
+            options=_options(encoded),
         )
         return Reply(response.content, response.headers)
 
     async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
-        """Ask for a stream of events, each a dict."""
+        """Ask for a stream of events, each a JSON value."""
         client = await self._clients.native() if io.native else self._clients.blocking()
         stream = await io.wait(
             limit,
@@ -88,11 +87,9 @@ class StainlessDoor:
             cast_to=object,
             stream=True,
             stream_cls=self._streams[io.native],
-            options={"headers": dict(encoded.headers)} if encoded.headers else {},
+            options=_options(encoded),
         )
-        if not hasattr(stream, "_iter_events"):
-            return stream
-        return Events(_native(stream) if io.native else _blocking(stream), stream)
+        return Events(stream.response, native=io.native)
 
     def close(self) -> None:
         """Close the sync client."""
@@ -104,52 +101,82 @@ class StainlessDoor:
         self._clients.close()
 
 
+def _options(encoded: Encoded) -> dict[str, Any]:
+    """What the SDK is told of one request."""
+    options: dict[str, Any] = {}
+    if encoded.headers:
+        options["headers"] = dict(encoded.headers)
+    if encoded.query:
+        options["params"] = dict(encoded.query)
+    return options
+
+
 class Events:
-    """The events of a stream, each a dict, to the very end of the body.
+    """The events of a stream, each a JSON value, to the very end of the body.
 
     The SDKs' own iterators hang up at OpenAI's `[DONE]`, before the body's last bytes, so that every stream costs a
-    connection, and over TLS a handshake. `_iter_events` is the private half of them that does not.
+    connection, and over TLS a handshake. They also know neither a BOM nor an error under a name of its own.
+
+    An event that cannot be read raises, and the next one can be read all the same.
     """
 
-    __slots__ = ("_events", "_stream")
+    __slots__ = ("_events", "_over", "_pieces", "_reader", "_response")
 
-    def __init__(self, events: Any, stream: Any) -> None:
-        self._events, self._stream = events, stream
+    def __init__(self, response: Any, *, native: bool) -> None:
+        self._response = response
+        self._pieces: Any = response.aiter_bytes() if native else response.iter_bytes()
+        self._reader = StreamReader()
+        self._events: list[ServerSentEvent] = []  # the first one last
+        self._over = False
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The reply's headers."""
-        return self._stream.response.headers
+        return self._response.headers
 
     def __next__(self) -> Any:
-        return next(self._events)
+        while True:
+            while self._events:
+                if (value := to_value(self._events.pop(), last=self._over)) is not None:
+                    return value
+            if self._over:
+                raise StopIteration
+            if (piece := next(self._pieces, None)) is None:
+                if (body := self._end()) is not None:
+                    return body
+            else:
+                self._events = self._reader.feed(piece)
+                self._events.reverse()
 
-    def __anext__(self) -> Any:
-        return anext(self._events)
+    async def __anext__(self) -> Any:
+        while True:
+            while self._events:
+                if (value := to_value(self._events.pop(), last=self._over)) is not None:
+                    return value
+            if self._over:
+                raise StopAsyncIteration
+            if (piece := await anext(self._pieces, None)) is None:
+                if (body := self._end()) is not None:
+                    return body
+            else:
+                self._events = self._reader.feed(piece)
+                self._events.reverse()
+
+    def _end(self) -> Reply | None:
+        """The body is over; it is given as a whole where it is one answer and no stream."""
+        self._over = True
+        self._events = self._reader.end()
+        self._events.reverse()
+        if self._reader.text is not None:
+            raise to_text_error(self._reader.text)
+        return None if self._reader.body is None else Reply(self._reader.body, self._response.headers)
 
     def close(self) -> None:
         """Give the connection back, or drop it where the body was not read to its end."""
-        self._stream.close()
-        self._events.close()
+        self._response.close()
+        self._pieces.close()
 
     async def aclose(self) -> None:
         """The same on an event loop."""
-        await self._stream.close()
-        await self._events.aclose()
-
-
-def _blocking(stream: Any) -> Generator[Any, None, None]:
-    with contextlib.closing(stream._iter_events()) as events:  # noqa: SLF001
-        for event in events:
-            if (data := event.data) and not data.startswith("[DONE]"):
-                yield _decode(data)
-
-
-async def _native(stream: Any) -> AsyncGenerator[Any, None]:
-    async with contextlib.aclosing(stream._iter_events()) as events:  # noqa: SLF001
-        async for event in events:
-            if (data := event.data) and not data.startswith("[DONE]"):
-                yield _decode(data)
-
-
-_decode = msgspec.json.Decoder().decode
+        await self._response.aclose()
+        await self._pieces.aclose()

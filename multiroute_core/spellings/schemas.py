@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import unknown
+from multiroute_core.providers import extra
 from multiroute_core.route import ALIASES, PROVIDERS
 from multiroute_core.spellings import json_schema
 from multiroute_core.tools import EFFORTS, OutputSchema, ReasoningOptions
@@ -195,7 +196,7 @@ def _budget(given: Any) -> int | None:
 
 
 def vendor_options(given: Any) -> Mapping[str, Mapping[str, Any]]:
-    """What one vendor takes besides, by its provider.
+    """What one vendor takes besides, by its provider: fields of the body, and the SDKs' own names for the rest.
 
     Raises:
         ConfigurationError: a provider is unknown, a body is no JSON object, or it says what the router says.
@@ -213,9 +214,10 @@ def vendor_options(given: Any) -> Mapping[str, Mapping[str, Any]]:
             raise ConfigurationError(f"extra[{name!r}] is a {type(body).__name__}; give a mapping.")
         if own := sorted(ROUTER_SAYS & {*cast("Mapping[Any, Any]", body)}):
             raise ConfigurationError(f"extra[{name!r}] says {own[0]!r}, which the router says itself; leave it out.")
+        options = extra.check(provider, cast("Mapping[str, Any]", body), ROUTER_SAYS)
         try:
-            json.dumps(body, allow_nan=False)
+            json.dumps(options, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"extra[{name!r}] cannot be written as JSON: {error}.") from error
-        made.setdefault(provider, {}).update(cast("Mapping[str, Any]", body))
+        made.setdefault(provider, {}).update(options)
     return made

@@ -21,7 +21,7 @@ from multiroute_core.messages import (
 from multiroute_core.providers import body
 from multiroute_core.providers.body import array, count, mapping, tier, word
 from multiroute_core.providers.ids import tool_call_id
-from multiroute_core.providers.provider import Encoded, Reply, WireError
+from multiroute_core.providers.provider import DONE, Encoded, Reply, WireError
 from multiroute_core.types import Delta, FinishReason, Usage
 
 FINISH: Mapping[str, FinishReason] = {
@@ -146,6 +146,8 @@ class MessagesDecoder:
 
     def feed(self, event: Any) -> Delta | None:
         """What is new in one event."""
+        if event is DONE:  # the wire has an end of its own
+            return None
         told = body.event(event)
         match told.get("type"):
             case "content_block_delta":
@@ -174,6 +176,8 @@ class MessagesDecoder:
             case "error":
                 raise WireError("The provider reported an error inside the stream.", told)
             case _:
+                if told.get("error"):  # a gateway's, in another vendor's form
+                    raise WireError("The provider reported an error inside the stream.", told)
                 return None
 
     def _begun(self, told: Mapping[str, Any]) -> list[Part]:

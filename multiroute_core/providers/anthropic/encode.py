@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from multiroute_core.messages import CachePoint
@@ -9,6 +10,7 @@ from multiroute_core.providers import body
 from multiroute_core.providers.anthropic import thinking
 from multiroute_core.providers.anthropic.schema import closed
 from multiroute_core.providers.anthropic.turns import Block, Turn, Turns, mark, plain
+from multiroute_core.providers.extra import merge_headers, split
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Encoded
 from multiroute_core.providers.sampling import sampling
@@ -33,7 +35,8 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Enco
     """The body, and what stands in its headers."""
     dropped = ["seed: the Messages API has no seed"] if request.seed is not None else []
     marks: list[Block] = []
-    form, extra = request.output_schema, dict(request.extra.get("anthropic", {}))
+    form, more = request.output_schema, split(request.extra.get("anthropic"))
+    extra = dict(more.body)
     betas = extra.pop("betas", None)  # the SDK's name for a header
     output_tool = _output_tool(form, request) if form and form.schema is not None and not traits.json_schema else None
     tools = _tools(request, traits, dropped, marks)
@@ -76,7 +79,19 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Enco
     headers = {"anthropic-version": SAMPLING_VERSION} if any(name in said for name in SAMPLING) else {}
     if betas:
         headers["anthropic-beta"] = ",".join(betas)
-    return Encoded("/v1/messages", said, tuple(dropped), headers, model, output_tool)
+    if more.headers:
+        headers = _with_headers(headers, more.headers)
+    return Encoded("/v1/messages", said, tuple(dropped), headers, model, output_tool, query=more.query)
+
+
+def _with_headers(own: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
+    """The caller's headers over our own; the betas of both."""
+    merged = merge_headers(own, headers)
+    if beta := own.get("anthropic-beta"):
+        for name in headers:
+            if name.lower() == "anthropic-beta":
+                merged[name] = ",".join(dict.fromkeys(f"{beta},{headers[name]}".replace(" ", "").split(",")))
+    return merged
 
 
 def _system(blocks: list[Block]) -> str | list[Block] | None:

@@ -13,7 +13,7 @@ from multiroute_core.messages import Blob, Part, Raw, Reasoning, Text, ToolCallD
 from multiroute_core.providers import body as bodies
 from multiroute_core.providers.body import array, count, mapping, word
 from multiroute_core.providers.google.pieces import Arguments
-from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
+from multiroute_core.providers.provider import DONE, Encoded, NoAnswer, WireError
 from multiroute_core.types import Delta, FinishReason, Usage
 
 FINISH: Mapping[str, FinishReason] = {
@@ -61,6 +61,8 @@ class GeminiDecoder:
 
     def feed(self, event: Any) -> Delta | None:
         """What is new in one event; its counts are those of the whole stream so far."""
+        if event is DONE:  # the wire has an end of its own
+            return None
         body = bodies.event(event)
         candidate = _candidate(body) or {}
         counted = mapping(body.get("usageMetadata"))

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from multiroute_core.providers import body as bodies
+from multiroute_core.providers.extra import split
 from multiroute_core.providers.google.contents import contents
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Encoded
@@ -48,12 +49,15 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Enco
         "generationConfig": {name: value for name, value in given.items() if value is not None} or None,
     }
     body = {name: value for name, value in body.items() if value is not None}
+    more = split(request.extra.get("google"))
     name = model if model.startswith(("models/", "tunedModels/")) else f"models/{model}"
     return Encoded(
         f"{name}:{'streamGenerateContent?alt=sse' if stream else 'generateContent'}",
-        bodies.overlay(body, request.extra.get("google")),
+        bodies.overlay(body, more.body),
         tuple(dropped),
-        model=model,
+        more.headers,
+        model,
+        query=more.query,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator
 
+from multiroute_core.providers.google.sse_normalizer import error_of
 from multiroute_core.providers.provider import WireError
 
 
@@ -28,3 +29,7 @@ def reading(package: str, status: Callable[[], int | None] = lambda: None) -> Ge
         if trace is None or not trace.tb_frame.f_globals.get("__name__", "").startswith(f"{package}."):
             raise
         raise WireError(f"The provider's error could not be read by its SDK ({error}).", status=status()) from error
+    except Exception as error:
+        if (inside := error_of(error)) is not None:
+            raise inside from None  # it would be classified by the SDK's class
+        raise

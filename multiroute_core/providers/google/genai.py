@@ -10,17 +10,18 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapp
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
+from urllib.parse import urlencode
 
 import msgspec
 
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import CONNECT_TIMEOUT, Limit
-from multiroute_core.errors import RouteError
+from multiroute_core.errors import ConfigurationError, RouteError
 from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, http, models
 from multiroute_core.providers.clients import Clients
-from multiroute_core.providers.google import comments, decode, encode
+from multiroute_core.providers.google import decode, encode, sse_normalizer
 from multiroute_core.providers.google.faults import reading
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.route import Route
@@ -74,7 +75,7 @@ class GenaiProvider:
         calls = _calls((await self._clients.native() if io.native else self._clients.blocking()).sdk)
         ask = calls.async_request if io.native else calls.request
         with reading("google.genai"):
-            reply = await io.wait(limit, ask, "post", encoded.path, encoded.body)
+            reply = await io.wait(limit, ask, "post", _path(encoded), encoded.body, *_options(encoded))
         return Reply(reply.body or "", reply.headers or {})
 
     async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
@@ -105,8 +106,8 @@ class GenaiProvider:
             limits=library.Limits(max_connections=1000, max_keepalive_connections=100),  # as the other vendors' SDKs do
             follow_redirects=True,
         )
-        hide = functools.partial(comments.strip, library)
-        made.event_hooks["response"].append(_noting(library) if native else hide)
+        normalize = functools.partial(sse_normalizer.normalize, library)
+        made.event_hooks["response"].append(_noting(library) if native else normalize)
         other = (library.Client if native else library.AsyncClient)(verify=unused)
         options = {
             "api_version": API_VERSION,
@@ -160,9 +161,21 @@ def _calls(client: Any) -> Any:
     return api if all(callable(getattr(api, name, None)) for name in names) else _Typed(client)
 
 
+def _path(encoded: Encoded) -> str:
+    """The path with the query, for which the SDK has no other place."""
+    if not encoded.query:
+        return encoded.path
+    return f"{encoded.path}{'&' if '?' in encoded.path else '?'}{urlencode(encoded.query)}"
+
+
+def _options(encoded: Encoded) -> tuple[dict[str, Any], ...]:
+    """The SDK's `http_options` of one request, where there are some."""
+    return ({"headers": dict(encoded.headers)},) if encoded.headers else ()
+
+
 def _blocking(calls: Any, encoded: Encoded) -> Generator[Any, None, None]:
     with reading("google.genai"):
-        chunks = calls.request_streamed("post", encoded.path, encoded.body)
+        chunks = calls.request_streamed("post", _path(encoded), encoded.body, *_options(encoded))
         try:
             for chunk in chunks:
                 yield _event(chunk.body)
@@ -177,7 +190,7 @@ async def _native(calls: Any, encoded: Encoded) -> AsyncGenerator[Any, None]:
         try:
             token = _replies.set(replies)
             try:
-                chunks = await calls.async_request_streamed("post", encoded.path, encoded.body)
+                chunks = await calls.async_request_streamed("post", _path(encoded), encoded.body, *_options(encoded))
                 chunk = await anext(chunks, None)
             finally:
                 _replies.reset(token)
@@ -200,7 +213,7 @@ _replies: ContextVar[list[Any] | None] = ContextVar("multiroute_google_replies",
 def _noting(library: ModuleType) -> Callable[[Any], Awaitable[None]]:
     async def note(reply: Any) -> None:
         """Note an HTTP reply for the stream that asked for it: the SDK hides it, and does not close it in time."""
-        comments.strip(library, reply)
+        sse_normalizer.normalize(library, reply)
         if (replies := _replies.get()) is not None:
             replies.append(reply)
 
@@ -210,24 +223,31 @@ def _noting(library: ModuleType) -> Callable[[Any], Awaitable[None]]:
 _event = msgspec.json.Decoder().decode
 
 
+_Options: TypeAlias = Mapping[str, Any] | None
+
+
 class _Typed:
     """The same four calls by the typed API, whose answers are made JSON again."""
 
     def __init__(self, client: Any) -> None:
         self._models, self._native_models = client.models, client.aio.models
 
-    def request(self, _method: str, path: str, body: Mapping[str, Any]) -> Any:
-        return _as_reply(self._models.generate_content(**_typed(path, body)))
+    def request(self, _method: str, path: str, body: Mapping[str, Any], options: _Options = None) -> Any:
+        return _as_reply(self._models.generate_content(**_typed(path, body, options)))
 
-    def request_streamed(self, _method: str, path: str, body: Mapping[str, Any]) -> Generator[Any, None, None]:
-        for chunk in self._models.generate_content_stream(**_typed(path, body)):
+    def request_streamed(
+        self, _method: str, path: str, body: Mapping[str, Any], options: _Options = None
+    ) -> Generator[Any, None, None]:
+        for chunk in self._models.generate_content_stream(**_typed(path, body, options)):
             yield _as_reply(chunk)
 
-    async def async_request(self, _method: str, path: str, body: Mapping[str, Any]) -> Any:
-        return _as_reply(await self._native_models.generate_content(**_typed(path, body)))
+    async def async_request(self, _method: str, path: str, body: Mapping[str, Any], options: _Options = None) -> Any:
+        return _as_reply(await self._native_models.generate_content(**_typed(path, body, options)))
 
-    async def async_request_streamed(self, _method: str, path: str, body: Mapping[str, Any]) -> Any:
-        chunks = await self._native_models.generate_content_stream(**_typed(path, body))
+    async def async_request_streamed(
+        self, _method: str, path: str, body: Mapping[str, Any], options: _Options = None
+    ) -> Any:
+        chunks = await self._native_models.generate_content_stream(**_typed(path, body, options))
 
         async def replies() -> AsyncGenerator[Any, None]:
             async with contextlib.aclosing(chunks):
@@ -237,16 +257,22 @@ class _Typed:
         return replies()
 
 
-def _typed(path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+def _typed(path: str, body: Mapping[str, Any], options: _Options) -> dict[str, Any]:
     """The arguments of `generate_content` that make the SDK send `body`, once.
 
     The body stands over the one that the SDK makes, which is empty but for a turn that it must have. So nothing is read
     by the SDK's types, that would drop what they do not know and refuse what they do not like.
     """
     config_class: Any = importlib.import_module("google.genai.types").GenerateContentConfig
-    config: dict[str, Any] = {"httpOptions": {"extraBody": body}, "automaticFunctionCalling": {"disable": True}}
+    config: dict[str, Any] = {
+        "httpOptions": {**(options or {}), "extraBody": body},
+        "automaticFunctionCalling": {"disable": True},
+    }
     if "automatic_continuation" in config_class.model_fields:  # from 3.0 on it would ask again by itself
         config["automaticContinuation"] = False
+    path, _, query = path.partition("?")
+    if query not in ("", "alt=sse"):
+        raise ConfigurationError("This version of google-genai takes no extra_query; leave it out.")
     model, _, _ = path.rpartition(":")
     return {"model": model, "contents": "-", "config": config_class.model_validate(config)}
 

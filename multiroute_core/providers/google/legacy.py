@@ -25,7 +25,7 @@ from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, models
 from multiroute_core.providers.clients import Clients
-from multiroute_core.providers.google import decode, older
+from multiroute_core.providers.google import decode, json_array, older
 from multiroute_core.providers.google.faults import reading
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.route import Route
@@ -113,7 +113,8 @@ class LegacyProvider:
         self._json.ParseDict(encoded.body, bare, ignore_unknown_fields=True)
         timeout = self._timeout((CONNECT_TIMEOUT, line.seconds))
         with reading("google", lambda: line.status):
-            return getattr(self._clients.blocking(), method)(request, retry=None, timeout=timeout)
+            ask = getattr(self._clients.blocking(), method)
+            return ask(request, retry=None, timeout=timeout, metadata=tuple(encoded.headers.items()))  # REST's headers
 
     def _client(self) -> Any:
         """A client for this key alone, unlike that of the SDK's `configure`, on which one can hang up.
@@ -238,9 +239,24 @@ def _adapter_class() -> Callable[[], Any]:
             if (line := _line.get()) is not None:
                 line.take(resp)
             built: Any = base.build_response(self, req, resp)
+            if line is not None and built.status_code == 200:
+                _make_readable(built)
             return built
 
     return Adapter
+
+
+def _make_readable(response: Any) -> None:
+    """Let the SDK read what a gateway makes of Google's answers. It reads a stream as text, and all else as bytes."""
+    read = response.iter_content
+
+    def iter_content(chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:  # noqa: FBT001, FBT002  (its own signature)
+        if decode_unicode:
+            response.encoding = "utf-8"
+        pieces = iter(read(chunk_size, decode_unicode))
+        return json_array.to_array(pieces) if decode_unicode else json_array.without_bom(pieces)
+
+    response.iter_content = iter_content
 
 
 def _import(name: str) -> Any:

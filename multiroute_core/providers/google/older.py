@@ -30,6 +30,8 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Enco
     dropped = list(made.dropped)
     if request.reasoning is not None:
         dropped.append("reasoning: google-generativeai knows no thinking")
+    if made.query:
+        dropped.append("extra_query: google-generativeai sends no parameters of the URL")
     body = {**made.body, "contents": _turns(made.body["contents"])}
     if tools := [_tool(tool) for tool in array(body.pop("tools", None)) if _known(tool, TOOLS, dropped)]:
         body["tools"] = tools

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from multiroute_core.providers.body import overlay
+from multiroute_core.providers.extra import split
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.openai.chat_history import WIRE, history
 from multiroute_core.providers.openai.effort import effort
@@ -40,7 +41,9 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Enco
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
-    return Encoded("/chat/completions", overlay(body, request.extra.get(traits.provider)), tuple(dropped), model=model)
+    more = split(request.extra.get(traits.provider))
+    body = overlay(body, more.body)
+    return Encoded("/chat/completions", body, tuple(dropped), more.headers, model=model, query=more.query)
 
 
 def _effort(request: Request, traits: Model, dropped: list[str]) -> str | None:

@@ -26,7 +26,7 @@ from multiroute_core.messages import (
 from multiroute_core.providers.body import array, count, mapping, tier, word
 from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.openai.chat_history import WIRE
-from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
+from multiroute_core.providers.provider import DONE, Encoded, NoAnswer, WireError
 from multiroute_core.types import Delta, FinishReason, Usage
 
 FINISH: Mapping[str, FinishReason] = {
@@ -49,7 +49,8 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
         raise NoAnswer("The answer has no choices.", body)
     choice = mapping(choices[0])
     message = mapping(choice.get("message"))
-    finish = FINISH.get(word(choice.get("finish_reason")) or "", "other")
+    reason = word(choice.get("finish_reason"))
+    finish = FINISH.get(reason or "", "other")
     parts: list[Part] = []
     for name in _THOUGHTS:
         if thought := word(message.get(name)):
@@ -64,7 +65,10 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     if audio := mapping(message.get("audio")):
         parts += [Text(spoken)] if (spoken := word(audio.get("transcript"))) else []
         parts.append(_sound(audio, [word(audio.get("data")) or ""], encoded))
+    if reason is None and parts and finish == "other":
+        finish = "stop"  # the answer is whole, and the server said no more of its end
     if calls := [*map(mapping, array(message.get("tool_calls"))), *_legacy(message)]:
+        finish = "stop" if reason is None and finish == "other" else finish
         parts += [_whole(call, encoded) for call in calls]
         finish = "tool_call" if finish == "stop" else finish
     return Delta(
@@ -77,10 +81,14 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
 
 
 class ChatDecoder:
-    """Makes deltas of `chat.completion.chunk` events. A finish reason is the end; usage comes after it."""
+    """Makes deltas of `chat.completion.chunk` events. A finish reason is the end; usage comes after it.
+
+    Some servers give no finish reason. Then `[DONE]` is the end, if there is something that it can be the end of.
+    """
 
     def __init__(self, encoded: Encoded) -> None:
         self.complete = False
+        self._begun = False
         self._encoded = encoded
         self._refused = False
         self._thought: tuple[str, list[str]] | None = None
@@ -91,6 +99,8 @@ class ChatDecoder:
 
     def feed(self, event: Any) -> Delta | None:
         """What is new in one chunk."""
+        if event is DONE:
+            return self._done()
         chunk = object_of(event)
         if chunk.get("error"):
             raise WireError("The provider reported an error inside the stream.", chunk)
@@ -105,11 +115,22 @@ class ChatDecoder:
             self.complete = True
             finish = "refusal" if self._refused else FINISH.get(reason, "other")
             finish = "tool_call" if finish == "stop" and self._calls else finish
+        self._begun = self._begun or bool(parts)
         return Delta(
             parts=tuple(parts),
             finish_reason=finish,
             usage=usage(chunk) if counted else None,
             model=word(chunk.get("model")),
+        )
+
+    def _done(self) -> Delta | None:
+        """The end marker came: the end of an answer that has begun, whatever was not said of it."""
+        if self.complete or not (self._begun or self._calls):
+            return None
+        self.complete = True
+        return Delta(
+            parts=tuple(self._end()),
+            finish_reason="refusal" if self._refused else "tool_call" if self._calls else "stop",
         )
 
     def _said(self, delta: Mapping[str, Any]) -> list[Part]:

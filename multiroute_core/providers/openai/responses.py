@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from multiroute_core.providers.body import overlay
+from multiroute_core.providers.extra import split
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.openai.effort import effort
 from multiroute_core.providers.openai.responses_history import WIRE, history
@@ -39,7 +40,9 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Enco
         "stream": stream or None,
     }
     body.update((name, value) for name, value in given.items() if value is not None)
-    return Encoded("/responses", overlay(body, request.extra.get(traits.provider)), tuple(dropped), model=model)
+    more = split(request.extra.get(traits.provider))
+    body = overlay(body, more.body)
+    return Encoded("/responses", body, tuple(dropped), more.headers, model=model, query=more.query)
 
 
 def _tools(request: Request, traits: Model, dropped: list[str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from multiroute_core.messages import (
 from multiroute_core.providers.body import array, count, mapping, tier, word
 from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.openai.responses_history import WIRE
-from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
+from multiroute_core.providers.provider import DONE, Encoded, NoAnswer, WireError
 from multiroute_core.types import Delta, FinishReason, Usage
 
 INCOMPLETE: Mapping[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
@@ -58,6 +58,8 @@ class ResponsesDecoder:
 
     def feed(self, event: Any) -> Delta | None:
         """What is new in one event."""
+        if event is DONE:  # the wire has an end of its own
+            return None
         told = object_of(event)
         place = told.get("output_index", told.get("item_id"))
         text = word(told.get("delta")) or ""
@@ -96,6 +98,8 @@ class ResponsesDecoder:
                 inner = mapping(told.get("error")) or {k: v for k, v in told.items() if k != "type"}
                 raise WireError("The provider reported an error inside the stream.", {"error": inner})
             case _:
+                if told.get("error"):  # a gateway's, in another API's form
+                    raise WireError("The provider reported an error inside the stream.", told)
                 return None
 
     def _said(self, place: Any, part: Text | Reasoning) -> Delta | None:

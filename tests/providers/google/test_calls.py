@@ -2,10 +2,11 @@
 
 import inspect
 import json
+from dataclasses import replace
 
 import pytest
 
-from multiroute_core.messages import Message
+from multiroute_core.messages import Message, join
 from multiroute_core.providers import classify
 from multiroute_core.providers.provider import NoAnswer, WireError
 from multiroute_core.testing.server import Drop, Reply
@@ -13,6 +14,7 @@ from multiroute_core.types import Request, Usage
 from tests.providers.google.gemini import (
     ANSWER,
     HELLO,
+    JSON,
     ROUTE,
     SSE,
     STREAM,
@@ -193,8 +195,67 @@ def test_an_error_of_another_shape_inside_a_stream(provider, server, world, sdk,
     server.serve(stream(sdk, [STREAM[0], {"error": error}]))
     if sdk == "legacy":
         return
-    with pytest.raises(WireError, match="could not be read by its SDK"):
+    with pytest.raises(WireError) as caught:
         drive(world, lambda io: streamed(provider, io))
+    assert provider.classify(caught.value).kind == "overloaded"
+    assert caught.value.body == {"error": {"message": "overloaded"}}
+
+
+FIRST, *REST = (b"data: " + json.dumps(event).encode() + b"\n\n" for event in STREAM)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"\xef\xbb\xbf", FIRST, *REST],
+        [b": ping\n\n", b"retry: 3\n\n", FIRST, b"data:\n\nid: 1\n\nevent: x\n\n", *REST, b"data: [DONE]\n\n"],
+        [FIRST.replace(b"\n", b"\r"), *REST[:-1], REST[-1].rstrip()],
+        [b"\xef\xbb\xbf " + json.dumps(STREAM, indent=1).encode()],
+        [b"\n" + json.dumps(chunk("Hello", "STOP")).encode()],
+    ],
+)
+def test_a_stream_in_any_framing(provider, server, world, pieces):
+    server.serve(lambda _: Reply(200, SSE, pieces, stream=True))
+    deltas, decoder = drive(world, lambda io: streamed(provider, io))
+    assert decoder.complete
+    assert "".join(join(delta.parts) for delta in deltas) == "Hello"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        b'error: {"message": "overloaded"}\n\n',
+        b"event: error\ndata: overloaded\n\n",
+        b'event: error\ndata: {"message": "overloaded"}\n\n',
+        b'data: {"error": {"message": "overloaded"}}\n\n',
+        b"data: overloaded\n\n",
+    ],
+)
+@pytest.mark.parametrize("before", [b"", FIRST])
+def test_an_error_in_any_framing(provider, server, world, before, error):
+    server.serve(lambda _: Reply(200, SSE, [before + error], stream=True))
+    with pytest.raises(WireError) as caught:
+        drive(world, lambda io: streamed(provider, io))
+    assert provider.classify(caught.value).kind == "overloaded"
+
+
+def test_a_bom_before_a_whole_answer(provider, server, world, sdk):
+    if sdk == "typed":  # the typed call reads the body itself
+        return
+    server.serve(Reply(200, JSON, b"\xef\xbb\xbf" + json.dumps(ANSWER).encode()))
+    assert join(drive(world, lambda io: whole(provider, io)).parts) == "Hello there"
+
+
+def test_headers_of_one_request(provider, server, world):
+    request = replace(
+        HELLO, extra={"google": {"extra_headers": {"X-Gateway": "1"}, "http_options": {"headers": {"x-b": "2"}}}}
+    )
+    drive(world, lambda io: whole(provider, io, request=request))
+    assert server.requests[0].headers["x-gateway"] == "1"
+    assert server.requests[0].headers["x-b"] == "2"
+    assert "http_options" not in json.loads(server.requests[0].body)
+    drive(world, lambda io: whole(provider, io))
+    assert "x-gateway" not in server.requests[1].headers
 
 
 def test_the_environment_makes_no_vertex_client(make, server, world, monkeypatch):

@@ -1,0 +1,209 @@
+"""Server-sent events (SSE): an incremental decoder, bytes in and events out. Pure.
+
+The rules are those of the HTML Living Standard, section 9.2 (https://html.spec.whatwg.org/multipage/server-sent-events.html,
+read 2026-11-28): UTF-8 with at most one leading BOM; lines end with CR, LF or CRLF; a blank line dispatches the event;
+an event without data is none. Three things differ, because providers send them:
+
+- a last event without its blank line counts, where the standard throws it away;
+- llama.cpp's field `error: {json}` (https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md, read
+  2026-11-28) is an event named `error`, and so is a bare JSON line that speaks of an error;
+- an event named `error` counts even where it has no data.
+
+`StreamReader` also knows what comes instead of a stream: a JSON body, an HTML page, plain text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+BOM = b"\xef\xbb\xbf"
+ERROR = b"error"
+
+_FIELD = re.compile(rb"(?:\A|[\r\n])(?:(?:data|event|id|retry)[ \t]*(?:[:\r\n]|\Z)|:)")
+_SAMPLE = 2_000
+"""Bytes that are kept of a body which is no event stream, to say what it was."""
+
+
+class ServerSentEvent(NamedTuple):
+    """One event.
+
+    Attributes:
+        name: Its `event:` field; empty where it has none.
+        data: Its `data:` lines, joined with LF.
+    """
+
+    name: bytes
+    data: bytes
+
+
+class SSEDecoder:
+    """Makes events of the pieces of one body, wherever those are cut."""
+
+    __slots__ = ("_after_cr", "_bare", "_begun", "_data", "_line", "_name")
+
+    def __init__(self) -> None:
+        self._begun = False  # whether the place of a BOM has passed
+        self._after_cr = False
+        self._line: list[bytes] = []  # the pieces of a line whose end has not come
+        self._name = b""
+        self._data: list[bytes] = []
+        self._bare = False  # whether the data are lines of JSON without a field name
+
+    def feed(self, piece: bytes) -> list[ServerSentEvent]:
+        """The events that `piece` completes."""
+        if self._after_cr and piece:
+            self._after_cr = False
+            piece = piece.removeprefix(b"\n")
+        if b"\n" not in piece and b"\r" not in piece:
+            if piece:
+                self._line.append(piece)
+            return []
+        if self._line:
+            piece = b"".join((*self._line, piece))
+            self._line.clear()
+        if not self._begun:
+            self._begun = True
+            piece = piece.removeprefix(BOM)
+        lines = piece.splitlines()  # of bytes: at CR, LF and CRLF alone
+        if piece.endswith(b"\r"):
+            self._after_cr = True
+        elif not piece.endswith(b"\n"):
+            self._line.append(lines.pop())
+        return self._read(lines)
+
+    def end(self) -> list[ServerSentEvent]:
+        """The event that the end of the body completes, if there is one: it may be cut."""
+        line = b"".join(self._line)
+        self._line.clear()
+        if not self._begun:
+            self._begun = True
+            line = line.removeprefix(BOM)
+        return self._read([line, b""] if line else [b""])
+
+    def _read(self, lines: list[bytes]) -> list[ServerSentEvent]:
+        events: list[ServerSentEvent] = []
+        data = self._data
+        for line in lines:
+            if not line:
+                self._dispatch(events)
+            elif line.startswith(b"data:") and not self._bare:
+                data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+            elif line.startswith(b"event:") and not self._bare:
+                self._name = line[7:] if line.startswith(b"event: ") else line[6:]
+            else:
+                self._read_rare(line, events)
+        return events
+
+    def _read_rare(self, line: bytes, events: list[ServerSentEvent]) -> None:
+        """A line that is neither blank nor a usual `data:` or `event:`."""
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if self._bare and field not in (b"data", b"event", ERROR):
+            self._data.append(line)
+            return
+        if self._bare or field == ERROR:
+            self._dispatch(events)
+        if field in (b"data", ERROR):
+            self._data.append(value)
+            self._name = ERROR if field == ERROR else self._name
+        elif field == b"event":
+            self._name = value
+        elif self._name == ERROR and field not in (b"", b"id", b"retry"):
+            self._data.append(line)
+        elif line.startswith((b"{", b"[")):
+            self._dispatch(events)
+            self._bare = True
+            self._data.append(line)
+
+    def _dispatch(self, events: list[ServerSentEvent]) -> None:
+        """Close the event that has come so far."""
+        name, data = self._name, self._data
+        if not data and not name:
+            return
+        value = data[0] if len(data) == 1 else b"\n".join(data)
+        if self._bare:
+            self._bare = False
+            if b'"error"' in value:
+                events.append(ServerSentEvent(ERROR, value))
+        elif value or name == ERROR:
+            events.append(ServerSentEvent(name, value))
+        self._name = b""
+        data.clear()
+
+
+class StreamReader:
+    """Reads a body that should be an event stream, and may be something else.
+
+    Attributes:
+        feed: Takes the next piece; gives the events that it completes.
+        body: The whole body where it is JSON; None where it is not.
+        text: The beginning of the body where it is neither JSON nor an event stream, such as an HTML page.
+    """
+
+    __slots__ = ("_decoder", "_head", "_pieces", "body", "feed", "text")
+
+    def __init__(self) -> None:
+        self.feed: Callable[[bytes], list[ServerSentEvent]] = self._look
+        self.body: bytes | None = None
+        self.text: bytes | None = None
+        self._decoder = SSEDecoder()
+        self._head = b""
+        self._pieces: list[bytes] = []
+
+    def end(self) -> list[ServerSentEvent]:
+        """The last events, which may be cut. After this, `body` and `text` say what came instead."""
+        events: list[ServerSentEvent] = []
+        if self.feed == self._keep:
+            whole = b"".join(self._pieces)
+            if whole.startswith(b"<"):
+                self.text = whole[:_SAMPLE]
+            elif _is_json(whole) or not (events := [*self._decoder.feed(whole), *self._decoder.end()]):
+                self.body = whole
+        else:
+            events = self._decoder.end()
+            if self.feed == self._begin and not events and not _FIELD.search(self._head):
+                self.text = self._head
+        self._pieces.clear()
+        return events
+
+    def _look(self, piece: bytes) -> list[ServerSentEvent]:
+        """Look at what the body begins with; blanks say nothing."""
+        head = self._head + piece
+        if len(head) < len(BOM) and BOM.startswith(head):
+            self._head = head
+            return []
+        head = head.removeprefix(BOM).lstrip()
+        self._head = b""
+        if not head:
+            self._head = b" "  # so that no second BOM is passed over
+            return []
+        if head.startswith((b"{", b"[", b"<")):
+            self.feed = self._keep
+        else:
+            self.feed = self._begin
+        return self.feed(head)
+
+    def _keep(self, piece: bytes) -> list[ServerSentEvent]:
+        self._pieces.append(piece)
+        return []
+
+    def _begin(self, piece: bytes) -> list[ServerSentEvent]:
+        """Before the first event the bytes are kept, since there may be none."""
+        self._head = (self._head + piece)[:_SAMPLE] if len(self._head) < _SAMPLE else self._head
+        events = self._decoder.feed(piece)
+        if events:
+            self.feed = self._decoder.feed
+            self._head = b""
+        return events
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,84 @@
+"""Server-sent events as JSON values: what the data of an event say, and what a body that is no event stream says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgspec
+
+from multiroute_core.providers.provider import DONE, WireError
+from multiroute_core.providers.sse import ERROR, ServerSentEvent
+
+_decode = msgspec.json.Decoder().decode
+_MARKUP = re.compile(r"<(style|script)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_LONGEST = 1_000
+"""Characters of a text that an error quotes."""
+
+
+def to_value(event: ServerSentEvent, *, last: bool = False) -> Any:
+    """The event's data as a JSON value; `DONE` for the end marker, None for nothing.
+
+    Args:
+        last: Whether the body ended in the event. One that is cut is nothing then: the stream lacks its end.
+
+    Raises:
+        WireError: it reports an error, or is no JSON.
+    """
+    name, data = event
+    if name == ERROR:
+        raise WireError("The provider reported an error inside the stream.", to_error_body(data))
+    try:
+        return _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        text = data.decode("utf-8", "replace").strip()
+        if text.startswith("[DONE]"):
+            return DONE
+        if not text or last:
+            return None
+        if not _is_utf8(data):  # the standard puts a replacement character for what is no UTF-8
+            return to_value(ServerSentEvent(name, text.encode()))
+        message = f"An event of the stream is no JSON ({error}): {text[:_LONGEST]}"
+        raise WireError(message, {"error": {"message": message}}) from error
+
+
+def to_error_body(data: bytes) -> dict[str, Any]:
+    """The data of an event that is an error, whatever their shape, as a body with an `error` object."""
+    try:
+        value: Any = _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = data.decode("utf-8", "replace").strip()
+    return error_body_of(value)
+
+
+def error_body_of(value: Any) -> dict[str, Any]:
+    """An error of any shape as a body with an `error` object."""
+    if isinstance(value, list):
+        value = next(iter(cast("list[Any]", value)), None)
+    if isinstance(value, Mapping):
+        body = dict(cast("Mapping[str, Any]", value))
+        if isinstance(body.get("error"), Mapping):
+            return body
+        if isinstance(text := body.get("error"), str) and text:
+            return {**body, "error": {"message": text}}
+        return {"error": {key: inner for key, inner in body.items() if (key, inner) != ("type", "error")}}
+    text = value if isinstance(value, str) else "" if value is None else str(value)
+    return {"error": {"message": text[:_LONGEST] or "The provider reported an error and said nothing of it."}}
+
+
+def to_text_error(text: bytes) -> WireError:
+    """The error that a body is which is neither JSON nor an event stream."""
+    page = text.decode("utf-8", "replace")
+    kind = "an HTML page" if page.lstrip().startswith("<") else "plain text"
+    words = " ".join(_MARKUP.sub(" ", page).split())
+    message = f"The provider sent {kind} where an answer should be: {words[:_LONGEST]}"
+    return WireError(message, {"error": {"message": message}})
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
