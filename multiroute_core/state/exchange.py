@@ -20,13 +20,14 @@ encode = msgspec.msgpack.encode
 
 
 class Leave(msgspec.Struct):
-    """What `admit` and `confirm` reply."""
+    """What `admit` and `confirm` reply; `closed` is whether `confirm` closed the breaker."""
 
     why: Why | None = None
     seconds: float = 0.0
     generation: int = 0
     probe: bool = False
     mark: float = 0.0
+    closed: bool = False
 
 
 class Settled(msgspec.Struct):

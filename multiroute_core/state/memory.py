@@ -249,7 +249,7 @@ class MemoryState:
         """Have the breakers hear the verdict. Gives those that may be news: a route's name, before and after."""
         before = line.breaker
         line.breaker = breakers.settle(before, self.settings, now, permit, outcome.verdict, self.random())
-        if before.opened_until is None and outcome.verdict is Verdict.SUCCESS:  # nearly always
+        if before.opened_until is None and outcome.verdict is Verdict.SUCCESS and not outcome.shared:  # nearly always
             return []
         changes = [(route.name, before, line.breaker)]
         if outcome.shared:

@@ -168,11 +168,11 @@ class RedisState:
         except (Down, Refused) as error:  # then its settling will say that the route is well
             self._complain(error)
             return permit
-        generation = read_leave(reply).generation
-        if permit.probe and generation == permit.generation + 1:
-            self._log.record_recovery(route.name, now, generation)
+        leave = read_leave(reply)
+        if leave.closed:
+            self._log.record_recovery(route.name, now, leave.generation)
             self._log.emit()
-        return permit._replace(probe=False, generation=generation)
+        return permit._replace(probe=False, generation=leave.generation)
 
     async def settle(self, io: IO, route: Route, now: float, permit: Permit, outcome: Outcome) -> None:
         if permit.slot < 0:
