@@ -22,6 +22,7 @@ from multiroute_core.errors import (
 )
 from multiroute_core.messages import Part, assemble, join
 from multiroute_core.order.learned import Adapted
+from multiroute_core.providers.error_code import failure_of
 from multiroute_core.providers.headroom import headroom
 from multiroute_core.providers.provider import Decoder, Provider, Reply, WireError
 from multiroute_core.providers.whole import to_stream
@@ -321,6 +322,7 @@ class Try:
         # Who was too slow is as slow as it was seen to be: without that, only the quick ones would be remembered.
         slow = now - self._began if self.overtaken and not self.committed else None
         whole = now - self._began if error is None else slow
+        failure = failure_of(error) if isinstance(error, RouteError) and (error.blames or limited) else None
         return Outcome(
             _verdict(error),
             door=DOOR_SECONDS if limited and door is None else door,
@@ -330,6 +332,7 @@ class Try:
             headroom=self._headroom,
             first_token=(self.first_token_seconds or slow) if self.stream else None,
             seconds=None if self.stream else whole,
+            failure=failure,
         )
 
 

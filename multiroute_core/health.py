@@ -35,6 +35,7 @@ class Health:
                 name,
                 standing.breaker.replace("_", " "),
                 f"{standing.open_seconds:.3g} s" if standing.open_seconds > 0 else "now",
+                _reason(standing),
                 f"{standing.in_flight}" + ("" if standing.limit is None else f" of {standing.limit:.3g}"),
                 _known(standing.first_token_seconds, " s"),
                 _known(standing.seconds, " s"),
@@ -50,6 +51,7 @@ _TITLES = (
     "route",
     "breaker",
     "asked again",
+    "reason",
     "in flight",
     "first token",
     "answer",
@@ -57,7 +59,13 @@ _TITLES = (
     "requests left",
     "tokens left",
 )
-_WORDS = (0, 1, 2)
+_WORDS = (0, 1, 2, 3)
+
+
+def _reason(standing: Standing) -> str:
+    """Why it is not used, with the HTTP status and the provider's code where they belong to it."""
+    reason, error = standing.reason or "", standing.last_error or ""
+    return error if reason and error.partition(" ")[0] == reason else reason
 
 
 def _known(value: float | None, unit: str = "") -> str:

@@ -74,7 +74,7 @@ class Parts:
         recall = None
         if settings.caching is not None:
             recall = Recall(settings.caching, random=world.draw, wall=world.told)
-        state = settings.opened_state(world.draw)
+        state = settings.opened_state(world.draw, world.told)
         state.know(routes)
         prices = Prices()
         prices.load()

@@ -87,8 +87,12 @@ class Settings:
             on_event=tuple(on_event),
         )
 
-    def opened_state(self, random: Callable[[], float]) -> State:
+    def opened_state(self, random: Callable[[], float], wall: Callable[[], float]) -> State:
         """The state.
+
+        Args:
+            random: Random numbers from 0 to 1.
+            wall: The time in seconds since 1970.
 
         Raises:
             ConfigurationError: a package for it is missing, or it refuses the password.
@@ -96,10 +100,10 @@ class Settings:
         if not isinstance(self.state, str):
             return self.state
         if self.state == "memory":
-            return MemoryState(hedge=self.hedge, random=random)
+            return MemoryState(hedge=self.hedge, random=random, wall=wall)
         from multiroute_core.state.redis import RedisState
 
-        return RedisState(self.state, hedge=self.hedge, random=random)
+        return RedisState(self.state, hedge=self.hedge, random=random, wall=wall)
 
     def opened_accounts(self, state: State, wall: Callable[[], float]) -> Accounts:
         """Where it stands what is spent: where `state` is, if that is on Redis, and else in this process."""

@@ -20,6 +20,12 @@ class Standing:
         samples: How many answers stand behind those.
         requests_left: Requests that it would still take now; None for unknown.
         tokens_left: Tokens that it would still take now; None for unknown.
+        reason: Why it is not used now: the code of the failure that keeps its breaker open (`"authentication"`,
+            `"quota_exhausted"`, `"not_found"`, `"server_error"`, `"timeout"`, …), `"open"` where this process has not
+            seen that failure, `"rate_limit"` or `"limit"`; None while it is used.
+        last_error: Its last failure in a few words that are safe to log, such as
+            `"authentication (HTTP 401, invalid_api_key)"`; it stays when the route recovers. None for none yet.
+        since: When its breaker opened, in seconds since 1970; None while it is closed or where that is not known.
     """
 
     breaker: Literal["closed", "open", "half_open"] = "closed"
@@ -31,3 +37,6 @@ class Standing:
     samples: int = 0
     requests_left: float | None = None
     tokens_left: float | None = None
+    reason: str | None = None
+    last_error: str | None = None
+    since: float | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from multiroute_core.errors import MultiRouteError
+    from multiroute_core.rules.failure import Failure
     from multiroute_core.rules.headroom import Headroom
 
 Why: TypeAlias = Literal["open", "probing", "rate_limit", "limit", "busy", "budget", "unsupported"]
@@ -90,6 +91,7 @@ class Outcome(NamedTuple):
         headroom: What the provider's headers say that it would still take.
         first_token: Seconds to the first token of a stream; None where none came.
         seconds: Seconds to a whole answer that was not streamed; None where none came.
+        failure: What went wrong, for the log and `Router.health`; None for nothing that concerns the route.
     """
 
     verdict: Verdict
@@ -100,3 +102,4 @@ class Outcome(NamedTuple):
     headroom: Headroom | None = None
     first_token: float | None = None
     seconds: float | None = None
+    failure: Failure | None = None

@@ -13,29 +13,43 @@ from multiroute_core.route import Route
 from multiroute_core.rules.admission import Permit, Why
 from multiroute_core.rules.allowance import AllowanceSettings
 from multiroute_core.rules.headroom import Headroom
+from multiroute_core.state.breaker_log import Opening
 from multiroute_core.state.scripts import script
 
 encode = msgspec.msgpack.encode
 
 
 class Leave(msgspec.Struct):
-    """What `admit` and `confirm` reply."""
+    """What `admit` and `confirm` reply; `closed` is whether `confirm` closed the breaker."""
 
     why: Why | None = None
     seconds: float = 0.0
     generation: int = 0
     probe: bool = False
     mark: float = 0.0
+    closed: bool = False
 
 
 class Settled(msgspec.Struct):
-    """What `settle` replies: whether the verdict counted."""
+    """What `settle` replies.
+
+    Attributes:
+        counted: Whether the verdict counted.
+        opened: The breakers that it opened.
+        generation: Of the route's breaker that it closed; None for none.
+    """
 
     counted: bool
+    opened: list[Opening] = []
+    generation: int | None = None
 
 
 class Told(msgspec.Struct):
-    """What `standing` replies."""
+    """What `standing` replies: numbers as of `Standing`.
+
+    Attributes:
+        blocked: What keeps the route from being used besides its breaker, such as `"rate_limit"`; None for nothing.
+    """
 
     breaker: Literal["closed", "open", "half_open"]
     open_seconds: float
@@ -43,6 +57,7 @@ class Told(msgspec.Struct):
     limit: float | None = None
     requests_left: float | None = None
     tokens_left: float | None = None
+    blocked: str | None = None
 
 
 read_leave = msgspec.msgpack.Decoder(Leave).decode

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random as randomness
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -19,6 +20,7 @@ from multiroute_core.rules.allowance import Allowance, AllowanceSettings
 from multiroute_core.rules.breaker import Breaker, BreakerSettings
 from multiroute_core.rules.latency import Latencies
 from multiroute_core.standing import Standing
+from multiroute_core.state.breaker_log import BreakerLog, find_opening
 
 SLOT_SECONDS = 900.0
 """How long a call holds its place in flight at most: one that was abandoned may never give it back."""
@@ -43,10 +45,10 @@ class _Quota:
 class _Line:
     """One route."""
 
-    __slots__ = ("answers", "breaker", "first_tokens", "quota", "slots")
+    __slots__ = ("answers", "breaker", "first_tokens", "name", "quota", "slots")
 
-    def __init__(self, quota: _Quota) -> None:
-        self.quota, self.breaker = quota, Breaker()
+    def __init__(self, name: str, quota: _Quota) -> None:
+        self.name, self.quota, self.breaker = name, quota, Breaker()
         self.slots: dict[int, float] = {}
         self.first_tokens, self.answers = Latencies(), Latencies()
 
@@ -58,6 +60,10 @@ class MemoryState:
         settings: The breakers' settings.
         hedge: The share of extra load that hedging may cost, 0 to 1; None for none.
         random: Random numbers from 0 to 1, for jitter.
+        wall: The time in seconds since 1970.
+
+    Attributes:
+        log: What went wrong with the routes.
     """
 
     def __init__(
@@ -66,8 +72,10 @@ class MemoryState:
         *,
         hedge: float | None = None,
         random: Callable[[], float] = randomness.random,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.settings, self.random = settings or BreakerSettings(), random
+        self.log = BreakerLog(wall)
         self._retries = self._hedges = budgets.Purse()
         self._hedging = None if hedge is None else budgets.hedges(hedge)
         self._lines: dict[str, _Line] = {}
@@ -76,7 +84,7 @@ class MemoryState:
         self._lock = threading.Lock()
         # A generator may be finalized by the collector in a thread that is inside the lock. So what is settled goes
         # into a queue, and whoever has the lock next works it off.
-        self._settled: deque[tuple[Route, float, Permit, Outcome]] = deque()
+        self._settled: deque[tuple[Route, float, Permit, Outcome, bool]] = deque()
 
     def know(self, routes: Sequence[Route]) -> None:
         with self._lock:
@@ -103,39 +111,57 @@ class MemoryState:
             return enough
 
     async def admit(self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False) -> Permit | Shut:
-        with self._lock:
-            self._work_off()
-            line = self._line(route)
-            quota = line.quota
-            in_flight = quota.in_flight()
-            left, shut = limits.admit(quota.allowance, quota.settings, now, tokens=tokens, in_flight=in_flight)
-            if shut is not None and shut.why == "busy" and self._abandoned(quota, now):
+        try:
+            with self._lock:
+                self._work_off()
+                line = self._line(route)
+                quota = line.quota
                 in_flight = quota.in_flight()
                 left, shut = limits.admit(quota.allowance, quota.settings, now, tokens=tokens, in_flight=in_flight)
-            if shut is not None:
-                return shut
-            state, answer = breakers.admit(line.breaker, self.settings, now, early=early)
-            if isinstance(answer, Shut):
-                return answer
-            line.breaker, quota.allowance = state, left
-            slot = next(self._slots)
-            line.slots[slot] = now + SLOT_SECONDS
-            return Permit(answer.generation, answer.probe, slot, tokens, left.taken)
+                if shut is not None and shut.why == "busy" and self._abandoned(quota, now):
+                    in_flight = quota.in_flight()
+                    left, shut = limits.admit(quota.allowance, quota.settings, now, tokens=tokens, in_flight=in_flight)
+                if shut is not None:
+                    return shut
+                state, answer = breakers.admit(line.breaker, self.settings, now, early=early)
+                if isinstance(answer, Shut):
+                    return answer
+                line.breaker, quota.allowance = state, left
+                slot = next(self._slots)
+                line.slots[slot] = now + SLOT_SECONDS
+                return Permit(answer.generation, answer.probe, slot, tokens, left.taken)
+        finally:
+            if self.log.notices:
+                self.log.emit()
 
     async def confirm(self, io: IO, route: Route, now: float, permit: Permit) -> Permit:
         with self._lock:
             self._work_off()
             line = self._line(route)
-            line.breaker = breakers.settle(line.breaker, self.settings, now, permit, Verdict.SUCCESS, self.random())
-            return permit._replace(probe=False, generation=line.breaker.generation)
+            before = line.breaker
+            line.breaker = breakers.settle(before, self.settings, now, permit, Verdict.SUCCESS, self.random())
+            if before.opened_until is not None and line.breaker.opened_until is None:
+                self.log.record_recovery(route.name, now)
+            permit = permit._replace(probe=False, generation=line.breaker.generation)
+        self.log.emit()
+        return permit
 
-    async def settle(self, io: IO, route: Route, now: float, permit: Permit, outcome: Outcome) -> None:
-        self._settled.append((route, now, permit, outcome))
+    async def settle(
+        self, io: IO, route: Route, now: float, permit: Permit, outcome: Outcome, *, silent: bool = False
+    ) -> None:
+        """Give a permit back.
+
+        Args:
+            silent: Whether the log hears nothing of it: somebody else decides, and these rules only follow.
+        """
+        self._settled.append((route, now, permit, outcome, silent))
         if self._lock.acquire(blocking=False):
             try:
                 self._work_off()
             finally:
                 self._lock.release()
+            if self.log.notices:
+                self.log.emit()
 
     async def standing(self, io: IO, route: Route, now: float) -> Standing:
         with self._lock:
@@ -145,7 +171,13 @@ class MemoryState:
             _, closed = limits.admit(quota.allowance, quota.settings, now, tokens=0, in_flight=0)
             most = [m for m in (quota.settings.max_concurrency, quota.allowance.concurrency.limit) if m is not None]
             doors = [found.seconds for found in (closed, breakers.shut(breaker, now)) if found is not None]
-            return Standing(
+            explanation = self.log.explain(
+                route.name,
+                now,
+                is_open=breaker.opened_until is not None,
+                blocked=None if closed is None else closed.why,
+            )
+            standing = Standing(
                 breaker=breaker.condition(now),
                 open_seconds=max(doors, default=0.0),
                 in_flight=quota.in_flight(),
@@ -155,7 +187,12 @@ class MemoryState:
                 samples=len(line.first_tokens) + len(line.answers),
                 requests_left=limits.requests_left(quota.allowance, quota.settings, now),
                 tokens_left=limits.tokens_left(quota.allowance, quota.settings, now),
+                reason=explanation.reason,
+                last_error=explanation.last_error,
+                since=explanation.since,
             )
+        self.log.emit()
+        return standing
 
     async def hedge_after(self, io: IO, route: Route, share: float, *, stream: bool) -> float | None:
         line = self._line(route)
@@ -169,7 +206,7 @@ class MemoryState:
             quota.settings = AllowanceSettings(
                 route.rpm or known.rpm, route.tpm or known.tpm, route.max_concurrency or known.max_concurrency
             )
-            line = self._lines[route.name] = _Line(quota)
+            line = self._lines[route.name] = _Line(route.name, quota)
             quota.lines.append(line)
         return line
 
@@ -182,7 +219,7 @@ class MemoryState:
 
     def _work_off(self) -> None:
         while self._settled:
-            route, now, permit, outcome = self._settled.popleft()
+            route, now, permit, outcome, silent = self._settled.popleft()
             line = self._line(route)
             quota = line.quota
             held = line.slots.pop(permit.slot, None) is not None
@@ -198,18 +235,49 @@ class MemoryState:
                 headroom=outcome.headroom,
                 in_flight=quota.in_flight() + held,
             )
-            line.breaker = breakers.settle(line.breaker, self.settings, now, permit, outcome.verdict, self.random())
-            if outcome.shared:
-                for other in quota.lines:
-                    if other is not line and breakers.shut(other.breaker, now) is None:  # or else its probe learns it
-                        leave = Permit(other.breaker.generation)
-                        other.breaker = breakers.settle(
-                            other.breaker, self.settings, now, leave, outcome.verdict, self.random()
-                        )
+            changes = self._judge(line, route, now, permit, outcome)
+            if changes and not silent:
+                self._report(changes, route, now, permit, outcome)
             if outcome.first_token is not None:
                 line.first_tokens.record(outcome.first_token)
             if outcome.seconds is not None:
                 line.answers.record(outcome.seconds)
+
+    def _judge(
+        self, line: _Line, route: Route, now: float, permit: Permit, outcome: Outcome
+    ) -> list[tuple[str, Breaker, Breaker]]:
+        """Have the breakers hear the verdict. Gives those that may be news: a route's name, before and after."""
+        before = line.breaker
+        line.breaker = breakers.settle(before, self.settings, now, permit, outcome.verdict, self.random())
+        if before.opened_until is None and outcome.verdict is Verdict.SUCCESS and not outcome.shared:  # nearly always
+            return []
+        changes = [(route.name, before, line.breaker)]
+        if outcome.shared:
+            for other in line.quota.lines:
+                if other is not line and breakers.shut(other.breaker, now) is None:  # or else its probe learns it
+                    before, leave = other.breaker, Permit(other.breaker.generation)
+                    other.breaker = breakers.settle(before, self.settings, now, leave, outcome.verdict, self.random())
+                    changes.append((other.name, before, other.breaker))
+        return changes
+
+    def _report(
+        self,
+        changes: list[tuple[str, Breaker, Breaker]],
+        route: Route,
+        now: float,
+        permit: Permit,
+        outcome: Outcome,
+    ) -> None:
+        """Have the log hear what the breakers did."""
+        _, before, after = changes[0]
+        openings = [opening for change in changes if (opening := find_opening(*change, now)) is not None]
+        if openings:
+            self.log.record_openings(route, openings, outcome.failure, now)
+        elif after.opened_until is None:
+            if before.opened_until is not None:
+                self.log.record_recovery(route.name, now)
+            elif outcome.failure is not None and permit.generation == before.generation:
+                self.log.record_failure(route.name, outcome.failure)
 
 
 def _said(outcome: Outcome) -> Literal["answered", "rate_limited", "other"]:

@@ -28,8 +28,10 @@ from multiroute_core.rules import budget
 from multiroute_core.rules.admission import Outcome, Permit, Shut, Verdict, Why
 from multiroute_core.rules.breaker import BreakerSettings
 from multiroute_core.standing import Standing
+from multiroute_core.state.breaker_log import Explanation
 from multiroute_core.state.exchange import (
     Quota,
+    Settled,
     Settling,
     encode,
     of_breaker,
@@ -63,6 +65,7 @@ class RedisState:
         settings: The breakers' settings.
         hedge: The share of extra load that hedging may cost, 0 to 1; None for none.
         random: Random numbers from 0 to 1, for jitter.
+        wall: The time in seconds since 1970.
 
     Raises:
         ConfigurationError: the URL is wrong, or Redis refuses the password; see `Link`.
@@ -80,11 +83,13 @@ class RedisState:
         settings: BreakerSettings | None = None,
         hedge: float | None = None,
         random: Callable[[], float] = randomness.random,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.link = url if isinstance(url, Link) else Link(url, prefix=prefix, timeout=timeout)
         self._own = self.link is not url
         self.settings, self.random, self._hedge = settings or BreakerSettings(), random, hedge
-        self._local = MemoryState(self.settings, hedge=hedge, random=random)
+        self._local = MemoryState(self.settings, hedge=hedge, random=random, wall=wall)
+        self._log = self._local.log
         self._breaker = msgspec.Raw(encode(self.settings))
         longest = max(self.settings.longest, self.settings.lasting, self.settings.forget, self.settings.window)
         self._keep = KEEP_SECONDS + 2 * longest + self.settings.probe
@@ -147,6 +152,9 @@ class RedisState:
                 self._words[route.name] = leave.why, now + leave.seconds
             return Shut(leave.why, leave.seconds)
         self._words.pop(route.name, None)
+        if not leave.probe and self._log.is_open(route.name):  # another process may have closed it
+            self._log.record_recovery(route.name, now, leave.generation)
+            self._log.emit()
         return Permit(leave.generation, leave.probe, slot, tokens, leave.mark)
 
     async def confirm(self, io: IO, route: Route, now: float, permit: Permit) -> Permit:
@@ -160,7 +168,11 @@ class RedisState:
         except (Down, Refused) as error:  # then its settling will say that the route is well
             self._complain(error)
             return permit
-        return permit._replace(probe=False, generation=read_leave(reply).generation)
+        leave = read_leave(reply)
+        if leave.closed:
+            self._log.record_recovery(route.name, now, leave.generation)
+            self._log.emit()
+        return permit._replace(probe=False, generation=leave.generation)
 
     async def settle(self, io: IO, route: Route, now: float, permit: Permit, outcome: Outcome) -> None:
         if permit.slot < 0:
@@ -188,7 +200,10 @@ class RedisState:
         }
 
         def learn(reply: Any, error: BaseException | None) -> None:
-            self._learn(route, now, permit, outcome, counted=None if error is not None else read_settled(reply).counted)
+            settled = None if error is not None else read_settled(reply)
+            self._learn(route, now, permit, outcome, counted=None if settled is None else settled.counted)
+            if settled is not None:
+                self._report(route, now, outcome, settled)
 
         self.link.send(Settling(quota.keys, asked, time.monotonic()), learn, keep=True)
 
@@ -200,10 +215,16 @@ class RedisState:
         except (Down, Refused) as error:
             self._complain(error)
             here = await self._local.standing(io, route, now)
-            _, until = self._words.get(route.name, ("", now))
-            return replace(here, open_seconds=max(here.open_seconds, until - now))
+            why, until = self._words.get(route.name, ("", now))
+            if until <= now:
+                return here
+            reason = here.reason or self._explain(route, now, why).reason
+            return replace(here, open_seconds=max(here.open_seconds, until - now), reason=reason)
         here = await self._local.standing(io, route, now)
-        return replace(here, **msgspec.structs.asdict(told))
+        numbers = msgspec.structs.asdict(told)
+        blocked = numbers.pop("blocked")
+        explanation = self._explain(route, now, blocked if told.breaker == "closed" else "open")
+        return replace(here, **numbers, **explanation._asdict())
 
     async def hedge_after(self, io: IO, route: Route, share: float, *, stream: bool) -> float | None:
         return await self._local.hedge_after(io, route, share, stream=stream)
@@ -248,7 +269,21 @@ class RedisState:
             leave, outcome = Permit(-1), outcome._replace(verdict=Verdict.NONE, used=None)
         elif counted is False:
             outcome = outcome._replace(verdict=Verdict.NONE)
-        run(self._local.settle(_io, route, now, leave, outcome))
+        run(self._local.settle(_io, route, now, leave, outcome, silent=counted is not None))
+
+    def _report(self, route: Route, now: float, outcome: Outcome, settled: Settled) -> None:
+        """Have the log hear what the breakers on Redis did: one process of the fleet hears of each opening."""
+        if settled.opened:
+            self._log.record_openings(route, settled.opened, outcome.failure, now)
+        elif settled.generation is not None:
+            self._log.record_recovery(route.name, now, settled.generation)
+        elif outcome.failure is not None and settled.counted and not self._log.is_open(route.name):
+            self._log.record_failure(route.name, outcome.failure)
+        self._log.emit()
+
+    def _explain(self, route: Route, now: float, why: str | None) -> Explanation:
+        is_open = why == "open"
+        return self._log.explain(route.name, now, is_open=is_open, blocked=None if is_open else why)
 
     def _withdraw(self, quota: Quota, route: Route, slot: int) -> None:
         asked = encode({"route": route.name, "slot": str(slot)})

@@ -44,7 +44,7 @@ class Pair:
 
     def __init__(self, url: str) -> None:
         self.random, self.now = 0.5, 1000.0
-        options = {"settings": RULES, "hedge": 0.2, "random": lambda: self.random}
+        options = {"settings": RULES, "hedge": 0.2, "random": lambda: self.random, "wall": lambda: 1.7e9 + self.now}
         self.memory = MemoryState(**options)
         self.redis = RedisState(url, prefix=f"pair-{next(numbers)}", timeout=10.0, **options)
         self.redis._clock = lambda now: now

@@ -7,4 +7,7 @@ if after ~= before then
   redis.call('HSET', KEYS[1], asked.route, cmsgpack.pack(after))
   expire(KEYS[1], asked.keep)
 end
-return tell({generation = after.generation})
+return tell({
+  generation = after.generation,
+  closed = before.opened_until ~= nil and not after.opened_until,
+})

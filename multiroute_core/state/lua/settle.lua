@@ -28,6 +28,15 @@ local before = read(redis.call('HGET', breakers, asked.route)) or breaker.new()
 local after = breaker.settle(before, asked.breaker, now, asked.permit, asked.verdict, asked.random)
 if after ~= before then redis.call('HSET', breakers, asked.route, cmsgpack.pack(after)) end
 
+local openings -- what the log of the process is to say
+local function note(route, was, is)
+  if not is.opened_until or is.opened_until == was.opened_until then return end
+  openings = openings or {}
+  openings[#openings + 1] = {route, is.opened_until - now, is.generation, not was.opened_until}
+end
+note(asked.route, before, after)
+local closed = before.opened_until and not after.opened_until
+
 if asked.shared then -- it holds for every route of the quota
   local seen = {[asked.route] = true}
   local function open(route)
@@ -38,9 +47,14 @@ if asked.shared then -- it holds for every route of the quota
     local leave = {generation = other.generation, probe = false}
     local opened = breaker.settle(other, asked.breaker, now, leave, asked.verdict, asked.random)
     if opened ~= other then redis.call('HSET', breakers, route, cmsgpack.pack(opened)) end
+    note(route, other, opened)
   end
   for _, route in ipairs(asked.shared) do open(route) end
   for _, route in ipairs(redis.call('HKEYS', breakers)) do open(route) end
 end
 expire(breakers, asked.keep)
-return tell({counted = asked.permit.generation == before.generation})
+return tell({
+  counted = asked.permit.generation == before.generation,
+  opened = openings,
+  generation = closed and after.generation or nil,
+})

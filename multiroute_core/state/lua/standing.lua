@@ -13,4 +13,5 @@ return tell({
   limit = limit and most and math.min(limit, most) or limit or most,
   requests_left = allowance.requests_left(state, asked.limits, now),
   tokens_left = allowance.tokens_left(state, asked.limits, now),
+  blocked = closed and closed.why,
 })
