@@ -97,14 +97,16 @@ BY_STATUS: dict[int, type[RouteError]] = {
     599: errors.AttemptTimeoutError,
 }
 PAGES = frozenset((401, 404, 405, 407, 408, 410, 413, 429))
-"""What a web page's 4xx may mean as it stands. Any other one is a firewall or a proxy speaking ("Just a moment…"), which
-judges neither the key nor the request: it is a failure on the way, and passes as those do."""
+"""What a web page's 4xx may mean as it stands. Any other one is a firewall or a proxy speaking ("Just a moment…"),
+which judges neither the key nor the request: it is a failure on the way, and passes as those do."""
 
 NOT_ENCODED = re.compile(
     r"out of range float values|not json serializable|not json compliant|surrogates not allowed|isn't valid utf-8",
     re.IGNORECASE,
 )
-HALF = "The request holds half of a surrogate pair (an emoji cut in two, as a rule), which no encoding of text can carry."
+HALF = (
+    "The request holds half of a surrogate pair (an emoji cut in two, as a rule), which no encoding of text can carry."
+)
 NUMBER = "The request holds a number that JSON cannot carry (NaN or infinity)."
 HEADER = "The request holds a character that an HTTP header cannot carry; look at keys and headers for quotation marks."
 OBJECT = "The request holds something that cannot be written as JSON"
@@ -116,10 +118,11 @@ class ErrorReport:
 
     Attributes:
         error: The exception.
-        status: The HTTP status; one below 400 is none, since an error in a stream comes under 200.
+        status: The HTTP status.
         headers: The reply's headers, by lower-case name.
         body: The error body.
         said: What the body says.
+        words: All of that as one text.
     """
 
     error: Exception
@@ -149,7 +152,7 @@ def classify(error: Exception) -> RouteError:
         "status": report.status,
         "retry_after": read_retry_after(report.headers, report.words) if issubclass(kind, _MAY_WAIT) else None,
         "request_id": _request_id(report.headers),
-        "body": report.body if isinstance(report.body, Mapping) else None,
+        "body": cast("Any", report.body) if isinstance(report.body, Mapping) else None,
     }
     if issubclass(kind, errors.UnsupportedError):
         details["ability"] = ability
@@ -165,11 +168,13 @@ _REQUEST_IDS = ("request-id", "x-request-id", "x-amzn-requestid", "apim-request-
 def _report(error: Exception) -> ErrorReport:
     status: int | None = None
     headers: Mapping[str, str] | None = None
-    body: Any = None
+    body = cast("Any", None)
     codes: list[str] = []
     delay = ""
+    speaker: BaseException = error
     for cause in chain.causes(error):
-        status = chain.status_of(cause) if status is None else status
+        if status is None and (status := chain.status_of(cause)) is not None:
+            speaker = cause
         headers = chain.headers_of(cause) if headers is None else headers
         body = chain.body_of(cause) if body is None else body
         codes = codes or chain.codes_of(cause)
@@ -181,12 +186,17 @@ def _report(error: Exception) -> ErrorReport:
     if status is None or status < 400:
         status = said.status if said.status is not None else status
     if not said.messages and status is not None and not isinstance(error, WireError):
-        said = _with_text(said, str(error))
-    if isinstance(body, list) and body:
-        body = cast("list[Any]", body)[0]  # Google answers a refused stream with an array of one
+        said = _with_text(said, _text(speaker))
+    if isinstance(body, list):
+        body = next(iter(cast("list[Any]", body)), None)  # Google answers a refused stream with an array of one
     headers = headers or {}
     said.page = said.page or "text/html" in headers.get("content-type", "") or "cf-mitigated" in headers
     return ErrorReport(error, status, headers, body, said, said.words)
+
+
+def _text(error: BaseException) -> str:
+    text: Any = getattr(error, "message", None)
+    return text if isinstance(text, str) and text else str(error)
 
 
 def _with_text(said: ErrorBody, text: str) -> ErrorBody:
@@ -244,17 +254,18 @@ def _meaning(report: ErrorReport, status: int | None) -> Meaning | None:
         return "quota"
     if words_of.REASONING_HISTORY.search(words):
         return "reasoning_history"
+    if not failed and (
+        (code == "not_found" and status in (None, 400, 422))
+        or (status in (None, 400, 422) and words_of.NOT_FOUND.search(words))
+    ):
+        return "not_found"
     if status in (None, 400, 403, 422, 429) and words_of.ACCOUNT.search(words):
         return "account"
     if status not in (401, 402, 403) and _is_overflow(report, status, code):
         return "overflow"
-    if status in (413, 429) or code == "rate_limit":
-        return "rate_limit" if status == 413 and words_of.PER_SPAN.search(words) else None
-    if not failed and (
-        (code == "not_found" and status in (400, 422)) or (status in (None, 400, 422) and words_of.NOT_FOUND.search(words))
-    ):
-        return "not_found"
-    return None
+    if status == 413 and words_of.PER_SPAN.search(words):
+        return "rate_limit"
+    return "overloaded" if status == 429 and code == "overloaded" else None
 
 
 def _is_filter(words: str) -> bool:
@@ -278,7 +289,7 @@ def _is_overflow(report: ErrorReport, status: int | None, code: Meaning | None) 
         too_large = int(numbers[2]) > int(numbers[1]) if numbers else status in (413, 429)
         return too_large and words_of.TOO_LARGE.search(report.words) is not None
     param = (report.said.param or "").partition(".")[0].partition("[")[0]
-    return code is None or code == "bad_request" or code == "server" if not param else param in _LONG
+    return param in _LONG if param else code in (None, "bad_request", "server")
 
 
 _LONG = frozenset(
@@ -301,6 +312,8 @@ def _by_words(report: ErrorReport) -> type[RouteError] | None:
     code = _by_code(report.said)
     if code is not None:
         return CLASSES[code]
+    if report.said.invalid:
+        return errors.BadRequestError
     for pattern, kind in (
         (words_of.RATE_LIMITED, errors.RateLimitError),
         (words_of.OVERLOADED, errors.OverloadedError),
@@ -340,6 +353,8 @@ def _not_encoded(report: ErrorReport) -> str | None:
             return HALF if "surrogate" in cause.reason else HEADER
         if not isinstance(cause, ValueError | TypeError) or isinstance(cause, UnicodeError):
             continue
+        if any(kind.__name__.endswith("DecodeError") for kind in type(cause).__mro__):
+            continue  # orjson says "surrogates not allowed" of a reply that is no UTF-8
         text = str(cause)
         if NOT_ENCODED.search(text):
             if "float" in text or "compliant" in text:

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from multiroute_core.providers.error_words import MINIMAX, MISTRAL, ZHIPU, VendorCode
+from multiroute_core.providers.error_words import MINIMAX, MISTRAL, ZHIPU, Meaning
 
 MESSAGES = (
     *("message", "msg", "Message", "error_message", "errorMessage", "error_msg", "status_msg", "title", "description"),
@@ -34,7 +34,7 @@ DUMPED = ("details", "innererror", "inner_error", "reasons")
 NOT_CODES = frozenset(("error", "object", "null", "none"))
 DEEPEST = 6
 WIDEST = 8
-LONGEST = 8000
+LONGEST = 2000
 PAGE = re.compile(r"\s*(?:<!doctype html|<html|<\?xml|<head|<body|<h1|<center)", re.IGNORECASE)
 TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 
@@ -49,7 +49,8 @@ class ErrorBody:
         param: The parameter that it is about.
         status: The HTTP status that it names.
         vendor: What a vendor's numeric code means.
-        extra: Whether a validator says that a field is not one that it knows.
+        invalid: Whether a validator wrote it, which says where in the request something is wrong.
+        extra: Whether it says that a field is not one that it knows.
         page: Whether it is a web page, so that no API has written it.
     """
 
@@ -57,7 +58,8 @@ class ErrorBody:
     codes: list[str] = field(default_factory=list[str])
     param: str | None = None
     status: int | None = None
-    vendor: VendorCode | None = None
+    vendor: Meaning | None = None
+    invalid: bool = False
     extra: bool = False
     page: bool = False
     dumps: list[str] = field(default_factory=list[str])
@@ -65,7 +67,7 @@ class ErrorBody:
     @property
     def words(self) -> str:
         """All that it says, for patterns to search in."""
-        return " ".join((*self.codes, *self.messages, *self.dumps))[:LONGEST]
+        return "\n".join((*self.codes, *self.messages, *self.dumps))[: 2 * LONGEST]
 
 
 def read_body(body: Any) -> ErrorBody:
@@ -112,6 +114,7 @@ def _read_object(value: Mapping[Any, Any], result: ErrorBody, depth: int) -> Non
         if name in value:
             _read(value[name], result, depth + 1)
     location = _path(value.get("loc"))
+    result.invalid = result.invalid or bool(location)
     if location and len(result.messages) > before:  # FastAPI's sentence does not say where
         result.messages[before] = f"{location}: {result.messages[before]}"
     for name in NESTED:

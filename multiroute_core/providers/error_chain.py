@@ -105,13 +105,13 @@ def body_of(error: BaseException) -> Any:
         if isinstance(body, Mapping) and body:
             return _narrowed(body)
         if isinstance(body, str | list) and body and name == "body":
-            return body
+            return cast("Any", body)
     response = _get(error, "response")
     if isinstance(response, Mapping) and "Error" in response:
         return _narrowed(response)
     argument = error.args[0] if len(error.args) == 1 else None
     if isinstance(argument, Mapping) and argument:  # langchain-openai raises ValueError(body["error"])
-        return argument
+        return cast("Any", argument)
     return _of_response(response)
 
 

@@ -3,7 +3,7 @@
 Sources, all read in November 2026: the vendors' pages on errors (https://docs.bigmodel.cn/cn/faq/api-code,
 https://platform.minimax.io/docs/api-reference/errorcode, https://help.aliyun.com/en/model-studio/error-code,
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html), threads that quote bodies
-(earendil-works/pi#129, #4943, #5677, #5929; jin-bo/agentao#88; BerriAI/litellm#4207, #5225), and the bodies in the tests.
+(earendil-works/pi#129, #4943, #5677, #5929; jin-bo/agentao#88; BerriAI/litellm#4207, #5225), and those in the tests.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ Meaning = Literal[
     "bad_request",
     "reasoning_history",
 ]
-VendorCode = Meaning
 
 
 def _any(*patterns: str) -> re.Pattern[str]:
-    return re.compile("|".join(patterns), re.IGNORECASE)
+    return re.compile("|".join(patterns), re.IGNORECASE | re.MULTILINE)
 
 
 OVERFLOW = _any(
@@ -42,7 +41,9 @@ OVERFLOW = _any(
     r"maximum allowed number of input tokens",
     r"(?:longer|greater|larger|more) than (?:the )?(?:model'?s |maximum |available |configured )*"
     r"(?:context|model length|input length|number of input tokens)",
-    r"\b(?:prompt|inputs?|request|conversation) (?:is |are )?too (?:long|large)\b",
+    r"\b(?:prompt|inputs?|request|conversation) (?:\([^)]{0,60}\) )?(?:is |are )?too (?:long|large)\b",
+    r"(?:input|messages|prompt|contents?)[^:\n]{0,20}: string too long",
+    r"(?:input|prompt) tokens? exceeds? (?:the )?(?:\w+ )?limit",
     r"\brequest (?:body |entity )?(?:is )?too[_ ]large|request_too_large",
     r"too many (?:input |prompt |total )?(?:tokens|text bytes)",
     r"too many total text bytes",
@@ -60,7 +61,12 @@ OVERFLOW = _any(
 """The prompt is longer than the model takes."""
 
 PER_SPAN = _any(
-    r"\bper[ _-]?(?:min|day|hour|sec)", r"\bTP[MD]\b", r"rate[ _]limit", r"throttl", r"too many requests", r"please wait"
+    r"\bper[ _-]?(?:min|day|hour|sec)",
+    r"\bTP[MD]\b",
+    r"rate[ _]limit",
+    r"throttl",
+    r"too many requests",
+    r"please wait",
 )
 """A limit over time: what comes with it is no window of a model."""
 
@@ -96,35 +102,35 @@ FILTERED = _any(
 _WHO = r"(?:organi[sz]ation|account|project|workspace|team|user|api[_ ]?key|key|token|tenant|consumer|subscription)"
 _SHUT = (
     r"(?:disabled|suspended|deactivated|terminated|banned|locked|blocked|restricted|revoked|deleted|expired|"
-    r"inactive|not active|not verified|not allowed|denied access)"
+    r"archived|inactive|not active|not verified|not allowed|denied access)"
 )
 ACCOUNT = _any(
     rf"\b{_WHO} (?:\S+ )?(?:has been|have been|is|was|are) (?:\w+ )?{_SHUT}",
     rf"{_WHO}[_ -](?:disabled|suspended|deactivated|inactive|banned)|access_terminated",
     rf"{_WHO} must be verified|{_WHO} (?:\S+ )?requires? verification|verify (?:your )?organi[sz]ation",
-    r"api[_ ]?key (?:was )?(?:reported as )?(?:leaked|expired)|api[_ ]key[_ ](?:not[_ ]valid|invalid|expired|not found)",
+    r"api[_ ]?key (?:was )?(?:reported as )?(?:leaked|expired)",
+    r"api[_ ]key[_ ](?:not[_ ]valid|invalid|expired|not found)",
     r"(?:invalid|incorrect)[_ ](?:x-)?api[_ -]?key|invalid[_ ]token\b|invalid_grant",
     r"location is not supported|country, region,? or territory not supported|unsupported_country",
     r"not (?:available|supported) in your (?:country|region|location)",
-    r"SERVICE_DISABLED|has not been used in project|CONSUMER_SUSPENDED|CONSUMER_INVALID|API has not been (?:used|enabled)",
+    r"SERVICE_DISABLED|has not been used in project|CONSUMER_SUSPENDED|CONSUMER_INVALID",
     r"security token (?:included in the request )?is (?:invalid|expired)|credential is only authorized",
-    r"(?:don'?t|do not|does not) have (?:access to|permission)|not authorized to|^operation not allowed\.?$",
+    r"(?:don'?t|do not|does not) have (?:access to|permission)|not authorized to|operation not allowed\b",
 )
 """The account, its key or its place may not do this; the request itself is not at fault."""
 
 _MODEL = r"['\"`]?[\w./:@+-]+['\"`]?"
 NOT_FOUND = _any(
-    rf"\bmodel:? (?:{_MODEL} )?(?:does )?not[ _](?:exist|found)|model_not_(?:found|available|supported)|not found the model",
+    rf"\bmodel:? (?:{_MODEL} )?(?:does )?not[ _](?:exist|found)|model_not_(?:found|available|supported)",
+    r"not found the model",
     rf"\bmodel:? (?:{_MODEL} )?(?:does not exist|was not found|is not found|could not be found|doesn'?t exist)",
-    rf"\bmodels?[:/ ]+{_MODEL} (?:is not found|does not exist|was not found|has been|is|was|is no longer)"
-    r"(?: been)?(?: a)? ?(?:not found|retired|deprecated and|decommissioned|removed|shut ?down|no longer (?:available|supported)"
-    r"|available to new users|not a valid model|unknown)",
+    rf"\bmodels?[:/ ]+{_MODEL} (?:has been|is|was) (?:not found|retired|decommissioned|removed|shut ?down|unknown)",
     r"has been (?:decommissioned|deprecated|retired|removed)|model_(?:decommissioned|deprecated|retired)",
     r"reached (?:its|the) end of life|no longer available|(?:model|version) is (?:deprecated|retired|decommissioned)",
     r"is not a valid model|(?:invalid|unknown|unsupported|incorrect) model\b(?! (?:output|response))|unknown_model",
     r"model identifier is invalid|requested model (?:is )?(?:not|un)[ -]?(?:supported|available|valid)",
     r"no such model|on-demand throughput isn[’']t supported|on-demand throughput is not supported",
-    rf"(?:^|[.:>] *)(?:the |this )?model:? {_MODEL} is not (?:supported|available|a chat model)",
+    rf"(?:^|[.:>] )(?:the |this )?model:? {_MODEL} is not (?:supported|available|a chat model)",
     r"does not support (?:the )?chat completions|no available channels? for model|publisher model",
     r"deployment (?:\S+ )?(?:does not exist|not found|was not found|could not be found)|deployment_?not_?found",
     r"deployment for this resource does not exist|模型不存在",
@@ -134,7 +140,8 @@ NOT_FOUND = _any(
 REASONING_HISTORY = _any(
     r"invalid_encrypted_content|encrypted[_ ]content .{0,80}(?:verified|decrypted|parsed|invalid)",
     r"invalid `?signature`? in `?thinking|signature.{0,40}thinking.{0,40}(?:invalid|required)",
-    r"thought[_ ]?signature.{0,60}(?:not valid|invalid|missing|decod|corrupt)|(?:missing a|invalid) thought[_ ]?signature",
+    r"thought[_ ]?signature.{0,60}(?:not valid|invalid|missing|decod|corrupt)",
+    r"(?:missing a|invalid) thought[_ ]?signature",
     r"thinking.{0,40}blocks? .{0,60}(?:cannot be modified|must remain|were modified)",
     r"expected `?(?:thinking|redacted_thinking)`?",
     r"reasoning_content.{0,60}(?:must be passed back|is missing|is required)|missing `?reasoning_content",
@@ -148,76 +155,86 @@ ACCOUNT_FILE = _any(r"\bfile[- _]\w+ (?:was )?not found|no such file object|prev
 
 OVERLOADED = _any(r"overload|at capacity|no capacity|unavailable|high (?:traffic|demand)|too busy|负载|访问量过大")
 RATE_LIMITED = _any(
-    r"rate[_ -]?limit", r"resource[_ ](?:has been )?exhausted", r"too[_ ]many[_ ]requests", r"quota exceeded", r"throttl"
+    r"rate[_ -]?limit",
+    r"resource[_ ](?:has been )?exhausted",
+    r"too[_ ]many[_ ]requests",
+    r"quota exceeded",
+    r"throttl",
 )
 SERVER = _any(r"api_error|server[_ ]error|internal|upstream|\bserver_is|provider returned error|disconnected")
 
-CODE_MEANINGS: Mapping[str, Meaning] = {
-    code: meaning
-    for meaning, codes in {
-        "overflow": ("context_length_exceeded", "exceed_context_size_error", "tokens_limit_reached"),
-        "quota": ("insufficient_quota", "payment_required", "billing_error", "servicequotaexceededexception"),
-        "filter": ("content_filter", "content_policy_violation", "cyber_policy", "bio_policy", "data_inspection_failed"),
-        "account": (
-            *("authentication_error", "permission_error", "permission_denied", "unauthenticated", "unauthorized"),
-            *("invalid_api_key", "access_denied", "accessdenied", "accessdeniedexception", "forbidden"),
-            *("invalid_authentication_error", "unrecognizedclientexception", "expiredtokenexception"),
-            *("expiredtoken", "invalidsignatureexception", "incompletesignature", "invalidclienttokenid"),
-            *("missingauthenticationtoken", "missingauthenticationtokenexception", "optinrequired", "signaturedoesnotmatch"),
+_CODES: Mapping[Meaning, tuple[str, ...]] = {
+    "overflow": ("context_length_exceeded", "exceed_context_size_error", "tokens_limit_reached"),
+    "quota": ("insufficient_quota", "payment_required", "billing_error", "servicequotaexceededexception"),
+    "filter": ("content_filter", "content_policy_violation", "cyber_policy", "bio_policy", "data_inspection_failed"),
+    "account": (
+        *("authentication_error", "permission_error", "permission_denied", "unauthenticated", "unauthorized"),
+        *("invalid_api_key", "access_denied", "accessdenied", "accessdeniedexception", "forbidden"),
+        *("invalid_authentication_error", "unrecognizedclientexception", "expiredtokenexception"),
+        *("expiredtoken", "invalidsignatureexception", "incompletesignature", "invalidclienttokenid"),
+        *(
+            "missingauthenticationtoken",
+            "missingauthenticationtokenexception",
+            "optinrequired",
+            "signaturedoesnotmatch",
         ),
-        "not_found": (
-            *("not_found_error", "model_not_found", "modelnotfound", "not_found", "deploymentnotfound"),
-            *("model_decommissioned", "resourcenotfoundexception", "notfounderror", "invalid_model", "unknown_model"),
-        ),
-        "rate_limit": (
-            *("rate_limit_error", "rate_limit_exceeded", "rate_limited", "too_many_requests", "resource_exhausted"),
-            *("throttlingexception", "throttling", "throttling.ratequota", "toomanyrequestsexception", "ratelimiterror"),
-            *("service_tier_capacity_exceeded", "limit_requests", "ratelimitexceeded"),
-        ),
-        "overloaded": (
-            *("overloaded_error", "overloaded", "server_is_overloaded", "unavailable", "engine_overloaded_error"),
-            *("serviceunavailableexception", "modelnotreadyexception", "service_unavailable", "slow_down"),
-        ),
-        "timeout": ("deadline_exceeded", "modeltimeoutexception", "timeout_error", "request_timeout"),
-        "server": (
-            *("api_error", "server_error", "internal", "internal_error", "internal_server_error"),
-            *("internalservererror", "internalserverexception", "modelerrorexception", "modelstreamerrorexception"),
-            *("upstream_error", "bad_gateway", "internalfailure"),
-        ),
-        "bad_request": (
-            *("invalid_request_error", "invalid_argument", "badrequesterror", "bad_request_error", "validationexception"),
-            *("invalid_parameter_error", "invalidparameter", "failed_precondition", "out_of_range", "validation"),
-        ),
-    }.items()
-    for code in codes
+    ),
+    "not_found": (
+        *("not_found_error", "model_not_found", "modelnotfound", "not_found", "deploymentnotfound"),
+        *("model_decommissioned", "resourcenotfoundexception", "notfounderror", "invalid_model", "unknown_model"),
+    ),
+    "rate_limit": (
+        *("rate_limit_error", "rate_limit_exceeded", "rate_limited", "too_many_requests", "resource_exhausted"),
+        *("throttlingexception", "throttling", "throttling.ratequota", "toomanyrequestsexception", "ratelimiterror"),
+        *("service_tier_capacity_exceeded", "limit_requests", "ratelimitexceeded"),
+    ),
+    "overloaded": (
+        *("overloaded_error", "overloaded", "server_is_overloaded", "unavailable", "engine_overloaded_error"),
+        *("serviceunavailableexception", "modelnotreadyexception", "service_unavailable", "slow_down"),
+    ),
+    "timeout": ("deadline_exceeded", "modeltimeoutexception", "timeout_error", "request_timeout"),
+    "server": (
+        *("api_error", "server_error", "internal", "internal_error", "internal_server_error"),
+        *("internalservererror", "internalserverexception", "modelerrorexception", "modelstreamerrorexception"),
+        *("upstream_error", "bad_gateway", "internalfailure"),
+    ),
+    "bad_request": (
+        *("invalid_request_error", "invalid_argument", "badrequesterror", "bad_request_error", "validationexception"),
+        *("invalid_parameter_error", "invalidparameter", "failed_precondition", "out_of_range", "validation"),
+    ),
 }
+CODE_MEANINGS: Mapping[str, Meaning] = {code: meaning for meaning, codes in _CODES.items() for code in codes}
 """What the vendors' type and code words mean, where the HTTP status does not tell or tells less."""
 
 
-def _numbers(**codes: tuple[int, ...]) -> Mapping[int, Meaning]:
-    return {number: meaning for meaning, numbers in codes.items() for number in numbers}  # pyright: ignore[reportReturnType]
+def _numbers(codes: Mapping[Meaning, tuple[int, ...]]) -> Mapping[int, Meaning]:
+    return {number: meaning for meaning, numbers in codes.items() for number in numbers}
 
 
 ZHIPU = _numbers(
-    account=(1000, 1001, 1002, 1003, 1004, 1005, 1110, 1111, 1112, 1120, 1121, 1220, 1311),
-    quota=(1113, 1304, 1308, 1309, 1310),
-    not_found=(1211, 1221, 1222),
-    overflow=(1261,),
-    filter=(1300, 1301),
-    rate_limit=(1302, 1303, 1313),
-    overloaded=(1305, 1312),
-    server=(1200, 1230, 1234),
-    bad_request=(1210, 1213, 1214, 1215),
+    {
+        "account": (1000, 1001, 1002, 1003, 1004, 1005, 1110, 1111, 1112, 1120, 1121, 1220, 1311),
+        "quota": (1113, 1304, 1308, 1309, 1310),
+        "not_found": (1211, 1221, 1222),
+        "overflow": (1261,),
+        "filter": (1300, 1301),
+        "rate_limit": (1302, 1303, 1313),
+        "overloaded": (1305, 1312),
+        "server": (1200, 1230, 1234),
+        "bad_request": (1210, 1213, 1214, 1215),
+    }
 )
 MINIMAX = _numbers(
-    account=(1004, 2049, 2061),
-    quota=(1008, 2056),
-    filter=(1026, 1027),
-    rate_limit=(1002, 1039, 1041, 2045),
-    timeout=(1001,),
-    server=(1000, 1013, 1024, 1033),
-    bad_request=(1042, 2013),
+    {
+        "account": (1004, 2049, 2061),
+        "quota": (1008, 2056),
+        "filter": (1026, 1027),
+        "rate_limit": (1002, 1039, 1041, 2045),
+        "timeout": (1001,),
+        "server": (1000, 1013, 1024, 1033),
+        "bad_request": (1042, 2013),
+    }
 )
 """In its `base_resp`; the numbers mean other things than Zhipu's."""
-MISTRAL = _numbers(rate_limit=(1300, 3505), not_found=(1500,), overflow=(3051,))
+MISTRAL = _numbers({"rate_limit": (1300, 3505), "not_found": (1500,), "overflow": (3051,)})
 """In bodies with `"object": "error"`."""

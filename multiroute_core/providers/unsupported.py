@@ -17,7 +17,8 @@ from multiroute_core.providers.error_body import ErrorBody
 
 _N = r"(?:not|n[o'’]t|never)"
 ACTIVE = re.compile(
-    rf"{_N} (?:currently |yet |be )?(?:support|accept|allow)(?:ing|s)?\b|no endpoints found that (?:support|can handle)|"
+    rf"{_N} (?:currently |yet |be )?(?:support|accept|allow)(?:ing|s)?\b|"
+    r"no endpoints found that (?:support|can handle)|"
     r"unsupported|unrecogni[sz]ed|unexpected keyword|unknown (?:\w+ )?(?:parameter|argument|field|name|type)|"
     r"\bonly supports?|only works|missing data required for|at most 0 |is not a (?=vlm|vision|multi)|不支持|"
     r"(?:argument|parameter)s? not supported",
@@ -43,7 +44,8 @@ CALLERS = re.compile(
     r"invalid[_ ](?:json )?schema|(?:schema|parameters) (?:is|are) (?:not valid|invalid)|invalid_function_parameters|"
     r"invalid_json_schema|tool_call_id|tool_use[`_ ]*ids?\b|must be followed by tool|invalid[_ ]type\b|"
     r"unsupported (?:image|file|audio|video|document)(?: (?:format|type|extension)s?|\.|$)|unsupported (?:mime|media)|"
-    r"(?:image|file|audio|video|media|mime)[_ ](?:format|type|extension)s?\b.{0,60}(?:not|n't|un)[ -]?support|"
+    r"(?<!response )(?:image|file|audio|video|media|mime)[_ ](?:format|type|extension)s?\b.{0,60}"
+    r"(?:not|n't|un)[ -]?support|"
     r"(?:out of range|must be between|greater than or equal|less than or equal)",
     re.IGNORECASE,
 )
@@ -56,6 +58,7 @@ NAMED = re.compile(
     r"['\"`]?([A-Za-z_][\w.\[\]-]*)|"
     r"(?:argument|parameter)s? not supported (?:\w+ )*model: *([\w.]+)|"
     r"^['\"`]?([A-Za-z_][\w.\[\]]*)['\"`]?: extra (?:inputs?|fields?) (?:are )?not permitted|"
+    r"(?:^|the )['\"`]?([\w.]+)['\"`]? (?:parameter|argument|field) (?:does not|is not|is un)|"
     r"(?:support|accept)s? (?:the )?(?:parameters?|argument) ['\"`]?([\w.]+)|"
     r"(?:support|accept)s? the ['\"`]?([\w.]+)['\"`]? (?:parameter|field|argument)|"
     r"(?:parameter|argument|field|property):? ['\"`]([\w.\[\]]+)['\"`](?: of type ['\"`]\w+['\"`])? is (?:not |un)|"
@@ -69,6 +72,9 @@ UNKNOWN_NAME = re.compile(
 UNWANTED_VALUE = re.compile(
     r"invalid value: ['\"`](\w+)['\"`]\. supported values are|unknown variant ['\"`](\w+)['\"`]", re.IGNORECASE
 )
+PARAMETER = re.compile(r"parameter|argument|\bfield\b|property|deprecated for", re.IGNORECASE)
+FLAGS = re.compile(r"--enable-auto-tool-choice|--tool-call-parser|--jinja")
+"""vLLM's and llama.cpp's: without them these servers call no tool, unless they are made to call one."""
 TEMPORARY = re.compile(r"temporar|overload|try again|\bservice\b", re.IGNORECASE)
 
 _PARAMETERS = {
@@ -102,31 +108,36 @@ SENT = frozenset(
 """Further parameters that MultiRoute writes itself. A server that does not know another one was sent it by the caller,
 through `extra`."""
 
-_NOUNS = (
-    ("stream_options", r"stream_options"),
-    ("parallel_tool_calls", r"parallel[_ ](?:tool|function)[_ ](?:calls?|calling|use)"),
-    ("tools", r"--enable-auto-tool-choice|--jinja"),
-    ("tool_choice", r"tool[_ ]choice|toolChoice|forced (?:tool|function)"),
-    (
-        "output_schema",
-        r"response[_ ]?format|json[_ ](?:schema|object|mode|output)|structured[_ ]outputs?|response[_ ]?(?:json[_ ]?)?schema|"
-        r"response ?mime ?type|output_(?:config|format)|guided[_ ](?:decoding|json)|grammar",
-    ),
-    ("reasoning", r"reasoning(?:_effort)?|thinking(?:[_ ]?(?:budget|level|config|mode))?|enable_thinking|思考"),
-    ("image", r"images?(?:_url)?|input_image|vision|vlm|multi-?modal|pictures?|图片|图像|视觉"),
-    ("audio", r"(?:input_)?audio|音频"),
-    ("video", r"videos?(?:_url)?|视频"),
-    ("document", r"documents?|pdfs?|input_file|files?"),
-    ("tools", r"tools?|functions?|tool[_-]calls?|function[_-]call(?:ing)?|toolConfig|工具|函数"),
-    ("system", r"system (?:prompts?|instructions?|messages?|role)|developer (?:instructions?|messages?|role)"),
-    ("prefill", r"(?:assistant message )?prefill"),
-    ("reasoning", r"effort"),
-    ("cache_control", r"(?:prompt )?cach(?:e|ing)(?:[_ ]control)?"),
-    ("stream", r"stream(?:ing)?(?: mode)?|SSE"),
+_FORM = (
+    r"response[_ ]?format|json[_ ](?:schema|object|mode|output)|structured[_ ]outputs?|"
+    r"response[_ ]?(?:json[_ ]?)?schema|response ?mime ?type|output_(?:config|format)|"
+    r"guided[_ ](?:decoding|json)|grammar"
 )
+_NOUNS = (
+    ("stream_options", r"stream_options", ""),
+    ("parallel_tool_calls", r"parallel[_ ](?:tool|function)[_ ](?:calls?|calling|use)", ""),
+    ("tool_choice", r"tool[_ ]choice|toolChoice|forced (?:tool|function)", ""),
+    ("output_schema", _FORM, ""),
+    ("reasoning", r"reasoning(?:_effort)?|thinking(?:[_ ]?(?:budget|level|config|mode))?|enable_thinking", "思考"),
+    ("image", r"images?(?:_url)?|input_image|vision|vlm|multi-?modal|pictures?", "图片|图像|视觉"),
+    ("audio", r"(?:input_)?audio", "音频"),
+    ("video", r"videos?(?:_url)?", "视频"),
+    ("document", r"documents?|pdfs?|input_file|files?", "文档"),
+    ("tools", r"tools?|functions?|tool[_-]calls?|function[_-]call(?:ing)?|toolConfig", "工具|函数"),
+    ("system", r"system (?:prompts?|instructions?|messages?|role)|developer (?:instructions?|messages?|role)", ""),
+    ("prefill", r"(?:assistant message )?prefill", ""),
+    ("reasoning", r"effort", ""),
+    ("cache_control", r"(?:prompt )?cach(?:e|ing)(?:[_ ]control)?", ""),
+    ("stream", r"stream(?:ing)?(?: mode)?|SSE", ""),
+)
+"""Each ability with its English names and its Chinese ones, which stand between no spaces. A name within a model's name
+(`llava-vision:7b`) is none."""
 NOUNS = tuple(
-    (ability, re.compile(rf"(?<![\w/:@.-])(?:{noun})(?![\w/:@-])" if noun[0] != "-" else noun, re.IGNORECASE))
-    for ability, noun in _NOUNS
+    (
+        ability,
+        re.compile(rf"(?<![\w/:@.-])(?:{english})(?![\w/@-]|:\w)" + (f"|{chinese}" if chinese else ""), re.IGNORECASE),
+    )
+    for ability, english, chinese in _NOUNS
 )
 
 
@@ -153,12 +164,10 @@ def ability_of(path: str) -> str:
         return ""
     if pieces[0] in ("messages", "input", "contents") and pieces[-1].lower().startswith(("reasoning", "thinking")):
         return "reasoning_history"
-    tail, head = pieces[-1].lower(), pieces[0].lower()
-    if tail in ABILITY_OF:
-        return ABILITY_OF[tail]
-    if head == "tools" and len(pieces) > 1:
+    known = next((piece for piece in reversed(pieces) if piece.lower() in ABILITY_OF), None)
+    if known == "tools" and pieces[-1] != known:
         return f"tools.{pieces[-1]}"  # a member of a tool: others without it are welcome
-    return ABILITY_OF.get(head, pieces[-1])
+    return pieces[-1] if known is None else ABILITY_OF[known.lower()]
 
 
 def _known(path: str) -> str | None:
@@ -185,18 +194,19 @@ def _in_sentence(sentence: str) -> str | None:
     active, passive = ACTIVE.search(sentence), PASSIVE.search(sentence)
     if (active is None and passive is None) or TEMPORARY.search(sentence):
         return None
+    if FLAGS.search(sentence):
+        return "tools"
     if (match := NAMED.search(sentence)) is not None:
         name = next(group for group in match.groups() if group)
         if UNKNOWN_NAME.search(sentence):
             return None if SCHEMA_PATH.search(sentence[match.end() :]) else _known(name)
-        if ability_of(name) != name or "parameter" in sentence.lower() or "deprecated for" in sentence:
+        if ability_of(name) != name or PARAMETER.search(sentence):
             return ability_of(name)
     if active is not None:
         if ability := _noun(sentence[active.end() :]) or _noun(sentence[: active.start()]):
             return ability
         return "" if ONLY_HERE.search(sentence) else None
-    assert passive is not None
-    return _noun(sentence[: passive.start()]) or _noun(sentence[passive.end() :])
+    return None if passive is None else _noun(sentence[: passive.start()]) or _noun(sentence[passive.end() :])
 
 
 def _noun(text: str) -> str | None:
