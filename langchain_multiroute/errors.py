@@ -54,6 +54,7 @@ OURS: dict[str, type[RouteError]] = {
     "ModelRateLimitError": errors.RateLimitError,
     "ModelTimeoutError": errors.AttemptTimeoutError,
     "ModelConnectionError": errors.ConnectionFailedError,
+    "ModelRefusalError": errors.RefusalError,
     "ModelAPIError": errors.ServerError,
 }
 """LangChain's errors, and what they are to a route."""
@@ -103,20 +104,32 @@ def as_langchain(error: MultiRouteError) -> None:
 
 
 def as_multiroute(error: Exception) -> RouteError:
-    """What an error of a chat model of LangChain's is to a route."""
+    """What an error of a chat model of LangChain's is to a route.
+
+    What the vendor said comes first. LangChain's own classes decide where nothing of that is in the chain of
+    exceptions, and say more than a status of 400 where they tell a prompt that is too long.
+    """
     from multiroute_core.providers.classify import classify
 
-    found = classify(error)
-    if type(found) is not errors.BadReplyError:
-        return found
+    result = classify(error)
     names = [kind.__name__ for kind in type(error).__mro__]
     ours = next((OURS[name] for name in names if name in OURS), None)
-    if ours is not None:
-        found = ours(str(error))
-        found.__cause__ = error
-    elif isinstance(error.__cause__, Exception):
-        return classify(error.__cause__)
-    return found
+    silent = result.status is None and result.body is None and type(result) in _GUESSES
+    if ours is None or not (silent or (ours is errors.ContextOverflowError and type(result) is errors.BadRequestError)):
+        return result
+    named = ours(
+        result.message,
+        status=result.status,
+        retry_after=result.retry_after,
+        request_id=result.request_id,
+        body=result.body,
+    )
+    named.__cause__ = error
+    return named
+
+
+_GUESSES = (errors.BadReplyError, errors.AttemptTimeoutError, errors.ConnectionFailedError, errors.ServerError)
+"""What `classify` calls an error of which it knows no more than the class's name."""
 
 
 def _name(error: MultiRouteError) -> str:

@@ -1,63 +1,65 @@
-"""One classification for every SDK and transport: by status, by the vendor's own error type, and by phase.
+"""Error classification: one for every SDK, transport and wrapped model, by status, by body, and by phase.
 
+How this works: `error_chain` finds status, headers and body anywhere in the chain of exceptions, `error_body` reads the
+body in whichever envelope, `error_words` and `unsupported` know what codes and sentences mean, and this module decides.
 Exception classes move between SDK versions (an overload is an `InternalServerError` in one and not in another; a stream
-that breaks is an httpx, httpx2, aiohttp or requests error), so nothing here imports them. What counts is the HTTP
-status, the error's `type`, `code` and `status` in the body, and, for transports, the names of the exception's classes.
+that breaks is an httpx, httpx2, aiohttp or requests error), so nothing here imports them, and a class's name counts
+only where there is nothing else.
 
-Sources for the words below: the vendors' error pages, and the recorded and quoted bodies that the tests replay.
+Whose fault it is comes before how bad it is. A 400 that is about the account, the model or a filter is not about the
+request, so another route is asked; and what a vendor's policy refuses, or what a server cannot do, says nothing about
+the route's health.
 """
 
 from __future__ import annotations
 
-import contextlib
-import datetime as dt
-import email.utils
-import json
-import math
 import re
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from multiroute_core import errors
 from multiroute_core.errors import RouteError
-from multiroute_core.providers.provider import NoAnswer
+from multiroute_core.providers import error_chain as chain
+from multiroute_core.providers import error_words as words_of
+from multiroute_core.providers.error_body import ErrorBody, read_body
+from multiroute_core.providers.error_words import Meaning
+from multiroute_core.providers.provider import NoAnswer, WireError
+from multiroute_core.providers.retry_after import LONGEST_WAIT, read_retry_after
+from multiroute_core.providers.secrets import without_secrets
+from multiroute_core.providers.unsupported import read_ability
 
-OVERFLOW = re.compile(
-    r"context[_ ]length[_ ]exceeded|exceed_context_size|maximum context length|prompt is too long|"
-    r"input token count .*exceeds|exceeds the (model's |available )?(context|maximum number of tokens)|"
-    r"request too large|input is too long",
-    re.IGNORECASE,
-)
-QUOTA = re.compile(
-    r"insufficient_quota|credit balance|billing_(hard_limit|not_active)|spend_limit|usage[_ ]limit|_balance_exhausted|"
-    r"limit: 0\b|PerDay",
-    re.IGNORECASE,
-)
-FILTERED = re.compile(
-    r"content_filter|content_policy|ResponsibleAIPolicy|content management policy|MODEL_ARMOR", re.IGNORECASE
-)
-NOT_ALLOWED = re.compile(
-    r"api[_ ]key[_ ](not[_ ]valid|invalid|expired)|invalid[_ ](x-)?api[_ -]key|location is not supported", re.IGNORECASE
-)
-OVERLOADED = re.compile(r"overloaded|capacity|unavailable", re.IGNORECASE)
-RATE_LIMITED = re.compile(r"rate_limit|resource_exhausted|too_many_requests", re.IGNORECASE)
-SERVER = re.compile(r"api_error|server_error|internal|\bserver_is", re.IGNORECASE)
-RETRY_IN = re.compile(
-    r"(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)? ?(?:ms|minutes?|m|hours?|h|seconds?|s)\b ?)+|"
-    r"(?:\d+(?:\.\d+)?(?:ms|h|m|s))+)",
-    re.IGNORECASE,
-)
-SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(ms|[hms])", re.IGNORECASE)
-SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-RETRY_INFO = re.compile(r'"retryDelay": ?"(\d+(?:\.\d+)?)s"')
-LONGEST_WAIT = 3600.0
-"""Seconds for which a provider is believed at most. A wrong clock or a slip of its would shut a route for good, and to
-be refused once an hour costs little."""
+__all__ = ["LONGEST_WAIT", "classify"]
 
-TIMEOUTS = {"Timeout", "TimeoutException", "TimeoutError", "APITimeoutError", "ReadTimeout", "DeadlineExceeded"}
-DROPS = {"TransportError", "APIConnectionError", "ConnectionError", "ClientError", "RequestException", "OSError"}
-"""Names of base classes: httpx, httpx2, aiohttp, requests, urllib3 and the SDKs derive theirs from one of these."""
+TIMEOUTS = {
+    *("Timeout", "TimeoutException", "TimeoutError", "APITimeoutError", "ReadTimeout", "DeadlineExceeded"),
+    *("ReadTimeoutError", "ConnectTimeoutError", "ModelTimeoutError"),
+}
+DROPS = {
+    *("TransportError", "APIConnectionError", "ConnectionError", "RequestException", "OSError", "ModelConnectionError"),
+    *("ClientConnectionError", "ClientPayloadError", "ServerDisconnectedError", "ClientOSError"),  # aiohttp
+    *("HTTPClientError", "ProtocolError", "MaxRetryError", "IncompleteRead"),  # botocore, urllib3, http.client
+}
+"""Names of base classes: httpx, httpx2, aiohttp, requests, urllib3, botocore and the SDKs derive theirs from one of
+these. `ClientError` is none of them: it is aiohttp's base, and botocore's and google-genai's class for every 4xx."""
+CREDENTIALS = {
+    *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError", "SSOError"),
+    *("GoogleAuthError", "ClientAuthenticationError", "CredentialUnavailableError", "NoAuthTokenError"),
+}
+
+CLASSES: Mapping[Meaning, type[RouteError]] = {
+    "overflow": errors.ContextOverflowError,
+    "quota": errors.QuotaExhaustedError,
+    "filter": errors.ContentFilterError,
+    "account": errors.AuthenticationError,
+    "not_found": errors.NotFoundError,
+    "rate_limit": errors.RateLimitError,
+    "overloaded": errors.OverloadedError,
+    "timeout": errors.AttemptTimeoutError,
+    "server": errors.ServerError,
+    "bad_request": errors.BadRequestError,
+    "reasoning_history": errors.UnsupportedError,
+}
 
 BY_STATUS: dict[int, type[RouteError]] = {
     400: errors.BadRequestError,
@@ -65,17 +67,70 @@ BY_STATUS: dict[int, type[RouteError]] = {
     402: errors.QuotaExhaustedError,
     403: errors.AuthenticationError,
     404: errors.NotFoundError,
+    405: errors.NotFoundError,  # the address is another API's
+    407: errors.ConnectionFailedError,  # a proxy's, not the vendor's
     408: errors.AttemptTimeoutError,
     409: errors.ServerError,  # the vendors' SDKs retry it: a lock was held
+    410: errors.NotFoundError,
     413: errors.ContextOverflowError,
+    415: errors.UnsupportedError,  # this server does not read what the others do
+    420: errors.RateLimitError,
     422: errors.BadRequestError,
+    423: errors.ServerError,
+    424: errors.ServerError,  # Bedrock's ModelErrorException
+    425: errors.ServerError,
     429: errors.RateLimitError,
+    430: errors.RateLimitError,
+    434: errors.AuthenticationError,  # Zhipu: no permission for this API
+    451: errors.AuthenticationError,  # not here; a filter says so in words
     498: errors.OverloadedError,
+    499: errors.ServerError,  # it was called off on the way: Google's CANCELLED, nginx
+    501: errors.UnsupportedError,
     502: errors.ServerError,
     503: errors.OverloadedError,
     504: errors.AttemptTimeoutError,
+    511: errors.ConnectionFailedError,
+    522: errors.AttemptTimeoutError,  # Cloudflare: no connection to the origin in time
+    524: errors.AttemptTimeoutError,
     529: errors.OverloadedError,
+    598: errors.AttemptTimeoutError,
+    599: errors.AttemptTimeoutError,
 }
+PAGES = frozenset((401, 404, 405, 407, 408, 410, 413, 429))
+"""What a web page's 4xx may mean as it stands. Any other one is a firewall or a proxy speaking ("Just a moment…"),
+which judges neither the key nor the request: it is a failure on the way, and passes as those do."""
+
+NOT_ENCODED = re.compile(
+    r"out of range float values|not json serializable|not json compliant|surrogates not allowed|isn't valid utf-8",
+    re.IGNORECASE,
+)
+HALF = (
+    "The request holds half of a surrogate pair (an emoji cut in two, as a rule), which no encoding of text can carry."
+)
+NUMBER = "The request holds a number that JSON cannot carry (NaN or infinity)."
+HEADER = "The request holds a character that an HTTP header cannot carry; look at keys and headers for quotation marks."
+OBJECT = "The request holds something that cannot be written as JSON"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReport:
+    """What one failed call says, from anywhere in its chain of exceptions.
+
+    Attributes:
+        error: The exception.
+        status: The HTTP status.
+        headers: The reply's headers, by lower-case name.
+        body: The error body.
+        said: What the body says.
+        words: All of that as one text.
+    """
+
+    error: Exception
+    status: int | None
+    headers: Mapping[str, str]
+    body: Any
+    said: ErrorBody
+    words: str
 
 
 def classify(error: Exception) -> RouteError:
@@ -86,169 +141,235 @@ def classify(error: Exception) -> RouteError:
     """
     if isinstance(error, RouteError):
         return error
-    body = _body(error)
-    status = _status(error, body)
-    headers = _headers(error)
-    words = _words(error, body)
-    kind = _kind(error, status, words)
-    known: dict[str, Any] = {
-        "status": status,
-        "retry_after": _retry_after(headers, words) if kind in _MAY_WAIT else None,
-        "request_id": headers.get("request-id") or headers.get("x-request-id"),
-        "body": body,
+    report = _report(error)
+    message = _not_encoded(report)
+    if message is not None:
+        kind, ability = errors.BadRequestError, ""
+    else:
+        message = _message(report)
+        kind, ability = _kind(report)
+    details: dict[str, Any] = {
+        "status": report.status,
+        "retry_after": read_retry_after(report.headers, report.words) if issubclass(kind, _MAY_WAIT) else None,
+        "request_id": _request_id(report.headers),
+        "body": cast("Any", report.body) if isinstance(report.body, Mapping) else None,
     }
-    found = kind(_message(error, body), **known)
-    found.__cause__ = error
-    return found
+    if issubclass(kind, errors.UnsupportedError):
+        details["ability"] = ability
+    result = kind(message, **details)
+    result.__cause__ = error
+    return result
 
 
 _MAY_WAIT = (errors.RateLimitError, errors.OverloadedError, errors.ServerError)
+_REQUEST_IDS = ("request-id", "x-request-id", "x-amzn-requestid", "apim-request-id")
 
 
-def _kind(error: Exception, status: int | None, words: str) -> type[RouteError]:
-    if isinstance(error, NoAnswer):
-        return errors.ContentFilterError if error.filtered else errors.BadReplyError
+def _report(error: Exception) -> ErrorReport:
+    status: int | None = None
+    headers: Mapping[str, str] | None = None
+    body = cast("Any", None)
+    codes: list[str] = []
+    delay = ""
+    speaker: BaseException = error
+    for cause in chain.causes(error):
+        if status is None and (status := chain.status_of(cause)) is not None:
+            speaker = cause
+        headers = chain.headers_of(cause) if headers is None else headers
+        body = chain.body_of(cause) if body is None else body
+        codes = codes or chain.codes_of(cause)
+        delay = delay or chain.grpc_details(cause)
+    said = read_body(body)
+    said.codes.extend(code for code in codes if code not in said.codes)
+    if delay:
+        said.dumps.append(delay)
     if status is None or status < 400:
-        return _by_words(words) or _by_class(error)
-    if status in (400, 403, 404, 413, 422, 429) and QUOTA.search(words):
-        return errors.QuotaExhaustedError
-    if status in (400, 413, 422, 429, 500) and OVERFLOW.search(words):
-        return errors.ContextOverflowError
-    if status in (400, 403) and FILTERED.search(words):
-        return errors.ContentFilterError
-    if status in (400, 403) and NOT_ALLOWED.search(words):
-        return errors.AuthenticationError
+        status = said.status if said.status is not None else status
+    if not said.messages and status is not None and not isinstance(error, WireError):
+        said = _with_text(said, _text(speaker))
+    if isinstance(body, list):
+        body = next(iter(cast("list[Any]", body)), None)  # Google answers a refused stream with an array of one
+    headers = headers or {}
+    said.page = said.page or "text/html" in headers.get("content-type", "") or "cf-mitigated" in headers
+    return ErrorReport(error, status, headers, body, said, said.words)
+
+
+def _text(error: BaseException) -> str:
+    text: Any = getattr(error, "message", None)
+    return text if isinstance(text, str) and text else str(error)
+
+
+def _with_text(said: ErrorBody, text: str) -> ErrorBody:
+    """`said`, with what the exception says itself where the body says nothing that can be read."""
+    read = read_body(text)
+    read.codes = [*said.codes, *(code for code in read.codes if code not in said.codes)]
+    read.dumps += said.dumps
+    return read
+
+
+def _kind(report: ErrorReport) -> tuple[type[RouteError], str]:
+    """The class, and the ability that the route lacks."""
+    error, status, said, words = report.error, report.status, report.said, report.words
+    if isinstance(error, NoAnswer) and (error.filtered or not said.messages):
+        return (errors.ContentFilterError if error.filtered else errors.BadReplyError), ""
+    known = status if status is not None and status >= 400 else None
+    if said.page and known is not None:
+        if 400 <= known < 500 and known not in PAGES:
+            return errors.ServerError, ""
+        return _by_status(known), ""
+    if known is None or known < 500 or known in (500, 501):
+        meaning = _meaning(report, known)
+        if meaning is not None:
+            return CLASSES[meaning], meaning if meaning == "reasoning_history" else ""
+        if known in (None, 400, 404, 405, 415, 422, 500, 501):
+            ability = read_ability(said, failed=known in (500, 501))
+            if ability is not None:
+                return errors.UnsupportedError, ability
+    elif _by_code(said) == "not_found" and "model" in words:  # a gateway's 503 for a model that it does not have
+        return errors.NotFoundError, ""
+    if said.vendor is not None and (known is None or known < 500):
+        return CLASSES[said.vendor], ""
+    if known is not None:
+        code = _by_code(said)
+        if known in (400, 403) and code in ("account", "not_found", "rate_limit", "overloaded", "timeout"):
+            return CLASSES[code], ""
+        return _by_status(known), ""
+    return _by_words(report) or _by_class(error), ""
+
+
+def _by_status(status: int) -> type[RouteError]:
     return BY_STATUS.get(status) or (errors.ServerError if status >= 500 else errors.BadRequestError)
 
 
-def _by_words(words: str) -> type[RouteError] | None:
-    """An error inside a stream comes under HTTP 200: only its words tell."""
-    for pattern, kind in (
-        (OVERFLOW, errors.ContextOverflowError),
-        (QUOTA, errors.QuotaExhaustedError),
-        (RATE_LIMITED, errors.RateLimitError),
-        (FILTERED, errors.ContentFilterError),
+def _meaning(report: ErrorReport, status: int | None) -> Meaning | None:
+    """Whose fault it is, by what codes and sentences say beside the status; None where they say nothing of that."""
+    said, words = report.said, report.words
+    if not words:
+        return None
+    code = said.vendor or _by_code(said)
+    failed = status is not None and status >= 500
+    if code == "filter" or (status in (None, 400, 403, 422, 451) and _is_filter(words)):
+        return "filter"
+    if not failed and status not in (401, 402) and (code == "quota" or words_of.QUOTA.search(words)):
+        return "quota"
+    if words_of.REASONING_HISTORY.search(words):
+        return "reasoning_history"
+    if not failed and (
+        (code == "not_found" and status in (None, 400, 422))
+        or (status in (None, 400, 422) and words_of.NOT_FOUND.search(words))
     ):
-        if pattern.search(words):
-            return kind
-    if "invalid_request_error" in words or "INVALID_ARGUMENT" in words:
+        return "not_found"
+    if status in (None, 400, 403, 422, 429) and words_of.ACCOUNT.search(words):
+        return "account"
+    if status not in (401, 402, 403) and _is_overflow(report, status, code):
+        return "overflow"
+    if status == 413 and words_of.PER_SPAN.search(words):
+        return "rate_limit"
+    return "overloaded" if status == 429 and code == "overloaded" else None
+
+
+def _is_filter(words: str) -> bool:
+    """Whether a filter speaks; an account that is shut for what it did says so in the same words."""
+    return bool(words_of.FILTERED.search(words)) and not words_of.ACCOUNT.search(words)
+
+
+def _is_overflow(report: ErrorReport, status: int | None, code: Meaning | None) -> bool:
+    """Whether the prompt is too long: for the model's window, or for what the account may ask at once.
+
+    "Request too large … tokens per minute (TPM): Limit 6000, Requested 7000" is no rate to wait for: it is refused as
+    long as it is so large, and a smaller one is welcome at once. So the next route is asked, this one is not asked
+    again, and stays open for others.
+    """
+    if code == "overflow":
+        return True
+    if not words_of.OVERFLOW.search(report.words):
+        return False
+    if words_of.PER_SPAN.search(report.words):
+        numbers = words_of.LIMIT_AND_REQUESTED.search(report.words)
+        too_large = int(numbers[2]) > int(numbers[1]) if numbers else status in (413, 429)
+        return too_large and words_of.TOO_LARGE.search(report.words) is not None
+    param = (report.said.param or "").partition(".")[0].partition("[")[0]
+    return param in _LONG if param else code in (None, "bad_request", "server")
+
+
+_LONG = frozenset(
+    (
+        *("messages", "input", "inputs", "prompt", "contents", "system", "instructions", "input_tokens", "content"),
+        *("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens"),
+    )
+)
+"""Parameters whose length is the prompt's: a tool's name may be too long as well."""
+
+
+def _by_code(said: ErrorBody) -> Meaning | None:
+    """What the codes mean; the one that tells most, since `invalid_request_error` stands beside `model_not_found`."""
+    meanings = {words_of.CODE_MEANINGS[code] for code in said.codes if code in words_of.CODE_MEANINGS}
+    return next((meaning for meaning in CLASSES if meaning in meanings), None)
+
+
+def _by_words(report: ErrorReport) -> type[RouteError] | None:
+    """An error inside a stream comes under HTTP 200: only its codes and words tell."""
+    code = _by_code(report.said)
+    if code is not None:
+        return CLASSES[code]
+    if report.said.invalid:
         return errors.BadRequestError
-    if "authentication_error" in words or "permission_error" in words:
-        return errors.AuthenticationError
-    if OVERLOADED.search(words):
-        return errors.OverloadedError
-    return errors.ServerError if SERVER.search(words) else None
+    for pattern, kind in (
+        (words_of.RATE_LIMITED, errors.RateLimitError),
+        (words_of.OVERLOADED, errors.OverloadedError),
+        (words_of.SERVER, errors.ServerError),
+    ):
+        if pattern.search(report.words):
+            return kind
+    return errors.ServerError if report.said.messages and isinstance(report.error, WireError) else None
 
 
 def _by_class(error: Exception) -> type[RouteError]:
     if isinstance(error, EOFError):
         return errors.BrokenStreamError
     if isinstance(error, ValueError):  # JSONDecodeError, UnknownApiResponseError, msgspec's, protobuf's
+        if words_of.OVERFLOW.search(str(error)):  # a model that runs in this process
+            return errors.ContextOverflowError
         return errors.BrokenStreamError if "unfinished stream" in str(error).lower() else errors.BadReplyError
-    names = {cls.__name__ for cause in _causes(error) for cls in type(cause).__mro__}
+    names = {cls.__name__ for cause in chain.causes(error) for cls in type(cause).__mro__}
     if names & TIMEOUTS:
         return errors.AttemptTimeoutError
+    if names & CREDENTIALS and "TransportError" not in names:
+        return errors.AuthenticationError
     if names & DROPS:
         return errors.ConnectionFailedError
     return errors.ServerError if "APIError" in names else errors.BadReplyError
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__
+def _not_encoded(report: ErrorReport) -> str | None:
+    """Why the request could not even be written; None where that is not what happened.
 
-
-def _body(error: Exception) -> Any:
-    """The error's body: `body` in most SDKs, `details` in google-genai; google-generativeai has only the response."""
-    for name in ("body", "details"):
-        found = getattr(error, name, None)
-        if isinstance(found, str):
-            with contextlib.suppress(ValueError):
-                found = json.loads(found)
-        if isinstance(found, Mapping) and found:
-            return cast("Mapping[str, Any]", found)
-    try:
-        found = cast("Any", error).response.json()
-    except Exception:
-        return None  # there is no response, or its body was not read, or is no JSON
-    if isinstance(found, list) and found:  # Google answers a refused stream with an array of one
-        found = cast("list[Any]", found)[0]
-    return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else None
-
-
-def _inner(body: Any) -> Mapping[str, Any]:
-    """The innermost error object: the SDKs disagree on how much of the envelope they strip."""
-    found: Any = body
-    for _ in range(3):
-        inner = found.get("error") if isinstance(found, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        if not isinstance(inner, Mapping):
-            break
-        found = inner  # pyright: ignore[reportUnknownVariableType]
-    return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
-
-
-def _status(error: Exception, body: Any) -> int | None:
-    inner_code = _inner(body).get("code")
-    for found in (getattr(error, "status_code", None), getattr(error, "code", None), inner_code):
-        if isinstance(found, int) and not isinstance(found, bool) and 100 <= found <= 599:
-            return int(found)
-    return None
-
-
-def _headers(error: Exception) -> Mapping[str, str]:
-    for cause in _causes(error):
-        headers: Any = getattr(getattr(cause, "response", None), "headers", None)
-        if headers is not None:
-            return {str(name).lower(): str(value) for name, value in headers.items()}
-    return {}
-
-
-def _words(error: Exception, body: Any) -> str:
-    if isinstance(body, Mapping):
-        inner = _inner(cast("Any", body))
-        parts = [inner.get(name) for name in ("type", "code", "status", "message", "reason", "innererror", "details")]
-        return " ".join(p if isinstance(p, str) else json.dumps(p, default=str) for p in parts if p)
-    kind = getattr(error, "type", None)
-    return f"{kind} {error}" if isinstance(kind, str) else str(error) if getattr(error, "status_code", None) else ""
-
-
-def _message(error: Exception, body: Any) -> str:
-    said = _inner(body).get("message")
-    text = said if isinstance(said, str) and said else str(error)
-    text = " ".join(text.split())
-    return f"{text[:500] or 'no message'} ({type(error).__name__})"
-
-
-def _retry_after(headers: Mapping[str, str], words: str) -> float | None:
-    """Seconds to wait, as far as they are believed."""
-    said = _wait(headers, words)
-    return None if said is None else min(said, LONGEST_WAIT)
-
-
-def _wait(headers: Mapping[str, str], words: str) -> float | None:
-    """Seconds to wait, from the headers, Gemini's RetryInfo, or the message."""
-    if (value := _number(headers.get("retry-after-ms"))) is not None:
-        return value / 1000
-    if (value := headers.get("retry-after")) is not None:
-        if (seconds := _number(value)) is not None:
-            return seconds
-        with contextlib.suppress(ValueError, OverflowError):
-            moment = email.utils.parsedate_to_datetime(value)
-            if moment.tzinfo is None:  # HTTP's dates are in GMT, its oldest form without saying so
-                moment = moment.replace(tzinfo=dt.UTC)
-            return max(0.0, moment.timestamp() - time.time())
-    if found := RETRY_INFO.search(words):
-        return float(found[1])
-    if found := RETRY_IN.search(words):
-        return sum(float(amount) * SECONDS[unit.lower()] for amount, unit in SPAN.findall(found[1]))
-    return None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text) if text is not None else None
-    except ValueError:
+    A reply that cannot be read raises UnicodeDecodeError or JSONDecodeError, whose words are others.
+    """
+    if report.status is not None or isinstance(report.error, WireError):
         return None
-    return value if value is not None and 0 <= value < math.inf else None
+    for cause in chain.causes(report.error):
+        if isinstance(cause, UnicodeEncodeError):
+            return HALF if "surrogate" in cause.reason else HEADER
+        if not isinstance(cause, ValueError | TypeError) or isinstance(cause, UnicodeError):
+            continue
+        if any(kind.__name__.endswith("DecodeError") for kind in type(cause).__mro__):
+            continue  # orjson says "surrogates not allowed" of a reply that is no UTF-8
+        text = str(cause)
+        if NOT_ENCODED.search(text):
+            if "float" in text or "compliant" in text:
+                return NUMBER
+            return f"{OBJECT}: {text[:200]}" if "serializable" in text and "surrogate" not in text else HALF
+    return None
+
+
+def _request_id(headers: Mapping[str, str]) -> str | None:
+    return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
+
+
+def _message(report: ErrorReport) -> str:
+    said = next(iter(report.said.messages), "")
+    if report.said.page:
+        said = f"A web page came instead of an API's reply: {said or 'it has no title'}"
+    text = " ".join((said or str(report.error)).split())
+    return f"{without_secrets(text)[:500] or 'no message'} ({type(report.error).__name__})"

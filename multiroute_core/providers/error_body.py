@@ -1,0 +1,159 @@
+"""Error response bodies: what a vendor, a server or a gateway writes about a failure, in whichever envelope.
+
+How this works: one walk over the body collects sentences, codes, a parameter and a status. It enters only the members
+that servers are known to put errors into, because the rest may repeat the caller's own text (FastAPI's `input`,
+Groq's `failed_generation`), which must neither decide a class nor reach a log.
+
+The shapes: OpenAI's and Google's `{"error": {…}}` (Google's as an array of one), LM Studio's and TGI's
+`{"error": "…"}`, vLLM's `{"object": "error", "message": …}`, Mistral's with a `detail` inside the message, FastAPI's
+`{"detail": "…"}` and `{"detail": [{"loc": […], "msg": …}]}`, AWS's `{"message": …}` and `{"Error": {"Code": …}}`,
+`{"errors": […]}` of Cloudflare, MiniMax's `{"base_resp": {…}}`, OpenRouter's `metadata.raw`, which holds another
+vendor's body as a string.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from multiroute_core.providers.error_words import MINIMAX, MISTRAL, ZHIPU, Meaning
+
+MESSAGES = (
+    *("message", "msg", "Message", "error_message", "errorMessage", "error_msg", "status_msg", "title", "description"),
+)
+CODES = (
+    *("type", "code", "status", "reason", "Code", "__type", "error_type", "error_code", "errorCode", "errorType"),
+    *("err_code", "http_code", "status_code", "statusCode"),
+)
+NESTED = ("error", "Error", "errors", "detail", "base_resp", "response", "metadata", "raw", "cause")
+DUMPED = ("details", "innererror", "inner_error", "reasons")
+"""Members whose words count, and that no person reads: Google's RetryInfo and QuotaFailure, Azure's filter results."""
+NOT_CODES = frozenset(("error", "object", "null", "none"))
+DEEPEST = 6
+WIDEST = 8
+LONGEST = 2000
+PAGE = re.compile(r"\s*(?:<!doctype html|<html|<\?xml|<head|<body|<h1|<center)", re.IGNORECASE)
+TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(slots=True)
+class ErrorBody:
+    """What a body says.
+
+    Attributes:
+        messages: Its sentences, the outermost first.
+        codes: Its types, codes and reasons, in lower case.
+        param: The parameter that it is about.
+        status: The HTTP status that it names.
+        vendor: What a vendor's numeric code means.
+        invalid: Whether a validator wrote it, which says where in the request something is wrong.
+        extra: Whether it says that a field is not one that it knows.
+        page: Whether it is a web page, so that no API has written it.
+    """
+
+    messages: list[str] = field(default_factory=list[str])
+    codes: list[str] = field(default_factory=list[str])
+    param: str | None = None
+    status: int | None = None
+    vendor: Meaning | None = None
+    invalid: bool = False
+    extra: bool = False
+    page: bool = False
+    dumps: list[str] = field(default_factory=list[str])
+
+    @property
+    def words(self) -> str:
+        """All that it says, for patterns to search in."""
+        return "\n".join((*self.codes, *self.messages, *self.dumps))[: 2 * LONGEST]
+
+
+def read_body(body: Any) -> ErrorBody:
+    """What `body` says: JSON, a text, or nothing at all."""
+    result = ErrorBody()
+    _read(body, result, 0)
+    return result
+
+
+def _read(value: Any, result: ErrorBody, depth: int) -> None:
+    if depth > DEEPEST:
+        return
+    if isinstance(value, str):
+        _read_text(value, result, depth)
+    elif isinstance(value, list | tuple):
+        for item in cast("list[Any]", value)[:WIDEST]:
+            _read(item, result, depth + 1)
+    elif isinstance(value, Mapping):
+        _read_object(cast("Mapping[Any, Any]", value), result, depth)
+
+
+def _read_text(text: str, result: ErrorBody, depth: int) -> None:
+    if text[:1] in ("{", "["):
+        try:
+            inner = json.loads(text)
+        except (ValueError, RecursionError):
+            inner = None
+        if isinstance(inner, dict | list):
+            _read(inner, result, depth + 1)
+            return
+    if PAGE.match(text):
+        result.page = True
+        title = TITLE.search(text[:LONGEST])
+        text = title[2] if title else ""
+    if text := " ".join(text[:LONGEST].split()):
+        result.messages.append(text)
+
+
+def _read_object(value: Mapping[Any, Any], result: ErrorBody, depth: int) -> None:
+    _read_codes(value, result)
+    _read_param(value, result)
+    before = len(result.messages)
+    for name in MESSAGES:
+        if name in value:
+            _read(value[name], result, depth + 1)
+    location = _path(value.get("loc"))
+    result.invalid = result.invalid or bool(location)
+    if location and len(result.messages) > before:  # FastAPI's sentence does not say where
+        result.messages[before] = f"{location}: {result.messages[before]}"
+    for name in NESTED:
+        if name in value:
+            _read(value[name], result, depth + 1)
+    for name in DUMPED:
+        if dump := value.get(name):
+            text = dump if isinstance(dump, str) else json.dumps(dump, default=str, ensure_ascii=False)
+            result.dumps.append(text[:LONGEST])
+
+
+def _read_codes(value: Mapping[Any, Any], result: ErrorBody) -> None:
+    vendor = MISTRAL if value.get("object") == "error" else MINIMAX if "status_msg" in value else ZHIPU
+    for name in CODES:
+        code = value.get(name)
+        if isinstance(code, bool) or not isinstance(code, int | str) or code == "":
+            continue
+        text = str(code)[:100] if isinstance(code, str) or abs(code) < 10**12 else ""
+        number = int(text) if text.isascii() and text.isdigit() else None
+        if number is None:
+            text = text.rpartition("#")[2].lower()  # AWS writes com.amazon.coral#ValidationException
+            if text not in NOT_CODES:
+                result.codes.append(text)
+            result.extra = result.extra or text in ("extra_forbidden", "value_error.extra")
+        elif 400 <= number <= 599:
+            result.status = result.status or number
+        elif result.vendor is None:
+            result.vendor = vendor.get(number)
+
+
+def _read_param(value: Mapping[Any, Any], result: ErrorBody) -> None:
+    if result.param is None:
+        param = value.get("param") or value.get("parameter") or value.get("field")
+        result.param = param[:200] if isinstance(param, str) else _path(value.get("loc")) or None
+
+
+def _path(location: Any) -> str:
+    """Where a validator's error is, as a path below the request's body."""
+    if not isinstance(location, list | tuple):
+        return ""
+    pieces = [str(piece) for piece in cast("list[Any]", location)[:WIDEST] if isinstance(piece, str | int)]
+    return ".".join(pieces[1:] if pieces[:1] == ["body"] else pieces)[:200]

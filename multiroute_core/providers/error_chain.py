@@ -1,0 +1,193 @@
+"""Exception chains: status, headers and body of a failed call, wherever in the chain of exceptions they are.
+
+Frameworks wrap the SDKs' errors and cloud libraries have shapes of their own, so each is looked for on every exception
+of the chain, by attributes alone, and the outermost one that knows wins. Nothing here imports a library.
+
+    httpx, httpx2, requests         .response.status_code, .response.headers
+    aiohttp                         .status, .headers
+    openai, anthropic, others       .status_code, .response, .body
+    google-genai                    .code (int), .details (the body)
+    google-api-core                 .code (HTTPStatus), .grpc_status_code, .details (protobuf messages)
+    grpc                            .code() (StatusCode), .details()
+    botocore                        .response (a dict: Error, ResponseMetadata)
+    azure-core                      .status_code, .response
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+LONGEST_CHAIN = 20
+GRPC = {
+    "CANCELLED": 499,
+    "UNKNOWN": 500,
+    "INVALID_ARGUMENT": 400,
+    "DEADLINE_EXCEEDED": 504,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "PERMISSION_DENIED": 403,
+    "UNAUTHENTICATED": 401,
+    "RESOURCE_EXHAUSTED": 429,
+    "FAILED_PRECONDITION": 400,
+    "ABORTED": 409,
+    "OUT_OF_RANGE": 400,
+    "UNIMPLEMENTED": 501,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DATA_LOSS": 500,
+}
+"""https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto, read in November 2026."""
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """`error` and what is behind it, outermost first: causes, and contexts where they are not suppressed."""
+    waiting: list[BaseException] = [error]
+    seen: set[int] = set()
+    while waiting and len(seen) < LONGEST_CHAIN:
+        one = waiting.pop(0)
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        behind = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+        if behind is not None:
+            waiting.append(behind)
+        if isinstance(one, BaseExceptionGroup):
+            waiting.extend(cast("BaseExceptionGroup[BaseException]", one).exceptions)
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that this one exception knows."""
+    for name in ("status_code", "code", "status", "http_status"):
+        if (status := _as_status(_get(error, name))) is not None:
+            return status
+    response = _get(error, "response")
+    if isinstance(response, Mapping):
+        return _as_status(_member(response, "ResponseMetadata", "HTTPStatusCode"))
+    for name in ("status_code", "status"):
+        if (status := _as_status(_get(response, name))) is not None:
+            return status
+    name = str(_get(_grpc_code(error), "name") or "")
+    return GRPC.get(name)
+
+
+def headers_of(error: BaseException) -> Mapping[str, str] | None:
+    """The reply's headers that this one exception holds, by lower-case name."""
+    response = _get(error, "response")
+    if isinstance(response, Mapping):
+        candidates = (_member(response, "ResponseMetadata", "HTTPHeaders"),)
+    else:
+        candidates = (_get(response, "headers"), _get(error, "headers"))
+    for headers in candidates:
+        items = getattr(headers, "items", None)
+        if headers and callable(items):
+            with contextlib.suppress(Exception):
+                return {_text(name).lower(): _text(value) for name, value in cast("Any", items())}
+    return None
+
+
+def body_of(error: BaseException) -> Any:
+    """The error body that this one exception holds: an object, an array, or text."""
+    for name in ("body", "details", "error"):
+        body = _get(error, name)
+        if name == "details" and callable(body) and _grpc_code(error) is not None:
+            with contextlib.suppress(Exception):
+                body = body()
+        if isinstance(body, bytes):
+            body = body.decode("utf-8", "replace")
+        if isinstance(body, str):
+            with contextlib.suppress(ValueError, RecursionError):
+                body = json.loads(body)
+        if isinstance(body, Mapping) and body:
+            return _narrowed(body)
+        if isinstance(body, str | list) and body and name == "body":
+            return cast("Any", body)
+    response = _get(error, "response")
+    if isinstance(response, Mapping) and "Error" in response:
+        return _narrowed(response)
+    argument = error.args[0] if len(error.args) == 1 else None
+    if isinstance(argument, Mapping) and argument:  # langchain-openai raises ValueError(body["error"])
+        return cast("Any", argument)
+    return _of_response(response)
+
+
+def _of_response(response: Any) -> Any:
+    """The body of an HTTP library's response, where it was read; without one, or unread, there is none."""
+    if response is None or isinstance(response, Mapping) or inspect.iscoroutinefunction(_get(response, "json")):
+        return None  # aiohttp's cannot be read here
+    with contextlib.suppress(Exception):
+        body = response.json()
+        if isinstance(body, Mapping | list) and body:
+            return cast("Any", body)
+    with contextlib.suppress(Exception):
+        text = response.text
+        return text if isinstance(text, str) and text else None
+    return None
+
+
+def grpc_details(error: BaseException) -> str:
+    """The wait in google-api-core's protobuf details, as google.rpc writes it in JSON."""
+    details = _get(error, "details")
+    for detail in cast("list[Any]", details) if isinstance(details, list) else []:
+        delay = _get(detail, "retry_delay")
+        seconds = _get(delay, "seconds")
+        if isinstance(seconds, int):
+            nanos = _get(delay, "nanos")
+            return f'"retryDelay": "{seconds + (nanos if isinstance(nanos, int) else 0) / 1e9}s"'
+    return ""
+
+
+def codes_of(error: BaseException) -> list[str]:
+    """Type and code words that this one exception has as attributes."""
+    values = [_get(error, name) for name in ("type", "code", "reason")]
+    response = _get(error, "response")
+    if isinstance(response, Mapping):
+        values.append(_member(response, "Error", "Code"))
+    return [value.lower()[:100] for value in values if isinstance(value, str) and value]
+
+
+def _narrowed(body: Any) -> Any:
+    """Without botocore's metadata, which is no part of what the service said."""
+    if isinstance(body, Mapping) and "ResponseMetadata" in body:
+        return {name: value for name, value in cast("Any", body).items() if name != "ResponseMetadata"}
+    if isinstance(body, Mapping):
+        return cast("Any", body)
+    return body
+
+
+def _grpc_code(error: BaseException) -> Any:
+    code = _get(error, "grpc_status_code")
+    if code is None and callable(call := _get(error, "code")) and not isinstance(call, type):
+        with contextlib.suppress(Exception):
+            code = call()
+    return code
+
+
+def _as_status(value: Any) -> int | None:
+    """A status in range; gRPC's own numbers, a websocket's and an exit's are none."""
+    if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
+        value = int(value)
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599 else None
+
+
+def _get(value: Any, name: str) -> Any:
+    try:
+        return getattr(value, name, None)
+    except Exception:
+        return None  # a property that fails knows nothing
+
+
+def _member(value: Any, *names: str) -> Any:
+    for name in names:
+        value = cast("Any", value).get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    return ", ".join(map(str, cast("list[Any]", value))) if isinstance(value, list) else str(value)

@@ -1,0 +1,213 @@
+"""Unsupported capabilities: which ability or parameter an error says that this model or server lacks.
+
+The rule: a sentence says "not supported", "unavailable", "not enabled", "unrecognized" or the like *about* a named
+ability or parameter. What is wrong with the request anywhere (a schema that is no schema, a value out of its range, an
+image in no known format, a parameter that nobody has heard of) is the caller's, and stays a `BadRequestError`.
+
+Where the words come from: Ollama, llama.cpp, vLLM, SGLang, LM Studio and OpenRouter as quoted in public repositories
+(November 2026), OpenAI's `unsupported_parameter` and `unsupported_value`, Anthropic's and Mistral's validators,
+Bedrock's ValidationException, Gemini's "… is not enabled for models/…".
+"""
+
+from __future__ import annotations
+
+import re
+
+from multiroute_core.providers.error_body import ErrorBody
+
+_N = r"(?:not|n[o'’]t|never)"
+ACTIVE = re.compile(
+    rf"{_N} (?:currently |yet |be )?(?:support|accept|allow)(?:ing|s)?\b|"
+    r"no endpoints found that (?:support|can handle)|"
+    r"unsupported|unrecogni[sz]ed|unexpected keyword|unknown (?:\w+ )?(?:parameter|argument|field|name|type)|"
+    r"\bonly supports?|only works|missing data required for|at most 0 |is not a (?=vlm|vision|multi)|不支持|"
+    r"(?:argument|parameter)s? not supported",
+    re.IGNORECASE,
+)
+"""What is lacking stands behind these words, as a rule."""
+PASSIVE = re.compile(
+    rf"{_N} (?:currently |yet |been |be )*(?:supported|available|enabled|permitted|allowed|implemented)|"
+    r"unsupported|unavailable|deprecated for this model|only (?:be )?supported (?:by|on|for|with|in)|"
+    r"requires? --|incompatible with|不支持",
+    re.IGNORECASE,
+)
+"""What is lacking stands before these words."""
+STRONG = re.compile(
+    rf"{_N} (?:currently |yet )?support|unsupported|requires? --|missing data required|no endpoints found that|"
+    r"not enabled|not implemented|not_supported",
+    re.IGNORECASE,
+)
+"""What counts under 5xx as well, where "unavailable" means a failure."""
+ONLY_HERE = re.compile(r"no endpoints found that (?:support|can handle)", re.IGNORECASE)
+
+CALLERS = re.compile(
+    r"invalid[_ ](?:json )?schema|(?:schema|parameters) (?:is|are) (?:not valid|invalid)|invalid_function_parameters|"
+    r"invalid_json_schema|tool_call_id|tool_use[`_ ]*ids?\b|must be followed by tool|invalid[_ ]type\b|"
+    r"unsupported (?:image|file|audio|video|document)(?: (?:format|type|extension)s?|\.|$)|unsupported (?:mime|media)|"
+    r"(?<!response )(?:image|file|audio|video|media|mime)[_ ](?:format|type|extension)s?\b.{0,60}"
+    r"(?:not|n't|un)[ -]?support|"
+    r"(?:out of range|must be between|greater than or equal|less than or equal)",
+    re.IGNORECASE,
+)
+"""What would be wrong with any provider."""
+SCHEMA_PATH = re.compile(r"(?:schema|parameters|properties)\b", re.IGNORECASE)
+
+NAMED = re.compile(
+    r"(?:unsupported|unrecogni[sz]ed|unknown|unexpected)(?: request)?(?: keyword)?"
+    r" (?:parameter|argument|field|key|name|option|property|variant|value)s?(?: supplied| provided)?(?:\(s\))?:? *"
+    r"['\"`]?([A-Za-z_][\w.\[\]-]*)|"
+    r"(?:argument|parameter)s? not supported (?:\w+ )*model: *([\w.]+)|"
+    r"^['\"`]?([A-Za-z_][\w.\[\]]*)['\"`]?: extra (?:inputs?|fields?) (?:are )?not permitted|"
+    r"(?:^|the )['\"`]?([\w.]+)['\"`]? (?:parameter|argument|field) (?:does not|is not|is un)|"
+    r"(?:support|accept)s? (?:the )?(?:parameters?|argument) ['\"`]?([\w.]+)|"
+    r"(?:support|accept)s? the ['\"`]?([\w.]+)['\"`]? (?:parameter|field|argument)|"
+    r"(?:parameter|argument|field|property):? ['\"`]([\w.\[\]]+)['\"`](?: of type ['\"`]\w+['\"`])? is (?:not |un)|"
+    r"['\"`]([A-Za-z_][\w.\[\]]*)['\"`] (?:parameter )?(?:is|are) (?:not |un|deprecated for)|"
+    r"['\"`]([A-Za-z_][\w.\[\]]*)['\"`] does not support",
+    re.IGNORECASE | re.MULTILINE,
+)
+UNKNOWN_NAME = re.compile(
+    r"unrecogni[sz]ed|unknown|unexpected keyword|extra (?:inputs?|fields?) (?:are )?not permitted", re.IGNORECASE
+)
+UNWANTED_VALUE = re.compile(
+    r"invalid value: ['\"`](\w+)['\"`]\. supported values are|unknown variant ['\"`](\w+)['\"`]", re.IGNORECASE
+)
+PARAMETER = re.compile(r"parameter|argument|\bfield\b|property|deprecated for", re.IGNORECASE)
+FLAGS = re.compile(r"--enable-auto-tool-choice|--tool-call-parser|--jinja")
+"""vLLM's and llama.cpp's: without them these servers call no tool, unless they are made to call one."""
+TEMPORARY = re.compile(r"temporar|overload|try again|\bservice\b", re.IGNORECASE)
+
+_PARAMETERS = {
+    "stream_options": ("stream_options", "streamoptions"),
+    "parallel_tool_calls": ("parallel_tool_calls", "disable_parallel_tool_use"),
+    "tool_choice": ("tool_choice", "toolchoice", "function_call", "function_calling_config", "functioncallingconfig"),
+    "tools": ("tools", "functions", "functiondeclarations", "function_declarations", "toolconfig", "tool_config"),
+    "output_schema": (
+        *("response_format", "json_schema", "json_object", "responseschema", "response_schema", "responsejsonschema"),
+        *("response_json_schema", "responsemimetype", "response_mime_type", "output_config", "output_format", "format"),
+    ),
+    "image": ("image", "images", "image_url", "input_image", "inline_data", "inlinedata"),
+    "document": ("document", "documents", "file", "input_file", "pdf"),
+    "audio": ("audio", "input_audio", "audio_url"),
+    "video": ("video", "video_url", "input_video"),
+    "reasoning": (
+        *("reasoning", "reasoning_effort", "thinking", "thinking_config", "thinkingconfig", "effort", "thinkinglevel"),
+        *("thinking_level", "thinking_budget", "thinkingbudget", "enable_thinking", "reasoning_content", "summary"),
+    ),
+}
+ABILITY_OF = {name: ability for ability, names in _PARAMETERS.items() for name in names}
+SENT = frozenset(
+    (
+        *("max_tokens", "max_completion_tokens", "max_output_tokens", "temperature", "top_p", "top_k", "seed", "stop"),
+        *("stop_sequences", "system", "instructions", "store", "include", "cache_control", "strict", "stream", "text"),
+        *("developer", "systeminstruction", "stopsequences", "maxoutputtokens", "topp", "topk", "metadata", "user"),
+        *("frequency_penalty", "presence_penalty", "verbosity", "service_tier", "prompt_cache_key", "generationconfig"),
+        *("parametersjsonschema", "betas", "budget_tokens", "labels", "modalities"),
+    )
+)
+"""Further parameters that MultiRoute writes itself. A server that does not know another one was sent it by the caller,
+through `extra`."""
+
+_FORM = (
+    r"response[_ ]?format|json[_ ](?:schema|object|mode|output)|structured[_ ]outputs?|"
+    r"response[_ ]?(?:json[_ ]?)?schema|response ?mime ?type|output_(?:config|format)|"
+    r"guided[_ ](?:decoding|json)|grammar"
+)
+_NOUNS = (
+    ("stream_options", r"stream_options", ""),
+    ("parallel_tool_calls", r"parallel[_ ](?:tool|function)[_ ](?:calls?|calling|use)", ""),
+    ("tool_choice", r"tool[_ ]choice|toolChoice|forced (?:tool|function)", ""),
+    ("output_schema", _FORM, ""),
+    ("reasoning", r"reasoning(?:_effort)?|thinking(?:[_ ]?(?:budget|level|config|mode))?|enable_thinking", "思考"),
+    ("image", r"images?(?:_url)?|input_image|vision|vlm|multi-?modal|pictures?", "图片|图像|视觉"),
+    ("audio", r"(?:input_)?audio", "音频"),
+    ("video", r"videos?(?:_url)?", "视频"),
+    ("document", r"documents?|pdfs?|input_file|files?", "文档"),
+    ("tools", r"tools?|functions?|tool[_-]calls?|function[_-]call(?:ing)?|toolConfig", "工具|函数"),
+    ("system", r"system (?:prompts?|instructions?|messages?|role)|developer (?:instructions?|messages?|role)", ""),
+    ("prefill", r"(?:assistant message )?prefill", ""),
+    ("reasoning", r"effort", ""),
+    ("cache_control", r"(?:prompt )?cach(?:e|ing)(?:[_ ]control)?", ""),
+    ("stream", r"stream(?:ing)?(?: mode)?|SSE", ""),
+)
+"""Each ability with its English names and its Chinese ones, which stand between no spaces. A name within a model's name
+(`llava-vision:7b`) is none."""
+NOUNS = tuple(
+    (
+        ability,
+        re.compile(rf"(?<![\w/:@.-])(?:{english})(?![\w/@-]|:\w)" + (f"|{chinese}" if chinese else ""), re.IGNORECASE),
+    )
+    for ability, english, chinese in _NOUNS
+)
+
+
+def read_ability(body: ErrorBody, *, failed: bool = False) -> str | None:
+    """The ability that an error says is lacking; `""` for one without a name; None where it says nothing of the kind.
+
+    Args:
+        body: What the error says.
+        failed: Whether the server calls it a failure of its own (5xx), so that only plain words count.
+    """
+    if CALLERS.search(body.words) or (body.param and SCHEMA_PATH.search(body.param)):
+        return None
+    if "unsupported_parameter" in body.codes or "unsupported_value" in body.codes:
+        return ability_of(body.param) if body.param else _in_messages(body, failed=failed)
+    if (body.extra or "unknown_parameter" in body.codes) and body.param:
+        return _known(body.param)
+    return _in_messages(body, failed=failed)
+
+
+def ability_of(path: str) -> str:
+    """The ability that a parameter belongs to, or its own name."""
+    pieces = [piece for piece in re.split(r"[.\[\]]+", path) if piece and not piece.isdigit()]
+    if not pieces:
+        return ""
+    if pieces[0] in ("messages", "input", "contents") and pieces[-1].lower().startswith(("reasoning", "thinking")):
+        return "reasoning_history"
+    known = next((piece for piece in reversed(pieces) if piece.lower() in ABILITY_OF), None)
+    if known == "tools" and pieces[-1] != known:
+        return f"tools.{pieces[-1]}"  # a member of a tool: others without it are welcome
+    return pieces[-1] if known is None else ABILITY_OF[known.lower()]
+
+
+def _known(path: str) -> str | None:
+    """The ability of a parameter that a server does not know, if MultiRoute itself may have sent it."""
+    ability = ability_of(path)
+    tail = ability.rpartition(".")[2].lower()
+    known = ability in _PARAMETERS or ability == "reasoning_history" or tail in SENT
+    return ability if known else None
+
+
+def _in_messages(body: ErrorBody, *, failed: bool) -> str | None:
+    for message in body.messages:
+        if match := UNWANTED_VALUE.search(message):
+            return ABILITY_OF.get((match[1] or match[2]).lower())
+        for sentence in re.split(r"(?<=[.;!?])\s+|\n", message):
+            if failed and not STRONG.search(sentence):
+                continue
+            if (ability := _in_sentence(sentence)) is not None:
+                return ability
+    return None
+
+
+def _in_sentence(sentence: str) -> str | None:
+    active, passive = ACTIVE.search(sentence), PASSIVE.search(sentence)
+    if (active is None and passive is None) or TEMPORARY.search(sentence):
+        return None
+    if FLAGS.search(sentence):
+        return "tools"
+    if (match := NAMED.search(sentence)) is not None:
+        name = next(group for group in match.groups() if group)
+        if UNKNOWN_NAME.search(sentence):
+            return None if SCHEMA_PATH.search(sentence[match.end() :]) else _known(name)
+        if ability_of(name) != name or PARAMETER.search(sentence):
+            return ability_of(name)
+    if active is not None:
+        if ability := _noun(sentence[active.end() :]) or _noun(sentence[: active.start()]):
+            return ability
+        return "" if ONLY_HERE.search(sentence) else None
+    return None if passive is None else _noun(sentence[: passive.start()]) or _noun(sentence[passive.end() :])
+
+
+def _noun(text: str) -> str | None:
+    return next((ability for ability, noun in NOUNS if noun.search(text)), None)
