@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -69,14 +70,60 @@ def word(value: Any) -> str | None:
 
 
 def tier(value: Any) -> str | None:
-    """`value`, if it names a service tier other than a vendor's standard one."""
-    found = word(value)
-    return None if found in ("default", "standard", "auto") else found
+    """`value`, if it names a service tier other than a vendor's standard one, which Groq calls `on_demand`."""
+    name = word(value)
+    return None if name is None or name.lower() in ("default", "standard", "auto", "on_demand") else name
+
+
+LARGEST_COUNT = 10**12
+"""A larger number of tokens is a mistake: no model reads or writes as many."""
 
 
 def count(value: Any) -> int | None:
-    """`value`, if it is a count."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """`value`, if it is a count; servers also write them as floats and as texts: `1000.0`, `"1000"`."""
+    if not isinstance(value, int):
+        value = _whole(value)
+    return value if value is not None and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT else None
+
+
+def _whole(value: Any) -> int | None:
+    if isinstance(value, str):
+        return int(value) if value.isascii() and value.isdigit() and len(value) <= 13 else _whole_float(value)
+    return _whole_float(value) if isinstance(value, float) else None
+
+
+def _whole_float(value: float | str) -> int | None:
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return int(number) if number.is_integer() else None
+
+
+def amount(value: Any) -> float | None:
+    """`value`, if it is an amount of money: a number or a text of one, finite and not negative."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if 0 <= number < math.inf else None
+
+
+def merge_counts(known: dict[str, Any], latest: Mapping[str, Any]) -> None:
+    """Put the latest counts of a stream over those `known`; a zero or nothing never replaces a count.
+
+    Some servers repeat the counts at the end as zeros: sgl-project/sglang#20830, envoyproxy/ai-gateway#2239.
+    """
+    for name, value in latest.items():
+        before = known.get(name)
+        if isinstance(value, dict) and isinstance(before, dict):
+            inner = dict(cast("dict[str, Any]", before))
+            merge_counts(inner, cast("dict[str, Any]", value))
+            known[name] = inner
+        elif value is not None and not (before and (not value or count(value) == 0)):
+            known[name] = value
 
 
 def overlay(body: Mapping[str, Any], extra: Mapping[str, Any] | None) -> dict[str, Any]:

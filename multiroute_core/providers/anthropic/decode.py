@@ -18,8 +18,10 @@ from multiroute_core.messages import (
     VendorPart,
     tool_call,
 )
-from multiroute_core.providers import body
-from multiroute_core.providers.body import array, count, mapping, tier, word
+from multiroute_core.providers import body, in_band
+from multiroute_core.providers.anthropic.usage import read_usage, serving_model
+from multiroute_core.providers.body import array, count, mapping, word
+from multiroute_core.providers.finish import finish_reason, normal_word
 from multiroute_core.providers.ids import tool_call_id
 from multiroute_core.providers.provider import DONE, Encoded, Reply, WireError
 from multiroute_core.types import Delta, FinishReason, Usage
@@ -31,24 +33,30 @@ FINISH: Mapping[str, FinishReason] = {
     "model_context_window_exceeded": "length",
     "tool_use": "tool_call",
     "refusal": "refusal",
+    "pause_turn": "pause",
 }
 
 
 def decode(reply: Reply, encoded: Encoded) -> Delta:
     """A whole message."""
     found = body.of(reply)
+    usage, model = read_usage(found.get("usage"), asked=encoded.model), word(found.get("model"))
     if found.get("type") == "error" or not isinstance(found.get("content"), list):
-        raise WireError("The provider answered with something that is no message.", found)
+        raise in_band.no_answer(found, "The answer has no content.", usage=usage, model=model)
+    if (error := in_band.failed(found.get("stop_reason"), found, usage=usage, model=model)) is not None:
+        raise error
     blocks = [block for one in array(found.get("content")) if (block := mapping(one))]
     kinds = [block.get("type") for block in blocks]
     parts: list[Part] = []
     for at, block in enumerate(blocks):
         parts += _parts(block, encoded, f"{found.get('id')}_{at}", followed=kinds[at + 1 : at + 2] == ["text"])
+    # A whole answer whose end is not explained is whole all the same.
+    finish = "stop" if parts and not normal_word(found.get("stop_reason")) else None
     return Delta(
         parts=tuple(parts),
-        finish_reason=_finish(word(found.get("stop_reason")), parts),
-        usage=usage(found.get("usage")),
-        model=word(found.get("model")),
+        finish_reason=finish or _finish(word(found.get("stop_reason")), parts),
+        usage=usage,
+        model=model,
         raw=found,
     )
 
@@ -93,7 +101,7 @@ def _finish(reason: str | None, parts: list[Part]) -> FinishReason:
     called = any(isinstance(part, ToolCall | InvalidToolCall | ToolCallDelta) for part in parts)
     if reason == "tool_use" and not called:
         return "stop"
-    return FINISH.get(reason or "", "other")
+    return FINISH.get(reason or "") or finish_reason(normal_word(reason)) or "other"
 
 
 @dataclass(slots=True)
@@ -140,6 +148,7 @@ class MessagesDecoder:
         self._started = False
         self._reason: str | None = None
         self._usage: dict[str, Any] = {}
+        self._model: str | None = None
         self._blocks: dict[int | None, _Block] = {}
         self._latest: _Block | None = None
         self._calls: list[Part] = []
@@ -162,23 +171,40 @@ class MessagesDecoder:
                     raise WireError("The stream began anew in its middle.", told)
                 self._started = True
                 message = mapping(told.get("message"))
-                self._message_id = word(message.get("id"))
+                self._message_id, self._model = word(message.get("id")), word(message.get("model"))
                 self._usage = dict(mapping(message.get("usage")))
-                return Delta(usage=usage(self._usage), model=word(message.get("model")))
+                return Delta(usage=self._counted(), model=self._model)
             case "message_delta":
-                counted = mapping(told.get("usage"))
-                self._usage.update((name, value) for name, value in counted.items() if value is not None)
+                body.merge_counts(self._usage, mapping(told.get("usage")))
                 self._reason = word(mapping(told.get("delta")).get("stop_reason")) or self._reason
-                return Delta(usage=usage(self._usage))
+                self._model = serving_model(self._usage) or self._model
+                return Delta(usage=self._counted(), model=self._model)
             case "message_stop":
+                usage = self._counted()
+                if (error := in_band.failed(self._reason, told, usage=usage, model=self._model)) is not None:
+                    raise error
+                if not normal_word(self._reason):
+                    message = "The stream ended without a reason: the answer is not complete."
+                    raise WireError(message, told, usage=usage, model=self._model)
                 self.complete = True
                 return Delta(finish_reason=_finish(self._reason, self._calls))
             case "error":
-                raise WireError("The provider reported an error inside the stream.", told)
+                raise self._error(told)
+            case None if in_band.is_error(told):
+                raise self._error(told)
             case _:
                 if told.get("error"):  # a gateway's, in another vendor's form
                     raise WireError("The provider reported an error inside the stream.", told)
                 return None
+
+    def _counted(self) -> Usage | None:
+        return read_usage(self._usage, asked=self._encoded.model)
+
+    def _error(self, told: Mapping[str, Any]) -> WireError:
+        message = "The provider reported an error inside the stream."
+        if in_band.has_error(told):
+            return in_band.as_error(told, message, usage=self._counted(), model=self._model)
+        return in_band.no_answer(told, message, usage=self._counted(), model=self._model)
 
     def _begun(self, told: Mapping[str, Any]) -> list[Part]:
         index, start = count(told.get("index")), mapping(told.get("content_block"))
@@ -246,21 +272,3 @@ class MessagesDecoder:
 
 def _delta(parts: list[Part]) -> Delta | None:
     return Delta(parts=tuple(parts)) if parts else None
-
-
-def usage(counted: Any) -> Usage | None:
-    """Tokens in normal form: Anthropic counts cache reads and writes apart from the input."""
-    counted = mapping(counted)
-    if not counted:
-        return None
-    read, write = count(counted.get("cache_read_input_tokens")), count(counted.get("cache_creation_input_tokens"))
-    fresh = count(counted.get("input_tokens"))
-    return Usage(
-        input_tokens=None if fresh is None else fresh + (read or 0) + (write or 0),
-        output_tokens=count(counted.get("output_tokens")),
-        cache_read_tokens=read,
-        cache_write_tokens=write,
-        cache_write_1h_tokens=count(mapping(counted.get("cache_creation")).get("ephemeral_1h_input_tokens")),
-        reasoning_tokens=count(mapping(counted.get("output_tokens_details")).get("thinking_tokens")),
-        service_tier=tier(counted.get("service_tier")),
-    )

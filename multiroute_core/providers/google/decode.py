@@ -9,11 +9,15 @@ from typing import Any, cast
 
 import msgspec
 
+from multiroute_core.errors import UnsupportedError
 from multiroute_core.messages import Blob, Part, Raw, Reasoning, Text, ToolCallDelta, VendorPart, assemble
 from multiroute_core.providers import body as bodies
-from multiroute_core.providers.body import array, count, mapping, word
+from multiroute_core.providers import in_band
+from multiroute_core.providers.body import array, mapping, merge_counts, word
+from multiroute_core.providers.finish import finish_reason, normal_word
 from multiroute_core.providers.google.pieces import Arguments
-from multiroute_core.providers.provider import DONE, Encoded, NoAnswer, WireError
+from multiroute_core.providers.google.usage import charged_searches, read_usage, search_queries
+from multiroute_core.providers.provider import DONE, Encoded, NoAnswer
 from multiroute_core.types import Delta, FinishReason, Usage
 
 FINISH: Mapping[str, FinishReason] = {
@@ -36,19 +40,24 @@ _SHAPES: Mapping[str, type] = {"text": str, "functionCall": dict, "inlineData": 
 """What these fields of a part must be to say something."""
 
 
+_NOTHING_SAID = frozenset({"other", "language", "no_image", "image_other"})
+"""Reasons with which an answer failed if it says nothing, and is an answer if it says something."""
+
+
 def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     """A whole `GenerateContentResponse`."""
-    candidate = _candidate(body)
+    model = word(body.get("modelVersion"))
+    usage = _count(body.get("usageMetadata"), search_queries(_first(body)), model or encoded.model)
+    candidate = _candidate(body, usage)
     if candidate is None:
-        raise NoAnswer("The answer has no candidates.", body)
+        raise in_band.no_answer(body, "The answer has no candidates.", usage=usage, model=model)
     reader = _Reader(encoded, whole=True)
-    return Delta(
-        parts=assemble(reader.read(body, candidate)),
-        finish_reason=_finish(candidate, called=reader.called) or "other",
-        usage=usage(body.get("usageMetadata")),
-        model=word(body.get("modelVersion")),
-        raw=body,
-    )
+    parts = assemble(reader.read(body, candidate))
+    _check(candidate, body, usage=usage, said=reader.said)
+    finish = _finish(candidate, called=reader.called)
+    if finish is None:  # a whole answer whose end is not explained is whole all the same
+        finish = ("tool_call" if reader.called else "stop") if parts else "other"
+    return Delta(parts=parts, finish_reason=finish, usage=usage, model=model, raw=body)
 
 
 class GeminiDecoder:
@@ -57,27 +66,33 @@ class GeminiDecoder:
     def __init__(self, encoded: Encoded) -> None:
         self.complete = False
         self._reader = _Reader(encoded, whole=False)
+        self._model = encoded.model
         self._counted: dict[str, Any] = {}
+        self._queries: set[str] = set()
 
     def feed(self, event: Any) -> Delta | None:
         """What is new in one event; its counts are those of the whole stream so far."""
         if event is DONE:  # the wire has an end of its own
             return None
         body = bodies.event(event)
-        candidate = _candidate(body) or {}
+        model = word(body.get("modelVersion"))
+        self._model = model or self._model
         counted = mapping(body.get("usageMetadata"))
-        self._counted.update((name, value) for name, value in counted.items() if value is not None)
+        merge_counts(self._counted, counted)
+        if "groundingMetadata" in (first := _first(body)):
+            self._queries |= search_queries(first)
+        usage = _count(self._counted, self._queries, self._model)
+        candidate = _candidate(body, usage)
+        if candidate is None and not counted and in_band.is_error(body):
+            raise in_band.no_answer(body, "The event has no candidates.", usage=usage, model=model)
+        candidate = candidate or {}
         parts = tuple(self._reader.read(body, candidate))
+        _check(candidate, body, usage=usage, said=self._reader.said)
         finish = _finish(candidate, called=self._reader.called)
         if finish is not None:
             self.complete = True
             parts += (*self._reader.end(), *self._reader.cut())
-        return Delta(
-            parts=parts,
-            finish_reason=finish,
-            usage=usage(self._counted) if counted else None,
-            model=word(body.get("modelVersion")),
-        )
+        return Delta(parts=parts, finish_reason=finish, usage=usage if counted else None, model=model)
 
 
 class _Open:
@@ -93,6 +108,7 @@ class _Reader:
 
     Attributes:
         called: Whether the answer calls a tool.
+        said: Whether the answer says anything besides its thoughts.
     """
 
     def __init__(self, encoded: Encoded, *, whole: bool) -> None:
@@ -100,7 +116,7 @@ class _Reader:
         self._thoughts: list[str] = []
         self._index = 0
         self._open: _Open | None = None
-        self.called = False
+        self.called = self.said = False
 
     def read(self, body: Mapping[str, Any], candidate: Mapping[str, Any]) -> Iterator[Part]:
         """The parts of a candidate that say something."""
@@ -111,6 +127,7 @@ class _Reader:
             elif part.get("thought") and "functionCall" not in part:
                 yield from self._thought(part)
             elif any(value and isinstance(value, _SHAPES.get(name, object)) for name, value in part.items()):
+                self.said = True
                 yield from self.end()
                 yield self._part(body, part)
 
@@ -182,45 +199,60 @@ class _Reader:
         return Raw("google", part, self._encoded.model, self._encoded.account)
 
 
-def usage(counted: Any) -> Usage | None:
-    """Tokens in normal form: the prompt includes what was cached, the candidates leave out what was thought."""
-    counted = mapping(counted)
-    if not counted:
-        return None
-    read = _sum(count(counted.get("promptTokenCount")), count(counted.get("toolUsePromptTokenCount")))
-    thought = count(counted.get("thoughtsTokenCount"))
-    written = _sum(count(counted.get("candidatesTokenCount")), thought)
-    total = count(counted.get("totalTokenCount"))
-    if thought is None and read is not None and total is not None:
-        # The older SDK does not know what was thought, but it is in the total.
-        written = max(written or 0, total - read)
-    return Usage(
-        input_tokens=read,
-        output_tokens=written,
-        cache_read_tokens=count(counted.get("cachedContentTokenCount")),
-        reasoning_tokens=thought,
-        input_audio_tokens=_audio(counted.get("promptTokensDetails")),
-        output_audio_tokens=_audio(counted.get("candidatesTokensDetails")),
-    )
+def _count(counts: Any, queries: set[str], model: str | None) -> Usage | None:
+    return read_usage(counts, charged_searches(queries, model) if queries else 0)
 
 
-def _candidate(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _first(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The first candidate, or nothing."""
+    return mapping(next(iter(array(body.get("candidates"))), None))
+
+
+def _candidate(body: Mapping[str, Any], usage: Usage | None) -> Mapping[str, Any] | None:
     """The first candidate; None where there is none.
 
     Raises:
         WireError: the body is an error.
         NoAnswer: the prompt was blocked.
     """
-    if body.get("error"):
-        raise WireError("The provider answered with an error under HTTP 200.", body)
+    model = word(body.get("modelVersion"))
+    if in_band.has_error(body):
+        message = "The provider answered with an error under HTTP 200."
+        raise in_band.as_error(body, message, usage=usage, model=model)
     candidates = array(body.get("candidates"))
     if candidates and isinstance(candidates[0], Mapping):
         return cast("Mapping[str, Any]", candidates[0])
     feedback = mapping(body.get("promptFeedback"))
     if (reason := feedback.get("blockReason")) and reason not in UNSAID:
         why = word(feedback.get("blockReasonMessage")) or "The prompt was blocked."
-        raise NoAnswer(f"{why} ({reason})", body, filtered=True)
+        raise NoAnswer(f"{why} ({reason})", body, filtered=True, usage=usage, model=model)
     return None
+
+
+def _check(candidate: Mapping[str, Any], body: Mapping[str, Any], *, usage: Usage | None, said: bool) -> None:
+    """Whether a candidate that ended is an answer.
+
+    Args:
+        said: Whether it says anything.
+
+    Raises:
+        WireError: it failed, as its reason says: https://ai.google.dev/api/generate-content#FinishReason (2026-11-28).
+        UnsupportedError: the model does not know the language.
+    """
+    reason = candidate.get("finishReason")
+    if not reason or (isinstance(reason, str) and reason in FINISH):
+        return
+    model, detail = word(body.get("modelVersion")), candidate.get("finishMessage")
+    if (error := in_band.failed(reason, body, detail=detail, usage=usage, model=model)) is not None:
+        raise error
+    name = normal_word(reason)
+    if said or name not in _NOTHING_SAID:
+        return
+    message = f"The provider ended the answer with {name!r} and said nothing: {detail or 'no reason is given'}."
+    error = NoAnswer(message, body, usage=usage, model=model)
+    if name == "language":
+        raise UnsupportedError(message, ability="language", body=body) from error
+    raise error
 
 
 def _finish(candidate: Mapping[str, Any], *, called: bool) -> FinishReason | None:
@@ -228,19 +260,9 @@ def _finish(candidate: Mapping[str, Any], *, called: bool) -> FinishReason | Non
     reason = candidate.get("finishReason")
     if not reason or reason in UNSAID:
         return None
-    found = FINISH.get(reason, "other") if isinstance(reason, str) else "other"
-    return "tool_call" if called and found == "stop" else found
-
-
-def _sum(*counts: int | None) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
-
-
-def _audio(details: Any) -> int | None:
-    """The tokens that are audio, of counts by modality."""
-    rows = [mapping(row) for row in array(details)]
-    return _sum(*(count(row.get("tokenCount")) for row in rows if row.get("modality") == "AUDIO"))
+    known = FINISH.get(reason) if isinstance(reason, str) else None
+    known = known or finish_reason(normal_word(reason)) or "other"
+    return "tool_call" if called and known == "stop" else known
 
 
 def _text(arguments: Any) -> str:

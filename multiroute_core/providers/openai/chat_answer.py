@@ -23,10 +23,13 @@ from multiroute_core.messages import (
     VendorPart,
     tool_call,
 )
-from multiroute_core.providers.body import array, count, mapping, tier, word
+from multiroute_core.providers import in_band
+from multiroute_core.providers.body import array, mapping, word
 from multiroute_core.providers.body import event as object_of
+from multiroute_core.providers.finish import finish_reason, normal_word
 from multiroute_core.providers.openai.chat_history import WIRE
-from multiroute_core.providers.provider import DONE, Encoded, NoAnswer, WireError
+from multiroute_core.providers.openai.usage import find_usage, merge_usage
+from multiroute_core.providers.provider import DONE, Encoded
 from multiroute_core.types import Delta, FinishReason, Usage
 
 FINISH: Mapping[str, FinishReason] = {
@@ -42,15 +45,13 @@ _SOUNDS = {"mp3": "audio/mpeg", "pcm16": "audio/pcm"}
 
 def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     """A whole `chat.completion`."""
-    if body.get("error"):
-        raise WireError("The provider answered with an error under HTTP 200.", body)
+    usage, model = find_usage(body), word(body.get("model"))
     choices = array(body.get("choices"))
-    if not choices:
-        raise NoAnswer("The answer has no choices.", body)
+    if not choices or in_band.has_error(body):
+        raise in_band.no_answer(body, "The answer has no choices.", usage=usage, model=model)
     choice = mapping(choices[0])
     message = mapping(choice.get("message"))
-    reason = word(choice.get("finish_reason"))
-    finish = FINISH.get(reason or "", "other")
+    finish = _finish(choice, body, usage, model)
     parts: list[Part] = []
     for name in _THOUGHTS:
         if thought := word(message.get(name)):
@@ -62,22 +63,15 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     if text:
         notes = array(message.get("annotations"))
         parts.append(Text(text, Raw(WIRE, {"annotations": notes}, encoded.model, encoded.account) if notes else None))
-    if audio := mapping(message.get("audio")):
+    if (audio := mapping(message.get("audio"))) and any(audio.values()):
         parts += [Text(spoken)] if (spoken := word(audio.get("transcript"))) else []
         parts.append(_sound(audio, [word(audio.get("data")) or ""], encoded))
-    if reason is None and parts and finish == "other":
-        finish = "stop"  # the answer is whole, and the server said no more of its end
-    if calls := [*map(mapping, array(message.get("tool_calls"))), *_legacy(message)]:
-        finish = "stop" if reason is None and finish == "other" else finish
+    if calls := [*filter(None, map(mapping, array(message.get("tool_calls")))), *_legacy(message)]:
         parts += [_whole(call, encoded) for call in calls]
-        finish = "tool_call" if finish == "stop" else finish
-    return Delta(
-        parts=tuple(parts),
-        finish_reason=finish,
-        usage=usage(body),
-        model=word(body.get("model")),
-        raw=body,
-    )
+        finish = "tool_call" if finish in ("stop", None) else finish
+    if finish is None:  # a whole answer whose end is not explained is whole all the same
+        finish = "stop" if parts else "other"
+    return Delta(parts=tuple(parts), finish_reason=finish, usage=usage, model=model, raw=body)
 
 
 class ChatDecoder:
@@ -96,32 +90,49 @@ class ChatDecoder:
         self._audio: dict[str, Any] = {}
         self._sounds: list[str] = []
         self._calls: list[_Call] = []
+        self._usage: Usage | None = None
 
     def feed(self, event: Any) -> Delta | None:
         """What is new in one chunk."""
         if event is DONE:
             return self._done()
         chunk = object_of(event)
-        if chunk.get("error"):
-            raise WireError("The provider reported an error inside the stream.", chunk)
-        counted = chunk.get("usage")
+        model = word(chunk.get("model"))
         choice = mapping(next(iter(array(chunk.get("choices"))), None))
+        usage = self._count(chunk, choice)
+        if "error" in chunk and in_band.has_error(chunk):
+            message = "The provider reported an error inside the stream."
+            raise in_band.as_error(chunk, message, usage=self._usage, model=model)
         if not choice or choice.get("index") not in (0, None):
-            return Delta(usage=usage(chunk), model=word(chunk.get("model"))) if counted else None
+            if not choice and usage is None and in_band.is_error(chunk):
+                raise in_band.no_answer(chunk, "The chunk has no choices.", usage=self._usage, model=model)
+            return Delta(usage=usage, model=model) if usage else None
         parts = self._said(mapping(choice.get("delta")))
         finish: FinishReason | None = None
-        if reason := word(choice.get("finish_reason")):
+        if choice.get("finish_reason") or "error" in choice:
+            finish = _finish(choice, chunk, self._usage, model)
+        if finish is not None:
             parts += () if self.complete else self._end()
             self.complete = True
-            finish = "refusal" if self._refused else FINISH.get(reason, "other")
+            finish = "refusal" if self._refused else finish
             finish = "tool_call" if finish == "stop" and self._calls else finish
         self._begun = self._begun or bool(parts)
-        return Delta(
-            parts=tuple(parts),
-            finish_reason=finish,
-            usage=usage(chunk) if counted else None,
-            model=word(chunk.get("model")),
-        )
+        return Delta(parts=tuple(parts), finish_reason=finish, usage=usage, model=model)
+
+    def _count(self, chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> Usage | None:
+        """The stream's usage so far, where a chunk says something of it."""
+        if not (
+            chunk.get("usage")
+            or "usage" in choice
+            or "x_groq" in chunk
+            or "timings" in chunk
+            or (mapping(choice.get("delta")).get("usage"))
+        ):
+            return None
+        latest = find_usage(chunk)
+        if latest is not None:
+            self._usage = merge_usage(self._usage, latest)
+        return self._usage
 
     def _done(self) -> Delta | None:
         """The end marker came: the end of an answer that has begun, whatever was not said of it."""
@@ -144,7 +155,7 @@ class ChatDecoder:
         text = _text(delta.get("content"))
         if text is None and (text := word(delta.get("refusal"))):
             self._refused = True
-        if audio := mapping(delta.get("audio")):
+        if (audio := mapping(delta.get("audio"))) and any(audio.values()):
             self._sounds.append(word(audio.get("data")) or "")
             spoken = word(audio.get("transcript"))
             transcript = (self._audio.get("transcript") or "") + (spoken or "")
@@ -153,7 +164,7 @@ class ChatDecoder:
         if text:
             parts += (*self._end_thought(), Text(text))
         self._notes += array(delta.get("annotations"))
-        for call in (*map(mapping, array(delta.get("tool_calls"))), *_legacy(delta)):
+        for call in (*filter(None, map(mapping, array(delta.get("tool_calls")))), *_legacy(delta)):
             parts += (*self._end_thought(), *self._end_text(), *self._of(call).add(call))
         return parts
 
@@ -208,13 +219,14 @@ class _Call:
 
     def add(self, piece: Mapping[str, Any]) -> list[Part]:
         """The next piece; nothing goes out before the name is known."""
-        inner = _called(piece)
         self._told |= {name: value for name, value in piece.items() if value is not None and name != "index"}
+        custom = not self._begun and _is_custom(self._told)
+        inner = _called(piece, custom=custom)
         self._inner |= {name: value for name, value in inner.items() if value is not None and value != ""}
         self.id = self.id or word(piece.get("id"))
         arguments = _arguments(inner)
         self._arguments.append(arguments)
-        if "custom" in self._told:
+        if custom:
             return []
         self._waiting.append(arguments)
         if not word(self._inner.get("name")):
@@ -223,9 +235,11 @@ class _Call:
 
     def end(self) -> list[Part]:
         """The last piece, with the whole call as a server that does not stream tells it."""
-        whole = {**self._told, "type": word(self._told.get("type")) or "function"}
+        custom = not self._begun and _is_custom(self._told)
+        told = _without_noise(self._told, custom=custom)
+        whole = {**told, "type": word(self._told.get("type")) or ("custom" if custom else "function")}
         arguments = "".join(self._arguments)
-        if "custom" in self._told:
+        if custom:
             whole["custom"] = {**self._inner, "input": arguments}
             return [VendorPart(Raw(WIRE, whole, self._encoded.model, self._encoded.account))]
         parts = self._send()
@@ -242,10 +256,31 @@ class _Call:
         return [ToolCallDelta(self._place, arguments=arguments)] if arguments else []
 
 
+def _finish(
+    choice: Mapping[str, Any], body: Mapping[str, Any], usage: Usage | None, model: str | None
+) -> FinishReason | None:
+    """Why the answer ended; None where that is not said.
+
+    Raises:
+        WireError: it failed, as the choice's reason or its `error` says.
+    """
+    if "error" in choice and in_band.has_error(choice):  # OpenRouter
+        message = "The provider reported that the answer failed."
+        raise in_band.as_error({"error": choice["error"]}, message, usage=usage, model=model)
+    said = choice.get("finish_reason")
+    if isinstance(said, str) and (known := FINISH.get(said)) is not None:
+        return known
+    if (error := in_band.failed(said, body, usage=usage, model=model)) is not None:
+        raise error
+    name = normal_word(said)
+    return finish_reason(name) or "other" if name else None
+
+
 def _whole(call: Mapping[str, Any], encoded: Encoded) -> Part:
     """A call that came as a whole."""
-    told = {name: value for name, value in call.items() if name != "index"}
-    if "custom" in call:
+    custom = _is_custom(call)
+    told = _without_noise(call, custom=custom)
+    if custom:
         return VendorPart(Raw(WIRE, told, encoded.model, encoded.account))
     inner = _called(call)
     call_id, arguments = word(call.get("id")) or _minted(), _arguments(inner)
@@ -253,8 +288,26 @@ def _whole(call: Mapping[str, Any], encoded: Encoded) -> Part:
     return tool_call(call_id, word(inner.get("name")) or "", arguments, Raw(WIRE, told, encoded.model, encoded.account))
 
 
-def _called(call: Mapping[str, Any]) -> Mapping[str, Any]:
-    return mapping(call.get("function")) or mapping(call.get("custom"))
+def _is_custom(call: Mapping[str, Any]) -> bool:
+    """Whether a call is of a custom tool.
+
+    Its type says so: some servers put an empty `custom` beside a `function`, and the other way.
+    """
+    kind, custom = call.get("type"), mapping(call.get("custom"))
+    if kind == "custom":
+        return bool(custom) or not mapping(call.get("function"))
+    return kind != "function" and any(custom.values()) and not any(mapping(call.get("function")).values())
+
+
+def _called(call: Mapping[str, Any], *, custom: bool = False) -> Mapping[str, Any]:
+    first, second = ("custom", "function") if custom else ("function", "custom")
+    return mapping(call.get(first)) or mapping(call.get(second))
+
+
+def _without_noise(call: Mapping[str, Any], *, custom: bool) -> dict[str, Any]:
+    """A call without its place in the list and without what is empty beside what it calls."""
+    empty = "function" if custom else "custom"
+    return {name: value for name, value in call.items() if name not in ("index", empty)}
 
 
 def _arguments(inner: Mapping[str, Any]) -> str:
@@ -268,7 +321,7 @@ def _arguments(inner: Mapping[str, Any]) -> str:
 def _legacy(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The one call of the older form, in the newer."""
     call = mapping(message.get("function_call"))
-    return [{"index": 0, "function": call}] if call else []
+    return [{"index": 0, "function": call}] if call and any(call.values()) else []
 
 
 def _minted() -> str:
@@ -294,24 +347,3 @@ def _text(content: Any) -> str | None:
         parts = map(mapping, cast("list[Any]", content))
         return "".join(word(part.get("text")) or "" for part in parts if part.get("type") == "text") or None
     return word(content)
-
-
-def usage(body: Mapping[str, Any]) -> Usage | None:
-    """Tokens in normal form: the prompt already includes what was cached, the completion what was reasoned."""
-    counted = mapping(body.get("usage"))
-    if not counted:
-        return None
-    prompt, completion = (
-        mapping(counted.get("prompt_tokens_details")),
-        mapping(counted.get("completion_tokens_details")),
-    )
-    return Usage(
-        input_tokens=count(counted.get("prompt_tokens")),
-        output_tokens=count(counted.get("completion_tokens")),
-        cache_read_tokens=count(prompt.get("cached_tokens")),
-        cache_write_tokens=count(prompt.get("cache_write_tokens")),
-        reasoning_tokens=count(completion.get("reasoning_tokens")),
-        input_audio_tokens=count(prompt.get("audio_tokens")),
-        output_audio_tokens=count(completion.get("audio_tokens")),
-        service_tier=tier(body.get("service_tier")),
-    )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, models
 from multiroute_core.providers.openai import chat, chat_answer, responses, responses_answer
+from multiroute_core.providers.openai.usage import header_cost
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.stainless import StainlessDoor
 from multiroute_core.route import Route
@@ -46,7 +48,11 @@ class OpenAIProvider(StainlessDoor):
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """A whole answer."""
-        return DECODE[encoded.path](body.of(reply), encoded)
+        delta = DECODE[encoded.path](body.of(reply), encoded)
+        if not self._own and (usage := delta.usage) is not None and usage.stated_cost is None:
+            cost = header_cost(reply.headers)
+            return delta if cost is None else replace(delta, usage=replace(usage, stated_cost=cost))
+        return delta
 
     def decoder(self, encoded: Encoded) -> Decoder:
         """A decoder for one stream."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from multiroute_core.messages import (
@@ -16,10 +17,13 @@ from multiroute_core.messages import (
     assemble,
     tool_call,
 )
-from multiroute_core.providers.body import array, count, mapping, tier, word
+from multiroute_core.providers import in_band
+from multiroute_core.providers.body import array, mapping, word
 from multiroute_core.providers.body import event as object_of
+from multiroute_core.providers.finish import finish_reason, normal_word
 from multiroute_core.providers.openai.responses_history import WIRE
-from multiroute_core.providers.provider import DONE, Encoded, NoAnswer, WireError
+from multiroute_core.providers.openai.usage import find_usage
+from multiroute_core.providers.provider import DONE, Encoded, WireError
 from multiroute_core.types import Delta, FinishReason, Usage
 
 INCOMPLETE: Mapping[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
@@ -27,10 +31,9 @@ INCOMPLETE: Mapping[str, FinishReason] = {"max_output_tokens": "length", "conten
 
 def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     """A whole `response`."""
-    if body.get("error"):
-        raise WireError("The provider answered with an error under HTTP 200.", body)
-    if not isinstance(body.get("output"), list):
-        raise NoAnswer("The answer has no output.", body)
+    if in_band.has_error(body) or not isinstance(body.get("output"), list):
+        raise in_band.no_answer(body, "The answer has no output.", usage=_usage(body), model=word(body.get("model")))
+    _check(body)
     parts: list[Part] = []
     refused = called = False
     for item in map(mapping, array(body.get("output"))):
@@ -40,7 +43,7 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     return Delta(
         parts=assemble(parts),  # as a stream would tell them
         finish_reason=_finish(body, refused=refused, called=called),
-        usage=usage(body),
+        usage=_usage(body),
         model=word(body.get("model")),
         raw=body,
     )
@@ -55,6 +58,7 @@ class ResponsesDecoder:
         self._refused = False
         self._calls: dict[Any, _Call] = {}  # by the place of their item in the output
         self._told: set[Any] = set()  # places of items of which something was told
+        self._searches = 0
 
     def feed(self, event: Any) -> Delta | None:
         """What is new in one event."""
@@ -83,20 +87,25 @@ class ResponsesDecoder:
                 return Delta(parts=(self._calls[place].next(text),))
             case "response.output_item.done":
                 return self._done(place, mapping(told.get("item")))
-            case "response.completed" | "response.incomplete":
-                self.complete = True
+            case "response.completed" | "response.incomplete" | "response.done":
                 body = mapping(told.get("response"))
+                if in_band.has_error(body):
+                    raise _failed(body, self._searches)
+                _check(body, self._searches)
+                self.complete = True
                 return Delta(
                     finish_reason=_finish(body, refused=self._refused, called=bool(self._calls)),
-                    usage=usage(body),
+                    usage=_usage(body, self._searches),
                     model=word(body.get("model")),
                 )
-            case "response.failed":
-                error = mapping(mapping(told.get("response")).get("error"))
-                raise WireError("The provider reported that the response failed.", {"error": error})
+            case "response.failed" | "response.cancelled":
+                raise _failed(mapping(told.get("response")), self._searches)
             case "error":
                 inner = mapping(told.get("error")) or {k: v for k, v in told.items() if k != "type"}
-                raise WireError("The provider reported an error inside the stream.", {"error": inner})
+                message = "The provider reported an error inside the stream."
+                raise in_band.as_error({"error": inner}, message)
+            case None if in_band.is_error(told):
+                raise in_band.no_answer(told, "The event has no type.")
             case _:
                 if told.get("error"):  # a gateway's, in another API's form
                     raise WireError("The provider reported an error inside the stream.", told)
@@ -118,6 +127,7 @@ class ResponsesDecoder:
                 first = (self._calls[place].first(),)
             return Delta(parts=(*first, self._calls[place].last(raw)))
         parts = _parts(item, raw)
+        self._searches += _is_charged_search(item)
         self._refused = self._refused or _refuses(item)
         if place in self._told:
             parts = [type(part)("", part.raw) for part in parts if isinstance(part, Text | Reasoning) and part.raw]
@@ -183,23 +193,63 @@ def _refuses(item: Mapping[str, Any]) -> bool:
 
 def _finish(body: Mapping[str, Any], *, refused: bool, called: bool) -> FinishReason:
     if body.get("status") == "incomplete":
-        return INCOMPLETE.get(word(mapping(body.get("incomplete_details")).get("reason")) or "", "other")
+        reason = mapping(body.get("incomplete_details")).get("reason")
+        known = INCOMPLETE.get(word(reason) or "") or finish_reason(normal_word(reason))
+        return known if known in ("length", "content_filter") else "other"
     if refused:
         return "refusal"
     return "tool_call" if called else "stop"
 
 
-def usage(body: Mapping[str, Any]) -> Usage | None:
-    """Tokens in normal form: input includes what was cached, output what was reasoned."""
-    counted = mapping(body.get("usage"))
-    if not counted:
-        return None
-    read, written = mapping(counted.get("input_tokens_details")), mapping(counted.get("output_tokens_details"))
-    return Usage(
-        input_tokens=count(counted.get("input_tokens")),
-        output_tokens=count(counted.get("output_tokens")),
-        cache_read_tokens=count(read.get("cached_tokens")),
-        cache_write_tokens=count(read.get("cache_write_tokens")),
-        reasoning_tokens=count(written.get("reasoning_tokens")),
-        service_tier=tier(body.get("service_tier")),
-    )
+def _check(body: Mapping[str, Any], searches: int = 0) -> None:
+    """Whether a response is an answer.
+
+    Raises:
+        WireError: it failed, was called off, or has not ended, as its status says.
+    """
+    status = body.get("status")
+    if status in _ANSWERED:
+        return
+    details = mapping(body.get("incomplete_details")).get("reason")
+    usage, model = _usage(body, searches), word(body.get("model"))
+    if (error := in_band.failed(status, body, detail=details, usage=usage, model=model)) is not None:
+        raise error
+
+
+_ANSWERED = ("completed", "incomplete", None)
+
+
+def _failed(body: Mapping[str, Any], searches: int) -> WireError:
+    """The error of a response that failed or was called off."""
+    usage, model = _usage(body, searches), word(body.get("model"))
+    if in_band.has_error(body):
+        message = "The provider reported that the response failed."
+        return in_band.as_error({"error": body["error"]}, message, usage=usage, model=model)
+    status = body.get("status")
+    error = in_band.failed(status, body, usage=usage, model=model)
+    return error or WireError("The provider reported that the response failed.", body, 500, usage=usage, model=model)
+
+
+def _usage(body: Mapping[str, Any], searches: int = 0) -> Usage | None:
+    """The tokens of a response, and the searches that OpenAI ran for it.
+
+    Args:
+        searches: Those that the stream told of: some servers leave the output out of its last event.
+    """
+    usage = find_usage(body)
+    if usage is None or usage.web_searches is not None:
+        return usage
+    whole = sum(_is_charged_search(mapping(item)) for item in array(body.get("output")))
+    number = max(whole, searches)
+    return replace(usage, web_searches=number) if number else usage
+
+
+def _is_charged_search(item: Mapping[str, Any]) -> bool:
+    """Whether an item is a search that costs: to open a page or to search in it does not.
+
+    "Search actions incur a tool call cost":
+    https://developers.openai.com/api/docs/guides/tools-web-search (2026-11-28). An unknown action counts as a search.
+    """
+    if item.get("type") != "web_search_call" or item.get("status") == "failed":
+        return False
+    return mapping(item.get("action")).get("type", "search") == "search"

@@ -1,0 +1,92 @@
+"""Token usage of Anthropic's Messages API in normal form, with what other models used on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from multiroute_core.providers.body import array, count, mapping, tier, word
+from multiroute_core.types import Usage
+
+_COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+def read_usage(counts: Any, *, asked: str | None = None) -> Usage | None:
+    """Tokens in normal form: Anthropic counts cache reads and writes apart from the input.
+
+    Of `usage.iterations`, the top-level counts are those of the model that answered, without compactions and advisors
+    (anthropic 2.14, `types/beta/beta_usage.py`; https://platform.claude.com/docs/en/build-with-claude/compaction and
+    /docs/en/agents-and-tools/tool-use/advisor-tool, 2026-11-28), and without attempts of models that declined, which
+    are billed at their own prices unless they wrote nothing (ccusage/ccusage#1552, BerriAI/litellm#39294).
+
+    Args:
+        counts: The `usage` object.
+        asked: The model that was asked, for iterations that do not name theirs.
+    """
+    counts = mapping(counts)
+    if not counts:
+        return None
+    others: tuple[tuple[str, Usage], ...] = ()
+    iterations = array(counts.get("iterations"))
+    if iterations:
+        counts, others = _with_iterations(counts, [mapping(each) for each in iterations], asked)
+    read, write = count(counts.get("cache_read_input_tokens")), count(counts.get("cache_creation_input_tokens"))
+    fresh = count(counts.get("input_tokens"))
+    return Usage(
+        input_tokens=None if fresh is None else fresh + (read or 0) + (write or 0),
+        output_tokens=count(counts.get("output_tokens")),
+        cache_read_tokens=read,
+        cache_write_tokens=write,
+        cache_write_1h_tokens=count(mapping(counts.get("cache_creation")).get("ephemeral_1h_input_tokens")),
+        reasoning_tokens=count(mapping(counts.get("output_tokens_details")).get("thinking_tokens")),
+        service_tier=tier(counts.get("service_tier")),
+        web_searches=count(mapping(counts.get("server_tool_use")).get("web_search_requests")),
+        speed=tier(counts.get("speed")),
+        other_models=others,
+    )
+
+
+def serving_model(counts: Mapping[str, Any]) -> str | None:
+    """The model that took over from one that declined, and that the counts are of; None where none did."""
+    for each in map(mapping, array(counts.get("iterations"))):
+        if each.get("type") == "fallback_message":
+            return word(each.get("model"))
+    return None
+
+
+def _with_iterations(
+    counts: Mapping[str, Any], iterations: list[Mapping[str, Any]], asked: str | None
+) -> tuple[Mapping[str, Any], tuple[tuple[str, Usage], ...]]:
+    """The counts with the compactions of the same answer, and what other models used."""
+    whole: dict[str, Any] = dict(counts)
+    others: dict[str, list[Mapping[str, Any]]] = {}
+    serving = serving_model(counts)
+    for each in iterations:
+        kind, model = each.get("type"), word(each.get("model"))
+        if kind == "compaction":
+            _add(whole, each)
+        elif kind == "advisor_message" and model is not None:
+            others.setdefault(model, []).append(each)
+        elif kind == "message" and serving is not None and count(each.get("output_tokens")):
+            declined = model or asked
+            if declined is not None and declined != serving:
+                others.setdefault(declined, []).append(each)
+    return whole, tuple((model, usage) for model, each in others.items() if (usage := _sum(each)) is not None)
+
+
+def _sum(iterations: list[Mapping[str, Any]]) -> Usage | None:
+    whole: dict[str, Any] = {}
+    for each in iterations:
+        _add(whole, each)
+    return read_usage(whole)
+
+
+def _add(whole: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Add the counts of an iteration to those of the whole."""
+    for name in _COUNTS:
+        if (number := count(more.get(name))) is not None:
+            whole[name] = (count(whole.get(name)) or 0) + number
+    if (hour := count(mapping(more.get("cache_creation")).get("ephemeral_1h_input_tokens"))) is not None:
+        creation = mapping(whole.get("cache_creation"))
+        before = count(creation.get("ephemeral_1h_input_tokens")) or 0
+        whole["cache_creation"] = {**creation, "ephemeral_1h_input_tokens": before + hour}

@@ -1,0 +1,82 @@
+"""Token usage of Gemini in normal form, by modality, and the searches that it charges one by one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from multiroute_core.providers.body import array, count, mapping, word
+from multiroute_core.types import Usage
+
+AUDIO = ("AUDIO",)
+IMAGES = ("IMAGE", "DOCUMENT")
+"""What is priced as images: pages of documents are, too."""
+
+_GENERATION = re.compile(r"gemini-(\d+)")
+
+
+def read_usage(counts: Any, searches: int = 0) -> Usage | None:
+    """Tokens in normal form: the prompt includes what was cached, the candidates leave out what was thought.
+
+    Args:
+        counts: The `usageMetadata`.
+        searches: Searches that are charged.
+    """
+    counts = mapping(counts)
+    if not counts:
+        return None
+    read = _sum(count(counts.get("promptTokenCount")), count(counts.get("toolUsePromptTokenCount")))
+    thought = count(counts.get("thoughtsTokenCount"))
+    written = _sum(count(counts.get("candidatesTokenCount")), thought)
+    total = count(counts.get("totalTokenCount"))
+    if total is not None and read is None and written is not None:
+        read = max(0, total - written)
+    elif total is not None and read is not None and thought is None:
+        # The older SDK does not know what was thought, but it is in the total.
+        written = max(written or 0, total - read)
+    prompt = (counts.get("promptTokensDetails"), counts.get("toolUsePromptTokensDetails"))
+    answer = (counts.get("candidatesTokensDetails"),)
+    cached = (counts.get("cacheTokensDetails"),)
+    return Usage(
+        input_tokens=read,
+        output_tokens=written,
+        cache_read_tokens=count(counts.get("cachedContentTokenCount")),
+        reasoning_tokens=thought,
+        input_audio_tokens=_of_modality(prompt, AUDIO),
+        output_audio_tokens=_of_modality(answer, AUDIO),
+        cache_read_audio_tokens=_of_modality(cached, AUDIO),
+        input_image_tokens=_of_modality(prompt, IMAGES),
+        output_image_tokens=_of_modality(answer, IMAGES),
+        web_searches=searches or None,
+    )
+
+
+def search_queries(candidate: Mapping[str, Any]) -> set[str]:
+    """The queries that Gemini ran for an answer; empty ones are not charged."""
+    grounding = mapping(candidate.get("groundingMetadata"))
+    found = (*array(grounding.get("webSearchQueries")), *array(grounding.get("imageSearchQueries")))
+    return {query for each in found if (query := word(each))}
+
+
+def charged_searches(queries: set[str], model: str | None) -> int:
+    """How many searches are charged: since Gemini 3 each query, before that each prompt that was grounded.
+
+    https://ai.google.dev/gemini-api/docs/google-search and /docs/pricing (2026-11-28). What is free of charge in a day
+    is an account's own matter and is not subtracted.
+    """
+    generation = _GENERATION.search(model or "")
+    if generation is not None and int(generation[1]) < 3:
+        return min(1, len(queries))
+    return len(queries)
+
+
+def _sum(*counts: int | None) -> int | None:
+    known = [number for number in counts if number is not None]
+    return sum(known) if known else None
+
+
+def _of_modality(details: Iterable[Any], modalities: tuple[str, ...]) -> int | None:
+    """The tokens of some modalities, of counts by modality."""
+    rows = [mapping(row) for each in details for row in array(each)]
+    return _sum(*(count(row.get("tokenCount")) for row in rows if row.get("modality") in modalities))

@@ -1,0 +1,124 @@
+"""In-band errors: failures that come as a body under HTTP 200, plain or inside a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from multiroute_core.providers import finish
+from multiroute_core.providers.body import count, mapping, word
+from multiroute_core.providers.provider import NoAnswer, WireError
+from multiroute_core.types import Usage
+
+_TEXTS = ("message", "detail", "details", "msg", "error_msg", "errors", "error_message")
+"""Where a body that is no answer says what went wrong: FastAPI's `detail`, vLLM's `message`, Baidu's `error_msg`."""
+
+MINIMAX: Mapping[int, int] = {
+    1000: 500,
+    1001: 504,
+    1002: 429,
+    1004: 401,
+    1008: 402,
+    1013: 500,
+    1024: 500,
+    1033: 500,
+    1039: 429,
+    1041: 429,
+    2013: 400,
+    2049: 401,
+    2056: 429,
+}
+"""MiniMax answers every error under HTTP 200 with `base_resp.status_code`, and a success with 0 there:
+https://platform.minimax.io/docs/api-reference/errorcode (2026-11-28)."""
+
+
+def has_error(body: Mapping[str, Any]) -> bool:
+    """Whether `body["error"]` reports an error: some servers send an empty one beside a good answer."""
+    error = body.get("error")
+    return any(error.values()) if isinstance(error, dict) else bool(error)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+
+
+def as_error(
+    body: Mapping[str, Any], message: str, *, usage: Usage | None = None, model: str | None = None
+) -> WireError:
+    """The error that `body["error"]` reports, whether that is an object or a text."""
+    error = body.get("error")
+    if isinstance(error, Mapping):
+        return WireError(message, body, _status(mapping(error)), usage=usage, model=model)
+    text = word(error) or _text(body) or message
+    return WireError(text, {"error": {"message": text}}, _status(body), usage=usage, model=model)
+
+
+def no_answer(
+    body: Mapping[str, Any], message: str, *, usage: Usage | None = None, model: str | None = None
+) -> WireError:
+    """The error of a body that holds no answer, in the server's words if it has any.
+
+    Args:
+        message: What is lacking, for a body that does not say more.
+    """
+    if has_error(body):
+        return as_error(body, "The provider answered with an error under HTTP 200.", usage=usage, model=model)
+    if (code := count(mapping(body.get("base_resp")).get("status_code"))) is not None and code != 0:
+        text = word(mapping(body.get("base_resp")).get("status_msg")) or message
+        error = {"code": code, "message": text}
+        return WireError(text, {"error": error}, MINIMAX.get(code), usage=usage, model=model)
+    if (text := _text(body)) is not None:
+        return WireError(text, _told(body, text), _status(body), usage=usage, model=model)
+    return NoAnswer(message, body, usage=usage, model=model)
+
+
+def is_error(body: Mapping[str, Any]) -> bool:
+    """Whether a body without an answer says that something went wrong."""
+    if has_error(body) or body.get("object") == "error" or count(mapping(body.get("base_resp")).get("status_code")):
+        return True
+    return _text(body) is not None
+
+
+def failed(
+    reason: Any, body: Any, *, detail: Any = None, usage: Usage | None = None, model: str | None = None
+) -> WireError | None:
+    """The error of an answer that ended for `reason`; None where that is no failure.
+
+    Args:
+        reason: Why the answer ended, as the vendor wrote it.
+        body: The answer.
+        detail: What the vendor says of it besides.
+    """
+    name = finish.normal_word(reason)
+    status = finish.failure_status(name)
+    if status is None:
+        return None
+    message = f"The provider ended the answer with {name!r}."
+    if text := word(detail) or word(mapping(reason).get("message")):
+        message = f"{message[:-1]}: {text}"
+    if status == finish.MALFORMED:
+        return NoAnswer(message, body, usage=usage, model=model)
+    return WireError(message, body, status, usage=usage, model=model)
+
+
+def _text(body: Mapping[str, Any]) -> str | None:
+    """What a body that is no answer says of it."""
+    for name in _TEXTS:
+        said = body.get(name)
+        if isinstance(said, str) and said:
+            return said
+        if isinstance(said, list | dict) and said and name != "message":
+            return str(said)  # pyright: ignore[reportUnknownArgumentType]
+    return None
+
+
+def _told(body: Mapping[str, Any], text: str) -> Mapping[str, Any]:
+    """The body, with its text where errors have it."""
+    return body if body.get("message") == text else {**body, "message": text}
+
+
+def _status(error: Mapping[str, Any]) -> int | None:
+    """The HTTP status that an error names as a text, such as `"429"`; numbers are read where errors are classified."""
+    for name in ("code", "status_code", "status", "http_code"):
+        said = error.get(name)
+        if isinstance(said, str | float) and (code := count(said)) is not None and 400 <= code <= 599:
+            return code
+        if name != "code" and isinstance(said, int) and not isinstance(said, bool) and 400 <= said <= 599:
+            return said
+    return None

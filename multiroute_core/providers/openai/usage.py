@@ -1,0 +1,229 @@
+"""Token usage of Chat Completions and Responses, in every dialect of compatible servers, in normal form.
+
+Servers differ in where the usage stands, in the names of its counts, in whether the prompt's count includes what was
+cached and the completion's what was reasoned, and in what they say of the price. `total_tokens` decides where it is
+there: what it has beyond the prompt and the completion is one of the counts that stand beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from multiroute_core.providers.body import amount, array, count, mapping, tier, word
+from multiroute_core.types import Usage
+
+INPUT = ("prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "prompt_token_count", "prompt_eval_count")
+OUTPUT = (
+    "completion_tokens",
+    "output_tokens",
+    "completionTokens",
+    "outputTokens",
+    "candidates_token_count",
+    "eval_count",
+)
+TOTAL = ("total_tokens", "totalTokens", "total_token_count")
+READ_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
+WRITTEN_DETAILS = ("completion_tokens_details", "output_tokens_details", "output_token_details")
+CACHE_READ = (
+    "prompt_cache_hit_tokens",  # DeepSeek: https://api-docs.deepseek.com/api/create-chat-completion
+    "cached_tokens",  # Moonshot, Together
+    "cache_read_input_tokens",  # gateways before Anthropic's models, such as LiteLLM's
+    "cacheReadInputTokens",  # Bedrock's Converse
+    "cache_read_tokens",
+    "cached_prompt_text_tokens",  # xAI's older form
+    "cached_content_token_count",
+)
+CACHE_WRITE = ("cache_creation_input_tokens", "cacheWriteInputTokens", "cache_write_tokens", "cache_creation_tokens")
+COSTS = ("cost", "estimated_cost", "total_cost", "cost_usd", "cost_usd_total")
+"""Where a provider says in USD what an answer cost. OpenRouter's `cost` is in credits, each of which is a USD; with a
+key of the user's own it is OpenRouter's share alone: https://openrouter.ai/docs/use-cases/usage-accounting
+(2026-11-28). Perplexity's is an object with a `total_cost`: https://docs.perplexity.ai/guides/pricing. DeepInfra says
+`estimated_cost`."""
+
+TICKS_PER_USD = 1e10
+"""The unit of xAI's `cost_in_usd_ticks`: https://docs.x.ai/developers/cost-tracking (2026-11-28)."""
+
+
+def find_usage(body: Mapping[str, Any]) -> Usage | None:
+    """The usage of a whole answer or of a chunk, wherever it stands; None where nothing is counted."""
+    choice = mapping(next(iter(array(body.get("choices"))), None))
+    service_tier = tier(body.get("service_tier"))
+    usage: Usage | None = None
+    for place in (body, choice, body.get("x_groq"), choice.get("message"), choice.get("delta")):
+        counts = mapping(mapping(place).get("usage"))
+        if counts and (found := read_usage(counts, service_tier)) is not None:
+            usage = found if usage is None else merge_usage(found, usage)
+    if (usage is None or not usage.total_tokens) and (timings := mapping(body.get("timings"))):
+        measured = _timings(timings)
+        return usage if measured is None else merge_usage(usage, measured)
+    return usage
+
+
+def merge_usage(known: Usage | None, latest: Usage) -> Usage:
+    """A stream's latest usage over what is known; a zero or nothing never replaces a count."""
+    if known is None or known == latest:
+        return latest
+    kept = {name: value for name in _FIELDS if (value := getattr(known, name)) and not getattr(latest, name)}
+    return replace(latest, **kept) if kept else latest
+
+
+_FIELDS = tuple(field.name for field in fields(Usage))
+
+
+def read_usage(counts: Mapping[str, Any], service_tier: str | None = None) -> Usage | None:
+    """A usage object in normal form: the input includes what was cached, the output what was reasoned.
+
+    Args:
+        counts: The object, as the server wrote it.
+        service_tier: In which tier the server answered, where that is not its standard one.
+    """
+    read_details, written_details = _details(counts, READ_DETAILS), _details(counts, WRITTEN_DETAILS)
+    read = count(read_details.get("cached_tokens"))
+    if read is None or not read:
+        read = _first(counts, CACHE_READ, _first(read_details, ("cache_read_input_tokens", "cache_read"), read))
+    write = _first(read_details, ("cache_write_tokens", "cache_creation_tokens", "cache_creation"))
+    if write is None or not write:
+        write = _first(counts, CACHE_WRITE, write)
+    reasoning = count(written_details.get("reasoning_tokens"))
+    if reasoning is None or not reasoning:
+        reasoning = _first(counts, ("reasoning_tokens",), _first(written_details, ("reasoning",), reasoning))
+    given, output, total = _first(counts, INPUT), _first(counts, OUTPUT), _first(counts, TOTAL)
+    if given is None and (miss := count(counts.get("prompt_cache_miss_tokens"))) is not None:
+        given = miss + (read or 0)
+    cost = stated_cost(counts)
+    if given is None and output is None:
+        return None if cost is None else Usage(stated_cost=cost)
+    given, output = _whole(counts, given, output, total, cached=(read or 0, write or 0), reasoning=reasoning or 0)
+    return Usage(
+        input_tokens=given,
+        output_tokens=output,
+        cache_read_tokens=read,
+        cache_write_tokens=write,
+        cache_write_1h_tokens=_written_for_an_hour(counts),
+        reasoning_tokens=reasoning,
+        input_audio_tokens=_first(read_details, ("audio_tokens", "audio")),
+        output_audio_tokens=_first(written_details, ("audio_tokens", "audio")),
+        service_tier=service_tier or tier(counts.get("service_tier")),
+        cache_read_audio_tokens=count(mapping(read_details.get("cached_tokens_details")).get("audio_tokens")),
+        input_image_tokens=count(read_details.get("image_tokens")),
+        output_image_tokens=count(written_details.get("image_tokens")),
+        web_searches=_searches(counts),
+        stated_cost=cost,
+    )
+
+
+def stated_cost(counts: Mapping[str, Any]) -> float | None:
+    """What the provider itself says that the answer cost, in USD."""
+    for name in COSTS:
+        said = counts.get(name)
+        if said is None:
+            continue
+        if isinstance(said, dict):
+            parts = mapping(said)
+            return amount(parts.get("total_cost")) if parts.get("currency", "USD") == "USD" else None
+        cost = amount(said)
+        if cost is not None and counts.get("is_byok") is True:
+            upstream = amount(mapping(counts.get("cost_details")).get("upstream_inference_cost"))
+            return None if upstream is None else cost + upstream
+        return cost
+    ticks = amount(counts.get("cost_in_usd_ticks"))
+    return None if ticks is None else ticks / TICKS_PER_USD
+
+
+def _whole(
+    counts: Mapping[str, Any],
+    given: int | None,
+    output: int | None,
+    total: int | None,
+    *,
+    cached: tuple[int, int],
+    reasoning: int,
+) -> tuple[int | None, int | None]:
+    """Input and output with all that belongs to them.
+
+    xAI counts what was reasoned beside the completion (vercel/ai#12425, UKGovernmentBEIS/inspect_ai#5528), Gemini's
+    OpenAI endpoint only in the total (router-for-me/CLIProxyAPI#5733), and gateways before Anthropic's models leave
+    what was cached out of the prompt.
+    """
+    read, write = cached
+    if given is None or output is None:
+        if total is not None:
+            given = max(0, total - (output or 0)) if given is None else given
+            output = max(0, total - given) if output is None else output
+        return given, output
+    surplus = 0 if total is None else total - given - output
+    if surplus <= 0:
+        beside = read + write > given or (total is None and _apart(counts))
+        return given + (read + write if beside else 0), output + (reasoning if reasoning > output else 0)
+    caches = {one for one in (read, write, read + write) if one}
+    if surplus == reasoning:
+        return given, output + surplus
+    if surplus in caches:
+        return given + surplus, output + (reasoning if reasoning > output else 0)
+    if reasoning and surplus - reasoning in caches:
+        return given + surplus - reasoning, output + reasoning
+    if read + write > given and surplus > read + write:
+        return given + read + write, output + surplus - read - write
+    return given, output + surplus
+
+
+def _apart(counts: Mapping[str, Any]) -> bool:
+    """Whether the names are Anthropic's or Bedrock's, whose input leaves out what was cached."""
+    if "prompt_tokens" in counts or any(name in counts for name in READ_DETAILS):
+        return False
+    return "cache_read_input_tokens" in counts or "cacheReadInputTokens" in counts
+
+
+def _details(counts: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any]:
+    for name in names:
+        if details := mapping(counts.get(name)):
+            return details
+    return {}
+
+
+def _first(counts: Mapping[str, Any], names: tuple[str, ...], otherwise: int | None = None) -> int | None:
+    """The first count that is not 0, or else a 0, if there is one: some servers write zeros under a second name."""
+    zero = otherwise
+    for name in names:
+        if name in counts and (number := count(counts[name])) is not None:
+            if number:
+                return number
+            zero = otherwise or 0
+    return zero
+
+
+def _written_for_an_hour(counts: Mapping[str, Any]) -> int | None:
+    if (creation := mapping(counts.get("cache_creation"))) and "ephemeral_1h_input_tokens" in creation:
+        return count(creation["ephemeral_1h_input_tokens"])
+    return count(counts.get("claude_cache_creation_1_h_tokens"))  # QuantumNous/new-api
+
+
+def _searches(counts: Mapping[str, Any]) -> int | None:
+    """Searches on the web: as Anthropic and OpenRouter count them, and as Perplexity does in its two APIs."""
+    if used := mapping(counts.get("server_tool_use")):
+        return count(used.get("web_search_requests"))
+    if calls := mapping(counts.get("tool_calls_details")):
+        return count(mapping(calls.get("search_web")).get("invocation"))
+    return count(counts.get("num_search_queries"))
+
+
+def _timings(timings: Mapping[str, Any]) -> Usage | None:
+    """Tokens as llama.cpp measures them, whether or not it counts them besides.
+
+    `prompt_n` leaves out the `cache_n` that were reused (ggml-org/llama.cpp, tools/server/README.md, 2026-11-28).
+    """
+    fresh, reused, written = (count(timings.get(name)) for name in ("prompt_n", "cache_n", "predicted_n"))
+    if fresh is None and written is None:
+        return None
+    given = None if fresh is None else fresh + (reused or 0)
+    return Usage(input_tokens=given, output_tokens=written, cache_read_tokens=reused)
+
+
+def header_cost(headers: Mapping[str, str]) -> float | None:
+    """What LiteLLM's proxy says of the cost, in its header: https://docs.litellm.ai/docs/proxy/cost_tracking.
+
+    It writes 0 for a model whose price it does not know.
+    """
+    return amount(word(headers.get("x-litellm-response-cost"))) or None
