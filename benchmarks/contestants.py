@@ -86,7 +86,7 @@ def sdks(url: str) -> list[Pair]:
     """The router beside the SDKs' typed calls."""
     settings: dict[str, Any] = {"api_key": "k", "max_retries": 0}
     at = {"openai": f"{url}/v1", "anthropic": url}
-    gpt = Router([Route(f"openai:{GPT}", base_url=at["openai"], api_key="k")])
+    gpt = Router([Route(f"openai:{GPT}", base_url=at["openai"], api_key="k", prices="openai")])
     claude = Router([Route(f"anthropic:{CLAUDE}", base_url=at["anthropic"], api_key="k")])
     chat = {
         "": openai.OpenAI(base_url=at["openai"], **settings).chat.completions.create,
@@ -119,7 +119,7 @@ def sdks(url: str) -> list[Pair]:
 
 def langchain(url: str) -> list[Pair]:
     """`ChatMultiRoute` beside `ChatOpenAI`."""
-    route = Route(f"openai:{GPT}", base_url=f"{url}/v1", api_key="k")
+    route = Route(f"openai:{GPT}", base_url=f"{url}/v1", api_key="k", prices="openai")
     ours = ChatMultiRoute(routes=[route], **COLD)
     theirs = ChatOpenAI(model=GPT, base_url=f"{url}/v1", api_key="k", max_retries=0, stream_usage=True, **COLD)
     turns = [SystemMessage(SYSTEM), HumanMessage(QUESTION)]
@@ -134,7 +134,7 @@ def langchain(url: str) -> list[Pair]:
 
 def llamaindex(url: str) -> list[Pair]:
     """`MultiRoute` beside LlamaIndex's own `OpenAI`."""
-    route = Route(f"openai:{GPT}", base_url=f"{url}/v1", api_key="k")
+    route = Route(f"openai:{GPT}", base_url=f"{url}/v1", api_key="k", prices="openai")
     ours = MultiRoute(routes=[route], **COLD)
     theirs = OpenAI(model=GPT, api_base=f"{url}/v1", api_key="k", max_retries=0, **COLD)
     turns = [ChatMessage(SYSTEM, role="system"), ChatMessage(QUESTION, role="user")]
@@ -192,7 +192,7 @@ class Canned(OpenAIProvider):
 def flow(chunks: int) -> list[Pair]:
     """The router over a provider without a network, beside that provider called directly: encode, ask, decode."""
     provider = Canned(chunks)
-    router = Router([Route(f"openai:{GPT}", base_url="http://127.0.0.1:9/v1", api_key="k")])
+    router = Router([Route(f"openai:{GPT}", base_url="http://127.0.0.1:9/v1", api_key="k", prices="openai")])
     router._parts = replace(router._parts, providers=dict.fromkeys(router._parts.providers, provider))
     route, (request, _) = router.routes[0], build(TURNS, COLD)
 

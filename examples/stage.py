@@ -51,7 +51,7 @@ class Stage:
         at = {vendor: {"base_url": s.base_url(WIRES[vendor]), "api_key": "none"} for vendor, s in self.servers.items()}
         return (
             Route("anthropic:claude-sonnet-5-5", **at["anthropic"]),
-            Route("openai:gpt-6.1-sol", tasks={"code_generation"}, **at["openai"]),
+            Route("openai:gpt-6.1-sol", tasks={"code_generation"}, prices="openai", **at["openai"]),
             Route("google:gemini-3.8-flash", tasks={"long_context"}, **at["google"]),
         )
 

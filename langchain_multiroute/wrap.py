@@ -19,6 +19,7 @@ from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Limit
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
+from multiroute_core.providers.addresses import model_address
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.route import ALIASES, Route
@@ -82,10 +83,14 @@ class ModelProvider:
         bound: What is bound to it.
         provider: Whose it is.
         name: Which model it asks.
+
+    Attributes:
+        address: Where it asks, as far as it says; its price depends on that.
     """
 
     def __init__(self, model: BaseChatModel, bound: Mapping[str, Any], provider: str, name: str) -> None:
         self.chat_model, self.bound = model, dict(bound)
+        self.address: str | None = model_address(model)
         self.model = _traits(model, provider, name)
 
     def wire(self, route: Route) -> Wire:

@@ -25,6 +25,7 @@ from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Limit
 from multiroute_core.messages import Wire
 from multiroute_core.providers import classify
+from multiroute_core.providers.addresses import model_address
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.route import ALIASES
@@ -105,10 +106,14 @@ class LLMProvider:
     Args:
         llm: The LLM.
         model: What is known of it.
+
+    Attributes:
+        address: Where it asks, as far as it says; its price depends on that.
     """
 
     def __init__(self, llm: LLM, model: Model) -> None:
         self.llm, self.model = llm, model
+        self.address: str | None = model_address(llm)
         self._bare: Any = bare(llm)
 
     def wire(self, route: Route) -> Wire:

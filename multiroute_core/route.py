@@ -16,6 +16,32 @@ ALIASES = {"gemini": "google", "google_genai": "google"}
 APIS = {"openai": ("chat", "responses")}
 SDKS = {"google": ("google-genai", "google-generativeai")}
 
+VENDORS = {
+    "amazon_bedrock": "aws",
+    "amazon_bedrock_converse": "aws",
+    "anthropic_bedrock": "aws",
+    "anthropic_vertex": "google",
+    "azure_ai": "azure",
+    "azure_inference": "azure",
+    "azure_openai": "azure",
+    "bedrock": "aws",
+    "bedrock_converse": "aws",
+    "gemini": "google",
+    "google_anthropic_vertex": "google",
+    "google_genai": "google",
+    "google_vertexai": "google",
+    "mistralai": "mistral",
+    "moonshot": "moonshotai",
+    "openai_like": "openai",
+    "openai_responses": "openai",
+    "together_ai": "together",
+    "togetherai": "together",
+    "vertex": "google",
+    "vertexai": "google",
+    "xai": "x-ai",
+}
+"""What the frameworks' integrations call a provider that `genai-prices` calls otherwise."""
+
 _ROUTE = re.compile(r"(?P<provider>[a-z_]+):(?P<model>\S(?:.*\S)?)")
 
 
@@ -60,8 +86,10 @@ class Route:
         quota: Routes with the same word here share these limits, and are all left alone when one of them is told to
             wait: two models of one account, say. By default a route shares with none.
         weight: Its share of the requests with `order="weighted"`, and of the load with `order="least_busy"`.
-        prices: What it costs in USD per million tokens, in place of the prices of `genai-prices`: a mapping with
-            `input`, `output` and, where they differ from `input`, `cache_read` and `cache_write`.
+        prices: What it costs, where the address does not say it: in USD per million tokens, a mapping with `input`,
+            `output` and, where they differ from `input`, `cache_read` and `cache_write`; or whose list prices hold, by
+            the provider's id in `genai-prices`, such as `"openai"` or `"azure"`. None takes those of the provider whose
+            address is asked; at an address that nobody knows, such as a server of your own, the price is unknown.
         backup: Asked only when the others cannot answer; it does not count toward what the router advertises.
         name: Its stable identity in events, breakers and records; `provider:model` by default. To be given where two
             routes would share it.
@@ -91,7 +119,7 @@ class Route:
     max_concurrency: int | None
     quota: str
     weight: float
-    prices: TokenPrices | None
+    prices: TokenPrices | str | None
     backup: bool
     name: str
     via: Any = field(repr=False)
@@ -225,12 +253,16 @@ def _places(name: str, value: Any) -> int:
     return value
 
 
-def _prices(value: Any) -> TokenPrices | None:
+def _prices(value: Any) -> TokenPrices | str | None:
     """`value` as prices."""
     if value is None or isinstance(value, TokenPrices):
         return value
+    if isinstance(value, str):
+        return _price_provider(value)
     if not isinstance(value, Mapping):
-        raise ConfigurationError(f"prices={value!r} must be a mapping, such as {{'input': 0.25, 'output': 2}}.")
+        raise ConfigurationError(
+            f"prices={value!r} must be a mapping, such as {{'input': 0.25, 'output': 2}}, or a provider's name."
+        )
     given = cast("Mapping[Any, Any]", value)
     known = [f.name for f in fields(TokenPrices)]
     for name, price in given.items():
@@ -242,6 +274,19 @@ def _prices(value: Any) -> TokenPrices | None:
         if given.get(name) is None:
             raise ConfigurationError(f"prices={value!r} lacks {name!r}, in USD per million tokens.")
     return TokenPrices(**{name: float(price) for name, price in given.items() if price is not None})
+
+
+def _price_provider(value: str) -> str:
+    """`value` as the id of a provider that `genai-prices` has prices of."""
+    from genai_prices.data_snapshot import get_snapshot  # late: it takes a third of a second
+
+    name, known = value.strip().lower(), [provider.id for provider in get_snapshot().providers]
+    if name in known:
+        return name
+    alias = VENDORS.get(name.replace("-", "_"))
+    if alias is not None:
+        raise ConfigurationError(f"Unknown provider of prices {value!r}: did you mean {alias!r}?")
+    raise unknown("provider of prices", value, known)
 
 
 def _number(value: Any) -> bool:

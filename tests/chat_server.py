@@ -59,7 +59,13 @@ class Fleet:
         self.servers = [self._stack.enter_context(ReplayServer(reply)) for reply in replies]
         details = settings.pop("details", [{}] * len(replies))
         self.routes = [
-            Route("openai:gpt-4.1", name="abcdefgh"[i], base_url=f"{server.url}/v1", api_key="k", **details[i])
+            Route(
+                "openai:gpt-4.1",
+                name="abcdefgh"[i],
+                base_url=f"{server.url}/v1",
+                api_key="k",
+                **{"prices": "openai", **details[i]},
+            )
             for i, server in enumerate(self.servers)
         ]
         self.events = []

@@ -203,7 +203,7 @@ def round_trips(group: str, redis_url: str) -> tuple[list[Contestant], int]:
 def _route(places: Places) -> Any:
     from multiroute_core import Route
 
-    return Route(f"openai:{MODEL}", base_url=f"{places.provider}/v1", api_key="k")
+    return Route(f"openai:{MODEL}", base_url=f"{places.provider}/v1", api_key="k", prices="openai")
 
 
 def _chat_openai(places: Places, cache: Any) -> Any:

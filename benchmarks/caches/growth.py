@@ -64,7 +64,7 @@ def multiroute(max_bytes: int = 2**30) -> Opened:
             return Reply(BODY, {})
 
     store, url = MemoryCache(max_bytes), f"{NOWHERE.provider}/v1"
-    router = Router([Route(f"openai:{contestants.MODEL}", base_url=url, api_key="k")], cache=store)
+    router = Router([Route(f"openai:{contestants.MODEL}", base_url=url, api_key="k", prices="openai")], cache=store)
     router._parts = replace(router._parts, providers=dict.fromkeys(router._parts.providers, Canned("k", url)))
     return Opened(lambda question: router.generate(contestants.turns(question)).text, store.__len__, store.clear)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 OWN = "the route's own"
 FREE_OF_CHARGE = "free"
+STATED = "stated by the provider"
 
 
 class Cost(float):
@@ -19,7 +20,7 @@ class Cost(float):
     Args:
         usd: How much.
         source: Where the price comes from and since when it holds: `"genai-prices 0.2.3 (2026-10-03)"`,
-            `"the route's own"`, `"free"`.
+            `"the route's own"`, `"stated by the provider"`, `"free"`.
 
     Example:
         >>> Cost(0.5, "the route's own") + 1

@@ -42,9 +42,10 @@ shared = Prices()
 
 
 def expected(provider: str, model: str, usage: Usage, at: datetime, tier: str | None = None) -> float | None:
-    """The library's own figure by its public door."""
-    if usage.input_tokens is None and usage.output_tokens is None:
+    """The library's own figure by its public door; without a half of the usage, nobody knows a cost."""
+    if usage.input_tokens is None or usage.output_tokens is None:
         return None
+    context = {"processing" if tier == "batch" else "service_tier": tier} if tier is not None else None
     try:
         counts = genai_prices.Usage(
             input_tokens=usage.input_tokens,
@@ -61,7 +62,7 @@ def expected(provider: str, model: str, usage: Usage, at: datetime, tier: str | 
             model,
             provider_id=provider,
             genai_request_timestamp=at,
-            price_context={"service_tier": tier} if tier is not None else None,
+            price_context=context,
         )
     except (LookupError, ValueError):
         return None
@@ -190,11 +191,15 @@ def test_unknown_usage_is_none() -> None:
     assert shared.cost("openai", "gpt-5", None) is None
     assert shared.cost("openai", "gpt-5", Usage()) is None
     assert shared.cost("openai", "gpt-5", Usage(cache_read_tokens=5)) is None
+    assert shared.cost("openai", "gpt-5", Usage(10, None)) is None
+    assert shared.cost("openai", "gpt-5", Usage(None, 10)) is None
+    assert shared.cost("openai", "gpt-5", Usage(10, 0)) is not None
+    assert shared.cost("openai", "gpt-5", Usage(0, 10)) is not None
 
 
 def test_impossible_usage_is_none() -> None:
     assert shared.cost("openai", "gpt-5", Usage(10, 10, cache_read_tokens=11)) is None
-    assert shared.cost("openai", "gpt-5", Usage(None, 10, cache_read_tokens=11)) is None
+    assert shared.cost("openai", "gpt-5", Usage(0, 10, cache_read_tokens=11)) is None
     assert shared.cost("openai", "gpt-5", Usage(-1, 10)) is None
 
 
@@ -300,9 +305,9 @@ def model_info(prices: types.ModelPrice | list[types.ConditionalPrice]) -> types
 def test_updated_data_replaces_the_copies(later_data: list[types.ModelInfo]) -> None:
     prices = Prices()
     later_data.append(model_info(types.ModelPrice(input_mtok=Decimal(1))))
-    assert prices.cost("openai", "gpt-7", Usage(1_000_000)) == 1.0
+    assert prices.cost("openai", "gpt-7", Usage(1_000_000, 0)) == 1.0
     data_snapshot.set_custom_snapshot(None)
-    assert prices.cost("openai", "gpt-7", Usage(1_000_000)) is None
+    assert prices.cost("openai", "gpt-7", Usage(1_000_000, 0)) is None
     assert prices.cost("openai", "gpt-4.1", Usage(1_000, 500)) == 0.006
 
 
@@ -313,7 +318,7 @@ def test_a_new_way_to_price_is_left_to_the_library(later_data: list[types.ModelI
             return {**price, "total_price": price["total_price"] + 1}
 
     later_data.append(model_info(Surcharged(input_mtok=Decimal(1))))
-    assert Prices().cost("openai", "gpt-7", Usage(1_000_000)) == 2.0
+    assert Prices().cost("openai", "gpt-7", Usage(1_000_000, 0)) == 2.0
 
 
 def test_a_new_constraint_is_left_to_the_library(later_data: list[types.ModelInfo]) -> None:
@@ -331,13 +336,13 @@ def test_a_new_constraint_is_left_to_the_library(later_data: list[types.ModelInf
     later_data.append(model_info(conditions))
     prices = Prices()
     for minute, cost in [(10, 1.0), (40, 2.0), (10, 1.0)]:
-        assert prices.cost("openai", "gpt-7", Usage(1_000_000), at=NOON.replace(minute=minute)) == cost
+        assert prices.cost("openai", "gpt-7", Usage(1_000_000, 0), at=NOON.replace(minute=minute)) == cost
     assert Minutes.calls == 3
 
 
 def test_fee_per_request(later_data: list[types.ModelInfo]) -> None:
     later_data.append(model_info(types.ModelPrice(input_mtok=Decimal(1), requests_kcount=Decimal(5))))
-    assert Prices().cost("openai", "gpt-7", Usage(1_000_000)) == pytest.approx(1.005)
+    assert Prices().cost("openai", "gpt-7", Usage(1_000_000, 0)) == pytest.approx(1.005)
 
 
 def test_overlapping_parts_are_left_to_the_library(later_data: list[types.ModelInfo]) -> None:
@@ -351,7 +356,7 @@ def test_overlapping_parts_are_left_to_the_library(later_data: list[types.ModelI
 def test_broken_prices_are_none(later_data: list[types.ModelInfo]) -> None:
     prices: Any = {"input_mtok": "two dollars"}
     later_data.append(model_info(types.ModelPrice(**prices)))
-    assert Prices().cost("openai", "gpt-7", Usage(1_000_000)) is None
+    assert Prices().cost("openai", "gpt-7", Usage(1_000_000, 0)) is None
 
 
 # The shop

@@ -13,9 +13,10 @@ import pytest
 from genai_prices import data_snapshot
 
 from multiroute_core import Route
+from multiroute_core.cost.prices import Prices
 from multiroute_core.testing.recorded import Interaction
 from multiroute_core.testing.server import ReplayServer, Reply, split_events
-from multiroute_core.types import Attempt
+from multiroute_core.types import Attempt, Usage
 from tests.providers.faces import FACES, PLAIN, STREAMED, ask, routed
 from tests.providers.reading import data, needs_recordings, recordings, reply, route
 
@@ -28,17 +29,24 @@ UNKNOWN = {
     "27.0": "a filtered prompt: the body is an error, and has no usage",
     "54.1": "a blocked prompt: the usage names no tokens",
     "F02.0": "the quota was spent: the stream is an error",
-    "23.0": "OpenRouter's body names moonshotai/kimi-k2, of which OpenAI has no price",
-    "23.1": "the same",
 }
 """Answers whose price nobody knows."""
+
+STATED = {
+    "23.0": "the URL says OpenAI, the body is OpenRouter's: it names moonshotai/kimi-k2, and says what it cost",
+    "23.1": "the same",
+}
+"""Answers that the library has no price for, since OpenAI does not sell the model, but whose body states the cost."""
 
 SPLICED = "F05.0"
 """Two answers in one stream. A sum over its events would give the second one's tokens for the first; we stop where the
 second begins, and price what was said of the first."""
 
+FIXTURES = {"chat": "openai", "responses": "openai", "messages": "anthropic", "generate": "google"}
+"""Whose recordings are that have no address."""
+
 SETTLED = sorted(tag for tag, each in recordings().items() if each.status < 400 and tag != SPLICED)
-PRICED = [tag for tag in SETTLED if tag not in UNKNOWN]
+PRICED = [tag for tag in SETTLED if tag not in UNKNOWN and tag not in STATED]
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +82,13 @@ def body(each: Interaction) -> dict[str, Any]:
             return whole | {"usageMetadata": {name: count for each in counts for name, count in each.items()}}
 
 
+def seller(each: Interaction) -> str:
+    """The provider that was asked, as the library finds it by the recording's own URL."""
+    if each.endpoint == "fixture":
+        return "azure" if each.provider == "azure" else FIXTURES[each.api]
+    return data_snapshot.get_snapshot().find_provider(None, None, each.endpoint).id
+
+
 def theirs(provider: str, api: str, raw: dict[str, Any], tier: str | None = None) -> Decimal | None:
     """What the library makes of a raw body, by its own reading; None where it knows no model or finds no usage."""
     context = {"service_tier": tier} if tier else None
@@ -84,6 +99,15 @@ def theirs(provider: str, api: str, raw: dict[str, Any], tier: str | None = None
         return None
 
 
+def about(amount: Decimal | None) -> Any:
+    return None if amount is None else pytest.approx(float(amount), rel=1e-12)
+
+
+def usage_only(attempt: Attempt) -> Usage:
+    assert attempt.usage is not None
+    return replace(attempt.usage, stated_cost=None)
+
+
 def charged(server: ReplayServer, each: Interaction, face: str) -> Attempt:
     """The try that a replay of the recording comes to."""
     if each.body.startswith(b"["):  # asked for without alt=sse, as our SDK never does: the same events, as it asks
@@ -91,7 +115,7 @@ def charged(server: ReplayServer, each: Interaction, face: str) -> Attempt:
         server.serve(Reply(200, {"content-type": "text/event-stream"}, pieces, stream=True))
     else:
         server.serve(reply(each))
-    with routed(route(each, server.url)) as router:
+    with routed(route(each, server.url, prices=seller(each))) as router:
         outcome = ask(face, router)
     told: Any = outcome.response or outcome.error
     (attempt,) = told.attempts
@@ -99,17 +123,41 @@ def charged(server: ReplayServer, each: Interaction, face: str) -> Attempt:
 
 
 @needs_recordings
-@pytest.mark.parametrize("tag", SETTLED)
+@pytest.mark.parametrize("tag", [tag for tag in SETTLED if tag not in STATED])
 def test_a_recording_costs_what_genai_prices_makes_of_its_raw_body(server: ReplayServer, tag: str) -> None:
     each = recordings()[tag]
-    provider = route(each, server.url).provider
+    provider = seller(each)
     expected = theirs(provider, each.api, body(each))
     assert (expected is None) == (tag in UNKNOWN)
     for face in STREAMED if each.stream else PLAIN:
         attempt = charged(server, each, face)
-        assert attempt.cost == (None if expected is None else pytest.approx(float(expected), rel=1e-12))
-    if each.provider == "azure":  # asked as an OpenAI-compatible server, and priced as that: Azure asks the same
-        assert theirs("azure", each.api, body(each)) == expected
+        assert attempt.cost == about(expected)
+        if each.endpoint != "fixture":  # the same, by the address that was asked
+            asked = route(each, each.endpoint)
+            assert Prices().cost_on(asked, attempt.usage, model=attempt.model) == about(expected)
+
+
+@needs_recordings
+@pytest.mark.parametrize("tag", STATED)
+def test_what_the_body_states_is_the_cost_of_a_model_without_a_price(server: ReplayServer, tag: str) -> None:
+    each = recordings()[tag]
+    stated = body(each)["usage"]["cost"]
+    for face in STREAMED if each.stream else PLAIN:
+        attempt = charged(server, each, face)
+        assert attempt.usage is not None
+        assert attempt.model == "moonshotai/kimi-k2"
+        for address in (each.endpoint, "https://openrouter.ai/api/v1", "http://127.0.0.1:9/v1"):
+            usage = replace(attempt.usage, stated_cost=stated)
+            cost = Prices().cost_on(route(each, address), usage, model=attempt.model)
+            assert cost == stated and cost.source == "stated by the provider"
+        # Without it, OpenRouter's list comes near; OpenAI's has the model that was asked only.
+        listed = Prices().cost_on(route(each, "https://openrouter.ai/api/v1"), usage_only(attempt), model=attempt.model)
+        assert listed == pytest.approx(stated, rel=0.6)
+
+
+@needs_recordings
+def test_the_recordings_are_of_several_providers() -> None:
+    assert {seller(recordings()[tag]) for tag in PRICED} == {"openai", "anthropic", "google", "azure"}
 
 
 @needs_recordings
@@ -117,7 +165,7 @@ def test_a_recording_costs_what_genai_prices_makes_of_its_raw_body(server: Repla
 def test_every_recording_was_answered_in_the_standard_tier(tag: str) -> None:
     """So nothing is lost by pricing it as that."""
     each = recordings()[tag]
-    raw, provider = body(each), route(each, "http://127.0.0.1").provider
+    raw, provider = body(each), seller(each)
     usage = raw.get("usage") or raw.get("usageMetadata") or {}
     tier = raw.get("service_tier") or usage.get("service_tier") or usage.get("serviceTier")
     assert tier in (None, "default", "standard")
@@ -134,13 +182,13 @@ def test_another_tier_has_its_own_price(server: ReplayServer, tier: str) -> None
     for tag in PRICED:
         each = recordings()[tag]
         told = each.body.replace(TIERED, f'"service_tier":"{tier}"'.encode())
-        provider = route(each, server.url).provider
+        provider = seller(each)
         expected = theirs(provider, each.api, body(each), tier)
         if told == each.body or each.provider != "openai" or expected == theirs(provider, each.api, body(each)):
             continue
         attempt = charged(server, replace(each, body=told), (STREAMED if each.stream else PLAIN)[0])
         assert attempt.usage is not None and attempt.usage.service_tier == tier
-        assert attempt.cost == (None if expected is None else pytest.approx(float(expected), rel=1e-12))
+        assert attempt.cost == about(expected)
         dearer += 1
     assert dearer > 3
 

@@ -77,7 +77,7 @@ class TestFaces:
         about = message.response_metadata
         assert (about["model_name"], about["model_provider"]) == ("gpt-4o", "openai")
         assert about["multiroute"]["route"] == "langchain:gpt-4o"
-        assert about["multiroute"]["cost"] > 0
+        assert about["multiroute"]["cost"] is None  # a server on this machine: its price is not OpenAI's
         assert counter.usage_metadata["gpt-4o"] == message.usage_metadata
 
     def test_it_is_left_when_it_is_dead_and_stands_in_when_others_are(self, server, face):

@@ -169,7 +169,9 @@ class TestRoutes:
             MultiRoute(routes=[OpenAI(model="gpt-unheard-of", api_key="k")])
 
     def test_the_cost_is_known_where_the_vendor_is(self, vendors):
-        assert MultiRoute(routes=[openai(vendors)]).complete("Hi").additional_kwargs["cost"] > 0
+        listed = route_of(openai(vendors), prices="openai")
+        assert MultiRoute(routes=[listed]).complete("Hi").additional_kwargs["cost"] > 0
+        assert MultiRoute(routes=[openai(vendors)]).complete("Hi").additional_kwargs["cost"] is None
         assert MultiRoute(routes=[Plain()]).complete("Hi").additional_kwargs["cost"] is None
 
     def test_a_router_with_one_pickles(self):

@@ -107,6 +107,7 @@ class VendorServer:
         provider = usual.partition(":")[0]
         if wire in ("chat", "responses"):
             settings.setdefault("api", wire)
+            settings.setdefault("prices", "openai")  # an address on this machine has no price of its own
         settings.setdefault("name", f"{wire}:{model or usual.partition(':')[2]}")
         named = f"{provider}:{model}" if model else usual
         return Route(named, api_key="test", base_url=self.base_url(provider), **settings)

@@ -1,0 +1,133 @@
+"""Provider resolution: whose price list holds on a route, by the address that is asked.
+
+Every server speaks OpenAI's wire, so the wire says nothing of the price: the host does. `genai-prices` knows the hosts
+of the providers that it has prices of. Any other host is a gateway or a server of one's own, whose prices are unknown.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from multiroute_core.route import VENDORS, Route
+
+if TYPE_CHECKING:
+    from genai_prices.types import Provider
+
+VARIABLES = {"openai": "OPENAI_BASE_URL", "anthropic": "ANTHROPIC_BASE_URL", "google": "GOOGLE_GEMINI_BASE_URL"}
+"""Where the SDKs look for an address that they are not given."""
+
+CLOSED = {
+    "anthropic": re.compile(r"claude-", re.IGNORECASE),
+    "google": re.compile(r"gemini-", re.IGNORECASE),
+    "openai": re.compile(r"(?:ft:)?(?:gpt-(?!oss)|chatgpt-|codex-|computer-use|o\d)", re.IGNORECASE),
+}
+"""The names of models that only their vendor and its partners serve; its open-weight models anybody does."""
+
+PREFIXES = ("", "anthropic", "azure", "azure_ai", "bedrock", "gemini", "google", "openai", "vertex_ai")
+"""What gateways write before a model's name to say who serves it: https://docs.litellm.ai/docs/providers"""
+
+HOSTS = (
+    (re.compile(r"api\.together\.ai"), "together"),  # https://docs.together.ai/docs/inference/openai-compatibility
+    (re.compile(r"bedrock-mantle\.[a-z0-9-]+\.api\.aws"), "aws"),  # …/bedrock/latest/userguide/bedrock-mantle.html
+    (re.compile(r"bedrock-runtime-fips\.[a-z0-9-]+\.amazonaws\.com"), "aws"),
+    (re.compile(r"vpce-[a-z0-9-]+\.bedrock-runtime\.[a-z0-9-]+\.vpce\.amazonaws\.com"), "aws"),
+    (re.compile(r"[a-z0-9-]+\.api\.cognitive\.microsoft\.com"), "azure"),
+)
+"""Addresses of these providers that `genai-prices` 0.2.3 does not know (looked up on 2026-11-28)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """Whose prices hold on a route.
+
+    Attributes:
+        provider: The provider, by its id in `genai-prices`; None for nobody known.
+        closed: Only for the provider's closed models: it is asked by way of a gateway, and whatever else that serves
+            may come from anywhere.
+    """
+
+    provider: str | None
+    closed: bool = False
+
+    def covers(self, model: str) -> bool:
+        """Whether a model's price stands in it."""
+        return not self.closed or is_closed(self.provider, model)
+
+
+def price_list(route: Route, providers: Sequence[Provider]) -> PriceList:
+    """Whose prices hold on a route that has none of its own.
+
+    Args:
+        route: Which.
+        providers: Those of `genai-prices`.
+    """
+    if isinstance(route.prices, str):
+        return PriceList(route.prices)
+    vendor = vendor_of(route, providers)
+    address = address_of(route)
+    if address is None:
+        return PriceList(vendor)
+    if (seller := provider_at(address, providers)) is not None:
+        return PriceList(seller)
+    return PriceList(vendor, closed=True) if vendor in ("anthropic", "google") else PriceList(None)
+
+
+def vendor_of(route: Route, providers: Sequence[Provider]) -> str | None:
+    """The provider that a route names, by its id in `genai-prices`; None where that knows none."""
+    name = VENDORS.get(route.provider, route.provider)
+    names = (name, name.replace("_", "-"))
+    return next((one.id for one in providers if one.id in names), None)
+
+
+def address_of(route: Route) -> str | None:
+    """The address that a route asks, as far as anybody says; None for the vendor's own."""
+    if route.base_url is not None:
+        return route.base_url
+    if route.via is not None:
+        address = getattr(route.via, "address", None)
+        return address if isinstance(address, str) and address else None
+    return os.environ.get(VARIABLES.get(route.provider, "")) or None
+
+
+def provider_at(address: str, providers: Sequence[Provider]) -> str | None:
+    """The provider whose API an address is, by its id in `genai-prices`; None for an unknown one.
+
+    The library's patterns look at the beginning of a URL only, so each is held to the whole host:
+    `api.groq.com.example.org` is not Groq's, and neither is `example.org/.googleapis.com`.
+    """
+    try:
+        parts = urlsplit(address if "://" in address else f"https://{address}")
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return None
+    if not host or port not in (None, 80, 443):
+        return None
+    origin, path = f"https://{host}", parts.path or "/"
+    for provider in providers:
+        match = re.match(provider.api_pattern, origin + path)
+        if match is None or re.match(provider.api_pattern, f"https://host.invalid{path}"):
+            continue
+        rest = origin[match.end() :]
+        if not rest or (match[0].endswith(".") and "." not in rest):  # Moonshot's pattern leaves its two endings open
+            return provider.id
+    return next((provider for pattern, provider in HOSTS if pattern.fullmatch(host)), None)
+
+
+def is_closed(provider: str | None, model: str) -> bool:
+    """Whether a name is that of one of the provider's models that nobody serves without it."""
+    pattern = CLOSED.get(provider or "")
+    return pattern is not None and pattern.match(model.rpartition("/")[2]) is not None
+
+
+def closed_vendor(model: str) -> tuple[str, str] | None:
+    """The vendor whose closed model a name must be, and the name without what a gateway writes before it."""
+    prefix, _, bare = model.rpartition("/")
+    if prefix not in PREFIXES:
+        return None
+    vendor = next((one for one in CLOSED if is_closed(one, bare)), None)
+    return None if vendor is None else (vendor, bare)

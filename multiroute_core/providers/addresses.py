@@ -1,0 +1,62 @@
+"""Base-URL discovery: the address that a framework's chat model asks, for its price and for nothing else.
+
+Every framework's classes call it otherwise, and some ask an environment variable. So the client that a model holds is
+looked at first, since that is what will be asked, and then the fields whose names end as those of addresses do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+CLIENTS = ("root_client", "_client", "client")
+"""Where models hold a client of the vendor's SDK."""
+
+FIELD = re.compile(r"(?:\w+_)?(?:base_url|api_base|api_url|endpoint|endpoint_url|api_endpoint|server_url|host)")
+"""What fields with an address are called: `openai_api_base`, `anthropic_api_url`, `azure_endpoint`, `base_url`."""
+
+URL = re.compile(r"https?://[^/\s]+")
+HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)
+"""An address without a scheme, as Google's clients take it: `europe-west4-aiplatform.googleapis.com`."""
+
+
+def model_address(model: object) -> str | None:
+    """The address that a framework's chat model asks; None where it does not say, which is its vendor's own.
+
+    Only what the model holds already is read: no client is built.
+    """
+    held = _held(model)
+    for address in (*_of_clients(held), *_of_fields(held)):
+        return address
+    return None
+
+
+def _held(model: object) -> dict[str, Any]:
+    held: dict[str, Any] = {}
+    for name in ("__dict__", "__pydantic_private__"):
+        with contextlib.suppress(Exception):
+            values = object.__getattribute__(model, name)
+            if isinstance(values, Mapping):
+                held |= cast("Mapping[str, Any]", values)
+    return held
+
+
+def _of_clients(held: Mapping[str, Any]) -> Iterator[str]:
+    for name in CLIENTS:
+        client = held.get(name)
+        for one in (client, getattr(client, "_client", None)):
+            url = str(getattr(one, "base_url", "")) if one is not None else ""
+            if URL.match(url):
+                yield url
+
+
+def _of_fields(held: Mapping[str, Any]) -> Iterator[str]:
+    # Azure's classes inherit OpenAI's field with OpenAI's address in it, beside the one that they ask.
+    for name in sorted((name for name in held if FIELD.fullmatch(name)), key=lambda name: "azure" not in name):
+        value = held[name]
+        if not isinstance(value, str):
+            value = str(cast("object", value)) if type(value).__name__ in ("HttpUrl", "AnyUrl", "URL", "Url") else ""
+        if URL.match(value) or (name.endswith("api_endpoint") and HOST.fullmatch(value)):
+            yield value
