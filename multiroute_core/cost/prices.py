@@ -217,10 +217,6 @@ class Prices:
     def _find(self, snapshot: DataSnapshot, provider: str, model: str, usage: Usage) -> Offer:
         return find_tariff(snapshot, self._source, provider, model, usage.service_tier, usage.speed)
 
-    def estimate_on(self, route: Route, usage: Usage | None, *, model: str | None = None) -> Cost | None:
-        """The cost as of `cost_on`, or the best estimate of it, for budgets; None where there is no price at all."""
-        return self.cost_on(route, usage, model=model)
-
     def _current(self) -> DataSnapshot:
         latest = self._latest
         if latest is None:
