@@ -249,9 +249,8 @@ class MemoryState:
         """Have the other routes of a quota hear a verdict: their names, with their breakers before and after it."""
         changes: list[tuple[str, Breaker, Breaker]] = []
         for other in line.quota.lines:
-            before = other.breaker
-            if other is not line and breakers.shut(before, now) is None:  # or else its probe learns it
-                leave = Permit(before.generation)
+            if other is not line and breakers.shut(other.breaker, now) is None:  # or else its probe learns it
+                before, leave = other.breaker, Permit(other.breaker.generation)
                 other.breaker = breakers.settle(before, self.settings, now, leave, verdict, self.random())
                 changes.append((other.name, before, other.breaker))
         return changes
