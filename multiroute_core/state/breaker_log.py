@@ -138,21 +138,19 @@ class BreakerLog:
         """Whether the breaker has opened, as far as the log knows."""
         return self._incidents.get(name, _NOTHING).opened_at is not None
 
-    def explain(self, name: str, now: float, *, is_open: bool, blocked: str | None) -> Explanation:
+    def explain(self, name: str, now: float, why: str | None) -> Explanation:
         """Why a route is not used.
 
         Args:
             name: The route's name.
             now: The moment on the state's clock.
-            is_open: Whether its breaker is open or half open.
-            blocked: What else keeps it from being used, such as `"rate_limit"`; None for nothing.
+            why: `"open"` if its breaker is open or half open, or what else keeps it from being used, such as
+                `"rate_limit"`; None for nothing.
         """
         incident = self._incidents.get(name, _NOTHING)
         last_error = None if incident.failure is None else str(incident.failure)
-        if not is_open:
-            return Explanation(blocked, last_error, None)
-        if incident.opened_at is None:  # another process opened it
-            return Explanation("open", last_error, None)
+        if why != "open" or incident.opened_at is None:  # if it is open, another process opened it
+            return Explanation(why, last_error, None)
         reason = "open" if incident.failure is None else incident.failure.code
         return Explanation(reason, last_error, self._wall() - (now - incident.opened_at))
 

@@ -76,6 +76,7 @@ class MemoryState:
     ) -> None:
         self.settings, self.random = settings or BreakerSettings(), random
         self.log = BreakerLog(wall)
+        self._notices = self.log.notices
         self._retries = self._hedges = budgets.Purse()
         self._hedging = None if hedge is None else budgets.hedges(hedge)
         self._lines: dict[str, _Line] = {}
@@ -131,7 +132,7 @@ class MemoryState:
                 line.slots[slot] = now + SLOT_SECONDS
                 return Permit(answer.generation, answer.probe, slot, tokens, left.taken)
         finally:
-            if self.log.notices:
+            if self._notices:
                 self.log.emit()
 
     async def confirm(self, io: IO, route: Route, now: float, permit: Permit) -> Permit:
@@ -160,7 +161,7 @@ class MemoryState:
                 self._work_off()
             finally:
                 self._lock.release()
-            if self.log.notices:
+            if self._notices:
                 self.log.emit()
 
     async def standing(self, io: IO, route: Route, now: float) -> Standing:
@@ -171,12 +172,8 @@ class MemoryState:
             _, closed = limits.admit(quota.allowance, quota.settings, now, tokens=0, in_flight=0)
             most = [m for m in (quota.settings.max_concurrency, quota.allowance.concurrency.limit) if m is not None]
             doors = [found.seconds for found in (closed, breakers.shut(breaker, now)) if found is not None]
-            explanation = self.log.explain(
-                route.name,
-                now,
-                is_open=breaker.opened_until is not None,
-                blocked=None if closed is None else closed.why,
-            )
+            why = "open" if breaker.opened_until is not None else None if closed is None else closed.why
+            explanation = self.log.explain(route.name, now, why)
             standing = Standing(
                 breaker=breaker.condition(now),
                 open_seconds=max(doors, default=0.0),
@@ -235,29 +232,27 @@ class MemoryState:
                 headroom=outcome.headroom,
                 in_flight=quota.in_flight() + held,
             )
-            changes = self._judge(line, route, now, permit, outcome)
-            if changes and not silent:
-                self._report(changes, route, now, permit, outcome)
+            before = line.breaker
+            line.breaker = breakers.settle(before, self.settings, now, permit, outcome.verdict, self.random())
+            if outcome.verdict is not Verdict.SUCCESS or before.opened_until is not None or outcome.shared:
+                changes = [(route.name, before, line.breaker)]
+                if outcome.shared:
+                    changes += self._share(line, now, outcome.verdict)
+                if not silent:
+                    self._report(changes, route, now, permit, outcome)
             if outcome.first_token is not None:
                 line.first_tokens.record(outcome.first_token)
             if outcome.seconds is not None:
                 line.answers.record(outcome.seconds)
 
-    def _judge(
-        self, line: _Line, route: Route, now: float, permit: Permit, outcome: Outcome
-    ) -> list[tuple[str, Breaker, Breaker]]:
-        """Have the breakers hear the verdict. Gives those that may be news: a route's name, before and after."""
-        before = line.breaker
-        line.breaker = breakers.settle(before, self.settings, now, permit, outcome.verdict, self.random())
-        if before.opened_until is None and outcome.verdict is Verdict.SUCCESS and not outcome.shared:  # nearly always
-            return []
-        changes = [(route.name, before, line.breaker)]
-        if outcome.shared:
-            for other in line.quota.lines:
-                if other is not line and breakers.shut(other.breaker, now) is None:  # or else its probe learns it
-                    before, leave = other.breaker, Permit(other.breaker.generation)
-                    other.breaker = breakers.settle(before, self.settings, now, leave, outcome.verdict, self.random())
-                    changes.append((other.name, before, other.breaker))
+    def _share(self, line: _Line, now: float, verdict: Verdict) -> list[tuple[str, Breaker, Breaker]]:
+        """Have the other routes of a quota hear a verdict: their names, with their breakers before and after it."""
+        changes: list[tuple[str, Breaker, Breaker]] = []
+        for other in line.quota.lines:
+            if other is not line and breakers.shut(other.breaker, now) is None:  # or else its probe learns it
+                before, leave = other.breaker, Permit(other.breaker.generation)
+                other.breaker = breakers.settle(before, self.settings, now, leave, verdict, self.random())
+                changes.append((other.name, before, other.breaker))
         return changes
 
     def _report(

@@ -28,7 +28,6 @@ from multiroute_core.rules import budget
 from multiroute_core.rules.admission import Outcome, Permit, Shut, Verdict, Why
 from multiroute_core.rules.breaker import BreakerSettings
 from multiroute_core.standing import Standing
-from multiroute_core.state.breaker_log import Explanation
 from multiroute_core.state.exchange import (
     Quota,
     Settled,
@@ -218,12 +217,12 @@ class RedisState:
             why, until = self._words.get(route.name, ("", now))
             if until <= now:
                 return here
-            reason = here.reason or self._explain(route, now, why).reason
+            reason = here.reason or self._log.explain(route.name, now, why).reason
             return replace(here, open_seconds=max(here.open_seconds, until - now), reason=reason)
         here = await self._local.standing(io, route, now)
         numbers = msgspec.structs.asdict(told)
         blocked = numbers.pop("blocked")
-        explanation = self._explain(route, now, blocked if told.breaker == "closed" else "open")
+        explanation = self._log.explain(route.name, now, blocked if told.breaker == "closed" else "open")
         return replace(here, **numbers, **explanation._asdict())
 
     async def hedge_after(self, io: IO, route: Route, share: float, *, stream: bool) -> float | None:
@@ -280,10 +279,6 @@ class RedisState:
         elif outcome.failure is not None and settled.counted and not self._log.is_open(route.name):
             self._log.record_failure(route.name, outcome.failure)
         self._log.emit()
-
-    def _explain(self, route: Route, now: float, why: str | None) -> Explanation:
-        is_open = why == "open"
-        return self._log.explain(route.name, now, is_open=is_open, blocked=None if is_open else why)
 
     def _withdraw(self, quota: Quota, route: Route, slot: int) -> None:
         asked = encode({"route": route.name, "slot": str(slot)})
