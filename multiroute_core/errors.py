@@ -143,9 +143,12 @@ class RateLimitError(RouteError):
 
 
 class ContentFilterError(RouteError):
-    """The provider blocked the prompt, and there is no answer. A filtered *answer* is an answer, not an error."""
+    """The provider's filter or policy blocked the prompt, and there is no answer: another provider's may let it pass.
 
-    kind, moves_on, blames = "content_filter", False, False
+    A filtered *answer* is an answer, not an error; see `fallback_on`.
+    """
+
+    kind, blames = "content_filter", False
 
 
 class RefusalError(RouteError):

@@ -63,7 +63,7 @@ def _readable(message: Message, account: str) -> Message:
                 parts.append(part)
         else:
             parts.append(_unsealed(part) if _is_foreign(part, account) else part)
-    return replace(message, parts=tuple(parts))
+    return Message(message.role, parts)
 
 
 def _unsealed(part: Part) -> Part:

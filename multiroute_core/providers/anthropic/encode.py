@@ -31,7 +31,7 @@ WORTH_CACHING = 4_096
 JSON_MODE = "Answer with one JSON object, and with nothing before or after it."
 
 
-def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Encoded:
+def encode(request: Request, model: str, traits: Model, *, stream: bool, account: str | None = None) -> Encoded:
     """The body, and what stands in its headers."""
     dropped = ["seed: the Messages API has no seed"] if request.seed is not None else []
     marks: list[Block] = []
@@ -81,7 +81,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Enco
         headers["anthropic-beta"] = ",".join(betas)
     if more.headers:
         headers = _with_headers(headers, more.headers)
-    return Encoded("/v1/messages", said, tuple(dropped), headers, model, output_tool, query=more.query)
+    return Encoded("/v1/messages", said, tuple(dropped), headers, model, output_tool, account=account, query=more.query)
 
 
 def _with_headers(own: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
-from multiroute_core.providers import classify, models
+from multiroute_core.providers import classify, history, models
 from multiroute_core.providers.anthropic import decode, encode
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.stainless import StainlessDoor
@@ -20,6 +21,8 @@ class AnthropicProvider(StainlessDoor):
     def __init__(self, api_key: str, base_url: str | None) -> None:
         sdk = importlib.import_module("anthropic")
         super().__init__(sdk, sdk.Anthropic, sdk.AsyncAnthropic, {"api_key": api_key, "base_url": base_url})
+        address = base_url or os.environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
+        self.account = history.account_of(address, api_key)
 
     def wire(self, route: Route) -> Wire:
         """The API that the route speaks."""
@@ -27,7 +30,8 @@ class AnthropicProvider(StainlessDoor):
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
         """The body of `POST /v1/messages`."""
-        return encode.encode(request, route.model, models.lookup("anthropic", route.model), stream=stream)
+        traits = models.lookup("anthropic", route.model)
+        return encode.encode(request, route.model, traits, stream=stream, account=self.account)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """A whole message."""

@@ -21,7 +21,7 @@ BUDGETS = {"none": 0, "minimal": 512, "low": 1024, "medium": 8192, "high": 24_57
 """What an effort is in tokens, for models that count them; each model cuts it to its own range."""
 
 
-def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Encoded:
+def encode(request: Request, model: str, traits: Model, *, stream: bool, account: str | None = None) -> Encoded:
     """The body of `POST /v1beta/models/{model}:generateContent`, or of its stream."""
     dropped: list[str] = []
     temperature, top_p = sampling(request, traits, dropped)
@@ -57,6 +57,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Enco
         tuple(dropped),
         more.headers,
         model,
+        account=account,
         query=more.query,
     )
 

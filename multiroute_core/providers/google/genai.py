@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import os
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextvars import ContextVar
@@ -19,7 +20,7 @@ from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import CONNECT_TIMEOUT, Limit
 from multiroute_core.errors import ConfigurationError, RouteError
 from multiroute_core.messages import Wire
-from multiroute_core.providers import body, classify, http, models
+from multiroute_core.providers import body, classify, history, http, models
 from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import decode, encode, sse_normalizer
 from multiroute_core.providers.google.faults import reading
@@ -43,6 +44,8 @@ class GenaiProvider:
         self._sdk = importlib.import_module("google.genai")
         self._library = _http_library(self._sdk)
         self._api_key, self._base_url = api_key, base_url
+        address = base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL") or "https://generativelanguage.googleapis.com"
+        self.account = history.account_of(address, api_key)
         self._clients = Clients(
             lambda: self._client(native=False),
             lambda: self._client(native=True),
@@ -56,7 +59,8 @@ class GenaiProvider:
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
         """The body of `generateContent`."""
-        return encode.encode(request, route.model, models.lookup("google", route.model), stream=stream)
+        traits = models.lookup("google", route.model)
+        return encode.encode(request, route.model, traits, stream=stream, account=self.account)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """A whole answer."""

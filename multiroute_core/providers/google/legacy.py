@@ -23,7 +23,7 @@ from multiroute_core.drive.limit import CONNECT_TIMEOUT, Limit, current
 from multiroute_core.drive.loopless import run
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
-from multiroute_core.providers import body, classify, models
+from multiroute_core.providers import body, classify, history, models
 from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import decode, json_array, older
 from multiroute_core.providers.google.faults import reading
@@ -49,6 +49,7 @@ class LegacyProvider:
         self._json = _import("google.protobuf.json_format")
         self._timeout = _import("google.api_core.timeout").ConstantTimeout
         address = base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL")
+        self.account = history.account_of(address or "https://generativelanguage.googleapis.com", api_key)
         self._options = _import("google.api_core.client_options").ClientOptions(api_key=api_key, api_endpoint=address)
         self._clients = Clients(self._client, self._client, close=_close, aclose=_close)
 

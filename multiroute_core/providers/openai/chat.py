@@ -16,7 +16,7 @@ from multiroute_core.tools import OutputSchema, ServerTool, Tool
 from multiroute_core.types import Request
 
 
-def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Encoded:
+def encode(request: Request, model: str, traits: Model, *, stream: bool, account: str | None = None) -> Encoded:
     """The body of `POST /chat/completions`, as small as can be: compatible servers refuse what they do not know."""
     dropped: list[str] = []
     form = request.output_schema
@@ -43,7 +43,9 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Enco
         body["stream_options"] = {"include_usage": True}
     more = split(request.extra.get(traits.provider))
     body = overlay(body, more.body)
-    return Encoded("/chat/completions", body, tuple(dropped), more.headers, model=model, query=more.query)
+    return Encoded(
+        "/chat/completions", body, tuple(dropped), more.headers, model=model, account=account, query=more.query
+    )
 
 
 def _effort(request: Request, traits: Model, dropped: list[str]) -> str | None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
-from multiroute_core.providers import body, classify, models
+from multiroute_core.providers import body, classify, history, models
 from multiroute_core.providers.openai import chat, chat_answer, responses, responses_answer
 from multiroute_core.providers.openai.usage import header_cost
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
@@ -36,6 +36,7 @@ class OpenAIProvider(StainlessDoor):
         super().__init__(sdk, sdk.OpenAI, sdk.AsyncOpenAI, {"api_key": api_key, "base_url": base_url})
         address = base_url or os.environ.get("OPENAI_BASE_URL") or f"https://{OWN_HOST}/v1"
         self._own = urlsplit(address).hostname == OWN_HOST
+        self.account = history.account_of(address, api_key)
 
     def wire(self, route: Route) -> Wire:
         """The API that the route speaks."""
@@ -44,7 +45,7 @@ class OpenAIProvider(StainlessDoor):
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
         """The request for the API that the route needs."""
         traits = models.lookup(route.provider, route.model)
-        return ENCODE[self._api(route)](request, route.model, traits, stream=stream)
+        return ENCODE[self._api(route)](request, route.model, traits, stream=stream, account=self.account)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """A whole answer."""

@@ -17,7 +17,7 @@ from multiroute_core.tools import OutputSchema, ServerTool, Tool
 from multiroute_core.types import Request
 
 
-def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Encoded:
+def encode(request: Request, model: str, traits: Model, *, stream: bool, account: str | None = None) -> Encoded:
     """The body of `POST /responses`."""
     dropped: list[str] = []
     form = request.output_schema
@@ -42,7 +42,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Enco
     body.update((name, value) for name, value in given.items() if value is not None)
     more = split(request.extra.get(traits.provider))
     body = overlay(body, more.body)
-    return Encoded("/responses", body, tuple(dropped), more.headers, model=model, query=more.query)
+    return Encoded("/responses", body, tuple(dropped), more.headers, model=model, account=account, query=more.query)
 
 
 def _tools(request: Request, traits: Model, dropped: list[str]) -> dict[str, Any]:
