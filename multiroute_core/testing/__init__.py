@@ -1,7 +1,8 @@
 """Support for tests, drills and benchmarks.
 
-To drill a chain: routes that do what a script says (`scripted_route`, with `behaviours`), schedules of `faults`, and
-`virtual` time in which hours pass in a second. Besides: `recorded` provider traffic, and a `server` that replays it.
+To drill a chain: routes that do what a script says (`scripted_route`, with `behaviours`), routes and servers that speak
+the `dialects` of real providers, failures included, schedules of `faults`, and `virtual` time in which hours pass in a
+second. Besides: `recorded` provider traffic, and a `server` that replays it.
 """
 
 from __future__ import annotations
@@ -23,19 +24,23 @@ if TYPE_CHECKING:
         rate_limited,
         slow,
     )
+    from multiroute_core.testing.dialects import DIALECTS, DialectServer, Failure, dialect_route
     from multiroute_core.testing.faults import QUANTUM, Schedule, Spell, outage, random_schedule
     from multiroute_core.testing.scripted import ScriptedProvider, Take, scripted_route, truth
     from multiroute_core.testing.virtual import Deadlock, VirtualClock, VirtualLoop, rehearse, run
 
 __all__ = [
+    "DIALECTS",
     "QUANTUM",
     "Answer",
     "Asked",
     "Behaviour",
     "Cut",
     "Deadlock",
+    "DialectServer",
     "Drip",
     "Fail",
+    "Failure",
     "Hang",
     "Schedule",
     "ScriptedProvider",
@@ -45,6 +50,7 @@ __all__ = [
     "VirtualClock",
     "VirtualLoop",
     "Window",
+    "dialect_route",
     "outage",
     "random_schedule",
     "rate_limited",
@@ -55,7 +61,7 @@ __all__ = [
     "truth",
 ]
 
-_ROOMS = ("behaviours", "faults", "scripted", "virtual")
+_ROOMS = ("behaviours", "dialects", "faults", "scripted", "virtual")
 
 
 def __getattr__(name: str) -> Any:

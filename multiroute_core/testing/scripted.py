@@ -14,7 +14,7 @@ import asyncio
 import itertools
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
@@ -184,6 +184,7 @@ class _Play:
     def __init__(self, provider: ScriptedProvider, io: IO, limit: Limit, take: Take, steps: Iterator[Step]) -> None:
         self._provider, self._io, self._limit, self._take, self._steps = provider, io, limit, take, steps
         self._after: tuple[str, float, float] | None = None
+        self._raw: Mapping[str, Any] | None = None
 
     def open(self) -> None:
         while self._step() is not HEADERS:
@@ -254,6 +255,7 @@ class _Play:
         take = self._take
         if isinstance(event, Delta):
             take.parts += event.parts
+            self._raw = event.raw or self._raw
             take.usage = event.usage or take.usage
             take.finish_reason = event.finish_reason or take.finish_reason
         elif event is HEADERS:
@@ -279,7 +281,7 @@ class _Play:
         take = self._take
         if take.finish_reason is None:
             raise EOFError("The reply ended before its answer did.")
-        return Delta(assemble(take.parts), take.finish_reason, take.usage)
+        return Delta(assemble(take.parts), take.finish_reason, take.usage, raw=self._raw)
 
     def _sleep(self, seconds: float) -> None:
         """Wait as a socket does: no longer than the limit of the running step allows."""

@@ -1,0 +1,215 @@
+"""The catalogue of dialects: how each counts tokens and where it says so, and how failures look on each wire.
+
+The shapes are those of public reports and of the vendors' own pages; see `docs/dialects.md` for their sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from multiroute_core.messages import Wire
+from multiroute_core.types import Usage
+
+JSON: TypeAlias = dict[str, Any]
+Place: TypeAlias = Literal["usage", "choice", "x_groq", "nowhere"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one kind of server speaks an API.
+
+    Attributes:
+        name: What it is called here.
+        wire: The API.
+        count: Writes a usage as the server does; the input includes cached tokens, the output reasoning.
+        place: Where a stream says it: in the chunk's `usage`, in the choice, in `x_groq`, or nowhere. A whole answer
+            says it under `usage`, or nowhere as well.
+        growing: Whether every chunk of a stream says it so far.
+        zeros_at_end: Whether the last chunk of a stream says zeros.
+        alias: The name of the model that its answers say; None for the one that is asked.
+        done_ends: Whether a stream ends with `[DONE]` alone, and never says a finish reason.
+        control_lines: Whether a stream begins with a BOM and holds comments, `retry:` and empty data.
+    """
+
+    name: str
+    wire: Wire
+    count: Callable[[Usage], JSON]
+    place: Place = "usage"
+    growing: bool = False
+    zeros_at_end: bool = False
+    alias: str | None = None
+    done_ends: bool = False
+    control_lines: bool = False
+
+
+def _openai(usage: Usage) -> JSON:
+    read, written = usage.input_tokens or 0, usage.output_tokens or 0
+    return {
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "total_tokens": read + written,
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read_tokens or 0},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
+    }
+
+
+def _xai(usage: Usage) -> JSON:
+    """Reasoning beside the completion, and in the total."""
+    block = _openai(usage)
+    return block | {"completion_tokens": block["completion_tokens"] - (usage.reasoning_tokens or 0)}
+
+
+def _gemini_openai(usage: Usage) -> JSON:
+    """Thoughts in the total alone."""
+    block = _xai(usage)
+    return {name: block[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
+
+
+def _deepseek(usage: Usage) -> JSON:
+    block, hit = _openai(usage), usage.cache_read_tokens or 0
+    del block["prompt_tokens_details"]
+    return block | {"prompt_cache_hit_tokens": hit, "prompt_cache_miss_tokens": block["prompt_tokens"] - hit}
+
+
+def _moonshot(usage: Usage) -> JSON:
+    block = _openai(usage)
+    del block["prompt_tokens_details"], block["completion_tokens_details"]
+    return block | {"cached_tokens": usage.cache_read_tokens or 0}
+
+
+def _openrouter(usage: Usage) -> JSON:
+    stated = {} if usage.stated_cost is None else {"cost": usage.stated_cost}
+    return _openai(usage) | stated
+
+
+def _floats(usage: Usage) -> JSON:
+    return {name: float(value) for name, value in _openai(usage).items() if not isinstance(value, dict)}
+
+
+def _strings(usage: Usage) -> JSON:
+    return {name: str(value) for name, value in _openai(usage).items() if not isinstance(value, dict)}
+
+
+def _half(usage: Usage) -> JSON:
+    """The completion is to be had from the total."""
+    block = _openai(usage)
+    return {"prompt_tokens": block["prompt_tokens"], "total_tokens": block["total_tokens"]}
+
+
+def _responses(usage: Usage) -> JSON:
+    read, written = usage.input_tokens or 0, usage.output_tokens or 0
+    return {
+        "input_tokens": read,
+        "output_tokens": written,
+        "total_tokens": read + written,
+        "input_tokens_details": {"cached_tokens": usage.cache_read_tokens or 0},
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
+    }
+
+
+def _anthropic(usage: Usage) -> JSON:
+    cached = usage.cache_read_tokens or 0
+    return {
+        "input_tokens": (usage.input_tokens or 0) - cached,
+        "cache_read_input_tokens": cached,
+        "cache_creation_input_tokens": 0,
+        "output_tokens": usage.output_tokens or 0,
+    }
+
+
+def _google(usage: Usage) -> JSON:
+    read, written, thought = usage.input_tokens or 0, usage.output_tokens or 0, usage.reasoning_tokens or 0
+    block = {"promptTokenCount": read, "candidatesTokenCount": written - thought, "totalTokenCount": read + written}
+    block["cachedContentTokenCount"] = usage.cache_read_tokens or 0
+    return block | ({"thoughtsTokenCount": thought} if thought else {})
+
+
+_CHAT: Wire = "openai.chat"
+
+DIALECTS: Mapping[str, Dialect] = {
+    dialect.name: dialect
+    for dialect in (
+        Dialect("openai", _CHAT, _openai),
+        Dialect("openai_responses", "openai.responses", _responses),
+        Dialect("anthropic", "anthropic", _anthropic),
+        Dialect("google", "google", _google),
+        Dialect("xai", _CHAT, _xai),
+        Dialect("gemini_openai", _CHAT, _gemini_openai),
+        Dialect("deepseek", _CHAT, _deepseek),
+        Dialect("moonshot", _CHAT, _moonshot, place="choice"),
+        Dialect("groq", _CHAT, _openai, place="x_groq"),
+        Dialect("openrouter", _CHAT, _openrouter),
+        Dialect("vllm", _CHAT, _openai, growing=True),
+        Dialect("lightllm", _CHAT, _openai, done_ends=True),
+        Dialect("zeros", _CHAT, _openai, growing=True, zeros_at_end=True),
+        Dialect("floats", _CHAT, _floats),
+        Dialect("strings", _CHAT, _strings),
+        Dialect("half", _CHAT, _half),
+        Dialect("alias", _CHAT, _openai, alias="prod-chat-east"),
+        Dialect("silent", _CHAT, _openai, place="nowhere", alias="prod-chat-east"),
+        Dialect("silent_anthropic", "anthropic", _anthropic, place="nowhere"),
+        Dialect("silent_google", "google", _google, place="nowhere"),
+        Dialect("chatty", _CHAT, _openai, control_lines=True),
+        Dialect("chatty_anthropic", "anthropic", _anthropic, control_lines=True),
+        Dialect("chatty_google", "google", _google, control_lines=True),
+    )
+}
+"""The dialects by their names."""
+
+_UPSTREAM = {"code": 502, "message": "Upstream provider failed"}
+
+
+def _choice(**fields: Any) -> JSON:
+    return {"id": "c", "created": 1, "choices": [{"index": 0, "message": {}, "delta": {}, **fields}]}
+
+
+_ANY_CHAT: Mapping[str, JSON] = {
+    "choice_error": _choice(finish_reason="error", error=_UPSTREAM),
+    "finish_error": _choice(finish_reason="error"),
+    "network_error": _choice(finish_reason="network_error"),
+    "top_error": {"error": _UPSTREAM},
+    "string_error": {"error": "model is overloaded, try again later"},
+    "object_error": {"object": "error", "message": "EngineCore died", "type": "InternalServerError", "code": 500},
+    "detail": {"detail": "Internal Server Error"},
+}
+
+FAILURES: Mapping[Wire, Mapping[str, JSON]] = {
+    "openai.chat": _ANY_CHAT,
+    "openai.responses": {
+        "failed": {"status": "failed", "error": {"code": "server_error", "message": "It failed."}},
+        "failed_silently": {"status": "failed", "error": None},
+        "cancelled": {"status": "cancelled", "error": None},
+        "top_error": {"error": _UPSTREAM},
+    },
+    "anthropic": {
+        "overloaded": {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
+        "api_error": {"type": "error", "error": {"type": "api_error", "message": "Internal server error"}},
+        "string_error": {"error": "upstream timeout"},
+    },
+    "google": {
+        "malformed_call": {"candidates": [{"content": {}, "finishReason": "MALFORMED_FUNCTION_CALL", "index": 0}]},
+        "unexpected_call": {"candidates": [{"content": {}, "finishReason": "UNEXPECTED_TOOL_CALL", "index": 0}]},
+        "top_error": {"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}},
+    },
+}
+"""Failures that come under HTTP 200, by wire and name: what the body, or the last event of a stream, is."""
+
+REFUSALS: Mapping[str, tuple[int, str, str]] = {
+    "bad_key": (401, "authentication_error", "invalid api key"),
+    "disabled": (400, "invalid_request_error", "This organization has been disabled."),
+    "no_credit": (402, "billing_error", "Insufficient credits."),
+    "retired_model": (404, "not_found_error", "The model has been deprecated."),
+    "policy": (400, "invalid_request_error", "Output blocked by content filtering policy"),
+    "no_tools": (400, "invalid_request_error", "This model does not support tools."),
+    "overflow": (400, "invalid_request_error", "This model's maximum context length is 4096 tokens."),
+    "rate_limited": (429, "rate_limit_error", "Rate limit reached, please try again in 2s."),
+    "overloaded": (503, "overloaded_error", "The server is overloaded."),
+}
+"""Refusals with a status of their own: whose fault they are is told by status and words."""
+
+
+def failures_of(dialect: str) -> tuple[str, ...]:
+    """The names of all failures that a dialect knows, for `Failure`."""
+    return (*FAILURES[DIALECTS[dialect].wire], *REFUSALS)

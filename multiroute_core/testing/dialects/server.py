@@ -1,0 +1,109 @@
+"""A real HTTP server on loopback that speaks a dialect."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from types import TracebackType
+from typing import Any, Self
+
+from multiroute_core.messages import Message
+from multiroute_core.options import unknown
+from multiroute_core.providers.provider import WireError
+from multiroute_core.route import Route
+from multiroute_core.testing.behaviours import Answer, Asked, Behaviour
+from multiroute_core.testing.dialects.catalogue import DIALECTS, Dialect
+from multiroute_core.testing.dialects.writers import Writer
+from multiroute_core.testing.server import Received, ReplayServer, Reply
+from multiroute_core.types import Delta, Request
+
+_JSON = {"content-type": "application/json"}
+_SSE = {"content-type": "text/event-stream"}
+_MODELS = {
+    "anthropic": "anthropic:claude-sonnet-4-5",
+    "google": "google:gemini-3.8-flash",
+    "openai.responses": "openai:gpt-6.1-sol",
+    "openai.chat": "openai:some-model",
+}
+
+
+_OK = Answer()
+
+
+class DialectServer:
+    """Serves a dialect on 127.0.0.1, to be used with `with`.
+
+    Args:
+        dialect: One of `DIALECTS`.
+        behaviour: What it does with each call: `Answer`, or `Failure`. Its times do not pass.
+
+    Attributes:
+        requests: What was received.
+        url: Where it is, such as `http://127.0.0.1:40123`; what comes behind is up to the SDK.
+    """
+
+    def __init__(self, dialect: str, behaviour: Behaviour = _OK) -> None:
+        if dialect not in DIALECTS:
+            raise unknown("dialect", dialect, DIALECTS)
+        self.dialect: Dialect = DIALECTS[dialect]
+        self.behaviour = behaviour
+        self._server = ReplayServer(self._serve)
+        self._numbers = itertools.count()
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return self._server.url
+
+    @property
+    def requests(self) -> list[Received]:
+        """The requests so far."""
+        return self._server.requests
+
+    def route(self, **options: Any) -> Route:
+        """A route to it, through the vendor's SDK."""
+        path = "/v1" if self.dialect.wire.startswith("openai") else ""
+        options = {"api_key": "test", "name": self.dialect.name, **options}
+        if self.dialect.wire.startswith("openai"):
+            options.setdefault("api", self.dialect.wire.removeprefix("openai."))
+        return Route(_MODELS[self.dialect.wire], base_url=self.url + path, **options)
+
+    def __enter__(self) -> Self:
+        self._server.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.__exit__(kind, error, trace)
+
+    def _serve(self, received: Received) -> Reply:
+        body = json.loads(received.body)
+        stream = bool(body.get("stream")) or "streamGenerate" in received.path
+        asked = Asked(self.dialect.name, next(self._numbers), 0.0, _request(body), stream)
+        writer = Writer(self.dialect, str(body.get("model") or "gemini"))
+        deltas: list[Delta] = []
+        for step in self.behaviour.steps(asked):
+            if isinstance(step.event, WireError):
+                status = step.event.status_code or 500
+                return Reply(status, _JSON, json.dumps(step.event.body).encode())
+            if isinstance(step.event, Delta):
+                deltas.append(step.event)
+        if stream:
+            return Reply(200, _SSE, [writer.frames(delta) for delta in deltas], stream=True)
+        parts = tuple(part for delta in deltas for part in delta.parts)
+        last = deltas[-1]
+        return Reply(200, _JSON, writer.whole(Delta(parts, last.finish_reason, last.usage, raw=last.raw)))
+
+
+def _request(body: dict[str, Any]) -> Request:
+    """What is asked, as far as a behaviour looks at it: its text."""
+    return Request((Message("user", _texts(body.get("messages") or body.get("contents") or body.get("input"))),))
+
+
+def _texts(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return "".join(_texts(value[name]) for name in ("text", "content", "parts") if name in value)
+    return "".join(map(_texts, value)) if isinstance(value, list) else ""
