@@ -197,14 +197,12 @@ class Try:
                 self.limit.set("the end of the stream", self._io.now() + GOODBYE_SECONDS, GOODBYE_SECONDS)
             try:
                 event = await self._io.next(self.limit, self._source)
-            except WireError:
+            except Exception as error:
                 if not decoder.complete:
                     raise
-                continue  # the answer is whole: what comes after its end harms nothing
-            except Exception:
-                if not decoder.complete:
-                    raise
-                event = END  # the answer is whole; what was cut is the goodbye
+                if isinstance(error, WireError):  # the answer is whole: a bad event after its end harms nothing
+                    continue
+                event = END  # what was cut is the goodbye
             if event is END:
                 if decoder.complete:
                     self._done = True
@@ -217,9 +215,9 @@ class Try:
                 else:
                     delta = decoder.feed(event)
             except WireError:
-                if not decoder.complete:
-                    raise
-                continue
+                if decoder.complete:
+                    continue
+                raise
             except BUGS as error:
                 if decoder.complete:
                     continue
