@@ -21,8 +21,8 @@ from multiroute_core.errors import (
 )
 from multiroute_core.messages import Part, assemble, join
 from multiroute_core.providers.headroom import headroom
-from multiroute_core.providers.provider import Decoder, Encoded, Provider, Reply, WireError
-from multiroute_core.providers.whole import to_stream
+from multiroute_core.providers.provider import Decoder, Encoded, Provider, WireError
+from multiroute_core.providers.whole import BUGS, read_event
 from multiroute_core.route import Route
 from multiroute_core.rules.admission import Outcome, Permit, Verdict
 from multiroute_core.rules.headroom import Headroom
@@ -36,9 +36,6 @@ GOODBYE_SECONDS = 2.0
 """How long the end of a stream may take when its answer is whole: the usage comes then, and the body's last bytes."""
 
 DEADLINE = "the deadline"
-
-BUGS = (TypeError, AttributeError, NameError, AssertionError, ImportError, LookupError)
-"""Errors of a program, not of a provider: to fall back on them would hide them for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,20 +205,7 @@ class Try:
                     self._done = True
                     return None
                 raise EOFError("The stream ended without its end: the answer is not complete.")
-            try:
-                if type(event) is Reply:  # a whole answer, from a server that ignores that a stream is asked for
-                    delta = to_stream(self._provider.decode(event, self.encoded))
-                    decoder.complete = True
-                else:
-                    delta = decoder.feed(event)
-            except WireError:
-                if decoder.complete:
-                    continue
-                raise
-            except BUGS as error:
-                if decoder.complete:
-                    continue
-                raise WireError(f"An event of the stream has a shape that no event has: {event!r:.200}") from error
+            delta = read_event(self._provider, decoder, self.encoded, event)
             if delta is not None and (parts := self._take(delta)):
                 return parts
 

@@ -23,7 +23,7 @@ from multiroute_core.messages import (
     VendorPart,
     tool_call,
 )
-from multiroute_core.providers.body import array, count, mapping, tier, word
+from multiroute_core.providers.body import array, count, is_bare_error, mapping, tier, word
 from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.openai.chat_history import WIRE
 from multiroute_core.providers.provider import DONE, Encoded, NoAnswer, WireError
@@ -106,6 +106,8 @@ class ChatDecoder:
             raise WireError("The provider reported an error inside the stream.", chunk)
         counted = chunk.get("usage")
         choice = mapping(next(iter(array(chunk.get("choices"))), None))
+        if not choice and is_bare_error(chunk):
+            raise WireError("The provider reported an error inside the stream.", chunk)
         if not choice or choice.get("index") not in (0, None):
             return Delta(usage=usage(chunk), model=word(chunk.get("model"))) if counted else None
         parts = self._said(mapping(choice.get("delta")))
