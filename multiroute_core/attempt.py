@@ -24,8 +24,8 @@ from multiroute_core.messages import Part, assemble, join
 from multiroute_core.order.learned import Adapted
 from multiroute_core.providers.error_code import failure_of
 from multiroute_core.providers.headroom import headroom
-from multiroute_core.providers.provider import Decoder, Provider, Reply, WireError
-from multiroute_core.providers.whole import to_stream
+from multiroute_core.providers.provider import Decoder, Provider, WireError
+from multiroute_core.providers.whole import BUGS, read_event
 from multiroute_core.route import Route
 from multiroute_core.rules.admission import Outcome, Permit, Verdict
 from multiroute_core.rules.headroom import Headroom
@@ -39,9 +39,6 @@ GOODBYE_SECONDS = 2.0
 """How long the end of a stream may take when its answer is whole: the usage comes then, and the body's last bytes."""
 
 DEADLINE = "the deadline"
-
-BUGS = (TypeError, AttributeError, NameError, AssertionError, ImportError, LookupError)
-"""Errors of a program, not of a provider: to fall back on them would hide them for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,33 +200,18 @@ class Try:
                 self.limit.set("the end of the stream", self._io.now() + GOODBYE_SECONDS, GOODBYE_SECONDS)
             try:
                 event = await self._io.next(self.limit, self._source)
-            except WireError:
+            except Exception as error:
                 if not decoder.complete:
                     raise
-                continue  # the answer is whole: what comes after its end harms nothing
-            except Exception:
-                if not decoder.complete:
-                    raise
-                event = END  # the answer is whole; what was cut is the goodbye
+                if isinstance(error, WireError):  # the answer is whole: a bad event after its end harms nothing
+                    continue
+                event = END  # what was cut is the goodbye
             if event is END:
                 if decoder.complete:
                     self._done = True
                     return None
                 raise EOFError("The stream ended without its end: the answer is not complete.")
-            try:
-                if type(event) is Reply:  # a whole answer, from a server that ignores that a stream is asked for
-                    delta = to_stream(self._provider.decode(event, self.encoded))
-                    decoder.complete = True
-                else:
-                    delta = decoder.feed(event)
-            except WireError:
-                if not decoder.complete:
-                    raise
-                continue
-            except BUGS as error:
-                if decoder.complete:
-                    continue
-                raise WireError(f"An event of the stream has a shape that no event has: {event!r:.200}") from error
+            delta = read_event(self._provider, decoder, self.encoded, event)
             if delta is not None and (parts := self._take(delta)):
                 return parts
 

@@ -1,12 +1,39 @@
-"""A whole answer as the one delta of a stream: from a server or a model that streams nothing. Pure."""
+"""Events of a stream as deltas; a whole answer, from who streams nothing, is a stream of one event. Pure."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from multiroute_core.messages import InvalidToolCall, Part, ToolCall, ToolCallDelta
+from multiroute_core.providers.provider import Decoder, Encoded, Provider, Reply, WireError
 from multiroute_core.types import Delta
+
+BUGS = (TypeError, AttributeError, NameError, AssertionError, ImportError, LookupError)
+"""Errors of a program, not of a provider: to fall back on them would hide them for ever."""
+
+
+def read_event(provider: Provider, decoder: Decoder, encoded: Encoded, event: Any) -> Delta | None:
+    """What is new in one event. Where the answer is complete, a bad event harms nothing.
+
+    Raises:
+        WireError: it reports an error, or has a shape that no event has.
+    """
+    try:
+        if type(event) is Reply:  # the server ignores that a stream is asked for
+            delta = to_stream(provider.decode(event, encoded))
+            decoder.complete = True
+        else:
+            delta = decoder.feed(event)
+    except (WireError, *BUGS) as error:
+        if decoder.complete:
+            return None
+        if isinstance(error, WireError):
+            raise
+        raise WireError(f"An event of the stream has a shape that no event has: {event!r:.200}") from error
+    else:
+        return delta
 
 
 def to_stream(delta: Delta) -> Delta:

@@ -9,9 +9,8 @@ from typing import Any, cast
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import unknown
-from multiroute_core.providers import extra
 from multiroute_core.route import ALIASES, PROVIDERS
-from multiroute_core.spellings import json_schema
+from multiroute_core.spellings import extra, json_schema
 from multiroute_core.tools import EFFORTS, OutputSchema, ReasoningOptions
 
 JSON_WORDS = frozenset({"json", "json_object", "json_mode", "application/json"})

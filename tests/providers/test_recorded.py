@@ -68,14 +68,17 @@ ERRORS: dict[str, type[RouteError]] = {
 RETRY_AFTER = {"F00.0": 34.4}
 # Streams that are no answers as they stand.
 ODD: dict[str, tuple[type[RouteError], ...]] = {
-    "23.0": (BrokenStreamError,),  # no finish reason, only [DONE], which the SDKs swallow: not to be told from a cut
-    "45.0": (BadReplyError, BrokenStreamError),  # asked for without alt=sse: a JSON array and no event stream
-    "45.1": (BadReplyError, BrokenStreamError),
     "F05.0": (BadReplyError, BrokenStreamError),  # a second message_start: two answers spliced into one
+}
+# Streams that are answers in an unusual form, with their finish reason.
+UNUSUAL = {
+    "23.0": "tool_call",  # no finish reason, only [DONE]
+    "45.0": "tool_call",  # asked for without alt=sse: a JSON array and no event stream
+    "45.1": "stop",
 }
 # MODEL_ARMOR is younger than this SDK, which drops words that it does not know.
 OF_OLDER_SDK: dict[str, type[RouteError]] = {"54.1": BadReplyError}
-ANSWERS = sorted(tag for tag in recordings() if tag not in ERRORS and tag not in ODD)
+ANSWERS = sorted(tag for tag in recordings() if tag not in {*ERRORS, *ODD, *UNUSUAL})
 GOOGLE = sorted(tag for tag, each in recordings().items() if each.provider == "google")
 needs_legacy = pytest.mark.skipif(
     importlib.util.find_spec("google.generativeai") is None, reason="google-generativeai is not installed"
@@ -139,6 +142,15 @@ def test_a_stream_that_is_no_answer_is_an_error(server: ReplayServer, tag: str) 
         assert outcome.error.moves_on
 
 
+@pytest.mark.parametrize("tag", sorted(tag for tag in UNUSUAL if tag in recordings()))
+def test_a_stream_in_an_unusual_form_is_an_answer(server: ReplayServer, tag: str) -> None:
+    expected = told(recordings()[tag])
+    for outcome in replayed(server, recordings()[tag]):
+        assert outcome.error is None, repr(outcome.error)
+        assert (outcome.text, outcome.finish_reason) == (expected.text, UNUSUAL[tag])
+        assert tokens(outcome.usage) == expected.tokens
+
+
 def test_every_recorded_error_is_in_the_table() -> None:
     found = {tag for tag, each in recordings().items() if each.status >= 400}
     assert found <= ERRORS.keys()
@@ -159,7 +171,7 @@ def test_events_may_be_cut_anywhere_on_their_way(server: ReplayServer, tag: str)
 def test_the_older_google_sdk_tells_the_same(server: ReplayServer, tag: str) -> None:
     each = recordings()[tag]
     # It asks for streams as JSON arrays, which 45.* are.
-    served = None if tag in ODD else lambda _: reply(each, array=True)
+    served = None if tag in UNUSUAL else lambda _: reply(each, array=True)
     for outcome in replayed(server, each, served, sdk="google-generativeai"):
         if tag in ERRORS:
             error = outcome.error

@@ -195,6 +195,15 @@ def test_an_end_marker_of_nothing(server: ReplayServer, face: str, events: list[
     assert asked(server, "chat", face, streamed(*map(data, events), DONE)).kind is BrokenStreamError
 
 
+@streamed_faces
+@pytest.mark.parametrize("before", [[], BEGUN])
+@pytest.mark.parametrize("error", [{"object": "error", "message": "EngineCore died", "code": 500}, {"detail": "Oh"}])
+def test_an_end_marker_after_an_error_ends_nothing(server: ReplayServer, face: str, before: Any, error: Any) -> None:
+    outcome = asked(server, "chat", face, streamed(*map(data, [*before, error]), DONE))
+    assert isinstance(outcome.error, RouteError)
+    assert "without its end" not in outcome.error.message
+
+
 @plain_faces
 @pytest.mark.parametrize("reason", [{}, {"finish_reason": None}, {"finish_reason": ""}])
 @pytest.mark.parametrize(("message", "finish"), [({"content": "Hello"}, "stop"), (CALL, "tool_call")])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -64,4 +64,4 @@ def _answer(value: Any) -> str:
     answer = body.event(value)
     if answer.get("error"):
         raise WireError("The provider reported an error inside the stream.", error_body_of(answer))
-    return msgspec.json.encode(cast("Mapping[str, Any]", answer)).decode()
+    return msgspec.json.encode(answer).decode()

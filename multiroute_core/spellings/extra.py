@@ -1,0 +1,102 @@
+"""Extra options of one vendor (`extra`): checks of the SDKs' own names in them, before anything is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+from multiroute_core.errors import ConfigurationError
+
+HTTP_OPTIONS = ("http_options", "httpOptions")
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
+_ROUTE_SETTINGS = {
+    "timeout": "use Route(timeout=…) or Router(attempt_timeout=…)",
+    "base_url": "use Route(base_url=…)",
+    "baseUrl": "use Route(base_url=…)",
+    "retry_options": "use Router(max_retries=…)",
+    "retryOptions": "use Router(max_retries=…)",
+    "extra_body": "put its fields into extra itself",
+    "extraBody": "put its fields into extra itself",
+}
+
+
+class Headers(dict[str, str]):
+    """Headers whose values stand in no repr: one may be a gateway's key."""
+
+    def __repr__(self) -> str:
+        return repr(dict.fromkeys(self, "…"))
+
+
+def check(provider: str, options: Mapping[str, Any], reserved: frozenset[str]) -> dict[str, Any]:
+    """A vendor's options; their headers stand in no repr.
+
+    Args:
+        reserved: Names of fields that the router writes itself.
+
+    Raises:
+        ConfigurationError: one of the SDK's names has a value that cannot be sent.
+    """
+    checked = dict(options)
+    if "timeout" in options:
+        raise _refusal(provider, "timeout")
+    if "extra_headers" in options:
+        checked["extra_headers"] = _check_headers(options["extra_headers"], f"extra[{provider!r}]['extra_headers']")
+    if "extra_query" in options:
+        _check_query(options["extra_query"], f"extra[{provider!r}]['extra_query']")
+    if "extra_body" in options:
+        what = f"extra[{provider!r}]['extra_body']"
+        body = _mapping(options["extra_body"], what)
+        if own := sorted(reserved & {*body}):
+            raise ConfigurationError(f"{what} says {own[0]!r}, which the router says itself; leave it out.")
+    if provider == "google":
+        for name in HTTP_OPTIONS:
+            if name in options:
+                checked[name] = _check_http_options(options[name], f"extra['google'][{name!r}]")
+    return checked
+
+
+def _check_http_options(given: Any, what: str) -> dict[str, Any]:
+    options = _mapping(given, what)
+    for name, value in options.items():
+        if name != "headers" and value is not None:
+            raise _refusal("google", name, what)
+    return {"headers": _check_headers(options.get("headers"), f"{what}['headers']")}
+
+
+def _check_headers(given: Any, what: str) -> Headers:
+    """The headers. No message tells a value."""
+    headers = Headers()
+    for name, value in _mapping(given, what).items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError(f"{what} has {name!r}, which is no name of a header.")
+        if not isinstance(value, str):
+            raise ConfigurationError(f"{what}[{name!r}] is a {type(value).__name__}; give a string.")
+        if not _HEADER_VALUE.fullmatch(value):
+            raise ConfigurationError(f"{what}[{name!r}] has characters that no header may have; give printable ASCII.")
+        headers[name] = value
+    return headers
+
+
+def _check_query(given: Any, what: str) -> None:
+    for name, value in _mapping(given, what).items():
+        if not isinstance(value, str | int | float):
+            raise ConfigurationError(f"{what}[{name!r}] is a {type(value).__name__}; give a string or a number.")
+
+
+def _mapping(given: Any, what: str) -> Mapping[str, Any]:
+    if given is None:
+        return {}
+    values = cast("Mapping[Any, Any]", given) if isinstance(given, Mapping) else None
+    if values is None or not all(isinstance(name, str) for name in values):
+        kind = type(cast("Any", given)).__name__
+        raise ConfigurationError(f"{what} is a {kind}; give a mapping of names to values.")
+    return values
+
+
+def _refusal(provider: str, name: str, what: str | None = None) -> ConfigurationError:
+    place = what or f"extra[{provider!r}]"
+    instead = _ROUTE_SETTINGS.get(name, "only headers can be given there")
+    return ConfigurationError(f"{place} cannot set {name!r} for one request; {instead}.")
