@@ -173,7 +173,10 @@ class MessagesDecoder:
                 self._usage = dict(mapping(message.get("usage")))
                 return Delta(usage=self._counted(), model=self._model)
             case "message_delta":
-                body.merge_counts(self._usage, mapping(told.get("usage")))
+                counts = mapping(told.get("usage"))
+                body.merge_counts(self._usage, counts)
+                if self._latest is None and count(counts.get("output_tokens")) == 0:
+                    self._usage["output_tokens"] = 0  # nothing was said: the start's count was a placeholder
                 self._reason = word(mapping(told.get("delta")).get("stop_reason")) or self._reason
                 self._model = serving_model(self._usage) or self._model
                 return Delta(usage=self._counted(), model=self._model)
