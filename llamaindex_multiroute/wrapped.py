@@ -18,7 +18,7 @@ from llamaindex_multiroute.blocks import part_of
 from multiroute_core import Message, Raw, Reasoning, Text, Tool, ToolCall, ToolCallDelta, Usage
 from multiroute_core.messages import Part
 from multiroute_core.providers.body import mapping
-from multiroute_core.providers.finish import finish_reason, normal_word
+from multiroute_core.providers.finish import SAYING_NOTHING, finish_reason, normal_word
 from multiroute_core.providers.in_band import failed
 from multiroute_core.providers.openai.usage import merge_usage, read_usage
 from multiroute_core.providers.provider import Encoded
@@ -148,10 +148,10 @@ def _ended(response: ChatResponse, parts: Sequence[Part], reason: Any = None, us
     latest = _usage(response)
     usage = usage if latest is None else merge_usage(usage, latest)
     name = normal_word(reason)
-    said = bool(parts or response.message.content)
+    said = bool(response.message.content) or any(part for part in parts if part != Text(""))
     if (error := failed(name, {"reason": name}, said=said, usage=usage)) is not None:
         raise error
-    found = finish_reason(name)
+    found = "other" if name in SAYING_NOTHING else finish_reason(name)
     if found in (None, "stop", "tool_call"):
         found = "tool_call" if any(isinstance(part, ToolCall | ToolCallDelta) for part in parts) else "stop"
     return Delta(tuple(parts), found, usage)
