@@ -11,6 +11,10 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_multiroute import history
 from multiroute_core.messages import Part, Raw, Reasoning, Text, ToolCall, ToolCallDelta, VendorPart
+from multiroute_core.providers.body import mapping, tier, word
+from multiroute_core.providers.finish import finish_reason, normal_word
+from multiroute_core.providers.in_band import failed
+from multiroute_core.providers.openai.usage import merge_usage, read_usage
 from multiroute_core.providers.provider import Encoded
 from multiroute_core.providers.whole import to_stream
 from multiroute_core.types import Delta, FinishReason, Usage
@@ -21,23 +25,9 @@ INNER = "langchain"
 OVER = object()
 """What comes after a model's last chunk: its streams have no end of their own that could be missed."""
 
-ENDS: Mapping[str, FinishReason] = {
-    "stop": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "completed": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_calls": "tool_call",
-    "tool_use": "tool_call",
-    "function_call": "tool_call",
-    "content_filter": "content_filter",
-    "safety": "content_filter",
-    "prohibited_content": "content_filter",
-    "blocklist": "content_filter",
-    "refusal": "refusal",
-}
+REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason", "status")
+"""Where LangChain's classes say why an answer ended: OpenAI's and Google's, Anthropic's, Bedrock's, Ollama's, and
+OpenAI's for Responses."""
 
 
 def whole(message: AIMessage, encoded: Encoded) -> Delta:
@@ -101,41 +91,58 @@ class Merging:
         message = message_chunk_to_message(first + rest if rest else first)
         if not isinstance(message, AIMessage):
             return None
+        for name in REASONS:  # merging chunks puts two reasons together into one word
+            said = [reason for chunk in self._chunks if (reason := chunk.response_metadata.get(name))]
+            if len(said) > 1:
+                message.response_metadata[name] = said[-1]
         kept = _kept(message, self._encoded)
         return _ended(message, (kept,) if kept is not None else ())
 
 
 def _ended(message: AIMessage, parts: Sequence[Part]) -> Delta:
     about = message.response_metadata
+    usage, model = _usage(message), about.get("model_name") or about.get("model")
     return Delta(
-        tuple(parts),
-        finish_reason=_finish(message),
-        usage=_usage(message),
-        model=about.get("model_name") or about.get("model"),
-        raw={INNER: about},
+        tuple(parts), finish_reason=_finish(message, usage, model), usage=usage, model=model, raw={INNER: about}
     )
 
 
-def _finish(message: AIMessage) -> FinishReason:
+def _finish(message: AIMessage, usage: Usage | None, model: Any) -> FinishReason:
+    """Why the answer ended.
+
+    Raises:
+        WireError: it failed, as its reason says.
+    """
     about = message.response_metadata
-    said = about.get("finish_reason") or about.get("stop_reason") or about.get("status") or "stop"
-    found = ENDS.get(str(said).lower(), "other")
-    return "tool_call" if message.tool_calls and found == "stop" else found
+    reason = next((reason for name in REASONS if (reason := about.get(name))), None)
+    name = normal_word(reason)
+    if name == "incomplete":
+        name = normal_word(mapping(about.get("incomplete_details")).get("reason")) or name
+    if (
+        error := failed(name, about, said=_says(message), detail=_detail(about), usage=usage, model=word(model))
+    ) is not None:
+        raise error
+    known = (finish_reason(name) or "other") if name else "stop"
+    return "tool_call" if message.tool_calls and known == "stop" else known
+
+
+def _says(message: AIMessage) -> bool:
+    return bool(message.content or message.tool_calls or message.invalid_tool_calls)
+
+
+def _detail(about: Mapping[str, Any]) -> Any:
+    """What the vendor says of the reason: Google's `finish_message`, or the error of a response that failed."""
+    return about.get("finish_message") or mapping(about.get("error")).get("message")
 
 
 def _usage(message: AIMessage) -> Usage | None:
-    if (told := message.usage_metadata) is None:
-        return None
-    read, written = told.get("input_token_details", {}), told.get("output_token_details", {})
-    return Usage(
-        input_tokens=told["input_tokens"],
-        output_tokens=told["output_tokens"],
-        cache_read_tokens=read.get("cache_read"),
-        cache_write_tokens=read.get("cache_creation"),
-        reasoning_tokens=written.get("reasoning"),
-        input_audio_tokens=read.get("audio"),
-        output_audio_tokens=written.get("audio"),
-    )
+    """Tokens as LangChain counts them, and from the vendor's own object what LangChain has no words for."""
+    about = message.response_metadata
+    told = mapping(about.get("token_usage")) or mapping(about.get("usage"))
+    own = read_usage(told, tier(about.get("service_tier"))) if told else None
+    counted = mapping(message.usage_metadata)
+    usage = read_usage(counted, tier(about.get("service_tier"))) if counted else None
+    return own if usage is None else merge_usage(own, usage)
 
 
 def _kept(message: AIMessage, encoded: Encoded) -> VendorPart | None:

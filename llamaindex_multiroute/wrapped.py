@@ -17,21 +17,15 @@ from llama_index.core.tools import FunctionTool, ToolMetadata
 from llamaindex_multiroute.blocks import part_of
 from multiroute_core import Message, Raw, Reasoning, Text, Tool, ToolCall, ToolCallDelta, Usage
 from multiroute_core.messages import Part
+from multiroute_core.providers.body import mapping
+from multiroute_core.providers.finish import SAYING_NOTHING, finish_reason, normal_word
+from multiroute_core.providers.in_band import failed
+from multiroute_core.providers.openai.usage import merge_usage, read_usage
 from multiroute_core.providers.provider import Encoded
-from multiroute_core.types import Delta, FinishReason
+from multiroute_core.types import Delta
 
 END = object()
 """Comes after the last response: LlamaIndex's streams simply stop."""
-
-ENDS: Mapping[str, FinishReason] = {
-    "length": "length",
-    "max_tokens": "length",
-    "content_filter": "content_filter",
-    "safety": "content_filter",
-    "prohibited_content": "content_filter",
-    "refusal": "refusal",
-}
-"""What the vendors call the ends that are not the usual ones."""
 
 
 def own(messages: Iterable[Message], model: str) -> list[Message]:
@@ -75,12 +69,18 @@ class Growing:
         self._encoded, self._select = encoded, select
         self._text = self._reasoning = ""
         self._last: ChatResponse | None = None
+        self._reason: Any = None
+        self._usage: Usage | None = None
 
     def feed(self, event: Any) -> Delta | None:
         if event is END:
             self.complete = True
             return self._end()
         response = self._last = cast("ChatResponse", event)
+        if response.raw is not None:
+            self._reason = _reason(response) or self._reason
+            if _counted(response.raw) is not None and (latest := _usage(response)) is not None:
+                self._usage = merge_usage(self._usage, latest)
         said = response.message.content or ""
         new = response.delta if response.delta is not None else said.removeprefix(self._text)
         self._text += new
@@ -103,7 +103,7 @@ class Growing:
                 told = json.dumps(dict(part.arguments), ensure_ascii=False)
                 part = ToolCallDelta(place, part.id, part.name, told)  # noqa: PLW2901
             parts.append(part)
-        return _ended(last, parts)
+        return _ended(last, parts, self._reason, self._usage)
 
 
 def _is_own(part: Reasoning, model: str) -> bool:
@@ -132,32 +132,78 @@ def _calls(selected: Sequence[ToolSelection], encoded: Encoded) -> list[Part]:
     return found
 
 
-def _ended(response: ChatResponse, parts: Sequence[Part]) -> Delta:
-    found = _finish(response)
-    if found is None:
+def _ended(response: ChatResponse, parts: Sequence[Part], reason: Any = None, usage: Usage | None = None) -> Delta:
+    """The end of an answer.
+
+    Args:
+        response: The answer, or a stream's last response.
+        parts: Its parts, or those that came last.
+        reason: Why it ended, where an earlier response of the stream says so.
+        usage: Its tokens, as far as earlier responses of the stream count them.
+
+    Raises:
+        WireError: it failed, as its reason says.
+    """
+    reason = _reason(response) or reason
+    latest = _usage(response)
+    usage = usage if latest is None else merge_usage(usage, latest)
+    name = normal_word(reason)
+    said = bool(response.message.content) or any(part for part in parts if part != Text(""))
+    if (error := failed(name, {"reason": name}, said=said, usage=usage)) is not None:
+        raise error
+    found = "other" if name in SAYING_NOTHING else finish_reason(name)
+    if found in (None, "stop", "tool_call"):
         found = "tool_call" if any(isinstance(part, ToolCall | ToolCallDelta) for part in parts) else "stop"
-    return Delta(tuple(parts), found, _usage(response))
+    return Delta(tuple(parts), found, usage)
 
 
-def _finish(response: ChatResponse) -> FinishReason | None:
-    """Why it ended, where the LLM's raw answer tells in one of the usual places that it was not the usual end."""
-    raw = response.raw
+def _reason(response: ChatResponse) -> Any:
+    """Why it ended, where the LLM's raw answer tells in one of the usual places."""
+    raw = _of(response.raw, "response") or response.raw
     choices = _of(raw, "choices") or _of(raw, "candidates")
     first = cast("Any", choices)[0] if isinstance(choices, list) and choices else None
-    said = (
-        _of(first, "finish_reason") or _of(raw, "stop_reason") or response.message.additional_kwargs.get("stop_reason")
-    )
-    return ENDS.get(str(getattr(said, "value", said)).lower())
+    if _of(first, "error"):
+        return "error"
+    beside = response.message.additional_kwargs
+    for place, name in ((first, "finish_reason"), *((raw, name) for name in _REASONS), (beside, "stop_reason")):
+        if (reason := normal_word(_of(place, name))) and reason != "in_progress":
+            details = _of(raw, "incomplete_details") if reason == "incomplete" else None
+            return normal_word(_of(details, "reason")) or reason
+    return None
+
+
+_REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason", "status")
+"""Where LLMs leave their vendor's reason: Google's, Anthropic's, Bedrock's, Ollama's, OpenAI's Responses."""
 
 
 def _usage(response: ChatResponse) -> Usage | None:
-    """Tokens, found where LlamaIndex's own counter looks for them."""
+    """Tokens, from the vendor's own object or found where LlamaIndex's own counter looks for them."""
+    beside = cast("dict[str, Any]", cast("Any", response).additional_kwargs)
+    for place in (_counted(response.raw), mapping(response.raw), beside):
+        if (usage := read_usage(_counts(place))) is not None and usage.total_tokens:
+            return usage
     try:
         counted = cast("Any", token_counting).get_tokens_from_response(response)
     except (TypeError, ValueError, AttributeError):
         return None
     read, written = (n if isinstance(n, int) and n > 0 else None for n in counted)
     return None if read is None and written is None else Usage(input_tokens=read, output_tokens=written)
+
+
+def _counted(raw: Any) -> Any:
+    """The usage object of a raw answer or event."""
+    raw = _of(raw, "response") or raw
+    return _of(raw, "usage") or _of(raw, "usage_metadata")
+
+
+def _counts(place: Any) -> Mapping[str, Any]:
+    """A usage object as JSON: dicts as they are, and the SDKs' models."""
+    if isinstance(place, BaseModel):
+        try:
+            return place.model_dump()
+        except ValueError:
+            return {}
+    return mapping(place)
 
 
 def _of(given: Any, name: str) -> Any:

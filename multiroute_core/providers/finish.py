@@ -31,6 +31,9 @@ WORDS: Mapping[str, FinishReason] = {word: reason for reason, words in _NAMES.it
 UNSAID = frozenset({"", "null", "none", "finish_reason_unspecified", "unspecified"})
 """What some servers write where an answer has not ended, or where they do not say why it did."""
 
+SAYING_NOTHING = frozenset({"other", "language", "no_image", "image_other"})
+"""Reasons of Gemini's with which an answer failed if it says nothing, and is an answer if it says something."""
+
 MALFORMED = 0
 """Stands for a failure that has no HTTP status: the model's own output cannot be used."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from multiroute_core.errors import UnsupportedError
 from multiroute_core.providers import finish
 from multiroute_core.providers.body import count, mapping, word
 from multiroute_core.providers.provider import NoAnswer, WireError
@@ -76,25 +77,42 @@ def is_error(body: Mapping[str, Any]) -> bool:
 
 
 def failed(
-    reason: Any, body: Any, *, detail: Any = None, usage: Usage | None = None, model: str | None = None
-) -> WireError | None:
+    reason: Any,
+    body: Any,
+    *,
+    said: bool = True,
+    detail: Any = None,
+    usage: Usage | None = None,
+    model: str | None = None,
+) -> WireError | UnsupportedError | None:
     """The error of an answer that ended for `reason`; None where that is no failure.
 
     Args:
         reason: Why the answer ended, as the vendor wrote it.
         body: The answer.
-        detail: What the vendor says of it besides.
+        said: Whether the answer says anything: some reasons are a failure only where it does not.
+        detail: What the vendor says of the reason besides.
     """
     name = finish.normal_word(reason)
+    if not said and name in finish.SAYING_NOTHING:
+        message = f"The provider ended the answer with {name!r} and said nothing{_colon(detail)}."
+        empty = NoAnswer(message, body, usage=usage, model=model)
+        if name != "language":
+            return empty
+        unsupported = UnsupportedError(message, ability="language", body=body)
+        unsupported.__cause__ = empty
+        return unsupported
     status = finish.failure_status(name)
     if status is None:
         return None
-    message = f"The provider ended the answer with {name!r}."
-    if text := word(detail) or word(mapping(reason).get("message")):
-        message = f"{message[:-1]}: {text}"
+    message = f"The provider ended the answer with {name!r}{_colon(detail or mapping(reason).get('message'))}."
     if status == finish.MALFORMED:
         return NoAnswer(message, body, usage=usage, model=model)
     return WireError(message, body, status, usage=usage, model=model)
+
+
+def _colon(detail: Any) -> str:
+    return f": {text}" if (text := word(detail)) else ""
 
 
 def _text(body: Mapping[str, Any]) -> str | None:

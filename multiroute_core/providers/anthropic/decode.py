@@ -145,7 +145,7 @@ class MessagesDecoder:
         self.complete = False
         self._encoded = encoded
         self._message_id: str | None = None
-        self._started = False
+        self._started = self._said = False
         self._reason: str | None = None
         self._usage: dict[str, Any] = {}
         self._model: str | None = None
@@ -160,6 +160,7 @@ class MessagesDecoder:
         told = body.event(event)
         match told.get("type"):
             case "content_block_delta":
+                self._said = True
                 return _delta(self._grown(told))
             case "content_block_start":
                 return _delta(self._begun(told))
@@ -175,7 +176,10 @@ class MessagesDecoder:
                 self._usage = dict(mapping(message.get("usage")))
                 return Delta(usage=self._counted(), model=self._model)
             case "message_delta":
-                body.merge_counts(self._usage, mapping(told.get("usage")))
+                counts = mapping(told.get("usage"))
+                body.merge_counts(self._usage, counts)
+                if not (self._said or self._calls) and count(counts.get("output_tokens")) == 0:
+                    self._usage["output_tokens"] = 0  # nothing was said: the start's count was a placeholder
                 self._reason = word(mapping(told.get("delta")).get("stop_reason")) or self._reason
                 self._model = serving_model(self._usage) or self._model
                 return Delta(usage=self._counted(), model=self._model)

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import msgspec
 
-from multiroute_core.errors import UnsupportedError
 from multiroute_core.messages import Blob, Part, Raw, Reasoning, Text, ToolCallDelta, VendorPart, assemble
 from multiroute_core.providers import body as bodies
 from multiroute_core.providers import in_band
@@ -38,10 +37,6 @@ UNSAID = ("FINISH_REASON_UNSPECIFIED", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REAS
 
 _SHAPES: Mapping[str, type] = {"text": str, "functionCall": dict, "inlineData": dict, "thought": type(None)}
 """What these fields of a part must be to say something."""
-
-
-_NOTHING_SAID = frozenset({"other", "language", "no_image", "image_other"})
-"""Reasons with which an answer failed if it says nothing, and is an answer if it says something."""
 
 
 def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
@@ -243,16 +238,8 @@ def _check(candidate: Mapping[str, Any], body: Mapping[str, Any], *, usage: Usag
     if not reason or (isinstance(reason, str) and reason in FINISH):
         return
     model, detail = word(body.get("modelVersion")), candidate.get("finishMessage")
-    if (error := in_band.failed(reason, body, detail=detail, usage=usage, model=model)) is not None:
+    if (error := in_band.failed(reason, body, said=said, detail=detail, usage=usage, model=model)) is not None:
         raise error
-    name = normal_word(reason)
-    if said or name not in _NOTHING_SAID:
-        return
-    message = f"The provider ended the answer with {name!r} and said nothing: {detail or 'no reason is given'}."
-    error = NoAnswer(message, body, usage=usage, model=model)
-    if name == "language":
-        raise UnsupportedError(message, ability="language", body=body) from error
-    raise error
 
 
 def _finish(candidate: Mapping[str, Any], *, called: bool) -> FinishReason | None:

@@ -99,7 +99,8 @@ class ChatDecoder:
         chunk = object_of(event)
         model = word(chunk.get("model"))
         choice = mapping(next(iter(array(chunk.get("choices"))), None))
-        usage = self._count(chunk, choice)
+        content = mapping(choice.get("delta"))
+        usage = self._count(chunk, choice, content)
         if "error" in chunk and in_band.has_error(chunk):
             message = "The provider reported an error inside the stream."
             raise in_band.as_error(chunk, message, usage=self._usage, model=model)
@@ -107,7 +108,7 @@ class ChatDecoder:
             if not choice and usage is None and in_band.is_error(chunk):
                 raise in_band.no_answer(chunk, "The chunk has no choices.", usage=self._usage, model=model)
             return Delta(usage=usage, model=model) if usage else None
-        parts = self._said(mapping(choice.get("delta")))
+        parts = self._said(content)
         finish: FinishReason | None = None
         if choice.get("finish_reason") or "error" in choice:
             finish = _finish(choice, chunk, self._usage, model)
@@ -119,14 +120,10 @@ class ChatDecoder:
         self._begun = self._begun or bool(parts)
         return Delta(parts=tuple(parts), finish_reason=finish, usage=usage, model=model)
 
-    def _count(self, chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> Usage | None:
+    def _count(self, chunk: Mapping[str, Any], choice: Mapping[str, Any], content: Mapping[str, Any]) -> Usage | None:
         """The stream's usage so far, where a chunk says something of it."""
         if not (
-            chunk.get("usage")
-            or "usage" in choice
-            or "x_groq" in chunk
-            or "timings" in chunk
-            or (mapping(choice.get("delta")).get("usage"))
+            chunk.get("usage") or "usage" in choice or "usage" in content or "x_groq" in chunk or "timings" in chunk
         ):
             return None
         latest = find_usage(chunk)

@@ -227,7 +227,11 @@ def _failed(body: Mapping[str, Any], searches: int) -> WireError:
         return in_band.as_error({"error": body["error"]}, message, usage=usage, model=model)
     status = body.get("status")
     error = in_band.failed(status, body, usage=usage, model=model)
-    return error or WireError("The provider reported that the response failed.", body, 500, usage=usage, model=model)
+    return (
+        error
+        if isinstance(error, WireError)
+        else WireError("The provider reported that the response failed.", body, 500, usage=usage, model=model)
+    )
 
 
 def _usage(body: Mapping[str, Any], searches: int = 0) -> Usage | None:

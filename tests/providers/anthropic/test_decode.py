@@ -118,7 +118,7 @@ def test_two_texts_stay_two():
         ("max_tokens", "length"),
         ("model_context_window_exceeded", "length"),
         ("refusal", "refusal"),
-        ("pause_turn", "other"),
+        ("pause_turn", "pause"),
         ("something_new", "other"),
     ],
 )

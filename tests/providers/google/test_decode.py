@@ -12,6 +12,7 @@ from multiroute_core.messages import (
     join,
 )
 from multiroute_core.providers.google import decode as wire
+from multiroute_core.providers.google.usage import read_usage
 from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
 from multiroute_core.types import Usage
 from tests.providers.google.gemini import chunk
@@ -51,7 +52,10 @@ def test_a_tool_call_ends_with_stop_on_the_wire():
         ("MAX_TOKENS", "length"),
         *[(reason, "content_filter") for reason in ("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII")],
         *[(reason, "content_filter") for reason in ("IMAGE_SAFETY", "MODEL_ARMOR", "IMAGE_RECITATION")],
-        *[(reason, "other") for reason in ("LANGUAGE", "OTHER", "MALFORMED_FUNCTION_CALL", "SOMETHING_NEW", 99, ["?"])],
+        *[(reason, "other") for reason in ("LANGUAGE", "OTHER", "NO_IMAGE", "IMAGE_OTHER", "SOMETHING_NEW", 99, ["?"])],
+        ("CONTINUATION", "length"),
+        ("ESCALATION", "content_filter"),
+        ("stop", "stop"),
     ],
 )
 def test_finish_reasons(reason, finish):
@@ -68,6 +72,8 @@ def test_no_finish_reason(reason):
     stream = decoder()
     assert stream.feed(body).finish_reason is None
     assert not stream.complete
+    assert decode(body).finish_reason == "stop"  # a whole answer is whole, though nothing explains its end
+    body["candidates"][0]["content"] = {}
     assert decode(body).finish_reason == "other"
 
 
@@ -147,11 +153,12 @@ def test_no_candidates(body):
             },
             Usage(9, 3, input_audio_tokens=7, output_audio_tokens=3),
         ),
-        ({"promptTokenCount": True, "candidatesTokenCount": "3", "totalTokenCount": -1}, Usage()),
+        ({"promptTokenCount": True, "candidatesTokenCount": "3", "totalTokenCount": -1}, Usage(None, 3)),
+        ({"candidatesTokenCount": 3, "totalTokenCount": 9}, Usage(6, 3)),
     ],
 )
 def test_usage(counted, usage):
-    assert wire.usage(counted) == usage
+    assert read_usage(counted) == usage
 
 
 odd = st.recursive(

@@ -300,3 +300,30 @@ def test_citations_of_an_item_stay_with_its_text():
     item = {"type": "message", "content": [{"type": "output_text", "text": "So.", "annotations": notes}]}
     (text,) = responses_answer.decode({**RESPONSE, "output": [item]}, ASKED).parts
     assert text == Text("So.", Raw("openai.responses", item, "m"))
+
+
+EMPTY = {"audio": {}, "function_call": {"name": "", "arguments": ""}, "refusal": None}
+
+
+@pytest.mark.parametrize("noise", [{"custom": {}}, {"custom": None}, {"custom": {"name": "", "input": ""}}, {}])
+@pytest.mark.parametrize("empty", [EMPTY, {"function_call": None, "audio": {"id": None, "data": None}}, {}])
+def test_what_is_empty_beside_a_call_is_noise(noise, empty):
+    calls = [{**call, **noise} for call in CALLS]
+    assert whole({"content": None, "tool_calls": calls, **empty}).parts == CALLED
+    first, second = ({"index": place, **call} for place, call in enumerate(calls))
+    assert streamed({**calling(first), **empty}, {**calling(second), **empty}) == (CALLED, "tool_call")
+
+
+@pytest.mark.parametrize("noise", [{"function": {}}, {"function": None}, {"function": {"name": "", "arguments": ""}}])
+def test_a_custom_call_is_read_by_its_type(noise):
+    call = {"id": "c", "type": "custom", "custom": {"name": "grep", "input": "x y"}}
+    expected = ((VendorPart(Raw("openai.chat", call, "m")),), "tool_call")
+    made = whole({"content": None, "tool_calls": [{**call, **noise}]}, "tool_calls")
+    assert (made.parts, made.finish_reason) == expected
+    first = {**call, **noise, "index": 0, "custom": {"name": "grep", "input": "x"}}
+    assert streamed(calling(first), calling({"index": 0, "custom": {"input": " y"}, **noise})) == expected
+
+
+def test_calls_that_are_nothing_are_no_calls():
+    made = whole({"content": "Hi", "tool_calls": [None, {}]})
+    assert (made.parts, made.finish_reason) == ((Text("Hi"),), "stop")

@@ -1,0 +1,220 @@
+"""Usage in the dialects of compatible servers: plain and streamed it is the same, and odd counts never raise."""
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multiroute_core.providers.openai import chat_answer, responses_answer
+from multiroute_core.providers.openai.usage import find_usage, header_cost, merge_usage, read_usage
+from multiroute_core.providers.provider import Encoded
+from multiroute_core.types import Usage
+
+ASKED = Encoded("/chat/completions", {}, model="m")
+OPENAI = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+PLAIN = Usage(1000, 100)
+
+
+def choice(**more: Any) -> dict[str, Any]:
+    return {"index": 0, "finish_reason": "stop", **more}
+
+
+def whole(counts: Any, place: str = "usage") -> Usage | None:
+    body = {"model": "m", "choices": [choice(message={"content": "Hi"})]}
+    return chat_answer.decode(placed(body, counts, place, "message"), ASKED).usage
+
+
+def placed(body: dict[str, Any], counts: Any, place: str, inner: str) -> dict[str, Any]:
+    first = body["choices"][0] if body["choices"] else {}
+    match place:
+        case "choice":
+            first["usage"] = counts
+        case "inner":
+            first.setdefault(inner, {})["usage"] = counts
+        case "x_groq":
+            body["x_groq"] = {"id": "r", "usage": counts}
+        case _:
+            body[place] = counts
+    return body
+
+
+def streamed(*counted: Any, place: str = "usage", at_end: bool = True) -> Usage | None:
+    decoder, usage = chat_answer.ChatDecoder(ASKED), None
+    events: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": {"content": "Hi"}}]}]
+    for number, counts in enumerate(counted):
+        last = number == len(counted) - 1
+        if last and at_end and place in ("usage", "timings", "x_groq"):
+            events.append({"choices": [choice(delta={})]})
+            events.append(placed({"choices": []}, counts, place, "delta"))
+        else:
+            events.append(
+                placed({"choices": [choice(delta={}) if last else choice(finish_reason=None)]}, counts, place, "delta")
+            )
+    for event in events:
+        delta = decoder.feed(event)
+        usage = delta.usage if delta is not None and delta.usage else usage
+    assert decoder.complete
+    return usage
+
+
+DIALECTS: dict[str, tuple[dict[str, Any], Usage]] = {
+    "OpenAI": (OPENAI, PLAIN),
+    "floats": ({"prompt_tokens": 1000.0, "completion_tokens": 100.0}, PLAIN),
+    "texts": ({"prompt_tokens": "1000", "completion_tokens": "100", "total_tokens": "1100"}, PLAIN),
+    "Anthropic's names": ({"input_tokens": 1000, "output_tokens": 100}, PLAIN),
+    "both names, zeros first": ({"prompt_tokens": 0, "completion_tokens": 0, "input_tokens": 1000, "output_tokens": 100}, PLAIN),
+    "no completion": ({"prompt_tokens": 1000, "total_tokens": 1100}, PLAIN),
+    "no prompt": ({"completion_tokens": 100, "total_tokens": 1100}, PLAIN),
+    "a total that is too small": ({**OPENAI, "total_tokens": 5}, PLAIN),
+    "no counts": ({"prompt_tokens": -5, "completion_tokens": True, "total_tokens": 10**30, "input_tokens": 1000, "output_tokens": 100}, PLAIN),
+    "cached": ({**OPENAI, "prompt_tokens_details": {"cached_tokens": 800}}, Usage(1000, 100, 800)),
+    "DeepSeek": ({**OPENAI, "prompt_cache_hit_tokens": 800, "prompt_cache_miss_tokens": 200}, Usage(1000, 100, 800)),
+    "DeepSeek's cache alone": ({"prompt_cache_hit_tokens": 800, "prompt_cache_miss_tokens": 200, "completion_tokens": 100}, Usage(1000, 100, 800)),
+    "a zero and DeepSeek's": ({**OPENAI, "prompt_tokens_details": {"cached_tokens": 0}, "prompt_cache_hit_tokens": 800}, Usage(1000, 100, 800)),
+    "Moonshot": ({**OPENAI, "cached_tokens": 800}, Usage(1000, 100, 800)),
+    "LiteLLM": ({**OPENAI, "cache_read_input_tokens": 800, "cache_creation_input_tokens": 50}, Usage(1000, 100, 800, 50)),
+    "cache counts beside the prompt, in the total": (
+        {"prompt_tokens": 150, "completion_tokens": 100, "total_tokens": 1100, "cache_read_input_tokens": 800, "cache_creation_input_tokens": 50},
+        Usage(1000, 100, 800, 50),
+    ),
+    "reads beside the prompt, in the total": (
+        {"prompt_tokens": 200, "completion_tokens": 100, "total_tokens": 1100, "prompt_tokens_details": {"cached_tokens": 800}},
+        Usage(1000, 100, 800),
+    ),
+    "more cached than in the prompt": ({"prompt_tokens": 200, "completion_tokens": 100, "total_tokens": 300, "cached_tokens": 800}, Usage(1000, 100, 800)),
+    "Anthropic's names and cache": ({"input_tokens": 600, "output_tokens": 100, "cache_read_input_tokens": 400}, Usage(1000, 100, 400)),
+    "Bedrock": (
+        {"inputTokens": 150, "outputTokens": 100, "totalTokens": 1100, "cacheReadInputTokens": 800, "cacheWriteInputTokens": 50},
+        Usage(1000, 100, 800, 50),
+    ),
+    "an hour's cache": (
+        {**OPENAI, "cache_creation_input_tokens": 500, "cache_creation": {"ephemeral_1h_input_tokens": 500}},
+        Usage(1000, 100, None, 500, 500),
+    ),
+    "reasoning inside": ({**OPENAI, "completion_tokens_details": {"reasoning_tokens": 90}}, Usage(1000, 100, reasoning_tokens=90)),
+    "xAI": (
+        {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1100, "completion_tokens_details": {"reasoning_tokens": 90}},
+        Usage(1000, 100, reasoning_tokens=90),
+    ),
+    "reasoning beside, no total": ({"prompt_tokens": 1000, "completion_tokens": 10, "reasoning_tokens": 90}, Usage(1000, 100, reasoning_tokens=90)),
+    "reasoning beside, not in the total": (
+        {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010, "reasoning_tokens": 90},
+        Usage(1000, 100, reasoning_tokens=90),
+    ),
+    "reasoning and cache beside": (
+        {"prompt_tokens": 200, "completion_tokens": 10, "total_tokens": 1100, "cached_tokens": 800, "reasoning_tokens": 90},
+        Usage(1000, 100, 800, reasoning_tokens=90),
+    ),
+    "Gemini's OpenAI endpoint": ({"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1100}, PLAIN),
+    "output details": (
+        {"input_tokens": 1000, "output_tokens": 100, "input_tokens_details": {"cached_tokens": 800}, "output_tokens_details": {"reasoning_tokens": 40}},
+        Usage(1000, 100, 800, reasoning_tokens=40),
+    ),
+    "audio and images": (
+        {
+            **OPENAI,
+            "prompt_tokens_details": {"audio_tokens": 7, "image_tokens": 5, "cached_tokens": 3, "cached_tokens_details": {"audio_tokens": 2}},
+            "completion_tokens_details": {"audio_tokens": 4, "image_tokens": 6},
+        },
+        Usage(1000, 100, 3, input_audio_tokens=7, output_audio_tokens=4, cache_read_audio_tokens=2, input_image_tokens=5, output_image_tokens=6),
+    ),
+    "searches": ({**OPENAI, "num_search_queries": 3}, Usage(1000, 100, web_searches=3)),
+    "searches of OpenRouter": ({**OPENAI, "server_tool_use": {"web_search_requests": 2}}, Usage(1000, 100, web_searches=2)),
+    "OpenRouter's cost": ({**OPENAI, "cost": 0.95, "is_byok": False, "cost_details": {"upstream_inference_cost": 19}}, Usage(1000, 100, stated_cost=0.95)),
+    "a key of one's own": ({**OPENAI, "cost": 0.5, "is_byok": True, "cost_details": {"upstream_inference_cost": 19}}, Usage(1000, 100, stated_cost=19.5)),
+    "a key of one's own, unknown": ({**OPENAI, "cost": 0.5, "is_byok": True}, PLAIN),
+    "free of charge": ({**OPENAI, "cost": 0}, Usage(1000, 100, stated_cost=0.0)),
+    "Perplexity's cost": ({**OPENAI, "cost": {"request_cost": 0.006, "total_cost": 0.014}}, Usage(1000, 100, stated_cost=0.014)),
+    "a cost in another currency": ({**OPENAI, "cost": {"currency": "EUR", "total_cost": 0.014}}, PLAIN),
+    "DeepInfra's cost": ({**OPENAI, "estimated_cost": "0.002"}, Usage(1000, 100, stated_cost=0.002)),
+    "xAI's ticks": ({**OPENAI, "cost_in_usd_ticks": 37756000}, Usage(1000, 100, stated_cost=0.0037756)),
+    "no cost": ({**OPENAI, "cost": -1, "cost_in_usd_ticks": "many"}, PLAIN),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_dialect_is_the_same_plain_and_streamed(name: str):
+    counts, right = DIALECTS[name]
+    assert whole(counts) == right
+    assert streamed(counts) == streamed(counts, at_end=False) == right
+    response = {"model": "m", "status": "completed", "output": [], "usage": counts}
+    assert responses_answer.decode(response, ASKED).usage == right
+
+
+@pytest.mark.parametrize("place", ["choice", "inner", "x_groq"])
+def test_places(place: str):
+    assert whole(OPENAI, place) == PLAIN
+    assert streamed(OPENAI, place=place) == streamed(OPENAI, place=place, at_end=False) == PLAIN
+
+
+def test_llama_cpp_measures_where_it_does_not_count():
+    timings = {"prompt_n": 200, "cache_n": 800, "predicted_n": 100, "predicted_ms": 5.0}
+    assert whole(timings, "timings") == streamed(timings, place="timings") == Usage(1000, 100, 800)
+    assert find_usage({"usage": OPENAI, "timings": {"prompt_n": 1, "predicted_n": 1}}) == PLAIN
+    assert find_usage({"timings": {"predicted_ms": 5.0}}) is None
+
+
+@pytest.mark.parametrize(
+    "counted",
+    [
+        pytest.param(({**OPENAI, "completion_tokens": 1, "total_tokens": 1001}, OPENAI), id="growing"),
+        pytest.param((OPENAI, dict.fromkeys(OPENAI, 0)), id="zeros at the end"),
+        pytest.param((OPENAI, None), id="null at the end"),
+        pytest.param((OPENAI, {}), id="nothing at the end"),
+        pytest.param((OPENAI, {"prompt_tokens": None, "completion_tokens": 0}), id="both at the end"),
+        pytest.param(({"prompt_tokens": 1000}, {"completion_tokens": 100}), id="a half each"),
+    ],
+)
+@pytest.mark.parametrize("at_end", [True, False])
+def test_a_count_is_never_lost_again(counted: tuple[Any, ...], at_end: bool):
+    assert streamed(*counted, at_end=at_end) == PLAIN
+
+
+def test_searches_of_responses_are_those_that_cost():
+    def search(**more: Any) -> dict[str, Any]:
+        return {"type": "web_search_call", "status": "completed", **more}
+
+    items = [search(action={"type": "search"}), search(action={"type": "open_page"}), search(), search(status="failed")]
+    body = {"model": "m", "status": "completed", "output": items, "usage": {"input_tokens": 1, "output_tokens": 2}}
+    assert responses_answer.decode(body, ASKED).usage == Usage(1, 2, web_searches=2)
+    decoder = responses_answer.ResponsesDecoder(ASKED)
+    for place, item in enumerate(items):
+        decoder.feed({"type": "response.output_item.done", "output_index": place, "item": item})
+    delta = decoder.feed({"type": "response.completed", "response": {**body, "output": []}})
+    assert delta is not None
+    assert delta.usage == Usage(1, 2, web_searches=2)
+
+
+@pytest.mark.parametrize(
+    ("told", "cost"), [("0.012", 0.012), ("0.0", None), ("None", None), ("-1", None), ("nan", None), (None, None)]
+)
+def test_the_cost_in_a_header(told: str | None, cost: float | None):
+    assert header_cost({} if told is None else {"x-litellm-response-cost": told}) == cost
+
+
+odd = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.sampled_from(["7", "1e3", "1e999", "NaN"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)  # fmt: skip
+names = st.sampled_from(
+    sorted({name for counts, _ in DIALECTS.values() for name in counts} | {"is_byok", "cost_details"})
+)
+inner = st.sampled_from(
+    ["cached_tokens", "reasoning_tokens", "audio_tokens", "total_cost", "ephemeral_1h_input_tokens"]
+)
+usages = st.dictionaries(names, odd | st.integers(0, 2000) | st.dictionaries(inner, odd, max_size=3), max_size=8)
+
+
+@given(usages, usages)
+def test_odd_usage_never_raises_and_is_never_negative(first: dict[str, Any], second: dict[str, Any]):
+    known = read_usage(first)
+    latest = find_usage({"usage": second, "timings": first, "choices": [{"usage": first}]})
+    for usage in (known, latest, merge_usage(known, latest) if latest else None):
+        for field in fields(Usage) if usage is not None else ():
+            value = getattr(usage, field.name)
+            if isinstance(value, int | float):
+                assert value >= 0
+                assert isinstance(value, float) == (field.name == "stated_cost")
