@@ -17,6 +17,7 @@ CLIENTS = ("root_client", "_client", "client")
 FIELD = re.compile(r"(?:\w+_)?(?:base_url|api_base|api_url|endpoint|endpoint_url|api_endpoint|server_url|host)")
 """What fields with an address are called: `openai_api_base`, `anthropic_api_url`, `azure_endpoint`, `base_url`."""
 
+URL_CLASSES = ("AnyHttpUrl", "AnyUrl", "HttpUrl", "URL", "Url")
 URL = re.compile(r"https?://[^/\s]+")
 HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)
 """An address without a scheme, as Google's clients take it: `europe-west4-aiplatform.googleapis.com`."""
@@ -35,7 +36,7 @@ def model_address(model: object) -> str | None:
 
 def _held(model: object) -> dict[str, Any]:
     held: dict[str, Any] = {}
-    for name in ("__dict__", "__pydantic_private__"):
+    for name in ("__dict__", "__pydantic_extra__", "__pydantic_private__"):
         with contextlib.suppress(Exception):
             values = object.__getattribute__(model, name)
             if isinstance(values, Mapping):
@@ -46,17 +47,27 @@ def _held(model: object) -> dict[str, Any]:
 def _of_clients(held: Mapping[str, Any]) -> Iterator[str]:
     for name in CLIENTS:
         client = held.get(name)
-        for one in (client, getattr(client, "_client", None)):
-            url = str(getattr(one, "base_url", "")) if one is not None else ""
+        for one in () if client is None else (client, _attribute(client, "_client")):
+            url = _text(_attribute(one, "base_url"))
             if URL.match(url):
                 yield url
+
+
+def _text(value: object) -> str:
+    """An address as a string: the classes for URLs of httpx, pydantic and yarl are ones too."""
+    return value if isinstance(value, str) else str(value) if type(value).__name__ in URL_CLASSES else ""
+
+
+def _attribute(value: object, name: str) -> Any:
+    try:
+        return getattr(value, name, None)
+    except Exception:  # a client is anybody's object
+        return None
 
 
 def _of_fields(held: Mapping[str, Any]) -> Iterator[str]:
     # Azure's classes inherit OpenAI's field with OpenAI's address in it, beside the one that they ask.
     for name in sorted((name for name in held if FIELD.fullmatch(name)), key=lambda name: "azure" not in name):
-        value = held[name]
-        if not isinstance(value, str):
-            value = str(cast("object", value)) if type(value).__name__ in ("HttpUrl", "AnyUrl", "URL", "Url") else ""
+        value = _text(held[name])
         if URL.match(value) or (name.endswith("api_endpoint") and HOST.fullmatch(value)):
             yield value
