@@ -152,7 +152,7 @@ def classify(error: Exception) -> RouteError:
         "status": report.status,
         "retry_after": read_retry_after(report.headers, report.words) if issubclass(kind, _MAY_WAIT) else None,
         "request_id": _request_id(report.headers),
-        "body": cast("Any", report.body) if isinstance(report.body, Mapping) else None,
+        "body": report.body,
     }
     if issubclass(kind, errors.UnsupportedError):
         details["ability"] = ability
@@ -189,6 +189,8 @@ def _report(error: Exception) -> ErrorReport:
         said = _with_text(said, _text(speaker))
     if isinstance(body, list):
         body = next(iter(cast("list[Any]", body)), None)  # Google answers a refused stream with an array of one
+    if not isinstance(body, Mapping):
+        body = None  # a page or a sentence is in the message
     headers = headers or {}
     said.page = said.page or "text/html" in headers.get("content-type", "") or "cf-mitigated" in headers
     return ErrorReport(error, status, headers, body, said, said.words)
