@@ -697,7 +697,7 @@ STATUSES: dict[int, type[RouteError]] = {
     498: OverloadedError,
     499: ServerError,
     500: ServerError,
-    501: UnsupportedError,
+    501: ServerError,
     502: ServerError,
     503: OverloadedError,
     504: AttemptTimeoutError,
