@@ -13,7 +13,7 @@ from multiroute_core.providers.error_words import OVERFLOW
 
 TIMEOUTS = {
     *("Timeout", "TimeoutException", "TimeoutError", "APITimeoutError", "ReadTimeout", "DeadlineExceeded"),
-    "ModelTimeoutError",
+    *("ModelTimeoutError", "ReadTimeoutError", "ConnectTimeoutError"),
 }
 DROPS = {
     *("TransportError", "APIConnectionError", "ConnectionError", "RequestException", "OSError", "ModelConnectionError"),
@@ -26,8 +26,8 @@ CREDENTIALS = {
     *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError", "SSOError"),
     *("GoogleAuthError", "ClientAuthenticationError", "CredentialUnavailableError", "NoAuthTokenError"),
 }
-OWN_TIMEOUTS = {"ReadTimeoutError", "ConnectTimeoutError"}
-"""botocore's and urllib3's, as the class itself: urllib3's refused connection derives from a timeout."""
+REFUSED = "NewConnectionError"
+"""urllib3's, for a refused connection, which derives from a timeout (urllib3 2.8). It never comes alone."""
 
 
 def class_by_name(error: Exception) -> type[RouteError]:
@@ -42,8 +42,9 @@ def class_by_name(error: Exception) -> type[RouteError]:
         if OVERFLOW.search(str(error)):  # a model that runs in this process
             return errors.ContextOverflowError
         return errors.BrokenStreamError if "unfinished stream" in str(error).lower() else errors.BadReplyError
-    names = {cls.__name__ for cause in causes(error) for cls in type(cause).__mro__}
-    if names & TIMEOUTS or any(type(cause).__name__ in OWN_TIMEOUTS for cause in causes(error)):
+    chain = [cause for cause in causes(error) if type(cause).__name__ != REFUSED]
+    names = {cls.__name__ for cause in chain for cls in type(cause).__mro__}
+    if names & TIMEOUTS:
         return errors.AttemptTimeoutError
     if names & CREDENTIALS and "TransportError" not in names:
         return errors.AuthenticationError
