@@ -13,7 +13,6 @@ the route's health.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,7 +21,9 @@ from multiroute_core import errors
 from multiroute_core.errors import RouteError
 from multiroute_core.providers import error_chain as chain
 from multiroute_core.providers import error_words as words_of
+from multiroute_core.providers.encoding_errors import read_encoding_error
 from multiroute_core.providers.error_body import ErrorBody, read_body
+from multiroute_core.providers.error_names import class_by_name
 from multiroute_core.providers.error_words import Meaning
 from multiroute_core.providers.provider import NoAnswer, WireError
 from multiroute_core.providers.retry_after import LONGEST_WAIT, read_retry_after
@@ -30,22 +31,6 @@ from multiroute_core.providers.secrets import without_secrets
 from multiroute_core.providers.unsupported import read_ability
 
 __all__ = ["LONGEST_WAIT", "classify"]
-
-TIMEOUTS = {
-    *("Timeout", "TimeoutException", "TimeoutError", "APITimeoutError", "ReadTimeout", "DeadlineExceeded"),
-    *("ReadTimeoutError", "ConnectTimeoutError", "ModelTimeoutError"),
-}
-DROPS = {
-    *("TransportError", "APIConnectionError", "ConnectionError", "RequestException", "OSError", "ModelConnectionError"),
-    *("ClientConnectionError", "ClientPayloadError", "ServerDisconnectedError", "ClientOSError"),  # aiohttp
-    *("HTTPClientError", "ProtocolError", "MaxRetryError", "IncompleteRead"),  # botocore, urllib3, http.client
-}
-"""Names of base classes: httpx, httpx2, aiohttp, requests, urllib3, botocore and the SDKs derive theirs from one of
-these. `ClientError` is none of them: it is aiohttp's base, and botocore's and google-genai's class for every 4xx."""
-CREDENTIALS = {
-    *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError", "SSOError"),
-    *("GoogleAuthError", "ClientAuthenticationError", "CredentialUnavailableError", "NoAuthTokenError"),
-}
 
 CLASSES: Mapping[Meaning, type[RouteError]] = {
     "overflow": errors.ContextOverflowError,
@@ -85,7 +70,6 @@ BY_STATUS: dict[int, type[RouteError]] = {
     451: errors.AuthenticationError,  # not here; a filter says so in words
     498: errors.OverloadedError,
     499: errors.ServerError,  # it was called off on the way: Google's CANCELLED, nginx
-    501: errors.UnsupportedError,
     502: errors.ServerError,
     503: errors.OverloadedError,
     504: errors.AttemptTimeoutError,
@@ -99,17 +83,6 @@ BY_STATUS: dict[int, type[RouteError]] = {
 PAGES = frozenset((401, 404, 405, 407, 408, 410, 413, 429))
 """What a web page's 4xx may mean as it stands. Any other one is a firewall or a proxy speaking ("Just a moment…"),
 which judges neither the key nor the request: it is a failure on the way, and passes as those do."""
-
-NOT_ENCODED = re.compile(
-    r"out of range float values|not json serializable|not json compliant|surrogates not allowed|isn't valid utf-8",
-    re.IGNORECASE,
-)
-HALF = (
-    "The request holds half of a surrogate pair (an emoji cut in two, as a rule), which no encoding of text can carry."
-)
-NUMBER = "The request holds a number that JSON cannot carry (NaN or infinity)."
-HEADER = "The request holds a character that an HTTP header cannot carry; look at keys and headers for quotation marks."
-OBJECT = "The request holds something that cannot be written as JSON"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +115,7 @@ def classify(error: Exception) -> RouteError:
     if isinstance(error, RouteError):
         return error
     report = _report(error)
-    message = _not_encoded(report)
+    message = None if report.status is not None else read_encoding_error(error)
     if message is not None:
         kind, ability = errors.BadRequestError, ""
     else:
@@ -152,7 +125,7 @@ def classify(error: Exception) -> RouteError:
         "status": report.status,
         "retry_after": read_retry_after(report.headers, report.words) if issubclass(kind, _MAY_WAIT) else None,
         "request_id": _request_id(report.headers),
-        "body": cast("Any", report.body) if isinstance(report.body, Mapping) else None,
+        "body": report.body,
     }
     if issubclass(kind, errors.UnsupportedError):
         details["ability"] = ability
@@ -189,6 +162,8 @@ def _report(error: Exception) -> ErrorReport:
         said = _with_text(said, _text(speaker))
     if isinstance(body, list):
         body = next(iter(cast("list[Any]", body)), None)  # Google answers a refused stream with an array of one
+    if not isinstance(body, Mapping):
+        body = None  # a page or a sentence is in the message
     headers = headers or {}
     said.page = said.page or "text/html" in headers.get("content-type", "") or "cf-mitigated" in headers
     return ErrorReport(error, status, headers, body, said, said.words)
@@ -234,7 +209,7 @@ def _kind(report: ErrorReport) -> tuple[type[RouteError], str]:
         if known in (400, 403) and code in ("account", "not_found", "rate_limit", "overloaded", "timeout"):
             return CLASSES[code], ""
         return _by_status(known), ""
-    return _by_words(report) or _by_class(error), ""
+    return _by_words(report) or class_by_name(error), ""
 
 
 def _by_status(status: int) -> type[RouteError]:
@@ -321,46 +296,7 @@ def _by_words(report: ErrorReport) -> type[RouteError] | None:
     ):
         if pattern.search(report.words):
             return kind
-    return errors.ServerError if report.said.messages and isinstance(report.error, WireError) else None
-
-
-def _by_class(error: Exception) -> type[RouteError]:
-    if isinstance(error, EOFError):
-        return errors.BrokenStreamError
-    if isinstance(error, ValueError):  # JSONDecodeError, UnknownApiResponseError, msgspec's, protobuf's
-        if words_of.OVERFLOW.search(str(error)):  # a model that runs in this process
-            return errors.ContextOverflowError
-        return errors.BrokenStreamError if "unfinished stream" in str(error).lower() else errors.BadReplyError
-    names = {cls.__name__ for cause in chain.causes(error) for cls in type(cause).__mro__}
-    if names & TIMEOUTS:
-        return errors.AttemptTimeoutError
-    if names & CREDENTIALS and "TransportError" not in names:
-        return errors.AuthenticationError
-    if names & DROPS:
-        return errors.ConnectionFailedError
-    return errors.ServerError if "APIError" in names else errors.BadReplyError
-
-
-def _not_encoded(report: ErrorReport) -> str | None:
-    """Why the request could not even be written; None where that is not what happened.
-
-    A reply that cannot be read raises UnicodeDecodeError or JSONDecodeError, whose words are others.
-    """
-    if report.status is not None or isinstance(report.error, WireError):
-        return None
-    for cause in chain.causes(report.error):
-        if isinstance(cause, UnicodeEncodeError):
-            return HALF if "surrogate" in cause.reason else HEADER
-        if not isinstance(cause, ValueError | TypeError) or isinstance(cause, UnicodeError):
-            continue
-        if any(kind.__name__.endswith("DecodeError") for kind in type(cause).__mro__):
-            continue  # orjson says "surrogates not allowed" of a reply that is no UTF-8
-        text = str(cause)
-        if NOT_ENCODED.search(text):
-            if "float" in text or "compliant" in text:
-                return NUMBER
-            return f"{OBJECT}: {text[:200]}" if "serializable" in text and "surrogate" not in text else HALF
-    return None
+    return errors.ServerError if report.said.messages and isinstance(report.body, Mapping) else None
 
 
 def _request_id(headers: Mapping[str, str]) -> str | None:

@@ -94,6 +94,7 @@ FILTERED = _any(
     r"content (?:\S+ )?violat|violat\w+ (?:\S+ ){0,5}(?:polic(?:y|ies)|guidelines|terms of service)",
     r"\b(?:was|been|is|prompt|input) flagged\b|flagged_input|prohibited[_ ]content|considered high risk",
     r"censorship_blocked|guardrail[_ ]?(?:intervened|violat|block)|requires moderation|moderation_blocked",
+    r"\b(?:prompt|response|request|input|output|content) (?:was|is|has been) (?:blocked|filtered)",
     r"blocked by (?:\S+ ){0,4}?(?:guardrails?|content|safety|moderation|polic)|safety[_ ](?:system|filter|violation)",
     r"不安全或敏感|敏感内容|违规",
 )
@@ -107,7 +108,8 @@ _SHUT = (
 ACCOUNT = _any(
     rf"\b{_WHO} (?:\S+ )?(?:has been|have been|is|was|are) (?:\w+ )?{_SHUT}",
     rf"{_WHO}[_ -](?:disabled|suspended|deactivated|inactive|banned)|access_terminated",
-    rf"{_WHO} must be verified|{_WHO} (?:\S+ )?requires? verification|verify (?:your )?organi[sz]ation",
+    rf"{_WHO} (?:must be|has not been|is not|not) verified",
+    rf"{_WHO} (?:\S+ )?requires? verification|verify (?:your )?organi[sz]ation",
     r"api[_ ]?key (?:was )?(?:reported as )?(?:leaked|expired)",
     r"api[_ ]key[_ ](?:not[_ ]valid|invalid|expired|not found)",
     r"(?:invalid|incorrect)[_ ](?:x-)?api[_ -]?key|invalid[_ ]token\b|invalid_grant",
@@ -129,7 +131,7 @@ NOT_FOUND = _any(
     r"reached (?:its|the) end of life|no longer available|(?:model|version) is (?:deprecated|retired|decommissioned)",
     r"is not a valid model|(?:invalid|unknown|unsupported|incorrect) model\b(?! (?:output|response))|unknown_model",
     r"model identifier is invalid|requested model (?:is )?(?:not|un)[ -]?(?:supported|available|valid)",
-    r"no such model|on-demand throughput isn[’']t supported|on-demand throughput is not supported",
+    r"no such model|on-demand throughput (?:isn[’']t|is not)|support on-demand throughput",
     rf"(?:^|[.:>] )(?:the |this )?model:? {_MODEL} is not (?:supported|available|a chat model)",
     r"does not support (?:the )?chat completions|no available channels? for model|publisher model",
     r"deployment (?:\S+ )?(?:does not exist|not found|was not found|could not be found)|deployment_?not_?found",

@@ -63,6 +63,7 @@ NAMED = re.compile(
     r"(?:support|accept)s? the ['\"`]?([\w.]+)['\"`]? (?:parameter|field|argument)|"
     r"(?:parameter|argument|field|property):? ['\"`]([\w.\[\]]+)['\"`](?: of type ['\"`]\w+['\"`])? is (?:not |un)|"
     r"['\"`]([A-Za-z_][\w.\[\]]*)['\"`] (?:parameter )?(?:is|are) (?:not |un|deprecated for)|"
+    r"(?:parameter|argument|property) ([A-Za-z_][\w.\[\]]*) is (?:not |un)|"
     r"['\"`]([A-Za-z_][\w.\[\]]*)['\"`] does not support",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -75,6 +76,10 @@ UNWANTED_VALUE = re.compile(
 PARAMETER = re.compile(r"parameter|argument|\bfield\b|property|deprecated for", re.IGNORECASE)
 FLAGS = re.compile(r"--enable-auto-tool-choice|--tool-call-parser|--jinja")
 """vLLM's and llama.cpp's: without them these servers call no tool, unless they are made to call one."""
+TEXT_ONLY = re.compile(
+    r"\bonly (?:supports? |accepts? )?['\"`]?text['\"`]? (?:inputs?|content|messages|types?|is|are)\b", re.IGNORECASE
+)
+"""What else was sent is an image, as a rule."""
 TEMPORARY = re.compile(r"temporar|overload|try again|\bservice\b", re.IGNORECASE)
 
 _PARAMETERS = {
@@ -192,10 +197,12 @@ def _in_messages(body: ErrorBody, *, failed: bool) -> str | None:
 
 def _in_sentence(sentence: str) -> str | None:
     active, passive = ACTIVE.search(sentence), PASSIVE.search(sentence)
-    if (active is None and passive is None) or TEMPORARY.search(sentence):
+    if (active is None and passive is None and not TEXT_ONLY.search(sentence)) or TEMPORARY.search(sentence):
         return None
     if FLAGS.search(sentence):
         return "tools"
+    if TEXT_ONLY.search(sentence):
+        return _noun(sentence) or "image"
     if (match := NAMED.search(sentence)) is not None:
         name = next(group for group in match.groups() if group)
         if UNKNOWN_NAME.search(sentence):

@@ -103,6 +103,7 @@ ACCOUNT: dict[str, Case] = {
         ),
         AuthenticationError,
     ),
+    "openai: not verified": Case(400, openai("Your organization has not been verified."), AuthenticationError),
     "openai: project": Case(400, openai("Project `p` has been archived and is not active."), AuthenticationError),
     "openai: inactive billing": Case(
         429,
@@ -268,6 +269,7 @@ FILTERED: dict[str, Case] = {
         ContentFilterError,
     ),
     "gemini": Case(400, google(400, "INVALID_ARGUMENT", "Blocked by Model Armor: MODEL_ARMOR"), ContentFilterError),
+    "gemini: safety": Case(400, google(400, "INVALID_ARGUMENT", "The prompt was blocked: SAFETY"), ContentFilterError),
     "gemini: prohibited": Case(400, google(400, "INVALID_ARGUMENT", "PROHIBITED_CONTENT"), ContentFilterError),
     "bedrock: guardrail": Case(
         400, aws("The input was blocked by guardrail g.", "ValidationException"), ContentFilterError
@@ -541,6 +543,9 @@ UNSUPPORTED: dict[str, Case] = {
     "fastapi: sentence": lacks(400, {"detail": "image_url is not supported, only text is"}, "image"),
     "raw": lacks(400, openrouter("Provider returned error", 400, raw='{"detail":"tools are not supported"}'), "tools"),
     "a list": lacks(400, [google(400, "INVALID_ARGUMENT", "Function calling is not enabled for models/m")], "tools"),
+    "text only": lacks(400, {"error": "This model only supports text input."}, "image"),
+    "text only, named": lacks(400, {"error": "Only text content is supported, no audio."}, "audio"),
+    "a bare parameter": lacks(400, {"detail": "parameter logprobs is not supported"}, "logprobs"),
     "chinese": lacks(400, {"error": {"code": "1210", "message": "当前模型不支持图片输入"}}, "image"),
 }
 
@@ -692,7 +697,7 @@ STATUSES: dict[int, type[RouteError]] = {
     498: OverloadedError,
     499: ServerError,
     500: ServerError,
-    501: UnsupportedError,
+    501: ServerError,
     502: ServerError,
     503: OverloadedError,
     504: AttemptTimeoutError,

@@ -444,3 +444,10 @@ def test_an_exception_whose_properties_fail() -> None:
 
     error = type("Odd", (Exception,), {name: property(fails) for name in ATTRIBUTES})("It failed.")
     assert classify(error).kind == "bad_reply"
+
+
+def test_a_refused_connection_of_requests_is_no_timeout() -> None:
+    """urllib3's own error for it derives from its timeout, and stands in the context."""
+    error = raised(lambda: requests.post("http://127.0.0.1:9", timeout=5))
+    assert classify(error).kind == "connection"
+    assert classify(wrapped(error)).kind == "connection"

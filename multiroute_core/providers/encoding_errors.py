@@ -1,0 +1,41 @@
+"""Serialization errors: a request that could not even be written, so that no route can be blamed for it."""
+
+from __future__ import annotations
+
+import re
+
+from multiroute_core.providers.error_chain import causes
+from multiroute_core.providers.provider import WireError
+
+NOT_ENCODED = re.compile(
+    r"out of range float values|not json serializable|not json compliant|surrogates not allowed|isn't valid utf-8",
+    re.IGNORECASE,
+)
+HALF = (
+    "The request holds half of a surrogate pair (an emoji cut in two, as a rule), which no encoding of text can carry."
+)
+NUMBER = "The request holds a number that JSON cannot carry (NaN or infinity)."
+HEADER = "The request holds a character that an HTTP header cannot carry; look at keys and headers for quotation marks."
+OBJECT = "The request holds something that cannot be written as JSON"
+
+
+def read_encoding_error(error: Exception) -> str | None:
+    """Why the request could not even be written; None where that is not what happened.
+
+    A reply that cannot be read raises UnicodeDecodeError or JSONDecodeError, whose words are others.
+    """
+    if isinstance(error, WireError):
+        return None
+    for cause in causes(error):
+        if isinstance(cause, UnicodeEncodeError):
+            return HALF if "surrogate" in cause.reason else HEADER
+        if not isinstance(cause, ValueError | TypeError) or isinstance(cause, UnicodeError):
+            continue
+        if any(kind.__name__.endswith("DecodeError") for kind in type(cause).__mro__):
+            continue  # orjson says "surrogates not allowed" of a reply that is no UTF-8
+        text = str(cause)
+        if NOT_ENCODED.search(text):
+            if "float" in text or "compliant" in text:
+                return NUMBER
+            return f"{OBJECT}: {text[:200]}" if "serializable" in text and "surrogate" not in text else HALF
+    return None

@@ -1,0 +1,53 @@
+"""Transport errors by the names of their classes: the last resort of the error classification.
+
+Timeouts, dropped connections and missing credentials have neither a status nor a body, and come from httpx, httpx2,
+aiohttp, requests, urllib3, botocore, google-auth or an SDK, none of which is imported here.
+"""
+
+from __future__ import annotations
+
+from multiroute_core import errors
+from multiroute_core.errors import RouteError
+from multiroute_core.providers.error_chain import causes
+from multiroute_core.providers.error_words import OVERFLOW
+
+TIMEOUTS = {
+    *("Timeout", "TimeoutException", "TimeoutError", "APITimeoutError", "ReadTimeout", "DeadlineExceeded"),
+    *("ModelTimeoutError", "ReadTimeoutError", "ConnectTimeoutError"),
+}
+DROPS = {
+    *("TransportError", "APIConnectionError", "ConnectionError", "RequestException", "OSError", "ModelConnectionError"),
+    *("ClientConnectionError", "ClientPayloadError", "ServerDisconnectedError", "ClientOSError"),  # aiohttp
+    *("HTTPClientError", "ProtocolError", "MaxRetryError", "IncompleteRead"),  # botocore, urllib3, http.client
+}
+"""Names of base classes: httpx, httpx2, aiohttp, requests, urllib3, botocore and the SDKs derive theirs from one of
+these. `ClientError` is none of them: it is aiohttp's base, and botocore's and google-genai's class for every 4xx."""
+CREDENTIALS = {
+    *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError", "SSOError"),
+    *("GoogleAuthError", "ClientAuthenticationError", "CredentialUnavailableError", "NoAuthTokenError"),
+}
+REFUSED = "NewConnectionError"
+"""urllib3's, for a refused connection, which derives from a timeout (urllib3 2.8). It never comes alone."""
+
+
+def class_by_name(error: Exception) -> type[RouteError]:
+    """The class of `error` by its kind and by the names of its base classes.
+
+    Args:
+        error: What a transport or a decoder raised, without a reply.
+    """
+    if isinstance(error, EOFError):
+        return errors.BrokenStreamError
+    if isinstance(error, ValueError):  # JSONDecodeError, UnknownApiResponseError, msgspec's, protobuf's
+        if OVERFLOW.search(str(error)):  # a model that runs in this process
+            return errors.ContextOverflowError
+        return errors.BrokenStreamError if "unfinished stream" in str(error).lower() else errors.BadReplyError
+    chain = [cause for cause in causes(error) if type(cause).__name__ != REFUSED]
+    names = {cls.__name__ for cause in chain for cls in type(cause).__mro__}
+    if names & TIMEOUTS:
+        return errors.AttemptTimeoutError
+    if names & CREDENTIALS and "TransportError" not in names:
+        return errors.AuthenticationError
+    if names & DROPS:
+        return errors.ConnectionFailedError
+    return errors.ServerError if "APIError" in names else errors.BadReplyError
