@@ -54,11 +54,6 @@ def _listed_error(found: Any) -> Mapping[str, Any] | None:
     return first if first.get("error") else None
 
 
-def is_bare_error(body: Mapping[str, Any]) -> bool:
-    """Whether a chunk without choices is an error without an `error` in it, such as vLLM's older one or FastAPI's."""
-    return "choices" not in body and (body.get("object") == "error" or "message" in body or "detail" in body)
-
-
 def mapping(value: Any) -> Mapping[str, Any]:
     """`value`, if it is an object."""
     return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}

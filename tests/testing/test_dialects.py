@@ -123,4 +123,4 @@ def test_names_are_checked():
     with pytest.raises(ConfigurationError, match="Unknown dialect"):
         DialectServer("groc")
     with pytest.raises(ConfigurationError, match="Unknown failure 'choise_error': did you mean 'choice_error'"):
-        Router([dialect_route("groq", Failure("choise_error"))]).generate("Why?")
+        dialect_route("groq", Failure("choise_error"))

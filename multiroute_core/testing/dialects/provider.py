@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ from multiroute_core.providers.sse import StreamReader
 from multiroute_core.providers.stream_body import to_value
 from multiroute_core.route import Route
 from multiroute_core.testing.behaviours import HEADERS, PING, Answer, Asked, Step
-from multiroute_core.testing.dialects.catalogue import DIALECTS, REFUSALS, Dialect
+from multiroute_core.testing.dialects.catalogue import DIALECTS, REFUSALS, Dialect, failures_of
 from multiroute_core.testing.dialects.writers import FAILURE, Writer
 from multiroute_core.testing.scripted import Script, ScriptedProvider
 from multiroute_core.types import Delta, FinishReason, Usage
@@ -78,6 +78,9 @@ class DialectProvider(ScriptedProvider):
             raise unknown("dialect", dialect, DIALECTS)
         super().__init__(script, **options)
         self.dialect: Dialect = DIALECTS[dialect]
+        for behaviour in script if isinstance(script, Sequence) else (script,):
+            if isinstance(behaviour, Failure) and behaviour.name not in (known := failures_of(dialect)):
+                raise unknown("failure", behaviour.name, known)
 
     def wire(self, route: Route) -> Wire:
         """The API that the dialect is one of."""

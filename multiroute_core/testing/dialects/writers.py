@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from multiroute_core.messages import Part, Reasoning, Text, ToolCall, ToolCallDelta, assemble
-from multiroute_core.options import unknown
 from multiroute_core.testing.dialects.catalogue import FAILURES, JSON, Dialect
 from multiroute_core.types import Delta, Usage
 
@@ -59,10 +58,7 @@ class Writer:
         return None if usage is None or self.dialect.place == "nowhere" else self.dialect.count(usage)
 
     def _failed(self, name: str, counted: JSON | None, *, stream: bool = False) -> JSON:
-        failures = FAILURES[self.dialect.wire]
-        if name not in failures:
-            raise unknown("failure", name, failures)
-        body = failures[name]
+        body = FAILURES[self.dialect.wire][name]
         if self.dialect.wire == "openai.responses" and "status" in body:
             response = {**self._response([], counted), **body}
             return {"type": f"response.{body['status']}", "response": response} if stream else response
