@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import logging
 import sys
 import time
 from collections import Counter
@@ -128,6 +129,36 @@ def show(tally: Tally, seconds: float, console: Console) -> None:
     )
 
 
+def simulate_money(given: argparse.Namespace, console: Console) -> int:
+    """Run worlds of money, in several processes."""
+    from tests.simulation.money import run as run_money
+
+    worlds = range(given.seed, given.seed + 1) if given.seed is not None else range(-(-given.requests // given.users))
+    batches = [worlds[start : start + BATCH] for start in range(0, len(worlds), BATCH)]
+    counts, broken = Counter[str](), dict[int, list[str]]()
+    began = time.perf_counter()
+    quiet = {"initializer": logging.disable, "initargs": (logging.WARNING,)}  # each world warns of its budget
+    with ProcessPoolExecutor(given.jobs, **quiet) as pool, Progress(console=console) as progress:
+        bar = progress.add_task("worlds", total=len(worlds))
+        for seeds, (more, wrongs) in zip(
+            batches, pool.map(run_money, batches, itertools.repeat(given.users)), strict=True
+        ):
+            counts += more
+            broken |= wrongs
+            progress.advance(bar, len(seeds))
+    table = Table("what", "how often")
+    for name, count in sorted(counts.items()):
+        table.add_row(name, f"{count:,}")
+    console.print(table)
+    requests = len(worlds) * given.users
+    console.print(f"{requests:,} requests in {len(worlds):,} worlds, {time.perf_counter() - began:.0f} s.")
+    for seed, wrongs in sorted(broken.items())[:10]:
+        console.print(f"[red]World {seed}[/]: {wrongs[0]}", highlight=False, soft_wrap=True)
+        console.print(f"  Replay it: scripts/simulate --money --seed {seed} --users {given.users}")
+    console.print(f"{len(broken) or 'No'} worlds broke a law.", style="red" if broken else "green")
+    return 1 if broken else 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/simulate", description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000, help="how many requests (100000)")
@@ -136,8 +167,11 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--seed", type=int, help="tell the story of this one world")
     parser.add_argument("--hedging", action="store_true", help="what hedging does to a heavy tail")
+    parser.add_argument("--money", action="store_true", help="budgets, charges and the ledger, in dialects")
     given = parser.parse_args()
     console = Console()
+    if given.money:
+        return simulate_money(given, console)
     if given.hedging:
         from tests.simulation.hedging import show as show_hedging
 
