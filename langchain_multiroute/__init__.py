@@ -2,5 +2,6 @@
 
 from langchain_multiroute.callbacks import MultiRouteCallbackHandler, get_multiroute_callback
 from langchain_multiroute.chat_model import ChatMultiRoute
+from langchain_multiroute.wrap import route_of
 
-__all__ = ["ChatMultiRoute", "MultiRouteCallbackHandler", "get_multiroute_callback"]
+__all__ = ["ChatMultiRoute", "MultiRouteCallbackHandler", "get_multiroute_callback", "route_of"]

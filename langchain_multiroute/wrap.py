@@ -47,15 +47,34 @@ def routes(given: Any) -> Any:
     names: set[str] = set()
     for one in cast("Iterable[Any]", given):
         if isinstance(one, BaseChatModel | RunnableBinding):
-            made.append(_route(cast("Any", one), names))
+            route = route_of(cast("Any", one))
+            number, base = 1, route.name
+            while route.name in names:
+                number += 1
+                route = route_of(cast("Any", one), name=f"{base}-{number}")
+            made.append(route)
         else:
             made.append(one)
         names.add(made[-1] if isinstance(made[-1], str) else getattr(made[-1], "name", ""))
     return made
 
 
-def _route(given: Any, names: set[str]) -> Route:
-    model, bound = given, dict[str, Any]()
+def route_of(chat_model: Any, **details: Any) -> Route:
+    """A route that asks `chat_model`, with prices, a timeout or whatever else a route may have.
+
+    Args:
+        chat_model: Any chat model of LangChain's, what is bound to it included.
+        **details: Those of `multiroute_core.Route`: `prices`, `tasks`, `tags`, `timeout`, `backup`, `name`.
+
+    Raises:
+        ConfigurationError: it is not a chat model, or a detail is wrong.
+
+    Example:
+        >>> ChatMultiRoute(
+        ...     routes=[route_of(ChatMistralAI(), prices={"input": 2, "output": 6}), "openai:gpt-6-luna"]
+        ... )  # doctest: +SKIP
+    """
+    model, bound = chat_model, dict[str, Any]()
     while isinstance(model, RunnableBinding):
         bound = {**model.kwargs, **bound}
         model = cast("Any", model.bound)
@@ -67,12 +86,8 @@ def _route(given: Any, names: set[str]) -> Route:
     provider = re.sub(r"[^a-z_]", "_", str(told.get("ls_provider") or "langchain").lower())
     provider = ALIASES.get(provider, provider)
     asked = str(told.get("ls_model_name") or type(model).__name__).strip()
-    name = base = f"langchain:{asked}"
-    number = 1
-    while name in names:
-        number += 1
-        name = f"{base}-{number}"
-    return Route(f"{provider}:{asked}", name=name, via=ModelProvider(model, bound, provider, asked))
+    details.setdefault("name", f"langchain:{asked}")
+    return Route(f"{provider}:{asked}", via=ModelProvider(model, bound, provider, asked), **details)
 
 
 class ModelProvider:
