@@ -14,7 +14,15 @@ from llamaindex_multiroute import MultiRoute
 from llamaindex_multiroute import route_of as llamaindex_route
 from multiroute_core import Budget, BudgetExceededError, ConfigurationError, Route, Router, Usage, tokens
 from multiroute_core.request import build
-from multiroute_core.testing import DIALECTS, Answer, DialectServer, Fail, ScriptedProvider, dialect_route, scripted_route
+from multiroute_core.testing import (
+    DIALECTS,
+    Answer,
+    DialectServer,
+    Fail,
+    ScriptedProvider,
+    dialect_route,
+    scripted_route,
+)
 from multiroute_core.testing.server import ReplayServer, Reply
 from tests.chat_server import FACES, ask
 

@@ -2,7 +2,8 @@
 
 It is the meaning that counts. The order of arguments and of dict keys does not, nor whether a number is `0` or `0.0`,
 nor the ids by which calls of tools and their answers find together, nor marks for a vendor's prompt cache. What a part
-says in its vendor's own words counts, since that vendor reads it. No key and no password goes in, and the tenant does.
+says in its vendor's own words counts, since that vendor reads it. No route's key or password goes in; what
+`extra_headers` holds does, as a part of the hash, and so does the tenant.
 """
 
 from __future__ import annotations

@@ -192,6 +192,8 @@ def _kind(report: ErrorReport) -> tuple[type[RouteError], str]:
         if 400 <= known < 500 and known not in PAGES:
             return errors.ServerError, ""
         return _by_status(known), ""
+    if known in (400, 403, 404) and words_of.ACCOUNT_FILE.search(words):
+        return errors.UnsupportedError, "file"  # it is kept by another account, or no more
     if known is None or known < 500 or known in (500, 501):
         meaning = _meaning(report, known)
         if meaning is not None:

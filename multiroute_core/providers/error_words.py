@@ -152,7 +152,10 @@ REASONING_HISTORY = _any(
 )
 """The conversation holds another account's or another model's reasoning, which this one cannot read."""
 
-ACCOUNT_FILE = _any(r"\bfile[- _]\w+ (?:was )?not found|no such file object|previous_response_not_found")
+ACCOUNT_FILE = _any(
+    r"\bfiles?(?: id)?[-:_ /'\"`]+[\w-]+['\"`]?,? (?:was |does )?not (?:found|exist)|no such file object|"
+    r"previous_response_not_found"
+)
 """Something that an account keeps, and that this account does not have."""
 
 OVERLOADED = _any(r"overload|at capacity|no capacity|unavailable|high (?:traffic|demand)|too busy|负载|访问量过大")

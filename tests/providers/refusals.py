@@ -571,6 +571,27 @@ REASONING: dict[str, Case] = {
     }.items()
 }
 
+FILES: dict[str, Case] = {
+    "a file of another account": Case(
+        404,
+        anthropic("not_found_error", "File: file_011CNha8iCJcU1wXNR6q4V8w not found"),
+        UnsupportedError,
+        "file",
+        False,
+    ),
+    "a file that expired": Case(
+        400, openai("The requested file 'file-abc123' does not exist", code=BAD_INPUT), UnsupportedError, "file", False
+    ),
+    "a stored answer": Case(
+        400,
+        openai("Previous response with id 'resp_1' not found.", code="previous_response_not_found"),
+        UnsupportedError,
+        "file",
+        False,
+    ),
+}
+"""What an account keeps, and another one does not have."""
+
 CALLERS: dict[str, Case] = {
     name: Case(400, body, BadRequestError)
     for name, body in {

@@ -32,6 +32,7 @@ TABLES = {
     "filtered": refusals.FILTERED,
     "unsupported": refusals.UNSUPPORTED,
     "reasoning": refusals.REASONING,
+    "files": refusals.FILES,
     "callers": refusals.CALLERS,
     "others": refusals.OTHERS,
 }
