@@ -51,10 +51,9 @@ def decode(reply: Reply, encoded: Encoded) -> Delta:
     for at, block in enumerate(blocks):
         parts += _parts(block, encoded, f"{found.get('id')}_{at}", followed=kinds[at + 1 : at + 2] == ["text"])
     # A whole answer whose end is not explained is whole all the same.
-    finish = "stop" if parts and not normal_word(found.get("stop_reason")) else None
     return Delta(
         parts=tuple(parts),
-        finish_reason=finish or _finish(word(found.get("stop_reason")), parts),
+        finish_reason=_finish(word(found.get("stop_reason")), parts, said=bool(parts)),
         usage=usage,
         model=model,
         raw=found,
@@ -96,11 +95,16 @@ def _call(block: Mapping[str, Any], spare_id: str, raw: Raw) -> ToolCall | Inval
     return tool_call(call_id, name, given if isinstance(given, str) else json.dumps(given or {}), raw)
 
 
-def _finish(reason: str | None, parts: list[Part]) -> FinishReason:
-    """The reason in normal form; a call that only stood for the form of the answer was no call."""
+def _finish(reason: str | None, parts: list[Part], *, said: bool) -> FinishReason:
+    """The reason in normal form; a call that only stood for the form of the answer was no call.
+
+    An answer that is whole and gives no reason ends as such answers do.
+    """
     called = any(isinstance(part, ToolCall | InvalidToolCall | ToolCallDelta) for part in parts)
     if reason == "tool_use" and not called:
         return "stop"
+    if said and not normal_word(reason):
+        return "tool_call" if called else "stop"
     return FINISH.get(reason or "") or finish_reason(normal_word(reason)) or "other"
 
 
@@ -187,11 +191,11 @@ class MessagesDecoder:
                 usage = self._counted()
                 if (error := in_band.failed(self._reason, told, usage=usage, model=self._model)) is not None:
                     raise error
-                if not normal_word(self._reason):
+                if not normal_word(self._reason) and not (self._said or self._calls):
                     message = "The stream ended without a reason: the answer is not complete."
                     raise WireError(message, told, usage=usage, model=self._model)
                 self.complete = True
-                return Delta(finish_reason=_finish(self._reason, self._calls))
+                return Delta(finish_reason=_finish(self._reason, self._calls, said=True))
             case "error":
                 raise self._error(told)
             case None if in_band.is_error(told):
