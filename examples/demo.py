@@ -9,6 +9,7 @@ Exit code 0 means that every scene ended as it should.
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 def main(scenes: Sequence[Scene] | None = None) -> int:
     """Play the scenes, all of them by default; the exit code."""
+    logging.getLogger("multiroute_core").setLevel(logging.ERROR)  # the scenes show what its warnings would say
     began, screen = time.monotonic(), Screen()
     screen.say("MultiRoute: one router, a LangChain chain and a LlamaIndex query engine", "bold")
     with contextlib.ExitStack() as stack:

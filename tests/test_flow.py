@@ -60,12 +60,16 @@ class TestDeclined:
         assert (response.finish_reason, response.route) == ("refusal", "a")
         assert [a.route for a in response.attempts] == ["a", "b", "c"]
 
-    def test_a_blocked_prompt_moves_on_if_asked(self, face):
+    def test_a_blocked_prompt_moves_on(self, face):
+        """A filter or policy is its vendor's: another one's may let the prompt pass. No breaker counts it."""
         routes = self.routes(Fail(ContentFilterError), Answer("Gladly."))
+        router = Router(routes)
+        for calls in range(1, 5):
+            assert ask(router, face).text == "Gladly."
+            assert takes(*routes) == [calls, calls]
+        assert router.health()["a"].breaker == "closed"
         with pytest.raises(ContentFilterError):
-            ask(Router(routes), face)
-        assert takes(*routes) == [1, 0]
-        assert ask(Router(routes, fallback_on={"content_filter"}), face).text == "Gladly."
+            ask(Router(routes, fallback=False), face)
 
     def test_where_all_block_it_the_error_says_so(self, face):
         routes = self.routes(Fail(ContentFilterError), Fail(ContentFilterError))

@@ -74,7 +74,7 @@ class TestPriceSource:
         )
         prices = Prices()
         told = {
-            month: prices.cost("openai", "gpt-7", Usage(1_000_000), at=datetime(2026, month, 15, tzinfo=UTC))
+            month: prices.cost("openai", "gpt-7", Usage(1_000_000, 0), at=datetime(2026, month, 15, tzinfo=UTC))
             for month in (4, 6, 10)
         }
         assert told == {4: 1.0, 6: 2.0, 10: 4.0}
