@@ -55,10 +55,13 @@ class Merging:
 
     def feed(self, event: Any) -> Delta | None:
         if event is OVER:
-            return self._end()
+            delta = None if self.complete else self._end()
+            self.complete = True  # only now: an answer may fail at its end
+            return delta
         if not isinstance(event, ChatGenerationChunk):
+            delta = to_stream(whole(event.message, self._encoded))
             self.complete = True
-            return to_stream(whole(event.message, self._encoded))
+            return delta
         chunk = event.message
         if not isinstance(chunk, AIMessageChunk):
             return None
@@ -82,9 +85,6 @@ class Merging:
         return ToolCallDelta(index, call.get("id"), call.get("name"), call.get("args") or "")
 
     def _end(self) -> Delta | None:
-        if self.complete:
-            return None
-        self.complete = True
         if not self._chunks:
             return None
         first, *rest = self._chunks

@@ -74,8 +74,9 @@ class Growing:
 
     def feed(self, event: Any) -> Delta | None:
         if event is END:
-            self.complete = True
-            return self._end()
+            delta = self._end()
+            self.complete = True  # only now: an answer may fail at its end
+            return delta
         response = self._last = cast("ChatResponse", event)
         if response.raw is not None:
             self._reason = _reason(response) or self._reason

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
-from multiroute_core.providers.provider import Reply, WireError
+from multiroute_core.providers.provider import Reply, UnreadableReply
 from multiroute_core.providers.sse import BOM
 
 _decode = msgspec.json.Decoder().decode
@@ -18,7 +18,7 @@ def of(reply: Reply) -> Mapping[str, Any]:
     """The reply's body as a JSON object.
 
     Raises:
-        WireError: it is cut, empty, or something else.
+        UnreadableReply: it is cut, empty, or something else.
     """
     body = reply.body
     if isinstance(body, str):
@@ -28,7 +28,7 @@ def of(reply: Reply) -> Mapping[str, Any]:
     try:
         found = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"The body is no JSON: {error}.") from error
+        raise UnreadableReply(f"The body is no JSON: {error}.") from error
     return event(found)
 
 
@@ -36,7 +36,7 @@ def event(found: Any) -> Mapping[str, Any]:
     """A body or an event, which must be a JSON object.
 
     Raises:
-        WireError: it is something else.
+        UnreadableReply: it is something else.
     """
     if isinstance(found, dict):
         return cast("dict[str, Any]", found)
@@ -44,8 +44,8 @@ def event(found: Any) -> Mapping[str, Any]:
         return error
     message = f"The provider sent a JSON {type(found).__name__} where an object should be"
     if isinstance(found, str) and found:
-        raise WireError(f"{message}: {found[:500]}", {"error": {"message": found}})
-    raise WireError(f"{message}.", found)
+        raise UnreadableReply(f"{message}: {found[:500]}", {"error": {"message": found}})
+    raise UnreadableReply(f"{message}.", found)
 
 
 def _listed_error(found: Any) -> Mapping[str, Any] | None:

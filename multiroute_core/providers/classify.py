@@ -25,7 +25,7 @@ from multiroute_core.providers.encoding_errors import read_encoding_error
 from multiroute_core.providers.error_body import ErrorBody, read_body
 from multiroute_core.providers.error_names import class_by_name
 from multiroute_core.providers.error_words import Meaning
-from multiroute_core.providers.provider import NoAnswer, WireError
+from multiroute_core.providers.provider import UNREADABLE, NoAnswer, UnreadableReply, WireError
 from multiroute_core.providers.retry_after import LONGEST_WAIT, read_retry_after
 from multiroute_core.providers.secrets import without_secrets
 from multiroute_core.providers.unsupported import read_ability
@@ -298,6 +298,8 @@ def _by_words(report: ErrorReport) -> type[RouteError] | None:
     ):
         if pattern.search(report.words):
             return kind
+    if isinstance(report.error, UnreadableReply) or UNREADABLE in report.said.codes:
+        return errors.BadReplyError
     return errors.ServerError if report.said.messages and isinstance(report.body, Mapping) else None
 
 

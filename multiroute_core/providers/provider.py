@@ -146,6 +146,14 @@ class WireError(Exception):
         self.usage, self.model = usage, model
 
 
+UNREADABLE = "unreadable_reply"
+"""The type of an error that says of a reply what it is, where its class is lost on the way through an SDK."""
+
+
+class UnreadableReply(WireError):
+    """Something that is not in the API's form: no JSON, no object, a web page, plain text."""
+
+
 class NoAnswer(WireError):
     """A reply that is well-formed and holds no answer, such as a blocked prompt.
 

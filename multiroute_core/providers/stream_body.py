@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
-from multiroute_core.providers.provider import DONE, WireError
+from multiroute_core.providers.provider import DONE, UNREADABLE, UnreadableReply, WireError
 from multiroute_core.providers.sse import ERROR, ServerSentEvent
 
 _decode = msgspec.json.Decoder().decode
@@ -40,7 +40,7 @@ def to_value(event: ServerSentEvent, *, last: bool = False) -> Any:
         if not _is_utf8(data):  # the standard puts a replacement character for what is no UTF-8
             return to_value(ServerSentEvent(name, text.encode()))
         message = f"An event of the stream is no JSON ({error}): {text[:_LONGEST]}"
-        raise WireError(message, {"error": {"message": message}}) from error
+        raise UnreadableReply(message, {"error": {"message": message}}) from error
 
 
 def to_error_body(data: bytes) -> dict[str, Any]:
@@ -67,13 +67,13 @@ def error_body_of(value: Any) -> dict[str, Any]:
     return {"error": {"message": text[:_LONGEST] or "The provider reported an error and said nothing of it."}}
 
 
-def to_text_error(text: bytes) -> WireError:
+def to_text_error(text: bytes) -> UnreadableReply:
     """The error that a body is which is neither JSON nor an event stream."""
     page = text.decode("utf-8", "replace")
     kind = "an HTML page" if page.lstrip().startswith("<") else "plain text"
     words = " ".join(_MARKUP.sub(" ", page).split())
     message = f"The provider sent {kind} where an answer should be: {words[:_LONGEST]}"
-    return WireError(message, {"error": {"message": message}})
+    return UnreadableReply(message, {"error": {"type": UNREADABLE, "message": message}})
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -17,6 +17,7 @@ from multiroute_core import (
     QuotaExhaustedError,
     RateLimitError,
     RouteError,
+    UnsupportedError,
 )
 from multiroute_core.testing.recorded import Interaction
 from multiroute_core.testing.server import ReplayServer, Serving
@@ -27,12 +28,12 @@ pytestmark = needs_recordings
 
 # The class of every recorded error, by what its body says.
 ERRORS: dict[str, type[RouteError]] = {
-    "07.0": BadRequestError,  # max_tokens is unsupported with this model
+    "07.0": UnsupportedError,  # max_tokens is unsupported with this model
     "08.0": BadRequestError,  # messages: empty array
     "09.0": NotFoundError,  # model_not_found
     "12.0": BadRequestError,  # temperature below the minimum; asked for as a stream
-    "13.1": BadRequestError,  # a reasoning item without its follower
-    "14.0": BadRequestError,  # the role developer is unsupported with this model
+    "13.1": UnsupportedError,  # a reasoning item without its follower
+    "14.0": UnsupportedError,  # the role developer is unsupported with this model
     "15.0": BadRequestError,  # web search is not supported with this model
     "17.0": NotFoundError,  # model_not_found
     "18.0": NotFoundError,  # not_found_error
@@ -45,11 +46,11 @@ ERRORS: dict[str, type[RouteError]] = {
     "28.3": NotFoundError,
     "30.3": BadRequestError,  # invalid_image_format
     "31.0": AuthenticationError,  # invalid_api_key
-    "32.0": BadRequestError,  # stop is unsupported with this model
+    "32.0": UnsupportedError,  # stop is unsupported with this model
     "37.0": NotFoundError,  # not_found_error
     "38.0": BadRequestError,  # invalid_request_error
     "39.0": AuthenticationError,  # invalid x-api-key
-    "40.0": BadRequestError,  # an effort that the model does not have
+    "40.0": UnsupportedError,  # an effort that the model does not have
     "54.1": ContentFilterError,  # HTTP 200, promptFeedback.blockReason and no candidates
     "56.1": RateLimitError,  # RESOURCE_EXHAUSTED, without a time to come back
     "57.0": AuthenticationError,  # Gemini: a bad key is HTTP 400 with the reason API_KEY_INVALID
@@ -63,7 +64,7 @@ ERRORS: dict[str, type[RouteError]] = {
     "F00.0": RateLimitError,  # a quota per minute, and RetryInfo says 34.4 s: not one that is spent for long
     "F01.0": QuotaExhaustedError,  # insufficient_quota
     "F02.0": QuotaExhaustedError,  # insufficient_quota inside the stream, under HTTP 200
-    "F03.0": BadRequestError,  # unsupported_parameter
+    "F03.0": UnsupportedError,  # unsupported_parameter
 }
 RETRY_AFTER = {"F00.0": 34.4}
 # Streams that are no answers as they stand.

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from multiroute_core.attempt import GOODBYE_SECONDS
-from multiroute_core.errors import ContextOverflowError, RouteError
+from multiroute_core.errors import ContentFilterError, ContextOverflowError, RouteError
 from multiroute_core.rules import budget
 from multiroute_core.testing.faults import QUANTUM
 from multiroute_core.testing.scripted import Take
@@ -134,7 +134,8 @@ def callers_faults_end_it(world: World) -> Iterator[str]:
                 yield f"{take.asked.route} was asked again for {name} after a {error.kind}"
             # Who declined, or had begun to answer, has taken it for a good request.
             answered = any(t.finish_reason in fallback_on or t.parts for t in takes)
-            if after and not isinstance(error, ContextOverflowError) and error.kind not in fallback_on and not answered:
+            helps = isinstance(error, ContextOverflowError | ContentFilterError)  # a filter is its vendor's
+            if after and not helps and error.kind not in fallback_on and not answered:
                 yield f"{name} went on to {after[0].asked.route} after a {error.kind}"
 
 
@@ -203,7 +204,7 @@ def budgets_count_what_the_ledger_has(world: World) -> Iterator[str]:
     owed = {"tokens/session:": tokens}
     for record in world.ledger.query():
         name = f"usd/month/route:{record.route}"
-        owed[name] = owed.get(name, 0) + round((record.cost or 0.0) * 1e9)
+        owed[name] = owed.get(name, 0) + round((record.charged or 0.0) * 1e9)
     kept = {**spending._session._accounts, **spending._shared._accounts}
     for name, amount in owed.items():
         account = kept[name].account
