@@ -29,7 +29,7 @@ from multiroute_core import AllRoutesFailedError, BrokenStreamError, Router, Ser
 from multiroute_core.cost.totals import Figures
 from multiroute_core.events import AttemptEnded
 from multiroute_core.testing import Answer, Cut, Fail, scripted_route
-from tests.llamaindex.conftest import Weather, get_weather
+from tests.llamaindex.conftest import Weather, get_weather, import_openai
 from tests.vendors.server import ROUTES, WIRES
 
 PRICES = {"input": 10.0, "output": 100.0}
@@ -204,9 +204,7 @@ class TestVendors:
         assert spent.total.attempts == len(server.seen)
 
     async def test_an_llm_of_llamaindexs_as_a_route_counts_once(self, server, spent, counter, manager):
-        from llama_index.llms.openai import OpenAI
-
-        inner = OpenAI(
+        inner = import_openai()(
             model="gpt-4o",
             api_base=f"{server.url}/v1",
             api_key="k",
@@ -220,9 +218,7 @@ class TestVendors:
         assert counted(counter) == tokens(spent.total) > (0, 0)
 
     def test_others_count_by_their_usage_with_no_price(self, server, spent, counter, manager):
-        from llama_index.llms.openai import OpenAI
-
-        theirs = OpenAI(
+        theirs = import_openai()(
             model="gpt-4o-mini", api_base=f"{server.url}/v1", api_key="k", max_retries=0, callback_manager=manager
         )
         theirs.chat(HELLO)

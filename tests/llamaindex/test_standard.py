@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 import pytest
-from llama_index.llms.openai import OpenAI
 
 from llamaindex_multiroute import MultiRoute
 from llamaindex_multiroute.testing import LLMTests
 from llamaindex_multiroute.testing.suite import run
 from multiroute_core import Router
+from tests.llamaindex.conftest import import_openai
 from tests.vendors.server import WIRES, VendorServer
 
 SECRET = "sk-very-secret"
@@ -58,7 +58,7 @@ class TestOpenAI(LLMTests):
 
     @pytest.fixture
     def llm(self, vendors):
-        llm = OpenAI(model="gpt-4o", api_key="k", api_base=f"{vendors.url}/v1", max_retries=0)
+        llm = import_openai()(model="gpt-4o", api_key="k", api_base=f"{vendors.url}/v1", max_retries=0)
         yield llm
         if llm._aclient is not None:
             run(llm._aclient.close())

@@ -16,7 +16,6 @@ from llama_index.core.llms import CompletionResponse, CustomLLM, MockLLM
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.tools import FunctionTool
-from llama_index.llms.openai import OpenAI
 
 from llamaindex_multiroute import MultiRoute, route_of
 from llamaindex_multiroute.bare import bare
@@ -31,6 +30,7 @@ from multiroute_core import (
     Router,
     Text,
 )
+from tests.llamaindex.conftest import import_openai
 from tests.vendors.server import VendorServer
 
 
@@ -41,7 +41,9 @@ def vendors():
 
 
 def openai(vendors, model="gpt-4o", **more):
-    return OpenAI(model=model, api_key="k", api_base=f"{vendors.url}/v1", max_retries=0, reuse_client=False, **more)
+    return import_openai()(
+        model=model, api_key="k", api_base=f"{vendors.url}/v1", max_retries=0, reuse_client=False, **more
+    )
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -166,7 +168,7 @@ class TestRoutes:
 
     def test_an_llm_that_cannot_say_what_it_is(self):
         with pytest.raises(ConfigurationError, match="OpenAI cannot tell its metadata"):
-            MultiRoute(routes=[OpenAI(model="gpt-unheard-of", api_key="k")])
+            MultiRoute(routes=[import_openai()(model="gpt-unheard-of", api_key="k")])
 
     def test_the_cost_is_known_where_the_vendor_is(self, vendors):
         listed = route_of(openai(vendors), prices="openai")
