@@ -97,11 +97,12 @@ class Flow:
         try:
             routes = await self._ordered()
             unable = self._learned.unable(routes, call.request, self._began, stream=call.stream)
-            routes = [route for route in routes if route.name not in unable]
+            if unable:
+                routes = [route for route in routes if route.name not in unable]
             trail.request_started(routes)
             await self._state.begun(self._io, self._began)
             self._plan: Plan = self._planned(routes)
-            for route in call.routes:
+            for route in call.routes if unable else ():
                 if (shut := unable.get(route.name)) is not None:
                     self._plan.shut(route, shut)
                     trail.skipped(route, shut)

@@ -37,10 +37,12 @@ def for_account(request: Request, account: str | None) -> Request:
         request: It is not touched.
         account: As of `account_of`; None where it is unknown, so that everything may go there.
     """
-    if account is None or not any(_is_foreign(part, account) for m in request.messages for part in m.parts):
+    if account is None:
         return request
-    messages = tuple(_readable(message, account) for message in request.messages)
-    return replace(request, messages=messages)
+    for message in request.messages:  # what a user or the system says is in nobody's own words, as a rule
+        if message.role in ("assistant", "tool") and any(_is_foreign(part, account) for part in message.parts):
+            return replace(request, messages=tuple(_readable(message, account) for message in request.messages))
+    return request
 
 
 def _is_foreign(part: Part, account: str) -> bool:

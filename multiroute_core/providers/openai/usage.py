@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, cast
 
-from multiroute_core.providers.body import amount, array, count, mapping, tier, word
+from multiroute_core.providers.body import LARGEST_COUNT, amount, array, count, mapping, tier, word
 from multiroute_core.types import Usage
 
 INPUT = ("prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "prompt_token_count", "prompt_eval_count")
@@ -48,9 +48,11 @@ TICKS_PER_USD = 1e10
 
 def find_usage(body: Mapping[str, Any]) -> Usage | None:
     """The usage of a whole answer or of a chunk, wherever it stands; None where nothing is counted."""
-    choice = mapping(next(iter(array(body.get("choices"))), None))
     service_tier = tier(body.get("service_tier"))
-    usage: Usage | None = None
+    usage = _read_own(body.get("usage"), service_tier)
+    if usage is not None:
+        return usage
+    choice = mapping(next(iter(array(body.get("choices"))), None))
     for place in (body, choice, body.get("x_groq"), choice.get("message"), choice.get("delta")):
         counts = mapping(mapping(place).get("usage"))
         if counts and (found := read_usage(counts, service_tier)) is not None:
@@ -59,6 +61,60 @@ def find_usage(body: Mapping[str, Any]) -> Usage | None:
         measured = _timings(timings)
         return usage if measured is None else merge_usage(usage, measured)
     return usage
+
+
+def _read_own(counts: Any, service_tier: str | None) -> Usage | None:
+    """A usage in OpenAI's own form, which most servers write: read at once, since nothing is to be looked for.
+
+    None for any other form, and for one that contradicts itself.
+    """
+    if type(counts) is not dict:
+        return None
+    own = cast("dict[str, Any]", counts)
+    if _CHAT_NAMES.issuperset(own):
+        given, output = own.get("prompt_tokens"), own.get("completion_tokens")
+        read: Any = own.get("prompt_tokens_details") or _NOTHING
+        written: Any = own.get("completion_tokens_details") or _NOTHING
+    elif _RESPONSES_NAMES.issuperset(own):
+        given, output = own.get("input_tokens"), own.get("output_tokens")
+        read = own.get("input_tokens_details") or _NOTHING
+        written = own.get("output_tokens_details") or _NOTHING
+    else:
+        return None
+    if type(read) is not dict or type(written) is not dict or not _READ_NAMES.issuperset(read):
+        return None
+    if not _WRITTEN_NAMES.issuperset(written) or type(given) is not int or type(output) is not int:
+        return None
+    cached, stored, heard = read.get("cached_tokens"), read.get("cache_write_tokens"), read.get("audio_tokens")
+    reasoning, spoken = written.get("reasoning_tokens"), written.get("audio_tokens")
+    for part, whole in ((cached, given), (stored, given), (heard, given), (reasoning, output), (spoken, output)):
+        if part is not None and (type(part) is not int or not 0 <= part <= whole):
+            return None
+    if not 0 < given <= LARGEST_COUNT or not 0 <= output <= LARGEST_COUNT or own.get("total_tokens") != given + output:
+        return None
+    return Usage(
+        input_tokens=given,
+        output_tokens=output,
+        cache_read_tokens=cached,
+        cache_write_tokens=stored,
+        reasoning_tokens=reasoning,
+        input_audio_tokens=heard,
+        output_audio_tokens=spoken,
+        service_tier=service_tier,
+    )
+
+
+_NOTHING: dict[str, Any] = {}
+_CHAT_NAMES = frozenset(
+    ("prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details")
+)
+_RESPONSES_NAMES = frozenset(
+    ("input_tokens", "output_tokens", "total_tokens", "input_tokens_details", "output_tokens_details")
+)
+_READ_NAMES = frozenset(("cached_tokens", "cache_write_tokens", "audio_tokens", "text_tokens"))
+_WRITTEN_NAMES = frozenset(
+    ("reasoning_tokens", "audio_tokens", "text_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens")
+)
 
 
 def merge_usage(known: Usage | None, latest: Usage) -> Usage:

@@ -218,3 +218,30 @@ def test_odd_usage_never_raises_and_is_never_negative(first: dict[str, Any], sec
             if isinstance(value, int | float):
                 assert value >= 0
                 assert isinstance(value, float) == (field.name == "stated_cost")
+
+
+counts = st.none() | st.integers(0, 50) | st.sampled_from([0, 10**13, -1, 1.0, "5", True])
+
+
+@given(
+    names=st.sampled_from([("prompt_tokens", "completion_tokens"), ("input_tokens", "output_tokens")]),
+    given_count=counts,
+    output=counts,
+    total=counts | st.just("right"),
+    details=st.tuples(counts, counts, counts, counts, counts),
+)
+def test_the_quick_way_says_what_the_long_way_says(names, given_count, output, total, details):
+    """OpenAI's own form is read at once; a form that differs in anything is read in full."""
+    if total == "right":
+        total = (given_count if isinstance(given_count, int) else 0) + (output if isinstance(output, int) else 0)
+    cached, stored, heard, reasoning, spoken = details
+    usage = {
+        names[0]: given_count,
+        names[1]: output,
+        "total_tokens": total,
+        f"{names[0]}_details": {"cached_tokens": cached, "cache_write_tokens": stored, "audio_tokens": heard},
+        f"{names[1]}_details": {"reasoning_tokens": reasoning, "audio_tokens": spoken},
+    }
+    quick = find_usage({"usage": usage})
+    slow = read_usage(usage)
+    assert quick == slow or (quick is None and slow == Usage())
