@@ -81,12 +81,14 @@ def _read_own(counts: Any, service_tier: str | None) -> Usage | None:
         written = own.get("output_tokens_details") or _NOTHING
     else:
         return None
-    if type(read) is not dict or type(written) is not dict or not _READ_NAMES.issuperset(read):
+    if type(read) is not dict or type(written) is not dict or type(given) is not int or type(output) is not int:
         return None
-    if not _WRITTEN_NAMES.issuperset(written) or type(given) is not int or type(output) is not int:
+    of_input, of_output = cast("dict[str, Any]", read), cast("dict[str, Any]", written)
+    if not _READ_NAMES.issuperset(of_input) or not _WRITTEN_NAMES.issuperset(of_output):
         return None
-    cached, stored, heard = read.get("cached_tokens"), read.get("cache_write_tokens"), read.get("audio_tokens")
-    reasoning, spoken = written.get("reasoning_tokens"), written.get("audio_tokens")
+    cached, stored = of_input.get("cached_tokens"), of_input.get("cache_write_tokens")
+    heard, spoken = of_input.get("audio_tokens"), of_output.get("audio_tokens")
+    reasoning = of_output.get("reasoning_tokens")
     for part, whole in ((cached, given), (stored, given), (heard, given), (reasoning, output), (spoken, output)):
         if part is not None and (type(part) is not int or not 0 <= part <= whole):
             return None

@@ -78,7 +78,8 @@ class DialectProvider(ScriptedProvider):
             raise unknown("dialect", dialect, DIALECTS)
         super().__init__(script, **options)
         self.dialect: Dialect = DIALECTS[dialect]
-        for behaviour in script if isinstance(script, Sequence) else (script,):
+        behaviours = cast("Sequence[Any]", script) if isinstance(script, Sequence) else (script,)
+        for behaviour in behaviours:
             if isinstance(behaviour, Failure) and behaviour.name not in (known := failures_of(dialect)):
                 raise unknown("failure", behaviour.name, known)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from multiroute_core.messages import Message
 from multiroute_core.options import unknown
@@ -105,5 +105,6 @@ def _texts(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
-        return "".join(_texts(value[name]) for name in ("text", "content", "parts") if name in value)
-    return "".join(map(_texts, value)) if isinstance(value, list) else ""
+        fields = cast("dict[str, Any]", value)
+        return "".join(_texts(fields[name]) for name in ("text", "content", "parts") if name in fields)
+    return "".join(map(_texts, cast("list[Any]", value))) if isinstance(value, list) else ""

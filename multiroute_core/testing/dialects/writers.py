@@ -118,7 +118,7 @@ class Writer:
     def _whole_responses(self, delta: Delta, counted: JSON | None) -> JSON:
         parts, output = assemble(delta.parts), list[JSON]()
         if text := _text(parts):
-            content = [{"type": "output_text", "text": text, "annotations": []}]
+            content: list[JSON] = [{"type": "output_text", "text": text, "annotations": []}]
             output.append({"type": "message", "id": "msg", "role": "assistant", "content": content})
         output += [_item(part.id, part.name, _dumped(part)) for part in parts if isinstance(part, ToolCall)]
         body = self._response(output, counted)
@@ -162,7 +162,7 @@ class Writer:
         events: list[JSON | str] = []
         if not begun:
             counted = self._counted(delta.usage or Usage(0, 0))
-            message = {"id": "msg", "type": "message", "role": "assistant", "model": self.model, "content": []}
+            message: JSON = {"id": "msg", "type": "message", "role": "assistant", "model": self.model, "content": []}
             events.append({"type": "message_start", "message": message | ({"usage": counted} if counted else {})})
             events.append({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
         for part in delta.parts:
@@ -171,7 +171,7 @@ class Writer:
                     change = {"type": "text_delta", "text": part.text}
                     events.append({"type": "content_block_delta", "index": 0, "delta": change})
                 case ToolCallDelta(id=str()):
-                    block = {"type": "tool_use", "id": part.id, "name": part.name, "input": {}}
+                    block: JSON = {"type": "tool_use", "id": part.id, "name": part.name, "input": {}}
                     events.append({"type": "content_block_start", "index": 1 + part.index, "content_block": block})
                     self._calls.append(part)
                 case ToolCallDelta():
