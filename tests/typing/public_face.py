@@ -27,6 +27,7 @@ from multiroute_core import (
     Route,
     Router,
     Standing,
+    UnsupportedError,
     Usage,
 )
 from multiroute_core.cost.standings import BudgetStandings
@@ -35,6 +36,7 @@ from multiroute_core.health import Health
 from multiroute_core.order.explain import Explanation
 from multiroute_core.report import Report
 from multiroute_core.telemetry import JSONLines
+from multiroute_core.testing.dialects import DialectServer, dialect_route
 
 
 def hook(event: Event) -> None:
@@ -115,3 +117,13 @@ assert_type(
 assert_type(chat.with_structured_output({"title": "x"}, method="json_mode"), Runnable[LanguageModelInput, Any])
 chat.with_structured_output({"title": "x"}, method="json")  # pyright: ignore[reportArgumentType]
 assert_type(chat.get_num_tokens("Hello"), int)
+
+for attempt in response.attempts:
+    assert_type(attempt.charged, float | None)
+    assert_type(attempt.estimated, bool)
+assert_type(Usage().other_models, tuple[tuple[str, Usage], ...])
+assert_type(UnsupportedError("It takes no tools.", ability="tools").ability, str)
+assert_type(Route("openai:gpt-4.1", base_url="http://127.0.0.1:4000/v1", prices="openai"), Route)
+assert_type(dialect_route("groq"), Route)
+with DialectServer("groq") as server:
+    assert_type(server.route(), Route)
