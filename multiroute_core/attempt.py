@@ -21,7 +21,7 @@ from multiroute_core.errors import (
     RouteError,
 )
 from multiroute_core.messages import Part, assemble, join
-from multiroute_core.order.learned import Adapted
+from multiroute_core.order.learned import AdaptedRequest
 from multiroute_core.providers.error_code import failure_of
 from multiroute_core.providers.headroom import headroom
 from multiroute_core.providers.provider import Decoder, Provider, WireError
@@ -70,7 +70,7 @@ class Try:
         io: IO,
         provider: Provider,
         route: Route,
-        adapted: Adapted,
+        adapted: AdaptedRequest,
         *,
         stream: bool,
         limits: Limits,

@@ -101,7 +101,7 @@ class Flow:
                 routes = [route for route in routes if route.name not in unable]
             trail.request_started(routes)
             await self._state.begun(self._io, self._began)
-            self._plan: Plan = self._planned(routes)
+            self._plan: Plan = self._build_plan(routes)
             for route in call.routes if unable else ():
                 if (shut := unable.get(route.name)) is not None:
                     self._plan.shut(route, shut)
@@ -128,7 +128,7 @@ class Flow:
                     trail.attempt_ended(attempt, error)
                 if error is not None:
                     begins_anew = self._mended(attempt, error)
-                elif attempt.finish_reason == "pause" and self._goes_on(attempt):
+                elif attempt.finish_reason == "pause" and self._continue_paused(attempt):
                     begins_anew = False
                 elif (begins_anew := self._declined(attempt)) is None:
                     response = self._whole(attempt)
@@ -145,7 +145,7 @@ class Flow:
         finally:
             trail.request_ended(self._io.now() - self._began, response, failure)
 
-    def _planned(self, routes: Sequence[Route]) -> Plan:
+    def _build_plan(self, routes: Sequence[Route]) -> Plan:
         windows = {route.name: self._facts[route.name].window for route in routes}
         return Plan(routes, self._call.options.max_retries or 0, windows, self._call.tokens)
 
@@ -262,8 +262,8 @@ class Flow:
                 self._plan.lost(attempt.route)
             return
         fatal = not failure.moves_on and failure.kind not in (self._call.options.fallback_on or ())
-        begun = self._refused or self._broken or self._paused  # there is something to give
-        if fatal and error is not None and begun is None:
+        pending = self._refused or self._broken or self._paused  # there is something to give
+        if fatal and error is not None and pending is None:
             raise failure
         if isinstance(failure, UnsupportedError) and self._learned.learn(
             failure, self._request, attempt.route, self._io.now(), attempt.adapted
@@ -290,13 +290,13 @@ class Flow:
         elif how != "restart":
             raise error
         if self._paused is not None:  # another route begins, or goes on by what was said
-            self._plan, self._paused = self._planned(self._call.routes), None
+            self._plan, self._paused = self._build_plan(self._call.routes), None
         self._broken = error
         self._deadline = self._io.now() + (self._call.options.deadline or float("inf"))
         self._plan.failed(attempt.route, error)
         return how == "restart"
 
-    def _goes_on(self, attempt: Try) -> bool:
+    def _continue_paused(self, attempt: Try) -> bool:
         """Make ready to go on with a turn that its vendor paused, on the same route; False after too many pauses."""
         paused = self._paused
         response = attempt.response(self._trail.attempts)
@@ -307,7 +307,7 @@ class Flow:
         else:
             paused.pause(paused.whole(response))
         self._request = paused.request(self._call.request)
-        self._plan = self._planned([attempt.route])
+        self._plan = self._build_plan([attempt.route])
         if self._call.stream:
             self._deadline = self._io.now() + (self._call.options.deadline or float("inf"))
         return True

@@ -46,22 +46,22 @@ def charge(
             was answered.
         cut: Whether the answer was cut: then the provider's count of it is of its beginning.
     """
-    estimate = None if written is None else _completed(usage, prompt, written, cut=cut)
+    estimate = None if written is None else _complete(usage, prompt, written, cut=cut)
     if estimate is None or estimate == usage:
         cost = pricing.cost_on(route, usage, model=model)
         if cost is not None or usage is None:
-            return _known(cost)
-        return _estimated(pricing, route, model, usage, None)
-    cost = pricing.cost_on(route, _believed(usage, estimate), model=model)
+            return _to_charge(cost)
+        return _estimate_charge(pricing, route, model, usage, None)
+    cost = pricing.cost_on(route, _drop_estimates(usage, estimate), model=model)
     if cost is not None:  # free of charge, or the provider states its cost
-        return _known(cost)
+        return _to_charge(cost)
     cost = None if usage is None else pricing.cost_on(route, usage, model=model)
     if cost is not None and cost == pricing.cost_on(route, estimate, model=model):
-        return _known(cost)  # what is not counted is not charged either
-    return _estimated(pricing, route, model, estimate, estimate)
+        return _to_charge(cost)  # what is not counted is not charged either
+    return _estimate_charge(pricing, route, model, estimate, estimate)
 
 
-def _completed(usage: Usage | None, prompt: int, written: int, *, cut: bool) -> Usage:
+def _complete(usage: Usage | None, prompt: int, written: int, *, cut: bool) -> Usage:
     """`usage` with estimates where counts are missing."""
     if usage is None:
         return Usage(prompt, written)
@@ -71,7 +71,7 @@ def _completed(usage: Usage | None, prompt: int, written: int, *, cut: bool) -> 
     return replace(usage, input_tokens=usage.input_tokens or prompt, output_tokens=output)
 
 
-def _believed(usage: Usage | None, estimate: Usage) -> Usage | None:
+def _drop_estimates(usage: Usage | None, estimate: Usage) -> Usage | None:
     """`usage` without the counts that had to be estimated."""
     if usage is None:
         return None
@@ -83,11 +83,11 @@ def _believed(usage: Usage | None, estimate: Usage) -> Usage | None:
     )
 
 
-def _known(cost: float | None) -> Charge:
+def _to_charge(cost: float | None) -> Charge:
     return Charge() if cost is None else Charge(float(cost), source=getattr(cost, "source", None))
 
 
-def _estimated(pricing: Pricing, route: Route, model: str, usage: Usage, estimate: Usage | None) -> Charge:
+def _estimate_charge(pricing: Pricing, route: Route, model: str, usage: Usage, estimate: Usage | None) -> Charge:
     cost = pricing.estimate_on(route, usage, model=model)
     if cost is None:  # parts that contradict each other have no price; the plain counts have
         cost = pricing.estimate_on(route, Usage(usage.input_tokens or 0, usage.output_tokens or 0), model=model)

@@ -47,7 +47,7 @@ _LIMITS: Mapping[str, str] = {"max_tokens": "max_completion_tokens", "max_comple
 
 
 @dataclass(frozen=True, slots=True)
-class Adapted:
+class AdaptedRequest:
     """A request as a route takes it.
 
     Attributes:
@@ -71,7 +71,7 @@ class LearnedCapabilities:
         self._until: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
 
-    def encode(self, provider: Provider, request: Request, route: Route, now: float, *, stream: bool) -> Adapted:
+    def encode(self, provider: Provider, request: Request, route: Route, now: float, *, stream: bool) -> AdaptedRequest:
         """The request in the route's words, without what the route has refused before.
 
         Raises:
@@ -79,18 +79,20 @@ class LearnedCapabilities:
         """
         request = history.for_account(request, getattr(provider, "account", None))
         if not self._until:
-            return Adapted(provider.encode(request, route, stream=stream))
+            return AdaptedRequest(provider.encode(request, route, stream=stream))
         lacks = self._lacks(route, now) & self._adaptable(request, route, stream=stream)
         if not lacks:
-            return Adapted(provider.encode(request, route, stream=stream))
+            return AdaptedRequest(provider.encode(request, route, stream=stream))
         request, dropped = _without(request, lacks, route)
         encoded = provider.encode(request, route, stream=stream)
         body: dict[str, Any] = encoded.body
         if "stream_options" in lacks:
             body = {name: value for name, value in body.items() if name != "stream_options"}
-        return Adapted(replace(encoded, body=body, dropped=(*encoded.dropped, *dropped)), lacks)
+        return AdaptedRequest(replace(encoded, body=body, dropped=(*encoded.dropped, *dropped)), lacks)
 
-    def learn(self, error: UnsupportedError, request: Request, route: Route, now: float, adapted: Adapted) -> bool:
+    def learn(
+        self, error: UnsupportedError, request: Request, route: Route, now: float, adapted: AdaptedRequest
+    ) -> bool:
         """Remember a refusal; whether the same route may be asked again without what it refused."""
         ability = ability_of(error, request)
         stream = bool(adapted.encoded.body.get("stream"))

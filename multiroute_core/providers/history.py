@@ -41,7 +41,7 @@ def for_account(request: Request, account: str | None) -> Request:
         return request
     for message in request.messages:  # what a user or the system says is in nobody's own words, as a rule
         if message.role in ("assistant", "tool") and any(_is_foreign(part, account) for part in message.parts):
-            return replace(request, messages=tuple(_readable(message, account) for message in request.messages))
+            return replace(request, messages=tuple(_make_readable(message, account) for message in request.messages))
     return request
 
 
@@ -53,7 +53,7 @@ def _is_foreign(part: Part, account: str) -> bool:
     return _is_sealed(raw.body) or (isinstance(part, ToolCall) and raw.wire == "openai.responses")
 
 
-def _readable(message: Message, account: str) -> Message:
+def _make_readable(message: Message, account: str) -> Message:
     if not any(_is_foreign(part, account) for part in message.parts):
         return message
     gone = {_reference(part) for part in message.parts if isinstance(part, VendorPart) and _is_foreign(part, account)}
@@ -64,11 +64,11 @@ def _readable(message: Message, account: str) -> Message:
             if not _is_foreign(part, account) and not (_reference(part) and _reference(part) in gone):
                 parts.append(part)
         else:
-            parts.append(_unsealed(part) if _is_foreign(part, account) else part)
+            parts.append(_unseal(part) if _is_foreign(part, account) else part)
     return Message(message.role, parts)
 
 
-def _unsealed(part: Part) -> Part:
+def _unseal(part: Part) -> Part:
     """The part as another model's: encoders leave out what is bound to it."""
     match part:
         case Reasoning(raw=Raw() as raw) | ToolCall(raw=Raw(wire="openai.responses") as raw):
