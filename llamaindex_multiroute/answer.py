@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from llama_index.core.base.llms.types import (
-    BaseContentBlock,
     ChatMessage,
     ChatResponse,
+    ContentBlock,
     MessageRole,
     TextBlock,
     ThinkingBlock,
@@ -127,7 +127,7 @@ def _message(parts: Sequence[Part], thoughts: int | None = None) -> ChatMessage:
     """
     text = "".join(part.text for part in parts if isinstance(part, Text))
     reasoning = "".join(part.text for part in parts if isinstance(part, Reasoning))
-    blocks: list[BaseContentBlock] = [ThinkingBlock(content=reasoning, num_tokens=thoughts)] if reasoning else []
+    blocks: list[ContentBlock] = [ThinkingBlock(content=reasoning, num_tokens=thoughts)] if reasoning else []
     blocks.append(TextBlock(text=text))
     rest = (block_of(part) for part in parts if not isinstance(part, Text | Reasoning))
     blocks += [block for block in rest if block is not None]

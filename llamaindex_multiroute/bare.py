@@ -8,6 +8,8 @@ from typing import Any, cast
 
 from llama_index.core.llms import LLM, callbacks
 
+from llamaindex_multiroute import closing
+
 FACES = ("chat", "achat", "stream_chat", "astream_chat", "complete", "acomplete", "stream_complete", "astream_complete")
 STATE = ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
 
@@ -29,9 +31,14 @@ def bare(llm: LLM) -> LLM:
 
 def undecorated(face: Any) -> Callable[..., Any]:
     """The function below a span, which is a `wrapt` proxy, and below the callbacks, which hold it in their closure."""
-    while not isinstance(face, FunctionType) and callable(inner := getattr(face, "__wrapped__", None)):
+    while _file(face) in (None, closing.__file__) and callable(inner := getattr(face, "__wrapped__", None)):
         face = inner
-    if isinstance(face, FunctionType) and face.__code__.co_filename == callbacks.__file__:
+    if _file(face) == callbacks.__file__:
         held = dict(zip(face.__code__.co_freevars, face.__closure__ or (), strict=True))
         return undecorated(cast("Any", held["f"]).cell_contents)
     return face
+
+
+def _file(face: Any) -> str | None:
+    """Where a function is written; None for what is not a plain one."""
+    return face.__code__.co_filename if isinstance(face, FunctionType) else None

@@ -14,10 +14,10 @@ from urllib.parse import unquote_to_bytes
 import filetype
 from llama_index.core.base.llms.types import (
     AudioBlock,
-    BaseContentBlock,
     CacheControl,
     CitableBlock,
     CitationBlock,
+    ContentBlock,
     DocumentBlock,
     ImageBlock,
     TextBlock,
@@ -45,7 +45,7 @@ _UNKNOWN = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4", "d
 """The media type of what cannot be told, for vendors that insist on one."""
 
 
-def part_of(block: BaseContentBlock) -> Part:
+def part_of(block: ContentBlock) -> Part:
     """A block as a part; it is read, never changed.
 
     Raises:
@@ -57,7 +57,7 @@ def part_of(block: BaseContentBlock) -> Part:
     raise ConfigurationError(f"A {type(block).__name__} cannot be sent; give text, media, thinking or tool calls.")
 
 
-def block_of(part: Part) -> BaseContentBlock | None:
+def block_of(part: Part) -> ContentBlock | None:
     """A part as a block; None where LlamaIndex has no words for it."""
     match part:
         case Text():
@@ -155,7 +155,7 @@ def _document(block: DocumentBlock) -> Blob | Uri:
 
 def _media(
     modality: Modality,
-    block: BaseContentBlock,
+    block: ContentBlock,
     data: bytes | IOBase | None,
     path: Any,
     url: Any,
@@ -206,7 +206,7 @@ def _guessed(data: bytes, modality: Modality) -> str:
     return "text/plain" if modality == "document" else _UNKNOWN[modality]
 
 
-def _blob(part: Blob) -> BaseContentBlock:
+def _blob(part: Blob) -> ContentBlock:
     data = base64.b64encode(part.data)  # the blocks take raw bytes for base64 where they happen to look like it
     match part.modality:
         case "image":
@@ -219,7 +219,7 @@ def _blob(part: Blob) -> BaseContentBlock:
             return DocumentBlock(data=data, document_mimetype=part.mime_type, title=part.name)
 
 
-def _uri(part: Uri) -> BaseContentBlock:
+def _uri(part: Uri) -> ContentBlock:
     match part.modality:
         case "image":
             return ImageBlock(url=part.uri, image_mimetype=part.mime_type, detail=_detail(part))
@@ -241,7 +241,7 @@ def _format(mime_type: str) -> str:
     return "mp3" if kind == "mpeg" else kind
 
 
-_READ: Mapping[type[BaseContentBlock], Callable[[Any], Part]] = {
+_READ: Mapping[type[ContentBlock], Callable[[Any], Part]] = {
     TextBlock: lambda block: Text(block.text),
     ImageBlock: _image,
     AudioBlock: _audio,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from llama_index.core.base.llms.types import BaseContentBlock, ChatMessage, MessageRole, TextBlock
+from llama_index.core.base.llms.types import ChatMessage, ContentBlock, MessageRole, TextBlock
 
 from llamaindex_multiroute.blocks import arguments_of, block_of, part_of
 from multiroute_core import InvalidToolCall, Message, Text, ToolCall, ToolCallResponse, codec
@@ -53,7 +53,7 @@ def messages_out(messages: Iterable[Message]) -> list[ChatMessage]:
     return made
 
 
-def blocks_out(parts: Iterable[Part]) -> list[BaseContentBlock]:
+def blocks_out(parts: Iterable[Part]) -> list[ContentBlock]:
     """The parts that LlamaIndex has words for, as blocks."""
     return [block for part in parts if (block := block_of(part)) is not None]
 

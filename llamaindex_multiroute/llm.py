@@ -33,6 +33,7 @@ from llama_index.core.tools import BaseTool
 from llama_index.core.types import PydanticProgramMode
 
 from llamaindex_multiroute.answer import Answer, response_out, selections, single
+from llamaindex_multiroute.closing import aclosing, closing, register
 from llamaindex_multiroute.convert import messages_in
 from multiroute_core import Router
 from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold, plain, smallest_output, smallest_window
@@ -147,11 +148,13 @@ class MultiRoute(FunctionCallingLLM):
         """`chat`, on the running event loop."""
         return await self._achat(messages, **kwargs)
 
+    @closing
     @told_as_chat
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """Ask, and get the answer as it comes; each response holds all of it so far."""
         return self._stream_chat(messages, **kwargs)
 
+    @aclosing
     @told_as_chat
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         """`stream_chat`, on the running event loop."""
@@ -167,11 +170,13 @@ class MultiRoute(FunctionCallingLLM):
         """`complete`, on the running event loop."""
         return await achat_to_completion_decorator(self._achat)(prompt, **kwargs)
 
+    @closing
     @told_as_completion
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: FBT001, FBT002
         """Ask with a prompt, and get the answer as it comes."""
         return stream_chat_to_completion_decorator(self._stream_chat)(prompt, **kwargs)
 
+    @aclosing
     @told_as_completion
     async def astream_complete(
         self,
@@ -197,7 +202,7 @@ class MultiRoute(FunctionCallingLLM):
                 for chunk in stream:
                     yield answer.add(chunk)
 
-        return responses()
+        return register(responses())
 
     async def _astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         stream = self.router.astream(messages_in(messages), **self._options(kwargs))
@@ -208,7 +213,7 @@ class MultiRoute(FunctionCallingLLM):
                 async for chunk in stream:
                     yield answer.add(chunk)
 
-        return responses()
+        return register(responses())
 
     def _options(self, given: dict[str, Any]) -> dict[str, Any]:
         return call_options(given, {name: getattr(self, name) for name in CALL_FIELDS})

@@ -7,22 +7,34 @@ for the end of a body.
 
 httpx has no public way to give its transport a network backend, although httpcore has; so `obey` and `tidy` reach for
 two private names. Where they are missing the client still works, under its own socket timeouts.
+
+A sync stream that was abandoned is closed by the garbage collector, which may run anywhere: also in a thread that is
+inside the pool that the stream's connection belongs to. There the close would wait for a lock that its own thread holds
+(httpcore), or change the lists that are being gone through, so that a new connection is lost (httpcore2). So `obey`
+makes the pools re-entrant, by two more private names; where those are missing, they stay as they are.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 import socket
-from collections.abc import Callable
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 from multiroute_core.drive.limit import CONNECT_TIMEOUT, current
 
 
 def obey(client: Any) -> None:
-    """Make a sync client of httpx (or httpx2) obey the current limit."""
+    """Make a sync client of httpx (or httpx2) obey the current limit, and its pools re-entrant."""
     _replace(client, LimitedBackend)
+    for pool in _pools(client):
+        known = hasattr(pool, "_optional_thread_lock") and hasattr(pool, "_assign_requests_to_connections")
+        if known and not isinstance(pool, _Reentrant):
+            pool._optional_thread_lock = threading.RLock()  # noqa: SLF001
+            pool.__class__ = _reentrant(pool.__class__)
 
 
 def tidy(client: Any) -> None:
@@ -31,12 +43,44 @@ def tidy(client: Any) -> None:
 
 
 def _replace(client: Any, backend_class: Callable[[Any, Any], Any]) -> None:
-    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
-        pool: Any = getattr(transport, "_pool", None)
+    for pool in _pools(client):
         backend = getattr(pool, "_network_backend", None)
         if backend is not None and type(backend) is not backend_class:
             core = importlib.import_module(type(pool).__module__.partition(".")[0])
             pool._network_backend = backend_class(backend, core)  # noqa: SLF001
+
+
+def _pools(client: Any) -> Iterator[Any]:
+    """The connection pools of a client, the ones of its proxies too."""
+    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
+        if (pool := getattr(transport, "_pool", None)) is not None:
+            yield pool
+
+
+class _Reentrant:
+    """A connection pool in which a thread may close a stream while it is at work there."""
+
+    _at_work = _again = False
+
+    def _assign_requests_to_connections(self) -> list[Any]:
+        """Hand connections to requests; who comes in between has it done once more by the one who is at work."""
+        closing: list[Any] = []
+        if self._at_work:
+            self._again = True
+            return closing
+        while True:
+            self._at_work, self._again = True, False
+            try:
+                closing += cast("Any", super())._assign_requests_to_connections()  # noqa: SLF001
+            finally:
+                self._at_work = False
+            if not self._again:
+                return closing
+
+
+@functools.cache
+def _reentrant(pool_class: type) -> type:
+    return type(pool_class.__name__, (_Reentrant, pool_class), {"__module__": pool_class.__module__})
 
 
 def _left(core: Any, timeout: float | None, late: str) -> float | None:

@@ -7,7 +7,7 @@ import inspect
 import pytest
 from llama_index.core import Document, PromptTemplate, Settings, SummaryIndex
 from llama_index.core.base.llms.types import ImageBlock
-from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
+from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler, TokenCountingHandler
 from llama_index.core.chat_engine import SimpleChatEngine
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
@@ -18,6 +18,7 @@ from llama_index.core.memory import ChatMemoryBuffer
 import multiroute_core
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import ConfigurationError, Route, ServerError
+from multiroute_core.testing import Answer, scripted_route, truth
 from tests.chat_server import Fleet, answer, error
 
 HELLO = [ChatMessage(role="user", content="Hi")]
@@ -86,6 +87,46 @@ class TestFaces:
         assert llm.predict(prompt, word="x") == "One two."
         assert "".join(llm.stream(prompt, word="x")) == "One two."
         assert asyncio.run(llm.apredict(prompt, word="x")) == "One two."
+
+
+class TestClosed:
+    """A stream that is closed ends at the provider too, also where a handler keeps the exception of its early end."""
+
+    @pytest.fixture
+    def route(self):
+        return scripted_route("a", Answer(["One ", "two."]))
+
+    @pytest.fixture
+    def llm(self, route):
+        debug = LlamaDebugHandler(print_trace_on_end=False)
+        return MultiRoute(routes=[route], callback_manager=CallbackManager([debug]))
+
+    @pytest.mark.parametrize(("face", "asked"), [("stream_chat", HELLO), ("stream_complete", "Hi")])
+    def test_in_sync_code(self, llm, route, face, asked):
+        stream = getattr(llm, face)(asked)
+        assert next(stream).delta == "One "
+        assert truth(route).in_flight == 1
+        stream.close()
+        assert truth(route).in_flight == 0
+        assert len(llm.callback_manager.handlers[0].get_event_pairs(CBEventType.LLM)) == 1
+
+    @pytest.mark.parametrize(("face", "asked"), [("astream_chat", HELLO), ("astream_complete", "Hi")])
+    async def test_on_an_event_loop(self, llm, route, face, asked):
+        stream = await getattr(llm, face)(asked)
+        assert (await anext(stream)).delta == "One "
+        assert truth(route).in_flight == 1
+        await stream.aclose()
+        assert truth(route).in_flight == 0
+        assert len(llm.callback_manager.handlers[0].get_event_pairs(CBEventType.LLM)) == 1
+
+    def test_one_in_the_other(self, llm, route):
+        outer = llm.stream_chat(HELLO)
+        next(outer)
+        inner = llm.stream_chat(HELLO)
+        next(inner)
+        outer.close()
+        assert truth(route).in_flight == 1
+        assert "".join(response.delta for response in inner) == "two."
 
 
 class TestEngines:

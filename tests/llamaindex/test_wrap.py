@@ -30,6 +30,7 @@ from multiroute_core import (
     Router,
     Text,
 )
+from multiroute_core.testing import Answer, scripted_route
 from tests.llamaindex.conftest import import_openai
 from tests.vendors.server import VendorServer
 
@@ -181,8 +182,12 @@ class TestRoutes:
         assert again.complete("Hi").text
 
 
+def nested(**given):
+    return MultiRoute(routes=[scripted_route("a", Answer("One two."))], **given)
+
+
 class TestTold:
-    @pytest.mark.parametrize("make", [Plain, MockLLM])
+    @pytest.mark.parametrize("make", [Plain, MockLLM, nested])
     def test_nothing_is_told_twice(self, make):
         """Its faces call each other: none of them is heard."""
         inner = TokenCountingHandler(tokenizer=lambda text: [0])
