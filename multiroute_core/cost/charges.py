@@ -52,7 +52,10 @@ def charge(
         if cost is not None or usage is None:
             return _known(cost)
         return _estimated(pricing, route, model, usage, None)
-    cost = pricing.cost_on(route, _believed(usage, estimate), model=model)
+    believed = _believed(usage, estimate)
+    cost = pricing.cost_on(route, believed, model=model)
+    if cost == 0.0 and believed is not None and pricing.cost_on(route, estimate, model=model):
+        return _estimated(pricing, route, model, estimate, estimate)  # a stated zero never wins against a price
     if cost is not None:  # free of charge, or the provider states its cost
         return _known(cost)
     cost = None if usage is None else pricing.cost_on(route, usage, model=model)
