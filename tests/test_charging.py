@@ -1,6 +1,7 @@
 """Money cannot leak: every answer is charged, whatever its server says of tokens, on every face and in both frameworks."""
 
 import asyncio
+import json
 
 import pytest
 from langchain_core.language_models import BaseChatModel
@@ -230,3 +231,13 @@ def test_ledger_report_and_totals_agree_on_what_failed():
     total = router.report().total
     assert (sum(g.failed for g in groups), sum(g.cancelled for g in groups)) == (total.failed, total.cancelled)
     assert total.failed == 1 and total.cancelled >= 1
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_stated_zero_never_wins_against_a_price(face):
+    body = {"model": "m", "choices": [{"index": 0, "finish_reason": "stop", "message": {"content": "word " * 10}}]}
+    reply = Reply(200, {"content-type": "application/json"}, json.dumps({**body, "usage": {"cost": 0}}).encode())
+    with ReplayServer(lambda _received: reply) as server:
+        route = Route("openai:gpt-4.1", api="chat", base_url=f"{server.url}/v1", api_key="k", prices=PRICES)
+        router = Router([route], budget=budgets(), ledger="memory")
+        check(router, spend(lambda: ask(router, face, PROMPT, max_tokens=10)), estimated=True)

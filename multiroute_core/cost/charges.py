@@ -52,7 +52,10 @@ def charge(
         if cost is not None or usage is None:
             return _to_charge(cost)
         return _estimate_charge(pricing, route, model, usage, None)
-    cost = pricing.cost_on(route, _drop_estimates(usage, estimate), model=model)
+    stated = _drop_estimates(usage, estimate)
+    cost = pricing.cost_on(route, stated, model=model)
+    if cost == 0.0 and stated is not None and pricing.cost_on(route, estimate, model=model):
+        return _estimate_charge(pricing, route, model, estimate, estimate)  # a stated zero never wins against a price
     if cost is not None:  # free of charge, or the provider states its cost
         return _to_charge(cost)
     cost = None if usage is None else pricing.cost_on(route, usage, model=model)

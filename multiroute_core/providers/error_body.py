@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from multiroute_core.providers import error_words
 from multiroute_core.providers.error_words import MINIMAX, MISTRAL, ZHIPU, Meaning
 
 MESSAGES = (
@@ -36,6 +37,13 @@ DEEPEST = 6
 WIDEST = 8
 LONGEST = 2000
 PAGE = re.compile(r"\s*(?:<!doctype html|<html|<\?xml|<head|<body|<h1|<center)", re.IGNORECASE)
+QUOTATION = re.compile(r"(?<![\w'\"`])(['\"`])([^'\"`\n]{1,400})\1(?!\w)")
+VALIDATES = re.compile(
+    r"\binvalid\b|\bgot\b|\breceived\b|\bduplicate\b|\bexpected\b|does not match|not found in|could not parse|"
+    r"is not (?:an? |valid|allowed)|(?:must|should) be\b|validation error|value error",
+    re.IGNORECASE,
+)
+"""How validators speak, who quote what the caller wrote."""
 TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 
 
@@ -67,7 +75,31 @@ class ErrorBody:
     @property
     def words(self) -> str:
         """All that it says, for patterns to search in."""
-        return "\n".join((*self.codes, *self.messages, *self.dumps))[: 2 * LONGEST]
+        return "\n".join((*self.codes, *self.statements, *self.dumps))[: 2 * LONGEST]
+
+    @property
+    def statements(self) -> list[str]:
+        """Its sentences without what they quote of the caller's text, which decides nothing."""
+        return [_without_quotations(message) for message in self.messages]
+
+
+def _without_quotations(message: str) -> str:
+    """A validator's message without the values that it quotes; names of parameters and models stay.
+
+    A message with another body inside (`Error code: 400 - {'error': …}`) is left as it is: its quotations are a
+    server's words.
+    """
+    if "{" in message or not VALIDATES.search(QUOTATION.sub("", message)):
+        return message
+    return QUOTATION.sub(lambda match: "'…'" if _is_value(match[2]) else match[0], message)
+
+
+def _is_value(quotation: str) -> bool:
+    """Whether a quotation is a text of the caller's, and not a name: it has spaces, or would pass for an error code."""
+    if any(map(str.isspace, quotation)):
+        return True
+    patterns = (error_words.QUOTA, error_words.FILTERED, error_words.NOT_FOUND, error_words.ACCOUNT)
+    return any(pattern.search(quotation) for pattern in patterns)
 
 
 def read_body(body: Any) -> ErrorBody:

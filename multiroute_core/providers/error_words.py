@@ -82,6 +82,7 @@ QUOTA = _any(
     r"billing (?:is )?(?:not active|not enabled|disabled)|requires billing|BILLING_DISABLED|check your billing details",
     r"balance is (?:not enough|insufficient|too low|used up)|quota (?:is |has been )?(?:exhausted|not enough)",
     r"FreeTierOnly|free tier of the model has been exhausted|(?:key|prompt tokens) limit exceeded",
+    r"\bbudget[_ ](?:has been )?exceeded|provide a valid payment method",
     r"余额不足|欠费|额度不足",
 )
 """Money or a quota for long is spent."""
@@ -118,6 +119,9 @@ ACCOUNT = _any(
     r"SERVICE_DISABLED|has not been used in project|CONSUMER_SUSPENDED|CONSUMER_INVALID",
     r"security token (?:included in the request )?is (?:invalid|expired)|credential is only authorized",
     r"(?:don'?t|do not|does not) have (?:access to|permission)|not authorized to|operation not allowed\b",
+    rf"\bnot (?:be )?(?:enabled|available|used|allowed) (?:for|on) (?:this|your) (?:{_WHO}|plan|tier)",
+    rf"\b{_WHO} not allowed to access model|{_WHO}_model_access_denied|model_terms_required|requires terms acceptance",
+    r"\baccept (?:the |this |its )?(?:[\w']+ ){0,2}terms\b",
 )
 """The account, its key or its place may not do this; the request itself is not at fault."""
 
@@ -136,6 +140,7 @@ NOT_FOUND = _any(
     r"does not support (?:the )?chat completions|no available channels? for model|publisher model",
     r"deployment (?:\S+ )?(?:does not exist|not found|was not found|could not be found)|deployment_?not_?found",
     r"deployment for this resource does not exist|模型不存在",
+    r"\bno models loaded|\bmodel (?:is )?(?:not loaded|unloaded)\b",
 )
 """The model or the deployment is unknown here, or is gone."""
 

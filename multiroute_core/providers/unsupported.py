@@ -184,7 +184,7 @@ def _known(path: str) -> str | None:
 
 
 def _in_messages(body: ErrorBody, *, failed: bool) -> str | None:
-    for message in body.messages:
+    for message in body.statements:
         if match := UNWANTED_VALUE.search(message):
             return ABILITY_OF.get((match[1] or match[2]).lower())
         for sentence in re.split(r"(?<=[.;!?])\s+|\n", message):

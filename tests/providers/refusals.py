@@ -69,6 +69,21 @@ def denied(reason: str, message: str) -> dict[str, Any]:
 BAD_INPUT = "invalid_request_error"
 
 ACCOUNT: dict[str, Case] = {
+    "litellm: budget": Case(
+        400,
+        openai("Budget has been exceeded! Current cost: 1.2, Max budget: 1.0", "budget_exceeded", code="400"),
+        QuotaExhaustedError,
+    ),
+    "payment": Case(400, openai("You must provide a valid payment method first."), QuotaExhaustedError),
+    "groq: terms": Case(
+        400,
+        openai("The model `m` requires terms acceptance.", code="model_terms_required"),
+        AuthenticationError,
+    ),
+    "terms": Case(400, openai("You need to accept the terms of service first."), AuthenticationError),
+    "litellm: key": Case(400, openai("key not allowed to access model. It can access ['x']"), AuthenticationError),
+    "plan": Case(400, openai("This model is not available on your plan."), AuthenticationError),
+    "project": Case(400, openai("This model is not enabled for your project."), AuthenticationError),
     "anthropic: disabled": Case(400, anthropic(BAD_INPUT, "This organization has been disabled."), AuthenticationError),
     "anthropic: 403": Case(
         403,
@@ -177,6 +192,8 @@ ACCOUNT: dict[str, Case] = {
 }
 
 MODELS: dict[str, Case] = {
+    "lm studio: none": Case(400, openai("No models loaded. Please load a model in the developer page."), NotFoundError),
+    "lm studio: unloaded": Case(400, openai("Model unloaded."), NotFoundError),
     "openai": Case(
         400, openai("The requested model 'm' does not exist.", code="model_not_found", param="model"), NotFoundError
     ),
@@ -595,6 +612,23 @@ FILES: dict[str, Case] = {
 CALLERS: dict[str, Case] = {
     name: Case(400, body, BadRequestError)
     for name, body in {
+        **{
+            f"quoted {place}": openai(message)
+            for place, message in enumerate(
+                (
+                    "Invalid value 'does not support images' for field x",
+                    "Invalid value for 'metadata.topic': 'your organization has been disabled'.",
+                    "Invalid 'messages[0].name': 'maximum context length' does not match the pattern.",
+                    "Invalid 'tools[0].function.name': \"get content policy\" does not match '^[a-z]+$'.",
+                    "Invalid 'stop': 'insufficient_quota' is not an array.",
+                    "Invalid tool name `model_not_found`",
+                    "The input 'my account has been suspended, what now' is not valid JSON",
+                    "Could not parse the JSON body near 'the model gpt-4 does not exist'",
+                    "Invalid type for 'messages[0].content': expected a string, got 'too many tokens' instead",
+                    "Function name 'content policy' not found in tools",
+                )
+            )
+        },
         "function": openai(
             "Invalid schema for function 'f': 'oneOf' is not permitted.", code="invalid_function_parameters"
         ),

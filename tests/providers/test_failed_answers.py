@@ -236,3 +236,18 @@ def test_a_pause_is_visible(servers: tuple[ReplayServer, ReplayServer]) -> None:
         answer = ChatMultiRoute(router=router).invoke("Hi")
         assert answer.response_metadata["finish_reason"] == "pause"
         assert MultiRoute(router=router).complete("Hi").additional_kwargs["finish_reason"] == "pause"
+
+
+@pytest.mark.parametrize(
+    "choice", [None, {}, "x", {"message": None}, {"index": 0, "message": {}, "finish_reason": None}]
+)
+def test_a_choice_without_a_message_is_no_answer(servers: tuple[ReplayServer, ReplayServer], choice: Any) -> None:
+    body = json.dumps({**chat("stop"), "choices": [choice]}).encode()
+    servers[0].serve(lambda _request: Reply(200, {"content-type": "application/json"}, body))
+    for face in (*PLAIN, *STREAMED):
+        with Router(routes(servers, "chat"), max_retries=0) as router:
+            outcome = ask(face, router)
+        assert outcome.text == "Second.", (face, outcome.error)
+        assert outcome.response is not None
+        assert outcome.response.attempts[0].outcome == "bad_reply"
+        assert outcome.response.attempts[0].usage == USED

@@ -52,6 +52,8 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     choice = mapping(choices[0])
     message = mapping(choice.get("message"))
     finish = _finish(choice, body, usage, model)
+    if not message and finish is None:
+        raise in_band.no_answer(body, "The choice has no message.", usage=usage, model=model)
     parts: list[Part] = []
     for name in _THOUGHTS:
         if thought := word(message.get(name)):
