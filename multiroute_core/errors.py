@@ -106,9 +106,12 @@ class ContextOverflowError(BadRequestError):
 class UnsupportedError(BadRequestError):
     """The route lacks an ability that the request needs, such as tools; another route may have it.
 
+    The next route is asked. The circuit breaker does not count it. The router remembers it for ten minutes, for this
+    route and ability.
+
     Attributes:
         ability: What it lacks: `"tools"`, `"tool_choice"`, `"image"`, `"document"`, `"audio"`, `"video"`,
-            `"output_schema"`, `"stream_options"`, `"reasoning"`, or the name of another parameter; empty for unknown.
+            `"output_schema"`, `"stream_options"`, `"reasoning"`, or the name of another parameter; `""` for unknown.
     """
 
     kind, moves_on = "unsupported", True

@@ -89,7 +89,8 @@ class Route:
         prices: What it costs, where the address does not say it: in USD per million tokens, a mapping with `input`,
             `output` and, where they differ from `input`, `cache_read` and `cache_write`; or whose list prices hold, by
             the provider's id in `genai-prices`, such as `"openai"` or `"azure"`. None takes those of the provider whose
-            address is asked; at an address that nobody knows, such as a server of your own, the price is unknown.
+            address is asked. At an unknown address, such as a server of your own, the cost is None; budgets charge a
+            closed model by its vendor's list, and a hard budget in USD raises `ConfigurationError` for any other.
         backup: Asked only when the others cannot answer; it does not count toward what the router advertises.
         name: Its stable identity in events, breakers and records; `provider:model` by default. To be given where two
             routes would share it.

@@ -22,6 +22,10 @@ from multiroute_core.state.accounts import ROOM, Accounts, Balance, Claim, Memor
 from multiroute_core.types import Usage
 
 LOOK_SECONDS = 30.0
+_PRICE_HINT = (
+    'give Route(prices={"input": ..., "output": ...}) in USD per million tokens (0 if it costs nothing), '
+    "or limit tokens with Budget(tokens=...)"
+)
 """How long a look into the ledger may take, on an event loop. It is made once a period, for each who spends."""
 
 logger = logging.getLogger("multiroute_core")
@@ -159,8 +163,8 @@ class Spending:
             if budget.unit == "usd" and counts and self.pricing.estimate_on(route, Usage(1, 1)) is None:
                 told = f"The price of route {route.name!r} is unknown, so that {budget.name!r} cannot count it"
                 if budget.hard:
-                    raise ConfigurationError(f"{told}; give Route(prices=...), or Budget(tokens=...).")
-                logger.warning("%s; give Route(prices=...), or Budget(tokens=...).", told)
+                    raise ConfigurationError(f"{told}; {_PRICE_HINT}.")
+                logger.warning("%s; %s.", told, _PRICE_HINT)
 
     def _alert(self, request_id: str, bill: Bill, balance: Balance, share: float) -> None:
         budget = bill.budget

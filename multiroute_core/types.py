@@ -132,9 +132,11 @@ class Attempt:
         cost: In USD; None for unknown.
         estimate: What it likely used where it ended in the middle, so that nobody said, or only of its beginning: the
             prompt's tokens and those of what had come.
-        estimated_cost: Of that, in USD; None for unknown.
+        estimated_cost: In USD, where `cost` is unknown: of `estimate`, or of `usage` by the vendor's list where a
+            closed model answers at an unknown address; None for unknown.
         price_source: Where the price of its cost comes from, and since when it holds:
-            `"genai-prices 0.2.3 (2026-10-03)"`, `"the route's own"` or `"free"`; None where no cost is known.
+            `"genai-prices 0.2.3 (2026-10-03)"`, `"the route's own"`, `"stated by the provider"`, `"free"`, or
+            `"an estimate by …"`; None where no cost is known.
         dropped: Parameters that the route cannot take and that were left out, each with the reason.
         error: The error in one sentence; None for an answer.
     """
@@ -155,12 +157,16 @@ class Attempt:
 
     @property
     def charged(self) -> float | None:
-        """What budgets are charged for it, in USD: its cost, or else an estimate; None where neither is known."""
+        """What budgets and the ledger are charged for the attempt, in USD.
+
+        It is `cost` where that is known, or else `estimated_cost`; None where the route has no price, or nothing was
+        used, as in an attempt that was refused.
+        """
         return self.estimated_cost if self.cost is None else self.cost
 
     @property
     def estimated(self) -> bool:
-        """Whether what is charged is an estimate."""
+        """Whether the tokens were not reported, or `charged` rests on the list price of a closed model's vendor."""
         return self.estimate is not None or (self.cost is None and self.estimated_cost is not None)
 
     def summary(self) -> dict[str, Any]:

@@ -89,10 +89,14 @@ def _check_query(given: Any, what: str) -> None:
 def _mapping(given: Any, what: str) -> Mapping[str, Any]:
     if given is None:
         return {}
-    values = cast("Mapping[Any, Any]", given) if isinstance(given, Mapping) else None
-    if values is None or not all(isinstance(name, str) for name in values):
-        kind = type(cast("Any", given)).__name__
-        raise ConfigurationError(f"{what} is a {kind}; give a mapping of names to values.")
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"{what} is a {type(given).__name__}; give a mapping of names to values.")
+    values = cast("Mapping[Any, Any]", given)
+    for name in values:
+        if not isinstance(name, str):
+            raise ConfigurationError(
+                f"{what} has a name {name!r}; give a mapping of names to values; names are strings."
+            )
     return values
 
 

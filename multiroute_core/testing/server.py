@@ -82,7 +82,13 @@ class ReplayServer:
 
     @property
     def url(self) -> str:
-        """The server's address, without a slash at its end."""
+        """The server's address, without a slash at its end.
+
+        Raises:
+            RuntimeError: the server has not been started.
+        """
+        if not hasattr(self, "_server"):
+            raise RuntimeError("The server does not run yet; use it in a `with` block.")
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property

@@ -124,3 +124,23 @@ def test_names_are_checked():
         DialectServer("groc")
     with pytest.raises(ConfigurationError, match="Unknown failure 'choise_error': did you mean 'choice_error'"):
         dialect_route("groq", Failure("choise_error"))
+    with pytest.raises(ConfigurationError, match="Unknown failure 'choise_error': did you mean 'choice_error'"):
+        DialectServer("groq", Failure("choise_error"))
+    with pytest.raises(ConfigurationError, match="Unknown failure 'malformed_call'"):
+        dialect_route("groq", [Answer(), Failure("malformed_call")])
+    with pytest.raises(ConfigurationError, match="Unknown dialect 'groc': did you mean 'groq'"):
+        failures_of("groc")
+
+
+def test_a_string_or_a_list_in_place_of_a_behaviour_is_refused():
+    with pytest.raises(ConfigurationError, match=r"is a str; give Failure\('choice_error'\)"):
+        dialect_route("groq", "choice_error")
+    with pytest.raises(ConfigurationError, match=r"is a str; give Failure\('choice_error'\)"):
+        DialectServer("groq", "choice_error")
+    with pytest.raises(ConfigurationError, match="is a list; give an Answer or a Failure"):
+        DialectServer("groq", [Answer()])
+
+
+def test_a_server_has_no_address_before_it_runs():
+    with pytest.raises(RuntimeError, match="use it in a `with` block"):
+        DialectServer("groq").route()

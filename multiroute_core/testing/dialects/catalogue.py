@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from multiroute_core.messages import Wire
+from multiroute_core.options import unknown
 from multiroute_core.types import Usage
 
 JSON: TypeAlias = dict[str, Any]
@@ -21,15 +22,16 @@ class Dialect:
     """How one kind of server speaks an API.
 
     Attributes:
-        name: What it is called here.
-        wire: The API.
-        count: Writes a usage as the server does; the input includes cached tokens, the output reasoning.
-        place: Where a stream says it: in the chunk's `usage`, in the choice, in `x_groq`, or nowhere. A whole answer
-            says it under `usage`, or nowhere as well.
-        growing: Whether every chunk of a stream says it so far.
-        zeros_at_end: Whether the last chunk of a stream says zeros.
-        alias: The name of the model that its answers say; None for the one that is asked.
-        done_ends: Whether a stream ends with `[DONE]` alone, and never says a finish reason.
+        name: Its name in `DIALECTS`.
+        wire: The API that it is a dialect of: `"openai.chat"`, `"openai.responses"`, `"anthropic"` or `"google"`.
+        count: Writes a `Usage`, in tokens, as the server does. The `Usage` counts cached tokens in the input and
+            reasoning in the output.
+        place: Where a stream reports usage: in the chunk's `"usage"`, in the `"choice"`, in `"x_groq"`, or
+            `"nowhere"`. A plain answer reports it under `usage`, or nowhere as well.
+        growing: Whether every chunk of a stream reports the usage so far. False by default, as all below.
+        zeros_at_end: Whether the last chunk of a stream reports zeros.
+        alias: The model name in its answers, such as a deployment; None repeats the requested model.
+        done_ends: Whether a stream ends with `[DONE]` alone, without a finish reason.
         control_lines: Whether a stream begins with a BOM and holds comments, `retry:` and empty data.
     """
 
@@ -207,9 +209,22 @@ REFUSALS: Mapping[str, tuple[int, str, str]] = {
     "rate_limited": (429, "rate_limit_error", "Rate limit reached, please try again in 2s."),
     "overloaded": (503, "overloaded_error", "The server is overloaded."),
 }
-"""Refusals with a status of their own: whose fault they are is told by status and words."""
+"""Failures with an error status: status, error type and message. They are the same in every dialect."""
 
 
 def failures_of(dialect: str) -> tuple[str, ...]:
-    """The names of all failures that a dialect knows, for `Failure`."""
+    """The names that `Failure` accepts for a dialect: those under HTTP 200 first, then those with an error status.
+
+    Args:
+        dialect: One of `DIALECTS`.
+
+    Raises:
+        ConfigurationError: there is no such dialect.
+
+    Example:
+        >>> failures_of("google")[:2]
+        ('malformed_call', 'unexpected_call')
+    """
+    if dialect not in DIALECTS:
+        raise unknown("dialect", dialect, DIALECTS)
     return (*FAILURES[DIALECTS[dialect].wire], *REFUSALS)

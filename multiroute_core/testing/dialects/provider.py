@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from multiroute_core.errors import ConfigurationError
 from multiroute_core.messages import Part, Wire
 from multiroute_core.options import unknown
 from multiroute_core.providers import body
@@ -36,14 +37,18 @@ _THREE = Answer(("one ", "two ", "three"))
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Fail as servers of a dialect do.
+    """Fail as servers of a dialect do. The name is checked when it is given to a route or a server.
 
     Attributes:
-        name: Which failure: one of `failures_of(dialect)`. Those of `FAILURES` come under HTTP 200, the others have a
-            status of their own.
-        answer: What is said of an answer before.
-        after: How many of its pieces come before the failure, in a stream.
-        usage: The tokens that the failed answer is counted; None where the server does not say.
+        name: Which failure: one of `failures_of(dialect)`. Those of `FAILURES` come under HTTP 200, the others with
+            an error status such as 401.
+        answer: The answer that a stream begins before the failure; three words by default.
+        after: How many pieces of `answer` a stream sends before the failure: 0 by default. A plain answer sends none,
+            and a failure with an error status comes before any piece.
+        usage: The tokens that the server reports for the failed answer; None where it reports none.
+
+    Example:
+        >>> route = dialect_route("openrouter", Failure("choice_error", after=2))  # breaks after two words
     """
 
     name: str
@@ -64,6 +69,22 @@ class Failure:
         yield Step(0.0, Delta(finish_reason="other", usage=self.usage, raw={FAILURE: self.name}))
 
 
+def check_script(dialect: str, script: Any) -> None:
+    """Check the failures of a script before the first call.
+
+    Raises:
+        ConfigurationError: the dialect has no such failure, or a string stands where a behaviour is needed.
+    """
+    known = failures_of(dialect)
+    is_list = isinstance(script, Sequence) and not isinstance(script, str)
+    behaviours = cast("Sequence[Any]", script if is_list else (script,))
+    for behaviour in behaviours:
+        if isinstance(behaviour, str):
+            raise ConfigurationError(f"{behaviour!r} is a str; give Failure({behaviour!r}) or Answer({behaviour!r}).")
+        if isinstance(behaviour, Failure) and behaviour.name not in known:
+            raise unknown("failure", behaviour.name, known)
+
+
 class DialectProvider(ScriptedProvider):
     """A scripted provider whose answers go over a wire.
 
@@ -71,6 +92,9 @@ class DialectProvider(ScriptedProvider):
         dialect: Its name, one of `DIALECTS`.
         script: What it does with each call; see `ScriptedProvider`.
         **options: Those of `ScriptedProvider`.
+
+    Raises:
+        ConfigurationError: there is no such dialect, or it has no such failure.
     """
 
     def __init__(self, dialect: str, script: Script, **options: Any) -> None:
@@ -78,10 +102,7 @@ class DialectProvider(ScriptedProvider):
             raise unknown("dialect", dialect, DIALECTS)
         super().__init__(script, **options)
         self.dialect: Dialect = DIALECTS[dialect]
-        behaviours = cast("Sequence[Any]", script) if isinstance(script, Sequence) else (script,)
-        for behaviour in behaviours:
-            if isinstance(behaviour, Failure) and behaviour.name not in (known := failures_of(dialect)):
-                raise unknown("failure", behaviour.name, known)
+        check_script(dialect, script)
 
     def wire(self, route: Route) -> Wire:
         """The API that the dialect is one of."""
@@ -141,14 +162,19 @@ def dialect_route(
 
     Args:
         dialect: One of `DIALECTS`.
-        script: What it does with each call: behaviours such as `Answer` and `Cut`, and `Failure`; it answers by
-            default.
-        model: The model's name; that of the dialect by default.
-        name: The route's name; that of the dialect by default.
+        script: What it does with each call: a behaviour such as `Answer`, `Cut` or `Failure`, or a list of them, one
+            per call, the last one for ever. By default it answers "ok".
+        model: The model's name; the dialect's name by default. Such a model has no list price: give `prices` where
+            costs or budgets in USD matter.
+        name: The route's name; the dialect's name by default.
         **options: Those of `Route`.
 
     Raises:
-        ConfigurationError: there is no such dialect.
+        ConfigurationError: there is no such dialect, it has no such failure, or an option is wrong.
+
+    Example:
+        >>> dialect_route("xai", prices={"input": 3, "output": 15}).name
+        'xai'
     """
     provider = DialectProvider(dialect, script)
     return Route(f"scripted:{model or dialect}", name=name or dialect, via=provider, **options)

@@ -7,12 +7,14 @@ import json
 from types import TracebackType
 from typing import Any, Self, cast
 
+from multiroute_core.errors import ConfigurationError
 from multiroute_core.messages import Message
 from multiroute_core.options import unknown
 from multiroute_core.providers.provider import WireError
 from multiroute_core.route import Route
 from multiroute_core.testing.behaviours import Answer, Asked, Behaviour
 from multiroute_core.testing.dialects.catalogue import DIALECTS, Dialect
+from multiroute_core.testing.dialects.provider import check_script
 from multiroute_core.testing.dialects.writers import Writer
 from multiroute_core.testing.server import Received, ReplayServer, Reply
 from multiroute_core.types import Delta, Request
@@ -31,21 +33,32 @@ _OK = Answer()
 
 
 class DialectServer:
-    """Serves a dialect on 127.0.0.1, to be used with `with`.
+    """An HTTP server on a free port of 127.0.0.1 that speaks a dialect while its `with` block runs.
 
     Args:
         dialect: One of `DIALECTS`.
-        behaviour: What it does with each call: `Answer`, or `Failure`. Its times do not pass.
+        behaviour: What it does with each call: `Answer` or `Failure`. Their times, such as `first_token`, do not pass.
 
     Attributes:
-        requests: What was received.
-        url: Where it is, such as `http://127.0.0.1:40123`; what comes behind is up to the SDK.
+        requests: The requests so far, in order.
+        url: Its address without a path, such as `http://127.0.0.1:40123`. Every path is served, so for OpenAI's SDK
+            both this and `f"{server.url}/v1"` work as `base_url`. RuntimeError outside the `with` block.
+
+    Raises:
+        ConfigurationError: there is no such dialect, or it has no such failure.
+
+    Example:
+        >>> with DialectServer("alias") as server:
+        ...     proxy = Route("openai:gpt-4o-mini", base_url=f"{server.url}/v1", api_key="none", prices="openai")
     """
 
     def __init__(self, dialect: str, behaviour: Behaviour = _OK) -> None:
         if dialect not in DIALECTS:
             raise unknown("dialect", dialect, DIALECTS)
         self.dialect: Dialect = DIALECTS[dialect]
+        check_script(dialect, behaviour)
+        if not hasattr(behaviour, "steps"):
+            raise ConfigurationError(f"behaviour is a {type(behaviour).__name__}; give an Answer or a Failure.")
         self.behaviour = behaviour
         self._server = ReplayServer(self._serve)
         self._numbers = itertools.count()
@@ -61,7 +74,16 @@ class DialectServer:
         return self._server.requests
 
     def route(self, **options: Any) -> Route:
-        """A route to it, through the vendor's SDK."""
+        """A route to it, through the vendor's SDK, named after the dialect.
+
+        Args:
+            **options: Those of `Route`, such as `name` or `prices`. The models of Chat Completions' dialects have no
+                list price.
+
+        Raises:
+            ConfigurationError: an option is wrong.
+            RuntimeError: the server does not run.
+        """
         path = "/v1" if self.dialect.wire.startswith("openai") else ""
         options = {"api_key": "test", "name": self.dialect.name, **options}
         if self.dialect.wire.startswith("openai"):
