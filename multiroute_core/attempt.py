@@ -287,7 +287,8 @@ class Try:
         """What the attempt costs, or likely costs where nobody says."""
         cut = self.committed and not self._done
         usage, written = self.usage, None
-        if cut or (answered and tokens.lacks_counts(usage, self.parts)):
+        whole = answered or (self.committed and self._done)  # it may be whole, and called off in the same moment
+        if cut or (whole and tokens.lacks_counts(usage, self.parts)):
             written = tokens.of_parts(assemble(self.parts))
             if self._max_tokens is not None:  # no answer is longer, whatever its characters suggest
                 written = min(written, self._max_tokens)

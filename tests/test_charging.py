@@ -13,7 +13,8 @@ from langchain_multiroute import ChatMultiRoute
 from langchain_multiroute import route_of as langchain_route
 from llamaindex_multiroute import MultiRoute
 from llamaindex_multiroute import route_of as llamaindex_route
-from multiroute_core import Budget, BudgetExceededError, ConfigurationError, Route, Router, Usage, tokens
+from multiroute_core import Budget, BudgetExceededError, ConfigurationError, Route, Router, Text, Usage, tokens
+from multiroute_core.cost.prices import Prices
 from multiroute_core.request import build
 from multiroute_core.testing import (
     DIALECTS,
@@ -241,3 +242,16 @@ def test_a_stated_zero_never_wins_against_a_price(face):
         route = Route("openai:gpt-4.1", api="chat", base_url=f"{server.url}/v1", api_key="k", prices=PRICES)
         router = Router([route], budget=budgets(), ledger="memory")
         check(router, spend(lambda: ask(router, face, PROMPT, max_tokens=10)), estimated=True)
+
+
+def test_a_whole_answer_that_loses_a_race_in_the_same_moment_is_charged():
+    """Its server says nothing of tokens, and its end was read before it was called off."""
+    from multiroute_core.attempt import Try
+
+    attempt = object.__new__(Try)
+    attempt.stream, attempt.parts, attempt.usage, attempt.model = True, [Text("word " * 10)], None, None
+    attempt.route = scripted_route("a", Answer(), prices=PRICES)
+    attempt.first_token_seconds, attempt._done, attempt._max_tokens, attempt._tokens = 0.1, True, 10, READ
+    attempt._pricing = Prices()
+    charge = attempt._charge("a", answered=False)
+    assert (charge.cost, charge.estimated_cost) == (None, pytest.approx(0.001))
