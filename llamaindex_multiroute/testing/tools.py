@@ -13,7 +13,7 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.tools import FunctionTool
 
-from llamaindex_multiroute.testing.suite import Suite, arun_all, asked, run
+from llamaindex_multiroute.testing.suite import Suite, arun_all, asked, get_weather, run
 
 Face = Callable[..., ChatResponse]
 
@@ -187,7 +187,7 @@ class ToolTests(Suite):
         """All that were asked for are called."""
         self.need("has_parallel_tools")
         response = llm.predict_and_call(self.tools, user_msg=CITIES, allow_parallel_tool_calls=True)
-        assert [source.raw_input["kwargs"] for source in response.sources] == [{"city": "Paris"}, {"city": "Rome"}]
+        assert [source.content for source in response.sources] == [get_weather("Paris"), get_weather("Rome")]
 
     def test_predict_and_call_what_fails(self, llm: Any) -> None:
         """A tool that fails is an error for who wants that, and an output for the others."""

@@ -4,6 +4,7 @@ import base64
 import copy
 import io
 import json
+import typing
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,7 @@ from llama_index.core.base.llms.types import (
 )
 from openai.types.chat import ChatCompletionMessageFunctionToolCall
 from openai.types.chat.chat_completion_message_function_tool_call import Function
+from pydantic import ValidationError
 
 from llamaindex_multiroute.answer import Answer, response_out, selections, single
 from llamaindex_multiroute.convert import messages_in, messages_out
@@ -49,6 +51,16 @@ from multiroute_core import CachePoint as CacheMark
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+
+
+def reads_back(block):
+    """Whether llama-index-core can read the block that it has written."""
+    try:
+        ChatMessage.model_validate_json(ChatMessage(blocks=[block]).model_dump_json())
+    except ValidationError:
+        return False
+    return True
+
 
 texts = st.text(min_size=1, max_size=20)
 names = st.from_regex(r"[a-z_]{1,12}", fullmatch=True)
@@ -107,6 +119,9 @@ class TestRoundTrip:
         assert messages == before
         assert messages_out(neutral) == messages
 
+    @pytest.mark.skipif(
+        not reads_back(AudioBlock(audio=PNG)), reason="llama-index-core cannot read back yet what has no url"
+    )
     @given(conversations())
     def test_it_survives_a_store(self, messages):
         stored = [ChatMessage.model_validate_json(message.model_dump_json()) for message in messages]
@@ -162,6 +177,10 @@ class TestIn:
             Blob(b"# A", "text/markdown", "a.md"),
         )
 
+    @pytest.mark.skipif(
+        io.IOBase not in typing.get_args(ImageBlock.model_fields["image"].annotation),
+        reason="llama-index-core has no blocks of open files yet",
+    )
     def test_an_open_file_is_read_and_left_where_it_was(self):
         file = io.BytesIO(PNG)
         file.seek(5)
