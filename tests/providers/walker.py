@@ -239,7 +239,12 @@ def responses(body: Any) -> None:
         ResponseCreateParamsNonStreaming,
         ResponseCreateParamsStreaming,
     )
+    from openai.types.responses.response_input_item_param import FunctionCallOutput
 
+    if typing.get_type_hints(FunctionCallOutput)["output"] is str and isinstance(body.get("input"), list):
+        # The oldest SDK's types know texts alone there; the API takes lists, as those of newer ones say.
+        items = [{**item, "output": ""} if isinstance(item.get("output"), list) else item for item in body["input"]]
+        body = {**body, "input": items}
     walk(body, ResponseCreateParamsStreaming if body.get("stream") else ResponseCreateParamsNonStreaming)
 
 
