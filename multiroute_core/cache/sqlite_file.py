@@ -103,7 +103,7 @@ class Connection:
         _begin(db, wait)
         try:
             yield db
-            db.execute("COMMIT")
+            _commit(db, wait)
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 db.execute("ROLLBACK")
@@ -203,7 +203,7 @@ def _prepare(path: Path, db: sqlite3.Connection, wait: float) -> None:
             for statement in _SCHEMA.split(";\n"):
                 db.execute(statement)
         db.execute("DELETE FROM claims WHERE 0")  # raises where it is read-only, which BEGIN does not
-        db.execute("COMMIT")
+        _commit(db, wait)  # until the file is in WAL mode a reader in another process keeps it from being written
     _check(path, db)
     db.execute("SELECT bytes, (SELECT max(id) FROM entries) FROM total").fetchone()  # raises where it is damaged
     if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
@@ -244,14 +244,27 @@ def _closed_on_error(db: sqlite3.Connection) -> Generator[sqlite3.Connection, No
 
 
 def _begin(db: sqlite3.Connection, wait: float) -> None:
-    """Begin to write. SQLite itself would ask again after up to 100 ms: too late where many write."""
-    until = time.monotonic() + wait
+    """Begin to write, within `wait` seconds."""
     db.execute("PRAGMA busy_timeout = 0")
+    _retry_while_busy(db, "BEGIN IMMEDIATE", wait)
+
+
+def _commit(db: sqlite3.Connection, wait: float) -> None:
+    """Commit, within `wait` seconds. A commit that finds the file busy leaves its transaction open."""
+    _retry_while_busy(db, "COMMIT", wait)
+
+
+def _retry_while_busy(db: sqlite3.Connection, statement: str, wait: float) -> None:
+    """Execute a statement as soon as no other process is in its way.
+
+    SQLite's own busy handler sleeps up to 100 ms between two tries: too long where many processes write.
+    """
+    deadline = time.monotonic() + wait
     while True:
         try:
-            db.execute("BEGIN IMMEDIATE")
+            db.execute(statement)
         except sqlite3.OperationalError as error:
-            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                 raise
             time.sleep(random.uniform(0.0005, 0.003))  # noqa: S311
         else:

@@ -80,6 +80,30 @@ def test_four_processes_hammer_one_file(path):
     assert len(found) > 600, told
 
 
+def test_a_new_file_waits_for_a_reader_before_its_first_commit(path):
+    path.touch()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM sqlite_master").fetchone()  # takes SHARED, which stops a commit alone
+        timer = threading.Timer(0.4, reader.execute, ["ROLLBACK"])
+        timer.start()
+        cache = SQLiteCache(path)
+        timer.join()
+    put(cache, "a", b"1")
+    assert get(cache, "a") == b"1"
+    cache.close()
+    sound(path)
+
+
+def test_many_processes_make_one_file(tmp_path):
+    code = "cache = SQLiteCache(path); run(cache.put(io, sys.argv[2], b'1', 1000)); cache.close()"
+    for turn in range(6):
+        file = tmp_path / f"{turn}.db"
+        for process in [child(code, file, who) for who in range(6)]:
+            said(process)
+        assert set(sound(file)) == set("012345")
+
+
 def test_a_writer_that_is_killed_leaves_whole_entries(path):
     writer = """
         cache = SQLiteCache(path, max_bytes=400_000)
