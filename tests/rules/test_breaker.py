@@ -5,6 +5,7 @@ The model keeps every verdict with its time and counts them anew at each step; i
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -240,3 +241,25 @@ def test_an_abandoned_probe_is_replaced_and_speaks_no_more():
     for verdict in Verdict:
         assert settle(breaker, rules, now + 121, first, verdict, 0.5) == breaker
     assert settle(breaker, rules, now + 121, second, Verdict.SUCCESS, 0.5).condition(now + 121) == "closed"
+
+
+# The same on every run, whatever Hypothesis draws
+
+
+@pytest.mark.parametrize(
+    ("verdict", "condition"), [(Verdict.SUCCESS, "closed"), (Verdict.FAILURE, "open"), (Verdict.NONE, "half_open")]
+)
+def test_what_a_probe_teaches(verdict, condition):
+    breaker = opened(Breaker(), SHORT, 0.0, 0.5)
+    breaker, permit = admit(breaker, SHORT, 4.0)
+    assert isinstance(permit, Permit)
+    assert permit.probe
+    breaker = settle(breaker, SHORT, 5.0, permit, verdict, 0.5)
+    assert breaker.condition(5.0) == condition
+    _, answer = admit(breaker, SHORT, 5.0)
+    assert answer == Shut("open", 2 * SHORT.seconds) if condition == "open" else isinstance(answer, Permit)
+
+
+@pytest.mark.parametrize(("random", "seconds"), [(0.0, 3.0), (0.5, 4.0), (1.0, 5.0)])
+def test_breaks_are_spread_by_a_quarter(random, seconds):
+    assert rest(opened(Breaker(), SHORT, 0.0, random), SHORT, 0.0) == seconds
