@@ -7,6 +7,7 @@ agree with LangChain's own counters. What they cost is unknown here: they stand 
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Generator, Mapping
 from contextvars import ContextVar
@@ -19,6 +20,7 @@ from langchain_core.tracers.context import register_configure_hook
 
 from langchain_multiroute.answers import KEPT
 from multiroute_core.cost.totals import Totals
+from multiroute_core.drive import forks
 from multiroute_core.types import Usage
 
 
@@ -94,6 +96,7 @@ _SCOPES: list[ContextVar[MultiRouteCallbackHandler | None]] = []
 """One for each depth of nested `get_multiroute_callback` blocks; LangChain keeps every one that it was told of."""
 
 _LOCK = threading.Lock()
+forks.renew(sys.modules[__name__], _LOCK=threading.Lock)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from multiroute_core.order import expected
 from multiroute_core.route import Route
 from multiroute_core.rules.admission import Shut
 from multiroute_core.spending import Bill, Spending
-from multiroute_core.state.accounts import Accounts, Balance, Claim, MemoryAccounts, UnavailableError, opened
+from multiroute_core.state.accounts import Accounts, Balance, Claim, MemoryAccounts, Slot, UnavailableError, opened
 from multiroute_core.types import Attempt
 
 ROUNDING = 1e-6
@@ -41,7 +41,7 @@ class Purse:
 
     def __init__(self, spending: Spending, call: Call) -> None:
         self._spending, self._call = spending, call
-        self._own = MemoryAccounts(spending.wall)
+        self._own = MemoryAccounts(spending.wall, shared=False)
 
     @property
     def frugal(self) -> bool:
@@ -60,7 +60,7 @@ class Purse:
         most = expected.most(call.request, route, wire, call.tokens)
         cost = spending.pricing.estimate_on(route, most)
         amounts = {"usd": math.ceil((cost or 0.0) * NANO - ROUNDING), "tokens": most.total_tokens}
-        slot, held = f"{secrets.randbits(62):x}", list[tuple[Accounts, list[Bill]]]()
+        slot, held = Slot(f"{secrets.randbits(62):x}"), list[tuple[Accounts, list[Bill]]]()
         try:
             for accounts, bills in self._asked(route, amounts, now):
                 shut, known = await self._held(io, accounts, bills, slot, now)

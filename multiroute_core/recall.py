@@ -18,7 +18,7 @@ from typing import TypeVar
 from multiroute_core.cache import entry as entries
 from multiroute_core.cache.caching import Caching
 from multiroute_core.cache.entry import Entry, UnreadableError
-from multiroute_core.cache.flight import Flight, Flights
+from multiroute_core.cache.flight import Flights, Lead
 from multiroute_core.cache.key import UnkeyableError, key, models, scope
 from multiroute_core.call import Call, Trail
 from multiroute_core.drive.io import IO
@@ -63,14 +63,6 @@ class Look:
     name: str | None
     entry: Entry | None = None
     answers: bool = False
-
-
-@dataclass(slots=True)
-class _Lead:
-    """Leave to ask, while equal requests wait: within this process, and among processes where there is a `token`."""
-
-    flight: Flight
-    token: str | None = None
 
 
 class Recall:
@@ -211,11 +203,11 @@ class Recall:
             return None
         return replace(entry, response=replace(entry.response, similarity=near.similarity))
 
-    async def _waited(self, io: IO, name: str, until: float, entry: Entry | None) -> tuple[Entry | None, _Lead | None]:
+    async def _waited(self, io: IO, name: str, until: float, entry: Entry | None) -> tuple[Entry | None, Lead | None]:
         """What an equal request brought; or leave to ask while others wait, or to ask alone: None. `entry` is stale."""
         while True:
-            flight, leading = self._flights.board(name)
-            if leading:
+            flight, lead = self._flights.board(name)
+            if lead is not None:
                 break
             if flight.waits_for_me(native=io.native):
                 return entry, None
@@ -229,7 +221,6 @@ class Recall:
                 return entries.decode(value), None
             if flight.failed:
                 return entry, None
-        lead = _Lead(flight)
         try:
             return await self._led(io, name, until, entry, lead)
         except BaseException:
@@ -237,8 +228,8 @@ class Recall:
             raise
 
     async def _led(
-        self, io: IO, name: str, until: float, entry: Entry | None, lead: _Lead
-    ) -> tuple[Entry | None, _Lead | None]:
+        self, io: IO, name: str, until: float, entry: Entry | None, lead: Lead
+    ) -> tuple[Entry | None, Lead | None]:
         """See that no other process asks for the same, and that it has not been answered meanwhile."""
         pause = POLL_SECONDS
         while True:

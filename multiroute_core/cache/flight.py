@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
+from functools import partial
+
+from multiroute_core.drive import forks
 
 Tell = Callable[[bytes | None, BaseException | None], None]
 
@@ -23,11 +27,12 @@ class Flight:
             next one to fail? Where it was given up instead, the next one takes over.
     """
 
-    __slots__ = ("_landed", "_task", "_thread", "_waiting", "answer", "failed")
+    __slots__ = ("_landed", "_task", "_thread", "_waiting", "answer", "failed", "leader")
 
     def __init__(self) -> None:
         self.answer: bytes | None = None
         self.failed = False
+        self.leader: weakref.ref[Lead] | None = None
         self._landed = False
         self._waiting: deque[Tell] = deque()
         self._thread, self._task = threading.get_ident(), _task()
@@ -53,6 +58,7 @@ class Flight:
 
     def land(self, answer: bytes | None = None, *, failed: bool = False) -> None:
         """It is over; whoever waits is told. The first word counts."""
+        self.leader = None
         if not self._landed:
             self.answer, self.failed = answer, failed
             self._landed = True
@@ -67,25 +73,52 @@ class Flight:
             tell(self.answer, None)
 
 
+class Lead:
+    """Leave to ask, while equal requests wait: within this process, and among processes where there is a `token`.
+
+    The flight lands with the last reference to it, so that nobody waits for a leader that an interrupt has ended.
+    """
+
+    __slots__ = ("__weakref__", "flight", "token")
+
+    def __init__(self, flight: Flight) -> None:
+        self.flight = flight
+        self.token: str | None = None
+
+
 class Flights:
     """The requests of one cache that are on their way in this process, by their keys."""
 
-    __slots__ = ("_flights",)
+    __slots__ = ("__weakref__", "_flights")
 
     def __init__(self) -> None:
         self._flights: dict[str, Flight] = {}
+        forks.renew(self, _flights=dict)  # those of the parent land there
 
-    def board(self, key: str) -> tuple[Flight, bool]:
-        """The flight of a key, and whether it is a new one, which the caller now leads."""
+    def board(self, key: str) -> tuple[Flight, Lead | None]:
+        """The flight of a key; and leave to lead it, where it is a new one."""
         mine = Flight()
+        lead = Lead(mine)
+        mine.leader = weakref.ref(lead, partial(_land, self._flights, key))
         flight = self._flights.setdefault(key, mine)
-        return flight, flight is mine
+        if flight is mine:
+            return flight, lead
+        mine.leader = None
+        return flight, None
 
     def land(self, key: str, flight: Flight, answer: bytes | None = None, *, failed: bool = False) -> None:
         """A flight is over."""
         if self._flights.get(key) is flight:
             self._flights.pop(key, None)
         flight.land(answer, failed=failed)
+
+
+def _land(flights: dict[str, Flight], key: str, leader: weakref.ref[Lead]) -> None:
+    """A leader has gone without a word."""
+    flight = flights.get(key)
+    if flight is not None and flight.leader is leader:
+        flights.pop(key, None)
+        flight.land()
 
 
 def _task() -> asyncio.Task[object] | None:

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from typing import Any
 
+from multiroute_core.drive import forks
 from multiroute_core.drive.io import IO
 from multiroute_core.errors import ConfigurationError
 
@@ -37,6 +38,7 @@ class MemoryCache:
         self._entries: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
+        forks.renew(self, _lock=threading.Lock)
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -195,11 +195,11 @@ class SQLiteCache:
             return None
 
     def _write_now(self, otherwise: str, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        if not self._writer.lock.acquire(timeout=QUEUE):
+        if not self._writer.waits(QUEUE):
             self._trouble.tell(otherwise, TimeoutError("other threads are writing"))
             return None
         try:
-            with self._writer.transaction(SOON if time.monotonic() >= self._hurried else 0.0) as db:
+            with self._writer.lock, self._writer.transaction(SOON if time.monotonic() >= self._hurried else 0.0) as db:
                 self._note(db)
                 done = work(db)
         except (sqlite3.Error, ConfigurationError) as error:
@@ -210,7 +210,6 @@ class SQLiteCache:
             self._hurried = 0.0
             return done
         finally:
-            self._writer.lock.release()
             self._work_off()
 
     def _note(self, db: sqlite3.Connection) -> None:
@@ -224,14 +223,12 @@ class SQLiteCache:
 
     def _work_off(self) -> None:
         """Give back what was released, unless somebody writes: they do it then. A claim that stays lapses."""
-        while self._released and not self._writer.read_only and self._writer.lock.acquire(blocking=False):
+        while self._released and not self._writer.read_only and not self._writer.lock.locked():
             try:
-                with self._writer.transaction(SOON / 10) as db:
+                with self._writer.lock, self._writer.transaction(SOON / 10) as db:
                     self._note(db)
             except (sqlite3.Error, ConfigurationError):
                 return
-            finally:
-                self._writer.lock.release()
 
     def __copy__(self) -> SQLiteCache:
         return self

@@ -6,8 +6,10 @@ import atexit
 import contextlib
 import logging
 import os
+import queue
 import sys
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -15,6 +17,7 @@ from typing import TypeAlias
 
 from multiroute_core.cost.record import Record, of_attempt, of_hit
 from multiroute_core.cost.store import Store
+from multiroute_core.drive.loopless import start
 from multiroute_core.events import AttemptEnded, RequestEnded
 
 BEAT_SECONDS = 1.0
@@ -22,6 +25,9 @@ BEAT_SECONDS = 1.0
 
 PATIENCE = 5.0
 """Seconds for which another thread that writes is waited for, by whoever wants to read or to end."""
+
+LOOK_SECONDS = 0.005
+"""How often another thread that writes is looked at, by whoever waits for it."""
 
 BATCH = 256
 """How many events wait to be made into records at most, where writing takes little."""
@@ -60,7 +66,7 @@ class Book:
         self._waiting: deque[Record] = deque()
         self._first = 0
         self._failing = self._overflowed = self._running = self._parted = False
-        self._full = threading.Event()
+        self._full: queue.SimpleQueue[None] = queue.SimpleQueue()  # an event's lock may stay locked by an interrupt
         self._lock, self._starting, self._counting = threading.Lock(), threading.Lock(), threading.Lock()
 
     def hear(self, heard: Heard, owner: object) -> None:
@@ -74,7 +80,10 @@ class Book:
         if not self._running and not self._quick:
             self._start(owner)
         if (many := len(self._heard)) >= BATCH:
-            self.flush() if self._quick else self._full.set()
+            if self._quick:
+                self.flush()
+            elif self._full.empty():
+                self._full.put(None)
             if many > WAITING:  # whoever writes does not come back from it
                 with contextlib.suppress(IndexError):
                     self._heard.popleft()
@@ -85,12 +94,14 @@ class Book:
 
         A finalizer may come in the middle of it, in the same thread: it must not wait.
         """
-        if not (self._lock.acquire(timeout=wait) if wait else self._lock.acquire(blocking=False)):
-            return
-        try:
+        # Not `acquire` with a timeout: an interrupt between it and its `try` would leave the lock locked for ever.
+        until = time.monotonic() + wait
+        while self._lock.locked():
+            if not wait or time.monotonic() >= until:
+                return
+            time.sleep(LOOK_SECONDS)
+        with self._lock:
             self._write()
-        finally:
-            self._lock.release()
 
     @contextlib.contextmanager
     def written(self) -> Generator[tuple[Record, ...], None, None]:
@@ -101,13 +112,15 @@ class Book:
 
     def _write(self) -> None:
         waiting, made = self._waiting, list[Record]()
-        while self._heard:
-            at, event = self._heard.popleft()
-            if isinstance(event, AttemptEnded):
-                made.append(of_attempt(event.attempt, at, event.request_id, event.about))
-            elif event.response is not None:
-                made.append(of_hit(event.response, event.seconds, at, event.request_id, event.about))
-        waiting.extend(made)
+        try:
+            while self._heard:
+                at, event = self._heard.popleft()
+                if isinstance(event, AttemptEnded):
+                    made.append(of_attempt(event.attempt, at, event.request_id, event.about))
+                elif event.response is not None:
+                    made.append(of_hit(event.response, event.seconds, at, event.request_id, event.about))
+        finally:  # an interrupt loses no more than one
+            waiting.extend(made)
         self._export(made)
         if over := max(0, len(waiting) - WAITING):
             for _ in range(over):
@@ -149,25 +162,23 @@ class Book:
             )
 
     def _start(self, owner: object) -> None:
-        if not self._starting.acquire(blocking=False):  # somebody else does
+        if self._starting.locked():  # somebody else does
             return
-        try:
+        with self._starting:
             if not self._running:
-                self._running = True
                 thread = threading.Thread(
                     target=self._run, args=(weakref.ref(owner),), name="multiroute-ledger", daemon=True
                 )
                 with contextlib.suppress(RuntimeError):  # the interpreter ends, and writes what waits when it has ended
-                    thread.start()
+                    start(thread)
+                self._running = True
                 _part_from_a_pool()
-        finally:
-            self._starting.release()
 
     def _run(self, owner: weakref.ref[object]) -> None:
         """Write once a second and whenever there is much."""
         while owner() is not None:
-            self._full.wait(BEAT_SECONDS)
-            self._full.clear()
+            with contextlib.suppress(queue.Empty):
+                self._full.get(timeout=BEAT_SECONDS)
             self.flush()
         self.flush(PATIENCE)
 

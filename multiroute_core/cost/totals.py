@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, TypeAlias, cast
 
 from multiroute_core import table
 from multiroute_core.cost.record import CANCELLED, is_failure
+from multiroute_core.drive import forks
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.types import Usage
 
@@ -110,6 +111,7 @@ class Totals:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        forks.renew(self, _lock=threading.Lock)
         self._sums: dict[str | None, dict[str, float]] = {}  # None for calls that reached no model
 
     @property

@@ -37,7 +37,18 @@ class Limit:
         interrupt: Wakes whoever blocks under this limit now; None where nobody does, or nobody can.
     """
 
-    __slots__ = ("allowed", "body_within", "cancelled", "clock", "expired", "interrupt", "moved", "phase", "until")
+    __slots__ = (
+        "__weakref__",
+        "allowed",
+        "body_within",
+        "cancelled",
+        "clock",
+        "expired",
+        "interrupt",
+        "moved",
+        "phase",
+        "until",
+    )
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock

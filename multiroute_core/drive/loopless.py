@@ -11,9 +11,14 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
+from multiroute_core.drive.interrupts import clean_up
 from multiroute_core.drive.io import END, End
+from multiroute_core.drive.limit import Cancelled
 
 T = TypeVar("T")
+
+LOCK_SECONDS = 0.2
+"""After so long a lock that is held for microseconds was left locked."""
 
 
 class Suspended(BaseException):
@@ -41,7 +46,31 @@ def start_thread(work: Callable[[], Any]) -> None:
 
     Not in a pool: pool threads are joined at exit, so one abandoned call would hold the interpreter up.
     """
-    threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True).start()
+    start(threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True))
+
+
+def start(thread: threading.Thread) -> None:
+    """Start a thread; where that is interrupted, it begins all the same, and so ends."""
+    try:
+        thread.start()
+    except Exception:
+        raise
+    except BaseException:
+        _unlock(thread)
+        raise
+
+
+def _unlock(thread: threading.Thread) -> None:
+    """Free the lock that an interrupt may have left locked in the `start` of a thread.
+
+    `Thread.start` waits for an `Event`, whose lock is taken in Python code: an interrupt there leaves it locked, and the
+    new thread would wait for it for ever.
+    """
+    condition = getattr(getattr(thread, "_started", None), "_cond", None)
+    lock = getattr(condition, "_lock", None)
+    if lock is not None:
+        lock.acquire(timeout=LOCK_SECONDS)  # the thread may have it for a moment
+        lock.release()
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -51,11 +80,17 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     So its hooks are set aside.
     """
     hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, None)
     try:
+        sys.set_asyncgen_hooks(None, None)
         coroutine.send(None)
     except StopIteration as stop:
         return stop.value
+    except (Exception, Cancelled):
+        raise
+    except BaseException as error:  # an interrupt
+        coroutine.close()
+        clean_up(error)
+        raise
     finally:
         sys.set_asyncgen_hooks(*hooks)
     raise _suspended(coroutine)
@@ -70,6 +105,12 @@ def iterate(flow: AsyncGenerator[T, None], context: contextvars.Context) -> Gene
     try:
         while not isinstance(item := context.run(step), End):
             yield item
+    except (Exception, GeneratorExit, Cancelled):
+        raise
+    except BaseException as error:  # an interrupt
+        context.run(run, flow.aclose())
+        clean_up(error)
+        raise
     finally:
         context.run(run, flow.aclose())
 
@@ -77,9 +118,10 @@ def iterate(flow: AsyncGenerator[T, None], context: contextvars.Context) -> Gene
 def _step(flow: AsyncGenerator[T, None]) -> T | End:
     """What `run(anext(flow, END))` does, without a coroutine around it: this is done for every chunk."""
     hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, None)
+    step: Any = None
     try:
-        step: Any = flow.__anext__()
+        sys.set_asyncgen_hooks(None, None)
+        step = flow.__anext__()
         step.send(None)
     except StopIteration as stop:
         return stop.value

@@ -12,19 +12,27 @@ A sync stream that was abandoned is closed by the garbage collector, which may r
 inside the pool that the stream's connection belongs to. There the close would wait for a lock that its own thread holds
 (httpcore), or change the lists that are being gone through, so that a new connection is lost (httpcore2). So `obey`
 makes the pools re-entrant, by two more private names; where those are missing, they stay as they are.
+
+An interrupt may come inside the pool, or between the reply and whoever would close it. So each connection knows the
+limit of the call that has used it last, and `sweep` closes those whose call is gone. In the child of a fork the
+connections of the parent are neither read nor written.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import math
 import socket
+import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from multiroute_core.drive.limit import CONNECT_TIMEOUT, current
+from multiroute_core.drive import forks, interrupts
+from multiroute_core.drive.limit import CONNECT_TIMEOUT, Limit, current
 
 
 def obey(client: Any) -> None:
@@ -35,6 +43,8 @@ def obey(client: Any) -> None:
         if known and not isinstance(pool, _Reentrant):
             pool._optional_thread_lock = threading.RLock()  # noqa: SLF001
             pool.__class__ = _reentrant(pool.__class__)
+            forks.renew(pool, _optional_thread_lock=threading.RLock, _at_work=bool)
+            _obeying.add(pool)
 
 
 def tidy(client: Any) -> None:
@@ -55,6 +65,50 @@ def _pools(client: Any) -> Iterator[Any]:
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
         if (pool := getattr(transport, "_pool", None)) is not None:
             yield pool
+
+
+def sweep() -> None:
+    """Close the connections whose calls are gone."""
+    for pool in list(_obeying):
+        with contextlib.suppress(AttributeError):  # a private name that is no more
+            _sweep(pool)
+
+
+def _sweep(pool: Any) -> None:
+    with pool._optional_thread_lock:  # noqa: SLF001
+        requests, connections = pool._requests, pool._connections  # noqa: SLF001
+        gone = [one for one in connections if _is_orphan(one)]
+        for request in list(requests):
+            # The pool's list, its copy, the variable and the argument: whoever has made the request is gone.
+            if any(request.connection is one for one in gone) or sys.getrefcount(request) <= 4:
+                requests.remove(request)
+                if request.connection is not None and request.connection not in gone:
+                    gone.append(request.connection)
+        gone = [one for one in gone if all(request.connection is not one for request in requests)]
+        for connection in gone:
+            if connection in connections:
+                connections.remove(connection)
+            with contextlib.suppress(Exception):
+                connection.close()
+        closing = pool._assign_requests_to_connections() if gone else []  # noqa: SLF001
+    for connection in closing:
+        with contextlib.suppress(Exception):
+            connection.close()
+
+
+def _is_orphan(connection: Any) -> bool:
+    """Whether a connection is in the middle of a call that is gone."""
+    inner = connection
+    while inner is not None:
+        stream = getattr(inner, "_network_stream", None)
+        if isinstance(stream, LimitedStream):
+            return stream.owner() is None and not connection.is_idle() and not connection.is_closed()
+        inner = getattr(inner, "_connection", None)
+    return False
+
+
+_obeying: weakref.WeakSet[Any] = weakref.WeakSet()
+interrupts.sweepers.append(sweep)
 
 
 class _Reentrant:
@@ -95,14 +149,25 @@ def _left(core: Any, timeout: float | None, late: str) -> float | None:
     return left if timeout is None else min(left, timeout)
 
 
+_PARENTS = "the connection belongs to the process of which this one is a fork"
+
+
+def _owner(limit: Limit | None) -> Callable[[], object]:
+    """Gives None when a call is gone; without a limit nobody knows."""
+    return object if limit is None else weakref.ref(limit)
+
+
 class LimitedStream:
     """A network stream of httpcore (or httpcore2) whose every step is bound by the current limit."""
 
     def __init__(self, inner: Any, core: Any) -> None:
-        self._inner, self._core = inner, core
+        self._inner, self._core, self._generation = inner, core, forks.generation()
+        self.owner = _owner(current.get())
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         limit = current.get()
+        if self._generation != forks.generation():
+            raise self._core.ReadError(_PARENTS)
         if limit is None:
             return self._inner.read(max_bytes, timeout)
         limit.interrupt = self._shut
@@ -113,9 +178,13 @@ class LimitedStream:
 
     def _shut(self) -> None:
         """Wake the thread that reads, which another one's `close` would not; TLS has no say in it."""
-        self._inner.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        if self._generation == forks.generation():  # it would be felt in the parent
+            self._inner.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.owner = _owner(current.get())
+        if self._generation != forks.generation():
+            raise self._core.WriteError(_PARENTS)
         self._inner.write(buffer, _left(self._core, timeout, "WriteTimeout"))
 
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:

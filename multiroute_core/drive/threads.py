@@ -1,11 +1,17 @@
-"""Generators in threads of their own, in sync code."""
+"""Generators in threads of their own, in sync code.
+
+Between the threads there is nothing but queues in C: the locks of `threading`'s semaphores, conditions and events are
+taken in Python code, where an interrupt may leave them locked.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import queue
-import threading
+import weakref
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 from typing import Any
 
 from multiroute_core.drive.io import END
@@ -17,45 +23,68 @@ PARTING_SECONDS = 1.0
 
 
 class ThreadRunner:
-    """A generator that never suspends, in a thread of its own."""
+    """A generator that never suspends, in a thread of its own. The last reference to the runner calls it off."""
 
     def __init__(self, generator: AsyncGenerator[Any, None], limit: Limit) -> None:
-        self._items: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-        self._room = threading.Semaphore(1)
-        self._limit, self._over, self._closed = limit, False, False
-        self._ended = threading.Event()
-        self._bells: list[queue.SimpleQueue[None]] = []
-        self.begun = False
-        start_thread(lambda: self._work(generator))
+        self._work = work = _Work(limit)
+        work.runner = weakref.ref(self, work.call_off)
+        self._over = False
+        start_thread(partial(work.run, generator))
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is something."""
+        return self._work.begun
 
     async def next(self) -> Any:
         if self._over:
             return END
-        found = self._items.get()
-        self._room.release()
+        found = self._work.items.get()
+        self._work.room.put(None)
         self._over = found[0] is END
         return given(found)
 
     async def close(self) -> None:
-        self._closed = True
-        if not self._ended.is_set():
-            self._limit.cancel()
-        self._room.release()
-        self._ended.wait(PARTING_SECONDS)
+        work = self._work
+        work.call_off()
+        with contextlib.suppress(queue.Empty):
+            work.ended.get(timeout=PARTING_SECONDS)
+            work.ended.put(None)  # it may be closed twice
 
     def tell(self, bell: queue.SimpleQueue[None]) -> None:
         """Ring `bell` when there is something, at once if there is."""
-        self._bells.append(bell)
-        if self.begun:
+        self._work.bells.append(bell)
+        if self._work.begun:
             bell.put(None)
 
-    def _work(self, generator: AsyncGenerator[Any, None]) -> None:
+
+class _Work:
+    """What the thread has: it does not keep the runner."""
+
+    def __init__(self, limit: Limit) -> None:
+        self.items: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        self.room: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.room.put(None)
+        self.ended: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.bells: list[queue.SimpleQueue[None]] = []
+        self.runner: weakref.ref[ThreadRunner] | None = None
+        self.begun = self.over = self.closed = False
+        self.limit = limit
+
+    def call_off(self, _: object = None) -> None:
+        """Nobody reads on."""
+        self.closed = True
+        if not self.over:
+            self.limit.cancel()
+        self.room.put(None)
+
+    def run(self, generator: AsyncGenerator[Any, None]) -> None:
         failure: BaseException | None = None
         steps = iterate(generator, contextvars.copy_context())
         try:
             for item in steps:
-                self._room.acquire()
-                if self._closed:
+                self.room.get()
+                if self.closed:
                     break
                 self._put(item, None)
         except Cancelled:
@@ -66,15 +95,17 @@ class ThreadRunner:
             try:
                 steps.close()
             finally:
-                self._ended.set()
-        if not self._closed:
-            self._room.acquire()
+                self.over = True
+                self.runner = None  # and with it the circle through the callback
+                self.ended.put(None)
+        if not self.closed:
+            self.room.get()
         self._put(END, failure)
 
     def _put(self, item: Any, error: BaseException | None) -> None:
-        self._items.put((item, error))
+        self.items.put((item, error))
         self.begun = True
-        for bell in self._bells:
+        for bell in self.bells:
             bell.put(None)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from multiroute_core.drive import forks
 from multiroute_core.errors import UnsupportedError
 from multiroute_core.messages import Blob, Uri, every
 from multiroute_core.providers import history
@@ -70,6 +71,7 @@ class LearnedCapabilities:
         self._strict = strict
         self._until: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
+        forks.renew(self, _lock=threading.Lock)
 
     def encode(self, provider: Provider, request: Request, route: Route, now: float, *, stream: bool) -> AdaptedRequest:
         """The request in the route's words, without what the route has refused before.

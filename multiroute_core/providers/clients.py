@@ -18,7 +18,11 @@ import weakref
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+from multiroute_core.drive import forks
+
 Close = Callable[[Any], Any]
+
+_parents: list[Any] = []
 
 
 class Clients:
@@ -35,8 +39,16 @@ class Clients:
         self._make_blocking, self._make_native = blocking, native
         self._close, self._aclose = close, aclose
         self._lock = threading.Lock()
+        forks.renew(self, _lock=threading.Lock)
         self._blocking: dict[int, Any] = {}
         self._native: dict[asyncio.AbstractEventLoop, tuple[Any, weakref.finalize[..., Any]]] = {}
+
+    def forked(self) -> None:
+        """The clients of the parent's loops are kept, and never closed: that would be felt there."""
+        for client, holder in self._native.values():
+            let_go = holder.detach()
+            _parents.append((client, None if let_go is None else let_go[2]))
+        self._native = {}
 
     def blocking(self) -> Any:
         """This process's sync client; a forked worker gets its own."""

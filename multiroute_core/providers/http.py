@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import ssl
+import weakref
 from types import ModuleType
 from typing import Any
 
@@ -48,7 +49,8 @@ class _BodyWatch:
     def __init__(self, library: ModuleType) -> None:
         class Body(library.SyncByteStream, library.AsyncByteStream):
             def __init__(self, inner: Any, limit: Limit, after: tuple[str, float, float]) -> None:
-                self.inner, self.limit, self.after = inner, limit, after
+                # Not the limit itself: a response and its stream hold each other, and with it they would keep a call.
+                self.inner, self.limit, self.after = inner, weakref.ref(limit), after
 
             def __iter__(self) -> Any:
                 for chunk in self.inner:
@@ -62,7 +64,8 @@ class _BodyWatch:
 
             def seen(self, chunk: bytes) -> None:
                 if self.after and chunk.lstrip()[:1] in (b"{", b"["):
-                    self.limit.set(*self.after)
+                    if (limit := self.limit()) is not None:
+                        limit.set(*self.after)
                     self.after = ()
 
             def close(self) -> None:

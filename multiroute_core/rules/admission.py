@@ -25,6 +25,15 @@ class Verdict(enum.Enum):
     """Nothing: the caller gave up, the try lost a race, or the fault is the caller's."""
 
 
+class Place:
+    """A place in flight: whoever asks has the only reference to it, and with that it is free again.
+
+    So an interrupt between any two steps of a call leaves no place behind, though no `finally` knows of it yet.
+    """
+
+    __slots__ = ("__weakref__",)
+
+
 class Permit(NamedTuple):
     """Leave to ask a route once.
 
@@ -34,6 +43,7 @@ class Permit(NamedTuple):
         slot: The place in flight that it holds.
         tokens: What was reserved for it.
         mark: All tokens that its quota had given when it was given.
+        place: Keeps the place in flight.
     """
 
     generation: int = 0
@@ -41,6 +51,7 @@ class Permit(NamedTuple):
     slot: int = 0
     tokens: int = 0
     mark: float = 0.0
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

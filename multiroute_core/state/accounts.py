@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, cast
 
+from multiroute_core.drive import forks
 from multiroute_core.drive.io import IO
 from multiroute_core.rules import spend
 from multiroute_core.rules.spend import Account
@@ -17,6 +19,15 @@ LEASE_SECONDS = 900.0
 
 ROOM = 10_000
 """From so many accounts on, those whose period is over are given up."""
+
+
+class Slot(str):
+    """The name under which one call reserves; its reservations end with the last reference to it.
+
+    So an interrupt between any two steps of a call leaves nothing reserved, though no `finally` knows of it yet.
+    """
+
+    __slots__ = ("__weakref__",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +111,41 @@ class Accounts(Protocol):
         ...
 
 
+class _Reservation(weakref.ref[Slot]):
+    """What is held for one call; it is told when nobody has the call's slot any more."""
+
+    __slots__ = ("account", "amount", "name", "until")
+    account: str
+    amount: int
+    name: str
+    until: float
+
+
+_LASTING = Slot()
+"""Stands for names that are plain strings, which cannot be watched."""
+
+
 class _Kept:
     __slots__ = ("account", "ends", "places")
 
     def __init__(self) -> None:
         self.account, self.ends = Account(), 0.0
-        self.places: dict[str, tuple[int, float]] = {}
+        self.places: dict[str, _Reservation] = {}
 
     def lapse(self, now: float) -> None:
         """Free what is held for too long; who came first lapses first."""
         while self.places:
-            slot, (amount, until) = next(iter(self.places.items()))
-            if until > now:
+            reservation = next(iter(self.places.values()))
+            if reservation.until > now:
                 return
-            del self.places[slot]
-            self.account = spend.settle(self.account, amount, 0)
+            self.free(reservation)
+
+    def free(self, reservation: _Reservation) -> None:
+        """Let go of a reservation of which nothing was spent."""
+        if self.places.get(reservation.name) is reservation:
+            account = spend.settle(self.account, reservation.amount, 0)
+            del self.places[reservation.name]  # no call from here on, which an interrupt could cut
+            self.account = account
 
 
 class MemoryAccounts:
@@ -122,14 +153,25 @@ class MemoryAccounts:
 
     Args:
         wall: The time in seconds since 1970.
+        shared: Whether threads share them; those of one call are its own, so no fork finds them locked.
     """
 
-    def __init__(self, wall: Callable[[], float]) -> None:
+    def __init__(self, wall: Callable[[], float], *, shared: bool = True) -> None:
         self._wall = wall
         self._accounts: dict[str, _Kept] = {}
         self._lock = threading.Lock()
         # A finalizer may come in the middle of it, in the same thread: what is settled goes into a queue.
         self._settled: deque[tuple[Sequence[Claim], str, Sequence[int], Settled]] = deque()
+        # Reservations whose call has gone without a word; put here by a function in C, which no interrupt can cut.
+        self._orphans: deque[weakref.ref[Slot]] = deque()
+        if shared:
+            forks.renew(self, _lock=threading.Lock, _settled=deque, _orphans=deque)
+
+    def forked(self) -> None:
+        """What is reserved is for calls of the parent."""
+        for kept in self._accounts.values():
+            for reservation in list(kept.places.values()):
+                kept.free(reservation)
 
     async def reserve(self, io: IO, claims: Sequence[Claim], slot: str) -> Reply:
         now = self._wall()
@@ -141,12 +183,11 @@ class MemoryAccounts:
 
     def settle(self, claims: Sequence[Claim], slot: str, took: Sequence[int], settled: Settled) -> None:
         self._settled.append((claims, slot, took, settled))
-        if not self._lock.acquire(blocking=False):
+        # Not `acquire(blocking=False)`: an interrupt between it and its `try` would leave the lock locked for ever.
+        if self._lock.locked():
             return  # whoever has it works it off, or the next one
-        try:
+        with self._lock:
             heard = self._work_off(self._wall())
-        finally:
-            self._lock.release()
         _tell(heard)
 
     def close(self) -> None:
@@ -168,8 +209,12 @@ class MemoryAccounts:
         for claim, account in zip(claims, after, strict=True):
             if account is not None:
                 kept = self._accounts[claim.account]
+                watched = slot if isinstance(slot, Slot) else _LASTING
+                reservation = _Reservation(watched, self._orphans.append)
+                reservation.account, reservation.amount, reservation.name = claim.account, claim.amount, str(slot)
+                reservation.until = now + LEASE_SECONDS
+                kept.places[reservation.name] = reservation  # no call from here on, which an interrupt could cut
                 kept.account = account
-                kept.places[slot] = claim.amount, now + LEASE_SECONDS
         return Reply(tuple(balances))
 
     def _kept(self, claim: Claim, now: float) -> _Kept:
@@ -184,6 +229,11 @@ class MemoryAccounts:
     def _work_off(self, now: float) -> list[tuple[Settled, list[Balance]]]:
         """Book what was settled; who is to hear of it, and what."""
         heard: list[tuple[Settled, list[Balance]]] = []
+        while self._orphans:
+            orphan = cast("_Reservation", self._orphans[0])
+            if (kept := self._accounts.get(orphan.account)) is not None:
+                kept.free(orphan)
+            self._orphans.popleft()
         while self._settled:
             claims, slot, took, settled = self._settled.popleft()
             balances: list[Balance] = []
@@ -193,8 +243,10 @@ class MemoryAccounts:
                     continue
                 kept = self._kept(claim, now)
                 before = kept.account.spent
-                held, _ = kept.places.pop(slot, (0, 0.0))
-                account = kept.account = spend.settle(kept.account, held, amount)
+                reservation = kept.places.get(slot)
+                account = spend.settle(kept.account, 0 if reservation is None else reservation.amount, amount)
+                kept.places.pop(slot, None)
+                kept.account = account
                 balances.append(Balance(account.period, account.spent, account.held, before))
             heard.append((settled, balances))
         return heard

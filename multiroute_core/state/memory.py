@@ -6,16 +6,19 @@ import itertools
 import random as randomness
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, cast
 
+from multiroute_core.drive import forks
 from multiroute_core.drive.io import IO
 from multiroute_core.route import Route
 from multiroute_core.rules import allowance as limits
 from multiroute_core.rules import breaker as breakers
 from multiroute_core.rules import budget as budgets
-from multiroute_core.rules.admission import Outcome, Permit, Shut, Verdict
+from multiroute_core.rules.admission import Outcome, Permit, Place, Shut, Verdict
 from multiroute_core.rules.allowance import Allowance, AllowanceSettings
 from multiroute_core.rules.breaker import Breaker, BreakerSettings
 from multiroute_core.rules.latency import Latencies
@@ -27,6 +30,18 @@ SLOT_SECONDS = 900.0
 
 TYPICAL = 0.5
 """The quantile that is called typical."""
+
+
+_ABANDONED = Outcome(Verdict.NONE)
+
+
+class _Held(weakref.ref[Place]):
+    """A place that is held: it is told when nobody has the place any more."""
+
+    __slots__ = ("permit", "route", "until")
+    permit: Permit
+    route: Route
+    until: float
 
 
 class _Quota:
@@ -49,7 +64,7 @@ class _Line:
 
     def __init__(self, name: str, quota: _Quota) -> None:
         self.name, self.quota, self.breaker = name, quota, Breaker()
-        self.slots: dict[int, float] = {}
+        self.slots: dict[int, _Held] = {}
         self.first_tokens, self.answers = Latencies(), Latencies()
 
 
@@ -86,6 +101,17 @@ class MemoryState:
         # A generator may be finalized by the collector in a thread that is inside the lock. So what is settled goes
         # into a queue, and whoever has the lock next works it off.
         self._settled: deque[tuple[Route, float, Permit, Outcome, bool]] = deque()
+        # Places whose call has gone without a word: an interrupt came where no `finally` knew of them yet. They are
+        # put here by a function in C, which no interrupt can cut.
+        self._orphans: deque[weakref.ref[Place]] = deque()
+        forks.renew(self, _lock=threading.Lock, _settled=deque, _orphans=deque)
+
+    def forked(self) -> None:
+        """What is in flight is the parent's."""
+        for line in self._lines.values():
+            line.slots = {}
+            if line.breaker.probe_until is not None:
+                line.breaker = replace(line.breaker, probe_until=None, generation=line.breaker.generation + 1)
 
     def know(self, routes: Sequence[Route]) -> None:
         with self._lock:
@@ -127,10 +153,15 @@ class MemoryState:
                 state, answer = breakers.admit(line.breaker, self.settings, now, early=early)
                 if isinstance(answer, Shut):
                     return answer
+                slot, place = next(self._slots), Place()
+                held = _Held(place, self._orphans.append)
+                held.permit = Permit(answer.generation, answer.probe, slot, tokens, left.taken)
+                held.route, held.until = route, now + SLOT_SECONDS
+                permit = Permit(answer.generation, answer.probe, slot, tokens, left.taken, place)
+                # No call from here on: an interrupt comes before all of it, or after.
+                line.slots[slot] = held
                 line.breaker, quota.allowance = state, left
-                slot = next(self._slots)
-                line.slots[slot] = now + SLOT_SECONDS
-                return Permit(answer.generation, answer.probe, slot, tokens, left.taken)
+                return permit
         finally:
             if self._notices:
                 self.log.emit()
@@ -156,11 +187,10 @@ class MemoryState:
             silent: Whether the log hears nothing of it: somebody else decides, and these rules only follow.
         """
         self._settled.append((route, now, permit, outcome, silent))
-        if self._lock.acquire(blocking=False):
-            try:
+        # Not `acquire(blocking=False)`: an interrupt between it and its `try` would leave the lock locked for ever.
+        if not self._lock.locked():
+            with self._lock:
                 self._work_off()
-            finally:
-                self._lock.release()
             if self._notices:
                 self.log.emit()
 
@@ -211,15 +241,22 @@ class MemoryState:
         """Take the places back that are held for too long; whether there were any."""
         before = quota.in_flight()
         for line in quota.lines:
-            line.slots = {slot: until for slot, until in line.slots.items() if now < until}
+            line.slots = {slot: held for slot, held in line.slots.items() if now < held.until}
         return quota.in_flight() < before
 
     def _work_off(self) -> None:
-        while self._settled:
-            route, now, permit, outcome, silent = self._settled.popleft()
-            line = self._line(route)
+        while self._settled or self._orphans:
+            if self._settled:
+                route, now, permit, outcome, silent = self._settled.popleft()
+                line = self._line(route)
+            else:
+                held = cast("_Held", self._orphans[0])  # it goes when its place is free: an interrupt may come
+                route, permit, outcome, silent = held.route, held.permit, _ABANDONED, True
+                line, now = self._line(route), held.until - SLOT_SECONDS
+                if line.slots.get(permit.slot) is not held:
+                    self._orphans.popleft()
+                    continue
             quota = line.quota
-            held = line.slots.pop(permit.slot, None) is not None
             quota.allowance = limits.settle(
                 quota.allowance,
                 quota.settings,
@@ -230,7 +267,7 @@ class MemoryState:
                 outcome=_said(outcome),
                 door=outcome.door,
                 headroom=outcome.headroom,
-                in_flight=quota.in_flight() + held,
+                in_flight=quota.in_flight(),
             )
             before = line.breaker
             line.breaker = breakers.settle(before, self.settings, now, permit, outcome.verdict, self.random())
@@ -244,6 +281,7 @@ class MemoryState:
                 line.first_tokens.record(outcome.first_token)
             if outcome.seconds is not None:
                 line.answers.record(outcome.seconds)
+            line.slots.pop(permit.slot, None)
 
     def _share(self, line: _Line, now: float, verdict: Verdict) -> list[tuple[str, Breaker, Breaker]]:
         """Have the other routes of a quota hear a verdict: their names, with their breakers before and after it."""

@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal
 
+from multiroute_core.drive.loopless import start
 from multiroute_core.state.job import Down, Job, Refused
 from multiroute_core.state.scripts import Script
 
@@ -108,16 +109,15 @@ class Multiplexer:
 
     def start(self) -> None:
         """Begin to connect."""
-        if not self._starting.acquire(blocking=False):  # somebody else does
+        if self._starting.locked():  # somebody else does
             return
-        try:
+        with self._starting:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="multiroute-redis", daemon=True)
+                thread = threading.Thread(target=self._run, name="multiroute-redis", daemon=True)
                 _living.add(self)
                 with contextlib.suppress(RuntimeError):  # the interpreter ends: nothing can be sent any more
-                    self._thread.start()
-        finally:
-            self._starting.release()
+                    start(thread)
+                self._thread = thread
 
     def _run(self) -> None:
         try:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from multiroute_core.drive.loopless import start
+
 BASE_SECONDS, CAP_SECONDS = 0.5, 60.0
 """How long the first wait is after a failure, and the longest one; each is twice the one before, less up to a half."""
 
@@ -69,7 +71,10 @@ class Line(Generic[T]):
 
     def begin(self) -> None:
         """Begin with nothing, as the child of a fork does too: what the parent has, the parent sends."""
-        self.changed = threading.Condition()  # over an RLock: a finalizer may come in the thread that holds it
+        # An RLock: a finalizer may come in the thread that holds it. It is taken by itself, and not by the condition,
+        # whose way in is Python code: an interrupt there would leave it locked.
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
         self.waiting: deque[T] = deque()
         self.sending: Sequence[T] = ()
         self.running = False
@@ -79,7 +84,7 @@ class Line(Generic[T]):
         self.lines: deque[tuple[int, str]] = deque()
 
     def put(self, items: Sequence[T]) -> None:
-        with self.changed:
+        with self.lock:
             if self.closed:
                 self.drop(len(items), "closed", "it is closed")
             else:
@@ -98,7 +103,7 @@ class Line(Generic[T]):
     def start(self) -> None:
         if not self.running and self.waiting:
             try:
-                threading.Thread(target=self.run, name="multiroute-outbox", daemon=True).start()
+                start(threading.Thread(target=self.run, name="multiroute-outbox", daemon=True))
                 self.running = True
             except RuntimeError:  # the program is ending, or has too many threads
                 self.running = False
@@ -108,7 +113,7 @@ class Line(Generic[T]):
             while batch := self.take():
                 self.send(batch)
         except BaseException as error:
-            with self.changed:
+            with self.lock:
                 self.drop(len(self.sending), "refused", f"sending ended with {type(error).__name__}")
                 self.running, self.sending = False, ()
                 self.changed.notify_all()
@@ -116,7 +121,7 @@ class Line(Generic[T]):
 
     def take(self) -> Sequence[T]:
         """The next batch, when its time has come; nothing when the thread may end."""
-        with self.changed:
+        with self.lock:
             while True:
                 now = self.timing.clock()
                 pause = max(self.not_before, self.door) - now
@@ -145,7 +150,7 @@ class Line(Generic[T]):
             delivery = self.deliver(batch)
         except Exception as error:  # a bug, which would come again: it must not stop what waits behind it
             delivery = Delivery(refused=len(batch), why=f"sending failed with {type(error).__name__}")
-        with self.changed:
+        with self.lock:
             self.sending = ()
             self.drop(delivery.refused, "refused", delivery.why)
             if delivery.left:
@@ -200,7 +205,7 @@ class Line(Generic[T]):
             logger.log(level, "%s", line)
 
     def hurry(self) -> None:
-        with self.changed:
+        with self.lock:
             self.tries, self.not_before = 0, 0.0
             self.start()
             self.changed.notify_all()
@@ -209,7 +214,7 @@ class Line(Generic[T]):
         until = time.monotonic() + seconds
         self.hurry()
         while True:
-            with self.changed:
+            with self.lock:
                 done, left = not (self.waiting or self.sending), until - time.monotonic()
                 if done or left <= 0:
                     return done
@@ -223,7 +228,7 @@ class Line(Generic[T]):
 
     def leave(self, seconds: float) -> None:
         """End the thread, in so many seconds at most."""
-        with self.changed:
+        with self.lock:
             self.closed, self.until = True, min(self.until, self.timing.clock() + seconds)
             self.tries, self.not_before = 0, 0.0
             if not self.running or seconds <= 0:

@@ -76,12 +76,12 @@ class Outbox(Generic[T]):
     def waiting(self) -> int:
         """How many things are not sent yet."""
         line = self._line
-        with line.changed:
+        with line.lock:
             return len(line.waiting) + len(line.sending)
 
     def drop(self, count: int, why: str) -> None:
         """Count, and tell once, what cannot even be put in."""
-        with self._line.changed:
+        with self._line.lock:
             self._line.drop(count, "refused", why)
         self._line.say()
 
@@ -123,7 +123,7 @@ def _at_exit() -> None:
 
 
 def _lost(line: Line[Any]) -> None:
-    with line.changed:
+    with line.lock:
         line.lose("the program ended first", in_hand=len(line.sending))
     line.say()
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from multiroute_core.cache.semantic.index import COUNT, Near, Vector
+from multiroute_core.drive import forks
 from multiroute_core.drive.io import IO
 from multiroute_core.errors import ConfigurationError
 
@@ -34,6 +35,7 @@ class MemoryIndex:
         self._shelves: dict[str, _Shelf] = {}
         self._order: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._lock = threading.Lock()
+        forks.renew(self, _lock=threading.Lock)
 
     def __len__(self) -> int:
         return len(self._order)

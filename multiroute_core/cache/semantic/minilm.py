@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from multiroute_core.cache.semantic.memory import numpy
+from multiroute_core.drive import forks
 from multiroute_core.errors import ConfigurationError
 
 NAME = "all-MiniLM-L6-v2-int8"
@@ -51,6 +52,7 @@ class MiniLM:
         self._weights, self._vocabulary = (_file(package, name) for package, name in FILES.items())
         self._loaded: tuple[int, Any, Any] | None = None
         self._lock = threading.Lock()
+        forks.renew(self, _lock=threading.Lock)
 
     def __call__(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         tokenizer, session = self._load()

@@ -12,6 +12,7 @@ from multiroute_core.cache.semantic.memory import MemoryIndex, numpy
 from multiroute_core.cache.semantic.settings import Semantic
 from multiroute_core.cache.semantic.veto import difference, normalised
 from multiroute_core.cache.trouble import Trouble
+from multiroute_core.drive import forks
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Limit
 
@@ -44,6 +45,7 @@ class Paraphrases:
         self._numpy, self._embed = numpy(), self.settings.opened()
         self._known: OrderedDict[str, Vector | None] = OrderedDict()
         self._lock, self._trouble = threading.Lock(), Trouble()
+        forks.renew(self, _lock=threading.Lock)
 
     async def find(self, io: IO, scope: str, text: str) -> Near | None:
         """The question that asks the same as `text`, if one was asked in this scope.

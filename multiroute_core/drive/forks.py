@@ -1,0 +1,57 @@
+"""Fork safety: what a forked child must have anew, because the threads of its parent do not come along.
+
+A lock that another thread holds at the moment of a fork stays held in the child for ever. So whoever has locks
+registers them here, and each child begins with new ones. What its threads were about to give back (places in flight,
+reservations, requests that others wait for) is the parent's: `forked` of the owner lets go of it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+_owners: dict[int, tuple[weakref.ref[Any], dict[str, Callable[[], Any]]]] = {}
+_generation = 0
+
+
+def generation() -> int:
+    """How many forks lie between this process and the one that loaded this module."""
+    return _generation
+
+
+def renew(owner: Any, **factories: Callable[[], Any]) -> None:
+    """Have attributes of `owner` made anew in the child of a fork, and its method `forked` called, if it has one.
+
+    Args:
+        owner: Whose they are; it is not kept alive.
+        **factories: What makes each attribute, such as `_lock=threading.Lock`.
+    """
+    key = id(owner)
+    _owners[key] = weakref.ref(owner, partial(_forget, key)), factories
+
+
+def _forget(key: int, reference: weakref.ref[Any]) -> None:
+    if (known := _owners.get(key)) is not None and known[0] is reference:  # the place may be another one's by now
+        _owners.pop(key, None)
+
+
+def _in_child() -> None:
+    global _generation
+    _generation += 1
+    for reference, factories in list(_owners.values()):
+        if (owner := reference()) is None:
+            continue
+        for name, factory in factories.items():
+            setattr(owner, name, factory())
+        if (forked := getattr(owner, "forked", None)) is not None:
+            forked()
+
+
+LOCK: Callable[[], Any] = threading.Lock
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_in_child)

@@ -1,0 +1,33 @@
+"""Cleanup after an interrupt: what a sync call held is free when the interrupt leaves it.
+
+An interrupt (Ctrl-C, a timer's signal whose handler raises, an exception that another thread sends) may come between
+any two steps of a call, also where no `finally` knows yet of what the step before it took. So what a call takes hangs
+on objects that only the frames of the call hold: places in flight, reservations, leadership among equal requests. Here
+those frames are cleared, since a traceback that somebody keeps, as IPython does, would keep them. Then connections are
+closed whose call is gone.
+
+In CPython signals are handled, and asynchronous exceptions raised, only after calls, at the beginning of functions
+and at backward jumps (`eval_breaker` in Python/ceval.c). So a few plain assignments in a row happen all or not at all,
+and `with lock:` on a lock of `threading` never leaves it locked, which `acquire` before a `try` may.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Callable
+
+from multiroute_core.drive.limit import current
+
+sweepers: list[Callable[[], object]] = []
+"""Called after an interrupt: each closes what nobody has any more."""
+
+
+def clean_up(error: BaseException) -> None:
+    """Free what a call held that `error` has ended; to be called in the frame that the call began in."""
+    if (trace := error.__traceback__) is not None and trace.tb_next is not None:
+        traceback.clear_frames(trace.tb_next)
+    current.set(None)  # as it is outside of every step that waits
+    for sweep in sweepers:
+        with contextlib.suppress(Exception):
+            sweep()
