@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from multiroute_core import tokens
 from multiroute_core.cost import Pricing, charges
 from multiroute_core.cost.charges import Charge
 from multiroute_core.drive.io import END, IO
-from multiroute_core.drive.limit import Cancelled, Expired, Limit
+from multiroute_core.drive.limit import MAX_RESPONSE_BYTES, Cancelled, Expired, Limit
 from multiroute_core.errors import (
     AttemptTimeoutError,
     BrokenStreamError,
@@ -24,13 +25,15 @@ from multiroute_core.messages import Part, assemble, join
 from multiroute_core.order.learned import AdaptedRequest
 from multiroute_core.providers.error_code import failure_of
 from multiroute_core.providers.headroom import headroom
-from multiroute_core.providers.provider import Decoder, Provider, WireError
+from multiroute_core.providers.provider import Decoder, Provider, UnreadableReply, WireError
 from multiroute_core.providers.whole import BUGS, read_event
 from multiroute_core.route import Route
 from multiroute_core.rules.admission import Outcome, Permit, Verdict
 from multiroute_core.rules.headroom import Headroom
 from multiroute_core.state.state import State
 from multiroute_core.types import Attempt, Delta, FinishReason, Response, Usage
+
+logger = logging.getLogger("multiroute_core")
 
 DOOR_SECONDS = 1.0
 """How long a rate limit closes a route whose provider did not say when to come back."""
@@ -43,19 +46,21 @@ DEADLINE = "the deadline"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long things may take, in seconds; None means without limit.
+    """How long things may take, in seconds, and how large a reply may be; None means without limit.
 
     Attributes:
         attempt: One try, until there is an answer, or a stream's first token.
         first_token: A stream's first token; or a plain answer's, once the provider has begun to reply.
         stall: The silence between two chunks.
         total: A whole stream.
+        response_bytes: The size of a reply's body, decompressed, in bytes.
     """
 
     attempt: float | None = 120.0
     first_token: float | None = 30.0
     stall: float | None = 30.0
     total: float | None = None
+    response_bytes: int | None = MAX_RESPONSE_BYTES
 
 
 class Try:
@@ -97,6 +102,7 @@ class Try:
         self._io, self._provider, self._state, self._permit, self._pricing = io, provider, state, permit, pricing
         if route.timeout is not None:
             limits = replace(limits, attempt=route.timeout)
+        self.limit.max_bytes = limits.response_bytes
         self._limits, self._deadline, self._tokens, self._max_tokens = limits, deadline, tokens, max_tokens
         self._began = io.now()
         self._source: Any = None
@@ -118,10 +124,20 @@ class Try:
             if error is not None:
                 error.add_note(f"Closing the stream failed as well: {failure!r}")
         finally:
+            await self._settle(error)
+
+    async def _settle(self, error: BaseException | None) -> None:
+        """Make the record, and give back the reservation and the permit, whatever breaks on the way."""
+        outcome = Outcome(Verdict.NONE)
+        try:
             self.record = self._recorded(error)
-            if self._pay is not None:
-                self._pay(self.record)
-            await self._state.settle(self._io, self.route, self._io.now(), self._permit, self._outcome(error))
+            outcome = self._outcome(error)
+        finally:
+            try:
+                if self._pay is not None:
+                    self._pay(self.record)
+            finally:
+                await self._state.settle(self._io, self.route, self._io.now(), self._permit, outcome)
 
     def leave(self) -> None:
         """Make the record of a try that was called off and does not come back by itself."""
@@ -139,9 +155,13 @@ class Try:
             return None
         try:
             parts = await (self._read() if self.stream else self._whole())
-        except BUGS:
-            raise
         except Exception as error:
+            if isinstance(error, BUGS):
+                if not self.limit.replied:
+                    raise
+                unreadable = UnreadableReply(f"The reply cannot be read ({type(error).__name__}: {error}).")
+                unreadable.__cause__ = error
+                error = unreadable
             if isinstance(error, WireError):  # a failed answer is billed as well
                 self.usage, self.model = error.usage or self.usage, error.model or self.model
             raise self._named(error) from (error.__cause__ if isinstance(error, RouteError) else error)
@@ -266,7 +286,11 @@ class Try:
     def _recorded(self, error: BaseException | None) -> Attempt:
         model = self.model or self.route.model
         outcome = "answered" if error is None else error.kind if isinstance(error, RouteError) else "cancelled"
-        charge = self._charge(model, answered=error is None)
+        try:
+            charge = self._charge(model, answered=error is None)
+        except Exception:  # prices and counts come from outside
+            logger.exception("The cost of an answer of route %r cannot be calculated.", self.route.name)
+            charge = Charge()
         return Attempt(
             route=self.route.name,
             provider=self.route.provider,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from multiroute_core.messages import (
     Blob,
@@ -40,7 +40,7 @@ def from_json(told: Iterable[Mapping[str, Any]]) -> tuple[Part, ...]:
     """The parts that `to_json` told.
 
     Raises:
-        KeyError: something else was given.
+        KeyError, TypeError, ValueError, AttributeError: something else was given.
     """
     return tuple(_READ[one["type"]](one) for one in told)
 
@@ -93,26 +93,67 @@ def _told(part: Part) -> dict[str, Any]:
 
 def _raw(told: Mapping[str, Any]) -> Raw | None:
     raw = told.get("raw")
-    return Raw(raw["wire"], raw["body"], raw.get("model"), raw.get("account")) if raw else None
+    return _to_raw(raw) if raw else None
 
 
-def _vendor(told: Mapping[str, Any]) -> VendorPart:
-    raw = told["raw"]
-    return VendorPart(Raw(raw["wire"], raw["body"], raw.get("model"), raw.get("account")))
+def _to_raw(raw: Any) -> Raw:
+    model, account = raw.get("model"), raw.get("account")
+    return Raw(_string(raw["wire"]), _object(raw["body"]), _optional(model), _optional(account))  # pyright: ignore[reportArgumentType]
+
+
+def _string(value: Any) -> str:
+    """`value`, which comes from a store or a framework's message and must be a string.
+
+    Raises:
+        TypeError: it is something else, which would fail far from here.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"a part holds {type(value).__name__} where a string should be")
+    return value
+
+
+def _optional(value: Any) -> Any:
+    return None if value is None else _string(value)
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"a part holds {type(value).__name__} where an object should be")
+    return cast("Mapping[str, Any]", value)
+
+
+def _index(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"a part holds {type(value).__name__} where an index should be")
+    return value
+
+
+def _response(told: Mapping[str, Any]) -> ToolCallResponse:
+    result, raw = told["result"], _raw(told)
+    if not isinstance(result, list | tuple):
+        raise TypeError(f"a part holds {type(result).__name__} where a list of parts should be")
+    parts = from_json(cast("list[Mapping[str, Any]]", result))
+    return ToolCallResponse(
+        _string(told["id"]), parts, error=bool(told["error"]), name=_optional(told["name"]), raw=raw
+    )
 
 
 _READ: Mapping[str, Callable[[Mapping[str, Any]], Part]] = {
-    "text": lambda t: Text(t["content"], _raw(t)),
-    "reasoning": lambda t: Reasoning(t["content"], _raw(t)),
-    "tool_call": lambda t: ToolCall(t["id"], t["name"], t["arguments"], _raw(t)),
-    "invalid_tool_call": lambda t: InvalidToolCall(t["id"], t["name"], t["arguments"], t["error"]),
-    "tool_call_delta": lambda t: ToolCallDelta(t["index"], t["id"], t["name"], t["arguments"], _raw(t)),
-    "tool_call_response": lambda t: ToolCallResponse(
-        t["id"], from_json(t["result"]), error=t["error"], name=t["name"], raw=_raw(t)
+    "text": lambda t: Text(_string(t["content"]), _raw(t)),
+    "reasoning": lambda t: Reasoning(_string(t["content"]), _raw(t)),
+    "tool_call": lambda t: ToolCall(_string(t["id"]), _string(t["name"]), _object(t["arguments"]), _raw(t)),
+    "invalid_tool_call": lambda t: InvalidToolCall(
+        _string(t["id"]), _string(t["name"]), _string(t["arguments"]), _string(t["error"])
     ),
-    "blob": lambda t: Blob(base64.b64decode(t["content"]), t["mime_type"], t["name"], _raw(t)),
-    "uri": lambda t: Uri(t["uri"], t["mime_type"], t["modality"], _raw(t)),
-    "file": lambda t: File(t["file_id"], t["provider"], t["mime_type"], t["modality"], _raw(t)),
-    "vendor": _vendor,
+    "tool_call_delta": lambda t: ToolCallDelta(
+        _index(t["index"]), _optional(t["id"]), _optional(t["name"]), _string(t["arguments"]), _raw(t)
+    ),
+    "tool_call_response": _response,
+    "blob": lambda t: Blob(base64.b64decode(t["content"]), _string(t["mime_type"]), _optional(t["name"]), _raw(t)),
+    "uri": lambda t: Uri(_string(t["uri"]), _optional(t["mime_type"]), t["modality"], _raw(t)),
+    "file": lambda t: File(
+        _string(t["file_id"]), _string(t["provider"]), _optional(t["mime_type"]), t["modality"], _raw(t)
+    ),
+    "vendor": lambda t: VendorPart(_to_raw(t["raw"])),
     "cache_point": lambda t: CachePoint(t["ttl"]),
 }

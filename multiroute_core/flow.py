@@ -111,9 +111,9 @@ class Flow:
                     response = self._best()
                     break
                 attempt, parts, error = voice.attempt, voice.first, None
-                if call.stream:
-                    trail.first_token(attempt)
                 try:
+                    if call.stream:
+                        trail.first_token(attempt)
                     while parts is not None:
                         if call.stream and (parts := parts if self._said is None else self._said.heard(parts)):
                             yield Chunk(parts)
@@ -205,8 +205,7 @@ class Flow:
             self._plan.shut(route, leave)
             self._trail.skipped(route, leave)
             return None
-        self._trail.attempt_started(route)
-        return Try(
+        attempt = Try(
             io,
             provider,
             route,
@@ -221,6 +220,12 @@ class Flow:
             max_tokens=self._request.max_tokens,
             pay=pay,
         )
+        try:
+            self._trail.attempt_started(route)
+        except BaseException as error:  # a hook was interrupted: Ctrl-C
+            await attempt.close(error)
+            raise
+        return attempt
 
     async def _leave(self, route: Route, *, early: bool) -> tuple[Permit | Shut, Pay | None]:
         """A permit to ask `route`, or why there is none; and what pays for the try."""

@@ -8,10 +8,11 @@ it, or not at all.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, cast, get_args
+
+from multiroute_core.json_text import load_json
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 Wire: TypeAlias = Literal["anthropic", "openai.chat", "openai.responses", "google", "langchain", "llamaindex"]
@@ -301,7 +302,7 @@ def assemble(parts: Iterable[Part]) -> tuple[Part, ...]:
 def tool_call(call_id: str, name: str, arguments: str, raw: Raw | None = None) -> ToolCall | InvalidToolCall:
     """A call by its arguments as JSON text; none at all is an empty object. Cut and malformed ones are kept as text."""
     try:
-        found: Any = json.loads(arguments) if arguments.strip() else {}
+        found: Any = load_json(arguments) if arguments.strip() else {}
     except ValueError as error:
         return InvalidToolCall(call_id, name, arguments, f"The arguments are no JSON: {error}.")
     if not isinstance(found, dict):

@@ -218,7 +218,7 @@ class Recall:
             except Expired:
                 return entry, None
             if value is not None:
-                return entries.decode(value), None
+                return self._read(value), None
             if flight.failed:
                 return entry, None
         try:
@@ -257,7 +257,7 @@ class Recall:
         ttl *= 1.0 - JITTER + 2 * JITTER * self._random()
         try:
             value = entries.encode(response, said if call.stream else None, now=now, fresh_until=now + ttl)
-        except (TypeError, ValueError, OverflowError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             logger.debug("An answer of %r cannot be kept: %s", response.route, error)
             return None
         if self.caching.worth(response, call.routes, continued=call.options.mid_stream == "continue"):

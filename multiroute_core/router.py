@@ -16,6 +16,7 @@ from multiroute_core.cost.budget import Budget
 from multiroute_core.cost.ledger import Ledger
 from multiroute_core.cost.standings import BudgetStandings
 from multiroute_core.drive.blocking import BlockingIO
+from multiroute_core.drive.limit import MAX_RESPONSE_BYTES
 from multiroute_core.drive.loopless import iterate, run
 from multiroute_core.drive.native import NativeIO
 from multiroute_core.drive.world import World
@@ -59,6 +60,9 @@ class Router:
             reply.
         stall_timeout: Seconds of silence between two chunks of a stream. Heartbeats are silence.
         total_timeout: Seconds for a whole stream; None is without limit.
+        max_response_bytes: The size of one reply's body in bytes, decompressed, plain or streamed; a larger one is a
+            `BadReplyError`, and the next route is asked. 64 MiB by default; None is without limit. It does not bind
+            models of a framework that stand where a route stands.
         max_retries: How often the routes are asked again after all have failed, where waiting may help.
         fallback: False stays with the first candidate.
         fallback_on: Answers that are none to the caller: `"content_filter"`, `"refusal"`, `"empty"`; the next route is
@@ -98,6 +102,7 @@ class Router:
         first_token_timeout: float | None = 30.0,
         stall_timeout: float | None = 30.0,
         total_timeout: float | None = None,
+        max_response_bytes: int | None = MAX_RESPONSE_BYTES,
         max_retries: int = 2,
         fallback: bool = True,
         fallback_on: Iterable[str] = (),

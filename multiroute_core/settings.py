@@ -77,7 +77,7 @@ class Settings:
         return cls(
             routes=_routes(routes),
             options=parse({name: given[name] for name in _OF_CALLS}),
-            limits=Limits(**limits),
+            limits=Limits(**limits, response_bytes=_max_response_bytes(given["max_response_bytes"])),
             hedge=None if hedge is None else share("hedge", hedge),
             caching=None if cache is None else Caching.of(cache),
             state=_state(given["state"]),
@@ -123,6 +123,7 @@ class Settings:
             "routes": self.routes,
             **{name: getattr(self.options, name) for name in _OF_CALLS},
             **{name: getattr(self.limits, short) for name, short in _LIMITS.items()},
+            "max_response_bytes": self.limits.response_bytes,
             "hedge": self.hedge,
             "cache": self.caching,
             "state": to_be_kept("state", self.state) if isinstance(self.state, str) else self.state,
@@ -144,6 +145,15 @@ def _routes(given: Iterable[Route | str] | None) -> tuple[Route, ...]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigurationError(f"Two routes are named {twice[0]!r}; give one of them another name=...")
     return routes
+
+
+def _max_response_bytes(value: Any) -> int | None:
+    """`value` as a size in bytes; None is without limit."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"max_response_bytes={value!r} must be a whole number of bytes, 1 or more, or None.")
+    return value
 
 
 def _ledger(given: Any) -> str | Ledger | None:

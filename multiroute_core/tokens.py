@@ -128,8 +128,10 @@ def of_tools(request: Request) -> int:
 def _json(value: Mapping[str, Any]) -> int:
     try:
         return len(_encoder.encode(value)) // 4
-    except (TypeError, ValueError, RecursionError):  # no JSON: an estimate is no place to complain
+    except (TypeError, ValueError):  # not JSON: an estimate need not complain
         return len(str(value)) // 4
+    except RecursionError:
+        return 0
 
 
 _encoder = msgspec.json.Encoder()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import msgspec
 
 from multiroute_core import codec
+from multiroute_core.json_text import NestingError, nests_too_deep
 from multiroute_core.messages import Part, Text, ToolCall, ToolCallDelta, assemble
 from multiroute_core.types import Chunk, FinishReason, Response, Usage
 
@@ -112,12 +114,15 @@ def decode(value: bytes) -> Entry:
     Raises:
         UnreadableError: they hold none, or one of another form.
     """
+    if not isinstance(value, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]  (a store is anybody's object)
+        raise UnreadableError(f"An entry is {type(value).__name__} where bytes should be.")
     if value[: len(FORM)] != FORM:
         raise UnreadableError(f"An entry that begins with {value[: len(FORM)]!r} has another form than {FORM!r}.")
     try:
         kept = _DECODER.decode(memoryview(value)[len(FORM) :])
+        _check(kept)
         said = tuple([told if isinstance(told, str) else codec.from_json(told) for told in kept.pieces])
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise UnreadableError(f"An entry cannot be read: {error}") from error
     texts = [told for told in said if isinstance(told, str)]
     if said and len(texts) == len(said):
@@ -138,6 +143,20 @@ def decode(value: bytes) -> Entry:
         raw=kept.raw,
     )
     return Entry(kept.saved_at, kept.fresh_until, said if kept.streamed else None, response)
+
+
+def _check(kept: _Kept) -> None:
+    """See that an entry holds nothing that would fail later.
+
+    Raises:
+        ValueError: a number is not finite, a cost is negative, or a value is nested too deep.
+    """
+    if not (math.isfinite(kept.saved_at) and math.isfinite(kept.fresh_until) and 0 <= (kept.cost or 0.0) < math.inf):
+        raise ValueError("its times and its cost must be finite numbers")
+    if (kept.raw is not None and nests_too_deep(kept.raw)) or any(
+        not isinstance(piece, str) and nests_too_deep(piece) for piece in kept.pieces
+    ):
+        raise NestingError
 
 
 def _brief(parts: Sequence[Part]) -> str | list[dict[str, Any]]:

@@ -16,6 +16,11 @@ CONNECT_TIMEOUT = 5.0
 """Seconds for one TCP or TLS handshake, as the vendors' SDKs have it."""
 
 
+MAX_RESPONSE_BYTES = 64 * 2**20
+"""Bytes of one reply's body, decompressed, that are read by default: far more than the longest answer, and less than
+what would exhaust a worker's memory."""
+
+
 class Expired(TimeoutError):
     """The time limit of an awaited step passed."""
 
@@ -33,21 +38,15 @@ class Limit:
         allowed: How long it was allowed to take, in seconds.
         body_within: Seconds from a plain reply's headers to its first meaningful byte, so that a provider that only
             keeps the connection alive is left; None where the answer is a stream, whose chunks are watched one by one.
+        max_bytes: How large the body of a reply may be, decompressed, in bytes; None is without limit.
+        replied: Whether the head of a reply has come: what the SDK stumbles over after that is the reply's fault.
         cancelled: Whether the try was called off.
         interrupt: Wakes whoever blocks under this limit now; None where nobody does, or nobody can.
     """
 
     __slots__ = (
-        "__weakref__",
-        "allowed",
-        "body_within",
-        "cancelled",
-        "clock",
-        "expired",
-        "interrupt",
-        "moved",
-        "phase",
-        "until",
+        *("__weakref__", "allowed", "body_within", "cancelled", "clock", "expired", "interrupt"),
+        *("max_bytes", "moved", "phase", "replied", "until"),
     )
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -56,6 +55,8 @@ class Limit:
         self.phase = ""
         self.allowed = math.inf
         self.body_within: float | None = None
+        self.max_bytes: int | None = MAX_RESPONSE_BYTES
+        self.replied = False
         self.expired = False
         self.cancelled = False
         self.interrupt: Callable[[], None] | None = None

@@ -8,10 +8,9 @@ from typing import Any, cast
 
 import msgspec
 
+from multiroute_core.json_text import NestingError, decode_json
 from multiroute_core.providers.provider import Reply, UnreadableReply
 from multiroute_core.providers.sse import BOM
-
-_decode = msgspec.json.Decoder().decode
 
 
 def of(reply: Reply) -> Mapping[str, Any]:
@@ -26,8 +25,8 @@ def of(reply: Reply) -> Mapping[str, Any]:
     elif body.startswith(BOM):  # a JSON reader may pass over it: RFC 8259, section 8.1
         body = body.removeprefix(BOM)
     try:
-        found = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        found = decode_json(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, NestingError) as error:
         raise UnreadableReply(f"The body is no JSON: {error}.") from error
     return event(found)
 

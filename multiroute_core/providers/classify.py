@@ -13,12 +13,14 @@ the route's health.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from multiroute_core import errors
 from multiroute_core.errors import RouteError
+from multiroute_core.json_text import nests_too_deep, prune
 from multiroute_core.providers import error_chain as chain
 from multiroute_core.providers import error_words as words_of
 from multiroute_core.providers.encoding_errors import read_encoding_error
@@ -31,6 +33,8 @@ from multiroute_core.providers.secrets import without_secrets
 from multiroute_core.providers.unsupported import read_ability
 
 __all__ = ["LONGEST_WAIT", "classify"]
+
+logger = logging.getLogger("multiroute_core")
 
 CLASSES: Mapping[Meaning, type[RouteError]] = {
     "overflow": errors.ContextOverflowError,
@@ -114,6 +118,16 @@ def classify(error: Exception) -> RouteError:
     """
     if isinstance(error, RouteError):
         return error
+    try:
+        return _classify(error)
+    except Exception as failure:  # the reply decides what is walked through here, and it may be anything
+        logger.warning("An error of type %s could not be classified: %r", type(error).__name__, failure)
+        result = errors.BadReplyError(f"The provider's error could not be read ({type(error).__name__}).")
+        result.__cause__ = error
+        return result
+
+
+def _classify(error: Exception) -> RouteError:
     report = _report(error)
     message = None if report.status is not None else read_encoding_error(error)
     if message is not None:
@@ -152,6 +166,8 @@ def _report(error: Exception) -> ErrorReport:
         body = chain.body_of(cause) if body is None else body
         codes = codes or chain.codes_of(cause)
         delay = delay or chain.grpc_details(cause)
+    if nests_too_deep(body):
+        body = prune(body)
     said = read_body(body)
     said.codes.extend(code for code in codes if code not in said.codes)
     if delay:

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from multiroute_core.json_text import load_json
 from multiroute_core.providers import error_words
 from multiroute_core.providers.error_words import MINIMAX, MISTRAL, ZHIPU, Meaning
 
@@ -124,8 +125,8 @@ def _read(value: Any, result: ErrorBody, depth: int) -> None:
 def _read_text(text: str, result: ErrorBody, depth: int) -> None:
     if text[:1] in ("{", "["):
         try:
-            inner = json.loads(text)
-        except (ValueError, RecursionError):
+            inner = load_json(text)
+        except ValueError:
             inner = None
         if isinstance(inner, dict | list):
             _read(inner, result, depth + 1)

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
+
+from multiroute_core.json_text import load_json
 
 LONGEST_CHAIN = 20
 GRPC = {
@@ -100,8 +101,8 @@ def body_of(error: BaseException) -> Any:
         if isinstance(body, bytes):
             body = body.decode("utf-8", "replace")
         if isinstance(body, str):
-            with contextlib.suppress(ValueError, RecursionError):
-                body = json.loads(body)
+            with contextlib.suppress(ValueError):
+                body = load_json(body)
         if isinstance(body, Mapping) and body:
             return _narrowed(body)
         if isinstance(body, str | list) and body and name == "body":

@@ -190,6 +190,7 @@ _CODES: Mapping[Meaning, tuple[str, ...]] = {
         ),
     ),
     "not_found": (
+        "cross_origin_redirect",
         *("not_found_error", "model_not_found", "modelnotfound", "not_found", "deploymentnotfound"),
         *("model_decommissioned", "resourcenotfoundexception", "notfounderror", "invalid_model", "unknown_model"),
     ),

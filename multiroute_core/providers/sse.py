@@ -20,6 +20,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from multiroute_core.json_text import NestingError, decode_json
+
 BOM = b"\xef\xbb\xbf"
 ERROR = b"error"
 
@@ -203,7 +205,7 @@ class StreamReader:
 
 def _is_json(body: bytes) -> bool:
     try:
-        msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        decode_json(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, NestingError):
         return False
     return True

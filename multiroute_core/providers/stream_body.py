@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import msgspec
 
+from multiroute_core.json_text import NestingError, decode_json
 from multiroute_core.providers.provider import DONE, UNREADABLE, UnreadableReply, WireError
 from multiroute_core.providers.sse import ERROR, ServerSentEvent
 
-_decode = msgspec.json.Decoder().decode
 _MARKUP = re.compile(r"<(style|script)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _LONGEST = 1_000
 """Characters of a text that an error quotes."""
@@ -30,8 +30,8 @@ def to_value(event: ServerSentEvent, *, last: bool = False) -> Any:
     if name == ERROR:
         raise WireError("The provider reported an error inside the stream.", to_error_body(data))
     try:
-        return _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return decode_json(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, NestingError) as error:
         text = data.decode("utf-8", "replace").strip()
         if text.startswith("[DONE]"):
             return DONE
@@ -46,8 +46,8 @@ def to_value(event: ServerSentEvent, *, last: bool = False) -> Any:
 def to_error_body(data: bytes) -> dict[str, Any]:
     """The data of an event that is an error, whatever their shape, as a body with an `error` object."""
     try:
-        value: Any = _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value: Any = decode_json(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, NestingError):
         value = data.decode("utf-8", "replace").strip()
     return error_body_of(value)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from multiroute_core.json_text import load_json
 from multiroute_core.messages import (
     InvalidToolCall,
     Part,
@@ -134,7 +135,7 @@ class _Block:
                 made[name] = (word(made.get(name)) or "") + text
             elif text.strip():
                 try:
-                    made["input"] = json.loads(text)
+                    made["input"] = load_json(text)
                 except ValueError:
                     return None
         if self.citations:

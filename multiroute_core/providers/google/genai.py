@@ -14,11 +14,10 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-import msgspec
-
 from multiroute_core.drive.io import IO
-from multiroute_core.drive.limit import CONNECT_TIMEOUT, Limit
+from multiroute_core.drive.limit import CONNECT_TIMEOUT, Limit, current
 from multiroute_core.errors import ConfigurationError, RouteError
+from multiroute_core.json_text import decode_json
 from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, history, http, models
 from multiroute_core.providers.clients import Clients
@@ -85,7 +84,7 @@ class GenaiProvider:
     async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
         """Ask for a stream of events, each a dict. It is sent with the first `next`."""
         calls = _calls((await self._clients.native() if io.native else self._clients.blocking()).sdk)
-        return (_native if io.native else _blocking)(calls, encoded)
+        return _native(calls, encoded, limit) if io.native else _blocking(calls, encoded)
 
     def close(self) -> None:
         """Close the sync client."""
@@ -182,24 +181,25 @@ def _blocking(calls: Any, encoded: Encoded) -> Generator[Any, None, None]:
         chunks = calls.request_streamed("post", _path(encoded), encoded.body, *_options(encoded))
         try:
             for chunk in chunks:
-                yield _event(chunk.body)
+                yield decode_json(chunk.body)
         finally:
             chunks.close()  # where the answer is not whole, this drops the connection
 
 
-async def _native(calls: Any, encoded: Encoded) -> AsyncGenerator[Any, None]:
+async def _native(calls: Any, encoded: Encoded, limit: Limit) -> AsyncGenerator[Any, None]:
     replies: list[Any] = []
     with reading("google.genai"):
         chunks = None
         try:
-            token = _replies.set(replies)
+            token, limit_token = _replies.set(replies), current.set(limit)
             try:
                 chunks = await calls.async_request_streamed("post", _path(encoded), encoded.body, *_options(encoded))
                 chunk = await anext(chunks, None)
             finally:
                 _replies.reset(token)
+                current.reset(limit_token)
             while chunk is not None:
-                yield _event(chunk.body)
+                yield decode_json(chunk.body)
                 chunk = await anext(chunks, None)
         finally:
             for reply in replies:
@@ -222,9 +222,6 @@ def _noting(library: ModuleType) -> Callable[[Any], Awaitable[None]]:
             replies.append(reply)
 
     return note
-
-
-_event = msgspec.json.Decoder().decode
 
 
 _Options: TypeAlias = Mapping[str, Any] | None

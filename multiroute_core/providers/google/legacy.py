@@ -28,6 +28,7 @@ from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import decode, json_array, older
 from multiroute_core.providers.google.faults import reading
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
+from multiroute_core.providers.response_guard import ByteCounter, check_length, check_redirect
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
 
@@ -147,6 +148,11 @@ class _Line:
         return max(left, 0.001) if math.isfinite(left) else None
 
     @property
+    def max_bytes(self) -> int | None:
+        """The size that the reply's body may have."""
+        return self._limit.max_bytes
+
+    @property
     def status(self) -> int | None:
         """The reply's HTTP status, when it has come."""
         return getattr(self._reply, "status", None)
@@ -159,6 +165,7 @@ class _Line:
     def take(self, reply: Any) -> None:
         """The reply's head has come. Called by the thread that will read the body."""
         self._reply = reply
+        self._limit.replied = True
         if self.dropped:
             reply.close()
             raise ConnectionError("nobody waits for the answer any more")
@@ -237,14 +244,31 @@ def _adapter_class() -> Callable[[], Any]:
         """Tells a call's line of its reply, before the body is read."""
 
         def build_response(self, req: Any, resp: Any) -> Any:
-            if (line := _line.get()) is not None:
+            line = _line.get()
+            if line is not None:
                 line.take(resp)
+                check_redirect(resp.status, req.url, resp.headers.get("location"))
             built: Any = base.build_response(self, req, resp)
-            if line is not None and built.status_code == 200:
-                _make_readable(built)
+            if line is not None:
+                _bound(built, line.max_bytes)
+                if built.status_code == 200:
+                    _make_readable(built)
             return built
 
     return Adapter
+
+
+def _bound(response: Any, max_bytes: int | None) -> None:
+    """Count what is read of a reply; urllib3 decompresses in steps of what is asked for, 10 KiB at most."""
+    check_length(response.headers, max_bytes)
+    read, counter = response.iter_content, ByteCounter(max_bytes)
+
+    def iter_content(chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:  # noqa: FBT001, FBT002  (its own signature)
+        for piece in read(chunk_size, decode_unicode):
+            counter.add(len(piece))
+            yield piece
+
+    response.iter_content = iter_content
 
 
 def _make_readable(response: Any) -> None:

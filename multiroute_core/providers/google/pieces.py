@@ -6,6 +6,7 @@ import re
 from itertools import pairwise
 from typing import Any
 
+from multiroute_core.json_text import MAX_DEPTH, NestingError
 from multiroute_core.providers.body import array, mapping, word
 
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[(['\"])(.*?)\3\]")
@@ -30,6 +31,8 @@ class Arguments:
             value: Any = next((piece[name] for name in _VALUES if name in piece), None)
             if not steps:
                 continue
+            if len(steps) > MAX_DEPTH:
+                raise NestingError
             place: Any = self.made
             for step, after in pairwise(steps):
                 if _at(place, step) is None:

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import msgspec
 
+from multiroute_core.json_text import NestingError, decode_json
 from multiroute_core.providers.body import count, mapping
 from multiroute_core.providers.provider import DONE, WireError
 from multiroute_core.providers.sse import ERROR, ServerSentEvent, StreamReader
@@ -67,8 +68,8 @@ def to_frame(event: ServerSentEvent, *, last: bool = False) -> bytes:
 def _to_frames(body: bytes) -> list[bytes]:
     """A JSON body: an answer or an error, or a list of these, which is Gemini's other form of a stream."""
     try:
-        value: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value: Any = decode_json(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, NestingError):
         return [_framed(body)]  # the SDK says that it is no JSON
     return [_value_frame(one, None) for one in (cast("list[Any]", value) if isinstance(value, list) else [value])]
 
