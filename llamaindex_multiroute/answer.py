@@ -115,8 +115,8 @@ def single(response: ChatResponse) -> ChatResponse:
 def _longer(so_far: InvalidToolCall | None, delta: ToolCallDelta) -> InvalidToolCall:
     """A call that is still being written: its arguments are a beginning of JSON."""
     begun = so_far or InvalidToolCall("", "", "", "")
-    call_id, name = begun.id or delta.id or "", begun.name or delta.name or ""
-    return InvalidToolCall(call_id, name, begun.arguments + delta.arguments, "")
+    call_id = begun.id or delta.id or ""
+    return InvalidToolCall(call_id, begun.name + (delta.name or ""), begun.arguments + delta.arguments, "")
 
 
 def _message(parts: Sequence[Part], thoughts: int | None = None) -> ChatMessage:

@@ -90,7 +90,7 @@ class ToolCallDelta:
     Attributes:
         index: Which call of the answer it belongs to, from 0 in the order of their beginnings.
         id: On the call's first piece.
-        name: On the call's first piece.
+        name: On the call's first piece; where a server sends it in pieces, each of them bears the next one.
         arguments: The next piece of its arguments, which together are a JSON object.
         raw: The whole call as the vendor wrote it; on its last piece.
     """
@@ -292,7 +292,7 @@ def assemble(parts: Iterable[Part]) -> tuple[Part, ...]:
     end_text()
     for place, pieces in calls.values():
         raw = next((piece.raw for piece in reversed(pieces) if piece.raw is not None), None)
-        name = next((piece.name for piece in pieces if piece.name), "")
+        name = "".join(piece.name for piece in pieces if piece.name)
         call_id = next((piece.id for piece in pieces if piece.id), "")
         whole[place] = tool_call(call_id, name, "".join(piece.arguments for piece in pieces), raw)
     return tuple(whole)
