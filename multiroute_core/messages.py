@@ -9,6 +9,7 @@ it, or not at all.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, cast, get_args
@@ -21,6 +22,8 @@ Modality: TypeAlias = Literal["image", "audio", "video", "document"]
 
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
 WIRES: tuple[Wire, ...] = get_args(Wire)
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,19 @@ class InvalidToolCall:
     name: str
     arguments: str
     error: str
+
+    @property
+    def is_nameable(self) -> bool:
+        """Whether every vendor takes the name in a history; a garbled one would make it refuse the conversation."""
+        return _NAME.fullmatch(self.name) is not None
+
+    def to_tool_call(self) -> ToolCall:
+        """The call for wires whose arguments are objects: the text that came stands under a key of its own.
+
+        Anthropic names the key: https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming
+        (2026-11-28, "Handling invalid JSON in tool responses").
+        """
+        return ToolCall(self.id, self.name, {"INVALID_JSON": self.arguments})
 
 
 @dataclass(frozen=True, slots=True)

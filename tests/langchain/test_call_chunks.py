@@ -14,7 +14,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.tools import tool
 
 from langchain_multiroute import ChatMultiRoute
-from tests.langchain.wire_replies import (
+from tests.wire_replies import (
     candidate_pair,
     chat_chunk,
     events,

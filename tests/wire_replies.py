@@ -1,4 +1,4 @@
-"""Answers of the four wires, whole or streamed, from a server on loopback, for tests of what LangChain sees."""
+"""Answers of the four wires, whole or streamed, from a server on loopback, for tests of what the frameworks see."""
 
 import json
 from contextlib import contextmanager
