@@ -103,25 +103,19 @@ class Pieces:
         self._said = False
         self._open: type[Part] | None = None
         self._place = -1
+        self._begun: set[int] = set()
 
     def chunk(self, chunk: Chunk) -> AIMessageChunk:
         """A piece of an answer. Names and usage stand on the last one only: merging would concatenate and sum them."""
         text: list[str] = []
         shown: list[str | dict[str, Any]] = []
-        calls: list[ToolCallChunk] = []
+        calls: dict[int, ToolCallChunk] = {}
         for part in chunk.parts:
             if not self._said and not isinstance(part, Text | ToolCallDelta):
                 self._blocks = True
             self._said = True
             if isinstance(part, ToolCallDelta):
-                calls.append(
-                    ToolCallChunk(
-                        name=part.name, args=part.arguments, id=part.id, index=part.index, type="tool_call_chunk"
-                    )
-                )
-                if self._blocks:
-                    shown.append({**calls[-1], "index": f"lc_tc_{part.index}"})
-                self._open = None
+                self._add_call(part, calls, shown)
             elif self._blocks:
                 if (told := block(part)) is not None:
                     shown.append({**told, "index": self._index(part)})
@@ -133,14 +127,46 @@ class Pieces:
                 text.clear()
         return self._made(chunk.response, shown if self._blocks or shown else "".join(text), calls)
 
-    def _made(self, response: Response | None, content: Any, calls: list[ToolCallChunk]) -> AIMessageChunk:
+    def _add_call(
+        self, piece: ToolCallDelta, calls: dict[int, ToolCallChunk], shown: list[str | dict[str, Any]]
+    ) -> None:
+        """Add a piece of a call to those of one chunk.
+
+        A chunk has one entry for each index: LangChain joins entries of different chunks by their index, but takes two
+        of the same chunk for two calls.
+        """
+        self._open = None
+        index = piece.index
+        if (call := calls.get(index)) is not None:
+            _lengthen(call, piece)
+            if self._blocks:
+                mark = f"lc_tc_{index}"
+                block = next(block for block in shown if isinstance(block, dict) and block.get("index") == mark)
+                block.update(cast("dict[str, Any]", call), index=mark)
+            return
+        if index in self._begun and not (piece.arguments or piece.id or piece.name):
+            return  # it only ends the call
+        self._begun.add(index)
+        calls[index] = ToolCallChunk(
+            name=piece.name, args=piece.arguments, id=piece.id, index=index, type="tool_call_chunk"
+        )
+        if self._blocks:
+            shown.append({**calls[index], "index": f"lc_tc_{index}"})
+
+    def _made(self, response: Response | None, content: Any, calls: dict[int, ToolCallChunk]) -> AIMessageChunk:
         about: dict[str, Any] = {"output_version": "v1"} if self._blocks else {}
         if response is None:
-            return AIMessageChunk(content=content, tool_call_chunks=calls, response_metadata=about)
-        calls.extend(_unmistakable(response))
+            return AIMessageChunk(content=content, tool_call_chunks=[*calls.values()], response_metadata=about)
+        for end in _unmistakable(response):
+            if (call := calls.get(end.index)) is not None:
+                _lengthen(call, end)
+            else:
+                calls[end.index] = ToolCallChunk(
+                    name=None, args=end.arguments, id=None, index=end.index, type="tool_call_chunk"
+                )
         return AIMessageChunk(
             content=content,
-            tool_call_chunks=calls,
+            tool_call_chunks=[*calls.values()],
             additional_kwargs=kept(response.parts),
             usage_metadata=usage_out(response.usage),
             response_metadata=metadata(response) | about,
@@ -217,7 +243,7 @@ def _plain(part: Part) -> bool:
         case Text():
             return raw is None
         case InvalidToolCall():
-            return True
+            return not _looks_valid(part.arguments)  # a stream marks those that look valid, so the text is kept here
         case ToolCall():
             return raw is None or _nothing_more(raw, part)
         case _:
@@ -244,18 +270,26 @@ def _written(call: ToolCall) -> str:
     return json.dumps(dict(call.arguments), ensure_ascii=False)
 
 
-def _unmistakable(response: Response) -> list[ToolCallChunk]:
+def _lengthen(call: ToolCallChunk, piece: ToolCallDelta) -> None:
+    """Add the next piece of a call; of names, pieces are joined as LangChain joins them."""
+    call["args"] = (call["args"] or "") + piece.arguments
+    call["id"] = call["id"] or piece.id
+    if piece.name:
+        call["name"] = (call["name"] or "") + piece.name
+
+
+def _unmistakable(response: Response) -> list[ToolCallDelta]:
     """The ends of calls whose arguments are cut or malformed.
 
     LangChain completes cut JSON in streams, and an agent would run a tool with half of its arguments. A bracket too
     much makes it an invalid call, as it is in a whole answer.
     """
     calls = [part for part in response.parts if isinstance(part, ToolCall | InvalidToolCall)]
-    ends: list[ToolCallChunk] = []
+    ends: list[ToolCallDelta] = []
     for index, call in enumerate(calls):
         if isinstance(call, InvalidToolCall) and _looks_valid(call.arguments):
             end = next((end for end in ("]", '"]', '\\"]', "]]") if not _looks_valid(call.arguments + end)), "]")
-            ends.append(ToolCallChunk(name=None, args=end, id=None, index=index, type="tool_call_chunk"))
+            ends.append(ToolCallDelta(index, arguments=end))
     return ends
 
 

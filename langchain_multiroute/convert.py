@@ -106,6 +106,8 @@ def _neutral(part: Part) -> Part:
     match part:
         case ToolCall():
             return ToolCall(tool_call_id(part.id), part.name, part.arguments)
+        case InvalidToolCall() if part.is_nameable:  # its answer must follow a call, and not every class sends such
+            return replace(part.to_tool_call(), id=tool_call_id(part.id))
         case ToolCallResponse():
             inside = [_neutral(one) for one in part.parts if not isinstance(one, CachePoint | VendorPart)]
             return ToolCallResponse(tool_call_id(part.id), inside, error=part.error, name=part.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message, message_to_dict
@@ -50,8 +51,7 @@ class Merging:
         self.complete = False
         self._encoded = encoded
         self._chunks: list[AIMessageChunk] = []
-        self._calls: dict[Any, int] = {}
-        self._names: dict[int, str] = {}
+        self._calls: list[_Call] = []
 
     def feed(self, event: Any) -> Delta | None:
         if event is OVER:
@@ -74,15 +74,30 @@ class Merging:
     def _shown(self, part: Part) -> bool:
         return bool(part.text) if isinstance(part, Text | Reasoning) else not isinstance(part, VendorPart)
 
-    def _call(self, call: Mapping[str, Any]) -> Part:
-        key = call.get("index") if call.get("index") is not None else call.get("id")
-        if key not in self._calls:
-            self._calls[key] = len(self._calls)
-        index = self._calls[key]
-        self._names.setdefault(index, call.get("name") or "")
-        if self._encoded.output_tool and self._names[index] == self._encoded.output_tool:
-            return Text(call.get("args") or "")
-        return ToolCallDelta(index, call.get("id"), call.get("name"), call.get("args") or "")
+    def _call(self, piece: Mapping[str, Any]) -> Part:
+        """A piece of a call. The index counts only if it is one; a name that is repeated counts once."""
+        index, call_id = piece.get("index"), piece.get("id") or None
+        name, arguments = piece.get("name") or "", piece.get("args") or ""
+        call = self._call_of(index, call_id, named=bool(name))
+        fresh_id = call_id if call.id is None else None
+        call.id = call.id or call_id
+        rest = "" if name == call.name else name
+        call.name += rest
+        if self._encoded.output_tool and call.name == self._encoded.output_tool:
+            return Text(arguments)
+        return ToolCallDelta(call.place, fresh_id, rest or None, arguments)
+
+    def _call_of(self, index: Any, call_id: str | None, *, named: bool) -> _Call:
+        """The call that a piece belongs to, as LangChain joins pieces: by index and id, and by their order."""
+        known = [call for call in self._calls if index is None or call.index == index]
+        if call_id is not None and (same := [call for call in known if call.id == call_id]):
+            return same[-1]
+        latest = known[-1] if known else None
+        is_other = latest is not None and call_id is not None and latest.id is not None
+        if latest is None or is_other or (named and index is None):
+            latest = _Call(len(self._calls), index)
+            self._calls.append(latest)
+        return latest
 
     def _end(self) -> Delta | None:
         if not self._chunks:
@@ -97,6 +112,16 @@ class Merging:
                 message.response_metadata[name] = said[-1]
         kept = _kept(message, self._encoded)
         return _ended(message, (kept,) if kept is not None else ())
+
+
+@dataclass(slots=True)
+class _Call:
+    """A call whose pieces come one after the other."""
+
+    place: int
+    index: Any
+    id: str | None = None
+    name: str = ""
 
 
 def _ended(message: AIMessage, parts: Sequence[Part]) -> Delta:

@@ -73,26 +73,41 @@ class Answer:
 def selections(response: ChatResponse, *, required: bool) -> list[ToolSelection]:
     """The tools that an answer asks for; in a stream, with as much of their arguments as has come.
 
-    Arguments that are malformed in a whole answer are left out, so that the tool refuses the call and the model hears
-    why: a path or a number that was cut must not be believed.
+    A call whose arguments are malformed in a whole answer must run nothing: a path or a number that was cut must not be
+    believed, and without it a tool would run with its defaults. LlamaIndex has no word for such a call. So it gets a
+    name that no tool has; LlamaIndex's agents answer that no such tool exists, and the model reads the reason in it.
 
     Raises:
-        ValueError: there are none, and one is required.
+        ValueError: there are none, or one is malformed, and one is required.
     """
-    own = cast("dict[str, Any]", cast("Any", response).additional_kwargs)
-    invalid: set[str] = {call["id"] for call in own.get("invalid_tool_calls", ())}
-    found = [
-        ToolSelection(
-            tool_id=block.tool_call_id or "",
-            tool_name=block.tool_name,
-            tool_kwargs={} if block.tool_call_id in invalid else arguments_of(block.tool_kwargs),
-        )
-        for block in response.message.blocks
-        if isinstance(block, ToolCallBlock)
-    ]
-    if required and not found:
+    invalid = {call.id: call.error for call in _malformed(response)}
+    selected: list[ToolSelection] = []
+    for block in response.message.blocks:
+        if not isinstance(block, ToolCallBlock):
+            continue
+        call_id, name = block.tool_call_id or "", block.tool_name
+        if call_id not in invalid:
+            selected.append(ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=arguments_of(block.tool_kwargs)))
+        elif required:
+            raise ValueError(f"The call of the tool {name!r} is malformed and was not run. {invalid[call_id]}")
+        else:
+            refused = f"{name} (not run: {invalid[call_id].removesuffix('.')})"
+            selected.append(ToolSelection(tool_id=call_id, tool_name=refused, tool_kwargs={}))
+    if required and not selected:
         raise ValueError("Expected at least one tool call, but got 0 tool calls.")
-    return found
+    return selected
+
+
+def _malformed(response: ChatResponse) -> list[InvalidToolCall]:
+    """The calls of a whole answer whose arguments are cut or malformed.
+
+    They stand in the message, so that an answer counts as it is when only its message was kept.
+    """
+    try:
+        parts = codec.from_json(response.message.additional_kwargs[KEPT]["parts"])
+    except (KeyError, TypeError, AttributeError):
+        return []  # a stream's answer so far, or somebody else's message
+    return [part for part in parts if isinstance(part, InvalidToolCall)]
 
 
 def single(response: ChatResponse) -> ChatResponse:
@@ -105,8 +120,9 @@ def single(response: ChatResponse) -> ChatResponse:
     own["tool_calls"] = own["tool_calls"][:1]
     if KEPT in own:
         parts = codec.from_json(own[KEPT]["parts"])
-        first = next(part for part in parts if isinstance(part, ToolCall))
-        own[KEPT] = {"parts": codec.to_json(p for p in parts if not isinstance(p, ToolCall) or p is first)}
+        calls = [part for part in parts if isinstance(part, ToolCall | InvalidToolCall)]
+        later_calls = {id(part) for part in calls[1:]}
+        own[KEPT] = {"parts": codec.to_json(part for part in parts if id(part) not in later_calls)}
     blocks = [block for block in message.blocks if not any(block is other for other in later)]
     cut = ChatMessage(role=message.role, blocks=blocks, additional_kwargs=own)
     return response.model_copy(update={"message": cut})
@@ -115,8 +131,8 @@ def single(response: ChatResponse) -> ChatResponse:
 def _longer(so_far: InvalidToolCall | None, delta: ToolCallDelta) -> InvalidToolCall:
     """A call that is still being written: its arguments are a beginning of JSON."""
     begun = so_far or InvalidToolCall("", "", "", "")
-    call_id, name = begun.id or delta.id or "", begun.name or delta.name or ""
-    return InvalidToolCall(call_id, name, begun.arguments + delta.arguments, "")
+    call_id = begun.id or delta.id or ""
+    return InvalidToolCall(call_id, begun.name + (delta.name or ""), begun.arguments + delta.arguments, "")
 
 
 def _message(parts: Sequence[Part], thoughts: int | None = None) -> ChatMessage:

@@ -39,7 +39,7 @@ from multiroute_core import (
     ToolCall,
     Uri,
 )
-from multiroute_core.messages import Modality, Part, join
+from multiroute_core.messages import Modality, Part, join, tool_call
 
 _UNKNOWN = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4", "document": "application/octet-stream"}
 """The media type of what cannot be told, for vendors that insist on one."""
@@ -106,8 +106,15 @@ def _thought(part: Reasoning) -> ThinkingBlock:
     return ThinkingBlock(content=part.text, additional_information=known)
 
 
-def _call(block: ToolCallBlock) -> ToolCall:
-    return ToolCall(block.tool_call_id or "", block.tool_name, arguments_of(block.tool_kwargs))
+def _call(block: ToolCallBlock) -> ToolCall | InvalidToolCall:
+    return call_of(block.tool_call_id or "", block.tool_name, block.tool_kwargs)
+
+
+def call_of(call_id: str, name: str, arguments: Mapping[str, Any] | str | None) -> ToolCall | InvalidToolCall:
+    """A call by its arguments, as a mapping or as JSON; JSON that is cut or malformed is kept as text."""
+    if isinstance(arguments, str):
+        return tool_call(call_id, name, arguments)
+    return ToolCall(call_id, name, dict(arguments or {}))
 
 
 def _citable(block: CitableBlock) -> Text:

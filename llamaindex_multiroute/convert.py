@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from llama_index.core.base.llms.types import ChatMessage, ContentBlock, MessageRole, TextBlock
 
-from llamaindex_multiroute.blocks import arguments_of, block_of, part_of
+from llamaindex_multiroute.blocks import block_of, call_of, part_of
 from multiroute_core import InvalidToolCall, Message, Text, ToolCall, ToolCallResponse, codec
 from multiroute_core.messages import Part, Role, join
 from multiroute_core.providers.ids import tool_call_id
@@ -60,13 +60,9 @@ def blocks_out(parts: Iterable[Part]) -> list[ContentBlock]:
 
 def kept(parts: Sequence[Part]) -> dict[str, Any]:
     """What a message keeps beside its blocks: its exact parts, if a vendor said more than the blocks can."""
-    if all(getattr(part, "raw", None) is None for part in parts):
+    if all(getattr(part, "raw", None) is None and not isinstance(part, InvalidToolCall) for part in parts):
         return {}
-    whole = [
-        ToolCall(part.id, part.name, arguments_of(part.arguments)) if isinstance(part, InvalidToolCall) else part
-        for part in parts
-    ]
-    return {KEPT: {"parts": codec.to_json(whole)}}
+    return {KEPT: {"parts": codec.to_json(parts)}}
 
 
 def _message(message: ChatMessage, pairs: _Pairs) -> Message:
@@ -76,12 +72,12 @@ def _message(message: ChatMessage, pairs: _Pairs) -> Message:
     parts = _recalled(message) if role == "assistant" else None
     if parts is None:
         parts = [part_of(block) for block in message.blocks]
-        if role == "assistant" and not any(isinstance(part, ToolCall) for part in parts):
+        if role == "assistant" and not any(isinstance(part, ToolCall | InvalidToolCall) for part in parts):
             parts += _legacy_calls(message)
     parts = [part for part in parts if not (type(part) is Text and not part.text and len(parts) > 1)]
-    if any(isinstance(part, ToolCall) for part in parts):
+    if any(isinstance(part, ToolCall | InvalidToolCall) for part in parts):
         pairs.turn()
-        parts = [pairs.call(part) if isinstance(part, ToolCall) else part for part in parts]
+        parts = [pairs.call(part) if isinstance(part, ToolCall | InvalidToolCall) else part for part in parts]
     return Message(role, parts)
 
 
@@ -97,8 +93,8 @@ def _recalled(message: ChatMessage) -> Sequence[Part] | None:
     return parts
 
 
-def _calls(parts: Iterable[Part]) -> list[tuple[str, str, Mapping[str, Any]]]:
-    return [(part.id, part.name, part.arguments) for part in parts if isinstance(part, ToolCall)]
+def _calls(parts: Iterable[Part]) -> list[tuple[str, str, Mapping[str, Any] | str]]:
+    return [(part.id, part.name, part.arguments) for part in parts if isinstance(part, ToolCall | InvalidToolCall)]
 
 
 def _legacy_calls(message: ChatMessage) -> list[Part]:
@@ -110,7 +106,7 @@ def _legacy_calls(message: ChatMessage) -> list[Part]:
         given = next((a for key in ("arguments", "args", "input", "tool_kwargs") if (a := _of(function, key))), None)
         call_id = next((i for key in ("call_id", "id", "tool_id") if (i := _of(call, key))), "")
         if name:
-            found.append(ToolCall(str(call_id), str(name), arguments_of(given)))
+            found.append(call_of(str(call_id), str(name), given if isinstance(given, str | Mapping) else None))
     return found
 
 
@@ -138,23 +134,28 @@ def _tool_message(part: ToolCallResponse) -> ChatMessage:
     return ChatMessage(role=MessageRole.TOOL, blocks=blocks_out(part.parts), additional_kwargs=own)
 
 
+def _renamed(call: ToolCall | InvalidToolCall, call_id: str) -> ToolCall | InvalidToolCall:
+    return replace(call, id=call_id) if isinstance(call, InvalidToolCall) else replace(call, id=call_id, raw=None)
+
+
 class _Pairs:
     """Gives each call of a conversation an id that no other has, and each answer the id of its call."""
 
     def __init__(self) -> None:
         self._used: set[str] = set()
-        self._open: list[tuple[str, ToolCall]] = []
+        self._open: list[tuple[str, ToolCall | InvalidToolCall]] = []
 
     def turn(self) -> None:
         """A model speaks again: what it has not been answered by now is left open."""
         self._open.clear()
 
-    def call(self, call: ToolCall) -> ToolCall:
+    def call(self, call: ToolCall | InvalidToolCall) -> ToolCall | InvalidToolCall:
         """The call with its own id; with one made of what it says where it has none, or one that was there before."""
         given, made, tries = call.id, call, 0
         while not made.id or made.id in self._used:
-            words = json.dumps([given, call.name, dict(call.arguments), tries], sort_keys=True, default=str)
-            made, tries = replace(call, id=tool_call_id(words), raw=None), tries + 1
+            arguments = call.arguments if isinstance(call, InvalidToolCall) else dict(call.arguments)
+            words = json.dumps([given, call.name, arguments, tries], sort_keys=True, default=str)
+            made, tries = _renamed(call, tool_call_id(words)), tries + 1
         self._used.add(made.id)
         self._open.append((given, made))
         return made

@@ -226,8 +226,10 @@ class MultiRoute(FunctionCallingLLM):
     ) -> list[ToolSelection]:
         """The tools that an answer, or a stream's answer so far, asks for.
 
+        A call with cut or malformed arguments has a name that no tool has, which says why: it must not be run.
+
         Raises:
-            ValueError: there are none, and `error_on_no_tool_call` is True.
+            ValueError: there are none, or one is malformed, and `error_on_no_tool_call` is True.
         """
         return selections(response, required=error_on_no_tool_call)
 

@@ -8,6 +8,7 @@ it, or not at all.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, cast, get_args
@@ -22,6 +23,8 @@ Modality: TypeAlias = Literal["image", "audio", "video", "document"]
 
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
 WIRES: tuple[Wire, ...] = get_args(Wire)
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,19 @@ class InvalidToolCall:
     arguments: str
     error: str
 
+    @property
+    def is_nameable(self) -> bool:
+        """Whether every vendor takes the name in a history; a garbled one would make it refuse the conversation."""
+        return _NAME.fullmatch(self.name) is not None
+
+    def to_tool_call(self) -> ToolCall:
+        """The call for wires whose arguments are objects: the text that came stands under a key of its own.
+
+        Anthropic names the key: https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming
+        (2026-11-28, "Handling invalid JSON in tool responses").
+        """
+        return ToolCall(self.id, self.name, {"INVALID_JSON": self.arguments})
+
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
@@ -91,7 +107,7 @@ class ToolCallDelta:
     Attributes:
         index: Which call of the answer it belongs to, from 0 in the order of their beginnings.
         id: On the call's first piece.
-        name: On the call's first piece.
+        name: On the call's first piece; where a server sends it in pieces, each of them bears the next one.
         arguments: The next piece of its arguments, which together are a JSON object.
         raw: The whole call as the vendor wrote it; on its last piece.
     """
@@ -293,7 +309,7 @@ def assemble(parts: Iterable[Part]) -> tuple[Part, ...]:
     end_text()
     for place, pieces in calls.values():
         raw = next((piece.raw for piece in reversed(pieces) if piece.raw is not None), None)
-        name = next((piece.name for piece in pieces if piece.name), "")
+        name = "".join(piece.name for piece in pieces if piece.name)
         call_id = next((piece.id for piece in pieces if piece.id), "")
         whole[place] = tool_call(call_id, name, "".join(piece.arguments for piece in pieces), raw)
     return tuple(whole)

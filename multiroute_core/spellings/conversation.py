@@ -240,12 +240,15 @@ def _matched(answer: ToolCallResponse, waiting: Mapping[str, str]) -> ToolCallRe
 def _answered(messages: list[Message]) -> list[Message]:
     """The conversation, in which every call has one answer and every answer a call.
 
-    Only calls of the last message may be open: the caller may want to hear more before the tools are run. Malformed
-    calls may stay without an answer, for nothing was run.
+    Only calls of the last message may be open: the caller may want to hear more before the tools are run. A malformed
+    call without an answer gets one that says why nothing was run, so that the model can correct it.
     """
     waiting: dict[str, ToolCall | InvalidToolCall] = {}
     done: set[str] = set()
+    answered: list[Message] = []
     for message in messages:
+        if message.role == "user" or (message.role == "assistant" and answered and answered[-1].role == "tool"):
+            _refuse(waiting, answered)
         if message.role == "user":
             _closed(waiting)
             waiting.clear()
@@ -259,9 +262,26 @@ def _answered(messages: list[Message]) -> list[Message]:
                     raise ConfigurationError(f"The tool call {part.id!r} {why}; give each call one answer, after it.")
                 del waiting[part.id]
                 done.add(part.id)
+        answered.append(message)
+    _refuse(waiting, answered)
     if messages[-1].role == "tool":
         _closed(waiting)
-    return messages
+    return answered
+
+
+def _refuse(waiting: dict[str, ToolCall | InvalidToolCall], answered: list[Message]) -> None:
+    """Answer the malformed calls that are open at the end of `answered`."""
+    malformed = [call for call in waiting.values() if isinstance(call, InvalidToolCall) and call.is_nameable]
+    refusals = [
+        ToolCallResponse(call.id, f"The tool was not run. {call.error}", error=True, name=call.name)
+        for call in malformed
+    ]
+    for call in malformed:
+        del waiting[call.id]
+    if refusals and answered[-1].role == "tool":
+        answered[-1] = Message("tool", [*answered[-1].parts, *refusals])
+    elif refusals:
+        answered.append(Message("tool", refusals))
 
 
 def _closed(waiting: Mapping[str, ToolCall | InvalidToolCall]) -> None:

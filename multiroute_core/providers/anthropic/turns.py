@@ -10,6 +10,7 @@ from multiroute_core.messages import (
     Blob,
     CachePoint,
     File,
+    InvalidToolCall,
     Message,
     Modality,
     Part,
@@ -109,6 +110,8 @@ class Turns:
         match part:
             case Text():
                 return {"type": "text", "text": part.text} if part.text.strip() else None  # it refuses mere space
+            case InvalidToolCall() if part.is_nameable:
+                return self._block(part.to_tool_call())
             case ToolCall():
                 call_id = tool_call_id(part.id)
                 return {"type": "tool_use", "id": call_id, "name": part.name, "input": dict(part.arguments)}

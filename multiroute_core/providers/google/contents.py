@@ -14,6 +14,7 @@ import msgspec
 from multiroute_core.messages import (
     Blob,
     File,
+    InvalidToolCall,
     Message,
     Part,
     Raw,
@@ -56,6 +57,8 @@ def contents(messages: Iterable[Message], model: str, traits: Model) -> list[dic
             match part:
                 case ToolCall():
                     talk.call(part)
+                case InvalidToolCall() if part.is_nameable:
+                    talk.call(part.to_tool_call())
                 case ToolCallResponse():
                     talk.answer(part)
                 case _:

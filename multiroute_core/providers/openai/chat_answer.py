@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from multiroute_core.messages import (
@@ -221,7 +221,11 @@ class _Call:
         self._told |= {name: value for name, value in piece.items() if value is not None and name != "index"}
         custom = not self._begun and _is_custom(self._told)
         inner = _called(piece, custom=custom)
+        before = word(self._inner.get("name")) or ""
+        rest = _rest_of_name(before, word(inner.get("name")) or "", self._encoded)
         self._inner |= {name: value for name, value in inner.items() if value is not None and value != ""}
+        if before or rest:
+            self._inner["name"] = before + rest
         self.id = self.id or word(piece.get("id"))
         arguments = _arguments(inner)
         self._arguments.append(arguments)
@@ -230,6 +234,8 @@ class _Call:
         self._waiting.append(arguments)
         if not word(self._inner.get("name")):
             return []
+        if self._begun and rest:
+            return [ToolCallDelta(self._place, name=rest), *self._send()]
         return self._send()
 
     def end(self) -> list[Part]:
@@ -253,6 +259,24 @@ class _Call:
             self.id = self.id or _minted()
             return [ToolCallDelta(self._place, self.id, word(self._inner.get("name")) or "", arguments)]
         return [ToolCallDelta(self._place, arguments=arguments)] if arguments else []
+
+
+def _rest_of_name(before: str, piece: str, encoded: Encoded) -> str:
+    """What the next name of a call adds to the name so far: servers repeat it, cut it, or send it longer each time.
+
+    A piece belongs to the name if a tool that was offered begins with both together.
+    """
+    if not before or not piece:
+        return piece
+    longer = piece if piece.startswith(before) and piece != before else before + piece
+    return longer[len(before) :] if any(name.startswith(longer) for name in _offered(encoded)) else ""
+
+
+def _offered(encoded: Encoded) -> Iterator[str]:
+    """The names of the tools of the request."""
+    for tool in array(encoded.body.get("tools")):
+        if name := word(_called(mapping(tool)).get("name")):
+            yield name
 
 
 def _finish(

@@ -9,6 +9,7 @@ from typing import Any
 from multiroute_core.messages import (
     Blob,
     File,
+    InvalidToolCall,
     Message,
     Part,
     Raw,
@@ -22,7 +23,7 @@ from multiroute_core.messages import (
 )
 from multiroute_core.providers.ids import tool_call_id
 from multiroute_core.providers.openai import content
-from multiroute_core.providers.openai.turns import outcome, turns
+from multiroute_core.providers.openai.turns import outcome, turns, written_arguments
 
 WIRE = "openai.chat"
 
@@ -31,7 +32,7 @@ def history(messages: Iterable[Message], model: str, provider: str) -> list[dict
     """The messages for `model`. Where all of a message is text its content is a string: many servers know no other."""
     made: list[dict[str, Any]] = []
     for turn in turns(messages):
-        if said := _said(turn.said, model):
+        if said := _said(turn.said, model, provider):
             made.append(said)
         pictures: list[dict[str, Any]] = []
         made += [_answered(answer, provider, pictures) for answer in turn.answers]
@@ -47,7 +48,7 @@ def history(messages: Iterable[Message], model: str, provider: str) -> list[dict
     return made
 
 
-def _said(parts: Iterable[Part], model: str) -> dict[str, Any] | None:
+def _said(parts: Iterable[Part], model: str, provider: str) -> dict[str, Any] | None:
     """An assistant message; None where nothing of it can be sent."""
     texts: list[Text] = []
     calls: list[dict[str, Any]] = []
@@ -58,6 +59,9 @@ def _said(parts: Iterable[Part], model: str) -> dict[str, Any] | None:
                 texts.append(part)
             case ToolCall():
                 calls.append(_call(part))
+            case InvalidToolCall() if part.is_nameable:
+                function = {"name": part.name, "arguments": written_arguments(part, provider)}
+                calls.append({"id": tool_call_id(part.id), "type": "function", "function": function})
             case VendorPart(raw=Raw(wire="openai.chat", body=body)) if "id" in body:  # a call of a tool of no schema
                 calls.append(dict(body))
             case Reasoning(raw=Raw(wire="openai.chat", body=body, model=None | str() as thinker)):

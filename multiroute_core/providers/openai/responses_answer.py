@@ -65,7 +65,9 @@ class ResponsesDecoder:
         if event is DONE:  # the wire has an end of its own
             return None
         told = object_of(event)
-        place = told.get("output_index", told.get("item_id"))
+        place = told.get("output_index")
+        if place is None:  # some servers leave it out; an item's own events name the item instead
+            place = told.get("item_id") or mapping(told.get("item")).get("id")
         text = word(told.get("delta")) or ""
         match told.get("type"):
             case "response.output_text.delta":

@@ -13,6 +13,7 @@ from typing import Any
 from multiroute_core.messages import (
     Blob,
     File,
+    InvalidToolCall,
     Message,
     Part,
     Raw,
@@ -25,7 +26,7 @@ from multiroute_core.messages import (
 )
 from multiroute_core.providers.ids import tool_call_id
 from multiroute_core.providers.openai import content
-from multiroute_core.providers.openai.turns import outcome, turns
+from multiroute_core.providers.openai.turns import outcome, turns, written_arguments
 
 WIRE = "openai.responses"
 
@@ -34,7 +35,7 @@ def history(messages: Iterable[Message], model: str, provider: str) -> list[dict
     """The input items for `model`."""
     made: list[dict[str, Any]] = []
     for turn in turns(messages):
-        made += _said(turn.said, model)
+        made += _said(turn.said, model, provider)
         made += [_answered(answer, provider) for answer in turn.answers]
         shown = [part for part in turn.said if isinstance(part, Blob | Uri | File)]
         made += _asked(shown, provider)  # the assistant may show nothing, so the user does
@@ -46,7 +47,7 @@ def history(messages: Iterable[Message], model: str, provider: str) -> list[dict
     return made
 
 
-def _said(parts: Iterable[Part], model: str) -> list[dict[str, Any]]:
+def _said(parts: Iterable[Part], model: str, provider: str) -> list[dict[str, Any]]:
     """What the assistant said. Thoughts wait until something follows them; without that they are refused."""
     made: list[dict[str, Any]] = []
     thoughts: list[dict[str, Any]] = []
@@ -61,6 +62,10 @@ def _said(parts: Iterable[Part], model: str) -> list[dict[str, Any]]:
                     continue
             case ToolCall():
                 item = _call(part, model, severed=severed)
+            case InvalidToolCall() if part.is_nameable:
+                arguments = written_arguments(part, provider)
+                call_id = tool_call_id(part.id)
+                item = {"type": "function_call", "call_id": call_id, "name": part.name, "arguments": arguments}
             case VendorPart(raw=Raw(wire="openai.responses", body=body)) if not severed:
                 item = dict(body)
             case Reasoning(raw=Raw(wire="openai.responses", body=body) as raw):

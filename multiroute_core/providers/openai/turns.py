@@ -6,10 +6,11 @@ was malformed or another program forgot it, is told in words.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from multiroute_core.messages import Message, Part, Text, ToolCall, ToolCallResponse, VendorPart
+from multiroute_core.messages import InvalidToolCall, Message, Part, Text, ToolCall, ToolCallResponse, VendorPart
 
 
 @dataclass(slots=True)
@@ -55,6 +56,17 @@ def turns(messages: Iterable[Message]) -> list[Turn]:
     return made
 
 
+def written_arguments(call: InvalidToolCall, provider: str) -> str:
+    """The arguments of a malformed call for a history.
+
+    OpenAI takes back any text. Other servers read the arguments of earlier calls as JSON and refuse what is none, as
+    vLLM does for its chat templates; they get an object that holds the text.
+    """
+    if provider == "openai":
+        return call.arguments
+    return json.dumps(dict(call.to_tool_call().arguments), ensure_ascii=False)
+
+
 def outcome(response: ToolCallResponse) -> str:
     """A tool's answer as text, which says when it is an error: the wires have no other place for that."""
     text = response.text
@@ -63,7 +75,11 @@ def outcome(response: ToolCallResponse) -> str:
 
 def _calls(parts: Iterable[Part]) -> set[str]:
     """The ids that answers may have: of calls, and of calls in the vendor's own words."""
-    found = {part.id for part in parts if isinstance(part, ToolCall)}
+    found = {
+        part.id
+        for part in parts
+        if isinstance(part, ToolCall) or (isinstance(part, InvalidToolCall) and part.is_nameable)
+    }
     for part in parts:
         if isinstance(part, VendorPart):
             named = (part.raw.body.get("call_id"), part.raw.body.get("id"))

@@ -135,14 +135,23 @@ def test_what_another_vendor_wrote_is_rebuilt_or_left_out():
                 InvalidToolCall("x", "weather", "{", "cut"),
             ],
         ),
-        Message("tool", [ToolCallResponse("an id that nobody takes!", "7"), ToolCallResponse("toolu_1", "12")]),
+        Message(
+            "tool",
+            [
+                ToolCallResponse("an id that nobody takes!", "7"),
+                ToolCallResponse("x", "cut", error=True),
+                ToolCallResponse("toolu_1", "12"),
+            ],
+        ),
         model=OLDER,
     )
-    text, bonn, ulm = model["parts"]
+    text, bonn, ulm, malformed = model["parts"]
     assert text == {"text": "Let me see."}
     assert bonn == {"functionCall": {"id": "toolu_1", "name": "weather", "args": {"city": "Bonn"}}}
     assert ulm["functionCall"]["args"] == {"city": "Ulm"}
-    first, second = (part["functionResponse"] for part in user["parts"])
+    assert malformed["functionCall"]["args"] == {"INVALID_JSON": "{"}
+    first, second, third = (part["functionResponse"] for part in user["parts"])
+    assert third["response"] == {"error": "cut"}
     assert (first["id"], first["response"]) == ("toolu_1", {"result": 12} if False else {"result": "12"})
     assert second["id"] == ulm["functionCall"]["id"]
     assert second["id"].startswith("call_")

@@ -1,6 +1,7 @@
 """Whatever was said before, by whomever: Gemini gets turns that it takes."""
 
 import copy
+from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given, settings
@@ -24,6 +25,7 @@ from multiroute_core.providers import models
 from multiroute_core.providers.google.contents import UNSIGNED, contents
 from multiroute_core.providers.google.older import PARTS
 from multiroute_core.providers.google.older import encode as older
+from multiroute_core.spellings.conversation import read
 from multiroute_core.types import Request
 
 NEWER, OLDER = "gemini-3.8-flash", "gemini-2.5-flash"
@@ -68,6 +70,14 @@ asked = st.one_of(st.builds(Text, words), seen, st.just(CachePoint()))
 results = words | st.lists(st.builds(Text, words) | seen, max_size=3) | st.just('{"degrees": 12}')
 
 
+def numbered(parts, place):
+    """The parts, with an id of its own for each malformed call."""
+    return [
+        replace(part, id=f"bad_{place}_{number}") if isinstance(part, InvalidToolCall) else part
+        for number, part in enumerate(parts)
+    ]
+
+
 @st.composite
 def conversations(draw):
     """Questions, answers and finished tool loops; the answers of tools in any order, in one message or in several."""
@@ -78,10 +88,10 @@ def conversations(draw):
         elif kind == "user":
             made.append(Message("user", draw(st.lists(asked, max_size=3))))
         elif kind == "assistant":
-            made.append(Message("assistant", draw(st.lists(said, max_size=3))))
+            made.append(Message("assistant", numbered(draw(st.lists(said, max_size=3)), len(made))))
         else:
             step = [draw(calls(number := number + 1)) for _ in range(draw(st.integers(1, 3)))]
-            made.append(Message("assistant", [*draw(st.lists(said, max_size=2)), *step]))
+            made.append(Message("assistant", [*numbered(draw(st.lists(said, max_size=2)), len(made)), *step]))
             answers = [ToolCallResponse(call.id, draw(results), error=draw(st.booleans())) for call in step]
             answers = draw(st.permutations(answers))
             one = draw(st.booleans())
@@ -96,6 +106,7 @@ def _named(turn, what):
 @settings(max_examples=300, deadline=None)
 @given(conversations(), st.sampled_from([NEWER, OLDER]))
 def test_turns_alternate_and_every_call_has_its_answer(talk, model):
+    talk = read(talk)
     before = copy.deepcopy(talk)
     made = contents([message for message in talk if message.role != "system"], model, models.lookup("google", model))
     assert talk == before
@@ -104,7 +115,7 @@ def test_turns_alternate_and_every_call_has_its_answer(talk, model):
     assert all(turn["parts"] and all(turn["parts"]) for turn in made)
     for one, other in pairwise([*made, {"role": "", "parts": []}]):
         assert _named(one, "functionCall") == _named(other, "functionResponse")
-    asked = [call for message in talk for call in message.tool_calls]
+    asked = [part for message in talk for part in message.parts if isinstance(part, ToolCall | InvalidToolCall)]
     assert [name for turn in made for name, _ in _named(turn, "functionCall")] == [call.name for call in asked]
     assert all(part.keys().isdisjoint({"type", "thinking"}) for turn in made for part in turn["parts"])
 
@@ -125,7 +136,7 @@ def test_steps_are_signed_for_models_that_want_it(talk, model):
 @settings(max_examples=200, deadline=None)
 @given(conversations())
 def test_the_older_sdk_is_given_only_parts_that_it_knows(talk):
-    made = older(Request(tuple(talk)), OLDER, models.lookup("google", OLDER), stream=False).body["contents"]
+    made = older(Request(read(talk)), OLDER, models.lookup("google", OLDER), stream=False).body["contents"]
     assert all(turn["parts"] for turn in made)
     assert all(PARTS & part.keys() and "thought" not in part for turn in made for part in turn["parts"])
     for one, other in pairwise([*made, {"role": "", "parts": []}]):
