@@ -84,6 +84,8 @@ def _told(part: Part) -> dict[str, Any]:
             made = {"type": "vendor"}
         case CachePoint():
             return {"type": "cache_point", "ttl": part.ttl}
+    if (extras := getattr(part, "extras", None)) is not None:
+        made["extras"] = {vendor: dict(values) for vendor, values in extras.items()}
     if (raw := getattr(part, "raw", None)) is not None:
         made["raw"] = {"wire": raw.wire, "model": raw.model, "body": dict(raw.body)}
         if raw.account is not None:
@@ -110,9 +112,9 @@ _READ: Mapping[str, Callable[[Mapping[str, Any]], Part]] = {
     "tool_call_response": lambda t: ToolCallResponse(
         t["id"], from_json(t["result"]), error=t["error"], name=t["name"], raw=_raw(t)
     ),
-    "blob": lambda t: Blob(base64.b64decode(t["content"]), t["mime_type"], t["name"], _raw(t)),
-    "uri": lambda t: Uri(t["uri"], t["mime_type"], t["modality"], _raw(t)),
-    "file": lambda t: File(t["file_id"], t["provider"], t["mime_type"], t["modality"], _raw(t)),
+    "blob": lambda t: Blob(base64.b64decode(t["content"]), t["mime_type"], t["name"], _raw(t), t.get("extras")),
+    "uri": lambda t: Uri(t["uri"], t["mime_type"], t["modality"], _raw(t), t.get("extras")),
+    "file": lambda t: File(t["file_id"], t["provider"], t["mime_type"], t["modality"], _raw(t), t.get("extras")),
     "vendor": _vendor,
     "cache_point": lambda t: CachePoint(t["ttl"]),
 }
