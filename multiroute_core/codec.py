@@ -84,6 +84,8 @@ def _told(part: Part) -> dict[str, Any]:
             made = {"type": "vendor"}
         case CachePoint():
             return {"type": "cache_point", "ttl": part.ttl}
+    if (extras := getattr(part, "extras", None)) is not None:
+        made["extras"] = {vendor: dict(values) for vendor, values in extras.items()}
     if (raw := getattr(part, "raw", None)) is not None:
         made["raw"] = {"wire": raw.wire, "model": raw.model, "body": dict(raw.body)}
         if raw.account is not None:
@@ -122,6 +124,11 @@ def _object(value: Any) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value)
 
 
+def _extras(told: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]] | None:
+    extras = told.get("extras")
+    return None if extras is None else {vendor: _object(values) for vendor, values in _object(extras).items()}
+
+
 def _index(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"a part holds {type(value).__name__} where an index should be")
@@ -149,10 +156,12 @@ _READ: Mapping[str, Callable[[Mapping[str, Any]], Part]] = {
         _index(t["index"]), _optional(t["id"]), _optional(t["name"]), _string(t["arguments"]), _raw(t)
     ),
     "tool_call_response": _response,
-    "blob": lambda t: Blob(base64.b64decode(t["content"]), _string(t["mime_type"]), _optional(t["name"]), _raw(t)),
-    "uri": lambda t: Uri(_string(t["uri"]), _optional(t["mime_type"]), t["modality"], _raw(t)),
+    "blob": lambda t: Blob(
+        base64.b64decode(t["content"]), _string(t["mime_type"]), _optional(t["name"]), _raw(t), _extras(t)
+    ),
+    "uri": lambda t: Uri(_string(t["uri"]), _optional(t["mime_type"]), t["modality"], _raw(t), _extras(t)),
     "file": lambda t: File(
-        _string(t["file_id"]), _string(t["provider"]), _optional(t["mime_type"]), t["modality"], _raw(t)
+        _string(t["file_id"]), _string(t["provider"]), _optional(t["mime_type"]), t["modality"], _raw(t), _extras(t)
     ),
     "vendor": lambda t: VendorPart(_to_raw(t["raw"])),
     "cache_point": lambda t: CachePoint(t["ttl"]),

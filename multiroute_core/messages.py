@@ -20,6 +20,8 @@ Wire: TypeAlias = Literal["anthropic", "openai.chat", "openai.responses", "googl
 """A vendor's API, by the JSON that it speaks; servers that are compatible speak it too. The last two are the models of
 a framework that stand where a route stands."""
 Modality: TypeAlias = Literal["image", "audio", "video", "document"]
+Extras: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""What one vendor takes beside a file, by the vendor: `"anthropic"`, `"google"`, or `"openai"` for both of its APIs."""
 
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
 WIRES: tuple[Wire, ...] = get_args(Wire)
@@ -127,12 +129,15 @@ class Blob:
         data: The bytes.
         mime_type: Such as `image/png`, `application/pdf`, `audio/wav`.
         name: A file name, for vendors that want one.
+        extras: What one vendor takes beside it, by the vendor: `{"openai": {"detail": "high"}}`,
+            `{"anthropic": {"citations": {"enabled": True}}}`, `{"google": {"videoMetadata": {"fps": 1}}}`.
     """
 
     data: bytes = field(repr=False)
     mime_type: str
     name: str | None = None
     raw: Raw | None = field(default=None, repr=False)
+    extras: Extras | None = None
 
     @property
     def modality(self) -> Modality:
@@ -148,6 +153,7 @@ class Uri:
     mime_type: str | None = None
     modality: Modality = "image"
     raw: Raw | None = field(default=None, repr=False)
+    extras: Extras | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +165,7 @@ class File:
     mime_type: str | None = None
     modality: Modality = "document"
     raw: Raw | None = field(default=None, repr=False)
+    extras: Extras | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +244,7 @@ class Message:
     Args:
         role: `"system"`, `"user"`, `"assistant"`, or `"tool"` for the answers of tools.
         content: The turn's text, or its parts in order.
+        name: The participant's name, which Chat Completions alone take; None for none.
 
     Example:
         >>> Message("user", "Hello").text
@@ -245,10 +253,12 @@ class Message:
 
     role: Role
     parts: tuple[Part, ...]
+    name: str | None = None
 
-    def __init__(self, role: Role, content: str | Iterable[Part]) -> None:
+    def __init__(self, role: Role, content: str | Iterable[Part], name: str | None = None) -> None:
         object.__setattr__(self, "role", role)
         object.__setattr__(self, "parts", (Text(content),) if isinstance(content, str) else tuple(content))
+        object.__setattr__(self, "name", name)
 
     @property
     def text(self) -> str:

@@ -65,7 +65,7 @@ def scope(request: Request, among: str, tenant: str | None) -> tuple[str, str] |
     last = request.messages[-1]
     if last.role != "user" or not last.text.strip() or not all(isinstance(part, Text) for part in last.parts):
         return None
-    rest = replace(request, messages=(*request.messages[:-1], Message("user", "")))
+    rest = replace(request, messages=(*request.messages[:-1], Message("user", "", last.name)))
     return key(rest, among, tenant), last.text
 
 
@@ -110,7 +110,8 @@ class _Canon:
         return told
 
     def _message(self, message: Message) -> list[Any]:
-        return [message.role, *[self.plain(part) for part in message.parts if type(part) is not CachePoint]]
+        parts = [self.plain(part) for part in message.parts if type(part) is not CachePoint]
+        return [message.role if message.name is None else ["named", message.role, message.name], *parts]
 
     def plain(self, value: Any) -> Any:
         kind = cast("type[Any]", type(value))
@@ -181,7 +182,7 @@ def _plain_texts(messages: Sequence[Message]) -> list[Any] | None:
     made: list[Any] = []
     for message in messages:
         parts = message.parts
-        if len(parts) != 1 or type(only := parts[0]) is not Text or only.raw is not None:
+        if len(parts) != 1 or type(only := parts[0]) is not Text or only.raw is not None or message.name:
             return None
         made.append([message.role, ["t", only.text]])
     return made

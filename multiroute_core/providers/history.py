@@ -20,9 +20,14 @@ NO_ACCOUNT = ""
 OTHER_MODEL = "a model of another account"
 
 _SEALS = frozenset(
-    {"encrypted_content", "encrypted_index", "signature", "thoughtSignature", "thought_signature", "encrypted_stdout"}
+    {
+        *("encrypted_content", "encrypted_index", "encrypted_stdout", "signature"),
+        *("thoughtSignature", "thought_signature", "reasoning_opaque"),
+    }
 )
 """The vendors' names for what only its maker can read or vouch for."""
+_SEALED_TYPES = ("redacted_thinking", "reasoning.encrypted")
+"""The types of blocks whose `data` is encrypted: Anthropic's and OpenRouter's."""
 
 
 def account_of(address: str, api_key: str) -> str:
@@ -65,7 +70,7 @@ def _make_readable(message: Message, account: str) -> Message:
                 parts.append(part)
         else:
             parts.append(_unseal(part) if _is_foreign(part, account) else part)
-    return Message(message.role, parts)
+    return Message(message.role, parts, message.name)
 
 
 def _unseal(part: Part) -> Part:
@@ -89,7 +94,7 @@ def _is_sealed(value: Any) -> bool:
     """Whether there is something in it that is encrypted or signed."""
     if isinstance(value, Mapping):
         items = cast("Mapping[Any, Any]", value).items()
-        if ("type", "redacted_thinking") in items:
+        if any(("type", kind) in items for kind in _SEALED_TYPES):
             return True
         return any((key in _SEALS and bool(inner)) or _is_sealed(inner) for key, inner in items)
     return isinstance(value, list) and any(map(_is_sealed, cast("list[Any]", value)))

@@ -10,7 +10,7 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.messages import PARTS, CachePoint, Part, Raw, Text, ToolCallResponse, VendorPart, join
 from multiroute_core.options import unknown
 from multiroute_core.spellings import blocks_anthropic, blocks_google, blocks_openai, blocks_standard
-from multiroute_core.spellings.reading import Block, Reader, inner, raw, richer, text
+from multiroute_core.spellings.reading import Block, Reader, cache_mark, inner, raw, richer, text
 
 
 def part(block: Any) -> Part:
@@ -56,8 +56,8 @@ def parts(content: Any) -> tuple[Part, ...]:
     found: list[Part] = []
     for block in cast("Iterable[Any]", content):
         found.append(part(block))
-        if isinstance(block, Mapping) and isinstance(mark := block.get("cache_control"), Mapping):  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-            found.append(CachePoint("1h" if cast("Block", mark).get("ttl") == "1h" else "5m"))
+        if isinstance(block, Mapping) and (mark := cache_mark(cast("Block", block))) is not None:
+            found.append(CachePoint("1h" if mark.get("ttl") == "1h" else "5m"))
     return tuple(found)
 
 
@@ -82,6 +82,15 @@ def _document(block: Block) -> Part:
     return blocks_anthropic.media(block, "document")
 
 
+def _search_result(block: Block) -> Part:
+    """Anthropic's source to cite from; all others read it as a text."""
+    held = parts(block.get("content"))
+    if not all(isinstance(one, Text | CachePoint) for one in held):
+        return VendorPart(raw("anthropic", block))
+    head = " ".join(filter(None, (text(block, "title"), f"({source})" if (source := text(block, "source")) else "")))
+    return Text("\n".join(filter(None, (f"{head}:" if head else "", join(held)))), raw("anthropic", block))
+
+
 def _non_standard(block: Block) -> Part:
     """A block that a framework has wrapped because it did not know it."""
     value = block.get("value")
@@ -102,6 +111,7 @@ READERS: Mapping[str, Reader] = {
     "tool_result": _tool_result,
     "function_call_output": _function_call_output,
     "document": _document,
+    "search_result": _search_result,
     "non_standard": _non_standard,
 }
 """By the block's type. Those here may hold other blocks."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from multiroute_core.messages import Modality, Part, Reasoning, Text, VendorPart
-from multiroute_core.spellings.reading import Block, Reader, address, blob, call, file, inner, raw, richer, text
+from multiroute_core.spellings.reading import Block, Reader, address, beside, blob, call, file, inner, raw, richer, text
 
 
 def cited(block: Block) -> Part:
@@ -16,14 +16,15 @@ def cited(block: Block) -> Part:
 def media(block: Block, modality: Modality) -> Part:
     """A picture or document by its `source`."""
     source = inner(block, "source")
-    form = richer("anthropic", block, "source")
+    extras = beside(block)
+    form = richer("anthropic", block, "source", "citations", "title", "context", "extras", "metadata")
     match source.get("type"):
         case "base64":
-            return blob(source.get("data"), source.get("media_type"), block.get("title"), form)
+            return blob(source.get("data"), source.get("media_type"), block.get("title"), form, extras)
         case "url":
-            return address(source.get("url"), modality, form=form)
+            return address(source.get("url"), modality, form=form, extras=extras)
         case "file":
-            return file(source.get("file_id"), modality, provider="anthropic")
+            return file(source.get("file_id"), modality, provider="anthropic", extras=extras)
         case "text":
             return Text(text(source, "data"), raw("anthropic", block))
         case _:
@@ -45,6 +46,11 @@ def _vendors(block: Block) -> Part:
     return VendorPart(raw("anthropic", block))
 
 
+def _compaction(block: Block) -> Part:
+    """What an earlier part of the conversation came to; OpenAI's item of that name has an id and no content."""
+    return VendorPart(raw("openai.responses" if "id" in block and "content" not in block else "anthropic", block))
+
+
 READERS: Mapping[str, Reader] = {
     "thinking": _thinking,
     "redacted_thinking": lambda block: Reasoning("", raw("anthropic", block)),
@@ -52,9 +58,9 @@ READERS: Mapping[str, Reader] = {
     "server_tool_use": _vendors,
     "mcp_tool_use": _vendors,
     "mcp_tool_listing": _vendors,
-    "search_result": _vendors,
+    "tool_reference": lambda block: Text(f"Tool: {text(block, 'tool_name')}", raw("anthropic", block)),
     "container_upload": _vendors,
-    "compaction": _vendors,
+    "compaction": _compaction,
     "tool_addition": _vendors,
     "tool_removal": _vendors,
     "fallback": _vendors,

@@ -7,10 +7,25 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from multiroute_core.messages import Part, Raw, Reasoning, Text, ToolCallResponse, VendorPart, modality_of
-from multiroute_core.spellings.reading import Block, Reader, address, blob, call, camel, file, inner, richer, text
+from multiroute_core.spellings.reading import (
+    Block,
+    Reader,
+    address,
+    beside,
+    blob,
+    call,
+    camel,
+    file,
+    inner,
+    richer,
+    text,
+)
 
 FILES = "https://generativelanguage.googleapis.com/"
 """Where Gemini's own file store is; every other address is one on the web."""
+
+_BESIDE = ("videoMetadata", "mediaResolution")
+"""What a file's part says besides the file, and what `beside` reads."""
 
 
 def _text(block: Block) -> Part:
@@ -21,8 +36,8 @@ def _text(block: Block) -> Part:
 
 def _inline(block: Block) -> Part:
     told = inner(block, "inlineData")
-    form = None if isinstance(told.get("data"), bytes) else richer("google", block, "inlineData")
-    return blob(told.get("data"), told.get("mimeType"), told.get("displayName"), form)
+    form = None if isinstance(told.get("data"), bytes) else richer("google", block, "inlineData", *_BESIDE)
+    return blob(told.get("data"), told.get("mimeType"), told.get("displayName"), form, None if form else beside(block))
 
 
 def _file(block: Block) -> Part:
@@ -30,8 +45,9 @@ def _file(block: Block) -> Part:
     uri, mime_type = told.get("fileUri"), told.get("mimeType")
     modality = modality_of(mime_type) if isinstance(mime_type, str) else "document"
     if isinstance(uri, str) and uri.startswith(FILES):
-        return file(uri, modality, mime_type, "google")
-    return address(uri, modality, mime_type, form=richer("google", block, "fileData"))
+        return file(uri, modality, mime_type, "google", beside(block))
+    form = richer("google", block, "fileData", *_BESIDE)
+    return address(uri, modality, mime_type, form=form, extras=None if form else beside(block))
 
 
 def _call(block: Block) -> Part:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from multiroute_core.messages import Part, Reasoning, Text, VendorPart
-from multiroute_core.spellings.reading import Block, Reader, address, blob, call, file, inner, raw, richer, text
+from multiroute_core.messages import Extras, Part, Reasoning, Text, VendorPart
+from multiroute_core.spellings.reading import Block, Reader, address, beside, blob, call, file, inner, raw, richer, text
 
 AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg", "flac": "audio/flac", "opus": "audio/opus", "pcm16": "audio/pcm"}
 """OpenAI's words for the formats of sound."""
@@ -17,43 +17,42 @@ def _image_url(block: Block) -> Part:
     if not isinstance(told, Mapping):
         return address(told, "image")
     told = cast("Block", told)
-    form = raw("openai.chat", block) if told.get("detail") not in (None, "auto") else None
-    return address(told.get("url"), "image", form=form)
+    return address(told.get("url"), "image", extras=beside({**block, **told}))
 
 
 def _input_audio(block: Block) -> Part:
     told = inner(block, "input_audio")
-    return blob(told.get("data"), AUDIO.get(str(told.get("format"))))
+    return blob(told.get("data"), AUDIO.get(str(told.get("format"))), extras=beside(block))
 
 
 def chat_file(block: Block) -> Part:
     """Chat Completions' file, under `file`."""
     told = inner(block, "file")
+    extras = beside({**block, **told})
     if (file_id := told.get("file_id")) is not None:
-        return file(file_id, "document", provider="openai")
-    return _data(told.get("file_data"), told.get("filename"))
+        return file(file_id, "document", provider="openai", extras=extras)
+    return _data(told.get("file_data"), told.get("filename"), extras)
 
 
 def _input_image(block: Block) -> Part:
     if (file_id := block.get("file_id")) is not None:
-        return file(file_id, "image", provider="openai")
-    form = raw("openai.responses", block) if block.get("detail") not in (None, "auto") else None
-    return address(block.get("image_url"), "image", form=form)
+        return file(file_id, "image", provider="openai", extras=beside(block))
+    return address(block.get("image_url"), "image", extras=beside(block))
 
 
 def _input_file(block: Block) -> Part:
     if (file_id := block.get("file_id")) is not None:
-        return file(file_id, "document", provider="openai")
+        return file(file_id, "document", provider="openai", extras=beside(block))
     if (url := block.get("file_url")) is not None:
-        return address(url, "document")
-    return _data(block.get("file_data"), block.get("filename"))
+        return address(url, "document", extras=beside(block))
+    return _data(block.get("file_data"), block.get("filename"), beside(block))
 
 
-def _data(data: Any, name: Any) -> Part:
+def _data(data: Any, name: Any, extras: Extras | None) -> Part:
     """A file's data is a `data:` URL, or base64 alone."""
     if isinstance(data, str) and data.startswith("data:"):
-        return address(data, "document", name=name)
-    return blob(data, None, name)
+        return address(data, "document", name=name, extras=extras)
+    return blob(data, None, name, extras=extras)
 
 
 def _function(block: Block) -> Part:
@@ -82,7 +81,7 @@ READERS: Mapping[str, Reader] = {
     "image_url": _image_url,
     "input_audio": _input_audio,
     "refusal": lambda block: Text(text(block, "refusal")),
-    "input_text": lambda block: Text(text(block, "text")),
+    "input_text": lambda block: Text(text(block, "text"), richer("openai.responses", block, "text")),
     "output_text": lambda block: Text(
         text(block, "text"), raw("openai.responses", block) if block.get("annotations") else None
     ),

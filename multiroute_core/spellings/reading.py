@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.messages import (
     Blob,
+    Extras,
     File,
     InvalidToolCall,
     Modality,
@@ -28,6 +29,24 @@ Reader: TypeAlias = Callable[[Block], Part]
 
 _MARKS = frozenset({"cache_control", "index", "partial_json"})
 """What frameworks put on a vendor's block, and what is told apart from it."""
+
+_BESIDE: Mapping[str, tuple[str, str]] = {
+    "citations": ("anthropic", "citations"),
+    "title": ("anthropic", "title"),
+    "context": ("anthropic", "context"),
+    "detail": ("openai", "detail"),
+    "prompt_cache_breakpoint": ("openai", "prompt_cache_breakpoint"),
+    "video_metadata": ("google", "videoMetadata"),
+    "videoMetadata": ("google", "videoMetadata"),
+    "media_resolution": ("google", "mediaResolution"),
+    "mediaResolution": ("google", "mediaResolution"),
+}
+"""What may stand beside a file, in any spelling of the block: whose word it is, and how that vendor writes it.
+
+Sources, read 2026-11-29: https://docs.claude.com/en/docs/build-with-claude/citations,
+https://platform.openai.com/docs/guides/images-vision, https://ai.google.dev/api/caching#Part, and the content blocks of
+the LangChain integrations, which take these words on the block, in its `extras` or in its `metadata`.
+"""
 
 _BEGINNINGS = (
     (b"\x89PNG", "image/png"),
@@ -60,6 +79,34 @@ def richer(wire: Wire, block: Block, *said: str) -> Raw | None:
     return raw(wire, block) if any(name not in (*said, "type") for name in told) else None
 
 
+def beside(block: Block) -> Extras | None:
+    """What stands beside the content of a file's block, or in its `extras` or `metadata`; None for nothing."""
+    extras: dict[str, dict[str, Any]] = {}
+    for place in (block.get("metadata"), block.get("extras"), block):
+        if not isinstance(place, Mapping):
+            continue
+        for name, value in cast("Block", place).items():
+            if value not in (None, "auto") and (known := _BESIDE.get(name)) is not None:
+                vendor, word = known
+                extras.setdefault(vendor, {})[word] = _google_word(word, value) if vendor == "google" else value
+    return extras or None
+
+
+def _google_word(word: str, value: Any) -> Any:
+    """A value as Gemini's REST API writes it: keys in its case, the resolution as an object."""
+    if word == "mediaResolution" and isinstance(value, str):
+        return {"level": value}
+    return {camel(name): one for name, one in cast("Block", value).items()} if isinstance(value, Mapping) else value
+
+
+def cache_mark(block: Block) -> Block | None:
+    """The cache mark on a block, or in its `extras` or `metadata`; None for none."""
+    for place in (block, block.get("extras"), block.get("metadata")):
+        if isinstance(place, Mapping) and isinstance(mark := cast("Block", place).get("cache_control"), Mapping):
+            return cast("Block", mark)
+    return None
+
+
 def inner(block: Block, key: str) -> Block:
     """The object under `key`.
 
@@ -89,7 +136,7 @@ def kind(block: Block) -> str:
     return str(block.get("type") or next(iter(block), "nothing"))
 
 
-def blob(data: Any, mime_type: Any, name: Any = None, form: Raw | None = None) -> Blob:
+def blob(data: Any, mime_type: Any, name: Any = None, form: Raw | None = None, extras: Extras | None = None) -> Blob:
     """A file's content, given as bytes or as base64.
 
     Raises:
@@ -99,7 +146,7 @@ def blob(data: Any, mime_type: Any, name: Any = None, form: Raw | None = None) -
     found = mime_type if isinstance(mime_type, str) and "/" in mime_type else _guessed(content)
     if found is None:
         raise ConfigurationError("A block holds a file of unknown kind; say its 'mime_type'.")
-    return Blob(content, found, name if isinstance(name, str) else None, form)
+    return Blob(content, found, name if isinstance(name, str) else None, form, extras)
 
 
 def _decoded(data: Any) -> bytes:
@@ -119,7 +166,14 @@ def _guessed(content: bytes) -> str | None:
     return next((found for beginning, found in _BEGINNINGS if content.startswith(beginning)), None)
 
 
-def address(url: Any, modality: Modality, mime_type: Any = None, name: Any = None, form: Raw | None = None) -> Part:
+def address(
+    url: Any,
+    modality: Modality,
+    mime_type: Any = None,
+    name: Any = None,
+    form: Raw | None = None,
+    extras: Extras | None = None,
+) -> Part:
     """What stands at `url`; a `data:` URL holds the bytes themselves.
 
     Raises:
@@ -129,13 +183,19 @@ def address(url: Any, modality: Modality, mime_type: Any = None, name: Any = Non
         raise ConfigurationError(f"A block's address is {str(url)[:80]!r}, no URL; give https://… or data:….")
     found = mime_type if isinstance(mime_type, str) else None
     if not url.startswith("data:"):
-        return Uri(url, found, modality_of(found) if found else modality, form)
+        return Uri(url, found, modality_of(found) if found else modality, form, extras)
     head, _, data = url[len("data:") :].partition(",")
     said, *how = head.split(";")
-    return blob(data if "base64" in how else unquote_to_bytes(data), said or found, name, form)
+    return blob(data if "base64" in how else unquote_to_bytes(data), said or found, name, form, extras)
 
 
-def file(file_id: Any, modality: Modality, mime_type: Any = None, provider: str | None = None) -> File:
+def file(
+    file_id: Any,
+    modality: Modality,
+    mime_type: Any = None,
+    provider: str | None = None,
+    extras: Extras | None = None,
+) -> File:
     """A file in a vendor's store; whose, is told by its id.
 
     Raises:
@@ -145,7 +205,7 @@ def file(file_id: Any, modality: Modality, mime_type: Any = None, provider: str 
     if owner is None or not isinstance(file_id, str):
         raise ConfigurationError(f"Whose file is {file_id!r}? Give it as File(file_id, provider='openai').")
     found = mime_type if isinstance(mime_type, str) else None
-    return File(file_id, owner, found, modality_of(found) if found else modality)
+    return File(file_id, owner, found, modality_of(found) if found else modality, None, extras)
 
 
 def call(call_id: Any, name: Any, arguments: Any, form: Raw | None = None) -> ToolCall | InvalidToolCall:

@@ -128,12 +128,12 @@ ROME = {"city": "Rome"}
         ({"type": "image_url", "image_url": URL}, LINK),
         ({"type": "image_url", "image_url": {"url": DATA_URL, "detail": "auto"}}, PICTURE),
         (
-            block := {"type": "image_url", "image_url": {"url": URL, "detail": "high"}},
-            Uri(URL, None, "image", own("openai.chat", block)),
+            {"type": "image_url", "image_url": {"url": URL, "detail": "high"}},
+            Uri(URL, None, "image", extras={"openai": {"detail": "high"}}),
         ),
         (
-            block := {"type": "image_url", "image_url": {"url": DATA_URL, "detail": "low"}},
-            Blob(PNG, "image/png", None, own("openai.chat", block)),
+            {"type": "image_url", "image_url": {"url": DATA_URL, "detail": "low"}},
+            Blob(PNG, "image/png", extras={"openai": {"detail": "low"}}),
         ),
         ({"type": "input_audio", "input_audio": {"data": WAV, "format": "wav"}}, Blob(b"RIFF1234WAVE", "audio/wav")),
         ({"type": "input_audio", "input_audio": {"data": WAV, "format": "mp3"}}, Blob(b"RIFF1234WAVE", "audio/mpeg")),
@@ -192,13 +192,18 @@ ROME = {"city": "Rome"}
             Text("Dear", own("anthropic", block)),
         ),
         (
-            block := {
+            {
                 "type": "document",
                 "source": {"type": "base64", "media_type": "application/pdf", "data": PDF64},
                 "title": "Letter",
                 "citations": {"enabled": True},
             },
-            Blob(PDF, "application/pdf", "Letter", own("anthropic", block)),
+            Blob(
+                PDF,
+                "application/pdf",
+                "Letter",
+                extras={"anthropic": {"title": "Letter", "citations": {"enabled": True}}},
+            ),
         ),
         (THOUGHT, Reasoning("Hm.", own("anthropic", THOUGHT))),
         ({"type": "thinking", "thinking": "Hm."}, Reasoning("Hm.")),
@@ -217,7 +222,19 @@ ROME = {"city": "Rome"}
         ),
         ({"type": "server_tool_use", "id": "1", "name": "web_search", "input": {}}, "anthropic"),
         ({"type": "web_search_tool_result", "tool_use_id": "1", "content": []}, "anthropic"),
-        ({"type": "search_result", "source": "x", "title": "x", "content": []}, "anthropic"),
+        (
+            block := {
+                "type": "search_result",
+                "source": "https://x",
+                "title": "T",
+                "content": [{"type": "text", "text": "Hi"}],
+            },
+            Text("T (https://x):\nHi", own("anthropic", block)),
+        ),
+        (
+            block := {"type": "tool_reference", "tool_name": "weather"},
+            Text("Tool: weather", own("anthropic", block)),
+        ),
         # Gemini
         ({"text": "Hi"}, Text("Hi")),
         ({"text": "Hi", "thoughtSignature": "s"}, Text("Hi", own("google", {"text": "Hi", "thoughtSignature": "s"}))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from multiroute_core.messages import CachePoint
 from multiroute_core.providers import body
@@ -112,10 +112,14 @@ def _mark_unasked(system: list[Block], tools: list[Block], turns: list[Turn], ma
             mark(turns[-1]["content"], marks, CachePoint())
 
 
-def _characters(block: Block) -> int:
-    """How long the texts of a block are."""
-    inner = block.get("text") or block.get("content") or ""
-    return len(inner) if isinstance(inner, str) else sum(map(_characters, inner))
+def _characters(block: Any) -> int:
+    """How long the texts of a block are; what a server tool answered is an object, a list or a text."""
+    if isinstance(block, str):
+        return len(block)
+    if isinstance(block, Mapping):
+        inner = cast("Mapping[str, Any]", block)
+        return _characters(inner.get("text") or inner.get("content"))
+    return sum(map(_characters, cast("list[Any]", block))) if isinstance(block, list) else 0
 
 
 def _output_tool(form: OutputSchema, request: Request) -> str:

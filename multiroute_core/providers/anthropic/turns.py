@@ -25,6 +25,8 @@ from multiroute_core.messages import (
 from multiroute_core.providers.ids import tool_call_id
 
 THINKING = ("thinking", "redacted_thinking")
+_UNMARKABLE = (*THINKING, "mcp_tool_listing", "fallback")
+"""Blocks that take no `cache_control`: their types in the SDK (2.14) have none."""
 _READABLE = ("application/json", "application/xml", "application/yaml")
 """Documents that are text, besides `text/*`."""
 
@@ -118,11 +120,11 @@ class Turns:
             case ToolCallResponse():
                 return self._answer(part)
             case Blob():
-                return _blob(part)
+                return _with_extras(_blob(part), part)
             case Uri():
-                return _referred(part.modality, {"type": "url", "url": part.uri})
+                return _with_extras(_referred(part.modality, {"type": "url", "url": part.uri}), part)
             case File() if part.provider == "anthropic":
-                return _referred(part.modality, {"type": "file", "file_id": part.file_id})
+                return _with_extras(_referred(part.modality, {"type": "file", "file_id": part.file_id}), part)
             case _:
                 return None
 
@@ -163,7 +165,7 @@ def _shown_apart(answer: Block) -> list[Block]:
 
 def mark(blocks: list[Block], marks: list[Block], point: CachePoint) -> None:
     """Mark the last of `blocks` that can be marked; thoughts cannot."""
-    block = next((block for block in reversed(blocks) if block.get("type") not in THINKING), None)
+    block = next((block for block in reversed(blocks) if block.get("type") not in _UNMARKABLE), None)
     if block is not None and "cache_control" not in block:
         block["cache_control"] = {"type": "ephemeral"} if point.ttl == "5m" else {"type": "ephemeral", "ttl": point.ttl}
         marks.append(block)
@@ -174,6 +176,12 @@ def plain(blocks: list[Block]) -> str | list[Block]:
     if len(blocks) == 1 and blocks[0].keys() == {"type", "text"}:
         return blocks[0]["text"]
     return blocks
+
+
+def _with_extras(block: Block, part: Blob | Uri | File) -> Block:
+    """The block with the citations, title and context given beside it; the API takes them on documents alone."""
+    extras = part.extras.get("anthropic") if part.extras and block["type"] == "document" else None
+    return {**block, **extras} if extras else block
 
 
 def _referred(modality: Modality, source: Mapping[str, Any]) -> Block:

@@ -157,12 +157,13 @@ def _said(part: Part, model: str, traits: Model) -> list[dict[str, Any]]:
         case Blob() | Uri() | File() | VendorPart() if (raw := _own(part.raw)) is not None:
             return [dict(raw)]
         case Blob():
-            return [_inline(part)]
+            return [_inline(part) | _beside(part)]
         case Uri():
-            return [_file(part.uri, part.mime_type or mimetypes.guess_type(urlsplit(part.uri).path)[0])]
+            kind = part.mime_type or mimetypes.guess_type(urlsplit(part.uri).path)[0]
+            return [_file(part.uri, kind) | _beside(part)]
         case File(provider="google"):
             address = f"{FILES}{part.file_id}" if part.file_id.startswith("files/") else part.file_id
-            return [_file(address, part.mime_type)]
+            return [_file(address, part.mime_type) | _beside(part)]
         case _:
             return []
 
@@ -178,6 +179,11 @@ def _text(part: Text) -> list[dict[str, Any]]:
         return [{"text": part.text}] if part.text else []
     before = part.text.removesuffix(signed)
     return [*([{"text": before}] if before else []), dict(raw)]
+
+
+def _beside(part: Blob | Uri | File) -> dict[str, Any]:
+    """The video's metadata and the resolution given beside a file."""
+    return dict(part.extras.get("google", {})) if part.extras else {}
 
 
 def _inline(blob: Blob) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from multiroute_core.providers.body import array, mapping, word
 from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.finish import finish_reason, normal_word
 from multiroute_core.providers.openai.chat_history import WIRE
+from multiroute_core.providers.openai.message_fields import merge_fields, read_fields, reasoning_text
 from multiroute_core.providers.openai.usage import find_usage, merge_usage
 from multiroute_core.providers.provider import DONE, Encoded
 from multiroute_core.types import Delta, FinishReason, Usage
@@ -39,7 +40,6 @@ FINISH: Mapping[str, FinishReason] = {
     "function_call": "tool_call",
     "content_filter": "content_filter",
 }
-_THOUGHTS = ("reasoning_content", "reasoning")
 _SOUNDS = {"mp3": "audio/mpeg", "pcm16": "audio/pcm"}
 
 
@@ -55,10 +55,8 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     if not message and finish is None:
         raise in_band.no_answer(body, "The choice has no message.", usage=usage, model=model)
     parts: list[Part] = []
-    for name in _THOUGHTS:
-        if thought := word(message.get(name)):
-            parts.append(Reasoning(thought, Raw(WIRE, {name: thought}, encoded.model, encoded.account)))
-            break
+    if fields := read_fields(message):
+        parts.append(Reasoning(reasoning_text(fields), Raw(WIRE, fields, encoded.model, encoded.account)))
     text = _text(message.get("content"))
     if text is None and (text := word(message.get("refusal"))):
         finish = "refusal"
@@ -87,7 +85,7 @@ class ChatDecoder:
         self._begun = False
         self._encoded = encoded
         self._refused = False
-        self._thought: tuple[str, list[str]] | None = None
+        self._reasoning: list[Mapping[str, Any]] = []
         self._notes: list[Any] = []
         self._audio: dict[str, Any] = {}
         self._sounds: list[str] = []
@@ -145,12 +143,9 @@ class ChatDecoder:
 
     def _said(self, delta: Mapping[str, Any]) -> list[Part]:
         parts: list[Part] = []
-        for name in _THOUGHTS:
-            if thought := word(delta.get(name)):
-                self._thought = self._thought or (name, [])
-                self._thought[1].append(thought)
-                parts.append(Reasoning(thought))
-                break
+        if fields := read_fields(delta):
+            self._reasoning.append(fields)
+            parts += [Reasoning(thought)] if (thought := reasoning_text(fields)) else []
         text = _text(delta.get("content"))
         if text is None and (text := word(delta.get("refusal"))):
             self._refused = True
@@ -189,11 +184,11 @@ class ChatDecoder:
         return parts
 
     def _end_thought(self) -> list[Part]:
-        if self._thought is None:
+        if not self._reasoning:
             return []
-        name, pieces = self._thought
-        self._thought = None
-        return [Reasoning("", Raw(WIRE, {name: "".join(pieces)}, self._encoded.model, self._encoded.account))]
+        fields = merge_fields(self._reasoning)
+        self._reasoning = []
+        return [Reasoning("", Raw(WIRE, fields, self._encoded.model, self._encoded.account))]
 
     def _end_text(self) -> list[Part]:
         notes, self._notes = self._notes, []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from multiroute_core.messages import (
@@ -23,6 +23,7 @@ from multiroute_core.messages import (
 )
 from multiroute_core.providers.ids import tool_call_id
 from multiroute_core.providers.openai import content
+from multiroute_core.providers.openai.message_fields import merge_fields
 from multiroute_core.providers.openai.turns import outcome, turns, written_arguments
 
 WIRE = "openai.chat"
@@ -52,7 +53,7 @@ def _said(parts: Iterable[Part], model: str, provider: str) -> dict[str, Any] | 
     """An assistant message; None where nothing of it can be sent."""
     texts: list[Text] = []
     calls: list[dict[str, Any]] = []
-    thoughts: dict[str, Any] = {}
+    thoughts: list[Mapping[str, Any]] = []
     for part in parts:
         match part:
             case Text():
@@ -66,13 +67,15 @@ def _said(parts: Iterable[Part], model: str, provider: str) -> dict[str, Any] | 
                 calls.append(dict(body))
             case Reasoning(raw=Raw(wire="openai.chat", body=body, model=None | str() as thinker)):
                 if thinker in (None, model):
-                    thoughts.update(body)
+                    thoughts.append(body)
             case _:
                 pass
     text = join(texts)
     if not text and not calls:
         return None
-    made: dict[str, Any] = {"role": "assistant", "content": text or None, **thoughts}
+    made: dict[str, Any] = {"role": "assistant", "content": text or None}
+    if thoughts:
+        made |= merge_fields(thoughts)
     if calls:
         made["tool_calls"] = calls
     return made

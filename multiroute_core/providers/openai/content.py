@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 from multiroute_core.messages import Blob, File, Part, Raw, Text, Uri
@@ -14,19 +15,36 @@ _TYPES = {
     "openai.responses": ("input_text", "input_image", "input_file", "input_audio"),
 }
 
+MARK = "prompt_cache_breakpoint"
+"""OpenAI's own mark for its prompt cache, on any part of a message in both of its APIs (SDK 2.54)."""
+
 
 def own(part: Part, wire: str) -> dict[str, Any] | None:
     """A part of a user's message as the caller gave it in the wire's own words; None where it has none."""
     raw: Raw | None = getattr(part, "raw", None)
-    if raw is None or raw.wire != wire or raw.body.get("type") not in _TYPES[wire]:
+    if raw is None or raw.wire not in _TYPES:
         return None
-    return dict(raw.body)
+    if raw.wire == wire and raw.body.get("type") in _TYPES[wire]:
+        return dict(raw.body)
+    if isinstance(part, Text) and MARK in raw.body:  # the mark is the same in both APIs, the type of a text is not
+        return {"type": _TYPES[wire][0], "text": part.text, MARK: raw.body[MARK]}
+    return None
 
 
 def chat(part: Part, provider: str) -> dict[str, Any] | None:
     """A part of a user's message for Chat Completions; None for what it has no words for."""
     if (given := own(part, "openai.chat")) is not None:
         return given
+    block = _chat(part, provider)
+    if block is not None and (extras := _extras(part)):
+        if "detail" in extras and block["type"] == "image_url":
+            block["image_url"]["detail"] = extras["detail"]
+        if MARK in extras:
+            block[MARK] = extras[MARK]
+    return block
+
+
+def _chat(part: Part, provider: str) -> dict[str, Any] | None:
     match part:
         case Text() | Blob() if (text := _words(part)) is not None:
             return {"type": "text", "text": text}
@@ -50,6 +68,16 @@ def responses(part: Part, provider: str) -> dict[str, Any] | None:
     """A part of a user's message, or of a tool's answer, for Responses; None for what it has no words for."""
     if (given := own(part, "openai.responses")) is not None:
         return given
+    block = _responses(part, provider)
+    if block is not None and (extras := _extras(part)):
+        if "detail" in extras and block["type"] in ("input_image", "input_file"):
+            block["detail"] = extras["detail"]
+        if MARK in extras:
+            block[MARK] = extras[MARK]
+    return block
+
+
+def _responses(part: Part, provider: str) -> dict[str, Any] | None:
     match part:
         case Text() | Blob() if (text := _words(part)) is not None:
             return {"type": "input_text", "text": text}
@@ -67,6 +95,12 @@ def responses(part: Part, provider: str) -> dict[str, Any] | None:
             return {"type": "input_file", "file_id": part.file_id}
         case _:
             return None
+
+
+def _extras(part: Part) -> Mapping[str, Any]:
+    """What OpenAI takes beside a file."""
+    extras = part.extras if isinstance(part, Blob | Uri | File) else None
+    return extras.get("openai", {}) if extras else {}
 
 
 def _words(part: Text | Blob) -> str | None:
