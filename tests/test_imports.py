@@ -55,7 +55,7 @@ LAYERS = (
     ("events",),
     ("errors",),
     ("types",),
-    ("tools",),
+    ("tools", "media"),
     ("messages", "drive", "table"),
 )
 """From the top down: a module may import from its own layer or a lower one."""
