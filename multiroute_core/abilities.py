@@ -1,8 +1,9 @@
 """What a request needs, and what a route can carry. Pure.
 
 An ability is a word: `"tools"`; a kind of content by its bytes (`"image"`, `"document"`, `"audio"`, `"video"`) or by
-its address (`"image_url"`, …); `"file:openai"` for an id in a vendor's file store; `"wire:anthropic"` for what only
-one vendor understands, such as a tool that it runs itself.
+its address (`"image_url"`, …); a media type that not everyone reads who reads its kind (`"image/heic"`,
+`"audio/flac_url"`); `"file:openai"` for an id in a vendor's file store; `"wire:anthropic"` for what only one vendor
+understands, such as a tool that it runs itself.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from multiroute_core.messages import Blob, File, Text, Uri, VendorPart, Wire, every
+from multiroute_core import media
+from multiroute_core.messages import Blob, File, Message, Part, Text, Uri, VendorPart, Wire, every, modality_of
 from multiroute_core.tools import ServerTool
 from multiroute_core.types import Request
 
@@ -25,6 +27,40 @@ CARRIES: Mapping[Wire, frozenset[str]] = {
     "llamaindex": _EVERYTHING,
 }
 """The content that each wire has words for; a model may take less."""
+
+_OFFICE = "application/vnd.openxmlformats-officedocument."
+_OFFICE_TYPES = frozenset(
+    {
+        f"{_OFFICE}wordprocessingml.document",
+        f"{_OFFICE}presentationml.presentation",
+        f"{_OFFICE}spreadsheetml.sheet",
+        "application/msword",
+        "application/vnd.ms-excel",
+        "application/vnd.ms-powerpoint",
+        "application/vnd.oasis.opendocument.text",
+    }
+)
+
+FORMATS: Mapping[Wire, frozenset[str]] = {
+    # PNG, JPEG, GIF and WebP images: https://platform.claude.com/docs/en/build-with-claude/vision; documents are PDF
+    # or plain text: https://platform.claude.com/docs/en/build-with-claude/pdf-support (both read 2026-11-29).
+    "anthropic": frozenset({"image/gif"}),
+    # "Chat Completions accepts only PDF files": https://developers.openai.com/api/docs/guides/file-inputs. Audio is WAV
+    # or MP3: https://developers.openai.com/api/docs/guides/audio (both read 2026-11-29).
+    "openai.chat": frozenset({"image/gif"}),
+    # https://developers.openai.com/api/docs/guides/file-inputs (2026-11-29)
+    "openai.responses": frozenset({"image/gif", *_OFFICE_TYPES}),
+    # No GIF: https://ai.google.dev/gemini-api/docs/image-understanding; audio:
+    # https://ai.google.dev/gemini-api/docs/audio (both read 2026-11-29).
+    "google": frozenset({"image/heic", "image/heif", "audio/aac", "audio/aiff", "audio/flac", "audio/ogg"}),
+}
+"""The media types that a wire takes besides those that everyone reads (`multiroute_core.media`)."""
+
+ANY_FORMAT = "any format"
+"""The ability of models of a framework: which formats they take is theirs to know."""
+
+_READS_TEXT_FILES: frozenset[Wire] = frozenset({"google", "openai.responses", "langchain", "llamaindex"})
+"""Wires whose vendors fetch a text from its address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +90,46 @@ def needed(request: Request) -> frozenset[str]:
         if len(message.parts) == 1 and type(message.parts[0]) is Text:
             continue
         for part in every((message,)):
-            match part:
-                case Blob():
-                    found.add(part.modality)
-                case Uri():
-                    found.add(f"{part.modality}_url")
-                case File():
-                    found.add(f"file:{part.provider}")
-                case VendorPart() if message.role != "assistant":
-                    found.add(f"wire:{part.raw.wire}")
-                case _:
-                    pass
+            if (ability := _ability_of(part, message)) is not None:
+                found.add(ability)
     return frozenset(found)
+
+
+def _ability_of(part: Part, message: Message) -> str | None:
+    match part:
+        case Blob() | Uri() if message.role == "assistant" and part.raw is not None:
+            # What a model made goes back as it came, or is told by its kind; its format binds nobody.
+            return part.modality if isinstance(part, Blob) else f"{part.modality}_url"
+        case Blob() | Uri():
+            return media.ability_of(part)
+        case File():
+            return f"file:{part.provider}"
+        case VendorPart() if message.role != "assistant":
+            return f"wire:{part.raw.wire}"
+        case _:
+            return None
+
+
+def lacking(needs: frozenset[str], offers: frozenset[str]) -> frozenset[str]:
+    """What of `needs` a route does not support that supports `offers`."""
+    missing = needs - offers
+    if missing and ANY_FORMAT in offers:
+        return frozenset(word for word in missing if "/" not in word or _kind_of(word) not in offers)
+    return missing
+
+
+def _kind_of(word: str) -> str:
+    """The kind of content that a media type belongs to, by its bytes or by its address as `word` is."""
+    kind = modality_of(word.removesuffix("_url"))
+    return f"{kind}_url" if word.endswith("_url") else kind
 
 
 def offered(provider: str, wire: Wire, inputs: frozenset[str], *, tools: bool) -> frozenset[str]:
     """What a route of `provider` on `wire` can carry, whose model takes `inputs`: kinds of content without `_url`."""
     content = {word for word in CARRIES[wire] if word.removesuffix("_url") in inputs}
+    formats = FORMATS.get(wire, frozenset({ANY_FORMAT}))
+    for kind in formats:
+        content.update(word for word in (kind, f"{kind}_url") if kind == ANY_FORMAT or _kind_of(word) in content)
+    if "document_url" in content and wire in _READS_TEXT_FILES:
+        content.add("text_url")
     return frozenset({*content, f"file:{provider}", f"wire:{wire}", *(("tools",) if tools else ())})

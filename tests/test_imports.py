@@ -55,7 +55,7 @@ LAYERS = (
     ("events",),
     ("errors",),
     ("types",),
-    ("tools",),
+    ("tools", "media"),
     ("messages", "drive", "table"),
     ("json_text", "display"),
 )

@@ -139,7 +139,7 @@ def _filters(
     if needed := abilities.needed(request):
 
         def incapable(routes: Sequence[Route]) -> dict[str, str]:
-            lacks = {r.name: needed - facts[r.name].offers for r in routes}
+            lacks = {r.name: abilities.lacking(needed, facts[r.name].offers) for r in routes}
             return {name: f"it cannot carry {_listed(map(_told, words))}" for name, words in lacks.items() if words}
 
         yield _Filter(

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict, cast
 
+from multiroute_core import media
 from multiroute_core.messages import (
     Blob,
     CachePoint,
@@ -21,15 +22,13 @@ from multiroute_core.messages import (
     ToolCallResponse,
     Uri,
     join,
+    modality_of,
 )
 from multiroute_core.providers.ids import tool_call_id
 
 THINKING = ("thinking", "redacted_thinking")
 _UNMARKABLE = (*THINKING, "mcp_tool_listing", "fallback")
 """Blocks that take no `cache_control`: their types in the SDK (2.14) have none."""
-_READABLE = ("application/json", "application/xml", "application/yaml")
-"""Documents that are text, besides `text/*`."""
-
 _SHOWN = ("image", "document")
 
 Block = dict[str, Any]
@@ -189,12 +188,13 @@ def _referred(modality: Modality, source: Mapping[str, Any]) -> Block:
 
 
 def _blob(part: Blob) -> Block:
-    kind = part.mime_type
-    if kind.startswith("text/") or kind in _READABLE:
-        source = {"type": "text", "media_type": "text/plain", "data": part.data.decode(errors="replace")}
+    text = media.text_of(part)
+    if text is not None:
+        made = _referred("document", {"type": "text", "media_type": "text/plain", "data": text})
     else:
-        source = {"type": "base64", "media_type": kind, "data": base64.b64encode(part.data).decode()}
-    made = _referred(part.modality, source)
+        kind = media.type_of(part)
+        encoded = base64.b64encode(part.data).decode()
+        made = _referred(modality_of(kind), {"type": "base64", "media_type": kind, "data": encoded})
     return made | {"title": part.name} if part.name and made["type"] == "document" else made
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from multiroute_core import media
 from multiroute_core.messages import (
     Blob,
     File,
@@ -101,15 +102,15 @@ class _Conversation:
 
     def answer(self, answer: ToolCallResponse) -> None:
         """Put an answer after its call. Without a call Gemini would refuse it; so it is told in words."""
-        media = [part for part in answer.parts if not isinstance(part, Text)]
+        shown = [part for part in answer.parts if not isinstance(part, Text)]
         call = self._calls.pop(answer.id, None)
         if call is None:
             self.say("user", [{"text": answer.text}] if answer.text else [])
-            self.say("user", self._beside(media))
+            self.say("user", self._beside(shown))
             return
         if call.turn == len(self._turns) - 1:
             self._open("user")
-        inside = [part for part in media if isinstance(part, Blob) and part.mime_type in _INSIDE]
+        inside = [part for part in shown if isinstance(part, Blob) and media.type_of(part) in _INSIDE]
         if not self._traits.media_in_answers:
             inside = []
         response: dict[str, Any] = {"name": call.name, "response": _result(answer)}
@@ -119,7 +120,7 @@ class _Conversation:
             response["parts"] = [_inline(blob) for blob in inside]
         raw = _own(answer.raw)
         made = dict(raw) if raw is not None else {"functionResponse": response}
-        beside = self._beside(part for part in media if not any(part is blob for blob in inside))
+        beside = self._beside(part for part in shown if not any(part is blob for blob in inside))
         self._answers.setdefault(call.turn, []).append((call.place, made, [] if raw is not None else beside))
 
     def turns(self) -> list[dict[str, Any]]:
@@ -157,9 +158,9 @@ def _said(part: Part, model: str, traits: Model) -> list[dict[str, Any]]:
         case Blob() | Uri() | File() | VendorPart() if (raw := _own(part.raw)) is not None:
             return [dict(raw)]
         case Blob():
-            return [_inline(part) | _beside(part)]
+            return [_content(part) | _beside(part)]
         case Uri():
-            kind = part.mime_type or mimetypes.guess_type(urlsplit(part.uri).path)[0]
+            kind = _type_of(part.mime_type) or mimetypes.guess_type(urlsplit(part.uri).path)[0]
             return [_file(part.uri, kind) | _beside(part)]
         case File(provider="google"):
             address = f"{FILES}{part.file_id}" if part.file_id.startswith("files/") else part.file_id
@@ -186,8 +187,32 @@ def _beside(part: Blob | Uri | File) -> dict[str, Any]:
     return dict(part.extras.get("google", {})) if part.extras else {}
 
 
+_TEXT_FILES = frozenset({"text/plain", "text/csv", "text/html", "text/markdown"})
+"""Texts that are taken as files; others are told in words:
+https://ai.google.dev/gemini-api/docs/document-processing (2026-11-29)."""
+
+
+def _content(blob: Blob) -> dict[str, Any]:
+    """A medium by its bytes; as words where it is a text of a type that Gemini refuses."""
+    kind = media.type_of(blob)
+    if kind in _TEXT_FILES or (text := media.titled_text(blob)) is None:
+        return _inline(blob)
+    return {"text": text}
+
+
 def _inline(blob: Blob) -> dict[str, Any]:
-    return {"inlineData": {"mimeType": blob.mime_type, "data": base64.b64encode(blob.data).decode()}}
+    kind = media.type_of(blob)
+    text = media.text_of(blob)
+    data = blob.data if text is None else text.encode()  # no charset stands beside the type
+    return {"inlineData": {"mimeType": _NAMES.get(kind, kind), "data": base64.b64encode(data).decode()}}
+
+
+_NAMES = {"audio/mpeg": "audio/mp3"}
+"""Gemini's names of types: https://ai.google.dev/gemini-api/docs/audio (2026-11-29)."""
+
+
+def _type_of(mime_type: str | None) -> str | None:
+    return None if mime_type is None else _NAMES.get(kind := media.canonical(mime_type), kind)
 
 
 def _file(uri: str, mime_type: str | None) -> dict[str, Any]:

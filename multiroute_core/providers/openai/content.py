@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import mimetypes
 from collections.abc import Mapping
 from typing import Any
 
+from multiroute_core import media
 from multiroute_core.messages import Blob, File, Part, Raw, Text, Uri
 
-_AUDIO = {"x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "mpeg": "mp3"}
-"""What Chat Completions call a recording whose media type says otherwise."""
+_AUDIO = {"audio/wav": "wav", "audio/mpeg": "mp3"}
+"""What Chat Completions call a recording."""
 _TYPES = {
     "openai.chat": ("text", "image_url", "input_audio", "file"),
     "openai.responses": ("input_text", "input_image", "input_file", "input_audio"),
@@ -33,9 +35,10 @@ def own(part: Part, wire: str) -> dict[str, Any] | None:
 
 def chat(part: Part, provider: str) -> dict[str, Any] | None:
     """A part of a user's message for Chat Completions; None for what it has no words for."""
-    if (given := own(part, "openai.chat")) is not None:
+    text = media.titled_text(part) if isinstance(part, Blob) else None
+    if text is None and (given := own(part, "openai.chat")) is not None:
         return given
-    block = _chat(part, provider)
+    block = _chat(part, provider) if text is None else {"type": "text", "text": text}
     if block is not None and (extras := _extras(part)):
         if "detail" in extras and block["type"] == "image_url":
             block["image_url"]["detail"] = extras["detail"]
@@ -45,15 +48,18 @@ def chat(part: Part, provider: str) -> dict[str, Any] | None:
 
 
 def _chat(part: Part, provider: str) -> dict[str, Any] | None:
+    if isinstance(part, Blob):
+        part = media.normalize(part)
     match part:
-        case Text() | Blob() if (text := _words(part)) is not None:
-            return {"type": "text", "text": text}
+        case Text():
+            return {"type": "text", "text": part.text}
         case Blob(modality="image"):
             return {"type": "image_url", "image_url": {"url": _data(part)}}
         case Blob(modality="audio"):
-            kind = part.mime_type.partition("/")[2].lower()
+            kind = media.canonical(part.mime_type)
             encoded = base64.b64encode(part.data).decode()
-            return {"type": "input_audio", "input_audio": {"data": encoded, "format": _AUDIO.get(kind, kind)}}
+            sound = {"data": encoded, "format": _AUDIO.get(kind) or kind.partition("/")[2]}
+            return {"type": "input_audio", "input_audio": sound}
         case Blob(modality="document"):
             return {"type": "file", "file": {"filename": _name(part), "file_data": _data(part)}}
         case Uri(modality="image"):
@@ -66,9 +72,10 @@ def _chat(part: Part, provider: str) -> dict[str, Any] | None:
 
 def responses(part: Part, provider: str) -> dict[str, Any] | None:
     """A part of a user's message, or of a tool's answer, for Responses; None for what it has no words for."""
-    if (given := own(part, "openai.responses")) is not None:
+    text = media.titled_text(part) if isinstance(part, Blob) else None
+    if text is None and (given := own(part, "openai.responses")) is not None:
         return given
-    block = _responses(part, provider)
+    block = _responses(part, provider) if text is None else {"type": "input_text", "text": text}
     if block is not None and (extras := _extras(part)):
         if "detail" in extras and block["type"] in ("input_image", "input_file"):
             block["detail"] = extras["detail"]
@@ -78,9 +85,11 @@ def responses(part: Part, provider: str) -> dict[str, Any] | None:
 
 
 def _responses(part: Part, provider: str) -> dict[str, Any] | None:
+    if isinstance(part, Blob):
+        part = media.normalize(part)
     match part:
-        case Text() | Blob() if (text := _words(part)) is not None:
-            return {"type": "input_text", "text": text}
+        case Text():
+            return {"type": "input_text", "text": part.text}
         case Blob(modality="image"):
             return {"type": "input_image", "image_url": _data(part), "detail": "auto"}
         case Blob(modality="document"):
@@ -103,16 +112,11 @@ def _extras(part: Part) -> Mapping[str, Any]:
     return extras.get("openai", {}) if extras else {}
 
 
-def _words(part: Text | Blob) -> str | None:
-    """The text of a text, and of a document that is nothing else; files of that kind are not taken everywhere."""
-    if isinstance(part, Text):
-        return part.text
-    return part.data.decode("utf-8", "replace") if part.mime_type.lower().startswith("text/") else None
-
-
 def _data(blob: Blob) -> str:
-    return f"data:{blob.mime_type};base64,{base64.b64encode(blob.data).decode()}"
+    return f"data:{media.type_of(blob)};base64,{base64.b64encode(blob.data).decode()}"
 
 
 def _name(blob: Blob) -> str:
-    return blob.name or f"document.{blob.mime_type.rpartition('/')[2].partition(';')[0]}"
+    """The file's name, with an ending, by which the file's type is known too."""
+    name = blob.name or "document"
+    return name if "." in name else f"{name}{mimetypes.guess_extension(media.type_of(blob)) or ''}"
