@@ -127,3 +127,15 @@ def test_who_asks_for_little_for_long_is_not_limited_any_more(capacity):
     assert state.limit is not None, "not so soon"
     state, _ = hour(1000, little, state, seconds=450, begin=350)
     assert state.limit is None
+
+
+def test_refusals_of_one_episode_cut_the_limit_once():
+    state = limited(Concurrency(), 0.0, 10, None)
+    assert state.limit == 8.0
+    for in_flight in (9, 8, 7):
+        state = limited(state, 1.0, in_flight, None)
+    assert state.limit == 8.0
+    assert limited(state, 15.0, 8, None).limit == 6.4
+    state = limited(state, 1.0, 7, 60.0)  # the provider wants to be left alone for longer
+    assert limited(state, 60.0, 8, None).limit == 8.0
+    assert limited(state, 61.0, 8, None).limit == 6.4

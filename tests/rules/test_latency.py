@@ -42,3 +42,12 @@ def test_only_the_last_ones_count(times):
 @given(st.lists(st.floats(0, 100), max_size=FEWEST + 2))
 def test_a_few_answers_decide_nothing(times):
     assert (recorded(times).quantile(0.5) is None) == (len(times) < FEWEST)
+
+
+def test_quantiles_by_example():
+    assert recorded([1.0] * (FEWEST - 1)).quantile(0.5) is None
+    assert recorded([1.0] * FEWEST).quantile(0.5) == 1.0
+    assert recorded([]).quantile(0.5, fewest=0) is None
+    assert recorded([3.0, 1.0, 2.0, 4.0]).quantile(0.5, fewest=1) == 2.0
+    assert recorded([3.0, 1.0, 2.0, 4.0]).quantile(0.51, fewest=1) == 3.0
+    assert recorded([float(n) for n in range(300)]).quantile(0.0) == 100.0

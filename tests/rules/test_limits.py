@@ -149,3 +149,10 @@ def test_what_comes_back_to_a_bucket_that_was_full_meanwhile_is_lost(per_minute,
     assert wait == 0.0
     tat = limits.settle(tat, per_minute, reserved * per_minute, 0.0, seconds, later * per_minute)
     assert limits.left(tat, per_minute, seconds) == pytest.approx((1 - later) * per_minute, abs=SLACK)
+
+
+def test_a_call_that_is_refused_takes_nothing():
+    tat, wait = limits.take(0.0, 60.0, 60.0, 100.0)
+    assert wait == 0.0
+    assert limits.take(tat, 60.0, 30.0, 100.0) == (tat, 30.0)
+    assert limits.take(tat, 60.0, 30.0, 130.0)[1] == 0.0

@@ -28,3 +28,8 @@ def test_callers_that_failed_together_are_spread_evenly_over_it(round_, callers)
 @given(ROUNDS, st.floats(0, 1))
 def test_a_later_round_never_comes_back_sooner_for_the_same_luck(round_, random):
     assert 0.0 <= backoff(round_, random) <= backoff(round_ + 1, random) <= 20.0
+
+
+def test_pauses_by_example():
+    assert [backoff(round_, 1.0) for round_ in (1, 2, 3, 6, 7, 2000)] == [0.5, 1.0, 2.0, 16.0, 20.0, 20.0]
+    assert [backoff(3, random) for random in (0.0, 0.25, 0.5)] == [0.0, 0.5, 1.0]
