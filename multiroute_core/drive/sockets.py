@@ -113,6 +113,7 @@ def _is_orphan(connection: Any) -> bool:
 
 
 _obeying: weakref.WeakSet[Any] = weakref.WeakSet()
+forks.renew(sys.modules[__name__], _obeying=weakref.WeakSet)  # those of the parent are its own
 interrupts.sweepers.append(sweep)
 
 
