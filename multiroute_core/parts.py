@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
+from multiroute_core import spellings
 from multiroute_core.abilities import Facts
 from multiroute_core.call import Call
 from multiroute_core.cost.ledger import Ledger
@@ -68,6 +69,7 @@ class Parts:
             ConfigurationError: a key or a package is missing, a place cannot be used, or a price is unknown that a
                 budget needs.
         """
+        spellings.preload()
         routes = settings.routes
         ledger = Ledger(settings.ledger) if isinstance(settings.ledger, str) else settings.ledger
         hooks = settings.on_event if ledger is None else (*settings.on_event, ledger)

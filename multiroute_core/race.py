@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from multiroute_core.attempt import Try
+from multiroute_core.drive import forks
 from multiroute_core.drive.io import END, IO, Runner
-from multiroute_core.errors import RouteError
+from multiroute_core.errors import BrokenStreamError, RouteError
 from multiroute_core.messages import Part
 
 
@@ -31,18 +32,21 @@ class Racer:
     """A try that runs apart, in a task or thread of its own, which also closes it."""
 
     def __init__(self, io: IO, attempt: Try) -> None:
-        self.attempt = attempt
+        self.attempt, self._generation = attempt, forks.generation()
         self.runner: Runner = io.start(_parts(attempt), attempt.limit)
 
     async def next(self) -> tuple[Part, ...] | None:
         """As of the try."""
+        if self._generation != forks.generation():  # the thread that reads is the parent's, and the parent reads on
+            raise BrokenStreamError("The stream belongs to the process of which this one is a fork.")
         item: Any = await self.runner.next()
         return None if item is END else item
 
     async def close(self, error: BaseException | None) -> None:
         """Call the try off, if it is not over."""
         try:
-            await self.runner.close()
+            if self._generation == forks.generation():
+                await self.runner.close()
         finally:
             self.attempt.leave()
 

@@ -8,7 +8,6 @@ A cache that fails, or holds what cannot be read, is no reason for a request to 
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -137,7 +136,8 @@ class Recall:
             flow = ask(io, call, began)
             flow.spare = spare
             said: list[tuple[Part, ...]] = []
-            async with contextlib.aclosing(flow.run()) as chunks:
+            chunks = flow.run()
+            try:  # an interrupt in the way out of `aclosing` would warn of a coroutine that was never awaited
                 async for chunk in chunks:
                     if chunk.restarted:
                         said.clear()
@@ -146,6 +146,8 @@ class Recall:
                     if chunk.response is not None and name is not None:
                         value = await self._kept(io, name, call, chunk.response, said)
                     yield chunk
+            finally:
+                await chunks.aclose()
         except Exception:
             if lead is not None:
                 self._flights.land(name or "", lead.flight, failed=True)

@@ -144,7 +144,12 @@ class Router:
             'Blue.'
         """
         io = BlockingIO(self._world.now, self._world.sleep)
-        return run(self._parts.answer(io, self._call(messages, options, stream=False)))
+        answer = self._parts.answer(io, self._call(messages, options, stream=False))
+        try:
+            return run(answer)
+        except BaseException:
+            answer.close()  # an interrupt may have come before its first step, and Python would warn of that
+            raise
 
     async def agenerate(self, messages: Messages, **options: Unpack[CallOptions]) -> Response:
         """`generate`, on the running event loop."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -72,5 +73,8 @@ def _within(limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any
     finally:
         current.reset(token)
     if limit.cancelled:  # a socket that was shut down looks like a clean end
+        if (close := getattr(value, "close", None)) is not None:  # a stream that nobody will read
+            with contextlib.suppress(Exception):
+                close()
         raise Cancelled
     return value

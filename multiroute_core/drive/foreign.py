@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from multiroute_core.drive import forks
 from multiroute_core.drive.io import END
 from multiroute_core.drive.limit import current
 from multiroute_core.drive.loopless import start_thread
@@ -25,13 +26,15 @@ class Foreign:
     def __init__(self, begin: Callable[[], Iterator[Any]]) -> None:
         self._begin = begin
         self._items: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-        self._closed = False
+        self._closed, self._generation = False, forks.generation()
         start_thread(self._read)
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
+        if self._generation != forks.generation():
+            raise ConnectionError("The stream belongs to the process of which this one is a fork.")
         limit = current.get()
         if limit is not None:
             limit.interrupt = lambda: self._items.put((None, TimeoutError("Called off.")))

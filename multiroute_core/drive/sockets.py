@@ -77,7 +77,12 @@ def sweep() -> None:
 def _sweep(pool: Any) -> None:
     with pool._optional_thread_lock:  # noqa: SLF001
         requests, connections = pool._requests, pool._connections  # noqa: SLF001
-        gone = [one for one in connections if _is_orphan(one)]
+        assigned = {id(request.connection) for request in requests}
+        gone = [
+            one
+            for one in connections
+            if not one.is_idle() and not one.is_closed() and (id(one) not in assigned or _is_orphan(one))
+        ]
         for request in list(requests):
             # The pool's list, its copy, the variable and the argument: whoever has made the request is gone.
             if any(request.connection is one for one in gone) or sys.getrefcount(request) <= 4:
@@ -97,17 +102,18 @@ def _sweep(pool: Any) -> None:
 
 
 def _is_orphan(connection: Any) -> bool:
-    """Whether a connection is in the middle of a call that is gone."""
+    """Whether the call is gone that has used a connection last."""
     inner = connection
     while inner is not None:
         stream = getattr(inner, "_network_stream", None)
         if isinstance(stream, LimitedStream):
-            return stream.owner() is None and not connection.is_idle() and not connection.is_closed()
+            return stream.owner() is None
         inner = getattr(inner, "_connection", None)
     return False
 
 
 _obeying: weakref.WeakSet[Any] = weakref.WeakSet()
+forks.renew(sys.modules[__name__], _obeying=weakref.WeakSet)  # those of the parent are its own
 interrupts.sweepers.append(sweep)
 
 

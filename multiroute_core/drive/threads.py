@@ -98,8 +98,6 @@ class _Work:
                 self.over = True
                 self.runner = None  # and with it the circle through the callback
                 self.ended.put(None)
-        if not self.closed:
-            self.room.get()
         self._put(END, failure)
 
     def _put(self, item: Any, error: BaseException | None) -> None:

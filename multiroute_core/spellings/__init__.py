@@ -18,3 +18,9 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def preload() -> None:
+    """Load all spellings, so that no fork comes while a thread loads one: its child would wait for that for ever."""
+    for name in __all__:
+        importlib.import_module(f"{__name__}.{name}")

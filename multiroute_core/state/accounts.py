@@ -209,11 +209,12 @@ class MemoryAccounts:
         for claim, account in zip(claims, after, strict=True):
             if account is not None:
                 kept = self._accounts[claim.account]
-                watched = slot if isinstance(slot, Slot) else _LASTING
+                watched, name = slot if isinstance(slot, Slot) else _LASTING, str(slot)
                 reservation = _Reservation(watched, self._orphans.append)
-                reservation.account, reservation.amount, reservation.name = claim.account, claim.amount, str(slot)
-                reservation.until = now + LEASE_SECONDS
-                kept.places[reservation.name] = reservation  # no call from here on, which an interrupt could cut
+                # No call from here on: an interrupt comes before all of it, or after.
+                reservation.account, reservation.amount = claim.account, claim.amount
+                reservation.name, reservation.until = name, now + LEASE_SECONDS
+                kept.places[name] = reservation
                 kept.account = account
         return Reply(tuple(balances))
 

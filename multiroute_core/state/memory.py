@@ -154,11 +154,11 @@ class MemoryState:
                 if isinstance(answer, Shut):
                     return answer
                 slot, place = next(self._slots), Place()
-                held = _Held(place, self._orphans.append)
-                held.permit = Permit(answer.generation, answer.probe, slot, tokens, left.taken)
-                held.route, held.until = route, now + SLOT_SECONDS
                 permit = Permit(answer.generation, answer.probe, slot, tokens, left.taken, place)
+                alone = Permit(answer.generation, answer.probe, slot, tokens, left.taken)
+                held = _Held(place, self._orphans.append)
                 # No call from here on: an interrupt comes before all of it, or after.
+                held.route, held.permit, held.until = route, alone, now + SLOT_SECONDS
                 line.slots[slot] = held
                 line.breaker, quota.allowance = state, left
                 return permit
