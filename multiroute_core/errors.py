@@ -30,6 +30,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from multiroute_core.display import printable
 from multiroute_core.types import Attempt, Response
 
 
@@ -81,6 +82,7 @@ class RouteError(MultiRouteError):
         request_id: str | None = None,
         body: Any = None,
     ) -> None:
+        message = printable(message)  # it holds what the provider said
         super().__init__(message)
         self.message = message
         self.route, self.provider = route, provider
@@ -247,7 +249,7 @@ class AllRoutesFailedError(MultiRouteError):
     ) -> None:
         self.errors, self.shut, self.retry_after = tuple(errors), dict(shut or {}), retry_after
         lines = [message, *(f"  {error}" for error in self.errors)]
-        lines += [f"  Route {name!r} was not asked: {why}" for name, why in self.shut.items()]
+        lines += [f"  Route {name!r} was not asked: {printable(why)}" for name, why in self.shut.items()]
         super().__init__("\n".join(lines))
 
 

@@ -13,6 +13,7 @@ from multiroute_core.cost.budget import NANO, Budget
 from multiroute_core.cost.groups import Spent
 from multiroute_core.cost.ledger import Ledger, MemoryStore
 from multiroute_core.cost.standings import BudgetStanding, BudgetStandings
+from multiroute_core.display import printable
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Limit
 from multiroute_core.errors import ConfigurationError
@@ -153,7 +154,7 @@ class Spending:
         except Exception as error:
             if budget.hard:
                 raise UnavailableError(f"the ledger cannot be read ({error})") from error
-            logger.warning("What was spent before cannot be read from the ledger: %s", error)
+            logger.warning("What was spent before cannot be read from the ledger: %s", printable(str(error)))
             return start, 0
         return start, round(found.usd * NANO) if budget.unit == "usd" else found.tokens
 

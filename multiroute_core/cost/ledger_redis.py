@@ -24,6 +24,7 @@ import msgspec
 from multiroute_core.cost.groups import Spent, spent
 from multiroute_core.cost.record import NAMES, Record, values
 from multiroute_core.cost.selection import Selection
+from multiroute_core.display import printable
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import to_be_kept
 
@@ -146,7 +147,9 @@ class RedisStore:
                     yield decoder.decode(entry[b"record"])
                 except (KeyError, msgspec.DecodeError, ValueError) as error:
                     if not self._spoilt:
-                        logger.warning("There are entries in the ledger %r that are no records: %s", self, error)
+                        logger.warning(
+                            "There are entries in the ledger %r that are no records: %s", self, printable(str(error))
+                        )
                     self._spoilt = True
             if len(page) < PAGE:
                 return
