@@ -150,13 +150,14 @@ class Spending:
         limit = Limit(io.now)
         limit.set("the ledger", io.now() + LOOK_SECONDS, LOOK_SECONDS)
         try:
-            found = await io.thread(limit, look) if io.native else look()
+            spent = await io.thread(limit, look) if io.native else look()
+            amount = round(spent.usd * NANO) if budget.unit == "usd" else spent.tokens  # a damaged file says infinity
         except Exception as error:
             if budget.hard:
                 raise UnavailableError(f"the ledger cannot be read ({error})") from error
             logger.warning("What was spent before cannot be read from the ledger: %s", printable(str(error)))
             return start, 0
-        return start, round(found.usd * NANO) if budget.unit == "usd" else found.tokens
+        return start, amount
 
     def _priced(self, route: Route) -> None:
         for budget in self.budgets:
