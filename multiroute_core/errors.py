@@ -43,6 +43,11 @@ class MultiRouteError(Exception):
 
     attempts: tuple[Attempt, ...] = ()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without the SDK's `response`, which the adapter for LangChain adds: it holds the request, and so the key."""
+        state = {name: value for name, value in self.__dict__.items() if name != "response"}
+        return type(self), self.args, state
+
 
 class ConfigurationError(MultiRouteError, ValueError):
     """A setting, an option or an input is wrong. Raised before anything is sent."""
