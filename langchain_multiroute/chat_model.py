@@ -25,6 +25,7 @@ from langchain_multiroute.traces import answered_by, traced
 from multiroute_core import Chunk, Response, Router
 from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold, plain
 from multiroute_core.options import OrderFunction
+from multiroute_core.redaction import redact_url
 
 CHARACTERS_OF_A_TOKEN = 4
 """Of most languages, by most tokenizers."""
@@ -112,7 +113,8 @@ class ChatMultiRoute(BaseChatModel):
         for name in ("route_tags", "fallback_on"):
             if name in own:
                 own[name] = sorted(own[name])  # a set's order changes from process to process
-        return {"routes": [(route.name, route.model, route.base_url) for route in self.router.routes], **own}
+        routes = [(r.name, r.model, r.base_url and redact_url(r.base_url)) for r in self.router.routes]
+        return {"routes": routes, **own}
 
     def bind_tools(
         self,

@@ -13,6 +13,7 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import NAMES, NONE, current, parse, unknown
 from multiroute_core.providers import registry
 from multiroute_core.providers.models import Model
+from multiroute_core.redaction import Secret
 from multiroute_core.request import PARAMETERS
 from multiroute_core.route import Route
 from multiroute_core.router import Router
@@ -118,9 +119,10 @@ def _router(routes: Any = None, api_key: Any = None, **settings: Any) -> Router:
     if api_key is None:
         return Router(routes, **settings)
     if hasattr(api_key, "get_secret_value"):
-        api_key = api_key.get_secret_value()
+        api_key = Secret(api_key.get_secret_value())
     if not isinstance(api_key, str) or not api_key:
         raise ConfigurationError("api_key must be a string that is not empty.")
+    api_key = Secret(api_key)  # a traceback may show local variables
     given = [routes] if isinstance(routes, str | Route) else list(routes or ())
     made = [Route.of(route) for route in given]
     if len({route.provider for route in made if route.provider != "local"}) != 1:

@@ -27,6 +27,7 @@ from multiroute_core.providers.error_code import failure_of
 from multiroute_core.providers.headroom import headroom
 from multiroute_core.providers.provider import Decoder, Provider, UnreadableReply, WireError
 from multiroute_core.providers.whole import BUGS, read_event
+from multiroute_core.redaction import SHORTEST_SECRET, without_secret
 from multiroute_core.route import Route
 from multiroute_core.rules.admission import Outcome, Permit, Verdict
 from multiroute_core.rules.headroom import Headroom
@@ -272,6 +273,10 @@ class Try:
             found: RouteError = AttemptTimeoutError(message)
         else:
             found = self._provider.classify(error)
+        key = self.route.api_key or getattr(self._provider, "api_key", None)
+        if isinstance(key, str) and len(key) >= SHORTEST_SECRET:  # some servers repeat what they were sent
+            found.message = without_secret(found.message, key)
+            found.args, found.body = (found.message,), without_secret(found.body, key)
         if self.committed and not isinstance(found, BrokenStreamError):
             found = BrokenStreamError(
                 f"The stream broke after {len(join(self.parts))} characters: {found.message}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from multiroute_core.attempt import Try
 from multiroute_core.errors import (
@@ -47,7 +47,7 @@ class Call:
     """
 
     request_id: str
-    request: Request
+    request: Request = field(repr=False)  # a traceback may show local variables
     options: Options
     routes: tuple[Route, ...]
     tokens: int

@@ -30,6 +30,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from multiroute_core.display import printable
 from multiroute_core.types import Attempt, Response
 
 
@@ -41,6 +42,11 @@ class MultiRouteError(Exception):
     """
 
     attempts: tuple[Attempt, ...] = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without the SDK's `response`, which the adapter for LangChain adds: it holds the request, and so the key."""
+        state = {name: value for name, value in self.__dict__.items() if name != "response"}
+        return type(self), self.args, state
 
 
 class ConfigurationError(MultiRouteError, ValueError):
@@ -81,6 +87,7 @@ class RouteError(MultiRouteError):
         request_id: str | None = None,
         body: Any = None,
     ) -> None:
+        message = printable(message)  # it holds what the provider said
         super().__init__(message)
         self.message = message
         self.route, self.provider = route, provider
@@ -247,7 +254,7 @@ class AllRoutesFailedError(MultiRouteError):
     ) -> None:
         self.errors, self.shut, self.retry_after = tuple(errors), dict(shut or {}), retry_after
         lines = [message, *(f"  {error}" for error in self.errors)]
-        lines += [f"  Route {name!r} was not asked: {why}" for name, why in self.shut.items()]
+        lines += [f"  Route {name!r} was not asked: {printable(why)}" for name, why in self.shut.items()]
         super().__init__("\n".join(lines))
 
 

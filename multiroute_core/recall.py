@@ -20,6 +20,7 @@ from multiroute_core.cache.entry import Entry, UnreadableError
 from multiroute_core.cache.flight import Flights, Lead
 from multiroute_core.cache.key import UnkeyableError, key, models, scope
 from multiroute_core.call import Call, Trail
+from multiroute_core.display import printable
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Expired, Limit
 from multiroute_core.events import Listeners, RequestEnded, RequestStarted
@@ -260,7 +261,7 @@ class Recall:
         try:
             value = entries.encode(response, said if call.stream else None, now=now, fresh_until=now + ttl)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            logger.debug("An answer of %r cannot be kept: %s", response.route, error)
+            logger.debug("An answer of %r cannot be kept: %s", response.route, printable(str(error)))
             return None
         if self.caching.worth(response, call.routes, continued=call.options.mid_stream == "continue"):
             await self._tried(self.store.put(io, name, value, ttl + self.caching.stale_if_error), None)
@@ -280,7 +281,7 @@ class Recall:
         try:
             return entries.decode(value)
         except UnreadableError as error:
-            logger.warning("A cached answer is passed over: %s", error)
+            logger.warning("A cached answer is passed over: %s", printable(str(error)))
             return None
 
     def _fresh(self, entry: Entry | None) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import seconds, unknown, word, words
+from multiroute_core.redaction import Address, Secret
 
 PROVIDERS = ("anthropic", "openai", "google", "local")
 ALIASES = {"gemini": "google", "google_genai": "google"}
@@ -147,6 +148,8 @@ class Route:
         name: str | None = None,
         via: Any = None,
     ) -> None:
+        api_key = None if api_key is None else Secret(api_key)  # a traceback may show local variables
+        base_url = None if base_url is None else Address(base_url)
         found = _ROUTE.fullmatch(route) if isinstance(route, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
         if found is None:
             raise ConfigurationError(
@@ -170,7 +173,7 @@ class Route:
             "provider": provider,
             "model": found["model"],
             "api_key": api_key,
-            "base_url": base_url.rstrip("/") if base_url else None,
+            "base_url": Address(base_url.rstrip("/")) if base_url else None,
             "api": api,
             "sdk": sdk,
             "timeout": None if timeout is None else seconds("timeout", timeout),
@@ -197,6 +200,7 @@ class Route:
 
     def with_key(self, api_key: str | None) -> Route:
         """The same route with another key."""
+        api_key = None if api_key is None else Secret(api_key)
         return Route(f"{self.provider}:{self.model}", api_key=api_key, **self._settings())
 
     def __reduce__(self) -> tuple[Any, ...]:

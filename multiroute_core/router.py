@@ -28,6 +28,7 @@ from multiroute_core.order.estimate import Estimate, estimate
 from multiroute_core.order.explain import Explanation, explain
 from multiroute_core.order.ranking import Live
 from multiroute_core.parts import Parts
+from multiroute_core.redaction import conceal
 from multiroute_core.request import CallOptions, Messages
 from multiroute_core.route import Route
 from multiroute_core.settings import Settings
@@ -115,6 +116,7 @@ class Router:
         ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] = (),
     ) -> None:
+        cache, state, ledger = conceal(cache), conceal(state), conceal(ledger)  # a traceback may show local variables
         given = {name: value for name, value in locals().items() if name not in ("self", "routes", "on_event")}
         self._settings = settings = Settings.of(routes, given, on_event)
         self.routes, self.options, self.limits = settings.routes, settings.options, settings.limits
@@ -144,7 +146,9 @@ class Router:
             'Blue.'
         """
         io = BlockingIO(self._world.now, self._world.sleep)
-        answer = self._parts.answer(io, self._call(messages, options, stream=False))
+        call = self._call(messages, options, stream=False)
+        del messages, options  # a traceback may show local variables
+        answer = self._parts.answer(io, call)
         try:
             return run(answer)
         except BaseException:
@@ -153,7 +157,9 @@ class Router:
 
     async def agenerate(self, messages: Messages, **options: Unpack[CallOptions]) -> Response:
         """`generate`, on the running event loop."""
-        return await self._parts.answer(NativeIO(self._world.now), self._call(messages, options, stream=False))
+        call = self._call(messages, options, stream=False)
+        del messages, options  # a traceback may show local variables
+        return await self._parts.answer(NativeIO(self._world.now), call)
 
     def stream(self, messages: Messages, **options: Unpack[CallOptions]) -> Generator[Chunk, None, None]:
         """Ask, and get the answer in chunks as it comes; the last one carries usage, cost and attempts.

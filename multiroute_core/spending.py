@@ -13,6 +13,7 @@ from multiroute_core.cost.budget import NANO, Budget
 from multiroute_core.cost.groups import Spent
 from multiroute_core.cost.ledger import Ledger, MemoryStore
 from multiroute_core.cost.standings import BudgetStanding, BudgetStandings
+from multiroute_core.display import printable
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Limit
 from multiroute_core.errors import ConfigurationError
@@ -149,13 +150,14 @@ class Spending:
         limit = Limit(io.now)
         limit.set("the ledger", io.now() + LOOK_SECONDS, LOOK_SECONDS)
         try:
-            found = await io.thread(limit, look) if io.native else look()
+            spent = await io.thread(limit, look) if io.native else look()
+            amount = round(spent.usd * NANO) if budget.unit == "usd" else spent.tokens  # a damaged file says infinity
         except Exception as error:
             if budget.hard:
                 raise UnavailableError(f"the ledger cannot be read ({error})") from error
-            logger.warning("What was spent before cannot be read from the ledger: %s", error)
+            logger.warning("What was spent before cannot be read from the ledger: %s", printable(str(error)))
             return start, 0
-        return start, round(found.usd * NANO) if budget.unit == "usd" else found.tokens
+        return start, amount
 
     def _priced(self, route: Route) -> None:
         for budget in self.budgets:

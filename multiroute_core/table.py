@@ -5,6 +5,8 @@ from __future__ import annotations
 import html as markup
 from collections.abc import Collection, Sequence
 
+from multiroute_core.display import printable
+
 
 def text(titles: Sequence[str], rows: Sequence[Sequence[str]], words: Collection[int]) -> str:
     """A table in columns of equal width.
@@ -14,6 +16,7 @@ def text(titles: Sequence[str], rows: Sequence[Sequence[str]], words: Collection
         rows: The cells.
         words: The columns of words, which begin at the left; numbers end at the right.
     """
+    titles, rows = _printable(titles), [_printable(row) for row in rows]
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
     return "\n".join(
         "  ".join(
@@ -22,6 +25,10 @@ def text(titles: Sequence[str], rows: Sequence[Sequence[str]], words: Collection
         ).rstrip()
         for line in (titles, *rows)
     )
+
+
+def _printable(cells: Sequence[str]) -> list[str]:
+    return [printable(cell) for cell in cells]
 
 
 def html(
@@ -39,7 +46,7 @@ def html(
     def row(tag: str, cells: Sequence[str], style: str = "") -> str:
         inner = "".join(
             f'<{tag} style="text-align:{"left" if place in words else "right"}">{markup.escape(cell)}</{tag}>'
-            for place, cell in enumerate(cells)
+            for place, cell in enumerate(_printable(cells))
         )
         return f"<tr{style}>{inner}</tr>"
 

@@ -57,7 +57,7 @@ LAYERS = (
     ("types",),
     ("tools", "media"),
     ("messages", "drive", "table"),
-    ("json_text", "display"),
+    ("json_text", "display", "redaction"),
 )
 """From the top down: a module may import from its own layer or a lower one."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 
+from multiroute_core.display import printable
+
 QUIET = 60.0
 """The same trouble is logged once in so many seconds."""
 
@@ -26,7 +28,10 @@ class Trouble:
 
     def tell(self, what: str, error: Exception) -> None:
         """Log what did not come about, and why; unless it was said just now."""
-        now, line = time.monotonic(), f"{what}: {str(error).rstrip('.') or type(error).__name__}{self._where}"
+        now, line = (
+            time.monotonic(),
+            printable(f"{what}: {str(error).rstrip('.') or type(error).__name__}{self._where}"),
+        )
         if now - self._told.get(line, -QUIET) >= QUIET:
             if len(self._told) >= MOST:
                 self._told.clear()

@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from multiroute_core.cost.record import Record, of_attempt, of_hit
 from multiroute_core.cost.store import Store
+from multiroute_core.display import printable
 from multiroute_core.drive.loopless import start
 from multiroute_core.events import AttemptEnded, RequestEnded
 
@@ -133,7 +134,9 @@ class Book:
             self.store.append(tuple(waiting), self._first)
         except Exception as error:
             if not self._failing:
-                logger.warning("The ledger %r cannot be written; its records wait: %s", self.store, error)
+                logger.warning(
+                    "The ledger %r cannot be written; its records wait: %s", self.store, printable(str(error))
+                )
             self._failing = True
             return
         if self._failing:

@@ -8,12 +8,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from multiroute_core.cost.groups import Spent
-from multiroute_core.cost.record import KINDS, NAMES, Record, values
+from multiroute_core.cost.record import KINDS, LATEST, MOST, NAMES, Record, values
 from multiroute_core.cost.selection import Selection
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import path_of
@@ -43,7 +43,48 @@ _SPENT = (
 _INDEX = """CREATE INDEX IF NOT EXISTS records_charged ON records
     (at, charged, cost, input_tokens, output_tokens, tenant, route, task, labels)"""
 
+_REQUIRED = NAMES[:7]
+_RANGES = {
+    "at": f"0 AND {LATEST!r}",
+    **dict.fromkeys([name for name, kind in KINDS.items() if kind is float and name != "at"], "-1e15 AND 1e15"),
+    **dict.fromkeys([name for name, kind in KINDS.items() if kind is int], f"-{MOST} AND {MOST}"),
+}
+
+
+def build_row_check(names: Iterable[str] = NAMES) -> str:
+    """A clause for the rows that are records: others were damaged, or written by somebody else.
+
+    A type that is not what it should be would fail far from here; to SQLite a column's type is only a wish. A text or
+    a blob is in no range of numbers.
+
+    Args:
+        names: The columns to look at.
+    """
+    checks: list[str] = []
+    for name in names:
+        null = "" if name in _REQUIRED else f"{name} IS NULL OR "
+        if name in _RANGES:
+            checks.append(f"({null}{name} BETWEEN {_RANGES[name]})")
+        elif KINDS[name] is tuple:
+            checks.append(f"({null}{name} LIKE '[%')")
+        elif KINDS[name] is str:
+            checks.append(f"({null}typeof({name}) = 'text')")
+    return " AND ".join(checks)
+
+
+def parse_labels(labels: Any) -> tuple[str, ...]:
+    """The labels of a record; none where they are no JSON array of texts."""
+    try:
+        value: Any = json.loads(labels)
+    except (ValueError, TypeError, RecursionError):
+        return ()
+    return (
+        tuple(label for label in cast("list[Any]", value) if isinstance(label, str)) if isinstance(value, list) else ()
+    )
+
+
 _LABELS = NAMES.index("labels")
+_CHECK = build_row_check()
 _TRUTHS = [place for place, name in enumerate(NAMES) if KINDS[name] is bool]
 
 
@@ -93,6 +134,7 @@ class SQLiteStore:
         db = self._connect()
         try:
             # What is read stands still from here on, whoever writes.
+            where = f"{where} AND {_CHECK}" if where else f" WHERE {_CHECK}"
             rows = db.execute(f"SELECT {_ALL} FROM records{where} ORDER BY at, id", bound)  # noqa: S608
         except BaseException:
             db.close()
@@ -233,7 +275,7 @@ def _records(db: sqlite3.Connection, rows: Iterator[tuple[Any, ...]]) -> Generat
             for place in _TRUTHS:
                 said[place] = said[place] == 1
             if (labels := said[_LABELS]) not in seen:
-                seen[labels] = tuple(json.loads(labels))
+                seen[labels] = parse_labels(labels)
             said[_LABELS] = seen[labels]
             yield Record(*said)
 

@@ -16,14 +16,15 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import msgspec
 
 from multiroute_core.cost.groups import Spent, spent
-from multiroute_core.cost.record import NAMES, Record, values
+from multiroute_core.cost.record import LATEST, NAMES, Record, values
 from multiroute_core.cost.selection import Selection
+from multiroute_core.display import printable
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import to_be_kept
 
@@ -143,10 +144,15 @@ class RedisStore:
             page: list[tuple[bytes, dict[bytes, bytes]]] = self._client.xrange(self._key, start, last, count=PAGE)
             for _, entry in page:
                 try:
-                    yield decoder.decode(entry[b"record"])
+                    record = decoder.decode(entry[b"record"])
+                    if not 0 <= cast("Any", record).at <= LATEST:
+                        raise ValueError("its time is out of range")  # noqa: TRY301  (one place tells of it)
+                    yield record
                 except (KeyError, msgspec.DecodeError, ValueError) as error:
                     if not self._spoilt:
-                        logger.warning("There are entries in the ledger %r that are no records: %s", self, error)
+                        logger.warning(
+                            "There are entries in the ledger %r that are no records: %s", self, printable(str(error))
+                        )
                     self._spoilt = True
             if len(page) < PAGE:
                 return

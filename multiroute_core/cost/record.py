@@ -108,6 +108,9 @@ KINDS: dict[str, type] = {
 }
 """What is in each field, where it is not None."""
 
+LATEST = 253_402_300_799.0
+"""The end of the year 9999, in seconds since 1970: Python's dates go no further."""
+
 values = attrgetter(*NAMES)
 """All that a record says, in the order of `NAMES`."""
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, TypeAlias, cast
 
 from multiroute_core import table
 from multiroute_core.cost.record import CANCELLED, is_failure
+from multiroute_core.display import printable
 from multiroute_core.drive import forks
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.types import Usage
@@ -264,7 +265,8 @@ def _lines(total: Figures) -> Iterator[str]:
 
 def _line(name: str, row: Figures) -> str:
     tokens = f"{row.input_tokens:,} + {row.output_tokens:,} tokens"
-    return f"  {name}: {_count(row.answers, 'answer')}, {_count(row.attempts, 'attempt')}, {tokens}, {_spent(row)}"
+    counts = f"{_count(row.answers, 'answer')}, {_count(row.attempts, 'attempt')}"
+    return f"  {printable(name)}: {counts}, {tokens}, {_spent(row)}"
 
 
 def _calls(total: Figures) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from multiroute_core import table
+from multiroute_core.display import printable
 from multiroute_core.options import Options
 from multiroute_core.order import expected
 from multiroute_core.order.candidates import Candidates
@@ -74,9 +75,11 @@ class Explanation:
 
     def _head(self) -> str:
         if self.problem is not None:
-            return self.problem
+            return printable(self.problem)
         asked = sum(row.position is not None for row in self.rows)
-        return f"About {self.request_tokens:,} tokens; {asked} of {len(self.rows)} routes, order {self.order}."
+        return (
+            f"About {self.request_tokens:,} tokens; {asked} of {len(self.rows)} routes, order {printable(self.order)}."
+        )
 
 
 def explain(request: Request, routes: Sequence[Route], found: Candidates, options: Options, live: Live) -> Explanation:

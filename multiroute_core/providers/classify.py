@@ -29,8 +29,8 @@ from multiroute_core.providers.error_names import class_by_name
 from multiroute_core.providers.error_words import Meaning
 from multiroute_core.providers.provider import UNREADABLE, NoAnswer, UnreadableReply, WireError
 from multiroute_core.providers.retry_after import LONGEST_WAIT, read_retry_after
-from multiroute_core.providers.secrets import without_secrets
 from multiroute_core.providers.unsupported import read_ability
+from multiroute_core.redaction import without_secrets
 
 __all__ = ["LONGEST_WAIT", "classify"]
 

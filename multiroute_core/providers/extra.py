@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from multiroute_core.providers.body import overlay
+from multiroute_core.redaction import Secret
 
 HTTP_OPTIONS = ("http_options", "httpOptions")
 NAMES = ("extra_headers", "extra_query", "extra_body", "timeout", *HTTP_OPTIONS)
@@ -46,6 +47,7 @@ def split(options: Mapping[str, Any] | None) -> Extra:
     headers = dict(_inner(options, "extra_headers"))
     for name in HTTP_OPTIONS:
         headers = merge_headers(headers, _inner(_inner(options, name), "headers"))
+    headers = {name: Secret(value) if type(value) is str else value for name, value in headers.items()}
     query = {name: _query_value(value) for name, value in _inner(options, "extra_query").items()}
     return Extra(overlay(body, options.get("extra_body")), headers, query)
 
@@ -61,4 +63,4 @@ def merge_headers(under: Mapping[str, str], over: Mapping[str, str]) -> dict[str
 
 
 def _query_value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return Secret(value if isinstance(value, str) else json.dumps(value))

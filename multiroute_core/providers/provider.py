@@ -24,7 +24,7 @@ class Encoded:
 
     Attributes:
         path: Below the provider's base URL.
-        body: The JSON body.
+        body: The JSON body; in no repr, as headers and query are.
         dropped: Parameters that the route cannot take, each with the reason.
         headers: Headers besides the SDK's own. They stand in no repr: they may hold a gateway's key.
         model: The model that is asked, as the route names it; parts of the answer keep it in their `raw`.
@@ -35,7 +35,7 @@ class Encoded:
     """
 
     path: str
-    body: dict[str, Any]
+    body: dict[str, Any] = field(repr=False)
     dropped: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     model: str | None = None

@@ -11,6 +11,7 @@ from multiroute_core.abilities import Facts
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.providers import models
 from multiroute_core.providers.provider import Provider
+from multiroute_core.redaction import Secret
 from multiroute_core.route import Route
 
 _CLASSES = {
@@ -65,7 +66,7 @@ def api_key(route: Route) -> str:
         ConfigurationError: there is none, and the route goes to the vendor itself.
     """
     names = models.KEYS[route.provider]
-    key = route.api_key or next((value for name in names if (value := os.environ.get(name))), None)
+    key = route.api_key or next((Secret(value) for name in names if (value := os.environ.get(name))), None)
     if key:
         return key
     if route.base_url is not None:

@@ -17,6 +17,7 @@ from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.provider import Encoded, Reply
 from multiroute_core.providers.sse import ServerSentEvent, StreamReader
 from multiroute_core.providers.stream_body import to_text_error, to_value
+from multiroute_core.redaction import split_credentials
 
 
 class StainlessDoor:
@@ -43,6 +44,10 @@ class StainlessDoor:
         idle: float = 5.0,
     ) -> None:
         library = http.family(sdk.DefaultHttpxClient)
+        credentials: tuple[str, str] | None = None
+        if settings.get("base_url"):
+            base_url, credentials = split_credentials(settings["base_url"])
+            settings = {**settings, "base_url": base_url}
         self._response = library.Response
         # As many as the SDKs allow.
         limits = library.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=idle)
@@ -51,7 +56,9 @@ class StainlessDoor:
 
         def made(client: type, http_client: type) -> Any:
             made = client(
-                max_retries=0, http_client=http.client(http_client, trust_env=proxies, limits=limits), **settings
+                max_retries=0,
+                http_client=http.client(http_client, trust_env=proxies, limits=limits, auth=credentials),
+                **settings,
             )
             self._address = str(made.base_url).rstrip("/")
             return made
@@ -66,29 +73,34 @@ class StainlessDoor:
     async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
         """Ask for a whole answer."""
         client = await self._clients.native() if io.native else self._clients.blocking()
-        response = await io.wait(
-            limit,
-            client.post,
-            self._address + encoded.path,  # whole, or the SDK spends 50 µs on joining the two
-            body=encoded.body,
-            cast_to=self._response,
-            options=_options(encoded),
-        )
+
+        def post() -> Any:  # a function without arguments: a traceback may show local variables
+            return client.post(
+                self._address + encoded.path,  # whole, or the SDK spends 50 µs on joining the two
+                body=encoded.body,
+                cast_to=self._response,
+                options=_options(encoded),
+            )
+
+        response = await io.wait(limit, post)
         return Reply(response.content, response.headers)
 
     async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
         """Ask for a stream of events, each a JSON value."""
         client = await self._clients.native() if io.native else self._clients.blocking()
-        stream = await io.wait(
-            limit,
-            client.post,
-            self._address + encoded.path,  # whole, or the SDK spends 50 µs on joining the two
-            body=encoded.body,
-            cast_to=object,
-            stream=True,
-            stream_cls=self._streams[io.native],
-            options=_options(encoded),
-        )
+        stream_class = self._streams[io.native]
+
+        def post() -> Any:  # as above
+            return client.post(
+                self._address + encoded.path,
+                body=encoded.body,
+                cast_to=object,
+                stream=True,
+                stream_cls=stream_class,
+                options=_options(encoded),
+            )
+
+        stream = await io.wait(limit, post)
         return Events(stream.response, native=io.native)
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from multiroute_core.display import printable, printable_lines
 from multiroute_core.errors import ConfigurationError, MultiRouteError
 from multiroute_core.report import report, terminal, watch
 from multiroute_core.report.moments import moment
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return given.run(given)
     except MultiRouteError as error:
-        print(f"multiroute: {error}", file=sys.stderr)  # noqa: T201
+        print(f"multiroute: {printable_lines(str(error))}", file=sys.stderr)  # noqa: T201
         return 2
     except BrokenPipeError:
         # Who read has seen enough; at exit, Python would still try to write what is left.
@@ -106,7 +107,7 @@ def _report(given: argparse.Namespace) -> int:
         made.save(given.html)
     except OSError as error:
         raise ConfigurationError(f"The page cannot be written to {str(given.html)!r}: {error.strerror}.") from error
-    print(f"Written: {given.html}")  # noqa: T201
+    print(f"Written: {printable(str(given.html))}")  # noqa: T201
     if given.open:
         webbrowser.open(given.html.resolve().as_uri())
     return 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from multiroute_core.display import printable
 from multiroute_core.report.figures import Slice, Step
 
 NOTHING = "–"
@@ -18,16 +18,12 @@ LONGEST_NAME = 60
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-_SPACE = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
-# Control characters drive a terminal, and those of direction turn what stands beside a name around.
-_HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-
 
 def name(value: str | None) -> str:
     """A name that may stand in a terminal and in a page: without control characters, and cut."""
     if not value:
         return NOTHING
-    shown = _HARMFUL.sub("\ufffd", _SPACE.sub(" ", value[: 4 * LONGEST_NAME])).strip() or NOTHING
+    shown = printable(value[: 4 * LONGEST_NAME]).strip() or NOTHING
     return shown if len(shown) <= LONGEST_NAME else f"{shown[: LONGEST_NAME - 1]}…"
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import sqlite3
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from multiroute_core.cost.ledger import Ledger
-from multiroute_core.cost.ledger_file import APPLICATION, VERSION
+from multiroute_core.cost.ledger_file import APPLICATION, VERSION, build_row_check, parse_labels
 from multiroute_core.cost.record import Record
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import path_of
@@ -102,7 +101,8 @@ class _File:
             there = {row[1] for row in self._db.execute("PRAGMA table_info(records)")}
             columns = [name if name in there else "NULL" for name in Line._fields]  # an older form lacks some
             clauses = [(text, value) for text, value in (("at >= ?", since), ("at < ?", until)) if value is not None]
-            where = f"WHERE {' AND '.join(text for text, _ in clauses)}" if clauses else ""
+            checked = [name for name in Line._fields if name in there]
+            where = f"WHERE {' AND '.join((*(text for text, _ in clauses), build_row_check(checked)))}"
             rows = self._db.execute(
                 f"SELECT {', '.join(columns)} FROM records {where}",  # noqa: S608
                 [value for _, value in clauses],
@@ -128,4 +128,4 @@ class _File:
 
 @functools.lru_cache(4096)
 def _labels(told: str | None) -> tuple[str, ...]:
-    return tuple(json.loads(told)) if told else ()
+    return parse_labels(told) if told else ()

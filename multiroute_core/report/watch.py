@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from multiroute_core.cost.record import CACHED, Record
+from multiroute_core.display import printable
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.report import formats, report, terminal
 from multiroute_core.report.sections import Section
@@ -52,7 +53,7 @@ def watch(
                 try:
                     shown, problem = frame(source, minutes, now()), ""
                 except MultiRouteError as error:
-                    problem = f"Not up to date: {error}"
+                    problem = printable(f"Not up to date: {error}")
                 words = terminal.module("text").Text(problem, style="bold red")
                 live.update(terminal.module("console").Group(words, shown) if problem else shown, refresh=True)
         except KeyboardInterrupt:

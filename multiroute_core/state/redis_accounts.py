@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from multiroute_core.display import printable
 from multiroute_core.drive.io import IO
 from multiroute_core.state.accounts import (
     LEASE_SECONDS,
@@ -58,7 +59,7 @@ class RedisAccounts:
             if isinstance(error, Down) and error.asked:
                 self.settle(claims, slot, (0,) * len(claims), _nobody)
             if isinstance(error, Refused):
-                logger.warning("Redis refused to reserve money: %s", error)
+                logger.warning("Redis refused to reserve money: %s", printable(str(error)))
             if any(claim.cap is not None for claim in claims):
                 raise UnavailableError(str(error)) from error
             return Reply()

@@ -22,6 +22,7 @@ class AnthropicProvider(StainlessDoor):
         sdk = importlib.import_module("anthropic")
         super().__init__(sdk, sdk.Anthropic, sdk.AsyncAnthropic, {"api_key": api_key, "base_url": base_url})
         address = base_url or os.environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
+        self.api_key = api_key
         self.account = history.account_of(address, api_key)
 
     def wire(self, route: Route) -> Wire:

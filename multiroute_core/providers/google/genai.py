@@ -24,6 +24,7 @@ from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import decode, encode, sse_normalizer
 from multiroute_core.providers.google.faults import reading
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
+from multiroute_core.redaction import split_credentials
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
 
@@ -42,7 +43,10 @@ class GenaiProvider:
     def __init__(self, api_key: str, base_url: str | None) -> None:
         self._sdk = importlib.import_module("google.genai")
         self._library = _http_library(self._sdk)
-        self._api_key, self._base_url = api_key, base_url
+        self.api_key, self._credentials = api_key, None
+        if base_url:
+            base_url, self._credentials = split_credentials(base_url)
+        self._base_url = base_url
         address = base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL") or "https://generativelanguage.googleapis.com"
         self.account = history.account_of(address, api_key)
         self._clients = Clients(
@@ -77,8 +81,12 @@ class GenaiProvider:
         """Ask for a whole answer."""
         calls = _calls((await self._clients.native() if io.native else self._clients.blocking()).sdk)
         ask = calls.async_request if io.native else calls.request
+
+        def post() -> Any:  # a function without arguments: a traceback may show local variables
+            return ask("post", _path(encoded), encoded.body, *_options(encoded))
+
         with reading("google.genai"):
-            reply = await io.wait(limit, ask, "post", _path(encoded), encoded.body, *_options(encoded))
+            reply = await io.wait(limit, post)
         return Reply(reply.body or "", reply.headers or {})
 
     async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
@@ -108,6 +116,7 @@ class GenaiProvider:
             timeout=library.Timeout(None, connect=CONNECT_TIMEOUT),
             limits=library.Limits(max_connections=1000, max_keepalive_connections=100),  # as the other vendors' SDKs do
             follow_redirects=True,
+            auth=self._credentials,
         )
         normalize = functools.partial(sse_normalizer.normalize, library)
         made.event_hooks["response"].append(_noting(library) if native else normalize)
@@ -121,7 +130,7 @@ class GenaiProvider:
             "async_client_args": {"verify": unused, "ssl": unused},
         }
         # vertexai is said, or GOOGLE_GENAI_USE_VERTEXAI would turn this into a client of Vertex.
-        return _Client(self._sdk.Client(api_key=self._api_key, vertexai=False, http_options=options), made)
+        return _Client(self._sdk.Client(api_key=self.api_key, vertexai=False, http_options=options), made)
 
 
 @dataclass(frozen=True, slots=True)

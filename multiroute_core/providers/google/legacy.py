@@ -50,6 +50,7 @@ class LegacyProvider:
         self._json = _import("google.protobuf.json_format")
         self._timeout = _import("google.api_core.timeout").ConstantTimeout
         address = base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL")
+        self.api_key = api_key
         self.account = history.account_of(address or "https://generativelanguage.googleapis.com", api_key)
         self._options = _import("google.api_core.client_options").ClientOptions(api_key=api_key, api_endpoint=address)
         self._clients = Clients(self._client, self._client, close=_close, aclose=_close)

@@ -36,6 +36,7 @@ class OpenAIProvider(StainlessDoor):
         super().__init__(sdk, sdk.OpenAI, sdk.AsyncOpenAI, {"api_key": api_key, "base_url": base_url})
         address = base_url or os.environ.get("OPENAI_BASE_URL") or f"https://{OWN_HOST}/v1"
         self._own = urlsplit(address).hostname == OWN_HOST
+        self.api_key = api_key
         self.account = history.account_of(address, api_key)
 
     def wire(self, route: Route) -> Wire:

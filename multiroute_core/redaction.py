@@ -1,0 +1,97 @@
+"""Redaction: keys and passwords stay out of sentences, reprs, logs, and tracebacks that show local variables.
+
+`Secret` and `Address` are strings in everything but their repr. So SDKs and HTTP clients take them as they are, while
+whatever shows values (a dataclass, a dict, a debugger, rich or Sentry with the locals of each frame) shows dots.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+SECRETS = re.compile(
+    r"(?P<before>[?&](?:key|api[_-]?key|(?:access_|auth_)?token|sig|signature|secret|client_secret|password)="
+    r"|\b(?:bearer|basic) +|//[^/\s:@]*:)[^\s&'\"@]+(?=[\s&'\"@]|$)|"
+    r"(?P<slashes>//)[^/\s:@'\"]+(?=@)|"
+    r"\b(?:sk|pk|rk|gsk|xai|csk|fw|pplx|nvapi|tgp|hf|ghp|gho|github_pat|r8|AIza|ya29|ABSK|AKIA|ASIA)[-_.]?[\w.-]{16,}",
+    re.IGNORECASE,
+)
+
+HARMLESS = frozenset(("api-version", "alt", "db"))
+"""Parameters of a URL whose values are shown."""
+
+SHORTEST_SECRET = 6
+"""Characters below which a key is no secret, but a placeholder such as `none`."""
+
+_PARAMETER = re.compile(r"([?&])([^=&#]+)=([^&#]*)")
+
+
+def without_secrets(text: str) -> str:
+    """`text` with what looks like a key or a password replaced by three dots."""
+    return SECRETS.sub(lambda match: f"{match['before'] or match['slashes'] or ''}…", text)
+
+
+def without_secret(value: Any, secret: str) -> Any:
+    """A text, or a JSON value, with every occurrence of `secret` replaced by three dots."""
+    if isinstance(value, str):
+        return value.replace(secret, "…")
+    if isinstance(value, dict):
+        return {name: without_secret(inner, secret) for name, inner in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, list):
+        return [without_secret(inner, secret) for inner in value]  # pyright: ignore[reportUnknownVariableType]
+    return value
+
+
+def redact_url(url: str) -> str:
+    """`url` without its user information and without the values of its parameters, but for harmless ones.
+
+    Example:
+        >>> redact_url("https://user:password@host/v1?key=abc")
+        'https://…@host/v1?key=…'
+    """
+    head, at, rest = url.partition("://")[2].rpartition("@")
+    scheme = url.partition("://")[0]
+    if at and "/" not in head.partition("@")[0]:
+        url = f"{scheme}://…@{rest}"
+    elif at:  # a password with a slash in it, or an address in the path: better too little than too much
+        return f"{scheme}://…"
+    return _PARAMETER.sub(_redact_parameter, url)
+
+
+def _redact_parameter(match: re.Match[str]) -> str:
+    value = match[3] if match[2].lower() in HARMLESS else "…"
+    return f"{match[1]}{match[2]}={value}"
+
+
+class Secret(str):
+    """A key, or the value of a header. Its repr does not show it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'…'"
+
+
+class Address(str):
+    """A URL that may hold a password. Its repr does not show it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(redact_url(str(self)))
+
+
+def conceal(value: Any) -> Any:
+    """A string that may be a URL as an `Address`; everything else as it is."""
+    return Address(value) if type(value) is str and "://" in value else value
+
+
+def split_credentials(url: str) -> tuple[str, tuple[Secret, Secret] | None]:
+    """A URL without its user information, and that: HTTP clients log the URL, and send this as a header."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url, None
+    user, password = parts.username or "", parts.password or ""
+    bare = SplitResult(parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, parts.fragment)
+    return urlunsplit(bare), (Secret(unquote(user)), Secret(unquote(password)))

@@ -1,0 +1,32 @@
+"""Whatever a server sends ends as an answer or a typed error, and nothing is left: `scripts/fuzz` runs this for long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.hostile.mutations import Plan, plans
+from tests.hostile.probe import Probe
+from tests.hostile.wire_server import WireServer
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[WireServer]:
+    with WireServer() as running:
+        yield running
+
+
+@pytest.mark.parametrize("wire", ["chat", "responses", "anthropic", "google"])
+def test_a_mutated_reply_ends_as_an_answer_or_a_typed_error_and_leaves_nothing(server, wire):
+    with Probe(server) as probe:
+
+        @settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=[*HealthCheck])
+        @given(plans(wire))
+        def ask(plan: Plan) -> None:
+            server.reply(*plan.pieces)
+            probe.ask(wire)
+
+        ask()
+        probe.check_growth()
