@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage
@@ -42,6 +43,7 @@ CALLS = frozenset(
         "tool_call",
         "tool_call_chunk",
         "function_call",
+        "custom_tool_call",
         "invalid_tool_call",
         "input_json_delta",
     }
@@ -78,6 +80,8 @@ def parts(message: AIMessage, place: int = 0) -> tuple[Part, ...]:
         elif (kind := block.get("type")) in CALLS:
             call_id = block.get("call_id") or block.get("id")
             if (call := calls.pop(call_id, None)) is not None:
+                if kind == "custom_tool_call" and isinstance(call, ToolCall):  # its answer has a type of its own
+                    call = replace(call, raw=Raw("openai.responses", _own(block)))
                 found.append(call)
             elif not message.tool_calls and not message.invalid_tool_calls and kind in ("tool_use", "tool_call"):
                 found.append(

@@ -1,8 +1,8 @@
 """What a request needs, and what a route can carry. Pure.
 
-An ability is a word: `"tools"`; a kind of content by its bytes (`"image"`, `"document"`, `"audio"`, `"video"`) or by
-its address (`"image_url"`, …); `"file:openai"` for an id in a vendor's file store; `"wire:anthropic"` for what only
-one vendor understands, such as a tool that it runs itself.
+An ability is a word: `"tools"`; `"custom_tools"` for OpenAI's, which take free text; a kind of content by its bytes
+(`"image"`, `"document"`, `"audio"`, `"video"`) or by its address (`"image_url"`, …); `"file:openai"` for an id in a
+vendor's file store; `"wire:anthropic"` for what only one vendor understands, such as a tool that it runs itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from multiroute_core.messages import Blob, File, Text, Uri, VendorPart, Wire, every
-from multiroute_core.tools import ServerTool
+from multiroute_core.tools import ServerTool, Tool
 from multiroute_core.types import Request
 
 _EVERYTHING = frozenset({f"{kind}{way}" for kind in ("image", "document", "audio", "video") for way in ("", "_url")})
@@ -49,7 +49,7 @@ def needed(request: Request) -> frozenset[str]:
     """
     found: set[str] = set()
     if request.tools:
-        found.update(f"wire:{tool.wire}" if isinstance(tool, ServerTool) else "tools" for tool in request.tools)
+        found.update(_of_tool(tool) for tool in request.tools)
     for message in request.messages:
         if len(message.parts) == 1 and type(message.parts[0]) is Text:
             continue
@@ -68,7 +68,14 @@ def needed(request: Request) -> frozenset[str]:
     return frozenset(found)
 
 
+def _of_tool(tool: Tool | ServerTool) -> str:
+    if not isinstance(tool, ServerTool):
+        return "tools"
+    return "custom_tools" if tool.is_custom else f"wire:{tool.wire}"
+
+
 def offered(provider: str, wire: Wire, inputs: frozenset[str], *, tools: bool) -> frozenset[str]:
     """What a route of `provider` on `wire` can carry, whose model takes `inputs`: kinds of content without `_url`."""
     content = {word for word in CARRIES[wire] if word.removesuffix("_url") in inputs}
-    return frozenset({*content, f"file:{provider}", f"wire:{wire}", *(("tools",) if tools else ())})
+    custom = ("custom_tools",) if wire in ("openai.chat", "openai.responses") else ()
+    return frozenset({*content, f"file:{provider}", f"wire:{wire}", *custom, *(("tools",) if tools else ())})
