@@ -23,6 +23,9 @@ from tests.wire_replies import (
     whole,
 )
 
+# LlamaIndex's own code asks a pydantic model for `__fields__`.
+pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
+
 CUT = {
     "a word": '{"days": 30, "dry_run": tr',
     "a number": '{"days": 3',
