@@ -89,6 +89,8 @@ def parts(message: AIMessage, place: int = 0) -> tuple[Part, ...]:
                 )
         else:
             found.extend(_block(cast("dict[str, Any]", block), kind, wire))
+    if refusal := message.additional_kwargs.get("refusal"):
+        found.append(_refusal(refusal))
     return (*_joined(found), *calls.values())
 
 
@@ -118,7 +120,7 @@ def _block(block: dict[str, Any], kind: Any, wire: Wire | None) -> Iterator[Part
         case "text" if "cache_control" not in block:
             yield _text(block, wire)
         case "refusal":
-            yield Text(str(block.get("refusal", "")))
+            yield _refusal(block.get("refusal"))
         case "thinking" | "redacted_thinking" | "reasoning" | "reasoning_content":
             yield from _reasoning(block, wire)
         case "non_standard" if isinstance(value := block.get("value"), dict):
@@ -136,6 +138,11 @@ def _block(block: dict[str, Any], kind: Any, wire: Wire | None) -> Iterator[Part
             yield from spellings.blocks.parts([block])
         case _:
             yield VendorPart(Raw(wire, _own(block)))
+
+
+def _refusal(given: Any) -> Text:
+    text = given if isinstance(given, str) else ""
+    return Text(text, Raw("langchain", {"type": "refusal", "refusal": text}))
 
 
 def _text(block: Mapping[str, Any], wire: Wire | None) -> Text:

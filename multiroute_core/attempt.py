@@ -25,7 +25,7 @@ from multiroute_core.order.learned import AdaptedRequest
 from multiroute_core.providers.error_code import failure_of
 from multiroute_core.providers.headroom import headroom
 from multiroute_core.providers.provider import Decoder, Provider, WireError
-from multiroute_core.providers.whole import BUGS, read_event
+from multiroute_core.providers.whole import BUGS, is_control_flow, read_event
 from multiroute_core.route import Route
 from multiroute_core.rules.admission import Outcome, Permit, Verdict
 from multiroute_core.rules.headroom import Headroom
@@ -142,6 +142,8 @@ class Try:
         except BUGS:
             raise
         except Exception as error:
+            if is_control_flow(error):  # a wrapped model, or a tool in it, suspends the graph that it runs in
+                raise
             if isinstance(error, WireError):  # a failed answer is billed as well
                 self.usage, self.model = error.usage or self.usage, error.model or self.model
             raise self._named(error) from (error.__cause__ if isinstance(error, RouteError) else error)

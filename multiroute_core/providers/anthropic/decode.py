@@ -167,6 +167,7 @@ class MessagesDecoder:
         self._message_id: str | None = None
         self._started = self._said = False
         self._reason: str | None = None
+        self._stop_details: Mapping[str, Any] = {}
         self._usage: dict[str, Any] = {}
         self._model: str | None = None
         self._blocks: dict[int | None, _Block] = {}
@@ -201,7 +202,9 @@ class MessagesDecoder:
                 body.merge_counts(self._usage, counts)
                 if not (self._said or self._calls) and count(counts.get("output_tokens")) == 0:
                     self._usage["output_tokens"] = 0  # nothing was said: the start's count was a placeholder
-                self._reason = word(mapping(told.get("delta")).get("stop_reason")) or self._reason
+                delta = mapping(told.get("delta"))
+                self._reason = word(delta.get("stop_reason")) or self._reason
+                self._stop_details = mapping(delta.get("stop_details")) or self._stop_details
                 self._model = serving_model(self._usage) or self._model
                 return Delta(usage=self._counted(), model=self._model)
             case "message_stop":
@@ -213,7 +216,9 @@ class MessagesDecoder:
                     message = "The stream ended without a reason: the answer is not complete."
                     raise WireError(message, told, usage=usage, model=self._model)
                 self.complete = True
-                return Delta(tuple(self._close_call(is_cut=is_cut)), _finish(self._reason, self._calls, said=True))
+                raw = {"stop_reason": self._reason, "stop_details": self._stop_details} if self._stop_details else None
+                finish = _finish(self._reason, self._calls, said=True)
+                return Delta(tuple(self._close_call(is_cut=is_cut)), finish, raw=raw)
             case "error":
                 raise self._error(told)
             case None if in_band.is_error(told):

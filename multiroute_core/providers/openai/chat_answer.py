@@ -56,8 +56,9 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
             parts.append(Reasoning(thought, Raw(WIRE, {name: thought}, encoded.model, encoded.account)))
             break
     text = _text(message.get("content"))
-    if text is None and (text := word(message.get("refusal"))):
+    if text is None and (refusal := word(message.get("refusal"))):
         finish = "refusal"
+        parts.append(_refusal(refusal, encoded))
     if text:
         notes = array(message.get("annotations"))
         parts.append(Text(text, Raw(WIRE, {"annotations": notes}, encoded.model, encoded.account) if notes else None))
@@ -82,7 +83,7 @@ class ChatDecoder:
         self.complete = False
         self._begun = False
         self._encoded = encoded
-        self._refused = False
+        self._refusal: list[str] = []
         self._thought: tuple[str, list[str]] | None = None
         self._notes: list[Any] = []
         self._audio: dict[str, Any] = {}
@@ -113,7 +114,7 @@ class ChatDecoder:
         if finish is not None:
             parts += () if self.complete else self._end(is_cut=finish == "length")
             self.complete = True
-            finish = "refusal" if self._refused else finish
+            finish = "refusal" if self._refusal else finish
             finish = "tool_call" if finish == "stop" and self._calls else finish
         self._begun = self._begun or bool(parts)
         return Delta(parts=tuple(parts), finish_reason=finish, usage=usage, model=model)
@@ -131,12 +132,12 @@ class ChatDecoder:
 
     def _done(self) -> Delta | None:
         """The end marker came: the end of an answer that has begun, whatever was not said of it."""
-        if self.complete or not (self._begun or self._calls):
+        if self.complete or not (self._begun or self._calls or self._refusal):
             return None
         self.complete = True
         return Delta(
             parts=tuple(self._end()),
-            finish_reason="refusal" if self._refused else "tool_call" if self._calls else "stop",
+            finish_reason="refusal" if self._refusal else "tool_call" if self._calls else "stop",
         )
 
     def _said(self, delta: Mapping[str, Any]) -> list[Part]:
@@ -148,8 +149,8 @@ class ChatDecoder:
                 parts.append(Reasoning(thought))
                 break
         text = _text(delta.get("content"))
-        if text is None and (text := word(delta.get("refusal"))):
-            self._refused = True
+        if text is None and (refusal := word(delta.get("refusal"))):
+            self._refusal.append(refusal)  # it is told whole: it is no text of the answer, and its pieces would be
         if (audio := mapping(delta.get("audio"))) and any(audio.values()):
             self._sounds.append(word(audio.get("data")) or "")
             spoken = word(audio.get("transcript"))
@@ -182,6 +183,8 @@ class ChatDecoder:
             is_cut: Whether the answer ended at its limit of tokens, so that its last call may not be whole.
         """
         parts: list[Part] = [*self._end_thought(), *self._end_text()]
+        if self._refusal:
+            parts.append(_refusal("".join(self._refusal), self._encoded))
         if self._audio:
             parts.append(_sound(self._audio, self._sounds, self._encoded))
         for call in self._calls:
@@ -220,6 +223,10 @@ def _finish(
         raise error
     name = normal_word(said)
     return finish_reason(name) or "other" if name else None
+
+
+def _refusal(text: str, encoded: Encoded) -> Text:
+    return Text(text, Raw(WIRE, {"refusal": text}, encoded.model, encoded.account))
 
 
 def _sound(audio: Mapping[str, Any], pieces: list[str], encoded: Encoded) -> Blob:

@@ -15,6 +15,7 @@ from multiroute_core.messages import (
     ToolCallDelta,
     VendorPart,
     assemble,
+    is_refusal,
     tool_call,
 )
 from multiroute_core.providers import in_band
@@ -62,6 +63,7 @@ class ResponsesDecoder:
         self.complete = False
         self._encoded = encoded
         self._refused = False
+        self._refusals: dict[Any, list[str]] = {}  # by the place of their item
         self._calls: dict[Any, _Call] = {}  # by the place of their item in the output
         self._told: set[Any] = set()  # places of items of which something was told
         self._searches = 0
@@ -80,7 +82,8 @@ class ResponsesDecoder:
                 return self._said(place, Text(text))
             case "response.refusal.delta":
                 self._refused = True
-                return self._said(place, Text(text))
+                self._refusals.setdefault(place, []).append(text)  # told whole, with its item
+                return None
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
                 return self._said(place, Reasoning(text))
             case "response.reasoning_summary_part.added" if told.get("summary_index"):
@@ -104,7 +107,7 @@ class ResponsesDecoder:
                 _check(body, self._searches)
                 self.complete = True
                 return Delta(
-                    parts=tuple(call.cut() for call in self._calls.values() if call.is_open),
+                    parts=(*self._unsaid(), *(call.cut() for call in self._calls.values() if call.is_open)),
                     finish_reason=_finish(body, refused=self._refused, called=bool(self._calls)),
                     usage=_usage(body, self._searches),
                     model=word(body.get("model")),
@@ -121,6 +124,11 @@ class ResponsesDecoder:
                 if told.get("error"):  # a gateway's, in another API's form
                     raise WireError("The provider reported an error inside the stream.", told)
                 return None
+
+    def _unsaid(self) -> list[Part]:
+        """Refusals whose item was never told whole."""
+        texts = ["".join(pieces) for pieces in self._refusals.values()]
+        return [_refusal(text, self._encoded) for text in texts if text]
 
     def _said(self, place: Any, part: Text | Reasoning) -> Delta | None:
         if not part.text:
@@ -141,7 +149,13 @@ class ResponsesDecoder:
         self._searches += _is_charged_search(item)
         self._refused = self._refused or _refuses(item)
         if place in self._told:
-            parts = [type(part)("", part.raw) for part in parts if isinstance(part, Text | Reasoning) and part.raw]
+            parts = [
+                part if is_refusal(part) else type(part)("", part.raw)
+                for part in parts
+                if isinstance(part, Text | Reasoning) and part.raw
+            ]
+        if any(is_refusal(part) for part in parts):
+            self._refusals.pop(place, None)
         return Delta(parts=tuple(parts)) if parts else None
 
 
@@ -192,9 +206,12 @@ def _parts(item: Mapping[str, Any], raw: Raw) -> list[Part]:
     match item.get("type"):
         case "message":
             contents = [mapping(content) for content in array(item.get("content"))]
-            text = "".join(word(each.get("text")) or word(each.get("refusal")) or "" for each in contents)
+            text = "".join(word(each.get("text")) or "" for each in contents)
+            refusal = "".join(word(each.get("refusal")) or "" for each in contents)
             more = item.get("phase") or any(each.get("annotations") or each.get("logprobs") for each in contents)
-            return [Text(text, raw if more else None)] if text else []
+            # Neighbouring texts are one unless the first has a raw form.
+            parts: list[Part] = [Text(text, raw if more or refusal else None)] if text else []
+            return [*parts, _refusal(refusal, raw)] if refusal else parts
         case "reasoning":
             texts = _texts(item.get("summary"))
             return [Reasoning("\n\n".join(texts) if texts else "".join(_texts(item.get("content"))), raw)]
@@ -210,6 +227,10 @@ def _parts(item: Mapping[str, Any], raw: Raw) -> list[Part]:
             return [VendorPart(raw)]
         case _:
             return []
+
+
+def _refusal(text: str, source: Raw | Encoded) -> Text:
+    return Text(text, Raw(WIRE, {"type": "refusal", "refusal": text}, source.model, source.account))
 
 
 def _texts(pieces: Any) -> list[str]:
