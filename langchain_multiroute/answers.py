@@ -23,6 +23,7 @@ from langchain_core.messages import (
 from langchain_core.utils.json import parse_partial_json
 
 from langchain_multiroute.blocks import block
+from langchain_multiroute.refusals import add_refusal, is_refused, refusal_block
 from multiroute_core import Chunk, Response, Usage, codec
 from multiroute_core.messages import (
     Blob,
@@ -36,6 +37,8 @@ from multiroute_core.messages import (
     ToolCall,
     ToolCallDelta,
     Uri,
+    VendorPart,
+    is_refusal,
 )
 
 KEPT = "multiroute"
@@ -52,16 +55,23 @@ def message_out(response: Response) -> AIMessage:
     """A whole answer."""
     parts = response.parts
     about = metadata(response)
-    if len(parts) == 1 and type(only := parts[0]) is Text and only.raw is None:  # most answers are one text
+    refused = is_refused(response, about["model_provider"])
+    if len(parts) == 1 and type(only := parts[0]) is Text and only.raw is None and not refused:  # most are one text
         return AIMessage(
             content=only.text, usage_metadata=usage_out(response.usage), response_metadata=cast("Any", about)
         )
-    content: Any = response.text
+    more = kept(parts)
+    content: Any = "".join(part.text for part in parts if isinstance(part, Text) and not is_refusal(part))
     calls = any(isinstance(part, ToolCall) for part in parts)
-    if (calls and about["model_provider"] in BESIDE_BLOCKS_ONLY) or not all(
+    own = _wrapped_message(parts)
+    if own is not None and isinstance(own.get("content"), str):  # as the wrapped model alone gives it
+        more |= _beside(own)
+    elif (calls and about["model_provider"] in BESIDE_BLOCKS_ONLY) or not all(
         isinstance(part, Text | ToolCall | InvalidToolCall) for part in parts
     ):
         content, about["output_version"] = blocks_of(parts), "v1"
+    if refused:
+        content = add_refusal(response, content, more, about)
     return AIMessage(
         content=content,
         tool_calls=[{"name": c.name, "args": dict(c.arguments), "id": c.id} for c in response.tool_calls],
@@ -69,10 +79,22 @@ def message_out(response: Response) -> AIMessage:
             {"type": "invalid_tool_call", "name": c.name, "args": c.arguments, "id": c.id, "error": c.error}
             for c in response.invalid_tool_calls
         ],
-        additional_kwargs=kept(parts),
+        additional_kwargs=more,
         usage_metadata=usage_out(response.usage),
         response_metadata=about,
     )
+
+
+def _wrapped_message(parts: Sequence[Part]) -> Mapping[str, Any] | None:
+    """The message of a wrapped model, as `message_to_dict` has it; None where none was kept."""
+    body = next((p.raw.body for p in parts if isinstance(p, VendorPart) and p.raw.wire == "langchain"), None)
+    return None if body is None else cast("Mapping[str, Any]", body.get("data"))
+
+
+def _beside(message: Mapping[str, Any]) -> dict[str, Any]:
+    """What a wrapped model thought, where LangChain reads it beside a text."""
+    thought = cast("Mapping[str, Any]", message.get("additional_kwargs") or {}).get("reasoning_content")
+    return {"reasoning_content": thought} if isinstance(thought, str) else {}
 
 
 def blocks_of(parts: Iterable[Part]) -> list[dict[str, Any]]:
@@ -111,6 +133,8 @@ class Pieces:
         shown: list[str | dict[str, Any]] = []
         calls: dict[int, ToolCallChunk] = {}
         for part in chunk.parts:
+            if isinstance(part, VendorPart) and part.raw.wire in ("langchain", "llamaindex"):
+                continue  # a wrapped model's own message: it is kept, not shown
             if not self._said and not isinstance(part, Text | ToolCallDelta):
                 self._blocks = True
             self._said = True
@@ -119,6 +143,8 @@ class Pieces:
             elif self._blocks:
                 if (told := block(part)) is not None:
                     shown.append({**told, "index": self._index(part)})
+            elif is_refusal(part):
+                continue  # the last chunk tells it
             elif isinstance(part, Text):
                 text.append(part.text)
             elif isinstance(part, Blob | Uri | File):
@@ -164,14 +190,28 @@ class Pieces:
                 calls[end.index] = ToolCallChunk(
                     name=None, args=end.arguments, id=None, index=end.index, type="tool_call_chunk"
                 )
+        own = _wrapped_message(response.parts)
+        more = kept(response.parts) | ({} if own is None or self._blocks else _beside(own))
+        about = metadata(response) | about
+        if is_refused(response, about["model_provider"]):
+            content = self._with_refusal(response, content, more, about)
         return AIMessageChunk(
             content=content,
             tool_call_chunks=[*calls.values()],
-            additional_kwargs=kept(response.parts),
+            additional_kwargs=more,
             usage_metadata=usage_out(response.usage),
-            response_metadata=metadata(response) | about,
+            response_metadata=about,
             chunk_position="last",
         )
+
+    def _with_refusal(self, response: Response, content: Any, more: dict[str, Any], about: dict[str, Any]) -> Any:
+        """The last content with the refusal; in blocks it has come already where the vendor said it in words."""
+        if not self._blocks:
+            return add_refusal(response, content, more, about)
+        if any(is_refusal(part) for part in response.parts):
+            return content
+        self._place += 1
+        return [*content, {**refusal_block(response), "index": f"lc_{self._place}"}]
 
     def _index(self, part: Part) -> str:
         """The mark by which LangChain merges pieces of a block."""

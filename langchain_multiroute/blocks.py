@@ -20,6 +20,7 @@ from multiroute_core.messages import (
     ToolCall,
     Uri,
     VendorPart,
+    is_refusal,
 )
 
 TRANSLATED: Mapping[str, str] = {"anthropic": "anthropic", "openai.responses": "openai"}
@@ -31,6 +32,8 @@ KINDS: Mapping[Modality, str] = {"image": "image", "audio": "audio", "video": "v
 def block(part: Part) -> dict[str, Any] | None:
     """`part` as a block; None for what is no block: an invalid call, a mark for a cache."""
     match part:
+        case Text() if is_refusal(part):
+            return {"type": "refusal", "refusal": part.text}
         case Text():
             return {"type": "text", "text": part.text, **_about_text(part.raw)}
         case Reasoning():

@@ -279,7 +279,7 @@ class ChatMultiRoute(BaseChatModel):
         return Pieces(
             blocks=self.output_version == "v1"
             or options.get("reasoning") is not None
-            or any("function" not in tool for tool in tools)
+            or any("function" not in tool and tool.get("type") != "custom" for tool in tools)
             or bool(tools and providers & BESIDE_BLOCKS_ONLY)
         )
 

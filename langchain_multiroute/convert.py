@@ -123,7 +123,7 @@ def _messages(message: BaseMessage, place: int) -> Iterator[Message]:
             yield Message("assistant", said(message, place))
         case ToolMessage():
             response = ToolCallResponse(
-                message.tool_call_id, _parts(message), error=message.status == "error", name=message.name
+                message.tool_call_id, _answered(message), error=message.status == "error", name=message.name
             )
             yield Message("tool", [response])
         case SystemMessage():
@@ -147,6 +147,28 @@ def _messages(message: BaseMessage, place: int) -> Iterator[Message]:
 def _parts(message: BaseMessage) -> Sequence[Part]:
     content = message.content
     return (Text(content),) if isinstance(content, str) else spellings.blocks.parts(content)
+
+
+def _answered(message: ToolMessage) -> Sequence[Part]:
+    """What a tool answered; LangChain's `custom_tool` wraps it in OpenAI's block, which other models do not know."""
+    if isinstance(message.content, str):
+        return _parts(message)
+    parts: list[Part] = []
+    for block in message.content:
+        output = _custom_output(block)
+        parts += spellings.blocks.parts([block] if output is None else output)
+    return parts
+
+
+def _custom_output(block: str | dict[str, Any]) -> Any:
+    """What `custom_tool_call_output` holds; None for other blocks."""
+    if not isinstance(block, Mapping):
+        return None
+    value = block.get("value") if block.get("type") == "non_standard" else block
+    if not isinstance(value, Mapping):
+        return None
+    told = cast("Mapping[str, Any]", value)
+    return told.get("output") or "" if told.get("type") == "custom_tool_call_output" else None
 
 
 def said(message: AIMessage, place: int = 0) -> Sequence[Part]:

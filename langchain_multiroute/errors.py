@@ -21,6 +21,7 @@ KINDS: tuple[tuple[type[MultiRouteError], str], ...] = (
     (errors.UnsupportedError, "ModelInvalidRequestError"),
     (errors.BadRequestError, "ModelInvalidRequestError"),
     (errors.ContentFilterError, "ModelInvalidRequestError"),
+    (errors.RefusalError, "ModelRefusalError"),
     (errors.AuthenticationError, "ModelAuthenticationError"),
     (errors.AuthenticationError, "ModelPermissionDeniedError"),
     (errors.NotFoundError, "ModelNotFoundError"),
@@ -41,6 +42,7 @@ KINDS: tuple[tuple[type[MultiRouteError], str], ...] = (
     (errors.AllRoutesFailedError, "ModelNotFoundError"),
     (errors.AllRoutesFailedError, "ModelPermissionDeniedError"),
     (errors.AllRoutesFailedError, "ModelRateLimitError"),
+    (errors.AllRoutesFailedError, "ModelRefusalError"),
     (errors.AllRoutesFailedError, "ModelTimeoutError"),
 )
 """Each class of ours with LangChain's names for it; the first one is meant where nothing tells more."""
@@ -66,6 +68,8 @@ def _both(ours: type[MultiRouteError], name: str) -> type[MultiRouteError]:
     made = globals()[both] = type(both, (ours, theirs), {"__module__": __name__, "__doc__": ours.__doc__})
     return made  # in the module too, so that pickles find it
 
+
+_REFUSAL: type[Exception] | tuple[()] = getattr(exceptions, "ModelRefusalError", ())
 
 _MADE: dict[tuple[type[MultiRouteError], str], type[MultiRouteError]] = {
     (ours, name): _both(ours, name) for ours, name in KINDS
@@ -96,6 +100,8 @@ def as_langchain(error: MultiRouteError) -> None:
     error.__class__ = made
     told: Any = error
     told.is_retryable = _retryable(error)
+    if not hasattr(error, "raw_message") and isinstance(error, _REFUSAL):
+        told.raw_message = None  # LangChain's constructor sets it, and was not called
     last = error.errors[-1] if isinstance(error, errors.AllRoutesFailedError) and error.errors else error
     if (response := next(_responses(last), None)) is not None:
         told.response = response

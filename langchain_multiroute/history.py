@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage
@@ -42,6 +43,7 @@ CALLS = frozenset(
         "tool_call",
         "tool_call_chunk",
         "function_call",
+        "custom_tool_call",
         "invalid_tool_call",
         "input_json_delta",
     }
@@ -78,6 +80,8 @@ def parts(message: AIMessage, place: int = 0) -> tuple[Part, ...]:
         elif (kind := block.get("type")) in CALLS:
             call_id = block.get("call_id") or block.get("id")
             if (call := calls.pop(call_id, None)) is not None:
+                if kind == "custom_tool_call" and isinstance(call, ToolCall):  # its answer has a type of its own
+                    call = replace(call, raw=Raw("openai.responses", _own(block)))
                 found.append(call)
             elif not message.tool_calls and not message.invalid_tool_calls and kind in ("tool_use", "tool_call"):
                 found.append(
@@ -85,6 +89,8 @@ def parts(message: AIMessage, place: int = 0) -> tuple[Part, ...]:
                 )
         else:
             found.extend(_block(cast("dict[str, Any]", block), kind, wire))
+    if refusal := message.additional_kwargs.get("refusal"):
+        found.append(_refusal(refusal))
     return (*_joined(found), *calls.values())
 
 
@@ -114,7 +120,7 @@ def _block(block: dict[str, Any], kind: Any, wire: Wire | None) -> Iterator[Part
         case "text" if "cache_control" not in block:
             yield _text(block, wire)
         case "refusal":
-            yield Text(str(block.get("refusal", "")))
+            yield _refusal(block.get("refusal"))
         case "thinking" | "redacted_thinking" | "reasoning" | "reasoning_content":
             yield from _reasoning(block, wire)
         case "non_standard" if isinstance(value := block.get("value"), dict):
@@ -132,6 +138,11 @@ def _block(block: dict[str, Any], kind: Any, wire: Wire | None) -> Iterator[Part
             yield from spellings.blocks.parts([block])
         case _:
             yield VendorPart(Raw(wire, _own(block)))
+
+
+def _refusal(given: Any) -> Text:
+    text = given if isinstance(given, str) else ""
+    return Text(text, Raw("langchain", {"type": "refusal", "refusal": text}))
 
 
 def _text(block: Mapping[str, Any], wire: Wire | None) -> Text:

@@ -8,10 +8,11 @@ from typing import Any, Literal, TypeAlias, cast
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
-from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnableGenerator, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
+from langchain_multiroute.refusals import acheck_filter, check_filter
 from multiroute_core import ConfigurationError
 from multiroute_core.options import unknown
 
@@ -53,6 +54,11 @@ def bound(schema: Any, method: Method, *, strict: bool | None = None) -> dict[st
 
 def parser(schema: Any, method: Method) -> Runnable[Any, Any]:
     """What reads the answer: an object of the schema's class where that is pydantic's, a dict otherwise."""
+    checked: Runnable[Any, Any] = RunnableGenerator(check_filter, acheck_filter)
+    return checked | _parser(schema, method)
+
+
+def _parser(schema: Any, method: Method) -> Runnable[Any, Any]:
     is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
     if method == "function_calling":
         if is_class:

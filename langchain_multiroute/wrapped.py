@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_multiroute import history
 from multiroute_core.messages import Part, Raw, Reasoning, Text, ToolCall, ToolCallDelta, VendorPart
-from multiroute_core.providers.body import mapping, tier, word
+from multiroute_core.providers.body import array, mapping, tier, word
 from multiroute_core.providers.finish import finish_reason, normal_word
 from multiroute_core.providers.in_band import failed
 from multiroute_core.providers.openai.usage import merge_usage, read_usage
@@ -110,8 +110,9 @@ class Merging:
             said = [reason for chunk in self._chunks if (reason := chunk.response_metadata.get(name))]
             if len(said) > 1:
                 message.response_metadata[name] = said[-1]
+        parts = history.parts(AIMessage("", additional_kwargs=_refusal(message)))
         kept = _kept(message, self._encoded)
-        return _ended(message, (kept,) if kept is not None else ())
+        return _ended(message, parts if kept is None else (*parts, kept))
 
 
 @dataclass(slots=True)
@@ -148,7 +149,20 @@ def _finish(message: AIMessage, usage: Usage | None, model: Any) -> FinishReason
     ) is not None:
         raise error
     known = (finish_reason(name) or "other") if name else "stop"
+    if known in ("stop", "other") and (_refusal(message) or _has_refusal(message.content)):
+        return "refusal"  # ChatOpenAI tells it beside the reason
     return "tool_call" if message.tool_calls and known == "stop" else known
+
+
+def _refusal(message: AIMessage) -> dict[str, Any]:
+    """What ChatOpenAI keeps beside the content of a message."""
+    refusal = message.additional_kwargs.get("refusal")
+    return {"refusal": refusal} if isinstance(refusal, str) and refusal else {}
+
+
+def _has_refusal(content: Any) -> bool:
+    """Whether it is among the blocks."""
+    return isinstance(content, list) and any(mapping(block).get("type") == "refusal" for block in array(content))
 
 
 def _says(message: AIMessage) -> bool:

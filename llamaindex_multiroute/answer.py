@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Generator, Sequence
+from typing import Any
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -91,11 +92,32 @@ def selections(response: ChatResponse, *, required: bool) -> list[ToolSelection]
         elif required:
             raise ValueError(f"The call of the tool {name!r} is malformed and was not run. {invalid[call_id]}")
         else:
-            refused = f"{name} (not run: {invalid[call_id].removesuffix('.')})"
+            refused = f"{name}{_NOT_RUN}{invalid[call_id].removesuffix('.')})"
             selected.append(ToolSelection(tool_id=call_id, tool_name=refused, tool_kwargs={}))
     if required and not selected:
         raise ValueError("Expected at least one tool call, but got 0 tool calls.")
     return selected
+
+
+_NOT_RUN = " (not run: "
+
+
+@contextlib.contextmanager
+def refusing() -> Generator[None, None, None]:
+    """Name the malformed call where LlamaIndex looks for its tool and finds none.
+
+    Raises:
+        ValueError: it looked for the tool of a malformed call.
+    """
+    try:
+        yield
+    except KeyError as error:
+        name, _, reason = str(error.args[0] if error.args else "").partition(_NOT_RUN)
+        if not reason:
+            raise
+        raise ValueError(
+            f"The call of the tool {name!r} is malformed and was not run. {reason.removesuffix(')')}."
+        ) from None
 
 
 def _malformed(response: ChatResponse) -> list[InvalidToolCall]:

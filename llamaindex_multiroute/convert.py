@@ -106,8 +106,12 @@ def _legacy_calls(message: ChatMessage) -> list[Part]:
         given = next((a for key in ("arguments", "args", "input", "tool_kwargs") if (a := _of(function, key))), None)
         call_id = next((i for key in ("call_id", "id", "tool_id") if (i := _of(call, key))), "")
         if name:
-            found.append(call_of(str(call_id), str(name), given if isinstance(given, str | Mapping) else None))
+            found.append(call_of(str(call_id), str(name), _arguments(given)))
     return found
+
+
+def _arguments(given: Any) -> Mapping[str, Any] | str | None:
+    return cast("Mapping[str, Any]", given) if isinstance(given, str | Mapping) else None
 
 
 def _of(given: Any, name: str) -> Any:

@@ -24,6 +24,7 @@ from llama_index.core.base.llms.types import (
     MessageRole,
 )
 from llama_index.core.bridge.pydantic import BaseModel, Field
+from llama_index.core.chat_engine.types import AgentChatResponse
 from llama_index.core.llms import callbacks
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import ToolSelection
@@ -32,7 +33,7 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import BaseTool
 from llama_index.core.types import PydanticProgramMode
 
-from llamaindex_multiroute.answer import Answer, response_out, selections, single
+from llamaindex_multiroute.answer import Answer, refusing, response_out, selections, single
 from llamaindex_multiroute.closing import aclosing, closing, register
 from llamaindex_multiroute.convert import messages_in
 from multiroute_core import Router
@@ -232,6 +233,25 @@ class MultiRoute(FunctionCallingLLM):
             ValueError: there are none, or one is malformed, and `error_on_no_tool_call` is True.
         """
         return selections(response, required=error_on_no_tool_call)
+
+    def predict_and_call(self, *args: Any, **kwargs: Any) -> AgentChatResponse:
+        """Ask with tools, and run those that the answer asks for.
+
+        Args:
+            *args: Those of LlamaIndex's `FunctionCallingLLM.predict_and_call`: `tools`, `user_msg`, …
+            **kwargs: The same by name.
+
+        Raises:
+            ValueError: the answer asks for no tool, unless `error_on_no_tool_call` is False; or the arguments of a call
+                are cut or malformed, so that its tool must not run.
+        """
+        with refusing():
+            return super().predict_and_call(*args, **kwargs)
+
+    async def apredict_and_call(self, *args: Any, **kwargs: Any) -> AgentChatResponse:
+        """`predict_and_call`, on the running event loop."""
+        with refusing():
+            return await super().apredict_and_call(*args, **kwargs)
 
     def _prepare_chat_with_tools(
         self,

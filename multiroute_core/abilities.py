@@ -1,9 +1,9 @@
 """What a request needs, and what a route can carry. Pure.
 
-An ability is a word: `"tools"`; a kind of content by its bytes (`"image"`, `"document"`, `"audio"`, `"video"`) or by
-its address (`"image_url"`, …); a media type that not everyone reads who reads its kind (`"image/heic"`,
-`"audio/flac_url"`); `"file:openai"` for an id in a vendor's file store; `"wire:anthropic"` for what only one vendor
-understands, such as a tool that it runs itself.
+An ability is a word: `"tools"`; `"custom_tools"` for OpenAI's, which take free text; a kind of content by its bytes
+(`"image"`, `"document"`, `"audio"`, `"video"`) or by its address (`"image_url"`, …); a media type that not everyone
+reads who reads its kind (`"image/heic"`, `"audio/flac_url"`); `"file:openai"` for an id in a vendor's file store;
+`"wire:anthropic"` for what only one vendor understands, such as a tool that it runs itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from multiroute_core import media
 from multiroute_core.messages import Blob, File, Message, Part, Text, Uri, VendorPart, Wire, every, modality_of
-from multiroute_core.tools import ServerTool
+from multiroute_core.tools import ServerTool, Tool
 from multiroute_core.types import Request
 
 _EVERYTHING = frozenset({f"{kind}{way}" for kind in ("image", "document", "audio", "video") for way in ("", "_url")})
@@ -85,7 +85,7 @@ def needed(request: Request) -> frozenset[str]:
     """
     found: set[str] = set()
     if request.tools:
-        found.update(f"wire:{tool.wire}" if isinstance(tool, ServerTool) else "tools" for tool in request.tools)
+        found.update(_of_tool(tool) for tool in request.tools)
     for message in request.messages:
         if len(message.parts) == 1 and type(message.parts[0]) is Text:
             continue
@@ -124,6 +124,12 @@ def _kind_of(word: str) -> str:
     return f"{kind}_url" if word.endswith("_url") else kind
 
 
+def _of_tool(tool: Tool | ServerTool) -> str:
+    if not isinstance(tool, ServerTool):
+        return "tools"
+    return "custom_tools" if tool.is_custom else f"wire:{tool.wire}"
+
+
 def offered(provider: str, wire: Wire, inputs: frozenset[str], *, tools: bool) -> frozenset[str]:
     """What a route of `provider` on `wire` can carry, whose model takes `inputs`: kinds of content without `_url`."""
     content = {word for word in CARRIES[wire] if word.removesuffix("_url") in inputs}
@@ -132,4 +138,5 @@ def offered(provider: str, wire: Wire, inputs: frozenset[str], *, tools: bool) -
         content.update(word for word in (kind, f"{kind}_url") if kind == ANY_FORMAT or _kind_of(word) in content)
     if "document_url" in content and wire in _READS_TEXT_FILES:
         content.add("text_url")
-    return frozenset({*content, f"file:{provider}", f"wire:{wire}", *(("tools",) if tools else ())})
+    custom = ("custom_tools",) if wire in ("openai.chat", "openai.responses") else ()
+    return frozenset({*content, f"file:{provider}", f"wire:{wire}", *custom, *(("tools",) if tools else ())})

@@ -26,7 +26,7 @@ from multiroute_core.order.learned import AdaptedRequest
 from multiroute_core.providers.error_code import failure_of
 from multiroute_core.providers.headroom import headroom
 from multiroute_core.providers.provider import Decoder, Provider, UnreadableReply, WireError
-from multiroute_core.providers.whole import BUGS, read_event
+from multiroute_core.providers.whole import BUGS, is_control_flow, read_event
 from multiroute_core.redaction import SHORTEST_SECRET, without_secret
 from multiroute_core.route import Route
 from multiroute_core.rules.admission import Outcome, Permit, Verdict
@@ -157,6 +157,8 @@ class Try:
         try:
             parts = await (self._read() if self.stream else self._whole())
         except Exception as error:
+            if is_control_flow(error):  # a wrapped model, or a tool in it, suspends the graph that it runs in
+                raise
             if isinstance(error, BUGS):
                 if not self.limit.replied:
                     raise

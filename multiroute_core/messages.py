@@ -284,6 +284,11 @@ def join(parts: Sequence[Part]) -> str:
     return "".join(part.text for part in parts if isinstance(part, Text | ToolCallResponse))
 
 
+def is_refusal(part: Part) -> bool:
+    """Whether a text is a vendor's own statement that the model declines; the part that says so stands apart."""
+    return isinstance(part, Text) and part.raw is not None and "refusal" in part.raw.body
+
+
 def assemble(parts: Iterable[Part]) -> tuple[Part, ...]:
     """A stream's pieces as whole parts, in the order of their beginnings.
 

@@ -11,6 +11,10 @@ from multiroute_core.messages import Wire
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
+CUSTOM_INPUT = "__arg1"
+"""The argument that holds the text of a call of a custom tool of OpenAI's: LangChain's name for the argument of a tool
+that takes one text (langchain-openai 1.7.4, `_construct_lc_result_from_responses_api`, read 2026-11-29)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
@@ -37,6 +41,11 @@ class ServerTool:
 
     wire: Wire
     body: Mapping[str, Any]
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether it is a custom tool of OpenAI's: the caller runs it, with free text, and both wires take it."""
+        return self.body.get("type") == "custom" and self.wire in ("openai.chat", "openai.responses")
 
 
 @dataclass(frozen=True, slots=True)

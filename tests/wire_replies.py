@@ -149,7 +149,7 @@ def message_pair(*content, stop_reason="end_turn", **more):
     for place, block in enumerate(content):
         kind, name = ("text_delta", "text") if block["type"] == "text" else ("input_json_delta", "partial_json")
         given = block.get("text", block.get("input"))
-        text = given if isinstance(given, str) else json.dumps(given)
+        text = given if isinstance(given, str) else json.dumps(given) if given else ""
         empty = {**block, **({"text": ""} if name == "text" else {"input": {}})}
         told += [
             {"type": "content_block_start", "index": place, "content_block": empty},

@@ -14,6 +14,15 @@ BUGS = (TypeError, AttributeError, NameError, AssertionError, ImportError, Looku
 """Errors of a program, not of a provider: to fall back on them would hide them for ever."""
 
 
+CONTROL_FLOW = frozenset({"langgraph.errors.GraphBubbleUp", "workflows.runtime.types.results.WaitingForEvent"})
+"""Exceptions by which LangGraph and LlamaIndex's workflows suspend a run: they are no failures, and pass."""
+
+
+def is_control_flow(error: BaseException) -> bool:
+    """Whether a framework's graph or workflow raised `error` to suspend or leave the step that is running."""
+    return any(f"{kind.__module__}.{kind.__qualname__}" in CONTROL_FLOW for kind in type(error).__mro__)
+
+
 def read_event(provider: Provider, decoder: Decoder, encoded: Encoded, event: Any) -> Delta | None:
     """What is new in one event. Where the answer is complete, a bad event harms nothing.
 

@@ -110,6 +110,7 @@ READERS: Mapping[str, Reader] = {
     **blocks_standard.READERS,
     "tool_result": _tool_result,
     "function_call_output": _function_call_output,
+    "custom_tool_call_output": _function_call_output,
     "document": _document,
     "search_result": _search_result,
     "non_standard": _non_standard,

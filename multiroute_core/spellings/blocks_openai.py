@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from multiroute_core.messages import Extras, Part, Reasoning, Text, VendorPart
 from multiroute_core.spellings.reading import Block, Reader, address, beside, blob, call, file, inner, raw, richer, text
+from multiroute_core.tools import CUSTOM_INPUT
 
 AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg", "flac": "audio/flac", "opus": "audio/opus", "pcm16": "audio/pcm"}
 """OpenAI's words for the formats of sound."""
@@ -66,6 +67,19 @@ def _function_call(block: Block) -> Part:
     return call(block.get("call_id") or block.get("id"), block.get("name"), block.get("arguments"), form)
 
 
+def _custom_tool_call(block: Block) -> Part:
+    """A call of a custom tool, as Responses write it."""
+    form = raw("openai.responses", block)
+    arguments = {CUSTOM_INPUT: text(block, "input")}
+    return call(block.get("call_id") or block.get("id"), block.get("name"), arguments, form)
+
+
+def _custom(block: Block) -> Part:
+    """The same in Chat Completions."""
+    told = inner(block, "custom")
+    return call(block.get("id"), told.get("name"), {CUSTOM_INPUT: text(told, "input")}, raw("openai.chat", block))
+
+
 def reasoning(block: Block) -> Part:
     """A reasoning item: its summaries are what may be read."""
     told = cast("Iterable[Any]", block.get("summary") or block.get("content") or ())
@@ -90,6 +104,8 @@ READERS: Mapping[str, Reader] = {
     "input_file": _input_file,
     "function": _function,
     "function_call": _function_call,
+    "custom": _custom,
+    "custom_tool_call": _custom_tool_call,
     "mcp_list_tools": _vendors,
     "mcp_approval_request": _vendors,
     "mcp_approval_response": _vendors,

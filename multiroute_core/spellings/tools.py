@@ -287,4 +287,9 @@ def _names(tool: Tool | ServerTool) -> tuple[str, ...]:
     """What a choice may call it: a vendor's own tool goes by its name, or its type."""
     if isinstance(tool, Tool):
         return (tool.name,)
-    return tuple(tool.body[key] for key in ("name", "server_label", "type") if isinstance(tool.body.get(key), str))
+    names = tuple(tool.body[key] for key in ("name", "server_label", "type") if isinstance(tool.body.get(key), str))
+    match tool.body.get("custom"):
+        case {"name": str(name)}:  # Chat Completions' spelling of a custom tool
+            return (name, *names)
+        case _:
+            return names

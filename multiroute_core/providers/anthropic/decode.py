@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from multiroute_core.json_text import load_json
@@ -51,6 +51,8 @@ def decode(reply: Reply, encoded: Encoded) -> Delta:
     parts: list[Part] = []
     for at, block in enumerate(blocks):
         parts += _parts(block, encoded, f"{found.get('id')}_{at}", followed=kinds[at + 1 : at + 2] == ["text"])
+    if parts and FINISH.get(word(found.get("stop_reason")) or "") == "length":
+        parts[-1] = _cut(parts[-1])
     # A whole answer whose end is not explained is whole all the same.
     return Delta(
         parts=tuple(parts),
@@ -94,6 +96,20 @@ def _call(block: Mapping[str, Any], spare_id: str, raw: Raw) -> ToolCall | Inval
     if name and isinstance(given, dict):
         return ToolCall(call_id, name, cast("dict[str, Any]", given), raw)
     return tool_call(call_id, name, given if isinstance(given, str) else json.dumps(given or {}), raw)
+
+
+def _cut(part: Part) -> Part:
+    """The last part of an answer that ended at its limit of tokens: the input of a call may be cut there.
+
+    The API closes it again, so it is opened here.
+
+    "Check if the response was truncated during tool use … Send the request with a higher max_tokens":
+    https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use (2026-11-28).
+    """
+    if not isinstance(part, ToolCall):
+        return part
+    arguments = json.dumps(dict(part.arguments), ensure_ascii=False).removesuffix("}")
+    return InvalidToolCall(part.id, part.name, arguments, "The answer ended before the call was whole.")
 
 
 def _finish(reason: str | None, parts: list[Part], *, said: bool) -> FinishReason:
@@ -152,11 +168,13 @@ class MessagesDecoder:
         self._message_id: str | None = None
         self._started = self._said = False
         self._reason: str | None = None
+        self._stop_details: Mapping[str, Any] = {}
         self._usage: dict[str, Any] = {}
         self._model: str | None = None
         self._blocks: dict[int | None, _Block] = {}
         self._latest: _Block | None = None
         self._calls: list[Part] = []
+        self._unsaid: ToolCallDelta | None = None
 
     def feed(self, event: Any) -> Delta | None:
         """What is new in one event."""
@@ -168,7 +186,7 @@ class MessagesDecoder:
                 self._said = True
                 return _delta(self._grown(told))
             case "content_block_start":
-                return _delta(self._begun(told))
+                return _delta([*self._close_call(), *self._begun(told)])
             case "content_block_stop":
                 block = self._blocks.pop(count(told.get("index")), None)
                 return _delta(self._ended(block)) if block else None
@@ -185,18 +203,23 @@ class MessagesDecoder:
                 body.merge_counts(self._usage, counts)
                 if not (self._said or self._calls) and count(counts.get("output_tokens")) == 0:
                     self._usage["output_tokens"] = 0  # nothing was said: the start's count was a placeholder
-                self._reason = word(mapping(told.get("delta")).get("stop_reason")) or self._reason
+                delta = mapping(told.get("delta"))
+                self._reason = word(delta.get("stop_reason")) or self._reason
+                self._stop_details = mapping(delta.get("stop_details")) or self._stop_details
                 self._model = serving_model(self._usage) or self._model
                 return Delta(usage=self._counted(), model=self._model)
             case "message_stop":
                 usage = self._counted()
+                is_cut = FINISH.get(self._reason or "") == "length"
                 if (error := in_band.failed(self._reason, told, usage=usage, model=self._model)) is not None:
                     raise error
                 if not normal_word(self._reason) and not (self._said or self._calls):
                     message = "The stream ended without a reason: the answer is not complete."
                     raise WireError(message, told, usage=usage, model=self._model)
                 self.complete = True
-                return Delta(finish_reason=_finish(self._reason, self._calls, said=True))
+                raw = {"stop_reason": self._reason, "stop_details": self._stop_details} if self._stop_details else None
+                finish = _finish(self._reason, self._calls, said=True)
+                return Delta(tuple(self._close_call(is_cut=is_cut)), finish, raw=raw)
             case "error":
                 raise self._error(told)
             case None if in_band.is_error(told):
@@ -270,9 +293,20 @@ class MessagesDecoder:
                 told = "" if "partial_json" in block.pieces else json.dumps(raw.body.get("input") or {})
                 if block.call is None:
                     return [Text(told)] if told else []
+                if told == "{}":
+                    self._unsaid = ToolCallDelta(block.call, raw=raw)
+                    return []
                 return [ToolCallDelta(block.call, arguments=told, raw=raw)]
             case _:
                 return [VendorPart(raw)] if raw.body else []
+
+    def _close_call(self, *, is_cut: bool = False) -> list[Part]:
+        """The end of a call of which no arguments came: it has none, or the answer was cut before they began."""
+        call, self._unsaid = self._unsaid, None
+        if call is None:
+            return []
+        is_cut = is_cut and call.index == len(self._calls) - 1
+        return [replace(call, arguments="{" if is_cut else "{}")]
 
     def _raw(self, block: _Block) -> Raw | None:
         whole = block.whole()

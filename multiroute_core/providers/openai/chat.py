@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from multiroute_core.providers.body import overlay
 from multiroute_core.providers.extra import split
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.openai.chat_history import WIRE, history
+from multiroute_core.providers.openai.custom import name_of, to_chat_tool
 from multiroute_core.providers.openai.effort import effort
 from multiroute_core.providers.openai.schema import adapted, in_words
 from multiroute_core.providers.provider import Encoded
@@ -69,7 +71,8 @@ def _tools(request: Request, traits: Model, dropped: list[str]) -> dict[str, Any
     if (choice := request.tool_choice) is not None:
         made["tool_choice"] = choice.mode
         if choice.mode == "tool":
-            made["tool_choice"] = {"type": "function", "function": {"name": choice.name}}
+            kind = "custom" if _is_custom(choice.name, request.tools) else "function"
+            made["tool_choice"] = {"type": kind, kind: {"name": choice.name}}
     if request.parallel_tool_calls is not None:
         if traits.parallel_tool_calls:
             made["parallel_tool_calls"] = request.parallel_tool_calls
@@ -78,8 +81,14 @@ def _tools(request: Request, traits: Model, dropped: list[str]) -> dict[str, Any
     return made
 
 
+def _is_custom(name: str | None, tools: Sequence[Tool | ServerTool]) -> bool:
+    return any(isinstance(tool, ServerTool) and tool.is_custom and name_of(tool.body) == name for tool in tools)
+
+
 def _tool(tool: Tool | ServerTool, traits: Model, dropped: list[str]) -> dict[str, Any] | None:
     if isinstance(tool, ServerTool):
+        if tool.is_custom:
+            return to_chat_tool(tool.body)
         return dict(tool.body) if tool.wire == WIRE else None
     parameters, strict = adapted(tool.parameters, asked=tool.strict, what=f"tool {tool.name}", dropped=dropped)
     function: dict[str, Any] = {"name": tool.name, "parameters": parameters}

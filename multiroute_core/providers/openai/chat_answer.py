@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 from multiroute_core.messages import (
@@ -19,14 +17,12 @@ from multiroute_core.messages import (
     Raw,
     Reasoning,
     Text,
-    ToolCallDelta,
-    VendorPart,
-    tool_call,
 )
 from multiroute_core.providers import in_band
 from multiroute_core.providers.body import array, mapping, word
 from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.finish import finish_reason, normal_word
+from multiroute_core.providers.openai.chat_calls import Call, called, legacy_calls, whole_call
 from multiroute_core.providers.openai.chat_history import WIRE
 from multiroute_core.providers.openai.message_fields import merge_fields, read_fields, reasoning_text
 from multiroute_core.providers.openai.usage import find_usage, merge_usage
@@ -58,16 +54,17 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     if fields := read_fields(message):
         parts.append(Reasoning(reasoning_text(fields), Raw(WIRE, fields, encoded.model, encoded.account)))
     text = _text(message.get("content"))
-    if text is None and (text := word(message.get("refusal"))):
+    if text is None and (refusal := word(message.get("refusal"))):
         finish = "refusal"
+        parts.append(_refusal(refusal, encoded))
     if text:
         notes = array(message.get("annotations"))
         parts.append(Text(text, Raw(WIRE, {"annotations": notes}, encoded.model, encoded.account) if notes else None))
     if (audio := mapping(message.get("audio"))) and any(audio.values()):
         parts += [Text(spoken)] if (spoken := word(audio.get("transcript"))) else []
         parts.append(_sound(audio, [word(audio.get("data")) or ""], encoded))
-    if calls := [*filter(None, map(mapping, array(message.get("tool_calls")))), *_legacy(message)]:
-        parts += [_whole(call, encoded) for call in calls]
+    if calls := [*filter(None, map(mapping, array(message.get("tool_calls")))), *legacy_calls(message)]:
+        parts += [whole_call(call, encoded, is_cut=finish == "length" and call is calls[-1]) for call in calls]
         finish = "tool_call" if finish in ("stop", None) else finish
     if finish is None:  # a whole answer whose end is not explained is whole all the same
         finish = "stop" if parts else "other"
@@ -84,12 +81,12 @@ class ChatDecoder:
         self.complete = False
         self._begun = False
         self._encoded = encoded
-        self._refused = False
+        self._refusal: list[str] = []
         self._reasoning: list[Mapping[str, Any]] = []
         self._notes: list[Any] = []
         self._audio: dict[str, Any] = {}
         self._sounds: list[str] = []
-        self._calls: list[_Call] = []
+        self._calls: list[Call] = []
         self._usage: Usage | None = None
 
     def feed(self, event: Any) -> Delta | None:
@@ -113,9 +110,9 @@ class ChatDecoder:
         if choice.get("finish_reason") or "error" in choice:
             finish = _finish(choice, chunk, self._usage, model)
         if finish is not None:
-            parts += () if self.complete else self._end()
+            parts += () if self.complete else self._end(is_cut=finish == "length")
             self.complete = True
-            finish = "refusal" if self._refused else finish
+            finish = "refusal" if self._refusal else finish
             finish = "tool_call" if finish == "stop" and self._calls else finish
         self._begun = self._begun or bool(parts)
         return Delta(parts=tuple(parts), finish_reason=finish, usage=usage, model=model)
@@ -133,12 +130,12 @@ class ChatDecoder:
 
     def _done(self) -> Delta | None:
         """The end marker came: the end of an answer that has begun, whatever was not said of it."""
-        if self.complete or not (self._begun or self._calls):
+        if self.complete or not (self._begun or self._calls or self._refusal):
             return None
         self.complete = True
         return Delta(
             parts=tuple(self._end()),
-            finish_reason="refusal" if self._refused else "tool_call" if self._calls else "stop",
+            finish_reason="refusal" if self._refusal else "tool_call" if self._calls else "stop",
         )
 
     def _said(self, delta: Mapping[str, Any]) -> list[Part]:
@@ -147,8 +144,8 @@ class ChatDecoder:
             self._reasoning.append(fields)
             parts += [Reasoning(thought)] if (thought := reasoning_text(fields)) else []
         text = _text(delta.get("content"))
-        if text is None and (text := word(delta.get("refusal"))):
-            self._refused = True
+        if text is None and (refusal := word(delta.get("refusal"))):
+            self._refusal.append(refusal)  # it is told whole: it is no text of the answer, and its pieces would be
         if (audio := mapping(delta.get("audio"))) and any(audio.values()):
             self._sounds.append(word(audio.get("data")) or "")
             spoken = word(audio.get("transcript"))
@@ -158,29 +155,35 @@ class ChatDecoder:
         if text:
             parts += (*self._end_thought(), Text(text))
         self._notes += array(delta.get("annotations"))
-        for call in (*filter(None, map(mapping, array(delta.get("tool_calls")))), *_legacy(delta)):
+        for call in (*filter(None, map(mapping, array(delta.get("tool_calls")))), *legacy_calls(delta)):
             parts += (*self._end_thought(), *self._end_text(), *self._of(call).add(call))
         return parts
 
-    def _of(self, piece: Mapping[str, Any]) -> _Call:
+    def _of(self, piece: Mapping[str, Any]) -> Call:
         """The call that a piece belongs to."""
-        index, call_id, named = piece.get("index"), word(piece.get("id")), bool(_called(piece).get("name"))
+        index, call_id, named = piece.get("index"), word(piece.get("id")), bool(called(piece).get("name"))
         known = [call for call in self._calls if index is None or call.index == index]
         if call_id is not None and (same := [call for call in known if call.id == call_id]):
             return same[-1]
         fresh = not known or (named and (call_id is not None or index is None) and known[-1].id is not None)
         if fresh:
-            self._calls.append(_Call(len(self._calls), index, self._encoded))
+            self._calls.append(Call(len(self._calls), index, self._encoded))
             return self._calls[-1]
         return known[-1]
 
-    def _end(self) -> list[Part]:
-        """What closes the parts, with their raw forms."""
+    def _end(self, *, is_cut: bool = False) -> list[Part]:
+        """What closes the parts, with their raw forms.
+
+        Args:
+            is_cut: Whether the answer ended at its limit of tokens, so that its last call may not be whole.
+        """
         parts: list[Part] = [*self._end_thought(), *self._end_text()]
+        if self._refusal:
+            parts.append(_refusal("".join(self._refusal), self._encoded))
         if self._audio:
             parts.append(_sound(self._audio, self._sounds, self._encoded))
         for call in self._calls:
-            parts += call.end()
+            parts += call.end(is_cut=is_cut and call is self._calls[-1])
         return parts
 
     def _end_thought(self) -> list[Part]:
@@ -195,83 +198,6 @@ class ChatDecoder:
         return (
             [Text("", Raw(WIRE, {"annotations": notes}, self._encoded.model, self._encoded.account))] if notes else []
         )
-
-
-class _Call:
-    """A call whose pieces come one after the other."""
-
-    def __init__(self, place: int, index: Any, encoded: Encoded) -> None:
-        self.index, self.id = index, None
-        self._place, self._encoded = place, encoded
-        self._told: dict[str, Any] = {}
-        self._inner: dict[str, Any] = {}
-        self._waiting: list[str] = []
-        self._arguments: list[str] = []
-        self._begun = False
-
-    id: str | None
-
-    def add(self, piece: Mapping[str, Any]) -> list[Part]:
-        """The next piece; nothing goes out before the name is known."""
-        self._told |= {name: value for name, value in piece.items() if value is not None and name != "index"}
-        custom = not self._begun and _is_custom(self._told)
-        inner = _called(piece, custom=custom)
-        before = word(self._inner.get("name")) or ""
-        rest = _rest_of_name(before, word(inner.get("name")) or "", self._encoded)
-        self._inner |= {name: value for name, value in inner.items() if value is not None and value != ""}
-        if before or rest:
-            self._inner["name"] = before + rest
-        self.id = self.id or word(piece.get("id"))
-        arguments = _arguments(inner)
-        self._arguments.append(arguments)
-        if custom:
-            return []
-        self._waiting.append(arguments)
-        if not word(self._inner.get("name")):
-            return []
-        if self._begun and rest:
-            return [ToolCallDelta(self._place, name=rest), *self._send()]
-        return self._send()
-
-    def end(self) -> list[Part]:
-        """The last piece, with the whole call as a server that does not stream tells it."""
-        custom = not self._begun and _is_custom(self._told)
-        told = _without_noise(self._told, custom=custom)
-        whole = {**told, "type": word(self._told.get("type")) or ("custom" if custom else "function")}
-        arguments = "".join(self._arguments)
-        if custom:
-            whole["custom"] = {**self._inner, "input": arguments}
-            return [VendorPart(Raw(WIRE, whole, self._encoded.model, self._encoded.account))]
-        parts = self._send()
-        whole |= {"id": self.id, "function": {**self._inner, "arguments": arguments}}
-        return [*parts, ToolCallDelta(self._place, raw=Raw(WIRE, whole, self._encoded.model, self._encoded.account))]
-
-    def _send(self) -> list[Part]:
-        arguments = "".join(self._waiting)
-        self._waiting.clear()
-        if not self._begun:
-            self._begun = True
-            self.id = self.id or _minted()
-            return [ToolCallDelta(self._place, self.id, word(self._inner.get("name")) or "", arguments)]
-        return [ToolCallDelta(self._place, arguments=arguments)] if arguments else []
-
-
-def _rest_of_name(before: str, piece: str, encoded: Encoded) -> str:
-    """What the next name of a call adds to the name so far: servers repeat it, cut it, or send it longer each time.
-
-    A piece belongs to the name if a tool that was offered begins with both together.
-    """
-    if not before or not piece:
-        return piece
-    longer = piece if piece.startswith(before) and piece != before else before + piece
-    return longer[len(before) :] if any(name.startswith(longer) for name in _offered(encoded)) else ""
-
-
-def _offered(encoded: Encoded) -> Iterator[str]:
-    """The names of the tools of the request."""
-    for tool in array(encoded.body.get("tools")):
-        if name := word(_called(mapping(tool)).get("name")):
-            yield name
 
 
 def _finish(
@@ -294,56 +220,8 @@ def _finish(
     return finish_reason(name) or "other" if name else None
 
 
-def _whole(call: Mapping[str, Any], encoded: Encoded) -> Part:
-    """A call that came as a whole."""
-    custom = _is_custom(call)
-    told = _without_noise(call, custom=custom)
-    if custom:
-        return VendorPart(Raw(WIRE, told, encoded.model, encoded.account))
-    inner = _called(call)
-    call_id, arguments = word(call.get("id")) or _minted(), _arguments(inner)
-    told |= {"id": call_id, "type": word(call.get("type")) or "function", "function": {**inner, "arguments": arguments}}
-    return tool_call(call_id, word(inner.get("name")) or "", arguments, Raw(WIRE, told, encoded.model, encoded.account))
-
-
-def _is_custom(call: Mapping[str, Any]) -> bool:
-    """Whether a call is of a custom tool.
-
-    Its type says so: some servers put an empty `custom` beside a `function`, and the other way.
-    """
-    kind, custom = call.get("type"), mapping(call.get("custom"))
-    if kind == "custom":
-        return bool(custom) or not mapping(call.get("function"))
-    return kind != "function" and any(custom.values()) and not any(mapping(call.get("function")).values())
-
-
-def _called(call: Mapping[str, Any], *, custom: bool = False) -> Mapping[str, Any]:
-    first, second = ("custom", "function") if custom else ("function", "custom")
-    return mapping(call.get(first)) or mapping(call.get(second))
-
-
-def _without_noise(call: Mapping[str, Any], *, custom: bool) -> dict[str, Any]:
-    """A call without its place in the list and without what is empty beside what it calls."""
-    empty = "function" if custom else "custom"
-    return {name: value for name, value in call.items() if name not in ("index", empty)}
-
-
-def _arguments(inner: Mapping[str, Any]) -> str:
-    """The arguments, or a piece of them, as text; some servers send an object."""
-    found = inner.get("arguments", inner.get("input"))
-    if isinstance(found, dict):
-        return json.dumps(found)
-    return word(found) or ""
-
-
-def _legacy(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The one call of the older form, in the newer."""
-    call = mapping(message.get("function_call"))
-    return [{"index": 0, "function": call}] if call and any(call.values()) else []
-
-
-def _minted() -> str:
-    return f"call_{uuid.uuid4().hex[:24]}"
+def _refusal(text: str, encoded: Encoded) -> Text:
+    return Text(text, Raw(WIRE, {"refusal": text}, encoded.model, encoded.account))
 
 
 def _sound(audio: Mapping[str, Any], pieces: list[str], encoded: Encoded) -> Blob:

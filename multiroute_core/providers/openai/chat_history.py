@@ -22,7 +22,7 @@ from multiroute_core.messages import (
     join,
 )
 from multiroute_core.providers.ids import tool_call_id
-from multiroute_core.providers.openai import content
+from multiroute_core.providers.openai import content, custom
 from multiroute_core.providers.openai.message_fields import merge_fields
 from multiroute_core.providers.openai.turns import outcome, turns, written_arguments
 
@@ -82,10 +82,13 @@ def _said(parts: Iterable[Part], model: str, provider: str) -> dict[str, Any] | 
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
-    if call.raw is not None and call.raw.wire == WIRE and "function" in call.raw.body:
-        return {**call.raw.body, "id": tool_call_id(call.id)}
+    call_id = tool_call_id(call.id)
+    if call.raw is not None and call.raw.wire == WIRE and ("function" in call.raw.body or "custom" in call.raw.body):
+        return {**call.raw.body, "id": call_id}
+    if custom.is_custom(call):
+        return {"id": call_id, "type": "custom", "custom": {"name": call.name, "input": custom.input_of(call)}}
     function = {"name": call.name, "arguments": json.dumps(dict(call.arguments), ensure_ascii=False)}
-    return {"id": tool_call_id(call.id), "type": "function", "function": function}
+    return {"id": call_id, "type": "function", "function": function}
 
 
 def _answered(answer: ToolCallResponse, provider: str, pictures: list[dict[str, Any]]) -> dict[str, Any]:

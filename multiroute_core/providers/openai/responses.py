@@ -8,6 +8,7 @@ from typing import Any
 from multiroute_core.providers.body import overlay
 from multiroute_core.providers.extra import split
 from multiroute_core.providers.models import Model
+from multiroute_core.providers.openai.custom import name_of, to_responses_tool
 from multiroute_core.providers.openai.effort import effort
 from multiroute_core.providers.openai.responses_history import WIRE, history
 from multiroute_core.providers.openai.schema import adapted, in_words
@@ -59,6 +60,8 @@ def _tools(request: Request, traits: Model, dropped: list[str]) -> dict[str, Any
 def _named(name: str | None, tools: Sequence[Tool | ServerTool]) -> dict[str, Any]:
     """The one tool that must be used; those that OpenAI runs itself go by their type or their own name."""
     for tool in tools:
+        if isinstance(tool, ServerTool) and tool.is_custom and name == name_of(tool.body):
+            return {"type": "custom", "name": name}
         if isinstance(tool, ServerTool) and name in (own := [tool.body.get(key) for key in _NAMES]):
             given = {key: value for key, value in zip(_NAMES, own, strict=True) if value == name and key != "type"}
             return {"type": tool.body.get("type"), **given}
@@ -70,6 +73,8 @@ _NAMES = ("type", "name", "server_label")
 
 def _tool(tool: Tool | ServerTool, traits: Model, dropped: list[str]) -> dict[str, Any] | None:
     if isinstance(tool, ServerTool):
+        if tool.is_custom:
+            return to_responses_tool(tool.body)
         return dict(tool.body) if tool.wire == WIRE else None
     parameters, strict = adapted(tool.parameters, asked=tool.strict, what=f"tool {tool.name}", dropped=dropped)
     made: dict[str, Any] = {"type": "function", "name": tool.name, "parameters": parameters}

@@ -15,18 +15,25 @@ from multiroute_core.messages import (
     ToolCallDelta,
     VendorPart,
     assemble,
+    is_refusal,
     tool_call,
 )
 from multiroute_core.providers import in_band
 from multiroute_core.providers.body import array, mapping, word
 from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.finish import finish_reason, normal_word
+from multiroute_core.providers.openai import custom
+from multiroute_core.providers.openai.chat_calls import CUT
 from multiroute_core.providers.openai.responses_history import WIRE
 from multiroute_core.providers.openai.usage import find_usage
 from multiroute_core.providers.provider import DONE, Encoded, WireError
 from multiroute_core.types import Delta, FinishReason, Usage
 
 INCOMPLETE: Mapping[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
+
+
+_CALLS = ("function_call", "custom_tool_call")
+"""Items that ask for a tool of the caller's."""
 
 
 def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
@@ -38,7 +45,7 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     refused = called = False
     for item in map(mapping, array(body.get("output"))):
         refused = refused or _refuses(item)
-        called = called or item.get("type") == "function_call"
+        called = called or item.get("type") in _CALLS
         parts += _parts(item, Raw(WIRE, item, encoded.model, encoded.account))
     return Delta(
         parts=assemble(parts),  # as a stream would tell them
@@ -56,6 +63,7 @@ class ResponsesDecoder:
         self.complete = False
         self._encoded = encoded
         self._refused = False
+        self._refusals: dict[Any, list[str]] = {}  # by the place of their item
         self._calls: dict[Any, _Call] = {}  # by the place of their item in the output
         self._told: set[Any] = set()  # places of items of which something was told
         self._searches = 0
@@ -74,18 +82,21 @@ class ResponsesDecoder:
                 return self._said(place, Text(text))
             case "response.refusal.delta":
                 self._refused = True
-                return self._said(place, Text(text))
+                self._refusals.setdefault(place, []).append(text)  # told whole, with its item
+                return None
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
                 return self._said(place, Reasoning(text))
             case "response.reasoning_summary_part.added" if told.get("summary_index"):
                 return self._said(place, Reasoning("\n\n"))
             case "response.output_item.added":
                 item = mapping(told.get("item"))
-                if item.get("type") != "function_call":
+                if item.get("type") not in _CALLS:
                     return None
                 self._calls[place] = call = _Call(len(self._calls), item)
                 return Delta(parts=(call.first(),))
-            case "response.function_call_arguments.delta" if text and place in self._calls:
+            case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" if (
+                text and place in self._calls
+            ):
                 return Delta(parts=(self._calls[place].next(text),))
             case "response.output_item.done":
                 return self._done(place, mapping(told.get("item")))
@@ -96,6 +107,7 @@ class ResponsesDecoder:
                 _check(body, self._searches)
                 self.complete = True
                 return Delta(
+                    parts=(*self._unsaid(), *(call.cut() for call in self._calls.values() if call.is_open)),
                     finish_reason=_finish(body, refused=self._refused, called=bool(self._calls)),
                     usage=_usage(body, self._searches),
                     model=word(body.get("model")),
@@ -113,6 +125,11 @@ class ResponsesDecoder:
                     raise WireError("The provider reported an error inside the stream.", told)
                 return None
 
+    def _unsaid(self) -> list[Part]:
+        """Refusals whose item was never told whole."""
+        texts = ["".join(pieces) for pieces in self._refusals.values()]
+        return [_refusal(text, self._encoded) for text in texts if text]
+
     def _said(self, place: Any, part: Text | Reasoning) -> Delta | None:
         if not part.text:
             return None
@@ -122,7 +139,7 @@ class ResponsesDecoder:
     def _done(self, place: Any, item: Mapping[str, Any]) -> Delta | None:
         """An item is whole: what was not told of it, and its raw form."""
         raw = Raw(WIRE, item, self._encoded.model, self._encoded.account)
-        if item.get("type") == "function_call":
+        if item.get("type") in _CALLS:
             first: tuple[Part, ...] = ()
             if place not in self._calls:
                 self._calls[place] = _Call(len(self._calls), item)
@@ -132,7 +149,13 @@ class ResponsesDecoder:
         self._searches += _is_charged_search(item)
         self._refused = self._refused or _refuses(item)
         if place in self._told:
-            parts = [type(part)("", part.raw) for part in parts if isinstance(part, Text | Reasoning) and part.raw]
+            parts = [
+                part if is_refusal(part) else type(part)("", part.raw)
+                for part in parts
+                if isinstance(part, Text | Reasoning) and part.raw
+            ]
+        if any(is_refusal(part) for part in parts):
+            self._refusals.pop(place, None)
         return Delta(parts=tuple(parts)) if parts else None
 
 
@@ -140,23 +163,42 @@ class _Call:
     """A call whose arguments come in pieces."""
 
     def __init__(self, index: int, item: Mapping[str, Any]) -> None:
+        self.is_open = True
         self._index, self._item = index, item
-        self._told = word(item.get("arguments")) or ""
+        self._custom = item.get("type") == "custom_tool_call"
+        self._told = self._text_of(item)
 
     def first(self) -> ToolCallDelta:
         """The call's beginning."""
-        return ToolCallDelta(self._index, _id(self._item), word(self._item.get("name")) or "", self._told)
+        beginning = custom.BEGINNING if self._custom else ""
+        arguments = beginning + self._spell(self._told)
+        return ToolCallDelta(self._index, _id(self._item), word(self._item.get("name")) or "", arguments)
 
-    def next(self, arguments: str) -> ToolCallDelta:
+    def next(self, text: str) -> ToolCallDelta:
         """The next piece."""
-        self._told += arguments
-        return ToolCallDelta(self._index, arguments=arguments)
+        self._told += text
+        return ToolCallDelta(self._index, arguments=self._spell(text))
 
     def last(self, raw: Raw) -> ToolCallDelta:
         """The call's end, with those arguments that came in no piece."""
-        whole = word(raw.body.get("arguments")) or ""
+        whole = self._text_of(raw.body)
         rest = whole.removeprefix(self._told) if whole.startswith(self._told) else ""
-        return ToolCallDelta(self._index, arguments=rest, raw=raw)
+        self._told += rest
+        is_cut = raw.body.get("status") == "incomplete"
+        closing = self.cut().arguments if is_cut else custom.END if self._custom else ""
+        self.is_open = False
+        return ToolCallDelta(self._index, arguments=self._spell(rest) + closing, raw=raw)
+
+    def cut(self) -> ToolCallDelta:
+        """The end of a call that did not become whole: its arguments must not look as if they were."""
+        self.is_open = False
+        return ToolCallDelta(self._index, arguments="" if self._custom or self._told.strip() else CUT)
+
+    def _text_of(self, item: Mapping[str, Any]) -> str:
+        return word(item.get("input" if self._custom else "arguments")) or ""
+
+    def _spell(self, text: str) -> str:
+        return custom.escape(text) if self._custom else text
 
 
 def _parts(item: Mapping[str, Any], raw: Raw) -> list[Part]:
@@ -164,19 +206,31 @@ def _parts(item: Mapping[str, Any], raw: Raw) -> list[Part]:
     match item.get("type"):
         case "message":
             contents = [mapping(content) for content in array(item.get("content"))]
-            text = "".join(word(each.get("text")) or word(each.get("refusal")) or "" for each in contents)
+            text = "".join(word(each.get("text")) or "" for each in contents)
+            refusal = "".join(word(each.get("refusal")) or "" for each in contents)
             more = item.get("phase") or any(each.get("annotations") or each.get("logprobs") for each in contents)
-            return [Text(text, raw if more else None)] if text else []
+            # Neighbouring texts are one unless the first has a raw form.
+            parts: list[Part] = [Text(text, raw if more or refusal else None)] if text else []
+            return [*parts, _refusal(refusal, raw)] if refusal else parts
         case "reasoning":
             texts = _texts(item.get("summary"))
             return [Reasoning("\n\n".join(texts) if texts else "".join(_texts(item.get("content"))), raw)]
         case "function_call":
             arguments = word(item.get("arguments")) or ""
+            if item.get("status") == "incomplete" and not arguments.strip():
+                arguments = CUT
             return [tool_call(_id(item), word(item.get("name")) or "", arguments, raw)]
+        case "custom_tool_call":
+            text, is_cut = word(item.get("input")) or "", item.get("status") == "incomplete"
+            return [custom.to_call(_id(item), word(item.get("name")) or "", text, raw, is_cut=is_cut)]
         case str():
             return [VendorPart(raw)]
         case _:
             return []
+
+
+def _refusal(text: str, source: Raw | Encoded) -> Text:
+    return Text(text, Raw(WIRE, {"type": "refusal", "refusal": text}, source.model, source.account))
 
 
 def _texts(pieces: Any) -> list[str]:

@@ -25,7 +25,7 @@ from multiroute_core.messages import (
     VendorPart,
 )
 from multiroute_core.providers.ids import tool_call_id
-from multiroute_core.providers.openai import content
+from multiroute_core.providers.openai import content, custom
 from multiroute_core.providers.openai.turns import outcome, turns, written_arguments
 
 WIRE = "openai.responses"
@@ -36,7 +36,8 @@ def history(messages: Iterable[Message], model: str, provider: str) -> list[dict
     made: list[dict[str, Any]] = []
     for turn in turns(messages):
         made += _said(turn.said, model, provider)
-        made += [_answered(answer, provider) for answer in turn.answers]
+        inputs = _custom_calls(turn.said)
+        made += [_answered(answer, provider, custom=answer.id in inputs) for answer in turn.answers]
         shown = [part for part in turn.said if isinstance(part, Blob | Uri | File)]
         made += _asked(shown, provider)  # the assistant may show nothing, so the user does
         for message in turn.rest:
@@ -93,16 +94,28 @@ def _continues(last: dict[str, Any], item: dict[str, Any]) -> bool:
 
 def _call(call: ToolCall, model: str, *, severed: bool) -> dict[str, Any]:
     call_id = tool_call_id(call.id)
-    if call.raw is not None and call.raw.wire == WIRE and call.raw.body.get("type") == "function_call":
+    if call.raw is not None and call.raw.wire == WIRE and call.raw.body.get("type") in _CALLS:
         item = {**call.raw.body, "call_id": call_id}
         if severed or call.raw.model not in (None, model):
             item.pop("id", None)
         return item
+    if custom.is_custom(call):
+        return {"type": "custom_tool_call", "call_id": call_id, "name": call.name, "input": custom.input_of(call)}
     arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
     return {"type": "function_call", "call_id": call_id, "name": call.name, "arguments": arguments}
 
 
-def _answered(answer: ToolCallResponse, provider: str) -> dict[str, Any]:
+_CALLS = ("function_call", "custom_tool_call")
+
+
+def _custom_calls(parts: Iterable[Part]) -> frozenset[str]:
+    """The ids of calls of custom tools: their answers have a type of their own."""
+    calls = {part.id for part in parts if isinstance(part, ToolCall) and custom.is_custom(part)}
+    items = (part.raw.body for part in parts if isinstance(part, VendorPart) and part.raw.wire == WIRE)
+    return frozenset({*calls, *(str(item.get("call_id")) for item in items if item.get("type") == "custom_tool_call")})
+
+
+def _answered(answer: ToolCallResponse, provider: str, *, custom: bool) -> dict[str, Any]:
     if answer.raw is not None and answer.raw.wire == WIRE and "type" in answer.raw.body:
         return dict(answer.raw.body)
     text = outcome(answer)
@@ -110,7 +123,8 @@ def _answered(answer: ToolCallResponse, provider: str) -> dict[str, Any]:
         made for part in answer.parts if not isinstance(part, Text) and (made := content.responses(part, provider))
     ]
     output = [*([{"type": "input_text", "text": text}] if text else []), *shown] if shown else text
-    return {"type": "function_call_output", "call_id": tool_call_id(answer.id), "output": output}
+    kind = "custom_tool_call_output" if custom else "function_call_output"
+    return {"type": kind, "call_id": tool_call_id(answer.id), "output": output}
 
 
 def _asked(parts: Iterable[Part], provider: str) -> list[dict[str, Any]]:

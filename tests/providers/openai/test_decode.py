@@ -150,7 +150,7 @@ def test_cut_arguments_are_kept_as_they_are():
 
 def test_a_call_of_a_tool_without_a_schema():
     body = {"id": "c", "type": "custom", "custom": {"name": "grep", "input": "x y"}}
-    expected = (VendorPart(Raw("openai.chat", body, "m")),)
+    expected = (ToolCall("c", "grep", {"__arg1": "x y"}, Raw("openai.chat", body, "m")),)
     assert whole({"tool_calls": [body]}, "tool_calls").parts == expected
     parts, _ = streamed(
         calling({"index": 0, "id": "c", "type": "custom", "custom": {"name": "grep", "input": "x"}}),
@@ -317,7 +317,7 @@ def test_what_is_empty_beside_a_call_is_noise(noise, empty):
 @pytest.mark.parametrize("noise", [{"function": {}}, {"function": None}, {"function": {"name": "", "arguments": ""}}])
 def test_a_custom_call_is_read_by_its_type(noise):
     call = {"id": "c", "type": "custom", "custom": {"name": "grep", "input": "x y"}}
-    expected = ((VendorPart(Raw("openai.chat", call, "m")),), "tool_call")
+    expected = ((ToolCall("c", "grep", {"__arg1": "x y"}, Raw("openai.chat", call, "m")),), "tool_call")
     made = whole({"content": None, "tool_calls": [{**call, **noise}]}, "tool_calls")
     assert (made.parts, made.finish_reason) == expected
     first = {**call, **noise, "index": 0, "custom": {"name": "grep", "input": "x"}}

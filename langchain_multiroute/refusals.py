@@ -1,0 +1,89 @@
+"""Refusals as LangChain's standard content block `refusal`, where each vendor's class of LangChain's leaves them.
+
+`content_blocks` of a message finds them there, and with it LangChain's middleware and output parsers, which raise
+`ModelRefusalError`. Cores before 1.7.5 have neither; there a refusal is what their classes for the vendors made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, cast
+
+from langchain_core import exceptions
+from langchain_core.messages import BaseMessage
+
+from multiroute_core import Response
+from multiroute_core.messages import is_refusal
+from multiroute_core.providers.body import array, mapping, word
+
+UNEXPLAINED = "The model declined to answer."
+"""What OpenAI's message says where the server gave no words: LangChain sees no empty refusal there."""
+
+
+def is_refused(response: Response, model_provider: str) -> bool:
+    """Whether an answer is a refusal to LangChain: it takes Gemini's safety stops for such, and no other vendor's."""
+    if response.finish_reason == "content_filter":
+        return model_provider == "google_genai"
+    return response.finish_reason == "refusal"
+
+
+def refusal_block(response: Response) -> dict[str, Any]:
+    """The standard block of a refusal, with the vendor's explanation and category where it gave them."""
+    details = mapping((response.raw or {}).get("stop_details"))
+    said = "".join(part.text for part in response.parts if is_refusal(part) and part.text)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+    block: dict[str, Any] = {"type": "refusal", "refusal": said or word(details.get("explanation")) or ""}
+    if category := word(details.get("category")):
+        block["extras"] = {"category": category}
+    return block
+
+
+def add_refusal(response: Response, content: Any, more: dict[str, Any], about: dict[str, Any]) -> Any:
+    """The content of a message with its refusal; or that beside it, where LangChain's class for the vendor has it.
+
+    Args:
+        response: An answer that is a refusal.
+        content: The message's content without it: a text, or standard blocks.
+        more: The message's `additional_kwargs`, which may get it.
+        about: The message's `response_metadata`, which may get it.
+    """
+    block = refusal_block(response)
+    if isinstance(content, list):
+        blocks = cast("list[Any]", content)
+        return blocks if any(_is_refusal_block(one) for one in blocks) else [*blocks, block]
+    match about.get("model_provider"):
+        case "openai":
+            more["refusal"] = block["refusal"] or UNEXPLAINED
+        case "anthropic":
+            category = mapping(block.get("extras")).get("category")
+            about["stop_reason"] = "refusal"
+            about["stop_details"] = {"type": "refusal", "explanation": block["refusal"], "category": category}
+        case "google_genai":
+            candidate = mapping(next(iter(array((response.raw or {}).get("candidates"))), None))
+            about["prompt_feedback"] = {"block_reason": word(candidate.get("finishReason")) or "SAFETY"}
+        case _:
+            return [{"type": "text", "text": content}, block] if content else [block]
+    return content
+
+
+def _is_refusal_block(block: Any) -> bool:
+    return isinstance(block, Mapping) and cast("Mapping[str, Any]", block).get("type") == "refusal"
+
+
+def check_filter(messages: Iterator[BaseMessage]) -> Iterator[BaseMessage]:
+    """The messages, as they come. Raises `ModelRefusalError` where a content filter stopped one, as ChatOpenAI does."""
+    for message in messages:
+        _raise_if_filtered(message)
+        yield message
+
+
+async def acheck_filter(messages: AsyncIterator[BaseMessage]) -> AsyncIterator[BaseMessage]:
+    """The same on an event loop."""
+    async for message in messages:
+        _raise_if_filtered(message)
+        yield message
+
+
+def _raise_if_filtered(message: BaseMessage) -> None:
+    refused: Any = getattr(exceptions, "ModelRefusalError", None)
+    if refused is not None and message.response_metadata.get("finish_reason") == "content_filter":
+        raise refused("Model output was stopped by a content filter", raw_message=message)

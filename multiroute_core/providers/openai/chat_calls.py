@@ -1,0 +1,155 @@
+"""Calls of tools in Chat Completions: whole, or in pieces that servers cut as they like."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from multiroute_core.messages import Part, Raw, ToolCallDelta, tool_call
+from multiroute_core.providers.body import array, mapping, word
+from multiroute_core.providers.openai import custom
+from multiroute_core.providers.openai.chat_history import WIRE
+from multiroute_core.providers.provider import Encoded
+
+CUT = "{"
+"""Stands for the arguments of a call that was cut before they began. None at all would be a call without arguments."""
+
+
+class Call:
+    """A call whose pieces come one after the other."""
+
+    def __init__(self, place: int, index: Any, encoded: Encoded) -> None:
+        self.index, self.id = index, None
+        self._place, self._encoded = place, encoded
+        self._told: dict[str, Any] = {}
+        self._inner: dict[str, Any] = {}
+        self._waiting: list[str] = []
+        self._arguments: list[str] = []
+        self._begun = self._custom = False
+
+    id: str | None
+
+    def add(self, piece: Mapping[str, Any]) -> list[Part]:
+        """The next piece; nothing goes out before the name is known."""
+        self._told |= {name: value for name, value in piece.items() if value is not None and name != "index"}
+        if not self._begun:
+            self._custom = is_custom(self._told)
+        inner = called(piece, custom=self._custom)
+        before = word(self._inner.get("name")) or ""
+        rest = _rest_of_name(before, word(inner.get("name")) or "", self._encoded)
+        self._inner |= {name: value for name, value in inner.items() if value is not None and value != ""}
+        if before or rest:
+            self._inner["name"] = before + rest
+        self.id = self.id or word(piece.get("id"))
+        arguments = _arguments(inner)
+        self._arguments.append(arguments)
+        self._waiting.append(arguments)
+        if not word(self._inner.get("name")):
+            return []
+        if self._begun and rest:
+            return [ToolCallDelta(self._place, name=rest), *self._send()]
+        return self._send()
+
+    def end(self, *, is_cut: bool) -> list[Part]:
+        """The last piece, with the whole call as a server that does not stream tells it."""
+        told = _without_noise(self._told, custom=self._custom)
+        whole = {**told, "type": word(self._told.get("type")) or ("custom" if self._custom else "function")}
+        arguments = "".join(self._arguments)
+        parts = self._send()
+        whole["id"] = self.id
+        if self._custom:
+            whole["custom"] = {**self._inner, "input": arguments}
+            closing = "" if is_cut else custom.END
+        else:
+            whole["function"] = {**self._inner, "arguments": arguments}
+            closing = CUT if is_cut and not arguments.strip() else ""
+        raw = Raw(WIRE, whole, self._encoded.model, self._encoded.account)
+        return [*parts, ToolCallDelta(self._place, arguments=closing, raw=raw)]
+
+    def _send(self) -> list[Part]:
+        arguments = "".join(self._waiting)
+        self._waiting.clear()
+        if self._custom:
+            arguments = ("" if self._begun else custom.BEGINNING) + custom.escape(arguments)
+        if not self._begun:
+            self._begun = True
+            self.id = self.id or _minted()
+            return [ToolCallDelta(self._place, self.id, word(self._inner.get("name")) or "", arguments)]
+        return [ToolCallDelta(self._place, arguments=arguments)] if arguments else []
+
+
+def _rest_of_name(before: str, piece: str, encoded: Encoded) -> str:
+    """What the next name of a call adds to the name so far: servers repeat it, cut it, or send it longer each time.
+
+    A piece belongs to the name if a tool that was offered begins with both together.
+    """
+    if not before or not piece:
+        return piece
+    longer = piece if piece.startswith(before) and piece != before else before + piece
+    return longer[len(before) :] if any(name.startswith(longer) for name in _offered(encoded)) else ""
+
+
+def _offered(encoded: Encoded) -> Iterator[str]:
+    """The names of the tools of the request."""
+    for tool in array(encoded.body.get("tools")):
+        if name := word(called(mapping(tool)).get("name")):
+            yield name
+
+
+def whole_call(call: Mapping[str, Any], encoded: Encoded, *, is_cut: bool) -> Part:
+    """A call that came as a whole, or as much of it as the limit of tokens left."""
+    custom_call = is_custom(call)
+    told = _without_noise(call, custom=custom_call)
+    inner = called(call, custom=custom_call)
+    call_id, arguments = word(call.get("id")) or _minted(), _arguments(inner)
+    if custom_call:
+        told |= {"id": call_id, "type": "custom", "custom": {**inner, "input": arguments}}
+        raw = Raw(WIRE, told, encoded.model, encoded.account)
+        return custom.to_call(call_id, word(inner.get("name")) or "", arguments, raw, is_cut=is_cut)
+    if is_cut and not arguments.strip():
+        arguments = CUT
+    told |= {"id": call_id, "type": word(call.get("type")) or "function", "function": {**inner, "arguments": arguments}}
+    return tool_call(call_id, word(inner.get("name")) or "", arguments, Raw(WIRE, told, encoded.model, encoded.account))
+
+
+def is_custom(call: Mapping[str, Any]) -> bool:
+    """Whether a call is of a custom tool.
+
+    Its type says so: some servers put an empty `custom` beside a `function`, and the other way.
+    """
+    kind, custom = call.get("type"), mapping(call.get("custom"))
+    if kind == "custom":
+        return bool(custom) or not mapping(call.get("function"))
+    return kind != "function" and any(custom.values()) and not any(mapping(call.get("function")).values())
+
+
+def called(call: Mapping[str, Any], *, custom: bool = False) -> Mapping[str, Any]:
+    """What a call, or a piece of one, says of the tool: its name and arguments, or its input."""
+    first, second = ("custom", "function") if custom else ("function", "custom")
+    return mapping(call.get(first)) or mapping(call.get(second))
+
+
+def _without_noise(call: Mapping[str, Any], *, custom: bool) -> dict[str, Any]:
+    """A call without its place in the list and without what is empty beside what it calls."""
+    empty = "function" if custom else "custom"
+    return {name: value for name, value in call.items() if name not in ("index", empty)}
+
+
+def _arguments(inner: Mapping[str, Any]) -> str:
+    """The arguments, or a piece of them, as text; some servers send an object."""
+    found = inner.get("arguments", inner.get("input"))
+    if isinstance(found, dict):
+        return json.dumps(found)
+    return word(found) or ""
+
+
+def legacy_calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The one call of the older form, in the newer."""
+    call = mapping(message.get("function_call"))
+    return [{"index": 0, "function": call}] if call and any(call.values()) else []
+
+
+def _minted() -> str:
+    return f"call_{uuid.uuid4().hex[:24]}"
