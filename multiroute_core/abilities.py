@@ -55,6 +55,8 @@ def needed(request: Request) -> frozenset[str]:
             continue
         for part in every((message,)):
             match part:
+                case Blob() if message.role == "assistant" and part.raw is not None and "audio" in part.raw.body:
+                    pass  # what a model said aloud stands beside it as text
                 case Blob():
                     found.add(part.modality)
                 case Uri():

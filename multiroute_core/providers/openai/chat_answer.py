@@ -66,7 +66,7 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     if (audio := mapping(message.get("audio"))) and any(audio.values()):
         parts += [Text(spoken)] if (spoken := word(audio.get("transcript"))) else []
         parts.append(_sound(audio, [word(audio.get("data")) or ""], encoded))
-    if calls := [*filter(None, map(mapping, array(message.get("tool_calls")))), *_legacy(message)]:
+    if calls := _calls_of(message):
         parts += [_whole(call, encoded) for call in calls]
         finish = "tool_call" if finish in ("stop", None) else finish
     if finish is None:  # a whole answer whose end is not explained is whole all the same
@@ -154,11 +154,11 @@ class ChatDecoder:
             spoken = word(audio.get("transcript"))
             transcript = (self._audio.get("transcript") or "") + (spoken or "")
             self._audio |= {**audio, "transcript": transcript}
-            text = text or spoken
+            text = (text or "") + (spoken or "")
         if text:
             parts += (*self._end_thought(), Text(text))
         self._notes += array(delta.get("annotations"))
-        for call in (*filter(None, map(mapping, array(delta.get("tool_calls")))), *_legacy(delta)):
+        for call in _calls_of(delta):
             parts += (*self._end_thought(), *self._end_text(), *self._of(call).add(call))
         return parts
 
@@ -312,8 +312,10 @@ def _arguments(inner: Mapping[str, Any]) -> str:
     return word(found) or ""
 
 
-def _legacy(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The one call of the older form, in the newer."""
+def _calls_of(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The calls of a message or a delta; the one of the older form counts where no other is beside it."""
+    if calls := [call for one in array(message.get("tool_calls")) if (call := mapping(one))]:
+        return calls
     call = mapping(message.get("function_call"))
     return [{"index": 0, "function": call}] if call and any(call.values()) else []
 

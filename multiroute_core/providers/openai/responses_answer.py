@@ -21,7 +21,7 @@ from multiroute_core.providers import in_band
 from multiroute_core.providers.body import array, mapping, word
 from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.finish import finish_reason, normal_word
-from multiroute_core.providers.openai.responses_history import WIRE
+from multiroute_core.providers.openai.responses_history import WIRE, text_of
 from multiroute_core.providers.openai.usage import find_usage
 from multiroute_core.providers.provider import DONE, Encoded, WireError
 from multiroute_core.types import Delta, FinishReason, Usage
@@ -162,7 +162,7 @@ def _parts(item: Mapping[str, Any], raw: Raw) -> list[Part]:
     match item.get("type"):
         case "message":
             contents = [mapping(content) for content in array(item.get("content"))]
-            text = "".join(word(each.get("text")) or word(each.get("refusal")) or "" for each in contents)
+            text = text_of(item)
             more = item.get("phase") or any(each.get("annotations") or each.get("logprobs") for each in contents)
             return [Text(text, raw if more else None)] if text else []
         case "reasoning":
