@@ -94,7 +94,12 @@ def _vendors(raw: Raw) -> dict[str, Any] | None:
     if raw.wire in ("langchain", "llamaindex"):
         return None
     told = _translated(raw)
-    return dict(told[0]) if len(told) == 1 else {"type": "non_standard", "value": copy.deepcopy(dict(raw.body))}
+    if len(told) != 1:
+        return {"type": "non_standard", "value": copy.deepcopy(dict(raw.body))}
+    made = dict(told[0])
+    if "base64" in made and not made.get("mime_type"):  # LangChain refuses its own block without one
+        made["mime_type"] = f"image/{raw.body.get('output_format') or 'png'}"
+    return made
 
 
 def _translated(raw: Raw, **changes: Any) -> list[Mapping[str, Any]]:

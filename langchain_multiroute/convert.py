@@ -179,11 +179,15 @@ def said(message: AIMessage, place: int = 0) -> Sequence[Part]:
     """
     from langchain_multiroute import history  # most conversations begin without one
 
-    visible = history.parts(message, place)
     told: Any = message.additional_kwargs.get(KEPT)
     if not isinstance(told, Mapping) or "parts" not in told:
-        return visible
-    return _agreed(codec.from_json(cast("Any", told)["parts"]), visible, shown=not isinstance(message.content, str))
+        return history.parts(message, place)
+    stored = codec.from_json(cast("Any", told)["parts"])
+    try:
+        visible = history.parts(message, place)
+    except ConfigurationError:  # a block of a vendor's that no reader knows: what was kept is whole
+        return stored
+    return _agreed(stored, visible, shown=not isinstance(message.content, str))
 
 
 def _agreed(stored: Sequence[Part], visible: Sequence[Part], *, shown: bool) -> Sequence[Part]:

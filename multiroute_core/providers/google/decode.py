@@ -146,7 +146,8 @@ class _Reader:
             yield from self.end()
             yield Reasoning("", self._raw(part))
         elif more or (text and self._whole):
-            yield Reasoning(text, self._raw({**part, "text": "".join((*self._thoughts, text))}))
+            whole = {"text": "".join((*self._thoughts, text))} if "text" in part or self._thoughts else {}
+            yield Reasoning(text, self._raw({**part, **whole}))
             self._thoughts.clear()
         elif text:
             self._thoughts.append(text)
@@ -169,7 +170,7 @@ class _Reader:
         """A call of a tool, which comes whole also in streams, unless the caller asked for its pieces."""
         index, self._index, self.called = self._index, self._index + 1, True
         call_id, name = word(call.get("id")) or self._call_id(body, index), word(call.get("name"))
-        if call.get("willContinue"):
+        if call.get("willContinue") and not (self._whole and "args" in call):
             self._open = _Open(index, part)
             self._open.arguments.add(call.get("partialArgs"))
             return ToolCallDelta(index, call_id, name)

@@ -22,7 +22,7 @@ from multiroute_core.providers import in_band
 from multiroute_core.providers.body import array, mapping, word
 from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.finish import finish_reason, normal_word
-from multiroute_core.providers.openai.chat_calls import Call, called, legacy_calls, whole_call
+from multiroute_core.providers.openai.chat_calls import Call, called, calls_of, whole_call
 from multiroute_core.providers.openai.chat_history import WIRE
 from multiroute_core.providers.openai.message_fields import merge_fields, read_fields, reasoning_text
 from multiroute_core.providers.openai.usage import find_usage, merge_usage
@@ -63,7 +63,7 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     if (audio := mapping(message.get("audio"))) and any(audio.values()):
         parts += [Text(spoken)] if (spoken := word(audio.get("transcript"))) else []
         parts.append(_sound(audio, [word(audio.get("data")) or ""], encoded))
-    if calls := [*filter(None, map(mapping, array(message.get("tool_calls")))), *legacy_calls(message)]:
+    if calls := calls_of(message):
         parts += [whole_call(call, encoded, is_cut=finish == "length" and call is calls[-1]) for call in calls]
         finish = "tool_call" if finish in ("stop", None) else finish
     if finish is None:  # a whole answer whose end is not explained is whole all the same
@@ -151,11 +151,11 @@ class ChatDecoder:
             spoken = word(audio.get("transcript"))
             transcript = (self._audio.get("transcript") or "") + (spoken or "")
             self._audio |= {**audio, "transcript": transcript}
-            text = text or spoken
+            text = (text or "") + (spoken or "")
         if text:
             parts += (*self._end_thought(), Text(text))
         self._notes += array(delta.get("annotations"))
-        for call in (*filter(None, map(mapping, array(delta.get("tool_calls")))), *legacy_calls(delta)):
+        for call in calls_of(delta):
             parts += (*self._end_thought(), *self._end_text(), *self._of(call).add(call))
         return parts
 

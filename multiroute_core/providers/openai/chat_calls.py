@@ -145,8 +145,10 @@ def _arguments(inner: Mapping[str, Any]) -> str:
     return word(found) or ""
 
 
-def legacy_calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The one call of the older form, in the newer."""
+def calls_of(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The calls of a message or a delta; the one of the older form counts where no other is beside it."""
+    if calls := [call for one in array(message.get("tool_calls")) if (call := mapping(one))]:
+        return calls
     call = mapping(message.get("function_call"))
     return [{"index": 0, "function": call}] if call and any(call.values()) else []
 

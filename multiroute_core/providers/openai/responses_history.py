@@ -7,7 +7,7 @@ after thoughts that cannot go back is bound to them by its id, and goes without 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from multiroute_core.messages import (
@@ -24,6 +24,7 @@ from multiroute_core.messages import (
     Uri,
     VendorPart,
 )
+from multiroute_core.providers.body import array, mapping, word
 from multiroute_core.providers.ids import tool_call_id
 from multiroute_core.providers.openai import content, custom
 from multiroute_core.providers.openai.turns import outcome, turns, written_arguments
@@ -82,10 +83,21 @@ def _said(parts: Iterable[Part], model: str, provider: str) -> list[dict[str, An
 
 
 def _message(text: Text) -> dict[str, Any]:
+    """A message of the model's; one with citations or a phase as it came, but without its id, if its text is the same.
+
+    Models of today are told which of their words were asides, by `phase`.
+    """
+    body = text.raw.body if text.raw is not None and text.raw.wire == WIRE else {}
+    if body.get("type") == "message" and text_of(body) == text.text:
+        return {name: value for name, value in body.items() if name != "id"}
     made: dict[str, Any] = {"role": "assistant", "content": text.text}
-    if text.raw is not None and text.raw.wire == WIRE and (phase := text.raw.body.get("phase")):
-        made["phase"] = phase  # models of today are told which of their words were asides
-    return made
+    return made | {"phase": phase} if (phase := body.get("phase")) else made
+
+
+def text_of(item: Mapping[str, Any]) -> str:
+    """The text of a message item, refusals included."""
+    contents = [mapping(content) for content in array(item.get("content"))]
+    return "".join(word(each.get("text")) or word(each.get("refusal")) or "" for each in contents)
 
 
 def _continues(last: dict[str, Any], item: dict[str, Any]) -> bool:
