@@ -25,6 +25,7 @@ from multiroute_core.order.learned import AdaptedRequest
 from multiroute_core.providers.error_code import failure_of
 from multiroute_core.providers.headroom import headroom
 from multiroute_core.providers.provider import Decoder, Provider, WireError
+from multiroute_core.providers.restoring import Restorer
 from multiroute_core.providers.whole import BUGS, read_event
 from multiroute_core.route import Route
 from multiroute_core.rules.admission import Outcome, Permit, Verdict
@@ -99,6 +100,7 @@ class Try:
             limits = replace(limits, attempt=route.timeout)
         self._limits, self._deadline, self._tokens, self._max_tokens = limits, deadline, tokens, max_tokens
         self._began = io.now()
+        self._restorer = None if self.encoded.restoration is None else Restorer(self.encoded.restoration)
         self._source: Any = None
         self._decoder: Decoder | None = None
         self._done = False
@@ -209,7 +211,7 @@ class Try:
             if event is END:
                 if decoder.complete:
                     self._done = True
-                    return None
+                    return None if self._restorer is None else self._restorer.rest() or None
                 raise EOFError("The stream ended without its end: the answer is not complete.")
             delta = read_event(self._provider, decoder, self.encoded, event)
             if delta is not None and (parts := self._take(delta)):
@@ -220,6 +222,8 @@ class Try:
         self.usage = delta.usage or self.usage
         self.model = delta.model or self.model
         self.raw = delta.raw or self.raw
+        if self._restorer is not None:
+            return self._restorer.restore(delta.parts, stream=self.stream)
         return delta.parts
 
     def _watch(self) -> None:
