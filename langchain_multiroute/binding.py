@@ -9,6 +9,7 @@ from typing import Any, cast
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from langchain_multiroute.schemas import recursive_schema
 from multiroute_core import ConfigurationError, spellings
 from multiroute_core.options import NAMES, unknown
 from multiroute_core.request import PARAMETERS
@@ -48,6 +49,8 @@ def tool_dict(tool: Any, *, strict: bool | None = None) -> dict[str, Any]:
         made = convert_to_openai_tool(cast("Any", tool), strict=strict)
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigurationError(f"{tool!r} is no tool: {error}") from error
+    if "function" in made and (schema := recursive_schema(tool)) is not None:
+        made = {**made, "function": {**made["function"], "parameters": schema}}
     return made | {name: value for name, value in extras.items() if name in spellings.tools.EXTRAS}
 
 

@@ -13,6 +13,7 @@ from langchain_core.utils.function_calling import convert_to_json_schema, conver
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
 from langchain_multiroute.refusals import acheck_filter, check_filter
+from langchain_multiroute.schemas import recursive_schema, root_schema
 from multiroute_core import ConfigurationError
 from multiroute_core.options import unknown
 
@@ -39,7 +40,8 @@ def bound(schema: Any, method: Method, *, strict: bool | None = None) -> dict[st
             return {"ls_structured_output_format": told}
         if method == "json_mode":
             return {"response_format": {"type": "json_object"}, "ls_structured_output_format": told}
-        form: dict[str, Any] = {"name": tool["function"]["name"], "schema": convert_to_json_schema(schema)}
+        whole = root_schema(schema) or recursive_schema(schema) or convert_to_json_schema(schema)
+        form: dict[str, Any] = {"name": tool["function"]["name"], "schema": whole}
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigurationError(f"schema={schema!r} is no schema: {error}") from error
     if description := tool["function"].get("description"):

@@ -36,6 +36,7 @@ from llama_index.core.types import PydanticProgramMode
 from llamaindex_multiroute.answer import Answer, refusing, response_out, selections, single
 from llamaindex_multiroute.closing import aclosing, closing, register
 from llamaindex_multiroute.convert import messages_in
+from llamaindex_multiroute.schemas import tool_dict
 from multiroute_core import Router
 from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold, plain, smallest_output, smallest_window
 from multiroute_core.options import OrderFunction
@@ -270,7 +271,7 @@ class MultiRoute(FunctionCallingLLM):
         if user_msg is not None:
             asked = ChatMessage(role=MessageRole.USER, content=user_msg) if isinstance(user_msg, str) else user_msg
             messages.append(asked)
-        offered: list[dict[str, Any]] = [tool.metadata.to_openai_tool(skip_length_check=True) for tool in tools]
+        offered = [tool_dict(tool) for tool in tools]
         if not offered:
             return {"messages": messages, **kwargs}
         if strict is not None:

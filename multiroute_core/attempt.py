@@ -26,6 +26,7 @@ from multiroute_core.order.learned import AdaptedRequest
 from multiroute_core.providers.error_code import failure_of
 from multiroute_core.providers.headroom import headroom
 from multiroute_core.providers.provider import Decoder, Provider, UnreadableReply, WireError
+from multiroute_core.providers.restoring import Restorer
 from multiroute_core.providers.whole import BUGS, is_control_flow, read_event
 from multiroute_core.redaction import SHORTEST_SECRET, without_secret
 from multiroute_core.route import Route
@@ -106,6 +107,7 @@ class Try:
         self.limit.max_bytes = limits.response_bytes
         self._limits, self._deadline, self._tokens, self._max_tokens = limits, deadline, tokens, max_tokens
         self._began = io.now()
+        self._restorer = None if self.encoded.restoration is None else Restorer(self.encoded.restoration)
         self._source: Any = None
         self._decoder: Decoder | None = None
         self._done = False
@@ -232,7 +234,7 @@ class Try:
             if event is END:
                 if decoder.complete:
                     self._done = True
-                    return None
+                    return None if self._restorer is None else self._restorer.rest() or None
                 raise EOFError("The stream ended without its end: the answer is not complete.")
             delta = read_event(self._provider, decoder, self.encoded, event)
             if delta is not None and (parts := self._take(delta)):
@@ -243,6 +245,8 @@ class Try:
         self.usage = delta.usage or self.usage
         self.model = delta.model or self.model
         self.raw = delta.raw or self.raw
+        if self._restorer is not None:
+            return self._restorer.restore(delta.parts, stream=self.stream)
         return delta.parts
 
     def _watch(self) -> None:

@@ -21,7 +21,8 @@ class Tool:
     """A function that the caller can run.
 
     Attributes:
-        name: Letters, digits, `_` and `-`, 64 at most.
+        name: Any text. Names of 1 to 64 letters, digits, `_` and `-` that begin with a letter are sent as they are;
+            for vendors that refuse it, another name is sent and read back.
         description: What it does and when to use it.
         parameters: The JSON schema of its arguments, an object's.
         strict: Whether the arguments must follow the schema exactly, where the vendor offers that; None leaves it open.

@@ -14,6 +14,7 @@ from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Limit
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
+from multiroute_core.providers.restoring import Restoration
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request, Usage
 
@@ -32,6 +33,7 @@ class Encoded:
             ask for one: the arguments of its call are the answer's text.
         account: The account and endpoint that is asked, as a digest; parts of the answer keep it in their `raw`.
         query: Parameters of the URL besides the SDK's own; in no repr either.
+        restoration: What was rewritten for the vendor and is undone in the answer; None for nothing.
     """
 
     path: str
@@ -42,6 +44,7 @@ class Encoded:
     output_tool: str | None = None
     account: str | None = None
     query: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    restoration: Restoration | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -78,7 +77,6 @@ MODES = {
 }
 """Everyone's words for whether a tool must be used."""
 
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _PARAMETERS = ("parameters", "parametersJsonSchema", "parameters_json_schema", "input_schema")
 _EMPTY: Mapping[str, Any] = {"type": "object", "properties": {}}
 
@@ -212,8 +210,8 @@ def _checked(tool: Tool | ServerTool) -> Tool | ServerTool:
     if isinstance(tool, ServerTool):
         return tool
     name, schema = cast("Any", tool.name), cast("Any", tool.parameters)
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ConfigurationError(f"Tool {name!r}: a name is 1 to 64 letters, digits, '_' and '-'.")
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f"Tool {name!r}: a name is a text that is not empty.")
     if not isinstance(cast("Any", tool.description), str):
         raise ConfigurationError(f"Tool {name!r}: its description must be a string.")
     if json_schema.is_gemini(schema):

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from multiroute_core.messages import CachePoint
 from multiroute_core.providers import body
 from multiroute_core.providers.anthropic import thinking
-from multiroute_core.providers.anthropic.schema import closed
+from multiroute_core.providers.anthropic.schema import STRICT, adapt_tool
 from multiroute_core.providers.anthropic.turns import Block, Turn, Turns, mark, plain
 from multiroute_core.providers.extra import merge_headers, split
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Encoded
+from multiroute_core.providers.restoring import Shape, restoration_of
 from multiroute_core.providers.sampling import sampling
+from multiroute_core.providers.schema_closing import close
+from multiroute_core.providers.schema_nodes import InexpressibleError
+from multiroute_core.providers.schema_roots import with_object_root
+from multiroute_core.providers.tool_names import with_wire_names
 from multiroute_core.tools import OutputSchema, ServerTool, Tool, ToolChoice
 from multiroute_core.types import Request
 
@@ -29,25 +36,29 @@ WORTH_CACHING = 4_096
 """Characters. Less than about a thousand tokens is not cached."""
 
 JSON_MODE = "Answer with one JSON object, and with nothing before or after it."
+SCHEMA_MODE = "Answer with JSON that follows this JSON schema, and with nothing before or after it:"
 
 
 def encode(request: Request, model: str, traits: Model, *, stream: bool, account: str | None = None) -> Encoded:
     """The body, and what stands in its headers."""
     dropped = ["seed: the Messages API has no seed"] if request.seed is not None else []
     marks: list[Block] = []
+    request, names = with_wire_names(request, "anthropic")
+    shapes: dict[str, Shape] = {}
     form, more = request.output_schema, split(request.extra.get("anthropic"))
     extra = dict(more.body)
     betas = extra.pop("betas", None)  # the SDK's name for a header
-    output_tool = _output_tool(form, request) if form and form.schema is not None and not traits.json_schema else None
-    tools = _tools(request, traits, dropped, marks)
+    ask = _ask_form(form, request, traits, dropped) if form else _FormRequest()
+    output_tool = ask.tool
+    tools = _tools(request, traits, dropped, marks, shapes)
     if form and output_tool:
-        tools.append(_as_tool(form, output_tool))
+        tools.append(_as_tool(form, output_tool, ask.schema or {}))
     made = Turns(model, marks)
     # A conversation of system messages only is the user's turn.
     system = made.system(request.messages) if any(m.role != "system" for m in request.messages) else []
     turns = made.conversation(request.turns)
-    if form and form.schema is None:
-        system.append({"type": "text", "text": JSON_MODE})
+    if ask.words:
+        system.append({"type": "text", "text": ask.words})
     if not marks and "cache_control" not in extra:
         _mark_unasked(system, tools, turns, marks)
     for block in marks[:-MARKS]:
@@ -60,8 +71,8 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         dropped += [f"{name}: not while the model thinks" for name, value in sampled.items() if value is not None]
         sampled = {}
     config: dict[str, Any] = {"effort": thought.effort} if thought.effort else {}
-    if form and form.schema is not None and not output_tool:
-        config["format"] = {"type": "json_schema", "schema": closed(form.schema)}
+    if ask.schema is not None and not output_tool:
+        config["format"] = {"type": "json_schema", "schema": ask.schema}
     given = {
         "model": model,
         "max_tokens": max_tokens,  # required here
@@ -81,7 +92,17 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         headers["anthropic-beta"] = ",".join(betas)
     if more.headers:
         headers = _with_headers(headers, more.headers)
-    return Encoded("/v1/messages", said, tuple(dropped), headers, model, output_tool, account=account, query=more.query)
+    return Encoded(
+        "/v1/messages",
+        said,
+        tuple(dropped),
+        headers,
+        model,
+        output_tool,
+        account=account,
+        query=more.query,
+        restoration=restoration_of(names, shapes, ask.shape),
+    )
 
 
 def _with_headers(own: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
@@ -122,6 +143,49 @@ def _characters(block: Any) -> int:
     return sum(map(_characters, cast("list[Any]", block))) if isinstance(block, list) else 0
 
 
+@dataclass(frozen=True, slots=True)
+class _FormRequest:
+    """How the form of the answer is asked for.
+
+    Attributes:
+        schema: As a structured output, or as the input of `tool`.
+        tool: A tool whose call is the answer.
+        words: An instruction.
+        shape: How the answer is read back.
+    """
+
+    schema: Mapping[str, Any] | None = None
+    tool: str | None = None
+    words: str | None = None
+    shape: Shape | None = None
+
+
+def _ask_form(form: OutputSchema, request: Request, traits: Model, dropped: list[str]) -> _FormRequest:
+    """A structured output where there is one that states the form; or else a tool, or else words."""
+    if form.schema is None:
+        return _FormRequest(words=JSON_MODE)
+    if traits.json_schema:
+        try:
+            schema, shape = close(form.schema, STRICT)
+        except InexpressibleError as error:
+            thinks = request.reasoning is not None and request.reasoning.effort != "none"
+            by_tool = traits.forced_tool and not thinks
+            instead = "a tool takes its place" if by_tool else "it is asked for in words"
+            dropped.append(f"output_schema: structured outputs cannot state {error}; {instead}")
+            if not by_tool:
+                told = json.dumps(form.schema, ensure_ascii=False)
+                return _FormRequest(words=f"{SCHEMA_MODE}\n{told}")
+        else:
+            return _FormRequest(schema, shape=shape)
+    schema, shape = with_object_root({"type": "object", **form.schema} if _is_object(form.schema) else form.schema)
+    return _FormRequest(schema, _output_tool(form, request), shape=shape)
+
+
+def _is_object(schema: Mapping[str, Any]) -> bool:
+    """Whether a schema that names no type is an object's."""
+    return "type" not in schema and "properties" in schema
+
+
 def _output_tool(form: OutputSchema, request: Request) -> str:
     """A name for the tool that stands for the form of the answer, which no other tool has."""
     name = form.name
@@ -130,25 +194,30 @@ def _output_tool(form: OutputSchema, request: Request) -> str:
     return name
 
 
-def _as_tool(form: OutputSchema, name: str) -> Block:
-    described = form.description or "Gives the answer."
-    return {"name": name, "description": described, "input_schema": {"type": "object", **(form.schema or {})}}
+def _as_tool(form: OutputSchema, name: str, schema: Mapping[str, Any]) -> Block:
+    return {"name": name, "description": form.description or "Gives the answer.", "input_schema": schema}
 
 
-def _tools(request: Request, traits: Model, dropped: list[str], marks: list[Block]) -> list[Block]:
+def _tools(
+    request: Request, traits: Model, dropped: list[str], marks: list[Block], shapes: dict[str, Shape]
+) -> list[Block]:
     if not traits.json_schema and any(isinstance(tool, Tool) and tool.strict for tool in request.tools):
         dropped.append("strict: the model does not keep to a schema by itself")
-    made = [dict(tool.body) if isinstance(tool, ServerTool) else _tool(tool, traits) for tool in request.tools]
+    made = [
+        dict(tool.body) if isinstance(tool, ServerTool) else _tool(tool, traits, dropped, shapes)
+        for tool in request.tools
+    ]
     marks += [tool for tool in made if "cache_control" in tool]
     return made
 
 
-def _tool(tool: Tool, traits: Model) -> Block:
-    made: Block = {"name": tool.name, "input_schema": {"type": "object", **tool.parameters}}
+def _tool(tool: Tool, traits: Model, dropped: list[str], shapes: dict[str, Shape]) -> Block:
+    schema, strict, shapes[tool.name] = adapt_tool(tool, dropped, can_be_strict=traits.json_schema)
+    made: Block = {"name": tool.name, "input_schema": schema}
     if tool.description:
         made["description"] = tool.description
-    if tool.strict and traits.json_schema:
-        made |= {"input_schema": closed(made["input_schema"]), "strict": True}
+    if strict:
+        made["strict"] = True
     return {**made, **tool.extras.get("anthropic", {})}
 
 

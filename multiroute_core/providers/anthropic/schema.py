@@ -1,41 +1,38 @@
-"""JSON schemas as Anthropic takes them where they must be kept: closed, and without the words that it refuses."""
+"""JSON schemas as Anthropic takes them: strict for structured outputs and strict tools, others nearly as given."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
-_REFUSED = (
-    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
-    *("minLength", "maxLength", "maxItems", "uniqueItems", "minProperties", "maxProperties"),
+from multiroute_core.providers.restoring import Shape
+from multiroute_core.providers.schema_closing import Dialect, close
+from multiroute_core.providers.schema_nodes import InexpressibleError
+from multiroute_core.providers.schema_roots import with_object_root
+from multiroute_core.tools import Tool
+
+STRICT = Dialect(
+    keywords=frozenset({"pattern", "format", "minItems"}),
+    formats=frozenset(("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")),
+    all_required=False,
+    recursion=False,
+    type_lists=False,
+    most_min_items=1,
+    most_optional=24,
+    most_unions=16,
 )
-"""What is told to the model in the description instead."""
-_NAMED = ("properties", "$defs", "definitions")
-_LISTED = ("anyOf", "allOf", "oneOf", "prefixItems")
+"""https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations, and what the SDK's
+`transform_schema` keeps (anthropic 2.14.0; both read 2026-11-29)."""
 
 
-def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of `schema` in which no object may have more than its properties."""
-    made: dict[str, Any] = {}
-    told: list[str] = []
-    for name, value in schema.items():
-        if name in _REFUSED or (name == "minItems" and value not in (0, 1)):
-            told.append(f"{name}: {value}")
-        elif name in _NAMED and isinstance(value, Mapping):
-            made[name] = {key: _closed(one) for key, one in cast("Mapping[str, Any]", value).items()}
-        elif name in _LISTED and isinstance(value, list):
-            made["anyOf" if name == "oneOf" else name] = [_closed(one) for one in cast("list[Any]", value)]
-        elif name == "items":
-            made[name] = _closed(value)
-        elif name not in ("discriminator", "additionalProperties"):
-            made[name] = value
-    if told:
-        made["description"] = " ".join(filter(None, (made.get("description"), f"({', '.join(told)})")))
-    kind = schema.get("type")
-    if kind == "object" or (isinstance(kind, list) and "object" in kind) or "properties" in schema:
-        made["additionalProperties"] = False
-    return made
-
-
-def _closed(value: Any) -> Any:
-    return closed(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else value
+def adapt_tool(tool: Tool, dropped: list[str], *, can_be_strict: bool) -> tuple[Mapping[str, Any], bool, Shape]:
+    """The schema of a tool's input, whether it is kept strictly, and how calls are read back."""
+    if tool.strict and can_be_strict:
+        try:
+            closed, shape = close(tool.parameters, STRICT, arguments=True)
+        except InexpressibleError as error:
+            dropped.append(f"strict of tool {tool.name}: structured outputs cannot state {error}")
+        else:
+            return closed, True, shape
+    schema, shape = with_object_root({"type": "object", **tool.parameters}, "arguments")
+    return schema, False, shape

@@ -9,10 +9,14 @@ import msgspec
 
 from multiroute_core.providers import body as bodies
 from multiroute_core.providers.extra import split
+from multiroute_core.providers.google import json_schema
 from multiroute_core.providers.google.contents import contents
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Encoded
+from multiroute_core.providers.restoring import restoration_of
 from multiroute_core.providers.sampling import sampling
+from multiroute_core.providers.schema_nodes import InexpressibleError, flatten
+from multiroute_core.providers.tool_names import with_wire_names
 from multiroute_core.tools import EFFORTS, OutputSchema, ReasoningOptions, ServerTool, Tool
 from multiroute_core.types import Request
 
@@ -24,6 +28,7 @@ BUDGETS = {"none": 0, "minimal": 512, "low": 1024, "medium": 8192, "high": 24_57
 def encode(request: Request, model: str, traits: Model, *, stream: bool, account: str | None = None) -> Encoded:
     """The body of `POST /v1beta/models/{model}:generateContent`, or of its stream."""
     dropped: list[str] = []
+    request, names = with_wire_names(request, "google")
     temperature, top_p = sampling(request, traits, dropped)
     stop = list(request.stop) or None
     if stop and not traits.stop:
@@ -59,6 +64,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         model,
         account=account,
         query=more.query,
+        restoration=restoration_of(names, {}, None),
     )
 
 
@@ -76,8 +82,16 @@ def _tools(request: Request, dropped: list[str]) -> list[dict[str, Any]]:
 
 
 def _declaration(tool: Tool) -> dict[str, Any]:
-    made = {"name": tool.name, "description": tool.description, "parametersJsonSchema": dict(tool.parameters)}
+    made = {"name": tool.name, "description": tool.description, "parametersJsonSchema": _parameters(tool.parameters)}
     return bodies.overlay({name: value for name, value in made.items() if value}, tool.extras.get("google"))
+
+
+def _parameters(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool's schema in Gemini's dialect; as it is where that cannot state it, since calls are not bound by it."""
+    try:
+        return json_schema.adapt(schema)
+    except InexpressibleError:
+        return flatten(schema)
 
 
 def _tool_config(request: Request) -> dict[str, Any] | None:
@@ -99,14 +113,22 @@ def _form(
     if traits.json_schema and (traits.schema_with_tools or not tools):
         config: dict[str, Any] = {"responseMimeType": "application/json"}
         if schema.schema is not None:
-            config["responseJsonSchema"] = dict(schema.schema)
+            try:
+                config["responseJsonSchema"] = json_schema.adapt(schema.schema)
+            except InexpressibleError as error:
+                dropped.append(f"output_schema: Gemini cannot be bound to {error}; it is asked for in words")
+                return config, _in_words(schema.schema)
         return config, None
     why = "together with tools" if traits.json_schema else "by itself"
     dropped.append(f"output_schema: the model does not keep to one {why}; it is asked for it in words")
     if schema.schema is None:
         return {}, "Answer with one JSON object and nothing else."
-    told = msgspec.json.encode(schema.schema).decode()
-    return {}, f"Answer with JSON and nothing else. It must keep to this JSON schema:\n{told}"
+    return {}, _in_words(schema.schema)
+
+
+def _in_words(schema: Mapping[str, Any]) -> str:
+    told = msgspec.json.encode(schema).decode()
+    return f"Answer with JSON and nothing else. It must keep to this JSON schema:\n{told}"
 
 
 def _thinking(given: ReasoningOptions | None, traits: Model, dropped: list[str]) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from multiroute_core.providers.models import Model
 from multiroute_core.providers.openai.chat_history import WIRE, history
 from multiroute_core.providers.openai.custom import name_of, to_chat_tool
 from multiroute_core.providers.openai.effort import effort
-from multiroute_core.providers.openai.schema import adapted, in_words
+from multiroute_core.providers.openai.schema import adapt_form, adapt_tool, in_words
 from multiroute_core.providers.provider import Encoded
+from multiroute_core.providers.restoring import Shape, restoration_of
 from multiroute_core.providers.sampling import sampling
+from multiroute_core.providers.tool_names import with_wire_names
 from multiroute_core.tools import OutputSchema, ServerTool, Tool
 from multiroute_core.types import Request
 
@@ -21,7 +23,11 @@ from multiroute_core.types import Request
 def encode(request: Request, model: str, traits: Model, *, stream: bool, account: str | None = None) -> Encoded:
     """The body of `POST /chat/completions`, as small as can be: compatible servers refuse what they do not know."""
     dropped: list[str] = []
-    form = request.output_schema
+    request, names = with_wire_names(request, WIRE)
+    shapes: dict[str, Shape] = {}
+    form, answer = request.output_schema, Shape()
+    if form is not None:
+        form, answer = adapt_form(form, traits, dropped)
     messages = in_words(request.messages, form, traits)
     body: dict[str, Any] = {"model": model, "messages": history(messages, model, traits.provider)}
     temperature, top_p = sampling(request, traits, dropped)
@@ -35,8 +41,8 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         traits.token_limit: request.max_tokens,
         "stop": stop,
         "seed": request.seed,
-        **_tools(request, traits, dropped),
-        "response_format": None if form is None else _format(form, traits, dropped),
+        **_tools(request, traits, dropped, shapes),
+        "response_format": None if form is None else _format(form, traits),
         "reasoning_effort": _effort(request, traits, dropped),
     }
     body.update((name, value) for name, value in given.items() if value is not None)
@@ -46,7 +52,14 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     more = split(request.extra.get(traits.provider))
     body = overlay(body, more.body)
     return Encoded(
-        "/chat/completions", body, tuple(dropped), more.headers, model=model, account=account, query=more.query
+        "/chat/completions",
+        body,
+        tuple(dropped),
+        more.headers,
+        model=model,
+        account=account,
+        query=more.query,
+        restoration=restoration_of(names, shapes, answer),
     )
 
 
@@ -62,9 +75,9 @@ def _effort(request: Request, traits: Model, dropped: list[str]) -> str | None:
     return wanted
 
 
-def _tools(request: Request, traits: Model, dropped: list[str]) -> dict[str, Any]:
+def _tools(request: Request, traits: Model, dropped: list[str], shapes: dict[str, Shape]) -> dict[str, Any]:
     """What the model may call, and whether it must; nothing where there are no tools, as servers demand."""
-    tools = [one for tool in request.tools if (one := _tool(tool, traits, dropped)) is not None]
+    tools = [one for tool in request.tools if (one := _tool(tool, traits, dropped, shapes)) is not None]
     if not tools:
         return {}
     made: dict[str, Any] = {"tools": tools}
@@ -85,12 +98,14 @@ def _is_custom(name: str | None, tools: Sequence[Tool | ServerTool]) -> bool:
     return any(isinstance(tool, ServerTool) and tool.is_custom and name_of(tool.body) == name for tool in tools)
 
 
-def _tool(tool: Tool | ServerTool, traits: Model, dropped: list[str]) -> dict[str, Any] | None:
+def _tool(
+    tool: Tool | ServerTool, traits: Model, dropped: list[str], shapes: dict[str, Shape]
+) -> dict[str, Any] | None:
     if isinstance(tool, ServerTool):
         if tool.is_custom:
             return to_chat_tool(tool.body)
         return dict(tool.body) if tool.wire == WIRE else None
-    parameters, strict = adapted(tool.parameters, asked=tool.strict, what=f"tool {tool.name}", dropped=dropped)
+    parameters, strict, shapes[tool.name] = adapt_tool(tool, traits, dropped)
     function: dict[str, Any] = {"name": tool.name, "parameters": parameters}
     if tool.description:
         function["description"] = tool.description
@@ -99,13 +114,12 @@ def _tool(tool: Tool | ServerTool, traits: Model, dropped: list[str]) -> dict[st
     return overlay({"type": "function", "function": function}, tool.extras.get(traits.provider))
 
 
-def _format(form: OutputSchema, traits: Model, dropped: list[str]) -> dict[str, Any]:
+def _format(form: OutputSchema, traits: Model) -> dict[str, Any]:
     if form.schema is None or not traits.json_schema:
         return {"type": "json_object"}
-    schema, strict = adapted(form.schema, asked=form.strict, what="the answer", dropped=dropped)
-    asked: dict[str, Any] = {"name": form.name, "schema": schema}
+    asked: dict[str, Any] = {"name": form.name, "schema": form.schema}
     if form.description:
         asked["description"] = form.description
-    if strict is not None:
-        asked["strict"] = strict
+    if form.strict is not None:
+        asked["strict"] = form.strict
     return {"type": "json_schema", "json_schema": asked}

@@ -11,9 +11,11 @@ from multiroute_core.providers.models import Model
 from multiroute_core.providers.openai.custom import name_of, to_responses_tool
 from multiroute_core.providers.openai.effort import effort
 from multiroute_core.providers.openai.responses_history import WIRE, history
-from multiroute_core.providers.openai.schema import adapted, in_words
+from multiroute_core.providers.openai.schema import adapt_form, adapt_tool, in_words
 from multiroute_core.providers.provider import Encoded
+from multiroute_core.providers.restoring import Shape, restoration_of
 from multiroute_core.providers.sampling import sampling
+from multiroute_core.providers.tool_names import with_wire_names
 from multiroute_core.tools import OutputSchema, ServerTool, Tool
 from multiroute_core.types import Request
 
@@ -21,7 +23,11 @@ from multiroute_core.types import Request
 def encode(request: Request, model: str, traits: Model, *, stream: bool, account: str | None = None) -> Encoded:
     """The body of `POST /responses`."""
     dropped: list[str] = []
-    form = request.output_schema
+    request, names = with_wire_names(request, WIRE)
+    shapes: dict[str, Shape] = {}
+    form, answer = request.output_schema, Shape()
+    if form is not None:
+        form, answer = adapt_form(form, traits, dropped)
     messages = in_words(request.messages, form, traits)
     body: dict[str, Any] = {"model": model, "input": history(messages, model, traits.provider), "store": False}
     temperature, top_p = sampling(request, traits, dropped)
@@ -33,8 +39,8 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         "temperature": temperature,
         "top_p": top_p,
         "max_output_tokens": request.max_tokens,
-        **_tools(request, traits, dropped),
-        "text": None if form is None else {"format": _format(form, traits, dropped)},
+        **_tools(request, traits, dropped, shapes),
+        "text": None if form is None else {"format": _format(form, traits)},
         "reasoning": _reasoning(request, traits, dropped),
         # Nothing is stored, so the thoughts must come along to go back with the next request.
         "include": ["reasoning.encrypted_content"] if traits.reasoning == "effort" else None,
@@ -43,12 +49,21 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     body.update((name, value) for name, value in given.items() if value is not None)
     more = split(request.extra.get(traits.provider))
     body = overlay(body, more.body)
-    return Encoded("/responses", body, tuple(dropped), more.headers, model=model, account=account, query=more.query)
+    return Encoded(
+        "/responses",
+        body,
+        tuple(dropped),
+        more.headers,
+        model=model,
+        account=account,
+        query=more.query,
+        restoration=restoration_of(names, shapes, answer),
+    )
 
 
-def _tools(request: Request, traits: Model, dropped: list[str]) -> dict[str, Any]:
+def _tools(request: Request, traits: Model, dropped: list[str], shapes: dict[str, Shape]) -> dict[str, Any]:
     """What the model may call, and whether it must; nothing where there are no tools."""
-    tools = [one for tool in request.tools if (one := _tool(tool, traits, dropped)) is not None]
+    tools = [one for tool in request.tools if (one := _tool(tool, traits, dropped, shapes)) is not None]
     if not tools:
         return {}
     made: dict[str, Any] = {"tools": tools, "parallel_tool_calls": request.parallel_tool_calls}
@@ -71,12 +86,14 @@ def _named(name: str | None, tools: Sequence[Tool | ServerTool]) -> dict[str, An
 _NAMES = ("type", "name", "server_label")
 
 
-def _tool(tool: Tool | ServerTool, traits: Model, dropped: list[str]) -> dict[str, Any] | None:
+def _tool(
+    tool: Tool | ServerTool, traits: Model, dropped: list[str], shapes: dict[str, Shape]
+) -> dict[str, Any] | None:
     if isinstance(tool, ServerTool):
         if tool.is_custom:
             return to_responses_tool(tool.body)
         return dict(tool.body) if tool.wire == WIRE else None
-    parameters, strict = adapted(tool.parameters, asked=tool.strict, what=f"tool {tool.name}", dropped=dropped)
+    parameters, strict, shapes[tool.name] = adapt_tool(tool, traits, dropped)
     made: dict[str, Any] = {"type": "function", "name": tool.name, "parameters": parameters}
     if tool.description:
         made["description"] = tool.description
@@ -85,15 +102,14 @@ def _tool(tool: Tool | ServerTool, traits: Model, dropped: list[str]) -> dict[st
     return overlay(made, tool.extras.get(traits.provider))
 
 
-def _format(form: OutputSchema, traits: Model, dropped: list[str]) -> dict[str, Any]:
+def _format(form: OutputSchema, traits: Model) -> dict[str, Any]:
     if form.schema is None or not traits.json_schema:
         return {"type": "json_object"}
-    schema, strict = adapted(form.schema, asked=form.strict, what="the answer", dropped=dropped)
-    made: dict[str, Any] = {"type": "json_schema", "name": form.name, "schema": schema}
+    made: dict[str, Any] = {"type": "json_schema", "name": form.name, "schema": form.schema}
     if form.description:
         made["description"] = form.description
-    if strict is not None:
-        made["strict"] = strict
+    if form.strict is not None:
+        made["strict"] = form.strict
     return made
 
 

@@ -4,41 +4,83 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any
 
 from multiroute_core.messages import Message, Text
-from multiroute_core.providers.body import array, mapping
 from multiroute_core.providers.models import Model
-from multiroute_core.tools import OutputSchema
+from multiroute_core.providers.restoring import Shape
+from multiroute_core.providers.schema_closing import Dialect, close
+from multiroute_core.providers.schema_nodes import InexpressibleError
+from multiroute_core.providers.schema_roots import with_object_root
+from multiroute_core.tools import OutputSchema, Tool
 
-_REFUSED = ("default", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "patternProperties")
-_SAYS_WHAT = {"type", "$ref", "anyOf", "enum", "const"}
-_DEFINITIONS = {"$defs", "definitions"}
+STRICT = Dialect(
+    keywords=frozenset(
+        (
+            *("pattern", "format", "multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+            *("minItems", "maxItems"),
+        )
+    ),
+    formats=frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}),
+    all_required=True,
+    recursion=True,
+    type_lists=True,
+    most_properties=5_000,
+    most_depth=10,
+    most_enum=1_000,
+    most_text=120_000,
+)
+"""https://developers.openai.com/api/docs/guides/structured-outputs#supported-schemas (2026-11-29)"""
 
 
 def strict(schema: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A copy of `schema` whose objects are closed and need all their properties, as strict mode demands.
-
-    None where the schema lets a value be anything, or an object hold anything: strict mode has no words for that.
-    """
-    an_object = schema.get("type", "object") == "object" and not schema.keys() & {"$ref", "anyOf"}
-    top: dict[str, Any] = {**({"type": "object", "properties": {}} if an_object else {}), **schema}
+    """The schema of a tool's arguments as strict mode takes it; None where strict mode cannot state it."""
     try:
-        return _closed(top, top, ())
-    except _OpenError:
+        return close(schema, STRICT, arguments=True)[0]
+    except InexpressibleError:
         return None
 
 
-def adapted(
-    schema: Mapping[str, Any], *, asked: bool | None, what: str, dropped: list[str]
-) -> tuple[Mapping[str, Any], bool | None]:
-    """`schema`, and whether it is kept strictly, as `asked` where that can be; otherwise the reason is recorded."""
-    if not asked:
-        return schema, asked
-    if (closed := strict(schema)) is not None:
-        return closed, True
-    dropped.append(f"strict of {what}: the schema lets a value be anything")
-    return schema, False
+def adapt_tool(tool: Tool, traits: Model, dropped: list[str]) -> tuple[Mapping[str, Any], bool | None, Shape]:
+    """The schema of a tool's arguments, whether it is kept strictly, and how calls are read back.
+
+    It is strict where that is asked for and strict mode can state it; otherwise `dropped` says why not.
+    """
+    if tool.strict:
+        try:
+            closed, shape = close(tool.parameters, STRICT, arguments=True)
+        except InexpressibleError as error:
+            dropped.append(f"strict of tool {tool.name}: strict mode cannot state {error}")
+        else:
+            return closed, True, shape
+    is_strict = None if tool.strict is None else False
+    if traits.provider == "local":  # it takes any schema
+        return tool.parameters, is_strict, Shape()
+    parameters, shape = with_object_root(tool.parameters, "arguments")
+    return parameters, is_strict, shape
+
+
+def adapt_form(form: OutputSchema, traits: Model, dropped: list[str]) -> tuple[OutputSchema, Shape]:
+    """The form of the answer as it is asked for, and how the answer is read back.
+
+    It is strict unless the caller says that it need not be: without `strict: true` OpenAI only shows the schema to the
+    model. Where strict mode cannot state it, `dropped` says why.
+    """
+    if form.schema is None:
+        return form, Shape()
+    if traits.json_schema and (form.strict or (form.strict is None and traits.provider != "local")):
+        try:
+            closed, shape = close(form.schema, STRICT)
+        except InexpressibleError as error:
+            dropped.append(f"strict of the answer: strict mode cannot state {error}; the model is shown its schema")
+        else:
+            return replace(form, schema=closed, strict=True), shape
+    is_strict = None if form.strict is None else False
+    if traits.provider == "local":
+        return replace(form, strict=is_strict), Shape()
+    schema, shape = with_object_root(form.schema)
+    return replace(form, schema=schema, strict=is_strict), shape
 
 
 def in_words(messages: tuple[Message, ...], form: OutputSchema | None, traits: Model) -> tuple[Message, ...]:
@@ -60,49 +102,3 @@ def in_words(messages: tuple[Message, ...], form: OutputSchema | None, traits: M
     if messages[0].role == "system":
         return (Message("system", [*messages[0].parts, Text(f"\n\n{words}")]), *messages[1:])
     return (Message("system", words), *messages)
-
-
-class _OpenError(Exception):
-    """Something may be anything."""
-
-
-def _closed(node: Any, root: Mapping[str, Any], within: tuple[str, ...]) -> dict[str, Any]:
-    """`node` closed; `within` are the references that led to it."""
-    made = {name: value for name, value in mapping(node).items() if name not in _REFUSED}
-    if isinstance(ref := made.get("$ref"), str) and (beside := {k: v for k, v in made.items() if k != "$ref"}):
-        if (
-            beside.keys() - _DEFINITIONS and ref not in within
-        ):  # a reference stands alone, or what it means stands there
-            return _closed({**_found(root, ref), **beside}, root, (*within, ref))
-        made = {k: v for k, v in made.items() if k == "$ref" or k in _DEFINITIONS}
-    if "oneOf" in made:
-        made["anyOf"] = made.pop("oneOf")
-    if "allOf" in made:
-        whole = array(made.pop("allOf"))
-        if len(whole) > 1:
-            raise _OpenError
-        return _closed({**mapping(whole[0] if whole else None), **made}, root, within)
-    if not made.keys() & _SAYS_WHAT:
-        raise _OpenError
-    kinds = made.get("type")
-    if "object" in (cast("list[Any]", kinds) if isinstance(kinds, list) else [kinds]):
-        if "properties" not in made or isinstance(made.get("additionalProperties"), dict):
-            raise _OpenError
-        made |= {"additionalProperties": False, "required": list(mapping(made["properties"]))}
-    for name in ("anyOf", "prefixItems"):
-        if name in made:
-            made[name] = [_closed(one, root, within) for one in array(made[name])]
-    for name in ("properties", *_DEFINITIONS):
-        if name in made:
-            made[name] = {key: _closed(one, root, within) for key, one in mapping(made[name]).items()}
-    if "items" in made:
-        made["items"] = _closed(made["items"], root, within)
-    return made
-
-
-def _found(root: Mapping[str, Any], ref: str) -> Mapping[str, Any]:
-    """What a reference within the schema points to."""
-    found: Any = root
-    for step in ref.removeprefix("#").strip("/").split("/"):
-        found = mapping(found).get(step.replace("~1", "/").replace("~0", "~"))
-    return mapping(found)

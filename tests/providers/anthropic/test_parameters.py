@@ -10,8 +10,9 @@ import pytest
 from multiroute_core.messages import CachePoint, Message, Raw, Reasoning, Text, ToolCall, ToolCallResponse
 from multiroute_core.providers import models
 from multiroute_core.providers.anthropic.encode import JSON_MODE, encode
-from multiroute_core.providers.anthropic.schema import closed
+from multiroute_core.providers.anthropic.schema import STRICT
 from multiroute_core.providers.provider import Encoded
+from multiroute_core.providers.schema_closing import close
 from multiroute_core.tools import Effort, OutputSchema, ReasoningOptions, ServerTool, Tool, ToolChoice
 from multiroute_core.types import Request
 
@@ -231,7 +232,7 @@ def test_a_closed_schema():
             "many": {"type": "array", "items": inner, "minItems": 2},
             "either": {"oneOf": [inner, {"type": "null"}], "discriminator": {"propertyName": "kind"}},
             "map": {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
-            "word": {"enum": [{"type": "object"}], "default": {"type": "object"}},
+            "word": {"enum": ["a", 1], "default": "a"},
         },
         "$defs": {"Inner": inner},
     }
@@ -241,20 +242,35 @@ def test_a_closed_schema():
         "properties": {"minimum": {"type": "integer", "description": "How many. (minimum: 1)"}},
         "additionalProperties": False,
     }
-    assert closed(given) == {
+    entry = {
+        "type": "object",
+        "properties": {"key": {"type": "string"}, "value": {"type": "string"}},
+        "required": ["key", "value"],
+        "additionalProperties": False,
+    }
+    schema, shape = close(given, STRICT)
+    assert schema == {
         "type": "object",
         "title": "Answer",
         "properties": {
             "one": {"$ref": "#/$defs/Inner"},
             "many": {"type": "array", "items": shut, "description": "(minItems: 2)"},
             "either": {"anyOf": [shut, {"type": "null"}]},
-            "map": {"type": ["object", "null"], "additionalProperties": False},
-            "word": {"enum": [{"type": "object"}], "default": {"type": "object"}},
+            "map": {"anyOf": [{"$ref": "#/$defs/map_1"}, {"type": "null"}]},
+            "word": {"anyOf": [{"type": "string", "enum": ["a"]}, {"type": "integer", "enum": [1]}]},
         },
-        "$defs": {"Inner": shut},
+        "$defs": {
+            "Inner": shut,
+            "map_1": {
+                "type": "object",
+                "properties": {"map_entries": {"type": "array", "items": entry}},
+                "required": ["map_entries"],
+                "additionalProperties": False,
+            },
+        },
         "additionalProperties": False,
     }
-    assert given == kept
+    assert (shape.wrapper, shape.maps, given) == (None, True, kept)
 
 
 def test_what_one_vendor_takes_besides():

@@ -36,7 +36,7 @@ CLOSED = {
     "additionalProperties": False,
     "required": ["city", "size"],
 }
-OPEN = {"type": "object", "properties": {"more": {"type": "object", "additionalProperties": {"type": "string"}}}}
+OPEN = {"type": "object", "properties": {"more": {"type": "object", "additionalProperties": True}}}
 
 
 def encode(*messages, model="gpt-4o", stream=False, **parameters):
@@ -260,7 +260,8 @@ def test_what_a_tool_says_to_openai_alone():
 @pytest.mark.parametrize(
     ("form", "sent"),
     [
-        (OutputSchema(SCHEMA), {"name": "answer", "schema": SCHEMA}),
+        (OutputSchema(SCHEMA), {"name": "answer", "schema": CLOSED, "strict": True}),
+        (OutputSchema(OPEN), {"name": "answer", "schema": OPEN}),
         (
             OutputSchema(SCHEMA, "town", "A town.", strict=True),
             {"name": "town", "schema": CLOSED, "description": "A town.", "strict": True},

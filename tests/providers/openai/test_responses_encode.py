@@ -188,7 +188,7 @@ def test_tools_are_flat_and_as_strict_as_they_are_told():
 
 def test_the_form_of_the_answer():
     assert encode(output_schema=OutputSchema(SCHEMA)).body["text"] == {
-        "format": {"type": "json_schema", "name": "answer", "schema": SCHEMA}
+        "format": {"type": "json_schema", "name": "answer", "schema": CLOSED, "strict": True}
     }
     assert encode(output_schema=OutputSchema(SCHEMA, "town", "A town.", strict=True)).body["text"] == {
         "format": {"type": "json_schema", "name": "town", "schema": CLOSED, "description": "A town.", "strict": True}

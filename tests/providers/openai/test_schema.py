@@ -60,7 +60,7 @@ STRING, NUMBER = {"type": "string"}, {"type": "number"}
                 "properties": {"a": {"$ref": "#/$defs/A", "description": "D"}},
                 "$defs": {"A": {"type": "object", "properties": {"b": NUMBER}}},
             },
-            closed(a=closed(b=NUMBER) | {"description": "D"}) | {"$defs": {"A": closed(b=NUMBER)}},
+            closed(a=closed(b=NUMBER) | {"description": "D"}),
         ),
         (  # a tree
             {
@@ -69,10 +69,8 @@ STRING, NUMBER = {"type": "string"}, {"type": "number"}
                     "T": {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#/$defs/T"}}}}
                 },
             },
-            {
-                "$ref": "#/$defs/T",
-                "$defs": {"T": closed(kids={"type": "array", "items": {"$ref": "#/$defs/T"}})},
-            },
+            closed(kids={"type": "array", "items": {"$ref": "#/$defs/T"}})
+            | {"$defs": {"T": closed(kids={"type": "array", "items": {"$ref": "#/$defs/T"}})}},
         ),
     ],
 )
@@ -83,10 +81,17 @@ def test_objects_are_closed_and_need_all_they_have(given, made):
 
 
 def test_a_tree_whose_branches_have_descriptions_comes_to_an_end():
-    tree = {"type": "object", "properties": {"left": {"$ref": "#/$defs/T", "description": "D"}}}
+    branches = {"type": "array", "items": {"$ref": "#/$defs/T", "description": "D"}}
+    tree = {"type": "object", "properties": {"left": branches}}
     made = strict(tree | {"$defs": {"T": tree}})
     assert made is not None
-    assert made["properties"]["left"]["properties"]["left"] == {"$ref": "#/$defs/T"}
+    assert made["properties"]["left"]["items"]["properties"]["left"]["items"] == {"$ref": "#/$defs/T"}
+
+
+def test_a_tree_without_leaves_is_not_for_strict_mode():
+    """Every property would be required, so that no answer could end."""
+    tree = {"type": "object", "properties": {"left": {"$ref": "#/$defs/T"}}}
+    assert strict(tree | {"$defs": {"T": tree}}) is None
 
 
 @pytest.mark.parametrize(
@@ -96,8 +101,10 @@ def test_a_tree_whose_branches_have_descriptions_comes_to_an_end():
         True,
         {"type": "object"},
         {"type": "object", "additionalProperties": True},
-        {"type": "object", "properties": {}, "additionalProperties": {"type": "string"}},
-        {"allOf": [{"type": "object", "properties": {}}, {"type": "object", "properties": {}}]},
+        {"type": "object", "properties": {"a": STRING}, "additionalProperties": {"type": "string"}},
+        {"type": "object", "additionalProperties": {}},
+        {"type": "array", "prefixItems": [STRING, NUMBER]},
+        {"enum": [["a"]]},
         {"type": "array", "items": {}},
     ],
 )

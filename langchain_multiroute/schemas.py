@@ -1,0 +1,65 @@
+"""JSON schemas of LangChain's tools and classes where LangChain's own conversion loses something.
+
+LangChain writes references out and leaves `{}`, which is anything, where a schema contains itself
+(`langchain_core.utils.json_schema.dereference_refs`, langchain-core 1.8.3). Vendors that take recursive schemas get
+them as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from langchain_core.tools import BaseTool
+from langchain_core.tools.base import create_schema_from_function
+from langchain_core.utils.pydantic import is_basemodel_subclass
+
+from multiroute_core.providers.schema_nodes import find_cycles, flatten
+from multiroute_core.spellings import json_schema
+
+
+def recursive_schema(given: Any) -> dict[str, Any] | None:
+    """The schema of a tool, a pydantic class, a function or a dict, if it contains itself; None otherwise."""
+    schema = _schema_of(given)
+    if schema is None or not ("$defs" in schema or "definitions" in schema or '"#"' in str(schema).replace("'", '"')):
+        return None
+    schema = json_schema.rooted(schema) if "$ref" in schema else schema
+    flat = flatten(schema)
+    if not find_cycles(flat):
+        return None
+    return {word: value for word, value in flat.items() if word not in ("title", "description")}
+
+
+def root_schema(given: Any) -> dict[str, Any] | None:
+    """The schema of a pydantic class whose instances are no objects with fields (`RootModel`); None for all others."""
+    if not (isinstance(given, type) and getattr(given, "__pydantic_root_model__", False)):
+        return None
+    return json_schema.of_class(given)
+
+
+def _schema_of(given: Any) -> Mapping[str, Any] | None:
+    if isinstance(given, BaseTool):
+        given = given.tool_call_schema
+    if isinstance(given, Mapping):
+        told = cast("Mapping[str, Any]", given)
+        function = told.get("function")
+        told = cast("Mapping[str, Any]", function) if isinstance(function, Mapping) else told
+        inner = next((told[word] for word in ("parameters", "input_schema") if word in told), told)
+        return cast("Mapping[str, Any]", inner) if isinstance(inner, Mapping) else None
+    if isinstance(given, type):
+        return _class_schema(given) if is_basemodel_subclass(given) else None
+    if callable(given) and hasattr(given, "__name__"):
+        try:
+            model = create_schema_from_function(given.__name__, given, filter_args=(), include_injected=False)
+        except Exception:  # LangChain's own conversion says what is wrong with a function
+            return None
+        return _class_schema(model)
+    return None
+
+
+def _class_schema(kind: type[Any]) -> dict[str, Any] | None:
+    tells = getattr(kind, "model_json_schema", None) or getattr(kind, "schema", None)
+    try:
+        return None if tells is None else tells()
+    except Exception:  # LangChain's own conversion may still know what to do with it
+        return None

@@ -1,0 +1,30 @@
+"""LlamaIndex's tools as OpenAI writes them, with the names and the schemas that they have."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from llama_index.core.tools.types import BaseTool
+
+from multiroute_core import ConfigurationError
+from multiroute_core.spellings import json_schema
+
+
+def tool_dict(tool: BaseTool) -> dict[str, Any]:
+    """A tool as OpenAI writes it.
+
+    LlamaIndex looks for a called tool under its own name, so it is sent under that; names that a vendor refuses, such
+    as `Page[int]`, are renamed for that vendor. And its conversion keeps five keywords of a schema, so that a root that
+    is a reference or a choice would be lost (`ToolMetadata.get_parameters_dict`, llama-index-core 0.14.25).
+    """
+    metadata = tool.metadata
+    made = cast("dict[str, Any]", metadata.to_openai_tool(skip_length_check=True))
+    function: dict[str, Any] = {**made["function"], "name": metadata.name or made["function"]["name"]}
+    parameters: dict[str, Any] = function["parameters"]
+    if metadata.fn_schema is not None and "properties" not in parameters:
+        try:
+            whole = json_schema.of_class(metadata.fn_schema)
+        except ConfigurationError:
+            whole = parameters
+        function["parameters"] = {word: value for word, value in whole.items() if word not in ("title", "description")}
+    return {**made, "function": function}

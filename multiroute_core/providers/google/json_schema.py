@@ -1,0 +1,138 @@
+"""JSON schemas as Gemini takes them: `responseJsonSchema` and `parametersJsonSchema`.
+
+Known are `$id`, `$defs`, `$ref`, `$anchor`, `type`, `format`, `title`, `description`, `enum` (of strings and numbers),
+`items`, `prefixItems`, `minItems`, `maxItems`, `minimum`, `maximum`, `anyOf`, `oneOf`, `properties`,
+`additionalProperties`, `required`. "Cyclic references are unrolled to a limited degree and, as such, may only be used
+within non-required properties." Nothing but `$…` may stand beside a `$ref`. Source:
+https://ai.google.dev/api/generate-content#GenerationConfig (2026-11-29). Other keywords are ignored there, so they are
+left in place: they still tell the model something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from multiroute_core.providers.body import array, mapping
+from multiroute_core.providers.schema_nodes import (
+    ANNOTATIONS,
+    InexpressibleError,
+    children,
+    constants_of,
+    find_cycles,
+    flatten,
+    map_children,
+    merge,
+    types_of,
+)
+
+
+def adapt(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """`schema` in Gemini's dialect; it is not changed.
+
+    Raises:
+        InexpressibleError: it cannot be stated there; the message says what.
+    """
+    try:
+        flat = flatten(schema)
+        cycles = find_cycles(flat)
+        if cycles and _has_required_cycle(flat):
+            raise InexpressibleError("a schema that contains itself in a required property")
+        adapter = _Adapter(mapping(flat.get("$defs")), cycles)
+        adapted = adapter.node({word: value for word, value in flat.items() if word != "$defs"})
+        if "$defs" in flat:
+            adapted["$defs"] = {name: adapter.node(node) for name, node in mapping(flat["$defs"]).items()}
+    except RecursionError as error:
+        raise InexpressibleError("a schema that is nested too deeply") from error
+    return adapted
+
+
+class _Adapter:
+    """Rewrites the nodes of one flat schema."""
+
+    def __init__(self, defs: Mapping[str, Any], cycles: frozenset[str]) -> None:
+        self._defs, self._cycles = defs, cycles
+
+    def node(self, given: Any) -> Any:
+        """One node."""
+        if not isinstance(given, dict):
+            return given
+        known = mapping(given)
+        if "allOf" in known:
+            return self.node(self._conjunction(known))
+        if isinstance(ref := known.get("$ref"), str) and len(known) > 1:
+            beside = {word: value for word, value in known.items() if word not in ("$ref", *ANNOTATIONS)}
+            if not beside:
+                return {"$ref": ref}
+            return self.node(self._with_target(ref, {word: value for word, value in known.items() if word != "$ref"}))
+        adapted = map_children(known, self.node)
+        if "const" in adapted or "enum" in adapted:
+            _adapt_constants(adapted)
+        return adapted
+
+    def _conjunction(self, node: Mapping[str, Any]) -> dict[str, Any]:
+        whole = {word: value for word, value in node.items() if word != "allOf"}
+        parts = array(node["allOf"])
+        if len(parts) == 1 and set(mapping(parts[0])) == {"$ref"} and not whole.keys() - ANNOTATIONS:
+            return {"$ref": parts[0]["$ref"]}
+        for part in parts:
+            known = dict(mapping(part))
+            ref = known.pop("$ref", None)
+            whole = merge(whole, known)
+            if isinstance(ref, str):
+                whole = self._with_target(ref, whole)
+        return whole
+
+    def _with_target(self, ref: str, node: Mapping[str, Any]) -> dict[str, Any]:
+        if ref in self._cycles:
+            raise InexpressibleError("a schema that contains itself beside another one")
+        target = dict(mapping(self._defs.get(ref.removeprefix("#/$defs/"))))
+        further = target.pop("$ref", None)
+        whole = merge(node, target)
+        return self._with_target(further, whole) if isinstance(further, str) else whole
+
+
+def _adapt_constants(node: dict[str, Any]) -> None:
+    """Constants as an `enum` of strings or numbers; the others are known by their types."""
+    values = constants_of(node)
+    kinds = types_of({"enum": values})
+    node.pop("const", None)
+    node.pop("enum", None)
+    if len(kinds) == 1:
+        node.setdefault("type", kinds[0])
+    elif "type" not in node:
+        node["type"] = kinds
+    if values and all(isinstance(value, str) for value in values if value is not None):
+        node["enum"] = [value for value in values if value is not None] if "null" in kinds else values
+    elif values and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        node["enum"] = values
+    elif len(values) == 1 or not all(value is None or isinstance(value, bool) for value in values):
+        node["description"] = " ".join(filter(None, (node.get("description"), f"(one of: {values})")))
+
+
+def _has_required_cycle(flat: Mapping[str, Any]) -> bool:
+    """Whether a definition contains itself by way of required properties alone."""
+    defs = mapping(flat.get("$defs"))
+    uses = {f"#/$defs/{name}": set(_required_references(node)) for name, node in defs.items()}
+    for start, first in uses.items():
+        seen: set[str] = set()
+        waiting = list(first)
+        while waiting:
+            ref = waiting.pop()
+            if ref not in seen:
+                seen.add(ref)
+                waiting.extend(uses.get(ref, ()))
+        if start in seen:
+            return True
+    return False
+
+
+def _required_references(node: Any) -> Iterator[str]:
+    waiting = [node]
+    while waiting:
+        known = mapping(waiting.pop())
+        if isinstance(ref := known.get("$ref"), str):
+            yield ref
+        required = array(known.get("required"))
+        optional = [inner for name, inner in mapping(known.get("properties")).items() if name not in required]
+        waiting.extend(inner for inner in children(known) if not any(inner is one for one in optional))

@@ -1,0 +1,57 @@
+"""The size of strict JSON schemas, and whether their instances can end. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from multiroute_core.providers.body import array, mapping
+from multiroute_core.providers.schema_nodes import children, constants_of, types_of
+
+
+class SchemaSize:
+    """How large a closed schema is."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.properties = self.constants = self.text = self.optional = self.unions = self.depth = 0
+        waiting: list[tuple[Any, int]] = [(schema, 0)]
+        for name, inner in mapping(schema.get("$defs")).items():
+            self.text += len(name)
+            waiting.append((inner, 0))
+        while waiting:
+            given, depth = waiting.pop()
+            node = mapping(given)
+            names = mapping(node.get("properties"))
+            self.properties += len(names)
+            self.optional += len(names) - len(array(node.get("required")))
+            values = constants_of(node)
+            self.constants += len(values)
+            self.text += sum(map(len, names)) + sum(len(value) for value in values if isinstance(value, str))
+            self.unions += "anyOf" in node or isinstance(node.get("type"), list)
+            depth += node.get("type") in ("object", "array") or isinstance(node.get("type"), list)
+            self.depth = max(self.depth, depth)
+            waiting += [(inner, depth) for inner in children(node)]
+
+
+def is_finite(root: Mapping[str, Any], defs: Mapping[str, Any]) -> bool:
+    """Whether a schema has instances that end, where all properties are required: a least fixed point."""
+    finite: set[str] = set()
+
+    def ends(node: Any) -> bool:
+        known = mapping(node)
+        if isinstance(ref := known.get("$ref"), str):
+            return ref.removeprefix("#/$defs/") in finite
+        if "anyOf" in known:
+            return any(map(ends, array(known["anyOf"])))
+        kinds = types_of(known)
+        if "null" in kinds or (set(kinds) - {"object", "array"}):
+            return True
+        if "array" in kinds:
+            return not known.get("minItems") or ends(known.get("items"))
+        return all(map(ends, mapping(known.get("properties")).values()))
+
+    while True:
+        fresh = {name for name, node in defs.items() if name not in finite and ends(node)}
+        if not fresh:
+            return ends(root)
+        finite |= fresh

@@ -1,0 +1,291 @@
+"""JSON schema nodes: references, conjunctions (`allOf`) and recursion, resolved without loss. Pure.
+
+The vendors take different parts of JSON Schema. What is common to all rewritings stands here:
+
+- `flatten` moves whatever is referenced to `$defs` under plain names, so that the root can be moved or wrapped.
+- `merge` states the conjunction of two schemas as one, since no vendor's strict mode knows `allOf` of several.
+- `find_cycles` names the definitions that contain themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+from multiroute_core.providers.body import array, mapping
+
+ONE = frozenset(
+    (
+        *("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames"),
+        *("unevaluatedItems", "unevaluatedProperties", "additionalItems"),
+    )
+)
+LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+NAMED = frozenset({"properties", "patternProperties", "dependentSchemas"})
+"""Keywords that hold other schemas: one, a list of them, or each under a name."""
+
+ANNOTATIONS = frozenset(
+    (
+        *("title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly"),
+        *("$comment", "discriminator", "$schema", "$id", "$anchor", "$defs", "definitions", "propertyOrdering"),
+    )
+)
+"""Keywords that restrict nothing."""
+
+TYPES: Mapping[type, str] = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    type(None): "null",
+    dict: "object",
+    list: "array",
+}
+MOST_BRANCHES = 64
+"""Most branches that a conjunction of choices may grow to."""
+
+_PLAIN = re.compile(r"#/\$defs/[A-Za-z0-9_.-]{1,64}")
+_LOWEST = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"})
+_HIGHEST = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"})
+
+
+_CONSTANT = frozenset({"const", "enum"})
+
+
+class InexpressibleError(Exception):
+    """A schema, or a part of it, cannot be stated in the vendor's dialect; the message says which part."""
+
+
+def children(node: Mapping[str, Any]) -> Iterator[Any]:
+    """The schemas directly inside of a node, without its definitions."""
+    for word, value in node.items():
+        if word in ONE:
+            yield from array(value) or (value,)
+        elif word in LISTED:
+            yield from array(value)
+        elif word in NAMED:
+            yield from mapping(value).values()
+
+
+def map_children(node: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """A copy of a node whose direct inner schemas are replaced by what `change` returns for them."""
+    copy: dict[str, Any] = {}
+    for word, value in node.items():
+        if (word in ONE or word in LISTED) and isinstance(value, list):
+            copy[word] = [change(inner) for inner in cast("list[Any]", value)]
+        elif word in ONE:
+            copy[word] = change(value)
+        elif word in NAMED and isinstance(value, Mapping):
+            copy[word] = {name: change(inner) for name, inner in cast("Mapping[str, Any]", value).items()}
+        else:
+            copy[word] = value
+    return copy
+
+
+def resolve(root: Mapping[str, Any], ref: str) -> Any:
+    """What a reference within `root` points to (RFC 6901, or an `$anchor`); None where nothing stands there."""
+    if ref in ("#", ""):
+        return root
+    if not ref.startswith("#/"):
+        return _find_anchor(root, ref.removeprefix("#")) if ref.startswith("#") else None
+    place: Any = root
+    for step in ref[2:].split("/"):
+        key = _percent_decoded(step).replace("~1", "/").replace("~0", "~")
+        if isinstance(place, list):
+            entries = cast("list[Any]", place)
+            place = entries[int(key)] if key.isdigit() and int(key) < len(entries) else None
+        else:
+            inner = mapping(place)
+            place = inner[key] if key in inner else inner.get(step.replace("~1", "/").replace("~0", "~"))
+    return place
+
+
+def _percent_decoded(step: str) -> str:
+    from urllib.parse import unquote
+
+    return unquote(step) if "%" in step else step
+
+
+def _find_anchor(node: Any, anchor: str) -> Any:
+    known = mapping(node)
+    if known.get("$anchor") == anchor:
+        return known
+    inner = [*children(known), *mapping(known.get("$defs")).values(), *mapping(known.get("definitions")).values()]
+    return next((target for one in inner if (target := _find_anchor(one, anchor)) is not None), None)
+
+
+def is_flat(schema: Mapping[str, Any]) -> bool:
+    """Whether `flatten` would change nothing: all references lead to plainly named definitions of the root."""
+    if "definitions" in schema:
+        return False
+    defs = mapping(schema.get("$defs"))
+    nodes: list[Any] = [*children(schema), *defs.values(), {"$ref": schema.get("$ref")}]
+    while nodes:
+        node = mapping(nodes.pop())
+        ref = node.get("$ref")
+        if isinstance(ref, str) and not (_PLAIN.fullmatch(ref) and ref[len("#/$defs/") :] in defs):
+            return False
+        if "$defs" in node or "definitions" in node:
+            return False
+        nodes.extend(children(node))
+    return True
+
+
+def flatten(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """`schema` whose references all lead to `#/$defs/NAME`, with plain names; references to nothing are left out."""
+    return dict(schema) if is_flat(schema) else _Flattener(schema).flatten()
+
+
+class _Flattener:
+    """Moves what is referenced in one schema to its definitions."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+        self._names: dict[str, str] = {}
+        self._defs: dict[str, Any] = {}
+
+    def flatten(self) -> dict[str, Any]:
+        flat = self._walk(self._root)
+        return {**flat, "$defs": self._defs} if self._defs else flat
+
+    def _walk(self, node: Any) -> Any:
+        if not isinstance(node, Mapping):
+            return node
+        known = cast("Mapping[str, Any]", node)
+        flat = map_children(
+            {word: value for word, value in known.items() if word not in ("$defs", "definitions", "$ref")}, self._walk
+        )
+        ref = known.get("$ref")
+        if isinstance(ref, str) and (name := self._define(ref)) is not None:
+            return {"$ref": f"#/$defs/{name}", **flat}
+        return flat
+
+    def _define(self, ref: str) -> str | None:
+        if ref in self._names:
+            return self._names[ref]
+        target = resolve(self._root, ref)
+        if not isinstance(target, Mapping | bool):
+            return None
+        stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", ref.rpartition("/")[2].lstrip("#")).strip("_")[:56] or "Root"
+        name, number = stem, 2
+        while name in self._defs:
+            name, number = f"{stem}_{number}", number + 1
+        self._names[ref] = name
+        self._defs[name] = {}
+        self._defs[name] = self._walk(target)
+        return name
+
+
+def find_cycles(schema: Mapping[str, Any]) -> frozenset[str]:
+    """The references, as written in a flat schema, of definitions that contain themselves."""
+    defs = mapping(schema.get("$defs"))
+    uses = {f"#/$defs/{name}": frozenset(_references(node)) for name, node in defs.items()}
+    cyclic: set[str] = set()
+    for start, first in uses.items():
+        seen: set[str] = set()
+        waiting = list(first)
+        while waiting:
+            ref = waiting.pop()
+            if ref not in seen:
+                seen.add(ref)
+                waiting.extend(uses.get(ref, ()))
+        if start in seen:
+            cyclic.add(start)
+    return frozenset(cyclic)
+
+
+def _references(node: Any) -> Iterator[str]:
+    waiting = [node]
+    while waiting:
+        known = mapping(waiting.pop())
+        if isinstance(ref := known.get("$ref"), str):
+            yield ref
+        waiting.extend(children(known))
+
+
+def types_of(node: Mapping[str, Any]) -> list[str]:
+    """The types that a node names, or that its constants have, or that its keywords are about."""
+    given = node.get("type")
+    if isinstance(given, str):
+        return [given]
+    if isinstance(given, list):
+        return [kind for kind in cast("list[Any]", given) if isinstance(kind, str)]
+    if "const" in node or "enum" in node:
+        values = constants_of(node)
+        return list(dict.fromkeys(TYPES[type(value)] for value in values if type(value) in TYPES))
+    if node.keys() & {"properties", "required", "patternProperties", "additionalProperties"}:
+        return ["object"]
+    return ["array"] if node.keys() & {"items", "prefixItems"} else []
+
+
+def constants_of(node: Mapping[str, Any]) -> list[Any]:
+    """The values of `const` or `enum`."""
+    return [node["const"]] if "const" in node else array(node.get("enum"))
+
+
+def merge(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema whose instances are those of both. Neither has a `$ref`.
+
+    Raises:
+        InexpressibleError: no single schema says both.
+    """
+    whole = {**one, **{word: value for word, value in other.items() if word not in one}}
+    if one.keys() & _CONSTANT and other.keys() & _CONSTANT:
+        whole.pop("const", None)
+        whole["enum"] = [value for value in constants_of(one) if value in constants_of(other)]
+    for word in one.keys() & other.keys():
+        first, second = one[word], other[word]
+        if first == second or word in ANNOTATIONS or word in _CONSTANT:
+            continue
+        if word == "type":
+            whole["type"] = _common_types(types_of(one), types_of(other))
+        elif word == "properties":
+            both = {**mapping(first), **mapping(second)}
+            whole[word] = {
+                name: {"allOf": [mapping(first)[name], mapping(second)[name]]}
+                if name in mapping(first) and name in mapping(second) and first[name] != second[name]
+                else inner
+                for name, inner in both.items()
+            }
+        elif word == "required":
+            whole[word] = list(dict.fromkeys([*array(first), *array(second)]))
+        elif word == "items":
+            whole[word] = {"allOf": [first, second]}
+        elif word == "allOf":
+            whole[word] = [*array(first), *array(second)]
+        elif word in _LOWEST:
+            whole[word] = min(first, second)
+        elif word in _HIGHEST:
+            whole[word] = max(first, second)
+        elif word in ("anyOf", "oneOf"):
+            whole[word] = _each_with_each(array(first), array(second))
+        elif word == "additionalProperties" and isinstance(first, bool) and isinstance(second, bool):
+            whole[word] = False
+        else:
+            raise InexpressibleError(f"two schemas at once with different {word}")
+    _check_closed(one, other)
+    _check_closed(other, one)
+    return whole
+
+
+def _check_closed(closed: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    """A closed schema admits no property of the other one that it does not have itself."""
+    if closed.get("additionalProperties") is False and mapping(other.get("properties")).keys() - mapping(
+        closed.get("properties")
+    ):
+        raise InexpressibleError("a closed schema together with one that has more properties")
+
+
+def _common_types(first: list[str], second: list[str]) -> str | list[str]:
+    common = [kind for kind in first if kind in second or (kind == "integer" and "number" in second)]
+    common += [kind for kind in second if kind == "integer" and kind not in common and "number" in first]
+    if not common:
+        raise InexpressibleError("two schemas at once that have no type in common")
+    return common[0] if len(common) == 1 else common
+
+
+def _each_with_each(first: list[Any], second: list[Any]) -> list[Any]:
+    if len(first) * len(second) > MOST_BRANCHES:
+        raise InexpressibleError("two choices at once with too many branches")
+    return [{"allOf": [one, other]} for one in first for other in second]

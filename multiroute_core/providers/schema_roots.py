@@ -1,0 +1,75 @@
+"""Roots of JSON schemas: where a vendor wants an object, what is none is put into one. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from multiroute_core.providers.body import array, mapping
+from multiroute_core.providers.restoring import Shape
+from multiroute_core.providers.schema_nodes import ANNOTATIONS, InexpressibleError, flatten, merge
+
+ROOT_WORDS = frozenset({"anyOf", "oneOf", "allOf", "enum", "not", "const", "if", "$ref", "then", "else"})
+"""What may not stand at the root of a tool's schema.
+
+Anthropic: "input_schema does not support oneOf, allOf, or anyOf at the top level". OpenAI: "schema must have type
+'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level". Both are answers of status 400, quoted in
+https://github.com/makenotion/notion-mcp-server/issues/341 and elsewhere (2026-11-29).
+"""
+
+
+def with_object_root(schema: Mapping[str, Any], wanted: str = "value") -> tuple[Mapping[str, Any], Shape]:
+    """`schema` with an object at its root, and how its instances are read back.
+
+    A conjunction of objects is merged. What else is no plain object becomes the property `wanted` of one.
+    """
+    if schema.get("type") == "object" and ROOT_WORDS.isdisjoint(schema):
+        return (flatten(schema), Shape()) if "$defs" in schema or "definitions" in schema else (schema, Shape())
+    flat = flatten(schema)
+    if (merged := _merged(flat)) is not None:
+        return merged, Shape()
+    wrapper = free_name(wanted, flat)
+    inner = {word: value for word, value in flat.items() if word not in ("$defs", "$schema", "$id")}
+    if inner.get("type") == "object" and inner.get("properties") == {} and "additionalProperties" not in inner:
+        inner.pop("properties")  # it says nothing, but some validators of tools read it as "no properties at all"
+    whole: dict[str, Any] = {"type": "object", "properties": {wrapper: inner}, "required": [wrapper]}
+    for word in ("title", "description"):
+        if word in inner:
+            whole[word] = inner[word]
+    if "$defs" in flat:
+        whole["$defs"] = flat["$defs"]
+    return whole, Shape(wrapper)
+
+
+def _merged(flat: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A root that is a conjunction, or a reference, as one object; None where it is not."""
+    defs = mapping(flat.get("$defs"))
+    whole: dict[str, Any] = {word: value for word, value in flat.items() if word != "$defs"}
+    try:
+        for _ in range(100):  # references and conjunctions may lead to further ones
+            if isinstance(ref := whole.pop("$ref", None), str):
+                whole = merge(whole, mapping(defs.get(ref.removeprefix("#/$defs/"))))
+            elif "allOf" in whole:
+                for part in array(whole.pop("allOf")):
+                    known = mapping(part)
+                    if "$ref" in known and known.keys() - {"$ref"} - ANNOTATIONS:
+                        return None
+                    if "$ref" in known:
+                        known = mapping(defs.get(str(known["$ref"]).removeprefix("#/$defs/")))
+                    whole = merge(whole, known)
+            else:
+                break
+    except InexpressibleError:
+        return None
+    if whole.get("type") != "object" or not ROOT_WORDS.isdisjoint(whole):
+        return None
+    return {**whole, "$defs": defs} if defs else whole
+
+
+def free_name(wanted: str, schema: Mapping[str, Any]) -> str:
+    """`wanted`, with underscores behind it until no name in `schema` is equal to it."""
+    text = json.dumps(schema, default=str)
+    while f'"{wanted}"' in text:
+        wanted += "_"
+    return wanted
