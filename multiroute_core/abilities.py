@@ -97,6 +97,8 @@ def needed(request: Request) -> frozenset[str]:
 
 def _ability_of(part: Part, message: Message) -> str | None:
     match part:
+        case Blob() if message.role == "assistant" and part.raw is not None and "audio" in part.raw.body:
+            return None  # what a model said aloud stands beside it as text
         case Blob() | Uri() if message.role == "assistant" and part.raw is not None:
             # What a model made goes back as it came, or is told by its kind; its format binds nobody.
             return part.modality if isinstance(part, Blob) else f"{part.modality}_url"

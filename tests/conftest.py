@@ -1,8 +1,13 @@
 """Shared by all tests: no keys of the machine get in; and a server of Redis for the files that ask for one."""
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from multiroute_core.providers import models
+
+# A busy machine is no reason to fail.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 VARIABLES = [name for names in models.KEYS.values() for name in names]
 

@@ -83,7 +83,7 @@ def _renamed(request: Request, names: Mapping[str, str]) -> Request:
 def _renamed_message(message: Message, names: Mapping[str, str]) -> Message:
     if not any(getattr(part, "name", None) in names for part in message.parts):
         return message
-    return Message(message.role, [_renamed_part(part, names) for part in message.parts])
+    return Message(message.role, [_renamed_part(part, names) for part in message.parts], message.name)
 
 
 def _renamed_part(part: Part, names: Mapping[str, str]) -> Part:

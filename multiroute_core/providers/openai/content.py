@@ -38,7 +38,7 @@ def chat(part: Part, provider: str) -> dict[str, Any] | None:
     text = media.titled_text(part) if isinstance(part, Blob) else None
     if text is None and (given := own(part, "openai.chat")) is not None:
         return given
-    block = _chat(part, provider) if text is None else {"type": "text", "text": text}
+    block: dict[str, Any] | None = _chat(part, provider) if text is None else {"type": "text", "text": text}
     if block is not None and (extras := _extras(part)):
         if "detail" in extras and block["type"] == "image_url":
             block["image_url"]["detail"] = extras["detail"]

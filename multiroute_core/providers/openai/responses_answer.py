@@ -24,7 +24,7 @@ from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.finish import finish_reason, normal_word
 from multiroute_core.providers.openai import custom
 from multiroute_core.providers.openai.chat_calls import CUT
-from multiroute_core.providers.openai.responses_history import WIRE
+from multiroute_core.providers.openai.responses_history import WIRE, refusal_of, text_of
 from multiroute_core.providers.openai.usage import find_usage
 from multiroute_core.providers.provider import DONE, Encoded, WireError
 from multiroute_core.types import Delta, FinishReason, Usage
@@ -206,11 +206,12 @@ def _parts(item: Mapping[str, Any], raw: Raw) -> list[Part]:
     match item.get("type"):
         case "message":
             contents = [mapping(content) for content in array(item.get("content"))]
-            text = "".join(word(each.get("text")) or "" for each in contents)
-            refusal = "".join(word(each.get("refusal")) or "" for each in contents)
+            text, refusal = text_of(item), refusal_of(item)
             more = item.get("phase") or any(each.get("annotations") or each.get("logprobs") for each in contents)
             # Neighbouring texts are one unless the first has a raw form.
             parts: list[Part] = [Text(text, raw if more or refusal else None)] if text else []
+            if refusal and not text:
+                return [Text(refusal, Raw(WIRE, {**item, "refusal": refusal}, raw.model, raw.account))]
             return [*parts, _refusal(refusal, raw)] if refusal else parts
         case "reasoning":
             texts = _texts(item.get("summary"))

@@ -57,7 +57,7 @@ def _said(parts: Iterable[Part], model: str, provider: str) -> list[dict[str, An
     for part in parts:
         item: dict[str, Any] | None = None
         match part:
-            case Text() if part.text:
+            case Text() if part.text and not (made and _holds_refusal(made[-1], part)):
                 item = _message(part)
                 if made and not thoughts and _continues(made[-1], item):
                     made[-1]["content"] += part.text
@@ -87,17 +87,27 @@ def _message(text: Text) -> dict[str, Any]:
 
     Models of today are told which of their words were asides, by `phase`.
     """
-    body = text.raw.body if text.raw is not None and text.raw.wire == WIRE else {}
-    if body.get("type") == "message" and text_of(body) == text.text:
-        return {name: value for name, value in body.items() if name != "id"}
+    body: Mapping[str, Any] = text.raw.body if text.raw is not None and text.raw.wire == WIRE else {}
+    if body.get("type") == "message" and (body.get("refusal") or text_of(body)) == text.text:
+        return {name: value for name, value in body.items() if name not in ("id", "refusal")}
     made: dict[str, Any] = {"role": "assistant", "content": text.text}
     return made | {"phase": phase} if (phase := body.get("phase")) else made
 
 
 def text_of(item: Mapping[str, Any]) -> str:
-    """The text of a message item, refusals included."""
-    contents = [mapping(content) for content in array(item.get("content"))]
-    return "".join(word(each.get("text")) or word(each.get("refusal")) or "" for each in contents)
+    """The text of a message item, without its refusals."""
+    return "".join(word(content.get("text")) or "" for content in map(mapping, array(item.get("content"))))
+
+
+def refusal_of(item: Mapping[str, Any]) -> str:
+    """The refusal in a message item."""
+    return "".join(word(content.get("refusal")) or "" for content in map(mapping, array(item.get("content"))))
+
+
+def _holds_refusal(item: Mapping[str, Any], text: Text) -> bool:
+    """Whether a refusal stands in the item of the text before it, which goes back as it came."""
+    is_refusal = text.raw is not None and text.raw.wire == WIRE and text.raw.body.get("type") == "refusal"
+    return is_refusal and refusal_of(item) == text.text
 
 
 def _continues(last: dict[str, Any], item: dict[str, Any]) -> bool:

@@ -94,7 +94,7 @@ def test_answers_come_at_once_after_their_calls_whatever_stands_between():
 
 
 def test_an_answer_without_its_call_is_told_in_words():
-    broken = InvalidToolCall("a", "f(", '{"x": ', "cut")  # no vendor takes such a name
+    broken = InvalidToolCall("a", "", '{"x": ', "cut")  # a call without a name cannot be sent
     made = history(USER, Message("assistant", [broken]), Message("tool", [ToolCallResponse("a", "no JSON", name="f")]))
     assert made == [
         {"role": "user", "content": "Hello"},

@@ -191,8 +191,10 @@ def test_a_spoken_answer():
 
 
 def test_a_refusal():
-    assert whole({"content": None, "refusal": "No."}).finish_reason == "refusal"
-    assert streamed({"refusal": "N"}, {"refusal": "o."}) == ((Text("No."),), "refusal")
+    refusal = Text("No.", Raw("openai.chat", {"refusal": "No."}, "m"))
+    answer = whole({"content": None, "refusal": "No."})
+    assert (answer.parts, answer.finish_reason) == ((refusal,), "refusal")
+    assert streamed({"refusal": "N"}, {"refusal": "o."}) == ((refusal,), "refusal")
 
 
 def test_only_the_first_of_several_choices_is_read():
@@ -273,7 +275,11 @@ def test_items_streamed_are_the_items(how):
         ToolCall("a", "f", {"x": 1}, raws[3]),
     )
     assert isinstance(expected.parts[4], InvalidToolCall)
-    assert expected.parts[5] == Text("So no.")
+    *_, text, refusal = expected.parts
+    assert (text.text, refusal) == (
+        "So",
+        Text(" no.", Raw("openai.responses", {"type": "refusal", "refusal": " no."}, "m")),
+    )
 
 
 def test_a_call_is_why_an_answer_ends():
