@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from multiroute_core.messages import (
     Blob,
@@ -28,7 +28,7 @@ from multiroute_core.providers.ids import tool_call_id
 from multiroute_core.providers.openai import content
 from multiroute_core.providers.openai.turns import outcome, turns
 
-WIRE = "openai.responses"
+WIRE: Final = "openai.responses"
 
 
 def history(messages: Iterable[Message], model: str, provider: str) -> list[dict[str, Any]]:
@@ -81,7 +81,7 @@ def _message(text: Text) -> dict[str, Any]:
 
     Models of today are told which of their words were asides, by `phase`.
     """
-    body = text.raw.body if text.raw is not None and text.raw.wire == WIRE else {}
+    body: Mapping[str, Any] = text.raw.body if text.raw is not None and text.raw.wire == WIRE else {}
     if body.get("type") == "message" and text_of(body) == text.text:
         return {name: value for name, value in body.items() if name != "id"}
     made: dict[str, Any] = {"role": "assistant", "content": text.text}
