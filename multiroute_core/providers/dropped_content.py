@@ -126,8 +126,12 @@ def _only(name: str, wire: Wire) -> str:
 
 def _of_tool(tool: Tool, wire: Wire) -> Iterator[str]:
     own = tool.extras.get(VENDORS[wire], {})
+    owners: dict[str, list[str]] = {}
     for vendor, values in tool.extras.items():
-        if vendor in VENDORS.values() and vendor != VENDORS[wire]:
-            yield from (f"tools.{name}: only {vendor} takes it on a tool" for name in values if name not in own)
-    if wire == "openai.chat":
-        yield from (f"tools.{name}: only the Responses API takes it" for name in own if name in RESPONSES_ONLY)
+        for name in values:
+            owners.setdefault(name, []).append(vendor)
+    for name, vendors in owners.items():
+        if name not in own:
+            yield f"tools.{name}: no other vendor than {' and '.join(vendors)} takes it on a tool"
+        elif wire == "openai.chat" and name in RESPONSES_ONLY:
+            yield f"tools.{name}: only the Responses API takes it"
