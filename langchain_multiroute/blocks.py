@@ -43,15 +43,21 @@ def block(part: Part) -> dict[str, Any] | None:
         case Blob():
             made = {"type": KINDS[part.modality], "base64": base64.b64encode(part.data).decode()}
             made["mime_type"] = part.mime_type
-            return made | ({"extras": {"filename": part.name}} if part.name else {})
+            return made | _beside(part, {"filename": part.name} if part.name else {})
         case Uri():
-            return {"type": KINDS[part.modality], "url": part.uri} | _typed(part.mime_type)
+            return {"type": KINDS[part.modality], "url": part.uri} | _typed(part.mime_type) | _beside(part, {})
         case File():
-            return {"type": KINDS[part.modality], "file_id": part.file_id} | _typed(part.mime_type)
+            return {"type": KINDS[part.modality], "file_id": part.file_id} | _typed(part.mime_type) | _beside(part, {})
         case VendorPart():
             return _vendors(part.raw)
         case _:
             return None
+
+
+def _beside(part: Blob | Uri | File, known: dict[str, Any]) -> dict[str, Any]:
+    """What stands beside a file, in the `extras` where LangChain's integrations look for it."""
+    extras = known | {name: value for values in (part.extras or {}).values() for name, value in values.items()}
+    return {"extras": extras} if extras else {}
 
 
 def _typed(mime_type: str | None) -> dict[str, Any]:

@@ -50,8 +50,8 @@ def messages_in(messages: Iterable[BaseMessage]) -> tuple[Message, ...]:
     made: list[Message] = []
     for place, message in enumerate(messages):
         role = _PLAIN.get(type(message))
-        if role is not None and isinstance(content := message.content, str):  # most are, and need no looking into
-            made.append(Message(role, content))
+        if role is not None and isinstance(content := message.content, str) and not message.additional_kwargs:
+            made.append(Message(role, content, message.name))  # most are, and need no looking into
         else:
             made.extend(_messages(message, place))
     return tuple(made)
@@ -63,9 +63,9 @@ def messages_back(messages: Iterable[Message]) -> list[BaseMessage]:
     for message in messages:
         match message.role:
             case "system":
-                made.append(SystemMessage(_content(message.parts)))
+                made.append(SystemMessage(_content(message.parts), name=message.name))
             case "user":
-                made.append(HumanMessage(_content(message.parts)))
+                made.append(HumanMessage(_content(message.parts), name=message.name))
             case "assistant":
                 made.append(_assistant(message.parts))
             case "tool":
@@ -87,7 +87,7 @@ def messages_for(messages: Iterable[Message], model: str) -> list[BaseMessage]:
                 made.append(said_then)
                 continue
         parts = [_neutral(part) for part in message.parts if not isinstance(part, Reasoning | VendorPart | CachePoint)]
-        made.extend(messages_back([Message(message.role, parts)]))
+        made.extend(messages_back([Message(message.role, parts, message.name)]))
     return made
 
 
@@ -120,14 +120,14 @@ def _neutral(part: Part) -> Part:
 def _messages(message: BaseMessage, place: int) -> Iterator[Message]:
     match message:
         case AIMessage():
-            yield Message("assistant", said(message, place))
+            yield Message("assistant", said(message, place), _name(message))
         case ToolMessage():
             response = ToolCallResponse(
                 message.tool_call_id, _answered(message), error=message.status == "error", name=message.name
             )
             yield Message("tool", [response])
         case SystemMessage():
-            yield Message("system", _parts(message))
+            yield Message("system", _parts(message), _name(message))
         case HumanMessage():
             parts = _parts(message)
             # In Anthropic's words the user tells what a tool answered.
@@ -135,18 +135,28 @@ def _messages(message: BaseMessage, place: int) -> Iterator[Message]:
             if answers:
                 yield Message("tool", answers)
             if len(answers) < len(parts) or not parts:
-                yield Message("user", [part for part in parts if not isinstance(part, ToolCallResponse)])
+                others = [part for part in parts if not isinstance(part, ToolCallResponse)]
+                yield Message("user", others, _name(message))
         case ChatMessage():
-            yield Message(cast("Role", ROLES.get(message.role, message.role)), _parts(message))
+            yield Message(cast("Role", ROLES.get(message.role, message.role)), _parts(message), _name(message))
         case _:
             raise ConfigurationError(
                 f"A {type(message).__name__} cannot be carried; give system, human, AI and tool messages."
             )
 
 
+def _name(message: BaseMessage) -> str | None:
+    """The participant's name, where ChatOpenAI looks for it too."""
+    name = message.name or message.additional_kwargs.get("name")
+    return name if isinstance(name, str) and name else None
+
+
 def _parts(message: BaseMessage) -> Sequence[Part]:
     content = message.content
-    return (Text(content),) if isinstance(content, str) else spellings.blocks.parts(content)
+    parts = (Text(content),) if isinstance(content, str) else spellings.blocks.parts(content)
+    if message.additional_kwargs and (point := spellings.blocks.cache_point(message.additional_kwargs)) is not None:
+        return (*parts, point)  # a mark on the message stands at its end
+    return parts
 
 
 def _answered(message: ToolMessage) -> Sequence[Part]:

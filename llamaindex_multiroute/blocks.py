@@ -6,6 +6,7 @@ import base64
 import binascii
 import mimetypes
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from io import IOBase
 from pathlib import Path
 from typing import Any, cast
@@ -133,16 +134,9 @@ def _citation(block: CitationBlock) -> Part:
 
 def _image(block: ImageBlock) -> Blob | Uri:
     part = _media("image", block, block.image, block.path, block.url, block.image_mimetype)
-    if block.detail is None:
+    if block.detail in (None, "auto"):
         return part
-    url = part.uri if isinstance(part, Uri) else f"data:{part.mime_type};base64,{base64.b64encode(part.data).decode()}"
-    body = {"type": "image_url", "image_url": {"url": url, "detail": block.detail}}
-    raw = Raw("openai.chat", body)  # the only vendor that asks how closely to look
-    return (
-        Uri(part.uri, part.mime_type, "image", raw)
-        if isinstance(part, Uri)
-        else Blob(part.data, part.mime_type, raw=raw)
-    )
+    return replace(part, extras={"openai": {"detail": block.detail}})  # who alone asks how closely to look
 
 
 def _audio(block: AudioBlock) -> Blob | Uri:
@@ -239,8 +233,7 @@ def _uri(part: Uri) -> ContentBlock:
 
 
 def _detail(part: Blob | Uri) -> str | None:
-    image = part.raw.body.get("image_url") if part.raw is not None and part.raw.wire == "openai.chat" else None
-    return cast("Any", image).get("detail") if isinstance(image, Mapping) else None
+    return part.extras.get("openai", {}).get("detail") if part.extras else None
 
 
 def _format(mime_type: str) -> str:

@@ -10,8 +10,8 @@ from typing import Any, cast
 from llama_index.core.base.llms.types import ChatMessage, ContentBlock, MessageRole, TextBlock
 
 from llamaindex_multiroute.blocks import block_of, call_of, part_of
-from multiroute_core import InvalidToolCall, Message, Text, ToolCall, ToolCallResponse, codec
-from multiroute_core.messages import Part, Role, join
+from multiroute_core import InvalidToolCall, Message, Text, ToolCall, ToolCallResponse, codec, spellings
+from multiroute_core.messages import CachePoint, Part, Role, join
 from multiroute_core.providers.ids import tool_call_id
 
 ROLES: Mapping[MessageRole, Role] = {
@@ -49,7 +49,9 @@ def messages_out(messages: Iterable[Message]) -> list[ChatMessage]:
         if message.role == "tool":
             made += [_tool_message(part) for part in message.parts if isinstance(part, ToolCallResponse)]
         else:
-            made.append(ChatMessage(role=MessageRole(message.role), blocks=blocks_out(message.parts)))
+            own = {} if message.name is None else {"name": message.name}
+            blocks = blocks_out(message.parts)
+            made.append(ChatMessage(role=MessageRole(message.role), blocks=blocks, additional_kwargs=own))
     return made
 
 
@@ -68,17 +70,27 @@ def kept(parts: Sequence[Part]) -> dict[str, Any]:
 def _message(message: ChatMessage, pairs: _Pairs) -> Message:
     role = ROLES[message.role]
     if role == "tool":
-        return Message(role, (pairs.answer(_response(message)),))
+        answer = pairs.answer(_response(message))
+        return Message(role, (answer,) if (point := _cache_point(message)) is None else (answer, point))
     parts = _recalled(message) if role == "assistant" else None
     if parts is None:
         parts = [part_of(block) for block in message.blocks]
         if role == "assistant" and not any(isinstance(part, ToolCall | InvalidToolCall) for part in parts):
             parts += _legacy_calls(message)
     parts = [part for part in parts if not (type(part) is Text and not part.text and len(parts) > 1)]
+    name = message.additional_kwargs.get("name") if message.additional_kwargs else None
+    if (point := _cache_point(message)) is not None:
+        parts = [*parts, point]
     if any(isinstance(part, ToolCall | InvalidToolCall) for part in parts):
         pairs.turn()
         parts = [pairs.call(part) if isinstance(part, ToolCall | InvalidToolCall) else part for part in parts]
-    return Message(role, parts)
+    return Message(role, parts, name if isinstance(name, str) and name else None)
+
+
+def _cache_point(message: ChatMessage) -> CachePoint | None:
+    """The mark for a prompt cache beside a message, where LlamaIndex's class for Anthropic looks for one."""
+    own = message.additional_kwargs
+    return spellings.blocks.cache_point({"cache_control": own["cache_control"]}) if "cache_control" in own else None
 
 
 def _recalled(message: ChatMessage) -> Sequence[Part] | None:

@@ -23,6 +23,7 @@ from multiroute_core.providers.provider import Provider
 from multiroute_core.purse import Purse
 from multiroute_core.recall import Recall
 from multiroute_core.request import CallOptions, Messages, build
+from multiroute_core.route import Route
 from multiroute_core.settings import Settings
 from multiroute_core.spending import Spending
 from multiroute_core.state.state import State
@@ -125,7 +126,12 @@ class Parts:
         options = said.over(current()).over(settings.options)
         drops: Drops | None = None
         if settings.strict_params:
-            drops = lambda route: self.providers[route.name].encode(request, route, stream=stream).dropped  # noqa: E731
+
+            def dropped_parameters(route: Route) -> tuple[str, ...]:
+                encoded = self.providers[route.name].encode(request, route, stream=stream)
+                return tuple(entry for entry in encoded.dropped if not entry.startswith(("content.", "tools.")))
+
+            drops = dropped_parameters
         return request, options, candidates(request, settings.routes, options, self.facts, drops)
 
     async def answer(self, io: IO, call: Call) -> Response:

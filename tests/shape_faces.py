@@ -184,12 +184,16 @@ def hello(wire: str) -> dict[str, Any]:
             return shapes.google_body([{"text": "Hello"}])
 
 
-def asking(wire: str, url: str) -> dict[str, Callable[[], None]]:
-    """A conversation of two turns through each face, with a server at `url`."""
+def route_at(wire: str, url: str) -> Route:
+    """The wire's route, with a server at `url`."""
     known = ROUTES[wire]
     where = url + ("/v1" if wire in ("chat", "responses") else "")
-    route = Route(f"{known.provider}:{known.model}", name=wire, api=known.api, api_key="k", base_url=where)
-    router = Router([route], max_retries=0)
+    return Route(f"{known.provider}:{known.model}", name=wire, api=known.api, api_key="k", base_url=where)
+
+
+def asking(wire: str, url: str) -> dict[str, Callable[[], None]]:
+    """A conversation of two turns through each face, with a server at `url`."""
+    router = Router([route_at(wire, url)], max_retries=0)
     chat = ChatMultiRoute(router=router)
     llm = MultiRoute(router=router)
 

@@ -110,7 +110,7 @@ def test_calling(face, messages, options, sentence):
         (Blob(b"x", "audio/wav"), {}, "audio"),
         (Uri("https://x/a.pdf", None, "document"), {}, "document by its address"),
         (File("files/a", "google"), {}, "a file in the store of google"),
-        ({"type": "search_result", "source": "x", "title": "x", "content": []}, {}, "what only anthropic understands"),
+        ({"type": "container_upload", "file_id": "file_1"}, {}, "what only anthropic understands"),
         ("x", {"tools": [{"google_search": {}}]}, "what only google understands"),
     ],
 )

@@ -79,9 +79,16 @@ class LearnedCapabilities:
         Raises:
             ConfigurationError: the request cannot be put into the route's words.
         """
-        request = history.for_account(request, getattr(provider, "account", None))
-        if not self._until:
-            return AdaptedRequest(provider.encode(request, route, stream=stream))
+        readable = history.for_account(request, getattr(provider, "account", None))
+        if readable is request:
+            if not self._until:
+                return AdaptedRequest(provider.encode(request, route, stream=stream))
+            return self._adapt(provider, request, route, now, stream=stream)
+        adapted = self._adapt(provider, readable, route, now, stream=stream)
+        dropped = (*adapted.encoded.dropped, history.FOREIGN)
+        return replace(adapted, encoded=replace(adapted.encoded, dropped=dropped))
+
+    def _adapt(self, provider: Provider, request: Request, route: Route, now: float, *, stream: bool) -> AdaptedRequest:
         lacks = self._lacks(route, now) & self._adaptable(request, route, stream=stream)
         if not lacks:
             return AdaptedRequest(provider.encode(request, route, stream=stream))

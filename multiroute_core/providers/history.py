@@ -17,6 +17,9 @@ from multiroute_core.types import Request
 NO_ACCOUNT = ""
 """The account of nobody: a history for it holds nothing that is encrypted or signed."""
 
+FOREIGN = "content.signatures: what another account has encrypted or signed is told without that, or not at all"
+"""What `dropped` says of a request that `for_account` has changed."""
+
 OTHER_MODEL = "a model of another account"
 
 _SEALS = frozenset(

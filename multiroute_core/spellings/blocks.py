@@ -56,9 +56,15 @@ def parts(content: Any) -> tuple[Part, ...]:
     found: list[Part] = []
     for block in cast("Iterable[Any]", content):
         found.append(part(block))
-        if isinstance(block, Mapping) and (mark := cache_mark(cast("Block", block))) is not None:
-            found.append(CachePoint("1h" if mark.get("ttl") == "1h" else "5m"))
+        if isinstance(block, Mapping) and (point := cache_point(cast("Block", block))) is not None:
+            found.append(point)
     return tuple(found)
+
+
+def cache_point(block: Block) -> CachePoint | None:
+    """The cache mark on a block or beside a message; None for none."""
+    mark = cache_mark(block)
+    return None if mark is None else CachePoint("1h" if mark.get("ttl") == "1h" else "5m")
 
 
 def _tool_result(block: Block) -> Part:

@@ -83,7 +83,7 @@ def _message(given: Any) -> Message:
             role, content = _role(name), told.get("content")
             if isinstance(content, str) and role != "tool" and len(told) == 2:
                 return Message(role, content)
-            return Message(role, _said(role, told))
+            return Message(role, _said(role, told), _name(role, told))
     elif isinstance(given, tuple | list):
         match cast("Any", given):
             case (str(role), str() | [*_] as content):
@@ -94,6 +94,12 @@ def _message(given: Any) -> Message:
         f"A message is a {type(cast('Any', given)).__name__}; give Message('user', …), ('user', …) or "
         "{'role': 'user', 'content': …}."
     )
+
+
+def _name(role: Role, given: Mapping[str, Any]) -> str | None:
+    """The participant's name; that of a tool stands in its answer."""
+    name = given.get("name")
+    return name if isinstance(name, str) and name and role != "tool" else None
 
 
 _SAYS = ("content", "parts", "tool_calls", "function_call")
@@ -157,7 +163,7 @@ def _checked(message: Message) -> Message:
         if isinstance(part, ToolCallResponse):
             for inner in cast("tuple[Any, ...]", part.parts):
                 _fits(inner, _HELD, "A tool's answer")
-    return message if role == message.role else Message(role, message.parts)
+    return message if role == message.role else Message(role, message.parts, message.name)
 
 
 def _fits(part: Any, taken: tuple[type, ...], whose: str) -> None:
@@ -200,7 +206,7 @@ def _turns(message: Message) -> Iterator[Message]:
         (answers if isinstance(part, ToolCallResponse) or marks_answer else others).append(part)
     yield Message("tool", answers)
     if others:
-        yield Message("user", others)
+        yield Message("user", others, message.name)
 
 
 def _named(messages: Sequence[Message]) -> list[Message]:
@@ -222,7 +228,7 @@ def _named(messages: Sequence[Message]) -> list[Message]:
                 waiting.pop(answer.id, None)
             else:
                 found.append(part)
-        made.append(Message(message.role, found))
+        made.append(Message(message.role, found, message.name))
     return made
 
 

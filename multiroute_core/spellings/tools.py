@@ -51,15 +51,16 @@ GEMINI_TOOLS = {
 }
 """The tools that Gemini runs; each is a key of its own."""
 
-EXTRAS = {
-    "cache_control": "anthropic",
-    "input_examples": "anthropic",
-    "allowed_callers": "anthropic",
-    "eager_input_streaming": "anthropic",
-    "defer_loading": "anthropic",
-    "behavior": "google",
-    "response": "google",
-    "responseJsonSchema": "google",
+EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "cache_control": ("anthropic",),
+    "input_examples": ("anthropic",),
+    "eager_input_streaming": ("anthropic",),
+    "allowed_callers": ("anthropic", "openai"),
+    "defer_loading": ("anthropic", "openai"),
+    "async": ("openai",),
+    "behavior": ("google",),
+    "response": ("google",),
+    "responseJsonSchema": ("google",),
 }
 """Whose word it is, whatever the spelling around it."""
 
@@ -193,11 +194,23 @@ def _declared(given: Mapping[str, Any], vendor: str) -> Tool:
     extras: dict[str, dict[str, Any]] = {}
     for name, value in given.items():
         if name not in (*_PARAMETERS, "name", "description", "strict") and value is not None:
-            extras.setdefault(EXTRAS.get(name, vendor), {})[name] = value
+            for owner in _owners(name, value, vendor):
+                extras.setdefault(owner, {})[name] = value
     strict = given.get("strict")
     if strict is not None and not isinstance(strict, bool):
         raise ConfigurationError(f"Tool {given.get('name')!r}: strict={strict!r} must be True or False.")
     return Tool(given.get("name", ""), given.get("description") or "", schema, strict, extras)
+
+
+def _owners(name: str, value: Any, vendor: str) -> tuple[str, ...]:
+    """The vendors that take a member of a tool; callers are named in each vendor's own words."""
+    if name == "allowed_callers" and isinstance(value, list | tuple):
+        words = [str(one) for one in cast("Sequence[Any]", value)]
+        if any(word.startswith("code_execution") for word in words):
+            return ("anthropic",)
+        if "programmatic" in words:
+            return ("openai",)
+    return EXTRAS.get(name, (vendor,))
 
 
 def _titled(schema: Mapping[str, Any], name: str) -> Tool:

@@ -196,9 +196,7 @@ class TestIn:
     def test_how_closely_to_look_is_kept_for_the_vendor_that_asks(self):
         (part,) = self.only(ChatMessage(blocks=[ImageBlock(url="https://x.org/y.png", detail="low")])).parts
         assert isinstance(part, Uri)
-        assert part.raw == Raw(
-            "openai.chat", {"type": "image_url", "image_url": {"url": "https://x.org/y.png", "detail": "low"}}
-        )
+        assert part.extras == {"openai": {"detail": "low"}}
 
     def test_sources_and_citations_are_text_and_a_source_is_native_where_there_is_one(self):
         source = CitableBlock(title="Moon", source="https://m.org", content="It is far.")

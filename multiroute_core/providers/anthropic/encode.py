@@ -12,6 +12,7 @@ from multiroute_core.providers import body
 from multiroute_core.providers.anthropic import thinking
 from multiroute_core.providers.anthropic.schema import STRICT, adapt_tool
 from multiroute_core.providers.anthropic.turns import Block, Turn, Turns, mark, plain
+from multiroute_core.providers.dropped_content import list_dropped
 from multiroute_core.providers.extra import merge_headers, split
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Encoded
@@ -61,6 +62,9 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         system.append({"type": "text", "text": ask.words})
     if not marks and "cache_control" not in extra:
         _mark_unasked(system, tools, turns, marks)
+    dropped += list_dropped(request, "anthropic", model)
+    if marks[:-MARKS]:
+        dropped.append(f"content.cache_control: the API takes {MARKS} marks; the last ones are set")
     for block in marks[:-MARKS]:
         del block["cache_control"]
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from multiroute_core.providers import body as bodies
+from multiroute_core.providers.dropped_content import list_dropped
 from multiroute_core.providers.extra import split
 from multiroute_core.providers.google import json_schema
 from multiroute_core.providers.google.contents import contents
@@ -54,6 +55,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         "generationConfig": {name: value for name, value in given.items() if value is not None} or None,
     }
     body = {name: value for name, value in body.items() if value is not None}
+    dropped += list_dropped(request, "google", model)
     more = split(request.extra.get("google"))
     name = model if model.startswith(("models/", "tunedModels/")) else f"models/{model}"
     return Encoded(

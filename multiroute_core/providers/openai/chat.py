@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from multiroute_core.providers.body import overlay
+from multiroute_core.providers.dropped_content import RESPONSES_ONLY, list_dropped
 from multiroute_core.providers.extra import split
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.openai.chat_history import WIRE, history
@@ -46,6 +47,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         "reasoning_effort": _effort(request, traits, dropped),
     }
     body.update((name, value) for name, value in given.items() if value is not None)
+    dropped += list_dropped(request, WIRE, model)
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
@@ -111,7 +113,9 @@ def _tool(
         function["description"] = tool.description
     if strict is not None:
         function["strict"] = strict
-    return overlay({"type": "function", "function": function}, tool.extras.get(traits.provider))
+    extras = tool.extras.get(traits.provider) or {}
+    beside = {name: value for name, value in extras.items() if name not in RESPONSES_ONLY}
+    return overlay({"type": "function", "function": function}, beside)
 
 
 def _format(form: OutputSchema, traits: Model) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from multiroute_core.messages import (
     Blob,
@@ -21,12 +21,13 @@ from multiroute_core.messages import (
     VendorPart,
     join,
 )
+from multiroute_core.providers.dropped_content import sendable_name
 from multiroute_core.providers.ids import tool_call_id
 from multiroute_core.providers.openai import content, custom
 from multiroute_core.providers.openai.message_fields import merge_fields
 from multiroute_core.providers.openai.turns import outcome, turns, written_arguments
 
-WIRE = "openai.chat"
+WIRE: Final = "openai.chat"
 
 
 def history(messages: Iterable[Message], model: str, provider: str) -> list[dict[str, Any]]:
@@ -34,7 +35,7 @@ def history(messages: Iterable[Message], model: str, provider: str) -> list[dict
     made: list[dict[str, Any]] = []
     for turn in turns(messages):
         if said := _said(turn.said, model, provider):
-            made.append(said)
+            made.append(said if turn.name is None else {**said, "name": turn.name})
         pictures: list[dict[str, Any]] = []
         made += [_answered(answer, provider, pictures) for answer in turn.answers]
         # Tools may answer in text alone, and so does the assistant: what they show is shown by the user.
@@ -43,10 +44,15 @@ def history(messages: Iterable[Message], model: str, provider: str) -> list[dict
             made.append({"role": "user", "content": pictures})
         for message in turn.rest:
             if message.role == "system":
-                made.append({"role": "system", "content": message.text})
+                made.append({"role": "system", "content": message.text, **_named(message)})
             elif (asked := _asked(message.parts, provider)) is not None:
-                made.append({"role": "user", "content": asked})
+                made.append({"role": "user", "content": asked, **_named(message)})
     return made
+
+
+def _named(message: Message) -> dict[str, Any]:
+    """The participant's name, where there is one that the API takes."""
+    return {} if message.name is None or (name := sendable_name(message)) is None else {"name": name}
 
 
 def _said(parts: Iterable[Part], model: str, provider: str) -> dict[str, Any] | None:

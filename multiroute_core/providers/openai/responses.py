@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from multiroute_core.providers.body import overlay
+from multiroute_core.providers.dropped_content import list_dropped
 from multiroute_core.providers.extra import split
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.openai.custom import name_of, to_responses_tool
@@ -47,6 +48,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         "stream": stream or None,
     }
     body.update((name, value) for name, value in given.items() if value is not None)
+    dropped += list_dropped(request, WIRE, model)
     more = split(request.extra.get(traits.provider))
     body = overlay(body, more.body)
     return Encoded(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from multiroute_core.messages import (
     Blob,
@@ -29,7 +29,7 @@ from multiroute_core.providers.ids import tool_call_id
 from multiroute_core.providers.openai import content, custom
 from multiroute_core.providers.openai.turns import outcome, turns, written_arguments
 
-WIRE = "openai.responses"
+WIRE: Final = "openai.responses"
 
 
 def history(messages: Iterable[Message], model: str, provider: str) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from multiroute_core.messages import InvalidToolCall, Message, Part, Text, ToolCall, ToolCallResponse, VendorPart
+from multiroute_core.providers.dropped_content import sendable_name
 
 
 @dataclass(slots=True)
@@ -21,11 +22,13 @@ class Turn:
         said: The model's parts; none before its first words.
         answers: What the tools answered that it called.
         rest: Messages of the system and the user.
+        name: The name of the one who said it, where the API takes it.
     """
 
     said: list[Part] = field(default_factory=list[Part])
     answers: list[ToolCallResponse] = field(default_factory=list[ToolCallResponse])
     rest: list[Message] = field(default_factory=list[Message])
+    name: str | None = None
 
 
 def turns(messages: Iterable[Message]) -> list[Turn]:
@@ -40,6 +43,8 @@ def turns(messages: Iterable[Message]) -> list[Turn]:
                 waiting = set()
                 made.append(turn := Turn())
             turn.said += message.parts
+            if message.name is not None:
+                turn.name = sendable_name(message)
             waiting |= _calls(message.parts)
             continue
         others: list[Part] = []
@@ -52,7 +57,7 @@ def turns(messages: Iterable[Message]) -> list[Turn]:
             else:
                 others += (Text(f"The tool {part.name or part.id} answered: {outcome(part)}"), *_media(part.parts))
         if others:
-            turn.rest.append(Message("system" if message.role == "system" else "user", others))
+            turn.rest.append(Message("system" if message.role == "system" else "user", others, message.name))
     return made
 
 

@@ -1,0 +1,137 @@
+"""Dropped content: what a wire has no words for in a conversation and its tools, each with the reason.
+
+Encoders leave it out; this says so, in the same form as for parameters. The entries begin with `content.` or `tools.`.
+They do not exclude a route under `strict_params`: an earlier answer of one vendor must not bind a conversation to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from multiroute_core.messages import (
+    Blob,
+    CachePoint,
+    File,
+    InvalidToolCall,
+    Message,
+    Part,
+    Raw,
+    Reasoning,
+    Text,
+    ToolCallResponse,
+    Uri,
+    VendorPart,
+    Wire,
+)
+from multiroute_core.tools import Tool
+from multiroute_core.types import Request
+
+VENDORS: Mapping[Wire, str] = {
+    "anthropic": "anthropic",
+    "openai.chat": "openai",
+    "openai.responses": "openai",
+    "google": "google",
+}
+"""Whose API a wire is; both of OpenAI's share what stands beside a file."""
+
+BESIDE = ("citations", "annotations", "title", "context", "prompt_cache_breakpoint")
+"""What a vendor's text says besides the text."""
+
+RESPONSES_ONLY = frozenset({"defer_loading", "allowed_callers", "output_schema", "async"})
+"""Members of OpenAI's function tools that its Chat Completions do not take."""
+
+_NAME = re.compile(r"[^\s<|\\/>]{1,64}")
+"""Names of participants that OpenAI takes: https://platform.openai.com/docs/api-reference/chat (2026-11-29)."""
+
+
+def sendable_name(message: Message) -> str | None:
+    """The participant's name, where Chat Completions take it; None for none."""
+    return message.name if message.name is not None and _NAME.fullmatch(message.name) else None
+
+
+def list_dropped(request: Request, wire: Wire, model: str) -> list[str]:
+    """What is left out of `request` on a wire, in the order of its first place; nothing twice.
+
+    Args:
+        request: What is asked.
+        wire: The wire on which it goes out.
+        model: The model that is asked: reasoning goes back to no other.
+    """
+    dropped: dict[str, None] = {}
+    for message in request.messages:
+        if message.name is not None:
+            dropped.update(dict.fromkeys(_names(message, wire)))
+        parts = message.parts
+        if len(parts) == 1 and type(only := parts[0]) is Text and only.raw is None:
+            continue
+        dropped.update(dict.fromkeys(_of_parts(parts, wire, model)))
+    for tool in request.tools:
+        if isinstance(tool, Tool) and tool.extras:
+            dropped.update(dict.fromkeys(_of_tool(tool, wire)))
+    return list(dropped)
+
+
+def _names(message: Message, wire: Wire) -> Iterator[str]:
+    if wire != "openai.chat":
+        yield "content.name: the API has no names of participants"
+    elif sendable_name(message) is None:
+        yield "content.name: the API takes 1 to 64 characters without spaces and <|\\/>"
+
+
+def _of_parts(parts: Sequence[Part], wire: Wire, model: str) -> Iterator[str]:
+    for part in parts:
+        match part:
+            case Text(raw=Raw() as raw) if VENDORS.get(raw.wire) != VENDORS[wire]:
+                yield from (_only(name, raw.wire) for name in BESIDE if raw.body.get(name))
+            case Reasoning() if not _returns(part.raw, wire, model):
+                yield "content.reasoning: only the model and the account that wrote it can read it"
+            case VendorPart(raw=raw) if raw.wire in VENDORS and raw.wire != wire:
+                yield _only(str(raw.body.get("type") or next(iter(raw.body), "part")), raw.wire)
+            case CachePoint() if wire != "anthropic":
+                yield "content.cache_control: only anthropic takes a mark for its prompt cache"
+            case InvalidToolCall():
+                yield "content.invalid_tool_call: no API takes a call whose arguments are malformed"
+            case Blob() | Uri() | File() if part.extras:
+                yield from _extras(part, part.extras, wire)
+            case ToolCallResponse():
+                yield from _of_parts(part.parts, wire, model)
+            case _:
+                pass
+
+
+def _returns(raw: Raw | None, wire: Wire, model: str) -> bool:
+    """Whether reasoning goes back: to the model that wrote it, with what vouches for it."""
+    if raw is None or raw.wire != wire or raw.model not in (None, model):
+        return False
+    return wire != "openai.responses" or bool(raw.body.get("encrypted_content"))
+
+
+def _extras(part: Blob | Uri | File, extras: Mapping[str, Mapping[str, Any]], wire: Wire) -> Iterator[str]:
+    """What stands beside a file and is another vendor's, or has no place on this kind of file."""
+    for vendor, values in extras.items():
+        for name in values:
+            if vendor != VENDORS[wire]:
+                yield f"content.{name}: only {vendor} takes it beside a file"
+            elif wire == "anthropic" and part.modality != "document":
+                yield f"content.{name}: the API takes it on documents alone"
+            elif wire == "openai.chat" and name == "detail" and part.modality != "image":
+                yield "content.detail: the API takes it on images alone"
+
+
+def _only(name: str, wire: Wire) -> str:
+    return f"content.{name}: only {VENDORS.get(wire, wire)} understands it"
+
+
+def _of_tool(tool: Tool, wire: Wire) -> Iterator[str]:
+    own = tool.extras.get(VENDORS[wire], {})
+    owners: dict[str, list[str]] = {}
+    for vendor, values in tool.extras.items():
+        for name in values:
+            owners.setdefault(name, []).append(vendor)
+    for name, vendors in owners.items():
+        if name not in own:
+            yield f"tools.{name}: no other vendor than {' and '.join(vendors)} takes it on a tool"
+        elif wire == "openai.chat" and name in RESPONSES_ONLY:
+            yield f"tools.{name}: only the Responses API takes it"
