@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from llama_index.core.tools.types import BaseTool
 
@@ -18,7 +18,7 @@ def tool_dict(tool: BaseTool) -> dict[str, Any]:
     is a reference or a choice would be lost (`ToolMetadata.get_parameters_dict`, llama-index-core 0.14.25).
     """
     metadata = tool.metadata
-    made = cast("dict[str, Any]", metadata.to_openai_tool(skip_length_check=True))
+    made = metadata.to_openai_tool(skip_length_check=True)
     function: dict[str, Any] = {**made["function"], "name": metadata.name or made["function"]["name"]}
     parameters: dict[str, Any] = function["parameters"]
     if metadata.fn_schema is not None and "properties" not in parameters:
