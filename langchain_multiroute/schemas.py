@@ -41,10 +41,10 @@ def _schema_of(given: Any) -> Mapping[str, Any] | None:
     if isinstance(given, BaseTool):
         given = given.tool_call_schema
     if isinstance(given, Mapping):
-        told = cast("Mapping[str, Any]", given)
-        function = told.get("function")
-        told = cast("Mapping[str, Any]", function) if isinstance(function, Mapping) else told
-        inner = next((told[word] for word in ("parameters", "input_schema") if word in told), told)
+        definition = cast("Mapping[str, Any]", given)
+        function = definition.get("function")
+        definition = cast("Mapping[str, Any]", function) if isinstance(function, Mapping) else definition
+        inner = next((definition[word] for word in ("parameters", "input_schema") if word in definition), definition)
         return cast("Mapping[str, Any]", inner) if isinstance(inner, Mapping) else None
     if isinstance(given, type):
         return _class_schema(given) if is_basemodel_subclass(given) else None

@@ -40,8 +40,8 @@ def bound(schema: Any, method: Method, *, strict: bool | None = None) -> dict[st
             return {"ls_structured_output_format": told}
         if method == "json_mode":
             return {"response_format": {"type": "json_object"}, "ls_structured_output_format": told}
-        whole = root_schema(schema) or recursive_schema(schema) or convert_to_json_schema(schema)
-        form: dict[str, Any] = {"name": tool["function"]["name"], "schema": whole}
+        json_form = root_schema(schema) or recursive_schema(schema) or convert_to_json_schema(schema)
+        form: dict[str, Any] = {"name": tool["function"]["name"], "schema": json_form}
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigurationError(f"schema={schema!r} is no schema: {error}") from error
     if description := tool["function"].get("description"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from llama_index.core.tools.types import BaseTool
 
@@ -18,13 +18,13 @@ def tool_dict(tool: BaseTool) -> dict[str, Any]:
     is a reference or a choice would be lost (`ToolMetadata.get_parameters_dict`, llama-index-core 0.14.25).
     """
     metadata = tool.metadata
-    made = cast("dict[str, Any]", metadata.to_openai_tool(skip_length_check=True))
-    function: dict[str, Any] = {**made["function"], "name": metadata.name or made["function"]["name"]}
+    definition = metadata.to_openai_tool(skip_length_check=True)
+    function: dict[str, Any] = {**definition["function"], "name": metadata.name or definition["function"]["name"]}
     parameters: dict[str, Any] = function["parameters"]
     if metadata.fn_schema is not None and "properties" not in parameters:
         try:
-            whole = json_schema.of_class(metadata.fn_schema)
+            schema = json_schema.of_class(metadata.fn_schema)
         except ConfigurationError:
-            whole = parameters
-        function["parameters"] = {word: value for word, value in whole.items() if word not in ("title", "description")}
-    return {**made, "function": function}
+            schema = parameters
+        function["parameters"] = {word: value for word, value in schema.items() if word not in ("title", "description")}
+    return {**definition, "function": function}

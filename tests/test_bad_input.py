@@ -72,7 +72,7 @@ def test_building(make, sentence):
         ("x", {"zzz": 1}, "known are cache, deadline, extra"),
         ("x", {"fallback": 1}, "fallback=1 must be True or False"),
         ("x", {"model": "gpt-4.2"}, "Unknown model 'gpt-4.2'"),
-        ("x", {"tools": [{"name": "get weather", "parameters": {}}]}, "Tool 'get weather': a name is 1 to 64 letters"),
+        ("x", {"tools": [{"name": " ", "parameters": {}}]}, "Tool ' ': a name is a text that is not empty"),
         ("x", {"tools": [Tool("f", parameters={"type": "array"})]}, "are of type 'array'; they must be an 'object'"),
         ("x", {"tools": [Tool("f", parameters={"properties": {"x": {"type": "str"}}})]}, "the type of 'x' is 'str'"),
         ("x", {"tools": [Tool("f"), {"type": "function", "name": "f"}]}, "Two tools are named 'f'"),

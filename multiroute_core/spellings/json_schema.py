@@ -130,7 +130,11 @@ def check(schema: Any, whose: str) -> None:
         json.dumps(schema, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{whose} cannot be written as JSON: {_sentence(error)}") from error
-    if (fault := _fault(schema, "")) is not None:
+    try:
+        fault = _fault(schema, "")
+    except RecursionError as error:
+        raise ConfigurationError(f"{whose} is nested too deeply.") from error
+    if fault is not None:
         raise ConfigurationError(f"{whose} is no valid JSON schema: {fault}.")
 
 

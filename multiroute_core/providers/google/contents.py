@@ -193,9 +193,8 @@ https://ai.google.dev/gemini-api/docs/document-processing (2026-11-29)."""
 
 
 def _content(blob: Blob) -> dict[str, Any]:
-    """A medium by its bytes; as words where it is a text of a type that Gemini refuses."""
-    kind = media.type_of(blob)
-    if kind in _TEXT_FILES or (text := media.titled_text(blob)) is None:
+    """A medium by its bytes; as words where it is a text with a name, or of a type that Gemini refuses."""
+    if (media.type_of(blob) in _TEXT_FILES and not blob.name) or (text := media.titled_text(blob)) is None:
         return _inline(blob)
     return {"text": text}
 

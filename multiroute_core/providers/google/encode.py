@@ -119,16 +119,17 @@ def _form(
                 config["responseJsonSchema"] = json_schema.adapt(schema.schema)
             except InexpressibleError as error:
                 dropped.append(f"output_schema: Gemini cannot be bound to {error}; it is asked for in words")
-                return config, _in_words(schema.schema)
+                return config, in_words(schema.schema)
         return config, None
     why = "together with tools" if traits.json_schema else "by itself"
     dropped.append(f"output_schema: the model does not keep to one {why}; it is asked for it in words")
     if schema.schema is None:
         return {}, "Answer with one JSON object and nothing else."
-    return {}, _in_words(schema.schema)
+    return {}, in_words(schema.schema)
 
 
-def _in_words(schema: Mapping[str, Any]) -> str:
+def in_words(schema: Mapping[str, Any]) -> str:
+    """An instruction to answer in the form of a schema."""
     told = msgspec.json.encode(schema).decode()
     return f"Answer with JSON and nothing else. It must keep to this JSON schema:\n{told}"
 

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from multiroute_core.providers.body import array, mapping
+import msgspec
+
+from multiroute_core.providers.body import array, mapping, word
 from multiroute_core.providers.google import encode as newer
-from multiroute_core.providers.google.schema import older
+from multiroute_core.providers.google.schema import to_older
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Encoded
 from multiroute_core.types import Request
@@ -33,10 +35,14 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Enco
     if made.query:
         dropped.append("extra_query: google-generativeai sends no parameters of the URL")
     body = {**made.body, "contents": _turns(made.body["contents"])}
-    if tools := [_tool(tool) for tool in array(body.pop("tools", None)) if _known(tool, TOOLS, dropped)]:
+    if tools := [_tool(tool, dropped) for tool in array(body.pop("tools", None)) if _known(tool, TOOLS, dropped)]:
         body["tools"] = tools
-    if config := _config(mapping(body.pop("generationConfig", None)), dropped):
+    config, words = _config(mapping(body.pop("generationConfig", None)), dropped)
+    if config:
         body["generationConfig"] = config
+    if words:
+        system = mapping(body.get("systemInstruction"))
+        body["systemInstruction"] = {"parts": [*array(system.get("parts")), {"text": words}]}
     return replace(made, body=body, dropped=tuple(dropped))
 
 
@@ -76,24 +82,38 @@ def _known(tool: Mapping[str, Any], names: frozenset[str], dropped: list[str]) -
     return True
 
 
-def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool with its functions' schemas in the older dialect. A function of no arguments has none."""
+def _tool(tool: Mapping[str, Any], dropped: list[str]) -> dict[str, Any]:
+    """A tool with its functions' schemas in the older dialect. A function of no arguments has none.
+
+    What the dialect cannot state of a schema stands in the function's description.
+    """
     if "functionDeclarations" not in tool:
         return dict(tool)
     functions: list[dict[str, Any]] = []
     for given in array(tool["functionDeclarations"]):
         function = dict(mapping(given))
-        schema = older(mapping(function.pop("parametersJsonSchema", None)))
+        given_schema = mapping(function.pop("parametersJsonSchema", None))
+        schema, exact = to_older(given_schema)
         if schema.get("properties"):
             function.setdefault("parameters", schema)
+        if not exact and given_schema.get("properties"):
+            told = msgspec.json.encode(given_schema).decode()
+            about = f"The arguments must keep to this JSON schema: {told}"
+            function["description"] = " ".join(filter(None, (word(function.get("description")), about)))
+            dropped.append(f"tools: the API cannot state all of the schema of {function.get('name')}; it is described")
         functions.append(function)
     return {**tool, "functionDeclarations": functions}
 
 
-def _config(given: Mapping[str, Any], dropped: list[str]) -> dict[str, Any]:
+def _config(given: Mapping[str, Any], dropped: list[str]) -> tuple[dict[str, Any], str | None]:
+    """The parameters, and the form of the answer in words where the dialect cannot state it."""
     config = dict(given)
     if config.pop("seed", None) is not None:
         dropped.append("seed: google-generativeai has no seed")
     if (schema := config.pop("responseJsonSchema", None)) is not None:
-        config["responseSchema"] = older(schema)
-    return config
+        converted, exact = to_older(mapping(schema))
+        if not exact:
+            dropped.append("output_schema: the API has no words for all of the schema; it is asked for in words")
+            return config, newer.in_words(mapping(schema))
+        config["responseSchema"] = converted
+    return config, None

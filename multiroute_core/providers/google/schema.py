@@ -17,11 +17,19 @@ def older(schema: Mapping[str, Any]) -> dict[str, Any]:
     return _Dialect(schema).told(schema, ())
 
 
+def to_older(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """`schema` in the older dialect, and whether it says the same there, bounds and patterns aside."""
+    dialect = _Dialect(schema)
+    converted = dialect.told(schema, ())
+    return converted, not dialect.lossy
+
+
 class _Dialect:
     """Tells the schemas within one root, where their references lead."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
+        self.lossy = False
 
     def told(self, given: Any, above: tuple[str, ...]) -> dict[str, Any]:
         """One schema. `above` are the references that lead to it."""
@@ -29,6 +37,7 @@ class _Dialect:
         kinds = _kinds(schema)
         nullable = "null" in kinds or bool(schema.get("nullable"))
         kind = next((kind for kind in kinds if kind in TYPES), "string")
+        self._note_losses(schema, kinds, kind)
         made: dict[str, Any] = {"type": kind.upper()}
         if about := word(schema.get("description")):
             made["description"] = about
@@ -46,6 +55,17 @@ class _Dialect:
             made.update((name, size) for name in ("minItems", "maxItems") if (size := count(schema.get(name))))
         return made
 
+    def _note_losses(self, schema: Mapping[str, Any], kinds: list[str], kind: str) -> None:
+        values = [value for value in _enum(schema) if value is not None]
+        self.lossy = (
+            self.lossy
+            or len({*kinds} - {"null"}) != 1
+            or any(not isinstance(value, str) for value in values)
+            or (kind == "object" and not schema.get("properties"))
+            or (kind == "object" and bool(mapping(schema.get("additionalProperties"))))
+            or (kind == "array" and ("prefixItems" in schema or not schema.get("items")))
+        )
+
     def _properties(self, schema: Mapping[str, Any], made: dict[str, Any], above: tuple[str, ...]) -> None:
         if properties := mapping(schema.get("properties")):
             made["properties"] = {name: self.told(inner, above) for name, inner in properties.items()}
@@ -58,6 +78,7 @@ class _Dialect:
         """A schema without references and choices: of several it is the first, since the dialect knows no choice."""
         if (address := word(schema.get("$ref"))) is not None:
             if address in above:
+                self.lossy = True
                 return {"type": "object", "description": schema.get("description")}, above
             beside = {name: value for name, value in schema.items() if name != "$ref"}
             return self._one({**self._at(address), **beside}, (*above, address))
@@ -66,7 +87,9 @@ class _Dialect:
                 rest = {word: value for word, value in schema.items() if word != name}
                 kept = [choice for choice in choices if choice.get("type") != "null"]
                 first, above = self._one(kept[0] if kept else choices[0], above)
-                if words := _words(kept):
+                words = _words(kept)
+                self.lossy = self.lossy or (len(kept) > 1 and not words)
+                if words:
                     first = {"type": "string", "enum": words}
                 return {**first, **rest, "nullable": len(kept) < len(choices) or bool(first.get("nullable"))}, above
         merged: dict[str, Any] = {}
