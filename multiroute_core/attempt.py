@@ -110,6 +110,10 @@ class Try:
 
     async def close(self, error: BaseException | None) -> None:
         """The try is over: with `error`, or with None where its answer was read to the end."""
+        # In variables, not in the try: an error and its frames hold the try in a circle, and there an interrupt would
+        # leave them to the collector.
+        permit, self._permit = self._permit, Permit()
+        pay, self._pay = self._pay, None
         self.failure = error
         try:
             if self._source is not None:
@@ -119,9 +123,9 @@ class Try:
                 error.add_note(f"Closing the stream failed as well: {failure!r}")
         finally:
             self.record = self._recorded(error)
-            if self._pay is not None:
-                self._pay(self.record)
-            await self._state.settle(self._io, self.route, self._io.now(), self._permit, self._outcome(error))
+            if pay is not None:
+                pay(self.record)
+            await self._state.settle(self._io, self.route, self._io.now(), permit, self._outcome(error))
 
     def leave(self) -> None:
         """Make the record of a try that was called off and does not come back by itself."""

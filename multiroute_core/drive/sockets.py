@@ -95,7 +95,7 @@ def _sweep(pool: Any) -> None:
                 connections.remove(connection)
             with contextlib.suppress(Exception):
                 connection.close()
-        closing = pool._assign_requests_to_connections() if gone else []  # noqa: SLF001
+        closing: list[Any] = pool._assign_requests_to_connections() if gone else []  # noqa: SLF001
     for connection in closing:
         with contextlib.suppress(Exception):
             connection.close()
@@ -110,6 +110,37 @@ def _is_orphan(connection: Any) -> bool:
             return stream.owner() is None
         inner = getattr(inner, "_connection", None)
     return False
+
+
+def drop_connections(client: Any) -> None:
+    """Close the sockets of an async client whose event loop has ended, or will not run again."""
+    http = getattr(client, "http", None) or getattr(client, "_client", client)  # an SDK's client has one of httpx
+    with contextlib.suppress(AttributeError):  # a private name that is no more
+        for pool in _pools(http):
+            for connection in list(pool._connections):  # noqa: SLF001
+                _drop(connection)
+
+
+def _drop(connection: Any) -> None:
+    inner, stream = connection, None
+    while inner is not None and stream is None:
+        stream, inner = getattr(inner, "_network_stream", None), getattr(inner, "_connection", None)
+    transport: Any = None
+    # AnyIO's stream in httpcore's in ours; a TLS stream wraps another one.
+    for _ in range(8):
+        if stream is None or transport is not None:
+            break
+        transport = getattr(stream, "_transport", None)
+        stream = next(
+            (s for name in ("_inner", "_stream", "transport_stream") if (s := getattr(stream, name, None))), None
+        )
+    if transport is None:
+        return
+    try:
+        transport.abort()
+    except RuntimeError:  # its loop is closed, so that it cannot be told; the rest of the goodbye is made here
+        with contextlib.suppress(Exception):
+            transport._call_connection_lost(None)  # noqa: SLF001
 
 
 _obeying: weakref.WeakSet[Any] = weakref.WeakSet()
