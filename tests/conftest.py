@@ -1,8 +1,14 @@
 """Shared by all tests: no keys of the machine get in; and a server of Redis for the files that ask for one."""
 
+import signal
+
 import pytest
 
 from multiroute_core.providers import models
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts its background jobs so, and the programs that tests start and interrupt would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 VARIABLES = [name for names in models.KEYS.values() for name in names]
 

@@ -103,7 +103,8 @@ def iterate(flow: AsyncGenerator[T, None], context: contextvars.Context) -> Gene
     The steps may come from different threads, one at a time.
     """
     step: Callable[[], T | End] = lambda: _step(flow)  # noqa: E731
-    reader, worker = Reader(flow, context), worker_locals()
+    reader = Reader(context, lambda: run(flow.aclose()))
+    worker = worker_locals()
     try:
         while True:
             if (scope := getattr(worker, "current_cancel_scope", None)) is not reader.scope:

@@ -14,8 +14,9 @@ whoever drops them, as all others are.
 from __future__ import annotations
 
 import sys
+import threading
 import weakref
-from collections.abc import AsyncGenerator
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
@@ -28,12 +29,21 @@ ABANDONED = "The task that read this stream was cancelled, and with that the cal
 
 
 class Reader:
-    """Who reads a stream."""
+    """Who reads a stream.
 
-    __slots__ = ("__weakref__", "called_off", "context", "flow", "scope", "steps", "suspected")
+    Args:
+        context: What every step of the stream runs in.
+        close: Ends the stream, between two steps.
 
-    def __init__(self, flow: AsyncGenerator[Any, None], context: Context) -> None:
-        self.flow, self.context = flow, context
+    Attributes:
+        scope: The cancel scope of the task that reads; None for a reader of another kind, and after the end.
+        called_off: Whether the call was ended.
+    """
+
+    __slots__ = ("__weakref__", "called_off", "close", "context", "scope", "steps", "suspected")
+
+    def __init__(self, context: Context, close: Callable[[], object]) -> None:
+        self.context, self.close = context, close
         self.scope: Any = None
         self.called_off = False
         self.steps, self.suspected = 0, -1
@@ -55,13 +65,11 @@ class Reader:
 
     def call_off(self) -> None:
         """End the call, from any thread. One that reads now is woken, and ends it."""
-        from multiroute_core.drive.loopless import run
-
         self.called_off = True
         if (limit := self.context.get(current)) is not None:
             limit.cancel()
         try:
-            self.context.run(lambda: run(self.flow.aclose()))
+            self.context.run(self.close)
         except RuntimeError:  # a thread is in this context: it reads, and sees that it was called off
             return
 
@@ -95,14 +103,13 @@ def _watch(loop: Any, reader: Reader) -> None:
 
 
 def _look(loop: Any) -> None:
-    from multiroute_core.drive.loopless import start_thread
-
     readers = _watched.get(loop, weakref.WeakSet[Reader]())
     for reader in list(readers):
         if reader.scope is None:
             readers.discard(reader)
         elif reader.is_abandoned():
             readers.discard(reader)
-            start_thread(reader.call_off)  # it may wait for a cache or a lock, which an event loop must not
+            # It may wait for a cache or a lock, which an event loop must not.
+            threading.Thread(target=reader.call_off, daemon=True).start()
     if readers:
         loop.call_later(BEAT_SECONDS, _look, loop)
