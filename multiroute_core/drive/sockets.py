@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import importlib
 import math
 import socket
@@ -87,8 +88,13 @@ def _sweep(pool: Any) -> None:
             # The pool's list, its copy, the variable and the argument: whoever has made the request is gone.
             if any(request.connection is one for one in gone) or sys.getrefcount(request) <= 4:
                 requests.remove(request)
-                if request.connection is not None and request.connection not in gone:
-                    gone.append(request.connection)
+            elif _is_done(request):  # and its connection is free
+                requests.remove(request)
+                continue
+            else:
+                continue
+            if request.connection is not None and request.connection not in gone:
+                gone.append(request.connection)
         gone = [one for one in gone if all(request.connection is not one for request in requests)]
         for connection in gone:
             if connection in connections:
@@ -99,6 +105,18 @@ def _sweep(pool: Any) -> None:
     for connection in closing:
         with contextlib.suppress(Exception):
             connection.close()
+
+
+def _is_done(request: Any) -> bool:
+    """Whether the stream of a request is closed, and an interrupt has kept the pool from hearing of it."""
+    connection = request.connection
+    if connection is None or not (connection.is_idle() or connection.is_closed()):
+        return False
+    for holder in gc.get_referrers(request):
+        fields: Any = cast("Any", holder) if isinstance(holder, dict) else getattr(holder, "__dict__", {})
+        if fields.get("_pool_request") is request and fields.get("_closed"):
+            return True
+    return False
 
 
 def _is_orphan(connection: Any) -> bool:
