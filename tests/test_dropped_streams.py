@@ -21,7 +21,7 @@ from multiroute_core.errors import MultiRouteError
 from multiroute_core.testing.server import ReplayServer, Reply
 from tests.interrupts.leftovers import after_a_while, leftovers
 
-SECONDS = 5.0
+SECONDS = 30.0
 
 
 class Upstream:

@@ -84,6 +84,6 @@ def test_nothing_is_written_and_the_interpreter_ends(server, end):
         pytest.importorskip("nest_asyncio")
     script = HEAD + textwrap.dedent(ENDS[end]) + "\nprint('last')\n"
     done = subprocess.run(
-        [sys.executable, "-c", script, server.url], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script, server.url], capture_output=True, text=True, timeout=300, check=False
     )
     assert (done.stdout, done.stderr, done.returncode) == ("last\n", "", 0)
