@@ -119,6 +119,10 @@ class Try:
 
     async def close(self, error: BaseException | None) -> None:
         """The try is over: with `error`, or with None where its answer was read to the end."""
+        # In variables, not in the try: an error and its frames hold the try in a circle, and there an interrupt would
+        # leave them to the collector.
+        permit, self._permit = self._permit, Permit()
+        pay, self._pay = self._pay, None
         self.failure = error
         try:
             if self._source is not None:
@@ -127,9 +131,9 @@ class Try:
             if error is not None:
                 error.add_note(f"Closing the stream failed as well: {failure!r}")
         finally:
-            await self._settle(error)
+            await self._settle(error, permit, pay)
 
-    async def _settle(self, error: BaseException | None) -> None:
+    async def _settle(self, error: BaseException | None, permit: Permit, pay: Callable[[Attempt], None] | None) -> None:
         """Make the record, and give back the reservation and the permit, whatever breaks on the way."""
         outcome = Outcome(Verdict.NONE)
         try:
@@ -137,10 +141,10 @@ class Try:
             outcome = self._outcome(error)
         finally:
             try:
-                if self._pay is not None:
-                    self._pay(self.record)
+                if pay is not None:
+                    pay(self.record)
             finally:
-                await self._state.settle(self._io, self.route, self._io.now(), self._permit, outcome)
+                await self._state.settle(self._io, self.route, self._io.now(), permit, outcome)
 
     def leave(self) -> None:
         """Make the record of a try that was called off and does not come back by itself."""

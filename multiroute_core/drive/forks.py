@@ -8,19 +8,18 @@ reservations, requests that others wait for) is the parent's: `forked` of the ow
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 _owners: dict[int, tuple[weakref.ref[Any], dict[str, Callable[[], Any]]]] = {}
-_generation = 0
+_generations = [0]
 
 
 def generation() -> int:
     """How many forks lie between this process and the one that loaded this module."""
-    return _generation
+    return _generations[0]
 
 
 def renew(owner: Any, **factories: Callable[[], Any]) -> None:
@@ -40,8 +39,7 @@ def _forget(key: int, reference: weakref.ref[Any]) -> None:
 
 
 def _in_child() -> None:
-    global _generation
-    _generation += 1
+    _generations[0] += 1
     for reference, factories in list(_owners.values()):
         if (owner := reference()) is None:
             continue
@@ -50,8 +48,6 @@ def _in_child() -> None:
         if (forked := getattr(owner, "forked", None)) is not None:
             forked()
 
-
-LOCK: Callable[[], Any] = threading.Lock
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_in_child)

@@ -25,8 +25,11 @@ sweepers: list[Callable[[], object]] = []
 
 def clean_up(error: BaseException) -> None:
     """Free what a call held that `error` has ended; to be called in the frame that the call began in."""
-    if (trace := error.__traceback__) is not None and trace.tb_next is not None:
+    if (trace := error.__traceback__) is not None:
         traceback.clear_frames(trace.tb_next)
+    while (context := error.__context__) is not None and type(context).__module__.startswith("multiroute_core"):
+        error = context  # of a try that had failed just before
+        traceback.clear_frames(error.__traceback__)
     current.set(None)  # as it is outside of every step that waits
     for sweep in sweepers:
         with contextlib.suppress(Exception):

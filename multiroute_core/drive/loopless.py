@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from multiroute_core.drive.interrupts import clean_up
 from multiroute_core.drive.io import END, End
 from multiroute_core.drive.limit import Cancelled
+from multiroute_core.drive.readers import ABANDONED, Reader, worker_locals
 
 T = TypeVar("T")
 
@@ -63,8 +64,8 @@ def start(thread: threading.Thread) -> None:
 def _unlock(thread: threading.Thread) -> None:
     """Free the lock that an interrupt may have left locked in the `start` of a thread.
 
-    `Thread.start` waits for an `Event`, whose lock is taken in Python code: an interrupt there leaves it locked, and the
-    new thread would wait for it for ever.
+    `Thread.start` waits for an `Event`, whose lock is taken in Python code: an interrupt there leaves it locked, and
+    the new thread would wait for it for ever.
     """
     condition = getattr(getattr(thread, "_started", None), "_cond", None)
     lock = getattr(condition, "_lock", None)
@@ -102,16 +103,29 @@ def iterate(flow: AsyncGenerator[T, None], context: contextvars.Context) -> Gene
     The steps may come from different threads, one at a time.
     """
     step: Callable[[], T | End] = lambda: _step(flow)  # noqa: E731
+    reader = Reader(context, lambda: run(flow.aclose()))
+    worker = worker_locals()
     try:
-        while not isinstance(item := context.run(step), End):
+        while True:
+            if (scope := getattr(worker, "current_cancel_scope", None)) is not reader.scope:
+                reader.read_in(scope)
+            item = context.run(step)
+            if isinstance(item, End) or reader.called_off:
+                return
             yield item
-    except (Exception, GeneratorExit, Cancelled):
+            if reader.called_off:
+                raise RuntimeError(ABANDONED)  # noqa: TRY301  (a generator's way to end)
+    except (Exception, GeneratorExit):
         raise
+    except Cancelled:
+        if not reader.called_off:
+            raise
     except BaseException as error:  # an interrupt
         context.run(run, flow.aclose())
         clean_up(error)
         raise
     finally:
+        reader.scope = None
         context.run(run, flow.aclose())
 
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import importlib
 import math
 import socket
@@ -87,18 +88,35 @@ def _sweep(pool: Any) -> None:
             # The pool's list, its copy, the variable and the argument: whoever has made the request is gone.
             if any(request.connection is one for one in gone) or sys.getrefcount(request) <= 4:
                 requests.remove(request)
-                if request.connection is not None and request.connection not in gone:
-                    gone.append(request.connection)
+            elif _is_done(request):  # and its connection is free
+                requests.remove(request)
+                continue
+            else:
+                continue
+            if request.connection is not None and request.connection not in gone:
+                gone.append(request.connection)
         gone = [one for one in gone if all(request.connection is not one for request in requests)]
         for connection in gone:
             if connection in connections:
                 connections.remove(connection)
             with contextlib.suppress(Exception):
                 connection.close()
-        closing = pool._assign_requests_to_connections() if gone else []  # noqa: SLF001
+        closing: list[Any] = pool._assign_requests_to_connections() if gone else []  # noqa: SLF001
     for connection in closing:
         with contextlib.suppress(Exception):
             connection.close()
+
+
+def _is_done(request: Any) -> bool:
+    """Whether the stream of a request is closed, and an interrupt has kept the pool from hearing of it."""
+    connection = request.connection
+    if connection is None or not (connection.is_idle() or connection.is_closed()):
+        return False
+    for holder in gc.get_referrers(request):
+        fields: Any = cast("Any", holder) if isinstance(holder, dict) else getattr(holder, "__dict__", {})
+        if fields.get("_pool_request") is request and fields.get("_closed"):
+            return True
+    return False
 
 
 def _is_orphan(connection: Any) -> bool:
@@ -110,6 +128,37 @@ def _is_orphan(connection: Any) -> bool:
             return stream.owner() is None
         inner = getattr(inner, "_connection", None)
     return False
+
+
+def drop_connections(client: Any) -> None:
+    """Close the sockets of an async client whose event loop has ended, or will not run again."""
+    http = getattr(client, "http", None) or getattr(client, "_client", client)  # an SDK's client has one of httpx
+    with contextlib.suppress(AttributeError):  # a private name that is no more
+        for pool in _pools(http):
+            for connection in list(pool._connections):  # noqa: SLF001
+                _drop(connection)
+
+
+def _drop(connection: Any) -> None:
+    inner, stream = connection, None
+    while inner is not None and stream is None:
+        stream, inner = getattr(inner, "_network_stream", None), getattr(inner, "_connection", None)
+    transport: Any = None
+    # AnyIO's stream in httpcore's in ours; a TLS stream wraps another one.
+    for _ in range(8):
+        if stream is None or transport is not None:
+            break
+        transport = getattr(stream, "_transport", None)
+        stream = next(
+            (s for name in ("_inner", "_stream", "transport_stream") if (s := getattr(stream, name, None))), None
+        )
+    if transport is None:
+        return
+    try:
+        transport.abort()
+    except RuntimeError:  # its loop is closed, so that it cannot be told; the rest of the goodbye is made here
+        with contextlib.suppress(Exception):
+            transport._call_connection_lost(None)  # noqa: SLF001
 
 
 _obeying: weakref.WeakSet[Any] = weakref.WeakSet()

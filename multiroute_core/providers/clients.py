@@ -19,6 +19,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from multiroute_core.drive import forks
+from multiroute_core.drive.sockets import drop_connections
 
 Close = Callable[[Any], Any]
 
@@ -64,8 +65,10 @@ class Clients:
         """The running loop's async client."""
         loop = asyncio.get_running_loop()
         if (held := self._native.get(loop)) is None:
-            for other in [known for known in list(self._native) if known.is_closed()]:
-                self.forget(other)
+            for other, (ended, _) in list(self._native.items()):
+                if other.is_closed():
+                    self.forget(other)
+                    drop_connections(ended)
             client = self._make_native()
             keeper = _keep(client, self._aclose, weakref.ref(self), loop)
             holder = weakref.finalize(self, _let_go, keeper)
@@ -99,7 +102,17 @@ async def _keep(
     finally:
         if (clients := owner()) is not None:
             clients.forget(loop)
-        await aclose(client)
+        if _runs(loop):
+            await aclose(client)
+        else:  # it ended without a word, as under nest_asyncio: nothing can be awaited on it any more
+            drop_connections(client)
+
+
+def _runs(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
 
 
 def _let_go(keeper: AsyncGenerator[None, None]) -> None:

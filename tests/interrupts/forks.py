@@ -21,7 +21,7 @@ from multiroute_core.errors import MultiRouteError
 from tests.interrupts.leftovers import leftovers
 
 THREADS = 4
-CHILD_SECONDS = 8.0
+CHILD_SECONDS = 30.0
 SAID = "one two three"
 
 

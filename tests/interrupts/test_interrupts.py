@@ -23,7 +23,7 @@ def test_an_interrupt_leaves_nothing_behind(server, mode):
     report, noise = run_worker("worker", mode, "signal", 11, 25, server.url)
     assert report["wrongs"] == {}
     assert report["caught"] + report["done"] == 25
-    assert noise.replace("circuit breaker opened", "") == noise or mode == "waiting"
+    assert noise == "" or mode == "waiting"  # whose breaker opens, and says so
 
 
 @needs_signals
