@@ -58,11 +58,15 @@ EXTRAS = {
     "allowed_callers": "anthropic",
     "eager_input_streaming": "anthropic",
     "defer_loading": "anthropic",
+    "async": "openai",
     "behavior": "google",
     "response": "google",
     "responseJsonSchema": "google",
 }
 """Whose word it is, whatever the spelling around it."""
+
+SHARED = {"defer_loading": ("anthropic", "openai")}
+"""Words of several vendors for the same: a tool that is left out until the vendor's tool search finds it."""
 
 MODES = {
     "auto": "auto",
@@ -195,7 +199,8 @@ def _declared(given: Mapping[str, Any], vendor: str) -> Tool:
     extras: dict[str, dict[str, Any]] = {}
     for name, value in given.items():
         if name not in (*_PARAMETERS, "name", "description", "strict") and value is not None:
-            extras.setdefault(EXTRAS.get(name, vendor), {})[name] = value
+            for owner in SHARED.get(name) or (EXTRAS.get(name, vendor),):
+                extras.setdefault(owner, {})[name] = value
     strict = given.get("strict")
     if strict is not None and not isinstance(strict, bool):
         raise ConfigurationError(f"Tool {given.get('name')!r}: strict={strict!r} must be True or False.")

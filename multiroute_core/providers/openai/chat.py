@@ -96,7 +96,14 @@ def _tool(tool: Tool | ServerTool, traits: Model, dropped: list[str]) -> dict[st
         function["description"] = tool.description
     if strict is not None:
         function["strict"] = strict
-    return overlay({"type": "function", "function": function}, tool.extras.get(traits.provider))
+    extras = tool.extras.get(traits.provider)
+    if extras is not None and (unknown := [name for name in _RESPONSES_ONLY if name in extras]):
+        dropped += [f"tool {tool.name}.{name}: the Responses API alone knows it" for name in unknown]
+        extras = {name: value for name, value in extras.items() if name not in _RESPONSES_ONLY}
+    return overlay({"type": "function", "function": function}, extras)
+
+
+_RESPONSES_ONLY = ("defer_loading", "async")
 
 
 def _format(form: OutputSchema, traits: Model, dropped: list[str]) -> dict[str, Any]:
