@@ -211,7 +211,7 @@ def vendor_options(given: Any, integrations: Collection[str] = ()) -> Mapping[st
     made: dict[str, dict[str, Any]] = {}
     for name, body in cast("Mapping[Any, Any]", given).items():
         provider = ALIASES.get(name, name)
-        if provider not in PROVIDERS and name not in integrations:
+        if not isinstance(provider, str) or (provider not in PROVIDERS and name not in integrations):
             raise unknown("provider in extra", name, (*PROVIDERS, *ALIASES, *sorted(integrations)))
         if not isinstance(body, Mapping):
             raise ConfigurationError(f"extra[{name!r}] is a {type(body).__name__}; give a mapping.")
