@@ -192,7 +192,9 @@ def test_a_spoken_answer():
 
 def test_a_refusal():
     assert whole({"content": None, "refusal": "No."}).finish_reason == "refusal"
-    assert streamed({"refusal": "N"}, {"refusal": "o."}) == ((Text("No."),), "refusal")
+    refusal = Text("No.", Raw("openai.chat", {"refusal": "No."}, "m"))
+    assert whole({"content": None, "refusal": "No."}).parts == (refusal,)
+    assert streamed({"refusal": "N"}, {"refusal": "o."}) == ((refusal,), "refusal")
 
 
 def test_only_the_first_of_several_choices_is_read():
@@ -273,7 +275,8 @@ def test_items_streamed_are_the_items(how):
         ToolCall("a", "f", {"x": 1}, raws[3]),
     )
     assert isinstance(expected.parts[4], InvalidToolCall)
-    assert expected.parts[5] == Text("So no.")
+    refusal = Raw("openai.responses", {"type": "refusal", "refusal": " no."}, "m")
+    assert expected.parts[5:] == (Text("So", raws[5]), Text(" no.", refusal))
 
 
 def test_a_call_is_why_an_answer_ends():
