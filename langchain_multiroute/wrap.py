@@ -101,10 +101,13 @@ class ModelProvider:
 
     Attributes:
         address: Where it asks, as far as it says; its price depends on that.
+        integrations: The names under which `extra` holds options for it: the provider that it tells tracers, and its
+            package's name (`"mistralai"` for `langchain_mistralai`).
     """
 
     def __init__(self, model: BaseChatModel, bound: Mapping[str, Any], provider: str, name: str) -> None:
         self.chat_model, self.bound = model, dict(bound)
+        self.integrations = _integrations(model, provider)
         self.address: str | None = model_address(model)
         self.model = _traits(model, provider, name)
 
@@ -134,7 +137,7 @@ class ModelProvider:
             "model": self.chat_model.model_copy(update=fields) if fields else self.chat_model,
             "messages": messages_for(request.messages, route.model),
             "stop": list(request.stop) or options.pop("stop", None),
-            "options": options | dict(request.extra.get(route.provider, {})),
+            "options": options | self._extra(request),
         }
         return Encoded("", body, tuple(dropped), model=route.model, output_tool=output_tool)
 
@@ -158,6 +161,13 @@ class ModelProvider:
 
     async def aclose(self) -> None:
         """The model's connections are its owner's."""
+
+    def _extra(self, request: Request) -> dict[str, Any]:
+        """The caller's options for this integration."""
+        options: dict[str, Any] = {}
+        for name in self.integrations:
+            options.update(request.extra.get(ALIASES.get(name, name), {}))
+        return options
 
     def _tools(self, request: Request, dropped: list[str]) -> dict[str, Any]:
         """What the model's own way to bind tools makes of them."""
@@ -195,6 +205,14 @@ class ModelProvider:
         tool["function"] = {**cast("dict[str, Any]", tool["function"]), "parameters": schema}
         bound: Any = self.chat_model.bind_tools([tool], tool_choice=form.name)
         return dict(bound.kwargs), form.name
+
+
+def _integrations(model: BaseChatModel, provider: str) -> tuple[str, ...]:
+    packages = (kind.__module__.partition(".")[0] for kind in type(model).__mro__)
+    package = next((name for name in packages if name.startswith("langchain_")), "")
+    told = str(below.who(model).get("ls_provider") or "").lower()
+    names = [provider, told, package.removeprefix("langchain_")]
+    return tuple(dict.fromkeys(name for name in names if name and name not in ("core", "multiroute")))
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

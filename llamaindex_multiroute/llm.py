@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from typing import Any, Literal, TypeVar, cast
+from urllib.parse import urlsplit
 
 from llama_index.core.base.llms.generic_utils import (
     achat_to_completion_decorator,
@@ -23,7 +24,13 @@ from llama_index.core.base.llms.types import (
     LLMMetadata,
     MessageRole,
 )
-from llama_index.core.bridge.pydantic import BaseModel, Field
+from llama_index.core.bridge.pydantic import (
+    BaseModel,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 from llama_index.core.chat_engine.types import AgentChatResponse
 from llama_index.core.llms import callbacks
 from llama_index.core.llms.function_calling import FunctionCallingLLM
@@ -52,6 +59,14 @@ def told_as_chat(face: F) -> F:
 def told_as_completion(face: F) -> F:
     """The same for completions."""
     return cast("F", cast("Any", callbacks).llm_completion_callback()(face))
+
+
+def _place(base_url: str | None) -> str:
+    """An address without what may be secret in it."""
+    if base_url is None:
+        return ""
+    parts = urlsplit(base_url)
+    return f" at {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class MultiRoute(FunctionCallingLLM):
@@ -116,6 +131,7 @@ class MultiRoute(FunctionCallingLLM):
             from llamaindex_multiroute.wrap import routes_of
 
             options["routes"] = routes_of(options["routes"])
+        options.pop("routing", None)  # of a dump: it says what the routes were, and holds no keys
         super().__init__(**fold(options, type(self).model_fields))
 
     @classmethod
@@ -134,6 +150,17 @@ class MultiRoute(FunctionCallingLLM):
             is_function_calling_model=all(model.tools for model in advertised(self.router)),
             model_name=self.router.routes[0].model,
         )
+
+    @model_serializer(mode="wrap")
+    def custom_model_dump(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """The fields, and under `routing` who is asked: LlamaIndex's ingestion cache keys on what this gives.
+
+        Addresses are without user, password and query. What is rebuilt from it has routes of its own.
+        """
+        routing = [
+            f"{route.name}={route.provider}:{route.model}{_place(route.base_url)}" for route in self.router.routes
+        ]
+        return {**handler(self), "class_name": self.class_name(), "routing": routing}
 
     def to_payload(self) -> dict[str, Any]:
         """What instrumentation may see; no secrets."""

@@ -109,10 +109,14 @@ class LLMProvider:
 
     Attributes:
         address: Where it asks, as far as it says; its price depends on that.
+        integrations: The names under which `extra` holds keywords for it: its provider, and its integration's name
+            (`"mistralai"` for `llama_index.llms.mistralai`).
     """
 
     def __init__(self, llm: LLM, model: Model) -> None:
         self.llm, self.model = llm, model
+        names = (found[1] for kind in type(llm).__mro__ if (found := _INTEGRATION.match(kind.__module__)))
+        self.integrations = tuple(dict.fromkeys([model.provider, *names]))
         self.address: str | None = model_address(llm)
         self._bare: Any = bare(llm)
 
@@ -140,7 +144,8 @@ class LLMProvider:
             form = None
         if form is not None or (request.tools and not (request.tool_choice and request.tool_choice.mode == "none")):
             body |= self._with_tools(request, form, body["messages"])
-        body |= request.extra.get(route.provider, {})
+        for name in self.integrations:
+            body |= request.extra.get(ALIASES.get(name, name), {})
         return Encoded("", body, tuple(dropped), model=route.model, output_tool=form.name if form else None)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:

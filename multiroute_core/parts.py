@@ -110,6 +110,11 @@ class Parts:
             LearnedCapabilities(strict=settings.strict_params),
         )
 
+    @property
+    def integrations(self) -> frozenset[str]:
+        """The names that wrapped models of the frameworks go by in `extra`."""
+        return frozenset(name for provider in self.providers.values() for name in getattr(provider, "integrations", ()))
+
     def hearing(self, hooks: Sequence[Hook]) -> Parts:
         """The same parts, with hooks that hear what happens as well."""
         heard = (*self.hooks, *hooks)
@@ -122,7 +127,7 @@ class Parts:
             ConfigurationError: bad input.
         """
         settings = self.settings
-        request, said = build(messages, given)
+        request, said = build(messages, given, self.integrations if "extra" in given else ())
         options = said.over(current()).over(settings.options)
         drops: Drops | None = None
         if settings.strict_params:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypedDict, cast
 
 from multiroute_core import spellings
@@ -82,8 +82,13 @@ PARAMETERS = (
 )
 
 
-def build(messages: Messages, given: Mapping[str, Any]) -> tuple[Request, Options]:
+def build(messages: Messages, given: Mapping[str, Any], integrations: Collection[str] = ()) -> tuple[Request, Options]:
     """The request and the options that a call's arguments say.
+
+    Args:
+        messages: The conversation.
+        given: The arguments by their names.
+        integrations: Names, besides the providers', under which `extra` may hold something: those of wrapped models.
 
     Raises:
         ConfigurationError: there are no messages or nothing in them, tools and their answers do not fit together, a
@@ -108,7 +113,10 @@ def build(messages: Messages, given: Mapping[str, Any]) -> tuple[Request, Option
         what = "The messages hold nothing" if conversation else "There are no messages"
         raise ConfigurationError(f"{what}; give a question, such as 'Hello'.")
     for name, value in parameters.items():
-        parameters[name] = _CHECKS[name](name, value)
+        if name == "extra":
+            parameters[name] = spellings.schemas.vendor_options(value, integrations)
+        else:
+            parameters[name] = _CHECKS[name](name, value)
     if (choice := parameters.get("tool_choice")) is not None:
         parameters["tool_choice"] = spellings.tools.tool_choice(choice, parameters.get("tools", ()))
         if "parallel_tool_calls" not in parameters:
@@ -179,5 +187,4 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "parallel_tool_calls": _truth,
     "output_schema": lambda _, value: spellings.schemas.output_schema(value),
     "reasoning": lambda _, value: spellings.schemas.reasoning(value),
-    "extra": lambda _, value: spellings.schemas.vendor_options(value),
 }

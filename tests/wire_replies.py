@@ -1,5 +1,6 @@
 """Answers of the four wires, whole or streamed, from a server on loopback, for tests of what the frameworks see."""
 
+import itertools
 import json
 from contextlib import contextmanager
 
@@ -14,6 +15,9 @@ MODELS = {
     "openai.responses": "openai:gpt-6.1-sol",
     "google": "google:gemini-3.8-flash",
 }
+NUMBERS = itertools.count(1)
+"""LangGraph takes two messages of one id for the same, and ChatOpenAI's have the id of the response."""
+
 USAGE = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
 
 
@@ -95,7 +99,14 @@ def chat_pair(message, finish="stop"):
 def response(*output, status="completed", **more):
     """A whole response."""
     usage = {"input_tokens": 5, "output_tokens": 3, "total_tokens": 8}
-    about = {"id": "resp_1", "object": "response", "created_at": 1, "model": "m", "status": status, "usage": usage}
+    about = {
+        "id": f"resp_{next(NUMBERS)}",
+        "object": "response",
+        "created_at": 1,
+        "model": "m",
+        "status": status,
+        "usage": usage,
+    }
     return {**about, "output": list(output), **more}
 
 

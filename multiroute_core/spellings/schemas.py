@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from multiroute_core.errors import ConfigurationError
@@ -194,8 +194,12 @@ def _budget(given: Any) -> int | None:
     return given
 
 
-def vendor_options(given: Any) -> Mapping[str, Mapping[str, Any]]:
+def vendor_options(given: Any, integrations: Collection[str] = ()) -> Mapping[str, Mapping[str, Any]]:
     """What one vendor takes besides, by its provider: fields of the body, and the SDKs' own names for the rest.
+
+    Args:
+        given: What the caller gave.
+        integrations: Names that wrapped models of a framework go by, besides the providers'.
 
     Raises:
         ConfigurationError: a provider is unknown, a body is no JSON object, or it says what the router says.
@@ -207,8 +211,8 @@ def vendor_options(given: Any) -> Mapping[str, Mapping[str, Any]]:
     made: dict[str, dict[str, Any]] = {}
     for name, body in cast("Mapping[Any, Any]", given).items():
         provider = ALIASES.get(name, name)
-        if provider not in PROVIDERS:
-            raise unknown("provider in extra", name, (*PROVIDERS, *ALIASES))
+        if not isinstance(provider, str) or (provider not in PROVIDERS and name not in integrations):
+            raise unknown("provider in extra", name, (*PROVIDERS, *ALIASES, *sorted(integrations)))
         if not isinstance(body, Mapping):
             raise ConfigurationError(f"extra[{name!r}] is a {type(body).__name__}; give a mapping.")
         if own := sorted(ROUTER_SAYS & {*cast("Mapping[Any, Any]", body)}):

@@ -173,7 +173,6 @@ def test_what_else_a_message_may_say():
         [*LOOP, *LOOP[1:]],  # ids that come again
         [*LOOP, Message("user", "x"), *LOOP[1:]],
         [LOOP[0], Message("assistant", [InvalidToolCall("1", "weather", "{", "cut")]), LOOP[2]],
-        [LOOP[0], Message("assistant", [InvalidToolCall("1", "weather", "{", "cut")]), Message("user", "Again")],
         [
             LOOP[0],
             Message("assistant", [Reasoning("Hm."), Text("Let me see"), ASK, ToolCall("2", "news", {})]),
@@ -191,6 +190,20 @@ def test_what_else_a_message_may_say():
 )
 def test_conversations_that_fit(messages):
     assert read(messages) == tuple(messages)
+
+
+def test_a_malformed_call_without_an_answer_gets_one():
+    first, said, again = (
+        LOOP[0],
+        Message("assistant", [InvalidToolCall("1", "weather", "{", "Cut.")]),
+        Message("user", "x"),
+    )
+    refusal = ToolCallResponse("1", "The tool was not run. Cut.", error=True, name="weather")
+    assert read([first, said, again]) == (first, said, Message("tool", [refusal]), again)
+    assert read([first, said]) == (first, said, Message("tool", [refusal]))
+    both = Message("assistant", [*said.parts, ToolCall("2", "news", {})])
+    answer = ToolCallResponse("2", "None")
+    assert read([first, both, Message("tool", [answer])]) == (first, both, Message("tool", [answer, refusal]))
 
 
 @pytest.mark.parametrize(
