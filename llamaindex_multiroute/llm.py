@@ -36,7 +36,16 @@ from llamaindex_multiroute.answer import Answer, response_out, selections, singl
 from llamaindex_multiroute.closing import aclosing, closing, register
 from llamaindex_multiroute.convert import messages_in
 from multiroute_core import Router
-from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold, plain, smallest_output, smallest_window
+from multiroute_core.adapter import (
+    CALL_FIELDS,
+    advertised,
+    call_options,
+    fold,
+    hide_secrets,
+    plain,
+    smallest_output,
+    smallest_window,
+)
 from multiroute_core.options import OrderFunction
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -110,6 +119,7 @@ class MultiRoute(FunctionCallingLLM):
     context_window: int | None = None
 
     def __init__(self, **options: Any) -> None:
+        hide_secrets(options)
         if not plain(options.get("routes")):
             from llamaindex_multiroute.wrap import routes_of
 
