@@ -230,6 +230,30 @@ def test_a_key_of_the_environment_is_in_no_local_variable(server, monkeypatch):
     assert_free("local variables", local_variables(caught.value), (KEY, PROMPT))
 
 
+VARIABLES = {
+    "chat": ("OPENAI_API_KEY", "OPENAI_BASE_URL"),
+    "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
+    "google": ("GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
+}
+
+
+@pytest.mark.parametrize("wire", VARIABLES)
+@pytest.mark.parametrize("face", FACES)
+def test_the_password_of_an_address_in_the_environment_is_sent_and_not_said(server, wire, face, logs, monkeypatch):
+    key, address = VARIABLES[wire]
+    path = "/v1" if wire == "chat" else ""
+    monkeypatch.setenv(key, KEY)
+    monkeypatch.setenv(address, f"http://user:{PASSWORD}@127.0.0.1:{server.port}{path}")
+    server.reply(reply(b"{}", status=500))
+    server.requests()
+    more: dict[str, Any] = {"api": "chat"} if wire == "chat" else {}
+    with Router([Route(MODELS[wire], **more)], max_retries=0) as router:
+        outcome = ask(face, router, PROMPT)
+    assert b"Basic " in server.requests()[-1][1]
+    assert_free("the error", f"{outcome.error}{outcome.error!r}{local_variables(outcome.error)}", SECRETS)
+    assert_free("logs", "\n".join(logs), SECRETS)
+
+
 @pytest.mark.parametrize("face", FACES)
 def test_an_address_with_a_password_still_sends_it(server, face):
     server.reply(good("chat"))
