@@ -23,7 +23,7 @@ from langchain_multiroute.errors import translated
 from langchain_multiroute.profile import profile
 from langchain_multiroute.traces import answered_by, traced
 from multiroute_core import Chunk, Response, Router
-from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold, plain
+from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold, hide_secrets, plain
 from multiroute_core.options import OrderFunction
 from multiroute_core.redaction import redact_url
 
@@ -91,6 +91,7 @@ class ChatMultiRoute(BaseChatModel):
     streaming: bool = False
 
     def __init__(self, **options: Any) -> None:
+        hide_secrets(options)
         if not plain(options.get("routes")):
             from langchain_multiroute import wrap
 

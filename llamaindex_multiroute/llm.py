@@ -45,7 +45,16 @@ from llamaindex_multiroute.closing import aclosing, closing, register
 from llamaindex_multiroute.convert import messages_in
 from llamaindex_multiroute.schemas import tool_dict
 from multiroute_core import Router
-from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold, plain, smallest_output, smallest_window
+from multiroute_core.adapter import (
+    CALL_FIELDS,
+    advertised,
+    call_options,
+    fold,
+    hide_secrets,
+    plain,
+    smallest_output,
+    smallest_window,
+)
 from multiroute_core.options import OrderFunction
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -127,6 +136,7 @@ class MultiRoute(FunctionCallingLLM):
     context_window: int | None = None
 
     def __init__(self, **options: Any) -> None:
+        hide_secrets(options)
         if not plain(options.get("routes")):
             from llamaindex_multiroute.wrap import routes_of
 

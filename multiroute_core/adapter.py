@@ -13,7 +13,7 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import NAMES, NONE, current, parse, unknown
 from multiroute_core.providers import registry
 from multiroute_core.providers.models import Model
-from multiroute_core.redaction import Secret
+from multiroute_core.redaction import Secret, conceal
 from multiroute_core.request import PARAMETERS
 from multiroute_core.route import Route
 from multiroute_core.router import Router
@@ -103,6 +103,15 @@ def advertised(router: Router) -> list[Model]:
     """The models that count toward what an adapter advertises: those of the routes that are not `backup`."""
     routes = [route for route in router.routes if not route.backup] or router.routes
     return [registry.traits(route) for route in routes]
+
+
+def hide_secrets(options: dict[str, Any]) -> None:
+    """Put keys and addresses among the arguments of a model into strings whose repr does not show them."""
+    if type(key := options.get("api_key")) is str:
+        options["api_key"] = Secret(key)
+    for name in ("state", "cache", "ledger"):
+        if name in options:
+            options[name] = conceal(options[name])
 
 
 def _of_framework(cache: Any) -> bool:

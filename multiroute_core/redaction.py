@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 SECRETS = re.compile(
     r"(?P<before>[?&](?:key|api[_-]?key|(?:access_|auth_)?token|sig|signature|secret|client_secret|password)="
-    r"|\b(?:bearer|basic) +|//[^/\s:@]*:)[^\s&'\"@]+(?=[\s&'\"@]|$)|"
+    r"|\b(?:bearer|basic) +|//[^/\s:@]*:(?!\d{1,5}(?:[^\w@]|$)))[^\s&'\"@]+(?=[\s&'\"@]|$)|"
     r"(?P<slashes>//)[^/\s:@'\"]+(?=@)|"
     r"\b(?:sk|pk|rk|gsk|xai|csk|fw|pplx|nvapi|tgp|hf|ghp|gho|github_pat|r8|AIza|ya29|ABSK|AKIA|ASIA)[-_.]?[\w.-]{16,}",
     re.IGNORECASE,

@@ -203,6 +203,11 @@ class Route:
         api_key = None if api_key is None else Secret(api_key)
         return Route(f"{self.provider}:{self.model}", api_key=api_key, **self._settings())
 
+    def __repr__(self) -> str:
+        """Also of one that is only half built, in a traceback that shows local variables."""
+        shown = ", ".join(f"{name}={getattr(self, name, None)!r}" for name in _SHOWN)
+        return f"Route({shown})"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (f"{self.provider}:{self.model}", self._settings())
 
@@ -230,6 +235,9 @@ def check_quotas(routes: Sequence[Route]) -> None:
 
 
 _SETTINGS = tuple(f.name for f in fields(Route) if f.name not in ("provider", "model", "api_key"))
+
+
+_SHOWN = tuple(f.name for f in fields(Route) if f.repr)
 
 
 def _rebuild(route: str, settings: dict[str, Any]) -> Route:

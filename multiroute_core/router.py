@@ -298,6 +298,8 @@ class Router:
         return _rebuild, (self._settings.arguments(),)
 
     def __repr__(self) -> str:
+        if "_closed" not in self.__dict__:
+            return "Router()"  # half built, in a traceback that shows local variables
         return f"Router([{', '.join(repr(route.name) for route in self.routes)}], order={self.options.order!r})"
 
     def _call(self, messages: Messages, given: CallOptions, *, stream: bool) -> Call:

@@ -201,7 +201,7 @@ class Ledger:
         return Ledger, (self.store,)
 
     def __repr__(self) -> str:
-        return f"Ledger({self.store!r})"
+        return f"Ledger({getattr(self, 'store', None)!r})"
 
 
 def _opened(store: str) -> Store:

@@ -43,7 +43,9 @@ _SPENT = (
 _INDEX = """CREATE INDEX IF NOT EXISTS records_charged ON records
     (at, charged, cost, input_tokens, output_tokens, tenant, route, task, labels)"""
 
-_REQUIRED = NAMES[:7]
+REQUIRED = NAMES[:7]
+"""The fields that every record has."""
+
 _RANGES = {
     "at": f"0 AND {LATEST!r}",
     **dict.fromkeys([name for name, kind in KINDS.items() if kind is float and name != "at"], "-1e15 AND 1e15"),
@@ -62,7 +64,7 @@ def build_row_check(names: Iterable[str] = NAMES) -> str:
     """
     checks: list[str] = []
     for name in names:
-        null = "" if name in _REQUIRED else f"{name} IS NULL OR "
+        null = "" if name in REQUIRED else f"{name} IS NULL OR "
         if name in _RANGES:
             checks.append(f"({null}{name} BETWEEN {_RANGES[name]})")
         elif KINDS[name] is tuple:

@@ -160,7 +160,8 @@ class ResponseGuard:
         values = response.headers.get_list("content-encoding", split_commas=True)
         encodings = [name for value in values if (name := value.strip().lower()) not in ("", "identity")]
         if len(encodings) > 1:
-            raise UnreadableReply(f"The reply is compressed more than once: {', '.join(encodings)[:100]}.")
+            message = f"The reply is compressed more than once: {', '.join(encodings)[:100]}."
+            raise UnreadableReply(message, {"error": {"type": UNREADABLE, "message": message}})
         step = _STEPS.get(next(iter(encodings), ""), 64)
         inner = self._library.Response(200, headers=response.headers, stream=self._slices(response.stream, step))
         del response.headers["content-encoding"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from multiroute_core.cost.ledger import Ledger
-from multiroute_core.cost.ledger_file import APPLICATION, VERSION, build_row_check, parse_labels
+from multiroute_core.cost.ledger_file import APPLICATION, REQUIRED, VERSION, build_row_check, parse_labels
 from multiroute_core.cost.record import Record
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import path_of
@@ -99,6 +99,8 @@ class _File:
     def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | Line]:
         with self._told():
             there = {row[1] for row in self._db.execute("PRAGMA table_info(records)")}
+            if not there.issuperset(REQUIRED):
+                raise self._foreign()
             columns = [name if name in there else "NULL" for name in Line._fields]  # an older form lacks some
             clauses = [(text, value) for text, value in (("at >= ?", since), ("at < ?", until)) if value is not None]
             checked = [name for name in Line._fields if name in there]

@@ -77,14 +77,15 @@ HEADERS: list[tuple[str, str]] = [
 ]
 
 
-def write_events(wire: str, *, tool: bool) -> list[Any]:
+def write_events(wire: str, *, tool: bool, arguments: tuple[str, str] = ('{"city": ', '"Paris"}')) -> list[Any]:
     """The events of a stream, as JSON values."""
     writer = Writer(DIALECTS[WIRES[wire]], "m")
     deltas = [Delta(parts=(Reasoning("Hmm."),)), Delta(parts=(Text("Hel"),)), Delta(parts=(Text("lo"),))]
     if tool:
         deltas += [
-            Delta(parts=(ToolCallDelta(0, "call_1", "get_weather", '{"city": '),)),
-            Delta(parts=(ToolCallDelta(0, None, None, '"Paris"}'),)),
+            Delta(parts=(ToolCallDelta(0, "call_1", "get_weather"),)),
+            Delta(parts=(ToolCallDelta(0, None, None, arguments[0]),)),
+            Delta(parts=(ToolCallDelta(0, None, None, arguments[1]),)),
         ]
     deltas.append(Delta(finish_reason="tool_call" if tool else "stop", usage=USAGE))
     frames = b"".join(writer.frames(delta) for delta in deltas).decode()

@@ -22,7 +22,7 @@ def server() -> Iterator[WireServer]:
 def test_a_mutated_reply_ends_as_an_answer_or_a_typed_error_and_leaves_nothing(server, wire):
     with Probe(server) as probe:
 
-        @settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=[*HealthCheck])
+        @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=[*HealthCheck])
         @given(plans(wire))
         def ask(plan: Plan) -> None:
             server.reply(*plan.pieces)

@@ -11,6 +11,7 @@ from multiroute_core.providers import classify, history, models
 from multiroute_core.providers.anthropic import decode, encode
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.stainless import StainlessDoor
+from multiroute_core.redaction import conceal
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
 
@@ -20,8 +21,10 @@ class AnthropicProvider(StainlessDoor):
 
     def __init__(self, api_key: str, base_url: str | None) -> None:
         sdk = importlib.import_module("anthropic")
+        # As the SDK would read it; but it may hold a password, which goes into no log.
+        base_url = base_url or conceal(os.environ.get("ANTHROPIC_BASE_URL") or None)
         super().__init__(sdk, sdk.Anthropic, sdk.AsyncAnthropic, {"api_key": api_key, "base_url": base_url})
-        address = base_url or os.environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
+        address = base_url or "https://api.anthropic.com"
         self.api_key = api_key
         self.account = history.account_of(address, api_key)
 

@@ -24,7 +24,7 @@ from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import decode, encode, sse_normalizer
 from multiroute_core.providers.google.faults import reading
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
-from multiroute_core.redaction import split_credentials
+from multiroute_core.redaction import conceal, split_credentials
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
 
@@ -44,11 +44,11 @@ class GenaiProvider:
         self._sdk = importlib.import_module("google.genai")
         self._library = _http_library(self._sdk)
         self.api_key, self._credentials = api_key, None
-        if base_url:
+        base_url = base_url or conceal(os.environ.get("GOOGLE_GEMINI_BASE_URL") or None)
+        self.account = history.account_of(base_url or "https://generativelanguage.googleapis.com", api_key)
+        if base_url:  # a password in it goes into no log
             base_url, self._credentials = split_credentials(base_url)
         self._base_url = base_url
-        address = base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL") or "https://generativelanguage.googleapis.com"
-        self.account = history.account_of(address, api_key)
         self._clients = Clients(
             lambda: self._client(native=False),
             lambda: self._client(native=True),

@@ -14,6 +14,7 @@ from multiroute_core.providers.openai import chat, chat_answer, responses, respo
 from multiroute_core.providers.openai.usage import header_cost
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.stainless import StainlessDoor
+from multiroute_core.redaction import conceal
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
 
@@ -33,8 +34,10 @@ class OpenAIProvider(StainlessDoor):
 
     def __init__(self, api_key: str, base_url: str | None) -> None:
         sdk = importlib.import_module("openai")
+        # As the SDK would read it; but it may hold a password, which goes into no log.
+        base_url = base_url or conceal(os.environ.get("OPENAI_BASE_URL") or None)
         super().__init__(sdk, sdk.OpenAI, sdk.AsyncOpenAI, {"api_key": api_key, "base_url": base_url})
-        address = base_url or os.environ.get("OPENAI_BASE_URL") or f"https://{OWN_HOST}/v1"
+        address = base_url or f"https://{OWN_HOST}/v1"
         self._own = urlsplit(address).hostname == OWN_HOST
         self.api_key = api_key
         self.account = history.account_of(address, api_key)
