@@ -133,7 +133,9 @@ class Try:
         finally:
             await self._settle(error, permit, pay)
 
-    async def _settle(self, error: BaseException | None, permit: Permit, pay: Callable[[Attempt], None] | None) -> None:
+    async def _settle(
+        self, error: BaseException | None, permit: Permit, pay: Callable[[Attempt | None], None] | None
+    ) -> None:
         """Make the record, and give back the reservation and the permit, whatever breaks on the way."""
         outcome = Outcome(Verdict.NONE)
         try:
