@@ -37,8 +37,11 @@ def decode_json(data: bytes | str) -> Any:
         value = _decode(data)
     except RecursionError:
         raise NestingError from None
-    if len(data) > MAX_DEPTH:
-        _check_text(data, value)
+    # In place, since every piece of a stream comes by; what is nested too deep opens and closes so many brackets.
+    if len(data) > 2 * MAX_DEPTH:
+        brackets = data.count(b"[") + data.count(b"{") if isinstance(data, bytes) else _count_brackets(data)
+        if brackets > MAX_DEPTH and nests_too_deep(value):
+            raise NestingError
     return value
 
 
@@ -52,8 +55,8 @@ def load_json(text: str) -> Any:
         value: Any = json.loads(text)
     except RecursionError:
         raise NestingError from None
-    if len(text) > MAX_DEPTH:
-        _check_text(text, value)
+    if _count_brackets(text) > MAX_DEPTH and nests_too_deep(value):
+        raise NestingError
     return value
 
 
@@ -83,7 +86,5 @@ def prune(value: Any, levels: int = 16) -> Any:
     return value
 
 
-def _check_text(data: bytes | str, value: Any) -> None:
-    brackets = data.count(b"[") + data.count(b"{") if isinstance(data, bytes) else data.count("[") + data.count("{")
-    if brackets > MAX_DEPTH and nests_too_deep(value):
-        raise NestingError
+def _count_brackets(text: str) -> int:
+    return text.count("[") + text.count("{")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import sys
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
 from types import ModuleType
@@ -149,7 +150,7 @@ class ResponseGuard:
             limit.replied = True
             if limit.body_within is not None:
                 after = _watch_beginning(limit)
-        response.stream = self._body(source, response.stream, ByteCounter(max_bytes), limit, after)
+        response.stream = self._body(source, response.stream, max_bytes, limit, after)
 
     async def native(self, response: Any) -> None:
         """The hook of an async client."""
@@ -189,11 +190,12 @@ def _stream_classes(library: ModuleType) -> tuple[type, type]:
             self,
             source: Any,
             inner: Any,
-            counter: ByteCounter,
+            max_bytes: int | None,
             limit: Limit | None,
             after: tuple[str, float, float] | None,
         ) -> None:
-            self._source, self._inner, self._counter = source, inner, counter
+            self._source, self._inner = source, inner
+            self._max_bytes = self._left = sys.maxsize if max_bytes is None else max_bytes
             # Not the limit itself: a response and its stream hold each other, and with it they would keep a call.
             self._limit = None if limit is None else weakref.ref(limit)
             self._after = after
@@ -206,7 +208,9 @@ def _stream_classes(library: ModuleType) -> tuple[type, type]:
 
         def __next__(self) -> bytes:
             piece = next(self._pieces)
-            self._count(piece)
+            self._left -= len(piece)
+            if self._left < 0 or self._after is not None:
+                self._look(piece)
             return piece
 
         def __aiter__(self) -> Any:
@@ -216,11 +220,14 @@ def _stream_classes(library: ModuleType) -> tuple[type, type]:
 
         async def __anext__(self) -> bytes:
             piece = await anext(self._pieces)
-            self._count(piece)
+            self._left -= len(piece)
+            if self._left < 0 or self._after is not None:
+                self._look(piece)
             return piece
 
-        def _count(self, piece: bytes) -> None:
-            self._counter.add(len(piece))
+        def _look(self, piece: bytes) -> None:
+            if self._left < 0:
+                raise ResponseTooLargeError(self._max_bytes)
             if self._after is not None and piece.lstrip()[:1] in (b"{", b"["):
                 limit = None if self._limit is None else self._limit()
                 if limit is not None:

@@ -155,8 +155,9 @@ class ChatDecoder:
         if text:
             parts += (*self._end_thought(), Text(text))
         self._notes += array(delta.get("annotations"))
-        for call in calls_of(delta):
-            parts += (*self._end_thought(), *self._end_text(), *self._of(call).add(call))
+        if "tool_calls" in delta or "function_call" in delta:
+            for call in calls_of(delta):
+                parts += (*self._end_thought(), *self._end_text(), *self._of(call).add(call))
         return parts
 
     def _of(self, piece: Mapping[str, Any]) -> Call:
