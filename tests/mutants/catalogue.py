@@ -3,6 +3,7 @@
 from tests.mutants.cache import CACHED
 from tests.mutants.money import MONEY
 from tests.mutants.mutant import FACES, PLAN, RACE, Mutant
+from tests.mutants.outside import OUTSIDE
 from tests.mutants.rules import RULES
 
 CORE = "multiroute_core/"
@@ -235,4 +236,4 @@ FLOW = (
     Mutant("usage is lost", CORE + "attempt.py", "self.usage = delta.usage or self.usage", "self.usage = self.usage"),
 )
 
-MUTANTS = (*FLOW, *RULES, *CACHED, *MONEY)
+MUTANTS = (*FLOW, *RULES, *CACHED, *MONEY, *OUTSIDE)

@@ -47,8 +47,8 @@ MONEY = (
     Mutant(
         "what broke off costs nothing",
         PURSE,
-        "attempt.cost if attempt.estimate is None else attempt.estimated_cost",
-        "attempt.cost",
+        "cost = attempt.estimate or attempt.usage, attempt.charged",
+        "cost = attempt.estimate or attempt.usage, attempt.cost",
         TESTS,
     ),
     Mutant("the dear one goes on to come first", FLOW, 'replace(options, order="cheapest")', "options", TESTS),
@@ -63,7 +63,7 @@ MONEY = (
     Mutant(
         "what was spent before is not looked up",
         SPENDING,
-        'round(found.usd * NANO) if budget.unit == "usd"',
+        'round(spent.usd * NANO) if budget.unit == "usd"',
         '0 if budget.unit == "usd"',
         TESTS,
     ),

@@ -64,8 +64,8 @@ RULES = (
     Mutant(
         "a place in flight is not given back",
         MEMORY,
-        "held = line.slots.pop(permit.slot, None) is not None",
-        "held = permit.slot in line.slots",
+        "            line.slots.pop(permit.slot, None)\n",
+        "            pass\n",
     ),
     Mutant(
         "routes of one quota have limits of their own",

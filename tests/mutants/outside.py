@@ -1,0 +1,87 @@
+"""The mutants of what comes from outside, and of what is rewritten for a vendor's API and read back."""
+
+from tests.mutants.mutant import Mutant
+
+GUARD = "multiroute_core/providers/response_guard.py"
+JSON = "multiroute_core/json_text.py"
+RESTORING = "multiroute_core/providers/restoring.py"
+BOUNDS = "tests/hostile/test_reply_bounds.py"
+FORMS = "tests/test_forms_and_tools.py"
+CALLS = "tests/langchain/test_malformed_calls.py"
+
+OUTSIDE = (
+    Mutant(
+        "replies have no bound",
+        GUARD,
+        "            if self._left < 0:\n                raise",
+        "            if False:\n                raise",
+        f"{BOUNDS} -k 'too_large or without_an_end'",
+    ),
+    Mutant("redirects are followed anywhere", GUARD, "if here != there:", "if False:", f"{BOUNDS} -k another_origin"),
+    Mutant(
+        "JSON may be nested at will",
+        JSON,
+        "if brackets > MAX_DEPTH and nests_too_deep(value):",
+        "if False:",
+        f"{BOUNDS} -k 'arguments or deep_error'",
+    ),
+    Mutant(
+        "arguments may be nested at will",
+        JSON,
+        "if _count_brackets(text) > MAX_DEPTH and nests_too_deep(value):",
+        "if False:",
+        f"{BOUNDS} -k arguments",
+    ),
+    Mutant(
+        "names of tools stay as the vendor knows them",
+        RESTORING,
+        "name = part.name and self._names.get(part.name, part.name)",
+        "name = part.name",
+        f"{FORMS} -k beyond",
+    ),
+    Mutant(
+        "maps stay lists of entries", RESTORING, "return _with_maps(inner)", "return inner", f"{FORMS} -k read_back"
+    ),
+    Mutant(
+        "two names become one",
+        "multiroute_core/providers/tool_names.py",
+        "next(place for place in places if place not in taken)",
+        "stem",
+        f"{FORMS} -k 'beyond or same_way'",
+    ),
+    Mutant(
+        "media go where they cannot be read",
+        "multiroute_core/media.py",
+        'return modality if kind in _USUAL or modality == "video" else kind',
+        "return modality",
+        f"{FORMS} -k 'medium_goes or hears'",
+    ),
+    Mutant(
+        "malformed calls stay without an answer",
+        "multiroute_core/spellings/conversation.py",
+        "    _refuse(waiting, answered)\n    if messages",
+        "    if messages",
+        f"{CALLS} -k 'history_says or both_are_answered'",
+    ),
+    Mutant(
+        "calls that were cut before their arguments are run",
+        "multiroute_core/providers/openai/chat_calls.py",
+        "closing = CUT if is_cut and not arguments.strip() else",
+        'closing = "" if True else',
+        f"{CALLS} -k cut_before",
+    ),
+    Mutant(
+        "a quote ends the input of a custom tool",
+        "multiroute_core/providers/openai/custom.py",
+        "return json.dumps(text, ensure_ascii=False)[1:-1]",
+        "return text",
+        "tests/langchain/test_custom_tools.py -k 'pieces or call_and_its_answer'",
+    ),
+    Mutant(
+        "refusals are text to LangChain",
+        "multiroute_core/messages.py",
+        'part.raw is not None and "refusal" in part.raw.body',
+        "False",
+        "tests/langchain/test_refusals.py -k 'standard_block'",
+    ),
+)
