@@ -101,7 +101,7 @@ class RedisAccounts:
             for place, claim in enumerate(claims)
         ]
         return msgspec.msgpack.encode(
-            {"claims": told, "slot": slot, "wall": now, **({} if clock is None else {"now": clock}), **more}
+            {"claims": told, "slot": str(slot), "wall": now, **({} if clock is None else {"now": clock}), **more}
         )
 
 

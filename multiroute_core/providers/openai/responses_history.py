@@ -58,7 +58,7 @@ def _said(parts: Iterable[Part], model: str, provider: str) -> list[dict[str, An
         item: dict[str, Any] | None = None
         match part:
             case Text() if part.text and not (made and _holds_refusal(made[-1], part)):
-                item = _message(part)
+                item = _message(part, model, severed=severed)
                 if made and not thoughts and _continues(made[-1], item):
                     made[-1]["content"] += part.text
                     continue
@@ -82,14 +82,16 @@ def _said(parts: Iterable[Part], model: str, provider: str) -> list[dict[str, An
     return made
 
 
-def _message(text: Text) -> dict[str, Any]:
-    """A message of the model's; one with citations or a phase as it came, but without its id, if its text is the same.
+def _message(text: Text, model: str, *, severed: bool) -> dict[str, Any]:
+    """A message of the model's; one with citations or a phase goes back to its model as it came, if its text does.
 
     Models of today are told which of their words were asides, by `phase`.
     """
-    body: Mapping[str, Any] = text.raw.body if text.raw is not None and text.raw.wire == WIRE else {}
-    if body.get("type") == "message" and (body.get("refusal") or text_of(body)) == text.text:
-        return {name: value for name, value in body.items() if name not in ("id", "refusal")}
+    raw = text.raw
+    body: Mapping[str, Any] = raw.body if raw is not None and raw.wire == WIRE else {}
+    is_own = raw is not None and raw.model in (None, model) and not severed
+    if is_own and body.get("type") == "message" and (body.get("refusal") or text_of(body)) == text.text:
+        return {name: value for name, value in body.items() if name != "refusal"}
     made: dict[str, Any] = {"role": "assistant", "content": text.text}
     return made | {"phase": phase} if (phase := body.get("phase")) else made
 
