@@ -66,9 +66,11 @@ def message_out(response: Response) -> AIMessage:
     own = _wrapped_message(parts)
     if own is not None and isinstance(own.get("content"), str):  # as the wrapped model alone gives it
         more |= _beside(own)
-    elif (calls and about["model_provider"] in BESIDE_BLOCKS_ONLY) or not all(
-        isinstance(part, Text | ToolCall | InvalidToolCall) for part in parts
-    ) or any(is_cited(part) for part in parts):
+    elif (
+        (calls and about["model_provider"] in BESIDE_BLOCKS_ONLY)
+        or not all(isinstance(part, Text | ToolCall | InvalidToolCall) for part in parts)
+        or any(is_cited(part) for part in parts)
+    ):
         content, about["output_version"] = blocks_of(parts), "v1"
     if refused:
         content = add_refusal(response, content, more, about)
