@@ -85,8 +85,7 @@ def failed(status, message, code=None):
 
 def theirs(server, wire, **settings):
     if wire == "anthropic":
-        name = MODELS[wire].partition(":")[2]
-        return ChatAnthropic(model=name, base_url=server.url, api_key="k", max_retries=0, **settings)
+        return ChatAnthropic(model="claude-sonnet-4-6", base_url=server.url, api_key="k", max_retries=0, **settings)
     return ChatOpenAI(
         model=MODELS[wire].partition(":")[2],
         base_url=f"{server.url}/v1",
