@@ -3,29 +3,22 @@
 Both get the same answers from a server, send it the same conversations, and leave the same messages.
 """
 
+import importlib
 import json
 
 import pytest
-from langchain.agents import create_agent
-from langchain.agents.middleware import (
-    ClearToolUsesEdit,
-    ContextEditingMiddleware,
-    LLMToolSelectorMiddleware,
-    ModelFallbackMiddleware,
-    ModelRefusalMiddleware,
-    ModelRetryMiddleware,
-    PIIMiddleware,
-    ProviderToolSearchMiddleware,
-    SummarizationMiddleware,
-)
-from langchain_anthropic import ChatAnthropic
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, ToolMessage
 from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI
 
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core.testing.server import Reply
+from tests.newer import needed
 from tests.wire_replies import MODELS, NUMBERS, chat_pair, message_pair, response_pair, route, served
+
+create_agent = needed("langchain.agents", "create_agent", "langchain is not installed")
+ChatAnthropic = needed("langchain_anthropic", "ChatAnthropic", "langchain-anthropic is not installed")
+ChatOpenAI = needed("langchain_openai", "ChatOpenAI", "langchain-openai is not installed")
+kinds = importlib.import_module("langchain.agents.middleware")
 
 
 @tool
@@ -179,33 +172,36 @@ async def outcome(make, wire, replies, middleware, messages, *, face="invoke", t
 
 
 def summarized(model, make, server, wire):
-    return [SummarizationMiddleware(model=model, trigger=("messages", 4), keep=("messages", 2))]
+    return [kinds.SummarizationMiddleware(model=model, trigger=("messages", 4), keep=("messages", 2))]
 
 
 def edited(model, make, server, wire):
-    edit = ClearToolUsesEdit(trigger=30, keep=1, placeholder="[gone]")
-    return [ContextEditingMiddleware(edits=[edit])]
+    edit = kinds.ClearToolUsesEdit(trigger=30, keep=1, placeholder="[gone]")
+    return [kinds.ContextEditingMiddleware(edits=[edit])]
 
 
 def redacted(model, make, server, wire):
-    kinds = {"apply_to_input": True, "apply_to_output": True, "apply_to_tool_results": True}
-    return [PIIMiddleware("email", strategy="redact", **kinds), PIIMiddleware("ip", strategy="mask", **kinds)]
+    places = {"apply_to_input": True, "apply_to_output": True, "apply_to_tool_results": True}
+    return [
+        kinds.PIIMiddleware("email", strategy="redact", **places),
+        kinds.PIIMiddleware("ip", strategy="mask", **places),
+    ]
 
 
 def blocked(model, make, server, wire):
-    return [PIIMiddleware("email", strategy="block")]
+    return [kinds.PIIMiddleware("email", strategy="block")]
 
 
 def fallen_back(model, make, server, wire):
-    return [ModelFallbackMiddleware(make(server, wire))]
+    return [kinds.ModelFallbackMiddleware(make(server, wire))]
 
 
 def retried(model, make, server, wire):
-    return [ModelRetryMiddleware(max_retries=2, initial_delay=0.0, jitter=False)]
+    return [kinds.ModelRetryMiddleware(max_retries=2, initial_delay=0.0, jitter=False)]
 
 
 def selected(model, make, server, wire):
-    return [LLMToolSelectorMiddleware(model=model, max_tools=1)]
+    return [kinds.LLMToolSelectorMiddleware(model=model, max_tools=1)]
 
 
 HELLO = [HumanMessage("What is the weather in Paris? I am anna@example.com at 10.1.2.3.")]
@@ -261,10 +257,19 @@ async def test_the_tool_selector(wire):
         assert result == seen[theirs][1]
 
 
+needs_tool_search = pytest.mark.skipif(
+    not hasattr(kinds, "ProviderToolSearchMiddleware"), reason="this langchain has no ProviderToolSearchMiddleware"
+)
+needs_refusals = pytest.mark.skipif(
+    not hasattr(kinds, "ModelRefusalMiddleware"), reason="this langchain has no ModelRefusalMiddleware"
+)
+
+
+@needs_tool_search
 @pytest.mark.parametrize("make", [theirs, ours])
 async def test_tool_search_defers_loading(make):
     """OpenAI's search is a tool of the Responses API."""
-    middleware = [ProviderToolSearchMiddleware(searchable_tools=["get_time"])]
+    middleware = [kinds.ProviderToolSearchMiddleware(searchable_tools=["get_time"])]
     requests, _ = await outcome(make, "openai.responses", LOOP, lambda *_: middleware, HELLO)
     for _, (weather, time, search) in requests:
         assert "defer_loading" not in weather
@@ -272,6 +277,7 @@ async def test_tool_search_defers_loading(make):
         assert search["type"] == "tool_search"
 
 
+@needs_tool_search
 @pytest.mark.parametrize("face", ["invoke", "ainvoke"])
 async def test_tool_search_with_anthropic(face):
     """The model finds a tool, calls it, and gets what it said back with what it found."""
@@ -285,7 +291,7 @@ async def test_tool_search_with_anthropic(face):
         {"type": "tool_use", "id": "c1", "name": "get_time", "input": {"city": "Paris"}},
     ]
     replies = [{"anthropic": message_pair(*blocks, stop_reason="tool_use", id="msg_a")}, LOOP[1]]
-    middleware = [ProviderToolSearchMiddleware(searchable_tools=["get_time"])]
+    middleware = [kinds.ProviderToolSearchMiddleware(searchable_tools=["get_time"])]
     expected = await outcome(theirs, "anthropic", replies, lambda *_: middleware, HELLO, face=face)
     ((_, (weather, time, search)), _) = expected[0]
     assert "defer_loading" not in weather
@@ -308,6 +314,7 @@ REFUSALS = {
 }
 
 
+@needs_refusals
 @pytest.mark.parametrize("falls_back", [False, True])
 @pytest.mark.parametrize("face", ["invoke", "ainvoke"])
 @pytest.mark.parametrize("case", REFUSALS)
@@ -315,7 +322,7 @@ async def test_refusals_of_anthropic(case, face, falls_back):
     replies = [{"anthropic": REFUSALS[case]}, *LOOP]
 
     def middleware(*about):
-        return [*(fallen_back(*about) if falls_back else ()), ModelRefusalMiddleware()]
+        return [*(fallen_back(*about) if falls_back else ()), kinds.ModelRefusalMiddleware()]
 
     expected, end = await outcome(theirs, "anthropic", replies, middleware, HELLO, face=face)
     for make in (ours, wrapped):
