@@ -22,10 +22,6 @@ from tests.wire_replies import (
     whole,
 )
 
-MockFunctionCallingLLM = needed(
-    "llama_index.core.llms.mock", "MockFunctionCallingLLM", "llama-index-core has no MockFunctionCallingLLM yet"
-)
-
 # LlamaIndex's own code asks a pydantic model for `__fields__`.
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
 
