@@ -22,7 +22,7 @@ from langchain_core.messages import (
 )
 from langchain_core.utils.json import parse_partial_json
 
-from langchain_multiroute.blocks import block
+from langchain_multiroute.blocks import block, is_cited
 from langchain_multiroute.refusals import add_refusal, is_refused, refusal_block
 from multiroute_core import Chunk, Response, Usage, codec
 from multiroute_core.messages import (
@@ -66,8 +66,10 @@ def message_out(response: Response) -> AIMessage:
     own = _wrapped_message(parts)
     if own is not None and isinstance(own.get("content"), str):  # as the wrapped model alone gives it
         more |= _beside(own)
-    elif (calls and about["model_provider"] in BESIDE_BLOCKS_ONLY) or not all(
-        isinstance(part, Text | ToolCall | InvalidToolCall) for part in parts
+    elif (
+        (calls and about["model_provider"] in BESIDE_BLOCKS_ONLY)
+        or not all(isinstance(part, Text | ToolCall | InvalidToolCall) for part in parts)
+        or any(is_cited(part) for part in parts)
     ):
         content, about["output_version"] = blocks_of(parts), "v1"
     if refused:

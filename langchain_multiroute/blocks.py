@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage
@@ -22,6 +22,7 @@ from multiroute_core.messages import (
     VendorPart,
     is_refusal,
 )
+from multiroute_core.providers.body import mapping
 
 TRANSLATED: Mapping[str, str] = {"anthropic": "anthropic", "openai.responses": "openai"}
 """The wires whose own blocks LangChain can read, with its names of their providers."""
@@ -52,6 +53,21 @@ def block(part: Part) -> dict[str, Any] | None:
             return _vendors(part.raw)
         case _:
             return None
+
+
+def is_cited(part: Part) -> bool:
+    """Whether `part` is a text with citations, which LangChain shows in blocks only."""
+    return isinstance(part, Text) and part.raw is not None and "annotations" in _about_text(part.raw)
+
+
+def asks_for_citations(content: Iterable[str | dict[str, Any]]) -> bool:
+    """Whether a document or a search result among blocks has Anthropic's `citations: {"enabled": true}`."""
+    for block in content:
+        if isinstance(block, dict):
+            setting = block.get("citations") or mapping(block.get("extras")).get("citations")
+            if mapping(setting).get("enabled"):
+                return True
+    return False
 
 
 def _beside(part: Blob | Uri | File, known: dict[str, Any]) -> dict[str, Any]:

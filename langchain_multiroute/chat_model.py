@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field
 
 from langchain_multiroute import binding
 from langchain_multiroute.answers import BESIDE_BLOCKS_ONLY, PROVIDERS, Pieces, message_out
+from langchain_multiroute.blocks import asks_for_citations
 from langchain_multiroute.convert import messages_in
 from langchain_multiroute.errors import translated
 from langchain_multiroute.profile import profile
@@ -233,7 +234,7 @@ class ChatMultiRoute(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         with translated(), traced(self.router, run_manager) as router:
             options = self._unrepeated(self._options(stop, kwargs))
-            pieces = self._pieces(options)
+            pieces = self._pieces(options, messages)
             with contextlib.closing(router.stream(messages_in(messages), **options)) as stream:
                 for chunk in stream:
                     made = _generation(pieces, chunk)
@@ -250,7 +251,7 @@ class ChatMultiRoute(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         with translated():
             options = self._unrepeated(self._options(stop, kwargs))
-            pieces = self._pieces(options)
+            pieces = self._pieces(options, messages)
             async with (
                 traced(self.router, run_manager) as router,
                 contextlib.aclosing(router.astream(messages_in(messages), **options)) as stream,
@@ -273,7 +274,7 @@ class ChatMultiRoute(BaseChatModel):
         how = options.get("mid_stream") or self.router.options.mid_stream
         return {**options, "mid_stream": "raise"} if how == "restart" else options
 
-    def _pieces(self, options: dict[str, Any]) -> Pieces:
+    def _pieces(self, options: dict[str, Any], messages: list[BaseMessage]) -> Pieces:
         """Chunks in blocks from the beginning, where something else than text is to be expected beside it."""
         tools: Sequence[Any] = options.get("tools") or ()
         providers = {route.provider for route in self.router.routes}
@@ -282,6 +283,7 @@ class ChatMultiRoute(BaseChatModel):
             or options.get("reasoning") is not None
             or any("function" not in tool and tool.get("type") != "custom" for tool in tools)
             or bool(tools and providers & BESIDE_BLOCKS_ONLY)
+            or any(isinstance(message.content, list) and asks_for_citations(message.content) for message in messages)
         )
 
 

@@ -24,6 +24,7 @@ from multiroute_core.messages import (
     File,
     InvalidToolCall,
     Part,
+    Raw,
     Reasoning,
     Role,
     Text,
@@ -31,8 +32,11 @@ from multiroute_core.messages import (
     ToolCallResponse,
     Uri,
     VendorPart,
+    Wire,
+    every,
     join,
 )
+from multiroute_core.providers.dropped_content import VENDORS
 from multiroute_core.providers.ids import tool_call_id
 
 ROLES: Mapping[str, Role] = {"developer": "system", "human": "user", "ai": "assistant"}
@@ -73,10 +77,15 @@ def messages_back(messages: Iterable[Message]) -> list[BaseMessage]:
     return made
 
 
-def messages_for(messages: Iterable[Message], model: str) -> list[BaseMessage]:
+def messages_for(messages: Iterable[Message], model: str, wire: Wire | None = None) -> list[BaseMessage]:
     """A conversation for another chat model of LangChain's, which is `model` as its route names it.
 
     What it said itself goes back as it was; of what others said, it gets what any model understands.
+
+    Args:
+        messages: The conversation.
+        model: The chat model's name.
+        wire: The API whose own blocks the chat model takes; None where only standard blocks are certain.
     """
     made: list[BaseMessage] = []
     for message in messages:
@@ -86,9 +95,65 @@ def messages_for(messages: Iterable[Message], model: str) -> list[BaseMessage]:
             if isinstance(said_then, AIMessage) and _still(said_then, message):
                 made.append(said_then)
                 continue
+        if wire is not None and message.role != "assistant":
+            made.extend(_for_wire(message, wire))
+            continue
         parts = [_neutral(part) for part in message.parts if not isinstance(part, Reasoning | VendorPart | CachePoint)]
         made.extend(messages_back([Message(message.role, parts, message.name)]))
     return made
+
+
+def unsendable(messages: Iterable[Message], model: str, wire: Wire | None) -> list[str]:
+    """What `messages_for` leaves out of a conversation, as entries for `dropped`; nothing twice."""
+    dropped: dict[str, None] = {}
+    for message in messages:
+        if len(message.parts) == 1 and type(message.parts[0]) is Text:
+            continue
+        if any(_is_own(part, model) for part in message.parts):
+            continue
+        own = None if message.role == "assistant" else wire
+        for part in every((message,)):
+            match part:
+                case CachePoint() if own != "anthropic":
+                    dropped["content.cache_control: this chat model gets no mark for a prompt cache here"] = None
+                case Reasoning():
+                    dropped["content.reasoning: only the model and the account that wrote it can read it"] = None
+                case VendorPart(raw=raw) if raw.wire in VENDORS and raw.wire != own:
+                    kind = raw.body.get("type") or next(iter(raw.body), "part")
+                    dropped[f"content.{kind}: only {VENDORS[raw.wire]} understands it"] = None
+                case _:
+                    pass
+    return list(dropped)
+
+
+def _for_wire(message: Message, wire: Wire) -> Iterator[BaseMessage]:
+    """What users and tools said, with the blocks and marks of `wire` as they were given."""
+    if message.role != "tool":
+        (back,) = messages_back([Message(message.role, [], message.name)])
+        yield back.model_copy(update={"content": _wire_content(message.parts, wire)})
+        return
+    for part in message.parts:
+        if isinstance(part, ToolCallResponse):
+            answer = _answer(ToolCallResponse(tool_call_id(part.id), [], error=part.error, name=part.name))
+            yield answer.model_copy(update={"content": _wire_content(part.parts, wire)})
+
+
+def _wire_content(parts: Sequence[Part], wire: Wire) -> Any:
+    blocks: list[dict[str, Any]] = []
+    for part in parts:
+        raw: Raw | None = getattr(part, "raw", None)
+        if isinstance(part, CachePoint):
+            if blocks:
+                blocks[-1]["cache_control"] = {"type": "ephemeral"} | ({"ttl": "1h"} if part.ttl == "1h" else {})
+        elif raw is not None and raw.wire == wire:
+            blocks.append(dict(raw.body))
+        elif not isinstance(part, Reasoning | VendorPart):
+            blocks += blocks_of([_neutral(part)])
+    match blocks:
+        case [{"type": "text", "text": text, **more}] if not more:
+            return text
+        case _:
+            return blocks
 
 
 def _is_own(part: Part, model: str) -> TypeGuard[VendorPart]:

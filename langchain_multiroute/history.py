@@ -119,6 +119,8 @@ def _block(block: dict[str, Any], kind: Any, wire: Wire | None) -> Iterator[Part
     match kind:
         case "text" if "cache_control" not in block:
             yield _text(block, wire)
+        case "refusal" if wire == "anthropic":
+            return  # the words of an explanation beside the answer; the Messages API has no such block
         case "refusal":
             yield _refusal(block.get("refusal"))
         case "thinking" | "redacted_thinking" | "reasoning" | "reasoning_content":

@@ -29,7 +29,8 @@ def is_refused(response: Response, model_provider: str) -> bool:
 
 def refusal_block(response: Response) -> dict[str, Any]:
     """The standard block of a refusal, with the vendor's explanation and category where it gave them."""
-    details = mapping((response.raw or {}).get("stop_details"))
+    raw = response.raw or {}
+    details = mapping(raw.get("stop_details")) or mapping(mapping(raw.get("langchain")).get("stop_details"))
     said = "".join(part.text for part in response.parts if is_refusal(part) and part.text)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
     block: dict[str, Any] = {"type": "refusal", "refusal": said or word(details.get("explanation")) or ""}
     if category := word(details.get("category")):

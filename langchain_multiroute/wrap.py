@@ -11,7 +11,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableBinding, RunnableSequence
 
 from langchain_multiroute import below
-from langchain_multiroute.convert import messages_for
+from langchain_multiroute.convert import messages_for, unsendable
 from langchain_multiroute.errors import as_multiroute
 from langchain_multiroute.wrapped import Merging, whole
 from multiroute_core import ConfigurationError
@@ -35,6 +35,14 @@ FIELDS = {
     "reasoning": (),
 }
 """The parameters of a request, and what the fields of LangChain's classes call them."""
+
+
+OWN_BLOCKS: Mapping[str, Wire] = {"anthropic": "anthropic"}
+"""Providers whose classes of LangChain's take the vendor's own blocks and cache marks, and pass them on."""
+
+
+TOOL_EXTRAS = frozenset({"anthropic", "openai"})
+"""Providers whose classes of LangChain's take what stands beside a tool, such as `defer_loading`, in its dict."""
 
 
 def routes(given: Any) -> Any:
@@ -103,6 +111,7 @@ class ModelProvider:
         address: Where it asks, as far as it says; its price depends on that.
         integrations: The names under which `extra` holds options for it: the provider that it tells tracers, and its
             package's name (`"mistralai"` for `langchain_mistralai`).
+        own_wire: The API whose own blocks and server tools the chat model takes; None for none.
     """
 
     def __init__(self, model: BaseChatModel, bound: Mapping[str, Any], provider: str, name: str) -> None:
@@ -110,6 +119,7 @@ class ModelProvider:
         self.integrations = _integrations(model, provider)
         self.address: str | None = model_address(model)
         self.model = _traits(model, provider, name)
+        self.own_wire: Wire | None = OWN_BLOCKS.get(provider)
 
     def wire(self, route: Route) -> Wire:
         return "langchain"
@@ -133,9 +143,10 @@ class ModelProvider:
             told, output_tool = self._form(request.output_schema, dropped)
             options |= told
         options.pop("ls_structured_output_format", None)
+        dropped += unsendable(request.messages, route.model, self.own_wire)
         body: dict[str, Any] = {
             "model": self.chat_model.model_copy(update=fields) if fields else self.chat_model,
-            "messages": messages_for(request.messages, route.model),
+            "messages": messages_for(request.messages, route.model, self.own_wire),
             "stop": list(request.stop) or options.pop("stop", None),
             "options": options | self._extra(request),
         }
@@ -181,7 +192,19 @@ class ModelProvider:
                 said["parallel_tool_calls"] = request.parallel_tool_calls
             else:
                 dropped.append(f"parallel_tool_calls: {type(self.chat_model).__name__} does not take it")
-        tools = [_tool(tool) if isinstance(tool, Tool) else dict(tool.body) for tool in request.tools]
+        provider = self.model.provider
+        tools = [_tool(tool, provider) if isinstance(tool, Tool) else dict(tool.body) for tool in request.tools]
+        owners = {
+            name: vendor
+            for tool in request.tools
+            if isinstance(tool, Tool)
+            for vendor, values in tool.extras.items()
+            if vendor != provider or provider not in TOOL_EXTRAS
+            for name in values
+            if provider not in TOOL_EXTRAS or name not in tool.extras.get(provider, {})
+        }
+        kind = type(self.chat_model).__name__
+        dropped += [f"tools.{name}: {kind} takes no member of {vendor}'s on a tool" for name, vendor in owners.items()]
         made = bind(tools, **said)
         return dict(made.kwargs) if isinstance(made, RunnableBinding) else {}
 
@@ -215,9 +238,15 @@ def _integrations(model: BaseChatModel, provider: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name and name not in ("core", "multiroute")))
 
 
-def _tool(tool: Tool) -> dict[str, Any]:
+def _tool(tool: Tool, provider: str) -> dict[str, Any]:
+    """A tool as the chat models of every integration read it; of Anthropic's, where that says more."""
+    own: Mapping[str, Any] = tool.extras.get(provider, {}) if provider in TOOL_EXTRAS else {}
+    if provider == "anthropic" and (own or tool.strict is not None):
+        # ChatAnthropic reads `strict` and the members beside it in the vendor's own form only.
+        form = {"name": tool.name, "description": tool.description, "input_schema": dict(tool.parameters), **own}
+        return form if tool.strict is None else {**form, "strict": tool.strict}
     made = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
-    return {"type": "function", "function": made if tool.strict is None else {**made, "strict": tool.strict}}
+    return {"type": "function", "function": made if tool.strict is None else {**made, "strict": tool.strict}, **own}
 
 
 def _traits(model: BaseChatModel, provider: str, name: str) -> Model:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
-from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message, message_to_dict
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    merge_content,
+    message_chunk_to_message,
+    message_to_dict,
+)
 from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_multiroute import history
 from multiroute_core.messages import Part, Raw, Reasoning, Text, ToolCall, ToolCallDelta, VendorPart
+from multiroute_core.providers.anthropic.decode import reopen_call
 from multiroute_core.providers.body import array, mapping, tier, word
 from multiroute_core.providers.finish import finish_reason, normal_word
 from multiroute_core.providers.in_band import failed
@@ -39,6 +46,10 @@ def whole(message: AIMessage, encoded: Encoded) -> Delta:
             parts.append(Text(json.dumps(dict(part.arguments), ensure_ascii=False)))
         else:
             parts.append(part)
+    about = message.response_metadata
+    reason = finish_reason(normal_word(about.get("stop_reason")))
+    if parts and reason == "length" and about.get("model_provider") == "anthropic":
+        parts[-1] = reopen_call(parts[-1])
     if (kept := _kept(message, encoded)) is not None:
         parts.append(kept)
     return _ended(message, tuple(parts))
@@ -52,6 +63,7 @@ class Merging:
         self._encoded = encoded
         self._chunks: list[AIMessageChunk] = []
         self._calls: list[_Call] = []
+        self._block = _OpenBlock()
 
     def feed(self, event: Any) -> Delta | None:
         if event is OVER:
@@ -67,9 +79,10 @@ class Merging:
             return None
         about = {**(event.generation_info or {}), **chunk.response_metadata}
         self._chunks.append(chunk.model_copy(update={"response_metadata": about}))
+        ended = self._block.add(chunk)
         parts = [part for part in history.parts(_without_calls(chunk)) if self._shown(part)]
         parts = [Reasoning(part.text) if isinstance(part, Reasoning) else part for part in parts]
-        return Delta((*parts, *(self._call(call) for call in chunk.tool_call_chunks)))
+        return Delta((*ended, *parts, *(self._call(call) for call in chunk.tool_call_chunks)))
 
     def _shown(self, part: Part) -> bool:
         return bool(part.text) if isinstance(part, Text | Reasoning) else not isinstance(part, VendorPart)
@@ -110,9 +123,66 @@ class Merging:
             said = [reason for chunk in self._chunks if (reason := chunk.response_metadata.get(name))]
             if len(said) > 1:
                 message.response_metadata[name] = said[-1]
-        parts = history.parts(AIMessage("", additional_kwargs=_refusal(message)))
+        parts = (*self._block.end(), *history.parts(AIMessage("", additional_kwargs=_refusal(message))))
         kept = _kept(message, self._encoded)
         return _ended(message, parts if kept is None else (*parts, kept))
+
+
+class _OpenBlock:
+    """The block of content whose pieces come now, as LangChain merges them: by their index.
+
+    Texts and thoughts are shown piece by piece. Citations, signatures and what a vendor's own tools did are known when
+    the block ends.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[dict[str, Any]] = []
+        self._provider: Any = None
+
+    def add(self, chunk: AIMessageChunk) -> list[Part]:
+        """Add the pieces of a chunk; what the blocks that end before them hold besides what was shown."""
+        content = chunk.content
+        ended: list[Part] = []
+        if isinstance(content, str):
+            return self.end() if content else ended
+        self._provider = chunk.response_metadata.get("model_provider", self._provider)
+        for piece in content:
+            index = None if isinstance(piece, str) else piece.get("index")
+            if self._pieces and index != self._pieces[0].get("index"):
+                is_text = not isinstance(piece, str) and piece.get("type") == "text"
+                ended += self.end(before_text=is_text)
+            if isinstance(piece, dict) and piece.get("type") not in history.STANDARD:
+                self._pieces.append(piece)
+        return ended
+
+    def end(self, *, before_text: bool = False) -> list[Part]:
+        """What the block holds besides what was shown.
+
+        Args:
+            before_text: Whether the next block is a text: two of them stay apart, since citations belong to one.
+        """
+        pieces, self._pieces = self._pieces, []
+        if not pieces:
+            return []
+        first, *rest = ([piece] for piece in pieces)
+        block = merge_content(cast("Any", first), *cast("Any", rest)) if rest else first
+        message = AIMessage(cast("Any", block), response_metadata={"model_provider": self._provider})
+        parts = [hidden for part in history.parts(message) if (hidden := _unshown(part)) is not None]
+        text = pieces[0].get("text") if before_text and pieces[0].get("type") == "text" else None
+        if text is not None and not parts and self._provider == "anthropic":
+            parts.append(Text("", Raw("anthropic", {"type": "text", "text": message.text})))
+        return parts
+
+
+def _unshown(part: Part) -> Part | None:
+    """What a whole part says beyond its text, which has been shown; None for nothing."""
+    match part:
+        case VendorPart():
+            return part
+        case Text() | Reasoning() if part.raw is not None and part.raw.wire == "anthropic":
+            return replace(part, text="")
+        case _:
+            return None
 
 
 @dataclass(slots=True)
@@ -192,8 +262,12 @@ def _kept(message: AIMessage, encoded: Encoded) -> VendorPart | None:
 
 
 def _without_calls(chunk: AIMessageChunk) -> AIMessage:
+    """The chunk without its calls' pieces, and without the blocks that repeat them."""
+    content = chunk.content
+    if chunk.tool_call_chunks and isinstance(content, list):
+        content = [one for one in content if isinstance(one, str) or one.get("type") not in history.CALLS]
     return AIMessage(
-        content=chunk.content,
+        content=content,
         additional_kwargs={k: v for k, v in chunk.additional_kwargs.items() if k == "reasoning_content"},
         response_metadata=chunk.response_metadata,
     )

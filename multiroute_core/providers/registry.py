@@ -50,7 +50,10 @@ def build(route: Route) -> Provider:
 def facts(route: Route, provider: Provider) -> Facts:
     """What is known of a route when it is to be chosen."""
     model, wire = traits(route), provider.wire(route)
-    return Facts(wire, abilities.offered(route.provider, wire, model.inputs, tools=model.tools), model.window)
+    offers = abilities.offered(route.provider, wire, model.inputs, tools=model.tools)
+    if (own_wire := getattr(provider, "own_wire", None)) is not None:  # a framework's class for one vendor
+        offers |= {f"wire:{own_wire}"}
+    return Facts(wire, offers, model.window)
 
 
 def traits(route: Route) -> models.Model:

@@ -7,13 +7,13 @@ agent runs a tool without its arguments, or a call that no model made.
 import json
 
 import pytest
-from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.tools import tool
 
 from langchain_multiroute import ChatMultiRoute
+from tests.newer import needed
 from tests.wire_replies import (
     candidate_pair,
     chat_chunk,
@@ -24,6 +24,8 @@ from tests.wire_replies import (
     served,
     whole,
 )
+
+create_agent = needed("langchain.agents", "create_agent", "langchain is not installed")
 
 
 @tool

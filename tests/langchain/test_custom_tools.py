@@ -3,12 +3,11 @@
 import json
 
 import pytest
-from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
-from langchain_openai import ChatOpenAI, custom_tool
 
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import Message, Router, ToolCall, ToolCallResponse
+from tests.newer import needed
 from tests.wire_replies import (
     NUMBERS,
     candidate_pair,
@@ -21,6 +20,10 @@ from tests.wire_replies import (
     route,
     served,
 )
+
+create_agent = needed("langchain.agents", "create_agent", "langchain is not installed")
+ChatOpenAI = needed("langchain_openai", "ChatOpenAI", "langchain-openai is not installed")
+custom_tool = needed("langchain_openai", "custom_tool", "this langchain-openai has no custom tools")
 
 RAN = []
 CODE = 'print("3 ** 3")\n# é \\ \u2028 😀'

@@ -7,11 +7,14 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_openai import AzureChatOpenAI, ChatOpenAI
 
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import ConfigurationError
+from tests.newer import needed
 from tests.wire_replies import chat_pair, route, served
+
+ChatOpenAI = needed("langchain_openai", "ChatOpenAI", "langchain-openai is not installed")
+AzureChatOpenAI = needed("langchain_openai", "AzureChatOpenAI", "langchain-openai is not installed")
 
 
 class Told(BaseChatModel):

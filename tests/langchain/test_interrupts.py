@@ -1,8 +1,6 @@
 """LangGraph's `interrupt()` suspends a graph by an exception: it is no failure of a route, and the graph resumes."""
 
 import pytest
-from langchain.agents import create_agent
-from langchain.agents.middleware import HumanInTheLoopMiddleware, ModelFallbackMiddleware, wrap_model_call
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, ToolMessage
@@ -15,7 +13,11 @@ from langgraph.types import Command, interrupt
 
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core.providers.whole import is_control_flow
+from tests.newer import needed
 from tests.wire_replies import candidate_pair, chat_pair, message_pair, response_pair, route, served
+
+create_agent = needed("langchain.agents", "create_agent", "langchain is not installed")
+from langchain.agents.middleware import HumanInTheLoopMiddleware, ModelFallbackMiddleware, wrap_model_call  # noqa: E402
 
 ARGS = {"amount": 5}
 

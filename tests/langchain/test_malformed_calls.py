@@ -3,17 +3,16 @@
 import json
 
 import pytest
-from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import ConfigurationError, InvalidToolCall, Message, ToolCallResponse
 from multiroute_core.providers.openai.chat_history import history
+from tests.newer import needed
 from tests.wire_replies import (
     candidate_pair,
     chat_pair,
@@ -24,6 +23,9 @@ from tests.wire_replies import (
     served,
     whole,
 )
+
+create_agent = needed("langchain.agents", "create_agent", "langchain is not installed")
+ChatOpenAI = needed("langchain_openai", "ChatOpenAI", "langchain-openai is not installed")
 
 CUT = {
     "a word": '{"days": 30, "dry_run": tr',

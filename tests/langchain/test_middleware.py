@@ -1,29 +1,24 @@
-"""LangChain's middleware with ChatMultiRoute and with ChatOpenAI, side by side on the same wire.
+"""LangChain's middleware with ChatMultiRoute, ChatOpenAI and ChatAnthropic, side by side on the same wire.
 
 Both get the same answers from a server, send it the same conversations, and leave the same messages.
 """
 
+import importlib
 import json
 
 import pytest
-from langchain.agents import create_agent
-from langchain.agents.middleware import (
-    ClearToolUsesEdit,
-    ContextEditingMiddleware,
-    LLMToolSelectorMiddleware,
-    ModelFallbackMiddleware,
-    ModelRetryMiddleware,
-    PIIMiddleware,
-    ProviderToolSearchMiddleware,
-    SummarizationMiddleware,
-)
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, ToolMessage
 from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI
 
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core.testing.server import Reply
+from tests.newer import needed
 from tests.wire_replies import MODELS, NUMBERS, chat_pair, message_pair, response_pair, route, served
+
+create_agent = needed("langchain.agents", "create_agent", "langchain is not installed")
+ChatAnthropic = needed("langchain_anthropic", "ChatAnthropic", "langchain-anthropic is not installed")
+ChatOpenAI = needed("langchain_openai", "ChatOpenAI", "langchain-openai is not installed")
+kinds = importlib.import_module("langchain.agents.middleware")
 
 
 @tool
@@ -50,7 +45,11 @@ def text(said):
         "status": "completed",
         "content": content,
     }
-    return {"openai.chat": chat_pair({"content": said}), "openai.responses": response_pair(item)}
+    return {
+        "openai.chat": chat_pair({"content": said}),
+        "openai.responses": response_pair(item),
+        "anthropic": message_pair({"type": "text", "text": said}, id=f"msg_{next(NUMBERS)}"),
+    }
 
 
 def call(name, arguments, number=1):
@@ -61,16 +60,25 @@ def call(name, arguments, number=1):
             {"tool_calls": [{"id": f"c{number}", "type": "function", "function": function}]}, "tool_calls"
         ),
         "openai.responses": response_pair(item),
+        "anthropic": message_pair(
+            {"type": "tool_use", "id": f"c{number}", "name": name, "input": arguments},
+            stop_reason="tool_use",
+            id=f"msg_{next(NUMBERS)}",
+        ),
     }
 
 
 def failed(status, message, code=None):
     body = json.dumps({"error": {"message": message, "type": "server_error", "code": code, "param": None}}).encode()
     reply = Reply(status, {"content-type": "application/json"}, body)
-    return {"openai.chat": reply, "openai.responses": reply}
+    told = json.dumps({"type": "error", "error": {"type": "api_error", "message": message}}).encode()
+    anthropic = Reply(status, {"content-type": "application/json"}, told)
+    return {"openai.chat": reply, "openai.responses": reply, "anthropic": anthropic}
 
 
 def theirs(server, wire, **settings):
+    if wire == "anthropic":
+        return ChatAnthropic(model="claude-sonnet-4-6", base_url=server.url, api_key="k", max_retries=0, **settings)
     return ChatOpenAI(
         model=MODELS[wire].partition(":")[2],
         base_url=f"{server.url}/v1",
@@ -91,6 +99,8 @@ def wrapped(server, wire, **settings):
 
 def conversation(body):
     """What a request says, without the differences of spelling that the API has."""
+    if "system" in body or "max_tokens" in body:
+        return blocks_of(body)
     told = []
     for item in body.get("messages") or body["input"]:
         content = item.get("content")
@@ -106,6 +116,23 @@ def conversation(body):
             (item.get("role"), content or item.get("output"), item.get("tool_call_id") or item.get("call_id"), calls)
         )
     return told
+
+
+def blocks_of(body):
+    """The same on Anthropic's wire: everything in blocks, and an answer that is no error says so or not."""
+    told = [("system", text_of(body.get("system")))]
+    for item in body["messages"]:
+        blocks = item["content"] if isinstance(item["content"], list) else [{"type": "text", "text": item["content"]}]
+        for block in blocks:
+            block = {name: value for name, value in block.items() if (name, value) != ("is_error", False)}
+            if block["type"] == "tool_result":
+                block["content"] = text_of(block["content"])
+            told.append((item["role"], block))
+    return told
+
+
+def text_of(content):
+    return content if isinstance(content, str) else "".join(block["text"] for block in content or ())
 
 
 def tools_of(body):
@@ -145,33 +172,36 @@ async def outcome(make, wire, replies, middleware, messages, *, face="invoke", t
 
 
 def summarized(model, make, server, wire):
-    return [SummarizationMiddleware(model=model, trigger=("messages", 4), keep=("messages", 2))]
+    return [kinds.SummarizationMiddleware(model=model, trigger=("messages", 4), keep=("messages", 2))]
 
 
 def edited(model, make, server, wire):
-    edit = ClearToolUsesEdit(trigger=30, keep=1, placeholder="[gone]")
-    return [ContextEditingMiddleware(edits=[edit])]
+    edit = kinds.ClearToolUsesEdit(trigger=30, keep=1, placeholder="[gone]")
+    return [kinds.ContextEditingMiddleware(edits=[edit])]
 
 
 def redacted(model, make, server, wire):
-    kinds = {"apply_to_input": True, "apply_to_output": True, "apply_to_tool_results": True}
-    return [PIIMiddleware("email", strategy="redact", **kinds), PIIMiddleware("ip", strategy="mask", **kinds)]
+    places = {"apply_to_input": True, "apply_to_output": True, "apply_to_tool_results": True}
+    return [
+        kinds.PIIMiddleware("email", strategy="redact", **places),
+        kinds.PIIMiddleware("ip", strategy="mask", **places),
+    ]
 
 
 def blocked(model, make, server, wire):
-    return [PIIMiddleware("email", strategy="block")]
+    return [kinds.PIIMiddleware("email", strategy="block")]
 
 
 def fallen_back(model, make, server, wire):
-    return [ModelFallbackMiddleware(make(server, wire))]
+    return [kinds.ModelFallbackMiddleware(make(server, wire))]
 
 
 def retried(model, make, server, wire):
-    return [ModelRetryMiddleware(max_retries=2, initial_delay=0.0, jitter=False)]
+    return [kinds.ModelRetryMiddleware(max_retries=2, initial_delay=0.0, jitter=False)]
 
 
 def selected(model, make, server, wire):
-    return [LLMToolSelectorMiddleware(model=model, max_tools=1)]
+    return [kinds.LLMToolSelectorMiddleware(model=model, max_tools=1)]
 
 
 HELLO = [HumanMessage("What is the weather in Paris? I am anna@example.com at 10.1.2.3.")]
@@ -199,7 +229,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("face", ["invoke", "ainvoke"])
-@pytest.mark.parametrize("wire", ["openai.chat", "openai.responses"])
+@pytest.mark.parametrize("wire", ["openai.chat", "openai.responses", "anthropic"])
 @pytest.mark.parametrize("case", CASES)
 async def test_side_by_side(case, wire, face):
     replies, middleware, messages = CASES[case]
@@ -227,10 +257,19 @@ async def test_the_tool_selector(wire):
         assert result == seen[theirs][1]
 
 
+needs_tool_search = pytest.mark.skipif(
+    not hasattr(kinds, "ProviderToolSearchMiddleware"), reason="this langchain has no ProviderToolSearchMiddleware"
+)
+needs_refusals = pytest.mark.skipif(
+    not hasattr(kinds, "ModelRefusalMiddleware"), reason="this langchain has no ModelRefusalMiddleware"
+)
+
+
+@needs_tool_search
 @pytest.mark.parametrize("make", [theirs, ours])
 async def test_tool_search_defers_loading(make):
     """OpenAI's search is a tool of the Responses API."""
-    middleware = [ProviderToolSearchMiddleware(searchable_tools=["get_time"])]
+    middleware = [kinds.ProviderToolSearchMiddleware(searchable_tools=["get_time"])]
     requests, _ = await outcome(make, "openai.responses", LOOP, lambda *_: middleware, HELLO)
     for _, (weather, time, search) in requests:
         assert "defer_loading" not in weather
@@ -238,15 +277,59 @@ async def test_tool_search_defers_loading(make):
         assert search["type"] == "tool_search"
 
 
-def test_tool_search_with_anthropic():
-    with served(message_pair({"type": "text", "text": "Done."})) as server:
-        model = ChatMultiRoute(routes=[route(server, "anthropic")])
-        middleware = [ProviderToolSearchMiddleware(searchable_tools=[get_time])]
-        create_agent(model, TOOLS, middleware=middleware).invoke({"messages": HELLO})
-        weather, time, search = server.bodies[0]["tools"]
+@needs_tool_search
+@pytest.mark.parametrize("face", ["invoke", "ainvoke"])
+async def test_tool_search_with_anthropic(face):
+    """The model finds a tool, calls it, and gets what it said back with what it found."""
+    found = {
+        "type": "tool_search_tool_search_result",
+        "tool_references": [{"type": "tool_reference", "tool_name": "get_time"}],
+    }
+    blocks = [
+        {"type": "server_tool_use", "id": "srvtoolu_1", "name": "tool_search_tool_bm25", "input": {"query": "time"}},
+        {"type": "tool_search_tool_result", "tool_use_id": "srvtoolu_1", "content": found},
+        {"type": "tool_use", "id": "c1", "name": "get_time", "input": {"city": "Paris"}},
+    ]
+    replies = [{"anthropic": message_pair(*blocks, stop_reason="tool_use", id="msg_a")}, LOOP[1]]
+    middleware = [kinds.ProviderToolSearchMiddleware(searchable_tools=["get_time"])]
+    expected = await outcome(theirs, "anthropic", replies, lambda *_: middleware, HELLO, face=face)
+    ((_, (weather, time, search)), _) = expected[0]
     assert "defer_loading" not in weather
     assert time["defer_loading"] is True
     assert search["type"].startswith("tool_search_tool_bm25")
+    for make in (ours, wrapped):
+        assert await outcome(make, "anthropic", replies, lambda *_: middleware, HELLO, face=face) == expected
+
+
+REFUSALS = {
+    "unsaid": message_pair(stop_reason="refusal"),
+    "explained": message_pair(
+        stop_reason="refusal", stop_details={"type": "refusal", "category": "bio", "explanation": "No."}
+    ),
+    "after words": message_pair(
+        {"type": "text", "text": "Well."},
+        stop_reason="refusal",
+        stop_details={"type": "refusal", "category": "cyber", "explanation": "It would harm."},
+    ),
+}
+
+
+@needs_refusals
+@pytest.mark.parametrize("falls_back", [False, True])
+@pytest.mark.parametrize("face", ["invoke", "ainvoke"])
+@pytest.mark.parametrize("case", REFUSALS)
+async def test_refusals_of_anthropic(case, face, falls_back):
+    replies = [{"anthropic": REFUSALS[case]}, *LOOP]
+
+    def middleware(*about):
+        return [*(fallen_back(*about) if falls_back else ()), kinds.ModelRefusalMiddleware()]
+
+    expected, end = await outcome(theirs, "anthropic", replies, middleware, HELLO, face=face)
+    for make in (ours, wrapped):
+        requests, result = await outcome(make, "anthropic", replies, middleware, HELLO, face=face)
+        assert requests == expected
+        assert result == end
+    assert len(expected) == (3 if falls_back else 1)
 
 
 def test_what_chat_completions_do_not_know_is_dropped_and_named():

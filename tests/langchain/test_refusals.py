@@ -1,20 +1,27 @@
 """Refusals: LangChain's standard block on every wire and face, and `ModelRefusalError` where LangChain raises it."""
 
 import pytest
-from langchain.agents import create_agent
-from langchain.agents.middleware import ModelFallbackMiddleware, ModelRefusalMiddleware
-from langchain_core.exceptions import ModelRefusalError
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import RefusalError
 from multiroute_core.testing.server import Reply
+from tests.newer import needed
 from tests.wire_replies import candidate_pair, chat_pair, message_pair, response_pair, route, served
+
+create_agent = needed("langchain.agents", "create_agent", "langchain is not installed")
+ModelFallbackMiddleware = needed("langchain.agents.middleware", "ModelFallbackMiddleware", "langchain is not installed")
+ModelRefusalMiddleware = needed(
+    "langchain.agents.middleware", "ModelRefusalMiddleware", "this langchain has no ModelRefusalMiddleware"
+)
+ModelRefusalError = needed(
+    "langchain_core.exceptions", "ModelRefusalError", "langchain-core before 1.7.5 has no ModelRefusalError"
+)
+ChatOpenAI = needed("langchain_openai", "ChatOpenAI", "langchain-openai is not installed")
 
 NO = "I cannot help with that."
 DETAILS = {"type": "refusal", "category": "cyber", "explanation": "It would harm."}

@@ -52,7 +52,7 @@ def decode(reply: Reply, encoded: Encoded) -> Delta:
     for at, block in enumerate(blocks):
         parts += _parts(block, encoded, f"{found.get('id')}_{at}", followed=kinds[at + 1 : at + 2] == ["text"])
     if parts and FINISH.get(word(found.get("stop_reason")) or "") == "length":
-        parts[-1] = _cut(parts[-1])
+        parts[-1] = reopen_call(parts[-1])
     # A whole answer whose end is not explained is whole all the same.
     return Delta(
         parts=tuple(parts),
@@ -98,7 +98,7 @@ def _call(block: Mapping[str, Any], spare_id: str, raw: Raw) -> ToolCall | Inval
     return tool_call(call_id, name, given if isinstance(given, str) else json.dumps(given or {}), raw)
 
 
-def _cut(part: Part) -> Part:
+def reopen_call(part: Part) -> Part:
     """The last part of an answer that ended at its limit of tokens: the input of a call may be cut there.
 
     The API closes it again, so it is opened here.
