@@ -42,16 +42,19 @@ _OFFICE_TYPES = frozenset(
 )
 
 FORMATS: Mapping[Wire, frozenset[str]] = {
-    # PNG, JPEG, GIF and WebP images: https://platform.claude.com/docs/en/build-with-claude/vision; documents are PDF
-    # or plain text: https://platform.claude.com/docs/en/build-with-claude/pdf-support (both read 2026-11-29).
+    # Images are PNG, JPEG, GIF or WebP, and documents PDF or plain text: anthropic 2.14.0, `Base64ImageSourceParam`,
+    # `Base64PDFSourceParam` and `PlainTextSourceParam`.
     "anthropic": frozenset({"image/gif"}),
-    # "Chat Completions accepts only PDF files": https://developers.openai.com/api/docs/guides/file-inputs. Audio is WAV
-    # or MP3: https://developers.openai.com/api/docs/guides/audio (both read 2026-11-29).
+    # "Chat Completions accepts only PDF files as file content parts":
+    # https://developers.openai.com/api/docs/guides/file-inputs (2026-11-29). Audio is WAV or MP3: openai 2.54.0,
+    # `ChatCompletionContentPartInputAudioParam`.
     "openai.chat": frozenset({"image/gif"}),
-    # https://developers.openai.com/api/docs/guides/file-inputs (2026-11-29)
+    # Office files besides PDF and text: https://developers.openai.com/api/docs/guides/file-inputs (2026-11-29)
     "openai.responses": frozenset({"image/gif", *_OFFICE_TYPES}),
-    # No GIF: https://ai.google.dev/gemini-api/docs/image-understanding; audio:
-    # https://ai.google.dev/gemini-api/docs/audio (both read 2026-11-29).
+    # No GIF: https://ai.google.dev/gemini-api/docs/image-understanding and
+    # https://docs.cloud.google.com/vertex-ai/generative-ai/docs/multimodal/send-multimodal-prompts; audio:
+    # https://ai.google.dev/gemini-api/docs/audio (all 2026-11-29). The Interactions API, which is not used here, takes
+    # more.
     "google": frozenset({"image/heic", "image/heif", "audio/aac", "audio/aiff", "audio/flac", "audio/ogg"}),
 }
 """The media types that a wire takes besides those that everyone reads (`multiroute_core.media`)."""

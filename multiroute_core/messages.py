@@ -96,8 +96,8 @@ class InvalidToolCall:
     def to_tool_call(self) -> ToolCall:
         """The call for wires whose arguments are objects: the text that came stands under a key of its own.
 
-        Anthropic names the key: https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming
-        (2026-11-28, "Handling invalid JSON in tool responses").
+        Anthropic proposes the key, "Handling invalid JSON in tool responses":
+        https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming (2026-11-29).
         """
         return ToolCall(self.id, self.name, {"INVALID_JSON": self.arguments})
 

@@ -1,4 +1,4 @@
-"""Shared by all tests: no keys of the machine get in; and a server of Redis for the files that ask for one."""
+"""Shared by all tests: no keys of the machine get in, none get out; a server of Redis for the files that ask for one."""
 
 import signal
 
@@ -6,6 +6,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from multiroute_core.providers import models
+from tests.leak_guard import pytest_configure, pytest_runtest_makereport, pytest_unconfigure
+
+__all__ = ["pytest_configure", "pytest_runtest_makereport", "pytest_unconfigure"]
 
 # A busy machine is no reason to fail.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -201,7 +201,7 @@ REASONING = [
     {"type": "reasoning.summary", "summary": "Hm.", "id": None, "format": "openai-responses-v1", "index": 1},
     {"type": "reasoning.encrypted", "data": "ENC==", "id": "c1", "format": "google-gemini-v1", "index": 2},
 ]
-"""https://openrouter.ai/docs/use-cases/reasoning-tokens#reasoning_details-array-structure (2026-11-29)"""
+"""https://openrouter.ai/docs/guides/best-practices/reasoning-tokens (2026-11-29)"""
 
 
 def of_chat() -> Iterator[Shape]:

@@ -43,7 +43,11 @@ RESPONSES_ONLY = frozenset({"defer_loading", "allowed_callers", "output_schema",
 """Members of OpenAI's function tools that its Chat Completions do not take."""
 
 _NAME = re.compile(r"[^\s<|\\/>]{1,64}")
-"""Names of participants that OpenAI takes: https://platform.openai.com/docs/api-reference/chat (2026-11-29)."""
+"""Names of participants that OpenAI takes.
+
+Its documentation names no pattern. Its answers of status 400 do: "Expected a string that matches the pattern
+'^[^\\s<|\\\\/>]+$'". That 64 characters are the most is an assumption: it is the limit of its function names.
+"""
 
 
 def sendable_name(message: Message) -> str | None:

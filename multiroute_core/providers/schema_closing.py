@@ -67,6 +67,7 @@ class Dialect:
         most_depth: Deepest nesting of objects and arrays.
         most_enum: Most constants in all.
         most_text: Most characters of names and constants in all.
+        most_enum_text: Most characters of a single `enum` of more than 250 strings.
         most_optional: Most properties that are not required.
         most_unions: Most nodes with a choice.
     """
@@ -81,6 +82,7 @@ class Dialect:
     most_depth: int | None = None
     most_enum: int | None = None
     most_text: int | None = None
+    most_enum_text: int | None = None
     most_optional: int | None = None
     most_unions: int | None = None
 
@@ -343,6 +345,7 @@ class _Closer:
             ("properties", sizes.properties, dialect.most_properties),
             ("constants", sizes.constants, dialect.most_enum),
             ("characters of names and constants", sizes.text, dialect.most_text),
+            ("characters of constants in one place", sizes.long_enum, dialect.most_enum_text),
             ("properties that may be left out", sizes.optional, dialect.most_optional),
             ("choices", sizes.unions, dialect.most_unions),
             ("levels", sizes.depth, dialect.most_depth),

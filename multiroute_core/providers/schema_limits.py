@@ -8,12 +8,25 @@ from typing import Any
 from multiroute_core.providers.body import array, mapping
 from multiroute_core.providers.schema_nodes import children, constants_of, types_of
 
+_SHORT_ENUM = 250
+"""Up to so many values, the characters of an `enum` are not limited by themselves: see `openai.schema`."""
+
 
 class SchemaSize:
-    """How large a closed schema is."""
+    """How large a closed schema is.
+
+    Attributes:
+        properties: Properties of all objects.
+        constants: Values of all `enum` and `const`.
+        text: Characters of all names of properties and definitions, and of all constants.
+        long_enum: Characters of the longest `enum` of more than 250 strings; 0 without one.
+        optional: Properties that are not required.
+        unions: Nodes with a choice.
+        depth: Deepest nesting of objects and arrays.
+    """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        self.properties = self.constants = self.text = self.optional = self.unions = self.depth = 0
+        self.properties = self.constants = self.text = self.long_enum = self.optional = self.unions = self.depth = 0
         waiting: list[tuple[Any, int]] = [(schema, 0)]
         for name, inner in mapping(schema.get("$defs")).items():
             self.text += len(name)
@@ -26,7 +39,10 @@ class SchemaSize:
             self.optional += len(names) - len(array(node.get("required")))
             values = constants_of(node)
             self.constants += len(values)
-            self.text += sum(map(len, names)) + sum(len(value) for value in values if isinstance(value, str))
+            text = sum(len(value) for value in values if isinstance(value, str))
+            self.text += sum(map(len, names)) + text
+            if len(values) > _SHORT_ENUM:
+                self.long_enum = max(self.long_enum, text)
             self.unions += "anyOf" in node or isinstance(node.get("type"), list)
             depth += node.get("type") in ("object", "array") or isinstance(node.get("type"), list)
             self.depth = max(self.depth, depth)

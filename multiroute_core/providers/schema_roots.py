@@ -15,7 +15,8 @@ ROOT_WORDS = frozenset({"anyOf", "oneOf", "allOf", "enum", "not", "const", "if",
 
 Anthropic: "input_schema does not support oneOf, allOf, or anyOf at the top level". OpenAI: "schema must have type
 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level". Both are answers of status 400, quoted in
-https://github.com/makenotion/notion-mcp-server/issues/341 and elsewhere (2026-11-29).
+https://github.com/makenotion/notion-mcp-server/issues/341 and
+https://github.com/langchain-ai/langchainjs/issues/9804 (2026-11-29).
 """
 
 

@@ -12,14 +12,18 @@ from multiroute_core.tools import ServerTool, Tool, ToolChoice
 from multiroute_core.types import Request
 
 _PATTERNS: Mapping[Wire, re.Pattern[str]] = {
-    # https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use (2026-11-29)
+    # The API answers "String should match pattern '^[a-zA-Z0-9_-]{1,128}$'" and "String should have at most 128
+    # characters", as https://github.com/home-assistant/core/issues/147760 and
+    # https://github.com/anthropics/claude-code/issues/96152 quote it (2026-11-29). Its documentation says 64.
     "anthropic": re.compile(r"[a-zA-Z0-9_-]{1,128}"),
-    # "Must be a-z, A-Z, 0-9, or contain underscores and dashes, with a maximum length of 64":
-    # https://platform.openai.com/docs/api-reference/chat/create (2026-11-29)
+    # "Must be a-z, A-Z, 0-9, or contain underscores and dashes, with a maximum length of 64": openai 2.54.0,
+    # `FunctionDefinition`
     "openai.chat": re.compile(r"[a-zA-Z0-9_-]{1,64}"),
     "openai.responses": re.compile(r"[a-zA-Z0-9_-]{1,64}"),
-    # "Must start with a letter or an underscore": https://ai.google.dev/api/caching#FunctionDeclaration (2026-11-29).
-    # It tells of 64 characters in one place and of 128 in another; the lower limit is safe.
+    # "Must start with a letter or an underscore. Must be a-z, A-Z, 0-9, or contain underscores, dots, colons and
+    # dashes, with a maximum length of 128": google-genai 3.6.1, `FunctionDeclaration.name`. The definition of v1beta
+    # says 64: https://pub.dev/documentation/google_cloud_ai_generativelanguage_v1beta (2026-11-29). The lower limit is
+    # safe.
     "google": re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}"),
 }
 _SUFFIX = 9

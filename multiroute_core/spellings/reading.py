@@ -43,9 +43,9 @@ _BESIDE: Mapping[str, tuple[str, str]] = {
 }
 """What may stand beside a file, in any spelling of the block: whose word it is, and how that vendor writes it.
 
-Sources, read 2026-11-29: https://docs.claude.com/en/docs/build-with-claude/citations,
-https://platform.openai.com/docs/guides/images-vision, https://ai.google.dev/api/caching#Part, and the content blocks of
-the LangChain integrations, which take these words on the block, in its `extras` or in its `metadata`.
+Sources: `DocumentBlockParam` of anthropic 2.14.0, `ChatCompletionContentPartImageParam` of openai 2.54.0, `Part` of
+google-genai 3.6.1, and the content blocks of the LangChain integrations, which take these words on the block, in its
+`extras` or in its `metadata`.
 """
 
 _BEGINNINGS = (

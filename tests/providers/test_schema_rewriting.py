@@ -208,6 +208,38 @@ def test_what_is_too_deep_is_said_so(depth):
         close(nested(depth), OPENAI)
 
 
+def words(number, length):
+    return [f"{index:0{length}}" for index in range(number)]
+
+
+def holding(*enums):
+    return {
+        "type": "object",
+        "properties": {f"p{index}": {"type": "string", "enum": enum} for index, enum in enumerate(enums)},
+        "required": [f"p{index}" for index in range(len(enums))],
+    }
+
+
+@pytest.mark.parametrize(
+    ("schema", "fault"),
+    [
+        (holding(words(250, 400)), None),
+        (holding(words(251, 59)), None),
+        (holding(words(251, 60)), "15000 characters"),
+        (holding(words(251, 50), words(251, 50)), None),
+        (holding(words(1_000, 15)), None),
+        (holding(words(501, 4), words(500, 4)), "1000 constants"),
+        (holding(words(250, 250), words(250, 250)), "120000 characters"),
+    ],
+)
+def test_constants_beyond_what_openai_takes_are_not_strict(schema, fault):
+    if fault is None:
+        assert strict_faults(close(schema, OPENAI)[0], "openai") == []
+    else:
+        with pytest.raises(InexpressibleError, match=fault):
+            close(schema, OPENAI)
+
+
 @pytest.mark.parametrize(
     ("ref", "defs"),
     [

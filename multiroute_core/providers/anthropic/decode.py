@@ -103,8 +103,9 @@ def reopen_call(part: Part) -> Part:
 
     The API closes it again, so it is opened here.
 
-    "Check if the response was truncated during tool use … Send the request with a higher max_tokens":
-    https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use (2026-11-28).
+    "If Claude's response is cut off because it hit the max_tokens limit, and the truncated response contains an
+    incomplete tool use block, you'll need to retry the request with a higher max_tokens value":
+    https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons (2026-11-29).
     """
     if not isinstance(part, ToolCall):
         return part

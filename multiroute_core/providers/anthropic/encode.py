@@ -10,7 +10,7 @@ from typing import Any, cast
 from multiroute_core.messages import CachePoint
 from multiroute_core.providers import body
 from multiroute_core.providers.anthropic import thinking
-from multiroute_core.providers.anthropic.schema import STRICT, adapt_tool
+from multiroute_core.providers.anthropic.schema import STRICT, StrictBudget, adapt_tool
 from multiroute_core.providers.anthropic.turns import Block, Turn, Turns, mark, plain
 from multiroute_core.providers.dropped_content import list_dropped
 from multiroute_core.providers.extra import merge_headers, split
@@ -51,7 +51,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     betas = extra.pop("betas", None)  # the SDK's name for a header
     ask = _ask_form(form, request, traits, dropped) if form else _FormRequest()
     output_tool = ask.tool
-    tools = _tools(request, traits, dropped, marks, shapes)
+    tools = _tools(request, traits, dropped, marks, shapes, None if output_tool else ask.schema)
     if form and output_tool:
         tools.append(_as_tool(form, output_tool, ask.schema or {}))
     made = Turns(model, marks)
@@ -203,20 +203,28 @@ def _as_tool(form: OutputSchema, name: str, schema: Mapping[str, Any]) -> Block:
 
 
 def _tools(
-    request: Request, traits: Model, dropped: list[str], marks: list[Block], shapes: dict[str, Shape]
+    request: Request,
+    traits: Model,
+    dropped: list[str],
+    marks: list[Block],
+    shapes: dict[str, Shape],
+    output_schema: Mapping[str, Any] | None,
 ) -> list[Block]:
+    if not request.tools:
+        return []
     if not traits.json_schema and any(isinstance(tool, Tool) and tool.strict for tool in request.tools):
         dropped.append("strict: the model does not keep to a schema by itself")
+    budget = StrictBudget(output_schema)
     made = [
-        dict(tool.body) if isinstance(tool, ServerTool) else _tool(tool, traits, dropped, shapes)
+        dict(tool.body) if isinstance(tool, ServerTool) else _tool(tool, traits, dropped, shapes, budget)
         for tool in request.tools
     ]
     marks += [tool for tool in made if "cache_control" in tool]
     return made
 
 
-def _tool(tool: Tool, traits: Model, dropped: list[str], shapes: dict[str, Shape]) -> Block:
-    schema, strict, shapes[tool.name] = adapt_tool(tool, dropped, can_be_strict=traits.json_schema)
+def _tool(tool: Tool, traits: Model, dropped: list[str], shapes: dict[str, Shape], budget: StrictBudget) -> Block:
+    schema, strict, shapes[tool.name] = adapt_tool(tool, dropped, budget, can_be_strict=traits.json_schema)
     made: Block = {"name": tool.name, "input_schema": schema}
     if tool.description:
         made["description"] = tool.description

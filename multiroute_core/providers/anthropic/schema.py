@@ -7,6 +7,7 @@ from typing import Any
 
 from multiroute_core.providers.restoring import Shape
 from multiroute_core.providers.schema_closing import Dialect, close
+from multiroute_core.providers.schema_limits import SchemaSize
 from multiroute_core.providers.schema_nodes import InexpressibleError
 from multiroute_core.providers.schema_roots import with_object_root
 from multiroute_core.tools import Tool
@@ -22,14 +23,54 @@ STRICT = Dialect(
     most_unions=16,
 )
 """https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations, and what the SDK's
-`transform_schema` keeps (anthropic 2.14.0; both read 2026-11-29)."""
+`transform_schema` keeps (anthropic 2.14.0); patterns are taken as the page says. (2026-11-29)"""
+
+MOST_STRICT_TOOLS = 20
+"""Most tools with `strict: true` in one request (the same page, "Explicit limits")."""
 
 
-def adapt_tool(tool: Tool, dropped: list[str], *, can_be_strict: bool) -> tuple[Mapping[str, Any], bool, Shape]:
+class StrictBudget:
+    """What the strict schemas of one request may still use.
+
+    "These limits apply to the combined total across all strict schemas in a single request" (the same page). The form
+    of the answer is counted first, then the tools in their order.
+    """
+
+    __slots__ = ("_optional", "_tools", "_unions")
+
+    def __init__(self, output_schema: Mapping[str, Any] | None) -> None:
+        self._tools = self._optional = self._unions = 0
+        if output_schema is not None:
+            size = SchemaSize(output_schema)
+            self._optional, self._unions = size.optional, size.unions
+
+    def add(self, schema: Mapping[str, Any]) -> None:
+        """Count the closed schema of a tool.
+
+        Raises:
+            InexpressibleError: it is one too many; it is not counted, and the message says what there is too much of.
+        """
+        size = SchemaSize(schema)
+        tools, optional, unions = self._tools + 1, self._optional + size.optional, self._unions + size.unions
+        limits = (
+            (tools, MOST_STRICT_TOOLS, "strict tools"),
+            (optional, STRICT.most_optional, "properties that may be left out"),
+            (unions, STRICT.most_unions, "choices"),
+        )
+        for number, most, what in limits:
+            if most is not None and number > most:
+                raise InexpressibleError(f"more than {most} {what} in one request")
+        self._tools, self._optional, self._unions = tools, optional, unions
+
+
+def adapt_tool(
+    tool: Tool, dropped: list[str], budget: StrictBudget, *, can_be_strict: bool
+) -> tuple[Mapping[str, Any], bool, Shape]:
     """The schema of a tool's input, whether it is kept strictly, and how calls are read back."""
     if tool.strict and can_be_strict:
         try:
             closed, shape = close(tool.parameters, STRICT, arguments=True)
+            budget.add(closed)
         except InexpressibleError as error:
             dropped.append(f"strict of tool {tool.name}: structured outputs cannot state {error}")
         else:

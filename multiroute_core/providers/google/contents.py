@@ -207,7 +207,7 @@ def _inline(blob: Blob) -> dict[str, Any]:
 
 
 _NAMES = {"audio/mpeg": "audio/mp3"}
-"""Gemini's names of types: https://ai.google.dev/gemini-api/docs/audio (2026-11-29)."""
+"""Gemini's names of types ("MP3 - audio/mp3"): https://ai.google.dev/gemini-api/docs/audio (2026-11-29)."""
 
 
 def _type_of(mime_type: str | None) -> str | None:

@@ -3,9 +3,11 @@
 Known are `$id`, `$defs`, `$ref`, `$anchor`, `type`, `format`, `title`, `description`, `enum` (of strings and numbers),
 `items`, `prefixItems`, `minItems`, `maxItems`, `minimum`, `maximum`, `anyOf`, `oneOf`, `properties`,
 `additionalProperties`, `required`. "Cyclic references are unrolled to a limited degree and, as such, may only be used
-within non-required properties." Nothing but `$…` may stand beside a `$ref`. Source:
-https://ai.google.dev/api/generate-content#GenerationConfig (2026-11-29). Other keywords are ignored there, so they are
-left in place: they still tell the model something.
+within non-required properties. (Nullable properties are not sufficient.)" Nothing but `$…` may stand beside a `$ref`.
+Source: `GenerationConfig.responseJsonSchema` in
+https://github.com/googleapis/googleapis/blob/master/google/ai/generativelanguage/v1beta/generative_service.proto
+(2026-11-29). "Not all features are supported", so other keywords are assumed to be ignored and are left in place: they
+may still tell the model something.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def input_of(call: ToolCall) -> str:
 def to_chat_tool(body: Mapping[str, Any]) -> dict[str, Any]:
     """A custom tool as Chat Completions spell it, with its grammar in an object of its own.
 
-    Source: https://developers.openai.com/api/reference/resources/chat (2026-11-29).
+    Source: openai 2.54.0, `ChatCompletionCustomToolParam` and, for Responses, `CustomToolParam`.
     """
     if "custom" in body:
         return dict(body)

@@ -30,6 +30,7 @@ STRICT = Dialect(
     most_depth=10,
     most_enum=1_000,
     most_text=120_000,
+    most_enum_text=15_000,
 )
 """https://developers.openai.com/api/docs/guides/structured-outputs#supported-schemas (2026-11-29)"""
 

@@ -64,8 +64,9 @@ def turns(messages: Iterable[Message]) -> list[Turn]:
 def written_arguments(call: InvalidToolCall, provider: str) -> str:
     """The arguments of a malformed call for a history.
 
-    OpenAI takes back any text. Other servers read the arguments of earlier calls as JSON and refuse what is none, as
-    vLLM does for its chat templates; they get an object that holds the text.
+    OpenAI takes back any text. Other servers read the arguments of earlier calls as JSON and refuse what is none; they
+    get an object that holds the text. vLLM is one of them: https://github.com/vllm-project/vllm/issues/43995
+    (2026-11-29).
     """
     if provider == "openai":
         return call.arguments

@@ -56,6 +56,38 @@ def test_strict(model: str, strict: bool | None, missing: list[str]):
     assert dropped(made) == missing
 
 
+def optional(number: int) -> dict[str, Any]:
+    return {"type": "object", "properties": {f"p{index}": {"type": "string"} for index in range(number)}}
+
+
+def choices(number: int) -> dict[str, Any]:
+    names = [f"p{index}" for index in range(number)]
+    return {"type": "object", "properties": {name: {"type": ["string", "null"]} for name in names}, "required": names}
+
+
+@pytest.mark.parametrize(
+    ("form", "schemas", "strict"),
+    [
+        (None, [CITY] * 20, 20 * [True]),
+        (CITY, [CITY] * 21, [*20 * [True], None]),
+        (None, [optional(12), optional(12)], [True, True]),
+        (None, [optional(12), optional(13), optional(12), optional(1)], [True, None, True, None]),
+        (optional(20), [optional(5), optional(4)], [None, True]),
+        (None, [choices(16), choices(1), CITY], [True, None, True]),
+        (choices(10), [choices(7), choices(6)], [None, True]),
+    ],
+)
+def test_the_limits_of_strict_schemas_hold_for_the_whole_request(
+    form: dict[str, Any] | None, schemas: list[dict[str, Any]], strict: list[bool | None]
+):
+    tools = tuple(Tool(f"t{index}", parameters=schema, strict=True) for index, schema in enumerate(schemas))
+    made = encoded(NEW, tools=tools, output_schema=form and OutputSchema(form, "answer"))
+    assert [tool.get("strict") for tool in made.body["tools"]] == strict
+    assert dropped(made) == [f"strict of tool t{index}" for index, kept in enumerate(strict) if not kept]
+    assert all("in one request" in told for told in made.dropped)
+    assert ("output_config" in made.body) is (form is not None)
+
+
 SERIAL = {"disable_parallel_tool_use": True}
 
 
