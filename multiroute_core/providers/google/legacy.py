@@ -248,7 +248,11 @@ def _adapter_class() -> Callable[[], Any]:
             line = _line.get()
             if line is not None:
                 line.take(resp)
-                check_redirect(resp.status, req.url, resp.headers.get("location"))
+                try:
+                    check_redirect(resp.status, req.url, resp.headers.get("location"))
+                except BaseException:
+                    resp.close()
+                    raise
             built: Any = base.build_response(self, req, resp)
             if line is not None:
                 _bound(built, line.max_bytes)
