@@ -8,13 +8,24 @@ reservations, requests that others wait for) is the parent's: `forked` of the ow
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 _owners: dict[int, tuple[weakref.ref[Any], dict[str, Callable[[], Any]]]] = {}
 _generations = [0]
+
+
+postponed = threading.RLock()
+"""Held during work that a fork must not cut in two: imports, and the first use of OpenSSL, whose own locks would stay
+held in the child for ever. A fork waits until it is free."""
+
+
+PATIENCE_SECONDS = 10.0
+_waited: list[bool] = []
 
 
 def generation() -> int:
@@ -49,5 +60,22 @@ def _in_child() -> None:
             forked()
 
 
+def _before() -> None:
+    """Wait for what must not be cut in two.
+
+    Python calls this before the hooks of modules that were imported earlier: so before `logging` takes its lock, which
+    an import needs. A thread that needs a lock of a later hook would wait for ever, hence the limit.
+    """
+    _waited.append(postponed.acquire(timeout=PATIENCE_SECONDS))
+
+
+def _after() -> None:
+    if _waited.pop():
+        postponed.release()
+
+
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    for earlier in ("logging", "concurrent.futures.thread"):  # see `_before`
+        import_module(earlier)
     os.register_at_fork(after_in_child=_in_child)
+    os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after)

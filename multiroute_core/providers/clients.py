@@ -55,7 +55,7 @@ class Clients:
         """This process's sync client; a forked worker gets its own."""
         pid = os.getpid()
         if (client := self._blocking.get(pid)) is None:
-            with self._lock:
+            with self._lock, forks.postponed:
                 if (client := self._blocking.get(pid)) is None:
                     client = self._blocking[pid] = self._make_blocking()
                     weakref.finalize(self, _close_in, pid, self._close, client)
@@ -69,7 +69,8 @@ class Clients:
                 if other.is_closed():
                     self.forget(other)
                     drop_connections(ended)
-            client = self._make_native()
+            with forks.postponed:
+                client = self._make_native()
             keeper = _keep(client, self._aclose, weakref.ref(self), loop)
             holder = weakref.finalize(self, _let_go, keeper)
             holder.atexit = False

@@ -61,6 +61,7 @@ class StainlessDoor:
                 **settings,
             )
             self._address = str(made.base_url).rstrip("/")
+            _ = made.default_headers  # the SDK asks for the platform once, under a lock that a fork would leave held
             return made
 
         self._clients = Clients(

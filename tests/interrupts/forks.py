@@ -46,10 +46,10 @@ def call(router: Router, prompt: str, *, stream: bool) -> str:
 def check_child(router: Router, number: int, inherited) -> list[str]:
     """What is wrong in a child."""
     found = leftovers(router)
-    if inherited is not None:  # half of it is in a socket that is the parent's
+    if inherited is not None:  # half of it may be in a socket that is the parent's
         try:
-            rest = "".join(chunk.text for chunk in inherited)
-            found.append(f"the child has read the parent's answer: {rest!r}")
+            for _ in inherited:  # what had been read before the fork may be told
+                pass
         except MultiRouteError:
             pass
     for stream in (False, True):
