@@ -7,13 +7,15 @@ reservations, requests that others wait for) is the parent's: `forked` of the ow
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 _owners: dict[int, tuple[weakref.ref[Any], dict[str, Callable[[], Any]]]] = {}
 _generations = [0]
@@ -51,6 +53,8 @@ def _forget(key: int, reference: weakref.ref[Any]) -> None:
 
 def _in_child() -> None:
     _generations[0] += 1
+    with contextlib.suppress(AttributeError):  # a private name that is no more
+        _free_imports(cast("Any", import_module("importlib._bootstrap")))
     for reference, factories in list(_owners.values()):
         if (owner := reference()) is None:
             continue
@@ -58,6 +62,20 @@ def _in_child() -> None:
             setattr(owner, name, factory())
         if (forked := getattr(owner, "forked", None)) is not None:
             forked()
+
+
+def _free_imports(bootstrap: Any) -> None:
+    """Have modules imported anew that threads of the parent were importing: their locks stay held for ever.
+
+    Python frees its global import lock in a child, and none of those of single modules (CPython 3.11).
+    """
+    for name, reference in list(bootstrap._module_locks.items()):  # noqa: SLF001
+        lock = reference()
+        if lock is not None and lock.owner not in (None, threading.get_ident()):
+            bootstrap._module_locks.pop(name, None)  # noqa: SLF001
+            if getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False):
+                sys.modules.pop(name, None)
+    bootstrap._blocking_on.clear()  # noqa: SLF001
 
 
 def _before() -> None:
