@@ -128,10 +128,11 @@ def of_tools(request: Request) -> int:
 def _json(value: Mapping[str, Any]) -> int:
     try:
         return len(_encoder.encode(value)) // 4
-    except (TypeError, ValueError):  # not JSON: an estimate need not complain
-        return len(str(value)) // 4
-    except RecursionError:
-        return 0
+    except (TypeError, ValueError, RecursionError):  # not JSON: an estimate need not complain
+        try:
+            return len(str(value)) // 4
+        except RecursionError:
+            return 1
 
 
 _encoder = msgspec.json.Encoder()
