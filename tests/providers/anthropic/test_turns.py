@@ -155,8 +155,8 @@ def test_what_a_caller_gave_as_the_vendor_has_it_is_not_touched():
     assert result == given
 
 
-def test_an_answer_to_a_call_that_was_malformed_is_told_as_text():
-    invalid = InvalidToolCall("t", "f", '{"a', "cut")
+def test_an_answer_to_a_call_that_was_malformed_and_names_no_tool_is_told_as_text():
+    invalid = InvalidToolCall("t", "", '{"a', "cut")
     made = turns(
         Message("user", "Go"),
         Message("assistant", [Text("Well."), invalid]),
