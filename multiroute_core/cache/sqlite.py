@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from multiroute_core.cache.sqlite_file import SOON, Connection, checked
 from multiroute_core.cache.trouble import Trouble
+from multiroute_core.drive.interrupts import wait_until_free
 from multiroute_core.drive.io import IO
 from multiroute_core.drive.limit import Expired, Limit
 from multiroute_core.errors import ConfigurationError
@@ -195,7 +196,7 @@ class SQLiteCache:
             return None
 
     def _write_now(self, otherwise: str, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        if not self._writer.waits(QUEUE):
+        if not wait_until_free(self._writer.lock, QUEUE):
             self._trouble.tell(otherwise, TimeoutError("other threads are writing"))
             return None
         try:

@@ -26,9 +26,6 @@ APPLICATION, VERSION = 0x4D526C6D, 1
 SOON = 0.1
 """Seconds for which other processes are waited for, where somebody waits for an answer."""
 
-LOOK_SECONDS = 0.001
-"""How often a lock that another thread holds is looked at, by whoever waits for no longer than a time."""
-
 _SCHEMA = f"""
 CREATE TABLE entries (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, expires REAL NOT NULL, used REAL NOT NULL, size INTEGER NOT NULL,
@@ -66,18 +63,6 @@ class Connection:
         self._path, self._file, self._pid = path, (0, 0), 0
         self._db: sqlite3.Connection | None = None
         _alive.add(self)
-
-    def waits(self, seconds: float) -> bool:
-        """Wait for the lock to be free; whether it is.
-
-        Not `acquire` with a timeout: an interrupt between it and its `try` would leave the lock locked for ever.
-        """
-        until = time.monotonic() + seconds
-        while self.lock.locked():
-            if time.monotonic() >= until:
-                return False
-            time.sleep(LOOK_SECONDS)
-        return True
 
     def open(self, wait: float = SOON) -> sqlite3.Connection:
         """The connection; a new one where the file is no longer the one that it was.

@@ -28,10 +28,8 @@ class Trouble:
 
     def tell(self, what: str, error: Exception) -> None:
         """Log what did not come about, and why; unless it was said just now."""
-        now, line = (
-            time.monotonic(),
-            printable(f"{what}: {str(error).rstrip('.') or type(error).__name__}{self._where}"),
-        )
+        now = time.monotonic()
+        line = printable(f"{what}: {str(error).rstrip('.') or type(error).__name__}{self._where}")
         if now - self._told.get(line, -QUIET) >= QUIET:
             if len(self._told) >= MOST:
                 self._told.clear()

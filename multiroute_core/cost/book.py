@@ -9,7 +9,6 @@ import os
 import queue
 import sys
 import threading
-import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -18,6 +17,7 @@ from typing import TypeAlias
 from multiroute_core.cost.record import Record, of_attempt, of_hit
 from multiroute_core.cost.store import Store
 from multiroute_core.display import printable
+from multiroute_core.drive.interrupts import wait_until_free
 from multiroute_core.drive.loopless import start
 from multiroute_core.events import AttemptEnded, RequestEnded
 
@@ -26,9 +26,6 @@ BEAT_SECONDS = 1.0
 
 PATIENCE = 5.0
 """Seconds for which another thread that writes is waited for, by whoever wants to read or to end."""
-
-LOOK_SECONDS = 0.005
-"""How often another thread that writes is looked at, by whoever waits for it."""
 
 BATCH = 256
 """How many events wait to be made into records at most, where writing takes little."""
@@ -95,14 +92,9 @@ class Book:
 
         A finalizer may come in the middle of it, in the same thread: it must not wait.
         """
-        # Not `acquire` with a timeout: an interrupt between it and its `try` would leave the lock locked for ever.
-        until = time.monotonic() + wait
-        while self._lock.locked():
-            if not wait or time.monotonic() >= until:
-                return
-            time.sleep(LOOK_SECONDS)
-        with self._lock:
-            self._write()
+        if wait_until_free(self._lock, wait):
+            with self._lock:
+                self._write()
 
     @contextlib.contextmanager
     def written(self) -> Generator[tuple[Record, ...], None, None]:

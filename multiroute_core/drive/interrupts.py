@@ -14,13 +14,35 @@ and `with lock:` on a lock of `threading` never leaves it locked, which `acquire
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 import traceback
 from collections.abc import Callable
 
 from multiroute_core.drive.limit import current
 
+LOOK_SECONDS = 0.001
+"""The pause between two looks at a lock that another thread holds."""
+
 sweepers: list[Callable[[], object]] = []
 """Called after an interrupt: each closes what nobody has any more."""
+
+
+def wait_until_free(lock: threading.Lock, seconds: float) -> bool:
+    """Wait for a lock to be free, before `with lock:`; whether it is.
+
+    Not `acquire` with a timeout: an interrupt between it and its `try` would leave the lock locked for ever.
+
+    Args:
+        lock: A lock that is held for a short time only.
+        seconds: How long to wait; 0 looks once.
+    """
+    until = time.monotonic() + seconds
+    while lock.locked():
+        if time.monotonic() >= until:
+            return False
+        time.sleep(LOOK_SECONDS)
+    return True
 
 
 def clean_up(error: BaseException) -> None:

@@ -95,30 +95,6 @@ def check_length(headers: Mapping[str, str], max_bytes: int | None) -> None:
             raise ResponseTooLargeError(max_bytes)
 
 
-class ByteCounter:
-    """Counts the bytes of one reply's body.
-
-    Args:
-        max_bytes: How many there may be; None is without limit.
-    """
-
-    __slots__ = ("_left", "_max")
-
-    def __init__(self, max_bytes: int | None) -> None:
-        self._max = max_bytes
-        self._left = max_bytes or 0
-
-    def add(self, size: int) -> None:
-        """Count `size` bytes.
-
-        Raises:
-            ResponseTooLargeError: there are too many.
-        """
-        self._left -= size
-        if self._left < 0 and self._max is not None:
-            raise ResponseTooLargeError(self._max)
-
-
 class ResponseGuard:
     """The response hooks for the clients of one HTTP library.
 

@@ -114,7 +114,8 @@ class _Closer:
         self._open_defs = mapping(self._root.get("$defs"))
         self._defs: dict[str, Any] = {}
         self._maps = 0
-        if not dialect.recursion and find_cycles(self._root):
+        self._cycles = find_cycles(self._root)
+        if self._cycles and not dialect.recursion:
             raise InexpressibleError("a schema that contains itself")
 
     def close(self, *, arguments: bool) -> tuple[dict[str, Any], Shape]:
@@ -193,7 +194,7 @@ class _Closer:
             if not isinstance(part, Mapping):
                 raise InexpressibleError("a value that cannot be")
             known = dict(cast("Mapping[str, Any]", part))
-            if isinstance(ref := known.get("$ref"), str) and (ref in within or ref in find_cycles(self._root)):
+            if isinstance(ref := known.get("$ref"), str) and (ref in within or ref in self._cycles):
                 if not whole.keys() - ANNOTATIONS and len(array(node["allOf"])) == 1:
                     return {**whole, "$ref": ref}
                 raise InexpressibleError("a schema that contains itself beside another one")

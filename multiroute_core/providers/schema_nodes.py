@@ -177,10 +177,27 @@ class _Flattener:
         return name
 
 
-def find_cycles(schema: Mapping[str, Any]) -> frozenset[str]:
-    """The references, as written in a flat schema, of definitions that contain themselves."""
+def references(node: Any) -> Iterator[str]:
+    """All references in a node, as they are written."""
+    waiting = [node]
+    while waiting:
+        known = mapping(waiting.pop())
+        if isinstance(ref := known.get("$ref"), str):
+            yield ref
+        waiting.extend(children(known))
+
+
+def find_cycles(
+    schema: Mapping[str, Any], references_of: Callable[[Any], Iterator[str]] = references
+) -> frozenset[str]:
+    """The references, as written in a flat schema, of definitions that contain themselves.
+
+    Args:
+        schema: A flat schema.
+        references_of: The references in a definition that count; all by default.
+    """
     defs = mapping(schema.get("$defs"))
-    uses = {f"#/$defs/{name}": frozenset(_references(node)) for name, node in defs.items()}
+    uses = {f"#/$defs/{name}": frozenset(references_of(node)) for name, node in defs.items()}
     cyclic: set[str] = set()
     for start, first in uses.items():
         seen: set[str] = set()
@@ -193,15 +210,6 @@ def find_cycles(schema: Mapping[str, Any]) -> frozenset[str]:
         if start in seen:
             cyclic.add(start)
     return frozenset(cyclic)
-
-
-def _references(node: Any) -> Iterator[str]:
-    waiting = [node]
-    while waiting:
-        known = mapping(waiting.pop())
-        if isinstance(ref := known.get("$ref"), str):
-            yield ref
-        waiting.extend(children(known))
 
 
 def types_of(node: Mapping[str, Any]) -> list[str]:

@@ -38,7 +38,7 @@ def adapt(schema: Mapping[str, Any]) -> dict[str, Any]:
     try:
         flat = flatten(schema)
         cycles = find_cycles(flat)
-        if cycles and _has_required_cycle(flat):
+        if cycles and find_cycles(flat, _required_references):
             raise InexpressibleError("a schema that contains itself in a required property")
         adapter = _Adapter(mapping(flat.get("$defs")), cycles)
         adapted = adapter.node({word: value for word, value in flat.items() if word != "$defs"})
@@ -112,24 +112,8 @@ def _adapt_constants(node: dict[str, Any]) -> None:
         node["description"] = " ".join(filter(None, (node.get("description"), f"(one of: {values})")))
 
 
-def _has_required_cycle(flat: Mapping[str, Any]) -> bool:
-    """Whether a definition contains itself by way of required properties alone."""
-    defs = mapping(flat.get("$defs"))
-    uses = {f"#/$defs/{name}": set(_required_references(node)) for name, node in defs.items()}
-    for start, first in uses.items():
-        seen: set[str] = set()
-        waiting = list(first)
-        while waiting:
-            ref = waiting.pop()
-            if ref not in seen:
-                seen.add(ref)
-                waiting.extend(uses.get(ref, ()))
-        if start in seen:
-            return True
-    return False
-
-
 def _required_references(node: Any) -> Iterator[str]:
+    """The references that lead on by way of required properties alone."""
     waiting = [node]
     while waiting:
         known = mapping(waiting.pop())

@@ -28,7 +28,7 @@ from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import decode, json_array, older
 from multiroute_core.providers.google.faults import reading
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
-from multiroute_core.providers.response_guard import ByteCounter, check_length, check_redirect
+from multiroute_core.providers.response_guard import ResponseTooLargeError, check_length, check_redirect
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
 
@@ -266,11 +266,16 @@ def _adapter_class() -> Callable[[], Any]:
 def _bound(response: Any, max_bytes: int | None) -> None:
     """Count what is read of a reply; urllib3 decompresses in steps of what is asked for, 10 KiB at most."""
     check_length(response.headers, max_bytes)
-    read, counter = response.iter_content, ByteCounter(max_bytes)
+    if max_bytes is None:
+        return
+    read, left = response.iter_content, max_bytes
 
     def iter_content(chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:  # noqa: FBT001, FBT002  (its own signature)
+        nonlocal left
         for piece in read(chunk_size, decode_unicode):
-            counter.add(len(piece))
+            left -= len(piece)
+            if left < 0:
+                raise ResponseTooLargeError(max_bytes)
             yield piece
 
     response.iter_content = iter_content

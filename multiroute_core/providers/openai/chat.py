@@ -26,9 +26,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     dropped: list[str] = []
     request, names = with_wire_names(request, WIRE)
     shapes: dict[str, Shape] = {}
-    form, answer = request.output_schema, Shape()
-    if form is not None:
-        form, answer = adapt_form(form, traits, dropped)
+    form, answer = adapt_form(request.output_schema, traits, dropped)
     messages = in_words(request.messages, form, traits)
     body: dict[str, Any] = {"model": model, "messages": history(messages, model, traits.provider)}
     temperature, top_p = sampling(request, traits, dropped)

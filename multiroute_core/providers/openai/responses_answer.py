@@ -24,16 +24,12 @@ from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.finish import finish_reason, normal_word
 from multiroute_core.providers.openai import custom
 from multiroute_core.providers.openai.chat_calls import CUT
-from multiroute_core.providers.openai.responses_history import WIRE, refusal_of, text_of
+from multiroute_core.providers.openai.responses_history import CALLS, WIRE, refusal_of, text_of
 from multiroute_core.providers.openai.usage import find_usage
 from multiroute_core.providers.provider import DONE, Encoded, WireError
 from multiroute_core.types import Delta, FinishReason, Usage
 
 INCOMPLETE: Mapping[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
-
-
-_CALLS = ("function_call", "custom_tool_call")
-"""Items that ask for a tool of the caller's."""
 
 
 def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
@@ -45,7 +41,7 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     refused = called = False
     for item in map(mapping, array(body.get("output"))):
         refused = refused or _refuses(item)
-        called = called or item.get("type") in _CALLS
+        called = called or item.get("type") in CALLS
         parts += _parts(item, Raw(WIRE, item, encoded.model, encoded.account))
     return Delta(
         parts=assemble(parts),  # as a stream would tell them
@@ -90,7 +86,7 @@ class ResponsesDecoder:
                 return self._said(place, Reasoning("\n\n"))
             case "response.output_item.added":
                 item = mapping(told.get("item"))
-                if item.get("type") not in _CALLS:
+                if item.get("type") not in CALLS:
                     return None
                 self._calls[place] = call = _Call(len(self._calls), item)
                 return Delta(parts=(call.first(),))
@@ -139,7 +135,7 @@ class ResponsesDecoder:
     def _done(self, place: Any, item: Mapping[str, Any]) -> Delta | None:
         """An item is whole: what was not told of it, and its raw form."""
         raw = Raw(WIRE, item, self._encoded.model, self._encoded.account)
-        if item.get("type") in _CALLS:
+        if item.get("type") in CALLS:
             first: tuple[Part, ...] = ()
             if place not in self._calls:
                 self._calls[place] = _Call(len(self._calls), item)

@@ -118,7 +118,7 @@ def _continues(last: dict[str, Any], item: dict[str, Any]) -> bool:
 
 def _call(call: ToolCall, model: str, *, severed: bool) -> dict[str, Any]:
     call_id = tool_call_id(call.id)
-    if call.raw is not None and call.raw.wire == WIRE and call.raw.body.get("type") in _CALLS:
+    if call.raw is not None and call.raw.wire == WIRE and call.raw.body.get("type") in CALLS:
         item = {**call.raw.body, "call_id": call_id}
         if severed or call.raw.model not in (None, model):
             item.pop("id", None)
@@ -129,7 +129,8 @@ def _call(call: ToolCall, model: str, *, severed: bool) -> dict[str, Any]:
     return {"type": "function_call", "call_id": call_id, "name": call.name, "arguments": arguments}
 
 
-_CALLS = ("function_call", "custom_tool_call")
+CALLS = ("function_call", "custom_tool_call")
+"""Items that ask for a tool of the caller's."""
 
 
 def _custom_calls(parts: Iterable[Part]) -> frozenset[str]:

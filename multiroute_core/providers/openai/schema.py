@@ -62,13 +62,13 @@ def adapt_tool(tool: Tool, traits: Model, dropped: list[str]) -> tuple[Mapping[s
     return parameters, is_strict, shape
 
 
-def adapt_form(form: OutputSchema, traits: Model, dropped: list[str]) -> tuple[OutputSchema, Shape]:
+def adapt_form(form: OutputSchema | None, traits: Model, dropped: list[str]) -> tuple[OutputSchema | None, Shape]:
     """The form of the answer as it is asked for, and how the answer is read back.
 
     It is strict unless the caller says that it need not be: without `strict: true` OpenAI only shows the schema to the
     model. Where strict mode cannot state it, `dropped` says why.
     """
-    if form.schema is None:
+    if form is None or form.schema is None:
         return form, Shape()
     if traits.json_schema and (form.strict or (form.strict is None and traits.provider != "local")):
         try:
