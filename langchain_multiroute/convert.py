@@ -36,7 +36,7 @@ from multiroute_core.messages import (
     every,
     join,
 )
-from multiroute_core.providers.dropped_content import VENDORS
+from multiroute_core.providers.dropped_content import REASONING, VENDORS, describe_vendor_part
 from multiroute_core.providers.ids import tool_call_id
 
 ROLES: Mapping[str, Role] = {"developer": "system", "human": "user", "ai": "assistant"}
@@ -117,10 +117,9 @@ def unsendable(messages: Iterable[Message], model: str, wire: Wire | None) -> li
                 case CachePoint() if own != "anthropic":
                     dropped["content.cache_control: this chat model gets no mark for a prompt cache here"] = None
                 case Reasoning():
-                    dropped["content.reasoning: only the model and the account that wrote it can read it"] = None
+                    dropped[REASONING] = None
                 case VendorPart(raw=raw) if raw.wire in VENDORS and raw.wire != own:
-                    kind = raw.body.get("type") or next(iter(raw.body), "part")
-                    dropped[f"content.{kind}: only {VENDORS[raw.wire]} understands it"] = None
+                    dropped[describe_vendor_part(raw)] = None
                 case _:
                     pass
     return list(dropped)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from typing import Any, Literal, TypeVar, cast
-from urllib.parse import urlsplit
 
 from llama_index.core.base.llms.generic_utils import (
     achat_to_completion_decorator,
@@ -56,6 +55,7 @@ from multiroute_core.adapter import (
     smallest_window,
 )
 from multiroute_core.options import OrderFunction
+from multiroute_core.redaction import bare_url
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -68,14 +68,6 @@ def told_as_chat(face: F) -> F:
 def told_as_completion(face: F) -> F:
     """The same for completions."""
     return cast("F", cast("Any", callbacks).llm_completion_callback()(face))
-
-
-def _place(base_url: str | None) -> str:
-    """An address without what may be secret in it."""
-    if base_url is None:
-        return ""
-    parts = urlsplit(base_url)
-    return f" at {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class MultiRoute(FunctionCallingLLM):
@@ -168,7 +160,8 @@ class MultiRoute(FunctionCallingLLM):
         Addresses are without user, password and query. What is rebuilt from it has routes of its own.
         """
         routing = [
-            f"{route.name}={route.provider}:{route.model}{_place(route.base_url)}" for route in self.router.routes
+            f"{route.name}={route.provider}:{route.model}{f' at {bare_url(route.base_url)}' if route.base_url else ''}"
+            for route in self.router.routes
         ]
         return {**handler(self), "class_name": self.class_name(), "routing": routing}
 

@@ -26,12 +26,16 @@ class NestingError(ValueError):
         super().__init__(f"it is nested deeper than {MAX_DEPTH} levels")
 
 
+NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, NestingError)
+"""What `decode_json` raises."""
+
+
 def decode_json(data: bytes | str) -> Any:
     """The value of a JSON text, strictly by the standard.
 
     Raises:
         NestingError: it is nested too deep.
-        msgspec.DecodeError, UnicodeDecodeError: it is no JSON.
+        msgspec.DecodeError, UnicodeDecodeError: it is no JSON. All three are in `NO_JSON`.
     """
     try:
         value = _decode(data)

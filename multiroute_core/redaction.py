@@ -59,6 +59,12 @@ def redact_url(url: str) -> str:
     return _PARAMETER.sub(_redact_parameter, url)
 
 
+def bare_url(url: str) -> str:
+    """`url` without its user information, its parameters and its fragment: where it leads, and nothing secret."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 def _redact_parameter(match: re.Match[str]) -> str:
     value = match[3] if match[2].lower() in HARMLESS else "…"
     return f"{match[1]}{match[2]}={value}"

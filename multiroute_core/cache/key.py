@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass, replace
 from operator import attrgetter
 from typing import Any, cast
-from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
@@ -28,6 +27,7 @@ from multiroute_core.messages import (
     ToolCallResponse,
     every,
 )
+from multiroute_core.redaction import bare_url
 from multiroute_core.route import Route
 from multiroute_core.types import Request
 
@@ -75,9 +75,8 @@ def models(routes: Iterable[Route]) -> str:
 
 
 def _model(route: Route) -> tuple[str, ...]:
-    address = urlsplit(route.base_url or "")
-    host = address.netloc.rpartition("@")[2]  # an address may hold a password
-    told = (route.provider, route.model, urlunsplit((address.scheme, host, address.path, "", "")), route.api or "")
+    address = bare_url(route.base_url or "")  # it may hold a password
+    told = (route.provider, route.model, address, route.api or "")
     # A model of a framework's has settings of its own; whoever wraps it says what they are.
     return told if route.via is None else (*told, str(getattr(route.via, "fingerprint", route.name)))
 

@@ -6,9 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, cast
 
-import msgspec
-
-from multiroute_core.json_text import NestingError, decode_json
+from multiroute_core.json_text import NO_JSON, decode_json
 from multiroute_core.providers.provider import Reply, UnreadableReply
 from multiroute_core.providers.sse import BOM
 
@@ -26,7 +24,7 @@ def of(reply: Reply) -> Mapping[str, Any]:
         body = body.removeprefix(BOM)
     try:
         found = decode_json(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, NestingError) as error:
+    except NO_JSON as error:
         raise UnreadableReply(f"The body is no JSON: {error}.") from error
     return event(found)
 

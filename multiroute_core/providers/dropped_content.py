@@ -39,6 +39,9 @@ VENDORS: Mapping[Wire, str] = {
 BESIDE = ("citations", "annotations", "title", "context", "prompt_cache_breakpoint")
 """What a vendor's text says besides the text."""
 
+REASONING = "content.reasoning: only the model and the account that wrote it can read it"
+"""The entry for reasoning that does not go back."""
+
 RESPONSES_ONLY = frozenset({"defer_loading", "allowed_callers", "output_schema", "async"})
 """Members of OpenAI's function tools that its Chat Completions do not take."""
 
@@ -90,13 +93,13 @@ def _of_parts(parts: Sequence[Part], wire: Wire, model: str) -> Iterator[str]:
             case Text(raw=Raw() as raw) if VENDORS.get(raw.wire) != VENDORS[wire]:
                 yield from (_only(name, raw.wire) for name in BESIDE if raw.body.get(name))
             case Reasoning() if not _returns(part.raw, wire, model):
-                yield "content.reasoning: only the model and the account that wrote it can read it"
+                yield REASONING
             case VendorPart(raw=raw) if raw.wire in VENDORS and raw.wire != wire:
-                yield _only(str(raw.body.get("type") or next(iter(raw.body), "part")), raw.wire)
+                yield describe_vendor_part(raw)
             case CachePoint() if wire != "anthropic":
                 yield "content.cache_control: only anthropic takes a mark for its prompt cache"
-            case InvalidToolCall():
-                yield "content.invalid_tool_call: no API takes a call whose arguments are malformed"
+            case InvalidToolCall() if not part.is_nameable:
+                yield "content.invalid_tool_call: no API takes a call without a name"
             case Blob() | Uri() | File() if part.extras:
                 yield from _extras(part, part.extras, wire)
             case ToolCallResponse():
@@ -122,6 +125,11 @@ def _extras(part: Blob | Uri | File, extras: Mapping[str, Mapping[str, Any]], wi
                 yield f"content.{name}: the API takes it on documents alone"
             elif wire == "openai.chat" and name == "detail" and part.modality != "image":
                 yield "content.detail: the API takes it on images alone"
+
+
+def describe_vendor_part(raw: Raw) -> str:
+    """The entry for a part that only its vendor understands."""
+    return _only(str(raw.body.get("type") or next(iter(raw.body), "part")), raw.wire)
 
 
 def _only(name: str, wire: Wire) -> str:

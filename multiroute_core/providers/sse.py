@@ -18,9 +18,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-import msgspec
-
-from multiroute_core.json_text import NestingError, decode_json
+from multiroute_core.json_text import NO_JSON, decode_json
 
 BOM = b"\xef\xbb\xbf"
 ERROR = b"error"
@@ -206,6 +204,6 @@ class StreamReader:
 def _is_json(body: bytes) -> bool:
     try:
         decode_json(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, NestingError):
+    except NO_JSON:
         return False
     return True

@@ -6,9 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-import msgspec
-
-from multiroute_core.json_text import NestingError, decode_json
+from multiroute_core.json_text import NO_JSON, decode_json
 from multiroute_core.providers.provider import DONE, UNREADABLE, UnreadableReply, WireError
 from multiroute_core.providers.sse import ERROR, ServerSentEvent
 
@@ -31,7 +29,7 @@ def to_value(event: ServerSentEvent, *, last: bool = False) -> Any:
         raise WireError("The provider reported an error inside the stream.", to_error_body(data))
     try:
         return decode_json(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, NestingError) as error:
+    except NO_JSON as error:
         text = data.decode("utf-8", "replace").strip()
         if text.startswith("[DONE]"):
             return DONE
@@ -47,7 +45,7 @@ def to_error_body(data: bytes) -> dict[str, Any]:
     """The data of an event that is an error, whatever their shape, as a body with an `error` object."""
     try:
         value: Any = decode_json(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, NestingError):
+    except NO_JSON:
         value = data.decode("utf-8", "replace").strip()
     return error_body_of(value)
 

@@ -116,12 +116,13 @@ class Worker:
             try:
                 signal.setitimer(signal.ITIMER_REAL, delay)
                 self.call(number, stream)
-                self.done += 1
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0.0)
         except Interrupt:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
             self.caught += 1
+        else:
+            self.done += 1
 
     def by_thread(self, number: int, stream: bool, delay: float) -> None:
         ready = threading.Event()

@@ -8,21 +8,9 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import Caching, ConfigurationError, MemoryCache, Router, options
 from tests.langchain.conftest import Weather, get_weather
+from tests.langchain.faces import FACES, ask
 
 WIRES = ("anthropic", "chat", "responses", "google")
-FACES = ("invoke", "ainvoke", "stream", "astream")
-
-
-async def ask(llm, face, messages="Hi", **kwargs):
-    if face == "invoke":
-        return llm.invoke(messages, **kwargs)
-    if face == "ainvoke":
-        return await llm.ainvoke(messages, **kwargs)
-    if face == "stream":
-        first, *rest = llm.stream(messages, **kwargs)
-    else:
-        first, *rest = [chunk async for chunk in llm.astream(messages, **kwargs)]
-    return first + rest
 
 
 def told(message):

@@ -7,6 +7,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import Message, Router, ToolCall, ToolCallResponse
+from tests.langchain.faces import FACES, ask
 from tests.newer import needed
 from tests.wire_replies import (
     NUMBERS,
@@ -75,20 +76,6 @@ ASKED = {
 }
 DONE = {"openai.chat": chat_pair({"content": "Done."}), "openai.responses": response_pair(words())}
 WIRES = tuple(ASKED)
-FACES = ("invoke", "ainvoke", "stream", "astream")
-
-
-async def said(model, face, messages="Compute."):
-    match face:
-        case "invoke":
-            return model.invoke(messages)
-        case "ainvoke":
-            return await model.ainvoke(messages)
-        case "stream":
-            chunks = list(model.stream(messages))
-        case _:
-            chunks = [chunk async for chunk in model.astream(messages)]
-    return sum(chunks[1:], chunks[0])
 
 
 def model_of(server, *wires):
@@ -100,13 +87,13 @@ def model_of(server, *wires):
 async def test_a_call_and_its_answer(wire, face):
     with served(ASKED[wire], DONE[wire]) as server:
         model = model_of(server, wire).bind_tools([run_code])
-        answer = await said(model, face)
+        answer = await ask(model, face)
         call = {"name": "run_code", "args": {"__arg1": CODE}, "id": "call_9", "type": "tool_call"}
         assert answer.tool_calls == [call]
         assert answer.invalid_tool_calls == []
         assert answer.response_metadata["finish_reason"] == "tool_call"
         assert answer.content == ""
-        await said(model, face, [HumanMessage("Compute."), answer, ToolMessage("27", tool_call_id="call_9")])
+        await ask(model, face, [HumanMessage("Compute."), answer, ToolMessage("27", tool_call_id="call_9")])
         first, second = server.bodies
     match wire:
         case "openai.chat":
@@ -161,12 +148,12 @@ async def test_several_calls_beside_words_and_functions(wire, face):
     add = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
     with served(reply, DONE[wire]) as server:
         model = model_of(server, wire).bind_tools([run_code, add, run_sql])
-        answer = await said(model, face)
+        answer = await ask(model, face)
         told = [(call["name"], call["args"]) for call in answer.tool_calls]
         assert told == [("run_code", {"__arg1": CODE}), ("add", {"a": 1}), ("run_sql", {"__arg1": "SELECT 1"})]
         assert answer.text == "So."
         answers = [ToolMessage(str(place), tool_call_id=call["id"]) for place, call in enumerate(answer.tool_calls)]
-        await said(model, face, [HumanMessage("Compute."), answer, *answers])
+        await ask(model, face, [HumanMessage("Compute."), answer, *answers])
         body = server.bodies[1]
     if wire == "openai.responses":
         kinds = [one["type"] for one in body["input"][2:]]
@@ -191,7 +178,7 @@ async def test_the_pieces_of_a_stream(form, together):
     deltas = [pieces] if together else [[one] for one in pieces]
     stream = [chat_chunk({"tool_calls": one}) for one in deltas]
     with served(events(*stream, chat_chunk({}, "tool_calls"), done=True)) as server:
-        answer = await said(model_of(server, "openai.chat").bind_tools([run_code]), "stream")
+        answer = await ask(model_of(server, "openai.chat").bind_tools([run_code]), "stream")
     assert [(call["id"], call["args"]) for call in answer.tool_calls] == [("call_9", {"__arg1": CODE})]
 
 
@@ -200,15 +187,15 @@ async def test_the_pieces_of_a_stream(form, together):
 async def test_an_input_that_was_cut_is_not_run(wire, face):
     """Free text does not show that it is cut; the end of the answer does."""
     reply = {
-        "openai.chat": chat_pair({"tool_calls": [chat_call("rm -r /tmp/ol")]}, "length"),
+        "openai.chat": chat_pair({"tool_calls": [chat_call("rm -r old/di")]}, "length"),
         "openai.responses": response_pair(
-            item("rm -r /tmp/ol", status="incomplete"),
+            item("rm -r old/di", status="incomplete"),
             status="incomplete",
             incomplete_details={"reason": "max_output_tokens"},
         ),
     }[wire]
     with served(reply) as server:
-        answer = await said(model_of(server, wire).bind_tools([run_code]), face)
+        answer = await ask(model_of(server, wire).bind_tools([run_code]), face)
     assert answer.tool_calls == []
     assert [call["name"] for call in answer.invalid_tool_calls] == ["run_code"]
 
@@ -250,10 +237,10 @@ async def test_the_conversation_goes_on_with_any_model(origin, wire):
         "google": candidate_pair({"text": "Done."}),
     }
     with served(ASKED[origin]) as server:
-        answer = await said(model_of(server, origin).bind_tools([run_code]), "invoke")
+        answer = await ask(model_of(server, origin).bind_tools([run_code]), "invoke")
     with served(done[wire]) as server:
         messages = [HumanMessage("Compute."), answer, ToolMessage("27", tool_call_id="call_9")]
-        assert (await said(model_of(server, wire), "invoke", messages)).text == "Done."
+        assert (await ask(model_of(server, wire), "invoke", messages)).text == "Done."
         told = json.dumps(server.bodies[0], ensure_ascii=False)
     if wire.startswith("openai."):
         assert '"custom' in told

@@ -10,6 +10,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import ConfigurationError
+from tests.langchain.faces import FACES, ask
 from tests.newer import needed
 from tests.wire_replies import chat_pair, route, served
 
@@ -40,19 +41,6 @@ class Told(BaseChatModel):
 
 Told.__module__ = "langchain_mistralai.chat_models"  # as if it were that package's
 sys.modules.setdefault("langchain_mistralai", types.ModuleType("langchain_mistralai"))
-FACES = ("invoke", "ainvoke", "stream", "astream")
-
-
-async def ask(model, face):
-    match face:
-        case "invoke":
-            model.invoke("Hi")
-        case "ainvoke":
-            await model.ainvoke("Hi")
-        case "stream":
-            list(model.stream("Hi"))
-        case _:
-            [chunk async for chunk in model.astream("Hi")]
 
 
 @pytest.mark.parametrize("face", FACES)

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import ConfigurationError, InvalidToolCall, Message, ToolCallResponse
 from multiroute_core.providers.openai.chat_history import history
+from tests.langchain.faces import FACES, ask
 from tests.newer import needed
 from tests.wire_replies import (
     candidate_pair,
@@ -83,22 +84,6 @@ DONE = {
 }
 
 
-async def said(model, face, messages="Clean up."):
-    match face:
-        case "invoke":
-            return model.invoke(messages)
-        case "ainvoke":
-            return await model.ainvoke(messages)
-        case "stream":
-            chunks = list(model.stream(messages))
-        case _:
-            chunks = [chunk async for chunk in model.astream(messages)]
-    return sum(chunks[1:], chunks[0])
-
-
-FACES = ("invoke", "ainvoke", "stream", "astream")
-
-
 def is_told(body, arguments):
     """Whether a request says what the model said: word for word, or as text in an object."""
     return any(
@@ -122,7 +107,7 @@ async def test_they_are_invalid_calls_on_every_face(wire, form):
     with served(asked(arguments)[wire]) as server:
         model = ChatMultiRoute(routes=[route(server, wire)]).bind_tools([purge])
         for face in FACES:
-            answer = await said(model, face)
+            answer = await ask(model, face)
             assert answer.tool_calls == []
             (call,) = answer.invalid_tool_calls
             assert (call["name"], call["id"]) == ("purge", "call_1")
@@ -155,7 +140,7 @@ async def test_an_answer_of_the_callers_stands_after_the_call(wire, face):
         ToolMessage("Give whole arguments.", tool_call_id="call_1", status="error"),
     ]
     with served(DONE[wire]) as server:
-        assert (await said(ChatMultiRoute(routes=[route(server, wire)]), face, messages)).text == "Done."
+        assert (await ask(ChatMultiRoute(routes=[route(server, wire)]), face, messages)).text == "Done."
         (body,) = server.bodies
     assert is_told(body, CUT["a word"])
     assert not any("not run" in text for text in strings(body))
@@ -199,7 +184,7 @@ LIMIT = {
 async def test_a_call_that_the_limit_cut_before_its_arguments(wire, face):
     """Nothing came of them: that is no call without arguments, with which a tool would run by its defaults."""
     with served(LIMIT[wire]("")) as server:
-        answer = await said(ChatMultiRoute(routes=[route(server, wire)]).bind_tools([purge]), face)
+        answer = await ask(ChatMultiRoute(routes=[route(server, wire)]).bind_tools([purge]), face)
     assert answer.response_metadata["finish_reason"] == "length"
     assert answer.tool_calls == []
     assert [call["name"] for call in answer.invalid_tool_calls] == ["purge"]
@@ -209,7 +194,7 @@ async def test_a_call_that_the_limit_cut_before_its_arguments(wire, face):
 @pytest.mark.parametrize("face", ["stream", "astream"])
 async def test_a_call_that_is_whole_at_the_limit_is_one(wire, face):
     with served(LIMIT[wire]('{"days": 30}')) as server:
-        answer = await said(ChatMultiRoute(routes=[route(server, wire)]).bind_tools([purge]), face)
+        answer = await ask(ChatMultiRoute(routes=[route(server, wire)]).bind_tools([purge]), face)
     assert [call["args"] for call in answer.tool_calls] == [{"days": 30}]
 
 
@@ -223,7 +208,7 @@ async def test_a_call_without_arguments_is_one(wire, face):
         "anthropic": message_pair(call, stop_reason="tool_use"),
     }[wire]
     with served(reply) as server:
-        answer = await said(ChatMultiRoute(routes=[route(server, wire)]).bind_tools([purge]), face)
+        answer = await ask(ChatMultiRoute(routes=[route(server, wire)]).bind_tools([purge]), face)
     assert [call["args"] for call in answer.tool_calls] == [{}]
 
 
@@ -233,9 +218,9 @@ async def test_a_whole_call_beside_a_malformed_one_is_run_and_both_are_answered(
     pair = chat_pair({"tool_calls": [whole_call, openai_call(CUT["a number"])]}, "tool_calls")
     with served(pair, DONE["openai.chat"]) as server:
         model = ChatMultiRoute(routes=[route(server, "openai.chat")]).bind_tools([purge])
-        answer = await said(model, face)
+        answer = await ask(model, face)
         assert [call["args"] for call in answer.tool_calls] == [{"days": 1}]
-        await said(model, face, [HumanMessage("a"), answer, ToolMessage("done", tool_call_id="call_0")])
+        await ask(model, face, [HumanMessage("a"), answer, ToolMessage("done", tool_call_id="call_0")])
         told = server.bodies[1]["messages"]
     assert [call["id"] for call in told[1]["tool_calls"]] == ["call_0", "call_1"]
     assert [one["tool_call_id"] for one in told[2:]] == ["call_0", "call_1"]

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import RefusalError
 from multiroute_core.testing.server import Reply
+from tests.langchain.faces import FACES, ask
 from tests.newer import needed
 from tests.wire_replies import candidate_pair, chat_pair, message_pair, response_pair, route, served
 
@@ -53,20 +54,6 @@ CASES = {
     ),
     "google, after words": ("google", candidate_pair({"text": "Well."}, finish="SAFETY"), "", "Well."),
 }
-FACES = ("invoke", "ainvoke", "stream", "astream")
-
-
-async def said(model, face, messages="Help."):
-    match face:
-        case "invoke":
-            return model.invoke(messages)
-        case "ainvoke":
-            return await model.ainvoke(messages)
-        case "stream":
-            chunks = list(model.stream(messages))
-        case _:
-            chunks = [chunk async for chunk in model.astream(messages)]
-    return sum(chunks[1:], chunks[0])
 
 
 def refusals(message):
@@ -80,7 +67,7 @@ async def test_it_is_the_standard_block(case, face, options):
     wire, reply, words, text = CASES[case]
     with served(reply) as server:
         model = ChatMultiRoute(routes=[route(server, wire)], **options)
-        answer = await said(model, face)
+        answer = await ask(model, face)
     (block,) = refusals(answer)
     assert block["refusal"] == words
     assert answer.text == text
@@ -100,7 +87,7 @@ async def test_an_answer_has_none(wire, face):
         "google": candidate_pair({"text": "Yes."}),
     }[wire]
     with served(reply) as server:
-        answer = await said(ChatMultiRoute(routes=[route(server, wire)]), face)
+        answer = await ask(ChatMultiRoute(routes=[route(server, wire)]), face)
     assert refusals(answer) == []
     assert "refusal" not in answer.additional_kwargs
 
@@ -111,8 +98,8 @@ async def test_it_goes_back_in_words(case, face):
     wire, reply, words, text = CASES[case]
     with served(reply, chat_pair({"content": "ok"}) if wire == "openai.chat" else reply) as server:
         model = ChatMultiRoute(routes=[route(server, wire)])
-        answer = await said(model, face)
-        await said(model, "invoke", [HumanMessage("Help."), answer, HumanMessage("Why?")])
+        answer = await ask(model, face)
+        await ask(model, "invoke", [HumanMessage("Help."), answer, HumanMessage("Why?")])
         told = str(server.bodies[1])
     assert (text or words).strip() in told or wire == "anthropic"
     assert "stop_details" not in told
@@ -243,7 +230,7 @@ class Refusing(BaseChatModel):
 @pytest.mark.parametrize("how", ["beside", "block", "reason"])
 @pytest.mark.parametrize("face", FACES)
 async def test_wrapped_models(how, face):
-    answer = await said(ChatMultiRoute(routes=[Refusing(how=how)]), face)
+    answer = await ask(ChatMultiRoute(routes=[Refusing(how=how)]), face)
     (block,) = refusals(answer)
     assert block["refusal"] == ("" if how == "reason" else NO)
     assert answer.response_metadata["finish_reason"] == "refusal"

@@ -12,13 +12,13 @@ from langchain_core.messages import HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
 
 from langchain_multiroute import ChatMultiRoute
+from tests.langchain.faces import FACES, ask
 from tests.newer import needed
 from tests.wire_replies import chat_pair, events, message, route, served, whole
 
 ChatAnthropic = needed("langchain_anthropic", "ChatAnthropic", "langchain-anthropic is not installed")
 ChatOpenAI = needed("langchain_openai", "ChatOpenAI", "langchain-openai is not installed")
 
-FACES = ("invoke", "ainvoke", "stream", "astream")
 newer = pytest.mark.skipif(
     not hasattr(exceptions, "ModelRefusalError"),
     reason="langchain-core before 1.7.5 has no refusals, and ChatAnthropic beside it sends less of what it was given",
@@ -146,19 +146,6 @@ def wrapped(server):
     return ChatMultiRoute(routes=[theirs(server)], max_retries=0)
 
 
-async def said(model, face, messages="Hello."):
-    match face:
-        case "invoke":
-            return model.invoke(messages)
-        case "ainvoke":
-            return await model.ainvoke(messages)
-        case "stream":
-            chunks = list(model.stream(messages))
-        case _:
-            chunks = [chunk async for chunk in model.astream(messages)]
-    return sum(chunks[1:], chunks[0])
-
-
 def plain(value):
     """Without what merging marks, what is empty, and the default of whether an answer is an error."""
     if isinstance(value, dict):
@@ -173,9 +160,9 @@ async def two_turns(make, blocks, face, **more):
     """What the message shows, and how it goes back."""
     with served(reply(blocks, **more), reply([text("Done.")])) as server:
         model = make(server).bind_tools([get_time])
-        answer = await said(model, face)
+        answer = await ask(model, face)
         results = [ToolMessage("12:00", tool_call_id=call["id"]) for call in answer.tool_calls]
-        await said(model, "invoke", [HumanMessage("Hello."), answer, *(results or [HumanMessage("And?")])])
+        await ask(model, "invoke", [HumanMessage("Hello."), answer, *(results or [HumanMessage("And?")])])
         (_, back, _) = server.bodies[1]["messages"]
     content = back["content"] if isinstance(back["content"], list) else [text(back["content"])]
     return plain(answer.content_blocks), answer.text, plain(answer.tool_calls), plain(content)
@@ -196,7 +183,7 @@ async def test_the_same_blocks_come_and_go_back(case, face):
 async def test_a_call_that_the_limit_may_have_cut_is_not_run(make, face):
     """The API closes what it cut, and ChatAnthropic alone would run it."""
     with served(reply([text("Look."), CALL], "max_tokens")) as server:
-        answer = await said(make(server).bind_tools([get_time]), face)
+        answer = await ask(make(server).bind_tools([get_time]), face)
     assert answer.tool_calls == []
     assert [call["id"] for call in answer.invalid_tool_calls] == ["toolu_1"]
 
@@ -241,7 +228,7 @@ async def test_what_users_give_is_sent(case, face):
     bodies = []
     for make in (theirs, ours, wrapped):
         with served(reply([text("It is "), text("sunny", IN_A_TEXT)])) as server:
-            answer = await said(make(server), face, history)
+            answer = await ask(make(server), face, history)
             bodies.append((server.bodies[0]["system"], server.bodies[0]["messages"]))
             if case == "a document":
                 shown = [block for block in answer.content_blocks if block.get("annotations")]

@@ -11,7 +11,7 @@ from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
 
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
-from multiroute_core import Blob, Message, Router
+from multiroute_core import Blob, InvalidToolCall, Message, Router
 from multiroute_core.testing.server import Received, ReplayServer, Reply
 from tests import shape_faces
 from tests.shape_faces import ROUTES
@@ -223,6 +223,17 @@ def test_llamaindex_blocks(wire):
         assert (any("cache_control" in one for one in objects(body)), lost) == (True, {"content.detail"})
     else:
         assert (any(one.get("detail") == "high" for one in objects(body)), lost) == (True, {"content.cache_control"})
+
+
+@pytest.mark.parametrize("wire", ROUTES)
+@pytest.mark.parametrize(("name", "is_named"), [("f", False), ("", True)])
+def test_a_malformed_call_goes_back_where_it_has_a_name(wire, name, is_named):
+    history = [Message("user", "q"), Message("assistant", [InvalidToolCall("c1", name, '{"a": ', "cut")])]
+    with World(wire) as world:
+        response = world.router.generate([*history, Message("user", "and?")])
+        sent = any(one.get("name") == "f" for one in objects(world.seen[0]))
+    lost = [entry.partition(":")[0] for entry in response.attempts[0].dropped]
+    assert (sent, lost) == (not is_named, ["content.invalid_tool_call"] if is_named else [])
 
 
 def test_strict_params_do_not_bind_a_conversation_to_a_vendor():

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import msgspec
 
-from multiroute_core.json_text import NestingError, decode_json
+from multiroute_core.json_text import NO_JSON, decode_json
 from multiroute_core.providers.body import count, mapping
 from multiroute_core.providers.provider import DONE, WireError
 from multiroute_core.providers.sse import ERROR, ServerSentEvent, StreamReader
@@ -69,7 +69,7 @@ def _to_frames(body: bytes) -> list[bytes]:
     """A JSON body: an answer or an error, or a list of these, which is Gemini's other form of a stream."""
     try:
         value: Any = decode_json(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, NestingError):
+    except NO_JSON:
         return [_framed(body)]  # the SDK says that it is no JSON
     return [_value_frame(one, None) for one in (cast("list[Any]", value) if isinstance(value, list) else [value])]
 

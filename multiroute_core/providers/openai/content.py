@@ -35,16 +35,33 @@ def own(part: Part, wire: str) -> dict[str, Any] | None:
 
 def chat(part: Part, provider: str) -> dict[str, Any] | None:
     """A part of a user's message for Chat Completions; None for what it has no words for."""
+    return _convert(part, "openai.chat", provider)
+
+
+def responses(part: Part, provider: str) -> dict[str, Any] | None:
+    """A part of a user's message, or of a tool's answer, for Responses; None for what it has no words for."""
+    return _convert(part, "openai.responses", provider)
+
+
+def _convert(part: Part, wire: str, provider: str) -> dict[str, Any] | None:
     text = media.titled_text(part) if isinstance(part, Blob) else None
-    if text is None and (given := own(part, "openai.chat")) is not None:
+    if text is not None:
+        block: dict[str, Any] | None = {"type": _TYPES[wire][0], "text": text}
+    elif (given := own(part, wire)) is not None:
         return given
-    block: dict[str, Any] | None = _chat(part, provider) if text is None else {"type": "text", "text": text}
+    else:
+        block = (_chat if wire == "openai.chat" else _responses)(part, provider)
     if block is not None and (extras := _extras(part)):
-        if "detail" in extras and block["type"] == "image_url":
-            block["image_url"]["detail"] = extras["detail"]
+        if "detail" in extras and block["type"] in _DETAILED:
+            place = block["image_url"] if block["type"] == "image_url" else block
+            place["detail"] = extras["detail"]
         if MARK in extras:
             block[MARK] = extras[MARK]
     return block
+
+
+_DETAILED = ("image_url", "input_image", "input_file")
+"""The types of blocks that say how closely to look."""
 
 
 def _chat(part: Part, provider: str) -> dict[str, Any] | None:
@@ -56,9 +73,8 @@ def _chat(part: Part, provider: str) -> dict[str, Any] | None:
         case Blob(modality="image"):
             return {"type": "image_url", "image_url": {"url": _data(part)}}
         case Blob(modality="audio"):
-            kind = media.canonical(part.mime_type)
             encoded = base64.b64encode(part.data).decode()
-            sound = {"data": encoded, "format": _AUDIO.get(kind) or kind.partition("/")[2]}
+            sound = {"data": encoded, "format": _AUDIO.get(part.mime_type) or part.mime_type.partition("/")[2]}
             return {"type": "input_audio", "input_audio": sound}
         case Blob(modality="document"):
             return {"type": "file", "file": {"filename": _name(part), "file_data": _data(part)}}
@@ -68,20 +84,6 @@ def _chat(part: Part, provider: str) -> dict[str, Any] | None:
             return {"type": "file", "file": {"file_id": part.file_id}}
         case _:
             return None
-
-
-def responses(part: Part, provider: str) -> dict[str, Any] | None:
-    """A part of a user's message, or of a tool's answer, for Responses; None for what it has no words for."""
-    text = media.titled_text(part) if isinstance(part, Blob) else None
-    if text is None and (given := own(part, "openai.responses")) is not None:
-        return given
-    block = _responses(part, provider) if text is None else {"type": "input_text", "text": text}
-    if block is not None and (extras := _extras(part)):
-        if "detail" in extras and block["type"] in ("input_image", "input_file"):
-            block["detail"] = extras["detail"]
-        if MARK in extras:
-            block[MARK] = extras[MARK]
-    return block
 
 
 def _responses(part: Part, provider: str) -> dict[str, Any] | None:
@@ -113,10 +115,10 @@ def _extras(part: Part) -> Mapping[str, Any]:
 
 
 def _data(blob: Blob) -> str:
-    return f"data:{media.type_of(blob)};base64,{base64.b64encode(blob.data).decode()}"
+    return f"data:{blob.mime_type};base64,{base64.b64encode(blob.data).decode()}"
 
 
 def _name(blob: Blob) -> str:
     """The file's name, with an ending, by which the file's type is known too."""
     name = blob.name or "document"
-    return name if "." in name else f"{name}{mimetypes.guess_extension(media.type_of(blob)) or ''}"
+    return name if "." in name else f"{name}{mimetypes.guess_extension(blob.mime_type) or ''}"
