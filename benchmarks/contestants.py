@@ -20,12 +20,12 @@ from benchmarks import loopback
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import Route, Router
-from multiroute_core.drive.io import IO
-from multiroute_core.drive.limit import Limit
 from multiroute_core.messages import join
+from multiroute_core.parsing.arguments import build
 from multiroute_core.providers.openai.provider import OpenAIProvider
 from multiroute_core.providers.provider import Encoded, Reply
-from multiroute_core.request import build
+from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.io import IO
 
 GPT, CLAUDE = "gpt-4.1", "claude-sonnet-4-6"
 SYSTEM, QUESTION = "You are a terse assistant.", "What did the fox do, and what did the dog do then?"

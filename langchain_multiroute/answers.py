@@ -24,7 +24,7 @@ from langchain_core.utils.json import parse_partial_json
 
 from langchain_multiroute.blocks import block, is_cited
 from langchain_multiroute.refusals import add_refusal, is_refused, refusal_block
-from multiroute_core import Chunk, Response, Usage, codec
+from multiroute_core import Chunk, Response, Usage
 from multiroute_core.messages import (
     Blob,
     CachePoint,
@@ -40,6 +40,7 @@ from multiroute_core.messages import (
     VendorPart,
     is_refusal,
 )
+from multiroute_core.parsing import message_json
 
 KEPT = "multiroute"
 """Where a message keeps what only MultiRoute reads: in its `additional_kwargs` and its `response_metadata`."""
@@ -235,7 +236,7 @@ def _late(part: Blob | Uri | File) -> dict[str, Any]:
 
 def kept(parts: Sequence[Part]) -> dict[str, Any]:
     """What `parts` hold besides plain text and plain calls, for `additional_kwargs`; empty where that is nothing."""
-    return {} if all(_plain(part) for part in parts) else {KEPT: {"parts": codec.to_json(parts)}}
+    return {} if all(_plain(part) for part in parts) else {KEPT: {"parts": message_json.to_json(parts)}}
 
 
 def metadata(response: Response) -> dict[str, Any]:

@@ -16,10 +16,10 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
 from langchain_multiroute.wrapped import OVER
-from multiroute_core.drive.io import END, IO
-from multiroute_core.drive.limit import Limit, current
-from multiroute_core.drive.loopless import run
 from multiroute_core.providers.provider import Reply
+from multiroute_core.runtime.deadline import Limit, current
+from multiroute_core.runtime.io import END, IO
+from multiroute_core.runtime.run_sync import run
 
 
 @dataclass(frozen=True, slots=True)

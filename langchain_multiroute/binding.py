@@ -10,9 +10,9 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from langchain_multiroute.schemas import recursive_schema
-from multiroute_core import ConfigurationError, spellings
+from multiroute_core import ConfigurationError, parsing
 from multiroute_core.options import NAMES, unknown
-from multiroute_core.request import PARAMETERS
+from multiroute_core.parsing.arguments import PARAMETERS
 
 ALIASES: Mapping[str, str] = {
     "max_completion_tokens": "max_tokens",
@@ -51,13 +51,13 @@ def tool_dict(tool: Any, *, strict: bool | None = None) -> dict[str, Any]:
         raise ConfigurationError(f"{tool!r} is no tool: {error}") from error
     if "function" in made and (schema := recursive_schema(tool)) is not None:
         made = {**made, "function": {**made["function"], "parameters": schema}}
-    return made | {name: value for name, value in extras.items() if name in spellings.tools.EXTRAS}
+    return made | {name: value for name, value in extras.items() if name in parsing.tools.EXTRAS}
 
 
 def _known(tool: Mapping[str, Any]) -> bool:
     """Whether a dict is a tool in some vendor's words; what is not may still be a schema that LangChain knows."""
     try:
-        return bool(spellings.tools.tools([tool]))
+        return bool(parsing.tools.tools([tool]))
     except ConfigurationError:
         return False
 
@@ -76,8 +76,8 @@ def bound_tools(
         raise ConfigurationError(f"tool_choice={tool_choice!r} demands a tool, but there are none.")
     made: dict[str, Any] = {"tools": [tool_dict(tool, strict=strict) for tool in tools]}
     if tool_choice is not None:
-        known = [found for tool in made["tools"] for found in spellings.tools.tools([tool])]
-        spellings.tools.tool_choice(tool_choice, known)  # a wrong one is told here, not by the first call
+        known = [found for tool in made["tools"] for found in parsing.tools.tools([tool])]
+        parsing.tools.tool_choice(tool_choice, known)  # a wrong one is told here, not by the first call
         made["tool_choice"] = tool_choice
     if parallel_tool_calls is not None:
         made["parallel_tool_calls"] = parallel_tool_calls
@@ -104,6 +104,6 @@ def options(given: Mapping[str, Any]) -> dict[str, Any]:
     if (tools := made.pop("tools", None)) is not None and len(tools):
         made["tools"] = [tool if isinstance(tool, Mapping) else tool_dict(tool) for tool in tools]
     if (form := made.get("output_schema")) is not None:
-        form = spellings.schemas.output_schema(form)
+        form = parsing.schemas.output_schema(form)
         made["output_schema"] = replace(form, strict=strict) if form and form.strict is None else form
     return made

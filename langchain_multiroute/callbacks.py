@@ -19,8 +19,8 @@ from langchain_core.outputs import LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
 from langchain_multiroute.answers import KEPT
-from multiroute_core.cost.totals import Totals
-from multiroute_core.drive import forks
+from multiroute_core.ledger.totals import Totals
+from multiroute_core.runtime import forks
 from multiroute_core.types import Usage
 
 
@@ -28,7 +28,7 @@ class MultiRouteCallbackHandler(BaseCallbackHandler, Totals):
     """Adds up what calls come to: tokens, cost, attempts, fallbacks, what caches spared; in all and by model.
 
     One handler may serve any number of threads, event loops and models at once; a call counts once, when it has ended,
-    streamed or not. For the figures see `multiroute_core.cost.totals.Figures`. What LangChain's own cache gives is a
+    streamed or not. For the figures see `multiroute_core.ledger.totals.Figures`. What LangChain's own cache gives is a
     hit too, of no tokens.
 
     Example:

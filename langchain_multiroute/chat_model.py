@@ -24,9 +24,9 @@ from langchain_multiroute.errors import translated
 from langchain_multiroute.profile import profile
 from langchain_multiroute.traces import answered_by, traced
 from multiroute_core import Chunk, Response, Router
+from multiroute_core._util.redaction import redact_url
 from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold, hide_secrets, plain
 from multiroute_core.options import OrderFunction
-from multiroute_core.redaction import redact_url
 
 CHARACTERS_OF_A_TOKEN = 4
 """Of most languages, by most tokenizers."""

@@ -17,7 +17,7 @@ from langchain_core.messages import (
 )
 
 from langchain_multiroute.answers import KEPT, blocks_of, kept
-from multiroute_core import ConfigurationError, Message, codec, spellings
+from multiroute_core import ConfigurationError, Message, parsing
 from multiroute_core.messages import (
     Blob,
     CachePoint,
@@ -36,6 +36,7 @@ from multiroute_core.messages import (
     every,
     join,
 )
+from multiroute_core.parsing import message_json
 from multiroute_core.providers.dropped_content import REASONING, VENDORS, describe_vendor_part
 from multiroute_core.providers.ids import tool_call_id
 
@@ -217,8 +218,8 @@ def _name(message: BaseMessage) -> str | None:
 
 def _parts(message: BaseMessage) -> Sequence[Part]:
     content = message.content
-    parts = (Text(content),) if isinstance(content, str) else spellings.blocks.parts(content)
-    if message.additional_kwargs and (point := spellings.blocks.cache_point(message.additional_kwargs)) is not None:
+    parts = (Text(content),) if isinstance(content, str) else parsing.blocks.parts(content)
+    if message.additional_kwargs and (point := parsing.blocks.cache_point(message.additional_kwargs)) is not None:
         return (*parts, point)  # a mark on the message stands at its end
     return parts
 
@@ -230,7 +231,7 @@ def _answered(message: ToolMessage) -> Sequence[Part]:
     parts: list[Part] = []
     for block in message.content:
         output = _custom_output(block)
-        parts += spellings.blocks.parts([block] if output is None else output)
+        parts += parsing.blocks.parts([block] if output is None else output)
     return parts
 
 
@@ -256,7 +257,7 @@ def said(message: AIMessage, place: int = 0) -> Sequence[Part]:
     told: Any = message.additional_kwargs.get(KEPT)
     if not isinstance(told, Mapping) or "parts" not in told:
         return history.parts(message, place)
-    stored = codec.from_json(cast("Any", told)["parts"])
+    stored = message_json.from_json(cast("Any", told)["parts"])
     try:
         visible = history.parts(message, place)
     except ConfigurationError:  # a block of a vendor's that no reader knows: what was kept is whole

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from langchain_core.messages import AIMessage
 
-from multiroute_core import spellings
+from multiroute_core import parsing
 from multiroute_core.messages import (
     InvalidToolCall,
     Part,
@@ -137,7 +137,7 @@ def _block(block: dict[str, Any], kind: Any, wire: Wire | None) -> Iterator[Part
         case _ if kind in UNTOLD:
             return
         case _ if kind in STANDARD or kind == "text" or wire is None:
-            yield from spellings.blocks.parts([block])
+            yield from parsing.blocks.parts([block])
         case _:
             yield VendorPart(Raw(wire, _own(block)))
 

@@ -14,8 +14,8 @@ from langchain_core.tools import BaseTool
 from langchain_core.tools.base import create_schema_from_function
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
+from multiroute_core.parsing import json_schema
 from multiroute_core.providers.schema_nodes import find_cycles, flatten
-from multiroute_core.spellings import json_schema
 
 
 def recursive_schema(given: Any) -> dict[str, Any] | None:

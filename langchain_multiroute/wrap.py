@@ -15,14 +15,14 @@ from langchain_multiroute.convert import messages_for, unsendable
 from langchain_multiroute.errors import as_multiroute
 from langchain_multiroute.wrapped import Merging, whole
 from multiroute_core import ConfigurationError
-from multiroute_core.drive.io import IO
-from multiroute_core.drive.limit import Limit
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
 from multiroute_core.providers.addresses import model_address
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.route import ALIASES, Route
+from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.io import IO
 from multiroute_core.tools import OutputSchema, Tool
 from multiroute_core.types import Delta, Request
 

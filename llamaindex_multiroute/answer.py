@@ -20,8 +20,9 @@ from llama_index.core.llms.llm import ToolSelection
 
 from llamaindex_multiroute.blocks import arguments_of, block_of
 from llamaindex_multiroute.convert import KEPT, kept
-from multiroute_core import Chunk, InvalidToolCall, Reasoning, Response, Text, ToolCall, ToolCallDelta, codec
+from multiroute_core import Chunk, InvalidToolCall, Reasoning, Response, Text, ToolCall, ToolCallDelta
 from multiroute_core.messages import Part
+from multiroute_core.parsing import message_json
 
 
 def response_out(response: Response, delta: str | None = None) -> ChatResponse:
@@ -126,7 +127,7 @@ def _malformed(response: ChatResponse) -> list[InvalidToolCall]:
     They stand in the message, so that an answer counts as it is when only its message was kept.
     """
     try:
-        parts = codec.from_json(response.message.additional_kwargs[KEPT]["parts"])
+        parts = message_json.from_json(response.message.additional_kwargs[KEPT]["parts"])
     except (KeyError, TypeError, AttributeError):
         return []  # a stream's answer so far, or somebody else's message
     return [part for part in parts if isinstance(part, InvalidToolCall)]
@@ -141,10 +142,10 @@ def single(response: ChatResponse) -> ChatResponse:
     own = dict(message.additional_kwargs)
     own["tool_calls"] = own["tool_calls"][:1]
     if KEPT in own:
-        parts = codec.from_json(own[KEPT]["parts"])
+        parts = message_json.from_json(own[KEPT]["parts"])
         calls = [part for part in parts if isinstance(part, ToolCall | InvalidToolCall)]
         later_calls = {id(part) for part in calls[1:]}
-        own[KEPT] = {"parts": codec.to_json(part for part in parts if id(part) not in later_calls)}
+        own[KEPT] = {"parts": message_json.to_json(part for part in parts if id(part) not in later_calls)}
     blocks = [block for block in message.blocks if not any(block is other for other in later)]
     cut = ChatMessage(role=message.role, blocks=blocks, additional_kwargs=own)
     return response.model_copy(update={"message": cut})
@@ -220,6 +221,6 @@ def _metadata(response: Response) -> dict[str, Any]:
     if (usage := response.usage) is not None:
         parts = {"cache_read_tokens": usage.cache_read_tokens, "reasoning_tokens": usage.reasoning_tokens}
         made |= {name: count for name, count in parts.items() if count is not None}
-    if (invalid := response.invalid_tool_calls) and (told := codec.to_json(invalid)):
+    if (invalid := response.invalid_tool_calls) and (told := message_json.to_json(invalid)):
         made["invalid_tool_calls"] = told
     return made

@@ -28,8 +28,8 @@ from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
 
 from llamaindex_multiroute.llm import MultiRoute
 from llamaindex_multiroute.traces import put_right
-from multiroute_core.cost.totals import Totals, moves
 from multiroute_core.errors import MultiRouteError
+from multiroute_core.ledger.totals import Totals, moves
 from multiroute_core.types import Usage
 
 dispatcher = get_dispatcher(__name__)
@@ -45,7 +45,7 @@ class CostHandler(BaseCallbackHandler, Totals):
     """Adds up what calls come to: tokens, cost, attempts, fallbacks, what caches spared; in all and by model.
 
     It stands beside LlamaIndex's own `TokenCountingHandler`. For the figures see
-    `multiroute_core.cost.totals.Figures`; the tokens are those that vendors told, never an estimate.
+    `multiroute_core.ledger.totals.Figures`; the tokens are those that vendors told, never an estimate.
 
     Example:
         >>> spent = CostHandler()

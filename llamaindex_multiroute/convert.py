@@ -10,8 +10,9 @@ from typing import Any, cast
 from llama_index.core.base.llms.types import ChatMessage, ContentBlock, MessageRole, TextBlock
 
 from llamaindex_multiroute.blocks import block_of, call_of, part_of
-from multiroute_core import InvalidToolCall, Message, Text, ToolCall, ToolCallResponse, codec, spellings
+from multiroute_core import InvalidToolCall, Message, Text, ToolCall, ToolCallResponse, parsing
 from multiroute_core.messages import CachePoint, Part, Role, join
+from multiroute_core.parsing import message_json
 from multiroute_core.providers.ids import tool_call_id
 
 ROLES: Mapping[MessageRole, Role] = {
@@ -64,7 +65,7 @@ def kept(parts: Sequence[Part]) -> dict[str, Any]:
     """What a message keeps beside its blocks: its exact parts, if a vendor said more than the blocks can."""
     if all(getattr(part, "raw", None) is None and not isinstance(part, InvalidToolCall) for part in parts):
         return {}
-    return {KEPT: {"parts": codec.to_json(parts)}}
+    return {KEPT: {"parts": message_json.to_json(parts)}}
 
 
 def _message(message: ChatMessage, pairs: _Pairs) -> Message:
@@ -90,13 +91,13 @@ def _message(message: ChatMessage, pairs: _Pairs) -> Message:
 def _cache_point(message: ChatMessage) -> CachePoint | None:
     """The mark for a prompt cache beside a message, where LlamaIndex's class for Anthropic looks for one."""
     own = message.additional_kwargs
-    return spellings.blocks.cache_point({"cache_control": own["cache_control"]}) if "cache_control" in own else None
+    return parsing.blocks.cache_point({"cache_control": own["cache_control"]}) if "cache_control" in own else None
 
 
 def _recalled(message: ChatMessage) -> Sequence[Part] | None:
     """The exact parts of an answer, if they still say what the message says; whoever edits a message means it."""
     try:
-        parts = codec.from_json(message.additional_kwargs[KEPT]["parts"])
+        parts = message_json.from_json(message.additional_kwargs[KEPT]["parts"])
     except (KeyError, TypeError, AttributeError):
         return None  # there are none, or somebody else's
     said = [part_of(block) for block in message.blocks]

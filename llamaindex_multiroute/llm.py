@@ -44,6 +44,7 @@ from llamaindex_multiroute.closing import aclosing, closing, register
 from llamaindex_multiroute.convert import messages_in
 from llamaindex_multiroute.schemas import tool_dict
 from multiroute_core import Router
+from multiroute_core._util.redaction import bare_url
 from multiroute_core.adapter import (
     CALL_FIELDS,
     advertised,
@@ -55,7 +56,6 @@ from multiroute_core.adapter import (
     smallest_window,
 )
 from multiroute_core.options import OrderFunction
-from multiroute_core.redaction import bare_url
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -7,7 +7,7 @@ from typing import Any
 from llama_index.core.tools.types import BaseTool
 
 from multiroute_core import ConfigurationError
-from multiroute_core.spellings import json_schema
+from multiroute_core.parsing import json_schema
 
 
 def tool_dict(tool: BaseTool) -> dict[str, Any]:

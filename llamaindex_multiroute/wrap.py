@@ -20,15 +20,15 @@ from llamaindex_multiroute.bare import bare
 from llamaindex_multiroute.convert import messages_out
 from llamaindex_multiroute.wrapped import END, Growing, own, tool_of, whole
 from multiroute_core import ConfigurationError, Request, Route, RouteError, Tool
-from multiroute_core.drive.foreign import Foreign
-from multiroute_core.drive.io import IO
-from multiroute_core.drive.limit import Limit
 from multiroute_core.messages import Wire
 from multiroute_core.providers import classify
 from multiroute_core.providers.addresses import model_address
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.route import ALIASES
+from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.io import IO
+from multiroute_core.runtime.thread_iterator import Foreign
 from multiroute_core.tools import OutputSchema
 from multiroute_core.types import Delta
 

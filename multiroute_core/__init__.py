@@ -4,13 +4,11 @@
 `llamaindex_multiroute`) show it to LangChain and LlamaIndex as a chat model and an LLM of their own.
 """
 
+from multiroute_core.budgets.budget import Budget
 from multiroute_core.cache.caching import Caching
 from multiroute_core.cache.memory import MemoryCache
 from multiroute_core.cache.semantic.settings import Semantic
 from multiroute_core.cache.store import Cache
-from multiroute_core.cost.budget import Budget
-from multiroute_core.cost.ledger import Ledger
-from multiroute_core.cost.record import Record
 from multiroute_core.errors import (
     AllRoutesFailedError,
     AttemptTimeoutError,
@@ -35,6 +33,8 @@ from multiroute_core.errors import (
     UnsupportedError,
 )
 from multiroute_core.events import BudgetAlert
+from multiroute_core.ledger.ledger import Ledger
+from multiroute_core.ledger.record import Record
 from multiroute_core.messages import (
     Blob,
     CachePoint,
@@ -53,7 +53,7 @@ from multiroute_core.messages import (
 from multiroute_core.options import Options, options
 from multiroute_core.route import Route
 from multiroute_core.router import Router
-from multiroute_core.standing import Standing
+from multiroute_core.routing.route_health import Standing
 from multiroute_core.tools import OutputSchema, ReasoningOptions, ServerTool, Tool, ToolChoice
 from multiroute_core.types import Attempt, Chunk, Request, Response, Usage
 

@@ -9,12 +9,12 @@ import inspect
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
+from multiroute_core._util.redaction import Secret, conceal
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import NAMES, NONE, current, parse, unknown
+from multiroute_core.parsing.arguments import PARAMETERS
 from multiroute_core.providers import registry
 from multiroute_core.providers.models import Model
-from multiroute_core.redaction import Secret, conceal
-from multiroute_core.request import PARAMETERS
 from multiroute_core.route import Route
 from multiroute_core.router import Router
 

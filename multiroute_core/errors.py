@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from multiroute_core.display import printable
+from multiroute_core._util.display import printable
 from multiroute_core.types import Attempt, Response
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, cast, get_args
 
-from multiroute_core.json_text import load_json
+from multiroute_core._util.json_text import load_json
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 Wire: TypeAlias = Literal["anthropic", "openai.chat", "openai.responses", "google", "langchain", "llamaindex"]

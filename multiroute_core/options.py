@@ -37,7 +37,7 @@ class Options:
             that name this task in `Route(tasks=...)` are asked first, then the ones that name no tasks, then the rest.
         order: `"priority"` (as the routes are listed), `"weighted"` (by chance, by their weights), `"least_busy"`,
             `"fastest"` (by recent first tokens), `"cheapest"` (by the expected cost of this request), or a function of
-            your own; see `multiroute_core.order`.
+            your own; see `multiroute_core.routing`.
         route_tags: Only routes that carry all of these tags are asked.
         region: Only routes of this region are asked.
         deadline: Seconds until the caller must have something: the whole answer, or a stream's first chunk.

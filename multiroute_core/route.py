@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, cast
 
+from multiroute_core._util.redaction import Address, Secret
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import seconds, unknown, word, words
-from multiroute_core.redaction import Address, Secret
 
 PROVIDERS = ("anthropic", "openai", "google", "local")
 ALIASES = {"gemini": "google", "google_genai": "google"}

@@ -9,30 +9,30 @@ from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
+from multiroute_core._util.redaction import conceal
+from multiroute_core.budgets.budget import Budget
+from multiroute_core.budgets.status import BudgetStandings
 from multiroute_core.cache.caching import Caching
 from multiroute_core.cache.store import Cache
-from multiroute_core.call import Call
-from multiroute_core.cost.budget import Budget
-from multiroute_core.cost.ledger import Ledger
-from multiroute_core.cost.standings import BudgetStandings
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.limit import MAX_RESPONSE_BYTES
-from multiroute_core.drive.loopless import iterate, run
-from multiroute_core.drive.native import NativeIO
-from multiroute_core.drive.world import World
+from multiroute_core.engine.parts import Parts
+from multiroute_core.engine.settings import Settings
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
-from multiroute_core.health import Health
+from multiroute_core.ledger.ledger import Ledger
 from multiroute_core.options import OrderFunction
-from multiroute_core.order.estimate import Estimate, estimate
-from multiroute_core.order.explain import Explanation, explain
-from multiroute_core.order.ranking import Live
-from multiroute_core.parts import Parts
-from multiroute_core.redaction import conceal
-from multiroute_core.request import CallOptions, Messages
+from multiroute_core.parsing.arguments import CallOptions, Messages
 from multiroute_core.route import Route
-from multiroute_core.settings import Settings
-from multiroute_core.standing import Standing
+from multiroute_core.routing.call import Call
+from multiroute_core.routing.estimate import Estimate, estimate
+from multiroute_core.routing.explain import Explanation, explain
+from multiroute_core.routing.health import Health
+from multiroute_core.routing.route_health import Standing
+from multiroute_core.routing.strategies import Live
+from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.clock import World
+from multiroute_core.runtime.deadline import MAX_RESPONSE_BYTES
+from multiroute_core.runtime.run_sync import iterate, run
+from multiroute_core.runtime.sync_io import BlockingIO
 from multiroute_core.state.state import State
 from multiroute_core.types import Chunk, Response
 
@@ -53,7 +53,7 @@ class Router:
         routes: What to ask, the best first: `Route`s or `"provider:model"` strings. None: one for each provider whose
             key is in the environment.
         order: `"priority"` asks in the routes' order; `"weighted"`, `"least_busy"`, `"fastest"`, `"cheapest"`, or a
-            function of your own: see `multiroute_core.order`.
+            function of your own: see `multiroute_core.routing`.
         deadline: Seconds until the caller has something: the whole answer, or a stream's first chunk. One clock over
             retries, waits and fallbacks.
         attempt_timeout: Seconds for one try, until there is an answer or a stream's first token.

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import redis
 
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.loopless import run
+from multiroute_core.runtime.run_sync import run
+from multiroute_core.runtime.sync_io import BlockingIO
 from multiroute_core.state.link import Down, Link
 
 KINDS = ("valkey", "redis")

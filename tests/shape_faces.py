@@ -21,9 +21,9 @@ from llamaindex_multiroute import answer as llamaindex_answer
 from llamaindex_multiroute import convert as llamaindex_convert
 from multiroute_core import Chunk, Message, Response, Route, Router, ToolCall, ToolCallResponse
 from multiroute_core.messages import Part, assemble
+from multiroute_core.parsing.arguments import build
 from multiroute_core.providers import registry
 from multiroute_core.providers.provider import Encoded, Provider, Reply
-from multiroute_core.request import build
 from multiroute_core.types import Request
 from tests import shapes
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiroute_core import ConfigurationError, Route, Router, Usage
-from multiroute_core.cost.prices import Prices
+from multiroute_core.pricing.prices import Prices
 from multiroute_core.route import TokenPrices
 from multiroute_core.testing import Answer, scripted_route
 

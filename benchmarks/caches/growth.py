@@ -54,10 +54,10 @@ class Opened:
 def multiroute(max_bytes: int = 2**30) -> Opened:
     """`MemoryCache` of the core."""
     from multiroute_core import MemoryCache, Route, Router
-    from multiroute_core.drive.io import IO
-    from multiroute_core.drive.limit import Limit
     from multiroute_core.providers.openai.provider import OpenAIProvider
     from multiroute_core.providers.provider import Encoded, Reply
+    from multiroute_core.runtime.deadline import Limit
+    from multiroute_core.runtime.io import IO
 
     class Canned(OpenAIProvider):
         async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:

@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
-from multiroute_core import codec
-from multiroute_core.json_text import NestingError, nests_too_deep
+from multiroute_core._util.json_text import NestingError, nests_too_deep
 from multiroute_core.messages import Part, Text, ToolCall, ToolCallDelta, assemble
+from multiroute_core.parsing import message_json
 from multiroute_core.types import Chunk, FinishReason, Response, Usage
 
 FORM = b"MR1"
@@ -121,7 +121,7 @@ def decode(value: bytes) -> Entry:
     try:
         kept = _DECODER.decode(memoryview(value)[len(FORM) :])
         _check(kept)
-        said = tuple([told if isinstance(told, str) else codec.from_json(told) for told in kept.pieces])
+        said = tuple([told if isinstance(told, str) else message_json.from_json(told) for told in kept.pieces])
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise UnreadableError(f"An entry cannot be read: {error}") from error
     texts = [told for told in said if isinstance(told, str)]
@@ -163,7 +163,7 @@ def _brief(parts: Sequence[Part]) -> str | list[dict[str, Any]]:
     """Most pieces are a bit of text, and nothing else."""
     if len(parts) == 1 and isinstance(only := parts[0], Text) and only.raw is None:
         return only.text
-    return codec.to_json(parts)
+    return message_json.to_json(parts)
 
 
 def _pieces(parts: Sequence[Part]) -> Iterator[Part]:

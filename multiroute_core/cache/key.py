@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import msgspec
 
+from multiroute_core._util.redaction import bare_url
 from multiroute_core.messages import (
     CachePoint,
     InvalidToolCall,
@@ -27,7 +28,6 @@ from multiroute_core.messages import (
     ToolCallResponse,
     every,
 )
-from multiroute_core.redaction import bare_url
 from multiroute_core.route import Route
 from multiroute_core.types import Request
 

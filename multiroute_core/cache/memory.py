@@ -6,9 +6,9 @@ import threading
 from collections import OrderedDict
 from typing import Any
 
-from multiroute_core.drive import forks
-from multiroute_core.drive.io import IO
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.runtime import forks
+from multiroute_core.runtime.io import IO
 
 OVERHEAD = 200
 """About how many bytes an entry takes besides its key and value."""

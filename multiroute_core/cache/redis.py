@@ -7,7 +7,7 @@ import secrets
 from functools import partial
 from typing import Any
 
-from multiroute_core.drive.io import IO
+from multiroute_core.runtime.io import IO
 from multiroute_core.state.link import Link
 from multiroute_core.state.scripts import script
 

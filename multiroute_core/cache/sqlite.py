@@ -21,11 +21,11 @@ from typing import Any, TypeVar
 
 from multiroute_core.cache.sqlite_file import SOON, Connection, checked
 from multiroute_core.cache.trouble import Trouble
-from multiroute_core.drive.interrupts import wait_until_free
-from multiroute_core.drive.io import IO
-from multiroute_core.drive.limit import Expired, Limit
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import path_of
+from multiroute_core.runtime.deadline import Expired, Limit
+from multiroute_core.runtime.interrupts import wait_until_free
+from multiroute_core.runtime.io import IO
 
 logger = logging.getLogger("multiroute_core")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from multiroute_core.drive.io import IO
+from multiroute_core.runtime.io import IO
 
 
 class Cache(Protocol):

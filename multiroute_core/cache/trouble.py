@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from multiroute_core.display import printable
+from multiroute_core._util.display import printable
 
 QUIET = 60.0
 """The same trouble is logged once in so many seconds."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, cast
 
-from multiroute_core.json_text import NO_JSON, decode_json
+from multiroute_core._util.json_text import NO_JSON, decode_json
 from multiroute_core.providers.provider import Reply, UnreadableReply
 from multiroute_core.providers.sse import BOM
 

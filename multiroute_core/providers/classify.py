@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from multiroute_core import errors
+from multiroute_core._util.json_text import nests_too_deep, prune
+from multiroute_core._util.redaction import without_secrets
 from multiroute_core.errors import RouteError
-from multiroute_core.json_text import nests_too_deep, prune
 from multiroute_core.providers import error_chain as chain
 from multiroute_core.providers import error_words as words_of
 from multiroute_core.providers.encoding_errors import read_encoding_error
@@ -30,7 +31,6 @@ from multiroute_core.providers.error_words import Meaning
 from multiroute_core.providers.provider import UNREADABLE, NoAnswer, UnreadableReply, WireError
 from multiroute_core.providers.retry_after import LONGEST_WAIT, read_retry_after
 from multiroute_core.providers.unsupported import read_ability
-from multiroute_core.redaction import without_secrets
 
 __all__ = ["LONGEST_WAIT", "classify"]
 

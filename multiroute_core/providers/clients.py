@@ -18,8 +18,8 @@ import weakref
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-from multiroute_core.drive import forks
-from multiroute_core.drive.sockets import drop_connections
+from multiroute_core.runtime import forks
+from multiroute_core.runtime.sockets import drop_connections
 
 Close = Callable[[Any], Any]
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from multiroute_core.json_text import load_json
+from multiroute_core._util.json_text import load_json
 from multiroute_core.providers import error_words
 from multiroute_core.providers.error_words import MINIMAX, MISTRAL, ZHIPU, Meaning
 

@@ -20,7 +20,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from multiroute_core.json_text import load_json
+from multiroute_core._util.json_text import load_json
 
 LONGEST_CHAIN = 20
 GRPC = {

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from multiroute_core.errors import RouteError
-from multiroute_core.rules.failure import Failure
+from multiroute_core.resilience.failure import Failure
 
 _CODE = re.compile(r"[A-Za-z_.-]{3,40}")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")

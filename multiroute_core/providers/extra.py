@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from multiroute_core._util.redaction import Secret
 from multiroute_core.providers.body import overlay
-from multiroute_core.redaction import Secret
 
 HTTP_OPTIONS = ("http_options", "httpOptions")
 NAMES = ("extra_headers", "extra_query", "extra_body", "timeout", *HTTP_OPTIONS)

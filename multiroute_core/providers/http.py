@@ -8,8 +8,8 @@ import ssl
 from types import ModuleType
 from typing import Any
 
-from multiroute_core.drive.sockets import obey, tidy
 from multiroute_core.providers.response_guard import ACCEPTED_ENCODINGS, response_guard
+from multiroute_core.runtime.sockets import obey, tidy
 
 
 def family(client_class: type) -> ModuleType:

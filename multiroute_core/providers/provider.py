@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from multiroute_core.drive.io import IO
-from multiroute_core.drive.limit import Limit
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
 from multiroute_core.providers.restoring import Restoration
 from multiroute_core.route import Route
+from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.io import IO
 from multiroute_core.types import Delta, Request, Usage
 
 

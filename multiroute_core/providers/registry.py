@@ -6,12 +6,11 @@ import importlib
 import os
 from collections.abc import Iterable
 
-from multiroute_core import abilities
-from multiroute_core.abilities import Facts
+from multiroute_core._util.redaction import Secret
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.providers import models
+from multiroute_core.providers import capabilities, models
+from multiroute_core.providers.capabilities import Facts
 from multiroute_core.providers.provider import Provider
-from multiroute_core.redaction import Secret
 from multiroute_core.route import Route
 
 _CLASSES = {
@@ -50,7 +49,7 @@ def build(route: Route) -> Provider:
 def facts(route: Route, provider: Provider) -> Facts:
     """What is known of a route when it is to be chosen."""
     model, wire = traits(route), provider.wire(route)
-    offers = abilities.offered(route.provider, wire, model.inputs, tools=model.tools)
+    offers = capabilities.offered(route.provider, wire, model.inputs, tools=model.tools)
     if (own_wire := getattr(provider, "own_wire", None)) is not None:  # a framework's class for one vendor
         offers |= {f"wire:{own_wire}"}
     return Facts(wire, offers, model.window)

@@ -18,8 +18,8 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from multiroute_core.drive.limit import MAX_RESPONSE_BYTES, Limit, current
 from multiroute_core.providers.provider import UNREADABLE, UnreadableReply, WireError
+from multiroute_core.runtime.deadline import MAX_RESPONSE_BYTES, Limit, current
 
 ACCEPTED_ENCODINGS = "gzip, deflate"
 """The encodings that are asked for: those whose decompression is bounded, by 1,032 to 1."""

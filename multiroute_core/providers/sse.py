@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from multiroute_core.json_text import NO_JSON, decode_json
+from multiroute_core._util.json_text import NO_JSON, decode_json
 
 BOM = b"\xef\xbb\xbf"
 ERROR = b"error"

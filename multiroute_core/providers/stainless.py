@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from multiroute_core.drive.io import IO
-from multiroute_core.drive.limit import Limit
+from multiroute_core._util.redaction import split_credentials
 from multiroute_core.providers import http
 from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.provider import Encoded, Reply
 from multiroute_core.providers.sse import ServerSentEvent, StreamReader
 from multiroute_core.providers.stream_body import to_text_error, to_value
-from multiroute_core.redaction import split_credentials
+from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.io import IO
 
 
 class StainlessDoor:

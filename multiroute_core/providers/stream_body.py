@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from multiroute_core.json_text import NO_JSON, decode_json
+from multiroute_core._util.json_text import NO_JSON, decode_json
 from multiroute_core.providers.provider import DONE, UNREADABLE, UnreadableReply, WireError
 from multiroute_core.providers.sse import ERROR, ServerSentEvent
 

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from multiroute_core.display import printable
+from multiroute_core._util.display import printable
 from multiroute_core.report.figures import Slice, Step
 
 NOTHING = "–"

@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multiroute_core.cost.ledger import Ledger
-from multiroute_core.cost.record import Record
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.ledger.ledger import Ledger
+from multiroute_core.ledger.record import Record
 from multiroute_core.report import page, terminal
 from multiroute_core.report.figures import Bucket, Failure, Latency, Requests, Slice, Step
 from multiroute_core.report.moments import moment

@@ -9,10 +9,10 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from multiroute_core.cost.ledger import Ledger
-from multiroute_core.cost.ledger_file import APPLICATION, REQUIRED, VERSION, build_row_check, parse_labels
-from multiroute_core.cost.record import Record
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.ledger.ledger import Ledger
+from multiroute_core.ledger.record import Record
+from multiroute_core.ledger.sqlite import APPLICATION, REQUIRED, VERSION, build_row_check, parse_labels
 from multiroute_core.options import path_of
 from multiroute_core.report.tally import Line
 

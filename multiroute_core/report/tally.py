@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
-from multiroute_core.cost.record import CACHED, CANCELLED, Record, is_failure
+from multiroute_core.ledger.record import CACHED, CANCELLED, Record, is_failure
 from multiroute_core.report.figures import Bucket, Failure, Latency, Requests, Slice, Step, quantile
 
 STEPS: tuple[tuple[Step, int], ...] = (("minute", 60), ("ten minutes", 600), ("hour", 3600), ("day", 86400))

@@ -7,7 +7,7 @@ import io
 import math
 from typing import TYPE_CHECKING, Any
 
-from multiroute_core import table
+from multiroute_core._util import table
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.report import formats
 from multiroute_core.report.sections import Section, headlines, notes, sections, title

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from multiroute_core.cost.record import CACHED, Record
-from multiroute_core.display import printable
+from multiroute_core._util.display import printable
 from multiroute_core.errors import MultiRouteError
+from multiroute_core.ledger.record import CACHED, Record
 from multiroute_core.report import formats, report, terminal
 from multiroute_core.report.sections import Section
 from multiroute_core.report.source import Source

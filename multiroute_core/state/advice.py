@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from multiroute_core.providers.models import KEYS
+from multiroute_core.resilience.failure import Failure
 from multiroute_core.route import Route
-from multiroute_core.rules.failure import Failure
 
 BASE_URLS = {
     "anthropic": "ANTHROPIC_BASE_URL",

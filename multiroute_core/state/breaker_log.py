@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
+from multiroute_core.resilience.circuit_breaker import Breaker
+from multiroute_core.resilience.failure import Failure
 from multiroute_core.route import Route
-from multiroute_core.rules.breaker import Breaker
-from multiroute_core.rules.failure import Failure
 from multiroute_core.state.advice import describe_opening, describe_recovery
 
 logger = logging.getLogger("multiroute_core")

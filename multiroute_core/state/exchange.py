@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import msgspec
 
+from multiroute_core.resilience.admission import Permit, Why
+from multiroute_core.resilience.provider_limits import Headroom
+from multiroute_core.resilience.rate_limits import AllowanceSettings
 from multiroute_core.route import Route
-from multiroute_core.rules.admission import Permit, Why
-from multiroute_core.rules.allowance import AllowanceSettings
-from multiroute_core.rules.headroom import Headroom
 from multiroute_core.state.breaker_log import Opening
 from multiroute_core.state.scripts import script
 

@@ -15,10 +15,10 @@ import weakref
 from typing import Any
 from urllib.parse import quote
 
-from multiroute_core.drive.io import IO
-from multiroute_core.drive.limit import Expired, Limit
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import seconds
+from multiroute_core.runtime.deadline import Expired, Limit
+from multiroute_core.runtime.io import IO
 from multiroute_core.state.address import Address
 from multiroute_core.state.job import Command, Down, Job, Refused, Tell
 from multiroute_core.state.multiplexer import AWAY, PARTING_SECONDS, Multiplexer

@@ -12,17 +12,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal, cast
 
-from multiroute_core.drive import forks
-from multiroute_core.drive.io import IO
+from multiroute_core.resilience import circuit_breaker as breakers
+from multiroute_core.resilience import rate_limits as limits
+from multiroute_core.resilience import retry_budget as budgets
+from multiroute_core.resilience.admission import Outcome, Permit, Place, Shut, Verdict
+from multiroute_core.resilience.circuit_breaker import Breaker, BreakerSettings
+from multiroute_core.resilience.latency import Latencies
+from multiroute_core.resilience.rate_limits import Allowance, AllowanceSettings
 from multiroute_core.route import Route
-from multiroute_core.rules import allowance as limits
-from multiroute_core.rules import breaker as breakers
-from multiroute_core.rules import budget as budgets
-from multiroute_core.rules.admission import Outcome, Permit, Place, Shut, Verdict
-from multiroute_core.rules.allowance import Allowance, AllowanceSettings
-from multiroute_core.rules.breaker import Breaker, BreakerSettings
-from multiroute_core.rules.latency import Latencies
-from multiroute_core.standing import Standing
+from multiroute_core.routing.route_health import Standing
+from multiroute_core.runtime import forks
+from multiroute_core.runtime.io import IO
 from multiroute_core.state.breaker_log import BreakerLog, find_opening
 
 SLOT_SECONDS = 900.0

@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal
 
-from multiroute_core.drive.loopless import start
+from multiroute_core.runtime.run_sync import start
 from multiroute_core.state.job import Down, Job, Refused
 from multiroute_core.state.scripts import Script
 

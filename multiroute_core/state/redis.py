@@ -20,14 +20,14 @@ from typing import Any
 
 import msgspec
 
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.io import IO
-from multiroute_core.drive.loopless import run
+from multiroute_core.resilience import retry_budget
+from multiroute_core.resilience.admission import Outcome, Permit, Shut, Verdict, Why
+from multiroute_core.resilience.circuit_breaker import BreakerSettings
 from multiroute_core.route import Route
-from multiroute_core.rules import budget
-from multiroute_core.rules.admission import Outcome, Permit, Shut, Verdict, Why
-from multiroute_core.rules.breaker import BreakerSettings
-from multiroute_core.standing import Standing
+from multiroute_core.routing.route_health import Standing
+from multiroute_core.runtime.io import IO
+from multiroute_core.runtime.run_sync import run
+from multiroute_core.runtime.sync_io import BlockingIO
 from multiroute_core.state.exchange import (
     Quota,
     Settled,
@@ -92,9 +92,9 @@ class RedisState:
         self._breaker = msgspec.Raw(encode(self.settings))
         longest = max(self.settings.longest, self.settings.lasting, self.settings.forget, self.settings.window)
         self._keep = KEEP_SECONDS + 2 * longest + self.settings.probe
-        self._purses: dict[str, dict[str, Any]] = {"retries": asdict(budget.RETRIES)}
+        self._purses: dict[str, dict[str, Any]] = {"retries": asdict(retry_budget.RETRIES)}
         if hedge is not None:
-            self._purses["hedges"] = asdict(budget.hedges(hedge))
+            self._purses["hedges"] = asdict(retry_budget.hedges(hedge))
         self._quotas: dict[str, Quota] = {}
         self._of: dict[str, Quota] = {}
         self._words: dict[str, tuple[Why, float]] = {}

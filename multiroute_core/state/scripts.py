@@ -12,16 +12,27 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Literal, TypeAlias
 
-from multiroute_core.rules import allowance, breaker, budget, concurrency, headroom, limits, spend
+from multiroute_core.resilience import (
+    adaptive_concurrency,
+    circuit_breaker,
+    provider_limits,
+    rate_limits,
+    retry_budget,
+    spend_account,
+    token_bucket,
+)
 
 RULES: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
-    "limits": (limits, ("SECONDS", "GRACE")),
-    "concurrency": (concurrency, ("CUT", "GROWTH", "USED", "UNUSED", "EPISODE_SECONDS", "FORGET_SECONDS")),
-    "headroom": (headroom, ("GRACE", "TRUSTED_SECONDS")),
-    "allowance": (allowance, ("POLL_SECONDS",)),
-    "breaker": (breaker, ()),
-    "budget": (budget, ()),
-    "spend": (spend, ()),
+    "token_bucket": (token_bucket, ("SECONDS", "GRACE")),
+    "adaptive_concurrency": (
+        adaptive_concurrency,
+        ("CUT", "GROWTH", "USED", "UNUSED", "EPISODE_SECONDS", "FORGET_SECONDS"),
+    ),
+    "provider_limits": (provider_limits, ("GRACE", "TRUSTED_SECONDS")),
+    "rate_limits": (rate_limits, ("POLL_SECONDS",)),
+    "circuit_breaker": (circuit_breaker, ()),
+    "retry_budget": (retry_budget, ()),
+    "spend_account": (spend_account, ()),
 }
 """The rules that have a twin, the simpler ones first, and the constants that they share."""
 
@@ -29,18 +40,18 @@ Operation: TypeAlias = Literal[
     "admit", "afford", "begun", "confirm", "release", "reserve", "settle", "spent", "standing", "withdraw"
 ]
 
-_QUOTAS = ("limits", "concurrency", "headroom", "allowance", "breaker")
+_QUOTAS = ("token_bucket", "adaptive_concurrency", "provider_limits", "rate_limits", "circuit_breaker")
 
 _OPERATIONS: dict[Operation, tuple[str, ...]] = {
     "admit": _QUOTAS,
     "settle": _QUOTAS,
     "standing": _QUOTAS,
-    "confirm": ("breaker",),
+    "confirm": ("circuit_breaker",),
     "withdraw": (),
-    "begun": ("budget",),
-    "afford": ("budget",),
-    "reserve": ("spend",),
-    "spent": ("spend",),
+    "begun": ("retry_budget",),
+    "afford": ("retry_budget",),
+    "reserve": ("spend_account",),
+    "spent": ("spend_account",),
 }
 """The rules that each operation goes by. What is not here does without the argument that all others begin with."""
 
@@ -68,18 +79,18 @@ def script(operation: Operation) -> Script:
     """The script of an operation."""
     rules = _OPERATIONS.get(operation)
     begin = "" if rules is None else compose(*rules)
-    return Script.of(begin + _text(operation))
+    return Script.of(begin + _text(f"operations/{operation}"))
 
 
 def compose(*rules: str) -> str:
     """What a script begins with that goes by these rules."""
-    return "\n".join((_text("kept"), *map(_rule, rules), ""))
+    return "\n".join((_text("prelude"), *map(_rule, rules), ""))
 
 
 def _rule(name: str) -> str:
     module, constants = RULES[name]
     told = "".join(f"local {constant} = {getattr(module, constant)!r}\n" for constant in constants)
-    return f"local {name} = {{}}\ndo\n{told}{_text(name)}end\n"
+    return f"local {name} = {{}}\ndo\n{told}{_text(f'rules/{name}')}end\n"
 
 
 def _text(name: str) -> str:

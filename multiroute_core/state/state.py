@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from multiroute_core.drive.io import IO
+from multiroute_core.resilience.admission import Outcome, Permit, Shut
 from multiroute_core.route import Route
-from multiroute_core.rules.admission import Outcome, Permit, Shut
-from multiroute_core.standing import Standing
+from multiroute_core.routing.route_health import Standing
+from multiroute_core.runtime.io import IO
 
 
 class State(Protocol):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from multiroute_core.drive.loopless import start
+from multiroute_core.runtime.run_sync import start
 
 BASE_SECONDS, CAP_SECONDS = 0.5, 60.0
 """How long the first wait is after a failure, and the longest one; each is twice the one before, less up to a half."""

@@ -18,14 +18,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
-from multiroute_core.drive.io import IO
-from multiroute_core.drive.limit import Cancelled, Limit, current
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Part, Wire, assemble
 from multiroute_core.providers import classify
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Encoded, Reply
 from multiroute_core.route import Route
+from multiroute_core.runtime.deadline import Cancelled, Limit, current
+from multiroute_core.runtime.io import IO
 from multiroute_core.testing.behaviours import HEADERS, PING, Asked, Behaviour, Step
 from multiroute_core.types import Delta, FinishReason, Request, Usage
 

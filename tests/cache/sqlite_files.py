@@ -10,8 +10,8 @@ import textwrap
 from pathlib import Path
 
 from multiroute_core.cache.sqlite import OVERHEAD
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.loopless import run
+from multiroute_core.runtime.run_sync import run
+from multiroute_core.runtime.sync_io import BlockingIO
 
 ROOT = Path(__file__).resolve().parents[2]
 IO = BlockingIO()
@@ -31,8 +31,8 @@ def whole(key, value):
 BEGIN = f"""
 import hashlib, logging, os, resource, signal, sys, time
 from multiroute_core.cache.sqlite import SQLiteCache
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.loopless import run
+from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.run_sync import run
 logging.basicConfig(stream=sys.stdout, format="log: %(message)s")
 io, path = BlockingIO(), sys.argv[1]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from multiroute_core import Blob, Message, Raw, Reasoning, Route, Text, Tool, ToolCall, ToolCallResponse, Uri
 from multiroute_core.cache.key import UnkeyableError, key, models, scope
 from multiroute_core.messages import CachePoint, File, VendorPart
-from multiroute_core.request import build
+from multiroute_core.parsing.arguments import build
 from multiroute_core.tools import OutputSchema, ReasoningOptions, ServerTool, ToolChoice
 from multiroute_core.types import Request
 

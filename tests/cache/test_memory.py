@@ -11,8 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from multiroute_core import ConfigurationError
 from multiroute_core.cache.memory import OVERHEAD, MemoryCache
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.loopless import run
+from multiroute_core.runtime.run_sync import run
+from multiroute_core.runtime.sync_io import BlockingIO
 
 KEYS = st.sampled_from(["a", "b", "c", "d", "e"])
 

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from multiroute_core import Caching, Route, Router, recall
+from multiroute_core import Caching, Route, Router
+from multiroute_core.engine import caching
 from multiroute_core.testing.server import ReplayServer
 from tests.chat_server import answer
 from tests.redis_servers import running
@@ -81,14 +82,14 @@ def test_four_processes_with_fifty_calls_each_make_one(cache):
 
 
 def _leads(url, cache, lease):
-    recall.LEASE_SECONDS = lease
+    caching.LEASE_SECONDS = lease
     with router(url, cache) as asking:
         asking.generate("Hi")
 
 
 def test_a_leader_that_is_killed_is_followed_when_its_lease_is_over(cache, monkeypatch):
-    monkeypatch.setattr(recall, "LEASE_SECONDS", 3.0)
-    monkeypatch.setattr(recall, "WAIT_SECONDS", 20.0)
+    monkeypatch.setattr(caching, "LEASE_SECONDS", 3.0)
+    monkeypatch.setattr(caching, "WAIT_SECONDS", 20.0)
     asked, quick = threading.Event(), answer("Hello.")
 
     def reply(received):

@@ -10,10 +10,10 @@ import time
 import pytest
 
 from multiroute_core.cache.redis import RedisCache
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.loopless import run
-from multiroute_core.drive.native import NativeIO
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.run_sync import run
+from multiroute_core.runtime.sync_io import BlockingIO
 from multiroute_core.state.link import Down, Link
 from tests.redis_servers import eventually, running
 

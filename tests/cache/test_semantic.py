@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from multiroute_core.cache.semantic.paraphrases import REMEMBERED, Paraphrases
 from multiroute_core.cache.semantic.settings import THRESHOLD, Semantic
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.loopless import run
-from multiroute_core.drive.native import NativeIO
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.run_sync import run
+from multiroute_core.runtime.sync_io import BlockingIO
 
 ROOT = Path(__file__).resolve().parents[2]
 

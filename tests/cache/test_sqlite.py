@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiroute_core.cache.sqlite import GRAIN, OVERHEAD, SQLiteCache
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.loopless import run
-from multiroute_core.drive.native import NativeIO
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.run_sync import run
+from multiroute_core.runtime.sync_io import BlockingIO
 from tests.cache.sqlite_files import Clock, get, put, sound
 
 

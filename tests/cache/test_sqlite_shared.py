@@ -14,9 +14,9 @@ import pytest
 
 from multiroute_core.cache import sqlite_file
 from multiroute_core.cache.sqlite import SQLiteCache
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.loopless import run
-from multiroute_core.drive.native import NativeIO
+from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.run_sync import run
+from multiroute_core.runtime.sync_io import BlockingIO
 from tests.cache.sqlite_files import IO, child, get, put, said, sound, value, whole
 
 

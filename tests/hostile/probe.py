@@ -13,8 +13,9 @@ from typing import Any, Self
 
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
-from multiroute_core import Budget, Response, Route, Router, codec
+from multiroute_core import Budget, Response, Route, Router
 from multiroute_core.errors import MultiRouteError
+from multiroute_core.parsing import message_json
 from tests.hostile.wire_server import WireServer
 
 SECONDS = 4.0
@@ -164,7 +165,7 @@ class Probe:
         json.dumps(response.summary())
         repr(response)
         pickle.loads(pickle.dumps(response))
-        codec.to_json(response.parts)
+        message_json.to_json(response.parts)
 
     def _check_nothing_left(self, router: Router, where: str) -> None:
         places = {name: standing.in_flight for name, standing in router.health().routes.items()}

@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import Budget, ConfigurationError, Ledger, MemoryCache, Route, Router
+from multiroute_core._util.redaction import Address, Secret, redact_url, without_secrets
 from multiroute_core.errors import MultiRouteError
-from multiroute_core.redaction import Address, Secret, redact_url, without_secrets
 from multiroute_core.telemetry import JSONLines, LogEvents, OpenTelemetry
 from tests.hostile.mutations import write_body
 from tests.hostile.test_reply_bounds import MODELS, reply

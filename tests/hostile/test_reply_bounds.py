@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from multiroute_core import BadReplyError, BrokenStreamError, ConfigurationError, NotFoundError, Route, Router
-from multiroute_core.json_text import MAX_DEPTH
+from multiroute_core._util.json_text import MAX_DEPTH
 from multiroute_core.messages import InvalidToolCall
 from tests.hostile.mutations import write_body, write_events
 from tests.hostile.wire_server import WireServer

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from multiroute_core import Budget, ConfigurationError, Route, RouteError, Router
-from multiroute_core.cost.totals import Totals
-from multiroute_core.display import printable, printable_lines
+from multiroute_core._util.display import printable, printable_lines
 from multiroute_core.errors import AllRoutesFailedError
+from multiroute_core.ledger.totals import Totals
 from multiroute_core.telemetry import LogEvents
 from multiroute_core.testing import Answer, rate_limited, scripted_route
 

@@ -16,7 +16,7 @@ import traceback
 import warnings
 
 from multiroute_core import Route, Router
-from multiroute_core.cost.budget import Budget
+from multiroute_core.budgets.budget import Budget
 from multiroute_core.errors import MultiRouteError
 from tests.interrupts.leftovers import leftovers
 

@@ -7,8 +7,8 @@ import time
 import traceback
 
 from multiroute_core import Router
-from multiroute_core.drive import sockets
-from multiroute_core.drive.limit import current
+from multiroute_core.runtime import sockets
+from multiroute_core.runtime.deadline import current
 
 LOCKS = (threading.Lock().__class__, threading.RLock().__class__)
 

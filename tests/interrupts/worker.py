@@ -13,7 +13,7 @@ import time
 import warnings
 
 from multiroute_core import Route, Router
-from multiroute_core.cost.budget import Budget
+from multiroute_core.budgets.budget import Budget
 from multiroute_core.errors import MultiRouteError
 from tests.interrupts.leftovers import after_a_while, leftovers, threads, without_collector
 

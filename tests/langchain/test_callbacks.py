@@ -25,8 +25,8 @@ from langchain_multiroute import ChatMultiRoute
 from langchain_multiroute import callbacks as our_callbacks
 from langchain_multiroute.callbacks import MultiRouteCallbackHandler, get_multiroute_callback
 from multiroute_core import AllRoutesFailedError, BrokenStreamError, ConfigurationError, Router, ServerError, Usage
-from multiroute_core.cost.totals import Figures, Totals
 from multiroute_core.events import AttemptEnded
+from multiroute_core.ledger.totals import Figures, Totals
 from multiroute_core.testing import Answer, Cut, Fail, scripted_route
 from multiroute_core.testing.server import ReplayServer, Reply
 from tests.langchain.conftest import Weather, get_weather

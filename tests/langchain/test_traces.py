@@ -24,8 +24,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from langchain_multiroute import ChatMultiRoute, get_multiroute_callback
 from multiroute_core import AllRoutesFailedError, BrokenStreamError, RateLimitError, Router, ServerError, Usage
-from multiroute_core.cost.prices import Prices
 from multiroute_core.events import AttemptEnded
+from multiroute_core.pricing.prices import Prices
 from multiroute_core.testing import Answer, Cut, Fail, scripted_route
 from multiroute_core.testing.server import ReplayServer, Reply
 from tests.langchain.conftest import get_weather

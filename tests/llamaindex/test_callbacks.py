@@ -26,8 +26,8 @@ from llamaindex_multiroute.callbacks import (
     MultiRouteSpanHandler,
 )
 from multiroute_core import AllRoutesFailedError, BrokenStreamError, Router, ServerError, Usage
-from multiroute_core.cost.totals import Figures
 from multiroute_core.events import AttemptEnded
+from multiroute_core.ledger.totals import Figures
 from multiroute_core.testing import Answer, Cut, Fail, scripted_route
 from tests.llamaindex.conftest import Weather, get_weather, import_openai
 from tests.vendors.server import ROUTES, WIRES

@@ -3,9 +3,9 @@
 from tests.mutants.mutant import CACHE, KEY, WORLDS, Mutant
 
 CACHING = "multiroute_core/cache/caching.py"
-RECALL = "multiroute_core/recall.py"
+RECALL = "multiroute_core/engine/caching.py"
 ENTRY = "multiroute_core/cache/entry.py"
-FLIGHT = "multiroute_core/cache/flight.py"
+FLIGHT = "multiroute_core/cache/single_flight.py"
 KEYS = "multiroute_core/cache/key.py"
 STORE = "multiroute_core/cache/memory.py"
 

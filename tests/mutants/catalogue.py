@@ -53,7 +53,7 @@ FLOW = (
         CORE + "flow.py",
         "if self._said is not None and (parts := self._said.rest()):",
         "if False:",
-        "tests/test_mid_stream.py",
+        "tests/engine/test_continuation.py",
     ),
     Mutant(
         "a loser is never asked again",
@@ -67,21 +67,21 @@ FLOW = (
         CORE + "mid_stream.py",
         "        if self.over:\n            return text\n        self._held",
         "        if True:\n            return text\n        self._held",
-        "tests/test_mid_stream.py",
+        "tests/engine/test_continuation.py",
     ),
     Mutant(
         "half a tool call is gone on with by another model",
         CORE + "mid_stream.py",
         "return Text in kinds and kinds <= {Text, Reasoning} and",
         "return Text in kinds and",
-        "tests/test_mid_stream.py",
+        "tests/engine/test_continuation.py",
     ),
     Mutant(
         "only the last speaker is paid for",
         CORE + "mid_stream.py",
         "usage=_sum(usages),",
         "usage=last.usage,",
-        "tests/test_mid_stream.py",
+        "tests/engine/test_continuation.py",
     ),
     Mutant(
         "the loser of a race is not closed",

@@ -2,15 +2,15 @@
 
 from tests.mutants.mutant import Mutant
 
-RULE = "multiroute_core/rules/spend.py"
-ACCOUNTS = "multiroute_core/state/accounts.py"
-PURSE = "multiroute_core/purse.py"
-SPENDING = "multiroute_core/spending.py"
-BUDGET = "multiroute_core/cost/budget.py"
-FLOW = "multiroute_core/flow.py"
+RULE = "multiroute_core/resilience/spend_account.py"
+ACCOUNTS = "multiroute_core/budgets/accounts.py"
+PURSE = "multiroute_core/budgets/reservation.py"
+SPENDING = "multiroute_core/budgets/tracker.py"
+BUDGET = "multiroute_core/budgets/budget.py"
+FLOW = "multiroute_core/engine/execution.py"
 
-TESTS = "tests/test_spending.py"
-SPEND = "tests/rules/test_spend.py"
+TESTS = "tests/budgets/test_tracker.py"
+SPEND = "tests/resilience/test_spend_account.py"
 
 MONEY = (
     Mutant(

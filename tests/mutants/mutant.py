@@ -5,12 +5,12 @@ from typing import NamedTuple
 SIMULATION = "tests/simulation/test_simulation.py -k every_law"
 FACES = "tests/simulation/test_faces.py"
 RACE = "tests/simulation/test_race.py"
-PLAN = "tests/test_plan.py"
-ORDER = "tests/order/test_ranking.py"
+PLAN = "tests/engine/test_retry_plan.py"
+ORDER = "tests/routing/test_strategies.py"
 STATE = "tests/state/test_memory.py"
-BREAKER = "tests/rules/test_breaker.py"
+BREAKER = "tests/resilience/test_circuit_breaker.py"
 KEY = "tests/cache/test_key.py"
-CACHE = "tests/test_recall.py"
+CACHE = "tests/engine/test_caching.py"
 WORLDS = "tests/simulation/test_recall.py"
 
 

@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 GUARD = "multiroute_core/providers/response_guard.py"
-JSON = "multiroute_core/json_text.py"
+JSON = "multiroute_core/_util/json_text.py"
 RESTORING = "multiroute_core/providers/restoring.py"
 BOUNDS = "tests/hostile/test_reply_bounds.py"
 FORMS = "tests/test_forms_and_tools.py"
@@ -51,14 +51,14 @@ OUTSIDE = (
     ),
     Mutant(
         "media go where they cannot be read",
-        "multiroute_core/media.py",
+        "multiroute_core/parsing/media_types.py",
         'return modality if kind in _USUAL or modality == "video" else kind',
         "return modality",
         f"{FORMS} -k 'medium_goes or hears'",
     ),
     Mutant(
         "malformed calls stay without an answer",
-        "multiroute_core/spellings/conversation.py",
+        "multiroute_core/parsing/conversation.py",
         "    _refuse(waiting, answered)\n    if messages",
         "    if messages",
         f"{CALLS} -k 'history_says or both_are_answered'",

@@ -2,7 +2,7 @@
 
 from tests.mutants.mutant import BREAKER, ORDER, STATE, Mutant
 
-BREAKERS = "multiroute_core/rules/breaker.py"
+BREAKERS = "multiroute_core/resilience/circuit_breaker.py"
 MEMORY = "multiroute_core/state/memory.py"
 
 RULES = (
@@ -90,62 +90,62 @@ RULES = (
     ),
     Mutant(
         "who is refused pays all the same",
-        "multiroute_core/rules/limits.py",
+        "multiroute_core/resilience/token_bucket.py",
         "(tat, wait) if wait > GRACE",
         "(due, wait) if wait > GRACE",
-        "tests/rules/test_limits.py",
+        "tests/resilience/test_token_bucket.py",
     ),
     Mutant(
         "too many calls in flight",
-        "multiroute_core/rules/concurrency.py",
+        "multiroute_core/resilience/adaptive_concurrency.py",
         "if most is not None and in_flight >= most:",
         "if most is not None and in_flight > most:",
     ),
     Mutant(
         "each refusal of one episode cuts the limit",
-        "multiroute_core/rules/concurrency.py",
+        "multiroute_core/resilience/adaptive_concurrency.py",
         "    if now < state.calm_at:\n        return replace(state, calm_at=max",
         "    if False:\n        return replace(state, calm_at=max",
-        "tests/rules/test_concurrency.py",
+        "tests/resilience/test_adaptive_concurrency.py",
     ),
     Mutant(
         "a quantile of few answers counts",
-        "multiroute_core/rules/latency.py",
+        "multiroute_core/resilience/latency.py",
         "if len(samples) < max(1, fewest):",
         "if len(samples) < 1:",
-        "tests/rules/test_latency.py",
+        "tests/resilience/test_latency.py",
     ),
     Mutant(
         "backoff without jitter",
-        "multiroute_core/rules/retry.py",
+        "multiroute_core/resilience/backoff.py",
         "return random * min(",
         "return min(",
-        "tests/rules/test_retry.py",
+        "tests/resilience/test_backoff.py",
     ),
     Mutant(
         "backoff without a cap",
-        "multiroute_core/rules/retry.py",
+        "multiroute_core/resilience/backoff.py",
         "min(CAP_SECONDS, BASE_SECONDS * 2.0 ** (round_ - 1))",
         "BASE_SECONDS * 2.0 ** (round_ - 1)",
-        "tests/rules/test_retry.py",
+        "tests/resilience/test_backoff.py",
     ),
     Mutant(
         "weights are ignored",
-        "multiroute_core/order/ranking.py",
+        "multiroute_core/routing/strategies.py",
         "max(case.live.random(), 1e-300)) / r.weight for",
         "max(case.live.random(), 1e-300)) for",
         ORDER,
     ),
     Mutant(
         "the dearest comes first",
-        "multiroute_core/order/ranking.py",
+        "multiroute_core/routing/strategies.py",
         "math.inf if (cost := costs[r.name]) is None else cost, why),)",
         "math.inf if (cost := costs[r.name]) is None else -cost, why),)",
         ORDER,
     ),
     Mutant(
         "full routes come first",
-        "multiroute_core/order/ranking.py",
+        "multiroute_core/routing/strategies.py",
         "limit is not None and busy + 1 > limit, route.name",
         "limit is None or busy + 1 <= limit, route.name",
         ORDER,

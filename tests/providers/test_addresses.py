@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, HttpUrl, PrivateAttr
 from langchain_multiroute.wrap import routes
 from llamaindex_multiroute import route_of
 from multiroute_core import Usage
-from multiroute_core.cost.prices import Prices
+from multiroute_core.pricing.prices import Prices
 from multiroute_core.providers.addresses import model_address
 from tests.llamaindex.conftest import import_openai
 

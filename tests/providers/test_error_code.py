@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from multiroute_core.errors import AttemptTimeoutError, AuthenticationError
 from multiroute_core.providers.error_code import error_code, failure_of
-from multiroute_core.rules.failure import Failure
+from multiroute_core.resilience.failure import Failure
 
 GOOGLE = {
     "error": {

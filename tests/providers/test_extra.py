@@ -11,8 +11,8 @@ import pytest
 
 from multiroute_core import ConfigurationError
 from multiroute_core.cache.key import key
+from multiroute_core.parsing.arguments import build
 from multiroute_core.providers import registry
-from multiroute_core.request import build
 from multiroute_core.testing.server import Received, ReplayServer, Reply
 from tests.providers.faces import ask, every_face, routed
 from tests.providers.test_stream_ends import JSON, WAYS, every_way, route, streamed

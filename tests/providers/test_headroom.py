@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiroute_core.providers.headroom import LONGEST_SECONDS, headroom
-from multiroute_core.rules.headroom import Headroom, Level, take
+from multiroute_core.resilience.provider_limits import Headroom, Level, take
 from tests.providers.reading import needs_recordings, recordings
 
 NOW, WALL = 50.0, 1_775_384_633.25

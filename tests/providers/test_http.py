@@ -6,8 +6,8 @@ import anthropic
 import openai
 import pytest
 
-from multiroute_core.drive.sockets import LimitedBackend, obey
 from multiroute_core.providers import http
+from multiroute_core.runtime.sockets import LimitedBackend, obey
 from multiroute_core.testing.server import ReplayServer, Reply
 
 CLIENTS = [openai.DefaultHttpxClient, anthropic.DefaultHttpxClient]

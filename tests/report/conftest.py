@@ -2,8 +2,8 @@
 
 import pytest
 
-from multiroute_core.cost.ledger_file import SQLiteStore
-from multiroute_core.cost.record import Record
+from multiroute_core.ledger.record import Record
+from multiroute_core.ledger.sqlite import SQLiteStore
 
 NOON = 1_795_003_200.0  # 2026-11-18 12:00 UTC
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiroute_core import ConfigurationError, Ledger, report
-from multiroute_core.cost.record import Record
+from multiroute_core.ledger.record import Record
 from multiroute_core.report.figures import Requests, quantile
 from multiroute_core.report.formats import digits, name, period, seconds, share, short, usd
 from multiroute_core.report.moments import moment

@@ -6,9 +6,9 @@ import bisect
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from multiroute_core.attempt import GOODBYE_SECONDS
+from multiroute_core.engine.attempt import GOODBYE_SECONDS
 from multiroute_core.errors import ContentFilterError, ContextOverflowError, RouteError
-from multiroute_core.rules import budget
+from multiroute_core.resilience import retry_budget
 from multiroute_core.testing.faults import QUANTUM
 from multiroute_core.testing.scripted import Take
 from tests.simulation.callers import Caller
@@ -86,8 +86,8 @@ def bounded_work(world: World) -> Iterator[str]:
         yield f"{len(beside)} calls were made beside others, and {len(state.hedges)} were paid for"
     began = sorted(caller.began for caller in world.by_name.values())
     purses = [
-        ("retries and hedges", [*again, *beside], budget.RETRIES),
-        ("hedges", beside, budget.hedges(hedge or 0.0)),
+        ("retries and hedges", [*again, *beside], retry_budget.RETRIES),
+        ("hedges", beside, retry_budget.hedges(hedge or 0.0)),
     ]
     for what, moments, purse in purses:
         for number, at in enumerate(sorted(moments), start=1):

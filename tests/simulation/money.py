@@ -16,11 +16,12 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from langchain_multiroute.wrap import ModelProvider
-from multiroute_core import Budget, BudgetExceededError, Ledger, Route, Router, Usage, tokens
+from multiroute_core import Budget, BudgetExceededError, Ledger, Route, Router, Usage
+from multiroute_core.budgets.accounts import MemoryAccounts
 from multiroute_core.errors import MultiRouteError, ServerError
 from multiroute_core.events import AttemptEnded
-from multiroute_core.rules.spend import Account
-from multiroute_core.state.accounts import MemoryAccounts
+from multiroute_core.parsing import token_count
+from multiroute_core.resilience.spend_account import Account
 from multiroute_core.testing import Answer, Cut, Fail, Failure, VirtualLoop, dialect_route, rehearse, truth
 from multiroute_core.testing.dialects import DIALECTS, FAILURES
 
@@ -161,7 +162,7 @@ class World:
         most = request.max_tokens or 1_024
         longest = most if self.obedient or dice.random() < 0.7 else most * 4
         written = dice.randint(1, longest)
-        read = tokens.estimate(request)
+        read = token_count.estimate(request)
         cached = dice.choice((0, read // 2)) if name in TELLS_CACHED else None
         usage = Usage(read, written, cached or None, reasoning_tokens=dice.choice((0, written // 3)))
         if name == "openrouter" and dice.random() < 0.5:

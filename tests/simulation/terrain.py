@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from multiroute_core.engine.continuation import INSTRUCTION
 from multiroute_core.messages import Text, ToolCall
-from multiroute_core.mid_stream import INSTRUCTION
 from multiroute_core.providers.models import Model
 from multiroute_core.route import Route
 from multiroute_core.testing.behaviours import Answer, Asked, Behaviour, Step, Window

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from multiroute_core import MultiRouteError, Router
-from multiroute_core.drive import blocking
 from multiroute_core.errors import BrokenStreamError
+from multiroute_core.runtime import sync_io
 from multiroute_core.testing import Answer, VirtualClock, VirtualLoop, random_schedule, rehearse, truth
 
 REQUESTS = 30
@@ -61,7 +61,7 @@ class Life:
 
 def sync_life(seed, monkeypatch, *, stream):
     clock = VirtualClock()
-    monkeypatch.setattr(blocking, "time", clock)
+    monkeypatch.setattr(sync_io, "time", clock)
     life = Life(seed, clock, sleep=clock.sleep)
     for number in range(REQUESTS):
         response, heard, error = None, [], None

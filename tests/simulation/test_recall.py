@@ -12,7 +12,7 @@ from collections import defaultdict
 import pytest
 
 from multiroute_core import Caching, MultiRouteError, Router
-from multiroute_core.recall import JITTER, WAIT_SECONDS
+from multiroute_core.engine.caching import JITTER, WAIT_SECONDS
 from multiroute_core.testing import Answer, VirtualLoop, random_schedule, rehearse, truth
 
 NAMES = ("a", "b")

@@ -7,8 +7,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from multiroute_core.errors import RouteError
-from multiroute_core.rules import allowance
-from multiroute_core.rules.admission import Outcome, Permit, Shut, Verdict
+from multiroute_core.resilience import rate_limits
+from multiroute_core.resilience.admission import Outcome, Permit, Shut, Verdict
 from multiroute_core.testing.scripted import Take, truth
 
 if TYPE_CHECKING:
@@ -128,7 +128,9 @@ class WatchedState:
                 continue
             line = self.inner._line(route)
             quota = line.quota
-            _, shut = allowance.admit(quota.allowance, quota.settings, now, tokens=tokens, in_flight=quota.in_flight())
+            _, shut = rate_limits.admit(
+                quota.allowance, quota.settings, now, tokens=tokens, in_flight=quota.in_flight()
+            )
             breaker = line.breaker
             well = breaker.opened_until is None or (now >= breaker.opened_until and breaker.probe_until is None)
             if well and shut is None and not any(take.asked.route == route.name for take in asked):

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.loopless import run
+from multiroute_core.resilience.admission import Outcome, Permit, Shut, Verdict
+from multiroute_core.resilience.circuit_breaker import BreakerSettings
 from multiroute_core.route import Route
-from multiroute_core.rules.admission import Outcome, Permit, Shut, Verdict
-from multiroute_core.rules.breaker import BreakerSettings
+from multiroute_core.runtime.run_sync import run
+from multiroute_core.runtime.sync_io import BlockingIO
 from multiroute_core.state import redis as on_redis
 from multiroute_core.state.redis import RedisState
 from tests.redis_servers import KINDS, running

@@ -8,12 +8,20 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from multiroute_core.rules import allowance, breaker, budget, concurrency, headroom, limits, spend
-from multiroute_core.rules.admission import Permit, Shut, Verdict
-from multiroute_core.rules.allowance import Allowance, AllowanceSettings
-from multiroute_core.rules.breaker import Breaker, BreakerSettings
-from multiroute_core.rules.concurrency import Concurrency
-from multiroute_core.rules.headroom import Headroom, Level
+from multiroute_core.resilience import (
+    adaptive_concurrency,
+    circuit_breaker,
+    provider_limits,
+    rate_limits,
+    retry_budget,
+    spend_account,
+    token_bucket,
+)
+from multiroute_core.resilience.adaptive_concurrency import Concurrency
+from multiroute_core.resilience.admission import Permit, Shut, Verdict
+from multiroute_core.resilience.circuit_breaker import Breaker, BreakerSettings
+from multiroute_core.resilience.provider_limits import Headroom, Level
+from multiroute_core.resilience.rate_limits import Allowance, AllowanceSettings
 from multiroute_core.state.scripts import RULES, compose
 from tests.redis_servers import KINDS, running
 
@@ -76,12 +84,12 @@ PER_MINUTE = st.sampled_from([1.0, 6.0, 60.0, 40_000.0]) | st.floats(0.01, 1e7)
 def test_limits(lua, now, ahead, per_minute, one, other, third):
     tat = now + ahead
     for mine, (first, second, _) in (
-        (limits.take(tat, per_minute, one, now), lua("limits", "take", tat, per_minute, one, now)),
+        (token_bucket.take(tat, per_minute, one, now), lua("token_bucket", "take", tat, per_minute, one, now)),
         (
-            (limits.settle(tat, per_minute, one, other, now, third), None),
-            lua("limits", "settle", tat, per_minute, one, other, now, third),
+            (token_bucket.settle(tat, per_minute, one, other, now, third), None),
+            lua("token_bucket", "settle", tat, per_minute, one, other, now, third),
         ),
-        ((limits.left(tat, per_minute, now), None), lua("limits", "left", tat, per_minute, now)),
+        ((token_bucket.left(tat, per_minute, now), None), lua("token_bucket", "left", tat, per_minute, now)),
     ):
         agree(mine[0], first)
         agree(mine[1], second)
@@ -102,17 +110,20 @@ def test_limits(lua, now, ahead, per_minute, one, other, third):
 )
 @example(now=0.0, steps=[(0.0, "limited", 2, None), (20.0, "answered", 1, None), (0.0, "answered", 1, None)])
 def test_concurrency(lua, now, steps):
-    mine, twin = Concurrency(), lua("concurrency", "new")[0]
+    mine, twin = Concurrency(), lua("adaptive_concurrency", "new")[0]
     for seconds, what, in_flight, door in steps:
         now += seconds
         if what == "admits":
-            agree(concurrency.admits(mine, door, in_flight), lua("concurrency", "admits", twin, door, in_flight)[0])
+            agree(
+                adaptive_concurrency.admits(mine, door, in_flight),
+                lua("adaptive_concurrency", "admits", twin, door, in_flight)[0],
+            )
         elif what == "answered":
-            mine = concurrency.answered(mine, now, in_flight)
-            twin = lua("concurrency", "answered", twin, now, in_flight)[0]
+            mine = adaptive_concurrency.answered(mine, now, in_flight)
+            twin = lua("adaptive_concurrency", "answered", twin, now, in_flight)[0]
         else:
-            mine = concurrency.limited(mine, now, in_flight, door)
-            twin = lua("concurrency", "limited", twin, now, in_flight, door)[0]
+            mine = adaptive_concurrency.limited(mine, now, in_flight, door)
+            twin = lua("adaptive_concurrency", "limited", twin, now, in_flight, door)[0]
         agree(mine, twin, what)
 
 
@@ -137,16 +148,16 @@ def test_headroom(lua, now, data):
         now += data.draw(SECONDS)
         if mine is None or data.draw(st.booleans()):
             told = data.draw(headrooms(now))
-            mine = headroom.learn(mine, told, now)
-            twin = lua("headroom", "learn", twin, plain(told), now)[0]
+            mine = provider_limits.learn(mine, told, now)
+            twin = lua("provider_limits", "learn", twin, plain(told), now)[0]
         else:
             tokens = data.draw(st.sampled_from([0, 1, 40, 5000]))
-            mine, wait = headroom.take(mine, now, tokens)
-            twin, other, _ = lua("headroom", "take", twin, now, tokens)
+            mine, wait = provider_limits.take(mine, now, tokens)
+            twin, other, _ = lua("provider_limits", "take", twin, now, tokens)
             agree(wait, other)
         agree(mine, twin)
-        agree(headroom.requests_left(mine, now), lua("headroom", "requests_left", twin, now)[0])
-        agree(headroom.tokens_left(mine, now), lua("headroom", "tokens_left", twin, now)[0])
+        agree(provider_limits.requests_left(mine, now), lua("provider_limits", "requests_left", twin, now)[0])
+        agree(provider_limits.tokens_left(mine, now), lua("provider_limits", "tokens_left", twin, now)[0])
 
 
 SETTINGS = st.builds(
@@ -160,14 +171,14 @@ SETTINGS = st.builds(
 @MANY
 @given(now=BEGIN, rules=SETTINGS, data=st.data())
 def test_allowance(lua, now, rules, data):
-    mine, twin, said = Allowance(), lua("allowance", "new")[0], plain(rules)
+    mine, twin, said = Allowance(), lua("rate_limits", "new")[0], plain(rules)
     calls = []
     for _ in range(data.draw(st.integers(0, 30))):
         now += data.draw(SECONDS)
         if not calls or data.draw(st.booleans()):
             tokens = data.draw(st.sampled_from([0, 1, 40, 400, 5000]))
-            mine, shut = allowance.admit(mine, rules, now, tokens=tokens, in_flight=len(calls))
-            twin, stop, _ = lua("allowance", "admit", twin, said, now, tokens, len(calls))
+            mine, shut = rate_limits.admit(mine, rules, now, tokens=tokens, in_flight=len(calls))
+            twin, stop, _ = lua("rate_limits", "admit", twin, said, now, tokens, len(calls))
             agree(shut, stop)
             if shut is None:
                 calls.append((tokens, mine.taken))
@@ -182,11 +193,11 @@ def test_allowance(lua, now, rules, data):
                 "headroom": data.draw(st.none() | headrooms(now)),
                 "in_flight": len(calls) + 1,
             }
-            mine = allowance.settle(mine, rules, now, **ended)
-            twin = lua("allowance", "settle", twin, said, now, {**ended, "headroom": plain(ended["headroom"])})[0]
+            mine = rate_limits.settle(mine, rules, now, **ended)
+            twin = lua("rate_limits", "settle", twin, said, now, {**ended, "headroom": plain(ended["headroom"])})[0]
         agree(mine, twin)
-        agree(allowance.requests_left(mine, rules, now), lua("allowance", "requests_left", twin, said, now)[0])
-        agree(allowance.tokens_left(mine, rules, now), lua("allowance", "tokens_left", twin, said, now)[0])
+        agree(rate_limits.requests_left(mine, rules, now), lua("rate_limits", "requests_left", twin, said, now)[0])
+        agree(rate_limits.tokens_left(mine, rules, now), lua("rate_limits", "tokens_left", twin, said, now)[0])
 
 
 BREAKERS = st.sampled_from(
@@ -202,16 +213,16 @@ BREAKERS = st.sampled_from(
 @MANY
 @given(now=BEGIN, rules=BREAKERS, data=st.data())
 def test_breaker(lua, now, rules, data):
-    mine, twin, said = Breaker(), lua("breaker", "new")[0], plain(rules)
+    mine, twin, said = Breaker(), lua("circuit_breaker", "new")[0], plain(rules)
     permits = []
     for _ in range(data.draw(st.integers(0, 40))):
         now += data.draw(SECONDS)
-        agree(mine.condition(now), lua("breaker", "condition", twin, now)[0])
+        agree(mine.condition(now), lua("circuit_breaker", "condition", twin, now)[0])
         if not permits or data.draw(st.booleans()):
             early = data.draw(st.booleans())
-            agree(breaker.shut(mine, now, early=early), lua("breaker", "shut", twin, now, early)[0])
-            mine, leave = breaker.admit(mine, rules, now, early=early)
-            twin, permit, stop = lua("breaker", "admit", twin, said, now, early)
+            agree(circuit_breaker.shut(mine, now, early=early), lua("circuit_breaker", "shut", twin, now, early)[0])
+            mine, leave = circuit_breaker.admit(mine, rules, now, early=early)
+            twin, permit, stop = lua("circuit_breaker", "admit", twin, said, now, early)
             if isinstance(leave, Shut):
                 agree(leave, stop)
             else:
@@ -221,21 +232,21 @@ def test_breaker(lua, now, rules, data):
             leave = permits.pop(data.draw(st.integers(0, len(permits) - 1)))
             verdict = data.draw(st.sampled_from([Verdict.FAILURE, *Verdict]))
             random = data.draw(st.floats(0.0, 1.0))
-            mine = breaker.settle(mine, rules, now, leave, verdict, random)
+            mine = circuit_breaker.settle(mine, rules, now, leave, verdict, random)
             given_back = {"generation": leave.generation, "probe": leave.probe}
-            twin = lua("breaker", "settle", twin, said, now, given_back, verdict.value, random)[0]
+            twin = lua("circuit_breaker", "settle", twin, said, now, given_back, verdict.value, random)[0]
         agree(mine, twin)
 
 
 def test_the_longest_break_is_the_longest_in_lua_as_well(lua):
     """A break doubles, and 2 ** 1024 is no number."""
-    rules, mine, twin, now = BreakerSettings(failures=1), Breaker(), lua("breaker", "new")[0], 0.0
+    rules, mine, twin, now = BreakerSettings(failures=1), Breaker(), lua("circuit_breaker", "new")[0], 0.0
     for _ in range(70):
-        mine, leave = breaker.admit(mine, rules, now, early=True)
+        mine, leave = circuit_breaker.admit(mine, rules, now, early=True)
         assert isinstance(leave, Permit)
-        twin, permit, _ = lua("breaker", "admit", twin, plain(rules), now, True)
-        mine = breaker.settle(mine, rules, now, leave, Verdict.FAILURE, 0.5)
-        twin = lua("breaker", "settle", twin, plain(rules), now, permit, "failure", 0.5)[0]
+        twin, permit, _ = lua("circuit_breaker", "admit", twin, plain(rules), now, True)
+        mine = circuit_breaker.settle(mine, rules, now, leave, Verdict.FAILURE, 0.5)
+        twin = lua("circuit_breaker", "settle", twin, plain(rules), now, permit, "failure", 0.5)[0]
         agree(mine, twin)
         now += 1.0
     assert twin["breaks"] == 65
@@ -244,18 +255,18 @@ def test_the_longest_break_is_the_longest_in_lua_as_well(lua):
 @MANY
 @given(
     now=BEGIN,
-    rules=st.sampled_from([budget.RETRIES, budget.hedges(0.05), budget.hedges(1.0)]),
+    rules=st.sampled_from([retry_budget.RETRIES, retry_budget.hedges(0.05), retry_budget.hedges(1.0)]),
     steps=st.lists(st.tuples(SECONDS, st.booleans()), max_size=60),
 )
 def test_budget(lua, now, rules, steps):
-    mine, twin, said = budget.Purse(), lua("budget", "new")[0], plain(rules)
+    mine, twin, said = retry_budget.Purse(), lua("retry_budget", "new")[0], plain(rules)
     for seconds, begins in steps:
         now += seconds
         if begins:
-            mine, twin = budget.deposit(mine, rules, now), lua("budget", "deposit", twin, said, now)[0]
+            mine, twin = retry_budget.deposit(mine, rules, now), lua("retry_budget", "deposit", twin, said, now)[0]
         else:
-            mine, enough = budget.withdraw(mine, rules, now)
-            twin, other, _ = lua("budget", "withdraw", twin, said, now)
+            mine, enough = retry_budget.withdraw(mine, rules, now)
+            twin, other, _ = lua("retry_budget", "withdraw", twin, said, now)
             agree(enough, other)
         agree(mine, twin)
 
@@ -266,21 +277,30 @@ def test_budget(lua, now, rules, steps):
     steps=st.lists(st.tuples(SECONDS, st.booleans(), st.integers(0, 10**13), st.none() | st.integers(0, 10**13))),
 )
 def test_spend(lua, cap, steps):
-    mine, twin, now, held = spend.Account(), lua("spend", "new")[0], 1000.0, []
+    mine, twin, now, held = spend_account.Account(), lua("spend_account", "new")[0], 1000.0, []
     for seconds, reserves, amount, heard in steps:
         now += seconds
         day = now // 50 * 50
         known = None if heard is None else (day, heard)
         starts = (day - 50, day, day + 50)
-        mine, twin = spend.current(mine, starts, now, known), lua("spend", "current", twin, starts, now, known)[0]
+        mine, twin = (
+            spend_account.current(mine, starts, now, known),
+            lua("spend_account", "current", twin, starts, now, known)[0],
+        )
         agree(mine, twin)
         if reserves or not held:
-            after, other = spend.reserve(mine, cap, amount), lua("spend", "reserve", twin, cap, amount)[0]
+            after, other = (
+                spend_account.reserve(mine, cap, amount),
+                lua("spend_account", "reserve", twin, cap, amount)[0],
+            )
             assert (after is None) == (other is None)
             if after is not None:
                 mine, twin = after, other
                 held.append(amount)
         else:
             before = held.pop()
-            mine, twin = spend.settle(mine, before, amount), lua("spend", "settle", twin, before, amount)[0]
+            mine, twin = (
+                spend_account.settle(mine, before, amount),
+                lua("spend_account", "settle", twin, before, amount)[0],
+            )
         agree(mine, twin)

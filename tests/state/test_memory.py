@@ -1,8 +1,8 @@
 """State in memory: what routes of one quota share, and what retries and hedges do."""
 
-from multiroute_core.drive.blocking import BlockingIO
+from multiroute_core.resilience.admission import Outcome, Permit, Shut, Verdict
 from multiroute_core.route import Route
-from multiroute_core.rules.admission import Outcome, Permit, Shut, Verdict
+from multiroute_core.runtime.sync_io import BlockingIO
 from multiroute_core.state.memory import MemoryState
 
 IO = BlockingIO()

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 
 from multiroute_core import Router
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.loopless import run
-from multiroute_core.drive.native import NativeIO
+from multiroute_core.resilience.admission import Outcome, Permit, Shut, Verdict
+from multiroute_core.resilience.circuit_breaker import BreakerSettings
 from multiroute_core.route import Route
-from multiroute_core.rules.admission import Outcome, Permit, Shut, Verdict
-from multiroute_core.rules.breaker import BreakerSettings
+from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.run_sync import run
+from multiroute_core.runtime.sync_io import BlockingIO
 from multiroute_core.state.link import Down
 from multiroute_core.state.redis import RedisState
 from multiroute_core.testing.behaviours import Answer, Fail

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from multiroute_core.drive.native import NativeIO
+from multiroute_core.runtime.async_io import NativeIO
 from multiroute_core.state.address import Address
 from multiroute_core.state.link import Down, Link, Refused
 from multiroute_core.state.scripts import Script

@@ -10,8 +10,6 @@ import pytest
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import Router
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.loopless import run
 from multiroute_core.errors import (
     AllRoutesFailedError,
     AttemptTimeoutError,
@@ -23,9 +21,11 @@ from multiroute_core.errors import (
     RouteError,
     ServerError,
 )
+from multiroute_core.resilience.admission import Outcome, Permit, Verdict
+from multiroute_core.resilience.failure import Failure
 from multiroute_core.route import Route
-from multiroute_core.rules.admission import Outcome, Permit, Verdict
-from multiroute_core.rules.failure import Failure
+from multiroute_core.runtime.run_sync import run
+from multiroute_core.runtime.sync_io import BlockingIO
 from multiroute_core.state.advice import advise, safe_address
 from multiroute_core.state.memory import MemoryState
 from multiroute_core.state.redis import RedisState

@@ -30,11 +30,11 @@ from multiroute_core import (
     UnsupportedError,
     Usage,
 )
-from multiroute_core.cost.standings import BudgetStandings
+from multiroute_core.budgets.status import BudgetStandings
 from multiroute_core.events import Event
-from multiroute_core.health import Health
-from multiroute_core.order.explain import Explanation
 from multiroute_core.report import Report
+from multiroute_core.routing.explain import Explanation
+from multiroute_core.routing.health import Health
 from multiroute_core.telemetry import JSONLines
 from multiroute_core.testing.dialects import DialectServer, dialect_route
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from multiroute_core.drive.io import IO
+from multiroute_core.runtime.io import IO
 
 Vector: TypeAlias = Any
 """A numpy array of floats in one dimension, of length 1: the product of two is the cosine of their angle."""

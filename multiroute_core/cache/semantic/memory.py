@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from multiroute_core.cache.semantic.index import COUNT, Near, Vector
-from multiroute_core.drive import forks
-from multiroute_core.drive.io import IO
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.runtime import forks
+from multiroute_core.runtime.io import IO
 
 ROUNDING = 1e-6
 """What a product of vectors may lack, for it is computed in 32 bits."""

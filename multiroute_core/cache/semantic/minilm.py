@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from multiroute_core.cache.semantic.memory import numpy
-from multiroute_core.drive import forks
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.runtime import forks
 
 NAME = "all-MiniLM-L6-v2-int8"
 """What the space of its vectors is called."""

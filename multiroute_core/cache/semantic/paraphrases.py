@@ -12,9 +12,9 @@ from multiroute_core.cache.semantic.memory import MemoryIndex, numpy
 from multiroute_core.cache.semantic.settings import Semantic
 from multiroute_core.cache.semantic.veto import difference, normalised
 from multiroute_core.cache.trouble import Trouble
-from multiroute_core.drive import forks
-from multiroute_core.drive.io import IO
-from multiroute_core.drive.limit import Limit
+from multiroute_core.runtime import forks
+from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.io import IO
 
 REMEMBERED = 256
 """How many texts' vectors are kept: what is looked up in vain is added a moment later."""

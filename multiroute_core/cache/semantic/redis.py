@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from multiroute_core.cache.semantic.index import COUNT, Near, Vector
 from multiroute_core.cache.semantic.memory import ROUNDING, MemoryIndex, numpy
-from multiroute_core.drive.io import IO
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.runtime.io import IO
 from multiroute_core.state.link import Link, Refused
 from multiroute_core.state.scripts import Script
 

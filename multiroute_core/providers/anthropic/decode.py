@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from multiroute_core.json_text import load_json
+from multiroute_core._util.json_text import load_json
 from multiroute_core.messages import (
     InvalidToolCall,
     Part,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 
+from multiroute_core._util.redaction import conceal
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
 from multiroute_core.providers import classify, history, models
 from multiroute_core.providers.anthropic import decode, encode
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.stainless import StainlessDoor
-from multiroute_core.redaction import conceal
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
 

@@ -6,7 +6,6 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict, cast
 
-from multiroute_core import media
 from multiroute_core.messages import (
     Blob,
     CachePoint,
@@ -24,6 +23,7 @@ from multiroute_core.messages import (
     join,
     modality_of,
 )
+from multiroute_core.parsing import media_types
 from multiroute_core.providers.ids import tool_call_id
 
 THINKING = ("thinking", "redacted_thinking")
@@ -188,11 +188,11 @@ def _referred(modality: Modality, source: Mapping[str, Any]) -> Block:
 
 
 def _blob(part: Blob) -> Block:
-    text = media.text_of(part)
+    text = media_types.text_of(part)
     if text is not None:
         made = _referred("document", {"type": "text", "media_type": "text/plain", "data": text})
     else:
-        kind = media.type_of(part)
+        kind = media_types.type_of(part)
         encoded = base64.b64encode(part.data).decode()
         made = _referred(modality_of(kind), {"type": "base64", "media_type": kind, "data": encoded})
     return made | {"title": part.name} if part.name and made["type"] == "document" else made

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from multiroute_core import media
 from multiroute_core.messages import (
     Blob,
     File,
@@ -26,6 +25,7 @@ from multiroute_core.messages import (
     Uri,
     VendorPart,
 )
+from multiroute_core.parsing import media_types
 from multiroute_core.providers.body import mapping, word
 from multiroute_core.providers.ids import tool_call_id
 from multiroute_core.providers.models import Model
@@ -110,7 +110,7 @@ class _Conversation:
             return
         if call.turn == len(self._turns) - 1:
             self._open("user")
-        inside = [part for part in shown if isinstance(part, Blob) and media.type_of(part) in _INSIDE]
+        inside = [part for part in shown if isinstance(part, Blob) and media_types.type_of(part) in _INSIDE]
         if not self._traits.media_in_answers:
             inside = []
         response: dict[str, Any] = {"name": call.name, "response": _result(answer)}
@@ -194,14 +194,14 @@ https://ai.google.dev/gemini-api/docs/document-processing (2026-11-29)."""
 
 def _content(blob: Blob) -> dict[str, Any]:
     """A medium by its bytes; as words where it is a text with a name, or of a type that Gemini refuses."""
-    if (media.type_of(blob) in _TEXT_FILES and not blob.name) or (text := media.titled_text(blob)) is None:
+    if (media_types.type_of(blob) in _TEXT_FILES and not blob.name) or (text := media_types.titled_text(blob)) is None:
         return _inline(blob)
     return {"text": text}
 
 
 def _inline(blob: Blob) -> dict[str, Any]:
-    kind = media.type_of(blob)
-    text = media.text_of(blob)
+    kind = media_types.type_of(blob)
+    text = media_types.text_of(blob)
     data = blob.data if text is None else text.encode()  # no charset stands beside the type
     return {"inlineData": {"mimeType": _NAMES.get(kind, kind), "data": base64.b64encode(data).decode()}}
 
@@ -211,7 +211,7 @@ _NAMES = {"audio/mpeg": "audio/mp3"}
 
 
 def _type_of(mime_type: str | None) -> str | None:
-    return None if mime_type is None else _NAMES.get(kind := media.canonical(mime_type), kind)
+    return None if mime_type is None else _NAMES.get(kind := media_types.canonical(mime_type), kind)
 
 
 def _file(uri: str, mime_type: str | None) -> dict[str, Any]:

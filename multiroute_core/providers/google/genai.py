@@ -14,18 +14,18 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-from multiroute_core.drive.io import IO
-from multiroute_core.drive.limit import CONNECT_TIMEOUT, Limit, current
+from multiroute_core._util.json_text import decode_json
+from multiroute_core._util.redaction import conceal, split_credentials
 from multiroute_core.errors import ConfigurationError, RouteError
-from multiroute_core.json_text import decode_json
 from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, history, http, models
 from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import decode, encode, sse_normalizer
 from multiroute_core.providers.google.faults import reading
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
-from multiroute_core.redaction import conceal, split_credentials
 from multiroute_core.route import Route
+from multiroute_core.runtime.deadline import CONNECT_TIMEOUT, Limit, current
+from multiroute_core.runtime.io import IO
 from multiroute_core.types import Delta, Request
 
 API_VERSION = "v1beta"

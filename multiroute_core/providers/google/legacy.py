@@ -18,9 +18,6 @@ from typing import Any
 
 import msgspec
 
-from multiroute_core.drive.io import END, IO
-from multiroute_core.drive.limit import CONNECT_TIMEOUT, Limit, current
-from multiroute_core.drive.loopless import run
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, history, models
@@ -30,6 +27,9 @@ from multiroute_core.providers.google.faults import reading
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.response_guard import ResponseTooLargeError, check_length, check_redirect
 from multiroute_core.route import Route
+from multiroute_core.runtime.deadline import CONNECT_TIMEOUT, Limit, current
+from multiroute_core.runtime.io import END, IO
+from multiroute_core.runtime.run_sync import run
 from multiroute_core.types import Delta, Request
 
 

@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from typing import Any
 
-from multiroute_core.json_text import MAX_DEPTH, NestingError
+from multiroute_core._util.json_text import MAX_DEPTH, NestingError
 from multiroute_core.providers.body import array, mapping, word
 
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[(['\"])(.*?)\3\]")

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import msgspec
 
-from multiroute_core.json_text import NO_JSON, decode_json
+from multiroute_core._util.json_text import NO_JSON, decode_json
 from multiroute_core.providers.body import count, mapping
 from multiroute_core.providers.provider import DONE, WireError
 from multiroute_core.providers.sse import ERROR, ServerSentEvent, StreamReader

@@ -7,8 +7,8 @@ import mimetypes
 from collections.abc import Mapping
 from typing import Any
 
-from multiroute_core import media
 from multiroute_core.messages import Blob, File, Part, Raw, Text, Uri
+from multiroute_core.parsing import media_types
 
 _AUDIO = {"audio/wav": "wav", "audio/mpeg": "mp3"}
 """What Chat Completions call a recording."""
@@ -44,7 +44,7 @@ def responses(part: Part, provider: str) -> dict[str, Any] | None:
 
 
 def _convert(part: Part, wire: str, provider: str) -> dict[str, Any] | None:
-    text = media.titled_text(part) if isinstance(part, Blob) else None
+    text = media_types.titled_text(part) if isinstance(part, Blob) else None
     if text is not None:
         block: dict[str, Any] | None = {"type": _TYPES[wire][0], "text": text}
     elif (given := own(part, wire)) is not None:
@@ -66,7 +66,7 @@ _DETAILED = ("image_url", "input_image", "input_file")
 
 def _chat(part: Part, provider: str) -> dict[str, Any] | None:
     if isinstance(part, Blob):
-        part = media.normalize(part)
+        part = media_types.normalize(part)
     match part:
         case Text():
             return {"type": "text", "text": part.text}
@@ -88,7 +88,7 @@ def _chat(part: Part, provider: str) -> dict[str, Any] | None:
 
 def _responses(part: Part, provider: str) -> dict[str, Any] | None:
     if isinstance(part, Blob):
-        part = media.normalize(part)
+        part = media_types.normalize(part)
     match part:
         case Text():
             return {"type": "input_text", "text": part.text}

@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from multiroute_core._util.redaction import conceal
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, history, models
@@ -14,7 +15,6 @@ from multiroute_core.providers.openai import chat, chat_answer, responses, respo
 from multiroute_core.providers.openai.usage import header_cost
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.stainless import StainlessDoor
-from multiroute_core.redaction import conceal
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
 

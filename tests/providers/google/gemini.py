@@ -9,14 +9,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
-from multiroute_core.drive.blocking import BlockingIO
-from multiroute_core.drive.io import END, IO
-from multiroute_core.drive.limit import Limit
-from multiroute_core.drive.loopless import run
-from multiroute_core.drive.native import NativeIO
 from multiroute_core.messages import Message
 from multiroute_core.providers.provider import Decoder
 from multiroute_core.route import Route
+from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.io import END, IO
+from multiroute_core.runtime.run_sync import run
+from multiroute_core.runtime.sync_io import BlockingIO
 from multiroute_core.testing.server import Drop, Received, Reply
 from multiroute_core.types import Delta, Request
 

@@ -21,11 +21,11 @@ from multiroute_core.messages import (
     Uri,
     VendorPart,
 )
+from multiroute_core.parsing.conversation import read
 from multiroute_core.providers import models
 from multiroute_core.providers.google.contents import UNSIGNED, contents
 from multiroute_core.providers.google.older import PARTS
 from multiroute_core.providers.google.older import encode as older
-from multiroute_core.spellings.conversation import read
 from multiroute_core.types import Request
 
 NEWER, OLDER = "gemini-3.8-flash", "gemini-2.5-flash"

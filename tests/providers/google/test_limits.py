@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from multiroute_core.drive.io import END
-from multiroute_core.drive.limit import Expired, Limit
-from multiroute_core.drive.native import NativeIO
+from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.deadline import Expired, Limit
+from multiroute_core.runtime.io import END
 from multiroute_core.testing.server import Reply
 from tests.providers.google.gemini import (
     ANSWER,

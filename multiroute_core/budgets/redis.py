@@ -1,0 +1,112 @@
+"""Accounts on Redis, for all processes of a fleet: what one reserves, no other can.
+
+While Redis is away, what has a cap is refused, since nobody knows what the others spend; what has none goes on, and
+Redis is told of it when it is back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from multiroute_core._util.display import printable
+from multiroute_core.budgets.accounts import (
+    LEASE_SECONDS,
+    Balance,
+    Claim,
+    Reply,
+    Settled,
+    UnavailableError,
+)
+from multiroute_core.runtime.io import IO
+from multiroute_core.state.link import Down, Link, Refused
+from multiroute_core.state.scripts import script
+
+KEEP_SECONDS = 3600.0
+"""How long Redis keeps an account after its period, at the least."""
+
+logger = logging.getLogger("multiroute_core")
+
+
+class _Answer(msgspec.Struct):
+    balances: list[Balance]
+    refused: int | None = None
+    fresh: tuple[int, ...] = ()
+
+
+class RedisAccounts:
+    """The accounts of a fleet. Every operation is one script and one round trip; to settle costs the caller nothing.
+
+    Args:
+        link: The way to Redis; its prefix says which fleet it is.
+        wall: The time in seconds since 1970; a period begins when this clock and Redis's agree that it does.
+    """
+
+    def __init__(self, link: Link, wall: Callable[[], float]) -> None:
+        self._link, self._wall = link, wall
+        # By which clock the scripts go: None is Redis's own. A seam for rehearsals, and for nothing else.
+        self._clock: Callable[[], float | None] = lambda: None
+
+    async def reserve(self, io: IO, claims: Sequence[Claim], slot: str) -> Reply:
+        asked = self._asked(claims, slot, lease=LEASE_SECONDS)
+        try:
+            told = _read(await self._link.call(io, script("reserve"), self._keys(claims), asked))
+        except (Down, Refused) as error:
+            if isinstance(error, Down) and error.asked:
+                self.settle(claims, slot, (0,) * len(claims), _nobody)
+            if isinstance(error, Refused):
+                logger.warning("Redis refused to reserve money: %s", printable(str(error)))
+            if any(claim.cap is not None for claim in claims):
+                raise UnavailableError(str(error)) from error
+            return Reply()
+        except BaseException:  # called off, and nobody takes what may have been reserved
+            self.settle(claims, slot, (0,) * len(claims), _nobody)
+            raise
+        return Reply(tuple(told.balances), told.refused, told.fresh)
+
+    def settle(self, claims: Sequence[Claim], slot: str, took: Sequence[int], settled: Settled) -> None:
+        def command(again: bool) -> tuple[Any, ...]:  # noqa: FBT001  (it is a `Command`)
+            return script("spent"), self._keys(claims), self._asked(claims, slot, took, again=again)
+
+        def learn(reply: Any, error: BaseException | None) -> None:
+            if error is None:
+                settled(_read(reply).balances)
+
+        self._link.send(command, learn, keep=True)
+
+    def close(self) -> None:
+        """The link belongs to whoever gave it."""
+
+    def _keys(self, claims: Sequence[Claim]) -> tuple[str, ...]:
+        tag = f"{{{self._link.prefix}}}:budget"  # one script reads several, so a cluster has them in one place
+        names = [f"{tag}:{quote(claim.account, safe='-._/:')}" for claim in claims]
+        return tuple(key for name in names for key in (name, f"{name}:places"))
+
+    def _asked(self, claims: Sequence[Claim], slot: str, took: Sequence[int] = (), **more: Any) -> bytes:
+        now = self._wall() if (clock := self._clock()) is None else clock
+        told = [
+            {
+                "amount": claim.amount,
+                "cap": claim.cap,
+                "starts": claim.starts,
+                "known": claim.known,
+                "opened": claim.opened,
+                "keep": max(0.0, claim.starts[-1] - now) + KEEP_SECONDS,
+                **({"took": took[place]} if took else {}),
+            }
+            for place, claim in enumerate(claims)
+        ]
+        return msgspec.msgpack.encode(
+            {"claims": told, "slot": str(slot), "wall": now, **({} if clock is None else {"now": clock}), **more}
+        )
+
+
+_read = msgspec.msgpack.Decoder(_Answer).decode
+
+
+def _nobody(balances: Sequence[Balance]) -> None:
+    """Nobody wants to hear of it."""

@@ -1,0 +1,200 @@
+"""What one call may spend: each try is paid for before it is made.
+
+which budgets count the try, and for whom → what it may take → hold that on all of their accounts, or pass the route by
+    → the try → what it took is spent, the rest of what was held is free → whoever wants to know is told
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from typing import TypeAlias
+
+from multiroute_core.budgets.accounts import Accounts, Balance, Claim, MemoryAccounts, Slot, UnavailableError, opened
+from multiroute_core.budgets.budget import NANO, Budget
+from multiroute_core.budgets.tracker import Bill, Spending
+from multiroute_core.errors import BudgetExceededError
+from multiroute_core.resilience.admission import Shut
+from multiroute_core.route import Route
+from multiroute_core.routing import expected_usage
+from multiroute_core.routing.call import Call
+from multiroute_core.runtime.io import IO
+from multiroute_core.types import Attempt
+
+ROUNDING = 1e-6
+"""Billionths of a USD that sums of floats are off by; a reservation is rounded up but for these."""
+
+Pay: TypeAlias = Callable[[Attempt | None], None]
+"""Settles what a try took; None where nothing was sent. Safe inside a finalizer."""
+
+
+class Purse:
+    """What one call may spend.
+
+    Args:
+        spending: The router's budgets.
+        call: What is asked.
+    """
+
+    def __init__(self, spending: Spending, call: Call) -> None:
+        self._spending, self._call = spending, call
+        self._own = MemoryAccounts(spending.wall, shared=False)
+
+    @property
+    def frugal(self) -> bool:
+        """Whether a soft budget is spent, so that cheap routes should come first."""
+        spending = self._spending
+        for budget, who in self._counting(None):
+            period, spent = spending.known(_account(budget, who)) or (0.0, -1)
+            if not budget.hard and spent >= budget.cap and period == spending.starts(budget, spending.wall())[-2]:
+                return True
+        return False
+
+    async def reserve(self, io: IO, route: Route) -> Pay | Shut:
+        """Hold what a try on `route` may take; or why it cannot be paid for."""
+        spending, now = self._spending, self._spending.wall()
+        call, wire = self._call, self._spending.facts[route.name].wire
+        most = expected_usage.most(call.request, route, wire, call.tokens)
+        cost = spending.pricing.estimate_on(route, most)
+        amounts = {"usd": math.ceil((cost or 0.0) * NANO - ROUNDING), "tokens": most.total_tokens}
+        slot, held = Slot(f"{secrets.randbits(62):x}"), list[tuple[Accounts, list[Bill]]]()
+        try:
+            for accounts, bills in self._asked(route, amounts, now):
+                shut, known = await self._held(io, accounts, bills, slot, now)
+                if shut is not None:
+                    _free(held, slot)
+                    return shut
+                held.append((accounts, known))
+        except BaseException:
+            _free(held, slot)
+            raise
+
+        def pay(attempt: Attempt | None) -> None:
+            if attempt is None:
+                _free(held, slot)
+            else:
+                _settle(held, slot, _charges(attempt, amounts), partial(spending.settled, call.request_id))
+
+        return pay
+
+    async def _held(
+        self, io: IO, accounts: Accounts, bills: list[Bill], slot: str, now: float
+    ) -> tuple[Shut | None, list[Bill]]:
+        """Hold what is asked for; why that cannot be, and what is asked for by what is known now."""
+        while True:
+            try:
+                reply = await accounts.reserve(io, [bill.claim for bill in bills], slot)
+                for place in reply.fresh:
+                    bill = bills[place]
+                    known = await self._spending.before(io, bill)
+                    bills[place] = Bill(bill.budget, bill.who, opened(bill.claim, known))
+            except UnavailableError as error:
+                hard = next(bill for bill in bills if bill.budget.hard)
+                return _unavailable(hard, error), bills
+            if not reply.fresh:
+                break
+        if reply.balances:
+            self._spending.heard(bills, reply.balances)
+        if reply.refused is not None:
+            return _refused(bills[reply.refused], reply.balances[reply.refused], now), bills
+        return None, bills
+
+    def _asked(self, route: Route, amounts: dict[str, int], now: float) -> Iterator[tuple[Accounts, list[Bill]]]:
+        """What is asked for, by where the accounts are: those of the call first, for they take no way."""
+        found: dict[int, tuple[Accounts, list[Bill]]] = {}
+        for budget, who in self._counting(route):
+            name = _account(budget, who)
+            accounts = self._spending.accounts_of(budget, self._own)
+            claim = Claim(
+                name,
+                amounts[budget.unit],
+                budget.cap if budget.hard else None,
+                self._spending.starts(budget, now),
+                self._spending.known(name),
+                opened=budget.per in ("call", "session"),
+            )
+            found.setdefault(id(accounts), (accounts, []))[1].append(Bill(budget, who, claim))
+        yield from sorted(found.values(), key=lambda one: (one[0] is not self._own, isinstance(one[0], MemoryAccounts)))
+
+    def _counting(self, route: Route | None) -> Iterator[tuple[Budget, str]]:
+        """The budgets that count a try on `route`, each with who spends; without a route, those that count any."""
+        options = self._call.options
+        for budget in self._spending.budgets:
+            match budget.scope:
+                case None:
+                    names: Sequence[str] = ("",)
+                case "tenant":
+                    names = (options.tenant or "",)
+                case "task":
+                    names = (options.task or "",)
+                case "label":
+                    names = sorted(options.labels or ("",))
+                case "route":
+                    names = [r.name for r in self._call.routes] if route is None else (route.name,)
+            for name in names:
+                if budget.only is None or name in budget.only:
+                    yield budget, name
+
+
+def _account(budget: Budget, who: str) -> str:
+    return f"{budget.name}:{who}"
+
+
+def _charges(attempt: Attempt, reserved: dict[str, int]) -> dict[str, int]:
+    """What an attempt is charged, as the ledger has it; an answer that cannot be priced is charged its reservation."""
+    usage, cost = attempt.estimate or attempt.usage, attempt.charged
+    answered = attempt.outcome == "answered"
+    return {
+        "usd": round(cost * NANO) if cost is not None else reserved["usd"] if answered else 0,
+        "tokens": usage.total_tokens if usage is not None else reserved["tokens"] if answered else 0,
+    }
+
+
+def _settle(
+    held: Sequence[tuple[Accounts, list[Bill]]],
+    slot: str,
+    took: dict[str, int],
+    settled: Callable[[Sequence[Bill], Sequence[int], Sequence[Balance]], None],
+) -> None:
+    for accounts, bills in held:
+        amounts = [took[bill.budget.unit] for bill in bills]
+        accounts.settle([bill.claim for bill in bills], slot, amounts, partial(settled, bills, amounts))
+
+
+def _free(held: Sequence[tuple[Accounts, list[Bill]]], slot: str) -> None:
+    """Nothing was sent."""
+    _settle(held, slot, {"usd": 0, "tokens": 0}, lambda _bills, _took, _balances: None)
+
+
+def _refused(bill: Bill, balance: Balance, now: float) -> Shut:
+    budget, claim = bill.budget, bill.claim
+    left = max(0, budget.cap - balance.spent - balance.held)
+    ends = budget.resets_at(claim.starts)
+    held = f", {budget.told(balance.held)} of it held for calls on their way" if balance.held else ""
+    when = "" if ends is None else f" It begins anew at {datetime.fromtimestamp(ends, budget.zone):%Y-%m-%d %H:%M %Z}."
+    error = BudgetExceededError(
+        f"The budget {budget.name!r}{_whose(bill)} has {budget.told(left)} left of {budget.told(budget.cap)}"
+        f"{held}, and this call may take {budget.told(claim.amount)}.{when}",
+        budget=budget.name,
+        who=bill.who,
+        left=budget.amount(left),
+        resets_at=ends,
+        retry_after=None if ends is None else max(0.0, ends - now),
+    )
+    return Shut("budget", math.inf if ends is None else max(0.0, ends - now), error)
+
+
+def _unavailable(bill: Bill, why: Exception) -> Shut:
+    error = BudgetExceededError(
+        f"The budget {bill.budget.name!r} is a hard one, and what was spent of it cannot be read now: {why}",
+        budget=bill.budget.name,
+        who=bill.who,
+    )
+    return Shut("budget", math.inf, error)
+
+
+def _whose(bill: Bill) -> str:
+    return f" of {bill.budget.scope} {bill.who!r}" if bill.who else ""

@@ -1,0 +1,67 @@
+"""How budgets stand, as a table that people look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from multiroute_core._util import table
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStanding:
+    """How a budget of one who spends stands.
+
+    Attributes:
+        budget: Its name.
+        who: The tenant, label, route or task; empty for all together, or for those without a name.
+        spent: In this period, in USD or tokens.
+        left: Of it; below 0 where a soft budget is overspent.
+        cap: What it is.
+        unit: What is counted.
+        hard: Whether it refuses.
+        resets_at: When it begins anew, in seconds since 1970; None where it does not.
+    """
+
+    budget: str
+    who: str
+    spent: float
+    left: float
+    cap: float
+    unit: Literal["usd", "tokens"]
+    hard: bool
+    resets_at: float | None
+
+
+class BudgetStandings(tuple[BudgetStanding, ...]):
+    """The budgets that something was spent of, those with the least left first."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return table.text(_TITLES, self._rows(), (0, 1, 6))
+
+    def _repr_html_(self) -> str:
+        return table.html(_TITLES, self._rows(), (0, 1, 6), [False] * len(self))
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                f"{one.budget}{' (hard)' if one.hard else ''}",
+                one.who,
+                _told(one.spent, one.unit),
+                _told(one.cap, one.unit),
+                _told(one.left, one.unit),
+                f"{one.spent / one.cap:.0%}" if one.cap else "",
+                "" if one.resets_at is None else f"{datetime.fromtimestamp(one.resets_at, UTC):%Y-%m-%d %H:%M} UTC",
+            )
+            for one in self
+        ]
+
+
+_TITLES = ("budget", "who", "spent", "of", "left", "", "begins anew")
+
+
+def _told(amount: float, unit: str) -> str:
+    return f"${amount:,.6f}" if unit == "usd" else f"{amount:,.0f} tokens"

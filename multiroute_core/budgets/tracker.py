@@ -1,0 +1,187 @@
+"""The budgets of a router: where their accounts are, what is known of them, and who is told when one is crossed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from multiroute_core._util.display import printable
+from multiroute_core.budgets.accounts import ROOM, Accounts, Balance, Claim, MemoryAccounts, UnavailableError
+from multiroute_core.budgets.budget import NANO, Budget
+from multiroute_core.budgets.status import BudgetStanding, BudgetStandings
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.events import BudgetAlert, Hook, tell
+from multiroute_core.ledger.aggregate import Spent
+from multiroute_core.ledger.ledger import Ledger, MemoryStore
+from multiroute_core.pricing import Pricing
+from multiroute_core.providers.capabilities import Facts
+from multiroute_core.route import Route
+from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.io import IO
+from multiroute_core.types import Usage
+
+LOOK_SECONDS = 30.0
+_PRICE_HINT = (
+    'give Route(prices={"input": ..., "output": ...}) in USD per million tokens (0 if it costs nothing), '
+    "or limit tokens with Budget(tokens=...)"
+)
+"""How long a look into the ledger may take, on an event loop. It is made once a period, for each who spends."""
+
+logger = logging.getLogger("multiroute_core")
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What one budget, for one who spends, is asked for."""
+
+    budget: Budget
+    who: str
+    claim: Claim
+
+
+class Spending:
+    """The budgets of one router.
+
+    Args:
+        budgets: Theirs.
+        routes: The router's.
+        accounts: Where it stands what is spent by days and months.
+        facts: What is known of the routes, by their names.
+        pricing: What tokens cost on a route.
+        ledger: Where it can be looked up what was spent before; None for nowhere.
+        hooks: Who hears of alerts, besides those whom a budget names.
+        wall: The time in seconds since 1970.
+
+    Raises:
+        ConfigurationError: a hard budget counts a route in USD whose price nobody knows.
+    """
+
+    def __init__(
+        self,
+        budgets: Sequence[Budget],
+        routes: Sequence[Route],
+        accounts: Accounts,
+        *,
+        facts: dict[str, Facts],
+        pricing: Pricing,
+        ledger: Ledger | None,
+        hooks: Sequence[Hook],
+        wall: Callable[[], float],
+    ) -> None:
+        self.budgets, self.facts, self.pricing, self.wall = tuple(budgets), facts, pricing, wall
+        self._shared, self._session = accounts, MemoryAccounts(wall)
+        self._ledger, self._hooks = ledger, hooks
+        self._heard: dict[str, tuple[float, int]] = {}
+        self._bills: dict[str, Bill] = {}
+        self._starts: dict[str, tuple[float, ...]] = {}
+        for route in routes:
+            self._priced(route)
+
+    def accounts_of(self, budget: Budget, own: Accounts) -> Accounts:
+        """Where a budget's accounts are; `own` are the call's."""
+        return {"call": own, "session": self._session}.get(budget.per, self._shared)
+
+    def known(self, account: str) -> tuple[float, int] | None:
+        """The period of an account, and what is known to have been spent in it."""
+        return self._heard.get(account)
+
+    def starts(self, budget: Budget, now: float) -> tuple[float, ...]:
+        """`Budget.starts`, which takes its time, once a period."""
+        starts = self._starts.get(budget.name, (0.0, 0.0))
+        if not starts[-2] <= now < starts[-1]:
+            starts = self._starts[budget.name] = budget.starts(now)
+        return starts
+
+    def heard(self, bills: Sequence[Bill], balances: Sequence[Balance]) -> None:
+        """How accounts stand."""
+        for bill, balance in zip(bills, balances, strict=True):
+            if bill.budget.per != "call":
+                if len(self._heard) >= ROOM:
+                    self._heard.clear()
+                    self._bills.clear()
+                name = bill.claim.account
+                self._bills[name] = bill
+                self._heard[name] = max(self._heard.get(name, (0.0, 0)), (balance.period, balance.spent))
+
+    def standings(self) -> BudgetStandings:
+        """How the budgets stand, as this process has heard last."""
+        now, found = self.wall(), list[BudgetStanding]()
+        for name, bill in list(self._bills.items()):
+            budget, (period, spent) = bill.budget, self._heard.get(name, (0.0, 0))
+            starts = self.starts(budget, now)
+            if period != starts[-2]:
+                continue
+            amount, cap = budget.amount(spent), budget.amount(budget.cap)
+            ends = budget.resets_at(starts)
+            found.append(
+                BudgetStanding(budget.name, bill.who, amount, cap - amount, cap, budget.unit, budget.hard, ends)
+            )
+        return BudgetStandings(sorted(found, key=lambda one: one.left / one.cap if one.cap else 0.0))
+
+    def settled(self, request_id: str, bills: Sequence[Bill], took: Sequence[int], balances: Sequence[Balance]) -> None:
+        """Something was spent by a request: whoever wants to know of it is told."""
+        for bill, amount, balance in zip(bills, took, balances, strict=True):
+            if balance.period < 0:  # the account was lost, and is opened anew by what is known
+                name, (start, _) = bill.claim.account, bill.claim.known or (bill.claim.starts[-2], 0)
+                start, spent = self._heard.get(name, (start, 0))
+                self._heard[name] = start, spent + amount
+                continue
+            self.heard([bill], [balance])
+            for share in bill.budget.alerts:
+                if balance.before < share * bill.budget.cap <= balance.spent:
+                    self._alert(request_id, bill, balance, share)
+
+    async def before(self, io: IO, bill: Bill) -> tuple[float, int]:
+        """What the ledger says was spent in this period, before the account was there.
+
+        Raises:
+            UnavailableError: it cannot be read, and the budget is a hard one.
+        """
+        budget, start = bill.budget, bill.claim.starts[-2]
+        if self._ledger is None or isinstance(self._ledger.store, MemoryStore):  # that one is no older than the account
+            return start, 0
+        ledger, whose = self._ledger, cast("dict[str, Any]", {budget.scope: bill.who} if budget.scope else {})
+
+        def look() -> Spent:
+            return ledger.spent(since=start, **whose)
+
+        limit = Limit(io.now)
+        limit.set("the ledger", io.now() + LOOK_SECONDS, LOOK_SECONDS)
+        try:
+            spent = await io.thread(limit, look) if io.native else look()
+            amount = round(spent.usd * NANO) if budget.unit == "usd" else spent.tokens  # a damaged file says infinity
+        except Exception as error:
+            if budget.hard:
+                raise UnavailableError(f"the ledger cannot be read ({error})") from error
+            logger.warning("What was spent before cannot be read from the ledger: %s", printable(str(error)))
+            return start, 0
+        return start, amount
+
+    def _priced(self, route: Route) -> None:
+        for budget in self.budgets:
+            counts = budget.scope != "route" or budget.only is None or route.name in budget.only
+            if budget.unit == "usd" and counts and self.pricing.estimate_on(route, Usage(1, 1)) is None:
+                told = f"The price of route {route.name!r} is unknown, so that {budget.name!r} cannot count it"
+                if budget.hard:
+                    raise ConfigurationError(f"{told}; {_PRICE_HINT}.")
+                logger.warning("%s; %s.", told, _PRICE_HINT)
+
+    def _alert(self, request_id: str, bill: Bill, balance: Balance, share: float) -> None:
+        budget = bill.budget
+        alert = BudgetAlert(
+            request_id,
+            budget.name,
+            bill.who,
+            share,
+            budget.amount(balance.spent),
+            budget.amount(budget.cap),
+            budget.unit,
+            budget.resets_at(bill.claim.starts),
+        )
+        whose = f" of {bill.who!r}" if bill.who else ""
+        logger.warning(
+            "Budget %r%s: %s of %s spent.", budget.name, whose, budget.told(balance.spent), budget.told(budget.cap)
+        )
+        tell((*self._hooks, *cast("tuple[Hook, ...]", budget.on_alert)), alert)

@@ -1,0 +1,311 @@
+"""The way of a request through the cache: what was answered once is given again, and equal requests fly once.
+
+look for the answer → wait for an equal request that is on its way → or be the one that is waited for:
+    the way of the request (`flow`) → keep the answer → hand it to whoever waits
+
+A cache that fails, or holds what cannot be read, is no reason for a request to fail: that is logged, and a miss.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from multiroute_core._util.display import printable
+from multiroute_core.cache import entry as entries
+from multiroute_core.cache.caching import Caching
+from multiroute_core.cache.entry import Entry, UnreadableError
+from multiroute_core.cache.key import UnkeyableError, key, models, scope
+from multiroute_core.cache.single_flight import Flights, Lead
+from multiroute_core.engine.attempt_log import Trail
+from multiroute_core.engine.execution import Flow
+from multiroute_core.events import Listeners, RequestEnded, RequestStarted
+from multiroute_core.messages import Part
+from multiroute_core.route import Route
+from multiroute_core.routing.call import Call
+from multiroute_core.runtime.deadline import Expired, Limit
+from multiroute_core.runtime.io import IO
+from multiroute_core.types import Chunk, Response
+
+LEASE_SECONDS = 30.0
+"""How long a process may hold others off: a dead one does no longer."""
+
+WAIT_SECONDS = 45.0
+"""How long an equal request is waited for: long enough for another process to take over from a dead one."""
+
+POLL_SECONDS = 0.01
+"""How soon to look again for what another process is asking for; later ones come more slowly."""
+
+SLOWEST_POLL_SECONDS = 0.2
+
+JITTER = 0.1
+"""By which share the time of an answer is longer or shorter."""
+
+_T = TypeVar("_T")
+
+logger = logging.getLogger("multiroute_core")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a first look into the cache gave.
+
+    Attributes:
+        began: When, on the clock of the call's `io`.
+        name: The call's key; None where it has none, and so goes past the cache.
+        entry: What is kept under it.
+        answers: Whether that is fresh, and so the answer.
+    """
+
+    began: float
+    name: str | None
+    entry: Entry | None = None
+    answers: bool = False
+
+
+class Recall:
+    """The cache of one router.
+
+    Args:
+        caching: What it shall do.
+        random: Random numbers from 0 to 1.
+        wall: The time in seconds since 1970, by which entries age.
+
+    Raises:
+        ConfigurationError: the store cannot be used.
+    """
+
+    def __init__(
+        self,
+        caching: Caching,
+        *,
+        random: Callable[[], float],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.caching, self.store = caching, caching.opened()
+        self._paraphrases = caching.paraphrases(self.store)
+        self._random, self._wall = random, wall
+        self._flights = Flights()
+        self._among: dict[tuple[str, ...], str] = {}
+        self._latest: tuple[tuple[Route, ...], str] = ((), "")
+        self._failing = False
+
+    async def look(self, io: IO, call: Call, listeners: Listeners) -> Look:
+        """See whether the answer is kept. Where it is, the call is over, and whoever listens is told."""
+        began, name = io.now(), self._key(call)
+        if name is None or call.options.cache == "refresh":
+            return Look(began, name)
+        entry = await self._got(io, name)
+        fresh = self._fresh(entry)
+        if not fresh and self._paraphrases is not None:
+            entry = await self._in_other_words(io, call) or entry
+            fresh = self._fresh(entry)
+        if fresh and entry is not None:
+            _tell(listeners, call, entry, io.now() - began)
+        return Look(began, name, entry, fresh)
+
+    async def run(
+        self,
+        io: IO,
+        call: Call,
+        ask: Callable[[IO, Call, float], Flow],
+        listeners: Listeners,
+        look: Look | None = None,
+    ) -> AsyncGenerator[Chunk, None]:
+        """The chunks of an answer: one that is kept, or what is brought by the flow that `ask` makes.
+
+        `listeners` hear what happens. `look` is what a look before has given; None where nobody has looked.
+        """
+        look = look or await self.look(io, call, listeners)
+        began, name, spare = look.began, look.name, look.entry
+        if spare is not None and look.answers:
+            for chunk in spare.replayed(stream=call.stream):
+                yield chunk
+            return
+        lead = value = None
+        try:
+            if name is not None and call.options.cache != "refresh":
+                until = began + min(WAIT_SECONDS, (call.options.deadline or WAIT_SECONDS * 2) / 2)
+                spare, lead = await self._waited(io, name, until, spare)
+                if spare is not None and self._fresh(spare):
+                    _tell(listeners, call, spare, io.now() - began)
+                    for chunk in spare.replayed(stream=call.stream):
+                        yield chunk
+                    return
+            flow = ask(io, call, began)
+            flow.spare = spare
+            said: list[tuple[Part, ...]] = []
+            chunks = flow.run()
+            try:  # an interrupt in the way out of `aclosing` would warn of a coroutine that was never awaited
+                async for chunk in chunks:
+                    if chunk.restarted:
+                        said.clear()
+                    elif chunk.parts and call.stream:
+                        said.append(chunk.parts)
+                    if chunk.response is not None and name is not None:
+                        value = await self._kept(io, name, call, chunk.response, said)
+                    yield chunk
+            finally:
+                await chunks.aclose()
+        except Exception:
+            if lead is not None:
+                self._flights.land(name or "", lead.flight, failed=True)
+            raise
+        finally:
+            if lead is not None and name is not None:
+                self._flights.land(name, lead.flight, value)
+                if lead.token is not None:
+                    await self._tried(self.store.release(io, name, lead.token), None)
+
+    def close(self) -> None:
+        """Close what belongs to sync code, of a store that is this router's own."""
+        if self._paraphrases is not None:
+            self._paraphrases.close()
+        if self.caching.store is not self.store:
+            self.store.close()
+
+    async def aclose(self) -> None:
+        """Close what belongs to the running event loop, of a store that is this router's own."""
+        if self._paraphrases is not None:
+            await self._paraphrases.aclose()
+        if self.caching.store is not self.store:
+            await self.store.aclose()
+
+    def _who(self, call: Call) -> str:
+        """Who may answer a call, in the form in which it goes into keys."""
+        known, among = self._latest
+        if known is not call.routes:
+            names = tuple(route.name for route in call.routes)
+            if (found := self._among.get(names)) is None:
+                found = self._among[names] = self.caching.alias or models(call.routes)
+            self._latest, among = (call.routes, found), found
+        return among
+
+    def _key(self, call: Call) -> str | None:
+        """The key of a call; None where it has none, and so goes past the cache."""
+        try:
+            return key(call.request, self._who(call), call.options.tenant)
+        except UnkeyableError as error:
+            logger.debug("A request goes past the cache: %s", error)
+            return None
+
+    def _scope(self, call: Call) -> tuple[str, str] | None:
+        """What must be the same for two questions to be compared, and the question; None where there is none."""
+        return scope(call.request, self._who(call), call.options.tenant)
+
+    async def _in_other_words(self, io: IO, call: Call) -> Entry | None:
+        """A fresh answer to what asks the same in other words, marked with how near that is."""
+        near = entry = None
+        if self._paraphrases is not None and (place := self._scope(call)):
+            near = await self._paraphrases.find(io, *place)
+        if near is not None:
+            entry = await self._got(io, near.key)
+        if near is None or entry is None or not self._fresh(entry):
+            return None
+        return replace(entry, response=replace(entry.response, similarity=near.similarity))
+
+    async def _waited(self, io: IO, name: str, until: float, entry: Entry | None) -> tuple[Entry | None, Lead | None]:
+        """What an equal request brought; or leave to ask while others wait, or to ask alone: None. `entry` is stale."""
+        while True:
+            flight, lead = self._flights.board(name)
+            if lead is not None:
+                break
+            if flight.waits_for_me(native=io.native):
+                return entry, None
+            limit = Limit(io.now)
+            limit.set("an equal request", until, until - io.now())
+            try:
+                value: bytes | None = await io.told(limit, flight.join)
+            except Expired:
+                return entry, None
+            if value is not None:
+                return self._read(value), None
+            if flight.failed:
+                return entry, None
+        try:
+            return await self._led(io, name, until, entry, lead)
+        except BaseException:
+            self._flights.land(name, flight)
+            raise
+
+    async def _led(
+        self, io: IO, name: str, until: float, entry: Entry | None, lead: Lead
+    ) -> tuple[Entry | None, Lead | None]:
+        """See that no other process asks for the same, and that it has not been answered meanwhile."""
+        pause = POLL_SECONDS
+        while True:
+            token = await self._tried(self.store.claim(io, name, LEASE_SECONDS), "") if self.store.shared else ""
+            value = await self._tried(self.store.get(io, name), None)
+            kept = None if value is None else self._read(value)
+            if self._fresh(kept):
+                if token:
+                    await self._tried(self.store.release(io, name, token), None)
+                self._flights.land(name, lead.flight, value)
+                return kept, None
+            if token is not None or io.now() >= until:
+                lead.token = token or None
+                return kept or entry, lead
+            await io.sleep(min(pause, until - io.now()) * (0.5 + self._random()))
+            pause = min(SLOWEST_POLL_SECONDS, pause * 1.5)
+
+    async def _kept(
+        self, io: IO, name: str, call: Call, response: Response, said: list[tuple[Part, ...]]
+    ) -> bytes | None:
+        """Keep an answer, if it is one to be given again; what to hand to those who wait."""
+        if response.cached:
+            return None
+        now, ttl = self._wall(), self.caching.ttl
+        ttl *= 1.0 - JITTER + 2 * JITTER * self._random()
+        try:
+            value = entries.encode(response, said if call.stream else None, now=now, fresh_until=now + ttl)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            logger.debug("An answer of %r cannot be kept: %s", response.route, printable(str(error)))
+            return None
+        if self.caching.worth(response, call.routes, continued=call.options.mid_stream == "continue"):
+            await self._tried(self.store.put(io, name, value, ttl + self.caching.stale_if_error), None)
+            if self._paraphrases is not None and (place := self._scope(call)):
+                await self._paraphrases.add(io, *place, name, ttl)
+        return value
+
+    async def _got(self, io: IO, name: str) -> Entry | None:
+        try:
+            value = await self.store.get(io, name)
+        except Exception as error:
+            return self._failed(error, None)
+        self._failing = False
+        return None if value is None else self._read(value)
+
+    def _read(self, value: bytes) -> Entry | None:
+        try:
+            return entries.decode(value)
+        except UnreadableError as error:
+            logger.warning("A cached answer is passed over: %s", printable(str(error)))
+            return None
+
+    def _fresh(self, entry: Entry | None) -> bool:
+        return entry is not None and entry.fresh_until > self._wall()
+
+    async def _tried(self, work: Awaitable[_T], otherwise: _T) -> _T:
+        """What the store does; what it raises is told once, until it works again."""
+        try:
+            done = await work
+        except Exception as error:
+            return self._failed(error, otherwise)
+        self._failing = False
+        return done
+
+    def _failed(self, error: Exception, otherwise: _T) -> _T:
+        tell = logger.debug if self._failing else logger.warning
+        tell("The cache %r failed, and is gone past until it works again: %r", self.store, error)
+        self._failing = True
+        return otherwise
+
+
+def _tell(listeners: Listeners, call: Call, found: Entry, seconds: float) -> None:
+    if listeners[RequestStarted] or listeners[RequestEnded]:
+        trail = Trail(listeners, call)
+        trail.request_started(call.routes)
+        trail.request_ended(seconds, found.response, None)

@@ -1,0 +1,190 @@
+"""Going on where a stream broke off: another route is told what was said, and asked for the rest. Pure.
+
+It is an instruction and no prefilled answer, since newer models refuse one. A model that is told to go on likes to take
+up the last words again; what it repeats is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from typing import Any
+
+from multiroute_core.messages import Message, Part, Reasoning, Text, assemble, join
+from multiroute_core.parsing import token_count
+from multiroute_core.types import Attempt, Request, Response, Usage
+
+INSTRUCTION = (
+    "Your answer was cut off. Go on exactly where it ends: repeat nothing of it, begin in the middle of a word if it "
+    "ends there, and do not speak of the break."
+)
+
+SURE = 8
+"""So many equal characters are no chance."""
+
+LIKELY = 3
+"""So many are none where a word begins with them."""
+
+
+def continuable(parts: Iterable[Part], request: Request) -> bool:
+    """Whether another model can go on from here: from text, and not from half a tool call or half an object."""
+    kinds = {type(part) for part in parts}
+    return Text in kinds and kinds <= {Text, Reasoning} and request.output_schema is None
+
+
+class Continuation:
+    """An answer that several routes speak, one after the other.
+
+    Attributes:
+        parts: What the caller has heard so far.
+    """
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self._speakers: list[Attempt] = []
+        self._overlap: Overlap | None = None
+
+    def broke(self, parts: Iterable[Part], attempt: Attempt) -> None:
+        """A speaker broke off; those after the first have been `heard` already."""
+        if self._overlap is None:
+            self.parts.extend(parts)
+        self._speakers.append(attempt)
+        self._overlap = Overlap(join(self.parts))
+
+    def request(self, asked: Request) -> Request:
+        """What the next speaker is asked."""
+        said = join(self.parts)
+        left = None if asked.max_tokens is None else max(1, asked.max_tokens - token_count.of_text(said))
+        more = (Message("assistant", said), Message("user", INSTRUCTION))
+        return replace(asked, messages=(*asked.messages, *more), max_tokens=left)
+
+    def heard(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        """What is new in `parts`."""
+        if self._overlap is None or self._overlap.over:
+            new = parts
+        else:
+            new = tuple(left for part in parts if (left := self._new(self._overlap, part)) is not None)
+        self.parts.extend(new)
+        return new
+
+    def rest(self) -> tuple[Part, ...]:
+        """What was held back, when the last speaker has ended."""
+        text = "" if self._overlap is None else self._overlap.end()
+        new = (Text(text),) if text else ()
+        self.parts.extend(new)
+        return new
+
+    def response(self, last: Response) -> Response:
+        """The answer as a whole, whose `last` speaker says why it ended. Its tokens and cost are those of all."""
+        usages, costs = [last.usage, *(s.usage for s in self._speakers)], [last.cost, *(s.cost for s in self._speakers)]
+        known = [cost for cost in costs if cost is not None]
+        return replace(
+            last,
+            parts=assemble(self.parts),
+            usage=_sum(usages),
+            cost=sum(known) if len(known) == len(costs) else None,
+        )
+
+    @staticmethod
+    def _new(overlap: Overlap, part: Part) -> Part | None:
+        if not isinstance(part, Text):
+            return part
+        text = overlap.feed(part.text)
+        return replace(part, text=text) if text else None
+
+
+class PausedTurn:
+    """A turn that its vendor interrupted (Anthropic's `pause_turn`), and what goes on with it.
+
+    Anthropic pauses a turn in which its own tools run for long; the same history with the answer so far goes on:
+    https://docs.claude.com/en/docs/build-with-claude/handling-stop-reasons (read 2026-11-28).
+
+    Args:
+        first: What there was when the turn was first paused.
+    """
+
+    def __init__(self, first: Response) -> None:
+        self.paused, self.count = first, 1
+
+    def pause(self, response: Response) -> None:
+        """The turn, which `response` tells whole so far, is paused once more."""
+        self.paused, self.count = response, self.count + 1
+
+    def request(self, asked: Request) -> Request:
+        """What is sent to go on."""
+        return replace(asked, messages=(*asked.messages, Message("assistant", self.paused.parts)))
+
+    def whole(self, last: Response) -> Response:
+        """The turn as far as `last`. Its tokens and cost are those of all its requests."""
+        before = self.paused
+        known = before.cost is not None and last.cost is not None
+        return replace(
+            last,
+            parts=(*before.parts, *last.parts),
+            usage=_sum([before.usage, last.usage]),
+            cost=(before.cost or 0.0) + (last.cost or 0.0) if known else None,
+        )
+
+
+class Overlap:
+    """Finds how much of the end of `said` a new speaker repeats at its beginning.
+
+    Attributes:
+        over: Whether that is known; what comes then is all new.
+    """
+
+    def __init__(self, said: str) -> None:
+        self.over = False
+        self._said, self._held = said, ""
+        self._places: list[int] | None = None
+        self._repeated = 0
+
+    def feed(self, text: str) -> str:
+        """What is new, as far as that is known."""
+        if self.over:
+            return text
+        self._held += text
+        held, said = self._held, self._said
+        if not held:
+            return ""
+        if self._places is None:
+            self._places = [place for place in range(len(said)) if said[place] == held[0]]
+        going_on: list[int] = []
+        for place in self._places:
+            left = len(said) - place
+            if left > len(held):
+                if said.startswith(held, place):
+                    going_on.append(place)
+            elif held.startswith(said[place:]) and self._counts(place):
+                self._repeated = max(self._repeated, left)
+        self._places = going_on
+        return "" if going_on else self.end()
+
+    def end(self) -> str:
+        """What was held back and is new, since nothing more comes that could tell."""
+        self.over = True
+        new, self._held = self._held[self._repeated :], ""
+        return new
+
+    def _counts(self, place: int) -> bool:
+        """Whether what follows `place` is too much to be equal by chance."""
+        said = self._said
+        alone = place == 0 or not (said[place - 1].isalnum() and said[place].isalnum())
+        return len(said) - place >= (LIKELY if alone else SURE)
+
+
+def _sum(usages: list[Usage | None]) -> Usage | None:
+    """All tokens together; what one of them does not know, nobody knows."""
+    known = [usage for usage in usages if usage is not None]
+    if len(known) < len(usages):
+        return None
+    sums: dict[str, Any] = {}
+    for field in fields(Usage):
+        values = [getattr(usage, field.name) for usage in known]
+        if field.name in ("service_tier", "speed"):
+            sums[field.name] = values[0] if len(set(values)) == 1 else None
+        elif field.name == "other_models":
+            sums[field.name] = tuple(other for others in values for other in others)
+        else:
+            sums[field.name] = None if None in values else sum(values)
+    return Usage(**sums)

@@ -1,0 +1,376 @@
+"""The way of one request.
+
+order the routes → for each step of the plan:
+    wait → pay → admit (breaker, limits) → try → something meaningful = committed
+    or classify the error → ask the next route, ask again, or stop
+→ the answer, its cost, and every try that led to it
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from multiroute_core.budgets.reservation import Pay, Purse
+from multiroute_core.cache.entry import Entry
+from multiroute_core.engine.attempt import Limits, Try
+from multiroute_core.engine.attempt_log import ASKED, Trail
+from multiroute_core.engine.continuation import Continuation, PausedTurn, continuable
+from multiroute_core.engine.hedging import Voice, race
+from multiroute_core.engine.retry_plan import Pause, Plan, Stop
+from multiroute_core.errors import BrokenStreamError, MultiRouteError, RefusalError, RouteError, UnsupportedError
+from multiroute_core.events import Listeners
+from multiroute_core.messages import Part, Reasoning, Text
+from multiroute_core.pricing import Pricing
+from multiroute_core.providers.capabilities import Facts
+from multiroute_core.providers.provider import Provider
+from multiroute_core.resilience.admission import Permit, Shut
+from multiroute_core.route import Route
+from multiroute_core.routing.call import Call
+from multiroute_core.routing.expected_usage import answer
+from multiroute_core.routing.learned import LearnedCapabilities
+from multiroute_core.routing.strategies import Live, arranged, looks
+from multiroute_core.runtime.io import IO
+from multiroute_core.state.state import State
+from multiroute_core.types import Chunk, Response
+
+MOST_PAUSES = 10
+"""How often a paused turn goes on at most; then it is given as it is, with the finish reason `"pause"`."""
+
+
+class Flow:
+    """One request on its way; `run` goes it, once.
+
+    Args:
+        io: How it waits.
+        call: What is asked.
+        began: When it was asked, on the clock of `io`.
+        providers: Who carries the calls, by the routes' names.
+        facts: What is known of the routes, by their names.
+        pricing: What tokens cost on a route.
+        limits: How long things may take.
+        listeners: Who hears what happens.
+        state: How the routes are doing.
+        hedge: The share of extra load that hedging may cost; None does without.
+        random: Random numbers from 0 to 1.
+        purse: What the call may spend; None where there is no budget.
+        learned: What the routes have refused as unsupported.
+    """
+
+    def __init__(
+        self,
+        io: IO,
+        call: Call,
+        began: float,
+        *,
+        providers: Mapping[str, Provider],
+        facts: Mapping[str, Facts],
+        pricing: Pricing,
+        limits: Limits,
+        listeners: Listeners,
+        state: State,
+        hedge: float | None,
+        random: Callable[[], float],
+        purse: Purse | None = None,
+        learned: LearnedCapabilities | None = None,
+    ) -> None:
+        self._purse, self._learned = purse, learned or LearnedCapabilities()
+        self._io, self._call, self._request = io, call, call.request
+        self._providers, self._facts, self._pricing = providers, facts, pricing
+        self._limits, self._state, self._hedge, self._random = limits, state, hedge, random
+        self._trail = Trail(listeners, call)
+        self._began = began
+        self._deadline = self._began + (call.options.deadline or float("inf"))
+        self._tokens = call.tokens + answer(call.request)
+        self._said: Continuation | None = None
+        self._broken: BrokenStreamError | None = None
+        self._refused: Response | None = None
+        self._paused: PausedTurn | None = None
+        self._unsaid: Iterable[tuple[Part, ...]] = ()
+        self.spare: Entry | None = None
+        """An old answer, for want of a better one."""
+
+    async def run(self) -> AsyncGenerator[Chunk, None]:
+        """The chunks of the answer. A whole answer is a stream of one chunk."""
+        call, trail = self._call, self._trail
+        response: Response | None = None
+        failure: MultiRouteError | None = None
+        try:
+            routes = await self._ordered()
+            unable = self._learned.unable(routes, call.request, self._began, stream=call.stream)
+            if unable:
+                routes = [route for route in routes if route.name not in unable]
+            trail.request_started(routes)
+            await self._state.begun(self._io, self._began)
+            self._plan: Plan = self._build_plan(routes)
+            for route in call.routes if unable else ():
+                if (shut := unable.get(route.name)) is not None:
+                    self._plan.shut(route, shut)
+                    trail.skipped(route, shut)
+            while response is None:
+                if (voice := await self._voice()) is None:
+                    response = self._best()
+                    break
+                attempt, parts, error = voice.attempt, voice.first, None
+                try:
+                    if call.stream:
+                        trail.first_token(attempt)
+                    while parts is not None:
+                        if call.stream and (parts := parts if self._said is None else self._said.heard(parts)):
+                            yield Chunk(parts)
+                        parts = await voice.next()
+                    if self._said is not None and (parts := self._said.rest()):
+                        yield Chunk(parts)
+                except BaseException as caught:
+                    error = caught
+                try:
+                    await voice.close(error)
+                finally:
+                    trail.attempt_ended(attempt, error)
+                if error is not None:
+                    begins_anew = self._mended(attempt, error)
+                elif attempt.finish_reason == "pause" and self._continue_paused(attempt):
+                    begins_anew = False
+                elif (begins_anew := self._declined(attempt)) is None:
+                    response = self._whole(attempt)
+                if begins_anew and call.stream:
+                    yield Chunk(restarted=True)
+            if call.stream:
+                for parts in self._unsaid:
+                    yield Chunk(parts)
+            yield Chunk(() if call.stream else response.parts, response)
+        except MultiRouteError as error:
+            failure = error
+            error.attempts = trail.attempts
+            raise
+        finally:
+            trail.request_ended(self._io.now() - self._began, response, failure)
+
+    def _build_plan(self, routes: Sequence[Route]) -> Plan:
+        windows = {route.name: self._facts[route.name].window for route in routes}
+        return Plan(routes, self._call.options.max_retries or 0, windows, self._call.tokens)
+
+    async def _ordered(self) -> list[Route]:
+        """The candidates, in the order in which they are asked."""
+        call, options = self._call, self._call.options
+        if self._purse is not None and self._purse.frugal:
+            options = replace(options, order="cheapest")
+        standings = {}
+        if looks(options):
+            standings = {r.name: await self._state.standing(self._io, r, self._began) for r in call.routes}
+        live = Live(self._facts, standings, self._pricing.cost_on, self._random, call.tokens, call.stream)
+        return arranged(call.request, call.routes, options, live)
+
+    async def _voice(self) -> Voice | None:
+        """Whoever begins to answer; None where nobody is left to be asked."""
+        io, plan = self._io, self._plan
+        while True:
+            now = io.now()
+            step = plan.next(self._deadline - now, self._random())
+            if isinstance(step, Pause):
+                await io.sleep(step.seconds)
+                continue
+            if isinstance(step, Stop):
+                self._stop: Stop = step
+                return None
+            if step.again and not await self._state.afford(io, now):
+                plan.unpaid()
+                continue
+            delay = None
+            if self._hedge is not None and plan.spare() is not None:
+                delay = await self._state.hedge_after(io, step.route, self._hedge, stream=self._call.stream)
+            attempt = await self._admitted(step.route, early=step.early)
+            if attempt is None:
+                continue
+            if delay is not None:
+                voice = await race(io, attempt, delay, self._rival, self._ended)
+                if voice is None:
+                    continue
+                return voice
+            try:
+                return Voice(attempt, await attempt.next(), attempt)
+            except BaseException as error:
+                await attempt.close(error)
+                self._ended(attempt, error)
+                if not isinstance(error, RouteError):
+                    raise
+
+    async def _admitted(self, route: Route, *, early: bool = False) -> Try | None:
+        """A try on `route`; None where it is shut."""
+        io, stream = self._io, self._call.stream
+        provider = self._providers[route.name]
+        # Before there is a permit to lose.
+        adapted = self._learned.encode(provider, self._request, route, io.now(), stream=stream)
+        leave, pay = await self._leave(route, early=early)
+        if isinstance(leave, Shut):
+            self._plan.shut(route, leave)
+            self._trail.skipped(route, leave)
+            return None
+        attempt = Try(
+            io,
+            provider,
+            route,
+            adapted,
+            stream=stream,
+            limits=self._limits,
+            deadline=self._deadline,
+            state=self._state,
+            permit=leave,
+            pricing=self._pricing,
+            tokens=self._call.tokens,
+            max_tokens=self._request.max_tokens,
+            pay=pay,
+        )
+        try:
+            self._trail.attempt_started(route)
+        except BaseException as error:  # a hook was interrupted: Ctrl-C
+            await attempt.close(error)
+            raise
+        return attempt
+
+    async def _leave(self, route: Route, *, early: bool) -> tuple[Permit | Shut, Pay | None]:
+        """A permit to ask `route`, or why there is none; and what pays for the try."""
+        io, pay = self._io, None
+        if self._purse is not None:
+            pay = await self._purse.reserve(io, route)
+            if isinstance(pay, Shut):
+                return pay, None
+        try:
+            leave = await self._state.admit(io, route, io.now(), tokens=self._tokens, early=early)
+        except BaseException:
+            if pay is not None:
+                pay(None)
+            raise
+        if pay is not None and isinstance(leave, Shut):
+            pay(None)
+        return leave, pay
+
+    async def _rival(self) -> Try | None:
+        """A try beside one that is slow, if it can be paid for."""
+        plan = self._plan
+        if plan.spare() is None or not await self._state.afford(self._io, self._io.now(), hedge=True):
+            return None
+        while (route := plan.spare()) is not None:
+            plan.take(route)
+            if (attempt := await self._admitted(route)) is not None:
+                return attempt
+        return None
+
+    def _ended(self, attempt: Try, error: BaseException | None) -> None:
+        """A try that never spoke is over, or was called off: None. What is the caller's fault ends the request.
+
+        Where a route has begun to answer the same request, it is no fault of the request.
+        """
+        failure = attempt.failure if error is None else error  # it may have failed when it was to be called off
+        self._trail.attempt_ended(attempt, failure)
+        if not isinstance(failure, RouteError):
+            if error is None:
+                self._plan.lost(attempt.route)
+            return
+        fatal = not failure.moves_on and failure.kind not in (self._call.options.fallback_on or ())
+        pending = self._refused or self._broken or self._paused  # there is something to give
+        if fatal and error is not None and pending is None:
+            raise failure
+        if isinstance(failure, UnsupportedError) and self._learned.learn(
+            failure, self._request, attempt.route, self._io.now(), attempt.adapted
+        ):
+            self._plan.again(attempt.route)
+        else:
+            self._plan.failed(attempt.route, failure)
+
+    def _mended(self, attempt: Try, error: BaseException) -> bool:
+        """Make ready for another speaker after a break; whether that one begins anew. Raises what cannot be mended."""
+        if not isinstance(error, BrokenStreamError):
+            raise error
+        said, how = self._said, self._call.options.mid_stream
+        partial, parts = attempt.response(self._trail.attempts), attempt.parts
+        if self._paused is not None:
+            partial, parts = self._paused.whole(partial), [*self._paused.paused.parts, *parts]
+        if said is not None:
+            partial, parts = said.response(partial), said.parts
+        error.partial = partial
+        if how == "continue" and continuable(parts, self._call.request):
+            self._said = said = said or Continuation()
+            said.broke(parts, self._trail.attempts[-1])
+            self._request = said.request(self._call.request)
+        elif how != "restart":
+            raise error
+        if self._paused is not None:  # another route begins, or goes on by what was said
+            self._plan, self._paused = self._build_plan(self._call.routes), None
+        self._broken = error
+        self._deadline = self._io.now() + (self._call.options.deadline or float("inf"))
+        self._plan.failed(attempt.route, error)
+        return how == "restart"
+
+    def _continue_paused(self, attempt: Try) -> bool:
+        """Make ready to go on with a turn that its vendor paused, on the same route; False after too many pauses."""
+        paused = self._paused
+        response = attempt.response(self._trail.attempts)
+        if paused is None:
+            self._paused = paused = PausedTurn(response)
+        elif paused.count >= MOST_PAUSES:
+            return False
+        else:
+            paused.pause(paused.whole(response))
+        self._request = paused.request(self._call.request)
+        self._plan = self._build_plan([attempt.route])
+        if self._call.stream:
+            self._deadline = self._io.now() + (self._call.options.deadline or float("inf"))
+        return True
+
+    def _declined(self, attempt: Try) -> bool | None:
+        """None for an answer. If the model declined, and another one shall be asked: whether that one begins anew."""
+        reason, options = attempt.finish_reason, self._call.options
+        if options.fallback_on and "empty" in options.fallback_on and self._paused is None and self._is_empty(attempt):
+            reason = "empty"
+        if reason not in (options.fallback_on or ()):
+            return None
+        if self._call.stream and attempt.committed and options.mid_stream != "restart":
+            return None
+        refused = attempt.response(())
+        self._refused = self._refused or refused
+        declined = RefusalError(
+            "The answer is empty." if reason == "empty" else f"The model declined to answer ({reason}).",
+            route=attempt.route.name,
+        )
+        self._plan.failed(attempt.route, declined)
+        return attempt.committed
+
+    def _is_empty(self, attempt: Try) -> bool:
+        """Whether an answer holds nothing, and is not what may follow the answers of tools."""
+        if attempt.finish_reason not in ("stop", "other") or self._call.request.messages[-1].role == "tool":
+            return False
+        return not any(
+            not isinstance(part, Text | Reasoning) or (part.text.strip() and type(part) is Text)
+            for part in attempt.parts
+        )
+
+    def _whole(self, attempt: Try) -> Response:
+        response = attempt.response(self._trail.attempts)
+        if self._paused is not None:
+            response = self._paused.whole(response)
+        return response if self._said is None else self._said.response(response)
+
+    def _best(self) -> Response:
+        """What can be given when nobody is left: an answer that declines, an old one, or an error."""
+        attempts = self._trail.attempts
+        if self._paused is not None:
+            return replace(self._paused.paused, attempts=attempts)
+        if self._refused is not None:
+            self._unsaid = (self._refused.parts,)
+            return replace(self._refused, attempts=attempts)
+        error = self._trail.exhausted(self._plan, self._stop)
+        if self.spare is None or self._broken is not None or getattr(error, "kind", None) in ASKED:
+            raise self._over(error)
+        self._unsaid = self.spare.chunks
+        return replace(self.spare.response, stale=True, attempts=attempts)
+
+    def _over(self, error: MultiRouteError) -> MultiRouteError:
+        """The error that ends the request: of a stream that broke before, the one with what was said."""
+        broken = self._broken
+        if broken is None:
+            return error
+        if broken.partial is not None:
+            broken.partial = replace(broken.partial, attempts=self._trail.attempts)
+        broken.add_note(f"No other route could take over: {error}")
+        return broken

@@ -1,0 +1,202 @@
+"""What a router is made of, put together from its settings; and how a call goes through it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from multiroute_core import parsing
+from multiroute_core.budgets.reservation import Purse
+from multiroute_core.budgets.tracker import Spending
+from multiroute_core.engine.caching import Recall
+from multiroute_core.engine.execution import Flow
+from multiroute_core.engine.settings import Settings
+from multiroute_core.events import Hook, Listeners, listeners
+from multiroute_core.ledger.ledger import Ledger
+from multiroute_core.options import Options, current
+from multiroute_core.parsing.arguments import CallOptions, Messages, build
+from multiroute_core.pricing.prices import Prices
+from multiroute_core.providers import registry
+from multiroute_core.providers.capabilities import Facts
+from multiroute_core.providers.provider import Provider
+from multiroute_core.route import Route
+from multiroute_core.routing.call import Call
+from multiroute_core.routing.candidates import Candidates, Drops, candidates
+from multiroute_core.routing.learned import LearnedCapabilities
+from multiroute_core.runtime.clock import World
+from multiroute_core.runtime.io import IO
+from multiroute_core.state.state import State
+from multiroute_core.types import Chunk, Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A router's parts.
+
+    Attributes:
+        settings: What it was told.
+        world: Where it takes time and chance from.
+        ledger: Where a record of every try is kept; None for nowhere.
+        hooks: Who hears what happens; the ledger is one of them.
+        listeners: Who hears which events.
+        recall: The cache; None for none.
+        state: What the routes know about themselves.
+        prices: What answers cost.
+        providers: Who carries the calls, by the routes' names.
+        facts: What is known of the routes, by their names.
+        spending: The budgets; None for none.
+        learned: What the routes have refused as unsupported.
+    """
+
+    settings: Settings
+    world: World
+    ledger: Ledger | None
+    hooks: tuple[Hook, ...]
+    listeners: Listeners
+    recall: Recall | None
+    state: State
+    prices: Prices
+    providers: Mapping[str, Provider]
+    facts: Mapping[str, Facts]
+    spending: Spending | None
+    learned: LearnedCapabilities
+
+    @classmethod
+    def of(cls, settings: Settings, world: World) -> Parts:
+        """The parts that `settings` ask for.
+
+        Raises:
+            ConfigurationError: a key or a package is missing, a place cannot be used, or a price is unknown that a
+                budget needs.
+        """
+        parsing.preload()
+        routes = settings.routes
+        ledger = Ledger(settings.ledger) if isinstance(settings.ledger, str) else settings.ledger
+        hooks = settings.on_event if ledger is None else (*settings.on_event, ledger)
+        recall = None
+        if settings.caching is not None:
+            recall = Recall(settings.caching, random=world.draw, wall=world.told)
+        state = settings.opened_state(world.draw, world.told)
+        state.know(routes)
+        prices = Prices()
+        prices.load()
+        providers = registry.build_all(routes)
+        facts = {route.name: registry.facts(route, providers[route.name]) for route in routes}
+        spending = None
+        if settings.budgets:
+            spending = Spending(
+                settings.budgets,
+                routes,
+                settings.opened_accounts(state, world.steady),
+                facts=facts,
+                pricing=prices,
+                ledger=ledger,
+                hooks=hooks,
+                wall=world.steady,
+            )
+        return cls(
+            settings,
+            world,
+            ledger,
+            hooks,
+            listeners(hooks),
+            recall,
+            state,
+            prices,
+            providers,
+            facts,
+            spending,
+            LearnedCapabilities(strict=settings.strict_params),
+        )
+
+    @property
+    def integrations(self) -> frozenset[str]:
+        """The names that wrapped models of the frameworks go by in `extra`."""
+        return frozenset(name for provider in self.providers.values() for name in getattr(provider, "integrations", ()))
+
+    def hearing(self, hooks: Sequence[Hook]) -> Parts:
+        """The same parts, with hooks that hear what happens as well."""
+        heard = (*self.hooks, *hooks)
+        return replace(self, hooks=heard, listeners=listeners(heard))
+
+    def found(self, messages: Messages, given: CallOptions, *, stream: bool) -> tuple[Request, Options, Candidates]:
+        """What is asked, how it is routed, and who may answer.
+
+        Raises:
+            ConfigurationError: bad input.
+        """
+        settings = self.settings
+        request, said = build(messages, given, self.integrations if "extra" in given else ())
+        options = said.over(current()).over(settings.options)
+        drops: Drops | None = None
+        if settings.strict_params:
+
+            def dropped_parameters(route: Route) -> tuple[str, ...]:
+                encoded = self.providers[route.name].encode(request, route, stream=stream)
+                return tuple(entry for entry in encoded.dropped if not entry.startswith(("content.", "tools.")))
+
+            drops = dropped_parameters
+        return request, options, candidates(request, settings.routes, options, self.facts, drops)
+
+    async def answer(self, io: IO, call: Call) -> Response:
+        """The whole answer to a call."""
+        if self.recall is None or call.options.cache is False:
+            return await _last(self._asked(io, call, io.now()).run())
+        look = await self.recall.look(io, call, self.listeners)
+        if look.answers and look.entry is not None:  # no chunks need be made
+            return look.entry.response
+        return await _last(self.recall.run(io, call, self._asked, self.listeners, look))
+
+    def chunks(self, io: IO, call: Call) -> AsyncGenerator[Chunk, None]:
+        """The answer to a call, as it comes."""
+        if self.recall is not None and call.options.cache is not False:
+            return self.recall.run(io, call, self._asked, self.listeners)
+        return self._asked(io, call, io.now()).run()
+
+    def close(self) -> None:
+        """Close what belongs to sync code, of what is the router's own."""
+        for provider in set(self.providers.values()):
+            provider.close()
+        if self.recall is not None:
+            self.recall.close()
+        self._let_go()
+
+    async def aclose(self) -> None:
+        """Close what belongs to the running event loop, and what belongs to sync code."""
+        for provider in set(self.providers.values()):
+            await provider.aclose()
+        if self.recall is not None:
+            await self.recall.aclose()
+        self._let_go()
+
+    def _asked(self, io: IO, call: Call, began: float) -> Flow:
+        return Flow(
+            io,
+            call,
+            began,
+            providers=self.providers,
+            facts=self.facts,
+            pricing=self.prices,
+            limits=self.settings.limits,
+            listeners=self.listeners,
+            state=self.state,
+            hedge=self.settings.hedge,
+            random=self.world.random,
+            purse=None if self.spending is None else Purse(self.spending, call),
+            learned=self.learned,
+        )
+
+    def _let_go(self) -> None:
+        if self.ledger is not None:
+            self.ledger.flush()
+        if self.state is not self.settings.state and (close := getattr(self.state, "close", None)) is not None:
+            close()
+
+
+async def _last(chunks: AsyncGenerator[Chunk, None]) -> Response:
+    """The response at the end of an answer."""
+    response: Response | None = None
+    async for chunk in chunks:
+        response = chunk.response
+    return cast("Response", response)

@@ -1,0 +1,188 @@
+"""What a router is told at its beginning, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from multiroute_core.budgets.accounts import Accounts, MemoryAccounts
+from multiroute_core.budgets.budget import Budget
+from multiroute_core.cache.caching import Caching
+from multiroute_core.engine.attempt import Limits
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.events import Hook
+from multiroute_core.ledger.ledger import Ledger
+from multiroute_core.options import Options, parse, seconds, share, to_be_kept
+from multiroute_core.providers import registry
+from multiroute_core.route import Route, check_quotas
+from multiroute_core.state.memory import MemoryState
+from multiroute_core.state.state import State
+
+_OF_CALLS = ("order", "deadline", "max_retries", "fallback", "fallback_on", "mid_stream")
+"""What a call may say otherwise."""
+
+_LIMITS = {
+    "attempt_timeout": "attempt",
+    "first_token_timeout": "first_token",
+    "stall_timeout": "stall",
+    "total_timeout": "total",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A router's settings; see `Router` for what they mean.
+
+    Attributes:
+        routes: As they are listed.
+        options: What holds for every call that does not say otherwise.
+        limits: How long things may take.
+        hedge: The share of extra load that hedging may cost; None for none.
+        caching: What the cache shall do; None for none.
+        state: Where the routers' common knowledge is: `"memory"`, an address, or a `State`.
+        strict_params: Whether a route that would drop a parameter is no candidate.
+        budgets: What may be spent.
+        ledger: Where a record of every try is kept: a name of a place, or a `Ledger`; None for nowhere.
+        on_event: Who hears what happens.
+    """
+
+    routes: tuple[Route, ...]
+    options: Options
+    limits: Limits
+    hedge: float | None
+    caching: Caching | None
+    state: str | State = field(repr=False)  # its URL may hold a password
+    strict_params: bool
+    budgets: tuple[Budget, ...]
+    ledger: str | Ledger | None = field(repr=False)  # likewise
+    on_event: tuple[Hook, ...]
+
+    @classmethod
+    def of(cls, routes: Iterable[Route | str] | None, given: Mapping[str, Any], on_event: Sequence[Hook]) -> Settings:
+        """The settings that a router's arguments say.
+
+        Args:
+            routes: As of the router.
+            given: Its other arguments, by their names.
+            on_event: As of the router.
+
+        Raises:
+            ConfigurationError: a value is out of range, there are no routes, or two of them share a name.
+        """
+        hedge, cache = given["hedge"], given["cache"]
+        limits = {
+            short: None if (value := given[name]) is None else seconds(name, value) for name, short in _LIMITS.items()
+        }
+        return cls(
+            routes=_routes(routes),
+            options=parse({name: given[name] for name in _OF_CALLS}),
+            limits=Limits(**limits, response_bytes=_max_response_bytes(given["max_response_bytes"])),
+            hedge=None if hedge is None else share("hedge", hedge),
+            caching=None if cache is None else Caching.of(cache),
+            state=_state(given["state"]),
+            strict_params=given["strict_params"],
+            budgets=_budgets(given["budget"]),
+            ledger=_ledger(given["ledger"]),
+            on_event=tuple(on_event),
+        )
+
+    def opened_state(self, random: Callable[[], float], wall: Callable[[], float]) -> State:
+        """The state.
+
+        Args:
+            random: Random numbers from 0 to 1.
+            wall: The time in seconds since 1970.
+
+        Raises:
+            ConfigurationError: a package for it is missing, or it refuses the password.
+        """
+        if not isinstance(self.state, str):
+            return self.state
+        if self.state == "memory":
+            return MemoryState(hedge=self.hedge, random=random, wall=wall)
+        from multiroute_core.state.redis import RedisState
+
+        return RedisState(self.state, hedge=self.hedge, random=random, wall=wall)
+
+    def opened_accounts(self, state: State, wall: Callable[[], float]) -> Accounts:
+        """Where it stands what is spent: where `state` is, if that is on Redis, and else in this process."""
+        if (link := getattr(state, "link", None)) is None:
+            return MemoryAccounts(wall)
+        from multiroute_core.budgets.redis import RedisAccounts
+
+        return RedisAccounts(link, wall)
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of a router with these settings: what it pickles as.
+
+        Raises:
+            ConfigurationError: a URL holds a password.
+        """
+        return {
+            "routes": self.routes,
+            **{name: getattr(self.options, name) for name in _OF_CALLS},
+            **{name: getattr(self.limits, short) for name, short in _LIMITS.items()},
+            "max_response_bytes": self.limits.response_bytes,
+            "hedge": self.hedge,
+            "cache": self.caching,
+            "state": to_be_kept("state", self.state) if isinstance(self.state, str) else self.state,
+            "strict_params": self.strict_params,
+            "budget": self.budgets,
+            "ledger": to_be_kept("ledger", self.ledger) if isinstance(self.ledger, str) else self.ledger,
+            "on_event": self.on_event,
+        }
+
+
+def _routes(given: Iterable[Route | str] | None) -> tuple[Route, ...]:
+    if isinstance(given, str | Route):
+        given = (given,)
+    routes = registry.routes_of_environment() if given is None else tuple(Route.of(route) for route in given)
+    if not routes:
+        raise ConfigurationError("No routes: routes=[] is empty; give at least one, such as 'openai:gpt-6.1-sol'.")
+    names = [route.name for route in routes]
+    check_quotas(routes)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigurationError(f"Two routes are named {twice[0]!r}; give one of them another name=...")
+    return routes
+
+
+def _max_response_bytes(value: Any) -> int | None:
+    """`value` as a size in bytes; None is without limit."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"max_response_bytes={value!r} must be a whole number of bytes, 1 or more, or None.")
+    return value
+
+
+def _ledger(given: Any) -> str | Ledger | None:
+    if given is None or isinstance(given, str | Ledger):
+        return given
+    raise ConfigurationError(
+        f"ledger={given!r:.100} must be 'memory', 'sqlite:///path', 'redis://host:6379/0', or a Ledger."
+    )
+
+
+def _budgets(given: Any) -> tuple[Budget, ...]:
+    budgets = (given,) if isinstance(given, Budget) else tuple(given or ())
+    for budget in budgets:
+        if not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"budget={budget!r:.100} must be a Budget, such as Budget(usd=20), or several.")
+    names = [budget.name for budget in budgets]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigurationError(f"Two budgets are named {twice!r}; give one of them another name=...")
+    return budgets
+
+
+def _state(given: Any) -> str | State:
+    if isinstance(given, str):
+        scheme = given.partition(":")[0]
+        if given != "memory" and scheme not in ("redis", "rediss", "unix"):
+            raise ConfigurationError(
+                f"state={scheme!r} is no place for it; give 'memory', 'redis://host:6379/0', or a State."
+            )
+        return given
+    if not all(callable(getattr(given, name, None)) for name in ("know", "admit", "settle", "standing")):
+        raise ConfigurationError(f"state={given!r:.100} must be 'memory', 'redis://host:6379/0', or a State.")
+    return given

@@ -1,0 +1,1 @@
+"""The ledger: what was spent, record by record, and the sums over it."""

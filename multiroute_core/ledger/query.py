@@ -1,0 +1,91 @@
+"""Which of the ledger's records somebody asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.ledger.record import KINDS, NAMES
+from multiroute_core.options import unknown, word, words
+
+FILTERS = (*NAMES, "label", "day", "month")
+"""By what records can be chosen."""
+
+_FORMS = {"day": "%Y-%m-%d", "month": "%Y-%m"}
+_ACCEPTED: dict[type, tuple[type, ...]] = {str: (str,), float: (int, float), int: (int, float), bool: (bool, int)}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What records must have in common.
+
+    Attributes:
+        since: From this moment on, in seconds since 1970; None from the first.
+        until: Before this moment; None to the last.
+        label: A label that is among theirs.
+        equal: Fields, each with the value that it must have.
+    """
+
+    since: float | None = None
+    until: float | None = None
+    label: str | None = None
+    equal: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, since: float | None, until: float | None, given: Mapping[str, Any]) -> Self:
+        """What somebody asks for, checked.
+
+        Args:
+            since: As of the selection.
+            until: As of the selection.
+            given: Besides, by the names in `FILTERS`. A `day` and a `month` are in UTC.
+
+        Raises:
+            ConfigurationError: there is no such field, or no such value.
+        """
+        for name, moment in (("since", since), ("until", until)):
+            if moment is not None and (isinstance(moment, bool) or not isinstance(moment, int | float)):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ConfigurationError(f"{name}={moment!r:.100} must be a time in seconds since 1970.")
+        label: str | None = None
+        equal: list[tuple[str, Any]] = []
+        for name, value in given.items():
+            if name not in FILTERS:
+                raise unknown("field", name, FILTERS)
+            if name == "label":
+                label = word(name, value)
+            elif name in _FORMS:
+                first, end = _span(name, value)
+                since = first if since is None else max(first, since)
+                until = end if until is None else min(end, until)
+            elif name == "labels":
+                equal.append((name, tuple(sorted(words(name, value)))))
+            elif value is not None and not isinstance(value, _ACCEPTED[KINDS[name]]):
+                raise ConfigurationError(f"{name}={value!r:.100} must be a {KINDS[name].__name__}, as in the records.")
+            else:
+                equal.append((name, value))
+        return cls(since, until, label, tuple(equal))
+
+    def takes(self, record: Any) -> bool:
+        """Whether `record` is among them."""
+        return (
+            (self.since is None or record.at >= self.since)
+            and (self.until is None or record.at < self.until)
+            and (self.label is None or self.label in record.labels)
+            and all(getattr(record, name) == value for name, value in self.equal)
+        )
+
+
+def _span(name: str, value: Any) -> tuple[float, float]:
+    """The first moment of a day or month in UTC, and the first after it."""
+    try:
+        first = datetime.strptime(value, _FORMS[name]).replace(tzinfo=UTC)
+    except (TypeError, ValueError):
+        example = datetime(2026, 11, 28, tzinfo=UTC).strftime(_FORMS[name])
+        raise ConfigurationError(f"{name}={value!r:.100} must be a {name} in UTC, such as {example!r}.") from None
+    if name == "day":
+        return first.timestamp(), first.timestamp() + 86_400
+    year, month = divmod(first.year * 12 + first.month, 12)
+    return first.timestamp(), datetime(year, month + 1, 1, tzinfo=UTC).timestamp()

@@ -1,0 +1,230 @@
+"""The ledger's records on Redis, for all processes of a fleet.
+
+They are in one stream, an entry each. A writer numbers its records and Redis remembers the last number of each writer,
+so that what is sent again, since nobody knows whether it had arrived, is not kept twice.
+
+The store has a client of its own, where state and cache share a connection: nobody's answer waits for the ledger, so a
+whole second may pass before Redis counts as silent, and a thousand records may leave at once, behind which no breaker
+should stand in line.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, TypeVar, cast
+from urllib.parse import quote
+
+import msgspec
+
+from multiroute_core._util.display import printable
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.ledger.aggregate import Spent, spent
+from multiroute_core.ledger.query import Selection
+from multiroute_core.ledger.record import LATEST, NAMES, Record, values
+from multiroute_core.options import to_be_kept
+
+PATIENCE = 1.0
+"""Seconds for which Redis may be silent; only the thread that writes and who reads the ledger wait for it."""
+
+BATCH = 500
+"""How many records are sent at once: a few milliseconds of Redis's time."""
+
+PAGE = 2_000
+"""How many records are read at once."""
+
+REMEMBERED = 7 * 86_400
+"""Seconds for which Redis remembers a writer's last number. If it is away for longer than that just after it took
+records and before it could say so, or if it has so little room that it forgets keys, those are kept twice."""
+
+SKEW = 3_600
+"""Seconds by which the clocks of the fleet and of Redis may differ: entries are found by Redis's, chosen by theirs."""
+
+_WRITE = """
+local last, first = tonumber(redis.call('GET', KEYS[2]) or -1), tonumber(ARGV[1])
+local before, added = redis.call('XLEN', KEYS[1]), 0
+for i = 4, #ARGV do
+  if first + i - 4 > last then
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'record', ARGV[i])
+    added = added + 1
+  end
+end
+if added > 0 then
+  last = first + #ARGV - 4
+end
+redis.call('SET', KEYS[2], string.format('%.0f', last), 'EX', ARGV[3])
+return before + added - redis.call('XLEN', KEYS[1])
+"""
+
+_DEFAULTS = dict(zip(NAMES, values(Record(0.0, "", "", "", "", "", 0.0)), strict=True))
+_REQUIRED = NAMES[:7]
+
+T = TypeVar("T")
+
+logger = logging.getLogger("multiroute_core")
+
+
+class _Spending(msgspec.Struct):
+    """What `spent` needs of a record: to read no more saves half of the time."""
+
+    at: float
+    route: str
+    cost: float | None = None
+    charged: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    tenant: str | None = None
+    task: str | None = None
+    labels: tuple[str, ...] = ()
+
+
+class RedisStore:
+    """Keeps records in a stream on Redis, which is called `<prefix>:ledger`.
+
+    Building it asks Redis whether the settings are right; a Redis that cannot be reached is no error. Whether records
+    outlive a restart of Redis is a matter of its own settings (`appendonly yes`). It pickles as its settings, where the
+    URL holds no password.
+
+    Args:
+        url: `redis://[[user]:password@]host[:port][/db]`, `rediss://…` for TLS, or `unix://[user@]/path?db=…`.
+        prefix: What the names of its keys begin with. Whoever shares a Redis and a prefix shares the ledger.
+        max_records: How many are kept, roughly; of more, the oldest are given up, and counted. A million by default,
+            some 280 MB.
+
+    Raises:
+        ConfigurationError: the URL cannot be used, Redis refuses the password, the key is something else, or the
+            package `redis` is missing.
+    """
+
+    quick = False
+
+    def __init__(self, url: str, *, prefix: str = "multiroute", max_records: int = 1_000_000) -> None:
+        self.dropped, self.prefix, self.max_records = 0, prefix, max_records
+        self._url, self._redis = url, _library()
+        self._key = f"{quote(prefix, safe=':-_./%')}:ledger"  # braces mean something in the names of keys
+        self._spoilt = False
+        self._where = ""
+        self.forked()
+        self._check()
+
+    def append(self, records: Sequence[Record], first: int) -> None:
+        for start in range(0, len(records), BATCH):
+            told = [_encoded(record) for record in records[start : start + BATCH]]
+            # The same slot of a cluster: what is in braces counts.
+            keys = (self._key, f"{{{self._key}}}:{self._writer}")
+            trimmed = self._script(keys=keys, args=(first + start, self.max_records, REMEMBERED, *told))
+            self.dropped += max(0, trimmed)
+
+    def read(self, which: Selection) -> Iterator[Record]:
+        return self._chosen(which, msgspec.msgpack.Decoder(Record))
+
+    def spent(self, which: Selection) -> Spent:
+        return spent(self._chosen(which, msgspec.msgpack.Decoder(_Spending)))
+
+    def forked(self) -> None:
+        """A client of its own, and another writer."""
+        self._writer = f"{os.getpid()}-{secrets.token_hex(8)}"
+        self._client: Any = self._made()
+        self._script: Any = self._client.register_script(_WRITE)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _chosen(self, which: Selection, decoder: msgspec.msgpack.Decoder[T]) -> Iterator[T]:
+        last = self._client.xrevrange(self._key, count=1)  # what comes later is not read
+        return filter(which.takes, self._decoded(which.since, last[0][0], decoder)) if last else iter(())
+
+    def _decoded(self, since: float | None, last: bytes, decoder: msgspec.msgpack.Decoder[T]) -> Iterator[T]:
+        start: Any = "-" if since is None or not since > SKEW else int((since - SKEW) * 1000)
+        while True:
+            page: list[tuple[bytes, dict[bytes, bytes]]] = self._client.xrange(self._key, start, last, count=PAGE)
+            for _, entry in page:
+                try:
+                    record = decoder.decode(entry[b"record"])
+                    if not 0 <= cast("Any", record).at <= LATEST:
+                        raise ValueError("its time is out of range")  # noqa: TRY301  (one place tells of it)
+                    yield record
+                except (KeyError, msgspec.DecodeError, ValueError) as error:
+                    if not self._spoilt:
+                        logger.warning(
+                            "There are entries in the ledger %r that are no records: %s", self, printable(str(error))
+                        )
+                    self._spoilt = True
+            if len(page) < PAGE:
+                return
+            start = b"(" + page[-1][0]
+
+    def _made(self) -> Any:
+        redis = self._redis
+        try:
+            client = redis.Redis.from_url(
+                self._url,
+                protocol=2,
+                client_name="multiroute-ledger",
+                socket_timeout=PATIENCE,
+                socket_connect_timeout=PATIENCE,
+                retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0),
+            )
+            pool = client.connection_pool
+            pool.connection_class(**pool.connection_kwargs)  # nothing is sent
+        except (TypeError, ValueError, redis.RedisError):  # whose text may hold a piece of the password
+            raise ConfigurationError(
+                "The URL of the ledger on Redis cannot be read; write redis://host:6379/0 or "
+                "unix:///path/to/redis.sock, and what is special in a password percent-encoded, as in "
+                "redis://:p%2Fw@host:6379/0."
+            ) from None
+        said, scheme = pool.connection_kwargs, self._url.partition(":")[0]
+        if scheme == "unix" and not said.get("path", "").strip("/"):
+            raise ConfigurationError(
+                "The URL of the ledger cannot be read: it names no socket; write unix:///path/to/redis.sock."
+            )
+        host = said.get("host", "localhost")
+        place = said.get("path") or f"{f'[{host}]' if ':' in host else host}:{said.get('port', 6379)}"
+        self._where = f"{scheme}://{place}/{said.get('db') or 0}"
+        return client
+
+    def _check(self) -> None:
+        """See that Redis takes the settings, if it is there."""
+        errors = self._redis
+        try:
+            kind = self._client.type(self._key)
+        except errors.AuthenticationError as error:
+            raise ConfigurationError(
+                f"Redis at {self._where} refuses the password ({error}); write it as in redis://user:password@host."
+            ) from None
+        except (errors.RedisError, OSError):  # it is away, which is found and told when there are records
+            return
+        if kind not in (b"none", b"stream"):
+            raise ConfigurationError(
+                f"The key {self._key!r} on Redis at {self._where} is no ledger but a {kind.decode()}; it was left as "
+                "it is. Give another prefix, as in Ledger(RedisStore(url, prefix='shop'))."
+            )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        made = partial(RedisStore, prefix=self.prefix, max_records=self.max_records)
+        return made, (to_be_kept("ledger", self._url),)
+
+    def __repr__(self) -> str:
+        return repr(self._where)
+
+
+def _encoded(record: Record) -> bytes:
+    """A record as a map, without what is as it is by default."""
+    said = zip(NAMES, values(record), strict=True)
+    return msgspec.msgpack.encode(
+        {name: value for name, value in said if name in _REQUIRED or value != _DEFAULTS[name]}
+    )
+
+
+def _library() -> Any:
+    try:
+        return importlib.import_module("redis")
+    except ImportError as error:
+        raise ConfigurationError(
+            f"A ledger on Redis needs a package that is not installed ({error}); "
+            "run: pip install 'multiroute-llm[redis]'"
+        ) from error

@@ -1,0 +1,300 @@
+"""What calls came to, added up: tokens, money, attempts, what the cache spared; in all and by model.
+
+It reads only what every answer and every error of MultiRoute carries, so that each framework's callbacks can fill it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self, TypeAlias, cast
+
+from multiroute_core._util import table
+from multiroute_core._util.display import printable
+from multiroute_core.errors import MultiRouteError
+from multiroute_core.ledger.record import CANCELLED, is_failure
+from multiroute_core.runtime import forks
+from multiroute_core.types import Usage
+
+UNKNOWN = "unknown"
+"""The name of a model that nobody named."""
+
+Move: TypeAlias = Literal["first", "retry", "fallback", "hedge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Sums over calls that have ended.
+
+    Attributes:
+        calls: Calls: answers, failures and those that the caller gave up.
+        answers: Calls that were answered, those from a cache included.
+        failures: Calls that ended with an error.
+        unfinished: Calls that the caller gave up. What they cost, nobody told.
+        input_tokens: All tokens that answered calls read.
+        output_tokens: All tokens that they wrote.
+        cache_read_tokens: Part of the input that came from the vendors' prompt caches.
+        reasoning_tokens: Part of the output that is reasoning.
+        uncounted: Answers whose tokens nobody told; they are not in the sums of tokens.
+        known_cost: Of every attempt whose cost is known, in USD.
+        unpriced: Answers whose cost is unknown, so that more was spent than `known_cost`.
+        attempts: Tries on routes.
+        failed_attempts: Tries that ended with an error.
+        cancelled_attempts: Tries that were called off: another route was quicker.
+        failed_cost: Part of `known_cost` that went to tries which failed or were cancelled.
+        estimated_cost: What tries that ended in the middle likely cost besides, in USD; not in `known_cost`.
+        fallbacks: How often another route was asked, since one had failed.
+        retries: How often the same route was asked again.
+        hedges: How often another route was asked, since the first was slow.
+        cache_hits: Answers from a cache: MultiRoute's, or the framework's own.
+        saved_cost: What the hits spared, in USD, as far as that is known.
+    """
+
+    calls: int = 0
+    answers: int = 0
+    failures: int = 0
+    unfinished: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    reasoning_tokens: int = 0
+    uncounted: int = 0
+    known_cost: float = 0.0
+    unpriced: int = 0
+    attempts: int = 0
+    failed_attempts: int = 0
+    cancelled_attempts: int = 0
+    failed_cost: float = 0.0
+    estimated_cost: float = 0.0
+    fallbacks: int = 0
+    retries: int = 0
+    hedges: int = 0
+    cache_hits: int = 0
+    saved_cost: float = 0.0
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output tokens together."""
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def cost(self) -> float | None:
+        """What is known to have been spent, in USD; None where answers came and the cost of none of them is known.
+
+        `unpriced` says how many answers are not in it.
+        """
+        nothing_known = self.unpriced and self.unpriced == self.answers - self.cache_hits and not self.known_cost
+        return None if nothing_known else self.known_cost
+
+    def __add__(self, other: Figures) -> Figures:
+        return Figures(*(getattr(self, name) + getattr(other, name) for name in _NAMES))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON, with `cost` and `total_tokens`."""
+        return {**asdict(self), "total_tokens": self.total_tokens, "cost": self.cost}
+
+
+_NAMES = tuple(field.name for field in fields(Figures))
+
+
+class Totals:
+    """Sums over the calls that it is told of, in all and by model. Threads may share one.
+
+    Copies are the same object, as models that are copied go on to count in one place.
+
+    Example:
+        >>> totals = Totals()
+        >>> response = router.generate("Hello")  # doctest: +SKIP
+        >>> totals.answered(response.model, response.usage, response.summary())  # doctest: +SKIP
+        >>> totals.total.cost  # doctest: +SKIP
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        forks.renew(self, _lock=threading.Lock)
+        self._sums: dict[str | None, dict[str, float]] = {}  # None for calls that reached no model
+
+    @property
+    def total(self) -> Figures:
+        """Everything so far."""
+        return self._read()[0]
+
+    @property
+    def models(self) -> dict[str, Figures]:
+        """The same by the model that answered, or that was tried; a call that failed stands with its last one."""
+        return self._read()[1]
+
+    def answered(
+        self, model: str | None, usage: Usage | None, told: Mapping[str, Any] | None, *, cached: bool = False
+    ) -> None:
+        """A call was answered.
+
+        Args:
+            model: The model that answered.
+            usage: The answer's tokens; None where nobody told.
+            told: What it took, as `Response.summary` tells it; None for an answer that is not MultiRoute's, whose cost
+                is unknown.
+            cached: Whether a cache of the framework's gave it again, so that all of it was spared.
+        """
+        told = told or {}
+        name = model or UNKNOWN
+        if cached:
+            saved = told.get("saved_cost") if told.get("cached") else told.get("cost")
+            with self._lock:
+                self._add(name, calls=1, answers=1, cache_hits=1, saved_cost=saved or 0.0)
+            return
+        hit = bool(told.get("cached"))
+        known = Usage(0, 0) if hit or usage is None else usage
+        with self._lock:
+            self._tried(told.get("attempts") or ())
+            self._add(
+                name,
+                calls=1,
+                answers=1,
+                input_tokens=known.input_tokens or 0,
+                output_tokens=known.output_tokens or 0,
+                cache_read_tokens=known.cache_read_tokens or 0,
+                reasoning_tokens=known.reasoning_tokens or 0,
+                uncounted=usage is None and not hit,
+                unpriced=told.get("cost") is None and not hit,
+                cache_hits=hit,
+                saved_cost=(hit and told.get("saved_cost")) or 0.0,
+            )
+
+    def failed(self, error: BaseException) -> None:
+        """A call ended with `error`; what was tried before stands in an error of MultiRoute's."""
+        tries = [attempt.summary() for attempt in error.attempts] if isinstance(error, MultiRouteError) else []
+        finished = isinstance(error, Exception)
+        with self._lock:
+            self._tried(tries)
+            self._add(tries[-1]["model"] if tries else None, calls=1, failures=finished, unfinished=not finished)
+
+    def reset(self) -> None:
+        """Begin anew."""
+        with self._lock:
+            self._sums.clear()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON: `total`, and by their names the `models`."""
+        total, models = self._read()
+        return {"total": total.to_dict(), "models": {name: figures.to_dict() for name, figures in models.items()}}
+
+    def __str__(self) -> str:
+        total, models = self._read()
+        return "\n".join([*_lines(total), *(_line(name, figures) for name, figures in models.items())])
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {_calls(self.total)}, {_spent(self.total)}>"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks."""
+        total, models = self._read()
+        rows = [
+            (name, *(column(row) for column in _COLUMNS.values())) for name, row in (*models.items(), ("In all", total))
+        ]
+        return table.html(("Model", *_COLUMNS), rows, (0,))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def _read(self) -> tuple[Figures, dict[str, Figures]]:
+        with self._lock:
+            rows = {name: Figures(**cast("dict[str, Any]", sums)) for name, sums in self._sums.items()}
+        total = sum(rows.values(), Figures())
+        return total, {name: row for name, row in rows.items() if name is not None}
+
+    def _add(self, name: str | None, **amounts: float) -> None:
+        sums = self._sums.setdefault(name, {})
+        for what, amount in amounts.items():
+            if amount:
+                sums[what] = sums.get(what, 0) + amount
+
+    def _tried(self, attempts: Iterable[Mapping[str, Any]]) -> None:
+        """The attempts of one request."""
+        for attempt, move in moves(attempts):
+            cost, outcome = attempt.get("cost") or 0.0, attempt["outcome"]
+            self._add(
+                attempt.get("model") or UNKNOWN,
+                attempts=1,
+                known_cost=cost,
+                failed_attempts=is_failure(outcome),
+                cancelled_attempts=outcome == CANCELLED,
+                failed_cost=0.0 if outcome == "answered" else cost,
+                estimated_cost=attempt.get("estimated_cost") or 0.0,
+                fallbacks=move == "fallback",
+                retries=move == "retry",
+                hedges=move == "hedge",
+            )
+
+
+def moves(attempts: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], Move]]:
+    """Each attempt of one request, and why it was made.
+
+    Attempts stand in the order in which they ended. So where a hedge fails before the route that it was to help has
+    answered, that answer counts as the fallback.
+    """
+    routes: set[Any] = set()
+    failed = False
+    for attempt in attempts:
+        route = attempt.get("route")
+        yield attempt, "first" if not routes else "retry" if route in routes else "fallback" if failed else "hedge"
+        routes.add(route)
+        failed = failed or is_failure(attempt["outcome"])
+
+
+def _lines(total: Figures) -> Iterator[str]:
+    yield _calls(total)
+    uncounted = f"; {_count(total.uncounted, 'answer')} uncounted" if total.uncounted else ""
+    yield (
+        f"Tokens: {total.input_tokens:,} in ({total.cache_read_tokens:,} from vendors' caches), "
+        f"{total.output_tokens:,} out ({total.reasoning_tokens:,} reasoning){uncounted}"
+    )
+    lost = f"; {_usd(total.failed_cost)} of it for attempts that did not answer" if total.failed_cost else ""
+    more = f"; about {_usd(total.estimated_cost)} more for what ended in the middle" if total.estimated_cost else ""
+    yield f"Cost: {_spent(total)}{lost}{more}"
+    told = [_count(total.attempts, "attempt"), f"{total.failed_attempts:,} failed"]
+    told += [f"{total.cancelled_attempts:,} cancelled"] if total.cancelled_attempts else []
+    told += [_count(total.fallbacks, "fallback"), _count(total.retries, "retry", "retries")]
+    yield f"Routes: {', '.join(told)}"
+    yield f"Caches: {_count(total.cache_hits, 'hit')}, {_usd(total.saved_cost)} saved"
+
+
+def _line(name: str, row: Figures) -> str:
+    tokens = f"{row.input_tokens:,} + {row.output_tokens:,} tokens"
+    counts = f"{_count(row.answers, 'answer')}, {_count(row.attempts, 'attempt')}"
+    return f"  {printable(name)}: {counts}, {tokens}, {_spent(row)}"
+
+
+def _calls(total: Figures) -> str:
+    ended = [_count(total.answers, "answer"), _count(total.failures, "failure")]
+    ended += [f"{total.unfinished:,} unfinished"] if total.unfinished else []
+    return f"{_count(total.calls, 'call')}: {', '.join(ended)}"
+
+
+def _spent(row: Figures) -> str:
+    unpriced = f" and {_count(row.unpriced, 'answer')} of unknown cost" if row.unpriced else ""
+    return f"{_usd(row.cost)}{unpriced}" if row.cost is not None else "unknown"
+
+
+def _usd(amount: float | None) -> str:
+    return "unknown" if amount is None else f"${amount:,.6f}"
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+_COLUMNS: Mapping[str, Callable[[Figures], str]] = {
+    "Answers": lambda row: f"{row.answers:,}",
+    "Tokens in": lambda row: f"{row.input_tokens:,}",
+    "Tokens out": lambda row: f"{row.output_tokens:,}",
+    "Cost": _spent,
+    "Attempts": lambda row: f"{row.attempts:,}",
+    "Failed": lambda row: f"{row.failed_attempts:,}",
+    "Cache hits": lambda row: f"{row.cache_hits:,}",
+    "Saved": lambda row: _usd(row.saved_cost),
+}

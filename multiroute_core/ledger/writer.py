@@ -1,0 +1,215 @@
+"""What the ledger has heard and not yet written, and the thread that writes it."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import queue
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from typing import TypeAlias
+
+from multiroute_core._util.display import printable
+from multiroute_core.events import AttemptEnded, RequestEnded
+from multiroute_core.ledger.record import Record, of_attempt, of_hit
+from multiroute_core.ledger.store import Store
+from multiroute_core.runtime.interrupts import wait_until_free
+from multiroute_core.runtime.run_sync import start
+
+BEAT_SECONDS = 1.0
+"""How long a record waits at most before it is written."""
+
+PATIENCE = 5.0
+"""Seconds for which another thread that writes is waited for, by whoever wants to read or to end."""
+
+BATCH = 256
+"""How many events wait to be made into records at most, where writing takes little."""
+
+WAITING = 50_000
+"""How many records wait at most where they cannot be written; of more, the oldest are given up, and counted."""
+
+Sink: TypeAlias = Callable[[Sequence[Record]], object]
+"""Is told records as they are written, beside the calls; it returns soon."""
+
+Heard: TypeAlias = "tuple[float, AttemptEnded | RequestEnded]"
+"""When it was, and what it was."""
+
+logger = logging.getLogger("multiroute_core")
+
+
+class Book:
+    """It outlives its ledger, for as long as it takes to write.
+
+    Args:
+        store: Where records go.
+        export: Who is told of them besides.
+
+    Attributes:
+        dropped: How many records were given up, since too many waited.
+    """
+
+    def __init__(self, store: Store, export: Sequence[Sink] = ()) -> None:
+        self.store, self.export, self.dropped = store, tuple(export), 0
+        self._quick = store.quick and not export
+        self._begin()
+        _books.add(self)
+
+    def _begin(self) -> None:
+        self._heard: deque[Heard] = deque()
+        self._waiting: deque[Record] = deque()
+        self._first = 0
+        self._failing = self._overflowed = self._running = self._parted = False
+        self._full: queue.SimpleQueue[None] = queue.SimpleQueue()  # an event's lock may stay locked by an interrupt
+        self._lock, self._starting, self._counting = threading.Lock(), threading.Lock(), threading.Lock()
+
+    def hear(self, heard: Heard, owner: object) -> None:
+        """Take down what happened; on the way of a request.
+
+        Args:
+            heard: What happened.
+            owner: For as long as somebody has it, there may be more.
+        """
+        self._heard.append(heard)
+        if not self._running and not self._quick:
+            self._start(owner)
+        if (many := len(self._heard)) >= BATCH:
+            if self._quick:
+                self.flush()
+            elif self._full.empty():
+                self._full.put(None)
+            if many > WAITING:  # whoever writes does not come back from it
+                with contextlib.suppress(IndexError):
+                    self._heard.popleft()
+                    self._give_up(1)
+
+    def flush(self, wait: float = 0.0) -> None:
+        """Write what is waiting, or leave it to whoever does so now, if that takes longer than `wait` seconds.
+
+        A finalizer may come in the middle of it, in the same thread: it must not wait.
+        """
+        if wait_until_free(self._lock, wait):
+            with self._lock:
+                self._write()
+
+    @contextlib.contextmanager
+    def written(self) -> Generator[tuple[Record, ...], None, None]:
+        """All that was heard is written, and nobody writes, as long as the block lasts; gives what could not be."""
+        with self._lock:
+            self._write()
+            yield tuple(self._waiting)
+
+    def _write(self) -> None:
+        waiting, made = self._waiting, list[Record]()
+        try:
+            while self._heard:
+                at, event = self._heard.popleft()
+                if isinstance(event, AttemptEnded):
+                    made.append(of_attempt(event.attempt, at, event.request_id, event.about))
+                elif event.response is not None:
+                    made.append(of_hit(event.response, event.seconds, at, event.request_id, event.about))
+        finally:  # an interrupt loses no more than one
+            waiting.extend(made)
+        self._export(made)
+        if over := max(0, len(waiting) - WAITING):
+            for _ in range(over):
+                waiting.popleft()
+            self._first += over
+            self._give_up(over)
+        if not waiting:
+            return
+        try:
+            self.store.append(tuple(waiting), self._first)
+        except Exception as error:
+            if not self._failing:
+                logger.warning(
+                    "The ledger %r cannot be written; its records wait: %s", self.store, printable(str(error))
+                )
+            self._failing = True
+            return
+        if self._failing:
+            logger.warning("The ledger %r is written again: %d records had waited.", self.store, len(waiting))
+        self._failing = self._overflowed = False
+        self._first += len(waiting)
+        waiting.clear()
+
+    def _export(self, made: Sequence[Record]) -> None:
+        """Tell of what is new, once, whether or not the store takes it."""
+        for sink in self.export if made else ():
+            try:
+                sink(made)
+            except Exception:
+                logger.exception("%r failed on %d records of the ledger.", sink, len(made))
+
+    def _give_up(self, count: int) -> None:
+        with self._counting:
+            self.dropped += count
+            told, self._overflowed = self._overflowed, True
+        if not told:
+            logger.warning(
+                "More than %d records wait for the ledger %r: the oldest are given up, and counted in its `dropped`.",
+                WAITING,
+                self.store,
+            )
+
+    def _start(self, owner: object) -> None:
+        if self._starting.locked():  # somebody else does
+            return
+        with self._starting:
+            if not self._running:
+                thread = threading.Thread(
+                    target=self._run, args=(weakref.ref(owner),), name="multiroute-ledger", daemon=True
+                )
+                with contextlib.suppress(RuntimeError):  # the interpreter ends, and writes what waits when it has ended
+                    start(thread)
+                self._running = True
+                _part_from_a_pool()
+
+    def _run(self, owner: weakref.ref[object]) -> None:
+        """Write once a second and whenever there is much."""
+        while owner() is not None:
+            with contextlib.suppress(queue.Empty):
+                self._full.get(timeout=BEAT_SECONDS)
+            self.flush()
+        self.flush(PATIENCE)
+
+    def part(self) -> None:
+        """The program ends."""
+        self.flush(PATIENCE)
+        if (lost := len(self._waiting) + len(self._heard)) and not self._parted:
+            self._parted = True
+            logger.warning("The program ends, and %d records of the ledger %r are lost.", lost, self.store)
+
+    def forked(self) -> None:
+        """What the parent has heard, the parent writes; and its thread and its locks do not come along."""
+        self._begin()
+        self.store.forked()
+
+
+_books: weakref.WeakSet[Book] = weakref.WeakSet()
+
+
+@atexit.register
+def _at_exit() -> None:
+    for book in list(_books):
+        book.part()
+
+
+def _part_from_a_pool() -> None:
+    """A process that `multiprocessing` has forked ends without what `atexit` knows."""
+    process, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
+    if process is not None and util is not None and process.parent_process() is not None:
+        util.Finalize(None, _at_exit, exitpriority=0)
+
+
+def _in_child() -> None:
+    for book in list(_books):
+        book.forked()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_in_child)

@@ -1,0 +1,190 @@
+"""What a caller gives, checked before anything is sent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias, TypedDict, cast
+
+from multiroute_core import parsing
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.messages import Message, Text
+from multiroute_core.options import NAMES, NONE, Options, OrderFunction, parse, unknown
+from multiroute_core.types import Request
+
+MessageLike: TypeAlias = Message | Mapping[str, Any] | tuple[str, str]
+"""A `Message`, a mapping with `role` and `content` as any vendor writes it, or a `(role, content)` pair; see
+`spellings.blocks` for the blocks of which a content may be made."""
+
+Messages: TypeAlias = str | Message | Iterable[MessageLike]
+
+
+class CallOptions(TypedDict, total=False):
+    """What a call may say besides its messages. Everything is optional.
+
+    The first block goes to the model, the second says how the call is routed (see `multiroute_core.Options`).
+    """
+
+    system: str | None
+    """A system prompt, put before the messages."""
+    temperature: float | None
+    """0 (firm) to 2 (free)."""
+    max_tokens: int | None
+    """Most tokens to generate, reasoning included."""
+    top_p: float | None
+    """Nucleus sampling, above 0 to 1."""
+    stop: str | Sequence[str] | None
+    """Sequences that end the answer; they are not part of it."""
+    seed: int | None
+    """For repeatable sampling, where a vendor offers it."""
+    tools: Sequence[Any] | None
+    """What the model may call: `Tool`s, or tools as any vendor or framework writes them; see `spellings.tools`."""
+    tool_choice: Any
+    """Whether it must: `"auto"`, `"none"`, `"required"`, a tool's name, or as any vendor writes it."""
+    parallel_tool_calls: bool | None
+    """Whether it may call several tools at once."""
+    output_schema: Any
+    """The form of the answer: a JSON schema, a class that has one (pydantic, a dataclass), an `OutputSchema`, or
+    `"json"` for any JSON object."""
+    reasoning: Any
+    """How long to think: an effort (`"none"` to `"max"`), tokens, `ReasoningOptions`, or as any vendor writes it."""
+    extra: Mapping[str, Mapping[str, Any]] | None
+    """What one vendor takes besides, by its provider: `{"openai": {"service_tier": "flex"}}`."""
+
+    task: str | None
+    order: str | OrderFunction | None
+    route_tags: Iterable[str] | None
+    region: str | None
+    deadline: float | None
+    max_retries: int | None
+    fallback: bool | None
+    fallback_on: Iterable[str] | None
+    mid_stream: Literal["raise", "restart", "continue"] | None
+    model: str | None
+    cache: bool | Literal["refresh"] | None
+    tenant: str | None
+    labels: Iterable[str] | None
+
+
+PARAMETERS = (
+    "system",
+    "temperature",
+    "max_tokens",
+    "top_p",
+    "stop",
+    "seed",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "output_schema",
+    "reasoning",
+    "extra",
+)
+
+
+def build(messages: Messages, given: Mapping[str, Any], integrations: Collection[str] = ()) -> tuple[Request, Options]:
+    """The request and the options that a call's arguments say.
+
+    Args:
+        messages: The conversation.
+        given: The arguments by their names.
+        integrations: Names, besides the providers', under which `extra` may hold something: those of wrapped models.
+
+    Raises:
+        ConfigurationError: there are no messages or nothing in them, tools and their answers do not fit together, a
+            value is out of range, a name is unknown.
+    """
+    parameters: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in NAMES:
+            options[name] = value
+        elif name not in PARAMETERS:
+            raise unknown("option", name, (*PARAMETERS, *NAMES))
+        elif value is not None:
+            parameters[name] = value
+    conversation = parsing.conversation.read(messages)
+    if not given and _speaks(conversation):
+        return Request(conversation), NONE
+    system = parameters.pop("system", None)
+    if system is not None:
+        conversation = (Message("system", _text("system", system)), *conversation)
+    if not _speaks(conversation):
+        what = "The messages hold nothing" if conversation else "There are no messages"
+        raise ConfigurationError(f"{what}; give a question, such as 'Hello'.")
+    for name, value in parameters.items():
+        if name == "extra":
+            parameters[name] = parsing.schemas.vendor_options(value, integrations)
+        else:
+            parameters[name] = _CHECKS[name](name, value)
+    if (choice := parameters.get("tool_choice")) is not None:
+        parameters["tool_choice"] = parsing.tools.tool_choice(choice, parameters.get("tools", ()))
+        if "parallel_tool_calls" not in parameters:
+            parameters["parallel_tool_calls"] = parsing.tools.parallel(choice)
+    return Request(conversation, **parameters), parse(options)
+
+
+def _speaks(conversation: Sequence[Message]) -> bool:
+    """Whether there is something in it: any part but an empty text."""
+    for message in conversation:
+        for part in message.parts:
+            if type(part) is not Text or part.text:
+                return True
+    return False
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name}={value!r} must be a string.")
+    return value
+
+
+def _truth(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name}={value!r} must be True or False.")
+    return value
+
+
+def _within(low: float, high: float, *, above: bool = False) -> Any:
+    def check(name: str, value: Any) -> float:
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or not low <= value <= high or (above and value == low):
+            raise ConfigurationError(
+                f"{name}={value!r} must be a number {'above' if above else 'from'} {low} to {high}."
+            )
+        return value
+
+    return check
+
+
+def _whole(low: int | None) -> Any:
+    def check(name: str, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or (low is not None and value < low):
+            raise ConfigurationError(
+                f"{name}={value!r} must be a whole number{'' if low is None else f', {low} or more'}."
+            )
+        return value
+
+    return check
+
+
+def _stop(name: str, value: Any) -> tuple[str, ...]:
+    given = cast("Iterable[Any]", value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+    stops = tuple(given)
+    if not all(isinstance(stop, str) and stop for stop in stops):
+        raise ConfigurationError(f"{name}={value!r} must be strings that are not empty.")
+    return stops
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "temperature": _within(0, 2),
+    "max_tokens": _whole(1),
+    "top_p": _within(0, 1, above=True),
+    "stop": _stop,
+    "seed": _whole(None),
+    "tools": lambda _, value: parsing.tools.tools(value),
+    "tool_choice": lambda _, value: value,  # against the tools, when they are known
+    "parallel_tool_calls": _truth,
+    "output_schema": lambda _, value: parsing.schemas.output_schema(value),
+    "reasoning": lambda _, value: parsing.schemas.reasoning(value),
+}

@@ -1,0 +1,127 @@
+"""Content blocks in every spelling, read into parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, cast
+
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.messages import PARTS, CachePoint, Part, Raw, Text, ToolCallResponse, VendorPart, join
+from multiroute_core.options import unknown
+from multiroute_core.parsing import blocks_anthropic, blocks_google, blocks_openai, blocks_standard
+from multiroute_core.parsing.reading import Block, Reader, cache_mark, inner, raw, richer, text
+
+
+def part(block: Any) -> Part:
+    """A string, a part, or a block as LangChain, OpenAI, Anthropic or Gemini write it.
+
+    A cache mark on the block is read by `parts`.
+
+    Raises:
+        ConfigurationError: it is in no known form, or what it holds is not valid.
+    """
+    if isinstance(block, str):
+        return Text(block)
+    if isinstance(block, PARTS):
+        return cast("Part", block)
+    if not isinstance(block, Mapping):
+        raise ConfigurationError(f"A piece of content is a {type(block).__name__}; give a string, a part or a dict.")
+    block = cast("Block", block)
+    kind = block.get("type")
+    if isinstance(kind, str):
+        if (read := _reader(kind)) is None:
+            raise unknown("type of content", kind, READERS)
+        return read(block)
+    if any(name in block for name in ("cachePoint", "cache_point")):
+        return CachePoint()
+    if (found := blocks_google.reader(block)) is not None:
+        return found[0](found[1])
+    keys = ", ".join(map(repr, block)) or "none"
+    raise ConfigurationError(f"A piece of content has no type (its keys: {keys}); give {{'type': 'text', 'text': …}}.")
+
+
+def parts(content: Any) -> tuple[Part, ...]:
+    """A message's content: a text, or blocks; a block with a cache mark is followed by a `CachePoint`.
+
+    Raises:
+        ConfigurationError: a block is in no known form.
+    """
+    if content is None:
+        return ()
+    if isinstance(content, str):
+        return (Text(content),)
+    if isinstance(content, Mapping) or not isinstance(content, Iterable):
+        return (part(content),)
+    found: list[Part] = []
+    for block in cast("Iterable[Any]", content):
+        found.append(part(block))
+        if isinstance(block, Mapping) and (point := cache_point(cast("Block", block))) is not None:
+            found.append(point)
+    return tuple(found)
+
+
+def cache_point(block: Block) -> CachePoint | None:
+    """The cache mark on a block or beside a message; None for none."""
+    mark = cache_mark(block)
+    return None if mark is None else CachePoint("1h" if mark.get("ttl") == "1h" else "5m")
+
+
+def _tool_result(block: Block) -> Part:
+    """Anthropic's answer of a tool."""
+    form = richer("anthropic", block, "tool_use_id", "content", "is_error")
+    held, failed = parts(block.get("content")), bool(block.get("is_error"))
+    return ToolCallResponse(text(block, "tool_use_id"), held, error=failed, raw=form)
+
+
+def _function_call_output(block: Block) -> Part:
+    """The same in Responses."""
+    return ToolCallResponse(text(block, "call_id"), parts(block.get("output")))
+
+
+def _document(block: Block) -> Part:
+    """Anthropic's document; one that is made of texts is a text for all others."""
+    if (source := inner(block, "source")).get("type") == "content":
+        held = parts(source.get("content"))
+        if all(isinstance(one, Text) for one in held):
+            return Text(join(held), raw("anthropic", block))
+    return blocks_anthropic.media(block, "document")
+
+
+def _search_result(block: Block) -> Part:
+    """Anthropic's source to cite from; all others read it as a text."""
+    held = parts(block.get("content"))
+    if not all(isinstance(one, Text | CachePoint) for one in held):
+        return VendorPart(raw("anthropic", block))
+    head = " ".join(filter(None, (text(block, "title"), f"({source})" if (source := text(block, "source")) else "")))
+    return Text("\n".join(filter(None, (f"{head}:" if head else "", join(held)))), raw("anthropic", block))
+
+
+def _non_standard(block: Block) -> Part:
+    """A block that a framework has wrapped because it did not know it."""
+    value = block.get("value")
+    known = isinstance(value, Mapping) and _reader(cast("Block", value).get("type")) is not None
+    return part(value) if known else VendorPart(Raw("langchain", block))
+
+
+def _reader(kind: Any) -> Reader | None:
+    if not isinstance(kind, str):
+        return None
+    return READERS.get(kind) or next((read for pattern, read in PATTERNS.items() if fnmatchcase(kind, pattern)), None)
+
+
+READERS: Mapping[str, Reader] = {
+    **blocks_anthropic.READERS,
+    **blocks_openai.READERS,
+    **blocks_standard.READERS,
+    "tool_result": _tool_result,
+    "function_call_output": _function_call_output,
+    "custom_tool_call_output": _function_call_output,
+    "document": _document,
+    "search_result": _search_result,
+    "non_standard": _non_standard,
+}
+"""By the block's type. Those here may hold other blocks."""
+
+PATTERNS: Mapping[str, Reader] = {**blocks_anthropic.PATTERNS, **blocks_openai.PATTERNS}
+"""By a pattern of the type: what only its vendor understands, of which there is more every month."""

@@ -1,0 +1,100 @@
+"""Parts as Gemini writes them: no type, each is known by its one key, in either case."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from multiroute_core.messages import Part, Raw, Reasoning, Text, ToolCallResponse, VendorPart, modality_of
+from multiroute_core.parsing.reading import (
+    Block,
+    Reader,
+    address,
+    beside,
+    blob,
+    call,
+    camel,
+    file,
+    inner,
+    richer,
+    text,
+)
+
+FILES = "https://generativelanguage.googleapis.com/"
+"""Where Gemini's own file store is; every other address is one on the web."""
+
+_BESIDE = ("videoMetadata", "mediaResolution")
+"""What a file's part says besides the file, and what `beside` reads."""
+
+
+def _text(block: Block) -> Part:
+    if block.get("thought"):
+        return Reasoning(text(block, "text"), Raw("google", block))
+    return Text(text(block, "text"), richer("google", block, "text", "thought"))
+
+
+def _inline(block: Block) -> Part:
+    told = inner(block, "inlineData")
+    form = None if isinstance(told.get("data"), bytes) else richer("google", block, "inlineData", *_BESIDE)
+    return blob(told.get("data"), told.get("mimeType"), told.get("displayName"), form, None if form else beside(block))
+
+
+def _file(block: Block) -> Part:
+    told = inner(block, "fileData")
+    uri, mime_type = told.get("fileUri"), told.get("mimeType")
+    modality = modality_of(mime_type) if isinstance(mime_type, str) else "document"
+    if isinstance(uri, str) and uri.startswith(FILES):
+        return file(uri, modality, mime_type, "google", beside(block))
+    form = richer("google", block, "fileData", *_BESIDE)
+    return address(uri, modality, mime_type, form=form, extras=None if form else beside(block))
+
+
+def _call(block: Block) -> Part:
+    told = inner(block, "functionCall")
+    return call(told.get("id"), told.get("name"), told.get("args") or {}, Raw("google", block))
+
+
+def _response(block: Block) -> Part:
+    """A tool's answer is an object; its one text, or the whole as JSON, is what was answered."""
+    told = inner(block, "functionResponse")
+    answer = told.get("response")
+    failed = isinstance(answer, Mapping) and "error" in answer
+    values: tuple[Any, ...] = tuple(cast("Block", answer).values()) if isinstance(answer, Mapping) else (answer,)
+    said = values[0] if len(values) == 1 and isinstance(values[0], str) else json.dumps(answer, default=str)
+    name = told.get("name")
+    return ToolCallResponse(
+        str(told.get("id") or ""),
+        said,
+        error=failed,
+        name=name if isinstance(name, str) else None,
+        raw=Raw("google", block),
+    )
+
+
+def _vendors(block: Block) -> Part:
+    return VendorPart(Raw("google", block))
+
+
+READERS: Mapping[str, Reader] = {
+    "functionCall": _call,
+    "functionResponse": _response,
+    "inlineData": _inline,
+    "fileData": _file,
+    "executableCode": _vendors,
+    "codeExecutionResult": _vendors,
+    "toolCall": _vendors,
+    "toolResponse": _vendors,
+    "text": _text,
+}
+"""By the key; a part that has a signature beside its text is still a text."""
+
+
+def reader(block: Block) -> tuple[Reader, Block] | None:
+    """The reader of a part, and the part with its keys in Gemini's case; None where it is none."""
+    made = {camel(name): _keyed(value) for name, value in block.items()}
+    return next(((read, made) for key, read in READERS.items() if key in made), None)
+
+
+def _keyed(value: Any) -> Any:
+    return {camel(name): one for name, one in cast("Block", value).items()} if isinstance(value, Mapping) else value

@@ -1,0 +1,105 @@
+"""Content blocks as frameworks write them for any vendor: the standard blocks of LangChain, in both versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.messages import Extras, InvalidToolCall, Modality, Part, Raw, Reasoning, Text, VendorPart
+from multiroute_core.parsing import blocks_anthropic, blocks_openai
+from multiroute_core.parsing.reading import Block, Reader, address, beside, blob, call, file, text
+
+_OLD_KEYS = {"base64": "data", "url": "url", "id": "id", "text": "text"}
+"""In the older version, `source_type` says under which key the content is."""
+
+
+def _media(block: Block, modality: Modality) -> Part:
+    """Media by their bytes, their address or their id, whichever is there."""
+    mime_type = block.get("mime_type")
+    extras, more = beside(block), block.get("extras")
+    name = block.get("filename") or block.get("name") or (more.get("filename") if isinstance(more, Mapping) else None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if (source := block.get("source_type")) is not None:
+        value = block.get(_OLD_KEYS.get(str(source), ""))
+        found = {"base64": value} if source == "base64" else {"file_id" if source == "id" else str(source): value}
+    else:
+        found = block
+    if found.get("text") is not None:
+        return _plain_text(text(found, "text"), extras)
+    if (data := found.get("base64") or found.get("data")) is not None:
+        return blob(data, mime_type, name, extras=extras)
+    if (url := found.get("url") or found.get("file_uri")) is not None:
+        return address(url, modality, mime_type, name, extras=extras)
+    if (file_id := found.get("file_id")) is not None:
+        return file(file_id, modality, mime_type, extras=extras)
+    raise ConfigurationError(f"A block of type {block['type']!r} has no content; give its base64, url or file_id.")
+
+
+def _image(block: Block) -> Part:
+    if isinstance(block.get("source"), Mapping):
+        return blocks_anthropic.media(block, "image")
+    return _media(block, "image")
+
+
+def _file(block: Block) -> Part:
+    if isinstance(block.get("file"), Mapping):
+        return blocks_openai.chat_file(block)
+    return _media(block, "document")
+
+
+def _text(block: Block) -> Part:
+    """A text; where OpenAI's mark for its prompt cache stands on it, that goes to OpenAI."""
+    if (extras := beside(block)) is not None and (mark := extras.get("openai", {}).get("prompt_cache_breakpoint")):
+        said = text(block, "text")
+        return Text(said, Raw("openai.chat", {"type": "text", "text": said, "prompt_cache_breakpoint": mark}))
+    return blocks_anthropic.cited(block)
+
+
+def _plain(block: Block) -> Part:
+    """A document that is plain text, which every vendor takes as text."""
+    part = _media(block, "document")
+    if not (data := getattr(part, "data", None)):
+        return part
+    try:
+        return _plain_text(data.decode(), getattr(part, "extras", None))
+    except UnicodeDecodeError as error:
+        raise ConfigurationError("A block of type 'text-plain' holds data that is no text.") from error
+
+
+def _plain_text(said: str, extras: Extras | None) -> Text:
+    """A document that is plain text; with a title, context or citations it is a document of Anthropic's."""
+    if extras is None or "anthropic" not in extras:
+        return Text(said)
+    source = {"type": "text", "media_type": "text/plain", "data": said}
+    return Text(said, Raw("anthropic", {"type": "document", "source": source, **extras["anthropic"]}))
+
+
+def _reasoning(block: Block) -> Part:
+    if "summary" in block or "encrypted_content" in block:
+        return blocks_openai.reasoning(block)
+    return Reasoning(text(block, "reasoning"))
+
+
+def _invalid_call(block: Block) -> Part:
+    found = {name: text(block, name) for name in ("id", "name", "args", "error")}
+    return InvalidToolCall(found["id"], found["name"], found["args"], found["error"] or "The arguments are malformed.")
+
+
+def _vendors(block: Block) -> Part:
+    return VendorPart(Raw("langchain", block))
+
+
+READERS: Mapping[str, Reader] = {
+    "text": _text,
+    "image": _image,
+    "audio": partial(_media, modality="audio"),
+    "video": partial(_media, modality="video"),
+    "media": partial(_media, modality="document"),
+    "file": _file,
+    "text-plain": _plain,
+    "reasoning": _reasoning,
+    "tool_call": lambda block: call(block.get("id"), block.get("name"), block.get("args")),
+    "invalid_tool_call": _invalid_call,
+    "server_tool_call": _vendors,
+    "server_tool_result": _vendors,
+}

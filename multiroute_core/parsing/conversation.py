@@ -1,0 +1,296 @@
+"""Messages in every spelling, and whether they are a conversation that a vendor can be asked to go on with."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.messages import (
+    PARTS,
+    ROLES,
+    Blob,
+    CachePoint,
+    File,
+    InvalidToolCall,
+    Message,
+    Part,
+    Raw,
+    Reasoning,
+    Role,
+    Text,
+    ToolCall,
+    ToolCallDelta,
+    ToolCallResponse,
+    Uri,
+    VendorPart,
+)
+from multiroute_core.parsing import blocks
+
+ALIASES: Mapping[str, Role] = {
+    "human": "user",
+    "ai": "assistant",
+    "model": "assistant",
+    "developer": "system",
+    "function": "tool",
+}
+"""Others' words for the roles."""
+
+_HELD = (Text, Blob, Uri, File, VendorPart, CachePoint)
+TAKES: Mapping[Role, tuple[type, ...]] = {
+    "system": (Text, CachePoint),
+    "user": _HELD,
+    "assistant": (*_HELD, Reasoning, ToolCall, InvalidToolCall),
+    "tool": (ToolCallResponse, CachePoint, VendorPart),
+}
+"""What a message of each role may hold; what a tool answered may hold what a user's message may."""
+
+
+def read(given: Any) -> tuple[Message, ...]:
+    """A conversation in neutral form, checked.
+
+    Raises:
+        ConfigurationError: a message is in no known form, holds what its role cannot, or the calls of tools and their
+            answers do not fit together.
+    """
+    if isinstance(given, str):
+        return (Message("user", given),) if given else ()
+    if isinstance(given, Message):
+        given = (given,)
+    if isinstance(given, Mapping) or not isinstance(given, Iterable):
+        kind = type(cast("Any", given)).__name__
+        raise ConfigurationError(f"messages is a {kind}; give a string or a list of messages.")
+    messages = [_message(one) for one in cast("Iterable[Any]", given)]
+    if all(_plain(message) for message in messages):
+        return tuple(messages)
+    messages = [turn for message in messages for turn in _turns(_checked(message))]
+    return tuple(_answered(_named(messages)))
+
+
+def _message(given: Any) -> Message:
+    if isinstance(given, Message):
+        return given
+    if type(given) is tuple and len(pair := cast("tuple[Any, ...]", given)) == 2:
+        role, content = pair
+        if type(role) is str and type(content) is str:
+            return Message(_role(role), content)
+    if isinstance(given, Mapping):
+        told = cast("Mapping[str, Any]", given)
+        name = told.get("role")
+        if isinstance(name, str) and any(word in told for word in _SAYS):
+            role, content = _role(name), told.get("content")
+            if isinstance(content, str) and role != "tool" and len(told) == 2:
+                return Message(role, content)
+            return Message(role, _said(role, told), _name(role, told))
+    elif isinstance(given, tuple | list):
+        match cast("Any", given):
+            case (str(role), str() | [*_] as content):
+                return Message(_role(role), blocks.parts(content))
+            case _:
+                pass
+    raise ConfigurationError(
+        f"A message is a {type(cast('Any', given)).__name__}; give Message('user', …), ('user', …) or "
+        "{'role': 'user', 'content': …}."
+    )
+
+
+def _name(role: Role, given: Mapping[str, Any]) -> str | None:
+    """The participant's name; that of a tool stands in its answer."""
+    name = given.get("name")
+    return name if isinstance(name, str) and name and role != "tool" else None
+
+
+_SAYS = ("content", "parts", "tool_calls", "function_call")
+"""Where a message may say something; the second is Gemini's, the last is an old one of OpenAI's."""
+
+
+def _role(given: str) -> Role:
+    role = ALIASES.get(given, given)
+    if role not in ROLES:
+        raise ConfigurationError(f"Role {given!r} is unknown; use one of {', '.join(map(repr, ROLES))}.")
+    return role
+
+
+def _said(role: Role, given: Mapping[str, Any]) -> Iterator[Part]:
+    """The parts of a message that is a mapping: its content, and its calls beside it."""
+    content = given.get("content", given.get("parts"))
+    found = blocks.parts(content)
+    listed = given.get("tool_calls") or ()
+    if not isinstance(listed, list | tuple):
+        raise ConfigurationError(f"tool_calls is a {type(listed).__name__}; give a list.")
+    calls = [blocks.part(_call(one)) for one in cast("Iterable[Any]", listed)]
+    if isinstance(old := given.get("function_call"), Mapping):
+        calls.append(blocks.part({"type": "function", "function": old}))
+    if role == "tool" and not any(isinstance(part, ToolCallResponse) for part in found):
+        name = given.get("name")
+        failed = given.get("status") == "error" or given.get("is_error") is True
+        yield ToolCallResponse(
+            str(given.get("tool_call_id") or ""), found, error=failed, name=name if isinstance(name, str) else None
+        )
+        return
+    there = {part.id for part in found if isinstance(part, ToolCall | InvalidToolCall) and part.id}
+    yield from (part for part in found if not calls or not isinstance(part, Text) or part.text)
+    yield from (one for one in calls if not isinstance(one, ToolCall | InvalidToolCall) or one.id not in there)
+    if not found and isinstance(refusal := given.get("refusal"), str):
+        yield Text(refusal)
+
+
+def _call(given: Any) -> Any:
+    """A call among `tool_calls`; frameworks leave out the type."""
+    if isinstance(given, Mapping) and "type" not in given:
+        kind = "function" if "function" in given else "tool_call"
+        return {**cast("Mapping[str, Any]", given), "type": kind}
+    return cast("Any", given)
+
+
+def _plain(message: Message) -> bool:
+    """Whether there is nothing to check: one text, not of a tool."""
+    return (
+        len(message.parts) == 1 and type(message.parts[0]) is Text and message.role in ("user", "assistant", "system")
+    )
+
+
+def _checked(message: Message) -> Message:
+    role = _role(message.role)
+    for part in cast("tuple[Any, ...]", message.parts):
+        _fits(
+            part,
+            (*TAKES[role], ToolCallResponse) if role == "user" else TAKES[role],
+            f"{'An' if role == 'assistant' else 'A'} {role} message",
+        )
+        if isinstance(part, ToolCallResponse):
+            for inner in cast("tuple[Any, ...]", part.parts):
+                _fits(inner, _HELD, "A tool's answer")
+    return message if role == message.role else Message(role, message.parts, message.name)
+
+
+def _fits(part: Any, taken: tuple[type, ...], whose: str) -> None:
+    kind = type(part).__name__
+    if not isinstance(part, PARTS):
+        raise ConfigurationError(f"{whose} holds a {kind}; give a string or parts such as Text(...).")
+    if isinstance(part, ToolCallDelta):
+        raise ConfigurationError(f"{whose} holds a ToolCallDelta, a piece of a stream; join the pieces by assemble().")
+    if not isinstance(part, taken):
+        names = ", ".join(sorted(one.__name__ for one in taken))
+        raise ConfigurationError(f"{whose} holds a {kind}, which has no place there; it takes {names}.")
+    for name, right in _FIELDS.get(kind, {}).items():
+        if not isinstance(value := getattr(part, name), right):
+            raise ConfigurationError(f"{whose} holds a {kind} whose {name} is a {type(value).__name__}.")
+
+
+_FIELDS: Mapping[str, Mapping[str, type]] = {
+    "Text": {"text": str},
+    "Reasoning": {"text": str},
+    "ToolCall": {"id": str, "name": str, "arguments": Mapping},
+    "InvalidToolCall": {"id": str, "name": str, "arguments": str},
+    "ToolCallResponse": {"id": str},
+    "Blob": {"data": bytes, "mime_type": str},
+    "Uri": {"uri": str},
+    "File": {"file_id": str, "provider": str},
+    "VendorPart": {"raw": Raw},
+}
+"""What the fields of parts must be, where a wrong one would only fail when it is sent."""
+
+
+def _turns(message: Message) -> Iterator[Message]:
+    """A user's message that answers tools is a tool's, and a user's for the rest: not every vendor has that role."""
+    if message.role != "user" or not any(isinstance(part, ToolCallResponse) for part in message.parts):
+        yield message
+        return
+    answers: list[Part] = []
+    others: list[Part] = []
+    for part in message.parts:
+        marks_answer = isinstance(part, CachePoint) and bool(answers) and not others
+        (answers if isinstance(part, ToolCallResponse) or marks_answer else others).append(part)
+    yield Message("tool", answers)
+    if others:
+        yield Message("user", others, message.name)
+
+
+def _named(messages: Sequence[Message]) -> list[Message]:
+    """The conversation with an id for each call that has none, as Gemini's may, and the same for its answer."""
+    ids = {getattr(part, "id", None) for message in messages for part in message.parts}
+    if "" not in ids:
+        return list(messages)
+    fresh = (name for number in itertools.count(1) if (name := f"call_{number}") not in ids)
+    made: list[Message] = []
+    waiting: dict[str, str] = {}
+    for message in messages:
+        found: list[Part] = []
+        for part in message.parts:
+            if isinstance(part, ToolCall | InvalidToolCall):
+                found.append(call := part if part.id else replace(part, id=next(fresh)))
+                waiting[call.id] = call.name
+            elif isinstance(part, ToolCallResponse):
+                found.append(answer := _matched(part, waiting))
+                waiting.pop(answer.id, None)
+            else:
+                found.append(part)
+        made.append(Message(message.role, found, message.name))
+    return made
+
+
+def _matched(answer: ToolCallResponse, waiting: Mapping[str, str]) -> ToolCallResponse:
+    """An answer with the id of its call; without one it belongs to the oldest open call of its tool."""
+    if answer.id:
+        return answer
+    call_id = next((call_id for call_id, name in waiting.items() if name == answer.name), None)
+    if call_id is None:
+        whose = "of no name" if answer.name is None else f"of {answer.name!r}"
+        raise ConfigurationError(f"A tool's answer {whose} has no id, and no open call fits it; give the call's id.")
+    return ToolCallResponse(call_id, answer.parts, error=answer.error, name=answer.name, raw=answer.raw)
+
+
+def _answered(messages: list[Message]) -> list[Message]:
+    """The conversation, in which every call has one answer and every answer a call.
+
+    Only calls of the last message may be open: the caller may want to hear more before the tools are run. A malformed
+    call without an answer gets one that says why nothing was run, so that the model can correct it.
+    """
+    waiting: dict[str, ToolCall | InvalidToolCall] = {}
+    done: set[str] = set()
+    answered: list[Message] = []
+    for message in messages:
+        if message.role == "user" or (message.role == "assistant" and answered and answered[-1].role == "tool"):
+            _refuse(waiting, answered)
+        if message.role == "user":
+            _closed(waiting)
+            waiting.clear()
+            done.clear()
+        for part in message.parts:
+            if isinstance(part, ToolCall | InvalidToolCall):
+                waiting[part.id] = part
+            elif isinstance(part, ToolCallResponse):
+                if part.id not in waiting:
+                    why = "is answered twice" if part.id in done else "is answered, but no message before has made it"
+                    raise ConfigurationError(f"The tool call {part.id!r} {why}; give each call one answer, after it.")
+                del waiting[part.id]
+                done.add(part.id)
+        answered.append(message)
+    _refuse(waiting, answered)
+    if messages[-1].role == "tool":
+        _closed(waiting)
+    return answered
+
+
+def _refuse(waiting: dict[str, ToolCall | InvalidToolCall], answered: list[Message]) -> None:
+    """Answer the malformed calls that are open at the end of `answered`."""
+    malformed = [call for call in waiting.values() if isinstance(call, InvalidToolCall) and call.is_nameable]
+    refusals = [
+        ToolCallResponse(call.id, f"The tool was not run. {call.error}", error=True, name=call.name)
+        for call in malformed
+    ]
+    for call in malformed:
+        del waiting[call.id]
+    if refusals and answered[-1].role == "tool":
+        answered[-1] = Message("tool", [*answered[-1].parts, *refusals])
+    elif refusals:
+        answered.append(Message("tool", refusals))
+
+
+def _closed(waiting: Mapping[str, ToolCall | InvalidToolCall]) -> None:
+    if owed := [call for call in waiting.values() if isinstance(call, ToolCall)]:
+        calls = ", ".join(f"{call.id!r} of {call.name!r}" for call in owed)
+        raise ConfigurationError(f"Tool calls without an answer: {calls}; no vendor goes on before each has one.")

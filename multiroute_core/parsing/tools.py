@@ -1,0 +1,306 @@
+"""Tools, and whether one must be used, in every spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any, cast
+
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.messages import Wire
+from multiroute_core.options import unknown
+from multiroute_core.parsing import json_schema
+from multiroute_core.parsing.reading import camel
+from multiroute_core.tools import ServerTool, Tool, ToolChoice
+
+SERVER_TOOLS: tuple[tuple[str, Wire], ...] = (
+    ("*_20[0-9][0-9][01][0-9][0-3][0-9]", "anthropic"),
+    ("tool_search_tool_*", "anthropic"),
+    ("mcp_toolset", "anthropic"),
+    ("web_search*", "openai.responses"),
+    ("file_search", "openai.responses"),
+    ("code_interpreter", "openai.responses"),
+    ("image_generation", "openai.responses"),
+    ("mcp", "openai.responses"),
+    ("computer", "openai.responses"),
+    ("computer_use*", "openai.responses"),
+    ("local_shell", "openai.responses"),
+    ("shell", "openai.responses"),
+    ("apply_patch", "openai.responses"),
+    ("tool_search", "openai.responses"),
+    ("programmatic_tool_calling", "openai.responses"),
+    ("namespace", "openai.responses"),
+    ("custom", "openai.responses"),
+)
+"""The `type` of tools that a vendor runs, and whose it is: the first pattern that fits. Anthropic dates its own."""
+
+GEMINI_TOOLS = {
+    "codeExecution",
+    "computerUse",
+    "enterpriseWebSearch",
+    "exaAiSearch",
+    "fileSearch",
+    "googleMaps",
+    "googleSearch",
+    "googleSearchRetrieval",
+    "mcpServers",
+    "parallelAiSearch",
+    "retrieval",
+    "urlContext",
+}
+"""The tools that Gemini runs; each is a key of its own."""
+
+EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "cache_control": ("anthropic",),
+    "input_examples": ("anthropic",),
+    "eager_input_streaming": ("anthropic",),
+    "allowed_callers": ("anthropic", "openai"),
+    "defer_loading": ("anthropic", "openai"),
+    "async": ("openai",),
+    "behavior": ("google",),
+    "response": ("google",),
+    "responseJsonSchema": ("google",),
+}
+"""Whose word it is, whatever the spelling around it."""
+
+MODES = {
+    "auto": "auto",
+    "none": "none",
+    "required": "required",
+    "any": "required",
+    "AUTO": "auto",
+    "NONE": "none",
+    "ANY": "required",
+    "REQUIRED": "required",
+    "VALIDATED": "auto",
+    "MODE_UNSPECIFIED": "auto",
+}
+"""Everyone's words for whether a tool must be used."""
+
+_PARAMETERS = ("parameters", "parametersJsonSchema", "parameters_json_schema", "input_schema")
+_EMPTY: Mapping[str, Any] = {"type": "object", "properties": {}}
+
+
+def tools(given: Iterable[Any]) -> tuple[Tool | ServerTool, ...]:
+    """Tools in neutral form.
+
+    Takes `Tool`s and `ServerTool`s, the dicts of OpenAI (Chat Completions and Responses), Anthropic and Gemini, JSON
+    schemas with a title, pydantic models, dataclasses, and functions with annotations.
+
+    Raises:
+        ConfigurationError: one is no tool, or its schema is invalid, or two share a name.
+    """
+    if isinstance(given, str | Mapping) or not isinstance(cast("Any", given), Iterable):
+        raise ConfigurationError(f"tools is a {type(cast('Any', given)).__name__}; give a list of tools.")
+    found = tuple(_checked(tool) for one in given for tool in _read(one))
+    seen: set[str] = set()
+    for name in (tool.name if isinstance(tool, Tool) else tool.body.get("name") for tool in found):
+        if name in seen:
+            raise ConfigurationError(f"Two tools are named {name!r}; every tool needs a name of its own.")
+        if isinstance(name, str):
+            seen.add(name)
+    return found
+
+
+def tool_choice(given: Any, known: Sequence[Tool | ServerTool]) -> ToolChoice | None:
+    """Whether a tool must be used, in neutral form; None where nothing is said.
+
+    Raises:
+        ConfigurationError: it is unknown, or names a tool that is not among `known`.
+    """
+    choice = _choice(given, known)
+    if choice is None or choice.mode in ("auto", "none"):
+        return choice if known else None  # without tools it says nothing, and vendors refuse it
+    if not known:
+        raise ConfigurationError(f"tool_choice={given!r} demands a tool, but there are none; give tools=[...] too.")
+    names = [name for tool in known for name in _names(tool)]
+    if choice.mode == "tool" and choice.name not in names:
+        raise unknown("tool in tool_choice", choice.name, names)
+    return choice
+
+
+def parallel(given: Any) -> bool | None:
+    """Whether a `tool_choice` in Anthropic's words allows several calls at once; None where it does not say."""
+    said = cast("Mapping[str, Any]", given).get("disable_parallel_tool_use") if isinstance(given, Mapping) else None
+    return not said if isinstance(said, bool) else None
+
+
+def _read(given: Any) -> Iterator[Tool | ServerTool]:
+    if isinstance(given, Tool | ServerTool):
+        yield given
+    elif isinstance(given, Mapping):
+        yield from _of_mapping(cast("Mapping[str, Any]", given))
+    elif isinstance(given, type):
+        yield _titled(json_schema.of_class(cast("type[Any]", given)), given.__name__)
+    elif callable(given) and hasattr(given, "__name__"):
+        described = (getattr(given, "__doc__", None) or "").strip()
+        yield Tool(given.__name__, described, json_schema.of_function(cast("Callable[..., Any]", given)))
+    else:
+        raise ConfigurationError(
+            f"A tool is a {type(given).__name__}; give a Tool, a vendor's dict, a pydantic model or a function."
+        )
+
+
+def _of_mapping(given: Mapping[str, Any]) -> Iterator[Tool | ServerTool]:
+    kind, function = given.get("type"), given.get("function")
+    if isinstance(function, Mapping):
+        around = {name: value for name, value in given.items() if name not in ("type", "function")}
+        yield _declared({**cast("Mapping[str, Any]", function), **around}, "openai")
+    elif kind == "function":
+        yield _declared({name: value for name, value in given.items() if name != "type"}, "openai")
+    elif "input_schema" in given:
+        yield _declared({name: value for name, value in given.items() if name != "type"}, "anthropic")
+    elif kind == "custom" and "custom" in given:
+        yield ServerTool("openai.chat", given)
+    elif isinstance(kind, str) and (wire := _vendor(kind)):
+        yield ServerTool(wire, given)
+    elif isinstance(given.get("title"), str) and "properties" in given:
+        yield _titled(given, given["title"])
+    elif isinstance(given.get("name"), str) and kind is None:
+        yield _declared(given, "google")
+    elif given and all(camel(name) in {*GEMINI_TOOLS, "functionDeclarations"} for name in given):
+        yield from _of_gemini(given)
+    else:
+        keys = f"the keys {', '.join(map(repr, given))}" if given else "no keys"
+        raise ConfigurationError(
+            f"A tool with {keys} is in no known form; give its name, description and parameters, or a vendor's own "
+            "tool as ServerTool(wire, body)."
+        )
+
+
+def _vendor(kind: str) -> Wire | None:
+    """Whose tool a type is."""
+    return next((wire for pattern, wire in SERVER_TOOLS if fnmatchcase(kind, pattern)), None)
+
+
+def _of_gemini(given: Mapping[str, Any]) -> Iterator[Tool | ServerTool]:
+    """Gemini's `Tool`, which may be several."""
+    for name, value in given.items():
+        if camel(name) != "functionDeclarations":
+            yield ServerTool("google", {camel(name): value})
+            continue
+        if not isinstance(value, list | tuple):
+            raise ConfigurationError(f"{name} is a {type(value).__name__}; give a list of dicts.")
+        for one in cast("Iterable[Any]", value):
+            if not isinstance(one, Mapping):
+                raise ConfigurationError(f"A function declaration is a {type(one).__name__}; give it as a dict.")
+            yield _declared(cast("Mapping[str, Any]", one), "google")
+
+
+def _declared(given: Mapping[str, Any], vendor: str) -> Tool:
+    """A function as a vendor declares it; what only the vendor knows goes into the extras."""
+    schema = next((value for name in _PARAMETERS if (value := given.get(name)) is not None), _EMPTY)
+    extras: dict[str, dict[str, Any]] = {}
+    for name, value in given.items():
+        if name not in (*_PARAMETERS, "name", "description", "strict") and value is not None:
+            for owner in _owners(name, value, vendor):
+                extras.setdefault(owner, {})[name] = value
+    strict = given.get("strict")
+    if strict is not None and not isinstance(strict, bool):
+        raise ConfigurationError(f"Tool {given.get('name')!r}: strict={strict!r} must be True or False.")
+    return Tool(given.get("name", ""), given.get("description") or "", schema, strict, extras)
+
+
+def _owners(name: str, value: Any, vendor: str) -> tuple[str, ...]:
+    """The vendors that take a member of a tool; callers are named in each vendor's own words."""
+    if name == "allowed_callers" and isinstance(value, list | tuple):
+        words = [str(one) for one in cast("Sequence[Any]", value)]
+        if any(word.startswith("code_execution") for word in words):
+            return ("anthropic",)
+        if "programmatic" in words:
+            return ("openai",)
+    return EXTRAS.get(name, (vendor,))
+
+
+def _titled(schema: Mapping[str, Any], name: str) -> Tool:
+    """A JSON schema with a title, whose name that is."""
+    inside = {key: value for key, value in schema.items() if key not in ("title", "description")}
+    return Tool(name, schema.get("description") or "", inside)
+
+
+def _checked(tool: Tool | ServerTool) -> Tool | ServerTool:
+    if isinstance(tool, ServerTool):
+        return tool
+    name, schema = cast("Any", tool.name), cast("Any", tool.parameters)
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f"Tool {name!r}: a name is a text that is not empty.")
+    if not isinstance(cast("Any", tool.description), str):
+        raise ConfigurationError(f"Tool {name!r}: its description must be a string.")
+    if json_schema.is_gemini(schema):
+        schema = json_schema.of_gemini(schema)
+    json_schema.check(schema, f"The schema of tool {name!r}")
+    if "$ref" in schema:
+        schema = json_schema.rooted(schema)
+    if "type" not in schema or "properties" not in schema:
+        schema = {**_EMPTY, **schema}
+    if schema["type"] != "object":
+        kind = schema["type"]
+        raise ConfigurationError(f"Tool {name!r}: its parameters are of type {kind!r}; they must be an 'object'.")
+    return tool if schema is tool.parameters else replace(tool, parameters=schema)
+
+
+def _choice(given: Any, known: Sequence[Tool | ServerTool]) -> ToolChoice | None:
+    match given:
+        case None | ToolChoice():
+            return given
+        case bool():
+            return ToolChoice("required" if given else "none")
+        case str() if given in MODES:
+            return ToolChoice(cast("Any", MODES[given]))
+        case str():
+            if given in {name for tool in known for name in _names(tool)}:
+                return ToolChoice("tool", given)
+            if not known:
+                raise ConfigurationError(
+                    f"tool_choice={given!r} names a tool, but there are none; give tools=[...] too."
+                )
+            raise unknown("tool_choice", given, ["auto", "none", "required", *(n for t in known for n in _names(t))])
+        case {"functionCallingConfig": told} | {"function_calling_config": told} if isinstance(told, Mapping):
+            return _gemini_choice(cast("Mapping[str, Any]", told))
+        case {"mode": str()} if "type" not in given:
+            return _gemini_choice(cast("Mapping[str, Any]", given))
+        case {"type": "allowed_tools"}:
+            told = given.get("allowed_tools")
+            return _openai_choice(cast("Mapping[str, Any]", told if isinstance(told, Mapping) else given))
+        case {"function": {"name": str(name)}} | {"custom": {"name": str(name)}} | {"name": str(name)}:
+            return ToolChoice("tool", name)
+        case {"type": str(kind)}:
+            return ToolChoice(cast("Any", MODES[kind])) if kind in MODES else ToolChoice("tool", kind)
+        case _:
+            raise ConfigurationError(
+                f"tool_choice={given!r} is unknown; give 'auto', 'none', 'required' or a tool's name."
+            )
+
+
+def _openai_choice(told: Mapping[str, Any]) -> ToolChoice:
+    allowed = told.get("tools")
+    listed = cast("Sequence[Any]", allowed) if isinstance(allowed, list | tuple) else ()
+    return _among(told.get("mode"), [_choice(one, ()) for one in listed])
+
+
+def _gemini_choice(told: Mapping[str, Any]) -> ToolChoice:
+    allowed = told.get("allowedFunctionNames") or told.get("allowed_function_names")
+    listed = cast("Sequence[Any]", allowed) if isinstance(allowed, list | tuple) else ()
+    return _among(told.get("mode", "AUTO"), [ToolChoice("tool", name) for name in listed])
+
+
+def _among(mode: Any, allowed: Sequence[ToolChoice | None]) -> ToolChoice:
+    """A choice among some of the tools: of one alone it is that one, of several any."""
+    word = str(getattr(mode, "value", mode))
+    if word not in MODES:
+        raise unknown("mode in tool_choice", word, MODES)
+    one = allowed[0] if len(allowed) == 1 and MODES[word] == "required" else None
+    return one or ToolChoice(cast("Any", MODES[word]))
+
+
+def _names(tool: Tool | ServerTool) -> tuple[str, ...]:
+    """What a choice may call it: a vendor's own tool goes by its name, or its type."""
+    if isinstance(tool, Tool):
+        return (tool.name,)
+    names = tuple(tool.body[key] for key in ("name", "server_label", "type") if isinstance(tool.body.get(key), str))
+    match tool.body.get("custom"):
+        case {"name": str(name)}:  # Chat Completions' spelling of a custom tool
+            return (name, *names)
+        case _:
+            return names

@@ -1,0 +1,248 @@
+"""Price calculation: what an answer costs in USD, by the prices that `genai-prices` keeps.
+
+How this works: a route's address says whose price list holds (`sellers`), the list and the model's name give a tariff
+(`tariff`), and the tariff is copied into a rate card (`rates`), which prices an ordinary usage in a microsecond. The
+library is imported late, since that takes a third of a second.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+from multiroute_core.pricing import sellers
+from multiroute_core.pricing.cost import NOTHING, OWN, STATED, Cost, priced, source_of
+from multiroute_core.pricing.rates import own_cost
+from multiroute_core.pricing.tariff import Free, Tariff, find_tariff
+from multiroute_core.route import Route, TokenPrices
+from multiroute_core.types import Usage
+
+if TYPE_CHECKING:
+    from genai_prices.data_snapshot import DataSnapshot
+
+FREE = frozenset({"local"})
+"""Providers whose answers cost nothing: a model on one's own machine."""
+
+CAPACITY = 4096
+"""Most models remembered, the unknown ones included."""
+
+Offer: TypeAlias = Tariff | Free | None
+Key: TypeAlias = tuple[str | TokenPrices | None, ...]
+
+
+class Prices:
+    """What answers cost, in USD.
+
+    Prices depend on the provider, the date, the time of day, the length of the input and the service tier. They are
+    those that come with the installed `genai-prices`, or newer ones if the program runs its `UpdatePrices`. Threads may
+    share one.
+
+    Example:
+        >>> prices = Prices()
+        >>> prices.cost("anthropic", "claude-opus-5", Usage(input_tokens=2_000, output_tokens=1_000))
+        0.035
+        >>> prices.cost("anthropic", "claude-of-my-own", Usage(input_tokens=2_000, output_tokens=1_000)) is None
+        True
+    """
+
+    def __init__(self) -> None:
+        self._latest: Callable[[], DataSnapshot] | None = None
+        self._snapshot: DataSnapshot | None = None
+        self._source = ""
+        self._tariffs: dict[Key, Offer] = {}
+
+    def load(self) -> None:
+        """Import `genai-prices` and its data now (about half a second), so that the first answer need not."""
+        self._current()
+
+    def cost(
+        self,
+        provider: str,
+        model: str,
+        usage: Usage | None,
+        *,
+        at: datetime | None = None,
+    ) -> Cost | None:
+        """The cost of one answer in USD by a provider's list; None for "unknown": an unknown model is no error.
+
+        Args:
+            provider: A provider's id in `genai-prices`; `"local"` is free.
+            model: The model as the vendor or the route names it; `"models/…"` and `"<provider>/…"` are understood.
+            usage: The answer's tokens, its service tier and speed. Without the input or the output it has no cost.
+            at: When it was asked; None for now. A time without a zone is UTC.
+
+        Example:
+            >>> Prices().cost("openai", "gpt-4.1", Usage(input_tokens=1_000, output_tokens=500))
+            0.006
+        """
+        if provider in FREE:
+            return NOTHING
+        if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+            return None
+        snapshot = self._current()
+        tariffs, key = self._tariffs, (provider, model, usage.service_tier, usage.speed)
+        try:
+            offer = tariffs[key]
+        except KeyError:
+            offer = find_tariff(snapshot, self._source, provider, model, usage.service_tier, usage.speed)
+            _remember(tariffs, key, offer)
+        return None if offer is None else offer.cost(usage, at or datetime.now(UTC))
+
+    def cost_on(self, route: Route, usage: Usage | None, *, model: str | None = None) -> Cost | None:
+        """The cost of an answer of `route` in USD; None for "unknown".
+
+        It is what the provider states, or else by the route's own prices, or else by the list prices of the provider
+        whose address the route asks. Models at an address that nobody knows have no known price, but for Claude and
+        Gemini models on their own wires, which only their vendors serve.
+
+        Args:
+            route: Who answered.
+            usage: The answer's tokens, as in `cost`.
+            model: The model that answered, as the vendor names it; None for the route's. A name without a price, such
+                as a gateway's alias or the name of a deployment, is priced as the route's.
+        """
+        if usage is None:
+            return NOTHING if route.prices is None and route.provider in FREE else None
+        if usage.stated_cost is not None or usage.other_models:
+            return self._whole_cost(route, usage, model)
+        return self._own_or_listed(route, usage, model)
+
+    def estimate_on(self, route: Route, usage: Usage | None, *, model: str | None = None) -> Cost | None:
+        """As `cost_on`, for budgets: behind an unknown address, a closed model has its vendor's list price.
+
+        `gpt-6-sol` behind a gateway can only be OpenAI's, as `claude-…` and `gemini-…` can only be Anthropic's and
+        Google's, though nobody says at which price. The cost's `source` says that it is an estimate. Open-weight and
+        unknown models are None.
+        """
+        known = self.cost_on(route, usage, model=model)
+        if known is not None or usage is None:
+            return known
+        if isinstance(route.prices, TokenPrices):
+            cost = self._own_or_listed(route, usage, model)
+        else:
+            cost = self._listed(route, usage, model, route.model, estimate=True)
+        return self._with_others(route, usage, cost, estimate=True)
+
+    def _whole_cost(self, route: Route, usage: Usage, model: str | None) -> Cost | None:
+        """The cost of a usage with more to it than its tokens."""
+        stated = _stated(usage)
+        if stated is not None and stated > 0.0:
+            return stated
+        cost = self._own_or_listed(route, usage, model)
+        if cost is not NOTHING:
+            cost = self._with_others(route, usage, cost)
+        return stated if stated is not None and not (cost and usage.total_tokens) else cost
+
+    def _own_or_listed(self, route: Route, usage: Usage, model: str | None) -> Cost | None:
+        prices = route.prices
+        if prices is None and route.provider in FREE:
+            return NOTHING
+        if isinstance(prices, TokenPrices):
+            return priced(own_cost(prices, usage), OWN)
+        return self._listed(route, usage, model, route.model)
+
+    def _with_others(self, route: Route, usage: Usage, cost: Cost | None, *, estimate: bool = False) -> Cost | None:
+        """`cost` and that of the other models that the vendor asked on the way; None if one of them is unknown.
+
+        They are priced by the provider's list: a route's own prices are those of its own model.
+        """
+        if cost is None:
+            return None
+        total = float(cost)
+        for name, other in usage.other_models:
+            part = self._listed(route, other, name, name, estimate=estimate)
+            if estimate and part is None:
+                part = self._listed(route, other, name, name)
+            part = self._with_others(route, other, part, estimate=estimate)
+            if part is None:
+                return None
+            total += part
+        return Cost(total, cost.source)
+
+    def _listed(
+        self, route: Route, usage: Usage, answered: str | None, model: str, *, estimate: bool = False
+    ) -> Cost | None:
+        """The cost by a provider's list, by the first of two names that stands in it."""
+        snapshot = self._current()
+        via, address, listed, tariffs = route.via, route.base_url, route.prices, self._tariffs
+        if via is not None and address is None:
+            address = sellers.address_of(route) or ""
+        key = (route.provider, model, address, answered, listed, usage.service_tier, usage.speed)
+        if estimate:
+            key = (*key, None)
+        try:
+            offer = tariffs[key]
+        except KeyError:
+            find = self._estimated_offer if estimate else self._offer
+            offer = find(snapshot, route, dict.fromkeys((answered or model, model)), usage)
+            _remember(tariffs, key, offer)
+        return None if offer is None else offer.cost(usage, datetime.now(UTC))
+
+    def _offer(self, snapshot: DataSnapshot, route: Route, names: dict[str, None], usage: Usage) -> Offer:
+        """The tariff on a route, by the first of the names that the provider's list knows."""
+        listed = sellers.price_list(route, snapshot.providers)
+        if listed.provider is None:
+            return None
+
+        def find(name: str) -> Offer:
+            return self._find(snapshot, listed.provider or "", name, usage) if listed.covers(name) else None
+
+        offers = [offer for name in names if (offer := find(name)) is not None]
+        if not offers:
+            return None
+        first, last = offers[0], offers[-1]
+        if listed.provider == "openrouter" and first is not last:
+            # The answer may leave out the suffix that made the price, such as ":free".
+            base = find(route.model.rpartition(":")[0])
+            if isinstance(base, Tariff) and isinstance(first, Tariff) and base.model is first.model:
+                return last
+        return first
+
+    def _estimated_offer(self, snapshot: DataSnapshot, route: Route, names: dict[str, None], usage: Usage) -> Offer:
+        """The tariff of the vendor whose closed model a name must be, at an address that nobody knows."""
+        if sellers.price_list(route, snapshot.providers).provider is not None:
+            return None
+        for name in names:
+            if (vendor := sellers.closed_vendor(name)) is not None:
+                offer = self._find(snapshot, *vendor, usage)
+                if isinstance(offer, Tariff):
+                    return replace(
+                        offer, source=f"an estimate by {offer.provider.name}'s list, {offer.source}", cards={}
+                    )
+        return None
+
+    def _find(self, snapshot: DataSnapshot, provider: str, model: str, usage: Usage) -> Offer:
+        return find_tariff(snapshot, self._source, provider, model, usage.service_tier, usage.speed)
+
+    def _current(self) -> DataSnapshot:
+        latest = self._latest
+        if latest is None:
+            from genai_prices.data_snapshot import get_snapshot
+
+            self._latest = latest = get_snapshot
+        snapshot = latest()
+        if snapshot is not self._snapshot:
+            # A new dict, and first: a thread that is still at the old prices then cannot put them among the new ones.
+            self._tariffs, self._source = {}, source_of(snapshot)
+            self._snapshot = snapshot
+        return snapshot
+
+
+def _remember(tariffs: dict[Key, Offer], key: Key, offer: Offer) -> None:
+    if len(tariffs) >= CAPACITY:
+        tariffs.clear()  # the models in use come back at once; evicting one by one would need a lock
+    tariffs[key] = offer
+
+
+def _stated(usage: Usage) -> Cost | None:
+    """What the provider itself says that the answer cost; None for a figure that is no amount."""
+    usd = usage.stated_cost
+    if usd is None or isinstance(usd, bool):
+        return None
+    try:
+        return Cost(usd, STATED) if math.isfinite(usd) and usd >= 0 else None
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -1,0 +1,197 @@
+"""Price look-up: the tariff of one model at one provider, of those that `genai-prices` keeps.
+
+A look-up there takes 85 µs, so its prices are copied once per model, as float rates. A copy is used only if it gives
+the library's own figure for a handful of probes; what cannot be copied, and every usage out of the ordinary, is priced
+by the library itself.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+from multiroute_core.pricing.cost import NOTHING, Cost, dated, priced
+from multiroute_core.pricing.rates import RateCard, rate_card
+from multiroute_core.types import Usage
+
+if TYPE_CHECKING:
+    from genai_prices.data_snapshot import DataSnapshot
+    from genai_prices.types import ModelInfo, Provider, StartDateConstraint, TimeOfDateConstraint
+
+    Constraint: TypeAlias = StartDateConstraint | TimeOfDateConstraint
+
+RESOURCE = re.compile(r"(?:(?:projects/[^/]+/locations/[^/]+/)?publishers/[^/]+/)?models/")
+"""What Google's APIs write before a model's name. Tuned models live under other paths, at prices of their own."""
+
+VERSION = re.compile(r"@(?:\d{8}|default|latest)$")
+"""What Vertex AI writes after a partner's model: https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models"""
+
+ROUTING = ("nitro", "floor", "exacto")
+"""OpenRouter's routing variants. "The model's metadata is the base model's", prices included; every other suffix is an
+entry of the catalogue with prices of its own, or adds a fee as `:online` does.
+https://openrouter.ai/docs/guides/routing/model-variants/overview (2026-11-28)"""
+
+FREE_VARIANT = ":free"
+"""OpenRouter's suffix of free models: https://openrouter.ai/docs/guides/routing/model-variants/free (2026-11-28)"""
+
+PROFILE = re.compile(r"arn:aws[a-z-]*:bedrock:[^/]*:inference-profile/")
+"""What Bedrock writes before the profile of a model: arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.…"""
+
+GPT_OSS = re.compile(r"openai\.gpt-oss-\d+b")
+"""What Bedrock's `bedrock-mantle` endpoint calls a model whose name at `bedrock-runtime` ends with a version."""
+
+REFUSALS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What comes of a usage or a price that makes no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """The tariff of a model that costs nothing."""
+
+    def cost(self, usage: Usage, at: datetime) -> Cost | None:
+        """Nothing."""
+        return NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """All prices of one model in one service tier.
+
+    Attributes:
+        provider: The library's provider.
+        model: The library's model.
+        context: The library's price context; None for the standard prices.
+        constraints: What decides which prices hold at a time; None if a kind is among them that we do not know.
+        source: Where the prices come from.
+        cards: Copied prices, by which of the constraints are met, and their source with its day; None for those that
+            cannot be copied.
+    """
+
+    provider: Provider
+    model: ModelInfo
+    context: dict[str, str] | None
+    constraints: tuple[Constraint, ...] | None
+    source: str
+    cards: dict[tuple[bool, ...], tuple[RateCard | None, str]]
+
+    def cost(self, usage: Usage, at: datetime) -> Cost | None:
+        """The cost in USD at a time; None if a half of the usage is missing, or the library finds it impossible."""
+        if usage.input_tokens is None or usage.output_tokens is None:
+            return None
+        cost, source = None, self.source
+        if self.constraints is not None:
+            met = tuple([constraint.active(at) for constraint in self.constraints])
+            try:
+                card, source = self.cards[met]
+            except KeyError:
+                card, source = self.cards[met] = self.copied(at), dated(self.source, self.constraints, met)
+            if card is not None:
+                cost = card.cost(usage)
+        return priced(self.exact(usage, at) if cost is None else cost, source)
+
+    def exact(self, usage: Usage, at: datetime) -> float | None:
+        """The library's own figure; None if it refuses."""
+        from genai_prices import Usage as Counts
+
+        counts = {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cache_read_tokens": usage.cache_read_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+            "cache_write_1h_tokens": usage.cache_write_1h_tokens,
+            "output_reasoning_tokens": usage.reasoning_tokens,
+            "input_audio_tokens": usage.input_audio_tokens,
+            "output_audio_tokens": usage.output_audio_tokens,
+            "cache_audio_read_tokens": usage.cache_read_audio_tokens,
+            "input_image_tokens": usage.input_image_tokens,
+            "output_image_tokens": usage.output_image_tokens,
+            "web_searches": usage.web_searches,
+        }
+        try:
+            known = Counts(**{name: count for name, count in counts.items() if count is not None})
+            price = self.model.calc_price(known, self.provider, genai_request_timestamp=at, price_context=self.context)
+            return float(price.total_price)
+        except REFUSALS:
+            return None
+
+    def copied(self, at: datetime) -> RateCard | None:
+        """The prices that hold at a time as a rate card, if that gives the library's figures."""
+        try:
+            card = rate_card(self.model.get_prices(at, self.context))
+        except REFUSALS:
+            return None
+        for usage in card.probes():
+            ours, theirs = card.cost(usage), self.exact(usage, at)
+            if ours is None or theirs is None or not math.isclose(ours, theirs, rel_tol=1e-9):
+                return None
+        return card
+
+
+def find_tariff(
+    snapshot: DataSnapshot, source: str, provider: str, model: str, service_tier: str | None, speed: str | None = None
+) -> Tariff | Free | None:
+    """The tariff of a model at a provider; None if the provider or the model is unknown."""
+    from genai_prices.types import StartDateConstraint, TimeOfDateConstraint
+
+    seller = next((one for one in snapshot.providers if one.id == provider), None)
+    for name in dict.fromkeys(spellings(seller, model)):
+        try:
+            found, info = snapshot.find_provider_model(name, None, provider, None)
+        except LookupError:
+            continue
+        if found.id != provider:  # the library takes any name with "openai" in it for OpenAI
+            return None
+        context = price_context(service_tier, speed)
+        conditions = info.prices if isinstance(info.prices, list) else []
+        variants = (info.price_variants or []) if context else []
+        constraints = tuple(c.constraint for c in (*conditions, *variants) if c.constraint is not None)
+        known = all(type(c) in (StartDateConstraint, TimeOfDateConstraint) for c in constraints)
+        return Tariff(found, info, context, constraints if known else None, source, {})
+    return Free() if provider == "openrouter" and model.endswith(FREE_VARIANT) else None
+
+
+def price_context(service_tier: str | None, speed: str | None) -> dict[str, str] | None:
+    """What the library selects prices by besides the model; None for its standard prices."""
+    context: dict[str, str] = {}
+    if service_tier and (tier := service_tier.lower().removeprefix("service_tier_")):
+        context["processing" if tier == "batch" else "service_tier"] = tier
+    if speed:
+        context["speed"] = speed.lower()
+    return context or None
+
+
+def spellings(provider: Provider | None, model: str) -> Iterator[str]:
+    """How a provider's price list may call a model: as it stands first, then other names of surely the same."""
+    yield model
+    resource = RESOURCE.match(model)
+    bare = model[resource.end() :] if resource else model
+    if provider is None:
+        return
+    if resource is None:
+        bare = model.removeprefix(f"{provider.id}/")
+    yield bare
+    match provider.id:
+        case "aws":
+            bare = PROFILE.sub("", bare)
+            yield bare
+            if GPT_OSS.fullmatch(bare):
+                yield f"{bare}-1:0"
+        case "google":
+            yield VERSION.sub("", bare)
+        case "fireworks" if "/" not in bare:
+            yield f"accounts/fireworks/models/{bare}"
+        case "openrouter":
+            base, _, suffix = bare.rpartition(":")
+            if suffix in ROUTING:
+                bare = base
+                yield bare
+        case _:
+            pass
+    if bare and "/" not in bare:  # "gpt-oss-120b", which the list has by its author's name: "openai/gpt-oss-120b"
+        authored = {info.id for info in provider.models if info.id.lower().endswith(f"/{bare.lower()}")}
+        if len(authored) == 1:
+            yield authored.pop()

@@ -1,0 +1,57 @@
+"""What is stronger than the order of the routes: the task, an open tool loop, and that backups come last. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+from multiroute_core.messages import Raw, ToolCall
+from multiroute_core.options import Options
+from multiroute_core.providers.capabilities import Facts
+from multiroute_core.route import Route
+from multiroute_core.types import Request
+
+_BACKUP = attrgetter("backup")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One reason for a route to stand before another.
+
+    Attributes:
+        key: Less comes first; None moves nothing.
+        why: What to say of a route; empty for nothing.
+    """
+
+    key: Callable[[Route], Any] | None
+    why: Callable[[Route], str]
+
+
+def preferences(
+    request: Request, routes: Sequence[Route], options: Options, facts: Mapping[str, Facts]
+) -> Sequence[Step]:
+    """What is stronger than any order: the weakest first."""
+    steps: list[Step] = []
+    if (task := options.task) is not None:
+        fits = {r.name: 0 if task in r.tasks else 1 if not r.tasks else 2 for r in routes}
+        said = (f"good at {task!r}", "good at any task", f"not meant for {task!r}")
+        steps.append(Step(lambda r: fits[r.name], lambda r: said[fits[r.name]]))
+    if (asked := open_call(request)) is not None:
+        goes_on = {
+            r.name: 2 if facts[r.name].wire != asked.wire else 0 if r.model == asked.model else 1 for r in routes
+        }
+        told = ("its model waits for a tool's answer", "its vendor waits for a tool's answer", "")
+        steps.append(Step(lambda r: goes_on[r.name], lambda r: told[goes_on[r.name]]))
+    if any(map(_BACKUP, routes)):
+        steps.append(Step(_BACKUP, lambda r: "a backup, after all others" if r.backup else ""))
+    return steps
+
+
+def open_call(request: Request) -> Raw | None:
+    """The call whose answer the last message brings, as its vendor wrote it: that vendor should go on if it can."""
+    if request.messages[-1].role != "tool":
+        return None
+    turns = (message.parts for message in reversed(request.messages) if message.role == "assistant")
+    return next((part.raw for part in next(turns, ()) if isinstance(part, ToolCall) and part.raw is not None), None)

@@ -1,0 +1,200 @@
+"""Which routes may answer a request, and why the others may not. Pure.
+
+This is settled before the call begins: by what the caller asks for (a model, tags, a region) and by what the request
+needs (tools, pictures, a window that is large enough).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from multiroute_core.options import Options, unknown
+from multiroute_core.parsing import token_count
+from multiroute_core.providers import capabilities
+from multiroute_core.providers.capabilities import Facts
+from multiroute_core.route import Route
+from multiroute_core.routing import expected_usage
+from multiroute_core.types import Request
+
+Drops = Callable[[Route], Sequence[str]]
+"""The parameters that a route would drop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The routes that may answer.
+
+    Attributes:
+        routes: As they are listed.
+        excluded: Why the others may not, by their names: the first reason for each.
+        tokens: The request's tokens, estimated.
+        problem: Why nobody may, in one sentence; None where somebody may.
+    """
+
+    routes: tuple[Route, ...]
+    excluded: Mapping[str, str]
+    tokens: int
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """One thing that a route must have.
+
+    Attributes:
+        lacks: Why a route has it not, by the names of those that have it not.
+        problem: The sentence for the case that no route has it, of those that were left.
+    """
+
+    lacks: Callable[[Sequence[Route]], dict[str, str]]
+    problem: Callable[[Sequence[Route]], str]
+
+
+def candidates(
+    request: Request,
+    routes: Sequence[Route],
+    options: Options,
+    facts: Mapping[str, Facts],
+    drops: Drops | None = None,
+) -> Candidates:
+    """The routes that may answer, and why the others may not.
+
+    A route is left out if it is not the `model` that is asked for, lacks one of the `route_tags`, is not in the
+    `region`, cannot carry something that is in the request, or would drop a parameter where that is not allowed.
+
+    It is also left out if its window is smaller than the prompt and `max_tokens` together (a usual answer where that is
+    not given), as far as they can be estimated, and another route's is not. For a `backup` the prompt alone counts: a
+    short answer is better than none, and a backup is no reason to leave out a route that is none. If all windows are
+    too small, the largest stay: estimates err.
+
+    Args:
+        request: What is asked.
+        routes: As they are listed.
+        options: What the caller wants.
+        facts: By the routes' names.
+        drops: The parameters that a route would drop; None where that is no matter.
+    """
+    size = token_count.estimate(request)
+    left, excluded = tuple(routes), dict[str, str]()
+    if _undemanding(request, options, facts, drops, size):
+        return Candidates(left, excluded, size)
+    for one in _filters(request, options, facts, drops, size):
+        if reasons := one.lacks(left):
+            excluded |= reasons
+            rest = tuple(r for r in left if r.name not in reasons)
+            if not rest:
+                return Candidates((), excluded, size, one.problem(left))
+            left = rest
+    return Candidates(left, excluded, size)
+
+
+def _undemanding(
+    request: Request, options: Options, facts: Mapping[str, Facts], drops: Drops | None, size: int
+) -> bool:
+    """Whether there is nothing that a route may lack, as with most requests."""
+    if drops is not None or capabilities.needed(request):
+        return False
+    if options.model is not None or options.route_tags is not None or options.region is not None:
+        return False
+    least = size + expected_usage.answer(request)
+    return not any(fact.window is not None and fact.window < least for fact in facts.values())
+
+
+def _filters(
+    request: Request, options: Options, facts: Mapping[str, Facts], drops: Drops | None, size: int
+) -> Iterator[_Filter]:
+    """What is asked for in this call."""
+    if (model := options.model) is not None:
+        yield _Filter(
+            lambda routes: {
+                r.name: f"it is not {model!r}, the model that is asked for"
+                for r in routes
+                if model not in (r.name, r.model, f"{r.provider}:{r.model}")
+            },
+            lambda routes: str(unknown("model", model, sorted({n for r in routes for n in (r.name, r.model)}))),
+        )
+    if (tags := options.route_tags) is not None:
+        yield _Filter(
+            lambda routes: {
+                r.name: f"it lacks {_listed(tags - r.tags)} of route_tags" for r in routes if not tags <= r.tags
+            },
+            lambda routes: (
+                f"No route carries all of route_tags={sorted(tags)}; "
+                f"the routes' tags are {sorted({tag for r in routes for tag in r.tags}) or 'none'}."
+            ),
+        )
+    if (region := options.region) is not None:
+        yield _Filter(
+            lambda routes: {
+                r.name: f"it is in {'no named region' if r.region is None else f'region {r.region!r}'}, not {region!r}"
+                for r in routes
+                if r.region != region
+            },
+            lambda routes: (
+                f"No route is in region={region!r}; "
+                f"the routes' regions are {sorted({r.region for r in routes if r.region is not None}) or 'none'}."
+            ),
+        )
+    if needed := capabilities.needed(request):
+
+        def incapable(routes: Sequence[Route]) -> dict[str, str]:
+            lacks = {r.name: capabilities.lacking(needed, facts[r.name].offers) for r in routes}
+            return {name: f"it cannot carry {_listed(map(_told, words))}" for name, words in lacks.items() if words}
+
+        yield _Filter(
+            incapable,
+            lambda routes: (
+                "No route can carry all that this request needs: "
+                + "; ".join(f"{name!r}: {reason}" for name, reason in incapable(routes).items())
+                + "."
+            ),
+        )
+    if drops is not None:
+        dropped = drops
+
+        def choosy(routes: Sequence[Route]) -> dict[str, str]:
+            return {r.name: f"it does not take {_listed(those)}" for r in routes if (those := dropped(r))}
+
+        yield _Filter(
+            choosy,
+            lambda routes: (
+                "With strict_params=True no route takes all the parameters given ("
+                + "; ".join(f"{name}: {reason}" for name, reason in choosy(routes).items())
+                + ")."
+            ),
+        )
+    answer = expected_usage.answer(request)
+    if any(fact.window is not None and fact.window < size + answer for fact in facts.values()):
+        yield _Filter(lambda routes: _too_small(routes, facts, size, answer), lambda _: "")  # it never excludes all
+
+
+def _too_small(routes: Sequence[Route], facts: Mapping[str, Facts], size: int, answer: int) -> dict[str, str]:
+    """The routes whose window is too small, as long as others are there."""
+    windows = {r.name: math.inf if (window := facts[r.name].window) is None else window for r in routes}
+    small = {r.name for r in routes if windows[r.name] < (size if r.backup else size + answer)}
+    first = [r.name for r in routes if not r.backup] or [r.name for r in routes]
+    if small.issuperset(first):
+        largest = max(windows[name] for name in first)
+        small = {name for name in small if windows[name] < largest}
+    return {
+        r.name: (
+            f"its window of {windows[r.name]:,} tokens is too small for about {size:,}"
+            + ("" if r.backup else f" and an answer of {answer:,}")
+        )
+        for r in routes
+        if r.name in small
+    }
+
+
+def _listed(words: Sequence[str] | Iterator[str] | frozenset[str]) -> str:
+    return ", ".join(sorted(words))
+
+
+def _told(ability: str) -> str:
+    """An ability, as a sentence names it."""
+    kind, _, whose = ability.partition(":")
+    if whose:
+        return f"a file in the store of {whose}" if kind == "file" else f"what only {whose} understands"
+    return f"{kind.removesuffix('_url')} by its address" if kind.endswith("_url") else kind

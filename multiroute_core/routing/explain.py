@@ -1,0 +1,160 @@
+"""Why each route would be asked, and when, or why not: what the call itself decides by, in words."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from multiroute_core._util import table
+from multiroute_core._util.display import printable
+from multiroute_core.options import Options
+from multiroute_core.route import Route
+from multiroute_core.routing import expected_usage
+from multiroute_core.routing.candidates import Candidates
+from multiroute_core.routing.strategies import Live, ranking
+from multiroute_core.types import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One route, as one request finds it.
+
+    Attributes:
+        route: Its name.
+        candidate: Whether it may answer.
+        position: When it would be asked, if those before it fail: 1 is first; None is never.
+        why: Why so: sentences without their full stops, the strongest reason first.
+        expected_cost: Of this request, in USD; None for unknown.
+        cached_tokens: Those of the request that are likely in its prompt cache.
+        seconds: After how many an answer of its comes of late, or a stream's first token; None for unknown.
+        breaker: Whether it is asked (`"closed"`), left alone (`"open"`), or about to be probed (`"half_open"`).
+        open_seconds: Seconds until asking it makes sense; 0 is now.
+        in_flight: Calls that it is working on.
+        window: Tokens that fit in; None for unknown.
+    """
+
+    route: str
+    candidate: bool
+    position: int | None
+    why: tuple[str, ...]
+    expected_cost: float | None
+    cached_tokens: int
+    seconds: float | None
+    breaker: Literal["closed", "open", "half_open"]
+    open_seconds: float
+    in_flight: int
+    window: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Where a request would go, and why; nothing has been asked. It prints as a table, in notebooks too.
+
+    Where chance is part of an order, this is one draw.
+
+    Attributes:
+        request_tokens: How many tokens the request has, estimated.
+        order: The order's name.
+        rows: One for each route: those that would be asked first, in that order, then the others as they are listed.
+        problem: Why nobody may answer; None where somebody may.
+    """
+
+    request_tokens: int
+    order: str
+    rows: tuple[Row, ...]
+    problem: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self._head()}\n{table.text(_TITLES, list(map(_cells, self.rows)), _WORDS)}"
+
+    def _repr_html_(self) -> str:
+        faded = [row.position is None for row in self.rows]
+        return f"<p>{html.escape(self._head())}</p>{table.html(_TITLES, list(map(_cells, self.rows)), _WORDS, faded)}"
+
+    def _head(self) -> str:
+        if self.problem is not None:
+            return printable(self.problem)
+        asked = sum(row.position is not None for row in self.rows)
+        return (
+            f"About {self.request_tokens:,} tokens; {asked} of {len(self.rows)} routes, order {printable(self.order)}."
+        )
+
+
+def explain(request: Request, routes: Sequence[Route], found: Candidates, options: Options, live: Live) -> Explanation:
+    """What a call would do.
+
+    Args:
+        request: What would be asked.
+        routes: As they are listed.
+        found: Those that may answer.
+        options: What the caller wants.
+        live: How things stand.
+
+    Raises:
+        ConfigurationError: an order function gave something else than candidates.
+    """
+    order = options.order or "priority"
+    ranked = ranking(request, found.routes, options, live) if found.routes else None
+    passed = {
+        r.name: why for r in routes if (why := _passed_over(r, live, found.tokens + expected_usage.answer(request)))
+    }
+    asked = sorted(ranked.routes, key=lambda r: r.name in passed) if ranked is not None else []
+    places = {route.name: place for place, route in enumerate(asked, 1)}
+    read = expected_usage.read_again(request, routes, live.facts)
+
+    def row(route: Route) -> Row:
+        excluded, standing = found.excluded.get(route.name), live.standing(route)
+        cached = read.get(route.name, 0)
+        why = (excluded,) if excluded is not None else ranked.why(route) if ranked is not None else ()
+        if route.name in places and route.name in passed:
+            why = (passed[route.name], *why)
+        return Row(
+            route=route.name,
+            candidate=excluded is None,
+            position=places.get(route.name),
+            why=why,
+            expected_cost=live.expected_cost(request, route, cached),
+            cached_tokens=cached,
+            seconds=live.speed(route),
+            breaker=standing.breaker,
+            open_seconds=standing.open_seconds,
+            in_flight=standing.in_flight,
+            window=live.facts[route.name].window,
+        )
+
+    rest = [route for route in routes if route.name not in places]
+    name = order if isinstance(order, str) else getattr(order, "__name__", type(order).__name__)
+    return Explanation(found.tokens, name, tuple(map(row, (*asked, *rest))), found.problem)
+
+
+def _passed_over(route: Route, live: Live, size: int) -> str:
+    """Why a route is not asked when its turn comes, but after the others; empty where it is."""
+    standing = live.standing(route)
+    limit = standing.limit
+    if standing.open_seconds > 0:
+        return f"passed over for now, it opens in {standing.open_seconds:.3g} s"
+    if limit is not None and standing.in_flight + 1 > limit:
+        return f"passed over for now, it takes no more than {limit:.3g} at once"
+    if standing.tokens_left is not None and standing.tokens_left < min(size, route.tpm or size):
+        return f"passed over for now, about {size:,} tokens are more than it takes in this minute"
+    return ""
+
+
+_TITLES = ("", "route", "cost", "seconds", "health", "in flight", "window", "why")
+_WORDS = (1, 4, 7)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    wait = f" for {row.open_seconds:.3g} s" if row.open_seconds > 0 else ""
+    return (
+        "–" if row.position is None else str(row.position),
+        row.route,
+        "?" if row.expected_cost is None else f"${row.expected_cost:.3g}",
+        "?" if row.seconds is None else f"{row.seconds:.3g}",
+        row.breaker.replace("_", " ") + wait,
+        str(row.in_flight),
+        "?" if row.window is None else f"{row.window:,}",
+        "; ".join(row.why),
+    )

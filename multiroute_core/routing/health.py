@@ -1,0 +1,72 @@
+"""How the routes of a router are doing, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from multiroute_core._util import table
+from multiroute_core.routing.route_health import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How every route is doing at one moment. It prints as a table, in notebooks too.
+
+    Attributes:
+        routes: The routes' standings, by their names, as they are listed.
+    """
+
+    routes: Mapping[str, Standing]
+
+    def __getitem__(self, route: str) -> Standing:
+        return self.routes[route]
+
+    def __str__(self) -> str:
+        return table.text(_TITLES, self._rows(), _WORDS)
+
+    def _repr_html_(self) -> str:
+        faded = [standing.open_seconds > 0 for standing in self.routes.values()]
+        return table.html(_TITLES, self._rows(), _WORDS, faded)
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                name,
+                standing.breaker.replace("_", " "),
+                f"{standing.open_seconds:.3g} s" if standing.open_seconds > 0 else "now",
+                _reason(standing),
+                f"{standing.in_flight}" + ("" if standing.limit is None else f" of {standing.limit:.3g}"),
+                _known(standing.first_token_seconds, " s"),
+                _known(standing.seconds, " s"),
+                str(standing.samples),
+                _known(standing.requests_left),
+                _known(standing.tokens_left),
+            )
+            for name, standing in self.routes.items()
+        ]
+
+
+_TITLES = (
+    "route",
+    "breaker",
+    "asked again",
+    "reason",
+    "in flight",
+    "first token",
+    "answer",
+    "answers",
+    "requests left",
+    "tokens left",
+)
+_WORDS = (0, 1, 2, 3)
+
+
+def _reason(standing: Standing) -> str:
+    """Why it is not used, with the HTTP status and the provider's code where they belong to it."""
+    reason, error = standing.reason or "", standing.last_error or ""
+    return error if reason and error.partition(" ")[0] == reason else reason
+
+
+def _known(value: float | None, unit: str = "") -> str:
+    return "?" if value is None else f"{value:,.0f}{unit}" if value >= 100 else f"{value:.3g}{unit}"

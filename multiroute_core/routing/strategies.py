@@ -1,0 +1,277 @@
+"""The candidates in order; the orders are told of in the package's own words. Pure."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeVar, cast
+
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.options import Options, OrderFunction
+from multiroute_core.pricing import CostOn
+from multiroute_core.providers.capabilities import Facts
+from multiroute_core.route import Route
+from multiroute_core.routing import expected_usage
+from multiroute_core.routing.affinity import Step, preferences
+from multiroute_core.routing.route_health import Standing
+from multiroute_core.types import Request
+
+EXPLORE = 0.05
+"""The share of requests by which `"fastest"` learns of routes that it would not ask."""
+
+NEARLY = 1.25
+"""How much later a warm route may begin, and still be as good as the fastest."""
+
+_T = TypeVar("_T")
+
+logger = logging.getLogger("multiroute_core")
+
+_UNKNOWN = Standing()
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """How things stand when a request is ordered.
+
+    Attributes:
+        facts: What is known of the routes, by their names.
+        standings: How they are doing, by their names; a route that is not there has not been asked yet.
+        cost_on: What a usage costs on a route.
+        tokens: The request's tokens, estimated.
+        random: Random numbers from 0 to 1.
+        stream: Whether a stream is asked for: its speed is that of first tokens, else that of whole answers.
+    """
+
+    facts: Mapping[str, Facts]
+    standings: Mapping[str, Standing]
+    cost_on: CostOn
+    random: Callable[[], float]
+    tokens: int
+    stream: bool = False
+
+    def standing(self, route: Route) -> Standing:
+        """How a route is doing."""
+        return self.standings.get(route.name, _UNKNOWN)
+
+    def speed(self, route: Route) -> float | None:
+        """After how many seconds a route's answers come, typically, of late; None for unknown."""
+        standing = self.standing(route)
+        return standing.first_token_seconds if self.stream else standing.seconds
+
+    def expected_cost(self, request: Request, route: Route, read: int) -> float | None:
+        """What `request` is expected to cost on a route, in USD; None for unknown.
+
+        Args:
+            request: What is asked.
+            route: Who would be asked.
+            read: How many of them come from the route's prompt cache.
+        """
+        return self.cost_on(route, expected_usage.usage(request, self.facts[route.name].wire, self.tokens, read))
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The candidates in order.
+
+    Attributes:
+        routes: Those that are asked.
+        steps: The reasons for the order, each stronger than the ones before.
+        rest: Those that are not asked, and why.
+    """
+
+    routes: list[Route]
+    steps: Sequence[Step]
+    rest: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def why(self, route: Route) -> tuple[str, ...]:
+        """Why a route stands where it stands."""
+        if (reason := self.rest.get(route.name)) is not None:
+            return (reason,)
+        return tuple(told for step in reversed(self.steps) if (told := step.why(route)))
+
+
+def looks(options: Options) -> bool:
+    """Whether the order looks at how the routes are doing; where it does not, nobody need find out."""
+    return options.order not in (None, "priority", "cheapest")
+
+
+def arranged(request: Request, routes: Sequence[Route], options: Options, live: Live) -> list[Route]:
+    """The routes of `routes` that are asked, in order; see the package's own words.
+
+    Raises:
+        ConfigurationError: an order function gave something else than candidates.
+    """
+    plain = options.order in (None, "priority") and options.fallback is not False
+    if plain and not preferences(request, routes, options, live.facts):  # most requests: nothing moves a route
+        return list(routes)
+    if len(routes) == 1 and not callable(options.order):
+        return list(routes)
+    return ranking(request, routes, options, live).routes
+
+
+def ranking(request: Request, routes: Sequence[Route], options: Options, live: Live) -> Ranking:
+    """`arranged`, with the reasons."""
+    given, order = list(routes), options.order or "priority"
+    preferred = preferences(request, given, options, live.facts)
+    rest: dict[str, str] = {}
+    if callable(order):
+        given, own = _asked(order, request, routes, live.standings)
+        rest = {r.name: "the order function leaves it out" for r in routes if r not in given}
+    else:
+        own = _ORDERS[order](_Case(request, tuple(given), live, preferred))
+    steps = (*own, *preferred)
+    for step in steps:
+        if step.key is not None:
+            given.sort(key=step.key)
+    if options.fallback is False:
+        rest |= {r.name: "fallback=False stays with the first" for r in given[1:]}
+        given = given[:1]
+    return Ranking(given, steps, rest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What an order looks at."""
+
+    request: Request
+    routes: tuple[Route, ...]
+    live: Live
+    preferred: Sequence[Step]
+
+    def shut(self, route: Route) -> bool:
+        """Whether asking now makes no sense."""
+        return self.live.standing(route).open_seconds > 0
+
+    def best(self) -> list[Route]:
+        """The routes that can be asked now and that nothing stronger than the order puts behind another."""
+        ready = [r for r in self.routes if not self.shut(r)]
+        ranks = [tuple(step.key(r) for step in reversed(self.preferred) if step.key) for r in ready]
+        return [r for r, rank in zip(ready, ranks, strict=True) if rank == min(ranks)]
+
+    def warm(self) -> set[str]:
+        """The names of the warm routes that are well."""
+        warm = expected_usage.read_again(self.request, self.routes, self.live.facts)
+        return {r.name for r in self.routes if r.name in warm and self.live.standing(r).breaker == "closed"}
+
+    def behind(self) -> Step:
+        """Routes that cannot be asked now go behind the others."""
+        return Step(
+            self.shut, lambda r: f"it opens in {self.live.standing(r).open_seconds:.3g} s" if self.shut(r) else ""
+        )
+
+
+def _priority(case: _Case) -> Sequence[Step]:
+    return (Step(None, lambda r: f"number {case.routes.index(r) + 1} as they are listed"),)
+
+
+def _weighted(case: _Case) -> Sequence[Step]:
+    total = sum(r.weight for r in case.routes)
+    # Exponential variates: the smallest is a route's with the chance of its share of the weights.
+    drawn = {r.name: -math.log(max(case.live.random(), 1e-300)) / r.weight for r in case.routes}
+    warm = case.warm()
+    return (
+        Step(lambda r: drawn[r.name], lambda r: f"drawn with {r.weight:g} of {total:g} weights"),
+        Step(lambda r: r.name not in warm, lambda r: WARM if r.name in warm else ""),
+        case.behind(),
+    )
+
+
+def _least_busy(case: _Case) -> Sequence[Step]:
+    limits = {r.name: case.live.standing(r).limit for r in case.routes}
+    known = all(limits.values())
+    warm = case.warm()
+
+    def key(route: Route) -> tuple[bool, float, bool]:
+        limit, busy = limits[route.name], case.live.standing(route).in_flight
+        size = limit if known and limit else route.weight
+        full, kept = limit is not None and busy + 1 > limit, route.name in warm
+        return full, max(0, busy - kept) / size, not kept
+
+    def why(route: Route) -> str:
+        limit, busy = limits[route.name], case.live.standing(route).in_flight
+        size = f"a limit of {limit:.3g}" if known and limit else f"a weight of {route.weight:g}"
+        return f"{busy} in flight, for {size}" + (f"; {WARM}" if route.name in warm else "")
+
+    return Step(key, why), case.behind()
+
+
+def _fastest(case: _Case) -> Sequence[Step]:
+    speeds = {r.name: case.live.speed(r) for r in case.routes}
+    pool = case.best()
+    unknown = [r for r in pool if speeds[r.name] is None]
+    measured = [(speed, place, r) for place, r in enumerate(pool) if (speed := speeds[r.name]) is not None]
+    warm = case.warm()
+    first, because = None, ""
+    if pool and case.live.random() < EXPLORE:
+        first, because = _drawn(unknown or pool, case.live.random), "drawn to be measured"
+    elif measured:
+        one = _drawn(measured, case.live.random)
+        others = [other for other in measured if other is not one] or [one]
+        best = min(one, _drawn(others, case.live.random), key=lambda found: found[:2])
+        near = [found for found in measured if found[2].name in warm and found[0] <= best[0] * NEARLY]
+        first = min(near, default=best, key=lambda found: found[:2])[2]
+        because = WARM if near else "the faster of two that were drawn"
+
+    def key(route: Route) -> tuple[bool, float]:
+        return route is not first, math.inf if (speed := speeds[route.name]) is None else speed
+
+    def why(route: Route) -> str:
+        speed, what = speeds[route.name], "first tokens" if case.live.stream else "answers"
+        told = "not measured yet" if speed is None else f"{what} come after {speed:.3g} s"
+        return f"{told}; {because}" if route is first else told
+
+    return Step(key, why), case.behind()
+
+
+def _cheapest(case: _Case) -> Sequence[Step]:
+    live = case.live
+    read = expected_usage.read_again(case.request, case.routes, live.facts)
+    costs = {r.name: live.expected_cost(case.request, r, read.get(r.name, 0)) for r in case.routes}
+
+    def why(route: Route) -> str:
+        if (cost := costs[route.name]) is None:
+            return "its price is not known"
+        kept = f", {read[route.name]:,} of {live.tokens:,} tokens from its prompt cache" if route.name in read else ""
+        return f"expected to cost ${cost:.3g}{kept}"
+
+    return (Step(lambda r: math.inf if (cost := costs[r.name]) is None else cost, why),)
+
+
+WARM = "its prompt cache holds the beginning of the conversation"
+
+_ORDERS: Mapping[str, Callable[[_Case], Sequence[Step]]] = {
+    "priority": _priority,
+    "weighted": _weighted,
+    "least_busy": _least_busy,
+    "fastest": _fastest,
+    "cheapest": _cheapest,
+}
+
+
+def _asked(
+    order: OrderFunction, request: Request, routes: Sequence[Route], standings: Mapping[str, Standing]
+) -> tuple[list[Route], Sequence[Step]]:
+    """What a function of the user's own says."""
+    name = getattr(order, "__name__", type(order).__name__)
+    told = MappingProxyType({r.name: standings.get(r.name, _UNKNOWN) for r in routes})
+    try:
+        said = order(request, tuple(routes), told)
+        found = list(cast("Iterable[Any]", said)) if isinstance(said, Iterable) else None
+    except Exception:
+        logger.exception("The order function %r failed; the routes are asked as they are listed.", name)
+        return list(routes), (Step(None, lambda _: f"as listed: the order function {name!r} failed"),)
+    if isinstance(said, Coroutine):
+        cast("Coroutine[Any, Any, Any]", said).close()  # it would complain later, and elsewhere
+    if not found or any(r not in routes for r in found) or len({r.name for r in found}) < len(found):
+        raise ConfigurationError(
+            f"The order function {name!r} gave {said!r:.200}; "
+            "it must give one or more of the candidates, each of them once."
+        )
+    return found, (Step(None, lambda _: f"as the order function {name!r} says"),)
+
+
+def _drawn(among: Sequence[_T], random: Callable[[], float]) -> _T:
+    return among[min(int(random() * len(among)), len(among) - 1)]

@@ -1,0 +1,115 @@
+"""Abandoned streams: calls a sync stream off when the AnyIO task that reads it in a worker thread is cancelled.
+
+Web servers on AnyIO (Starlette, FastAPI, Litestar) read a sync generator in worker threads for a task of their event
+loop. When the client leaves they cancel that task, and neither close the generator nor let go of it: AnyIO keeps the
+cancelled task's exception, and with it the frames that hold the generator, in a circle that only the garbage collector
+breaks (anyio 4.16.0, `TaskGroup`'s `task_done`; read 2026-11-29). Until then the call would go on, hold its place in
+flight and its money, and the provider would go on sending.
+
+So each step looks for whose task it is done; where that is cancelled and nobody else reads on, the call is closed.
+AnyIO tells a worker thread its task's cancel scope by a private name. Where that is missing, streams are closed by
+whoever drops them, as all others are.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+from multiroute_core.runtime.deadline import current
+
+BEAT_SECONDS = 0.02
+"""How often the tasks are looked at that read streams. A stream is called off when it was idle for one beat."""
+
+ABANDONED = "The task that read this stream was cancelled, and with that the call was ended."
+
+
+class Reader:
+    """Who reads a stream.
+
+    Args:
+        context: What every step of the stream runs in.
+        close: Ends the stream, between two steps.
+
+    Attributes:
+        scope: The cancel scope of the task that reads; None for a reader of another kind, and after the end.
+        called_off: Whether the call was ended.
+    """
+
+    __slots__ = ("__weakref__", "called_off", "close", "context", "scope", "steps", "suspected")
+
+    def __init__(self, context: Context, close: Callable[[], object]) -> None:
+        self.context, self.close = context, close
+        self.scope: Any = None
+        self.called_off = False
+        self.steps, self.suspected = 0, -1
+
+    def read_in(self, scope: Any) -> None:
+        """The next step is for the task of `scope`; None outside of AnyIO's threads."""
+        self.scope = scope
+        self.steps += 1
+        if (task := getattr(scope, "_host_task", None)) is not None:
+            loop = task.get_loop()
+            loop.call_soon_threadsafe(_watch, loop, self)
+
+    def is_abandoned(self) -> bool:
+        """Whether the task is cancelled, and was so a beat ago, and nobody reads on."""
+        if not _is_cancelled(self.scope):
+            return False
+        before, self.suspected = self.suspected, self.steps
+        return before == self.steps
+
+    def call_off(self) -> None:
+        """End the call, from any thread. One that reads now is woken, and ends it."""
+        self.called_off = True
+        if (limit := self.context.get(current)) is not None:
+            limit.cancel()
+        try:
+            self.context.run(self.close)
+        except RuntimeError:  # a thread is in this context: it reads, and sees that it was called off
+            return
+
+
+def worker_locals() -> Any:
+    """What AnyIO tells each of its worker threads; anything else where it is not loaded."""
+    return getattr(sys.modules.get("anyio._core._eventloop"), "threadlocals", None)
+
+
+def _is_cancelled(scope: Any) -> bool:
+    inner = scope
+    while inner is not None:
+        if getattr(inner, "cancel_called", False):
+            return True
+        if getattr(inner, "shield", False):
+            break
+        inner = getattr(inner, "_parent_scope", None)
+    task = getattr(scope, "_host_task", None)
+    return task is not None and task.done() and (task.cancelled() or task.exception() is not None)
+
+
+_watched: weakref.WeakKeyDictionary[Any, weakref.WeakSet[Reader]] = weakref.WeakKeyDictionary()
+
+
+def _watch(loop: Any, reader: Reader) -> None:
+    """Look at a reader from now on; in the loop's thread."""
+    readers = _watched.setdefault(loop, weakref.WeakSet())
+    if not readers:
+        loop.call_later(BEAT_SECONDS, _look, loop)
+    readers.add(reader)
+
+
+def _look(loop: Any) -> None:
+    readers = _watched.get(loop, weakref.WeakSet[Reader]())
+    for reader in list(readers):
+        if reader.scope is None:
+            readers.discard(reader)
+        elif reader.is_abandoned():
+            readers.discard(reader)
+            # It may wait for a cache or a lock, which an event loop must not.
+            threading.Thread(target=reader.call_off, daemon=True).start()
+    if readers:
+        loop.call_later(BEAT_SECONDS, _look, loop)

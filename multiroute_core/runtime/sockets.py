@@ -1,0 +1,300 @@
+"""How a socket under an HTTP client obeys the current time limit, and is not left behind.
+
+Socket timeouts alone do not keep a limit: every ping, comment or dripped byte starts them anew. So in sync code the
+limit goes to the one place where the thread blocks: each read and write of the HTTP client's socket is given only the
+time that is left. No thread watches, and a limit that passes is an ordinary timeout of the transport, never mistaken
+for the end of a body.
+
+httpx has no public way to give its transport a network backend, although httpcore has; so `obey` and `tidy` reach for
+two private names. Where they are missing the client still works, under its own socket timeouts.
+
+A sync stream that was abandoned is closed by the garbage collector, which may run anywhere: also in a thread that is
+inside the pool that the stream's connection belongs to. There the close would wait for a lock that its own thread holds
+(httpcore), or change the lists that are being gone through, so that a new connection is lost (httpcore2). So `obey`
+makes the pools re-entrant, by two more private names; where those are missing, they stay as they are.
+
+An interrupt may come inside the pool, or between the reply and whoever would close it. So each connection knows the
+limit of the call that has used it last, and `sweep` closes those whose call is gone. In the child of a fork the
+connections of the parent are neither read nor written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import importlib
+import math
+import socket
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+from multiroute_core.runtime import forks, interrupts
+from multiroute_core.runtime.deadline import CONNECT_TIMEOUT, Limit, current
+
+
+def obey(client: Any) -> None:
+    """Make a sync client of httpx (or httpx2) obey the current limit, and its pools re-entrant."""
+    _replace(client, LimitedBackend)
+    for pool in _pools(client):
+        known = hasattr(pool, "_optional_thread_lock") and hasattr(pool, "_assign_requests_to_connections")
+        if known and not isinstance(pool, _Reentrant):
+            pool._optional_thread_lock = threading.RLock()  # noqa: SLF001
+            pool.__class__ = _reentrant(pool.__class__)
+            forks.renew(pool, _optional_thread_lock=threading.RLock, _at_work=bool)
+            _obeying.add(pool)
+
+
+def tidy(client: Any) -> None:
+    """Make an async client of httpx (or httpx2) leave no socket behind in a handshake that was cancelled."""
+    _replace(client, ClosingBackend)
+
+
+def _replace(client: Any, backend_class: Callable[[Any, Any], Any]) -> None:
+    for pool in _pools(client):
+        backend = getattr(pool, "_network_backend", None)
+        if backend is not None and type(backend) is not backend_class:
+            core = importlib.import_module(type(pool).__module__.partition(".")[0])
+            pool._network_backend = backend_class(backend, core)  # noqa: SLF001
+
+
+def _pools(client: Any) -> Iterator[Any]:
+    """The connection pools of a client, the ones of its proxies too."""
+    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
+        if (pool := getattr(transport, "_pool", None)) is not None:
+            yield pool
+
+
+def sweep() -> None:
+    """Close the connections whose calls are gone."""
+    for pool in list(_obeying):
+        with contextlib.suppress(AttributeError):  # a private name that is no more
+            _sweep(pool)
+
+
+def _sweep(pool: Any) -> None:
+    with pool._optional_thread_lock:  # noqa: SLF001
+        requests, connections = pool._requests, pool._connections  # noqa: SLF001
+        assigned = {id(request.connection) for request in requests}
+        gone = [
+            one
+            for one in connections
+            if not one.is_idle() and not one.is_closed() and (id(one) not in assigned or _is_orphan(one))
+        ]
+        for request in list(requests):
+            # The pool's list, its copy, the variable and the argument: whoever has made the request is gone.
+            if any(request.connection is one for one in gone) or sys.getrefcount(request) <= 4:
+                requests.remove(request)
+            elif _is_done(request):  # and its connection is free
+                requests.remove(request)
+                continue
+            else:
+                continue
+            if request.connection is not None and request.connection not in gone:
+                gone.append(request.connection)
+        gone = [one for one in gone if all(request.connection is not one for request in requests)]
+        for connection in gone:
+            if connection in connections:
+                connections.remove(connection)
+            with contextlib.suppress(Exception):
+                connection.close()
+        closing: list[Any] = pool._assign_requests_to_connections() if gone else []  # noqa: SLF001
+    for connection in closing:
+        with contextlib.suppress(Exception):
+            connection.close()
+
+
+def _is_done(request: Any) -> bool:
+    """Whether the stream of a request is closed, and an interrupt has kept the pool from hearing of it."""
+    connection = request.connection
+    if connection is None or not (connection.is_idle() or connection.is_closed()):
+        return False
+    for holder in gc.get_referrers(request):
+        fields: Any = cast("Any", holder) if isinstance(holder, dict) else getattr(holder, "__dict__", {})
+        if fields.get("_pool_request") is request and fields.get("_closed"):
+            return True
+    return False
+
+
+def _is_orphan(connection: Any) -> bool:
+    """Whether the call is gone that has used a connection last."""
+    inner = connection
+    while inner is not None:
+        stream = getattr(inner, "_network_stream", None)
+        if isinstance(stream, LimitedStream):
+            return stream.owner() is None
+        inner = getattr(inner, "_connection", None)
+    return False
+
+
+def drop_connections(client: Any) -> None:
+    """Close the sockets of an async client whose event loop has ended, or will not run again."""
+    http = getattr(client, "http", None) or getattr(client, "_client", client)  # an SDK's client has one of httpx
+    with contextlib.suppress(AttributeError):  # a private name that is no more
+        for pool in _pools(http):
+            for connection in list(pool._connections):  # noqa: SLF001
+                _drop(connection)
+
+
+def _drop(connection: Any) -> None:
+    inner, stream = connection, None
+    while inner is not None and stream is None:
+        stream, inner = getattr(inner, "_network_stream", None), getattr(inner, "_connection", None)
+    transport: Any = None
+    # AnyIO's stream in httpcore's in ours; a TLS stream wraps another one.
+    for _ in range(8):
+        if stream is None or transport is not None:
+            break
+        transport = getattr(stream, "_transport", None)
+        stream = next(
+            (s for name in ("_inner", "_stream", "transport_stream") if (s := getattr(stream, name, None))), None
+        )
+    if transport is None:
+        return
+    try:
+        transport.abort()
+    except RuntimeError:  # its loop is closed, so that it cannot be told; the rest of the goodbye is made here
+        with contextlib.suppress(Exception):
+            transport._call_connection_lost(None)  # noqa: SLF001
+
+
+_obeying: weakref.WeakSet[Any] = weakref.WeakSet()
+forks.renew(sys.modules[__name__], _obeying=weakref.WeakSet)  # those of the parent are its own
+interrupts.sweepers.append(sweep)
+
+
+class _Reentrant:
+    """A connection pool in which a thread may close a stream while it is at work there."""
+
+    _at_work = _again = False
+
+    def _assign_requests_to_connections(self) -> list[Any]:
+        """Hand connections to requests; who comes in between has it done once more by the one who is at work."""
+        closing: list[Any] = []
+        if self._at_work:
+            self._again = True
+            return closing
+        while True:
+            self._at_work, self._again = True, False
+            try:
+                closing += cast("Any", super())._assign_requests_to_connections()  # noqa: SLF001
+            finally:
+                self._at_work = False
+            if not self._again:
+                return closing
+
+
+@functools.cache
+def _reentrant(pool_class: type) -> type:
+    return type(pool_class.__name__, (_Reentrant, pool_class), {"__module__": pool_class.__module__})
+
+
+def _left(core: Any, timeout: float | None, late: str) -> float | None:
+    """The time that a step of the socket may take; raises the transport's own error `late` when there is none."""
+    limit = current.get()
+    if limit is None or limit.until == math.inf:  # which no socket takes for a timeout
+        return timeout
+    left = limit.remaining()
+    if left <= 0:
+        limit.expired = True
+        raise getattr(core, late)("the time limit has passed")
+    return left if timeout is None else min(left, timeout)
+
+
+_PARENTS = "the connection belongs to the process of which this one is a fork"
+
+
+def _owner(limit: Limit | None) -> Callable[[], object]:
+    """Gives None when a call is gone; without a limit nobody knows."""
+    return object if limit is None else weakref.ref(limit)
+
+
+class LimitedStream:
+    """A network stream of httpcore (or httpcore2) whose every step is bound by the current limit."""
+
+    def __init__(self, inner: Any, core: Any) -> None:
+        self._inner, self._core, self._generation = inner, core, forks.generation()
+        self.owner = _owner(current.get())
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        limit = current.get()
+        if self._generation != forks.generation():
+            raise self._core.ReadError(_PARENTS)
+        if limit is None:
+            return self._inner.read(max_bytes, timeout)
+        limit.interrupt = self._shut
+        try:
+            return self._inner.read(max_bytes, _left(self._core, timeout, "ReadTimeout"))
+        finally:
+            limit.interrupt = None
+
+    def _shut(self) -> None:
+        """Wake the thread that reads, which another one's `close` would not; TLS has no say in it."""
+        if self._generation == forks.generation():  # it would be felt in the parent
+            self._inner.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.owner = _owner(current.get())
+        if self._generation != forks.generation():
+            raise self._core.WriteError(_PARENTS)
+        self._inner.write(buffer, _left(self._core, timeout, "WriteTimeout"))
+
+    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
+        left = _left(self._core, min(timeout or CONNECT_TIMEOUT, CONNECT_TIMEOUT), "ConnectTimeout")
+        return LimitedStream(self._inner.start_tls(ssl_context, server_hostname, left), self._core)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class LimitedBackend:
+    """A network backend of httpcore (or httpcore2) that opens limited streams."""
+
+    def __init__(self, inner: Any, core: Any) -> None:
+        self._inner, self._core = inner, core
+
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **rest: Any) -> LimitedStream:
+        return self._limited(self._inner.connect_tcp, host, port, timeout=timeout, **rest)
+
+    def connect_unix_socket(self, path: str, timeout: float | None = None, **rest: Any) -> LimitedStream:
+        return self._limited(self._inner.connect_unix_socket, path, timeout=timeout, **rest)
+
+    def _limited(self, connect: Callable[..., Any], *where: Any, timeout: float | None, **rest: Any) -> LimitedStream:
+        within = _left(self._core, min(timeout or CONNECT_TIMEOUT, CONNECT_TIMEOUT), "ConnectTimeout")
+        return LimitedStream(connect(*where, timeout=within, **rest), self._core)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class ClosingStream:
+    """An async network stream that closes its socket when a handshake on it is cancelled, which httpcore's does not."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    async def start_tls(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await self._inner.start_tls(*args, **kwargs)
+        except BaseException:
+            await self._inner.aclose()
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class ClosingBackend:
+    """An async network backend of httpcore (or httpcore2) that opens closing streams."""
+
+    def __init__(self, inner: Any, core: Any) -> None:
+        self._inner, self._core = inner, core
+
+    async def connect_tcp(self, *args: Any, **kwargs: Any) -> ClosingStream:
+        return ClosingStream(await self._inner.connect_tcp(*args, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)

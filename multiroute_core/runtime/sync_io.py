@@ -1,0 +1,80 @@
+"""The flow in sync code: it blocks the thread where a loop would wait."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any
+
+from multiroute_core.runtime import threads
+from multiroute_core.runtime.deadline import Cancelled, Expired, Limit, current
+from multiroute_core.runtime.io import END
+from multiroute_core.runtime.run_sync import given, outcome, start_thread
+from multiroute_core.runtime.threads import ThreadRunner
+
+
+class BlockingIO:
+    """Awaits by blocking the thread; no method ever suspends."""
+
+    native = False
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.now, self._sleep = clock, sleep
+
+    async def sleep(self, seconds: float) -> None:
+        self._sleep(max(seconds, 0.0))
+
+    async def wait(self, limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        return _within(limit, call, *args, **kwargs)
+
+    async def next(self, limit: Limit, source: Any, /) -> Any:
+        return _within(limit, next, source, END)
+
+    async def thread(self, limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        return await self.told(limit, lambda tell: start_thread(lambda: tell(*outcome(call, *args, **kwargs))))
+
+    async def told(self, limit: Limit, begin: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
+        box: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        begin(lambda value, error: box.put((value, error)))
+        limit.interrupt = lambda: box.put((None, Cancelled()))
+        try:
+            found = box.get(timeout=min(max(limit.remaining(), 0.0), threading.TIMEOUT_MAX))
+        except queue.Empty:
+            raise Expired(limit.phase) from None
+        finally:
+            limit.interrupt = None
+        return given(found)
+
+    async def close(self, source: Any, /) -> None:
+        source.close()
+
+    def start(self, generator: AsyncGenerator[Any, None], limit: Limit) -> ThreadRunner:
+        return ThreadRunner(generator, limit)
+
+    async def first(self, runners: Sequence[ThreadRunner], seconds: float | None) -> ThreadRunner | None:
+        return await threads.first(runners, seconds)
+
+
+def _within(limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    token = current.set(limit)
+    try:
+        value = call(*args, **kwargs)
+    except Exception as error:
+        if limit.cancelled:
+            raise Cancelled from error
+        if limit.expired or limit.remaining() <= 0:
+            raise Expired(limit.phase) from error
+        raise
+    finally:
+        current.reset(token)
+    if limit.cancelled:  # a socket that was shut down looks like a clean end
+        if (close := getattr(value, "close", None)) is not None:  # a stream that nobody will read
+            with contextlib.suppress(Exception):
+                close()
+        raise Cancelled
+    return value

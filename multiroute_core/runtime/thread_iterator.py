@@ -1,0 +1,72 @@
+"""Reads a stream that obeys no limit, and can be waited for without one."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from multiroute_core.runtime import forks
+from multiroute_core.runtime.deadline import current
+from multiroute_core.runtime.io import END
+from multiroute_core.runtime.run_sync import start_thread
+
+
+class Foreign:
+    """An iterator of somebody else's, read in a thread of its own.
+
+    Whoever waits for its next item waits no longer than the limit of the running step allows. It is read ahead: a
+    thread that waited for its reader would wait for ever where the reader has gone.
+
+    Args:
+        begin: Begins the stream; called in that thread.
+    """
+
+    def __init__(self, begin: Callable[[], Iterator[Any]]) -> None:
+        self._begin = begin
+        self._items: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        self._closed, self._generation = False, forks.generation()
+        start_thread(self._read)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self._generation != forks.generation():
+            raise ConnectionError("The stream belongs to the process of which this one is a fork.")
+        limit = current.get()
+        if limit is not None:
+            limit.interrupt = lambda: self._items.put((None, TimeoutError("Called off.")))
+        allowed = threading.TIMEOUT_MAX if limit is None else limit.remaining()
+        try:
+            item, error = self._items.get(timeout=min(max(allowed, 0.0), threading.TIMEOUT_MAX))
+        except queue.Empty:
+            raise TimeoutError("Nothing came.") from None
+        finally:
+            if limit is not None:
+                limit.interrupt = None
+        if error is not None:
+            raise error
+        if item is END:
+            raise StopIteration
+        return item
+
+    def close(self) -> None:
+        """Tell the thread to close the stream, when it comes back from it."""
+        self._closed = True
+
+    def _read(self) -> None:
+        source: Iterator[Any] | None = None
+        try:
+            source = self._begin()
+            for item in source:
+                if self._closed:
+                    break
+                self._items.put((item, None))
+            self._items.put((END, None))
+        except BaseException as error:
+            self._items.put((None, error))
+        finally:
+            if (closer := getattr(source, "close", None)) is not None:
+                closer()

@@ -1,0 +1,119 @@
+"""Generators in threads of their own, in sync code.
+
+Between the threads there is nothing but queues in C: the locks of `threading`'s semaphores, conditions and events are
+taken in Python code, where an interrupt may leave them locked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import queue
+import weakref
+from collections.abc import AsyncGenerator, Sequence
+from functools import partial
+from typing import Any
+
+from multiroute_core.runtime.deadline import Cancelled, Limit
+from multiroute_core.runtime.io import END
+from multiroute_core.runtime.run_sync import given, iterate, start_thread
+
+PARTING_SECONDS = 1.0
+"""How long a call that was called off is waited for. A socket wakes at once; a program of somebody else's may not."""
+
+
+class ThreadRunner:
+    """A generator that never suspends, in a thread of its own. The last reference to the runner calls it off."""
+
+    def __init__(self, generator: AsyncGenerator[Any, None], limit: Limit) -> None:
+        self._work = work = _Work(limit)
+        work.runner = weakref.ref(self, work.call_off)
+        self._over = False
+        start_thread(partial(work.run, generator))
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is something."""
+        return self._work.begun
+
+    async def next(self) -> Any:
+        if self._over:
+            return END
+        found = self._work.items.get()
+        self._work.room.put(None)
+        self._over = found[0] is END
+        return given(found)
+
+    async def close(self) -> None:
+        work = self._work
+        work.call_off()
+        with contextlib.suppress(queue.Empty):
+            work.ended.get(timeout=PARTING_SECONDS)
+            work.ended.put(None)  # it may be closed twice
+
+    def tell(self, bell: queue.SimpleQueue[None]) -> None:
+        """Ring `bell` when there is something, at once if there is."""
+        self._work.bells.append(bell)
+        if self._work.begun:
+            bell.put(None)
+
+
+class _Work:
+    """What the thread has: it does not keep the runner."""
+
+    def __init__(self, limit: Limit) -> None:
+        self.items: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        self.room: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.room.put(None)
+        self.ended: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.bells: list[queue.SimpleQueue[None]] = []
+        self.runner: weakref.ref[ThreadRunner] | None = None
+        self.begun = self.over = self.closed = False
+        self.limit = limit
+
+    def call_off(self, _: object = None) -> None:
+        """Nobody reads on."""
+        self.closed = True
+        if not self.over:
+            self.limit.cancel()
+        self.room.put(None)
+
+    def run(self, generator: AsyncGenerator[Any, None]) -> None:
+        failure: BaseException | None = None
+        steps = iterate(generator, contextvars.copy_context())
+        try:
+            for item in steps:
+                self.room.get()
+                if self.closed:
+                    break
+                self._put(item, None)
+        except Cancelled:
+            pass
+        except BaseException as error:  # the reader's to see
+            failure = error
+        finally:
+            try:
+                steps.close()
+            finally:
+                self.over = True
+                self.runner = None  # and with it the circle through the callback
+                self.ended.put(None)
+        self._put(END, failure)
+
+    def _put(self, item: Any, error: BaseException | None) -> None:
+        self.items.put((item, error))
+        self.begun = True
+        for bell in self.bells:
+            bell.put(None)
+
+
+async def first(runners: Sequence[ThreadRunner], seconds: float | None) -> ThreadRunner | None:
+    """The first runner that has something, or None when the time is over."""
+    bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+    for runner in runners:
+        runner.tell(bell)
+    try:
+        bell.get(timeout=seconds)
+    except queue.Empty:
+        return None
+    return next((runner for runner in runners if runner.begun), None)

@@ -1,0 +1,12 @@
+-- One more try is paid for, out of every purse that is named, or out of none. KEYS: the purses of the fleet.
+
+local now = moment()
+local purses = read(redis.call('GET', KEYS[1])) or {}
+for name, settings in pairs(asked.purses) do
+  local enough
+  purses[name], enough = retry_budget.withdraw(purses[name] or retry_budget.new(), settings, now)
+  if not enough then return 0 end
+end
+redis.call('SET', KEYS[1], cmsgpack.pack(purses))
+expire(KEYS[1], asked.keep)
+return 1

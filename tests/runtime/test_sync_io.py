@@ -1,0 +1,96 @@
+"""The flow without an event loop."""
+
+import asyncio
+import contextvars
+import sys
+import threading
+import time
+
+import pytest
+
+from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.deadline import Expired, Limit
+from multiroute_core.runtime.io import END
+from multiroute_core.runtime.run_sync import Suspended, iterate, run
+from multiroute_core.runtime.sync_io import BlockingIO
+
+
+def limit(seconds):
+    made = Limit()
+    made.set("the answer", time.monotonic() + seconds, seconds)
+    return made
+
+
+async def wait(seconds, io, call, *args):
+    return await io.thread(limit(seconds), call, *args)
+
+
+def test_what_needs_a_loop_says_whose_await_it_was():
+    async def culprit():
+        await asyncio.sleep(0)
+
+    async def flow():
+        await culprit()
+
+    with pytest.raises(Suspended, match="needs an event loop") as caught:
+        run(flow())
+    assert "culprit" in [entry.name for entry in caught.traceback]
+
+
+def test_hooks_of_a_running_loop_are_set_aside_and_put_back():
+    async def inside():
+        before = sys.get_asyncgen_hooks()
+
+        async def flow():
+            yield 1
+            yield 2
+
+        generator = flow()
+        assert next(iterate(generator, contextvars.copy_context())) == 1
+        assert sys.get_asyncgen_hooks() == before
+        assert before.firstiter is not None
+
+    asyncio.run(inside())
+
+
+def test_leaving_early_runs_the_flows_finally():
+    left = []
+
+    async def flow():
+        try:
+            yield 1
+            yield 2
+        finally:
+            left.append(True)
+
+    items = iterate(flow(), contextvars.copy_context())
+    next(items)
+    items.close()
+    assert left == [True]
+
+
+@pytest.mark.parametrize(("io", "drive"), [(BlockingIO, run), (NativeIO, asyncio.run)])
+class TestThread:
+    def test_values_errors_and_context_cross(self, io, drive):
+        variable = contextvars.ContextVar("variable")
+        variable.set("mine")
+        assert drive(wait(5, io(), variable.get)) == "mine"
+        with pytest.raises(ZeroDivisionError):
+            drive(wait(5, io(), lambda: 1 / 0))
+
+    def test_what_takes_too_long_is_left(self, io, drive):
+        release = threading.Event()
+        began = time.monotonic()
+        with pytest.raises(Expired):
+            drive(wait(0.1, io(), release.wait, 30))
+        assert time.monotonic() - began < 25
+        release.set()
+        release.set()
+
+
+def test_next_gives_end_after_the_last_item():
+    async def both():
+        source = iter([1])
+        return [await BlockingIO().next(limit(1), source) for _ in range(2)]
+
+    assert run(both()) == [1, END]
