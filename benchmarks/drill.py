@@ -13,9 +13,9 @@ from multiroute_core import Route, Router
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.parsing.arguments import build
 from multiroute_core.pricing.prices import Prices
-from multiroute_core.testing.behaviours import Asked
-from multiroute_core.testing.scripted import ScriptedProvider, truth
-from multiroute_core.testing.virtual import VirtualLoop, rehearse
+from multiroute_core.testing.behaviours import IncomingCall
+from multiroute_core.testing.scripted import ScriptedProvider, provider_of
+from multiroute_core.testing.virtual import VirtualLoop, run_in_virtual_time
 from multiroute_core.types import Delta
 
 CALL_SECONDS, REQUEST_SECONDS = 30.0, 300.0
@@ -70,7 +70,7 @@ class MultiRoute:
         self.routes = [Route(name, via=ScriptedProvider(history.script)) for name in ROUTES.values()]
         self.router = Router(self.routes)
         self.loop = loop
-        rehearse(self.router, loop)
+        run_in_virtual_time(self.router, loop)
 
     async def ask(self, outcome: Outcome) -> None:
         began = self.loop.time()
@@ -84,7 +84,7 @@ class MultiRoute:
             outcome.first_token, outcome.attempts = None, len(error.attempts)
         finally:
             for route in self.routes:
-                truth(route).takes.clear()  # nobody asks for them
+                provider_of(route).takes.clear()  # nobody asks for them
 
 
 class Memoryless:
@@ -122,7 +122,7 @@ class Memoryless:
     async def _begins(self, route: str, number: int) -> bool:
         """One call, until its first token."""
         self.calls[route] += 1
-        asked = Asked(route, self.calls[route], self.loop.time(), build(str(number), {})[0], stream=True)
+        asked = IncomingCall(route, self.calls[route], self.loop.time(), build(str(number), {})[0], stream=True)
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 for step in self.history.script(asked).steps(asked):

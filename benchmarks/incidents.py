@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from multiroute_core.errors import ConnectionFailedError, OverloadedError, ServerError
-from multiroute_core.testing.behaviours import Answer, Asked, Behaviour, Fail, Hang, Step
+from multiroute_core.errors import APIConnectionError, OverloadedError, ServerError
+from multiroute_core.testing.behaviours import Answer, IncomingCall, Behaviour, Fail, Hang, Step
 from multiroute_core.testing.faults import Schedule, Spell
 from multiroute_core.types import Usage
 
@@ -95,7 +95,7 @@ class Incident:
         if SLOW.search(self.title):
             return (0.5, Hang()), (0.5, Served(LATE_SECONDS))
         if GONE.search(self.title):
-            return (0.2, Hang()), (0.4, Fail(ConnectionFailedError, 0.1)), (0.4, Fail(ServerError, 0.5))
+            return (0.2, Hang()), (0.4, Fail(APIConnectionError, 0.1)), (0.4, Fail(ServerError, 0.5))
         return (0.05, Hang()), (0.35, Fail(OverloadedError, 0.3)), (0.6, Fail(ServerError, 1.0))
 
 
@@ -109,7 +109,7 @@ class Served:
 
     late: float = 0.0
 
-    def steps(self, asked: Asked) -> Iterator[Step]:
+    def steps(self, asked: IncomingCall) -> Iterator[Step]:
         """The answer, all of it behind its first token: nobody looks at its pieces."""
         one = arrivals()[int(asked.text)]
         wait = one.first_token + self.late
@@ -168,7 +168,7 @@ class History:
         """How long it is."""
         return self.changes[-1] - self.changes[0]
 
-    def script(self, asked: Asked) -> Behaviour:
+    def script(self, asked: IncomingCall) -> Behaviour:
         """What a provider does with a call."""
         place = bisect.bisect_right(self.changes, asked.at) - 1
         return self._schedules[place].behaviour(asked.route, asked.at, asked.number)

@@ -47,7 +47,7 @@ from multiroute_core import Ledger, Router, Usage
 from multiroute_core.events import Event
 from multiroute_core.ledger.query import Selection
 from multiroute_core.testing import Answer, scripted_route
-from multiroute_core.testing.scripted import truth
+from multiroute_core.testing.scripted import provider_of
 
 ROOT = Path(__file__).resolve().parent.parent
 OFF = "no ledger"
@@ -102,7 +102,7 @@ class Contestant:
 
     def forget(self) -> None:
         """The script remembers every call, which is no matter of the ledger."""
-        truth(self.router.routes[0]).takes.clear()
+        provider_of(self.router.routes[0]).takes.clear()
 
     def flush(self) -> None:
         """Have everything written."""

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 from multiroute_core import Ledger, MultiRouteError, Route, Router, Usage, report
 from multiroute_core.errors import OverloadedError
-from multiroute_core.testing import Answer, Cut, Fail, ScriptedProvider, VirtualLoop, rehearse
-from multiroute_core.testing.behaviours import Asked, Behaviour, rate_limited
+from multiroute_core.testing import Answer, DropConnection, Fail, ScriptedProvider, VirtualLoop, run_in_virtual_time
+from multiroute_core.testing.behaviours import IncomingCall, Behaviour, rate_limited
 
 START = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
 DAY = 86400.0
@@ -58,7 +58,7 @@ class Vendor:
         self.dice, self.loop, self.first_token, self.per_piece = dice, loop, first_token, per_piece
         self.trouble: Callable[[float], Behaviour | None] = lambda _: None
 
-    def __call__(self, asked: Asked) -> Behaviour:
+    def __call__(self, asked: IncomingCall) -> Behaviour:
         days = (self.loop.time() - START) / DAY
         if (trouble := self.trouble(days)) is not None:
             return trouble
@@ -71,7 +71,7 @@ class Vendor:
             per_chunk=self.per_piece * slow * written / 300,
             usage=Usage(input_tokens=read, output_tokens=written),
         )
-        return Cut(4, answer) if self.dice.random() < 0.002 and asked.stream else answer
+        return DropConnection(4, answer) if self.dice.random() < 0.002 and asked.stream else answer
 
 
 def routes(dice: random.Random, loop: VirtualLoop) -> list[Route]:
@@ -148,7 +148,7 @@ def traffic(store: str = "memory", days: int = DAYS) -> Ledger:
     dice, loop = random.Random(11), VirtualLoop(START)
     ledger = Ledger(store, wall=loop.time)
     router = Router(routes(dice, loop), ledger=ledger, cache="memory")
-    rehearse(router, loop)
+    run_in_virtual_time(router, loop)
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         runner.run(live(router, dice, loop, days))
     ledger.flush()

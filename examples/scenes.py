@@ -25,7 +25,7 @@ from stage import REPLIES, Stage
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import (
-    BrokenStreamError,
+    StreamInterruptedError,
     Budget,
     BudgetExceededError,
     ConfigurationError,
@@ -185,7 +185,7 @@ def broken_streams(show: Show) -> None:
     show.stage.breaks("openai", after_chunks=9)
     try:
         read()
-    except BrokenStreamError as error:
+    except StreamInterruptedError as error:
         kept = error.partial.text if error.partial else ""
         show.screen.say(f"   BrokenStreamError; its .partial keeps “{kept.strip()}”", "yellow")
         show.expect(bool(kept), "nothing was kept of the stream that broke")

@@ -90,7 +90,7 @@ def message_out(response: Response) -> AIMessage:
 
 def _wrapped_message(parts: Sequence[Part]) -> Mapping[str, Any] | None:
     """The message of a wrapped model, as `message_to_dict` has it; None where none was kept."""
-    body = next((p.raw.body for p in parts if isinstance(p, VendorPart) and p.raw.wire == "langchain"), None)
+    body = next((p.raw.body for p in parts if isinstance(p, VendorPart) and p.raw.api == "langchain"), None)
     return None if body is None else cast("Mapping[str, Any]", body.get("data"))
 
 
@@ -136,7 +136,7 @@ class Pieces:
         shown: list[str | dict[str, Any]] = []
         calls: dict[int, ToolCallChunk] = {}
         for part in chunk.parts:
-            if isinstance(part, VendorPart) and part.raw.wire in ("langchain", "llamaindex"):
+            if isinstance(part, VendorPart) and part.raw.api in ("langchain", "llamaindex"):
                 continue  # a wrapped model's own message: it is kept, not shown
             if not self._said and not isinstance(part, Text | ToolCallDelta):
                 self._blocks = True
@@ -296,7 +296,7 @@ def _plain(part: Part) -> bool:
 def _nothing_more(raw: Raw, call: ToolCall) -> bool:
     """Whether a vendor's call says no more than its name, id and arguments, spelled as they would be written anew."""
     body = {name: value for name, value in raw.body.items() if value is not None}
-    match raw.wire:
+    match raw.api:
         case "anthropic":
             return body == {"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments}
         case "openai.chat":

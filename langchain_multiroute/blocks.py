@@ -84,7 +84,7 @@ def _about_text(raw: Raw | None) -> dict[str, Any]:
     """Citations, or a signature, beside a text."""
     if raw is None:
         return {}
-    if raw.wire == "google":
+    if raw.api == "google":
         return {"extras": {"signature": sign}} if (sign := raw.body.get("thoughtSignature")) else {}
     notes = [block["annotations"] for block in _translated(raw, type="text") if block.get("annotations")]
     return {"annotations": notes[0]} if notes else {}
@@ -95,7 +95,7 @@ def _reasoning(part: Reasoning) -> dict[str, Any]:
     if (raw := part.raw) is None:
         return made
     body = raw.body
-    match raw.wire:
+    match raw.api:
         case "anthropic" if body.get("type") == "redacted_thinking":
             return {"type": "non_standard", "value": dict(body)}
         case "anthropic":
@@ -113,7 +113,7 @@ def _reasoning(part: Reasoning) -> dict[str, Any]:
 
 def _vendors(raw: Raw) -> dict[str, Any] | None:
     """What only its vendor understands, in LangChain's words where it has some."""
-    if raw.wire in ("langchain", "llamaindex"):
+    if raw.api in ("langchain", "llamaindex"):
         return None
     told = _translated(raw)
     if len(told) != 1:
@@ -125,7 +125,7 @@ def _vendors(raw: Raw) -> dict[str, Any] | None:
 
 
 def _translated(raw: Raw, **changes: Any) -> list[Mapping[str, Any]]:
-    provider = TRANSLATED.get(raw.wire)
+    provider = TRANSLATED.get(raw.api)
     if provider is None:
         return []
     body = copy.deepcopy(dict(raw.body)) | changes  # LangChain's translators change what they read

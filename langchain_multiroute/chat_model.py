@@ -271,7 +271,7 @@ class ChatMultiRoute(BaseChatModel):
 
     def _unrepeated(self, options: dict[str, Any]) -> dict[str, Any]:
         """LangChain's chunks are added up by whoever reads them, so nothing that was said can be taken back."""
-        how = options.get("mid_stream") or self.router.options.mid_stream
+        how = options.get("mid_stream") or self.router.options.on_stream_error
         return {**options, "mid_stream": "raise"} if how == "restart" else options
 
     def _pieces(self, options: dict[str, Any], messages: list[BaseMessage]) -> Pieces:

@@ -119,7 +119,7 @@ def unsendable(messages: Iterable[Message], model: str, wire: Wire | None) -> li
                     dropped["content.cache_control: this chat model gets no mark for a prompt cache here"] = None
                 case Reasoning():
                     dropped[REASONING] = None
-                case VendorPart(raw=raw) if raw.wire in VENDORS and raw.wire != own:
+                case VendorPart(raw=raw) if raw.api in VENDORS and raw.api != own:
                     dropped[describe_vendor_part(raw)] = None
                 case _:
                     pass
@@ -145,7 +145,7 @@ def _wire_content(parts: Sequence[Part], wire: Wire) -> Any:
         if isinstance(part, CachePoint):
             if blocks:
                 blocks[-1]["cache_control"] = {"type": "ephemeral"} | ({"ttl": "1h"} if part.ttl == "1h" else {})
-        elif raw is not None and raw.wire == wire:
+        elif raw is not None and raw.api == wire:
             blocks.append(dict(raw.body))
         elif not isinstance(part, Reasoning | VendorPart):
             blocks += blocks_of([_neutral(part)])
@@ -157,7 +157,7 @@ def _wire_content(parts: Sequence[Part], wire: Wire) -> Any:
 
 
 def _is_own(part: Part, model: str) -> TypeGuard[VendorPart]:
-    return isinstance(part, VendorPart) and part.raw.wire == "langchain" and part.raw.model == model
+    return isinstance(part, VendorPart) and part.raw.api == "langchain" and part.raw.model == model
 
 
 def _still(then: AIMessage, message: Message) -> bool:

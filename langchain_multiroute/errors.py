@@ -28,11 +28,11 @@ KINDS: tuple[tuple[type[MultiRouteError], str], ...] = (
     (errors.QuotaExhaustedError, "ModelRateLimitError"),
     (errors.RateLimitError, "ModelRateLimitError"),
     (errors.AttemptTimeoutError, "ModelTimeoutError"),
-    (errors.ConnectionFailedError, "ModelConnectionError"),
-    (errors.BrokenStreamError, "ModelConnectionError"),
+    (errors.APIConnectionError, "ModelConnectionError"),
+    (errors.StreamInterruptedError, "ModelConnectionError"),
     (errors.OverloadedError, "ModelAPIError"),
     (errors.ServerError, "ModelAPIError"),
-    (errors.BadReplyError, "ModelAPIError"),
+    (errors.InvalidResponseError, "ModelAPIError"),
     (errors.BudgetExceededError, "ModelRateLimitError"),
     (errors.DeadlineExceededError, "ModelTimeoutError"),
     (errors.AllRoutesFailedError, "ModelAPIError"),
@@ -55,7 +55,7 @@ OURS: dict[str, type[RouteError]] = {
     "ModelNotFoundError": errors.NotFoundError,
     "ModelRateLimitError": errors.RateLimitError,
     "ModelTimeoutError": errors.AttemptTimeoutError,
-    "ModelConnectionError": errors.ConnectionFailedError,
+    "ModelConnectionError": errors.APIConnectionError,
     "ModelRefusalError": errors.RefusalError,
     "ModelAPIError": errors.ServerError,
 }
@@ -134,7 +134,7 @@ def as_multiroute(error: Exception) -> RouteError:
     return named
 
 
-_GUESSES = (errors.BadReplyError, errors.AttemptTimeoutError, errors.ConnectionFailedError, errors.ServerError)
+_GUESSES = (errors.InvalidResponseError, errors.AttemptTimeoutError, errors.APIConnectionError, errors.ServerError)
 """What `classify` calls an error of which it knows no more than the class's name."""
 
 

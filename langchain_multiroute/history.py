@@ -188,7 +188,7 @@ def _joined(found: list[Part]) -> Iterator[Part]:
     """LangChain makes a block of every paragraph of OpenAI's summaries; they are one item again, by its id."""
     last: Reasoning | None = None
     for part in found:
-        if isinstance(part, Reasoning) and part.raw is not None and part.raw.wire == "openai.responses":
+        if isinstance(part, Reasoning) and part.raw is not None and part.raw.api == "openai.responses":
             if last is not None and last.raw is not None and last.raw.body.get("id") == part.raw.body.get("id"):
                 body = {**part.raw.body, **last.raw.body}
                 body["summary"] = [*last.raw.body["summary"], *part.raw.body["summary"]]

@@ -56,7 +56,7 @@ class traced:  # noqa: N801  (it is used as `contextlib` names such things)
 
     def __init__(self, router: Router, run: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None) -> None:
         self._tries = Tries(run) if run is not None and any(map(_hears, run.handlers)) else None
-        self._router = router if self._tries is None else router.hearing(self._tries)
+        self._router = router if self._tries is None else router.with_hooks(self._tries)
 
     def __enter__(self) -> Router:
         return self._router

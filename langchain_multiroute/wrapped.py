@@ -179,7 +179,7 @@ def _unshown(part: Part) -> Part | None:
     match part:
         case VendorPart():
             return part
-        case Text() | Reasoning() if part.raw is not None and part.raw.wire == "anthropic":
+        case Text() | Reasoning() if part.raw is not None and part.raw.api == "anthropic":
             return replace(part, text="")
         case _:
             return None

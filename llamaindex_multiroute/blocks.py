@@ -100,9 +100,9 @@ def _thinking(block: ThinkingBlock) -> Reasoning:
 
 
 def _thought(part: Reasoning) -> ThinkingBlock:
-    if part.raw is not None and part.raw.wire == "llamaindex":
+    if part.raw is not None and part.raw.api == "llamaindex":
         return ThinkingBlock.model_validate(part.raw.body)
-    signature = part.raw.body.get("signature") if part.raw is not None and part.raw.wire == "anthropic" else None
+    signature = part.raw.body.get("signature") if part.raw is not None and part.raw.api == "anthropic" else None
     known = {"signature": signature} if isinstance(signature, str) else {}
     return ThinkingBlock(content=part.text, additional_information=known)
 

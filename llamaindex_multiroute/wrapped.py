@@ -108,7 +108,7 @@ class Growing:
 
 
 def _is_own(part: Reasoning, model: str) -> bool:
-    return part.raw is not None and part.raw.wire == "llamaindex" and part.raw.model == model
+    return part.raw is not None and part.raw.api == "llamaindex" and part.raw.model == model
 
 
 def _thought(block: ThinkingBlock, model: str | None) -> Reasoning:

@@ -5,20 +5,20 @@
 """
 
 from multiroute_core.budgets.budget import Budget
-from multiroute_core.cache.caching import Caching
+from multiroute_core.cache.caching import CacheConfig
 from multiroute_core.cache.memory import MemoryCache
-from multiroute_core.cache.semantic.settings import Semantic
+from multiroute_core.cache.semantic.settings import SemanticCache
 from multiroute_core.cache.store import Cache
 from multiroute_core.errors import (
     AllRoutesFailedError,
     AttemptTimeoutError,
     AuthenticationError,
-    BadReplyError,
+    InvalidResponseError,
     BadRequestError,
-    BrokenStreamError,
+    StreamInterruptedError,
     BudgetExceededError,
     ConfigurationError,
-    ConnectionFailedError,
+    APIConnectionError,
     ContentFilterError,
     ContextOverflowError,
     DeadlineExceededError,
@@ -53,7 +53,7 @@ from multiroute_core.messages import (
 from multiroute_core.options import Options, options
 from multiroute_core.route import Route
 from multiroute_core.router import Router
-from multiroute_core.routing.route_health import Standing
+from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.tools import OutputSchema, ReasoningOptions, ServerTool, Tool, ToolChoice
 from multiroute_core.types import Attempt, Chunk, Request, Response, Usage
 
@@ -62,19 +62,19 @@ __all__ = [
     "Attempt",
     "AttemptTimeoutError",
     "AuthenticationError",
-    "BadReplyError",
+    "InvalidResponseError",
     "BadRequestError",
     "Blob",
-    "BrokenStreamError",
+    "StreamInterruptedError",
     "Budget",
     "BudgetAlert",
     "BudgetExceededError",
     "Cache",
     "CachePoint",
-    "Caching",
+    "CacheConfig",
     "Chunk",
     "ConfigurationError",
-    "ConnectionFailedError",
+    "APIConnectionError",
     "ContentFilterError",
     "ContextOverflowError",
     "DeadlineExceededError",
@@ -100,10 +100,10 @@ __all__ = [
     "Route",
     "RouteError",
     "Router",
-    "Semantic",
+    "SemanticCache",
     "ServerError",
     "ServerTool",
-    "Standing",
+    "RouteHealth",
     "Text",
     "Tool",
     "ToolCall",

@@ -66,14 +66,14 @@ class RouteError(MultiRouteError):
         body: The provider's error body, where it could be read.
     """
 
-    kind: ClassVar[str] = "error"
-    moves_on: ClassVar[bool] = True
+    code: ClassVar[str] = "error"
+    fallback_allowed: ClassVar[bool] = True
     """Whether another route may answer what this one could not."""
     retryable: ClassVar[bool] = False
     """Whether the same route may answer the same request a moment later."""
-    blames: ClassVar[bool] = True
+    counts_against_breaker: ClassVar[bool] = True
     """Whether the route's breaker counts it: faults of the caller do not."""
-    lasting: ClassVar[bool] = False
+    permanent: ClassVar[bool] = False
     """Whether it will stay for long, so that the breaker opens at once."""
 
     def __init__(
@@ -185,13 +185,13 @@ class AttemptTimeoutError(RouteError, TimeoutError):
     kind, retryable = "timeout", True
 
 
-class ConnectionFailedError(RouteError, ConnectionError):
+class APIConnectionError(RouteError, ConnectionError):
     """No connection could be made, or it dropped before there was an answer."""
 
     kind, retryable = "connection", True
 
 
-class BrokenStreamError(RouteError):
+class StreamInterruptedError(RouteError):
     """A stream ended before its end.
 
     Attributes:
@@ -203,7 +203,7 @@ class BrokenStreamError(RouteError):
     partial: Response | None = None
 
 
-class BadReplyError(RouteError):
+class InvalidResponseError(RouteError):
     """The provider answered with something that is no answer."""
 
     kind, retryable = "bad_reply", True

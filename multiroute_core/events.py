@@ -97,8 +97,8 @@ class RouteSkipped:
 
     request_id: str
     route: str
-    why: str
     reason: str
+    message: str
     seconds: float
 
 
@@ -131,10 +131,10 @@ class BudgetAlert:
 
     request_id: str
     budget: str
-    who: str
-    share: float
+    scope_value: str
+    threshold: float
     spent: float
-    cap: float
+    limit: float
     unit: Literal["usd", "tokens"]
     resets_at: float | None = None
 

@@ -41,7 +41,7 @@ class Raw:
             Encrypted reasoning and signatures are valid for that account only.
     """
 
-    wire: Wire
+    api: Wire
     body: Mapping[str, Any]
     model: str | None = None
     account: str | None = None

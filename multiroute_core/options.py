@@ -56,14 +56,14 @@ class Options:
     """
 
     task: str | None = None
-    order: str | OrderFunction | None = None
+    strategy: str | OrderFunction | None = None
     route_tags: frozenset[str] | None = None
     region: str | None = None
     deadline: float | None = None
     max_retries: int | None = None
     fallback: bool | None = None
     fallback_on: frozenset[str] | None = None
-    mid_stream: Literal["raise", "restart", "continue"] | None = None
+    on_stream_error: Literal["raise", "restart", "continue"] | None = None
     model: str | None = None
     cache: bool | Literal["refresh"] | None = None
     tenant: str | None = None

@@ -119,12 +119,12 @@ class Route:
     rpm: float | None
     tpm: float | None
     max_concurrency: int | None
-    quota: str
+    rate_limit_group: str
     weight: float
     prices: TokenPrices | str | None
     backup: bool
     name: str
-    via: Any = field(repr=False)
+    llm: Any = field(repr=False)
 
     def __init__(
         self,
@@ -226,10 +226,10 @@ def check_quotas(routes: Sequence[Route]) -> None:
         for limit in ("rpm", "tpm", "max_concurrency"):
             if (value := getattr(route, limit)) is None:
                 continue
-            first = said.setdefault((route.quota, limit), route)
+            first = said.setdefault((route.rate_limit_group, limit), route)
             if getattr(first, limit) != value:
                 raise ConfigurationError(
-                    f"Routes {first.name!r} and {route.name!r} share the quota {route.quota!r}, and say "
+                    f"Routes {first.name!r} and {route.name!r} share the quota {route.rate_limit_group!r}, and say "
                     f"{limit}={getattr(first, limit):g} and {limit}={value:g}; say it once, or the same."
                 )
 

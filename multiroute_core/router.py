@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from multiroute_core._util.redaction import conceal
 from multiroute_core.budgets.budget import Budget
-from multiroute_core.budgets.status import BudgetStandings
-from multiroute_core.cache.caching import Caching
+from multiroute_core.budgets.status import BudgetStatuses
+from multiroute_core.cache.caching import CacheConfig
 from multiroute_core.cache.store import Cache
-from multiroute_core.engine.parts import Parts
+from multiroute_core.engine.parts import Engine
 from multiroute_core.engine.settings import Settings
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
@@ -26,7 +26,7 @@ from multiroute_core.routing.call import Call
 from multiroute_core.routing.estimate import Estimate, estimate
 from multiroute_core.routing.explain import Explanation, explain
 from multiroute_core.routing.health import Health
-from multiroute_core.routing.route_health import Standing
+from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.routing.strategies import Live
 from multiroute_core.runtime.async_io import NativeIO
 from multiroute_core.runtime.clock import World
@@ -109,7 +109,7 @@ class Router:
         fallback_on: Iterable[str] = (),
         hedge: float | None = None,
         mid_stream: Literal["raise", "restart", "continue"] = "raise",
-        cache: str | Cache | Caching | None = None,
+        cache: str | Cache | CacheConfig | None = None,
         state: str | State = "memory",
         strict_params: bool = False,
         budget: Budget | Sequence[Budget] | None = None,
@@ -121,7 +121,7 @@ class Router:
         self._settings = settings = Settings.of(routes, given, on_event)
         self.routes, self.options, self.limits = settings.routes, settings.options, settings.limits
         self._world = World()
-        self._parts = parts = Parts.of(settings, self._world)
+        self._parts = parts = Engine.of(settings, self._world)
         self.ledger = parts.ledger
         self._closed = False
 
@@ -217,13 +217,13 @@ class Router:
             >>> print(router.health())  # doctest: +SKIP
         """
 
-        async def standings() -> dict[str, Standing]:
+        async def standings() -> dict[str, RouteHealth]:
             io = BlockingIO(self._world.now, self._world.sleep)
             return {route.name: await self._parts.state.standing(io, route, io.now()) for route in self.routes}
 
         return Health(run(standings()))
 
-    def budgets(self) -> BudgetStandings:
+    def budgets(self) -> BudgetStatuses:
         """What was spent of the budgets in this period, and what is left. It prints as a table, in notebooks too.
 
         With a state on Redis it is what this process has heard last.
@@ -232,7 +232,7 @@ class Router:
             >>> print(router.budgets())  # doctest: +SKIP
         """
         spending = self._parts.spending
-        return BudgetStandings() if spending is None else spending.standings()
+        return BudgetStatuses() if spending is None else spending.standings()
 
     def report(
         self, since: float | str | datetime | None = None, until: float | str | datetime | None = None
@@ -256,14 +256,14 @@ class Router:
             raise ConfigurationError("A report needs a ledger; give Router(ledger='sqlite:///ledger.db'), say.")
         return of(self.ledger, since=since, until=until)
 
-    def hearing(self, *hooks: Hook) -> Router:
+    def with_hooks(self, *hooks: Hook) -> Router:
         """The same router, its state and connections too: calls that are made by this one tell these hooks as well.
 
         Example:
             >>> router.hearing(print).generate("Hello")  # doctest: +SKIP
         """
         same = object.__new__(type(self))
-        same.__dict__.update(self.__dict__ | {"_parts": self._parts.hearing(hooks)})
+        same.__dict__.update(self.__dict__ | {"_parts": self._parts.with_hooks(hooks)})
         return same
 
     def close(self) -> None:
@@ -300,7 +300,7 @@ class Router:
     def __repr__(self) -> str:
         if "_closed" not in self.__dict__:
             return "Router()"  # half built, in a traceback that shows local variables
-        return f"Router([{', '.join(repr(route.name) for route in self.routes)}], order={self.options.order!r})"
+        return f"Router([{', '.join(repr(route.name) for route in self.routes)}], order={self.options.strategy!r})"
 
     def _call(self, messages: Messages, given: CallOptions, *, stream: bool) -> Call:
         """What one call asks for, checked; nothing is sent before this has returned."""

@@ -151,7 +151,7 @@ class Attempt:
     cost: float | None = None
     dropped: tuple[str, ...] = ()
     error: str | None = None
-    estimate: Usage | None = None
+    estimated_usage: Usage | None = None
     estimated_cost: float | None = None
     price_source: str | None = None
 
@@ -167,7 +167,7 @@ class Attempt:
     @property
     def estimated(self) -> bool:
         """Whether the tokens were not reported, or `charged` rests on the list price of a closed model's vendor."""
-        return self.estimate is not None or (self.cost is None and self.estimated_cost is not None)
+        return self.estimated_usage is not None or (self.cost is None and self.estimated_cost is not None)
 
     def summary(self) -> dict[str, Any]:
         """As plain JSON, without what is not known."""

@@ -20,7 +20,7 @@ from llama_index.core.llms import ChatMessage
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import Router
-from multiroute_core.errors import BrokenStreamError
+from multiroute_core.errors import StreamInterruptedError
 from multiroute_core.testing.server import Drop, Received, Reply
 from tests.chat_server import JSON, SSE, Fleet, answer, error, events
 
@@ -126,7 +126,7 @@ def test_a_hang_is_left_at_its_limit(silence, face):
 def test_a_cut_stream_raises_with_what_had_come(drop, face):
     heard = []
     with Fleet(cut(2, drop=drop), answer("Other.")) as fleet:
-        with pytest.raises(BrokenStreamError) as caught:
+        with pytest.raises(StreamInterruptedError) as caught:
             ask(fleet.router, face, heard)
         assert fleet.hits == [1, 0]
     assert "".join(heard) == "One two "
@@ -155,7 +155,7 @@ def test_a_cut_answer_is_answered_by_the_next_route(drop, face):
 @pytest.mark.parametrize("face", ["invoke", "ainvoke"])
 def test_an_invoke_that_streams_inside_keeps_what_had_come_as_well(face):
     with Fleet(cut(2, drop=False), answer("Other.")) as fleet:
-        with pytest.raises(BrokenStreamError) as caught:
+        with pytest.raises(StreamInterruptedError) as caught:
             ask(fleet.router, face, streaming=True)
         assert fleet.hits == [1, 0]
     assert caught.value.partial.text == "One two "

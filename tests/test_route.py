@@ -37,7 +37,7 @@ def test_what_is_said_stays_through_copies_pickles_and_new_keys(given_settings):
     for name in ("rpm", "tpm", "max_concurrency", "region"):
         assert getattr(route, name) == given_settings.get(name)
     assert route.weight == given_settings.get("weight", 1)
-    assert route.quota == given_settings.get("quota", "one"), "by default a route shares with none"
+    assert route.rate_limit_group == given_settings.get("quota", "one"), "by default a route shares with none"
     assert copy.deepcopy(route) == route.with_key(None)
     assert pickle.loads(pickle.dumps(route)) == route.with_key(None)
     assert route.with_key("other") == Route("openai:gpt-6-luna", name="one", api_key="other", **given_settings)

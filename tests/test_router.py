@@ -11,7 +11,7 @@ from multiroute_core import (
     AllRoutesFailedError,
     AuthenticationError,
     BadRequestError,
-    BrokenStreamError,
+    StreamInterruptedError,
     ConfigurationError,
     ContextOverflowError,
     DeadlineExceededError,
@@ -63,7 +63,7 @@ class TestEveryFace:
     def test_context_overflow_moves_on(self, face):
         overflow = error(400, "This model's maximum context length is 8192 tokens.", "invalid_request_error")
         with Fleet(overflow, answer()) as fleet:
-            assert ask(fleet.router, face).attempts[0].outcome == ContextOverflowError.kind
+            assert ask(fleet.router, face).attempts[0].outcome == ContextOverflowError.code
 
     def test_all_fail(self, face):
         with Fleet(error(500, "first"), error(503, "second"), max_retries=0) as fleet:
@@ -203,7 +203,7 @@ class TestStreams:
         with Fleet(self.broken(pieces), answer()) as fleet:
             seen, failure = self.read(fleet, face)
             assert seen == ["One ", "two "]
-            assert isinstance(failure, BrokenStreamError)
+            assert isinstance(failure, StreamInterruptedError)
             assert failure.partial.text == "One two "
             assert failure.partial.finish_reason is None
             assert failure.partial.route == "a"
@@ -216,7 +216,7 @@ class TestStreams:
         with Fleet(Reply(200, SSE, pieces, stream=True), answer()) as fleet:
             seen, failure = self.read(fleet, face)
             assert "".join(seen) == "One two three."
-            assert isinstance(failure, BrokenStreamError)
+            assert isinstance(failure, StreamInterruptedError)
             assert failure.partial.text == "One two three."
 
     def test_what_breaks_after_the_end_breaks_nothing(self, face):
@@ -401,7 +401,7 @@ def test_a_hook_hears_only_what_it_wants_to_hear():
     some, every, more = Ends(), [], []
     router = Router([scripted_route("a", Answer("Well."))], on_event=[some, every.append])
     router.generate("Hi", tenant="t", task="x", labels={"b"})
-    router.hearing(more.append).generate("Hi")
+    router.with_hooks(more.append).generate("Hi")
     assert [type(event) for event in some.heard] == [AttemptEnded] * 2
     assert [type(event) for event in every[:4]] == [RequestStarted, AttemptStarted, AttemptEnded, RequestEnded]
     assert len(every) == 8 and more == every[4:]

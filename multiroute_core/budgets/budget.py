@@ -63,7 +63,7 @@ class Budget:
     tokens: int | None
     per: Period
     scope: Scope | None
-    only: frozenset[str] | None
+    scope_values: frozenset[str] | None
     hard: bool
     timezone: str
     alerts: tuple[float, ...]

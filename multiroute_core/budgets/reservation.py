@@ -135,7 +135,7 @@ class Purse:
                 case "route":
                     names = [r.name for r in self._call.routes] if route is None else (route.name,)
             for name in names:
-                if budget.only is None or name in budget.only:
+                if budget.scope_values is None or name in budget.scope_values:
                     yield budget, name
 
 
@@ -145,7 +145,7 @@ def _account(budget: Budget, who: str) -> str:
 
 def _charges(attempt: Attempt, reserved: dict[str, int]) -> dict[str, int]:
     """What an attempt is charged, as the ledger has it; an answer that cannot be priced is charged its reservation."""
-    usage, cost = attempt.estimate or attempt.usage, attempt.charged
+    usage, cost = attempt.estimated_usage or attempt.usage, attempt.charged
     answered = attempt.outcome == "answered"
     return {
         "usd": round(cost * NANO) if cost is not None else reserved["usd"] if answered else 0,

@@ -10,7 +10,7 @@ from multiroute_core._util import table
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetStanding:
+class BudgetStatus:
     """How a budget of one who spends stands.
 
     Attributes:
@@ -25,16 +25,16 @@ class BudgetStanding:
     """
 
     budget: str
-    who: str
+    scope_value: str
     spent: float
-    left: float
-    cap: float
+    remaining: float
+    limit: float
     unit: Literal["usd", "tokens"]
     hard: bool
     resets_at: float | None
 
 
-class BudgetStandings(tuple[BudgetStanding, ...]):
+class BudgetStatuses(tuple[BudgetStatus, ...]):
     """The budgets that something was spent of, those with the least left first."""
 
     __slots__ = ()
@@ -49,11 +49,11 @@ class BudgetStandings(tuple[BudgetStanding, ...]):
         return [
             (
                 f"{one.budget}{' (hard)' if one.hard else ''}",
-                one.who,
+                one.scope_value,
                 _told(one.spent, one.unit),
-                _told(one.cap, one.unit),
-                _told(one.left, one.unit),
-                f"{one.spent / one.cap:.0%}" if one.cap else "",
+                _told(one.limit, one.unit),
+                _told(one.remaining, one.unit),
+                f"{one.spent / one.limit:.0%}" if one.limit else "",
                 "" if one.resets_at is None else f"{datetime.fromtimestamp(one.resets_at, UTC):%Y-%m-%d %H:%M} UTC",
             )
             for one in self

@@ -10,7 +10,7 @@ from typing import Any, cast
 from multiroute_core._util.display import printable
 from multiroute_core.budgets.accounts import ROOM, Accounts, Balance, Claim, MemoryAccounts, UnavailableError
 from multiroute_core.budgets.budget import NANO, Budget
-from multiroute_core.budgets.status import BudgetStanding, BudgetStandings
+from multiroute_core.budgets.status import BudgetStatus, BudgetStatuses
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import BudgetAlert, Hook, tell
 from multiroute_core.ledger.aggregate import Spent
@@ -105,9 +105,9 @@ class Spending:
                 self._bills[name] = bill
                 self._heard[name] = max(self._heard.get(name, (0.0, 0)), (balance.period, balance.spent))
 
-    def standings(self) -> BudgetStandings:
+    def standings(self) -> BudgetStatuses:
         """How the budgets stand, as this process has heard last."""
-        now, found = self.wall(), list[BudgetStanding]()
+        now, found = self.wall(), list[BudgetStatus]()
         for name, bill in list(self._bills.items()):
             budget, (period, spent) = bill.budget, self._heard.get(name, (0.0, 0))
             starts = self.starts(budget, now)
@@ -116,9 +116,9 @@ class Spending:
             amount, cap = budget.amount(spent), budget.amount(budget.cap)
             ends = budget.resets_at(starts)
             found.append(
-                BudgetStanding(budget.name, bill.who, amount, cap - amount, cap, budget.unit, budget.hard, ends)
+                BudgetStatus(budget.name, bill.who, amount, cap - amount, cap, budget.unit, budget.hard, ends)
             )
-        return BudgetStandings(sorted(found, key=lambda one: one.left / one.cap if one.cap else 0.0))
+        return BudgetStatuses(sorted(found, key=lambda one: one.remaining / one.limit if one.limit else 0.0))
 
     def settled(self, request_id: str, bills: Sequence[Bill], took: Sequence[int], balances: Sequence[Balance]) -> None:
         """Something was spent by a request: whoever wants to know of it is told."""
@@ -161,7 +161,7 @@ class Spending:
 
     def _priced(self, route: Route) -> None:
         for budget in self.budgets:
-            counts = budget.scope != "route" or budget.only is None or route.name in budget.only
+            counts = budget.scope != "route" or budget.scope_values is None or route.name in budget.scope_values
             if budget.unit == "usd" and counts and self.pricing.estimate_on(route, Usage(1, 1)) is None:
                 told = f"The price of route {route.name!r} is unknown, so that {budget.name!r} cannot count it"
                 if budget.hard:

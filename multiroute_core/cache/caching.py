@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
-from multiroute_core.cache.semantic.settings import Semantic
+from multiroute_core.cache.semantic.settings import SemanticCache
 from multiroute_core.cache.store import Cache
-from multiroute_core.errors import BrokenStreamError, ConfigurationError
+from multiroute_core.errors import StreamInterruptedError, ConfigurationError
 from multiroute_core.options import seconds, to_be_kept, unknown, word
 from multiroute_core.route import Route
 from multiroute_core.types import FinishReason, Response
@@ -25,7 +25,7 @@ _METHODS = ("get", "put", "claim", "release", "close", "aclose")
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class Caching:
+class CacheConfig:
     """How a router keeps answers and gives them again.
 
     Args:
@@ -51,9 +51,9 @@ class Caching:
     store: str | Cache = field(repr=False)
     ttl: float
     stale_if_error: float
-    keeps: frozenset[FinishReason]
-    semantic: Semantic | None
-    alias: str | None
+    cacheable_finish_reasons: frozenset[FinishReason]
+    semantic: SemanticCache | None
+    namespace: str | None
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Caching:
         ttl: float = DAY,
         stale_if_error: float = 0.0,
         also: Collection[FinishReason] = (),
-        semantic: Semantic | None = None,
+        semantic: SemanticCache | None = None,
         alias: str | None = None,
     ) -> None:
         if not isinstance(store, str) and not all(callable(getattr(store, name, None)) for name in _METHODS):
@@ -74,7 +74,7 @@ class Caching:
         for reason in sorted(more):
             if reason not in get_args(FinishReason):
                 raise unknown("also", reason, get_args(FinishReason))
-        if semantic is not None and not isinstance(semantic, Semantic):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if semantic is not None and not isinstance(semantic, SemanticCache):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"semantic={semantic!r:.100} must be a Semantic, such as Semantic().")
         values: dict[str, Any] = {
             "store": store,
@@ -90,12 +90,12 @@ class Caching:
     def __reduce__(self) -> tuple[Any, ...]:
         if isinstance(self.store, str):
             to_be_kept("cache", self.store)
-        return _rebuild, (self.store, self.ttl, self.stale_if_error, self.keeps - WHOLE, self.semantic, self.alias)
+        return _rebuild, (self.store, self.ttl, self.stale_if_error, self.cacheable_finish_reasons - WHOLE, self.semantic, self.namespace)
 
     @classmethod
-    def of(cls, cache: Any) -> Caching:
+    def of(cls, cache: Any) -> CacheConfig:
         """`cache` itself, or the settings for a place to keep answers in."""
-        return cache if isinstance(cache, Caching) else cls(cache)
+        return cache if isinstance(cache, CacheConfig) else cls(cache)
 
     def worth(self, response: Response, routes: Sequence[Route], *, continued: bool) -> bool:
         """Whether an answer is whole, and one that the caller would have chosen, so that it may be given again.
@@ -105,10 +105,10 @@ class Caching:
             routes: Who might have answered.
             continued: Whether a stream that breaks is gone on with by another route.
         """
-        mended = any(attempt.outcome == BrokenStreamError.kind for attempt in response.attempts)
+        mended = any(attempt.outcome == StreamInterruptedError.code for attempt in response.attempts)
         backups = {route.name for route in routes if route.backup}
         return (
-            response.finish_reason in self.keeps
+            response.finish_reason in self.cacheable_finish_reasons
             and bool(response.parts)
             and not response.invalid_tool_calls
             and not (mended and continued)
@@ -164,7 +164,7 @@ def _rebuild(
     ttl: float,
     stale_if_error: float,
     also: frozenset[FinishReason],
-    semantic: Semantic | None,
+    semantic: SemanticCache | None,
     alias: str | None,
-) -> Caching:
-    return Caching(store, ttl=ttl, stale_if_error=stale_if_error, also=also, semantic=semantic, alias=alias)
+) -> CacheConfig:
+    return CacheConfig(store, ttl=ttl, stale_if_error=stale_if_error, also=also, semantic=semantic, alias=alias)

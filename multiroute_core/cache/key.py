@@ -78,7 +78,7 @@ def _model(route: Route) -> tuple[str, ...]:
     address = bare_url(route.base_url or "")  # it may hold a password
     told = (route.provider, route.model, address, route.api or "")
     # A model of a framework's has settings of its own; whoever wraps it says what they are.
-    return told if route.via is None else (*told, str(getattr(route.via, "fingerprint", route.name)))
+    return told if route.llm is None else (*told, str(getattr(route.llm, "fingerprint", route.name)))
 
 
 class _Canon:
@@ -141,7 +141,7 @@ class _Canon:
         self._in_raw = True
         told = self.mapping({name: inner for name, inner in value.body.items() if name != "id"})
         self._in_raw = False
-        return ["Raw", value.wire, told]
+        return ["Raw", value.api, told]
 
     def _id(self, value: Any) -> Any:
         return ["id", self._ids[value]] if value in self._ids else self.plain(value)

@@ -14,7 +14,7 @@ from multiroute_core.budgets import charges
 from multiroute_core.budgets.charges import Charge
 from multiroute_core.errors import (
     AttemptTimeoutError,
-    BrokenStreamError,
+    StreamInterruptedError,
     QuotaExhaustedError,
     RateLimitError,
     RouteError,
@@ -290,8 +290,8 @@ class Try:
         if isinstance(key, str) and len(key) >= SHORTEST_SECRET:  # some servers repeat what they were sent
             found.message = without_secret(found.message, key)
             found.args, found.body = (found.message,), without_secret(found.body, key)
-        if self.committed and not isinstance(found, BrokenStreamError):
-            found = BrokenStreamError(
+        if self.committed and not isinstance(found, StreamInterruptedError):
+            found = StreamInterruptedError(
                 f"The stream broke after {len(join(self.parts))} characters: {found.message}",
                 status=found.status,
                 retry_after=found.retry_after,
@@ -303,7 +303,7 @@ class Try:
 
     def _recorded(self, error: BaseException | None) -> Attempt:
         model = self.model or self.route.model
-        outcome = "answered" if error is None else error.kind if isinstance(error, RouteError) else "cancelled"
+        outcome = "answered" if error is None else error.code if isinstance(error, RouteError) else "cancelled"
         try:
             charge = self._charge(model, answered=error is None)
         except Exception:  # prices and counts come from outside
@@ -320,7 +320,7 @@ class Try:
             cost=charge.cost,
             dropped=self.encoded.dropped,
             error=error.message if isinstance(error, RouteError) else None,
-            estimate=charge.estimate,
+            estimated_usage=charge.estimate,
             estimated_cost=charge.estimated_cost,
             price_source=charge.source,
         )
@@ -347,7 +347,7 @@ class Try:
         # Who was too slow is as slow as it was seen to be: without that, only the quick ones would be remembered.
         slow = now - self._began if self.overtaken and not self.committed else None
         whole = now - self._began if error is None else slow
-        failure = failure_of(error) if isinstance(error, RouteError) and (error.blames or limited) else None
+        failure = failure_of(error) if isinstance(error, RouteError) and (error.counts_against_breaker or limited) else None
         return Outcome(
             _verdict(error),
             door=DOOR_SECONDS if limited and door is None else door,
@@ -365,6 +365,6 @@ def _verdict(error: BaseException | None) -> Verdict:
     """What the end of a try says about the health of its route."""
     if error is None:
         return Verdict.SUCCESS
-    if not isinstance(error, RouteError) or not error.blames:
+    if not isinstance(error, RouteError) or not error.counts_against_breaker:
         return Verdict.NONE
-    return Verdict.LASTING if error.lasting else Verdict.FAILURE
+    return Verdict.LASTING if error.permanent else Verdict.FAILURE

@@ -31,7 +31,7 @@ from multiroute_core.route import Route
 from multiroute_core.routing.call import Call
 from multiroute_core.types import Attempt, Response
 
-ASKED = (ContextOverflowError.kind, ContentFilterError.kind)
+ASKED = (ContextOverflowError.code, ContentFilterError.code)
 """Where every route says this of the request, it is told as what it is."""
 
 
@@ -97,7 +97,7 @@ class Trail:
     def exhausted(self, plan: Plan, stop: Stop) -> MultiRouteError:
         """The error for a plan that came to its end: the only candidate's own, or one that tells every try."""
         call, errors = self._call, self._errors
-        if errors and not stop.late and (len(plan.routes) == 1 or all(e.kind in ASKED for e in errors)):
+        if errors and not stop.late and (len(plan.routes) == 1 or all(e.code in ASKED for e in errors)):
             return errors[-1]
         if not errors and not stop.late:
             own = [why.error for why in plan.closed.values()]

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from multiroute_core._util.display import printable
 from multiroute_core.cache import entry as entries
-from multiroute_core.cache.caching import Caching
+from multiroute_core.cache.caching import CacheConfig
 from multiroute_core.cache.entry import Entry, UnreadableError
 from multiroute_core.cache.key import UnkeyableError, key, models, scope
 from multiroute_core.cache.single_flight import Flights, Lead
@@ -80,7 +80,7 @@ class Recall:
 
     def __init__(
         self,
-        caching: Caching,
+        caching: CacheConfig,
         *,
         random: Callable[[], float],
         wall: Callable[[], float] = time.time,
@@ -180,7 +180,7 @@ class Recall:
         if known is not call.routes:
             names = tuple(route.name for route in call.routes)
             if (found := self._among.get(names)) is None:
-                found = self._among[names] = self.caching.alias or models(call.routes)
+                found = self._among[names] = self.caching.namespace or models(call.routes)
             self._latest, among = (call.routes, found), found
         return among
 
@@ -264,7 +264,7 @@ class Recall:
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             logger.debug("An answer of %r cannot be kept: %s", response.route, printable(str(error)))
             return None
-        if self.caching.worth(response, call.routes, continued=call.options.mid_stream == "continue"):
+        if self.caching.worth(response, call.routes, continued=call.options.on_stream_error == "continue"):
             await self._tried(self.store.put(io, name, value, ttl + self.caching.stale_if_error), None)
             if self._paraphrases is not None and (place := self._scope(call)):
                 await self._paraphrases.add(io, *place, name, ttl)

@@ -18,7 +18,7 @@ from multiroute_core.engine.attempt_log import ASKED, Trail
 from multiroute_core.engine.continuation import Continuation, PausedTurn, continuable
 from multiroute_core.engine.hedging import Voice, race
 from multiroute_core.engine.retry_plan import Pause, Plan, Stop
-from multiroute_core.errors import BrokenStreamError, MultiRouteError, RefusalError, RouteError, UnsupportedError
+from multiroute_core.errors import StreamInterruptedError, MultiRouteError, RefusalError, RouteError, UnsupportedError
 from multiroute_core.events import Listeners
 from multiroute_core.messages import Part, Reasoning, Text
 from multiroute_core.pricing import Pricing
@@ -83,7 +83,7 @@ class Flow:
         self._deadline = self._began + (call.options.deadline or float("inf"))
         self._tokens = call.tokens + answer(call.request)
         self._said: Continuation | None = None
-        self._broken: BrokenStreamError | None = None
+        self._broken: StreamInterruptedError | None = None
         self._refused: Response | None = None
         self._paused: PausedTurn | None = None
         self._unsaid: Iterable[tuple[Part, ...]] = ()
@@ -267,7 +267,7 @@ class Flow:
             if error is None:
                 self._plan.lost(attempt.route)
             return
-        fatal = not failure.moves_on and failure.kind not in (self._call.options.fallback_on or ())
+        fatal = not failure.fallback_allowed and failure.code not in (self._call.options.fallback_on or ())
         pending = self._refused or self._broken or self._paused  # there is something to give
         if fatal and error is not None and pending is None:
             raise failure
@@ -280,9 +280,9 @@ class Flow:
 
     def _mended(self, attempt: Try, error: BaseException) -> bool:
         """Make ready for another speaker after a break; whether that one begins anew. Raises what cannot be mended."""
-        if not isinstance(error, BrokenStreamError):
+        if not isinstance(error, StreamInterruptedError):
             raise error
-        said, how = self._said, self._call.options.mid_stream
+        said, how = self._said, self._call.options.on_stream_error
         partial, parts = attempt.response(self._trail.attempts), attempt.parts
         if self._paused is not None:
             partial, parts = self._paused.whole(partial), [*self._paused.paused.parts, *parts]
@@ -325,7 +325,7 @@ class Flow:
             reason = "empty"
         if reason not in (options.fallback_on or ()):
             return None
-        if self._call.stream and attempt.committed and options.mid_stream != "restart":
+        if self._call.stream and attempt.committed and options.on_stream_error != "restart":
             return None
         refused = attempt.response(())
         self._refused = self._refused or refused

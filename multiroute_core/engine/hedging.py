@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from multiroute_core.engine.attempt import Try
-from multiroute_core.errors import BrokenStreamError, RouteError
+from multiroute_core.errors import StreamInterruptedError, RouteError
 from multiroute_core.messages import Part
 from multiroute_core.runtime import forks
 from multiroute_core.runtime.io import END, IO, Runner
@@ -38,7 +38,7 @@ class Racer:
     async def next(self) -> tuple[Part, ...] | None:
         """As of the try."""
         if self._generation != forks.generation():  # the thread that reads is the parent's, and the parent reads on
-            raise BrokenStreamError("The stream belongs to the process of which this one is a fork.")
+            raise StreamInterruptedError("The stream belongs to the process of which this one is a fork.")
         item: Any = await self.runner.next()
         return None if item is END else item
 

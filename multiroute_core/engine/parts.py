@@ -31,7 +31,7 @@ from multiroute_core.types import Chunk, Request, Response
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Engine:
     """A router's parts.
 
     Attributes:
@@ -63,7 +63,7 @@ class Parts:
     learned: LearnedCapabilities
 
     @classmethod
-    def of(cls, settings: Settings, world: World) -> Parts:
+    def of(cls, settings: Settings, world: World) -> Engine:
         """The parts that `settings` ask for.
 
         Raises:
@@ -115,7 +115,7 @@ class Parts:
         """The names that wrapped models of the frameworks go by in `extra`."""
         return frozenset(name for provider in self.providers.values() for name in getattr(provider, "integrations", ()))
 
-    def hearing(self, hooks: Sequence[Hook]) -> Parts:
+    def with_hooks(self, hooks: Sequence[Hook]) -> Engine:
         """The same parts, with hooks that hear what happens as well."""
         heard = (*self.hooks, *hooks)
         return replace(self, hooks=heard, listeners=listeners(heard))

@@ -8,7 +8,7 @@ from typing import Any
 
 from multiroute_core.budgets.accounts import Accounts, MemoryAccounts
 from multiroute_core.budgets.budget import Budget
-from multiroute_core.cache.caching import Caching
+from multiroute_core.cache.caching import CacheConfig
 from multiroute_core.engine.attempt import Limits
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
@@ -51,7 +51,7 @@ class Settings:
     options: Options
     limits: Limits
     hedge: float | None
-    caching: Caching | None
+    caching: CacheConfig | None
     state: str | State = field(repr=False)  # its URL may hold a password
     strict_params: bool
     budgets: tuple[Budget, ...]
@@ -79,7 +79,7 @@ class Settings:
             options=parse({name: given[name] for name in _OF_CALLS}),
             limits=Limits(**limits, response_bytes=_max_response_bytes(given["max_response_bytes"])),
             hedge=None if hedge is None else share("hedge", hedge),
-            caching=None if cache is None else Caching.of(cache),
+            caching=None if cache is None else CacheConfig.of(cache),
             state=_state(given["state"]),
             strict_params=given["strict_params"],
             budgets=_budgets(given["budget"]),

@@ -126,7 +126,7 @@ def of_attempt(attempt: Attempt, at: float, request_id: str, about: About) -> Re
         attempt.outcome,
         attempt.seconds,
         attempt.first_token_seconds,
-        *_counts(attempt.estimate or attempt.usage),
+        *_counts(attempt.estimated_usage or attempt.usage),
         attempt.cost,
         attempt.estimated,
         None,

@@ -59,7 +59,7 @@ class CallOptions(TypedDict, total=False):
     max_retries: int | None
     fallback: bool | None
     fallback_on: Iterable[str] | None
-    mid_stream: Literal["raise", "restart", "continue"] | None
+    on_stream_error: Literal["raise", "restart", "continue"] | None
     model: str | None
     cache: bool | Literal["refresh"] | None
     tenant: str | None

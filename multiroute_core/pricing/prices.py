@@ -167,7 +167,7 @@ class Prices:
     ) -> Cost | None:
         """The cost by a provider's list, by the first of two names that stands in it."""
         snapshot = self._current()
-        via, address, listed, tariffs = route.via, route.base_url, route.prices, self._tariffs
+        via, address, listed, tariffs = route.llm, route.base_url, route.prices, self._tariffs
         if via is not None and address is None:
             address = sellers.address_of(route) or ""
         key = (route.provider, model, address, answered, listed, usage.service_tier, usage.speed)

@@ -88,8 +88,8 @@ def address_of(route: Route) -> str | None:
     """The address that a route asks, as far as anybody says; None for the vendor's own."""
     if route.base_url is not None:
         return route.base_url
-    if route.via is not None:
-        address = getattr(route.via, "address", None)
+    if route.llm is not None:
+        address = getattr(route.llm, "address", None)
         return address if isinstance(address, str) and address else None
     return os.environ.get(VARIABLES.get(route.provider, "")) or None
 

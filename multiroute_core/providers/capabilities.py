@@ -110,7 +110,7 @@ def _ability_of(part: Part, message: Message) -> str | None:
         case File():
             return f"file:{part.provider}"
         case VendorPart() if message.role != "assistant":
-            return f"wire:{part.raw.wire}"
+            return f"wire:{part.raw.api}"
         case _:
             return None
 

@@ -57,7 +57,7 @@ BY_STATUS: dict[int, type[RouteError]] = {
     403: errors.AuthenticationError,
     404: errors.NotFoundError,
     405: errors.NotFoundError,  # the address is another API's
-    407: errors.ConnectionFailedError,  # a proxy's, not the vendor's
+    407: errors.APIConnectionError,  # a proxy's, not the vendor's
     408: errors.AttemptTimeoutError,
     409: errors.ServerError,  # the vendors' SDKs retry it: a lock was held
     410: errors.NotFoundError,
@@ -77,7 +77,7 @@ BY_STATUS: dict[int, type[RouteError]] = {
     502: errors.ServerError,
     503: errors.OverloadedError,
     504: errors.AttemptTimeoutError,
-    511: errors.ConnectionFailedError,
+    511: errors.APIConnectionError,
     522: errors.AttemptTimeoutError,  # Cloudflare: no connection to the origin in time
     524: errors.AttemptTimeoutError,
     529: errors.OverloadedError,
@@ -122,7 +122,7 @@ def classify(error: Exception) -> RouteError:
         return _classify(error)
     except Exception as failure:  # the reply decides what is walked through here, and it may be anything
         logger.warning("An error of type %s could not be classified: %r", type(error).__name__, failure)
-        result = errors.BadReplyError(f"The provider's error could not be read ({type(error).__name__}).")
+        result = errors.InvalidResponseError(f"The provider's error could not be read ({type(error).__name__}).")
         result.__cause__ = error
         return result
 
@@ -202,7 +202,7 @@ def _kind(report: ErrorReport) -> tuple[type[RouteError], str]:
     """The class, and the ability that the route lacks."""
     error, status, said, words = report.error, report.status, report.said, report.words
     if isinstance(error, NoAnswer) and (error.filtered or not said.messages):
-        return (errors.ContentFilterError if error.filtered else errors.BadReplyError), ""
+        return (errors.ContentFilterError if error.filtered else errors.InvalidResponseError), ""
     known = status if status is not None and status >= 400 else None
     if said.page and known is not None:
         if 400 <= known < 500 and known not in PAGES:
@@ -315,7 +315,7 @@ def _by_words(report: ErrorReport) -> type[RouteError] | None:
         if pattern.search(report.words):
             return kind
     if isinstance(report.error, UnreadableReply) or UNREADABLE in report.said.codes:
-        return errors.BadReplyError
+        return errors.InvalidResponseError
     return errors.ServerError if report.said.messages and isinstance(report.body, Mapping) else None
 
 

@@ -90,11 +90,11 @@ def _names(message: Message, wire: Wire) -> Iterator[str]:
 def _of_parts(parts: Sequence[Part], wire: Wire, model: str) -> Iterator[str]:
     for part in parts:
         match part:
-            case Text(raw=Raw() as raw) if VENDORS.get(raw.wire) != VENDORS[wire]:
-                yield from (_only(name, raw.wire) for name in BESIDE if raw.body.get(name))
+            case Text(raw=Raw() as raw) if VENDORS.get(raw.api) != VENDORS[wire]:
+                yield from (_only(name, raw.api) for name in BESIDE if raw.body.get(name))
             case Reasoning() if not _returns(part.raw, wire, model):
                 yield REASONING
-            case VendorPart(raw=raw) if raw.wire in VENDORS and raw.wire != wire:
+            case VendorPart(raw=raw) if raw.api in VENDORS and raw.api != wire:
                 yield describe_vendor_part(raw)
             case CachePoint() if wire != "anthropic":
                 yield "content.cache_control: only anthropic takes a mark for its prompt cache"
@@ -110,7 +110,7 @@ def _of_parts(parts: Sequence[Part], wire: Wire, model: str) -> Iterator[str]:
 
 def _returns(raw: Raw | None, wire: Wire, model: str) -> bool:
     """Whether reasoning goes back: to the model that wrote it, with what vouches for it."""
-    if raw is None or raw.wire != wire or raw.model not in (None, model):
+    if raw is None or raw.api != wire or raw.model not in (None, model):
         return False
     return wire != "openai.responses" or bool(raw.body.get("encrypted_content"))
 
@@ -129,7 +129,7 @@ def _extras(part: Blob | Uri | File, extras: Mapping[str, Mapping[str, Any]], wi
 
 def describe_vendor_part(raw: Raw) -> str:
     """The entry for a part that only its vendor understands."""
-    return _only(str(raw.body.get("type") or next(iter(raw.body), "part")), raw.wire)
+    return _only(str(raw.body.get("type") or next(iter(raw.body), "part")), raw.api)
 
 
 def _only(name: str, wire: Wire) -> str:

@@ -37,11 +37,11 @@ def class_by_name(error: Exception) -> type[RouteError]:
         error: What a transport or a decoder raised, without a reply.
     """
     if isinstance(error, EOFError):
-        return errors.BrokenStreamError
+        return errors.StreamInterruptedError
     if isinstance(error, ValueError):  # JSONDecodeError, UnknownApiResponseError, msgspec's, protobuf's
         if OVERFLOW.search(str(error)):  # a model that runs in this process
             return errors.ContextOverflowError
-        return errors.BrokenStreamError if "unfinished stream" in str(error).lower() else errors.BadReplyError
+        return errors.StreamInterruptedError if "unfinished stream" in str(error).lower() else errors.InvalidResponseError
     chain = [cause for cause in causes(error) if type(cause).__name__ != REFUSED]
     names = {cls.__name__ for cause in chain for cls in type(cause).__mro__}
     if names & TIMEOUTS:
@@ -49,5 +49,5 @@ def class_by_name(error: Exception) -> type[RouteError]:
     if names & CREDENTIALS and "TransportError" not in names:
         return errors.AuthenticationError
     if names & DROPS:
-        return errors.ConnectionFailedError
-    return errors.ServerError if "APIError" in names else errors.BadReplyError
+        return errors.APIConnectionError
+    return errors.ServerError if "APIError" in names else errors.InvalidResponseError

@@ -58,7 +58,7 @@ def _is_foreign(part: Part, account: str) -> bool:
     if raw is None or raw.account == account or (raw.account is None and account != NO_ACCOUNT):
         return False
     # OpenAI's calls bear ids that are bound to the reasoning before them.
-    return _is_sealed(raw.body) or (isinstance(part, ToolCall) and raw.wire == "openai.responses")
+    return _is_sealed(raw.body) or (isinstance(part, ToolCall) and raw.api == "openai.responses")
 
 
 def _make_readable(message: Message, account: str) -> Message:
@@ -79,7 +79,7 @@ def _make_readable(message: Message, account: str) -> Message:
 def _unseal(part: Part) -> Part:
     """The part as another model's: encoders leave out what is bound to it."""
     match part:
-        case Reasoning(raw=Raw() as raw) | ToolCall(raw=Raw(wire="openai.responses") as raw):
+        case Reasoning(raw=Raw() as raw) | ToolCall(raw=Raw(api="openai.responses") as raw):
             return replace(part, raw=replace(raw, model=OTHER_MODEL))
         case Text() | ToolCall():
             return replace(part, raw=None)

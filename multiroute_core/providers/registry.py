@@ -28,8 +28,8 @@ def build(route: Route) -> Provider:
     Raises:
         ConfigurationError: its SDK is not installed, or its key is missing.
     """
-    if route.via is not None:
-        return route.via
+    if route.llm is not None:
+        return route.llm
     if route.provider == "local":
         local = importlib.import_module("multiroute_core.providers.local")
         return local.LocalProvider(route.model)
@@ -57,7 +57,7 @@ def facts(route: Route, provider: Provider) -> Facts:
 
 def traits(route: Route) -> models.Model:
     """What is known of a route's model: what its own provider says, or else the table."""
-    said = getattr(route.via, "model", None)
+    said = getattr(route.llm, "model", None)
     return said if isinstance(said, models.Model) else models.lookup(route.provider, route.model)
 
 
@@ -78,8 +78,8 @@ def api_key(route: Route) -> str:
 
 def identity(route: Route) -> tuple[str | int | None, ...]:
     """Routes that are equal in this share one provider, with its clients and connections."""
-    if route.via is not None:
-        return ("via", id(route.via))
+    if route.llm is not None:
+        return ("via", id(route.llm))
     model = route.model if route.provider == "local" else None
     return route.provider, route.sdk, route.base_url, route.api_key, model
 

@@ -95,7 +95,7 @@ def explain(request: Request, routes: Sequence[Route], found: Candidates, option
     Raises:
         ConfigurationError: an order function gave something else than candidates.
     """
-    order = options.order or "priority"
+    order = options.strategy or "priority"
     ranked = ranking(request, found.routes, options, live) if found.routes else None
     passed = {
         r.name: why for r in routes if (why := _passed_over(r, live, found.tokens + expected_usage.answer(request)))
@@ -119,7 +119,7 @@ def explain(request: Request, routes: Sequence[Route], found: Candidates, option
             cached_tokens=cached,
             seconds=live.speed(route),
             breaker=standing.breaker,
-            open_seconds=standing.open_seconds,
+            open_seconds=standing.retry_in,
             in_flight=standing.in_flight,
             window=live.facts[route.name].window,
         )
@@ -133,8 +133,8 @@ def _passed_over(route: Route, live: Live, size: int) -> str:
     """Why a route is not asked when its turn comes, but after the others; empty where it is."""
     standing = live.standing(route)
     limit = standing.limit
-    if standing.open_seconds > 0:
-        return f"passed over for now, it opens in {standing.open_seconds:.3g} s"
+    if standing.retry_in > 0:
+        return f"passed over for now, it opens in {standing.retry_in:.3g} s"
     if limit is not None and standing.in_flight + 1 > limit:
         return f"passed over for now, it takes no more than {limit:.3g} at once"
     if standing.tokens_left is not None and standing.tokens_left < min(size, route.tpm or size):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from multiroute_core._util import table
-from multiroute_core.routing.route_health import Standing
+from multiroute_core.routing.route_health import RouteHealth
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +17,16 @@ class Health:
         routes: The routes' standings, by their names, as they are listed.
     """
 
-    routes: Mapping[str, Standing]
+    routes: Mapping[str, RouteHealth]
 
-    def __getitem__(self, route: str) -> Standing:
+    def __getitem__(self, route: str) -> RouteHealth:
         return self.routes[route]
 
     def __str__(self) -> str:
         return table.text(_TITLES, self._rows(), _WORDS)
 
     def _repr_html_(self) -> str:
-        faded = [standing.open_seconds > 0 for standing in self.routes.values()]
+        faded = [standing.retry_in > 0 for standing in self.routes.values()]
         return table.html(_TITLES, self._rows(), _WORDS, faded)
 
     def _rows(self) -> list[tuple[str, ...]]:
@@ -34,11 +34,11 @@ class Health:
             (
                 name,
                 standing.breaker.replace("_", " "),
-                f"{standing.open_seconds:.3g} s" if standing.open_seconds > 0 else "now",
+                f"{standing.retry_in:.3g} s" if standing.retry_in > 0 else "now",
                 _reason(standing),
                 f"{standing.in_flight}" + ("" if standing.limit is None else f" of {standing.limit:.3g}"),
-                _known(standing.first_token_seconds, " s"),
-                _known(standing.seconds, " s"),
+                _known(standing.time_to_first_token, " s"),
+                _known(standing.latency, " s"),
                 str(standing.samples),
                 _known(standing.requests_left),
                 _known(standing.tokens_left),
@@ -62,7 +62,7 @@ _TITLES = (
 _WORDS = (0, 1, 2, 3)
 
 
-def _reason(standing: Standing) -> str:
+def _reason(standing: RouteHealth) -> str:
     """Why it is not used, with the HTTP status and the provider's code where they belong to it."""
     reason, error = standing.reason or "", standing.last_error or ""
     return error if reason and error.partition(" ")[0] == reason else reason

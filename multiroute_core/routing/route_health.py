@@ -7,7 +7,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RouteHealth:
     """How a route is doing at one moment.
 
     Attributes:
@@ -29,11 +29,11 @@ class Standing:
     """
 
     breaker: Literal["closed", "open", "half_open"] = "closed"
-    open_seconds: float = 0.0
+    retry_in: float = 0.0
     in_flight: int = 0
     limit: float | None = None
-    first_token_seconds: float | None = None
-    seconds: float | None = None
+    time_to_first_token: float | None = None
+    latency: float | None = None
     samples: int = 0
     requests_left: float | None = None
     tokens_left: float | None = None

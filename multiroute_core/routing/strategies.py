@@ -16,7 +16,7 @@ from multiroute_core.providers.capabilities import Facts
 from multiroute_core.route import Route
 from multiroute_core.routing import expected_usage
 from multiroute_core.routing.affinity import Step, preferences
-from multiroute_core.routing.route_health import Standing
+from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.types import Request
 
 EXPLORE = 0.05
@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 
 logger = logging.getLogger("multiroute_core")
 
-_UNKNOWN = Standing()
+_UNKNOWN = RouteHealth()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +46,20 @@ class Live:
     """
 
     facts: Mapping[str, Facts]
-    standings: Mapping[str, Standing]
+    standings: Mapping[str, RouteHealth]
     cost_on: CostOn
     random: Callable[[], float]
     tokens: int
     stream: bool = False
 
-    def standing(self, route: Route) -> Standing:
+    def standing(self, route: Route) -> RouteHealth:
         """How a route is doing."""
         return self.standings.get(route.name, _UNKNOWN)
 
     def speed(self, route: Route) -> float | None:
         """After how many seconds a route's answers come, typically, of late; None for unknown."""
         standing = self.standing(route)
-        return standing.first_token_seconds if self.stream else standing.seconds
+        return standing.time_to_first_token if self.stream else standing.latency
 
     def expected_cost(self, request: Request, route: Route, read: int) -> float | None:
         """What `request` is expected to cost on a route, in USD; None for unknown.
@@ -95,7 +95,7 @@ class Ranking:
 
 def looks(options: Options) -> bool:
     """Whether the order looks at how the routes are doing; where it does not, nobody need find out."""
-    return options.order not in (None, "priority", "cheapest")
+    return options.strategy not in (None, "priority", "cheapest")
 
 
 def arranged(request: Request, routes: Sequence[Route], options: Options, live: Live) -> list[Route]:
@@ -104,17 +104,17 @@ def arranged(request: Request, routes: Sequence[Route], options: Options, live: 
     Raises:
         ConfigurationError: an order function gave something else than candidates.
     """
-    plain = options.order in (None, "priority") and options.fallback is not False
+    plain = options.strategy in (None, "priority") and options.fallback is not False
     if plain and not preferences(request, routes, options, live.facts):  # most requests: nothing moves a route
         return list(routes)
-    if len(routes) == 1 and not callable(options.order):
+    if len(routes) == 1 and not callable(options.strategy):
         return list(routes)
     return ranking(request, routes, options, live).routes
 
 
 def ranking(request: Request, routes: Sequence[Route], options: Options, live: Live) -> Ranking:
     """`arranged`, with the reasons."""
-    given, order = list(routes), options.order or "priority"
+    given, order = list(routes), options.strategy or "priority"
     preferred = preferences(request, given, options, live.facts)
     rest: dict[str, str] = {}
     if callable(order):
@@ -143,7 +143,7 @@ class _Case:
 
     def shut(self, route: Route) -> bool:
         """Whether asking now makes no sense."""
-        return self.live.standing(route).open_seconds > 0
+        return self.live.standing(route).retry_in > 0
 
     def best(self) -> list[Route]:
         """The routes that can be asked now and that nothing stronger than the order puts behind another."""
@@ -159,7 +159,7 @@ class _Case:
     def behind(self) -> Step:
         """Routes that cannot be asked now go behind the others."""
         return Step(
-            self.shut, lambda r: f"it opens in {self.live.standing(r).open_seconds:.3g} s" if self.shut(r) else ""
+            self.shut, lambda r: f"it opens in {self.live.standing(r).retry_in:.3g} s" if self.shut(r) else ""
         )
 
 
@@ -252,7 +252,7 @@ _ORDERS: Mapping[str, Callable[[_Case], Sequence[Step]]] = {
 
 
 def _asked(
-    order: OrderFunction, request: Request, routes: Sequence[Route], standings: Mapping[str, Standing]
+    order: OrderFunction, request: Request, routes: Sequence[Route], standings: Mapping[str, RouteHealth]
 ) -> tuple[list[Route], Sequence[Step]]:
     """What a function of the user's own says."""
     name = getattr(order, "__name__", type(order).__name__)

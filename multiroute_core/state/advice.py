@@ -48,7 +48,7 @@ def describe_opening(names: Sequence[str], route: Route, failure: Failure | None
     """
     many = len(names) > 1
     subject = ", ".join(map(repr, names))
-    quota = f" (quota {route.quota!r})" if many else ""
+    quota = f" (quota {route.rate_limit_group!r})" if many else ""
     verb = "opened for" if new else "stay open for another" if many else "stays open for another"
     span = f"up to {format_seconds(seconds)}" if many else format_seconds(seconds)
     breakers = "circuit breakers" if many else "circuit breaker"
@@ -92,7 +92,7 @@ def advise(route: Route, failure: Failure) -> str:
 
 
 def _key(route: Route) -> str:
-    if route.via is not None:
+    if route.llm is not None:
         return "the key of the wrapped model"
     if route.api_key is not None:
         return "Route(api_key=...)"
@@ -107,7 +107,7 @@ def _permissions(route: Route, failure: Failure) -> str:
 
 
 def _account(route: Route) -> str:
-    if route.base_url is None or route.via is not None:
+    if route.base_url is None or route.llm is not None:
         return f"the {route.provider!r} account"
     return f"the account at {_address(route, path=False)}"
 
@@ -118,7 +118,7 @@ def _and(address: str) -> str:
 
 def _address(route: Route, *, path: bool) -> str:
     """Where the address comes from, and its host; empty for the vendor's own."""
-    if route.via is not None:
+    if route.llm is not None:
         return ""
     if route.base_url is not None:
         return f"base_url {safe_address(route.base_url, path=path)}".rstrip()

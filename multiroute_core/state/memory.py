@@ -20,7 +20,7 @@ from multiroute_core.resilience.circuit_breaker import Breaker, BreakerSettings
 from multiroute_core.resilience.latency import Latencies
 from multiroute_core.resilience.rate_limits import Allowance, AllowanceSettings
 from multiroute_core.route import Route
-from multiroute_core.routing.route_health import Standing
+from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.runtime import forks
 from multiroute_core.runtime.io import IO
 from multiroute_core.state.breaker_log import BreakerLog, find_opening
@@ -194,7 +194,7 @@ class MemoryState:
             if self._notices:
                 self.log.emit()
 
-    async def standing(self, io: IO, route: Route, now: float) -> Standing:
+    async def standing(self, io: IO, route: Route, now: float) -> RouteHealth:
         with self._lock:
             self._work_off()
             line = self._line(route)
@@ -204,13 +204,13 @@ class MemoryState:
             doors = [found.seconds for found in (closed, breakers.shut(breaker, now)) if found is not None]
             why = "open" if breaker.opened_until is not None else None if closed is None else closed.why
             explanation = self.log.explain(route.name, now, why)
-            standing = Standing(
+            standing = RouteHealth(
                 breaker=breaker.condition(now),
-                open_seconds=max(doors, default=0.0),
+                retry_in=max(doors, default=0.0),
                 in_flight=quota.in_flight(),
                 limit=min(most, default=None),
-                first_token_seconds=line.first_tokens.quantile(TYPICAL, fewest=1),
-                seconds=line.answers.quantile(TYPICAL, fewest=1),
+                time_to_first_token=line.first_tokens.quantile(TYPICAL, fewest=1),
+                latency=line.answers.quantile(TYPICAL, fewest=1),
                 samples=len(line.first_tokens) + len(line.answers),
                 requests_left=limits.requests_left(quota.allowance, quota.settings, now),
                 tokens_left=limits.tokens_left(quota.allowance, quota.settings, now),
@@ -228,7 +228,7 @@ class MemoryState:
     def _line(self, route: Route) -> _Line:
         line = self._lines.get(route.name)
         if line is None:
-            quota = self._quotas.setdefault(route.quota, _Quota())
+            quota = self._quotas.setdefault(route.rate_limit_group, _Quota())
             known = quota.settings
             quota.settings = AllowanceSettings(
                 route.rpm or known.rpm, route.tpm or known.tpm, route.max_concurrency or known.max_concurrency

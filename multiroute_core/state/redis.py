@@ -24,7 +24,7 @@ from multiroute_core.resilience import retry_budget
 from multiroute_core.resilience.admission import Outcome, Permit, Shut, Verdict, Why
 from multiroute_core.resilience.circuit_breaker import BreakerSettings
 from multiroute_core.route import Route
-from multiroute_core.routing.route_health import Standing
+from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.runtime.io import IO
 from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import BlockingIO
@@ -206,7 +206,7 @@ class RedisState:
 
         self.link.send(Settling(quota.keys, asked, time.monotonic()), learn, keep=True)
 
-    async def standing(self, io: IO, route: Route, now: float) -> Standing:
+    async def standing(self, io: IO, route: Route, now: float) -> RouteHealth:
         quota = self._quota(route)
         try:
             asked = self._asked(now, route=route.name, limits=quota.limits)
@@ -218,7 +218,7 @@ class RedisState:
             if until <= now:
                 return here
             reason = here.reason or self._log.explain(route.name, now, why).reason
-            return replace(here, open_seconds=max(here.open_seconds, until - now), reason=reason)
+            return replace(here, open_seconds=max(here.retry_in, until - now), reason=reason)
         here = await self._local.standing(io, route, now)
         numbers = msgspec.structs.asdict(told)
         blocked = numbers.pop("blocked")
@@ -294,7 +294,7 @@ class RedisState:
 
     def _quota(self, route: Route) -> Quota:
         if (quota := self._of.get(route.name)) is None:
-            quota = self._quotas.setdefault(route.quota, Quota(self.link.prefix, route.quota))
+            quota = self._quotas.setdefault(route.rate_limit_group, Quota(self.link.prefix, route.rate_limit_group))
             quota.know(route)
             self._of[route.name] = quota
         return quota

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from multiroute_core.resilience.admission import Outcome, Permit, Shut
 from multiroute_core.route import Route
-from multiroute_core.routing.route_health import Standing
+from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.runtime.io import IO
 
 
@@ -46,7 +46,7 @@ class State(Protocol):
         """Give a permit back; must be safe inside a finalizer."""
         ...
 
-    async def standing(self, io: IO, route: Route, now: float) -> Standing:
+    async def standing(self, io: IO, route: Route, now: float) -> RouteHealth:
         """How the route is doing."""
         ...
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.telemetry.columns import TIME, columns
-from multiroute_core.telemetry.delivery import Delivery, Timing
+from multiroute_core.telemetry.delivery import DeliveryResult, Timing
 from multiroute_core.telemetry.outbox import Outbox
 
 BATCH = 500
@@ -42,7 +42,7 @@ class _Loader:
             )
         )
 
-    def __call__(self, records: Sequence[Any]) -> Delivery[Any]:
+    def __call__(self, records: Sequence[Any]) -> DeliveryResult[Any]:
         """Send a batch."""
         if self.process != os.getpid():  # after a fork: a connection of one's own
             self.client.close()
@@ -53,9 +53,9 @@ class _Loader:
             return self._load(records, self.there)
         except self.api.GoogleAPICallError as error:
             self.there = None
-            return Delivery(left=records, why=self._told(error))
+            return DeliveryResult(unsent=records, reason=self._told(error))
         except (self.auth.GoogleAuthError, self.requests.RequestException, OSError) as error:
-            return Delivery(left=records, why=f"there is no connection ({type(error).__name__})")
+            return DeliveryResult(unsent=records, reason=f"there is no connection ({type(error).__name__})")
 
     def _prepared(self, record: type[Any]) -> frozenset[str]:
         """The names of the table's columns, in small letters; what is missing is made first."""
@@ -89,7 +89,7 @@ class _Loader:
         mode = "REPEATED" if column.repeated else "NULLABLE"
         return self.bigquery.SchemaField(column.name, column.kind, mode, description=column.description)
 
-    def _load(self, records: Sequence[Any], there: frozenset[str]) -> Delivery[Any]:
+    def _load(self, records: Sequence[Any], there: frozenset[str]) -> DeliveryResult[Any]:
         rows = [_row(record) for record in records]
         try:
             errors = self.client.insert_rows_json(
@@ -104,12 +104,12 @@ class _Loader:
             if not _too_large(error):
                 raise
             if len(records) == 1:
-                return Delivery(refused=1, why="the row is too large")
+                return DeliveryResult(rejected=1, reason="the row is too large")
             middle = len(records) // 2
             return _both(self._load(records[:middle], there), self._load(records[middle:], there))
         return self._sorted(records, errors, there)
 
-    def _sorted(self, records: Sequence[Any], errors: Sequence[Any], there: frozenset[str]) -> Delivery[Any]:
+    def _sorted(self, records: Sequence[Any], errors: Sequence[Any], there: frozenset[str]) -> DeliveryResult[Any]:
         """What BigQuery said of single rows; the others have landed."""
         left: list[int] = []
         refused: list[str] = []
@@ -125,7 +125,7 @@ class _Loader:
                 places = {str(each.get("location") or "?") for each in said}
                 refused.append(f"BigQuery called them {'/'.join(sorted(reasons))} at {'/'.join(sorted(places))}")
         why = refused[0] if refused else "BigQuery does not take all rows yet" if left else ""
-        return Delivery(left=[records[index] for index in sorted(left)], refused=len(refused), why=why)
+        return DeliveryResult(unsent=[records[index] for index in sorted(left)], rejected=len(refused), reason=why)
 
     def _told(self, error: Any) -> str:
         """What is wrong, and what to do; without Google's own text, which may quote a value."""
@@ -269,5 +269,5 @@ def _new_column(said: Mapping[str, Any], there: frozenset[str]) -> bool:
     return bool(name) and name in there
 
 
-def _both(one: Delivery[Any], other: Delivery[Any]) -> Delivery[Any]:
-    return Delivery([*one.left, *other.left], one.refused + other.refused, one.why or other.why)
+def _both(one: DeliveryResult[Any], other: DeliveryResult[Any]) -> DeliveryResult[Any]:
+    return DeliveryResult([*one.unsent, *other.unsent], one.rejected + other.rejected, one.reason or other.reason)

@@ -25,7 +25,7 @@ logger = logging.getLogger("multiroute_core")
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery(Generic[T]):
+class DeliveryResult(Generic[T]):
     """What became of a batch. As it is by default, all of it was taken.
 
     Attributes:
@@ -35,9 +35,9 @@ class Delivery(Generic[T]):
         seconds: How long to wait at least before the next try; None for the outbox's own time.
     """
 
-    left: Sequence[T] = ()
-    refused: int = 0
-    why: str = ""
+    unsent: Sequence[T] = ()
+    rejected: int = 0
+    reason: str = ""
     seconds: float | None = None
 
 
@@ -56,14 +56,14 @@ class Timing:
     sleep: Callable[[threading.Condition, float], object] = threading.Condition.wait
 
 
-class Line(Generic[T]):
+class DeliveryQueue(Generic[T]):
     """The queue and its thread: the inside of an `Outbox`, which it outlives for as long as it takes to send.
 
     `lose`, `drop`, `tell`, `trim`, `start`, `next`, `later` and `works` want the lock `changed` to be held.
     """
 
     def __init__(
-        self, deliver: Callable[[Sequence[T]], Delivery[T]], what: str, batch: int, most: int, timing: Timing
+        self, deliver: Callable[[Sequence[T]], DeliveryResult[T]], what: str, batch: int, most: int, timing: Timing
     ) -> None:
         self.deliver, self.what, self.batch, self.most, self.timing = deliver, what, batch, most, timing
         self.closed = False
@@ -75,7 +75,7 @@ class Line(Generic[T]):
         # whose way in is Python code: an interrupt there would leave it locked.
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
-        self.waiting: deque[T] = deque()
+        self.pending: deque[T] = deque()
         self.sending: Sequence[T] = ()
         self.running = False
         self.tries, self.not_before, self.door, self.until = 0, 0.0, 0.0, float("inf")
@@ -88,20 +88,20 @@ class Line(Generic[T]):
             if self.closed:
                 self.drop(len(items), "closed", "it is closed")
             else:
-                self.waiting.extend(items)
+                self.pending.extend(items)
                 self.trim()
                 self.start()
                 self.changed.notify_all()
         self.say()
 
     def trim(self) -> None:
-        over = min(len(self.waiting), len(self.waiting) + len(self.sending) - self.most)
+        over = min(len(self.pending), len(self.pending) + len(self.sending) - self.most)
         for _ in range(over):
-            self.waiting.popleft()
+            self.pending.popleft()
         self.drop(over, "overflow", f"more than {self.most} wait")
 
     def start(self) -> None:
-        if not self.running and self.waiting:
+        if not self.running and self.pending:
             try:
                 start(threading.Thread(target=self.run, name="multiroute-outbox", daemon=True))
                 self.running = True
@@ -127,11 +127,11 @@ class Line(Generic[T]):
                 pause = max(self.not_before, self.door) - now
                 if now + max(0.0, pause) > self.until:
                     self.lose("it was closed before they were taken")
-                if not self.waiting and self.closed:
+                if not self.pending and self.closed:
                     self.running = False
                     self.changed.notify_all()
                     break
-                if not self.waiting:
+                if not self.pending:
                     self.changed.wait()
                 elif pause > 0:
                     self.timing.sleep(self.changed, pause)
@@ -141,33 +141,33 @@ class Line(Generic[T]):
         return ()
 
     def next(self) -> Sequence[T]:
-        self.sending = [self.waiting.popleft() for _ in range(min(self.batch, len(self.waiting)))]
+        self.sending = [self.pending.popleft() for _ in range(min(self.batch, len(self.pending)))]
         return self.sending
 
     def send(self, batch: Sequence[T]) -> None:
-        delivery: Delivery[T]
+        delivery: DeliveryResult[T]
         try:
             delivery = self.deliver(batch)
         except Exception as error:  # a bug, which would come again: it must not stop what waits behind it
-            delivery = Delivery(refused=len(batch), why=f"sending failed with {type(error).__name__}")
+            delivery = DeliveryResult(rejected=len(batch), reason=f"sending failed with {type(error).__name__}")
         with self.lock:
             self.sending = ()
-            self.drop(delivery.refused, "refused", delivery.why)
-            if delivery.left:
+            self.drop(delivery.rejected, "refused", delivery.reason)
+            if delivery.unsent:
                 self.later(delivery)
             else:
-                self.works(refused=delivery.refused)
+                self.works(refused=delivery.rejected)
             self.changed.notify_all()
         self.say()
 
-    def later(self, delivery: Delivery[T]) -> None:
-        self.waiting.extendleft(reversed(delivery.left))
+    def later(self, delivery: DeliveryResult[T]) -> None:
+        self.pending.extendleft(reversed(delivery.unsent))
         self.trim()
         self.tries += 1
         now, longest = self.timing.clock(), min(CAP_SECONDS, BASE_SECONDS * 2.0 ** min(self.tries - 1, 32))
         self.not_before = now + longest * (0.5 + 0.5 * self.timing.random())
         self.door = 0.0 if delivery.seconds is None else now + delivery.seconds
-        self.tell("down", f"{self.what} takes nothing now, so what is for it waits: {delivery.why}.")
+        self.tell("down", f"{self.what} takes nothing now, so what is for it waits: {delivery.reason}.")
 
     def works(self, *, refused: int) -> None:
         self.tries, self.not_before, self.door = 0, 0.0, 0.0
@@ -179,8 +179,8 @@ class Line(Generic[T]):
 
     def lose(self, why: str, in_hand: int = 0) -> None:
         """Give up what waits."""
-        count = len(self.waiting) + in_hand
-        self.waiting.clear()
+        count = len(self.pending) + in_hand
+        self.pending.clear()
         self.drop(count, "lost", why)
 
     def drop(self, count: int, kind: str, why: str) -> None:
@@ -215,7 +215,7 @@ class Line(Generic[T]):
         self.hurry()
         while True:
             with self.lock:
-                done, left = not (self.waiting or self.sending), until - time.monotonic()
+                done, left = not (self.pending or self.sending), until - time.monotonic()
                 if done or left <= 0:
                     return done
                 if self.running:

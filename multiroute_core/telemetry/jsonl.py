@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.telemetry.delivery import Delivery, Timing
+from multiroute_core.telemetry.delivery import DeliveryResult, Timing
 from multiroute_core.telemetry.outbox import Outbox
 
 BATCH = 1000
@@ -30,15 +30,15 @@ class _Writer:
 
     path: Path
 
-    def __call__(self, records: Sequence[Any]) -> Delivery[Any]:
+    def __call__(self, records: Sequence[Any]) -> DeliveryResult[Any]:
         """Write a batch."""
         lines, bad = _lines(records)
         try:
             with self.opened() as file:
                 _append(file, lines)
         except OSError as error:
-            return Delivery(left=records, why=os.strerror(error.errno) if error.errno else type(error).__name__)
-        return Delivery(refused=bad, why="they cannot be written as JSON" if bad else "")
+            return DeliveryResult(unsent=records, reason=os.strerror(error.errno) if error.errno else type(error).__name__)
+        return DeliveryResult(rejected=bad, reason="they cannot be written as JSON" if bad else "")
 
     @contextlib.contextmanager
     def opened(self) -> Generator[int]:

@@ -79,7 +79,7 @@ class LogEvents:
         fields: dict[str, Any] = {"attempts": tries, "cached": False, "stale": False, "saved_cost": None}
         route, usage, cost = None, None, sum(costs) if costs else None
         if error is not None:
-            outcome = error.kind if isinstance(error, RouteError) else type(error).__name__
+            outcome = error.code if isinstance(error, RouteError) else type(error).__name__
             what = f"failed, {outcome},"
         elif response is None:
             outcome = what = "cancelled"

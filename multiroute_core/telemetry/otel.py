@@ -225,7 +225,7 @@ class _Metrics:
         else:
             who = spans.target(tried.provider, tried.model)
         who |= {"multiroute.route": attempt.route, "multiroute.outcome": attempt.outcome}
-        failed = {} if error is None else {"error.type": error.kind}
+        failed = {} if error is None else {"error.type": error.code}
         self._tries.record(attempt.seconds, who | failed)
         who["gen_ai.response.model"] = attempt.model
         self._used(attempt.usage, who)

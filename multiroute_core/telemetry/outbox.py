@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
-from multiroute_core.telemetry.delivery import Delivery, Line, Timing
+from multiroute_core.telemetry.delivery import DeliveryResult, DeliveryQueue, Timing
 
 PATIENCE = 3.0
 """Seconds that all outboxes together have at the end of the program, and one has whose owner is gone."""
@@ -48,14 +48,14 @@ class Outbox(Generic[T]):
 
     def __init__(
         self,
-        deliver: Callable[[Sequence[T]], Delivery[T]],
+        deliver: Callable[[Sequence[T]], DeliveryResult[T]],
         what: str,
         *,
         batch: int = 1,
         max_waiting: int = 10_000,
         timing: Timing | None = None,
     ) -> None:
-        self._line: Line[T] = Line(deliver, what, batch, max_waiting, timing or Timing())
+        self._line: DeliveryQueue[T] = DeliveryQueue(deliver, what, batch, max_waiting, timing or Timing())
         _lines.add(self._line)
         weakref.finalize(self, self._line.leave, PATIENCE).atexit = False
 
@@ -77,7 +77,7 @@ class Outbox(Generic[T]):
         """How many things are not sent yet."""
         line = self._line
         with line.lock:
-            return len(line.waiting) + len(line.sending)
+            return len(line.pending) + len(line.sending)
 
     def drop(self, count: int, why: str) -> None:
         """Count, and tell once, what cannot even be put in."""
@@ -104,7 +104,7 @@ class Outbox(Generic[T]):
         self._line.say()
 
 
-_lines: weakref.WeakSet[Line[Any]] = weakref.WeakSet()
+_lines: weakref.WeakSet[DeliveryQueue[Any]] = weakref.WeakSet()
 _ended = False
 _parting: set[int] = set()  # the processes that know how to end
 
@@ -122,7 +122,7 @@ def _at_exit() -> None:
             _lost(line)
 
 
-def _lost(line: Line[Any]) -> None:
+def _lost(line: DeliveryQueue[Any]) -> None:
     with line.lock:
         line.lose("the program ended first", in_hand=len(line.sending))
     line.say()

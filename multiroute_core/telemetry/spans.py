@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from multiroute_core.errors import BrokenStreamError, MultiRouteError, RouteError
+from multiroute_core.errors import StreamInterruptedError, MultiRouteError, RouteError
 from multiroute_core.events import AttemptEnded, AttemptStarted, RequestEnded, RequestStarted, RouteSkipped
 from multiroute_core.telemetry import content
 from multiroute_core.types import Attempt, Request, Response, Usage
@@ -169,7 +169,7 @@ def outcome(ended: RequestEnded | None) -> str:
 
 def error_type(error: MultiRouteError) -> str:
     """The class of an error: the `kind` of a route's, or the name of its class."""
-    return error.kind if isinstance(error, RouteError) else type(error).__name__
+    return error.code if isinstance(error, RouteError) else type(error).__name__
 
 
 def used(usage: Usage | None) -> dict[str, int]:
@@ -197,7 +197,7 @@ def emit(tracer: Tracer, request: Asked, ended: RequestEnded | None, now: int, *
     client = trace.SpanKind.CLIENT
     span = tracer.start_span(name, request.context, client, attributes, start_time=began)
     for at, skipped in request.skipped:
-        told = {"multiroute.route": skipped.route, "multiroute.why": skipped.why, "multiroute.seconds": skipped.seconds}
+        told = {"multiroute.route": skipped.route, "multiroute.why": skipped.reason, "multiroute.seconds": skipped.seconds}
         span.add_event("multiroute.route_skipped", told, at)
     inside = trace.set_span_in_context(span, request.context)
     response = None if ended is None else ended.response
@@ -273,11 +273,11 @@ def _attempt(tried: Tried, number: int, *, stream: bool) -> dict[str, Any]:
         "multiroute.attempt.estimated_cost": attempt.estimated_cost,
         "multiroute.attempt.dropped": attempt.dropped or None,
     }
-    if attempt.estimate is not None:
-        found["multiroute.attempt.estimated_input_tokens"] = attempt.estimate.input_tokens
-        found["multiroute.attempt.estimated_output_tokens"] = attempt.estimate.output_tokens
+    if attempt.estimated_usage is not None:
+        found["multiroute.attempt.estimated_input_tokens"] = attempt.estimated_usage.input_tokens
+        found["multiroute.attempt.estimated_output_tokens"] = attempt.estimated_usage.output_tokens
     if error is not None:
-        found |= {"error.type": error.kind, "http.response.status_code": error.status}
+        found |= {"error.type": error.code, "http.response.status_code": error.status}
     return known(found | used(attempt.usage))
 
 
@@ -299,4 +299,4 @@ def _status(span: Span, error: MultiRouteError | None) -> None:
 def _said(ended: RequestEnded) -> Response | None:
     """The answer, or what came of it before it broke."""
     error = ended.error
-    return error.partial if isinstance(error, BrokenStreamError) else ended.response
+    return error.partial if isinstance(error, StreamInterruptedError) else ended.response

@@ -16,7 +16,7 @@ import msgspec
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import AttemptEnded, AttemptStarted, FirstToken, RequestEnded, RequestStarted, RouteSkipped
-from multiroute_core.telemetry.delivery import Delivery, Timing
+from multiroute_core.telemetry.delivery import DeliveryResult, Timing
 from multiroute_core.telemetry.outbox import Outbox
 from multiroute_core.telemetry.signature import key, sign
 
@@ -45,7 +45,7 @@ class _Post:
     timeout: float
     wall: Callable[[], float] = field(repr=False)
 
-    def __call__(self, letters: Sequence[_Letter]) -> Delivery[_Letter]:
+    def __call__(self, letters: Sequence[_Letter]) -> DeliveryResult[_Letter]:
         """Send one."""
         from multiroute_core.telemetry.post import post  # which loads what speaks HTTP
 
@@ -62,10 +62,10 @@ class _Post:
             headers["webhook-signature"] = sign(letter.body, letter.message_id, int(now), self.secret)
         answer = post(self.url, letter.body, headers, self.timeout)
         if answer.ok:
-            return Delivery()
+            return DeliveryResult()
         if not answer.again or now - letter.at > STALE:
-            return Delivery(refused=1, why=answer.what)
-        return Delivery(left=letters, why=answer.what, seconds=answer.door(now))
+            return DeliveryResult(rejected=1, reason=answer.what)
+        return DeliveryResult(unsent=letters, reason=answer.what, seconds=answer.door(now))
 
 
 class Webhook:

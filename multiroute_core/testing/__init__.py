@@ -13,32 +13,32 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from multiroute_core.testing.behaviours import (
         Answer,
-        Asked,
+        IncomingCall,
         Behaviour,
-        Cut,
-        Drip,
+        DropConnection,
+        SlowStream,
         Fail,
         Hang,
         Step,
-        Window,
+        EnforceContextWindow,
         rate_limited,
-        slow,
+        SlowAnswer,
     )
     from multiroute_core.testing.dialects import DIALECTS, DialectServer, Failure, dialect_route
     from multiroute_core.testing.faults import QUANTUM, Schedule, Spell, outage, random_schedule
-    from multiroute_core.testing.scripted import ScriptedProvider, Take, scripted_route, truth
-    from multiroute_core.testing.virtual import Deadlock, VirtualClock, VirtualLoop, rehearse, run
+    from multiroute_core.testing.scripted import ScriptedProvider, RecordedCall, scripted_route, provider_of
+    from multiroute_core.testing.virtual import Deadlock, VirtualClock, VirtualLoop, run_in_virtual_time, run
 
 __all__ = [
     "DIALECTS",
     "QUANTUM",
     "Answer",
-    "Asked",
+    "IncomingCall",
     "Behaviour",
-    "Cut",
+    "DropConnection",
     "Deadlock",
     "DialectServer",
-    "Drip",
+    "SlowStream",
     "Fail",
     "Failure",
     "Hang",
@@ -46,19 +46,19 @@ __all__ = [
     "ScriptedProvider",
     "Spell",
     "Step",
-    "Take",
+    "RecordedCall",
     "VirtualClock",
     "VirtualLoop",
-    "Window",
+    "EnforceContextWindow",
     "dialect_route",
     "outage",
     "random_schedule",
     "rate_limited",
-    "rehearse",
+    "run_in_virtual_time",
     "run",
     "scripted_route",
-    "slow",
-    "truth",
+    "SlowAnswer",
+    "provider_of",
 ]
 
 _ROOMS = ("behaviours", "dialects", "faults", "scripted", "virtual")

@@ -25,7 +25,7 @@ PING = "ping"
 """A sign of life that says nothing."""
 
 
-class Asked(NamedTuple):
+class IncomingCall(NamedTuple):
     """One call, as its provider sees it.
 
     Attributes:
@@ -63,7 +63,7 @@ class Step(NamedTuple):
 class Behaviour(Protocol):
     """What a provider does with one call."""
 
-    def steps(self, asked: Asked) -> Iterator[Step]:
+    def steps(self, asked: IncomingCall) -> Iterator[Step]:
         """What happens, in order. A stream whose steps end without a `finish_reason` was cut."""
         ...
 
@@ -95,7 +95,7 @@ class Answer:
     pings: int = 0
     goodbye: float = 0.0
 
-    def steps(self, asked: Asked) -> Iterator[Step]:
+    def steps(self, asked: IncomingCall) -> Iterator[Step]:
         """Headers, heartbeats, pieces, end."""
         pieces = self.pieces(asked)
         yield Step(self.headers, HEADERS)
@@ -111,7 +111,7 @@ class Answer:
         if self.goodbye:
             yield Step(self.goodbye, PING)
 
-    def pieces(self, asked: Asked) -> list[Part]:
+    def pieces(self, asked: IncomingCall) -> list[Part]:
         """The parts of a stream."""
         texts = [self.text] if isinstance(self.text, str) else self.text
         parts: list[Part] = [Text(_filled(text, asked)) for text in texts if text]
@@ -139,7 +139,7 @@ class Fail:
     retry_after: float | None = None
     opened: bool = False
 
-    def steps(self, asked: Asked) -> Iterator[Step]:
+    def steps(self, asked: IncomingCall) -> Iterator[Step]:
         """The error."""
         if self.opened:
             yield Step(0.0, HEADERS)
@@ -167,7 +167,7 @@ class Hang:
 
     opened: bool = False
 
-    def steps(self, asked: Asked) -> Iterator[Step]:
+    def steps(self, asked: IncomingCall) -> Iterator[Step]:
         """Nothing."""
         if self.opened:
             yield Step(0.0, HEADERS)
@@ -175,7 +175,7 @@ class Hang:
 
 
 @dataclass(frozen=True, slots=True)
-class Drip:
+class SlowStream:
     """Begin to reply, and keep the connection alive with heartbeats for ever.
 
     Attributes:
@@ -184,7 +184,7 @@ class Drip:
 
     every: float = 0.1
 
-    def steps(self, asked: Asked) -> Iterator[Step]:
+    def steps(self, asked: IncomingCall) -> Iterator[Step]:
         """Heartbeats."""
         yield Step(0.0, HEADERS)
         while True:
@@ -192,7 +192,7 @@ class Drip:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class DropConnection:
     """Begin an answer, and break off.
 
     Attributes:
@@ -209,7 +209,7 @@ class Cut:
     stall: bool = False
     usage: Usage | None = None
 
-    def steps(self, asked: Asked) -> Iterator[Step]:
+    def steps(self, asked: IncomingCall) -> Iterator[Step]:
         """The answer's beginning, and the break."""
         said = 0
         for step in self.answer.steps(asked):
@@ -227,7 +227,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class EnforceContextWindow:
     """Refuse prompts that are too long, and do something else with the others.
 
     Attributes:
@@ -238,7 +238,7 @@ class Window:
     tokens: int
     fitting: Behaviour
 
-    def steps(self, asked: Asked) -> Iterator[Step]:
+    def steps(self, asked: IncomingCall) -> Iterator[Step]:
         """The refusal, or what else happens."""
         if asked.tokens > self.tokens:
             message = f"The prompt is too long: {asked.tokens} tokens, and {self.tokens} fit in."
@@ -246,19 +246,19 @@ class Window:
         return self.fitting.steps(asked)
 
 
-def slow(seconds: float, answer: Answer | None = None) -> Answer:
+def SlowAnswer(seconds: float, answer: Answer | None = None) -> Answer:
     """An answer whose first token takes its time."""
     return replace(answer or Answer(), first_token=seconds)
 
 
-def _filled(text: str, asked: Asked) -> str:
+def _filled(text: str, asked: IncomingCall) -> str:
     if "{" not in text:
         return text
     filled = text.replace("{route}", asked.route).replace("{number}", str(asked.number))
     return filled.replace("{asked}", asked.text) if "{asked}" in filled else filled
 
 
-def counted(asked: Asked, pieces: Sequence[Any]) -> Usage:
+def counted(asked: IncomingCall, pieces: Sequence[Any]) -> Usage:
     """Tokens by length: enough to tell one answer's from another's."""
     written = sum(len(getattr(piece, "text", "")) for piece in pieces) // CHARACTERS_PER_TOKEN + 1
     return Usage(input_tokens=asked.tokens, output_tokens=written)

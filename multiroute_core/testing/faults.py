@@ -20,9 +20,9 @@ from typing import Any, TypeAlias
 
 from multiroute_core.errors import (
     AuthenticationError,
-    BadReplyError,
+    InvalidResponseError,
     BadRequestError,
-    ConnectionFailedError,
+    APIConnectionError,
     ContentFilterError,
     ContextOverflowError,
     NotFoundError,
@@ -31,7 +31,7 @@ from multiroute_core.errors import (
     ServerError,
 )
 from multiroute_core.route import Route
-from multiroute_core.testing.behaviours import Answer, Asked, Behaviour, Cut, Drip, Fail, Hang, rate_limited
+from multiroute_core.testing.behaviours import Answer, IncomingCall, Behaviour, DropConnection, SlowStream, Fail, Hang, rate_limited
 from multiroute_core.testing.scripted import scripted_route
 from multiroute_core.types import Usage
 
@@ -91,7 +91,7 @@ class Schedule:
                 return behaviour
         return usual[-1][1]
 
-    def script(self, asked: Asked) -> Behaviour:
+    def script(self, asked: IncomingCall) -> Behaviour:
         """The same, as a script."""
         return self.behaviour(asked.route, asked.at, asked.number)
 
@@ -152,17 +152,17 @@ FAULTS: tuple[Callable[[random.Random, Answer], Behaviour], ...] = (
     lambda dice, _: Fail(ServerError, dice.choice((0.0, 0.0, 0.1, 0.5))),
     lambda dice, _: Fail(OverloadedError, dice.choice((0.0, 0.1)), dice.choice((None, None, 1.0))),
     lambda dice, _: rate_limited(dice.choice((None, 0.0, 0.5, 1.0, 5.0, 30.0)), dice.choice((0.0, 0.1))),
-    lambda dice, _: Fail(ConnectionFailedError, dice.choice((0.0, 0.5, 5.0))),
-    lambda dice, _: Fail(BadReplyError, dice.choice((0.0, 0.3)), opened=dice.random() < 0.5),
+    lambda dice, _: Fail(APIConnectionError, dice.choice((0.0, 0.5, 5.0))),
+    lambda dice, _: Fail(InvalidResponseError, dice.choice((0.0, 0.3)), opened=dice.random() < 0.5),
     lambda dice, _: Fail(dice.choice((AuthenticationError, NotFoundError, QuotaExhaustedError))),
     lambda dice, _: Fail(dice.choice((BadRequestError, ContentFilterError, ContextOverflowError)), 0.1),
     lambda dice, _: Hang(opened=dice.random() < 0.5),
-    lambda dice, _: Drip(dice.choice((0.1, 0.5))),
+    lambda dice, _: SlowStream(dice.choice((0.1, 0.5))),
     lambda dice, good: replace(good, first_token=dice.choice((1.0, 2.0, 5.0)), pings=2),
-    lambda dice, good: Cut(dice.choice((0, 1, 2)), good),
-    lambda dice, good: Cut(dice.choice((1, 2)), good, error=lambda: ConnectionResetError("The peer has hung up.")),
-    lambda dice, good: Cut(dice.choice((1, 2)), good, stall=True),
-    lambda dice, good: Cut(dice.choice((1, 2)), good, usage=Usage(dice.choice((5, 10)), 2)),
+    lambda dice, good: DropConnection(dice.choice((0, 1, 2)), good),
+    lambda dice, good: DropConnection(dice.choice((1, 2)), good, error=lambda: ConnectionResetError("The peer has hung up.")),
+    lambda dice, good: DropConnection(dice.choice((1, 2)), good, stall=True),
+    lambda dice, good: DropConnection(dice.choice((1, 2)), good, usage=Usage(dice.choice((5, 10)), 2)),
     lambda dice, good: replace(good, goodbye=dice.choice((0.5, 1.5, math.inf))),
     lambda dice, good: replace(good, finish_reason=dice.choice(("refusal", "content_filter", "length"))),
 )

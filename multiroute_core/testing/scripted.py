@@ -26,18 +26,18 @@ from multiroute_core.providers.provider import Encoded, Reply
 from multiroute_core.route import Route
 from multiroute_core.runtime.deadline import Cancelled, Limit, current
 from multiroute_core.runtime.io import IO
-from multiroute_core.testing.behaviours import HEADERS, PING, Asked, Behaviour, Step
+from multiroute_core.testing.behaviours import HEADERS, PING, IncomingCall, Behaviour, Step
 from multiroute_core.types import Delta, FinishReason, Request, Usage
 
 PROVIDER = "scripted"
 """The word before the colon of a scripted route."""
 
-Script: TypeAlias = Behaviour | Sequence[Behaviour] | Callable[[Asked], Behaviour]
+Script: TypeAlias = Behaviour | Sequence[Behaviour] | Callable[[IncomingCall], Behaviour]
 """What a route does: the same with every call; one behaviour a call, the last one for ever; or a function of it."""
 
 
 @dataclass(slots=True, eq=False)
-class Take:
+class RecordedCall:
     """The truth about one call.
 
     Attributes:
@@ -51,7 +51,7 @@ class Take:
         cut: Whether the reply ended before its answer did.
     """
 
-    asked: Asked
+    asked: IncomingCall
     opened: float | None = None
     ended: float | None = None
     parts: list[Part] = field(default_factory=list[Part])
@@ -79,8 +79,8 @@ class ScriptedProvider:
     ) -> None:
         self.script, self.sleep = script, sleep
         self.model = model or Model(PROVIDER, "*")
-        self.takes: list[Take] = []
-        self.on_end: Callable[[Take], None] | None = None
+        self.takes: list[RecordedCall] = []
+        self.on_end: Callable[[RecordedCall], None] | None = None
         self._numbers = itertools.count()
 
     @property
@@ -127,12 +127,12 @@ class ScriptedProvider:
 
     def _play(self, io: IO, limit: Limit, encoded: Encoded) -> _Play:
         body = encoded.body
-        asked = Asked(body["route"], next(self._numbers), io.now(), body["request"], body["stream"])
-        take = Take(asked)
+        asked = IncomingCall(body["route"], next(self._numbers), io.now(), body["request"], body["stream"])
+        take = RecordedCall(asked)
         self.takes.append(take)
         return _Play(self, io, limit, take, self._behaviour(asked).steps(asked))
 
-    def _behaviour(self, asked: Asked) -> Behaviour:
+    def _behaviour(self, asked: IncomingCall) -> Behaviour:
         script = self.script
         if callable(script):
             return script(asked)
@@ -153,11 +153,11 @@ def scripted_route(name: str, script: Script, **options: Any) -> Route:
     return Route(f"{PROVIDER}:{name}", name=name, via=ScriptedProvider(script, **own), **options)
 
 
-def truth(route: Route) -> ScriptedProvider:
+def provider_of(route: Route) -> ScriptedProvider:
     """The provider of a scripted route, which knows what happened."""
-    if not isinstance(route.via, ScriptedProvider):
+    if not isinstance(route.llm, ScriptedProvider):
         raise TypeError(f"Route {route.name!r} is not scripted.")
-    return route.via
+    return route.llm
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class _Decoder:
 class _Play:
     """One call, as it goes on: a stream of both worlds, or a whole answer."""
 
-    def __init__(self, provider: ScriptedProvider, io: IO, limit: Limit, take: Take, steps: Iterator[Step]) -> None:
+    def __init__(self, provider: ScriptedProvider, io: IO, limit: Limit, take: RecordedCall, steps: Iterator[Step]) -> None:
         self._provider, self._io, self._limit, self._take, self._steps = provider, io, limit, take, steps
         self._after: tuple[str, float, float] | None = None
         self._raw: Mapping[str, Any] | None = None

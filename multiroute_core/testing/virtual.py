@@ -116,7 +116,7 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         return runner.run(coroutine)
 
 
-def rehearse(router: Router, clock: Timed, seed: int = 0) -> None:
+def run_in_virtual_time(router: Router, clock: Timed, seed: int = 0) -> None:
     """Let `router` live by `clock`, with random numbers that are the same for the same `seed`.
 
     To be called before its first request.

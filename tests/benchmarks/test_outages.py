@@ -7,7 +7,7 @@ import pytest
 from benchmarks import drill, incidents, outages
 from benchmarks.drill import CONTESTANTS, OURS
 from benchmarks.incidents import SHARES, History
-from multiroute_core.testing.behaviours import Asked
+from multiroute_core.testing.behaviours import IncomingCall
 from multiroute_core.types import Message, Request
 
 INCIDENTS = """\
@@ -63,7 +63,7 @@ def test_an_incident_hits_the_share_of_its_level(folder, level, title):
     history = History([incidents.Incident(route, 0.0, 1e6, level, title)])
     request = Request((Message("user", "0"),))
     hit = sum(
-        history.script(Asked(route, number, float(number), request, stream=True)) != incidents.Served()
+        history.script(IncomingCall(route, number, float(number), request, stream=True)) != incidents.Served()
         for number in range(4_000)
     )
     assert hit / 4_000 == pytest.approx(SHARES[level], abs=0.04)

@@ -12,7 +12,7 @@ import pytest
 from multiroute_core import Budget, BudgetExceededError, Router, Usage
 from multiroute_core.budgets import redis
 from multiroute_core.state.redis import RedisState
-from multiroute_core.testing import Answer, scripted_route, slow
+from multiroute_core.testing import Answer, scripted_route, SlowAnswer
 from tests.redis_servers import KINDS, eventually, running
 
 FORK = multiprocessing.get_context("fork")
@@ -35,7 +35,7 @@ def router_on(url, made, script=None, **options):
     def counted(asked):
         with made.get_lock():
             made.value += 1
-        return slow(0.05, ANSWER)
+        return SlowAnswer(0.05, ANSWER)
 
     route = scripted_route("a", script or counted, prices={"input": 0.0, "output": 100.0})
     state = RedisState(url, prefix="fire", timeout=10.0)
@@ -154,7 +154,7 @@ def test_an_alert_is_told_once_in_a_fleet(server):
     def work():
         state = RedisState(server.url, prefix="alerts", timeout=10.0)
         route = scripted_route("a", ANSWER, prices={"input": 0.0, "output": 100.0})
-        budget = Budget(usd=0.1, alerts=(0.5, 1.0), on_alert=lambda alert: told.put(alert.share))
+        budget = Budget(usd=0.1, alerts=(0.5, 1.0), on_alert=lambda alert: told.put(alert.threshold))
         with Router([route], state=state, budget=budget) as router:
             for _ in range(50):
                 router.generate("Hi", max_tokens=10)

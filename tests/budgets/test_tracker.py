@@ -11,7 +11,7 @@ import pytest
 import multiroute_core
 from multiroute_core import (
     AllRoutesFailedError,
-    BrokenStreamError,
+    StreamInterruptedError,
     Budget,
     BudgetAlert,
     BudgetExceededError,
@@ -24,14 +24,14 @@ from multiroute_core import (
 from multiroute_core.events import AttemptEnded, RouteSkipped
 from multiroute_core.testing import (
     Answer,
-    Cut,
+    DropConnection,
     Fail,
     VirtualClock,
     rate_limited,
-    rehearse,
+    run_in_virtual_time,
     scripted_route,
-    slow,
-    truth,
+    SlowAnswer,
+    provider_of,
 )
 from tests.chat_server import FACES, ask
 
@@ -56,7 +56,7 @@ def asked(router, face="generate", **options):
 
 
 def calls(route):
-    return len(truth(route).takes)
+    return len(provider_of(route).takes)
 
 
 @EVERY
@@ -82,7 +82,7 @@ class TestHard:
         router = Router([first, second], budget=Budget(usd=0.0015, hard=True), on_event=[heard.append])
         assert [asked(router, face).route for _ in range(3)] == ["dear", "cheap", "cheap"]
         skipped = [event for event in heard if isinstance(event, RouteSkipped)]
-        assert {event.why for event in skipped} == {"budget"} and "left of 0.0015 USD" in skipped[0].reason
+        assert {event.reason for event in skipped} == {"budget"} and "left of 0.0015 USD" in skipped[0].message
 
     def test_what_failed_costs_nothing_and_its_reserve_is_free_again(self, face):
         broken = dear("broken", Fail(ServerError))
@@ -113,9 +113,9 @@ class TestCalls:
     @pytest.mark.parametrize("face", ["stream", "astream"])
     def test_its_tries_share_it(self, face):
         """What broke off has cost something, and then too little is left for another one."""
-        broken, second = dear("broken", Cut(6, Answer(["word "] * 8))), dear("second")
+        broken, second = dear("broken", DropConnection(6, Answer(["word "] * 8))), dear("second")
         budget = Budget(usd=0.001, per="call", hard=True)
-        with pytest.raises(BrokenStreamError) as e:
+        with pytest.raises(StreamInterruptedError) as e:
             asked(Router([broken, second], mid_stream="restart", budget=budget), face)
         assert "usd/call" in "".join(e.value.__notes__)
         assert (calls(broken), calls(second)) == (1, 0)
@@ -126,7 +126,7 @@ class TestCalls:
 def test_a_session_does_not_begin_anew():
     clock = VirtualClock()
     router = Router([dear()], budget=Budget(usd=0.001, per="session", hard=True))
-    rehearse(router, clock)
+    run_in_virtual_time(router, clock)
     asked(router)
     clock.sleep(40 * DAY)
     with pytest.raises(BudgetExceededError) as e:
@@ -139,7 +139,7 @@ class TestPeriods:
     def test_they_begin_anew(self, per, seconds):
         clock = VirtualClock()
         router = Router([dear()], budget=Budget(usd=0.001, per=per, hard=True))
-        rehearse(router, clock)
+        run_in_virtual_time(router, clock)
         for _ in range(3):
             asked(router)
             with pytest.raises(BudgetExceededError) as e:
@@ -229,7 +229,7 @@ class TestSoft:
     def test_a_new_day_is_a_new_chance(self):
         clock, alerts = VirtualClock(), []
         router = Router([dear(), cheap()], budget=Budget(usd=0.001, on_alert=[alerts.append]))
-        rehearse(router, clock)
+        run_in_virtual_time(router, clock)
         assert [asked(router).route for _ in range(2)] == ["dear", "cheap"]
         clock.sleep(DAY)
         assert [asked(router).route for _ in range(2)] == ["dear", "cheap"]
@@ -243,7 +243,7 @@ class TestSoft:
 
 class TestReserve:
     def test_callers_who_come_at_once_cannot_spend_the_same_money(self):
-        route = dear(script=slow(0.02, ANSWER))
+        route = dear(script=SlowAnswer(0.02, ANSWER))
         router = Router([route], budget=Budget(usd=0.010, hard=True))
 
         def one(_):
@@ -257,7 +257,7 @@ class TestReserve:
         assert sum(answer is not None for answer in answers) == calls(route) == 10
 
     def test_an_answer_that_is_given_up_gives_its_reserve_back(self):
-        router = Router([dear(script=slow(30.0, ANSWER))], budget=Budget(usd=0.001, hard=True))
+        router = Router([dear(script=SlowAnswer(30.0, ANSWER))], budget=Budget(usd=0.001, hard=True))
 
         async def given_up():
             for _ in range(3):
@@ -290,13 +290,13 @@ class TestReserve:
 
     def test_a_count_of_the_beginning_is_none_of_what_was_said(self):
         """Anthropic tells the prompt's tokens at once, and one token of output."""
-        broken = dear("broken", Cut(30, Answer(["word "] * 40), usage=Usage(7, 1)))
-        with pytest.raises(BrokenStreamError) as e:
+        broken = dear("broken", DropConnection(30, Answer(["word "] * 40), usage=Usage(7, 1)))
+        with pytest.raises(StreamInterruptedError) as e:
             list(Router([broken], ledger=Ledger()).stream("Hi", max_tokens=40))
         (attempt,) = e.value.attempts
         assert (attempt.usage.output_tokens, attempt.cost) == (1, None)
-        assert attempt.estimate.input_tokens == 7 and attempt.estimate.output_tokens >= 30
-        assert attempt.estimated_cost == pytest.approx(attempt.estimate.output_tokens / 10_000)
+        assert attempt.estimated_usage.input_tokens == 7 and attempt.estimated_usage.output_tokens >= 30
+        assert attempt.estimated_cost == pytest.approx(attempt.estimated_usage.output_tokens / 10_000)
 
     def test_a_route_that_is_shut_takes_nothing(self):
         limited = dear("limited", rate_limited(600.0))
@@ -306,7 +306,7 @@ class TestReserve:
         assert ask(router, "generate", max_tokens=950).route == "cheap"  # nothing of it is held for the other one
 
     def test_both_tries_of_a_hedge_are_paid_for(self):
-        usual, quick = dear("usual", [ANSWER] * 30 + [slow(5.0, ANSWER)]), dear("quick")
+        usual, quick = dear("usual", [ANSWER] * 30 + [SlowAnswer(5.0, ANSWER)]), dear("quick")
         budget = Budget(usd=0.0325, hard=True)
         router = Router([usual, quick], hedge=1.0, budget=budget)
         for _ in range(30):
@@ -379,11 +379,11 @@ def test_how_they_stand():
     clock.sleep(3 * DAY)
     budgets = [Budget(usd=0.002, scope="tenant"), Budget(tokens=100, per="session", hard=True)]
     router = Router([dear()], budget=budgets)
-    rehearse(router, clock)
+    run_in_virtual_time(router, clock)
     assert list(router.budgets()) == []
     for tenant in ("a", "a", "<b>"):
         asked(router, tenant=tenant)
-    told = [(one.budget, one.who, one.spent, one.left) for one in router.budgets()]
+    told = [(one.budget, one.scope_value, one.spent, one.remaining) for one in router.budgets()]
     assert told == [
         ("usd/day/tenant", "a", 0.002, 0.0),
         ("usd/day/tenant", "<b>", 0.001, 0.001),

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from multiroute_core import Caching, Route, Router
+from multiroute_core import CacheConfig, Route, Router
 from multiroute_core.engine import caching
 from multiroute_core.testing.server import ReplayServer
 from tests.chat_server import answer
@@ -31,7 +31,7 @@ def cache(request, tmp_path):
 
 def router(url, cache):
     # A machine that is busy with other tests may be silent for longer than Redis is allowed to be.
-    store = Caching(_patient(cache)) if not cache.startswith("sqlite") else cache
+    store = CacheConfig(_patient(cache)) if not cache.startswith("sqlite") else cache
     return Router([Route("openai:gpt-4.1", name="a", base_url=url, api_key="k")], cache=store)
 
 

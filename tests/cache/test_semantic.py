@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiroute_core.cache.semantic.paraphrases import REMEMBERED, Paraphrases
-from multiroute_core.cache.semantic.settings import THRESHOLD, Semantic
+from multiroute_core.cache.semantic.settings import THRESHOLD, SemanticCache
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.runtime.async_io import NativeIO
 from multiroute_core.runtime.run_sync import run
@@ -42,7 +42,7 @@ def io(request):
 
 @pytest.fixture
 def found():
-    return Paraphrases(Semantic(bag, threshold=0.8))
+    return Paraphrases(SemanticCache(bag, threshold=0.8))
 
 
 async def test_it_finds_what_was_asked_in_other_words(found, io):
@@ -63,9 +63,9 @@ async def test_the_same_text_is_as_near_as_can_be(found, io):
 async def test_no_scope_and_no_model_sees_anothers(found, io):
     await found.add(io, "s", "How do I reset my password?", "key", 100.0)
     assert await found.find(io, "t", "How do I reset my password?") is None
-    other = Paraphrases(Semantic(bag, threshold=0.8, model="another"), found.index)
+    other = Paraphrases(SemanticCache(bag, threshold=0.8, model="another"), found.index)
     assert await other.find(io, "s", "How do I reset my password?") is None
-    same = Paraphrases(Semantic(bag, threshold=0.8), found.index)
+    same = Paraphrases(SemanticCache(bag, threshold=0.8), found.index)
     assert await same.find(io, "s", "How do I reset my password?") is not None
 
 
@@ -80,7 +80,7 @@ async def test_where_something_speaks_against_the_nearest_the_next_is_looked_at(
 @pytest.mark.parametrize("text", ["", "  ", "long " * 100])
 async def test_what_cannot_be_compared_is_not_embedded(io, text):
     asked = []
-    found = Paraphrases(Semantic(lambda texts: asked.append(texts) or bag(texts), threshold=0.5))
+    found = Paraphrases(SemanticCache(lambda texts: asked.append(texts) or bag(texts), threshold=0.5))
     await found.add(io, "s", text, "key", 100.0)
     assert await found.find(io, "s", text) is None
     assert asked == []
@@ -88,7 +88,7 @@ async def test_what_cannot_be_compared_is_not_embedded(io, text):
 
 async def test_a_vector_is_computed_once_for_the_look_up_and_what_is_added_then(io):
     asked = []
-    found = Paraphrases(Semantic(lambda texts: asked.extend(texts) or bag(texts), threshold=0.5))
+    found = Paraphrases(SemanticCache(lambda texts: asked.extend(texts) or bag(texts), threshold=0.5))
     assert await found.find(io, "s", "How do I do it?") is None
     await found.add(io, "s", "How do I do it?", "key", 100.0)
     assert await found.find(io, "s", " How do  I do it? ")
@@ -112,7 +112,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_an_embedding_that_fails_is_a_miss_and_a_line_in_the_log(io, fault, caplog):
     embed, words = FAULTS[fault]
-    found = Paraphrases(Semantic(embed, threshold=0.5))
+    found = Paraphrases(SemanticCache(embed, threshold=0.5))
     for _ in range(3):
         await found.add(io, "s", "How do I do it?", "key", 100.0)
         assert await found.find(io, "s", "How do I do it?") is None
@@ -125,7 +125,7 @@ async def test_an_embedding_that_fails_is_a_miss_and_a_line_in_the_log(io, fault
 
 async def test_an_empty_or_zero_vector_is_a_text_that_cannot_be_compared(io, caplog):
     for vectors in ([[]], [[0.0, 0.0]], [()], np.zeros((1, 4))):
-        found = Paraphrases(Semantic(lambda texts, vectors=vectors: vectors, threshold=0.5))
+        found = Paraphrases(SemanticCache(lambda texts, vectors=vectors: vectors, threshold=0.5))
         await found.add(io, "s", "a text", "key", 100.0)
         assert await found.find(io, "s", "a text") is None
     assert not caplog.records
@@ -133,7 +133,7 @@ async def test_an_empty_or_zero_vector_is_a_text_that_cannot_be_compared(io, cap
 
 async def test_an_embedding_that_takes_too_long_is_not_waited_for(io, caplog):
     go_on = threading.Event()
-    found = Paraphrases(Semantic(lambda texts: go_on.wait(60) and bag(texts), threshold=0.5, timeout=0.05))
+    found = Paraphrases(SemanticCache(lambda texts: go_on.wait(60) and bag(texts), threshold=0.5, timeout=0.05))
     began = time.monotonic()
     assert await found.find(io, "s", "How do I do it?") is None
     assert time.monotonic() - began < 30
@@ -149,7 +149,7 @@ async def test_an_index_that_fails_is_a_miss_and_a_line_in_the_log(io, caplog):
         async def add(self, *args):
             raise OSError("no route to host")
 
-    found = Paraphrases(Semantic(bag, threshold=0.5), Broken())
+    found = Paraphrases(SemanticCache(bag, threshold=0.5), Broken())
     await found.add(io, "s", "a text", "key", 100.0)
     assert await found.find(io, "s", "a text") is None
     assert [record.getMessage() for record in caplog.records] == [
@@ -159,7 +159,7 @@ async def test_an_index_that_fails_is_a_miss_and_a_line_in_the_log(io, caplog):
 
 
 async def test_the_loop_turns_while_a_vector_is_computed():
-    found = Paraphrases(Semantic(lambda texts: time.sleep(0.2) or bag(texts), threshold=0.5))
+    found = Paraphrases(SemanticCache(lambda texts: time.sleep(0.2) or bag(texts), threshold=0.5))
     finding = asyncio.create_task(found.find(NativeIO(), "s", "How do I do it?"))
     turns = 0
     while not finding.done():
@@ -199,7 +199,7 @@ def test_many_threads_at_once(found):
 
 @given(st.text(max_size=50), st.text(max_size=50))
 def test_any_text_can_be_asked(one, other):
-    found = Paraphrases(Semantic(bag, threshold=1.0))
+    found = Paraphrases(SemanticCache(bag, threshold=1.0))
     run(found.add(BlockingIO(), "s", one, "key", 100.0))
     run(found.find(BlockingIO(), "s", other))
 
@@ -208,14 +208,14 @@ def test_any_text_can_be_asked(one, other):
 
 
 def test_the_defaults():
-    assert Semantic() == Semantic(threshold=THRESHOLD)
-    assert repr(Semantic(threshold=0.96)) == (
+    assert SemanticCache() == SemanticCache(threshold=THRESHOLD)
+    assert repr(SemanticCache(threshold=0.96)) == (
         "Semantic(model='all-MiniLM-L6-v2-int8', threshold=0.96, max_chars=300, timeout=2.0)"
     )
-    own = Semantic(bag, threshold=1)
+    own = SemanticCache(bag, threshold=1)
     assert (own.model, own.threshold) == (f"{bag.__module__}.bag", 1.0)
-    assert Semantic(functools.partial(bag), threshold=1).model == own.model
-    assert pickle.loads(pickle.dumps(Semantic(threshold=0.5))) == Semantic(threshold=0.5)
+    assert SemanticCache(functools.partial(bag), threshold=1).model == own.model
+    assert pickle.loads(pickle.dumps(SemanticCache(threshold=0.5))) == SemanticCache(threshold=0.5)
 
 
 async def an_async_function(texts):
@@ -241,7 +241,7 @@ async def an_async_function(texts):
 )
 def test_what_makes_no_sense_is_refused(settings, words):
     with pytest.raises(ConfigurationError, match=words):
-        Semantic(**settings)
+        SemanticCache(**settings)
 
 
 def without(*packages):

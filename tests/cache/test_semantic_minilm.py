@@ -12,7 +12,7 @@ import pytest
 
 from multiroute_core.cache.semantic.minilm import MiniLM
 from multiroute_core.cache.semantic.paraphrases import Paraphrases
-from multiroute_core.cache.semantic.settings import Semantic
+from multiroute_core.cache.semantic.settings import SemanticCache
 from multiroute_core.runtime.async_io import NativeIO
 from multiroute_core.runtime.sync_io import BlockingIO
 
@@ -57,7 +57,7 @@ def io(request):
 
 
 async def test_the_whole(io, embed):
-    found = Paraphrases(Semantic())
+    found = Paraphrases(SemanticCache())
     for key, text in {"reset": "How do I reset my Gmail password?", "smoke": "How do I quit smoking?"}.items():
         await found.add(io, "s", text, key, 100.0)
     near = await found.find(io, "s", "How do I reset my Gmail password?")
@@ -74,7 +74,7 @@ async def test_the_whole(io, embed):
 
 
 async def test_the_first_texts_may_come_all_at_once():
-    found, io = Paraphrases(Semantic(timeout=60.0)), NativeIO()
+    found, io = Paraphrases(SemanticCache(timeout=60.0)), NativeIO()
     await asyncio.gather(*(found.add(io, "s", f"question number {n}", str(n), 100.0) for n in range(8)))
     assert len(found.index) == 8
 

@@ -11,13 +11,13 @@ import pytest
 
 from multiroute_core import (
     BadRequestError,
-    BrokenStreamError,
-    Caching,
+    StreamInterruptedError,
+    CacheConfig,
     ConfigurationError,
     MemoryCache,
     MultiRouteError,
     Router,
-    Semantic,
+    SemanticCache,
     ServerError,
     ToolCall,
     Usage,
@@ -26,14 +26,14 @@ from multiroute_core import (
 from multiroute_core.events import RequestEnded, RequestStarted
 from multiroute_core.testing import (
     Answer,
-    Cut,
+    DropConnection,
     Fail,
     VirtualClock,
     VirtualLoop,
-    rehearse,
+    run_in_virtual_time,
     scripted_route,
-    slow,
-    truth,
+    SlowAnswer,
+    provider_of,
 )
 from tests.chat_server import FACES, Fleet, answer, ask
 
@@ -42,7 +42,7 @@ EVERY = pytest.mark.parametrize("face", FACES)
 
 
 def calls(*routes):
-    return sum(len(truth(route).takes) for route in routes)
+    return sum(len(provider_of(route).takes) for route in routes)
 
 
 @EVERY
@@ -115,7 +115,7 @@ class TestKept:
     @pytest.mark.parametrize("reason", ["length", "content_filter", "refusal", "other"])
     def test_an_answer_that_ended_otherwise_is_kept_only_if_asked(self, face, reason):
         assert self.again(face, Answer("Half", finish_reason=reason)) == 2
-        assert self.again(face, Answer("Half", finish_reason=reason), caching=Caching(also=[reason])) == 1
+        assert self.again(face, Answer("Half", finish_reason=reason), caching=CacheConfig(also=[reason])) == 1
 
     def test_failures_are_not_kept(self, face):
         assert self.again(face, Fail()) == 2
@@ -132,9 +132,9 @@ class TestKept:
 
 @pytest.mark.parametrize("face", ["stream", "astream"])
 def test_half_a_stream_is_not_kept(face):
-    route = scripted_route("m", [Cut(1), Answer("Whole.")])
+    route = scripted_route("m", [DropConnection(1), Answer("Whole.")])
     router = Router([route], cache="memory")
-    with pytest.raises(BrokenStreamError):
+    with pytest.raises(StreamInterruptedError):
         ask(router, face)
     assert ask(router, face).text == "Whole."
     assert calls(route) == 2
@@ -144,7 +144,7 @@ def test_half_a_stream_is_not_kept(face):
 @pytest.mark.parametrize(("how", "texts"), [("restart", 2), ("continue", 3)])
 def test_a_stream_that_was_mended(face, how, texts):
     """One that began anew is whole; one that was pieced together from two routes is no answer to give again."""
-    routes = [scripted_route("a", Cut(1)), scripted_route("b", Answer(("one ", "two ", "three")))]
+    routes = [scripted_route("a", DropConnection(1)), scripted_route("b", Answer(("one ", "two ", "three")))]
     router = Router(routes, cache="memory", mid_stream=how, max_retries=0)
     if face == "stream":
         rounds = [list(router.stream("Hi"))[-1].response for _ in range(2)]
@@ -209,8 +209,8 @@ def test_routers_share_a_store_if_the_same_models_or_an_alias_may_answer():
         (store, [one], "A."),
         (store, [other], "B."),
         (store, [same], "A."),
-        (Caching(store, alias="chat"), [one], "A."),
-        (Caching(store, alias="chat"), [other], "A."),
+        (CacheConfig(store, alias="chat"), [one], "A."),
+        (CacheConfig(store, alias="chat"), [other], "A."),
     ]:
         assert Router(routes, cache=caching).generate("Hi").text == text
 
@@ -219,15 +219,15 @@ class TestAge:
     def router(self, behaviours, **caching):
         clock = VirtualClock()
         route = scripted_route("m", behaviours, sleep=clock.sleep)
-        router = Router([route], cache=Caching(**caching), max_retries=0)
-        rehearse(router, clock)
+        router = Router([route], cache=CacheConfig(**caching), max_retries=0)
+        run_in_virtual_time(router, clock)
         return router, route, clock
 
     def test_an_answer_is_given_for_its_time_give_or_take_a_tenth(self):
         ends = []
         for seed in range(30):
             router, route, clock = self.router(Answer(), ttl=100.0)
-            rehearse(router, clock, seed)
+            run_in_virtual_time(router, clock, seed)
             router.generate("Hi")
             while router.generate("Hi").cached:
                 clock.sleep(1.0)
@@ -238,7 +238,7 @@ class TestAge:
     def test_an_old_one_is_given_for_want_of_a_better_one_and_marked(self, face):
         route = scripted_route("m", [Answer("Old."), Fail(), Answer("New.")])
         now = 1000.0
-        router = Router([route], cache=Caching(ttl=100.0, stale_if_error=1000.0), max_retries=0)
+        router = Router([route], cache=CacheConfig(ttl=100.0, stale_if_error=1000.0), max_retries=0)
         router._world.wall = lambda: now
         ask(router, face)
         now += 200.0
@@ -262,10 +262,10 @@ class TestAge:
             router.generate("Hi")
 
     def test_nor_after_something_was_said(self):
-        router, _, clock = self.router([Answer("Old."), Cut(1)], ttl=1.0, stale_if_error=1000.0)
+        router, _, clock = self.router([Answer("Old."), DropConnection(1)], ttl=1.0, stale_if_error=1000.0)
         router.generate("Hi")
         clock.sleep(10.0)
-        with pytest.raises(BrokenStreamError):
+        with pytest.raises(StreamInterruptedError):
             list(router.stream("Hi"))
 
 
@@ -273,10 +273,10 @@ class TestFlight:
     """Equal requests fly once."""
 
     def test_tasks(self):
-        route = scripted_route("m", slow(1.0))
+        route = scripted_route("m", SlowAnswer(1.0))
         router = Router([route], cache="memory")
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            rehearse(router, runner.get_loop())
+            run_in_virtual_time(router, runner.get_loop())
 
             async def main():
                 async def stream():
@@ -290,7 +290,7 @@ class TestFlight:
         assert len({response.text for response in found}) == 1
 
     def test_threads_and_loops(self):
-        route = scripted_route("m", slow(0.3))
+        route = scripted_route("m", SlowAnswer(0.3))
         router = Router([route], cache="memory")
         found = []
         ready = threading.Barrier(20)
@@ -308,10 +308,10 @@ class TestFlight:
         assert sum(not response.cached for response in found) == 1
 
     def test_who_is_given_up_hands_over_to_one(self):
-        route = scripted_route("m", slow(1.0))
+        route = scripted_route("m", SlowAnswer(1.0))
         router = Router([route], cache="memory")
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            rehearse(router, runner.get_loop())
+            run_in_virtual_time(router, runner.get_loop())
 
             async def main():
                 leader, *others = (asyncio.create_task(router.agenerate("Hi")) for _ in range(10))
@@ -328,7 +328,7 @@ class TestFlight:
         route = scripted_route("m", Fail(after=1.0))
         router = Router([route], cache="memory", max_retries=0)
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            rehearse(router, runner.get_loop())
+            run_in_virtual_time(router, runner.get_loop())
 
             async def main():
                 tasks = [router.agenerate("Hi") for _ in range(5)]
@@ -342,7 +342,7 @@ class TestFlight:
         route = scripted_route("m", [Answer("Late.", first_token=20.0), Answer("Soon.", first_token=1.0)])
         router = Router([route], cache="memory")
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            rehearse(router, runner.get_loop())
+            run_in_virtual_time(router, runner.get_loop())
 
             async def main():
                 first = asyncio.create_task(router.agenerate("Hi"))
@@ -399,7 +399,7 @@ class TestFlight:
         assert router._parts.recall._flights._flights == {}
 
     def test_nothing_is_left_behind(self):
-        route = scripted_route("m", [Fail(), Answer(), Cut(1), Answer()])
+        route = scripted_route("m", [Fail(), Answer(), DropConnection(1), Answer()])
         router = Router([route], cache="memory", max_retries=0)
         for ask_for in ("a", "b", "c", "a"):
             try:
@@ -465,7 +465,7 @@ class TestStore:
     def test_it_is_in_the_pickle_without_what_it_holds(self, monkeypatch):
         monkeypatch.setenv("OPENAI_API_KEY", "k")
         with Fleet(answer("Hello.")) as fleet:
-            with Router(fleet.routes, cache=Caching(ttl=5.0, alias="a")) as router:
+            with Router(fleet.routes, cache=CacheConfig(ttl=5.0, alias="a")) as router:
                 router.generate("Hi")
                 value = pickle.dumps(router)
             assert b"Hello." not in value
@@ -499,7 +499,7 @@ def test_what_is_no_cache_is_refused(cache, sentence):
 )
 def test_settings_out_of_range_are_refused(given):
     with pytest.raises(ConfigurationError):
-        Caching(**given)
+        CacheConfig(**given)
 
 
 @pytest.mark.parametrize("value", ["yes", "memory", 1, 0.0])
@@ -517,7 +517,7 @@ def letters(texts):
 class TestInOtherWords:
     def router(self, *behaviours, **settings):
         route = scripted_route("m", list(behaviours) or Answer("{asked}"))
-        caching = Caching(semantic=Semantic(letters, threshold=0.9), **settings)
+        caching = CacheConfig(semantic=SemanticCache(letters, threshold=0.9), **settings)
         return route, Router([route], cache=caching)
 
     def test_it_is_found_and_says_how_near_it_is(self, face):
@@ -553,7 +553,7 @@ class TestInOtherWords:
 
     def test_an_embedding_that_fails_fails_no_request(self, face, caplog):
         route = scripted_route("m", Answer("Well."))
-        caching = Caching(semantic=Semantic(lambda texts: 1 / 0, threshold=0.9))
+        caching = CacheConfig(semantic=SemanticCache(lambda texts: 1 / 0, threshold=0.9))
         router = Router([route], cache=caching)
         assert [ask(router, face).cached for _ in range(2)] == [False, True]
         assert "division by zero" in caplog.text

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiroute_core import BrokenStreamError, ConfigurationError, Router, ToolCall, Usage
+from multiroute_core import StreamInterruptedError, ConfigurationError, Router, ToolCall, Usage
 from multiroute_core.engine.continuation import INSTRUCTION, Overlap
-from multiroute_core.testing import Answer, Cut, Fail, scripted_route, truth
+from multiroute_core.testing import Answer, DropConnection, Fail, scripted_route, provider_of
 
 SAID = "The quick brown fox jumps over the lazy dog."
 
@@ -26,7 +26,7 @@ def heard(router, *, native=False, **options):
             asyncio.run(listen())
         else:
             chunks.extend(router.stream("Hi", **options))
-    except BrokenStreamError as broken:
+    except StreamInterruptedError as broken:
         error = broken
     return chunks, error
 
@@ -72,7 +72,7 @@ def test_overlaps(said, again, new):
 @pytest.mark.parametrize("native", [False, True], ids=["stream", "astream"])
 class TestEveryFace:
     def test_continue(self, native):
-        first = scripted_route("a", Cut(3, Answer(["The quick ", "brown fox ", "jumps ov", "er"])))
+        first = scripted_route("a", DropConnection(3, Answer(["The quick ", "brown fox ", "jumps ov", "er"])))
         second = scripted_route("b", Answer(["fox jumps ", "over the lazy dog."]))
         chunks, error = heard(Router([first, second], mid_stream="continue"), native=native)
         response = chunks[-1].response
@@ -81,7 +81,7 @@ class TestEveryFace:
         assert not any(chunk.restarted for chunk in chunks)
         assert [a.outcome for a in response.attempts] == ["broken_stream", "answered"]
         assert (response.route, response.finish_reason) == ("b", "stop")
-        asked = truth(second).takes[0].asked.request.messages
+        asked = provider_of(second).takes[0].asked.request.messages
         assert [(m.role, m.text) for m in asked] == [
             ("user", "Hi"),
             ("assistant", "The quick brown fox jumps ov"),
@@ -90,8 +90,8 @@ class TestEveryFace:
 
     def test_continue_more_than_once(self, native):
         routes = [
-            scripted_route("a", Cut(1, Answer(["The quick ", "brown"]))),
-            scripted_route("b", Cut(1, Answer(["quick brown fox ", "jumps"]))),
+            scripted_route("a", DropConnection(1, Answer(["The quick ", "brown"]))),
+            scripted_route("b", DropConnection(1, Answer(["quick brown fox ", "jumps"]))),
             scripted_route("c", Answer(["jumps over ", "the lazy dog."])),
         ]
         chunks, error = heard(Router(routes, mid_stream="continue"), native=native)
@@ -99,7 +99,7 @@ class TestEveryFace:
         assert "".join(chunk.text for chunk in chunks) == chunks[-1].response.text == SAID
 
     def test_nobody_can_go_on(self, native):
-        routes = [scripted_route("a", Cut(2, Answer(["one ", "two ", "three"]))), scripted_route("b", Fail())]
+        routes = [scripted_route("a", DropConnection(2, Answer(["one ", "two ", "three"]))), scripted_route("b", Fail())]
         chunks, error = heard(Router(routes, mid_stream="continue", max_retries=0), native=native)
         assert "".join(chunk.text for chunk in chunks) == "one two " == error.partial.text
         assert (
@@ -112,18 +112,18 @@ class TestEveryFace:
     def test_raise_is_the_default_and_keeps_the_partial_answer(self, native):
         usage = Usage(input_tokens=5, output_tokens=7)
         routes = [
-            scripted_route("a", Cut(2, Answer(["one ", "two ", "three"], usage=usage))),
+            scripted_route("a", DropConnection(2, Answer(["one ", "two ", "three"], usage=usage))),
             scripted_route("b", Answer()),
         ]
         chunks, error = heard(Router(routes), native=native)
         assert "".join(chunk.text for chunk in chunks) == error.partial.text == "one two "
         assert error.partial.finish_reason is None
         assert [a.outcome for a in error.attempts] == ["broken_stream"]
-        assert truth(routes[1]).takes == []
+        assert provider_of(routes[1]).takes == []
 
     def test_restart(self, native):
         routes = [
-            scripted_route("a", Cut(2, Answer(["one ", "two ", "three"]))),
+            scripted_route("a", DropConnection(2, Answer(["one ", "two ", "three"]))),
             scripted_route("b", Answer(["1 ", "2"])),
         ]
         chunks, error = heard(Router(routes), native=native, mid_stream="restart")
@@ -142,24 +142,24 @@ class TestEveryFace:
     def test_tool_calls_are_not_mixed(self, native):
         """Half a tool call can be ended by nobody else."""
         call = ToolCall("1", "look", {"at": "it"})
-        routes = [scripted_route("a", Cut(2, Answer("I look. ", tool_calls=[call]))), scripted_route("b", Answer())]
+        routes = [scripted_route("a", DropConnection(2, Answer("I look. ", tool_calls=[call]))), scripted_route("b", Answer())]
         chunks, error = heard(Router(routes, mid_stream="continue"), native=native)
         assert len(chunks) == 2
         assert error.partial.text == "I look. "
-        assert truth(routes[1]).takes == []
+        assert provider_of(routes[1]).takes == []
 
     def test_a_form_of_the_answer_is_not_continued(self, native):
-        routes = [scripted_route("a", Cut(1, Answer(['{"a": ', "1}"]))), scripted_route("b", Answer())]
+        routes = [scripted_route("a", DropConnection(1, Answer(['{"a": ', "1}"]))), scripted_route("b", Answer())]
         _, error = heard(Router(routes, mid_stream="continue"), native=native, output_schema={"type": "object"})
         assert error is not None
-        assert truth(routes[1]).takes == []
+        assert provider_of(routes[1]).takes == []
 
 
 def test_all_speakers_are_paid_for():
     """Each is one attempt with its own cost, and the answer costs what all of them do."""
     first, second = Usage(input_tokens=10, output_tokens=2), Usage(input_tokens=20, output_tokens=3)
     prices = {"input": 1_000_000, "output": 2_000_000}
-    broken = Cut(2, Answer(["one ", "two ", "three"], usage=first))
+    broken = DropConnection(2, Answer(["one ", "two ", "three"], usage=first))
     routes = [
         scripted_route("a", broken, prices=prices),
         scripted_route("b", Answer("three", usage=second), prices=prices),
@@ -170,10 +170,10 @@ def test_all_speakers_are_paid_for():
 
 
 def test_fewer_tokens_are_left_to_who_goes_on():
-    routes = [scripted_route("a", Cut(1, Answer(["one two three four ", "five"]))), scripted_route("b", Answer("five"))]
+    routes = [scripted_route("a", DropConnection(1, Answer(["one two three four ", "five"]))), scripted_route("b", Answer("five"))]
     list(Router(routes, mid_stream="continue").stream("Hi", max_tokens=50))
-    assert truth(routes[0]).takes[0].asked.request.max_tokens == 50
-    assert truth(routes[1]).takes[0].asked.request.max_tokens == 45
+    assert provider_of(routes[0]).takes[0].asked.request.max_tokens == 50
+    assert provider_of(routes[1]).takes[0].asked.request.max_tokens == 45
 
 
 def test_an_unknown_way_is_refused():
@@ -183,7 +183,7 @@ def test_an_unknown_way_is_refused():
 
 @pytest.mark.parametrize("native", [False, True], ids=["stream", "astream"])
 def test_what_looks_like_a_repetition_to_the_very_end_is_said_after_all(native):
-    routes = [scripted_route("a", Cut(1, Answer(["one two", "three"]))), scripted_route("b", Answer("tw"))]
+    routes = [scripted_route("a", DropConnection(1, Answer(["one two", "three"]))), scripted_route("b", Answer("tw"))]
     chunks, error = heard(Router(routes, mid_stream="continue"), native=native)
     assert error is None
     assert "".join(chunk.text for chunk in chunks) == chunks[-1].response.text == "one twotw"

@@ -21,18 +21,18 @@ from multiroute_core.testing import (
     Answer,
     Fail,
     VirtualLoop,
-    Window,
+    EnforceContextWindow,
     rate_limited,
-    rehearse,
+    run_in_virtual_time,
     scripted_route,
-    slow,
-    truth,
+    SlowAnswer,
+    provider_of,
 )
 from tests.chat_server import FACES, ask
 
 
 def takes(*routes):
-    return [len(truth(route).takes) for route in routes]
+    return [len(provider_of(route).takes) for route in routes]
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -96,20 +96,20 @@ def test_a_refusal_in_the_middle_of_a_stream_is_an_answer_unless_it_may_be_taken
 @pytest.mark.parametrize("face", FACES)
 class TestOverflow:
     def test_a_larger_window_is_asked(self, face):
-        routes = [scripted_route("small", Window(10, Answer())), scripted_route("large", Window(10_000, Answer()))]
+        routes = [scripted_route("small", EnforceContextWindow(10, Answer())), scripted_route("large", EnforceContextWindow(10_000, Answer()))]
         response = ask(Router(routes), face, "word " * 100)
         assert [a.outcome for a in response.attempts] == ["context_overflow", "answered"]
 
     def test_what_is_known_to_be_too_small_is_not_asked(self, face):
         routes = [
-            scripted_route("small", Window(100, Answer()), model=Model("scripted", "*", window=100)),
-            scripted_route("large", Window(10_000, Answer()), model=Model("scripted", "*", window=10_000)),
+            scripted_route("small", EnforceContextWindow(100, Answer()), model=Model("scripted", "*", window=100)),
+            scripted_route("large", EnforceContextWindow(10_000, Answer()), model=Model("scripted", "*", window=10_000)),
         ]
         assert ask(Router(routes), face, "word " * 200).route == "large"
         assert takes(*routes) == [0, 1]
 
     def test_where_it_fits_nowhere_the_error_says_so(self, face):
-        routes = [scripted_route(name, Window(10, Answer())) for name in "ab"]
+        routes = [scripted_route(name, EnforceContextWindow(10, Answer())) for name in "ab"]
         with pytest.raises(ContextOverflowError) as caught:
             ask(Router(routes), face, "word " * 100)
         assert [a.outcome for a in caught.value.attempts] == ["context_overflow"] * 2
@@ -127,7 +127,7 @@ class TestRaces:
 
     def test_who_begins_first_answers(self, face):
         usage = Usage(input_tokens=3, output_tokens=4)
-        first = scripted_route("a", [*[Answer("quick")] * 25, slow(20.0)])
+        first = scripted_route("a", [*[Answer("quick")] * 25, SlowAnswer(20.0)])
         second = scripted_route("b", Answer(["from ", "b"], usage=usage))
         router = self.router(first, second, face=face)
         began = time.monotonic()
@@ -135,26 +135,26 @@ class TestRaces:
         assert time.monotonic() - began < 10
         assert (response.text, response.route, response.usage) == ("from b", "b", usage)
         assert [(a.route, a.outcome) for a in response.attempts] == [("a", "cancelled"), ("b", "answered")]
-        assert not truth(first).in_flight
+        assert not provider_of(first).in_flight
         assert all(standing.in_flight == 0 for standing in router.health().routes.values())
         assert router.health()["a"].breaker == "closed"
 
     def test_the_slow_one_may_still_win(self, face):
-        first = scripted_route("a", [*[Answer("quick")] * 25, slow(0.5, Answer("at last"))])
-        second = scripted_route("b", slow(20.0))
+        first = scripted_route("a", [*[Answer("quick")] * 25, SlowAnswer(0.5, Answer("at last"))])
+        second = scripted_route("b", SlowAnswer(20.0))
         response = ask(self.router(first, second, face=face), face)
         assert (response.text, response.route) == ("at last", "a")
         assert {(a.route, a.outcome) for a in response.attempts} == {("a", "answered"), ("b", "cancelled")}
-        assert not truth(second).in_flight
+        assert not provider_of(second).in_flight
 
     def test_who_fails_leaves_the_race_to_the_other(self, face):
-        first = scripted_route("a", [*[Answer("quick")] * 25, slow(0.5, Answer("at last"))])
+        first = scripted_route("a", [*[Answer("quick")] * 25, SlowAnswer(0.5, Answer("at last"))])
         second = scripted_route("b", Fail(ServerError))
         response = ask(self.router(first, second, face=face), face)
         assert [(a.route, a.outcome) for a in response.attempts] == [("b", "server_error"), ("a", "answered")]
 
     def test_a_backup_is_no_rival(self, face):
-        first = scripted_route("a", [*[Answer("quick")] * 25, slow(0.3)])
+        first = scripted_route("a", [*[Answer("quick")] * 25, SlowAnswer(0.3)])
         second = scripted_route("b", Answer(), backup=True)
         assert ask(self.router(first, second, face=face), face).route == "a"
         assert takes(second) == [0]
@@ -166,7 +166,7 @@ class TestLimits:
     def run(self, routes, work, **settings):
         loop = VirtualLoop()
         router = Router(routes, **settings)
-        rehearse(router, loop)
+        run_in_virtual_time(router, loop)
         try:
             return loop.run_until_complete(work(router, loop))
         finally:
@@ -222,11 +222,11 @@ class TestLimits:
         assert self.run(routes, work) == ["open", "open", "closed"]
 
     def test_no_more_at_once_than_it_takes(self):
-        route = scripted_route("a", slow(1.0), max_concurrency=2)
+        route = scripted_route("a", SlowAnswer(1.0), max_concurrency=2)
 
         async def work(router, loop):
             await asyncio.gather(*(router.agenerate("Hi") for _ in range(6)))
-            takes = truth(route).takes
+            takes = provider_of(route).takes
             return max(sum(t.asked.at <= take.asked.at < t.ended for t in takes) for take in takes)
 
         assert self.run([route], work) == 2

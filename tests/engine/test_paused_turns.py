@@ -4,7 +4,7 @@ import pytest
 
 from multiroute_core import Budget, Message, RefusalError, Router, ServerError, Text, ToolCall, ToolCallResponse, Usage
 from multiroute_core.engine.execution import MOST_PAUSES
-from multiroute_core.testing import Answer, Cut, Fail, scripted_route, truth
+from multiroute_core.testing import Answer, DropConnection, Fail, scripted_route, provider_of
 from tests.chat_server import FACES, ask
 
 EVERY = pytest.mark.parametrize("face", FACES)
@@ -21,7 +21,7 @@ def test_a_paused_turn_goes_on(face):
     assert (response.usage.input_tokens, response.usage.output_tokens) == (30, 12)
     assert response.cost == pytest.approx((30 * 1 + 12 * 2) / 1e6)
     assert [attempt.outcome for attempt in response.attempts] == ["answered"] * 2
-    second = truth(route).takes[1].asked.request.messages
+    second = provider_of(route).takes[1].asked.request.messages
     assert [message.role for message in second] == ["user", "assistant"]
     assert second[-1].text == "Let me search. "
 
@@ -31,7 +31,7 @@ def test_pauses_are_bounded_and_told(face):
     route = scripted_route("a", PAUSE)
     response = ask(Router([route]), face, "Why?")
     assert response.finish_reason == "pause"
-    assert len(truth(route).takes) == MOST_PAUSES + 1
+    assert len(provider_of(route).takes) == MOST_PAUSES + 1
     assert response.text == "Let me search. " * (MOST_PAUSES + 1)
 
 
@@ -42,7 +42,7 @@ def test_what_cannot_go_on_is_given_as_it_is(face):
     response = ask(Router([route, other], max_retries=0), face, "Why?")
     assert (response.text, response.finish_reason) == ("Let me search. ", "pause")
     assert [attempt.outcome for attempt in response.attempts] == ["answered", "server_error"]
-    assert truth(other).takes == []
+    assert provider_of(other).takes == []
 
 
 @EVERY
@@ -57,12 +57,12 @@ def test_each_part_of_it_is_paid_for(face):
     paused = Answer("x", usage=Usage(0, 1), finish_reason="pause")
     route = scripted_route("a", paused, prices={"input": 0, "output": 100})
     response = ask(Router([route], budget=Budget(usd=0.0002, hard=True)), face, "Why?", max_tokens=1)
-    assert response.finish_reason == "pause" and len(truth(route).takes) == 2
+    assert response.finish_reason == "pause" and len(provider_of(route).takes) == 2
 
 
 @pytest.mark.parametrize("how", ["raise", "restart", "continue"])
 def test_a_stream_that_breaks_after_a_pause(how):
-    broken = Cut(1, Answer(("It is", " 42.")))
+    broken = DropConnection(1, Answer(("It is", " 42.")))
     route, other = scripted_route("a", [PAUSE, broken]), scripted_route("b", Answer("Here."))
     stream = Router([route, other], mid_stream=how, max_retries=0).stream("Why?")
     texts, error, response = [], None, None

@@ -100,7 +100,7 @@ def test_whatever_a_decoder_raises_leaves_nothing_held(face, error, method):
     def fail(*_: object, **__: object) -> None:
         raise error("broken")
 
-    setattr(first.via, method, fail)
+    setattr(first.llm, method, fail)
     router = routed([first, priced("b", [Answer("second")] * 5)])
     with contextlib.suppress(Interrupt, MultiRouteError, error):
         ask(router, face)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from multiroute_core import BadReplyError, BrokenStreamError, ConfigurationError, NotFoundError, Route, Router
+from multiroute_core import InvalidResponseError, StreamInterruptedError, ConfigurationError, NotFoundError, Route, Router
 from multiroute_core._util.json_text import MAX_DEPTH
 from multiroute_core.messages import InvalidToolCall
 from tests.hostile.mutations import write_body, write_events
@@ -238,7 +238,7 @@ def test_brackets_in_the_arguments_of_a_tool_end_as_an_invalid_call_or_the_next_
         places = router.health()["first"].in_flight
     assert places == 0
     if wire == "google" and face in STREAMED:  # its arguments come as an object, after a text that was given already
-        assert isinstance(outcome.error, BrokenStreamError)
+        assert isinstance(outcome.error, StreamInterruptedError)
         return
     assert outcome.error is None, outcome.error
     invalid = [part for part in outcome.response.parts if isinstance(part, InvalidToolCall)]
@@ -268,7 +268,7 @@ def test_a_deep_error_body_is_a_typed_error(server, wire, face, status, depth):
     with routed(server, wire, alone=True) as router:
         outcome = ask(face, router)
     assert outcome.error is not None
-    assert type(outcome.error).__module__ == BadReplyError.__module__
+    assert type(outcome.error).__module__ == InvalidResponseError.__module__
     json.dumps(outcome.error.body)
 
 

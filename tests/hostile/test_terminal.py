@@ -34,7 +34,7 @@ def test_names_drive_no_terminal(name, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     path = tmp_path / "ledger.db"
     totals = Totals()
-    provider = scripted_route("a", [rate_limited(), *[Answer("hi")] * 9]).via
+    provider = scripted_route("a", [rate_limited(), *[Answer("hi")] * 9]).llm
     route = Route("scripted:a", via=provider, name=name, prices={"input": 1, "output": 1})
     budget = Budget(usd=1, per="day", scope="tenant", name=name)
     router = Router([route], ledger=f"sqlite:///{path}", budget=budget, on_event=[totals, LogEvents(level="DEBUG")])

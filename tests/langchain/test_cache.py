@@ -6,7 +6,7 @@ from langchain_core.callbacks import get_usage_metadata_callback
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from langchain_multiroute import ChatMultiRoute
-from multiroute_core import Caching, ConfigurationError, MemoryCache, Router, options
+from multiroute_core import CacheConfig, ConfigurationError, MemoryCache, Router, options
 from tests.langchain.conftest import Weather, get_weather
 from tests.langchain.faces import FACES, ask
 
@@ -72,7 +72,7 @@ class TestWhoseCache:
         assert len(server.requests) == 1
         assert ChatMultiRoute(routes=[server.route("chat")], cache=False).cache is False
 
-    @pytest.mark.parametrize("cache", ["memory", MemoryCache(), Caching(ttl=5.0)], ids=["name", "store", "settings"])
+    @pytest.mark.parametrize("cache", ["memory", MemoryCache(), CacheConfig(ttl=5.0)], ids=["name", "store", "settings"])
     def test_ours_goes_to_the_router(self, server, cache):
         llm = ChatMultiRoute(routes=[server.route("chat")], cache=cache)
         assert llm.cache is None

@@ -24,10 +24,10 @@ from langsmith import Client, tracing_context
 from langchain_multiroute import ChatMultiRoute
 from langchain_multiroute import callbacks as our_callbacks
 from langchain_multiroute.callbacks import MultiRouteCallbackHandler, get_multiroute_callback
-from multiroute_core import AllRoutesFailedError, BrokenStreamError, ConfigurationError, Router, ServerError, Usage
+from multiroute_core import AllRoutesFailedError, StreamInterruptedError, ConfigurationError, Router, ServerError, Usage
 from multiroute_core.events import AttemptEnded
 from multiroute_core.ledger.totals import Figures, Totals
-from multiroute_core.testing import Answer, Cut, Fail, scripted_route
+from multiroute_core.testing import Answer, DropConnection, Fail, scripted_route
 from multiroute_core.testing.server import ReplayServer, Reply
 from tests.langchain.conftest import Weather, get_weather
 from tests.vendors.server import ROUTES, WIRES
@@ -152,15 +152,15 @@ class TestFigures:
 class TestStreams:
     async def test_one_that_breaks_is_paid_for(self, face):
         with get_multiroute_callback() as spent:
-            with pytest.raises(BrokenStreamError):
-                await ask(chat(route("a", Cut(usage=TOLD))), face)
+            with pytest.raises(StreamInterruptedError):
+                await ask(chat(route("a", DropConnection(usage=TOLD))), face)
         total = spent.total
         assert (total.failures, total.failed_attempts, total.attempts) == (1, 1, 1)
         assert total.cost == total.failed_cost == pytest.approx(COST)
         assert tokens(total) == (0, 0)
 
     async def test_one_that_another_goes_on_with_is_paid_for_once(self, face):
-        llm = chat(route("a", Cut(usage=TOLD)), route("b"), mid_stream="continue")
+        llm = chat(route("a", DropConnection(usage=TOLD)), route("b"), mid_stream="continue")
         with get_multiroute_callback() as spent, get_usage_metadata_callback() as theirs:
             await ask(llm, face)
         total = spent.total
@@ -170,8 +170,8 @@ class TestStreams:
 
     async def test_one_that_broke_with_nothing_told_is_estimated_apart(self, face):
         with get_multiroute_callback() as spent:
-            with pytest.raises(BrokenStreamError):
-                await ask(chat(route("a", Cut())), face)
+            with pytest.raises(StreamInterruptedError):
+                await ask(chat(route("a", DropConnection())), face)
         assert spent.total.cost == 0.0
         assert spent.total.estimated_cost > 0
 

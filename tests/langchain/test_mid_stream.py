@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from langchain_multiroute import ChatMultiRoute
-from multiroute_core import BrokenStreamError, Router, options
-from multiroute_core.testing import Answer, Cut, scripted_route, truth
+from multiroute_core import StreamInterruptedError, Router, options
+from multiroute_core.testing import Answer, DropConnection, scripted_route, provider_of
 
 
 def routes():
     return [
-        scripted_route("a", Cut(2, Answer(["The quick ", "brown ", "fox"]))),
+        scripted_route("a", DropConnection(2, Answer(["The quick ", "brown ", "fox"]))),
         scripted_route("b", Answer(["brown fox ", "jumps."])),
     ]
 
@@ -41,14 +41,14 @@ def test_nothing_is_said_anew_to_who_adds_chunks_up(native, where):
         llm = ChatMultiRoute(router=Router(made, mid_stream="restart"))
     else:
         llm = ChatMultiRoute(routes=made, mid_stream="restart" if where == "field" else None)
-    with pytest.raises(BrokenStreamError) as caught:
+    with pytest.raises(StreamInterruptedError) as caught:
         if where == "block":
             with options(mid_stream="restart"):
                 heard(llm, native=native)
         else:
             heard(llm, native=native, **more)
     assert caught.value.partial.text == "The quick brown "
-    assert truth(made[1]).takes == []
+    assert provider_of(made[1]).takes == []
 
 
 def test_the_way_is_part_of_what_an_answer_depends_on():

@@ -23,10 +23,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from langchain_multiroute import ChatMultiRoute, get_multiroute_callback
-from multiroute_core import AllRoutesFailedError, BrokenStreamError, RateLimitError, Router, ServerError, Usage
+from multiroute_core import AllRoutesFailedError, StreamInterruptedError, RateLimitError, Router, ServerError, Usage
 from multiroute_core.events import AttemptEnded
 from multiroute_core.pricing.prices import Prices
-from multiroute_core.testing import Answer, Cut, Fail, scripted_route
+from multiroute_core.testing import Answer, DropConnection, Fail, scripted_route
 from multiroute_core.testing.server import ReplayServer, Reply
 from tests.langchain.conftest import get_weather
 
@@ -273,10 +273,10 @@ class TestRuns:
 
     @pytest.mark.parametrize("face", EVENTS)
     async def test_a_stream_that_another_goes_on_with(self, face):
-        llm = chat(route("a", Cut(usage=TOLD)), route("b"), mid_stream="continue")
+        llm = chat(route("a", DropConnection(usage=TOLD)), route("b"), mid_stream="continue")
         run = await self.runs(llm, face)
         assert tries(run) == [("attempt a", "first"), ("attempt b", "fallback")]
-        assert BrokenStreamError.__name__ in run.child_runs[0].error
+        assert StreamInterruptedError.__name__ in run.child_runs[0].error
         assert {name: told["total_tokens"] for name, told in self.usage.items()} == {"b": 2200}
 
     async def test_batches_keep_their_tries_apart(self):

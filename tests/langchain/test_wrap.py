@@ -174,7 +174,7 @@ class TestSettings:
         llm = ChatMultiRoute(routes=[chat_openai(server), server.route("chat")], max_retries=0)
         with pytest.raises(AllRoutesFailedError) as caught:
             llm.invoke("Hi")
-        assert [error.kind for error in caught.value.errors] == ["server_error", "server_error"]
+        assert [error.code for error in caught.value.errors] == ["server_error", "server_error"]
 
 
 def test_what_a_model_said_itself_goes_back_to_it_unchanged(server):

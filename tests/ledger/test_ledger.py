@@ -18,7 +18,7 @@ from multiroute_core import ConfigurationError, Ledger, MultiRouteError, Router,
 from multiroute_core.ledger import writer
 from multiroute_core.ledger.aggregate import Spent
 from multiroute_core.ledger.ledger import BATCH, LedgerUnavailableError, MemoryStore
-from multiroute_core.testing import Answer, Cut, Fail, scripted_route, slow
+from multiroute_core.testing import Answer, DropConnection, Fail, scripted_route, SlowAnswer
 from tests.chat_server import FACES, Fleet, answer, ask
 from tests.redis_servers import eventually, running
 
@@ -87,7 +87,7 @@ class TestRecords:
 
 @pytest.mark.parametrize("face", ["stream", "astream"])
 def test_what_ended_in_the_middle_is_estimated_and_marked(face):
-    router = Router([scripted_route("a", Cut(2), prices=PRICES)], ledger="memory")
+    router = Router([scripted_route("a", DropConnection(2), prices=PRICES)], ledger="memory")
     with pytest.raises(MultiRouteError):
         ask(router, face, "How do you do?" * 40)
     (record,) = router.ledger.query()
@@ -99,7 +99,7 @@ def test_what_ended_in_the_middle_is_estimated_and_marked(face):
 
 
 def test_an_abandoned_stream_and_a_cancelled_call_have_one_each():
-    router = Router([scripted_route("a", slow(5.0, Answer(("one ", "two "), per_chunk=0.01)))], ledger="memory")
+    router = Router([scripted_route("a", SlowAnswer(5.0, Answer(("one ", "two "), per_chunk=0.01)))], ledger="memory")
     stream = Router([scripted_route("a", Answer(("one ", "two ")))], ledger=router.ledger).stream("Hi")
     next(stream)
     stream.close()

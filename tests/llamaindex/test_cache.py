@@ -8,7 +8,7 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.prompts import PromptTemplate
 
 from llamaindex_multiroute import MultiRoute
-from multiroute_core import Caching, ConfigurationError, MemoryCache, options
+from multiroute_core import CacheConfig, ConfigurationError, MemoryCache, options
 from tests.llamaindex.conftest import Weather, get_weather
 
 WIRES = ("anthropic", "chat", "responses", "google")
@@ -68,7 +68,7 @@ def test_tools_and_answers_in_a_form(server, wire):
     assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("cache", ["memory", MemoryCache(), Caching(ttl=5.0)], ids=["name", "store", "settings"])
+@pytest.mark.parametrize("cache", ["memory", MemoryCache(), CacheConfig(ttl=5.0)], ids=["name", "store", "settings"])
 def test_it_goes_to_the_router_and_a_call_may_go_past_it(server, cache):
     llm = MultiRoute(routes=[server.route("chat")], cache=cache)
     for _ in range(2):

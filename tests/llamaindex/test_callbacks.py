@@ -25,10 +25,10 @@ from llamaindex_multiroute.callbacks import (
     MultiRouteEventHandler,
     MultiRouteSpanHandler,
 )
-from multiroute_core import AllRoutesFailedError, BrokenStreamError, Router, ServerError, Usage
+from multiroute_core import AllRoutesFailedError, StreamInterruptedError, Router, ServerError, Usage
 from multiroute_core.events import AttemptEnded
 from multiroute_core.ledger.totals import Figures
-from multiroute_core.testing import Answer, Cut, Fail, scripted_route
+from multiroute_core.testing import Answer, DropConnection, Fail, scripted_route
 from tests.llamaindex.conftest import Weather, get_weather, import_openai
 from tests.vendors.server import ROUTES, WIRES
 
@@ -132,8 +132,8 @@ class TestFigures:
 @pytest.mark.parametrize("face", ["stream_chat", "astream_chat", "stream_complete"])
 class TestStreams:
     async def test_one_that_breaks_is_paid_for(self, spent, manager, face):
-        llm = MultiRoute(router=Router([route("a", Cut(usage=TOLD))]), callback_manager=manager)
-        with pytest.raises(BrokenStreamError):
+        llm = MultiRoute(router=Router([route("a", DropConnection(usage=TOLD))]), callback_manager=manager)
+        with pytest.raises(StreamInterruptedError):
             await ask(llm, face)
         assert (spent.total.failures, spent.total.failed_attempts) == (1, 1)
         assert spent.total.cost == spent.total.failed_cost == pytest.approx(COST)
@@ -153,7 +153,7 @@ class TestStreams:
     @pytest.mark.parametrize("how", ["restart", "continue"])
     async def test_one_that_another_takes_over(self, spent, counter, manager, face, how):
         llm = MultiRoute(
-            router=Router([route("a", Cut(usage=TOLD)), route("b")], mid_stream=how), callback_manager=manager
+            router=Router([route("a", DropConnection(usage=TOLD)), route("b")], mid_stream=how), callback_manager=manager
         )
         await ask(llm, face)
         total = spent.total

@@ -202,7 +202,7 @@ class TestIn:
         source = CitableBlock(title="Moon", source="https://m.org", content="It is far.")
         (part,) = self.only(ChatMessage(blocks=[source])).parts
         assert part.text == "Moon (https://m.org):\nIt is far."
-        assert part.raw.wire == "anthropic"
+        assert part.raw.api == "anthropic"
         assert part.raw.body["type"] == "search_result"
         cited = CitationBlock(cited_content="It is far.", source="s", title="t", additional_location_info={})
         assert self.only(ChatMessage(role="assistant", blocks=[cited])).parts == (Text("It is far."),)

@@ -18,7 +18,7 @@ from llama_index.core.memory import ChatMemoryBuffer
 import multiroute_core
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import ConfigurationError, Route, ServerError
-from multiroute_core.testing import Answer, scripted_route, truth
+from multiroute_core.testing import Answer, scripted_route, provider_of
 from tests.chat_server import Fleet, answer, error
 
 HELLO = [ChatMessage(role="user", content="Hi")]
@@ -105,18 +105,18 @@ class TestClosed:
     def test_in_sync_code(self, llm, route, face, asked):
         stream = getattr(llm, face)(asked)
         assert next(stream).delta == "One "
-        assert truth(route).in_flight == 1
+        assert provider_of(route).in_flight == 1
         stream.close()
-        assert truth(route).in_flight == 0
+        assert provider_of(route).in_flight == 0
         assert len(llm.callback_manager.handlers[0].get_event_pairs(CBEventType.LLM)) == 1
 
     @pytest.mark.parametrize(("face", "asked"), [("astream_chat", HELLO), ("astream_complete", "Hi")])
     async def test_on_an_event_loop(self, llm, route, face, asked):
         stream = await getattr(llm, face)(asked)
         assert (await anext(stream)).delta == "One "
-        assert truth(route).in_flight == 1
+        assert provider_of(route).in_flight == 1
         await stream.aclose()
-        assert truth(route).in_flight == 0
+        assert provider_of(route).in_flight == 0
         assert len(llm.callback_manager.handlers[0].get_event_pairs(CBEventType.LLM)) == 1
 
     def test_one_in_the_other(self, llm, route):
@@ -125,7 +125,7 @@ class TestClosed:
         inner = llm.stream_chat(HELLO)
         next(inner)
         outer.close()
-        assert truth(route).in_flight == 1
+        assert provider_of(route).in_flight == 1
         assert "".join(response.delta for response in inner) == "two."
 
 

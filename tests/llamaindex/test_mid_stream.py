@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from llamaindex_multiroute import MultiRoute
-from multiroute_core.testing import Answer, Cut, scripted_route
+from multiroute_core.testing import Answer, DropConnection, scripted_route
 
 
 def routes():
     return [
-        scripted_route("a", Cut(2, Answer(["The quick ", "brown ", "fox"]))),
+        scripted_route("a", DropConnection(2, Answer(["The quick ", "brown ", "fox"]))),
         scripted_route("b", Answer(["brown fox ", "jumps."])),
     ]
 

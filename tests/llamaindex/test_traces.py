@@ -19,9 +19,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from llamaindex_multiroute import MultiRoute
 from llamaindex_multiroute.callbacks import AttemptEvent, CostEvent, CostHandler, FallbackEvent, MultiRouteEventHandler
-from multiroute_core import BrokenStreamError, Router, ServerError, Usage
+from multiroute_core import StreamInterruptedError, Router, ServerError, Usage
 from multiroute_core.telemetry import OpenTelemetry
-from multiroute_core.testing import Answer, Cut, Fail, scripted_route
+from multiroute_core.testing import Answer, DropConnection, Fail, scripted_route
 from multiroute_core.testing.server import ReplayServer, Reply
 
 PRICES = {"input": 10.0, "output": 100.0}
@@ -232,7 +232,7 @@ class TestMore:
         assert counted(collector) == (16_000, 1_600)
 
     async def test_a_stream_that_another_goes_on_with(self, collector):
-        llm = MultiRoute(router=Router([route("a", Cut(usage=TOLD)), route("b")], mid_stream="continue"))
+        llm = MultiRoute(router=Router([route("a", DropConnection(usage=TOLD)), route("b")], mid_stream="continue"))
         await ask(llm, "astream_chat")
         (told,) = llms(collector)
         assert told["llm.model_name"] == "b"
@@ -300,8 +300,8 @@ class TestDispatcher:
 
 @pytest.mark.parametrize("face", ["stream_chat", "astream_chat", "stream_complete", "astream_complete"])
 async def test_a_stream_that_breaks_tells_its_tries_once(listener, face):
-    llm = MultiRoute(router=Router([route("a", Fail(ServerError)), route("b", Cut(usage=TOLD))]))
-    with pytest.raises(BrokenStreamError):
+    llm = MultiRoute(router=Router([route("a", Fail(ServerError)), route("b", DropConnection(usage=TOLD))]))
+    with pytest.raises(StreamInterruptedError):
         await ask(llm, face)
     assert [event.outcome for event in listener.told(AttemptEvent)] == ["server_error", "broken_stream"]
     assert [event.cost for event in listener.told(AttemptEvent)] == [None, pytest.approx(COST)]

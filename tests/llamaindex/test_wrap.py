@@ -299,7 +299,7 @@ class TestCalls:
         )
         with pytest.raises(AllRoutesFailedError) as caught:
             llm.chat(asked("Hi"))
-        assert [error.kind for error in caught.value.errors] == ["connection", "timeout"]
+        assert [error.code for error in caught.value.errors] == ["connection", "timeout"]
         assert isinstance(caught.value.errors[1], AttemptTimeoutError)
 
     def test_a_form_by_a_tool(self, vendors):

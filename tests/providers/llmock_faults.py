@@ -12,10 +12,10 @@ from llmock.testing import LLMockServer
 from multiroute_core import (
     AttemptTimeoutError,
     AuthenticationError,
-    BadReplyError,
+    InvalidResponseError,
     BadRequestError,
-    BrokenStreamError,
-    ConnectionFailedError,
+    StreamInterruptedError,
+    APIConnectionError,
     ContextOverflowError,
     NotFoundError,
     OverloadedError,
@@ -87,9 +87,9 @@ STATUSES: dict[int, type[RouteError]] = {
 }
 # How a stream breaks: the error where no word had come.
 BREAKS: dict[str, type[RouteError]] = {
-    "truncate": BrokenStreamError,
-    "disconnect": ConnectionFailedError,
-    "malformed": BadReplyError,
+    "truncate": StreamInterruptedError,
+    "disconnect": APIConnectionError,
+    "malformed": InvalidResponseError,
     "stall": AttemptTimeoutError,
 }
 SLOW = {"delay": FACES, "slow-first-token": STREAMED}

@@ -23,7 +23,7 @@ from multiroute_core import (
     RouteError,
     ServerError,
 )
-from multiroute_core.errors import ConnectionFailedError, UnsupportedError
+from multiroute_core.errors import APIConnectionError, UnsupportedError
 from tests.providers.quoted import GOOGLE_RPC, anthropic, google, openai
 
 
@@ -736,7 +736,7 @@ STATUSES: dict[int, type[RouteError]] = {
     403: AuthenticationError,
     404: NotFoundError,
     405: NotFoundError,
-    407: ConnectionFailedError,
+    407: APIConnectionError,
     408: AttemptTimeoutError,
     409: ServerError,
     410: NotFoundError,

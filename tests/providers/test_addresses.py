@@ -56,7 +56,7 @@ def test_real_models(case: str) -> None:
     build, address, price, estimate = MODELS[case]
     model = build()
     route = route_of(model) if case.startswith("LlamaIndex") else routes(model)[0]
-    assert route.via.address.rstrip("/") == address
+    assert route.llm.address.rstrip("/") == address
     assert PRICES.cost_on(route, USAGE) == price
     assert PRICES.estimate_on(route, USAGE) == estimate
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from multiroute_core import BrokenStreamError, Route, RouteError
+from multiroute_core import StreamInterruptedError, Route, RouteError
 from multiroute_core.testing.server import ReplayServer, Reply
 from tests.providers.faces import FACES, Outcome, ask, routed, streamed_faces
 from tests.providers.quoted import IN_STREAM, QUOTED, google, openai
@@ -80,7 +80,7 @@ def test_errors_inside_a_stream_fall_in_their_class(server: ReplayServer, name: 
     outcome = failed(server, provider, face, Reply(200, {"content-type": "text/event-stream"}, pieces, stream=True))
     error = outcome.error
     assert isinstance(error, RouteError), outcome
-    assert type(error) is (BrokenStreamError if begun else kind), repr(error)
+    assert type(error) is (StreamInterruptedError if begun else kind), repr(error)
     assert error.retry_after == seconds
     assert outcome.text == ("Hello" if begun else "")
     assert event["error"]["message"] in error.message
@@ -96,7 +96,7 @@ def test_errors_inside_a_stream_of_responses(server: ReplayServer, nested: bool,
     with routed(Route("openai:m", base_url=server.url, api_key="k", api="responses")) as router:
         error = ask(face, router).error
     assert isinstance(error, RouteError)
-    assert (error.kind, error.retry_after) == ("rate_limit", 2.0), repr(error)
+    assert (error.code, error.retry_after) == ("rate_limit", 2.0), repr(error)
 
 
 def date(seconds: float) -> str:
@@ -139,7 +139,7 @@ def test_the_time_to_come_back(
 ) -> None:
     body = openai(message or "Slow down.", "tokens", "rate_limit_exceeded")
     found = error_of(server, "openai", 429, body, headers)
-    assert found.kind == "rate_limit"
+    assert found.code == "rate_limit"
     assert found.retry_after == (None if seconds is None else pytest.approx(seconds))
 
 
@@ -155,7 +155,7 @@ def test_the_time_to_come_back_as_a_date(server: ReplayServer) -> None:
 def test_the_time_to_come_back_of_gemini(server: ReplayServer, delay: str, seconds: float | None) -> None:
     info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}
     found = error_of(server, "google", 429, google(429, "RESOURCE_EXHAUSTED", "Resource exhausted.", info), {})
-    assert (found.kind, found.retry_after) == ("rate_limit", seconds)
+    assert (found.code, found.retry_after) == ("rate_limit", seconds)
 
 
 anything = st.recursive(
@@ -185,7 +185,7 @@ def test_any_error_reply_is_some_route_error(
     error = failed(server, provider, "stream" if stream else "generate", reply).error
     assert isinstance(error, RouteError), repr(error)
     assert isinstance(error.__cause__, Exception)
-    assert error.attempts[-1].outcome == error.kind
+    assert error.attempts[-1].outcome == error.code
     assert str(error)
     assert error.retry_after is None or 0 <= error.retry_after < math.inf
 

@@ -106,10 +106,10 @@ BOTO: list[tuple[ClientError, str, float | None]] = [
 @pytest.mark.parametrize(("error", "kind", "seconds"), BOTO, ids=str)
 def test_botocore(error: ClientError, kind: str, seconds: float | None) -> None:
     found = classify(error)
-    assert (found.kind, found.retry_after) == (kind, seconds)
+    assert (found.code, found.retry_after) == (kind, seconds)
     assert found.message.startswith(error.response["Error"]["Message"][:20])
     assert "ResponseMetadata" not in (found.body or {})
-    assert (classify(wrapped(error)).kind, as_multiroute(wrapped(error)).kind) == (kind, kind)
+    assert (classify(wrapped(error)).code, as_multiroute(wrapped(error)).code) == (kind, kind)
 
 
 @pytest.mark.parametrize(
@@ -127,12 +127,12 @@ def test_botocore_without_a_reply(name: str, bases: tuple[str, ...], kind: str) 
     base: type[Exception] = Exception
     for one in reversed((name, *bases)):
         base = type(one, (base,), {"fmt": "An unspecified error occurred"})
-    assert classify(base("It failed.")).kind == kind
+    assert classify(base("It failed.")).code == kind
 
 
 def test_a_client_error_is_no_connection() -> None:
-    assert classify(ClientError({}, "Converse")).kind == "bad_reply"
-    assert classify(aiohttp.ClientError("?")).kind == "bad_reply"
+    assert classify(ClientError({}, "Converse")).code == "bad_reply"
+    assert classify(aiohttp.ClientError("?")).code == "bad_reply"
 
 
 def details(code: int, status: str, message: str, *more: Any) -> dict[str, Any]:
@@ -158,8 +158,8 @@ GENAI: list[tuple[genai.APIError, str, float | None]] = [
 def test_google_genai(error: genai.APIError, kind: str, seconds: float | None) -> None:
     for one in (error, wrapped(error), in_context(error)):
         found = classify(one)
-        assert (found.kind, found.retry_after, found.status) == (kind, seconds, error.code)
-    assert as_multiroute(wrapped(error, "ChatGoogleGenerativeAIError")).kind == kind
+        assert (found.code, found.retry_after, found.status) == (kind, seconds, error.code)
+    assert as_multiroute(wrapped(error, "ChatGoogleGenerativeAIError")).code == kind
 
 
 INFO = RetryInfo(retry_delay=Duration(seconds=7, nanos=500_000_000))
@@ -191,7 +191,7 @@ API_CORE: list[tuple[Exception, str, float | None]] = [
 def test_google_api_core(error: Exception, kind: str, seconds: float | None) -> None:
     for one in (error, wrapped(error), in_context(error)):
         found = classify(one)
-        assert (found.kind, found.retry_after) == (kind, seconds)
+        assert (found.code, found.retry_after) == (kind, seconds)
 
 
 class RpcError(grpc.RpcError):
@@ -219,8 +219,8 @@ class RpcError(grpc.RpcError):
     ],
 )
 def test_grpc(status: grpc.StatusCode, kind: str) -> None:
-    assert classify(RpcError(status, "It failed.")).kind == kind
-    assert classify(wrapped(RpcError(status, "It failed."))).kind == kind
+    assert classify(RpcError(status, "It failed.")).code == kind
+    assert classify(wrapped(RpcError(status, "It failed."))).code == kind
 
 
 def aiohttp_refusal(status: int, **headers: str) -> aiohttp.ClientResponseError:
@@ -252,7 +252,7 @@ def aiohttp_refusal(status: int, **headers: str) -> aiohttp.ClientResponseError:
 def test_transports(error: Exception, kind: str, seconds: float | None) -> None:
     for one in (error, wrapped(error)):
         found = classify(one)
-        assert (found.kind, found.retry_after) == (kind, seconds)
+        assert (found.code, found.retry_after) == (kind, seconds)
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
@@ -260,7 +260,7 @@ def test_http_libraries(library: Any) -> None:
     request = library.Request("POST", URL)
     reply = library.Response(429, json={"error": {"message": "Slower"}}, headers={"retry-after": "9"}, request=request)
     found = classify(library.HTTPStatusError("No", request=request, response=reply))
-    assert (found.kind, found.retry_after, found.message) == ("rate_limit", 9.0, "Slower (HTTPStatusError)")
+    assert (found.code, found.retry_after, found.message) == ("rate_limit", 9.0, "Slower (HTTPStatusError)")
 
 
 def test_requests() -> None:
@@ -268,7 +268,7 @@ def test_requests() -> None:
     reply.status_code, reply._content = 400, json.dumps({"detail": "The model 'm' does not exist"}).encode()  # noqa: SLF001
     reply.headers["x-request-id"] = "r1"
     found = classify(wrapped(requests.HTTPError("400", response=reply)))
-    assert (found.kind, found.request_id) == ("not_found", "r1")
+    assert (found.code, found.request_id) == ("not_found", "r1")
 
 
 def wrapped(error: Exception, name: str = "FrameworkError") -> Exception:
@@ -309,28 +309,28 @@ def test_a_suppressed_context_is_not_looked_at() -> None:
 def test_a_circle_and_a_group_end() -> None:
     first, second = RuntimeError("1"), RuntimeError("2")
     first.__cause__, second.__cause__ = second, first
-    assert classify(first).kind == "bad_reply"
-    assert classify(ExceptionGroup("tasks", [ValueError("x"), aiohttp_refusal(429)])).kind == "rate_limit"
+    assert classify(first).code == "bad_reply"
+    assert classify(ExceptionGroup("tasks", [ValueError("x"), aiohttp_refusal(429)])).code == "rate_limit"
 
 
 def test_langchain_openai_raises_the_body_itself() -> None:
     error = ValueError({"message": "Rate limit exceeded", "code": 429})
-    assert (classify(error).kind, classify(error).status) == ("rate_limit", 429)
+    assert (classify(error).code, classify(error).status) == ("rate_limit", 429)
 
 
 @pytest.mark.skipif(
     not hasattr(langchain, "ModelRateLimitError"), reason="langchain-core has no tree of errors of models yet"
 )
 def test_langchains_own_tree() -> None:
-    assert as_multiroute(langchain.ModelRateLimitError("Slower")).kind == "rate_limit"
-    assert as_multiroute(langchain.ContextOverflowError("Too long")).kind == "context_overflow"
+    assert as_multiroute(langchain.ModelRateLimitError("Slower")).code == "rate_limit"
+    assert as_multiroute(langchain.ContextOverflowError("Too long")).code == "context_overflow"
     both = type("OpenAIOverflow", (Exception,), {"status_code": 400, "body": {"message": "No."}})
-    assert as_multiroute(both("No.")).kind == "bad_request"
+    assert as_multiroute(both("No.")).code == "bad_request"
     both = type("OpenAIOverflow", (both, langchain.ContextOverflowError), {})
     found = as_multiroute(both("No."))
-    assert (found.kind, found.status, type(found.__cause__)) == ("context_overflow", 400, both)
+    assert (found.code, found.status, type(found.__cause__)) == ("context_overflow", 400, both)
     refused = type("ModelRefusalError", (Exception,), {})
-    assert as_multiroute(refused("I decline.")).kind == "refusal"
+    assert as_multiroute(refused("I decline.")).code == "refusal"
 
 
 def raised(call: Any) -> Exception:
@@ -359,9 +359,9 @@ def test_a_request_that_cannot_be_written(name: str) -> None:
     error = raised(ENCODING[name])
     for one in (error, wrapped(error), in_context(error)):
         found = classify(one)
-        assert type(found).kind == "bad_request"
-        assert not found.blames
-        assert not found.moves_on
+        assert type(found).code == "bad_request"
+        assert not found.counts_against_breaker
+        assert not found.fallback_allowed
         assert found.message.startswith("The request holds")
     assert ("surrogate" in classify(error).message) == name.startswith("surrogate")
     assert ("NaN" in classify(error).message) == (name in ("nan", "infinity"))
@@ -378,14 +378,14 @@ def test_a_request_that_cannot_be_written(name: str) -> None:
 )
 def test_a_reply_that_cannot_be_read(call: Any) -> None:
     error = raised(call)
-    assert classify(error).kind == "bad_reply"
+    assert classify(error).code == "bad_reply"
     wire = WireError("The body is no JSON.")
     wire.__cause__ = error
-    assert classify(wire).kind == "bad_reply"
+    assert classify(wire).code == "bad_reply"
 
 
 def test_a_prompt_too_long_for_a_model_in_this_process() -> None:
-    assert classify(ValueError("Requested tokens (5000) exceed context window of 2048")).kind == "context_overflow"
+    assert classify(ValueError("Requested tokens (5000) exceed context window of 2048")).code == "context_overflow"
 
 
 anything = st.recursive(
@@ -445,11 +445,11 @@ def test_an_exception_whose_properties_fail() -> None:
         raise RuntimeError("no")
 
     error = type("Odd", (Exception,), {name: property(fails) for name in ATTRIBUTES})("It failed.")
-    assert classify(error).kind == "bad_reply"
+    assert classify(error).code == "bad_reply"
 
 
 def test_a_refused_connection_of_requests_is_no_timeout() -> None:
     """urllib3's own error for it derives from its timeout, and stands in the context."""
     error = raised(lambda: requests.post("http://127.0.0.1:9", timeout=5))
-    assert classify(error).kind == "connection"
-    assert classify(wrapped(error)).kind == "connection"
+    assert classify(error).code == "connection"
+    assert classify(wrapped(error)).code == "connection"

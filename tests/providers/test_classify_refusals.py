@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from multiroute_core import (
-    BadReplyError,
+    InvalidResponseError,
     BadRequestError,
     ContentFilterError,
     ContextOverflowError,
@@ -79,13 +79,13 @@ def test_inside_a_stream(case: Case) -> None:
     "case", [case for table in ("filtered", "unsupported", "reasoning") for case in TABLES[table].values()]
 )
 def test_says_nothing_about_the_routes_health(case: Case) -> None:
-    assert not case.kind.blames
+    assert not case.kind.counts_against_breaker
     assert not case.kind.retryable
 
 
 @pytest.mark.parametrize("table", ["account", "models", "unsupported", "reasoning"])
 def test_moves_on(table: str) -> None:
-    assert all(case.kind.moves_on for case in TABLES[table].values())
+    assert all(case.kind.fallback_allowed for case in TABLES[table].values())
 
 
 ENVELOPES = {
@@ -129,8 +129,8 @@ def test_a_request_that_is_too_large_for_the_minute(status: int, requested: int,
     body = {"error": {"message": TPM.format(requested), "type": "tokens", "code": "rate_limit_exceeded"}}
     found = classify(refused(status, body))
     assert type(found) is kind
-    assert found.moves_on
-    assert not found.blames
+    assert found.fallback_allowed
+    assert not found.counts_against_breaker
 
 
 @pytest.mark.parametrize(
@@ -208,10 +208,10 @@ def test_no_key_is_told(text: str) -> None:
 
 def test_an_answer_without_an_answer_stays_one() -> None:
     for body in ({}, {"id": "1", "object": "chat.completion", "choices": []}, {"message": {"role": "assistant"}}, None):
-        assert type(classify(NoAnswer("The answer has no choices.", body))) is BadReplyError
+        assert type(classify(NoAnswer("The answer has no choices.", body))) is InvalidResponseError
     assert type(classify(NoAnswer("Blocked.", {}, filtered=True))) is ContentFilterError
     empty = {"base_resp": {"status_code": 0, "status_msg": ""}, "choices": []}
-    assert type(classify(NoAnswer("The answer has no choices.", empty))) is BadReplyError
+    assert type(classify(NoAnswer("The answer has no choices.", empty))) is InvalidResponseError
 
 
 def test_an_error_under_200_in_place_of_an_answer() -> None:

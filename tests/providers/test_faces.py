@@ -14,10 +14,10 @@ from llmock.testing import LLMockServer
 from multiroute_core import (
     AttemptTimeoutError,
     AuthenticationError,
-    BadReplyError,
+    InvalidResponseError,
     BadRequestError,
-    BrokenStreamError,
-    ConnectionFailedError,
+    StreamInterruptedError,
+    APIConnectionError,
     NotFoundError,
     OverloadedError,
     RateLimitError,
@@ -91,9 +91,9 @@ ERRORS: dict[int, type[RouteError]] = {
 }
 # What the wire breaks like: the class once text has come, and the class before.
 FAULTS: dict[str, type[RouteError]] = {
-    "truncate": BrokenStreamError,
-    "disconnect": ConnectionFailedError,
-    "malformed": BadReplyError,
+    "truncate": StreamInterruptedError,
+    "disconnect": APIConnectionError,
+    "malformed": InvalidResponseError,
     "stall": AttemptTimeoutError,
 }
 
@@ -162,7 +162,7 @@ def test_an_error_is_the_same_in_every_face(server: LLMockServer, backend: Backe
     assert (error.status, error.route, error.provider) == (status, backend.route, backend.route.partition(":")[0])
     assert error.__cause__ is not None
     assert error.body
-    assert [attempt.outcome for attempt in error.attempts] == [error.kind]
+    assert [attempt.outcome for attempt in error.attempts] == [error.code]
     # The server sends retry-after (whole seconds) and retry-after-ms with 429, 503 and 529; one second by default.
     assert error.retry_after == {429: 7.25, 503: 1.0, 529: 1.0}.get(status)
     assert len(server.state.journal.records(wait=2)) == 1, "an SDK asked again by itself"
@@ -210,7 +210,7 @@ def test_a_stream_that_breaks_keeps_what_had_come(
     behaviours = (StreamFault(fault, after_chunks=6, stall_seconds=5), Reply(text=TEXT))
     outcome = asked(server, backend, face, *behaviours, stall_timeout=0.3)
     error = outcome.error
-    assert type(error) is BrokenStreamError, repr(error)
+    assert type(error) is StreamInterruptedError, repr(error)
     assert outcome.text
     assert TEXT.startswith(outcome.text)
     assert outcome.text != TEXT

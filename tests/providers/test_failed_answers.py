@@ -10,7 +10,7 @@ import pytest
 
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
-from multiroute_core import BrokenStreamError, Route, Router, Usage
+from multiroute_core import StreamInterruptedError, Route, Router, Usage
 from multiroute_core.providers.provider import WireError
 from multiroute_core.testing.server import Received, ReplayServer, Reply
 from tests.providers.faces import PLAIN, STREAMED, ask
@@ -169,7 +169,7 @@ def test_half_a_sentence_is_no_answer(servers: tuple[ReplayServer, ReplayServer]
     with Router(routes(servers, wire), max_retries=0) as router:
         assert ask("generate", router).text == "Second."
         broken = ask("stream", router)
-        assert (broken.kind, broken.text) == (BrokenStreamError, "The capital of Fr")
+        assert (broken.kind, broken.text) == (StreamInterruptedError, "The capital of Fr")
         assert wire_error(broken.error).usage == USED
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multiroute_core import BadReplyError, BrokenStreamError, ConnectionFailedError, Route, RouteError
+from multiroute_core import InvalidResponseError, StreamInterruptedError, APIConnectionError, Route, RouteError
 from multiroute_core.testing.server import Drop, ReplayServer, Reply, split_events
 from tests.providers.faces import FACES, PLAIN, STREAMED, Outcome, ask, every_face, plain_faces, routed, streamed_faces
 from tests.providers.reading import data
@@ -160,7 +160,7 @@ def test_content_in_parts_is_text_too(server: ReplayServer, face: str) -> None:
 )
 def test_a_body_that_is_no_answer(server: ReplayServer, name: str, face: str, body: bytes) -> None:
     outcome = asked(server, name, face, Reply(200, JSON, body))
-    assert outcome.kind is BadReplyError, repr(outcome)
+    assert outcome.kind is InvalidResponseError, repr(outcome)
 
 
 @streamed_faces
@@ -170,7 +170,7 @@ def test_a_body_that_is_no_answer(server: ReplayServer, name: str, face: str, bo
 )
 def test_a_stream_that_is_no_answer(server: ReplayServer, name: str, face: str, body: bytes) -> None:
     outcome = asked(server, name, face, Reply(200, SSE, [body], stream=True))
-    assert outcome.kind in (BadReplyError, BrokenStreamError), repr(outcome)
+    assert outcome.kind in (InvalidResponseError, StreamInterruptedError), repr(outcome)
     assert outcome.text == ""
 
 
@@ -182,7 +182,7 @@ def test_a_body_that_is_cut(server: ReplayServer, name: str, face: str) -> None:
         raise Drop
 
     outcome = asked(server, name, face, lambda _: Reply(200, JSON, cut()))
-    assert outcome.kind is ConnectionFailedError, repr(outcome)
+    assert outcome.kind is APIConnectionError, repr(outcome)
 
 
 @every_face
@@ -192,7 +192,7 @@ def test_a_connection_that_is_dropped_at_once(server: ReplayServer, name: str, f
         raise Drop
 
     outcome = asked(server, name, face, drop)
-    assert outcome.kind is ConnectionFailedError, repr(outcome)
+    assert outcome.kind is APIConnectionError, repr(outcome)
 
 
 @pytest.mark.parametrize("where", ["a closed port", "no such host"])
@@ -204,7 +204,7 @@ def test_nobody_is_there(where: str) -> None:
         for face in FACES:
             with routed(Route(f"{provider}:m", base_url=url, api_key="k")) as router:
                 outcome = ask(face, router)
-            assert outcome.kind is ConnectionFailedError, (provider, face, outcome)
+            assert outcome.kind is APIConnectionError, (provider, face, outcome)
 
 
 @every_face

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from multiroute_core import AttemptTimeoutError, BrokenStreamError, DeadlineExceededError
+from multiroute_core import AttemptTimeoutError, StreamInterruptedError, DeadlineExceededError
 from multiroute_core.testing.server import split_events
 from tests.providers.faces import FACES, PLAIN, STREAMED, Outcome
 from tests.providers.misbehaving import AFTERWARDS, BEAT, INSTEAD, Misbehaving, asked
@@ -65,7 +65,7 @@ def test_a_stream_that_stalls_is_broken(server: Misbehaving, afterwards: str) ->
     limits = {**UNLIMITED, "stall_timeout": LIMIT}
     for key, outcome in asked(server.url, ALL, STREAMED, afterwards, "good", **limits).items():
         error = outcome.error
-        assert type(error) is BrokenStreamError, (key, outcome)
+        assert type(error) is StreamInterruptedError, (key, outcome)
         check_time(key, outcome)
         assert outcome.text == "Hello, world", key
         assert error.partial is not None, key
@@ -76,7 +76,7 @@ def test_a_stream_that_stalls_is_broken(server: Misbehaving, afterwards: str) ->
 
 def test_a_whole_stream_may_have_a_limit_too(server: Misbehaving) -> None:
     for key, outcome in asked(server.url, ALL, STREAMED, "endless-stream", total_timeout=LIMIT).items():
-        assert type(outcome.error) is BrokenStreamError, (key, outcome)
+        assert type(outcome.error) is StreamInterruptedError, (key, outcome)
         check_time(key, outcome)
         assert outcome.text.startswith("HelloHello"), key
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from multiroute_core import AttemptTimeoutError, BrokenStreamError, ConnectionFailedError
+from multiroute_core import AttemptTimeoutError, StreamInterruptedError, APIConnectionError
 from multiroute_core.providers import http
 from tests.providers.faces import FACES, PLAIN, STREAMED
 from tests.providers.misbehaving import AFTERWARDS, INSTEAD, Misbehaving, asked
@@ -125,7 +125,7 @@ def test_a_provider_that_does_not_answer_is_left(server: OverTls, instead: str) 
 def test_a_stream_that_stalls_is_broken(server: OverTls, afterwards: str) -> None:
     for key, outcome in asked(server.url, OPENAI, STREAMED, afterwards, "good", stall_timeout=LIMIT).items():
         assert LIMIT - 0.02 <= outcome.seconds <= LIMIT + GRACE, (key, outcome)
-        assert (outcome.kind, outcome.text) == (BrokenStreamError, "Hello, world"), (key, outcome)
+        assert (outcome.kind, outcome.text) == (StreamInterruptedError, "Hello, world"), (key, outcome)
 
 
 @pytest.mark.usefixtures("trusted")
@@ -139,4 +139,4 @@ def test_a_handshake_that_does_not_end_is_left(mute: str) -> None:
 
 def test_an_untrusted_certificate_is_no_connection(server: OverTls) -> None:
     for key, outcome in asked(server.url, OPENAI, (PLAIN[0], STREAMED[1]), "good").items():
-        assert outcome.kind is ConnectionFailedError, (key, outcome)
+        assert outcome.kind is APIConnectionError, (key, outcome)

@@ -21,7 +21,7 @@ from llmock.testing import LLMockServer
 
 from multiroute_core import (
     AttemptTimeoutError,
-    BrokenStreamError,
+    StreamInterruptedError,
     RateLimitError,
     RouteError,
     Tool,
@@ -120,7 +120,7 @@ def check_second(case: Case, outcome: Outcome, kind: type[RouteError]) -> None:
     assert outcome.error is None, (case, repr(outcome.error))
     assert outcome.told[:2] == (SECOND, "stop"), case
     assert outcome.response is not None, case
-    assert [a.outcome for a in outcome.response.attempts] == [kind.kind, "answered"], case
+    assert [a.outcome for a in outcome.response.attempts] == [kind.code, "answered"], case
 
 
 def test_no_fault_is_forgotten() -> None:
@@ -148,7 +148,7 @@ def test_an_error_has_its_class_and_the_second_route_answers(
         assert type(outcome.error) is kind, (case, repr(outcome.error))
         assert outcome.error.status == status, case
     for case, outcome in all_asked(server, wanted, second):
-        if kind.moves_on:
+        if kind.fallback_allowed:
             check_second(case, outcome, kind)
         else:
             assert type(outcome.error) is kind, (case, repr(outcome.error))
@@ -185,7 +185,7 @@ def test_wherever_a_stream_breaks_what_had_come_is_kept(
         if place > wire.told:  # what is cut is the goodbye
             assert (error, *outcome.told[:2]) == (None, TEXT, "stop"), (case, outcome)
         elif heard:
-            assert type(error) is BrokenStreamError, (case, outcome)
+            assert type(error) is StreamInterruptedError, (case, outcome)
             assert error.partial is not None, case
             assert error.partial.text == outcome.text == heard, case
             assert error.partial.finish_reason is None, case
@@ -221,7 +221,7 @@ def test_half_a_tool_call_is_never_a_call(server: LLMockServer, second: LLMockSe
     wanted = [(wire, face, f"call-cut-at-{place}") for wire, place in CALL_CUT.items() for face in STREAMED]
     for case, outcome in all_asked(server, wanted, second, messages="The weather in Paris?", tools=[WEATHER]):
         error = outcome.error
-        assert type(error) is BrokenStreamError, (case, outcome)
+        assert type(error) is StreamInterruptedError, (case, outcome)
         assert error.partial is not None, case
         assert error.partial.tool_calls == (), case
         assert [call.name for call in error.partial.invalid_tool_calls] == ["weather"], case

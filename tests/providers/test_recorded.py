@@ -9,9 +9,9 @@ import pytest
 
 from multiroute_core import (
     AuthenticationError,
-    BadReplyError,
+    InvalidResponseError,
     BadRequestError,
-    BrokenStreamError,
+    StreamInterruptedError,
     ContentFilterError,
     NotFoundError,
     QuotaExhaustedError,
@@ -69,7 +69,7 @@ ERRORS: dict[str, type[RouteError]] = {
 RETRY_AFTER = {"F00.0": 34.4}
 # Streams that are no answers as they stand.
 ODD: dict[str, tuple[type[RouteError], ...]] = {
-    "F05.0": (BadReplyError, BrokenStreamError),  # a second message_start: two answers spliced into one
+    "F05.0": (InvalidResponseError, StreamInterruptedError),  # a second message_start: two answers spliced into one
 }
 # Streams that are answers in an unusual form, with their finish reason.
 UNUSUAL = {
@@ -78,7 +78,7 @@ UNUSUAL = {
     "45.1": "stop",
 }
 # MODEL_ARMOR is younger than this SDK, which drops words that it does not know.
-OF_OLDER_SDK: dict[str, type[RouteError]] = {"54.1": BadReplyError}
+OF_OLDER_SDK: dict[str, type[RouteError]] = {"54.1": InvalidResponseError}
 ANSWERS = sorted(tag for tag in recordings() if tag not in {*ERRORS, *ODD, *UNUSUAL})
 GOOGLE = sorted(tag for tag, each in recordings().items() if each.provider == "google")
 needs_legacy = pytest.mark.skipif(
@@ -135,7 +135,7 @@ def test_an_error_falls_in_its_class(server: ReplayServer, tag: str) -> None:
         assert outcome.text == ""
         assert error.status == each.status or each.status == 200
         assert error.retry_after == RETRY_AFTER.get(tag)
-        assert [attempt.outcome for attempt in error.attempts] == [error.kind]
+        assert [attempt.outcome for attempt in error.attempts] == [error.code]
 
 
 @pytest.mark.parametrize("tag", sorted(tag for tag in ODD if tag in recordings()))
@@ -143,7 +143,7 @@ def test_a_stream_that_is_no_answer_is_an_error(server: ReplayServer, tag: str) 
     for outcome in replayed(server, recordings()[tag]):
         assert outcome.kind in ODD[tag], repr(outcome.error)
         assert isinstance(outcome.error, RouteError)
-        assert outcome.error.moves_on
+        assert outcome.error.fallback_allowed
 
 
 @pytest.mark.parametrize("tag", sorted(tag for tag in UNUSUAL if tag in recordings()))

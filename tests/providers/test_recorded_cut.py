@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from multiroute_core import BadReplyError, BrokenStreamError, ConnectionFailedError, RouteError
+from multiroute_core import InvalidResponseError, StreamInterruptedError, APIConnectionError, RouteError
 from multiroute_core.testing.recorded import Interaction
 from multiroute_core.testing.server import Drop, ReplayServer, split_events
 from tests.providers.faces import Outcome, ask, routed, streamed_faces
@@ -49,11 +49,11 @@ def check_broken(outcome: Outcome, text: str, *before_the_first: type[RouteError
     assert isinstance(error, RouteError), outcome
     assert outcome.text == text
     assert error.retryable
-    assert error.attempts[-1].outcome == error.kind
+    assert error.attempts[-1].outcome == error.code
     if not text and getattr(error, "partial", None) is None:
-        assert type(error) in (BrokenStreamError, *before_the_first), repr(error)
+        assert type(error) in (StreamInterruptedError, *before_the_first), repr(error)
         return
-    assert isinstance(error, BrokenStreamError), repr(error)
+    assert isinstance(error, StreamInterruptedError), repr(error)
     assert error.partial is not None
     assert error.partial.parts
     assert error.partial.text == text
@@ -81,7 +81,7 @@ def test_a_stream_cut_inside_its_last_event_is_broken(
     # To the middle of the JSON: Anthropic's `event:` line alone would already be a whole, if empty, message_stop.
     cut = (last.index(b"data:") + len(last)) // 2
     outcome = replayed(server, face, each, lambda: [*pieces, last[:cut]], sdk)
-    check_broken(outcome, told(each, pieces).text, BadReplyError)
+    check_broken(outcome, told(each, pieces).text, InvalidResponseError)
 
 
 @streamed_faces
@@ -92,7 +92,7 @@ def test_a_connection_dropped_before_the_end_is_broken(
     each = recordings()[tag]
     pieces = before_end(each)
     outcome = replayed(server, face, each, lambda: dropped(pieces), sdk)
-    check_broken(outcome, told(each, pieces).text, ConnectionFailedError)
+    check_broken(outcome, told(each, pieces).text, APIConnectionError)
 
 
 @streamed_faces

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from multiroute_core import BrokenStreamError, ContextOverflowError, OverloadedError, Route, RouteError
+from multiroute_core import StreamInterruptedError, ContextOverflowError, OverloadedError, Route, RouteError
 from multiroute_core.messages import ToolCall
 from multiroute_core.testing.server import ReplayServer, Reply
 from tests.providers.faces import Outcome, ask, every_face, plain_faces, routed, streamed_faces
@@ -106,14 +106,14 @@ def test_what_harms_no_stream(server: ReplayServer, way: str, face: str, name: s
 def test_a_stream_that_just_ends_is_broken(server: ReplayServer, way: str, face: str, kept: int) -> None:
     events = WAYS[way][2][: -1 if way != "anthropic" else -2][:kept] if kept == 0 else WAYS[way][2][:-1]
     outcome = asked(server, way, face, streamed(b": ping\n\n", *events))
-    assert outcome.kind is BrokenStreamError, repr(outcome)
+    assert outcome.kind is StreamInterruptedError, repr(outcome)
 
 
 @streamed_faces
 @pytest.mark.parametrize("way", ["responses", "anthropic", "google"])
 def test_an_end_marker_ends_no_wire_with_an_end_of_its_own(server: ReplayServer, way: str, face: str) -> None:
     outcome = asked(server, way, face, streamed(*WAYS[way][2][:-1], DONE))
-    assert outcome.kind is BrokenStreamError, repr(outcome)
+    assert outcome.kind is StreamInterruptedError, repr(outcome)
 
 
 @streamed_faces
@@ -192,7 +192,7 @@ def test_usage_after_the_end_marker(server: ReplayServer, face: str) -> None:
     "events", [[], BEGUN[:1], [{"choices": []}], [{"choices": [], "usage": COUNTED}], [chat(None)]]
 )
 def test_an_end_marker_of_nothing(server: ReplayServer, face: str, events: list[Any]) -> None:
-    assert asked(server, "chat", face, streamed(*map(data, events), DONE)).kind is BrokenStreamError
+    assert asked(server, "chat", face, streamed(*map(data, events), DONE)).kind is StreamInterruptedError
 
 
 @streamed_faces
@@ -255,7 +255,7 @@ def test_an_error_after_some_text(server: ReplayServer, way: str, face: str, nam
     pieces, _ = ERRORS[name]
     begin = WAYS[way][2][: {"chat": 2, "responses": 2, "anthropic": 3, "google": 1}[way]]
     outcome = asked(server, way, face, streamed(*begin, *pieces, DONE))
-    assert outcome.kind is BrokenStreamError, repr(outcome)
+    assert outcome.kind is StreamInterruptedError, repr(outcome)
     assert outcome.text == "Hello"
     assert "without its end" not in str(outcome.error)  # what it reports is told, not what it lacks
 

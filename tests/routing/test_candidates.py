@@ -14,7 +14,7 @@ from multiroute_core.parsing.arguments import build
 from multiroute_core.providers.capabilities import Facts, offered
 from multiroute_core.providers.models import Model
 from multiroute_core.routing.candidates import candidates
-from multiroute_core.testing import Answer, Fail, VirtualClock, rehearse, scripted_route, truth
+from multiroute_core.testing import Answer, Fail, VirtualClock, run_in_virtual_time, scripted_route, provider_of
 from multiroute_core.testing.scripted import PROVIDER, ScriptedProvider
 
 TOOL = {"name": "look", "description": "Looks.", "parameters": {"type": "object", "properties": {}}}
@@ -146,9 +146,9 @@ def test_a_filtered_route_is_never_tried_and_every_other_is(drawn, wanted, asked
         routes.append(Route(f"{PROVIDER}:{kind['model']}", name=f"r{n}", via=provider, **more))
     router, request = Router(routes, strict_params=strict, max_retries=1), asks(**asked)
     clock = VirtualClock()
-    rehearse(router, clock)
+    run_in_virtual_time(router, clock)
     for route in routes:
-        truth(route).sleep = clock.sleep
+        provider_of(route).sleep = clock.sleep
     if "openai" in wanted.get("model", ""):
         wanted = wanted | {"model": f"{PROVIDER}:small"}
     call = {"tools": [TOOL]} if "tools" in asked["needs"] else {}
@@ -156,7 +156,7 @@ def test_a_filtered_route_is_never_tried_and_every_other_is(drawn, wanted, asked
     told = router.explain(request.messages, **call, **wanted)
     with pytest.raises((ConfigurationError, AllRoutesFailedError, RouteError)):
         router.generate(request.messages, **call, **wanted)
-    tried = {r.name for r in routes if truth(r).takes}
+    tried = {r.name for r in routes if provider_of(r).takes}
     assert tried == {row.route for row in told.rows if row.candidate}
     for row in told.rows:
         kind, name = drawn[int(row.route[1:])], row.route
@@ -178,7 +178,7 @@ def test_where_nobody_is_left_the_sentence_says_what_there_is(wanted, sentence):
     route = scripted_route("gpt-6-luna", Answer(), tags={"eu", "fast"}, region="eu")
     with pytest.raises(ConfigurationError, match=sentence):
         Router([route]).generate("Hello", **wanted)
-    assert not truth(route).takes
+    assert not provider_of(route).takes
 
 
 @pytest.mark.parametrize(

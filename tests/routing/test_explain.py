@@ -11,7 +11,7 @@ from multiroute_core import AllRoutesFailedError, ConfigurationError, Message, R
 from multiroute_core.messages import Raw
 from multiroute_core.options import ORDERS
 from multiroute_core.providers.models import Model
-from multiroute_core.testing import Answer, Fail, VirtualLoop, rate_limited, rehearse, scripted_route, slow, truth
+from multiroute_core.testing import Answer, Fail, VirtualLoop, rate_limited, run_in_virtual_time, scripted_route, SlowAnswer, provider_of
 from multiroute_core.testing.scripted import PROVIDER
 
 kinds = st.fixed_dictionaries(
@@ -27,7 +27,7 @@ kinds = st.fixed_dictionaries(
         "window": st.sampled_from([None, 200, 10_000]),
     }
 )
-PAST = {"answers": slow(0.2), "slow": slow(2.0), "fails": Fail(), "limited": rate_limited(40.0)}
+PAST = {"answers": SlowAnswer(0.2), "slow": SlowAnswer(2.0), "fails": Fail(), "limited": rate_limited(40.0)}
 calls = st.fixed_dictionaries(
     {},
     optional={
@@ -48,7 +48,7 @@ def lived(drawn, loop, seed, before):
         model = Model(PROVIDER, "*", window=kind["window"])
         routes.append(scripted_route(f"r{n}", PAST[kind["past"]], model=model, **more))
     router = Router(routes, max_retries=0)
-    rehearse(router, loop, seed)
+    run_in_virtual_time(router, loop, seed)
     for number in range(before):
         name = f"r{number % len(routes)}"
         try:
@@ -69,11 +69,11 @@ def test_every_row_is_true(drawn, call, before, seed):
 
 
 def every_row_is_true(loop, router, routes, call, seed):
-    asked = {route.name: len(truth(route).takes) for route in routes}
+    asked = {route.name: len(provider_of(route).takes) for route in routes}
 
-    rehearse(router, loop, seed)
+    run_in_virtual_time(router, loop, seed)
     told = router.explain("Hello", **call)
-    assert asked == {route.name: len(truth(route).takes) for route in routes}, "nothing is asked"
+    assert asked == {route.name: len(provider_of(route).takes) for route in routes}, "nothing is asked"
     rows = {row.route: row for row in told.rows}
     assert list(rows) == [row.route for row in sorted(told.rows, key=lambda row: row.position or len(routes) + 1)]
     assert [row.position for row in told.rows if row.position] == list(
@@ -92,8 +92,8 @@ def every_row_is_true(loop, router, routes, call, seed):
 
     # The same moment, the same chance: everybody fails, so that everybody's turn comes.
     for route in routes:
-        truth(route).script = Fail()
-    rehearse(router, loop, seed)
+        provider_of(route).script = Fail()
+    run_in_virtual_time(router, loop, seed)
     if told.problem is not None:
         with pytest.raises(ConfigurationError) as error:
             loop.run_until_complete(router.agenerate("Hello", **call))

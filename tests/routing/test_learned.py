@@ -10,7 +10,7 @@ from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import Blob, Message, Route, Router, Text, UnsupportedError
 from multiroute_core.routing.learned import REMEMBER_SECONDS
-from multiroute_core.testing import Answer, Fail, VirtualClock, rehearse, scripted_route, truth
+from multiroute_core.testing import Answer, Fail, VirtualClock, run_in_virtual_time, scripted_route, provider_of
 from multiroute_core.testing.server import ReplayServer, Reply
 from tests.chat_server import FACES, ask
 
@@ -58,16 +58,16 @@ def test_what_cannot_be_left_out_moves_on_and_is_remembered(ability, face):
     first, second = scripted_route("first", script), scripted_route("second", Answer("second"))
     router, clock = Router([first, second]), VirtualClock()
     if face in ("generate", "stream"):
-        rehearse(router, clock)
+        run_in_virtual_time(router, clock)
     assert ask(router, face, prompt, **options).text == "second"
     assert ask(router, face, prompt, **options).text == "second"
-    assert len(truth(first).takes) == 1, "the second request did not ask it"
+    assert len(provider_of(first).takes) == 1, "the second request did not ask it"
     assert ask(router, face, "Hello").text == "first"
     assert router.health()["first"].breaker == "closed"
     if face in ("generate", "stream"):
         clock.sleep(REMEMBER_SECONDS + 1)
         ask(router, face, prompt, **options)
-        assert len(truth(first).takes) == 3, "after a while it is asked again"
+        assert len(provider_of(first).takes) == 3, "after a while it is asked again"
 
 
 @EVERY
@@ -82,21 +82,21 @@ def test_what_can_be_left_out_is_left_out_and_told(ability, face):
         response = ask(router, face, "Hi", **DROPS[ability])
         assert response.text == "first"
         assert [dropped.partition(":")[0] for dropped in response.attempts[-1].dropped] == [ability]
-        assert len(truth(first).takes) == calls
-    assert truth(second).takes == []
+        assert len(provider_of(first).takes) == calls
+    assert provider_of(second).takes == []
 
 
 def test_strict_parameters_are_not_left_out():
     first, second = scripted_route("first", refusing("seed")), scripted_route("second", Answer("second"))
     response = Router([first, second], strict_params=True).generate("Hi", seed=1)
-    assert response.text == "second" and len(truth(first).takes) == 1
+    assert response.text == "second" and len(provider_of(first).takes) == 1
 
 
 def test_a_refusal_of_what_was_not_asked_for_is_not_remembered():
     first, second = scripted_route("first", refusing("tools")), scripted_route("second", Answer("second"))
     router = Router([first, second])
     assert [router.generate("Hi").text for _ in range(2)] == ["second"] * 2
-    assert len(truth(first).takes) == 2
+    assert len(provider_of(first).takes) == 2
 
 
 def test_the_only_route_is_asked_all_the_same():
@@ -105,7 +105,7 @@ def test_the_only_route_is_asked_all_the_same():
     for calls in (1, 2):
         with pytest.raises(UnsupportedError):
             router.generate("Hi", tools=[TOOL])
-        assert len(truth(only).takes) == calls
+        assert len(provider_of(only).takes) == calls
 
 
 def test_a_route_that_refuses_everything_in_turn_is_given_up():
@@ -115,7 +115,7 @@ def test_a_route_that_refuses_everything_in_turn_is_given_up():
 
     first, second = scripted_route("first", script), scripted_route("second", Answer("second"))
     response = Router([first, second]).generate("Hi", temperature=0.1, top_p=0.2, seed=3)
-    assert response.text == "second" and len(truth(first).takes) == 4
+    assert response.text == "second" and len(provider_of(first).takes) == 4
 
 
 class TestOnTheWire:

@@ -16,9 +16,9 @@ from multiroute_core.parsing import token_count
 from multiroute_core.parsing.arguments import build
 from multiroute_core.pricing.prices import Prices
 from multiroute_core.providers.capabilities import Facts
-from multiroute_core.routing.route_health import Standing
+from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.routing.strategies import EXPLORE, NEARLY, Live, arranged
-from multiroute_core.testing import Answer, Fail, VirtualClock, rehearse, scripted_route, slow, truth
+from multiroute_core.testing import Answer, Fail, VirtualClock, run_in_virtual_time, scripted_route, SlowAnswer, provider_of
 
 HELLO, _ = build("Hello", {})
 WIRES = {"anthropic": "anthropic", "openai": "openai.chat", "google": "google", "local": "openai.chat"}
@@ -42,7 +42,7 @@ def names(routes):
 def put(routes, order="priority", request=HELLO, standings=(), cost_on=free, draws=None, *, stream=False, **wanted):
     """The names of `routes` in their order."""
     state = live(routes, standings, cost_on, draws, request=request, stream=stream)
-    return names(arranged(request, routes, Options(order=order, **wanted), state))
+    return names(arranged(request, routes, Options(strategy=order, **wanted), state))
 
 
 def plain(count, **each):
@@ -65,7 +65,7 @@ def warm_request(model, tokens=2_000, wire="openai.chat", end="And now?"):
 
 
 standings = st.builds(
-    Standing,
+    RouteHealth,
     breaker=st.sampled_from(["closed", "open", "half_open"]),
     open_seconds=st.sampled_from([0.0, 0.0, 1.0, 5.0]),
     in_flight=st.integers(0, 6),
@@ -98,7 +98,7 @@ class TestEveryOrder:
     @given(fleets, st.sampled_from(ORDERS), st.sampled_from([None, "code", "other"]), st.integers(0, 9), st.booleans())
     def test_all_are_asked_and_stronger_reasons_hold(self, drawn, order, task, seed, stream):
         routes, standing = fleet(drawn)
-        options = Options(order=order, task=task)
+        options = Options(strategy=order, task=task)
         found = arranged(HELLO, routes, options, live(routes, standing, seed=seed, stream=stream))
         assert sorted(names(found)) == sorted(names(routes))
         assert found == arranged(HELLO, routes, options, live(routes, standing, seed=seed, stream=stream))
@@ -108,22 +108,22 @@ class TestEveryOrder:
     @given(fleets, st.sampled_from(["weighted", "least_busy", "fastest"]), st.integers(0, 9))
     def test_who_cannot_be_asked_now_is_behind_its_equals(self, drawn, order, seed):
         routes, standing = fleet(drawn)
-        found = arranged(HELLO, routes, Options(order=order), live(routes, standing, seed=seed))
-        shut = [(r.backup, standing.get(r.name, Standing()).open_seconds > 0) for r in found]
+        found = arranged(HELLO, routes, Options(strategy=order), live(routes, standing, seed=seed))
+        shut = [(r.backup, standing.get(r.name, RouteHealth()).open_seconds > 0) for r in found]
         assert shut == sorted(shut)
 
     @given(fleets, st.sampled_from(["least_busy", "fastest", "cheapest", "priority"]))
     def test_routes_that_nothing_sets_apart_stay_as_listed(self, drawn, order):
         routes = [Route("openai:same", name=f"r{n}") for n in range(len(drawn))]
-        same = {r.name: Standing(in_flight=2, first_token_seconds=1.0, seconds=2.0) for r in routes}
+        same = {r.name: RouteHealth(in_flight=2, time_to_first_token=1.0, latency=2.0) for r in routes}
         found = put(routes, order, standings=same, draws=[NO_EXPLORING, 0.0, 0.0])
         assert found == names(routes)
 
     @given(fleets, st.sampled_from(ORDERS), st.integers(0, 9))
     def test_without_fallback_it_is_the_first_of_them_alone(self, drawn, order, seed):
         routes, standing = fleet(drawn)
-        whole = arranged(HELLO, routes, Options(order=order), live(routes, standing, seed=seed))
-        one = arranged(HELLO, routes, Options(order=order, fallback=False), live(routes, standing, seed=seed))
+        whole = arranged(HELLO, routes, Options(strategy=order), live(routes, standing, seed=seed))
+        one = arranged(HELLO, routes, Options(strategy=order, fallback=False), live(routes, standing, seed=seed))
         assert one == whole[:1]
 
     @pytest.mark.parametrize("order", ORDERS)
@@ -167,7 +167,7 @@ class TestWeighted:
     def test_shares_are_met_in_the_long_run_by_the_first_and_by_the_second(self, weights, seed):
         routes, many, total = plain(len(weights), weight=weights), 4_000, sum(weights)
         state = live(routes, seed=seed)
-        drawn = [tuple(names(arranged(HELLO, routes, Options(order="weighted"), state))[:2]) for _ in range(many)]
+        drawn = [tuple(names(arranged(HELLO, routes, Options(strategy="weighted"), state))[:2]) for _ in range(many)]
         for n, weight in enumerate(weights):
             share = weight / total
             near(sum(first == f"r{n}" for first, _ in drawn), many, share)
@@ -178,20 +178,20 @@ class TestWeighted:
     def test_the_router_keeps_the_shares(self):
         routes = [scripted_route(f"r{n}", Answer(), weight=weight) for n, weight in enumerate((1, 2, 5))]
         router = Router(routes, order="weighted")
-        rehearse(router, VirtualClock(), seed=7)
+        run_in_virtual_time(router, VirtualClock(), seed=7)
         for _ in range(800):
             router.generate("Hello")
         for route in routes:
-            near(len(truth(route).takes), 800, route.weight / 8)
+            near(len(provider_of(route).takes), 800, route.weight / 8)
 
     @given(st.integers(0, 99))
     def test_a_warm_route_goes_first_while_it_is_well(self, seed):
         routes, request = plain(3), warm_request("m2")
         state = live(routes, seed=seed)
-        assert names(arranged(request, routes, Options(order="weighted"), state))[0] == "r2"
-        ill = {"r2": Standing(breaker="open", open_seconds=3.0)}
+        assert names(arranged(request, routes, Options(strategy="weighted"), state))[0] == "r2"
+        ill = {"r2": RouteHealth(breaker="open", retry_in=3.0)}
         state = live(routes, ill, seed=seed)
-        assert names(arranged(request, routes, Options(order="weighted"), state))[-1] == "r2"
+        assert names(arranged(request, routes, Options(strategy="weighted"), state))[-1] == "r2"
 
 
 def near(count, many, share):
@@ -203,8 +203,8 @@ class TestLeastBusy:
     @given(fleets)
     def test_the_least_load_for_its_size_is_first(self, drawn):
         routes, standing = fleet(drawn)
-        found = arranged(HELLO, routes, Options(order="least_busy"), live(routes, standing))
-        doing = {r.name: standing.get(r.name, Standing()) for r in routes}
+        found = arranged(HELLO, routes, Options(strategy="least_busy"), live(routes, standing))
+        doing = {r.name: standing.get(r.name, RouteHealth()) for r in routes}
         by_limit = all(s.limit for s in doing.values())
 
         def load(route):
@@ -219,7 +219,7 @@ class TestLeastBusy:
     def test_load_spreads_by_weight(self, weights, calls):
         routes, busy = plain(len(weights), weight=weights), dict.fromkeys(range(len(weights)), 0)
         for _ in range(calls):
-            first = put(routes, "least_busy", standings={f"r{n}": Standing(in_flight=b) for n, b in busy.items()})[0]
+            first = put(routes, "least_busy", standings={f"r{n}": RouteHealth(in_flight=b) for n, b in busy.items()})[0]
             busy[int(first[1:])] += 1
         for (n, one), (m, other) in itertools.permutations(busy.items(), 2):
             # Nobody was given more while another had less for its size.
@@ -228,18 +228,18 @@ class TestLeastBusy:
     def test_a_maximum_of_its_own_makes_it_full(self):
         routes = [Route("openai:a", name="a", weight=9), Route("openai:b", name="b")]
         assert (
-            put(routes, "least_busy", standings={"a": Standing(in_flight=1, limit=2), "b": Standing(in_flight=3)})[0]
+            put(routes, "least_busy", standings={"a": RouteHealth(in_flight=1, limit=2), "b": RouteHealth(in_flight=3)})[0]
             == "a"
         )
         assert (
-            put(routes, "least_busy", standings={"a": Standing(in_flight=2, limit=2), "b": Standing(in_flight=3)})[0]
+            put(routes, "least_busy", standings={"a": RouteHealth(in_flight=2, limit=2), "b": RouteHealth(in_flight=3)})[0]
             == "b"
         )
 
     def test_a_warm_route_counts_one_less_and_wins_a_tie(self):
         routes, request = plain(2), warm_request("m1")
         for warm, first in ((0, "r1"), (1, "r1"), (2, "r1"), (3, "r0")):
-            busy = {"r0": Standing(in_flight=1), "r1": Standing(in_flight=warm)}
+            busy = {"r0": RouteHealth(in_flight=1), "r1": RouteHealth(in_flight=warm)}
             assert put(routes, "least_busy", request, busy)[0] == first
 
 
@@ -277,14 +277,14 @@ class TestFastest:
     def test_one_request_in_twenty_explores(self):
         routes, many = plain(2), 4_000
         state = live(routes, {"r0": measured(1.0)}, seed=3)
-        firsts = [arranged(HELLO, routes, Options(order="fastest"), state)[0].name for _ in range(many)]
+        firsts = [arranged(HELLO, routes, Options(strategy="fastest"), state)[0].name for _ in range(many)]
         near(firsts.count("r1"), many, EXPLORE)
 
     def test_backups_and_shut_routes_are_not_drawn(self):
         routes = [*plain(3), Route("openai:b", name="b", backup=True)]
         doing = {
             "r0": measured(9.0),
-            "r1": Standing(breaker="open", open_seconds=1, first_token_seconds=0.1, seconds=0.1),
+            "r1": RouteHealth(breaker="open", retry_in=1, time_to_first_token=0.1, latency=0.1),
             "b": measured(0.1),
         }
         for draws in itertools.product((0.0, NO_EXPLORING), (0.0, 0.5, 0.999), (0.0, 0.5, 0.999)):
@@ -304,20 +304,20 @@ class TestFastest:
     def test_the_router_learns_who_is_fast(self):
         clock = VirtualClock()
         routes = [
-            scripted_route(f"r{n}", slow(seconds), sleep=clock.sleep) for n, seconds in enumerate((3.0, 2.0, 0.5))
+            scripted_route(f"r{n}", SlowAnswer(seconds), sleep=clock.sleep) for n, seconds in enumerate((3.0, 2.0, 0.5))
         ]
         router = Router(routes, order="fastest")
-        rehearse(router, clock, seed=11)
+        run_in_virtual_time(router, clock, seed=11)
         for _ in range(400):
             router.generate("Hello")
-        asked = [len(truth(route).takes) for route in routes]
+        asked = [len(provider_of(route).takes) for route in routes]
         assert asked[2] > asked[1] > asked[0] > 0, "two choices, and nobody is forgotten"
         assert sum(asked) == 400
 
 
 def measured(seconds, *, stream=False):
     """A route of that speed; what it does otherwise is far from it."""
-    return Standing(first_token_seconds=seconds if stream else 50.0, seconds=50.0 if stream else seconds, samples=9)
+    return RouteHealth(time_to_first_token=seconds if stream else 50.0, latency=50.0 if stream else seconds, samples=9)
 
 
 MODELS = (
@@ -431,9 +431,9 @@ class TestFunctions:
         ((request, candidates, told),) = heard
         assert request is HELLO
         assert candidates == tuple(routes)
-        assert {name: told[name] for name in names(routes)} == {n: standing.get(n, Standing()) for n in names(routes)}
+        assert {name: told[name] for name in names(routes)} == {n: standing.get(n, RouteHealth()) for n in names(routes)}
         with pytest.raises(TypeError):
-            told["r0"] = Standing()
+            told["r0"] = RouteHealth()
 
     BAD = (
         lambda q, r, s: None,
@@ -451,7 +451,7 @@ class TestFunctions:
         routes = [scripted_route("r0", Answer()), scripted_route("r1", Answer())]
         with pytest.raises(ConfigurationError, match=r"one or more of the candidates, each of them once"):
             Router(routes).generate("Hello", order=self.BAD[bad])
-        assert not any(truth(route).takes for route in routes)
+        assert not any(provider_of(route).takes for route in routes)
 
     def test_a_coroutine_is_refused_and_closed(self, recwarn):
         async def mine(request, routes, standings):
@@ -488,9 +488,9 @@ def test_the_router_asks_all_in_this_order(drawn, order, seed):
     assume(len(kinds) > 1)
     routes = [scripted_route(f"r{n}", Fail(), **kind) for n, kind in enumerate(kinds)]
     router = Router(routes, order=order, max_retries=0)
-    rehearse(router, VirtualClock(), seed)
+    run_in_virtual_time(router, VirtualClock(), seed)
     told = [row.route for row in router.explain("Hello").rows]
-    rehearse(router, VirtualClock(), seed)
+    run_in_virtual_time(router, VirtualClock(), seed)
     with pytest.raises(AllRoutesFailedError) as error:
         router.generate("Hello")
     assert [attempt.route for attempt in error.value.attempts] == told

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from multiroute_core.errors import BrokenStreamError, MultiRouteError
+from multiroute_core.errors import StreamInterruptedError, MultiRouteError
 from multiroute_core.events import RequestEnded
 from multiroute_core.messages import Part, Text, ToolCall, ToolCallDelta, join
 from multiroute_core.testing.faults import QUANTUM
@@ -94,7 +94,7 @@ class Caller:
     @property
     def partial(self) -> Response | None:
         """What a stream that broke had said, by its error."""
-        return self.error.partial if isinstance(self.error, BrokenStreamError) else None
+        return self.error.partial if isinstance(self.error, StreamInterruptedError) else None
 
 
 def crowd(dice: random.Random, users: int, seconds: float) -> list[Caller]:

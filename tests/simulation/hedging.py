@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from multiroute_core import Router
-from multiroute_core.testing import Answer, Asked, VirtualLoop, rehearse, scripted_route, truth
+from multiroute_core.testing import Answer, IncomingCall, VirtualLoop, run_in_virtual_time, scripted_route, provider_of
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 PER_SECOND = 10
@@ -32,14 +32,14 @@ def measure(hedge: float | None, *, requests: int = 4000, seed: int = 0, stream:
     dice = random.Random(seed)
     loop = VirtualLoop()
 
-    def script(asked: Asked) -> Answer:
+    def script(asked: IncomingCall) -> Answer:
         slow = dice.random() < 0.03
         return Answer("word ", first_token=dice.uniform(4.0, 12.0) if slow else dice.lognormvariate(-1.0, 0.3))
 
     routes = [scripted_route(name, script) for name in ("a", "b")]
     more: dict[str, Any] = {} if hedge is None else {"hedge": hedge}
     router = Router(routes, **more)
-    rehearse(router, loop, seed)
+    run_in_virtual_time(router, loop, seed)
     waits: list[float] = []
 
     async def ask(at: float) -> None:
@@ -64,8 +64,8 @@ def measure(hedge: float | None, *, requests: int = 4000, seed: int = 0, stream:
     finally:
         gc.enable()
         loop.close()
-    calls = sum(len(truth(route).takes) for route in routes)
-    assert not any(truth(route).in_flight for route in routes)
+    calls = sum(len(provider_of(route).takes) for route in routes)
+    assert not any(provider_of(route).in_flight for route in routes)
     return Measured(sorted(waits), calls / requests)
 
 

@@ -10,7 +10,7 @@ from multiroute_core.engine.attempt import GOODBYE_SECONDS
 from multiroute_core.errors import ContentFilterError, ContextOverflowError, RouteError
 from multiroute_core.resilience import retry_budget
 from multiroute_core.testing.faults import QUANTUM
-from multiroute_core.testing.scripted import Take
+from multiroute_core.testing.scripted import RecordedCall
 from tests.simulation.callers import Caller
 from tests.simulation.voices import one_voice, the_bill_is_true, the_end_is_true
 from tests.simulation.watch import Endless
@@ -99,8 +99,8 @@ def bounded_work(world: World) -> Iterator[str]:
 
 def limits_hold(world: World) -> Iterator[str]:
     """Routes are asked no more often, and no more at once, than they take; those of one quota together."""
-    for quota in {route.quota for route in world.routes}:
-        members = [route for route in world.routes if route.quota == quota]
+    for quota in {route.rate_limit_group for route in world.routes}:
+        members = [route for route in world.routes if route.rate_limit_group == quota]
         names = {route.name for route in members}
         takes = sorted((t for t in world.takes if t.asked.route in names), key=lambda t: t.asked.at)
         if rpm := next((route.rpm for route in members if route.rpm), None):
@@ -127,21 +127,21 @@ def callers_faults_end_it(world: World) -> Iterator[str]:
         fallback_on = world.by_name[name].options.get("fallback_on", ())
         for take in takes:
             error = take.error
-            if not isinstance(error, RouteError) or error.kind not in CALLERS_FAULTS:
+            if not isinstance(error, RouteError) or error.code not in CALLERS_FAULTS:
                 continue
             after = [other for other in takes if other is not take and other.asked.at > (take.ended or 0.0) + INSTANT]
             if any(later.asked.route == take.asked.route for later in after):
-                yield f"{take.asked.route} was asked again for {name} after a {error.kind}"
+                yield f"{take.asked.route} was asked again for {name} after a {error.code}"
             # Who declined, or had begun to answer, has taken it for a good request.
             answered = any(t.finish_reason in fallback_on or t.parts for t in takes)
             helps = isinstance(error, ContextOverflowError | ContentFilterError)  # a filter is its vendor's
-            if after and not helps and error.kind not in fallback_on and not answered:
-                yield f"{name} went on to {after[0].asked.route} after a {error.kind}"
+            if after and not helps and error.code not in fallback_on and not answered:
+                yield f"{name} went on to {after[0].asked.route} after a {error.code}"
 
 
 def retry_after_obeyed(world: World) -> Iterator[str]:
     """Nobody asks a route before the time that it named, nor one that shares its quota."""
-    quotas = {route.name: route.quota for route in world.routes}
+    quotas = {route.name: route.rate_limit_group for route in world.routes}
     doors: dict[str, list[tuple[float, float]]] = {quota: [] for quota in quotas.values()}
     for take in world.takes:
         error = take.error
@@ -177,7 +177,7 @@ def money_adds_up(world: World) -> Iterator[str]:
 def the_ledger_is_true(world: World) -> Iterator[str]:
     """It has each try once, with what was told of its tokens; and an estimate where a try that had begun told nothing."""
     tries = Counter(
-        (a.route, a.outcome, None if a.estimate or a.usage is None else a.usage.total_tokens)
+        (a.route, a.outcome, None if a.estimated_usage or a.usage is None else a.usage.total_tokens)
         for c in world.by_name.values()
         for a in c.attempts
     )
@@ -268,13 +268,13 @@ def judged(world: World) -> list[str]:
     return [f"{law.__name__}: {what}" for law in LAWS for what in law(world)]
 
 
-def tokens_told(take: Take) -> int | None:
+def tokens_told(take: RecordedCall) -> int | None:
     """The tokens of which the caller could hear: nothing is read of half a reply that is not streamed."""
     whole = take.asked.stream or take.finish_reason is not None
     return take.usage.total_tokens if whole and take.usage else None
 
 
-def takes_in_order(takes: list[Take]) -> list[Take]:
+def takes_in_order(takes: list[RecordedCall]) -> list[RecordedCall]:
     """One request's calls, as they began."""
     return sorted(takes, key=lambda take: (take.asked.at, take.ended)) if len(takes) > 1 else takes
 

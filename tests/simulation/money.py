@@ -22,7 +22,7 @@ from multiroute_core.errors import MultiRouteError, ServerError
 from multiroute_core.events import AttemptEnded
 from multiroute_core.parsing import token_count
 from multiroute_core.resilience.spend_account import Account
-from multiroute_core.testing import Answer, Cut, Fail, Failure, VirtualLoop, dialect_route, rehearse, truth
+from multiroute_core.testing import Answer, DropConnection, Fail, Failure, VirtualLoop, dialect_route, run_in_virtual_time, provider_of
 from multiroute_core.testing.dialects import DIALECTS, FAILURES
 
 NANO = 1_000_000_000
@@ -78,7 +78,7 @@ class World:
             mid_stream=dice.choice(("raise", "restart", "continue")),
             order=dice.choice(("priority", "weighted", "cheapest", "least_busy")),
         )
-        rehearse(self.router, self.loop, seed)
+        run_in_virtual_time(self.router, self.loop, seed)
         self.accounts = WatchedAccounts(self.loop.time, self.budgets[0].name, self.cap)
         self.router._parts.spending._session = self.accounts
         self.ends: Counter[str] = Counter()
@@ -126,7 +126,7 @@ class World:
         wrongs: list[str] = []
         dialect = DIALECTS[route.name]
         by_caller: dict[str, list[Any]] = {}
-        for take in truth(route).takes:
+        for take in provider_of(route).takes:
             by_caller.setdefault(take.asked.request.messages[0].text.partition(" ")[0], []).append(take)
         for record in records:
             take = by_caller[record.labels[0]].pop(0)
@@ -180,7 +180,7 @@ class World:
             failure = dice.choice(sorted(FAILURES[DIALECTS[name].wire]))
             return Failure(failure, answer, after=dice.randint(0, 2), usage=dice.choice((None, usage)))
         told = replace(usage, output_tokens=1) if DIALECTS[name].wire == "anthropic" else None
-        return Cut(dice.randint(0, len(words)), answer, usage=told)
+        return DropConnection(dice.randint(0, len(words)), answer, usage=told)
 
     async def _happen(self) -> None:
         calls = [asyncio.ensure_future(self._call(number)) for number in range(self.callers)]

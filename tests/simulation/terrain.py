@@ -11,7 +11,7 @@ from multiroute_core.engine.continuation import INSTRUCTION
 from multiroute_core.messages import Text, ToolCall
 from multiroute_core.providers.models import Model
 from multiroute_core.route import Route
-from multiroute_core.testing.behaviours import Answer, Asked, Behaviour, Step, Window
+from multiroute_core.testing.behaviours import Answer, IncomingCall, Behaviour, Step, EnforceContextWindow
 from multiroute_core.testing.faults import Schedule, random_schedule
 from multiroute_core.testing.scripted import PROVIDER, scripted_route
 from multiroute_core.types import Delta
@@ -29,7 +29,7 @@ class Repeating:
     behaviour: Behaviour
     words: int
 
-    def steps(self, asked: Asked) -> Iterator[Step]:
+    def steps(self, asked: IncomingCall) -> Iterator[Step]:
         said = asked.request.messages[-2].text.split(" ")
         again = " ".join(said[-1 - self.words :]) if self.words < len(said) else ""
         for step in self.behaviour.steps(asked):
@@ -82,10 +82,10 @@ def _limits(dice: random.Random) -> dict[str, Any]:
 
 
 def _script(schedule: Schedule, window: int | None, repeats: int):
-    def behaviour(asked: Asked) -> Behaviour:
+    def behaviour(asked: IncomingCall) -> Behaviour:
         found = schedule.script(asked)
         if asked.request.messages[-1].text == INSTRUCTION and repeats:
             found = Repeating(found, repeats)
-        return found if window is None else Window(window, found)
+        return found if window is None else EnforceContextWindow(window, found)
 
     return behaviour

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from multiroute_core import MultiRouteError, Router
-from multiroute_core.errors import BrokenStreamError
+from multiroute_core.errors import StreamInterruptedError
 from multiroute_core.runtime import sync_io
-from multiroute_core.testing import Answer, VirtualClock, VirtualLoop, random_schedule, rehearse, truth
+from multiroute_core.testing import Answer, VirtualClock, VirtualLoop, random_schedule, run_in_virtual_time, provider_of
 
 REQUESTS = 30
 NAMES = ("a", "b", "c")
@@ -34,14 +34,14 @@ class Life:
             on_event=[self.heard],
             **SETTINGS,
         )
-        rehearse(self.router, clock, seed)
+        run_in_virtual_time(self.router, clock, seed)
 
     def heard(self, event):
         self.events.append((type(event).__name__, round(self.clock.time(), 6), getattr(event, "route", "")))
 
     def end(self, response, heard, error):
         attempts = error.attempts if error else response.attempts
-        kept = error.partial if isinstance(error, BrokenStreamError) else response
+        kept = error.partial if isinstance(error, StreamInterruptedError) else response
         self.story.append(
             (
                 type(error).__name__,
@@ -54,8 +54,8 @@ class Life:
 
     @property
     def all(self):
-        takes = [len(truth(route).takes) for route in self.routes]
-        assert not any(truth(route).in_flight for route in self.routes)
+        takes = [len(provider_of(route).takes) for route in self.routes]
+        assert not any(provider_of(route).in_flight for route in self.routes)
         return self.story, self.events, takes
 
 

@@ -11,7 +11,7 @@ import pytest
 from multiroute_core import BadRequestError, Router, Usage
 from multiroute_core.errors import AuthenticationError, DeadlineExceededError, RouteError
 from multiroute_core.events import RouteSkipped
-from multiroute_core.testing import Answer, Cut, Fail, Hang, Step, VirtualLoop, rehearse, scripted_route, truth
+from multiroute_core.testing import Answer, DropConnection, Fail, Hang, Step, VirtualLoop, run_in_virtual_time, scripted_route, provider_of
 from multiroute_core.testing.behaviours import HEADERS, PING
 from multiroute_core.types import Delta
 
@@ -48,7 +48,7 @@ class Duel:
         self.loop = None
         if face[0] == "a":
             self.loop = VirtualLoop()
-            rehearse(self.router, self.loop)
+            run_in_virtual_time(self.router, self.loop)
         for _ in range(WARM):
             assert self.ask(model="a").route == "a"
 
@@ -72,7 +72,7 @@ class Duel:
 
     def end(self):
         """At rest no call, no place and no thread is left."""
-        assert [truth(route).in_flight for route in self.routes] == [0, 0]
+        assert [provider_of(route).in_flight for route in self.routes] == [0, 0]
         standings = self.router.health().routes
         assert [standing.in_flight for standing in standings.values()] == [0, 0]
         if self.loop is not None:
@@ -106,7 +106,7 @@ def test_the_loser_is_called_off_and_blamed_for_nothing(face):
         ("b", "answered"),
     ]
     assert [standing.breaker for standing in duel.end().values()] == ["closed", "closed"]
-    (loser,) = truth(duel.routes[0]).takes[WARM:]
+    (loser,) = provider_of(duel.routes[0]).takes[WARM:]
     assert (loser.finish_reason, loser.parts) == (None, [])
 
 
@@ -115,7 +115,7 @@ def test_the_tokens_of_the_loser_are_kept(face):
     duel = Duel(face, Metered(), Answer("soon"))
     response = duel.ask()
     assert {(a.route, a.outcome): a.usage for a in response.attempts}["a", "cancelled"] == Usage(7, 0)
-    assert response.usage == truth(duel.routes[1]).takes[-1].usage
+    assert response.usage == provider_of(duel.routes[1]).takes[-1].usage
     duel.end()
 
 
@@ -156,7 +156,7 @@ def test_a_caller_that_gives_up_takes_both_along(face, ticks):
 
     assert duel.loop is not None
     duel.loop.run_until_complete(main())
-    assert len(truth(duel.routes[1]).takes) in {0.5: (0,), 1: (0, 1), 2: (1,)}[ticks]
+    assert len(provider_of(duel.routes[1]).takes) in {0.5: (0,), 1: (0, 1), 2: (1,)}[ticks]
     assert tries(duel.events[-1].attempts) <= {("a", "cancelled"), ("b", "cancelled")}
     assert [standing.breaker for standing in duel.end().values()] == ["closed", "closed"]
 
@@ -175,14 +175,14 @@ def test_a_rival_that_cannot_be_paid_for_is_not_asked(face):
     """There is one to begin with, and a twentieth for each request."""
     duel = Duel(face, Answer("late", first_token=LONG), Answer("soon"))
     assert [duel.ask().text for _ in range(3)] == ["soon", "soon", "late"]
-    assert len(truth(duel.routes[1]).takes) == 2
+    assert len(provider_of(duel.routes[1]).takes) == 2
     duel.end()
 
 
 def test_a_backup_is_no_rival(face):
     duel = Duel(face, Answer("late", first_token=LONG), Answer("soon"), backup=True)
     assert duel.ask().text == "late"
-    assert not truth(duel.routes[1]).takes
+    assert not provider_of(duel.routes[1]).takes
     duel.end()
 
 
@@ -211,7 +211,7 @@ def test_both_fail(face):
 
 @pytest.mark.parametrize("face", ["stream", "astream"])
 def test_the_loser_takes_over_when_the_winner_breaks_off(face):
-    duel = Duel(face, Answer("late", first_token=LONG), Cut(1), mid_stream="restart")
+    duel = Duel(face, Answer("late", first_token=LONG), DropConnection(1), mid_stream="restart")
     assert duel.ask().text == "late"
     assert [(chunk.text, chunk.restarted) for chunk in duel.heard] == [
         ("one ", False),

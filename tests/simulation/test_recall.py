@@ -11,9 +11,9 @@ from collections import defaultdict
 
 import pytest
 
-from multiroute_core import Caching, MultiRouteError, Router
+from multiroute_core import CacheConfig, MultiRouteError, Router
 from multiroute_core.engine.caching import JITTER, WAIT_SECONDS
-from multiroute_core.testing import Answer, VirtualLoop, random_schedule, rehearse, truth
+from multiroute_core.testing import Answer, VirtualLoop, random_schedule, run_in_virtual_time, provider_of
 
 NAMES = ("a", "b")
 SECONDS = 60.0
@@ -65,7 +65,7 @@ class World:
         self.ends = []
         self.router = Router(
             self.routes,
-            cache=Caching(ttl=self.ttl, stale_if_error=self.stale),
+            cache=CacheConfig(ttl=self.ttl, stale_if_error=self.stale),
             max_retries=1,
             first_token_timeout=1.0,
             stall_timeout=0.5,
@@ -74,12 +74,12 @@ class World:
         )
         self.callers = [Caller(number, dice) for number in range(120)]
         self.loop = VirtualLoop()
-        rehearse(self.router, self.loop, seed)
+        run_in_virtual_time(self.router, self.loop, seed)
 
     def run(self):
         with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
             runner.run(self.happen())
-        self.takes = [take for route in self.routes for take in truth(route).takes]
+        self.takes = [take for route in self.routes for take in provider_of(route).takes]
         return self
 
     async def happen(self):

@@ -42,7 +42,7 @@ def test_the_worlds_are_full_of_what_can_happen():
             seen["continued"] += caller.mid_stream == "continue" and caller.end == "answered" and BROKEN in outcomes
             seen["declined, and another one asked"] += bool(caller.options["fallback_on"]) and len(outcomes) > 1
             seen["calls of tools"] += bool(caller.response and caller.response.tool_calls)
-        seen.update(why for skipped in world.skipped for why in [f"shut: {skipped.why}"])
+        seen.update(why for skipped in world.skipped for why in [f"shut: {skipped.reason}"])
     ends = "answered broken_stream cancel close drop AllRoutesFailedError DeadlineExceededError bad_request"
     outcomes = "answered cancelled server_error overloaded rate_limit connection bad_reply authentication not_found"
     more = "quota_exhausted bad_request content_filter context_overflow timeout broken_stream"

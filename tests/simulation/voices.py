@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from multiroute_core.messages import Part, Text, join
 from multiroute_core.route import TokenPrices
-from multiroute_core.testing.scripted import Take
+from multiroute_core.testing.scripted import RecordedCall
 from multiroute_core.types import Usage
 from tests.simulation.callers import Caller, spelled, text_of
 from tests.simulation.world import World
@@ -20,7 +20,7 @@ def one_voice(world: World) -> Iterator[str]:
     begins anew; or else by several of which each goes on where the one before broke off, if it wants that."""
     for caller in world.by_name.values():
         takes = world.takes_of.get(caller.name, [])
-        speakers: list[Take] = []
+        speakers: list[RecordedCall] = []
         for parts in caller.voices:
             found = _speakers(parts, takes) if caller.mid_stream == "continue" else _speaker(parts, takes)
             if found is None:
@@ -60,18 +60,18 @@ def the_bill_is_true(world: World) -> Iterator[str]:
     for caller in world.by_name.values():
         for attempt in caller.attempts:
             # What ended in the middle has told of its beginning only, if of anything.
-            cost = None if attempt.estimate is not None else _cost(attempt.usage, prices[attempt.route])
+            cost = None if attempt.estimated_usage is not None else _cost(attempt.usage, prices[attempt.route])
             if not _equal(attempt.cost, cost):
                 yield f"{caller.name}: {attempt.usage} on {attempt.route} costs {attempt.cost}, not {cost}"
-            if not _equal(attempt.estimated_cost, about := _cost(attempt.estimate, prices[attempt.route])):
-                yield f"{caller.name}: {attempt.estimate} would cost {attempt.estimated_cost}, not {about}"
+            if not _equal(attempt.estimated_cost, about := _cost(attempt.estimated_usage, prices[attempt.route])):
+                yield f"{caller.name}: {attempt.estimated_usage} would cost {attempt.estimated_cost}, not {about}"
         told = caller.response or caller.partial
         if told is None or caller.left:
             continue
         if caller.mid_stream == "continue" and caller.stream:
             takes = _speakers(caller.voices[-1], world.takes_of[caller.name]) or []
             usages = [take.usage for take in takes]
-            cut = {(a.route, a.usage) for a in caller.attempts if a.estimate is not None}
+            cut = {(a.route, a.usage) for a in caller.attempts if a.estimated_usage is not None}
             costs = [
                 None if (take.asked.route, take.usage) in cut else _cost(take.usage, prices[take.asked.route])
                 for take in takes
@@ -85,7 +85,7 @@ def the_bill_is_true(world: World) -> Iterator[str]:
             yield f"{caller.name} is told that it cost {told.cost}; its speakers cost {costs}"
 
 
-def _speaker(parts: Sequence[Part], takes: Sequence[Take]) -> list[Take] | None:
+def _speaker(parts: Sequence[Part], takes: Sequence[RecordedCall]) -> list[RecordedCall] | None:
     """Whose beginning this is."""
     if not parts:
         return []
@@ -93,7 +93,7 @@ def _speaker(parts: Sequence[Part], takes: Sequence[Take]) -> list[Take] | None:
     return found[:1] or None
 
 
-def _speakers(parts: Sequence[Part], takes: Sequence[Take]) -> list[Take] | None:
+def _speakers(parts: Sequence[Part], takes: Sequence[RecordedCall]) -> list[RecordedCall] | None:
     """Who said this one after the other: each word once, the last one's to any place, the others' to their end."""
     words = text_of(parts).split()
     by_mark = {f"{take.asked.route}#{take.asked.number}": take for take in takes}
@@ -113,13 +113,13 @@ def _speakers(parts: Sequence[Part], takes: Sequence[Take]) -> list[Take] | None
     return found if whole and its.startswith(calls) else None
 
 
-def _own(take: Take) -> list[str]:
+def _own(take: RecordedCall) -> list[str]:
     """The words that are its own, and no repetition."""
     mark = f"{take.asked.route}#{take.asked.number}:"
     return [word for word in join([p for p in take.parts if isinstance(p, Text)]).split() if word.startswith(mark)]
 
 
-def _ends(caller: Caller, take: Take, answer: str) -> bool:
+def _ends(caller: Caller, take: RecordedCall, answer: str) -> bool:
     """Whether `take` was spoken to its end, and is (the end of) this answer."""
     if caller.response is None or take.finish_reason != caller.response.finish_reason:
         return False

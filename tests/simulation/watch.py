@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from multiroute_core.errors import RouteError
 from multiroute_core.resilience import rate_limits
 from multiroute_core.resilience.admission import Outcome, Permit, Shut, Verdict
-from multiroute_core.testing.scripted import Take, truth
+from multiroute_core.testing.scripted import RecordedCall, provider_of
 
 if TYPE_CHECKING:
     from multiroute_core.route import Route
@@ -46,14 +46,14 @@ class WatchedState:
         self.retries: list[float] = []
         self.hedges: list[float] = []
         self._out: dict[int, tuple[str, Permit, float]] = {}
-        self._ended: defaultdict[str, list[Take]] = defaultdict(list)
-        self._tokens = {route.quota: Bucket(route.tpm) for route in world.routes if route.tpm is not None}
+        self._ended: defaultdict[str, list[RecordedCall]] = defaultdict(list)
+        self._tokens = {route.rate_limit_group: Bucket(route.tpm) for route in world.routes if route.tpm is not None}
         self._steps = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
-    def ended(self, take: Take) -> None:
+    def ended(self, take: RecordedCall) -> None:
         """A provider says that a call is over."""
         self._ended[take.asked.route].append(take)
 
@@ -76,7 +76,7 @@ class WatchedState:
                 if not early:
                     self._wrong(now, f"{name} was asked {breaker.opened_until - now:g} s before its break is over")
                 self._all_shut(name, now, tokens)
-        if (bucket := self._tokens.get(route.quota)) is not None and not bucket.take(now, tokens):
+        if (bucket := self._tokens.get(route.rate_limit_group)) is not None and not bucket.take(now, tokens):
             self._wrong(now, f"{name} was given {tokens} tokens, which its {bucket.per_minute:g} a minute do not hold")
         self._out[id(answer)] = (name, answer, now)
         return answer
@@ -92,13 +92,13 @@ class WatchedState:
         self.settled[name] += 1
         if self._out.pop(id(permit), None) is None:
             self._wrong(now, f"a permit for {name} was settled twice, or never given")
-        if (bucket := self._tokens.get(route.quota)) is not None and outcome.used is not None:
+        if (bucket := self._tokens.get(route.rate_limit_group)) is not None and outcome.used is not None:
             bucket.settle(now, permit.tokens, outcome.used)
         self._judge(name, now, outcome)
         await self.inner.settle(io, route, now, permit, outcome)
         if outcome.shared:
             for other in self.world.routes:
-                if other.quota == route.quota and other is not route and self._breaker(other.name).opened_until is None:
+                if other.rate_limit_group == route.rate_limit_group and other is not route and self._breaker(other.name).opened_until is None:
                     self._wrong(now, f"the quota of {name} is spent, and {other.name} goes on")
 
     async def afford(self, io: Any, now: float, *, hedge: bool = False) -> bool:
@@ -120,8 +120,8 @@ class WatchedState:
     def _all_shut(self, name: str, now: float, tokens: int) -> None:
         """An early probe is for a time when nobody else may be asked, and nobody else has not failed this caller."""
         caller = asking.get()
-        asked = [take for r in self.world.routes for take in truth(r).takes if self.world.caller_of(take) is caller]
-        if any(isinstance(take.error, RouteError) and take.error.kind == "context_overflow" for take in asked):
+        asked = [take for r in self.world.routes for take in provider_of(r).takes if self.world.caller_of(take) is caller]
+        if any(isinstance(take.error, RouteError) and take.error.code == "context_overflow" for take in asked):
             return  # who would overflow as well is no candidate any more
         for route in self.world.routes:
             if route.name == name or route.name not in caller.candidates:
@@ -158,7 +158,7 @@ class WatchedState:
             if outcome.door is None and not gone:
                 self._wrong(now, f"{name} asked to be left alone for {error.retry_after:g} s, and nobody keeps it")
 
-    def _lost(self, take: Take, now: float) -> bool:
+    def _lost(self, take: RecordedCall, now: float) -> bool:
         """Whether it was called off because another one has begun to answer the same caller."""
         settings = self.world.settings
         if settings["hedge"] is None or take.finish_reason or take.error is not None or take.cut:
@@ -166,7 +166,7 @@ class WatchedState:
         if any(limit and abs(now - take.asked.at - limit) < 1e-6 for limit in settings.values()):
             return False  # its time was over in the same moment
         caller = self.world.caller_of(take)
-        others = (t for route in self.world.routes for t in truth(route).takes if t is not take)
+        others = (t for route in self.world.routes for t in provider_of(route).takes if t is not take)
         mine = [other for other in others if other.ended in (None, now) and self.world.caller_of(other) is caller]
         if not take.asked.stream:
             return any(other.finish_reason is not None for other in mine)
@@ -203,7 +203,7 @@ class Bucket:
         self.at = now
 
 
-def verdicts(take: Take) -> set[Verdict]:
+def verdicts(take: RecordedCall) -> set[Verdict]:
     """What may be said about a route after this call, whose caller stayed."""
     error = take.error
     if error is None and take.finish_reason is not None:
@@ -213,7 +213,7 @@ def verdicts(take: Take) -> set[Verdict]:
             else {Verdict.SUCCESS, Verdict.NONE}
         )
     if isinstance(error, RouteError):
-        if not error.blames:
+        if not error.counts_against_breaker:
             return {Verdict.NONE}
-        return {Verdict.LASTING} if error.lasting else {Verdict.FAILURE}
+        return {Verdict.LASTING} if error.permanent else {Verdict.FAILURE}
     return {Verdict.FAILURE}

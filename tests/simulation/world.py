@@ -15,8 +15,8 @@ from typing import Any
 from multiroute_core import Budget, Ledger, Router
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.events import Event, RequestEnded, RequestStarted, RouteSkipped
-from multiroute_core.testing.scripted import Take, truth
-from multiroute_core.testing.virtual import VirtualLoop, rehearse
+from multiroute_core.testing.scripted import RecordedCall, provider_of
+from multiroute_core.testing.virtual import VirtualLoop, run_in_virtual_time
 from tests.simulation.callers import Caller, crowd, spelled
 from tests.simulation.terrain import terrain
 from tests.simulation.watch import MOST_STEPS, Endless, WatchedState, asking
@@ -72,15 +72,15 @@ class World:
         self.loop = GuardedLoop()
         self.ledger = Ledger(wall=self.loop.time)
         self.router = Router(self.routes, on_event=[self._heard], ledger=self.ledger, budget=BUDGETS, **self.settings)
-        rehearse(self.router, self.loop, seed)
+        run_in_virtual_time(self.router, self.loop, seed)
         self.state = WatchedState(self.router._parts.state, self)
         self.router._parts = replace(self.router._parts, state=self.state)
         for route in self.routes:
-            truth(route).on_end = self.state.ended
+            provider_of(route).on_end = self.state.ended
         self.skipped: list[RouteSkipped] = []
-        self.takes: list[Take] = []
-        self.takes_of: dict[str, list[Take]] = {}
-        self._callers: dict[Take, Caller] = {}
+        self.takes: list[RecordedCall] = []
+        self.takes_of: dict[str, list[RecordedCall]] = {}
+        self._callers: dict[RecordedCall, Caller] = {}
 
     def run(self) -> World:
         """Let it happen, to its end."""
@@ -97,12 +97,12 @@ class World:
             gc.enable()
             asyncio.set_event_loop(None)
             loop.close()
-        self.takes = [take for route in self.routes for take in truth(route).takes]
+        self.takes = [take for route in self.routes for take in provider_of(route).takes]
         for take in self.takes:
             self.takes_of.setdefault(self.caller_of(take).name, []).append(take)
         return self
 
-    def caller_of(self, take: Take) -> Caller:
+    def caller_of(self, take: RecordedCall) -> Caller:
         """Who has asked for this."""
         caller = self._callers.get(take)
         if caller is None:

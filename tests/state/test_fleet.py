@@ -244,7 +244,7 @@ def test_nothing_stays_for_ever_and_all_of_a_quota_is_in_one_slot(server):
         run(state.begun(IO, 0.0))
         settle(state, route, admit(state, route, tokens=5), FAILED._replace(used=7, door=100_000.0))
         admit(state, route)
-        assert standing(state, route).open_seconds > 99_000
+        assert standing(state, route).retry_in > 99_000
     assert isinstance(admit(state, NARROW), Permit)
     assert run(state.afford(IO, 0.0, hedge=True))
     with server.client() as client:

@@ -302,7 +302,7 @@ def test_what_redis_said_last_holds_while_it_is_away(server):
     run(other.standing(io, ROUTES[0], io.now()))
     eventually(lambda: other.link.away)
     assert run(other.admit(io, ROUTES[0], io.now())).why == "open"
-    assert run(other.standing(io, ROUTES[0], io.now())).open_seconds > 0
+    assert run(other.standing(io, ROUTES[0], io.now())).retry_in > 0
     assert run(other.admit(io, few, io.now())).why == "limit"
     early = run(other.admit(io, ROUTES[0], io.now(), early=True))
     assert isinstance(early, Permit), "nobody is shut out for ever"

@@ -162,7 +162,7 @@ def test_a_spent_quota_leaves_those_alone_that_are_shut_or_being_probed(server):
             pair.admit(route, 0, False)
     pair.settle(0, Outcome(Verdict.SUCCESS))
     assert run(pair.redis.standing(IO, other, pair.now)).breaker == "closed"
-    assert run(pair.redis.standing(IO, third, pair.now)).open_seconds == pytest.approx(97.0)
+    assert run(pair.redis.standing(IO, third, pair.now)).retry_in == pytest.approx(97.0)
     pair.redis.close()
 
 

@@ -14,7 +14,7 @@ from multiroute_core.errors import (
     AllRoutesFailedError,
     AttemptTimeoutError,
     AuthenticationError,
-    ConnectionFailedError,
+    APIConnectionError,
     MultiRouteError,
     NotFoundError,
     QuotaExhaustedError,
@@ -180,7 +180,7 @@ def test_a_limit_of_ones_own_is_a_reason():
     driven, route = Driven(), Route("openai:slow", rpm=1)
     driven.attempt(route, WELL)
     standing = driven.standing(route)
-    assert standing.open_seconds == 0 or standing.reason == "limit"
+    assert standing.retry_in == 0 or standing.reason == "limit"
     assert standing.last_error is None
 
 
@@ -275,7 +275,7 @@ def fail(router, **more):
         (failing(QuotaExhaustedError, 402), 1, "quota_exhausted", "billing, credits"),
         (failing(ServerError, 503), 3, "server_error", "server error (HTTP 503)"),
         (failing(AttemptTimeoutError), 3, "timeout", "timeout"),
-        (failing(ConnectionFailedError), 3, "connection", "Check the network"),
+        (failing(APIConnectionError), 3, "connection", "Check the network"),
     ],
 )
 @pytest.mark.parametrize("native", [False, True])

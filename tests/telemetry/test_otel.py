@@ -26,8 +26,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from multiroute_core import (
     AllRoutesFailedError,
-    BrokenStreamError,
-    Caching,
+    StreamInterruptedError,
+    CacheConfig,
     Message,
     RateLimitError,
     Response,
@@ -42,7 +42,7 @@ from multiroute_core import (
 from multiroute_core.events import AttemptEnded, RequestEnded, RequestStarted
 from multiroute_core.messages import Blob
 from multiroute_core.telemetry import OpenTelemetry, otel
-from multiroute_core.testing import Answer, Cut, Fail, Hang, ScriptedProvider, truth
+from multiroute_core.testing import Answer, DropConnection, Fail, Hang, ScriptedProvider, provider_of
 from multiroute_core.tools import ServerTool, Tool
 from multiroute_core.types import Attempt, Request
 from tests import chat_server
@@ -271,7 +271,7 @@ class TestFaces:
         assert tries[0].status.status_code == StatusCode.UNSET
         assert "gen_ai.response.finish_reasons" not in tries[0].attributes
         assert (root.attributes["multiroute.route"], root.attributes["multiroute.fallback"]) == ("scripted:m1", True)
-        takes = [take.usage for route in router.routes for take in truth(route).takes if take.usage]
+        takes = [take.usage for route in router.routes for take in provider_of(route).takes if take.usage]
         assert collected.counted()[0][1] == sum(usage.input_tokens for usage in takes)
         assert collected.counted()[1][1] == sum(usage.output_tokens for usage in takes)
 
@@ -279,8 +279,8 @@ class TestFaces:
 @pytest.mark.parametrize("face", ("stream", "astream"))
 class TestStreams:
     def test_a_broken_one(self, collected, face):
-        router = collected.router(Cut(2, usage=USAGE))
-        with pytest.raises(BrokenStreamError):
+        router = collected.router(DropConnection(2, usage=USAGE))
+        with pytest.raises(StreamInterruptedError):
             ask(router, face)
         root, [attempt] = collected.one()
         for span in (root, attempt):
@@ -290,7 +290,7 @@ class TestStreams:
         assert collected.counted() == [(100, 100), (20, 20)]
 
     def test_one_that_goes_on_elsewhere_counts_each_speaker_once(self, collected, face):
-        router = collected.router(Cut(2, usage=USAGE), Answer("and more", usage=Usage(7, 3)), mid_stream="continue")
+        router = collected.router(DropConnection(2, usage=USAGE), Answer("and more", usage=Usage(7, 3)), mid_stream="continue")
         assert ask(router, face).usage.input_tokens == 107
         root, tries = collected.one()
         assert [span.attributes["gen_ai.usage.input_tokens"] for span in tries] == [100, 7]
@@ -298,8 +298,8 @@ class TestStreams:
         assert collected.counted() == [(107, 107), (23, 23)]
 
     def test_what_nobody_told_is_an_estimate_and_no_usage(self, collected, face):
-        router = collected.router(Cut(2))
-        with pytest.raises(BrokenStreamError):
+        router = collected.router(DropConnection(2))
+        with pytest.raises(StreamInterruptedError):
             ask(router, face)
         _, [attempt] = collected.one()
         assert attempt.attributes["multiroute.attempt.estimated_input_tokens"] > 0
@@ -339,7 +339,7 @@ async def test_a_stream_that_ends_elsewhere_belongs_where_it_began(collected):
 
 
 def test_an_old_answer_where_no_route_has_a_new_one(collected):
-    caching = Caching("memory", ttl=0.01, stale_if_error=60)
+    caching = CacheConfig("memory", ttl=0.01, stale_if_error=60)
     router = collected.router([Answer(usage=USAGE), Fail()], cache=caching)
     router.generate("Hi")
     time.sleep(0.05)
@@ -359,7 +359,7 @@ def test_an_old_answer_where_no_route_has_a_new_one(collected):
 async def test_a_task_that_is_cancelled(collected):
     router = collected.router(Hang())
     task = asyncio.create_task(router.agenerate("Hi"))
-    while collected.hook.open_requests == 0 or not truth(router.routes[0]).in_flight:
+    while collected.hook.open_requests == 0 or not provider_of(router.routes[0]).in_flight:
         await asyncio.sleep(0.001)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -372,7 +372,7 @@ async def test_a_task_that_is_cancelled(collected):
 
 def of_every_kind(asked):
     """A whole answer, a failure, or a broken stream, as the question says."""
-    return (Answer(("a ", "b"), per_chunk=0.002, usage=USAGE), Fail(after=0.001), Cut(1, usage=USAGE))[
+    return (Answer(("a ", "b"), per_chunk=0.002, usage=USAGE), Fail(after=0.001), DropConnection(1, usage=USAGE))[
         int(asked.text) % 3
     ]
 
@@ -384,7 +384,7 @@ async def test_fifty_tasks_at_once_keep_their_parents_and_every_token(collected)
     async def one(number):
         with collected.tracer.start_as_current_span(f"caller {number}") as caller:
             parents[caller.get_span_context().span_id] = number
-            with contextlib.suppress(BrokenStreamError):
+            with contextlib.suppress(StreamInterruptedError):
                 if number % 2:
                     await router.agenerate(str(number))
                 else:

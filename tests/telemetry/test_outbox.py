@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from multiroute_core.telemetry.delivery import CAP_SECONDS, QUIET, Delivery, Timing
+from multiroute_core.telemetry.delivery import CAP_SECONDS, QUIET, DeliveryResult, Timing
 from multiroute_core.telemetry.outbox import PATIENCE, Outbox
 from tests.telemetry.patience import Clock, eventually, outboxes
 
@@ -24,16 +24,16 @@ class Other:
 
     def __call__(self, batch):
         self.calls.append(list(batch))
-        answer = self.answers.pop(0) if self.answers else Delivery()
+        answer = self.answers.pop(0) if self.answers else DeliveryResult()
         if callable(answer):
             answer = answer(batch)
-        if not answer.left and not answer.refused:
+        if not answer.unsent and not answer.rejected:
             self.taken += batch
         return answer
 
 
 def down(batch):
-    return Delivery(left=batch, why="it is down")
+    return DeliveryResult(unsent=batch, reason="it is down")
 
 
 class TestSending:
@@ -64,7 +64,7 @@ class TestSending:
 
     def test_who_puts_in_does_not_wait_for_who_sends(self):
         gate = threading.Event()
-        outbox = Outbox(lambda batch: gate.wait(60) and Delivery(), "The list")
+        outbox = Outbox(lambda batch: gate.wait(60) and DeliveryResult(), "The list")
         began = time.monotonic()
         for number in range(5000):
             outbox.put([number])
@@ -104,7 +104,7 @@ class TestTrouble:
         outbox.close()
 
     def test_the_other_end_may_say_when_to_come_back(self):
-        clock, other = Clock(), Other(lambda batch: Delivery(left=batch, why="not now", seconds=30.0))
+        clock, other = Clock(), Other(lambda batch: DeliveryResult(unsent=batch, reason="not now", seconds=30.0))
         outbox = Outbox(other, "The list", timing=clock.timing)
         outbox.put([1])
         eventually(lambda: other.taken == [1])
@@ -113,7 +113,7 @@ class TestTrouble:
 
     def test_flush_skips_a_pause_but_not_what_the_other_end_has_said(self):
         timing = Timing(random=lambda: 1.0)
-        impatient, patient = Other(*[down] * 5), Other(lambda batch: Delivery(left=batch, why="no", seconds=3600.0))
+        impatient, patient = Other(*[down] * 5), Other(lambda batch: DeliveryResult(unsent=batch, reason="no", seconds=3600.0))
         one, two = Outbox(impatient, "One", timing=timing), Outbox(patient, "Two", timing=timing)
         one.put([1])
         two.put([1])
@@ -128,7 +128,7 @@ class TestTrouble:
         assert two.dropped == 1
 
     def test_a_part_that_is_left_comes_before_what_came_later(self):
-        other = Other(lambda batch: Delivery(left=batch[2:], why="half"))
+        other = Other(lambda batch: DeliveryResult(unsent=batch[2:], reason="half"))
         outbox = Outbox(other, "The list", batch=4, timing=Clock().timing)
         outbox.put(range(6))
         eventually(lambda: other.taken == [2, 3, 4, 5])
@@ -157,7 +157,7 @@ class TestTrouble:
         outbox.close()
 
     def test_what_is_refused_is_counted_and_holds_up_nothing(self, caplog):
-        refuse = [Delivery(refused=1, why="the answer was HTTP 400")] * 3
+        refuse = [DeliveryResult(rejected=1, reason="the answer was HTTP 400")] * 3
         other = Other(*refuse)
         outbox = Outbox(other, "The list")
         outbox.put([1, 2, 3, 4])
@@ -199,7 +199,7 @@ class TestTrouble:
         def full(thread):
             raise RuntimeError("can't start new thread")
 
-        other = Other(Delivery(), down)
+        other = Other(DeliveryResult(), down)
         outbox = Outbox(other, "The list", batch=2)
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", full)
@@ -217,11 +217,11 @@ class TestTrouble:
         def slow(batch):
             gate.wait(60)
             taken.extend(batch)
-            return Delivery()
+            return DeliveryResult()
 
         outbox = Outbox(slow, "The list", batch=1, max_waiting=10)
         outbox.put([0])
-        eventually(lambda: outbox.waiting == 1 and not outbox._line.waiting)  # in hand
+        eventually(lambda: outbox.waiting == 1 and not outbox._line.pending)  # in hand
         for number in range(1, 31):
             outbox.put([number])
         assert (outbox.waiting, outbox.dropped) == (10, 21)
@@ -233,7 +233,7 @@ class TestTrouble:
 
     def test_what_comes_back_finds_no_more_room_than_there_is(self):
         gate = threading.Event()
-        other = Other(lambda batch: gate.wait(60) and Delivery(left=batch, why="down"))
+        other = Other(lambda batch: gate.wait(60) and DeliveryResult(unsent=batch, reason="down"))
         outbox = Outbox(other, "The list", batch=5, max_waiting=5, timing=Clock().timing)
         outbox.put(range(5))
         eventually(lambda: other.calls)
@@ -273,7 +273,7 @@ class TestEnd:
         def slow(batch):
             gate.wait(60)
             taken.extend(batch)
-            return Delivery()
+            return DeliveryResult()
 
         outbox = Outbox(slow, "The list")
         outbox.put(range(20))

@@ -7,7 +7,7 @@ from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import ConfigurationError, Router, ToolCall, Usage
 from multiroute_core.errors import RouteError
-from multiroute_core.testing import DIALECTS, Answer, Cut, DialectServer, Failure, dialect_route, scripted_route
+from multiroute_core.testing import DIALECTS, Answer, DropConnection, DialectServer, Failure, dialect_route, scripted_route
 from multiroute_core.testing.dialects import failures_of
 from tests.chat_server import FACES, ask
 
@@ -61,7 +61,7 @@ def test_a_call_of_a_tool(name, face):
 @EVERY_DIALECT
 @pytest.mark.parametrize("face", ["stream", "astream"])
 def test_a_stream_that_is_cut_is_broken(name, face):
-    router = Router([dialect_route(name, Cut(2, ANSWER))], max_retries=0)
+    router = Router([dialect_route(name, DropConnection(2, ANSWER))], max_retries=0)
     with pytest.raises(RouteError) as error:
         ask(router, face, "Why?")
     assert error.value.partial.text == "All of it."
@@ -97,7 +97,7 @@ def test_after_words_it_is_a_broken_stream(name, face):
         try:
             response = ask(router, face, "Why?")
         except RouteError as error:
-            assert (error.kind, error.partial.text) == ("broken_stream", "one ")
+            assert (error.code, error.partial.text) == ("broken_stream", "one ")
         else:
             assert response.route == "b", "a refusal comes before any word"
 

@@ -7,21 +7,21 @@ import time
 import pytest
 
 import multiroute_core.errors as tree
-from multiroute_core import AllRoutesFailedError, BrokenStreamError, Route, Router, ToolCall, Usage
+from multiroute_core import AllRoutesFailedError, StreamInterruptedError, Route, Router, ToolCall, Usage
 from multiroute_core.errors import AttemptTimeoutError, RouteError
 from multiroute_core.testing import (
     Answer,
-    Cut,
-    Drip,
+    DropConnection,
+    SlowStream,
     Fail,
     Hang,
-    Window,
+    EnforceContextWindow,
     rate_limited,
-    rehearse,
+    run_in_virtual_time,
     run,
     scripted_route,
-    slow,
-    truth,
+    SlowAnswer,
+    provider_of,
 )
 
 QUICK = {"max_retries": 0, "attempt_timeout": 0.2, "first_token_timeout": 0.1, "stall_timeout": 0.1}
@@ -38,7 +38,7 @@ def ask(router, way, text="Hi", **options):
         return chunks[-1].response, [c.text for c in chunks if c.parts]
 
     async def main():
-        rehearse(router, asyncio.get_running_loop())
+        run_in_virtual_time(router, asyncio.get_running_loop())
         if way == "agenerate":
             return await router.agenerate(text, **options), []
         chunks = [chunk async for chunk in router.astream(text, **options)]
@@ -57,10 +57,10 @@ def test_an_answer_with_all_that_belongs_to_it(way):
     assert [(c.id, c.name, c.arguments) for c in response.tool_calls] == [("t0", "look", {"where": "a"})]
     assert (response.finish_reason, response.usage, response.route) == ("tool_call", usage, "a")
     assert heard[:3] == ([] if "generate" in way else ["a ", "0 ", "what?"])
-    (take,) = truth(route).takes
+    (take,) = provider_of(route).takes
     assert (take.finish_reason, take.usage, take.error, take.asked.text) == ("tool_call", usage, None, "what?")
     assert take.ended is not None
-    assert truth(route).in_flight == 0
+    assert provider_of(route).in_flight == 0
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -75,35 +75,35 @@ def test_every_error_of_the_tree(way, kind, opened):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("behaviour", [Hang(), Hang(opened=True), Drip(0.02), slow(60.0)], ids=repr)
+@pytest.mark.parametrize("behaviour", [Hang(), Hang(opened=True), SlowStream(0.02), SlowAnswer(60.0)], ids=repr)
 def test_whatever_keeps_silent_is_left_in_time(way, behaviour):
     routes = [scripted_route("a", behaviour), scripted_route("b", Answer("here"))]
     began = time.monotonic()
     response, _ = ask(Router(routes, **QUICK), way)
     assert time.monotonic() - began < 30
     assert [attempt.outcome for attempt in response.attempts] == ["timeout", "answered"]
-    assert truth(routes[0]).in_flight == truth(routes[1]).in_flight == 0
+    assert provider_of(routes[0]).in_flight == provider_of(routes[1]).in_flight == 0
 
 
 @pytest.mark.parametrize("way", ["stream", "astream"])
 @pytest.mark.parametrize(
     "cut",
-    [Cut(2), Cut(2, error=lambda: ConnectionResetError("gone")), Cut(2, stall=True), Cut(2, usage=Usage(7, 2))],
+    [DropConnection(2), DropConnection(2, error=lambda: ConnectionResetError("gone")), DropConnection(2, stall=True), DropConnection(2, usage=Usage(7, 2))],
     ids=["cut", "error", "stall", "usage"],
 )
 def test_a_stream_that_is_cut(way, cut):
     router = Router([scripted_route("a", cut), scripted_route("b", Answer("other"))], **QUICK)
-    with pytest.raises(BrokenStreamError) as caught:
+    with pytest.raises(StreamInterruptedError) as caught:
         ask(router, way)
     assert caught.value.partial is not None
     assert (caught.value.partial.text, caught.value.partial.usage) == ("one two ", cut.usage)
-    (take,) = truth(router.routes[0]).takes
+    (take,) = provider_of(router.routes[0]).takes
     assert (take.finish_reason, take.cut) == (None, cut.error is None and not cut.stall)
 
 
 @pytest.mark.parametrize("way", ["generate", "agenerate"])
 def test_an_answer_that_is_cut_is_none(way):
-    router = Router([scripted_route("a", Cut(2)), scripted_route("b", Answer("other"))], **QUICK)
+    router = Router([scripted_route("a", DropConnection(2)), scripted_route("b", Answer("other"))], **QUICK)
     assert ask(router, way)[0].text == "other"
 
 
@@ -115,7 +115,7 @@ def test_an_end_of_another_kind(way, reason):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_window_that_is_too_small(way):
-    routes = [scripted_route("small", Window(100, Answer("small"))), scripted_route("large", Answer("large"))]
+    routes = [scripted_route("small", EnforceContextWindow(100, Answer("small"))), scripted_route("large", Answer("large"))]
     router = Router(routes)
     assert ask(router, way, "x" * 300)[0].text == "small"
     response, _ = ask(router, way, "x" * 4000)
@@ -135,7 +135,7 @@ def test_a_function_of_the_call_and_the_time_to_come_back():
 
     async def main():
         router = Router([route], max_retries=0)
-        rehearse(router, asyncio.get_running_loop())
+        run_in_virtual_time(router, asyncio.get_running_loop())
         assert (await router.agenerate("Hi")).text == "early"
         await asyncio.sleep(1.0)
         with pytest.raises(RouteError) as caught:
@@ -146,7 +146,7 @@ def test_a_function_of_the_call_and_the_time_to_come_back():
         assert later.value.retry_after == pytest.approx(7.0)
 
     run(main())
-    assert len(truth(route).takes) == 2
+    assert len(provider_of(route).takes) == 2
 
 
 def test_a_caller_that_walks_away_leaves_nothing_open():
@@ -154,14 +154,14 @@ def test_a_caller_that_walks_away_leaves_nothing_open():
 
     async def main():
         router = Router([route])
-        rehearse(router, asyncio.get_running_loop())
+        run_in_virtual_time(router, asyncio.get_running_loop())
         stream = router.astream("Hi")
         await anext(stream)
         await stream.aclose()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(3):
                 await router.agenerate("Hi")
-        assert truth(route).in_flight == 0
+        assert provider_of(route).in_flight == 0
 
     run(main())
     stream = Router([scripted_route("b", Answer(["word "] * 100))]).stream("Hi")
@@ -176,8 +176,8 @@ def test_a_wait_in_sync_code_can_be_called_off():
     for _ in range(20):
         router.generate("Hi")
     assert [attempt.outcome for attempt in router.generate("Hi").attempts] == ["cancelled", "answered"]
-    assert truth(route).in_flight == 0
-    assert truth(route).takes[-1].ended is not None
+    assert provider_of(route).in_flight == 0
+    assert provider_of(route).takes[-1].ended is not None
 
 
 def test_limits_hold_in_real_time_too():
@@ -194,4 +194,4 @@ def test_limits_hold_in_real_time_too():
 
 def test_only_a_scripted_route_knows_the_truth():
     with pytest.raises(TypeError, match="not scripted"):
-        truth(Route("openai:gpt-6-luna"))
+        provider_of(Route("openai:gpt-6-luna"))

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from multiroute_core import Router
-from multiroute_core.testing import Answer, Deadlock, VirtualClock, VirtualLoop, rehearse, run, scripted_route
+from multiroute_core.testing import Answer, Deadlock, VirtualClock, VirtualLoop, run_in_virtual_time, run, scripted_route
 
 
 def test_hours_pass_in_an_instant_and_to_the_moment():
@@ -80,7 +80,7 @@ def test_a_rehearsal_is_the_same_each_time():
         async def main():
             loop = asyncio.get_running_loop()
             router = Router([scripted_route("a", Answer("Hello.", first_token=0.3))])
-            rehearse(router, loop, seed=3)
+            run_in_virtual_time(router, loop, seed=3)
             response = await router.agenerate("Hi")
             return response.attempts, loop.time(), threading.active_count()
 

@@ -26,11 +26,11 @@ from multiroute_core import (
     Response,
     Route,
     Router,
-    Standing,
+    RouteHealth,
     UnsupportedError,
     Usage,
 )
-from multiroute_core.budgets.status import BudgetStandings
+from multiroute_core.budgets.status import BudgetStatuses
 from multiroute_core.events import Event
 from multiroute_core.report import Report
 from multiroute_core.routing.explain import Explanation
@@ -59,13 +59,13 @@ assert_type(
 )
 assert_type(router.astream("Hello"), AsyncGenerator[Chunk, None])
 
-router.generate("Hello", fallback_on={"refusal"}, mid_stream="continue", region="eu")
+router.generate("Hello", fallback_on={"refusal"}, on_stream_error="continue", region="eu")
 assert_type(router.explain("Hello", stream=True, order="cheapest"), Explanation)
 assert_type(router.health(), Health)
-assert_type(router.health()["openai:gpt-4.1"], Standing)
+assert_type(router.health()["openai:gpt-4.1"], RouteHealth)
 
 
-def last_first(request: Request, routes: Sequence[Route], standings: Mapping[str, Standing]) -> Sequence[Route]:
+def last_first(request: Request, routes: Sequence[Route], standings: Mapping[str, RouteHealth]) -> Sequence[Route]:
     return sorted(routes, key=lambda route: standings[route.name].in_flight, reverse=True)
 
 
@@ -91,11 +91,11 @@ counted = Router(
     budget=[Budget(usd=20, scope="tenant", hard=True), Budget(tokens=10_000, per="call", on_alert=told)],
     ledger=Ledger("sqlite:///ledger.db", export=[JSONLines("calls.jsonl")]),
 )
-assert_type(counted.budgets(), BudgetStandings)
+assert_type(counted.budgets(), BudgetStatuses)
 assert_type(counted.estimate("Hello", max_tokens=10).cost, float | None)
 assert_type(counted.report("7d"), Report)
 assert_type(counted.ledger and counted.ledger.query(tenant="a"), list[Record] | None)
-assert_type(counted.hearing(hook), Router)
+assert_type(counted.with_hooks(hook), Router)
 Budget(usd=20, per="days")  # pyright: ignore[reportArgumentType]
 
 with multiroute_core.options(task="x", labels={"a"}) as options:

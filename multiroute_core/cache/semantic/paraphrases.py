@@ -9,7 +9,7 @@ from typing import Any
 
 from multiroute_core.cache.semantic.index import Near, SemanticIndex, Vector
 from multiroute_core.cache.semantic.memory import MemoryIndex, numpy
-from multiroute_core.cache.semantic.settings import Semantic
+from multiroute_core.cache.semantic.settings import SemanticCache
 from multiroute_core.cache.semantic.veto import difference, normalised
 from multiroute_core.cache.trouble import Trouble
 from multiroute_core.runtime import forks
@@ -39,8 +39,8 @@ class Paraphrases:
         True
     """
 
-    def __init__(self, settings: Semantic | None = None, index: SemanticIndex | None = None) -> None:
-        self.settings = settings or Semantic()
+    def __init__(self, settings: SemanticCache | None = None, index: SemanticIndex | None = None) -> None:
+        self.settings = settings or SemanticCache()
         self.index: SemanticIndex = index if index is not None else MemoryIndex()
         self._numpy, self._embed = numpy(), self.settings.opened()
         self._known: OrderedDict[str, Vector | None] = OrderedDict()

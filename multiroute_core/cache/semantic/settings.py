@@ -23,7 +23,7 @@ EMBED_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class Semantic:
+class SemanticCache:
     """How to find the answer to what was asked in other words. It is wrong now and then; see `docs/semantic.md`.
 
     Only requests are compared that are the same but for what the user said last, and that is plain text.

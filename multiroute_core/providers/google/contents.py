@@ -145,7 +145,7 @@ class _Conversation:
 
 def _own(raw: Raw | None) -> Mapping[str, Any] | None:
     """The part as Gemini wrote it; None where it did not."""
-    return raw.body if raw is not None and raw.wire == "google" else None
+    return raw.body if raw is not None and raw.api == "google" else None
 
 
 def _said(part: Part, model: str, traits: Model) -> list[dict[str, Any]]:
@@ -153,7 +153,7 @@ def _said(part: Part, model: str, traits: Model) -> list[dict[str, Any]]:
     match part:
         case Text():
             return _text(part)
-        case Reasoning(raw=Raw(wire="google") as raw) if traits.reasoning != "none" and raw.model in (None, model):
+        case Reasoning(raw=Raw(api="google") as raw) if traits.reasoning != "none" and raw.model in (None, model):
             return [dict(raw.body)]
         case Blob() | Uri() | File() | VendorPart() if (raw := _own(part.raw)) is not None:
             return [dict(raw)]

@@ -69,9 +69,9 @@ def _said(parts: Iterable[Part], model: str, provider: str) -> dict[str, Any] | 
             case InvalidToolCall() if part.is_nameable:
                 function = {"name": part.name, "arguments": written_arguments(part, provider)}
                 calls.append({"id": tool_call_id(part.id), "type": "function", "function": function})
-            case VendorPart(raw=Raw(wire="openai.chat", body=body)) if "id" in body:  # a call of a tool of no schema
+            case VendorPart(raw=Raw(api="openai.chat", body=body)) if "id" in body:  # a call of a tool of no schema
                 calls.append(dict(body))
-            case Reasoning(raw=Raw(wire="openai.chat", body=body, model=None | str() as thinker)):
+            case Reasoning(raw=Raw(api="openai.chat", body=body, model=None | str() as thinker)):
                 if thinker in (None, model):
                     thoughts.append(body)
             case _:
@@ -89,7 +89,7 @@ def _said(parts: Iterable[Part], model: str, provider: str) -> dict[str, Any] | 
 
 def _call(call: ToolCall) -> dict[str, Any]:
     call_id = tool_call_id(call.id)
-    if call.raw is not None and call.raw.wire == WIRE and ("function" in call.raw.body or "custom" in call.raw.body):
+    if call.raw is not None and call.raw.api == WIRE and ("function" in call.raw.body or "custom" in call.raw.body):
         return {**call.raw.body, "id": call_id}
     if custom.is_custom(call):
         return {"id": call_id, "type": "custom", "custom": {"name": call.name, "input": custom.input_of(call)}}
@@ -116,7 +116,7 @@ def _shown(parts: Iterable[Part], provider: str) -> list[dict[str, Any]]:
 
 
 def _spoken(raw: Raw | None) -> bool:
-    return raw is not None and raw.wire == WIRE and "audio" in raw.body
+    return raw is not None and raw.api == WIRE and "audio" in raw.body
 
 
 def _asked(parts: Iterable[Part], provider: str) -> str | list[dict[str, Any]] | None:
@@ -124,7 +124,7 @@ def _asked(parts: Iterable[Part], provider: str) -> str | list[dict[str, Any]] |
     made: list[dict[str, Any]] = []
     for part in parts:
         if isinstance(part, VendorPart):
-            if part.raw.wire == WIRE:
+            if part.raw.api == WIRE:
                 made.append(dict(part.raw.body))
         elif (one := content.chat(part, provider)) is not None:
             made.append(one)

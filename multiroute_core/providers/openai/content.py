@@ -24,9 +24,9 @@ MARK = "prompt_cache_breakpoint"
 def own(part: Part, wire: str) -> dict[str, Any] | None:
     """A part of a user's message as the caller gave it in the wire's own words; None where it has none."""
     raw: Raw | None = getattr(part, "raw", None)
-    if raw is None or raw.wire not in _TYPES:
+    if raw is None or raw.api not in _TYPES:
         return None
-    if raw.wire == wire and raw.body.get("type") in _TYPES[wire]:
+    if raw.api == wire and raw.body.get("type") in _TYPES[wire]:
         return dict(raw.body)
     if isinstance(part, Text) and MARK in raw.body:  # the mark is the same in both APIs, the type of a text is not
         return {"type": _TYPES[wire][0], "text": part.text, MARK: raw.body[MARK]}

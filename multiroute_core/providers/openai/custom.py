@@ -34,7 +34,7 @@ def escape(text: str) -> str:
 def is_custom(call: ToolCall) -> bool:
     """Whether a call is one of a custom tool, in the words of either wire."""
     raw = call.raw
-    if raw is None or raw.wire not in ("openai.chat", "openai.responses"):
+    if raw is None or raw.api not in ("openai.chat", "openai.responses"):
         return False
     return raw.body.get("type") in ("custom", "custom_tool_call")
 

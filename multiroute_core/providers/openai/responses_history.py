@@ -68,9 +68,9 @@ def _said(parts: Iterable[Part], model: str, provider: str) -> list[dict[str, An
                 arguments = written_arguments(part, provider)
                 call_id = tool_call_id(part.id)
                 item = {"type": "function_call", "call_id": call_id, "name": part.name, "arguments": arguments}
-            case VendorPart(raw=Raw(wire="openai.responses", body=body)) if not severed:
+            case VendorPart(raw=Raw(api="openai.responses", body=body)) if not severed:
                 item = dict(body)
-            case Reasoning(raw=Raw(wire="openai.responses", body=body) as raw):
+            case Reasoning(raw=Raw(api="openai.responses", body=body) as raw):
                 severed = raw.model not in (None, model) or not body.get("encrypted_content")
                 if not severed:
                     thoughts.append(dict(body))
@@ -88,7 +88,7 @@ def _message(text: Text, model: str, *, severed: bool) -> dict[str, Any]:
     Models of today are told which of their words were asides, by `phase`.
     """
     raw = text.raw
-    body: Mapping[str, Any] = raw.body if raw is not None and raw.wire == WIRE else {}
+    body: Mapping[str, Any] = raw.body if raw is not None and raw.api == WIRE else {}
     is_own = raw is not None and raw.model in (None, model) and not severed
     if is_own and body.get("type") == "message" and (body.get("refusal") or text_of(body)) == text.text:
         return {name: value for name, value in body.items() if name != "refusal"}
@@ -108,7 +108,7 @@ def refusal_of(item: Mapping[str, Any]) -> str:
 
 def _holds_refusal(item: Mapping[str, Any], text: Text) -> bool:
     """Whether a refusal stands in the item of the text before it, which goes back as it came."""
-    is_refusal = text.raw is not None and text.raw.wire == WIRE and text.raw.body.get("type") == "refusal"
+    is_refusal = text.raw is not None and text.raw.api == WIRE and text.raw.body.get("type") == "refusal"
     return is_refusal and refusal_of(item) == text.text
 
 
@@ -118,7 +118,7 @@ def _continues(last: dict[str, Any], item: dict[str, Any]) -> bool:
 
 def _call(call: ToolCall, model: str, *, severed: bool) -> dict[str, Any]:
     call_id = tool_call_id(call.id)
-    if call.raw is not None and call.raw.wire == WIRE and call.raw.body.get("type") in CALLS:
+    if call.raw is not None and call.raw.api == WIRE and call.raw.body.get("type") in CALLS:
         item = {**call.raw.body, "call_id": call_id}
         if severed or call.raw.model not in (None, model):
             item.pop("id", None)
@@ -136,12 +136,12 @@ CALLS = ("function_call", "custom_tool_call")
 def _custom_calls(parts: Iterable[Part]) -> frozenset[str]:
     """The ids of calls of custom tools: their answers have a type of their own."""
     calls = {part.id for part in parts if isinstance(part, ToolCall) and custom.is_custom(part)}
-    items = (part.raw.body for part in parts if isinstance(part, VendorPart) and part.raw.wire == WIRE)
+    items = (part.raw.body for part in parts if isinstance(part, VendorPart) and part.raw.api == WIRE)
     return frozenset({*calls, *(str(item.get("call_id")) for item in items if item.get("type") == "custom_tool_call")})
 
 
 def _answered(answer: ToolCallResponse, provider: str, *, custom: bool) -> dict[str, Any]:
-    if answer.raw is not None and answer.raw.wire == WIRE and "type" in answer.raw.body:
+    if answer.raw is not None and answer.raw.api == WIRE and "type" in answer.raw.body:
         return dict(answer.raw.body)
     text = outcome(answer)
     shown = [
@@ -158,7 +158,7 @@ def _asked(parts: Iterable[Part], provider: str) -> list[dict[str, Any]]:
     said: list[dict[str, Any]] = []
     for part in parts:
         if isinstance(part, VendorPart):
-            if part.raw.wire == WIRE:
+            if part.raw.api == WIRE:
                 inner = str(part.raw.body.get("type")).startswith("input_")
                 (said if inner else items).append(dict(part.raw.body))
         elif (one := content.responses(part, provider)) is not None:

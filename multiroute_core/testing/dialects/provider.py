@@ -17,7 +17,7 @@ from multiroute_core.providers.provider import Decoder, Encoded, Reply, WireErro
 from multiroute_core.providers.sse import StreamReader
 from multiroute_core.providers.stream_body import to_value
 from multiroute_core.route import Route
-from multiroute_core.testing.behaviours import HEADERS, PING, Answer, Asked, Step
+from multiroute_core.testing.behaviours import HEADERS, PING, Answer, IncomingCall, Step
 from multiroute_core.testing.dialects.catalogue import DIALECTS, REFUSALS, Dialect, failures_of
 from multiroute_core.testing.dialects.writers import FAILURE, Writer
 from multiroute_core.testing.scripted import Script, ScriptedProvider
@@ -56,7 +56,7 @@ class Failure:
     after: int = 0
     usage: Usage | None = None
 
-    def steps(self, asked: Asked) -> Iterator[Step]:
+    def steps(self, asked: IncomingCall) -> Iterator[Step]:
         """The beginning of an answer, and the failure."""
         if self.name in REFUSALS:
             status, kind, message = REFUSALS[self.name]

@@ -12,7 +12,7 @@ from multiroute_core.messages import Message
 from multiroute_core.options import unknown
 from multiroute_core.providers.provider import WireError
 from multiroute_core.route import Route
-from multiroute_core.testing.behaviours import Answer, Asked, Behaviour
+from multiroute_core.testing.behaviours import Answer, IncomingCall, Behaviour
 from multiroute_core.testing.dialects.catalogue import DIALECTS, Dialect
 from multiroute_core.testing.dialects.provider import check_script
 from multiroute_core.testing.dialects.writers import Writer
@@ -102,7 +102,7 @@ class DialectServer:
     def _serve(self, received: Received) -> Reply:
         body = json.loads(received.body)
         stream = bool(body.get("stream")) or "streamGenerate" in received.path
-        asked = Asked(self.dialect.name, next(self._numbers), 0.0, _request(body), stream)
+        asked = IncomingCall(self.dialect.name, next(self._numbers), 0.0, _request(body), stream)
         writer = Writer(self.dialect, str(body.get("model") or "gemini"))
         deltas: list[Delta] = []
         for step in self.behaviour.steps(asked):

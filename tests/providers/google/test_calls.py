@@ -165,7 +165,7 @@ def test_a_body_that_is_none(provider, server, world, body):
     server.serve(Reply(200, {"content-type": "application/json"}, body))
     with pytest.raises(Exception) as caught:
         drive(world, lambda io: whole(provider, io))
-    assert classify.classify(caught.value).kind == "bad_reply"
+    assert classify.classify(caught.value).code == "bad_reply"
 
 
 def test_a_redirect_is_followed(provider, server, world):
