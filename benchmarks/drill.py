@@ -67,7 +67,7 @@ class MultiRoute:
     """`multiroute_core.Router` with everything at its defaults."""
 
     def __init__(self, history: History, loop: VirtualLoop) -> None:
-        self.routes = [Route(name, via=ScriptedProvider(history.script)) for name in ROUTES.values()]
+        self.routes = [Route(name, llm=ScriptedProvider(history.script)) for name in ROUTES.values()]
         self.router = Router(self.routes)
         self.loop = loop
         run_in_virtual_time(self.router, loop)

@@ -196,7 +196,7 @@ def storm(who: Caller, scale: Scale) -> Cell:
 def _broken(behaviour: Behaviour, mode: str | None = None) -> Callable[[Caller, Scale], Cell]:
     def run(who: Caller, _: Scale) -> Cell:
         with Providers.of(behaviour) as found:
-            who.open(found, mid_stream=mode)
+            who.open(found, on_stream_error=mode)
             done = who.do("stream")
             if done["text"] == TEXT and not done["end"]:
                 return Cell("completed", True)
@@ -230,9 +230,15 @@ def probes(scale: Scale) -> list[Probe]:
         Probe("both hang; limit 1 s", waits, _patient(providers.silent, providers.silent)),
         Probe("both drip a blank each 0.2 s; limit 1 s", waits, _patient(providers.dripping, providers.dripping)),
         Probe(f"down, after its break {scale.crowd} at once", "1 hit", storm),
-        Probe('connection drops in mid-stream; mid_stream="continue"', "completed", _broken(providers.cut, "continue")),
         Probe(
-            'stream ends without its end; mid_stream="continue"', "completed", _broken(providers.ends_early, "continue")
+            'connection drops in mid-stream; on_stream_error="continue"',
+            "completed",
+            _broken(providers.cut, "continue"),
+        ),
+        Probe(
+            'stream ends without its end; on_stream_error="continue"',
+            "completed",
+            _broken(providers.ends_early, "continue"),
         ),
         Probe("connection drops in mid-stream", "partial kept", _broken(providers.cut)),
         Probe("stream ends without its end", "partial kept", _broken(providers.ends_early)),

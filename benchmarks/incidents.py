@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from multiroute_core.errors import APIConnectionError, OverloadedError, ServerError
-from multiroute_core.testing.behaviours import Answer, IncomingCall, Behaviour, Fail, Hang, Step
+from multiroute_core.testing.behaviours import Answer, Behaviour, Fail, Hang, IncomingCall, Step
 from multiroute_core.testing.faults import Schedule, Spell
 from multiroute_core.types import Usage
 

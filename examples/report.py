@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from multiroute_core import Ledger, MultiRouteError, Route, Router, Usage, report
 from multiroute_core.errors import OverloadedError
 from multiroute_core.testing import Answer, DropConnection, Fail, ScriptedProvider, VirtualLoop, run_in_virtual_time
-from multiroute_core.testing.behaviours import IncomingCall, Behaviour, rate_limited
+from multiroute_core.testing.behaviours import Behaviour, IncomingCall, rate_limited
 
 START = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
 DAY = 86400.0
@@ -89,10 +89,10 @@ def routes(dice: random.Random, loop: VirtualLoop) -> list[Route]:
 
     claude.trouble, gpt.trouble = claude_is_down, gpt_is_limited
     return [
-        Route("anthropic:claude-sonnet-4-5", tasks={"code_generation"}, via=ScriptedProvider(claude)),
-        Route("openai:gpt-5-mini", via=ScriptedProvider(gpt)),
-        Route("google:gemini-2.5-pro", tasks={"long_context"}, via=ScriptedProvider(gemini)),
-        Route("openai:house-model-2", name="office", via=ScriptedProvider(office)),
+        Route("anthropic:claude-sonnet-4-5", tasks={"code_generation"}, llm=ScriptedProvider(claude)),
+        Route("openai:gpt-5-mini", llm=ScriptedProvider(gpt)),
+        Route("google:gemini-2.5-pro", tasks={"long_context"}, llm=ScriptedProvider(gemini)),
+        Route("openai:house-model-2", name="office", llm=ScriptedProvider(office)),
     ]
 
 

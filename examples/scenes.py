@@ -25,13 +25,13 @@ from stage import REPLIES, Stage
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import (
-    StreamInterruptedError,
     Budget,
     BudgetExceededError,
     ConfigurationError,
     MultiRouteError,
     Route,
     Router,
+    StreamInterruptedError,
     options,
 )
 
@@ -198,7 +198,7 @@ def goes_on(show: Show) -> None:
     show.stage.breaks("openai", after_chunks=9)
     show.stage.well("google", REPLIES["openai"])  # it says all of it again, as a model may
     said: list[str] = []
-    with options(mid_stream="continue"):
+    with options(on_stream_error="continue"):
         for piece in show.chain.stream({"question": "What should we do about a rate limit?"}):
             show.screen.stream(piece)
             said.append(piece)

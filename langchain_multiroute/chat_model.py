@@ -78,14 +78,14 @@ class ChatMultiRoute(BaseChatModel):
     reasoning: Any = None
     extra: dict[str, dict[str, Any]] | None = None
     task: str | None = None
-    order: str | OrderFunction | None = None
+    strategy: str | OrderFunction | None = None
     route_tags: frozenset[str] | None = None
     region: str | None = None
     deadline: float | None = None
     max_retries: int | None = None
     fallback: bool | None = None
     fallback_on: frozenset[str] | None = None
-    mid_stream: Literal["raise", "restart", "continue"] | None = None
+    on_stream_error: Literal["raise", "restart", "continue"] | None = None
     model: str | None = None
     tenant: str | None = None
     labels: frozenset[str] | None = None
@@ -271,8 +271,8 @@ class ChatMultiRoute(BaseChatModel):
 
     def _unrepeated(self, options: dict[str, Any]) -> dict[str, Any]:
         """LangChain's chunks are added up by whoever reads them, so nothing that was said can be taken back."""
-        how = options.get("mid_stream") or self.router.options.on_stream_error
-        return {**options, "mid_stream": "raise"} if how == "restart" else options
+        how = options.get("on_stream_error") or self.router.options.on_stream_error
+        return {**options, "on_stream_error": "raise"} if how == "restart" else options
 
     def _pieces(self, options: dict[str, Any], messages: list[BaseMessage]) -> Pieces:
         """Chunks in blocks from the beginning, where something else than text is to be expected beside it."""

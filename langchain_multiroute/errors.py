@@ -154,7 +154,7 @@ def _retryable(error: MultiRouteError) -> bool:
     if isinstance(error, errors.DeadlineExceededError):
         return True
     if isinstance(error, errors.AllRoutesFailedError):
-        return bool(error.shut) or any(one.retryable for one in error.errors)
+        return bool(error.skipped) or any(one.retryable for one in error.errors)
     return isinstance(error, RouteError) and error.retryable
 
 

@@ -89,7 +89,7 @@ class Tries:
         self._ended, self._slept = 0.0, 0.0
         self._telling: asyncio.Task[None] | None = None
 
-    hears = AttemptStarted, AttemptEnded
+    event_types = AttemptStarted, AttemptEnded
 
     def __call__(self, event: Event) -> None:
         """Hear an event."""

@@ -95,7 +95,7 @@ def route_of(chat_model: Any, **details: Any) -> Route:
     provider = ALIASES.get(provider, provider)
     asked = str(told.get("ls_model_name") or type(model).__name__).strip()
     details.setdefault("name", f"langchain:{asked}")
-    return Route(f"{provider}:{asked}", via=ModelProvider(model, bound, provider, asked), **details)
+    return Route(f"{provider}:{asked}", llm=ModelProvider(model, bound, provider, asked), **details)
 
 
 class ModelProvider:

@@ -114,14 +114,14 @@ class MultiRoute(FunctionCallingLLM):
     reasoning: Any = None
     extra: dict[str, dict[str, Any]] | None = None
     task: str | None = None
-    order: str | OrderFunction | None = None
+    strategy: str | OrderFunction | None = None
     route_tags: frozenset[str] | None = None
     region: str | None = None
     deadline: float | None = None
     max_retries: int | None = None
     fallback: bool | None = None
     fallback_on: frozenset[str] | None = None
-    mid_stream: Literal["raise", "restart", "continue"] | None = None
+    on_stream_error: Literal["raise", "restart", "continue"] | None = None
     model: str | None = None
     tenant: str | None = None
     labels: frozenset[str] | None = None

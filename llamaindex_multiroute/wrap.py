@@ -71,7 +71,7 @@ def route_of(llm: LLM, **details: Any) -> Route:
         inputs=frozenset({"image", "document", "audio", "video"}),
     )
     details.setdefault("name", f"llamaindex:{asked}")
-    return Route(f"{provider}:{asked}", via=LLMProvider(llm, model), **details)
+    return Route(f"{provider}:{asked}", llm=LLMProvider(llm, model), **details)
 
 
 def routes_of(given: Any) -> Any:

@@ -214,8 +214,8 @@ class BudgetExceededError(MultiRouteError):
 
     Attributes:
         budget: The budget's name.
-        who: The tenant, label, route or task that spends; empty for all together.
-        left: What is left of it, in USD or tokens; None where that cannot be read.
+        scope_value: The tenant, label, route or task that spends; empty for all together.
+        remaining: What is left of it, in USD or tokens; None where that cannot be read.
         resets_at: When it begins anew, in seconds since 1970; None where it does not.
         retry_after: Seconds until then.
     """
@@ -225,13 +225,13 @@ class BudgetExceededError(MultiRouteError):
         message: str,
         *,
         budget: str = "",
-        who: str = "",
-        left: float | None = None,
+        scope_value: str = "",
+        remaining: float | None = None,
         resets_at: float | None = None,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.budget, self.who, self.left = budget, who, left
+        self.budget, self.scope_value, self.remaining = budget, scope_value, remaining
         self.resets_at, self.retry_after = resets_at, retry_after
 
 
@@ -240,7 +240,7 @@ class AllRoutesFailedError(MultiRouteError):
 
     Attributes:
         errors: The error of every attempt, in the same order as `attempts`.
-        shut: For every route that was not asked: its name, and why.
+        skipped: For every route that was not asked: its name, and why.
         retry_after: Seconds until the first shut route may be asked again; None if unknown.
     """
 
@@ -249,12 +249,12 @@ class AllRoutesFailedError(MultiRouteError):
         message: str,
         *,
         errors: Sequence[RouteError] = (),
-        shut: dict[str, str] | None = None,
+        skipped: dict[str, str] | None = None,
         retry_after: float | None = None,
     ) -> None:
-        self.errors, self.shut, self.retry_after = tuple(errors), dict(shut or {}), retry_after
+        self.errors, self.skipped, self.retry_after = tuple(errors), dict(skipped or {}), retry_after
         lines = [message, *(f"  {error}" for error in self.errors)]
-        lines += [f"  Route {name!r} was not asked: {printable(why)}" for name, why in self.shut.items()]
+        lines += [f"  Route {name!r} was not asked: {printable(why)}" for name, why in self.skipped.items()]
         super().__init__("\n".join(lines))
 
 

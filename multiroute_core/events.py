@@ -121,7 +121,7 @@ class BudgetAlert:
     Attributes:
         request_id: Whose try it was that crossed it.
         budget: The budget's name.
-        who: The tenant, label, route or task that spends; empty for all together, or for those without a name.
+        scope_value: The tenant, label, route or task that spends; empty for all together, or for those without a name.
         share: What was crossed, such as 0.8.
         spent: What was spent in this period.
         cap: What the budget is.
@@ -143,7 +143,7 @@ Event: TypeAlias = (
     RequestStarted | AttemptStarted | FirstToken | AttemptEnded | RouteSkipped | RequestEnded | BudgetAlert
 )
 Hook: TypeAlias = Callable[[Event], None]
-"""One with an attribute `hears`, a tuple of types of events, is told those only: to make an event takes time."""
+"""One with an attribute `event_types`, a tuple of types of events, is told those only: to make an event takes time."""
 
 Listeners: TypeAlias = Mapping[type[Event], tuple[Hook, ...]]
 """Who hears each type of event."""
@@ -152,7 +152,7 @@ Listeners: TypeAlias = Mapping[type[Event], tuple[Hook, ...]]
 def listeners(hooks: Sequence[Hook]) -> Listeners:
     """Who of `hooks` hears what."""
     every: tuple[type[Event], ...] = get_args(Event)
-    return {kind: tuple(hook for hook in hooks if kind in getattr(hook, "hears", every)) for kind in every}
+    return {kind: tuple(hook for hook in hooks if kind in getattr(hook, "event_types", every)) for kind in every}
 
 
 def tell(hooks: Sequence[Hook], event: Event) -> None:

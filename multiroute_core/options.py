@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 from multiroute_core.errors import ConfigurationError
 
-MID_STREAM = ("raise", "restart", "continue")
+STREAM_ERRORS = ("raise", "restart", "continue")
 DECLINED = ("content_filter", "refusal", "empty")
 
-ORDERS = ("priority", "weighted", "least_busy", "fastest", "cheapest")
+STRATEGIES = ("priority", "weighted", "least_busy", "fastest", "cheapest")
 
 OrderFunction: TypeAlias = Callable[[Any, Any, Any], Any]
 """An order of one's own: it gets the `Request`, the candidates as a tuple of `Route`s and their `Standing`s by name,
@@ -35,7 +35,7 @@ class Options:
     Attributes:
         task: What the call is for: `"general"`, `"code_generation"`, `"long_context"` or a word of your own. Routes
             that name this task in `Route(tasks=...)` are asked first, then the ones that name no tasks, then the rest.
-        order: `"priority"` (as the routes are listed), `"weighted"` (by chance, by their weights), `"least_busy"`,
+        strategy: `"priority"` (as the routes are listed), `"weighted"` (by chance, by their weights), `"least_busy"`,
             `"fastest"` (by recent first tokens), `"cheapest"` (by the expected cost of this request), or a function of
             your own; see `multiroute_core.routing`.
         route_tags: Only routes that carry all of these tags are asked.
@@ -46,7 +46,7 @@ class Options:
         fallback_on: Answers that are no answer to the caller, so that the next route is asked: `"content_filter"`,
             `"refusal"`, `"empty"` (neither text nor a tool call nor media; after the answers of tools an empty answer
             may be right, and is one). Where no other route does better, the first of them is given after all.
-        mid_stream: What happens when a stream breaks after something was said. `"raise"` raises a `BrokenStreamError`
+        on_stream_error: What happens when a stream breaks after something was said. `"raise"` raises a `BrokenStreamError`
             with the `partial` answer. `"continue"` lets the next route go on from there, where it is text; what it
             repeats is left out. `"restart"` lets it begin anew, after a chunk that is marked `restarted`.
         model: Only routes with this name or this model are asked.
@@ -118,7 +118,7 @@ def options(**given: Any) -> Generator[Options, None, None]:
 
     Args:
         **given: The fields of `Options`: `task`, `order`, `route_tags`, `region`, `deadline` (seconds),
-            `max_retries`, `fallback`, `fallback_on`, `mid_stream`, `model`, `cache`, `tenant`, `labels`.
+            `max_retries`, `fallback`, `fallback_on`, `on_stream_error`, `model`, `cache`, `tenant`, `labels`.
 
     Raises:
         ConfigurationError: a name is unknown, or a value is out of range.
@@ -184,12 +184,12 @@ def path_of(url: str) -> str:
     return path
 
 
-def order(name: str, value: Any) -> str | OrderFunction:
-    """`value` as an order: a name, or a function of one's own."""
+def strategy(name: str, value: Any) -> str | OrderFunction:
+    """`value` as a strategy: a name, or a function of one's own."""
     if callable(value):
         return value
-    if value not in ORDERS:
-        raise unknown(name, value, ORDERS)
+    if value not in STRATEGIES:
+        raise unknown(name, value, STRATEGIES)
     return value
 
 
@@ -217,9 +217,9 @@ def _declined(name: str, value: Any) -> frozenset[str]:
     return found
 
 
-def _mid_stream(name: str, value: Any) -> str:
-    if value not in MID_STREAM:
-        raise unknown(name, value, MID_STREAM)
+def _on_stream_error(name: str, value: Any) -> str:
+    if value not in STREAM_ERRORS:
+        raise unknown(name, value, STREAM_ERRORS)
     return value
 
 
@@ -245,14 +245,14 @@ def _cache(name: str, value: Any) -> bool | str:
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "task": word,
-    "order": order,
+    "strategy": strategy,
     "route_tags": words,
     "region": word,
     "deadline": seconds,
     "max_retries": _count,
     "fallback": _truth,
     "fallback_on": _declined,
-    "mid_stream": _mid_stream,
+    "on_stream_error": _on_stream_error,
     "model": word,
     "cache": _cache,
     "tenant": word,

@@ -84,9 +84,9 @@ class Route:
         rpm: Requests that it takes per minute; None for no limit.
         tpm: Tokens that it takes per minute, read and written; None for no limit.
         max_concurrency: Requests that it takes at once; None for no limit.
-        quota: Routes with the same word here share these limits, and are all left alone when one of them is told to
+        rate_limit_group: Routes with the same word here share these limits, and are all left alone when one of them is told to
             wait: two models of one account, say. By default a route shares with none.
-        weight: Its share of the requests with `order="weighted"`, and of the load with `order="least_busy"`.
+        weight: Its share of the requests with `strategy="weighted"`, and of the load with `strategy="least_busy"`.
         prices: What it costs, where the address does not say it: in USD per million tokens, a mapping with `input`,
             `output` and, where they differ from `input`, `cache_read` and `cache_write`; or whose list prices hold, by
             the provider's id in `genai-prices`, such as `"openai"` or `"azure"`. None takes those of the provider whose
@@ -95,7 +95,7 @@ class Route:
         backup: Asked only when the others cannot answer; it does not count toward what the router advertises.
         name: Its stable identity in events, breakers and records; `provider:model` by default. To be given where two
             routes would share it.
-        via: A provider of one's own that carries the calls; then the part before the colon may be any word. The
+        llm: A provider of one's own that carries the calls; then the part before the colon may be any word. The
             adapters use it for the models of their frameworks.
 
     Raises:
@@ -141,12 +141,12 @@ class Route:
         rpm: float | None = None,
         tpm: float | None = None,
         max_concurrency: int | None = None,
-        quota: str | None = None,
+        rate_limit_group: str | None = None,
         weight: float = 1.0,
         prices: Any = None,
         backup: bool = False,
         name: str | None = None,
-        via: Any = None,
+        llm: Any = None,
     ) -> None:
         api_key = None if api_key is None else Secret(api_key)  # a traceback may show local variables
         base_url = None if base_url is None else Address(base_url)
@@ -156,7 +156,7 @@ class Route:
                 f"{route!r} is no route; write 'provider:model', for example 'anthropic:claude-sonnet-5-5'."
             )
         provider = ALIASES.get(found["provider"], found["provider"])
-        if via is None and provider not in PROVIDERS:
+        if llm is None and provider not in PROVIDERS:
             raise unknown("provider", provider, (*PROVIDERS, *ALIASES))
         _among("api", api, APIS.get(provider, ()), provider)
         _among("sdk", sdk, SDKS.get(provider, ()), provider)
@@ -183,12 +183,12 @@ class Route:
             "rpm": None if rpm is None else _above_zero("rpm", rpm),
             "tpm": None if tpm is None else _above_zero("tpm", tpm),
             "max_concurrency": None if max_concurrency is None else _places("max_concurrency", max_concurrency),
-            "quota": name if quota is None else word("quota", quota),
+            "rate_limit_group": name if rate_limit_group is None else word("rate_limit_group", rate_limit_group),
             "weight": _above_zero("weight", weight),
             "prices": _prices(prices),
             "backup": backup,
             "name": name,
-            "via": via,
+            "llm": llm,
         }
         for key, value in values.items():
             object.__setattr__(self, key, value)

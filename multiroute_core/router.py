@@ -52,7 +52,7 @@ class Router:
     Args:
         routes: What to ask, the best first: `Route`s or `"provider:model"` strings. None: one for each provider whose
             key is in the environment.
-        order: `"priority"` asks in the routes' order; `"weighted"`, `"least_busy"`, `"fastest"`, `"cheapest"`, or a
+        strategy: `"priority"` asks in the routes' order; `"weighted"`, `"least_busy"`, `"fastest"`, `"cheapest"`, or a
             function of your own: see `multiroute_core.routing`.
         deadline: Seconds until the caller has something: the whole answer, or a stream's first chunk. One clock over
             retries, waits and fallbacks.
@@ -68,10 +68,10 @@ class Router:
         fallback: False stays with the first candidate.
         fallback_on: Answers that are none to the caller: `"content_filter"`, `"refusal"`, `"empty"`; the next route is
             asked then.
-        hedge: The share of extra load (0 to 1) that may be spent on speed: when a route takes longer to begin than it
+        hedge_budget: The share of extra load (0 to 1) that may be spent on speed: when a route takes longer to begin than it
             does but for that share of its answers, the next one is asked as well, and who begins first answers. 0.05
             is usual; None does without. It takes effect when a route has given 20 answers.
-        mid_stream: What happens when a stream breaks after something was said: `"raise"`, `"continue"` or `"restart"`;
+        on_stream_error: What happens when a stream breaks after something was said: `"raise"`, `"continue"` or `"restart"`;
             see `multiroute_core.Options`.
         cache: Where answers are kept, to be given again to equal requests: `"memory"`, `"sqlite:///path"`,
             `"redis://host:6379/0"`, a `Cache`, or `Caching(...)` with more to say; None keeps none.
@@ -97,7 +97,7 @@ class Router:
         self,
         routes: Iterable[Route | str] | None = None,
         *,
-        order: str | OrderFunction = "priority",
+        strategy: str | OrderFunction = "priority",
         deadline: float = 300.0,
         attempt_timeout: float | None = 120.0,
         first_token_timeout: float | None = 30.0,
@@ -107,8 +107,8 @@ class Router:
         max_retries: int = 2,
         fallback: bool = True,
         fallback_on: Iterable[str] = (),
-        hedge: float | None = None,
-        mid_stream: Literal["raise", "restart", "continue"] = "raise",
+        hedge_budget: float | None = None,
+        on_stream_error: Literal["raise", "restart", "continue"] = "raise",
         cache: str | Cache | CacheConfig | None = None,
         state: str | State = "memory",
         strict_params: bool = False,
@@ -134,7 +134,7 @@ class Router:
             **options: What the model gets: `system`, `temperature` (0 to 2), `max_tokens`, `top_p` (above 0 to 1),
                 `stop` (strings that end the answer), `seed`. And how the call is routed, as in
                 `multiroute_core.Options`: `task`, `order`, `route_tags`, `region`, `deadline` (seconds),
-                `max_retries`, `fallback`, `fallback_on`, `mid_stream`, `model`, `cache`, `tenant`, `labels`.
+                `max_retries`, `fallback`, `fallback_on`, `on_stream_error`, `model`, `cache`, `tenant`, `labels`.
 
         Raises:
             ConfigurationError: bad input; nothing was sent.
@@ -187,7 +187,7 @@ class Router:
             ConfigurationError: bad input. That no route may answer is no error here, but told.
 
         Example:
-            >>> print(router.explain("Hello", order="cheapest"))  # doctest: +SKIP
+            >>> print(router.explain("Hello", strategy="cheapest"))  # doctest: +SKIP
         """
         request, chosen, found = self._parts.found(messages, options, stream=stream)
         parts, standings = self._parts, self.health().routes
@@ -300,7 +300,7 @@ class Router:
     def __repr__(self) -> str:
         if "_closed" not in self.__dict__:
             return "Router()"  # half built, in a traceback that shows local variables
-        return f"Router([{', '.join(repr(route.name) for route in self.routes)}], order={self.options.strategy!r})"
+        return f"Router([{', '.join(repr(route.name) for route in self.routes)}], strategy={self.options.strategy!r})"
 
     def _call(self, messages: Messages, given: CallOptions, *, stream: bool) -> Call:
         """What one call asks for, checked; nothing is sent before this has returned."""

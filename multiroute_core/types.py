@@ -130,8 +130,8 @@ class Attempt:
         first_token_seconds: From the start to the first meaningful chunk; None where none came.
         usage: Its tokens, where the vendor reported them.
         cost: In USD; None for unknown.
-        estimate: What it likely used where it ended in the middle, so that nobody said, or only of its beginning: the
-            prompt's tokens and those of what had come.
+        estimated_usage: What it likely used where it ended in the middle, and the provider reported nothing or only the
+            beginning: the prompt's tokens and those of what had arrived.
         estimated_cost: In USD, where `cost` is unknown: of `estimate`, or of `usage` by the vendor's list where a
             closed model answers at an unknown address; None for unknown.
         price_source: Where the price of its cost comes from, and since when it holds:
@@ -261,7 +261,7 @@ class Chunk:
     Attributes:
         parts: What is new since the last chunk: pieces of text and reasoning, and of tool calls as `ToolCallDelta`s.
         response: The whole answer so far complete; on the last chunk only.
-        restarted: All that was said before is void: another route begins anew (`mid_stream="restart"`).
+        restarted: All that was said before is void: another route begins anew (`on_stream_error="restart"`).
     """
 
     parts: tuple[Part, ...] = ()

@@ -32,7 +32,7 @@ CALL = Message("assistant", [ToolCall("call_7", "weather", {})])
         (lambda: Router(["openai:gpt-4.1"]), "has no key: set OPENAI_API_KEY, or give Route(api_key=...)"),
         (lambda: Router([Route("openai:x", api_key="k")] * 2), "Two routes are named 'openai:x'"),
         (lambda: Router([Route("openai:x", api_key="k")], deadline=-1), "deadline=-1 must be a number of seconds"),
-        (lambda: Router([Route("openai:x", api_key="k")], order="cheap"), "did you mean 'cheapest'"),
+        (lambda: Router([Route("openai:x", api_key="k")], strategy="cheap"), "did you mean 'cheapest'"),
         (lambda: Router([Route("openai:x", api_key="k")], max_retries=-1), "must be a whole number, 0 or more"),
         (lambda: Router([Route("openai:x", api_key="k")], stall_timeout="1"), "stall_timeout='1' must be"),
         (lambda: multiroute_core.options(tsk="x").__enter__(), "Unknown option 'tsk': did you mean 'task'"),

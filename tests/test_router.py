@@ -11,7 +11,6 @@ from multiroute_core import (
     AllRoutesFailedError,
     AuthenticationError,
     BadRequestError,
-    StreamInterruptedError,
     ConfigurationError,
     ContextOverflowError,
     DeadlineExceededError,
@@ -21,6 +20,7 @@ from multiroute_core import (
     RouteError,
     Router,
     ServerError,
+    StreamInterruptedError,
 )
 from multiroute_core.events import AttemptEnded, AttemptStarted, FirstToken, RequestEnded, RequestStarted, RouteSkipped
 from multiroute_core.testing import Answer, scripted_route
@@ -316,7 +316,7 @@ def test_options_reach_the_router_by_keyword_and_by_context_the_nearest_winning(
 
 
 def test_copies_share_and_pickles_carry_the_configuration_without_keys(monkeypatch):
-    with Fleet(answer(), order="cheapest", deadline=7.0) as fleet:
+    with Fleet(answer(), strategy="cheapest", deadline=7.0) as fleet:
         router = fleet.router
         assert copy.copy(router) is router
         assert copy.deepcopy({"router": router})["router"] is router
@@ -337,8 +337,14 @@ def test_copies_share_and_pickles_carry_the_configuration_without_keys(monkeypat
 def test_a_pickle_forgets_no_setting(monkeypatch):
     """Every argument of a router is in it, those of later days too."""
     monkeypatch.setenv("OPENAI_API_KEY", "from-env")
-    route = Route("openai:gpt-4.1", rpm=5, quota="team", region="eu", prices={"input": 1, "output": 2})
-    given = {"hedge": 0.05, "mid_stream": "continue", "fallback_on": {"refusal"}, "order": "fastest", "max_retries": 7}
+    route = Route("openai:gpt-4.1", rpm=5, rate_limit_group="team", region="eu", prices={"input": 1, "output": 2})
+    given = {
+        "hedge_budget": 0.05,
+        "on_stream_error": "continue",
+        "fallback_on": {"refusal"},
+        "strategy": "fastest",
+        "max_retries": 7,
+    }
     router = Router([route], cache="memory", **given)
     assert set(router._settings.arguments()) == set(inspect.signature(Router).parameters)
     back = pickle.loads(pickle.dumps(router))
@@ -390,7 +396,7 @@ def test_a_password_in_a_url_goes_into_no_pickle_repr_or_error(setting, caplog):
 
 def test_a_hook_hears_only_what_it_wants_to_hear():
     class Ends:
-        hears = (AttemptEnded,)
+        event_types = (AttemptEnded,)
 
         def __init__(self):
             self.heard = []

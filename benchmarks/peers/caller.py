@@ -4,7 +4,7 @@ It runs in whatever environment has the router, ours or the peers', and so impor
 router itself. A line of JSON comes in on stdin, a line of JSON goes out on stdout; it ends with stdin.
 
 * `open` makes a new router over `urls`, the first one first, with everything else at its defaults. `patience` is the
-  time limit that it is given, where it takes one; `mid_stream` is for MultiRoute alone.
+  time limit that it is given, where it takes one; `on_stream_error` is for MultiRoute alone.
 * `ask` asks `count` times in a row, `crowd` `count` times at once, `stream` once, chunk by chunk.
 """
 
@@ -47,13 +47,13 @@ class MultiRoute:
 
     package = "multiroute-llm"
 
-    def __init__(self, urls: Sequence[str], patience: float | None, mid_stream: str | None) -> None:
+    def __init__(self, urls: Sequence[str], patience: float | None, on_stream_error: str | None) -> None:
         from multiroute_core import Route, Router
 
         routes = [Route(f"openai:{MODEL}", base_url=f"{u}/v1", api_key="k", name=f"r{i}") for i, u in enumerate(urls)]
         settings: dict[str, Any] = {} if patience is None else {"deadline": patience}
-        if mid_stream is not None:
-            settings["mid_stream"] = mid_stream
+        if on_stream_error is not None:
+            settings["on_stream_error"] = on_stream_error
         self.router = Router(routes, **settings)
 
     def ask(self) -> str:
@@ -73,7 +73,7 @@ class LiteLLM:
     package = "litellm"
     tuned: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, urls: Sequence[str], patience: float | None, mid_stream: str | None) -> None:
+    def __init__(self, urls: Sequence[str], patience: float | None, on_stream_error: str | None) -> None:
         import litellm
 
         litellm.suppress_debug_info = True
@@ -112,7 +112,7 @@ class WithFallbacks:
     package = "langchain-core"
     tuned: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, urls: Sequence[str], patience: float | None, mid_stream: str | None) -> None:
+    def __init__(self, urls: Sequence[str], patience: float | None, on_stream_error: str | None) -> None:
         from langchain_openai import ChatOpenAI
 
         settings = dict(self.tuned) if patience is None else {**self.tuned, "timeout": patience}
@@ -212,7 +212,7 @@ def main() -> None:
             match told["do"]:
                 case "open":
                     done = {"version": importlib.metadata.version(kind.package)}
-                    router = kind(told["urls"], told.get("patience"), told.get("mid_stream"))
+                    router = kind(told["urls"], told.get("patience"), told.get("on_stream_error"))
                 case "ask":
                     done = ask(router, told["count"])
                 case "crowd":

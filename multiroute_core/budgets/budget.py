@@ -44,7 +44,7 @@ class Budget:
             process has its own), `"day"` or `"month"`.
         scope: Who has it. None: all calls together. Or each `"tenant"`, `"label"`, `"route"` or `"task"` has one. Calls
             that name no tenant, label or task have one together.
-        only: For these tenants, labels, routes or tasks; None for all.
+        scope_values: For these tenants, labels, routes or tasks; None for all.
         hard: Whether it refuses.
         timezone: Where days and months begin: an IANA name such as `"Europe/Berlin"`; UTC by default.
         alerts: At which shares of it somebody is told: 0.8 and 1.0 by default. Each is told once a period.
@@ -77,7 +77,7 @@ class Budget:
         tokens: int | None = None,
         per: Period = "day",
         scope: Scope | None = None,
-        only: Collection[str] | None = None,
+        scope_values: Collection[str] | None = None,
         hard: bool = False,
         timezone: str = "UTC",
         alerts: Iterable[float] = (0.8, 1.0),
@@ -93,9 +93,9 @@ class Budget:
         for what, value, known in (("per", per, get_args(Period)), ("scope", scope, (*get_args(Scope), None))):
             if value not in known:
                 raise unknown(what, value, [one for one in known if one])
-        if only is not None and scope is None:
+        if scope_values is not None and scope is None:
             raise ConfigurationError(
-                "only= needs scope=, which says what is meant: 'tenant', 'label', 'route', 'task'."
+                "scope_values= needs scope=, which says what is meant: 'tenant', 'label', 'route', 'task'."
             )
         if not isinstance(hard, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"hard={hard!r} must be True or False.")
@@ -111,7 +111,7 @@ class Budget:
             "tokens": tokens,
             "per": per,
             "scope": scope,
-            "only": None if only is None else words("only", only),
+            "scope_values": None if scope_values is None else words("scope_values", scope_values),
             "hard": hard,
             "timezone": timezone,
             "alerts": told,

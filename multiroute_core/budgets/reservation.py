@@ -179,8 +179,8 @@ def _refused(bill: Bill, balance: Balance, now: float) -> Shut:
         f"The budget {budget.name!r}{_whose(bill)} has {budget.told(left)} left of {budget.told(budget.cap)}"
         f"{held}, and this call may take {budget.told(claim.amount)}.{when}",
         budget=budget.name,
-        who=bill.who,
-        left=budget.amount(left),
+        scope_value=bill.who,
+        remaining=budget.amount(left),
         resets_at=ends,
         retry_after=None if ends is None else max(0.0, ends - now),
     )
@@ -191,7 +191,7 @@ def _unavailable(bill: Bill, why: Exception) -> Shut:
     error = BudgetExceededError(
         f"The budget {bill.budget.name!r} is a hard one, and what was spent of it cannot be read now: {why}",
         budget=bill.budget.name,
-        who=bill.who,
+        scope_value=bill.who,
     )
     return Shut("budget", math.inf, error)
 

@@ -15,10 +15,10 @@ class BudgetStatus:
 
     Attributes:
         budget: Its name.
-        who: The tenant, label, route or task; empty for all together, or for those without a name.
+        scope_value: The tenant, label, route or task; empty for all together, or for those without a name.
         spent: In this period, in USD or tokens.
-        left: Of it; below 0 where a soft budget is overspent.
-        cap: What it is.
+        remaining: Of it; below 0 where a soft budget is overspent.
+        limit: What it is.
         unit: What is counted.
         hard: Whether it refuses.
         resets_at: When it begins anew, in seconds since 1970; None where it does not.

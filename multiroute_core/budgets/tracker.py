@@ -115,9 +115,7 @@ class Spending:
                 continue
             amount, cap = budget.amount(spent), budget.amount(budget.cap)
             ends = budget.resets_at(starts)
-            found.append(
-                BudgetStatus(budget.name, bill.who, amount, cap - amount, cap, budget.unit, budget.hard, ends)
-            )
+            found.append(BudgetStatus(budget.name, bill.who, amount, cap - amount, cap, budget.unit, budget.hard, ends))
         return BudgetStatuses(sorted(found, key=lambda one: one.remaining / one.limit if one.limit else 0.0))
 
     def settled(self, request_id: str, bills: Sequence[Bill], took: Sequence[int], balances: Sequence[Balance]) -> None:

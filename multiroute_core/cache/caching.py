@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from multiroute_core.cache.semantic.settings import SemanticCache
 from multiroute_core.cache.store import Cache
-from multiroute_core.errors import StreamInterruptedError, ConfigurationError
+from multiroute_core.errors import ConfigurationError, StreamInterruptedError
 from multiroute_core.options import seconds, to_be_kept, unknown, word
 from multiroute_core.route import Route
 from multiroute_core.types import FinishReason, Response
@@ -35,10 +35,10 @@ class CacheConfig:
             shorter, so that what came together does not go together.
         stale_if_error: For how many seconds more it may be given when no route can answer; it is then marked as
             `stale`. None by default.
-        also: Answers that are kept besides those that are whole: `"length"`, `"content_filter"`, `"refusal"`,
-            `"other"`.
+        cacheable_finish_reasons: Answers that are kept besides those that are whole: `"length"`, `"content_filter"`,
+            `"refusal"`, `"other"`.
         semantic: How to find the answer to what was asked in other words, as well; None looks for equal requests only.
-        alias: A name for the routes' models. Requests are the same only if the same models may answer; routers that
+        namespace: A name for the routes' models. Requests are the same only if the same models may answer; routers that
             give the same alias share their answers, whatever models they have.
 
     Raises:
@@ -61,28 +61,30 @@ class CacheConfig:
         *,
         ttl: float = DAY,
         stale_if_error: float = 0.0,
-        also: Collection[FinishReason] = (),
+        cacheable_finish_reasons: Collection[FinishReason] = (),
         semantic: SemanticCache | None = None,
-        alias: str | None = None,
+        namespace: str | None = None,
     ) -> None:
         if not isinstance(store, str) and not all(callable(getattr(store, name, None)) for name in _METHODS):
             raise ConfigurationError(
-                f"cache={store!r:.100} must be 'memory', 'sqlite:///path', 'redis://…', a Caching or a Cache: "
+                f"cache={store!r:.100} must be 'memory', 'sqlite:///path', 'redis://…', a CacheConfig or a Cache: "
                 f"an object with {', '.join(_METHODS)}."
             )
-        more = frozenset((also,) if isinstance(also, str) else also)
+        more = frozenset(
+            (cacheable_finish_reasons,) if isinstance(cacheable_finish_reasons, str) else cacheable_finish_reasons
+        )
         for reason in sorted(more):
             if reason not in get_args(FinishReason):
-                raise unknown("also", reason, get_args(FinishReason))
+                raise unknown("cacheable_finish_reasons", reason, get_args(FinishReason))
         if semantic is not None and not isinstance(semantic, SemanticCache):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"semantic={semantic!r:.100} must be a Semantic, such as Semantic().")
+            raise ConfigurationError(f"semantic={semantic!r:.100} must be a SemanticCache, such as SemanticCache().")
         values: dict[str, Any] = {
             "store": store,
             "ttl": seconds("ttl", ttl),
             "stale_if_error": 0.0 if stale_if_error == 0 else seconds("stale_if_error", stale_if_error),
-            "keeps": WHOLE | more,
+            "cacheable_finish_reasons": WHOLE | more,
             "semantic": semantic,
-            "alias": None if alias is None else word("alias", alias),
+            "namespace": None if namespace is None else word("namespace", namespace),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -90,7 +92,14 @@ class CacheConfig:
     def __reduce__(self) -> tuple[Any, ...]:
         if isinstance(self.store, str):
             to_be_kept("cache", self.store)
-        return _rebuild, (self.store, self.ttl, self.stale_if_error, self.cacheable_finish_reasons - WHOLE, self.semantic, self.namespace)
+        return _rebuild, (
+            self.store,
+            self.ttl,
+            self.stale_if_error,
+            self.cacheable_finish_reasons - WHOLE,
+            self.semantic,
+            self.namespace,
+        )
 
     @classmethod
     def of(cls, cache: Any) -> CacheConfig:
@@ -163,8 +172,15 @@ def _rebuild(
     store: str | Cache,
     ttl: float,
     stale_if_error: float,
-    also: frozenset[FinishReason],
+    more: frozenset[FinishReason],
     semantic: SemanticCache | None,
-    alias: str | None,
+    namespace: str | None,
 ) -> CacheConfig:
-    return CacheConfig(store, ttl=ttl, stale_if_error=stale_if_error, also=also, semantic=semantic, alias=alias)
+    return CacheConfig(
+        store,
+        ttl=ttl,
+        stale_if_error=stale_if_error,
+        cacheable_finish_reasons=more,
+        semantic=semantic,
+        namespace=namespace,
+    )

@@ -14,10 +14,10 @@ from multiroute_core.budgets import charges
 from multiroute_core.budgets.charges import Charge
 from multiroute_core.errors import (
     AttemptTimeoutError,
-    StreamInterruptedError,
     QuotaExhaustedError,
     RateLimitError,
     RouteError,
+    StreamInterruptedError,
 )
 from multiroute_core.messages import Part, assemble, join
 from multiroute_core.parsing import token_count
@@ -347,7 +347,9 @@ class Try:
         # Who was too slow is as slow as it was seen to be: without that, only the quick ones would be remembered.
         slow = now - self._began if self.overtaken and not self.committed else None
         whole = now - self._began if error is None else slow
-        failure = failure_of(error) if isinstance(error, RouteError) and (error.counts_against_breaker or limited) else None
+        failure = (
+            failure_of(error) if isinstance(error, RouteError) and (error.counts_against_breaker or limited) else None
+        )
         return Outcome(
             _verdict(error),
             door=DOOR_SECONDS if limited and door is None else door,

@@ -113,6 +113,8 @@ class Trail:
             kind, message = AllRoutesFailedError, f"No route answered; {len(errors)} attempts failed."
         else:
             kind, message = AllRoutesFailedError, "No route could be asked."
-        error = kind(message, errors=errors, shut=shut, retry_after=stop.seconds if stop.seconds != math.inf else None)
+        error = kind(
+            message, errors=errors, skipped=shut, retry_after=stop.seconds if stop.seconds != math.inf else None
+        )
         error.__cause__ = errors[-1] if errors else None
         return error

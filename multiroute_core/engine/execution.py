@@ -18,7 +18,7 @@ from multiroute_core.engine.attempt_log import ASKED, Trail
 from multiroute_core.engine.continuation import Continuation, PausedTurn, continuable
 from multiroute_core.engine.hedging import Voice, race
 from multiroute_core.engine.retry_plan import Pause, Plan, Stop
-from multiroute_core.errors import StreamInterruptedError, MultiRouteError, RefusalError, RouteError, UnsupportedError
+from multiroute_core.errors import MultiRouteError, RefusalError, RouteError, StreamInterruptedError, UnsupportedError
 from multiroute_core.events import Listeners
 from multiroute_core.messages import Part, Reasoning, Text
 from multiroute_core.pricing import Pricing
@@ -51,7 +51,7 @@ class Flow:
         limits: How long things may take.
         listeners: Who hears what happens.
         state: How the routes are doing.
-        hedge: The share of extra load that hedging may cost; None does without.
+        hedge_budget: The share of extra load that hedging may cost; None does without.
         random: Random numbers from 0 to 1.
         purse: What the call may spend; None where there is no budget.
         learned: What the routes have refused as unsupported.
@@ -69,7 +69,7 @@ class Flow:
         limits: Limits,
         listeners: Listeners,
         state: State,
-        hedge: float | None,
+        hedge_budget: float | None,
         random: Callable[[], float],
         purse: Purse | None = None,
         learned: LearnedCapabilities | None = None,
@@ -77,7 +77,7 @@ class Flow:
         self._purse, self._learned = purse, learned or LearnedCapabilities()
         self._io, self._call, self._request = io, call, call.request
         self._providers, self._facts, self._pricing = providers, facts, pricing
-        self._limits, self._state, self._hedge, self._random = limits, state, hedge, random
+        self._limits, self._state, self._hedge, self._random = limits, state, hedge_budget, random
         self._trail = Trail(listeners, call)
         self._began = began
         self._deadline = self._began + (call.options.deadline or float("inf"))
@@ -154,7 +154,7 @@ class Flow:
         """The candidates, in the order in which they are asked."""
         call, options = self._call, self._call.options
         if self._purse is not None and self._purse.frugal:
-            options = replace(options, order="cheapest")
+            options = replace(options, strategy="cheapest")
         standings = {}
         if looks(options):
             standings = {r.name: await self._state.standing(self._io, r, self._began) for r in call.routes}

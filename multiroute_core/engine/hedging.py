@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from multiroute_core.engine.attempt import Try
-from multiroute_core.errors import StreamInterruptedError, RouteError
+from multiroute_core.errors import RouteError, StreamInterruptedError
 from multiroute_core.messages import Part
 from multiroute_core.runtime import forks
 from multiroute_core.runtime.io import END, IO, Runner

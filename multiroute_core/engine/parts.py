@@ -181,7 +181,7 @@ class Engine:
             limits=self.settings.limits,
             listeners=self.listeners,
             state=self.state,
-            hedge=self.settings.hedge,
+            hedge_budget=self.settings.hedge_budget,
             random=self.world.random,
             purse=None if self.spending is None else Purse(self.spending, call),
             learned=self.learned,

@@ -19,7 +19,7 @@ from multiroute_core.route import Route, check_quotas
 from multiroute_core.state.memory import MemoryState
 from multiroute_core.state.state import State
 
-_OF_CALLS = ("order", "deadline", "max_retries", "fallback", "fallback_on", "mid_stream")
+_OF_CALLS = ("strategy", "deadline", "max_retries", "fallback", "fallback_on", "on_stream_error")
 """What a call may say otherwise."""
 
 _LIMITS = {
@@ -38,7 +38,7 @@ class Settings:
         routes: As they are listed.
         options: What holds for every call that does not say otherwise.
         limits: How long things may take.
-        hedge: The share of extra load that hedging may cost; None for none.
+        hedge_budget: The share of extra load that hedging may cost; None for none.
         caching: What the cache shall do; None for none.
         state: Where the routers' common knowledge is: `"memory"`, an address, or a `State`.
         strict_params: Whether a route that would drop a parameter is no candidate.
@@ -50,7 +50,7 @@ class Settings:
     routes: tuple[Route, ...]
     options: Options
     limits: Limits
-    hedge: float | None
+    hedge_budget: float | None
     caching: CacheConfig | None
     state: str | State = field(repr=False)  # its URL may hold a password
     strict_params: bool
@@ -70,7 +70,7 @@ class Settings:
         Raises:
             ConfigurationError: a value is out of range, there are no routes, or two of them share a name.
         """
-        hedge, cache = given["hedge"], given["cache"]
+        hedge_budget, cache = given["hedge_budget"], given["cache"]
         limits = {
             short: None if (value := given[name]) is None else seconds(name, value) for name, short in _LIMITS.items()
         }
@@ -78,7 +78,7 @@ class Settings:
             routes=_routes(routes),
             options=parse({name: given[name] for name in _OF_CALLS}),
             limits=Limits(**limits, response_bytes=_max_response_bytes(given["max_response_bytes"])),
-            hedge=None if hedge is None else share("hedge", hedge),
+            hedge_budget=None if hedge_budget is None else share("hedge_budget", hedge_budget),
             caching=None if cache is None else CacheConfig.of(cache),
             state=_state(given["state"]),
             strict_params=given["strict_params"],
@@ -100,10 +100,10 @@ class Settings:
         if not isinstance(self.state, str):
             return self.state
         if self.state == "memory":
-            return MemoryState(hedge=self.hedge, random=random, wall=wall)
+            return MemoryState(hedge_budget=self.hedge_budget, random=random, wall=wall)
         from multiroute_core.state.redis import RedisState
 
-        return RedisState(self.state, hedge=self.hedge, random=random, wall=wall)
+        return RedisState(self.state, hedge_budget=self.hedge_budget, random=random, wall=wall)
 
     def opened_accounts(self, state: State, wall: Callable[[], float]) -> Accounts:
         """Where it stands what is spent: where `state` is, if that is on Redis, and else in this process."""
@@ -124,7 +124,7 @@ class Settings:
             **{name: getattr(self.options, name) for name in _OF_CALLS},
             **{name: getattr(self.limits, short) for name, short in _LIMITS.items()},
             "max_response_bytes": self.limits.response_bytes,
-            "hedge": self.hedge,
+            "hedge_budget": self.hedge_budget,
             "cache": self.caching,
             "state": to_be_kept("state", self.state) if isinstance(self.state, str) else self.state,
             "strict_params": self.strict_params,

@@ -60,7 +60,7 @@ class Ledger:
         self._book = Book(self.store, export)
         weakref.finalize(self, self._book.flush).atexit = False
 
-    hears = AttemptEnded, RequestEnded
+    event_types = AttemptEnded, RequestEnded
 
     def __call__(self, event: Event) -> None:
         """Hear what happens."""

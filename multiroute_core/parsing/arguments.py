@@ -52,7 +52,7 @@ class CallOptions(TypedDict, total=False):
     """What one vendor takes besides, by its provider: `{"openai": {"service_tier": "flex"}}`."""
 
     task: str | None
-    order: str | OrderFunction | None
+    strategy: str | OrderFunction | None
     route_tags: Iterable[str] | None
     region: str | None
     deadline: float | None

@@ -41,7 +41,9 @@ def class_by_name(error: Exception) -> type[RouteError]:
     if isinstance(error, ValueError):  # JSONDecodeError, UnknownApiResponseError, msgspec's, protobuf's
         if OVERFLOW.search(str(error)):  # a model that runs in this process
             return errors.ContextOverflowError
-        return errors.StreamInterruptedError if "unfinished stream" in str(error).lower() else errors.InvalidResponseError
+        return (
+            errors.StreamInterruptedError if "unfinished stream" in str(error).lower() else errors.InvalidResponseError
+        )
     chain = [cause for cause in causes(error) if type(cause).__name__ != REFUSED]
     names = {cls.__name__ for cause in chain for cls in type(cause).__mro__}
     if names & TIMEOUTS:

@@ -39,9 +39,7 @@ def preferences(
         said = (f"good at {task!r}", "good at any task", f"not meant for {task!r}")
         steps.append(Step(lambda r: fits[r.name], lambda r: said[fits[r.name]]))
     if (asked := open_call(request)) is not None:
-        goes_on = {
-            r.name: 2 if facts[r.name].wire != asked.api else 0 if r.model == asked.model else 1 for r in routes
-        }
+        goes_on = {r.name: 2 if facts[r.name].wire != asked.api else 0 if r.model == asked.model else 1 for r in routes}
         told = ("its model waits for a tool's answer", "its vendor waits for a tool's answer", "")
         steps.append(Step(lambda r: goes_on[r.name], lambda r: told[goes_on[r.name]]))
     if any(map(_BACKUP, routes)):

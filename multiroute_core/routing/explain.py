@@ -56,13 +56,13 @@ class Explanation:
 
     Attributes:
         request_tokens: How many tokens the request has, estimated.
-        order: The order's name.
+        strategy: The strategy's name.
         rows: One for each route: those that would be asked first, in that order, then the others as they are listed.
         problem: Why nobody may answer; None where somebody may.
     """
 
     request_tokens: int
-    order: str
+    strategy: str
     rows: tuple[Row, ...]
     problem: str | None = None
 
@@ -77,9 +77,8 @@ class Explanation:
         if self.problem is not None:
             return printable(self.problem)
         asked = sum(row.position is not None for row in self.rows)
-        return (
-            f"About {self.request_tokens:,} tokens; {asked} of {len(self.rows)} routes, order {printable(self.order)}."
-        )
+        routes = f"{asked} of {len(self.rows)} routes"
+        return f"About {self.request_tokens:,} tokens; {routes}, strategy {printable(self.strategy)}."
 
 
 def explain(request: Request, routes: Sequence[Route], found: Candidates, options: Options, live: Live) -> Explanation:

@@ -158,9 +158,7 @@ class _Case:
 
     def behind(self) -> Step:
         """Routes that cannot be asked now go behind the others."""
-        return Step(
-            self.shut, lambda r: f"it opens in {self.live.standing(r).retry_in:.3g} s" if self.shut(r) else ""
-        )
+        return Step(self.shut, lambda r: f"it opens in {self.live.standing(r).retry_in:.3g} s" if self.shut(r) else "")
 
 
 def _priority(case: _Case) -> Sequence[Step]:

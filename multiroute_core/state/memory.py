@@ -73,7 +73,7 @@ class MemoryState:
 
     Args:
         settings: The breakers' settings.
-        hedge: The share of extra load that hedging may cost, 0 to 1; None for none.
+        hedge_budget: The share of extra load that hedging may cost, 0 to 1; None for none.
         random: Random numbers from 0 to 1, for jitter.
         wall: The time in seconds since 1970.
 
@@ -85,7 +85,7 @@ class MemoryState:
         self,
         settings: BreakerSettings | None = None,
         *,
-        hedge: float | None = None,
+        hedge_budget: float | None = None,
         random: Callable[[], float] = randomness.random,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -93,7 +93,7 @@ class MemoryState:
         self.log = BreakerLog(wall)
         self._notices = self.log.notices
         self._retries = self._hedges = budgets.Purse()
-        self._hedging = None if hedge is None else budgets.hedges(hedge)
+        self._hedging = None if hedge_budget is None else budgets.hedges(hedge_budget)
         self._lines: dict[str, _Line] = {}
         self._quotas: dict[str, _Quota] = {}
         self._slots = itertools.count(1)

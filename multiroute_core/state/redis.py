@@ -62,7 +62,7 @@ class RedisState:
         prefix: What the names of all keys begin with; a fleet is who has the same. A link has its own.
         timeout: Seconds for which Redis may be silent before local rules are used; see `Link`. A link has its own.
         settings: The breakers' settings.
-        hedge: The share of extra load that hedging may cost, 0 to 1; None for none.
+        hedge_budget: The share of extra load that hedging may cost, 0 to 1; None for none.
         random: Random numbers from 0 to 1, for jitter.
         wall: The time in seconds since 1970.
 
@@ -80,21 +80,21 @@ class RedisState:
         prefix: str = "multiroute",
         timeout: float = 0.02,
         settings: BreakerSettings | None = None,
-        hedge: float | None = None,
+        hedge_budget: float | None = None,
         random: Callable[[], float] = randomness.random,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.link = url if isinstance(url, Link) else Link(url, prefix=prefix, timeout=timeout)
         self._own = self.link is not url
-        self.settings, self.random, self._hedge = settings or BreakerSettings(), random, hedge
-        self._local = MemoryState(self.settings, hedge=hedge, random=random, wall=wall)
+        self.settings, self.random, self._hedge = settings or BreakerSettings(), random, hedge_budget
+        self._local = MemoryState(self.settings, hedge_budget=hedge_budget, random=random, wall=wall)
         self._log = self._local.log
         self._breaker = msgspec.Raw(encode(self.settings))
         longest = max(self.settings.longest, self.settings.lasting, self.settings.forget, self.settings.window)
         self._keep = KEEP_SECONDS + 2 * longest + self.settings.probe
         self._purses: dict[str, dict[str, Any]] = {"retries": asdict(retry_budget.RETRIES)}
-        if hedge is not None:
-            self._purses["hedges"] = asdict(retry_budget.hedges(hedge))
+        if hedge_budget is not None:
+            self._purses["hedges"] = asdict(retry_budget.hedges(hedge_budget))
         self._quotas: dict[str, Quota] = {}
         self._of: dict[str, Quota] = {}
         self._words: dict[str, tuple[Why, float]] = {}

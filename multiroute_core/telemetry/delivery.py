@@ -29,9 +29,9 @@ class DeliveryResult(Generic[T]):
     """What became of a batch. As it is by default, all of it was taken.
 
     Attributes:
-        left: What is to be sent again, in order.
-        refused: How many will never be taken.
-        why: The reason for either, without secrets, to be logged.
+        unsent: What is to be sent again, in order.
+        rejected: How many will never be taken.
+        reason: The reason for either, without secrets, to be logged.
         seconds: How long to wait at least before the next try; None for the outbox's own time.
     """
 

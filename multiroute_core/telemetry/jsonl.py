@@ -37,7 +37,9 @@ class _Writer:
             with self.opened() as file:
                 _append(file, lines)
         except OSError as error:
-            return DeliveryResult(unsent=records, reason=os.strerror(error.errno) if error.errno else type(error).__name__)
+            return DeliveryResult(
+                unsent=records, reason=os.strerror(error.errno) if error.errno else type(error).__name__
+            )
         return DeliveryResult(rejected=bad, reason="they cannot be written as JSON" if bad else "")
 
     @contextlib.contextmanager

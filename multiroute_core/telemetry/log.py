@@ -39,7 +39,7 @@ class LogEvents:
             raise ConfigurationError(f"level={level!r} is no level of logging; give 'DEBUG', 'INFO' or 'WARNING'.")
         self.level = found
 
-    hears = AttemptEnded, RequestEnded
+    event_types = AttemptEnded, RequestEnded
 
     def __call__(self, event: Event) -> None:
         """Hear an event."""

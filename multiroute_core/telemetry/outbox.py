@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
-from multiroute_core.telemetry.delivery import DeliveryResult, DeliveryQueue, Timing
+from multiroute_core.telemetry.delivery import DeliveryQueue, DeliveryResult, Timing
 
 PATIENCE = 3.0
 """Seconds that all outboxes together have at the end of the program, and one has whose owner is gone."""

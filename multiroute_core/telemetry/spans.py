@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from multiroute_core.errors import StreamInterruptedError, MultiRouteError, RouteError
+from multiroute_core.errors import MultiRouteError, RouteError, StreamInterruptedError
 from multiroute_core.events import AttemptEnded, AttemptStarted, RequestEnded, RequestStarted, RouteSkipped
 from multiroute_core.telemetry import content
 from multiroute_core.types import Attempt, Request, Response, Usage
@@ -197,7 +197,11 @@ def emit(tracer: Tracer, request: Asked, ended: RequestEnded | None, now: int, *
     client = trace.SpanKind.CLIENT
     span = tracer.start_span(name, request.context, client, attributes, start_time=began)
     for at, skipped in request.skipped:
-        told = {"multiroute.route": skipped.route, "multiroute.why": skipped.reason, "multiroute.seconds": skipped.seconds}
+        told = {
+            "multiroute.route": skipped.route,
+            "multiroute.why": skipped.reason,
+            "multiroute.seconds": skipped.seconds,
+        }
         span.add_event("multiroute.route_skipped", told, at)
     inside = trace.set_span_in_context(span, request.context)
     response = None if ended is None else ended.response

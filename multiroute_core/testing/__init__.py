@@ -13,52 +13,52 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from multiroute_core.testing.behaviours import (
         Answer,
-        IncomingCall,
         Behaviour,
         DropConnection,
-        SlowStream,
+        EnforceContextWindow,
         Fail,
         Hang,
-        Step,
-        EnforceContextWindow,
-        rate_limited,
+        IncomingCall,
         SlowAnswer,
+        SlowStream,
+        Step,
+        rate_limited,
     )
     from multiroute_core.testing.dialects import DIALECTS, DialectServer, Failure, dialect_route
     from multiroute_core.testing.faults import QUANTUM, Schedule, Spell, outage, random_schedule
-    from multiroute_core.testing.scripted import ScriptedProvider, RecordedCall, scripted_route, provider_of
-    from multiroute_core.testing.virtual import Deadlock, VirtualClock, VirtualLoop, run_in_virtual_time, run
+    from multiroute_core.testing.scripted import RecordedCall, ScriptedProvider, provider_of, scripted_route
+    from multiroute_core.testing.virtual import Deadlock, VirtualClock, VirtualLoop, run, run_in_virtual_time
 
 __all__ = [
     "DIALECTS",
     "QUANTUM",
     "Answer",
-    "IncomingCall",
     "Behaviour",
-    "DropConnection",
     "Deadlock",
     "DialectServer",
-    "SlowStream",
+    "DropConnection",
+    "EnforceContextWindow",
     "Fail",
     "Failure",
     "Hang",
+    "IncomingCall",
+    "RecordedCall",
     "Schedule",
     "ScriptedProvider",
+    "SlowAnswer",
+    "SlowStream",
     "Spell",
     "Step",
-    "RecordedCall",
     "VirtualClock",
     "VirtualLoop",
-    "EnforceContextWindow",
     "dialect_route",
     "outage",
+    "provider_of",
     "random_schedule",
     "rate_limited",
-    "run_in_virtual_time",
     "run",
+    "run_in_virtual_time",
     "scripted_route",
-    "SlowAnswer",
-    "provider_of",
 ]
 
 _ROOMS = ("behaviours", "dialects", "faults", "scripted", "virtual")

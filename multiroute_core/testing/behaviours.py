@@ -246,7 +246,9 @@ class EnforceContextWindow:
         return self.fitting.steps(asked)
 
 
-def SlowAnswer(seconds: float, answer: Answer | None = None) -> Answer:
+def SlowAnswer(  # noqa: N802  (a behaviour, as the classes beside it)
+    seconds: float, answer: Answer | None = None
+) -> Answer:
     """An answer whose first token takes its time."""
     return replace(answer or Answer(), first_token=seconds)
 

@@ -19,19 +19,28 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from multiroute_core.errors import (
-    AuthenticationError,
-    InvalidResponseError,
-    BadRequestError,
     APIConnectionError,
+    AuthenticationError,
+    BadRequestError,
     ContentFilterError,
     ContextOverflowError,
+    InvalidResponseError,
     NotFoundError,
     OverloadedError,
     QuotaExhaustedError,
     ServerError,
 )
 from multiroute_core.route import Route
-from multiroute_core.testing.behaviours import Answer, IncomingCall, Behaviour, DropConnection, SlowStream, Fail, Hang, rate_limited
+from multiroute_core.testing.behaviours import (
+    Answer,
+    Behaviour,
+    DropConnection,
+    Fail,
+    Hang,
+    IncomingCall,
+    SlowStream,
+    rate_limited,
+)
 from multiroute_core.testing.scripted import scripted_route
 from multiroute_core.types import Usage
 
@@ -160,7 +169,9 @@ FAULTS: tuple[Callable[[random.Random, Answer], Behaviour], ...] = (
     lambda dice, _: SlowStream(dice.choice((0.1, 0.5))),
     lambda dice, good: replace(good, first_token=dice.choice((1.0, 2.0, 5.0)), pings=2),
     lambda dice, good: DropConnection(dice.choice((0, 1, 2)), good),
-    lambda dice, good: DropConnection(dice.choice((1, 2)), good, error=lambda: ConnectionResetError("The peer has hung up.")),
+    lambda dice, good: DropConnection(
+        dice.choice((1, 2)), good, error=lambda: ConnectionResetError("The peer has hung up.")
+    ),
     lambda dice, good: DropConnection(dice.choice((1, 2)), good, stall=True),
     lambda dice, good: DropConnection(dice.choice((1, 2)), good, usage=Usage(dice.choice((5, 10)), 2)),
     lambda dice, good: replace(good, goodbye=dice.choice((0.5, 1.5, math.inf))),

@@ -26,7 +26,7 @@ from multiroute_core.providers.provider import Encoded, Reply
 from multiroute_core.route import Route
 from multiroute_core.runtime.deadline import Cancelled, Limit, current
 from multiroute_core.runtime.io import IO
-from multiroute_core.testing.behaviours import HEADERS, PING, IncomingCall, Behaviour, Step
+from multiroute_core.testing.behaviours import HEADERS, PING, Behaviour, IncomingCall, Step
 from multiroute_core.types import Delta, FinishReason, Request, Usage
 
 PROVIDER = "scripted"
@@ -142,7 +142,7 @@ class ScriptedProvider:
 
 
 def scripted_route(name: str, script: Script, **options: Any) -> Route:
-    """A route that does what `script` says. Its provider, with the truth of what happened, is `route.via`.
+    """A route that does what `script` says. Its provider, with the truth of what happened, is `route.llm`.
 
     Args:
         name: The route's name, and its model's.
@@ -150,7 +150,7 @@ def scripted_route(name: str, script: Script, **options: Any) -> Route:
         **options: Those of `Route`, and `model` and `sleep` of `ScriptedProvider`.
     """
     own = {key: options.pop(key) for key in ("model", "sleep") if key in options}
-    return Route(f"{PROVIDER}:{name}", name=name, via=ScriptedProvider(script, **own), **options)
+    return Route(f"{PROVIDER}:{name}", name=name, llm=ScriptedProvider(script, **own), **options)
 
 
 def provider_of(route: Route) -> ScriptedProvider:
@@ -181,7 +181,9 @@ class _Decoder:
 class _Play:
     """One call, as it goes on: a stream of both worlds, or a whole answer."""
 
-    def __init__(self, provider: ScriptedProvider, io: IO, limit: Limit, take: RecordedCall, steps: Iterator[Step]) -> None:
+    def __init__(
+        self, provider: ScriptedProvider, io: IO, limit: Limit, take: RecordedCall, steps: Iterator[Step]
+    ) -> None:
         self._provider, self._io, self._limit, self._take, self._steps = provider, io, limit, take, steps
         self._after: tuple[str, float, float] | None = None
         self._raw: Mapping[str, Any] | None = None

@@ -12,7 +12,7 @@ import pytest
 from multiroute_core import Budget, BudgetExceededError, Router, Usage
 from multiroute_core.budgets import redis
 from multiroute_core.state.redis import RedisState
-from multiroute_core.testing import Answer, scripted_route, SlowAnswer
+from multiroute_core.testing import Answer, SlowAnswer, scripted_route
 from tests.redis_servers import KINDS, eventually, running
 
 FORK = multiprocessing.get_context("fork")

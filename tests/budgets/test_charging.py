@@ -185,7 +185,7 @@ class TestReservation:
     def test_it_counts(self, extra, factor):
         held = 0.001 * factor
         for cap, enough in ((held, True), (held * 0.99, False)):
-            route = Route("openai:a", via=ScriptedProvider(Answer("x", usage=Usage(1, 1))), prices=PRICES)
+            route = Route("openai:a", llm=ScriptedProvider(Answer("x", usage=Usage(1, 1))), prices=PRICES)
             router = Router([route], budget=Budget(usd=cap, hard=True))
             call = lambda router=router: router.generate("Hi", max_tokens=10, extra={"openai": extra})  # noqa: E731
             if enough:

@@ -11,7 +11,6 @@ import pytest
 import multiroute_core
 from multiroute_core import (
     AllRoutesFailedError,
-    StreamInterruptedError,
     Budget,
     BudgetAlert,
     BudgetExceededError,
@@ -19,6 +18,7 @@ from multiroute_core import (
     Ledger,
     Router,
     ServerError,
+    StreamInterruptedError,
     Usage,
 )
 from multiroute_core.events import AttemptEnded, RouteSkipped
@@ -26,12 +26,12 @@ from multiroute_core.testing import (
     Answer,
     DropConnection,
     Fail,
+    SlowAnswer,
     VirtualClock,
+    provider_of,
     rate_limited,
     run_in_virtual_time,
     scripted_route,
-    SlowAnswer,
-    provider_of,
 )
 from tests.chat_server import FACES, ask
 
@@ -90,7 +90,9 @@ class TestHard:
         assert [asked(router, face).route for _ in range(3)] == ["cheap"] * 3
         assert calls(broken) == 3
         with pytest.raises(AllRoutesFailedError, match="budget"):
-            router = Router([broken, dear()], budget=Budget(usd=0.0009, hard=True, only={"dear"}, scope="route"))
+            router = Router(
+                [broken, dear()], budget=Budget(usd=0.0009, hard=True, scope_values={"dear"}, scope="route")
+            )
             asked(router, face)
 
     def test_tokens(self, face):
@@ -116,10 +118,10 @@ class TestCalls:
         broken, second = dear("broken", DropConnection(6, Answer(["word "] * 8))), dear("second")
         budget = Budget(usd=0.001, per="call", hard=True)
         with pytest.raises(StreamInterruptedError) as e:
-            asked(Router([broken, second], mid_stream="restart", budget=budget), face)
+            asked(Router([broken, second], on_stream_error="restart", budget=budget), face)
         assert "usd/call" in "".join(e.value.__notes__)
         assert (calls(broken), calls(second)) == (1, 0)
-        router = Router([broken, second], mid_stream="restart", budget=Budget(usd=0.002, per="call", hard=True))
+        router = Router([broken, second], on_stream_error="restart", budget=Budget(usd=0.002, per="call", hard=True))
         assert list(router.stream("Hi", max_tokens=10))[-1].response.route == "second"
 
 
@@ -189,7 +191,7 @@ class TestScopes:
         asked(router, labels={"a"})  # what was refused has taken nothing of it
 
     def test_only_some(self):
-        router = Router([dear()], budget=Budget(usd=0.0, scope="tenant", only={"a"}, hard=True))
+        router = Router([dear()], budget=Budget(usd=0.0, scope="tenant", scope_values={"a"}, hard=True))
         asked(router, tenant="b")
         with pytest.raises(BudgetExceededError):
             asked(router, tenant="a")
@@ -308,7 +310,7 @@ class TestReserve:
     def test_both_tries_of_a_hedge_are_paid_for(self):
         usual, quick = dear("usual", [ANSWER] * 30 + [SlowAnswer(5.0, ANSWER)]), dear("quick")
         budget = Budget(usd=0.0325, hard=True)
-        router = Router([usual, quick], hedge=1.0, budget=budget)
+        router = Router([usual, quick], hedge_budget=1.0, budget=budget)
         for _ in range(30):
             asked(router)
         assert asked(router).route == "quick"

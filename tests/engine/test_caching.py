@@ -11,7 +11,6 @@ import pytest
 
 from multiroute_core import (
     BadRequestError,
-    StreamInterruptedError,
     CacheConfig,
     ConfigurationError,
     MemoryCache,
@@ -19,6 +18,7 @@ from multiroute_core import (
     Router,
     SemanticCache,
     ServerError,
+    StreamInterruptedError,
     ToolCall,
     Usage,
     options,
@@ -28,12 +28,12 @@ from multiroute_core.testing import (
     Answer,
     DropConnection,
     Fail,
+    SlowAnswer,
     VirtualClock,
     VirtualLoop,
+    provider_of,
     run_in_virtual_time,
     scripted_route,
-    SlowAnswer,
-    provider_of,
 )
 from tests.chat_server import FACES, Fleet, answer, ask
 
@@ -115,7 +115,12 @@ class TestKept:
     @pytest.mark.parametrize("reason", ["length", "content_filter", "refusal", "other"])
     def test_an_answer_that_ended_otherwise_is_kept_only_if_asked(self, face, reason):
         assert self.again(face, Answer("Half", finish_reason=reason)) == 2
-        assert self.again(face, Answer("Half", finish_reason=reason), caching=CacheConfig(also=[reason])) == 1
+        assert (
+            self.again(
+                face, Answer("Half", finish_reason=reason), caching=CacheConfig(cacheable_finish_reasons=[reason])
+            )
+            == 1
+        )
 
     def test_failures_are_not_kept(self, face):
         assert self.again(face, Fail()) == 2
@@ -145,7 +150,7 @@ def test_half_a_stream_is_not_kept(face):
 def test_a_stream_that_was_mended(face, how, texts):
     """One that began anew is whole; one that was pieced together from two routes is no answer to give again."""
     routes = [scripted_route("a", DropConnection(1)), scripted_route("b", Answer(("one ", "two ", "three")))]
-    router = Router(routes, cache="memory", mid_stream=how, max_retries=0)
+    router = Router(routes, cache="memory", on_stream_error=how, max_retries=0)
     if face == "stream":
         rounds = [list(router.stream("Hi"))[-1].response for _ in range(2)]
     else:
@@ -209,8 +214,8 @@ def test_routers_share_a_store_if_the_same_models_or_an_alias_may_answer():
         (store, [one], "A."),
         (store, [other], "B."),
         (store, [same], "A."),
-        (CacheConfig(store, alias="chat"), [one], "A."),
-        (CacheConfig(store, alias="chat"), [other], "A."),
+        (CacheConfig(store, namespace="chat"), [one], "A."),
+        (CacheConfig(store, namespace="chat"), [other], "A."),
     ]:
         assert Router(routes, cache=caching).generate("Hi").text == text
 
@@ -465,12 +470,12 @@ class TestStore:
     def test_it_is_in_the_pickle_without_what_it_holds(self, monkeypatch):
         monkeypatch.setenv("OPENAI_API_KEY", "k")
         with Fleet(answer("Hello.")) as fleet:
-            with Router(fleet.routes, cache=CacheConfig(ttl=5.0, alias="a")) as router:
+            with Router(fleet.routes, cache=CacheConfig(ttl=5.0, namespace="a")) as router:
                 router.generate("Hi")
                 value = pickle.dumps(router)
             assert b"Hello." not in value
             with pickle.loads(value) as again:
-                assert (again._parts.recall.caching.ttl, again._parts.recall.caching.alias) == (5.0, "a")
+                assert (again._parts.recall.caching.ttl, again._parts.recall.caching.namespace) == (5.0, "a")
                 assert not again.generate("Hi").cached
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiroute_core import StreamInterruptedError, ConfigurationError, Router, ToolCall, Usage
+from multiroute_core import ConfigurationError, Router, StreamInterruptedError, ToolCall, Usage
 from multiroute_core.engine.continuation import INSTRUCTION, Overlap
-from multiroute_core.testing import Answer, DropConnection, Fail, scripted_route, provider_of
+from multiroute_core.testing import Answer, DropConnection, Fail, provider_of, scripted_route
 
 SAID = "The quick brown fox jumps over the lazy dog."
 
@@ -74,7 +74,7 @@ class TestEveryFace:
     def test_continue(self, native):
         first = scripted_route("a", DropConnection(3, Answer(["The quick ", "brown fox ", "jumps ov", "er"])))
         second = scripted_route("b", Answer(["fox jumps ", "over the lazy dog."]))
-        chunks, error = heard(Router([first, second], mid_stream="continue"), native=native)
+        chunks, error = heard(Router([first, second], on_stream_error="continue"), native=native)
         response = chunks[-1].response
         assert error is None
         assert "".join(chunk.text for chunk in chunks) == response.text == SAID
@@ -94,13 +94,16 @@ class TestEveryFace:
             scripted_route("b", DropConnection(1, Answer(["quick brown fox ", "jumps"]))),
             scripted_route("c", Answer(["jumps over ", "the lazy dog."])),
         ]
-        chunks, error = heard(Router(routes, mid_stream="continue"), native=native)
+        chunks, error = heard(Router(routes, on_stream_error="continue"), native=native)
         assert error is None
         assert "".join(chunk.text for chunk in chunks) == chunks[-1].response.text == SAID
 
     def test_nobody_can_go_on(self, native):
-        routes = [scripted_route("a", DropConnection(2, Answer(["one ", "two ", "three"]))), scripted_route("b", Fail())]
-        chunks, error = heard(Router(routes, mid_stream="continue", max_retries=0), native=native)
+        routes = [
+            scripted_route("a", DropConnection(2, Answer(["one ", "two ", "three"]))),
+            scripted_route("b", Fail()),
+        ]
+        chunks, error = heard(Router(routes, on_stream_error="continue", max_retries=0), native=native)
         assert "".join(chunk.text for chunk in chunks) == "one two " == error.partial.text
         assert (
             [a.outcome for a in error.attempts]
@@ -126,7 +129,7 @@ class TestEveryFace:
             scripted_route("a", DropConnection(2, Answer(["one ", "two ", "three"]))),
             scripted_route("b", Answer(["1 ", "2"])),
         ]
-        chunks, error = heard(Router(routes), native=native, mid_stream="restart")
+        chunks, error = heard(Router(routes), native=native, on_stream_error="restart")
         assert error is None
         assert [(chunk.text, chunk.restarted) for chunk in chunks] == [
             ("one ", False),
@@ -142,15 +145,18 @@ class TestEveryFace:
     def test_tool_calls_are_not_mixed(self, native):
         """Half a tool call can be ended by nobody else."""
         call = ToolCall("1", "look", {"at": "it"})
-        routes = [scripted_route("a", DropConnection(2, Answer("I look. ", tool_calls=[call]))), scripted_route("b", Answer())]
-        chunks, error = heard(Router(routes, mid_stream="continue"), native=native)
+        routes = [
+            scripted_route("a", DropConnection(2, Answer("I look. ", tool_calls=[call]))),
+            scripted_route("b", Answer()),
+        ]
+        chunks, error = heard(Router(routes, on_stream_error="continue"), native=native)
         assert len(chunks) == 2
         assert error.partial.text == "I look. "
         assert provider_of(routes[1]).takes == []
 
     def test_a_form_of_the_answer_is_not_continued(self, native):
         routes = [scripted_route("a", DropConnection(1, Answer(['{"a": ', "1}"]))), scripted_route("b", Answer())]
-        _, error = heard(Router(routes, mid_stream="continue"), native=native, output_schema={"type": "object"})
+        _, error = heard(Router(routes, on_stream_error="continue"), native=native, output_schema={"type": "object"})
         assert error is not None
         assert provider_of(routes[1]).takes == []
 
@@ -164,26 +170,29 @@ def test_all_speakers_are_paid_for():
         scripted_route("a", broken, prices=prices),
         scripted_route("b", Answer("three", usage=second), prices=prices),
     ]
-    response = list(Router(routes, mid_stream="continue").stream("Hi"))[-1].response
+    response = list(Router(routes, on_stream_error="continue").stream("Hi"))[-1].response
     assert (response.usage, response.cost) == (None, None)  # the first speaker broke off before it told its tokens
     assert [a.cost for a in response.attempts] == [None, 26.0]
 
 
 def test_fewer_tokens_are_left_to_who_goes_on():
-    routes = [scripted_route("a", DropConnection(1, Answer(["one two three four ", "five"]))), scripted_route("b", Answer("five"))]
-    list(Router(routes, mid_stream="continue").stream("Hi", max_tokens=50))
+    routes = [
+        scripted_route("a", DropConnection(1, Answer(["one two three four ", "five"]))),
+        scripted_route("b", Answer("five")),
+    ]
+    list(Router(routes, on_stream_error="continue").stream("Hi", max_tokens=50))
     assert provider_of(routes[0]).takes[0].asked.request.max_tokens == 50
     assert provider_of(routes[1]).takes[0].asked.request.max_tokens == 45
 
 
 def test_an_unknown_way_is_refused():
     with pytest.raises(ConfigurationError, match="did you mean 'continue'"):
-        Router([scripted_route("a", Answer())], mid_stream="continu")
+        Router([scripted_route("a", Answer())], on_stream_error="continu")
 
 
 @pytest.mark.parametrize("native", [False, True], ids=["stream", "astream"])
 def test_what_looks_like_a_repetition_to_the_very_end_is_said_after_all(native):
     routes = [scripted_route("a", DropConnection(1, Answer(["one two", "three"]))), scripted_route("b", Answer("tw"))]
-    chunks, error = heard(Router(routes, mid_stream="continue"), native=native)
+    chunks, error = heard(Router(routes, on_stream_error="continue"), native=native)
     assert error is None
     assert "".join(chunk.text for chunk in chunks) == chunks[-1].response.text == "one twotw"

@@ -69,7 +69,7 @@ SETTINGS = {
     "plain": {},
     "cached": {"cache": "memory"},
     "budgeted": {"budget": Budget(usd=1e6, per="day", hard=True)},
-    "continued": {"mid_stream": "continue"},
+    "continued": {"on_stream_error": "continue"},
 }
 
 

@@ -19,14 +19,14 @@ from multiroute_core.providers.models import Model
 from multiroute_core.resilience import retry_budget
 from multiroute_core.testing import (
     Answer,
-    Fail,
-    VirtualLoop,
     EnforceContextWindow,
+    Fail,
+    SlowAnswer,
+    VirtualLoop,
+    provider_of,
     rate_limited,
     run_in_virtual_time,
     scripted_route,
-    SlowAnswer,
-    provider_of,
 )
 from tests.chat_server import FACES, ask
 
@@ -84,7 +84,7 @@ def test_a_refusal_in_the_middle_of_a_stream_is_an_answer_unless_it_may_be_taken
         scripted_route("b", Answer("Yes.")),
     ]
     assert list(Router(routes, fallback_on="refusal").stream("Hi"))[-1].finish_reason == "refusal"
-    chunks = list(Router(routes, fallback_on="refusal", mid_stream="restart").stream("Hi"))
+    chunks = list(Router(routes, fallback_on="refusal", on_stream_error="restart").stream("Hi"))
     assert [(c.text, c.restarted) for c in chunks[:-1]] == [
         ("Well, ", False),
         ("no.", False),
@@ -96,14 +96,19 @@ def test_a_refusal_in_the_middle_of_a_stream_is_an_answer_unless_it_may_be_taken
 @pytest.mark.parametrize("face", FACES)
 class TestOverflow:
     def test_a_larger_window_is_asked(self, face):
-        routes = [scripted_route("small", EnforceContextWindow(10, Answer())), scripted_route("large", EnforceContextWindow(10_000, Answer()))]
+        routes = [
+            scripted_route("small", EnforceContextWindow(10, Answer())),
+            scripted_route("large", EnforceContextWindow(10_000, Answer())),
+        ]
         response = ask(Router(routes), face, "word " * 100)
         assert [a.outcome for a in response.attempts] == ["context_overflow", "answered"]
 
     def test_what_is_known_to_be_too_small_is_not_asked(self, face):
         routes = [
             scripted_route("small", EnforceContextWindow(100, Answer()), model=Model("scripted", "*", window=100)),
-            scripted_route("large", EnforceContextWindow(10_000, Answer()), model=Model("scripted", "*", window=10_000)),
+            scripted_route(
+                "large", EnforceContextWindow(10_000, Answer()), model=Model("scripted", "*", window=10_000)
+            ),
         ]
         assert ask(Router(routes), face, "word " * 200).route == "large"
         assert takes(*routes) == [0, 1]
@@ -120,7 +125,7 @@ class TestRaces:
     """On real time and real threads: who is slow is overtaken, closed, and told of."""
 
     def router(self, *routes, quick=25, face="generate", **settings):
-        router = Router(routes, hedge=0.2, **settings)
+        router = Router(routes, hedge_budget=0.2, **settings)
         for _ in range(quick):
             ask(router, face)
         return router
@@ -185,7 +190,7 @@ class TestLimits:
         assert seconds == pytest.approx(30.0, abs=0.01)
 
     def test_one_quota_for_two_routes(self):
-        routes = [scripted_route(name, Answer(), rpm=1, quota="team") for name in "ab"]
+        routes = [scripted_route(name, Answer(), rpm=1, rate_limit_group="team") for name in "ab"]
 
         async def work(router, loop):
             for _ in range(2):
@@ -196,8 +201,8 @@ class TestLimits:
 
     def test_a_rate_limit_closes_all_routes_of_its_quota(self):
         routes = [
-            scripted_route("a", [rate_limited(7.0), Answer()], quota="team"),
-            scripted_route("b", Answer(), quota="team"),
+            scripted_route("a", [rate_limited(7.0), Answer()], rate_limit_group="team"),
+            scripted_route("b", Answer(), rate_limit_group="team"),
             scripted_route("c", Answer()),
         ]
 
@@ -210,8 +215,8 @@ class TestLimits:
 
     def test_spent_credit_opens_all_routes_of_its_quota(self):
         routes = [
-            scripted_route("a", Fail(QuotaExhaustedError), quota="team"),
-            scripted_route("b", Answer(), quota="team"),
+            scripted_route("a", Fail(QuotaExhaustedError), rate_limit_group="team"),
+            scripted_route("b", Answer(), rate_limit_group="team"),
             scripted_route("c", Answer()),
         ]
 
@@ -262,7 +267,7 @@ class TestLimits:
 @pytest.mark.parametrize("share", [0, -0.1, 1.5, True, "much"])
 def test_a_share_is_a_share(share):
     with pytest.raises(ConfigurationError, match="must be a share above 0"):
-        Router([scripted_route("a", Answer())], hedge=share)
+        Router([scripted_route("a", Answer())], hedge_budget=share)
 
 
 def test_an_unknown_reason_is_refused():

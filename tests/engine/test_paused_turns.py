@@ -4,7 +4,7 @@ import pytest
 
 from multiroute_core import Budget, Message, RefusalError, Router, ServerError, Text, ToolCall, ToolCallResponse, Usage
 from multiroute_core.engine.execution import MOST_PAUSES
-from multiroute_core.testing import Answer, DropConnection, Fail, scripted_route, provider_of
+from multiroute_core.testing import Answer, DropConnection, Fail, provider_of, scripted_route
 from tests.chat_server import FACES, ask
 
 EVERY = pytest.mark.parametrize("face", FACES)
@@ -64,7 +64,7 @@ def test_each_part_of_it_is_paid_for(face):
 def test_a_stream_that_breaks_after_a_pause(how):
     broken = DropConnection(1, Answer(("It is", " 42.")))
     route, other = scripted_route("a", [PAUSE, broken]), scripted_route("b", Answer("Here."))
-    stream = Router([route, other], mid_stream=how, max_retries=0).stream("Why?")
+    stream = Router([route, other], on_stream_error=how, max_retries=0).stream("Why?")
     texts, error, response = [], None, None
     try:
         for chunk in stream:

@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from multiroute_core import InvalidResponseError, StreamInterruptedError, ConfigurationError, NotFoundError, Route, Router
+from multiroute_core import (
+    ConfigurationError,
+    InvalidResponseError,
+    NotFoundError,
+    Route,
+    Router,
+    StreamInterruptedError,
+)
 from multiroute_core._util.json_text import MAX_DEPTH
 from multiroute_core.messages import InvalidToolCall
 from tests.hostile.mutations import write_body, write_events

@@ -35,7 +35,7 @@ def test_names_drive_no_terminal(name, tmp_path, caplog):
     path = tmp_path / "ledger.db"
     totals = Totals()
     provider = scripted_route("a", [rate_limited(), *[Answer("hi")] * 9]).llm
-    route = Route("scripted:a", via=provider, name=name, prices={"input": 1, "output": 1})
+    route = Route("scripted:a", llm=provider, name=name, prices={"input": 1, "output": 1})
     budget = Budget(usd=1, per="day", scope="tenant", name=name)
     router = Router([route], ledger=f"sqlite:///{path}", budget=budget, on_event=[totals, LogEvents(level="DEBUG")])
     for _ in range(2):
@@ -64,7 +64,7 @@ def test_names_drive_no_terminal(name, tmp_path, caplog):
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_provider_says_of_an_error_drives_no_terminal(name):
     error = RouteError(name, route=name)
-    failed = AllRoutesFailedError("No route answered.", errors=[error], shut={name: name})
+    failed = AllRoutesFailedError("No route answered.", errors=[error], skipped={name: name})
     for text in (str(error), error.message, repr(error), str(failed), repr(failed)):
         assert harmful(text) == set()
     assert len(str(failed).splitlines()) == 3

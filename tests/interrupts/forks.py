@@ -32,7 +32,7 @@ def build(url: str) -> Router:
         deadline=10.0,
         cache=f"sqlite:///{folder}/cache.db",
         ledger=f"sqlite:///{folder}/ledger.db",
-        hedge=0.3,
+        hedge_budget=0.3,
         budget=[Budget(usd=1e6, per="day", hard=True), Budget(tokens=10**9, per="session", hard=True)],
     )
 

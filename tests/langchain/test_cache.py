@@ -72,7 +72,9 @@ class TestWhoseCache:
         assert len(server.requests) == 1
         assert ChatMultiRoute(routes=[server.route("chat")], cache=False).cache is False
 
-    @pytest.mark.parametrize("cache", ["memory", MemoryCache(), CacheConfig(ttl=5.0)], ids=["name", "store", "settings"])
+    @pytest.mark.parametrize(
+        "cache", ["memory", MemoryCache(), CacheConfig(ttl=5.0)], ids=["name", "store", "settings"]
+    )
     def test_ours_goes_to_the_router(self, server, cache):
         llm = ChatMultiRoute(routes=[server.route("chat")], cache=cache)
         assert llm.cache is None

@@ -24,7 +24,7 @@ from langsmith import Client, tracing_context
 from langchain_multiroute import ChatMultiRoute
 from langchain_multiroute import callbacks as our_callbacks
 from langchain_multiroute.callbacks import MultiRouteCallbackHandler, get_multiroute_callback
-from multiroute_core import AllRoutesFailedError, StreamInterruptedError, ConfigurationError, Router, ServerError, Usage
+from multiroute_core import AllRoutesFailedError, ConfigurationError, Router, ServerError, StreamInterruptedError, Usage
 from multiroute_core.events import AttemptEnded
 from multiroute_core.ledger.totals import Figures, Totals
 from multiroute_core.testing import Answer, DropConnection, Fail, scripted_route
@@ -160,7 +160,7 @@ class TestStreams:
         assert tokens(total) == (0, 0)
 
     async def test_one_that_another_goes_on_with_is_paid_for_once(self, face):
-        llm = chat(route("a", DropConnection(usage=TOLD)), route("b"), mid_stream="continue")
+        llm = chat(route("a", DropConnection(usage=TOLD)), route("b"), on_stream_error="continue")
         with get_multiroute_callback() as spent, get_usage_metadata_callback() as theirs:
             await ask(llm, face)
         total = spent.total

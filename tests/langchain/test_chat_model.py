@@ -220,7 +220,7 @@ class TestConstruction:
         assert "router" not in llm.model_dump()
 
     def test_routes_make_a_router(self, fleet):
-        llm = ChatMultiRoute(routes=fleet.routes, attempt_timeout=7, order="cheapest")
+        llm = ChatMultiRoute(routes=fleet.routes, attempt_timeout=7, strategy="cheapest")
         assert isinstance(llm.router, Router)
         assert llm.router.limits.attempt == 7
         check(llm.invoke("Hi"))
@@ -247,7 +247,7 @@ class TestConstruction:
             ({"routes": ["openai:gpt-4.1", "anthropic:x"], "api_key": "k"}, "api_key fits one provider"),
             ({"routes": ["openai:gpt-4.1"], "api_key": ""}, "must be a string that is not empty"),
             ({"router": "x"}, "router is a str"),
-            ({"routes": ["openai:gpt-4.1"], "api_key": "k", "order": "cheep"}, "did you mean 'cheapest'"),
+            ({"routes": ["openai:gpt-4.1"], "api_key": "k", "strategy": "cheep"}, "did you mean 'cheapest'"),
             ({}, "No routes"),
         ],
     )

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from langchain_multiroute import ChatMultiRoute
-from multiroute_core import StreamInterruptedError, Router, options
-from multiroute_core.testing import Answer, DropConnection, scripted_route, provider_of
+from multiroute_core import Router, StreamInterruptedError, options
+from multiroute_core.testing import Answer, DropConnection, provider_of, scripted_route
 
 
 def routes():
@@ -25,7 +25,7 @@ def heard(llm, *, native, **more):
 
 @pytest.mark.parametrize("native", [False, True], ids=["stream", "astream"])
 def test_the_next_route_goes_on(native):
-    chunks = heard(ChatMultiRoute(routes=routes(), mid_stream="continue"), native=native)
+    chunks = heard(ChatMultiRoute(routes=routes(), on_stream_error="continue"), native=native)
     message = sum(chunks[1:], chunks[0])
     assert message.text == "The quick brown fox jumps."
     assert message.response_metadata["multiroute"]["route"] == "b"
@@ -36,14 +36,14 @@ def test_the_next_route_goes_on(native):
 @pytest.mark.parametrize("where", ["field", "router", "call", "block"])
 def test_nothing_is_said_anew_to_who_adds_chunks_up(native, where):
     """LangChain's chunks cannot be taken back: so it raises, with what had come."""
-    made, more = routes(), {"mid_stream": "restart"} if where == "call" else {}
+    made, more = routes(), {"on_stream_error": "restart"} if where == "call" else {}
     if where == "router":
-        llm = ChatMultiRoute(router=Router(made, mid_stream="restart"))
+        llm = ChatMultiRoute(router=Router(made, on_stream_error="restart"))
     else:
-        llm = ChatMultiRoute(routes=made, mid_stream="restart" if where == "field" else None)
+        llm = ChatMultiRoute(routes=made, on_stream_error="restart" if where == "field" else None)
     with pytest.raises(StreamInterruptedError) as caught:
         if where == "block":
-            with options(mid_stream="restart"):
+            with options(on_stream_error="restart"):
                 heard(llm, native=native)
         else:
             heard(llm, native=native, **more)
@@ -53,6 +53,6 @@ def test_nothing_is_said_anew_to_who_adds_chunks_up(native, where):
 
 def test_the_way_is_part_of_what_an_answer_depends_on():
     made = routes()
-    some = ChatMultiRoute(routes=made, fallback_on={"refusal", "content_filter"}, mid_stream="continue")
-    assert some._identifying_params["mid_stream"] == "continue"
+    some = ChatMultiRoute(routes=made, fallback_on={"refusal", "content_filter"}, on_stream_error="continue")
+    assert some._identifying_params["on_stream_error"] == "continue"
     assert some._identifying_params["fallback_on"] == ["content_filter", "refusal"]

@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from langchain_multiroute import ChatMultiRoute, get_multiroute_callback
-from multiroute_core import AllRoutesFailedError, StreamInterruptedError, RateLimitError, Router, ServerError, Usage
+from multiroute_core import AllRoutesFailedError, RateLimitError, Router, ServerError, StreamInterruptedError, Usage
 from multiroute_core.events import AttemptEnded
 from multiroute_core.pricing.prices import Prices
 from multiroute_core.testing import Answer, DropConnection, Fail, scripted_route
@@ -174,7 +174,9 @@ class TestRetries:
 def hedged():
     """A model whose first route has become slow, so that the second is asked as well."""
     warm, slow = Answer("usual", usage=TOLD), Answer("slow", first_token=20.0)
-    llm = chat(route("a", *[warm] * 40, slow), route("b", Answer("quick", first_token=0.05, usage=TOLD)), hedge=0.05)
+    llm = chat(
+        route("a", *[warm] * 40, slow), route("b", Answer("quick", first_token=0.05, usage=TOLD)), hedge_budget=0.05
+    )
     for _ in range(20):
         llm.router.generate("Hi", model="a")
         list(llm.router.stream("Hi", model="a"))
@@ -273,7 +275,7 @@ class TestRuns:
 
     @pytest.mark.parametrize("face", EVENTS)
     async def test_a_stream_that_another_goes_on_with(self, face):
-        llm = chat(route("a", DropConnection(usage=TOLD)), route("b"), mid_stream="continue")
+        llm = chat(route("a", DropConnection(usage=TOLD)), route("b"), on_stream_error="continue")
         run = await self.runs(llm, face)
         assert tries(run) == [("attempt a", "first"), ("attempt b", "fallback")]
         assert StreamInterruptedError.__name__ in run.child_runs[0].error

@@ -18,7 +18,7 @@ from multiroute_core import ConfigurationError, Ledger, MultiRouteError, Router,
 from multiroute_core.ledger import writer
 from multiroute_core.ledger.aggregate import Spent
 from multiroute_core.ledger.ledger import BATCH, LedgerUnavailableError, MemoryStore
-from multiroute_core.testing import Answer, DropConnection, Fail, scripted_route, SlowAnswer
+from multiroute_core.testing import Answer, DropConnection, Fail, SlowAnswer, scripted_route
 from tests.chat_server import FACES, Fleet, answer, ask
 from tests.redis_servers import eventually, running
 

@@ -25,7 +25,7 @@ from llamaindex_multiroute.callbacks import (
     MultiRouteEventHandler,
     MultiRouteSpanHandler,
 )
-from multiroute_core import AllRoutesFailedError, StreamInterruptedError, Router, ServerError, Usage
+from multiroute_core import AllRoutesFailedError, Router, ServerError, StreamInterruptedError, Usage
 from multiroute_core.events import AttemptEnded
 from multiroute_core.ledger.totals import Figures
 from multiroute_core.testing import Answer, DropConnection, Fail, scripted_route
@@ -153,7 +153,8 @@ class TestStreams:
     @pytest.mark.parametrize("how", ["restart", "continue"])
     async def test_one_that_another_takes_over(self, spent, counter, manager, face, how):
         llm = MultiRoute(
-            router=Router([route("a", DropConnection(usage=TOLD)), route("b")], mid_stream=how), callback_manager=manager
+            router=Router([route("a", DropConnection(usage=TOLD)), route("b")], on_stream_error=how),
+            callback_manager=manager,
         )
         await ask(llm, face)
         total = spent.total

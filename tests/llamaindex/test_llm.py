@@ -18,7 +18,7 @@ from llama_index.core.memory import ChatMemoryBuffer
 import multiroute_core
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import ConfigurationError, Route, ServerError
-from multiroute_core.testing import Answer, scripted_route, provider_of
+from multiroute_core.testing import Answer, provider_of, scripted_route
 from tests.chat_server import Fleet, answer, error
 
 HELLO = [ChatMessage(role="user", content="Hi")]

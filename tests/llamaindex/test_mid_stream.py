@@ -24,14 +24,14 @@ def heard(llm, *, native):
 
 @pytest.mark.parametrize("native", [False, True], ids=["stream", "astream"])
 def test_the_next_route_goes_on(native):
-    said = heard(MultiRoute(routes=routes(), mid_stream="continue"), native=native)
+    said = heard(MultiRoute(routes=routes(), on_stream_error="continue"), native=native)
     assert "".join(response.delta for response in said) == said[-1].text == "The quick brown fox jumps."
 
 
 @pytest.mark.parametrize("native", [False, True], ids=["stream", "astream"])
 def test_the_next_route_begins_anew(native):
     """What has been said so far is empty again, and is marked."""
-    said = heard(MultiRoute(routes=routes(), mid_stream="restart"), native=native)
+    said = heard(MultiRoute(routes=routes(), on_stream_error="restart"), native=native)
     assert [(r.text, r.delta, r.additional_kwargs.get("restarted", False)) for r in said[:-1]] == [
         ("The quick ", "The quick ", False),
         ("The quick brown ", "brown ", False),

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from llamaindex_multiroute import MultiRoute
 from llamaindex_multiroute.callbacks import AttemptEvent, CostEvent, CostHandler, FallbackEvent, MultiRouteEventHandler
-from multiroute_core import StreamInterruptedError, Router, ServerError, Usage
+from multiroute_core import Router, ServerError, StreamInterruptedError, Usage
 from multiroute_core.telemetry import OpenTelemetry
 from multiroute_core.testing import Answer, DropConnection, Fail, scripted_route
 from multiroute_core.testing.server import ReplayServer, Reply
@@ -62,7 +62,7 @@ def hedged(manager=None):
     """An LLM whose first route has become slow, so that the second is asked as well."""
     warm, slow = Answer("usual", usage=TOLD), Answer("slow", first_token=20.0)
     routes = [route("a", *[warm] * 40, slow), route("b", Answer("quick", first_token=0.05, usage=TOLD))]
-    llm = MultiRoute(router=Router(routes, hedge=0.05), callback_manager=manager)
+    llm = MultiRoute(router=Router(routes, hedge_budget=0.05), callback_manager=manager)
     for _ in range(20):
         llm.router.generate("Hi", model="a")
         list(llm.router.stream("Hi", model="a"))
@@ -232,7 +232,9 @@ class TestMore:
         assert counted(collector) == (16_000, 1_600)
 
     async def test_a_stream_that_another_goes_on_with(self, collector):
-        llm = MultiRoute(router=Router([route("a", DropConnection(usage=TOLD)), route("b")], mid_stream="continue"))
+        llm = MultiRoute(
+            router=Router([route("a", DropConnection(usage=TOLD)), route("b")], on_stream_error="continue")
+        )
         await ask(llm, "astream_chat")
         (told,) = llms(collector)
         assert told["llm.model_name"] == "b"

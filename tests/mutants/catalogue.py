@@ -12,7 +12,7 @@ FLOW = (
     Mutant(
         "a bad request is asked of every route",
         CORE + "flow.py",
-        "fatal = not failure.moves_on and",
+        "fatal = not failure.fallback_allowed and",
         "fatal = False and",
     ),
     Mutant(
@@ -174,21 +174,21 @@ FLOW = (
     Mutant(
         "a call that was cancelled counts as a failure",
         CORE + "attempt.py",
-        "    if not isinstance(error, RouteError) or not error.blames:\n        return Verdict.NONE",
+        "    if not isinstance(error, RouteError) or not error.counts_against_breaker:\n        return Verdict.NONE",
         "    if not isinstance(error, RouteError):\n        return Verdict.FAILURE\n"
-        "    if not error.blames:\n        return Verdict.NONE",
+        "    if not error.counts_against_breaker:\n        return Verdict.NONE",
     ),
     Mutant(
         "a rate limit counts as a failure",
         CORE + "attempt.py",
-        "or not error.blames:",
-        'or not (error.blames or error.kind == "rate_limit"):',
+        "or not error.counts_against_breaker:",
+        'or not (error.counts_against_breaker or error.kind == "rate_limit"):',
     ),
     Mutant(
         "timeouts are no failures",
         CORE + "attempt.py",
-        "or not error.blames:",
-        'or not error.blames or error.kind == "timeout":',
+        "or not error.counts_against_breaker:",
+        'or not error.counts_against_breaker or error.kind == "timeout":',
     ),
     Mutant(
         "a bad key is a failure like any other",

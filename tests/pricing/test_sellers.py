@@ -344,7 +344,7 @@ class TestPricesByName:
 
 
 def via(provider: str, model: str, address: Any = None, **more: Any) -> Route:
-    return Route(f"{provider}:{model}", via=SimpleNamespace(address=address, **more))
+    return Route(f"{provider}:{model}", llm=SimpleNamespace(address=address, **more))
 
 
 class TestModelsOfFrameworks:
@@ -397,4 +397,4 @@ class TestModelsOfFrameworks:
         assert PRICES.cost_on(via("openai", "gpt-4o", address), USAGE) == listed("openai", "gpt-4o")
 
     def test_a_provider_of_ones_own_without_one(self) -> None:
-        assert PRICES.cost_on(Route("openai:gpt-4o", via=object()), USAGE) == listed("openai", "gpt-4o")
+        assert PRICES.cost_on(Route("openai:gpt-4o", llm=object()), USAGE) == listed("openai", "gpt-4o")

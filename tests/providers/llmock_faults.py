@@ -10,13 +10,12 @@ from llmock.scenarios import Behavior, Delay, Fail, Match, Reply, SlowFirstToken
 from llmock.testing import LLMockServer
 
 from multiroute_core import (
+    APIConnectionError,
     AttemptTimeoutError,
     AuthenticationError,
-    InvalidResponseError,
     BadRequestError,
-    StreamInterruptedError,
-    APIConnectionError,
     ContextOverflowError,
+    InvalidResponseError,
     NotFoundError,
     OverloadedError,
     QuotaExhaustedError,
@@ -24,6 +23,7 @@ from multiroute_core import (
     Route,
     RouteError,
     ServerError,
+    StreamInterruptedError,
 )
 from tests.providers.faces import FACES, STREAMED
 

@@ -65,7 +65,7 @@ def test_real_models(case: str) -> None:
 def test_what_langchain_reads_from_the_environment(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, HERE)
     (route,) = routes(chat_openai(model="gpt-4o", api_key="k"))
-    assert route.via.address.rstrip("/") == HERE
+    assert route.llm.address.rstrip("/") == HERE
     assert PRICES.cost_on(route, USAGE) is None
 
 
@@ -82,7 +82,7 @@ def test_a_routes_own_words_win() -> None:
 
 def test_a_pickled_one_still_knows() -> None:
     twin = pickle.loads(pickle.dumps(route_of(openai(model="gpt-4o", api_key="k", api_base=HERE))))
-    assert twin.via.address == HERE
+    assert twin.llm.address == HERE
 
 
 class Model(BaseModel):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from multiroute_core import StreamInterruptedError, Route, RouteError
+from multiroute_core import Route, RouteError, StreamInterruptedError
 from multiroute_core.testing.server import ReplayServer, Reply
 from tests.providers.faces import FACES, Outcome, ask, routed, streamed_faces
 from tests.providers.quoted import IN_STREAM, QUOTED, google, openai

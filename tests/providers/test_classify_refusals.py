@@ -10,10 +10,10 @@ import openai
 import pytest
 
 from multiroute_core import (
-    InvalidResponseError,
     BadRequestError,
     ContentFilterError,
     ContextOverflowError,
+    InvalidResponseError,
     RateLimitError,
     RouteError,
     ServerError,

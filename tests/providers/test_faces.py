@@ -12,18 +12,18 @@ from llmock.scenarios import Delay, Fail, Reply, SlowFirstToken, StreamFault
 from llmock.testing import LLMockServer
 
 from multiroute_core import (
+    APIConnectionError,
     AttemptTimeoutError,
     AuthenticationError,
-    InvalidResponseError,
     BadRequestError,
-    StreamInterruptedError,
-    APIConnectionError,
+    InvalidResponseError,
     NotFoundError,
     OverloadedError,
     RateLimitError,
     Route,
     RouteError,
     ServerError,
+    StreamInterruptedError,
     Usage,
 )
 from tests.providers.faces import Outcome, ask, ask_all, every_face, plain_faces, routed, streamed_faces

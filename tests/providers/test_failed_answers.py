@@ -10,7 +10,7 @@ import pytest
 
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
-from multiroute_core import StreamInterruptedError, Route, Router, Usage
+from multiroute_core import Route, Router, StreamInterruptedError, Usage
 from multiroute_core.providers.provider import WireError
 from multiroute_core.testing.server import Received, ReplayServer, Reply
 from tests.providers.faces import PLAIN, STREAMED, ask

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multiroute_core import InvalidResponseError, StreamInterruptedError, APIConnectionError, Route, RouteError
+from multiroute_core import APIConnectionError, InvalidResponseError, Route, RouteError, StreamInterruptedError
 from multiroute_core.testing.server import Drop, ReplayServer, Reply, split_events
 from tests.providers.faces import FACES, PLAIN, STREAMED, Outcome, ask, every_face, plain_faces, routed, streamed_faces
 from tests.providers.reading import data

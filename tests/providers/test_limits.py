@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from multiroute_core import AttemptTimeoutError, StreamInterruptedError, DeadlineExceededError
+from multiroute_core import AttemptTimeoutError, DeadlineExceededError, StreamInterruptedError
 from multiroute_core.testing.server import split_events
 from tests.providers.faces import FACES, PLAIN, STREAMED, Outcome
 from tests.providers.misbehaving import AFTERWARDS, BEAT, INSTEAD, Misbehaving, asked

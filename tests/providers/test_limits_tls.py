@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from multiroute_core import AttemptTimeoutError, StreamInterruptedError, APIConnectionError
+from multiroute_core import APIConnectionError, AttemptTimeoutError, StreamInterruptedError
 from multiroute_core.providers import http
 from tests.providers.faces import FACES, PLAIN, STREAMED
 from tests.providers.misbehaving import AFTERWARDS, INSTEAD, Misbehaving, asked

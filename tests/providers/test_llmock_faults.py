@@ -21,9 +21,9 @@ from llmock.testing import LLMockServer
 
 from multiroute_core import (
     AttemptTimeoutError,
-    StreamInterruptedError,
     RateLimitError,
     RouteError,
+    StreamInterruptedError,
     Tool,
 )
 from tests.providers.faces import FACES, PLAIN, STREAMED, Outcome, ask, routed

@@ -9,14 +9,14 @@ import pytest
 
 from multiroute_core import (
     AuthenticationError,
-    InvalidResponseError,
     BadRequestError,
-    StreamInterruptedError,
     ContentFilterError,
+    InvalidResponseError,
     NotFoundError,
     QuotaExhaustedError,
     RateLimitError,
     RouteError,
+    StreamInterruptedError,
     UnsupportedError,
 )
 from multiroute_core.testing.recorded import Interaction

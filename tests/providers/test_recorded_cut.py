@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from multiroute_core import InvalidResponseError, StreamInterruptedError, APIConnectionError, RouteError
+from multiroute_core import APIConnectionError, InvalidResponseError, RouteError, StreamInterruptedError
 from multiroute_core.testing.recorded import Interaction
 from multiroute_core.testing.server import Drop, ReplayServer, split_events
 from tests.providers.faces import Outcome, ask, routed, streamed_faces

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from multiroute_core import StreamInterruptedError, ContextOverflowError, OverloadedError, Route, RouteError
+from multiroute_core import ContextOverflowError, OverloadedError, Route, RouteError, StreamInterruptedError
 from multiroute_core.messages import ToolCall
 from multiroute_core.testing.server import ReplayServer, Reply
 from tests.providers.faces import Outcome, ask, every_face, plain_faces, routed, streamed_faces

@@ -327,7 +327,7 @@ def raw_parts(messages, wire):
     for message in messages:
         for part in message.parts:
             if getattr(part, "raw", None) is not None:
-                (own if part.raw.wire == NAMES[wire] else foreign).append(part)
+                (own if part.raw.api == NAMES[wire] else foreign).append(part)
     return own, foreign
 
 

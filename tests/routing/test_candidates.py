@@ -14,7 +14,7 @@ from multiroute_core.parsing.arguments import build
 from multiroute_core.providers.capabilities import Facts, offered
 from multiroute_core.providers.models import Model
 from multiroute_core.routing.candidates import candidates
-from multiroute_core.testing import Answer, Fail, VirtualClock, run_in_virtual_time, scripted_route, provider_of
+from multiroute_core.testing import Answer, Fail, VirtualClock, provider_of, run_in_virtual_time, scripted_route
 from multiroute_core.testing.scripted import PROVIDER, ScriptedProvider
 
 TOOL = {"name": "look", "description": "Looks.", "parameters": {"type": "object", "properties": {}}}
@@ -143,7 +143,7 @@ def test_a_filtered_route_is_never_tried_and_every_other_is(drawn, wanted, asked
         provider = Choosy(Fail(), model=model)
         provider.dropped = kind["drops"]
         more = {"tags": kind["tags"], "region": kind["region"], "backup": kind["backup"]}
-        routes.append(Route(f"{PROVIDER}:{kind['model']}", name=f"r{n}", via=provider, **more))
+        routes.append(Route(f"{PROVIDER}:{kind['model']}", name=f"r{n}", llm=provider, **more))
     router, request = Router(routes, strict_params=strict, max_retries=1), asks(**asked)
     clock = VirtualClock()
     run_in_virtual_time(router, clock)

@@ -9,9 +9,18 @@ from hypothesis import strategies as st
 
 from multiroute_core import AllRoutesFailedError, ConfigurationError, Message, RouteError, Router, Text, Usage
 from multiroute_core.messages import Raw
-from multiroute_core.options import ORDERS
+from multiroute_core.options import STRATEGIES
 from multiroute_core.providers.models import Model
-from multiroute_core.testing import Answer, Fail, VirtualLoop, rate_limited, run_in_virtual_time, scripted_route, SlowAnswer, provider_of
+from multiroute_core.testing import (
+    Answer,
+    Fail,
+    SlowAnswer,
+    VirtualLoop,
+    provider_of,
+    rate_limited,
+    run_in_virtual_time,
+    scripted_route,
+)
 from multiroute_core.testing.scripted import PROVIDER
 
 kinds = st.fixed_dictionaries(
@@ -31,7 +40,7 @@ PAST = {"answers": SlowAnswer(0.2), "slow": SlowAnswer(2.0), "fails": Fail(), "l
 calls = st.fixed_dictionaries(
     {},
     optional={
-        "order": st.sampled_from([*ORDERS, lambda request, routes, standings: routes[::-1][:3]]),
+        "strategy": st.sampled_from([*STRATEGIES, lambda request, routes, standings: routes[::-1][:3]]),
         "task": st.just("code"),
         "region": st.just("eu"),
         "max_tokens": st.sampled_from([10, 400]),
@@ -83,9 +92,9 @@ def every_row_is_true(loop, router, routes, call, seed):
     health = router.health()
     for row in told.rows:
         standing = health[row.route]
-        assert (row.breaker, row.open_seconds, row.in_flight, row.seconds) == (
+        assert (row.breaker, row.retry_in, row.in_flight, row.seconds) == (
             standing.breaker,
-            standing.open_seconds,
+            standing.retry_in,
             standing.in_flight,
             standing.seconds,
         )
@@ -162,4 +171,4 @@ def test_it_prints_as_a_table_and_names_cannot_break_out_of_the_markup():
 
 def test_an_order_function_that_gives_nonsense_is_an_error_here_too():
     with pytest.raises(ConfigurationError, match="each of them once"):
-        Router([scripted_route("a", Answer())]).explain("Hello", order=lambda q, r, s: None)
+        Router([scripted_route("a", Answer())]).explain("Hello", strategy=lambda q, r, s: None)

@@ -10,7 +10,7 @@ from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import Blob, Message, Route, Router, Text, UnsupportedError
 from multiroute_core.routing.learned import REMEMBER_SECONDS
-from multiroute_core.testing import Answer, Fail, VirtualClock, run_in_virtual_time, scripted_route, provider_of
+from multiroute_core.testing import Answer, Fail, VirtualClock, provider_of, run_in_virtual_time, scripted_route
 from multiroute_core.testing.server import ReplayServer, Reply
 from tests.chat_server import FACES, ask
 

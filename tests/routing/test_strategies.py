@@ -11,14 +11,22 @@ from hypothesis import strategies as st
 
 from multiroute_core import AllRoutesFailedError, ConfigurationError, Message, Route, Router, Text, Usage
 from multiroute_core.messages import Raw, ToolCall, ToolCallResponse
-from multiroute_core.options import ORDERS, Options
+from multiroute_core.options import STRATEGIES, Options
 from multiroute_core.parsing import token_count
 from multiroute_core.parsing.arguments import build
 from multiroute_core.pricing.prices import Prices
 from multiroute_core.providers.capabilities import Facts
 from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.routing.strategies import EXPLORE, NEARLY, Live, arranged
-from multiroute_core.testing import Answer, Fail, VirtualClock, run_in_virtual_time, scripted_route, SlowAnswer, provider_of
+from multiroute_core.testing import (
+    Answer,
+    Fail,
+    SlowAnswer,
+    VirtualClock,
+    provider_of,
+    run_in_virtual_time,
+    scripted_route,
+)
 
 HELLO, _ = build("Hello", {})
 WIRES = {"anthropic": "anthropic", "openai": "openai.chat", "google": "google", "local": "openai.chat"}
@@ -95,7 +103,9 @@ def fleet(drawn):
 
 
 class TestEveryOrder:
-    @given(fleets, st.sampled_from(ORDERS), st.sampled_from([None, "code", "other"]), st.integers(0, 9), st.booleans())
+    @given(
+        fleets, st.sampled_from(STRATEGIES), st.sampled_from([None, "code", "other"]), st.integers(0, 9), st.booleans()
+    )
     def test_all_are_asked_and_stronger_reasons_hold(self, drawn, order, task, seed, stream):
         routes, standing = fleet(drawn)
         options = Options(strategy=order, task=task)
@@ -109,7 +119,7 @@ class TestEveryOrder:
     def test_who_cannot_be_asked_now_is_behind_its_equals(self, drawn, order, seed):
         routes, standing = fleet(drawn)
         found = arranged(HELLO, routes, Options(strategy=order), live(routes, standing, seed=seed))
-        shut = [(r.backup, standing.get(r.name, RouteHealth()).open_seconds > 0) for r in found]
+        shut = [(r.backup, standing.get(r.name, RouteHealth()).retry_in > 0) for r in found]
         assert shut == sorted(shut)
 
     @given(fleets, st.sampled_from(["least_busy", "fastest", "cheapest", "priority"]))
@@ -119,14 +129,14 @@ class TestEveryOrder:
         found = put(routes, order, standings=same, draws=[NO_EXPLORING, 0.0, 0.0])
         assert found == names(routes)
 
-    @given(fleets, st.sampled_from(ORDERS), st.integers(0, 9))
+    @given(fleets, st.sampled_from(STRATEGIES), st.integers(0, 9))
     def test_without_fallback_it_is_the_first_of_them_alone(self, drawn, order, seed):
         routes, standing = fleet(drawn)
         whole = arranged(HELLO, routes, Options(strategy=order), live(routes, standing, seed=seed))
         one = arranged(HELLO, routes, Options(strategy=order, fallback=False), live(routes, standing, seed=seed))
         assert one == whole[:1]
 
-    @pytest.mark.parametrize("order", ORDERS)
+    @pytest.mark.parametrize("order", STRATEGIES)
     def test_an_open_tool_loop_stays_with_its_model_then_with_its_vendor(self, order):
         routes = [
             Route("openai:gpt-6-luna"),
@@ -177,7 +187,7 @@ class TestWeighted:
 
     def test_the_router_keeps_the_shares(self):
         routes = [scripted_route(f"r{n}", Answer(), weight=weight) for n, weight in enumerate((1, 2, 5))]
-        router = Router(routes, order="weighted")
+        router = Router(routes, strategy="weighted")
         run_in_virtual_time(router, VirtualClock(), seed=7)
         for _ in range(800):
             router.generate("Hello")
@@ -211,7 +221,7 @@ class TestLeastBusy:
             state = doing[route.name]
             full = state.limit is not None and state.in_flight + 1 > state.limit
             size = state.limit if by_limit else route.weight
-            return route.backup, state.open_seconds > 0, full, state.in_flight / size, routes.index(route)
+            return route.backup, state.retry_in > 0, full, state.in_flight / size, routes.index(route)
 
         assert found == sorted(routes, key=load)
 
@@ -228,11 +238,15 @@ class TestLeastBusy:
     def test_a_maximum_of_its_own_makes_it_full(self):
         routes = [Route("openai:a", name="a", weight=9), Route("openai:b", name="b")]
         assert (
-            put(routes, "least_busy", standings={"a": RouteHealth(in_flight=1, limit=2), "b": RouteHealth(in_flight=3)})[0]
+            put(
+                routes, "least_busy", standings={"a": RouteHealth(in_flight=1, limit=2), "b": RouteHealth(in_flight=3)}
+            )[0]
             == "a"
         )
         assert (
-            put(routes, "least_busy", standings={"a": RouteHealth(in_flight=2, limit=2), "b": RouteHealth(in_flight=3)})[0]
+            put(
+                routes, "least_busy", standings={"a": RouteHealth(in_flight=2, limit=2), "b": RouteHealth(in_flight=3)}
+            )[0]
             == "b"
         )
 
@@ -306,7 +320,7 @@ class TestFastest:
         routes = [
             scripted_route(f"r{n}", SlowAnswer(seconds), sleep=clock.sleep) for n, seconds in enumerate((3.0, 2.0, 0.5))
         ]
-        router = Router(routes, order="fastest")
+        router = Router(routes, strategy="fastest")
         run_in_virtual_time(router, clock, seed=11)
         for _ in range(400):
             router.generate("Hello")
@@ -399,9 +413,9 @@ class TestCheapest:
         routes = [scripted_route(f"r{n}", script, prices=each) for n, each in enumerate(lists)]
         router, request = Router(routes), warm_request(f"r{which}" if warm else "another", size)
         bills = {r.name: router.generate(request.messages, model=r.name).cost for r in routes}
-        told = {row.route: row.expected_cost for row in router.explain(request.messages, order="cheapest").rows}
+        told = {row.route: row.expected_cost for row in router.explain(request.messages, strategy="cheapest").rows}
         assert told == pytest.approx(bills)
-        first = router.generate(request.messages, order="cheapest")
+        first = router.generate(request.messages, strategy="cheapest")
         assert first.cost == pytest.approx(min(bills.values()))
 
     def test_a_backup_stays_last_though_it_is_free(self):
@@ -431,7 +445,9 @@ class TestFunctions:
         ((request, candidates, told),) = heard
         assert request is HELLO
         assert candidates == tuple(routes)
-        assert {name: told[name] for name in names(routes)} == {n: standing.get(n, RouteHealth()) for n in names(routes)}
+        assert {name: told[name] for name in names(routes)} == {
+            n: standing.get(n, RouteHealth()) for n in names(routes)
+        }
         with pytest.raises(TypeError):
             told["r0"] = RouteHealth()
 
@@ -450,7 +466,7 @@ class TestFunctions:
     def test_anything_else_is_refused_and_nobody_is_asked(self, bad):
         routes = [scripted_route("r0", Answer()), scripted_route("r1", Answer())]
         with pytest.raises(ConfigurationError, match=r"one or more of the candidates, each of them once"):
-            Router(routes).generate("Hello", order=self.BAD[bad])
+            Router(routes).generate("Hello", strategy=self.BAD[bad])
         assert not any(provider_of(route).takes for route in routes)
 
     def test_a_coroutine_is_refused_and_closed(self, recwarn):
@@ -470,24 +486,24 @@ class TestFunctions:
 
         routes = [scripted_route("r0", Answer()), scripted_route("r1", Answer())]
         with caplog.at_level(logging.ERROR):
-            assert Router(routes).generate("Hello", order=mine).route == "r0"
+            assert Router(routes).generate("Hello", strategy=mine).route == "r0"
         assert "'mine' failed" in caplog.text
 
     def test_the_router_asks_as_it_says(self):
         routes = [scripted_route(f"r{n}", Fail()) for n in range(4)]
-        router = Router(routes, order=lambda q, r, s: (r[2], r[0]), max_retries=0)
+        router = Router(routes, strategy=lambda q, r, s: (r[2], r[0]), max_retries=0)
         with pytest.raises(AllRoutesFailedError) as error:
             router.generate("Hello")
         assert [attempt.route for attempt in error.value.attempts] == ["r2", "r0"]
 
 
-@given(fleets, st.sampled_from(ORDERS), st.integers(0, 9))
+@given(fleets, st.sampled_from(STRATEGIES), st.integers(0, 9))
 @settings(deadline=None, max_examples=60)
 def test_the_router_asks_all_in_this_order(drawn, order, seed):
     kinds = [{key: value for key, value in kind.items() if key != "route"} for kind, _ in drawn]
     assume(len(kinds) > 1)
     routes = [scripted_route(f"r{n}", Fail(), **kind) for n, kind in enumerate(kinds)]
-    router = Router(routes, order=order, max_retries=0)
+    router = Router(routes, strategy=order, max_retries=0)
     run_in_virtual_time(router, VirtualClock(), seed)
     told = [row.route for row in router.explain("Hello").rows]
     run_in_virtual_time(router, VirtualClock(), seed)

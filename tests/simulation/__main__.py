@@ -59,7 +59,9 @@ def replay(seed: int, users: int, console: Console) -> int:
     world = World(seed, users)
     console.print(f"[bold]World {seed}[/]: {world.settings}; sound: {', '.join(world.sound) or 'none'}")
     for route in world.routes:
-        limits = f"rpm {route.rpm}, tpm {route.tpm}, max_concurrency {route.max_concurrency}, quota {route.rate_limit_group}"
+        limits = (
+            f"rpm {route.rpm}, tpm {route.tpm}, max_concurrency {route.max_concurrency}, quota {route.rate_limit_group}"
+        )
         console.print(f"  {route.name}: {limits}, weight {route.weight:g}{', a backup' if route.backup else ''}")
     for route, spells in world.schedule.spells.items():
         for spell in spells:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from multiroute_core.errors import StreamInterruptedError, MultiRouteError
+from multiroute_core.errors import MultiRouteError, StreamInterruptedError
 from multiroute_core.events import RequestEnded
 from multiroute_core.messages import Part, Text, ToolCall, ToolCallDelta, join
 from multiroute_core.testing.faults import QUANTUM
 from multiroute_core.types import Attempt, Chunk, Response
 
-ORDERS: tuple[Any, ...] = (
+STRATEGIES: tuple[Any, ...] = (
     "priority",
     "weighted",
     "least_busy",
@@ -67,9 +67,9 @@ class Caller:
         return self.name + " word" * self.words
 
     @property
-    def mid_stream(self) -> str:
+    def on_stream_error(self) -> str:
         """What it wants when its stream breaks."""
-        return self.options.get("mid_stream", "raise")
+        return self.options.get("on_stream_error", "raise")
 
     @property
     def left(self) -> bool:
@@ -102,7 +102,7 @@ def crowd(dice: random.Random, users: int, seconds: float) -> list[Caller]:
     grain = dice.choice((QUANTUM, QUANTUM, 1.0))  # all moments, or few
     bursts = [_moment(dice, seconds, grain) for _ in range(3)]
     together = dice.choice((0.0, 0.2, 0.6))
-    orders = dice.choice((ORDERS[:1], ORDERS[:1], ORDERS))
+    orders = dice.choice((STRATEGIES[:1], STRATEGIES[:1], STRATEGIES))
     mended = dice.choice((("raise",), ("raise", "restart", "continue")))
     declined: tuple[tuple[str, ...], ...] = dice.choice((((),), ((), ("refusal",), ("refusal", "content_filter"))))
     lengths = dice.choice(((0,), (0, 0, 0, *LONG)))
@@ -112,8 +112,8 @@ def crowd(dice: random.Random, users: int, seconds: float) -> list[Caller]:
         one = Caller(f"u{number}", at, dice.random() < 0.6, dice.choice((1.0, 2.0, 5.0, 30.0, 30.0)))
         one.options = {
             "deadline": one.deadline,
-            "order": dice.choice(orders),
-            "mid_stream": dice.choice(mended),
+            "strategy": dice.choice(orders),
+            "on_stream_error": dice.choice(mended),
             "fallback_on": dice.choice(declined),
         }
         one.words = dice.choice(lengths)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from multiroute_core import Router
-from multiroute_core.testing import Answer, IncomingCall, VirtualLoop, run_in_virtual_time, scripted_route, provider_of
+from multiroute_core.testing import Answer, IncomingCall, VirtualLoop, provider_of, run_in_virtual_time, scripted_route
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 PER_SECOND = 10
@@ -37,7 +37,7 @@ def measure(hedge: float | None, *, requests: int = 4000, seed: int = 0, stream:
         return Answer("word ", first_token=dice.uniform(4.0, 12.0) if slow else dice.lognormvariate(-1.0, 0.3))
 
     routes = [scripted_route(name, script) for name in ("a", "b")]
-    more: dict[str, Any] = {} if hedge is None else {"hedge": hedge}
+    more: dict[str, Any] = {} if hedge is None else {"hedge_budget": hedge}
     router = Router(routes, **more)
     run_in_virtual_time(router, loop, seed)
     waits: list[float] = []

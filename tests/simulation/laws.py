@@ -33,13 +33,13 @@ def one_end(world: World) -> Iterator[str]:
         if first > caller.began + caller.deadline + QUANTUM:
             yield f"{caller.name} had nothing by its deadline: {first - caller.began:g} s for {caller.deadline:g} s"
         moments = [at for at, _ in caller.heard] + ([caller.ended] if not caller.left else [])
-        mended = 0.0 if caller.mid_stream == "raise" else caller.deadline
+        mended = 0.0 if caller.on_stream_error == "raise" else caller.deadline
         for before, after in zip(moments, moments[1:], strict=False):
             if after - before > max(settings["stall_timeout"], GOODBYE_SECONDS) + mended + QUANTUM:
                 yield f"{caller.name} heard nothing for {after - before:g} s in the middle of its stream"
         total = settings["total_timeout"]
         most = total and total + GOODBYE_SECONDS + QUANTUM
-        if most and caller.mid_stream == "raise" and caller.heard and caller.ended > first + most:
+        if most and caller.on_stream_error == "raise" and caller.heard and caller.ended > first + most:
             yield f"the stream of {caller.name} took too long"
 
 
@@ -222,7 +222,7 @@ def sound_routes_answer(world: World) -> Iterator[str]:
     for caller in world.callers:
         if caller.deadline < 30.0 or not caller.end or caller.left:
             continue
-        excused = CALLERS_FAULTS if caller.mid_stream == "restart" else (*CALLERS_FAULTS, "broken_stream")
+        excused = CALLERS_FAULTS if caller.on_stream_error == "restart" else (*CALLERS_FAULTS, "broken_stream")
         if caller.end != "answered" and caller.end not in excused:
             yield f"{caller.name} was not answered ({caller.end}), though {world.sound[0]} was well"
 
@@ -284,7 +284,7 @@ def told(caller: Caller) -> str:
     tries = ", ".join(f"{a.route} {a.outcome} {a.seconds:.2f} s" for a in caller.attempts)
     way = "stream" if caller.stream else "whole"
     order = caller.options.get("order", "")
-    wants = f"{caller.mid_stream}, {order if isinstance(order, str) else 'own order'}"
+    wants = f"{caller.on_stream_error}, {order if isinstance(order, str) else 'own order'}"
     return (
         f"{caller.began:8.2f} {caller.name:>6} {way:6} deadline {caller.deadline:g}, {wants}: {caller.end or 'never began'} "
         f"after {caller.ended - caller.began:.2f} s, {len(caller.heard)} chunks [{tries}]"

@@ -22,7 +22,16 @@ from multiroute_core.errors import MultiRouteError, ServerError
 from multiroute_core.events import AttemptEnded
 from multiroute_core.parsing import token_count
 from multiroute_core.resilience.spend_account import Account
-from multiroute_core.testing import Answer, DropConnection, Fail, Failure, VirtualLoop, dialect_route, run_in_virtual_time, provider_of
+from multiroute_core.testing import (
+    Answer,
+    DropConnection,
+    Fail,
+    Failure,
+    VirtualLoop,
+    dialect_route,
+    provider_of,
+    run_in_virtual_time,
+)
 from multiroute_core.testing.dialects import DIALECTS, FAILURES
 
 NANO = 1_000_000_000
@@ -74,9 +83,9 @@ class World:
             ledger=self.ledger,
             on_event=[self._heard],
             max_retries=dice.choice((0, 1, 2)),
-            hedge=dice.choice((None, None, 0.3)),
-            mid_stream=dice.choice(("raise", "restart", "continue")),
-            order=dice.choice(("priority", "weighted", "cheapest", "least_busy")),
+            hedge_budget=dice.choice((None, None, 0.3)),
+            on_stream_error=dice.choice(("raise", "restart", "continue")),
+            strategy=dice.choice(("priority", "weighted", "cheapest", "least_busy")),
         )
         run_in_virtual_time(self.router, self.loop, seed)
         self.accounts = WatchedAccounts(self.loop.time, self.budgets[0].name, self.cap)
@@ -153,7 +162,7 @@ class World:
         options: dict[str, Any] = {"prices": self.prices[name], "weight": self.dice.choice((1.0, 3.0)), "name": name}
         if name == WRAPPED:
             model = FakeModel(dice=random.Random(self.seed), tells=self.dice.random() < 0.5)
-            return Route("openai:wrapped", via=ModelProvider(model, {}, "openai", "wrapped"), **options)
+            return Route("openai:wrapped", llm=ModelProvider(model, {}, "openai", "wrapped"), **options)
         return dialect_route(name, lambda asked: self._behaviour(name, asked), **options)
 
     def _behaviour(self, name: str, asked: Any) -> Any:

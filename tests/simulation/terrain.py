@@ -11,7 +11,7 @@ from multiroute_core.engine.continuation import INSTRUCTION
 from multiroute_core.messages import Text, ToolCall
 from multiroute_core.providers.models import Model
 from multiroute_core.route import Route
-from multiroute_core.testing.behaviours import Answer, IncomingCall, Behaviour, Step, EnforceContextWindow
+from multiroute_core.testing.behaviours import Answer, Behaviour, EnforceContextWindow, IncomingCall, Step
 from multiroute_core.testing.faults import Schedule, random_schedule
 from multiroute_core.testing.scripted import PROVIDER, scripted_route
 from multiroute_core.types import Delta
@@ -52,7 +52,7 @@ def terrain(dice: random.Random, seed: int, seconds: float) -> tuple[tuple[Route
     limited, windowed = dice.random() < 0.4, dice.random() < 0.4
     backup = len(names) > 1 and dice.random() < 0.3
     quota = "account" if limited and dice.random() < 0.5 else None
-    shared = {**_limits(dice), "quota": quota}
+    shared = {**_limits(dice), "rate_limit_group": quota}
     routes: list[Route] = []
     for name in names:
         more: dict[str, Any] = {
@@ -64,7 +64,7 @@ def terrain(dice: random.Random, seed: int, seconds: float) -> tuple[tuple[Route
         if name not in sound:
             if limited:
                 more |= _limits(dice) if quota is None or name not in "ab" else shared
-                shared = {"quota": quota}  # one of them says for both what they take
+                shared = {"rate_limit_group": quota}  # one of them says for both what they take
             window = dice.choice((None, 300, 800)) if windowed else None
         # A window may be known, known too large, or found out by asking.
         told = None if window is None else dice.choice((None, window, 4 * window))

@@ -7,13 +7,13 @@ import pytest
 from multiroute_core import MultiRouteError, Router
 from multiroute_core.errors import StreamInterruptedError
 from multiroute_core.runtime import sync_io
-from multiroute_core.testing import Answer, VirtualClock, VirtualLoop, random_schedule, run_in_virtual_time, provider_of
+from multiroute_core.testing import Answer, VirtualClock, VirtualLoop, provider_of, random_schedule, run_in_virtual_time
 
 REQUESTS = 30
 NAMES = ("a", "b", "c")
 SETTINGS = {"attempt_timeout": 2.0, "first_token_timeout": 1.0, "stall_timeout": 0.5, "deadline": 8.0}
-ORDERS = ("priority", "weighted", "least_busy", "fastest", "cheapest")
-MID_STREAM = ("raise", "restart", "continue")
+STRATEGIES = ("priority", "weighted", "least_busy", "fastest", "cheapest")
+STREAM_ERRORS = ("raise", "restart", "continue")
 
 
 class Life:
@@ -23,13 +23,13 @@ class Life:
         self.schedule = random_schedule(
             seed, NAMES, seconds=50.0, trouble=0.5, answer=Answer(("one ", "two ", "three"))
         )
-        limits = {"rpm": 20, "tpm": 4000, "quota": "account"} if seed % 2 else {}
+        limits = {"rpm": 20, "tpm": 4000, "rate_limit_group": "account"} if seed % 2 else {}
         self.routes = [self.schedule.route(name, sleep=sleep, **(limits if name != "c" else {})) for name in NAMES]
         self.clock, self.events, self.story = clock, [], []
         self.router = Router(
             self.routes,
-            order=ORDERS[seed % 5],
-            mid_stream=MID_STREAM[seed % 3],
+            strategy=STRATEGIES[seed % 5],
+            on_stream_error=STREAM_ERRORS[seed % 3],
             fallback_on={"refusal"} if seed % 2 else (),
             on_event=[self.heard],
             **SETTINGS,

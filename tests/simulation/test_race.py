@@ -11,7 +11,17 @@ import pytest
 from multiroute_core import BadRequestError, Router, Usage
 from multiroute_core.errors import AuthenticationError, DeadlineExceededError, RouteError
 from multiroute_core.events import RouteSkipped
-from multiroute_core.testing import Answer, DropConnection, Fail, Hang, Step, VirtualLoop, run_in_virtual_time, scripted_route, provider_of
+from multiroute_core.testing import (
+    Answer,
+    DropConnection,
+    Fail,
+    Hang,
+    Step,
+    VirtualLoop,
+    provider_of,
+    run_in_virtual_time,
+    scripted_route,
+)
 from multiroute_core.testing.behaviours import HEADERS, PING
 from multiroute_core.types import Delta
 
@@ -44,7 +54,9 @@ class Duel:
         usual = Answer("usual", first_token=TICK)
         second = second if isinstance(second, list) else [second]
         self.routes = [scripted_route("a", [usual] * WARM + [first]), scripted_route("b", second, backup=backup)]
-        self.router = Router(self.routes, on_event=[self.events.append], **{"hedge": 0.05, "max_retries": 0} | settings)
+        self.router = Router(
+            self.routes, on_event=[self.events.append], **{"hedge_budget": 0.05, "max_retries": 0} | settings
+        )
         self.loop = None
         if face[0] == "a":
             self.loop = VirtualLoop()
@@ -122,7 +134,7 @@ def test_the_tokens_of_the_loser_are_kept(face):
 def test_a_tie_loses_nothing(face):
     """Both begin in the same moment; on virtual time to the nanosecond."""
     first = Answer(("one ", "one"), first_token=3 * TICK, per_chunk=TICK)
-    duel = Duel(face, first, Answer(("two ", "two"), first_token=2 * TICK, per_chunk=TICK), hedge=0.5)
+    duel = Duel(face, first, Answer(("two ", "two"), first_token=2 * TICK, per_chunk=TICK), hedge_budget=0.5)
     for _ in range(5):
         response = duel.ask()
         assert response.text in ("one one", "two two")
@@ -211,7 +223,7 @@ def test_both_fail(face):
 
 @pytest.mark.parametrize("face", ["stream", "astream"])
 def test_the_loser_takes_over_when_the_winner_breaks_off(face):
-    duel = Duel(face, Answer("late", first_token=LONG), DropConnection(1), mid_stream="restart")
+    duel = Duel(face, Answer("late", first_token=LONG), DropConnection(1), on_stream_error="restart")
     assert duel.ask().text == "late"
     assert [(chunk.text, chunk.restarted) for chunk in duel.heard] == [
         ("one ", False),

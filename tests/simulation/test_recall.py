@@ -13,7 +13,7 @@ import pytest
 
 from multiroute_core import CacheConfig, MultiRouteError, Router
 from multiroute_core.engine.caching import JITTER, WAIT_SECONDS
-from multiroute_core.testing import Answer, VirtualLoop, random_schedule, run_in_virtual_time, provider_of
+from multiroute_core.testing import Answer, VirtualLoop, provider_of, random_schedule, run_in_virtual_time
 
 NAMES = ("a", "b")
 SECONDS = 60.0
@@ -69,7 +69,7 @@ class World:
             max_retries=1,
             first_token_timeout=1.0,
             stall_timeout=0.5,
-            mid_stream=dice.choice(("raise", "restart")),
+            on_stream_error=dice.choice(("raise", "restart")),
             on_event=[lambda event: self.ends.append(event) if type(event).__name__ == "RequestEnded" else None],
         )
         self.callers = [Caller(number, dice) for number in range(120)]

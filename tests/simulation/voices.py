@@ -22,11 +22,11 @@ def one_voice(world: World) -> Iterator[str]:
         takes = world.takes_of.get(caller.name, [])
         speakers: list[RecordedCall] = []
         for parts in caller.voices:
-            found = _speakers(parts, takes) if caller.mid_stream == "continue" else _speaker(parts, takes)
+            found = _speakers(parts, takes) if caller.on_stream_error == "continue" else _speaker(parts, takes)
             if found is None:
                 yield f"{caller.name} heard {spelled(parts)!r}, which nobody said"
             speakers += found or ()
-        if len(caller.voices) > 1 and caller.mid_stream != "restart":
+        if len(caller.voices) > 1 and caller.on_stream_error != "restart":
             yield f"{caller.name} heard a restart that it does not want"
         if len({id(take) for take in speakers}) < len([t for t in speakers if t.finish_reason not in DECLINED]):
             yield f"{caller.name} heard one speaker twice"
@@ -68,7 +68,7 @@ def the_bill_is_true(world: World) -> Iterator[str]:
         told = caller.response or caller.partial
         if told is None or caller.left:
             continue
-        if caller.mid_stream == "continue" and caller.stream:
+        if caller.on_stream_error == "continue" and caller.stream:
             takes = _speakers(caller.voices[-1], world.takes_of[caller.name]) or []
             usages = [take.usage for take in takes]
             cut = {(a.route, a.usage) for a in caller.attempts if a.estimated_usage is not None}
@@ -123,7 +123,7 @@ def _ends(caller: Caller, take: RecordedCall, answer: str) -> bool:
     """Whether `take` was spoken to its end, and is (the end of) this answer."""
     if caller.response is None or take.finish_reason != caller.response.finish_reason:
         return False
-    if caller.mid_stream == "continue" and caller.stream:
+    if caller.on_stream_error == "continue" and caller.stream:
         own = _own(take)
         return all(word in answer for word in own)
     return spelled(take.parts) == answer

@@ -98,7 +98,11 @@ class WatchedState:
         await self.inner.settle(io, route, now, permit, outcome)
         if outcome.shared:
             for other in self.world.routes:
-                if other.rate_limit_group == route.rate_limit_group and other is not route and self._breaker(other.name).opened_until is None:
+                if (
+                    other.rate_limit_group == route.rate_limit_group
+                    and other is not route
+                    and self._breaker(other.name).opened_until is None
+                ):
                     self._wrong(now, f"the quota of {name} is spent, and {other.name} goes on")
 
     async def afford(self, io: Any, now: float, *, hedge: bool = False) -> bool:
@@ -120,7 +124,9 @@ class WatchedState:
     def _all_shut(self, name: str, now: float, tokens: int) -> None:
         """An early probe is for a time when nobody else may be asked, and nobody else has not failed this caller."""
         caller = asking.get()
-        asked = [take for r in self.world.routes for take in provider_of(r).takes if self.world.caller_of(take) is caller]
+        asked = [
+            take for r in self.world.routes for take in provider_of(r).takes if self.world.caller_of(take) is caller
+        ]
         if any(isinstance(take.error, RouteError) and take.error.code == "context_overflow" for take in asked):
             return  # who would overflow as well is no candidate any more
         for route in self.world.routes:

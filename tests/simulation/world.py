@@ -63,7 +63,7 @@ class World:
             "first_token_timeout": dice.choice((None, 1.0, 1.5)),
             "stall_timeout": dice.choice((0.5, 1.0)),
             "total_timeout": dice.choice((None, None, 2.0)),
-            "hedge": dice.choice((None, None, None, None, 0.05, 0.1, 0.2)),
+            "hedge_budget": dice.choice((None, None, None, None, 0.05, 0.1, 0.2)),
         }
         self.routes, self.schedule, self.sound = terrain(dice, seed, FAULTY_SECONDS)
         self.callers = crowd(dice, users, FAULTY_SECONDS)

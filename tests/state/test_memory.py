@@ -6,7 +6,7 @@ from multiroute_core.runtime.sync_io import BlockingIO
 from multiroute_core.state.memory import MemoryState
 
 IO = BlockingIO()
-ONE, OTHER = (Route(f"openai:{name}", name=name, quota="account") for name in ("one", "other"))
+ONE, OTHER = (Route(f"openai:{name}", name=name, rate_limit_group="account") for name in ("one", "other"))
 SPENT = Outcome(Verdict.LASTING, shared=True)
 
 
@@ -43,7 +43,7 @@ async def test_a_spent_quota_leaves_those_alone_that_are_shut_or_being_probed():
 
 async def test_hedges_and_retries_share_a_purse():
     """Ten are there to begin with, and a fifth of each request."""
-    state = MemoryState(hedge=1.0)
+    state = MemoryState(hedge_budget=1.0)
     for _ in range(9):
         await state.begun(IO, 0.0)
     assert [await state.afford(IO, 0.0, hedge=True) for _ in range(11)] == [True] * 10 + [False]

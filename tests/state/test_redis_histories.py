@@ -24,9 +24,9 @@ ROUTES = [
     Route("openai:plain"),
     Route("openai:limited", rpm=6, tpm=1000),
     Route("openai:narrow", max_concurrency=2),
-    Route("openai:one", name="{one} é", quota="an {account}", rpm=60),
-    Route("openai:two", name="two:{", quota="an {account}", max_concurrency=3),
-    Route("openai:three", name="three", quota="an {account}"),
+    Route("openai:one", name="{one} é", rate_limit_group="an {account}", rpm=60),
+    Route("openai:two", name="two:{", rate_limit_group="an {account}", max_concurrency=3),
+    Route("openai:three", name="three", rate_limit_group="an {account}"),
 ]
 SECONDS = st.sampled_from([0.0, 0.0, 0.0, 0.1, 0.7, 1.0, 3.3, 4.0, 20.0, 61.0, 400.0, 900.0])
 VERDICTS = st.sampled_from([*Verdict, Verdict.SUCCESS, Verdict.FAILURE, Verdict.FAILURE, Verdict.LASTING])
@@ -44,7 +44,12 @@ class Pair:
 
     def __init__(self, url: str) -> None:
         self.random, self.now = 0.5, 1000.0
-        options = {"settings": RULES, "hedge": 0.2, "random": lambda: self.random, "wall": lambda: 1.7e9 + self.now}
+        options = {
+            "settings": RULES,
+            "hedge_budget": 0.2,
+            "random": lambda: self.random,
+            "wall": lambda: 1.7e9 + self.now,
+        }
         self.memory = MemoryState(**options)
         self.redis = RedisState(url, prefix=f"pair-{next(numbers)}", timeout=10.0, **options)
         self.redis._clock = lambda now: now
@@ -134,7 +139,7 @@ def test_memory_and_redis_tell_the_same_story(server, data):
             elif what == "pay":
                 run(pair.memory.begun(IO, pair.now))
                 run(pair.redis.begun(IO, pair.now))
-                one, other = pair.both("afford", pair.now, hedge=data.draw(st.booleans()))
+                one, other = pair.both("afford", pair.now, hedge_budget=data.draw(st.booleans()))
                 assert one == other
             elif pair.out:
                 number = data.draw(st.integers(0, len(pair.out) - 1))
@@ -169,6 +174,6 @@ def test_a_spent_quota_leaves_those_alone_that_are_shut_or_being_probed(server):
 def test_a_try_that_cannot_be_paid_for_costs_nothing(server):
     """A hedge is paid for out of two purses, or out of none."""
     pair = Pair(server.unix_url)
-    paid = [pair.both("afford", pair.now, hedge=hedge) for hedge in [True] * 5 + [False] * 12]
+    paid = [pair.both("afford", pair.now, hedge_budget=hedge) for hedge in [True] * 5 + [False] * 12]
     assert [one for one, _ in paid] == [other for _, other in paid] == [True] + [False] * 4 + [True] * 9 + [False] * 3
     pair.redis.close()

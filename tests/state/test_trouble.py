@@ -12,9 +12,9 @@ from llamaindex_multiroute import MultiRoute
 from multiroute_core import Router
 from multiroute_core.errors import (
     AllRoutesFailedError,
+    APIConnectionError,
     AttemptTimeoutError,
     AuthenticationError,
-    APIConnectionError,
     MultiRouteError,
     NotFoundError,
     QuotaExhaustedError,
@@ -36,7 +36,7 @@ from tests.redis_servers import eventually, is_down, running
 
 IO = BlockingIO()
 ROUTE = Route("openai:gpt-6.1-sol")
-ONE, OTHER = (Route(f"openai:{name}", name=name, quota="account") for name in ("one", "other"))
+ONE, OTHER = (Route(f"openai:{name}", name=name, rate_limit_group="account") for name in ("one", "other"))
 KEY, PROMPT = "sk-live-K3yThatIsSecret", "PineappleSecret"
 REFUSED = Failure("authentication", 401, "invalid_api_key")
 FAILED = Outcome(Verdict.FAILURE, failure=Failure("server_error", 500))
@@ -422,7 +422,7 @@ def test_a_connection_that_breaks_names_the_host(caplog):
         (Route("google:x"), {}, REFUSED, "Check GOOGLE_API_KEY or GEMINI_API_KEY."),
         (Route("google:x"), {"GEMINI_API_KEY": KEY}, REFUSED, "Check GEMINI_API_KEY."),
         (Route("openai:x", api_key=KEY), {"OPENAI_API_KEY": KEY}, REFUSED, "Check Route(api_key=...)."),
-        (Route("mine:x", via=object()), {}, REFUSED, "Check the key of the wrapped model."),
+        (Route("mine:x", llm=object()), {}, REFUSED, "Check the key of the wrapped model."),
         (
             Route("openai:x"),
             {},

@@ -25,7 +25,7 @@ COST = (100 + 2 * 20) / 1e6
 
 def router(*scripts, hook, **settings):
     routes = [
-        Route(f"scripted:m{n}", name="ab"[n], via=ScriptedProvider(script), prices={"input": 1, "output": 2})
+        Route(f"scripted:m{n}", name="ab"[n], llm=ScriptedProvider(script), prices={"input": 1, "output": 2})
         for n, script in enumerate(scripts)
     ]
     return Router(routes, on_event=[hook], **({"max_retries": 0} | settings))

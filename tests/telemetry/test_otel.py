@@ -26,7 +26,6 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from multiroute_core import (
     AllRoutesFailedError,
-    StreamInterruptedError,
     CacheConfig,
     Message,
     RateLimitError,
@@ -34,6 +33,7 @@ from multiroute_core import (
     Route,
     Router,
     ServerError,
+    StreamInterruptedError,
     Text,
     ToolCall,
     Uri,
@@ -70,7 +70,7 @@ class Collected:
     def router(self, *scripts, **settings):
         """A router over scripted routes that have their usual names: `scripted:m0`, `scripted:m1`, …"""
         routes = [
-            Route(f"scripted:m{number}", via=ScriptedProvider(script), prices=PRICES)
+            Route(f"scripted:m{number}", llm=ScriptedProvider(script), prices=PRICES)
             for number, script in enumerate(scripts)
         ]
         return Router(routes, on_event=[self.hook, self.events.append], **({"max_retries": 0} | settings))
@@ -259,7 +259,9 @@ class TestFaces:
 
     def test_a_hedge_that_is_quicker(self, collected, face):
         warm, slow = Answer("usual"), Answer("slow", first_token=20.0)
-        router = collected.router([*[warm] * 20, slow], Answer("quick", first_token=0.05, usage=USAGE), hedge=0.05)
+        router = collected.router(
+            [*[warm] * 20, slow], Answer("quick", first_token=0.05, usage=USAGE), hedge_budget=0.05
+        )
         for _ in range(20):
             ask(router, face, model="scripted:m0")
         collected.exporter.clear()
@@ -290,7 +292,9 @@ class TestStreams:
         assert collected.counted() == [(100, 100), (20, 20)]
 
     def test_one_that_goes_on_elsewhere_counts_each_speaker_once(self, collected, face):
-        router = collected.router(DropConnection(2, usage=USAGE), Answer("and more", usage=Usage(7, 3)), mid_stream="continue")
+        router = collected.router(
+            DropConnection(2, usage=USAGE), Answer("and more", usage=Usage(7, 3)), on_stream_error="continue"
+        )
         assert ask(router, face).usage.input_tokens == 107
         root, tries = collected.one()
         assert [span.attributes["gen_ai.usage.input_tokens"] for span in tries] == [100, 7]
@@ -657,7 +661,7 @@ class TestFrameworks:
 
 class TestTheHook:
     def test_a_route_of_another_name_tells_its_provider_when_the_try_is_over(self, collected):
-        route = Route("scripted:m0", name="team:blue", via=ScriptedProvider(Answer()))
+        route = Route("scripted:m0", name="team:blue", llm=ScriptedProvider(Answer()))
         Router([route], on_event=[collected.hook]).generate("Hi")
         root, [attempt] = collected.one()
         for span in (root, attempt):
@@ -668,7 +672,7 @@ class TestTheHook:
     def test_it_uses_the_process_wide_providers_and_does_nothing_without(self):
         assert isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
         hook = OpenTelemetry()
-        assert Router([Route("scripted:m0", via=ScriptedProvider(Answer()))], on_event=[hook]).generate("Hi").text
+        assert Router([Route("scripted:m0", llm=ScriptedProvider(Answer()))], on_event=[hook]).generate("Hi").text
         assert hook.open_requests == 0
 
     def test_a_stream_that_is_collected_inside_of_the_sdk_does_not_meet_its_lock(self, collected):

@@ -113,7 +113,10 @@ class TestTrouble:
 
     def test_flush_skips_a_pause_but_not_what_the_other_end_has_said(self):
         timing = Timing(random=lambda: 1.0)
-        impatient, patient = Other(*[down] * 5), Other(lambda batch: DeliveryResult(unsent=batch, reason="no", seconds=3600.0))
+        impatient, patient = (
+            Other(*[down] * 5),
+            Other(lambda batch: DeliveryResult(unsent=batch, reason="no", seconds=3600.0)),
+        )
         one, two = Outbox(impatient, "One", timing=timing), Outbox(patient, "Two", timing=timing)
         one.put([1])
         two.put([1])

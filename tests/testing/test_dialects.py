@@ -7,7 +7,15 @@ from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import ConfigurationError, Router, ToolCall, Usage
 from multiroute_core.errors import RouteError
-from multiroute_core.testing import DIALECTS, Answer, DropConnection, DialectServer, Failure, dialect_route, scripted_route
+from multiroute_core.testing import (
+    DIALECTS,
+    Answer,
+    DialectServer,
+    DropConnection,
+    Failure,
+    dialect_route,
+    scripted_route,
+)
 from multiroute_core.testing.dialects import failures_of
 from tests.chat_server import FACES, ask
 

@@ -7,21 +7,21 @@ import time
 import pytest
 
 import multiroute_core.errors as tree
-from multiroute_core import AllRoutesFailedError, StreamInterruptedError, Route, Router, ToolCall, Usage
+from multiroute_core import AllRoutesFailedError, Route, Router, StreamInterruptedError, ToolCall, Usage
 from multiroute_core.errors import AttemptTimeoutError, RouteError
 from multiroute_core.testing import (
     Answer,
     DropConnection,
-    SlowStream,
+    EnforceContextWindow,
     Fail,
     Hang,
-    EnforceContextWindow,
-    rate_limited,
-    run_in_virtual_time,
-    run,
-    scripted_route,
     SlowAnswer,
+    SlowStream,
     provider_of,
+    rate_limited,
+    run,
+    run_in_virtual_time,
+    scripted_route,
 )
 
 QUICK = {"max_retries": 0, "attempt_timeout": 0.2, "first_token_timeout": 0.1, "stall_timeout": 0.1}
@@ -88,7 +88,12 @@ def test_whatever_keeps_silent_is_left_in_time(way, behaviour):
 @pytest.mark.parametrize("way", ["stream", "astream"])
 @pytest.mark.parametrize(
     "cut",
-    [DropConnection(2), DropConnection(2, error=lambda: ConnectionResetError("gone")), DropConnection(2, stall=True), DropConnection(2, usage=Usage(7, 2))],
+    [
+        DropConnection(2),
+        DropConnection(2, error=lambda: ConnectionResetError("gone")),
+        DropConnection(2, stall=True),
+        DropConnection(2, usage=Usage(7, 2)),
+    ],
     ids=["cut", "error", "stall", "usage"],
 )
 def test_a_stream_that_is_cut(way, cut):
@@ -115,7 +120,10 @@ def test_an_end_of_another_kind(way, reason):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_window_that_is_too_small(way):
-    routes = [scripted_route("small", EnforceContextWindow(100, Answer("small"))), scripted_route("large", Answer("large"))]
+    routes = [
+        scripted_route("small", EnforceContextWindow(100, Answer("small"))),
+        scripted_route("large", Answer("large")),
+    ]
     router = Router(routes)
     assert ask(router, way, "x" * 300)[0].text == "small"
     response, _ = ask(router, way, "x" * 4000)
@@ -172,7 +180,7 @@ def test_a_caller_that_walks_away_leaves_nothing_open():
 def test_a_wait_in_sync_code_can_be_called_off():
     """By another thread, as it is done with whoever loses a race."""
     route = scripted_route("a", [Answer("usual", first_token=0.01)] * 20 + [Hang()])
-    router = Router([route, scripted_route("b", Answer("soon"))], hedge=0.05)
+    router = Router([route, scripted_route("b", Answer("soon"))], hedge_budget=0.05)
     for _ in range(20):
         router.generate("Hi")
     assert [attempt.outcome for attempt in router.generate("Hi").attempts] == ["cancelled", "answered"]

@@ -7,7 +7,15 @@ import time
 import pytest
 
 from multiroute_core import Router
-from multiroute_core.testing import Answer, Deadlock, VirtualClock, VirtualLoop, run_in_virtual_time, run, scripted_route
+from multiroute_core.testing import (
+    Answer,
+    Deadlock,
+    VirtualClock,
+    VirtualLoop,
+    run,
+    run_in_virtual_time,
+    scripted_route,
+)
 
 
 def test_hours_pass_in_an_instant_and_to_the_moment():

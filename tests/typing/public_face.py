@@ -25,8 +25,8 @@ from multiroute_core import (
     Request,
     Response,
     Route,
-    Router,
     RouteHealth,
+    Router,
     UnsupportedError,
     Usage,
 )
@@ -45,7 +45,7 @@ def hook(event: Event) -> None:
 
 router = Router(
     [Route("openai:gpt-4.1", tasks={"code_generation"}, tags=["eu"], backup=True), "anthropic:claude-sonnet-5-5"],
-    order="cheapest",
+    strategy="cheapest",
     on_event=[hook],
 )
 response = router.generate("Hello", system="Be kind.", temperature=0, stop=["x"], deadline=3, task="general")
@@ -60,7 +60,7 @@ assert_type(
 assert_type(router.astream("Hello"), AsyncGenerator[Chunk, None])
 
 router.generate("Hello", fallback_on={"refusal"}, on_stream_error="continue", region="eu")
-assert_type(router.explain("Hello", stream=True, order="cheapest"), Explanation)
+assert_type(router.explain("Hello", stream=True, strategy="cheapest"), Explanation)
 assert_type(router.health(), Health)
 assert_type(router.health()["openai:gpt-4.1"], RouteHealth)
 
@@ -69,9 +69,9 @@ def last_first(request: Request, routes: Sequence[Route], standings: Mapping[str
     return sorted(routes, key=lambda route: standings[route.name].in_flight, reverse=True)
 
 
-Router(order=last_first, hedge=0.05, mid_stream="restart")
-Router(mid_stream="contniue")  # pyright: ignore[reportArgumentType]
-Route("openai:gpt-4.1", rpm=50, tpm=40_000, max_concurrency=8, quota="team", weight=2, region="eu")
+Router(strategy=last_first, hedge_budget=0.05, on_stream_error="restart")
+Router(on_stream_error="contniue")  # pyright: ignore[reportArgumentType]
+Route("openai:gpt-4.1", rpm=50, tpm=40_000, max_concurrency=8, rate_limit_group="team", weight=2, region="eu")
 router.generate("Hello", temprature=0)  # pyright: ignore[reportCallIssue]
 router.generate("Hello", temperature="hot")  # pyright: ignore[reportArgumentType]
 Route("openai:gpt-4.1", api="completions")  # pyright: ignore[reportArgumentType]

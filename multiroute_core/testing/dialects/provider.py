@@ -177,4 +177,4 @@ def dialect_route(
         'xai'
     """
     provider = DialectProvider(dialect, script)
-    return Route(f"scripted:{model or dialect}", name=name or dialect, via=provider, **options)
+    return Route(f"scripted:{model or dialect}", name=name or dialect, llm=provider, **options)

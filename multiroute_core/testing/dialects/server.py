@@ -12,7 +12,7 @@ from multiroute_core.messages import Message
 from multiroute_core.options import unknown
 from multiroute_core.providers.provider import WireError
 from multiroute_core.route import Route
-from multiroute_core.testing.behaviours import Answer, IncomingCall, Behaviour
+from multiroute_core.testing.behaviours import Answer, Behaviour, IncomingCall
 from multiroute_core.testing.dialects.catalogue import DIALECTS, Dialect
 from multiroute_core.testing.dialects.provider import check_script
 from multiroute_core.testing.dialects.writers import Writer

@@ -115,7 +115,7 @@ def test_a_blocked_prompt_is_no_answer(provider, server, world, kind, sdk):
     with pytest.raises(NoAnswer) as caught:
         drive(world, lambda io: either(kind, provider, io))
     assert caught.value.filtered
-    assert provider.classify(caught.value).kind == "content_filter"
+    assert provider.classify(caught.value).code == "content_filter"
 
 
 @pytest.mark.parametrize("end", [True, False])
@@ -124,7 +124,7 @@ def test_a_stream_without_its_end_is_not_complete(provider, server, world, sdk, 
     if sdk == "legacy" and not end:
         with pytest.raises(ValueError, match="Unfinished stream") as caught:
             drive(world, lambda io: streamed(provider, io))
-        assert provider.classify(caught.value).kind == "broken_stream"
+        assert provider.classify(caught.value).code == "broken_stream"
         return
     deltas, decoder = drive(world, lambda io: streamed(provider, io))
     assert text(deltas) == "Hello"
@@ -139,7 +139,7 @@ def test_a_stream_that_drops(provider, server, world, sdk):
     server.serve(lambda _: Reply(200, SSE, cut(), stream=True))
     with pytest.raises(Exception) as caught:
         drive(world, lambda io: streamed(provider, io))
-    assert provider.classify(caught.value).kind == "connection"
+    assert provider.classify(caught.value).code == "connection"
 
 
 def test_a_dropped_call_is_sent_once(provider, server, world, kind):
@@ -149,7 +149,7 @@ def test_a_dropped_call_is_sent_once(provider, server, world, kind):
     server.serve(drop)
     with pytest.raises(Exception) as caught:
         drive(world, lambda io: either(kind, provider, io))
-    assert provider.classify(caught.value).kind == "connection"
+    assert provider.classify(caught.value).code == "connection"
     assert len(server.requests) == 1
 
 
@@ -157,7 +157,7 @@ def test_nobody_listens(make, world, kind):
     provider = make("http://127.0.0.1:9")  # the port of "discard", which nobody serves
     with pytest.raises(Exception) as caught:
         drive(world, lambda io: either(kind, provider, io))
-    assert provider.classify(caught.value).kind == "connection"
+    assert provider.classify(caught.value).code == "connection"
 
 
 @pytest.mark.parametrize("body", [b"", b'{"candidates": [', b"[]", b"<html>"])
@@ -187,7 +187,7 @@ def test_an_error_inside_a_stream(provider, server, world, sdk):
         return
     with pytest.raises(Exception) as caught:
         drive(world, lambda io: streamed(provider, io))
-    assert provider.classify(caught.value).kind == "overloaded"
+    assert provider.classify(caught.value).code == "overloaded"
 
 
 @pytest.mark.parametrize("error", ["overloaded", {"message": "overloaded"}])
@@ -197,7 +197,7 @@ def test_an_error_of_another_shape_inside_a_stream(provider, server, world, sdk,
         return
     with pytest.raises(WireError) as caught:
         drive(world, lambda io: streamed(provider, io))
-    assert provider.classify(caught.value).kind == "overloaded"
+    assert provider.classify(caught.value).code == "overloaded"
     assert caught.value.body == {"error": {"message": "overloaded"}}
 
 
@@ -236,7 +236,7 @@ def test_an_error_in_any_framing(provider, server, world, before, error):
     server.serve(lambda _: Reply(200, SSE, [before + error], stream=True))
     with pytest.raises(WireError) as caught:
         drive(world, lambda io: streamed(provider, io))
-    assert provider.classify(caught.value).kind == "overloaded"
+    assert provider.classify(caught.value).code == "overloaded"
 
 
 def test_a_bom_before_a_whole_answer(provider, server, world, sdk):

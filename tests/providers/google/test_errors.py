@@ -72,7 +72,7 @@ def test_a_refusal_of_another_shape(provider, server, world, kind, body):
     with pytest.raises(Exception) as caught:
         drive(world, lambda io: either(kind, provider, io))
     assert not isinstance(caught.value, TypeError | AttributeError)
-    assert provider.classify(caught.value).moves_on
+    assert provider.classify(caught.value).fallback_allowed
 
 
 def test_a_mistake_of_ours_stays_one(provider, world):

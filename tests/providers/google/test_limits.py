@@ -166,7 +166,7 @@ def test_a_stream_that_reports_an_error_is_dropped(provider, slow, world, sdk):
     async def flow(io):
         with pytest.raises(Exception) as caught:
             await streamed(provider, io)
-        assert provider.classify(caught.value).kind == "server_error"
+        assert provider.classify(caught.value).code == "server_error"
         return await asyncio.to_thread(endless.ended.wait, 2) if io.native else endless.ended.wait(2)
 
     assert drive(world, flow), "the connection was not dropped"
