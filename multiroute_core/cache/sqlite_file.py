@@ -100,8 +100,10 @@ class Connection:
     def transaction(self, wait: float = SOON) -> Generator[sqlite3.Connection, None, None]:
         """Write: all of it, or nothing. Waits for other processes for so many seconds."""
         db = self.open()
-        _begin(db, wait)
         try:
+            if db.in_transaction:  # an interrupt has come while one was ended, and then another
+                db.execute("ROLLBACK")
+            _begin(db, wait)  # within the `try`: an interrupt may come just after it
             yield db
             _commit(db, wait)
         except BaseException:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multiroute_core.cache import sqlite_file
 from multiroute_core.cache.sqlite import GRAIN, OVERHEAD, SQLiteCache
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.runtime.async_io import NativeIO
@@ -253,3 +254,32 @@ def test_a_copy_is_the_same_and_a_pickle_opens_the_file_again(path):
     assert str(path) in repr(cache)
     other.close()
     cache.close()
+
+
+@pytest.mark.parametrize("interrupts", [1, 2])
+def test_an_interrupt_just_after_a_transaction_has_begun_leaves_none_open(cache, path, monkeypatch, interrupts, caplog):
+    begin, left = sqlite_file._begin, iter(range(interrupts))
+
+    def interrupted(db, wait):
+        begin(db, wait)
+        if next(left, None) is not None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sqlite_file, "_begin", interrupted)
+    for _ in range(interrupts):
+        with pytest.raises(KeyboardInterrupt):
+            put(cache, "a", b"1")
+    with contextlib.closing(sqlite3.connect(path, timeout=0)) as other:
+        other.execute("BEGIN IMMEDIATE")  # raises while somebody writes
+    put(cache, "a", b"2")
+    assert get(cache, "a") == b"2"
+    assert caplog.messages == []
+
+
+def test_a_transaction_that_was_left_open_is_rolled_back_first(cache, caplog):
+    """The interrupt came while SQLite rolled back, and nobody was left to do it."""
+    put(cache, "a", b"1")
+    cache._writer.open().execute("BEGIN IMMEDIATE")
+    put(cache, "b", b"2")
+    assert (get(cache, "a"), get(cache, "b")) == (b"1", b"2")
+    assert caplog.messages == []

@@ -1,5 +1,7 @@
 """The four faces of a chat model of LangChain's."""
 
+import itertools
+
 FACES = ("invoke", "ainvoke", "stream", "astream")
 
 
@@ -15,3 +17,15 @@ async def ask(llm, face, messages="Hi", **kwargs):
         case _:
             first, *rest = [chunk async for chunk in llm.astream(messages, **kwargs)]
     return first + rest
+
+
+_NUMBERS = itertools.count(1)
+
+
+def own_timeout():
+    """A timeout in seconds that no other model has, and with it a client of its own.
+
+    ChatAnthropic and ChatOpenAI share one async client among all models with the same address and timeout, in all event
+    loops; a port comes again, and a connection of a loop that is closed fails.
+    """
+    return 60 + next(_NUMBERS) / 1000

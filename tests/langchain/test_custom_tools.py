@@ -7,7 +7,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import Message, Router, ToolCall, ToolCallResponse
-from tests.langchain.faces import FACES, ask
+from tests.langchain.faces import FACES, ask, own_timeout
 from tests.newer import needed
 from tests.wire_replies import (
     NUMBERS,
@@ -250,7 +250,9 @@ async def test_the_conversation_goes_on_with_any_model(origin, wire):
 
 def test_the_same_as_chat_openai():
     with served(ASKED["openai.responses"], DONE["openai.responses"]) as server:
-        theirs = ChatOpenAI(model="gpt-6.1-sol", base_url=f"{server.url}/v1", api_key="k", use_responses_api=True)
+        theirs = ChatOpenAI(
+            model="gpt-6.1-sol", base_url=f"{server.url}/v1", api_key="k", timeout=own_timeout(), use_responses_api=True
+        )
         expected = theirs.bind_tools([run_code]).invoke("Compute.")
         told = server.bodies[0]["tools"]
         # Its messages are read as its own: the block with the call, and the call beside it, are one.

@@ -10,7 +10,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import ConfigurationError
-from tests.langchain.faces import FACES, ask
+from tests.langchain.faces import FACES, ask, own_timeout
 from tests.newer import needed
 from tests.wire_replies import chat_pair, route, served
 
@@ -66,7 +66,9 @@ def test_a_name_that_nobody_goes_by_is_told(name):
 @pytest.mark.parametrize("face", FACES)
 async def test_a_vendors_class_and_a_route_of_the_same_vendor(face):
     with served(chat_pair({"content": "ok"})) as server:
-        theirs = ChatOpenAI(model="gpt-4.1", base_url=f"{server.url}/v1", api_key="k", max_retries=0)
+        theirs = ChatOpenAI(
+            model="gpt-4.1", base_url=f"{server.url}/v1", api_key="k", timeout=own_timeout(), max_retries=0
+        )
         for routes in ([theirs], [route(server, "openai.chat")]):
             await ask(ChatMultiRoute(routes=routes, extra={"openai": {"service_tier": "flex"}}), face)
         assert [body["service_tier"] for body in server.bodies] == ["flex", "flex"]

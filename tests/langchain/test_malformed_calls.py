@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import ConfigurationError, InvalidToolCall, Message, ToolCallResponse
 from multiroute_core.providers.openai.chat_history import history
-from tests.langchain.faces import FACES, ask
+from tests.langchain.faces import FACES, ask, own_timeout
 from tests.newer import needed
 from tests.wire_replies import (
     candidate_pair,
@@ -247,7 +247,9 @@ def test_no_object_is_made_of_a_cut_form(wire):
 
 
 def openai_model(server, **settings):
-    return ChatOpenAI(model="gpt-4.1", base_url=f"{server.url}/v1", api_key="k", max_retries=0, **settings)
+    return ChatOpenAI(
+        model="gpt-4.1", base_url=f"{server.url}/v1", api_key="k", timeout=own_timeout(), max_retries=0, **settings
+    )
 
 
 @pytest.mark.parametrize("form", ["a word", "a number", "a text", "no JSON"])

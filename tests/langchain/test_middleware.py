@@ -12,6 +12,7 @@ from langchain_core.tools import tool
 
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core.testing.server import Reply
+from tests.langchain.faces import own_timeout
 from tests.newer import needed
 from tests.wire_replies import MODELS, NUMBERS, chat_pair, message_pair, response_pair, route, served
 
@@ -88,12 +89,20 @@ def failed(status, message, code=None):
 
 def theirs(server, wire, **settings):
     if wire == "anthropic":
-        return ChatAnthropic(model="claude-sonnet-4-6", base_url=server.url, api_key="k", max_retries=0, **settings)
+        return ChatAnthropic(
+            model="claude-sonnet-4-6",
+            base_url=server.url,
+            api_key="k",
+            max_retries=0,
+            timeout=own_timeout(),
+            **settings,
+        )
     return ChatOpenAI(
         model=MODELS[wire].partition(":")[2],
         base_url=f"{server.url}/v1",
         api_key="k",
         max_retries=0,
+        timeout=own_timeout(),
         use_responses_api=wire == "openai.responses",
         **settings,
     )

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import RefusalError
 from multiroute_core.testing.server import Reply
-from tests.langchain.faces import FACES, ask
+from tests.langchain.faces import FACES, ask, own_timeout
 from tests.newer import needed
 from tests.wire_replies import candidate_pair, chat_pair, message_pair, response_pair, route, served
 
@@ -139,7 +139,9 @@ async def test_structured_output_raises_it(case, method, schema):
 def test_a_content_filter_is_one_for_structured_output(method):
     with served(chat_pair({"content": '{"na'}, "content_filter")) as server:
         ours = ChatMultiRoute(routes=[route(server, "openai.chat")])
-        theirs = ChatOpenAI(model="gpt-4.1", base_url=f"{server.url}/v1", api_key="k", max_retries=0)
+        theirs = ChatOpenAI(
+            model="gpt-4.1", base_url=f"{server.url}/v1", api_key="k", timeout=own_timeout(), max_retries=0
+        )
         # With a response format OpenAI's SDK is quicker, with an error of its own.
         for model in (theirs, ours) if method == "function_calling" else (ours,):
             with pytest.raises(ModelRefusalError, match="content filter") as caught:
@@ -183,7 +185,9 @@ def test_the_fallback_middleware_asks_the_next_model(case):
 
 
 def openai(server, **settings):
-    return ChatOpenAI(model="gpt-4.1", base_url=f"{server.url}/v1", api_key="k", max_retries=0, **settings)
+    return ChatOpenAI(
+        model="gpt-4.1", base_url=f"{server.url}/v1", api_key="k", timeout=own_timeout(), max_retries=0, **settings
+    )
 
 
 @pytest.mark.parametrize("case", ["chat", "responses"])

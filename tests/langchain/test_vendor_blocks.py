@@ -12,7 +12,7 @@ from langchain_core.messages import HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
 
 from langchain_multiroute import ChatMultiRoute
-from tests.langchain.faces import FACES, ask
+from tests.langchain.faces import FACES, ask, own_timeout
 from tests.newer import needed
 from tests.wire_replies import chat_pair, events, message, route, served, whole
 
@@ -135,7 +135,9 @@ def get_time(city: str) -> str:
 
 
 def theirs(server):
-    return ChatAnthropic(model="claude-sonnet-4-6", base_url=server.url, api_key="k", max_retries=0)
+    return ChatAnthropic(
+        model="claude-sonnet-4-6", base_url=server.url, api_key="k", timeout=own_timeout(), max_retries=0
+    )
 
 
 def ours(server):
@@ -268,7 +270,9 @@ def test_tools_are_sent(case):
 
 def test_what_another_wrapped_model_does_not_get_is_named():
     with served(chat_pair({"content": "Done."})) as server:
-        model = ChatOpenAI(model="gpt-4.1", base_url=f"{server.url}/v1", api_key="k", max_retries=0)
+        model = ChatOpenAI(
+            model="gpt-4.1", base_url=f"{server.url}/v1", api_key="k", timeout=own_timeout(), max_retries=0
+        )
         deferred = get_time.model_copy(update={"extras": {"input_examples": [{}]}})
         answer = (
             ChatMultiRoute(routes=[model])
