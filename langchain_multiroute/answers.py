@@ -112,7 +112,7 @@ def blocks_of(parts: Iterable[Part]) -> list[dict[str, Any]]:
     return made
 
 
-class Pieces:
+class ChunkBuilder:
     """Makes LangChain's chunks of a stream's.
 
     Text comes as plain strings until something else has come first, or where `blocks` is set from the beginning: a

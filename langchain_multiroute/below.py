@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage
 
 from langchain_multiroute.wrapped import OVER
 from multiroute_core.providers.provider import Reply
-from multiroute_core.runtime.deadline import Limit, current
+from multiroute_core.runtime.deadline import Deadline, current
 from multiroute_core.runtime.io import END, IO
 from multiroute_core.runtime.run_sync import run
 
@@ -39,7 +39,7 @@ def who(model: Any) -> Mapping[str, Any]:
     return model._get_ls_params()
 
 
-async def ask(io: IO, limit: Limit, body: Mapping[str, Any]) -> Said:
+async def ask(io: IO, limit: Deadline, body: Mapping[str, Any]) -> Said:
     """Ask for a whole answer. A sync model obeys no limit, so a thread calls it."""
     if io.native and has_own(body["model"], "_agenerate"):
         return await io.wait(limit, _anow, body)
@@ -109,7 +109,7 @@ class _Chunks:
         return self
 
     def __next__(self) -> Any:
-        chunk = run(self._io.thread(current.get() or Limit(), self._read))
+        chunk = run(self._io.thread(current.get() or Deadline(), self._read))
         if chunk is END:
             raise StopIteration
         return chunk
@@ -118,7 +118,7 @@ class _Chunks:
         return self
 
     async def __anext__(self) -> Any:
-        chunk = await self._io.thread(Limit(), self._read)  # without a limit: the event loop cuts in
+        chunk = await self._io.thread(Deadline(), self._read)  # without a limit: the event loop cuts in
         if chunk is END:
             raise StopAsyncIteration
         return chunk

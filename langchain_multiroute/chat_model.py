@@ -17,7 +17,7 @@ from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field
 
 from langchain_multiroute import binding
-from langchain_multiroute.answers import BESIDE_BLOCKS_ONLY, PROVIDERS, Pieces, message_out
+from langchain_multiroute.answers import BESIDE_BLOCKS_ONLY, PROVIDERS, ChunkBuilder, message_out
 from langchain_multiroute.blocks import asks_for_citations
 from langchain_multiroute.convert import messages_in
 from langchain_multiroute.errors import translated
@@ -274,11 +274,11 @@ class ChatMultiRoute(BaseChatModel):
         how = options.get("on_stream_error") or self.router.options.on_stream_error
         return {**options, "on_stream_error": "raise"} if how == "restart" else options
 
-    def _pieces(self, options: dict[str, Any], messages: list[BaseMessage]) -> Pieces:
+    def _pieces(self, options: dict[str, Any], messages: list[BaseMessage]) -> ChunkBuilder:
         """Chunks in blocks from the beginning, where something else than text is to be expected beside it."""
         tools: Sequence[Any] = options.get("tools") or ()
         providers = {route.provider for route in self.router.routes}
-        return Pieces(
+        return ChunkBuilder(
             blocks=self.output_version == "v1"
             or options.get("reasoning") is not None
             or any("function" not in tool and tool.get("type") != "custom" for tool in tools)
@@ -293,7 +293,7 @@ def _result(response: Response) -> ChatResult:
     return ChatResult(generations=[ChatGeneration(message=message, generation_info=told)])
 
 
-def _generation(pieces: Pieces, chunk: Chunk) -> ChatGenerationChunk:
+def _generation(pieces: ChunkBuilder, chunk: Chunk) -> ChatGenerationChunk:
     message, response = pieces.chunk(chunk), chunk.response
     told = None if response is None else answered_by(response, message.response_metadata)
     return ChatGenerationChunk(message=message, generation_info=told)

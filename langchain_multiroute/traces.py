@@ -55,7 +55,7 @@ class traced:  # noqa: N801  (it is used as `contextlib` names such things)
     __slots__ = ("_router", "_tries")
 
     def __init__(self, router: Router, run: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None) -> None:
-        self._tries = Tries(run) if run is not None and any(map(_hears, run.handlers)) else None
+        self._tries = AttemptRuns(run) if run is not None and any(map(_hears, run.handlers)) else None
         self._router = router if self._tries is None else router.with_hooks(self._tries)
 
     def __enter__(self) -> Router:
@@ -72,7 +72,7 @@ class traced:  # noqa: N801  (it is used as `contextlib` names such things)
             await self._tries.told()
 
 
-class Tries:
+class AttemptRuns:
     """A hook that tells a run of LangChain's what is tried in it.
 
     Args:

@@ -21,7 +21,7 @@ from multiroute_core.providers.addresses import model_address
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.route import ALIASES, Route
-from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
 from multiroute_core.tools import OutputSchema, Tool
 from multiroute_core.types import Delta, Request
@@ -161,10 +161,10 @@ class ModelProvider:
     def classify(self, error: Exception) -> RouteError:
         return as_multiroute(error)
 
-    async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
+    async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
         return await below.ask(io, limit, encoded.body)
 
-    async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
+    async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
         return below.stream(io, encoded.body)
 
     def close(self) -> None:

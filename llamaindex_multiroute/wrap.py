@@ -18,7 +18,7 @@ from llama_index.core.tools import BaseTool
 
 from llamaindex_multiroute.bare import bare
 from llamaindex_multiroute.convert import messages_out
-from llamaindex_multiroute.wrapped import END, Growing, own, tool_of, whole
+from llamaindex_multiroute.wrapped import END, CumulativeDecoder, own, tool_of, whole
 from multiroute_core import ConfigurationError, Request, Route, RouteError, Tool
 from multiroute_core.messages import Wire
 from multiroute_core.providers import classify
@@ -26,9 +26,9 @@ from multiroute_core.providers.addresses import model_address
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.route import ALIASES
-from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
-from multiroute_core.runtime.thread_iterator import Foreign
+from multiroute_core.runtime.thread_iterator import ThreadedIterator
 from multiroute_core.tools import OutputSchema
 from multiroute_core.types import Delta
 
@@ -154,25 +154,25 @@ class LLMProvider:
 
     def decoder(self, encoded: Encoded) -> Decoder:
         """A decoder for one stream."""
-        return Growing(encoded, self._selected)
+        return CumulativeDecoder(encoded, self._selected)
 
     def classify(self, error: Exception) -> RouteError:
         """The error's class."""
         return classify.classify(error)
 
-    async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
+    async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
         """Ask for a whole answer."""
         await self._acquire(io, limit)
         if io.native:
             return Said(b"", {}, await io.wait(limit, self._bare.achat, **encoded.body))
         return Said(b"", {}, await io.thread(limit, self._bare.chat, **encoded.body))
 
-    async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
+    async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
         """Ask for a stream of responses."""
         await self._acquire(io, limit)
         if io.native:
             return _and_end(await io.wait(limit, self._bare.astream_chat, **encoded.body))
-        return Foreign(lambda: _then_end(self._bare.stream_chat(**encoded.body)))
+        return ThreadedIterator(lambda: _then_end(self._bare.stream_chat(**encoded.body)))
 
     def close(self) -> None:
         """The LLM's connections are its owner's."""
@@ -180,7 +180,7 @@ class LLMProvider:
     async def aclose(self) -> None:
         """The LLM's connections are its owner's."""
 
-    async def _acquire(self, io: IO, limit: Limit) -> None:
+    async def _acquire(self, io: IO, limit: Deadline) -> None:
         limiter: Any = getattr(self.llm, "rate_limiter", None)
         if limiter is not None and io.native:
             await io.wait(limit, limiter.async_acquire)

@@ -61,7 +61,7 @@ def whole(response: ChatResponse, selected: Sequence[ToolSelection], encoded: En
     return _ended(response, [*parts, *_calls(selected, encoded)])
 
 
-class Growing:
+class CumulativeDecoder:
     """A decoder for a stream, whose responses each hold all so far."""
 
     def __init__(self, encoded: Encoded, select: Callable[[ChatResponse], Sequence[ToolSelection]]) -> None:

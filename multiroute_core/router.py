@@ -27,12 +27,12 @@ from multiroute_core.routing.estimate import Estimate, estimate
 from multiroute_core.routing.explain import Explanation, explain
 from multiroute_core.routing.health import Health
 from multiroute_core.routing.route_health import RouteHealth
-from multiroute_core.routing.strategies import Live
-from multiroute_core.runtime.async_io import NativeIO
-from multiroute_core.runtime.clock import World
+from multiroute_core.routing.strategies import LiveStats
+from multiroute_core.runtime.async_io import AsyncIO
+from multiroute_core.runtime.clock import Clock
 from multiroute_core.runtime.deadline import MAX_RESPONSE_BYTES
 from multiroute_core.runtime.run_sync import iterate, run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.state import State
 from multiroute_core.types import Chunk, Response
 
@@ -120,7 +120,7 @@ class Router:
         given = {name: value for name, value in locals().items() if name not in ("self", "routes", "on_event")}
         self._settings = settings = Settings.of(routes, given, on_event)
         self.routes, self.options, self.limits = settings.routes, settings.options, settings.limits
-        self._world = World()
+        self._world = Clock()
         self._parts = parts = Engine.of(settings, self._world)
         self.ledger = parts.ledger
         self._closed = False
@@ -145,7 +145,7 @@ class Router:
             >>> router.generate("Name a colour.", temperature=0).text  # doctest: +SKIP
             'Blue.'
         """
-        io = BlockingIO(self._world.now, self._world.sleep)
+        io = SyncIO(self._world.now, self._world.sleep)
         call = self._call(messages, options, stream=False)
         del messages, options  # a traceback may show local variables
         answer = self._parts.answer(io, call)
@@ -159,7 +159,7 @@ class Router:
         """`generate`, on the running event loop."""
         call = self._call(messages, options, stream=False)
         del messages, options  # a traceback may show local variables
-        return await self._parts.answer(NativeIO(self._world.now), call)
+        return await self._parts.answer(AsyncIO(self._world.now), call)
 
     def stream(self, messages: Messages, **options: Unpack[CallOptions]) -> Generator[Chunk, None, None]:
         """Ask, and get the answer in chunks as it comes; the last one carries usage, cost and attempts.
@@ -167,13 +167,13 @@ class Router:
         The input is checked at once, the first route is asked at the first `next`. Arguments and errors are those of
         `generate`; besides, a stream that breaks raises `BrokenStreamError` with the `partial` answer.
         """
-        io = BlockingIO(self._world.now, self._world.sleep)
+        io = SyncIO(self._world.now, self._world.sleep)
         chunks = self._parts.chunks(io, self._call(messages, options, stream=True))
         return iterate(chunks, contextvars.copy_context())
 
     def astream(self, messages: Messages, **options: Unpack[CallOptions]) -> AsyncGenerator[Chunk, None]:
         """`stream`, on the running event loop."""
-        return self._parts.chunks(NativeIO(self._world.now), self._call(messages, options, stream=True))
+        return self._parts.chunks(AsyncIO(self._world.now), self._call(messages, options, stream=True))
 
     def explain(self, messages: Messages, *, stream: bool = False, **options: Unpack[CallOptions]) -> Explanation:
         """Where a call with these arguments would go now, and why; nothing is asked.
@@ -191,7 +191,7 @@ class Router:
         """
         request, chosen, found = self._parts.found(messages, options, stream=stream)
         parts, standings = self._parts, self.health().routes
-        live = Live(parts.facts, standings, parts.prices.cost_on, self._world.random, found.tokens, stream)
+        live = LiveStats(parts.facts, standings, parts.prices.cost_on, self._world.random, found.tokens, stream)
         return explain(request, self.routes, found, chosen, live)
 
     def estimate(self, messages: Messages, **options: Unpack[CallOptions]) -> Estimate:
@@ -218,7 +218,7 @@ class Router:
         """
 
         async def standings() -> dict[str, RouteHealth]:
-            io = BlockingIO(self._world.now, self._world.sleep)
+            io = SyncIO(self._world.now, self._world.sleep)
             return {route.name: await self._parts.state.standing(io, route, io.now()) for route in self.routes}
 
         return Health(run(standings()))

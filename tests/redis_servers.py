@@ -14,7 +14,7 @@ from pathlib import Path
 import redis
 
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.link import Down, Link
 
 KINDS = ("valkey", "redis")
@@ -126,7 +126,7 @@ def _started(kind: str, password: str | None, *options: str) -> Server:
 
 def ask(link: Link, *command):
     """What Redis replies to a command."""
-    return run(link.call(BlockingIO(), *command))
+    return run(link.call(SyncIO(), *command))
 
 
 def eventually(holds, seconds=20.0):

@@ -107,7 +107,7 @@ def through_router(response: Response, chunks: Sequence[Chunk] = ()) -> list[Any
 def through_langchain(response: Response, chunks: Sequence[Chunk] = ()) -> list[Any]:
     message: Any = None
     if chunks:
-        pieces = langchain_answers.Pieces(blocks=False)
+        pieces = langchain_answers.ChunkBuilder(blocks=False)
         for chunk in chunks:
             piece = pieces.chunk(chunk)
             message = piece if message is None else message + piece

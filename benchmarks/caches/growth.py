@@ -56,11 +56,11 @@ def multiroute(max_bytes: int = 2**30) -> Opened:
     from multiroute_core import MemoryCache, Route, Router
     from multiroute_core.providers.openai.provider import OpenAIProvider
     from multiroute_core.providers.provider import Encoded, Reply
-    from multiroute_core.runtime.deadline import Limit
+    from multiroute_core.runtime.deadline import Deadline
     from multiroute_core.runtime.io import IO
 
     class Canned(OpenAIProvider):
-        async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
+        async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
             return Reply(BODY, {})
 
     store, url = MemoryCache(max_bytes), f"{NOWHERE.provider}/v1"

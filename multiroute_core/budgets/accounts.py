@@ -21,7 +21,7 @@ ROOM = 10_000
 """From so many accounts on, those whose period is over are given up."""
 
 
-class Slot(str):
+class ReservationSlot(str):
     """The name under which one call reserves; its reservations end with the last reference to it.
 
     So an interrupt between any two steps of a call leaves nothing reserved, though no `finally` knows of it yet.
@@ -31,7 +31,7 @@ class Slot(str):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ReservationRequest:
     """What one call wants of one account.
 
     Attributes:
@@ -51,7 +51,7 @@ class Claim:
     opened: bool = False
 
 
-class Balance(NamedTuple):
+class AccountBalance(NamedTuple):
     """How an account stands.
 
     Attributes:
@@ -68,7 +68,7 @@ class Balance(NamedTuple):
     before: int = 0
 
 
-class Reply(NamedTuple):
+class ReservationReply(NamedTuple):
     """What came of an attempt to reserve.
 
     Attributes:
@@ -78,12 +78,12 @@ class Reply(NamedTuple):
             and ask again with `opened`.
     """
 
-    balances: tuple[Balance, ...] = ()
+    balances: tuple[AccountBalance, ...] = ()
     refused: int | None = None
     fresh: tuple[int, ...] = ()
 
 
-Settled: TypeAlias = Callable[[Sequence[Balance]], None]
+Settled: TypeAlias = Callable[[Sequence[AccountBalance]], None]
 """Hears how the accounts stand after something was settled, in the claims' order; in any thread."""
 
 
@@ -94,7 +94,7 @@ class UnavailableError(Exception):
 class Accounts(Protocol):
     """What is spent and reserved. A claim is made under a `slot`, and settled under the same."""
 
-    async def reserve(self, io: IO, claims: Sequence[Claim], slot: str) -> Reply:
+    async def reserve(self, io: IO, claims: Sequence[ReservationRequest], slot: str) -> ReservationReply:
         """Reserve all claims, or none of them.
 
         Raises:
@@ -102,7 +102,7 @@ class Accounts(Protocol):
         """
         ...
 
-    def settle(self, claims: Sequence[Claim], slot: str, took: Sequence[int], settled: Settled) -> None:
+    def settle(self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int], settled: Settled) -> None:
         """What was reserved is free, and what the call took is spent. Safe inside a finalizer."""
         ...
 
@@ -111,7 +111,7 @@ class Accounts(Protocol):
         ...
 
 
-class _Reservation(weakref.ref[Slot]):
+class _Reservation(weakref.ref[ReservationSlot]):
     """What is held for one call; it is told when nobody has the call's slot any more."""
 
     __slots__ = ("account", "amount", "name", "until")
@@ -121,7 +121,7 @@ class _Reservation(weakref.ref[Slot]):
     until: float
 
 
-_LASTING = Slot()
+_LASTING = ReservationSlot()
 """Stands for names that are plain strings, which cannot be watched."""
 
 
@@ -161,9 +161,9 @@ class MemoryAccounts:
         self._accounts: dict[str, _Kept] = {}
         self._lock = threading.Lock()
         # A finalizer may come in the middle of it, in the same thread: what is settled goes into a queue.
-        self._settled: deque[tuple[Sequence[Claim], str, Sequence[int], Settled]] = deque()
+        self._settled: deque[tuple[Sequence[ReservationRequest], str, Sequence[int], Settled]] = deque()
         # Reservations whose call has gone without a word; put here by a function in C, which no interrupt can cut.
-        self._orphans: deque[weakref.ref[Slot]] = deque()
+        self._orphans: deque[weakref.ref[ReservationSlot]] = deque()
         if shared:
             forks.renew(self, _lock=threading.Lock, _settled=deque, _orphans=deque)
 
@@ -173,7 +173,7 @@ class MemoryAccounts:
             for reservation in list(kept.places.values()):
                 kept.free(reservation)
 
-    async def reserve(self, io: IO, claims: Sequence[Claim], slot: str) -> Reply:
+    async def reserve(self, io: IO, claims: Sequence[ReservationRequest], slot: str) -> ReservationReply:
         now = self._wall()
         with self._lock:
             heard = self._work_off(now)
@@ -181,7 +181,7 @@ class MemoryAccounts:
         _tell(heard)
         return reply
 
-    def settle(self, claims: Sequence[Claim], slot: str, took: Sequence[int], settled: Settled) -> None:
+    def settle(self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int], settled: Settled) -> None:
         self._settled.append((claims, slot, took, settled))
         # Not `acquire(blocking=False)`: an interrupt between it and its `try` would leave the lock locked for ever.
         if self._lock.locked():
@@ -193,32 +193,32 @@ class MemoryAccounts:
     def close(self) -> None:
         pass
 
-    def _reserve(self, claims: Sequence[Claim], slot: str, now: float) -> Reply:
+    def _reserve(self, claims: Sequence[ReservationRequest], slot: str, now: float) -> ReservationReply:
         fresh = [n for n, claim in enumerate(claims) if claim.account not in self._accounts and not claim.opened]
         if fresh:
-            return Reply(fresh=tuple(fresh))
-        balances: list[Balance] = []
+            return ReservationReply(fresh=tuple(fresh))
+        balances: list[AccountBalance] = []
         after: list[Account | None] = []
         for claim in claims:
             kept = self._kept(claim, now)
             kept.lapse(now)
-            balances.append(Balance(kept.account.period, kept.account.spent, kept.account.held))
+            balances.append(AccountBalance(kept.account.period, kept.account.spent, kept.account.held))
             after.append(spend_account.reserve(kept.account, claim.cap, claim.amount))
         if None in after:
-            return Reply(tuple(balances), after.index(None))
+            return ReservationReply(tuple(balances), after.index(None))
         for claim, account in zip(claims, after, strict=True):
             if account is not None:
                 kept = self._accounts[claim.account]
-                watched, name = slot if isinstance(slot, Slot) else _LASTING, str(slot)
+                watched, name = slot if isinstance(slot, ReservationSlot) else _LASTING, str(slot)
                 reservation = _Reservation(watched, self._orphans.append)
                 # No call from here on: an interrupt comes before all of it, or after.
                 reservation.account, reservation.amount = claim.account, claim.amount
                 reservation.name, reservation.until = name, now + LEASE_SECONDS
                 kept.places[name] = reservation
                 kept.account = account
-        return Reply(tuple(balances))
+        return ReservationReply(tuple(balances))
 
-    def _kept(self, claim: Claim, now: float) -> _Kept:
+    def _kept(self, claim: ReservationRequest, now: float) -> _Kept:
         if (kept := self._accounts.get(claim.account)) is None:
             if len(self._accounts) >= ROOM:
                 self._accounts = {n: k for n, k in self._accounts.items() if k.places or k.ends > now}
@@ -227,9 +227,9 @@ class MemoryAccounts:
         kept.account = spend_account.current(kept.account, claim.starts, now, claim.known)
         return kept
 
-    def _work_off(self, now: float) -> list[tuple[Settled, list[Balance]]]:
+    def _work_off(self, now: float) -> list[tuple[Settled, list[AccountBalance]]]:
         """Book what was settled; who is to hear of it, and what."""
-        heard: list[tuple[Settled, list[Balance]]] = []
+        heard: list[tuple[Settled, list[AccountBalance]]] = []
         while self._orphans:
             orphan = cast("_Reservation", self._orphans[0])
             if (kept := self._accounts.get(orphan.account)) is not None:
@@ -237,10 +237,10 @@ class MemoryAccounts:
             self._orphans.popleft()
         while self._settled:
             claims, slot, took, settled = self._settled.popleft()
-            balances: list[Balance] = []
+            balances: list[AccountBalance] = []
             for claim, amount in zip(claims, took, strict=True):
                 if claim.account not in self._accounts:
-                    balances.append(Balance(-1.0, 0, 0))
+                    balances.append(AccountBalance(-1.0, 0, 0))
                     continue
                 kept = self._kept(claim, now)
                 before = kept.account.spent
@@ -248,17 +248,17 @@ class MemoryAccounts:
                 account = spend_account.settle(kept.account, 0 if reservation is None else reservation.amount, amount)
                 kept.places.pop(slot, None)
                 kept.account = account
-                balances.append(Balance(account.period, account.spent, account.held, before))
+                balances.append(AccountBalance(account.period, account.spent, account.held, before))
             heard.append((settled, balances))
         return heard
 
 
-def _tell(heard: list[tuple[Settled, list[Balance]]]) -> None:
+def _tell(heard: list[tuple[Settled, list[AccountBalance]]]) -> None:
     for settled, balances in heard:
         settled(balances)
 
 
-def opened(claim: Claim, known: tuple[float, int]) -> Claim:
+def opened(claim: ReservationRequest, known: tuple[float, int]) -> ReservationRequest:
     """`claim`, when it has been looked up what was spent before."""
     if claim.known is not None and claim.known[0] == known[0]:
         known = max(claim.known, known)

@@ -16,9 +16,9 @@ import msgspec
 from multiroute_core._util.display import printable
 from multiroute_core.budgets.accounts import (
     LEASE_SECONDS,
-    Balance,
-    Claim,
-    Reply,
+    AccountBalance,
+    ReservationReply,
+    ReservationRequest,
     Settled,
     UnavailableError,
 )
@@ -33,7 +33,7 @@ logger = logging.getLogger("multiroute_core")
 
 
 class _Answer(msgspec.Struct):
-    balances: list[Balance]
+    balances: list[AccountBalance]
     refused: int | None = None
     fresh: tuple[int, ...] = ()
 
@@ -51,7 +51,7 @@ class RedisAccounts:
         # By which clock the scripts go: None is Redis's own. A seam for rehearsals, and for nothing else.
         self._clock: Callable[[], float | None] = lambda: None
 
-    async def reserve(self, io: IO, claims: Sequence[Claim], slot: str) -> Reply:
+    async def reserve(self, io: IO, claims: Sequence[ReservationRequest], slot: str) -> ReservationReply:
         asked = self._asked(claims, slot, lease=LEASE_SECONDS)
         try:
             told = _read(await self._link.call(io, script("reserve"), self._keys(claims), asked))
@@ -62,13 +62,13 @@ class RedisAccounts:
                 logger.warning("Redis refused to reserve money: %s", printable(str(error)))
             if any(claim.cap is not None for claim in claims):
                 raise UnavailableError(str(error)) from error
-            return Reply()
+            return ReservationReply()
         except BaseException:  # called off, and nobody takes what may have been reserved
             self.settle(claims, slot, (0,) * len(claims), _nobody)
             raise
-        return Reply(tuple(told.balances), told.refused, told.fresh)
+        return ReservationReply(tuple(told.balances), told.refused, told.fresh)
 
-    def settle(self, claims: Sequence[Claim], slot: str, took: Sequence[int], settled: Settled) -> None:
+    def settle(self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int], settled: Settled) -> None:
         def command(again: bool) -> tuple[Any, ...]:  # noqa: FBT001  (it is a `Command`)
             return script("spent"), self._keys(claims), self._asked(claims, slot, took, again=again)
 
@@ -81,12 +81,12 @@ class RedisAccounts:
     def close(self) -> None:
         """The link belongs to whoever gave it."""
 
-    def _keys(self, claims: Sequence[Claim]) -> tuple[str, ...]:
+    def _keys(self, claims: Sequence[ReservationRequest]) -> tuple[str, ...]:
         tag = f"{{{self._link.prefix}}}:budget"  # one script reads several, so a cluster has them in one place
         names = [f"{tag}:{quote(claim.account, safe='-._/:')}" for claim in claims]
         return tuple(key for name in names for key in (name, f"{name}:places"))
 
-    def _asked(self, claims: Sequence[Claim], slot: str, took: Sequence[int] = (), **more: Any) -> bytes:
+    def _asked(self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int] = (), **more: Any) -> bytes:
         now = self._wall() if (clock := self._clock()) is None else clock
         told = [
             {
@@ -108,5 +108,5 @@ class RedisAccounts:
 _read = msgspec.msgpack.Decoder(_Answer).decode
 
 
-def _nobody(balances: Sequence[Balance]) -> None:
+def _nobody(balances: Sequence[AccountBalance]) -> None:
     """Nobody wants to hear of it."""

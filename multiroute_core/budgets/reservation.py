@@ -13,11 +13,19 @@ from datetime import datetime
 from functools import partial
 from typing import TypeAlias
 
-from multiroute_core.budgets.accounts import Accounts, Balance, Claim, MemoryAccounts, Slot, UnavailableError, opened
+from multiroute_core.budgets.accounts import (
+    AccountBalance,
+    Accounts,
+    MemoryAccounts,
+    ReservationRequest,
+    ReservationSlot,
+    UnavailableError,
+    opened,
+)
 from multiroute_core.budgets.budget import NANO, Budget
-from multiroute_core.budgets.tracker import Bill, Spending
+from multiroute_core.budgets.tracker import BudgetCharge, BudgetTracker
 from multiroute_core.errors import BudgetExceededError
-from multiroute_core.resilience.admission import Shut
+from multiroute_core.resilience.admission import Rejection
 from multiroute_core.route import Route
 from multiroute_core.routing import expected_usage
 from multiroute_core.routing.call import Call
@@ -27,11 +35,11 @@ from multiroute_core.types import Attempt
 ROUNDING = 1e-6
 """Billionths of a USD that sums of floats are off by; a reservation is rounded up but for these."""
 
-Pay: TypeAlias = Callable[[Attempt | None], None]
+SettleBudget: TypeAlias = Callable[[Attempt | None], None]
 """Settles what a try took; None where nothing was sent. Safe inside a finalizer."""
 
 
-class Purse:
+class BudgetReservation:
     """What one call may spend.
 
     Args:
@@ -39,12 +47,12 @@ class Purse:
         call: What is asked.
     """
 
-    def __init__(self, spending: Spending, call: Call) -> None:
+    def __init__(self, spending: BudgetTracker, call: Call) -> None:
         self._spending, self._call = spending, call
         self._own = MemoryAccounts(spending.wall, shared=False)
 
     @property
-    def frugal(self) -> bool:
+    def over_soft_budget(self) -> bool:
         """Whether a soft budget is spent, so that cheap routes should come first."""
         spending = self._spending
         for budget, who in self._counting(None):
@@ -53,14 +61,14 @@ class Purse:
                 return True
         return False
 
-    async def reserve(self, io: IO, route: Route) -> Pay | Shut:
+    async def reserve(self, io: IO, route: Route) -> SettleBudget | Rejection:
         """Hold what a try on `route` may take; or why it cannot be paid for."""
         spending, now = self._spending, self._spending.wall()
         call, wire = self._call, self._spending.facts[route.name].wire
         most = expected_usage.most(call.request, route, wire, call.tokens)
         cost = spending.pricing.estimate_on(route, most)
         amounts = {"usd": math.ceil((cost or 0.0) * NANO - ROUNDING), "tokens": most.total_tokens}
-        slot, held = Slot(f"{secrets.randbits(62):x}"), list[tuple[Accounts, list[Bill]]]()
+        slot, held = ReservationSlot(f"{secrets.randbits(62):x}"), list[tuple[Accounts, list[BudgetCharge]]]()
         try:
             for accounts, bills in self._asked(route, amounts, now):
                 shut, known = await self._held(io, accounts, bills, slot, now)
@@ -76,39 +84,41 @@ class Purse:
             if attempt is None:
                 _free(held, slot)
             else:
-                _settle(held, slot, _charges(attempt, amounts), partial(spending.settled, call.request_id))
+                _settle(held, slot, _charges(attempt, amounts), partial(spending.on_settled, call.request_id))
 
         return pay
 
     async def _held(
-        self, io: IO, accounts: Accounts, bills: list[Bill], slot: str, now: float
-    ) -> tuple[Shut | None, list[Bill]]:
+        self, io: IO, accounts: Accounts, bills: list[BudgetCharge], slot: str, now: float
+    ) -> tuple[Rejection | None, list[BudgetCharge]]:
         """Hold what is asked for; why that cannot be, and what is asked for by what is known now."""
         while True:
             try:
                 reply = await accounts.reserve(io, [bill.claim for bill in bills], slot)
                 for place in reply.fresh:
                     bill = bills[place]
-                    known = await self._spending.before(io, bill)
-                    bills[place] = Bill(bill.budget, bill.who, opened(bill.claim, known))
+                    known = await self._spending.prior_spend(io, bill)
+                    bills[place] = BudgetCharge(bill.budget, bill.who, opened(bill.claim, known))
             except UnavailableError as error:
                 hard = next(bill for bill in bills if bill.budget.hard)
                 return _unavailable(hard, error), bills
             if not reply.fresh:
                 break
         if reply.balances:
-            self._spending.heard(bills, reply.balances)
+            self._spending.update_balances(bills, reply.balances)
         if reply.refused is not None:
             return _refused(bills[reply.refused], reply.balances[reply.refused], now), bills
         return None, bills
 
-    def _asked(self, route: Route, amounts: dict[str, int], now: float) -> Iterator[tuple[Accounts, list[Bill]]]:
+    def _asked(
+        self, route: Route, amounts: dict[str, int], now: float
+    ) -> Iterator[tuple[Accounts, list[BudgetCharge]]]:
         """What is asked for, by where the accounts are: those of the call first, for they take no way."""
-        found: dict[int, tuple[Accounts, list[Bill]]] = {}
+        found: dict[int, tuple[Accounts, list[BudgetCharge]]] = {}
         for budget, who in self._counting(route):
             name = _account(budget, who)
             accounts = self._spending.accounts_of(budget, self._own)
-            claim = Claim(
+            claim = ReservationRequest(
                 name,
                 amounts[budget.unit],
                 budget.cap if budget.hard else None,
@@ -116,7 +126,7 @@ class Purse:
                 self._spending.known(name),
                 opened=budget.per in ("call", "session"),
             )
-            found.setdefault(id(accounts), (accounts, []))[1].append(Bill(budget, who, claim))
+            found.setdefault(id(accounts), (accounts, []))[1].append(BudgetCharge(budget, who, claim))
         yield from sorted(found.values(), key=lambda one: (one[0] is not self._own, isinstance(one[0], MemoryAccounts)))
 
     def _counting(self, route: Route | None) -> Iterator[tuple[Budget, str]]:
@@ -154,22 +164,22 @@ def _charges(attempt: Attempt, reserved: dict[str, int]) -> dict[str, int]:
 
 
 def _settle(
-    held: Sequence[tuple[Accounts, list[Bill]]],
+    held: Sequence[tuple[Accounts, list[BudgetCharge]]],
     slot: str,
     took: dict[str, int],
-    settled: Callable[[Sequence[Bill], Sequence[int], Sequence[Balance]], None],
+    settled: Callable[[Sequence[BudgetCharge], Sequence[int], Sequence[AccountBalance]], None],
 ) -> None:
     for accounts, bills in held:
         amounts = [took[bill.budget.unit] for bill in bills]
         accounts.settle([bill.claim for bill in bills], slot, amounts, partial(settled, bills, amounts))
 
 
-def _free(held: Sequence[tuple[Accounts, list[Bill]]], slot: str) -> None:
+def _free(held: Sequence[tuple[Accounts, list[BudgetCharge]]], slot: str) -> None:
     """Nothing was sent."""
     _settle(held, slot, {"usd": 0, "tokens": 0}, lambda _bills, _took, _balances: None)
 
 
-def _refused(bill: Bill, balance: Balance, now: float) -> Shut:
+def _refused(bill: BudgetCharge, balance: AccountBalance, now: float) -> Rejection:
     budget, claim = bill.budget, bill.claim
     left = max(0, budget.cap - balance.spent - balance.held)
     ends = budget.resets_at(claim.starts)
@@ -184,17 +194,17 @@ def _refused(bill: Bill, balance: Balance, now: float) -> Shut:
         resets_at=ends,
         retry_after=None if ends is None else max(0.0, ends - now),
     )
-    return Shut("budget", math.inf if ends is None else max(0.0, ends - now), error)
+    return Rejection("budget", math.inf if ends is None else max(0.0, ends - now), error)
 
 
-def _unavailable(bill: Bill, why: Exception) -> Shut:
+def _unavailable(bill: BudgetCharge, why: Exception) -> Rejection:
     error = BudgetExceededError(
         f"The budget {bill.budget.name!r} is a hard one, and what was spent of it cannot be read now: {why}",
         budget=bill.budget.name,
         scope_value=bill.who,
     )
-    return Shut("budget", math.inf, error)
+    return Rejection("budget", math.inf, error)
 
 
-def _whose(bill: Bill) -> str:
+def _whose(bill: BudgetCharge) -> str:
     return f" of {bill.budget.scope} {bill.who!r}" if bill.who else ""

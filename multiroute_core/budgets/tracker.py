@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from multiroute_core._util.display import printable
-from multiroute_core.budgets.accounts import ROOM, Accounts, Balance, Claim, MemoryAccounts, UnavailableError
+from multiroute_core.budgets.accounts import (
+    ROOM,
+    AccountBalance,
+    Accounts,
+    MemoryAccounts,
+    ReservationRequest,
+    UnavailableError,
+)
 from multiroute_core.budgets.budget import NANO, Budget
 from multiroute_core.budgets.status import BudgetStatus, BudgetStatuses
 from multiroute_core.errors import ConfigurationError
@@ -16,9 +23,9 @@ from multiroute_core.events import BudgetAlert, Hook, tell
 from multiroute_core.ledger.aggregate import Spent
 from multiroute_core.ledger.ledger import Ledger, MemoryStore
 from multiroute_core.pricing import Pricing
-from multiroute_core.providers.capabilities import Facts
+from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.route import Route
-from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
 from multiroute_core.types import Usage
 
@@ -33,15 +40,15 @@ logger = logging.getLogger("multiroute_core")
 
 
 @dataclass(frozen=True, slots=True)
-class Bill:
+class BudgetCharge:
     """What one budget, for one who spends, is asked for."""
 
     budget: Budget
     who: str
-    claim: Claim
+    claim: ReservationRequest
 
 
-class Spending:
+class BudgetTracker:
     """The budgets of one router.
 
     Args:
@@ -64,7 +71,7 @@ class Spending:
         routes: Sequence[Route],
         accounts: Accounts,
         *,
-        facts: dict[str, Facts],
+        facts: dict[str, RouteCapabilities],
         pricing: Pricing,
         ledger: Ledger | None,
         hooks: Sequence[Hook],
@@ -74,7 +81,7 @@ class Spending:
         self._shared, self._session = accounts, MemoryAccounts(wall)
         self._ledger, self._hooks = ledger, hooks
         self._heard: dict[str, tuple[float, int]] = {}
-        self._bills: dict[str, Bill] = {}
+        self._bills: dict[str, BudgetCharge] = {}
         self._starts: dict[str, tuple[float, ...]] = {}
         for route in routes:
             self._priced(route)
@@ -94,7 +101,7 @@ class Spending:
             starts = self._starts[budget.name] = budget.starts(now)
         return starts
 
-    def heard(self, bills: Sequence[Bill], balances: Sequence[Balance]) -> None:
+    def update_balances(self, bills: Sequence[BudgetCharge], balances: Sequence[AccountBalance]) -> None:
         """How accounts stand."""
         for bill, balance in zip(bills, balances, strict=True):
             if bill.budget.per != "call":
@@ -118,7 +125,9 @@ class Spending:
             found.append(BudgetStatus(budget.name, bill.who, amount, cap - amount, cap, budget.unit, budget.hard, ends))
         return BudgetStatuses(sorted(found, key=lambda one: one.remaining / one.limit if one.limit else 0.0))
 
-    def settled(self, request_id: str, bills: Sequence[Bill], took: Sequence[int], balances: Sequence[Balance]) -> None:
+    def on_settled(
+        self, request_id: str, bills: Sequence[BudgetCharge], took: Sequence[int], balances: Sequence[AccountBalance]
+    ) -> None:
         """Something was spent by a request: whoever wants to know of it is told."""
         for bill, amount, balance in zip(bills, took, balances, strict=True):
             if balance.period < 0:  # the account was lost, and is opened anew by what is known
@@ -126,12 +135,12 @@ class Spending:
                 start, spent = self._heard.get(name, (start, 0))
                 self._heard[name] = start, spent + amount
                 continue
-            self.heard([bill], [balance])
+            self.update_balances([bill], [balance])
             for share in bill.budget.alerts:
                 if balance.before < share * bill.budget.cap <= balance.spent:
                     self._alert(request_id, bill, balance, share)
 
-    async def before(self, io: IO, bill: Bill) -> tuple[float, int]:
+    async def prior_spend(self, io: IO, bill: BudgetCharge) -> tuple[float, int]:
         """What the ledger says was spent in this period, before the account was there.
 
         Raises:
@@ -145,7 +154,7 @@ class Spending:
         def look() -> Spent:
             return ledger.spent(since=start, **whose)
 
-        limit = Limit(io.now)
+        limit = Deadline(io.now)
         limit.set("the ledger", io.now() + LOOK_SECONDS, LOOK_SECONDS)
         try:
             spent = await io.thread(limit, look) if io.native else look()
@@ -166,7 +175,7 @@ class Spending:
                     raise ConfigurationError(f"{told}; {_PRICE_HINT}.")
                 logger.warning("%s; %s.", told, _PRICE_HINT)
 
-    def _alert(self, request_id: str, bill: Bill, balance: Balance, share: float) -> None:
+    def _alert(self, request_id: str, bill: BudgetCharge, balance: AccountBalance, share: float) -> None:
         budget = bill.budget
         alert = BudgetAlert(
             request_id,

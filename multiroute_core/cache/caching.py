@@ -14,7 +14,7 @@ from multiroute_core.route import Route
 from multiroute_core.types import FinishReason, Response
 
 if TYPE_CHECKING:
-    from multiroute_core.cache.semantic.paraphrases import Paraphrases
+    from multiroute_core.cache.semantic.paraphrases import SemanticMatcher
 
 DAY = 86_400.0
 
@@ -124,7 +124,7 @@ class CacheConfig:
             and (response.route not in backups or len(backups) == len(routes))
         )
 
-    def paraphrases(self, store: Cache) -> Paraphrases | None:
+    def paraphrases(self, store: Cache) -> SemanticMatcher | None:
         """What finds questions in other words, beside `store`; None where that is not asked for.
 
         Raises:
@@ -132,14 +132,14 @@ class CacheConfig:
         """
         if self.semantic is None:
             return None
-        from multiroute_core.cache.semantic.paraphrases import Paraphrases
+        from multiroute_core.cache.semantic.paraphrases import SemanticMatcher
 
         index = None
         if (link := getattr(store, "link", None)) is not None:
             from multiroute_core.cache.semantic.redis import RedisIndex
 
             index = RedisIndex(link)
-        return Paraphrases(self.semantic, index)
+        return SemanticMatcher(self.semantic, index)
 
     def opened(self) -> Cache:
         """The store.

@@ -32,7 +32,7 @@ class Flight:
     def __init__(self) -> None:
         self.answer: bytes | None = None
         self.failed = False
-        self.leader: weakref.ref[Lead] | None = None
+        self.leader: weakref.ref[Leader] | None = None
         self._landed = False
         self._waiting: deque[Tell] = deque()
         self._thread, self._task = threading.get_ident(), _task()
@@ -73,7 +73,7 @@ class Flight:
             tell(self.answer, None)
 
 
-class Lead:
+class Leader:
     """Leave to ask, while equal requests wait: within this process, and among processes where there is a `token`.
 
     The flight lands with the last reference to it, so that nobody waits for a leader that an interrupt has ended.
@@ -95,10 +95,10 @@ class Flights:
         self._flights: dict[str, Flight] = {}
         forks.renew(self, _flights=dict)  # those of the parent land there
 
-    def board(self, key: str) -> tuple[Flight, Lead | None]:
+    def board(self, key: str) -> tuple[Flight, Leader | None]:
         """The flight of a key; and leave to lead it, where it is a new one."""
         mine = Flight()
-        lead = Lead(mine)
+        lead = Leader(mine)
         mine.leader = weakref.ref(lead, partial(_land, self._flights, key))
         flight = self._flights.setdefault(key, mine)
         if flight is mine:
@@ -113,7 +113,7 @@ class Flights:
         flight.land(answer, failed=failed)
 
 
-def _land(flights: dict[str, Flight], key: str, leader: weakref.ref[Lead]) -> None:
+def _land(flights: dict[str, Flight], key: str, leader: weakref.ref[Leader]) -> None:
     """A leader has gone without a word."""
     flight = flights.get(key)
     if flight is not None and flight.leader is leader:

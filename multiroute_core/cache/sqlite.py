@@ -20,10 +20,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from multiroute_core.cache.sqlite_file import SOON, Connection, checked
-from multiroute_core.cache.trouble import Trouble
+from multiroute_core.cache.trouble import FailureLogger
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import path_of
-from multiroute_core.runtime.deadline import Expired, Limit
+from multiroute_core.runtime.deadline import Deadline, Expired
 from multiroute_core.runtime.interrupts import wait_until_free
 from multiroute_core.runtime.io import IO
 
@@ -92,7 +92,7 @@ class SQLiteCache:
         self._noted = clock()
         # A claim may be given back by a finalizer, in a thread that is inside the lock; so it goes into a queue.
         self._released: deque[tuple[str, str]] = deque()
-        self._trouble = Trouble(str(self.path))
+        self._trouble = FailureLogger(str(self.path))
         self._hurried = 0.0
         self._writer.open(OPENING)
         if self._writer.read_only:
@@ -187,7 +187,7 @@ class SQLiteCache:
             return None
         if not io.native:
             return self._write_now(otherwise, work)
-        limit = Limit(io.now)
+        limit = Deadline(io.now)
         limit.set("the cache", io.now() + PATIENCE, PATIENCE)
         try:
             return await io.thread(limit, self._write_now, otherwise, work)

@@ -16,7 +16,7 @@ MOST = 100
 logger = logging.getLogger("multiroute_core")
 
 
-class Trouble:
+class FailureLogger:
     """What went wrong, told once in a while.
 
     Args:

@@ -28,10 +28,10 @@ from multiroute_core.providers.provider import Decoder, Provider, UnreadableRepl
 from multiroute_core.providers.restoring import Restorer
 from multiroute_core.providers.whole import BUGS, is_control_flow, read_event
 from multiroute_core.resilience.admission import Outcome, Permit, Verdict
-from multiroute_core.resilience.provider_limits import Headroom
+from multiroute_core.resilience.provider_limits import RateLimitHeaders
 from multiroute_core.route import Route
 from multiroute_core.routing.learned import AdaptedRequest
-from multiroute_core.runtime.deadline import MAX_RESPONSE_BYTES, Cancelled, Expired, Limit
+from multiroute_core.runtime.deadline import MAX_RESPONSE_BYTES, Cancelled, Deadline, Expired
 from multiroute_core.runtime.io import END, IO
 from multiroute_core.state.state import State
 from multiroute_core.types import Attempt, Delta, FinishReason, Response, Usage
@@ -48,7 +48,7 @@ DEADLINE = "the deadline"
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TimeLimits:
     """How long things may take, in seconds, and how large a reply may be; None means without limit.
 
     Attributes:
@@ -66,7 +66,7 @@ class Limits:
     response_bytes: int | None = MAX_RESPONSE_BYTES
 
 
-class Try:
+class AttemptRunner:
     """One try on one route.
 
     Read it with `next` until that gives None, and `close` it, whatever happened: that closes the stream, gives the
@@ -81,7 +81,7 @@ class Try:
         adapted: AdaptedRequest,
         *,
         stream: bool,
-        limits: Limits,
+        limits: TimeLimits,
         deadline: float,
         state: State,
         permit: Permit,
@@ -100,8 +100,8 @@ class Try:
         self.record: Attempt | None = None
         self.overtaken = False
         self.failure: BaseException | None = None
-        self._headroom: Headroom | None = None
-        self.limit = Limit(io.now)
+        self._headroom: RateLimitHeaders | None = None
+        self.limit = Deadline(io.now)
         self._io, self._provider, self._state, self._permit, self._pricing = io, provider, state, permit, pricing
         if route.timeout is not None:
             limits = replace(limits, attempt=route.timeout)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from multiroute_core.engine.attempt import Try
-from multiroute_core.engine.retry_plan import Plan, Stop
+from multiroute_core.engine.attempt import AttemptRunner
+from multiroute_core.engine.retry_plan import GiveUp, RetryPlan
 from multiroute_core.errors import (
     AllRoutesFailedError,
     ContentFilterError,
@@ -26,7 +26,7 @@ from multiroute_core.events import (
     RouteSkipped,
     tell,
 )
-from multiroute_core.resilience.admission import Shut
+from multiroute_core.resilience.admission import Rejection
 from multiroute_core.route import Route
 from multiroute_core.routing.call import Call
 from multiroute_core.types import Attempt, Response
@@ -35,7 +35,7 @@ ASKED = (ContextOverflowError.code, ContentFilterError.code)
 """Where every route says this of the request, it is told as what it is."""
 
 
-class Trail:
+class AttemptLog:
     """Keeps the attempts of one call, and tells the hooks what happens."""
 
     def __init__(self, listeners: Listeners, call: Call) -> None:
@@ -58,7 +58,7 @@ class Trail:
             names = tuple(route.name for route in routes)
             tell(hooks, RequestStarted(self._id, call.request, names, *self._about()))
 
-    def skipped(self, route: Route, shut: Shut) -> None:
+    def skipped(self, route: Route, shut: Rejection) -> None:
         """A route was passed over."""
         if hooks := self._listeners[RouteSkipped]:
             tell(hooks, RouteSkipped(self._id, route.name, shut.why, str(shut), shut.seconds))
@@ -70,12 +70,12 @@ class Trail:
             begun = AttemptStarted(self._id, route.name, self._started, route.provider, route.model, route.region)
             tell(hooks, begun)
 
-    def first_token(self, attempt: Try) -> None:
+    def first_token(self, attempt: AttemptRunner) -> None:
         """A stream has begun to speak, and something goes to the caller."""
         if attempt.first_token_seconds is not None and (hooks := self._listeners[FirstToken]):
             tell(hooks, FirstToken(self._id, attempt.route.name, attempt.first_token_seconds))
 
-    def attempt_ended(self, attempt: Try, error: BaseException | None) -> None:
+    def attempt_ended(self, attempt: AttemptRunner, error: BaseException | None) -> None:
         """A try is over."""
         failure = error if isinstance(error, RouteError) else None
         if failure is not None:
@@ -94,7 +94,7 @@ class Trail:
         options = self._call.options
         return About(self._call.stream, options.tenant, options.task, options.labels or frozenset())
 
-    def exhausted(self, plan: Plan, stop: Stop) -> MultiRouteError:
+    def exhausted(self, plan: RetryPlan, stop: GiveUp) -> MultiRouteError:
         """The error for a plan that came to its end: the only candidate's own, or one that tells every try."""
         call, errors = self._call, self._errors
         if errors and not stop.late and (len(plan.routes) == 1 or all(e.code in ASKED for e in errors)):

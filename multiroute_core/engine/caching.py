@@ -19,14 +19,14 @@ from multiroute_core.cache import entry as entries
 from multiroute_core.cache.caching import CacheConfig
 from multiroute_core.cache.entry import Entry, UnreadableError
 from multiroute_core.cache.key import UnkeyableError, key, models, scope
-from multiroute_core.cache.single_flight import Flights, Lead
-from multiroute_core.engine.attempt_log import Trail
-from multiroute_core.engine.execution import Flow
+from multiroute_core.cache.single_flight import Flights, Leader
+from multiroute_core.engine.attempt_log import AttemptLog
+from multiroute_core.engine.execution import RequestExecution
 from multiroute_core.events import Listeners, RequestEnded, RequestStarted
 from multiroute_core.messages import Part
 from multiroute_core.route import Route
 from multiroute_core.routing.call import Call
-from multiroute_core.runtime.deadline import Expired, Limit
+from multiroute_core.runtime.deadline import Deadline, Expired
 from multiroute_core.runtime.io import IO
 from multiroute_core.types import Chunk, Response
 
@@ -50,7 +50,7 @@ logger = logging.getLogger("multiroute_core")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class CacheLookup:
     """What a first look into the cache gave.
 
     Attributes:
@@ -66,7 +66,7 @@ class Look:
     answers: bool = False
 
 
-class Recall:
+class CacheStage:
     """The cache of one router.
 
     Args:
@@ -93,11 +93,11 @@ class Recall:
         self._latest: tuple[tuple[Route, ...], str] = ((), "")
         self._failing = False
 
-    async def look(self, io: IO, call: Call, listeners: Listeners) -> Look:
+    async def look(self, io: IO, call: Call, listeners: Listeners) -> CacheLookup:
         """See whether the answer is kept. Where it is, the call is over, and whoever listens is told."""
         began, name = io.now(), self._key(call)
         if name is None or call.options.cache == "refresh":
-            return Look(began, name)
+            return CacheLookup(began, name)
         entry = await self._got(io, name)
         fresh = self._fresh(entry)
         if not fresh and self._paraphrases is not None:
@@ -105,15 +105,15 @@ class Recall:
             fresh = self._fresh(entry)
         if fresh and entry is not None:
             _tell(listeners, call, entry, io.now() - began)
-        return Look(began, name, entry, fresh)
+        return CacheLookup(began, name, entry, fresh)
 
     async def run(
         self,
         io: IO,
         call: Call,
-        ask: Callable[[IO, Call, float], Flow],
+        ask: Callable[[IO, Call, float], RequestExecution],
         listeners: Listeners,
-        look: Look | None = None,
+        look: CacheLookup | None = None,
     ) -> AsyncGenerator[Chunk, None]:
         """The chunks of an answer: one that is kept, or what is brought by the flow that `ask` makes.
 
@@ -207,7 +207,7 @@ class Recall:
             return None
         return replace(entry, response=replace(entry.response, similarity=near.similarity))
 
-    async def _waited(self, io: IO, name: str, until: float, entry: Entry | None) -> tuple[Entry | None, Lead | None]:
+    async def _waited(self, io: IO, name: str, until: float, entry: Entry | None) -> tuple[Entry | None, Leader | None]:
         """What an equal request brought; or leave to ask while others wait, or to ask alone: None. `entry` is stale."""
         while True:
             flight, lead = self._flights.board(name)
@@ -215,7 +215,7 @@ class Recall:
                 break
             if flight.waits_for_me(native=io.native):
                 return entry, None
-            limit = Limit(io.now)
+            limit = Deadline(io.now)
             limit.set("an equal request", until, until - io.now())
             try:
                 value: bytes | None = await io.told(limit, flight.join)
@@ -232,8 +232,8 @@ class Recall:
             raise
 
     async def _led(
-        self, io: IO, name: str, until: float, entry: Entry | None, lead: Lead
-    ) -> tuple[Entry | None, Lead | None]:
+        self, io: IO, name: str, until: float, entry: Entry | None, lead: Leader
+    ) -> tuple[Entry | None, Leader | None]:
         """See that no other process asks for the same, and that it has not been answered meanwhile."""
         pause = POLL_SECONDS
         while True:
@@ -306,6 +306,6 @@ class Recall:
 
 def _tell(listeners: Listeners, call: Call, found: Entry, seconds: float) -> None:
     if listeners[RequestStarted] or listeners[RequestEnded]:
-        trail = Trail(listeners, call)
+        trail = AttemptLog(listeners, call)
         trail.request_started(call.routes)
         trail.request_ended(seconds, found.response, None)

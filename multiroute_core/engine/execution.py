@@ -11,25 +11,25 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from multiroute_core.budgets.reservation import Pay, Purse
+from multiroute_core.budgets.reservation import BudgetReservation, SettleBudget
 from multiroute_core.cache.entry import Entry
-from multiroute_core.engine.attempt import Limits, Try
-from multiroute_core.engine.attempt_log import ASKED, Trail
+from multiroute_core.engine.attempt import AttemptRunner, TimeLimits
+from multiroute_core.engine.attempt_log import ASKED, AttemptLog
 from multiroute_core.engine.continuation import Continuation, PausedTurn, continuable
-from multiroute_core.engine.hedging import Voice, race
-from multiroute_core.engine.retry_plan import Pause, Plan, Stop
+from multiroute_core.engine.hedging import StartedAttempt, race
+from multiroute_core.engine.retry_plan import GiveUp, RetryPlan, Wait
 from multiroute_core.errors import MultiRouteError, RefusalError, RouteError, StreamInterruptedError, UnsupportedError
 from multiroute_core.events import Listeners
 from multiroute_core.messages import Part, Reasoning, Text
 from multiroute_core.pricing import Pricing
-from multiroute_core.providers.capabilities import Facts
+from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.providers.provider import Provider
-from multiroute_core.resilience.admission import Permit, Shut
+from multiroute_core.resilience.admission import Permit, Rejection
 from multiroute_core.route import Route
 from multiroute_core.routing.call import Call
 from multiroute_core.routing.expected_usage import answer
 from multiroute_core.routing.learned import LearnedCapabilities
-from multiroute_core.routing.strategies import Live, arranged, looks
+from multiroute_core.routing.strategies import LiveStats, needs_live_stats, rank_routes
 from multiroute_core.runtime.io import IO
 from multiroute_core.state.state import State
 from multiroute_core.types import Chunk, Response
@@ -38,7 +38,7 @@ MOST_PAUSES = 10
 """How often a paused turn goes on at most; then it is given as it is, with the finish reason `"pause"`."""
 
 
-class Flow:
+class RequestExecution:
     """One request on its way; `run` goes it, once.
 
     Args:
@@ -64,21 +64,21 @@ class Flow:
         began: float,
         *,
         providers: Mapping[str, Provider],
-        facts: Mapping[str, Facts],
+        facts: Mapping[str, RouteCapabilities],
         pricing: Pricing,
-        limits: Limits,
+        limits: TimeLimits,
         listeners: Listeners,
         state: State,
         hedge_budget: float | None,
         random: Callable[[], float],
-        purse: Purse | None = None,
+        purse: BudgetReservation | None = None,
         learned: LearnedCapabilities | None = None,
     ) -> None:
         self._purse, self._learned = purse, learned or LearnedCapabilities()
         self._io, self._call, self._request = io, call, call.request
         self._providers, self._facts, self._pricing = providers, facts, pricing
         self._limits, self._state, self._hedge, self._random = limits, state, hedge_budget, random
-        self._trail = Trail(listeners, call)
+        self._trail = AttemptLog(listeners, call)
         self._began = began
         self._deadline = self._began + (call.options.deadline or float("inf"))
         self._tokens = call.tokens + answer(call.request)
@@ -102,7 +102,7 @@ class Flow:
                 routes = [route for route in routes if route.name not in unable]
             trail.request_started(routes)
             await self._state.begun(self._io, self._began)
-            self._plan: Plan = self._build_plan(routes)
+            self._plan: RetryPlan = self._build_plan(routes)
             for route in call.routes if unable else ():
                 if (shut := unable.get(route.name)) is not None:
                     self._plan.shut(route, shut)
@@ -146,38 +146,38 @@ class Flow:
         finally:
             trail.request_ended(self._io.now() - self._began, response, failure)
 
-    def _build_plan(self, routes: Sequence[Route]) -> Plan:
+    def _build_plan(self, routes: Sequence[Route]) -> RetryPlan:
         windows = {route.name: self._facts[route.name].window for route in routes}
-        return Plan(routes, self._call.options.max_retries or 0, windows, self._call.tokens)
+        return RetryPlan(routes, self._call.options.max_retries or 0, windows, self._call.tokens)
 
     async def _ordered(self) -> list[Route]:
         """The candidates, in the order in which they are asked."""
         call, options = self._call, self._call.options
-        if self._purse is not None and self._purse.frugal:
+        if self._purse is not None and self._purse.over_soft_budget:
             options = replace(options, strategy="cheapest")
         standings = {}
-        if looks(options):
+        if needs_live_stats(options):
             standings = {r.name: await self._state.standing(self._io, r, self._began) for r in call.routes}
-        live = Live(self._facts, standings, self._pricing.cost_on, self._random, call.tokens, call.stream)
-        return arranged(call.request, call.routes, options, live)
+        live = LiveStats(self._facts, standings, self._pricing.cost_on, self._random, call.tokens, call.stream)
+        return rank_routes(call.request, call.routes, options, live)
 
-    async def _voice(self) -> Voice | None:
+    async def _voice(self) -> StartedAttempt | None:
         """Whoever begins to answer; None where nobody is left to be asked."""
         io, plan = self._io, self._plan
         while True:
             now = io.now()
             step = plan.next(self._deadline - now, self._random())
-            if isinstance(step, Pause):
+            if isinstance(step, Wait):
                 await io.sleep(step.seconds)
                 continue
-            if isinstance(step, Stop):
-                self._stop: Stop = step
+            if isinstance(step, GiveUp):
+                self._stop: GiveUp = step
                 return None
             if step.again and not await self._state.afford(io, now):
-                plan.unpaid()
+                plan.retry_denied()
                 continue
             delay = None
-            if self._hedge is not None and plan.spare() is not None:
+            if self._hedge is not None and plan.next_hedge_candidate() is not None:
                 delay = await self._state.hedge_after(io, step.route, self._hedge, stream=self._call.stream)
             attempt = await self._admitted(step.route, early=step.early)
             if attempt is None:
@@ -188,25 +188,25 @@ class Flow:
                     continue
                 return voice
             try:
-                return Voice(attempt, await attempt.next(), attempt)
+                return StartedAttempt(attempt, await attempt.next(), attempt)
             except BaseException as error:
                 await attempt.close(error)
                 self._ended(attempt, error)
                 if not isinstance(error, RouteError):
                     raise
 
-    async def _admitted(self, route: Route, *, early: bool = False) -> Try | None:
+    async def _admitted(self, route: Route, *, early: bool = False) -> AttemptRunner | None:
         """A try on `route`; None where it is shut."""
         io, stream = self._io, self._call.stream
         provider = self._providers[route.name]
         # Before there is a permit to lose.
         adapted = self._learned.encode(provider, self._request, route, io.now(), stream=stream)
         leave, pay = await self._leave(route, early=early)
-        if isinstance(leave, Shut):
+        if isinstance(leave, Rejection):
             self._plan.shut(route, leave)
             self._trail.skipped(route, leave)
             return None
-        attempt = Try(
+        attempt = AttemptRunner(
             io,
             provider,
             route,
@@ -228,12 +228,12 @@ class Flow:
             raise
         return attempt
 
-    async def _leave(self, route: Route, *, early: bool) -> tuple[Permit | Shut, Pay | None]:
+    async def _leave(self, route: Route, *, early: bool) -> tuple[Permit | Rejection, SettleBudget | None]:
         """A permit to ask `route`, or why there is none; and what pays for the try."""
         io, pay = self._io, None
         if self._purse is not None:
             pay = await self._purse.reserve(io, route)
-            if isinstance(pay, Shut):
+            if isinstance(pay, Rejection):
                 return pay, None
         try:
             leave = await self._state.admit(io, route, io.now(), tokens=self._tokens, early=early)
@@ -241,22 +241,22 @@ class Flow:
             if pay is not None:
                 pay(None)
             raise
-        if pay is not None and isinstance(leave, Shut):
+        if pay is not None and isinstance(leave, Rejection):
             pay(None)
         return leave, pay
 
-    async def _rival(self) -> Try | None:
+    async def _rival(self) -> AttemptRunner | None:
         """A try beside one that is slow, if it can be paid for."""
         plan = self._plan
-        if plan.spare() is None or not await self._state.afford(self._io, self._io.now(), hedge=True):
+        if plan.next_hedge_candidate() is None or not await self._state.afford(self._io, self._io.now(), hedge=True):
             return None
-        while (route := plan.spare()) is not None:
+        while (route := plan.next_hedge_candidate()) is not None:
             plan.take(route)
             if (attempt := await self._admitted(route)) is not None:
                 return attempt
         return None
 
-    def _ended(self, attempt: Try, error: BaseException | None) -> None:
+    def _ended(self, attempt: AttemptRunner, error: BaseException | None) -> None:
         """A try that never spoke is over, or was called off: None. What is the caller's fault ends the request.
 
         Where a route has begun to answer the same request, it is no fault of the request.
@@ -265,7 +265,7 @@ class Flow:
         self._trail.attempt_ended(attempt, failure)
         if not isinstance(failure, RouteError):
             if error is None:
-                self._plan.lost(attempt.route)
+                self._plan.lost_race(attempt.route)
             return
         fatal = not failure.fallback_allowed and failure.code not in (self._call.options.fallback_on or ())
         pending = self._refused or self._broken or self._paused  # there is something to give
@@ -278,7 +278,7 @@ class Flow:
         else:
             self._plan.failed(attempt.route, failure)
 
-    def _mended(self, attempt: Try, error: BaseException) -> bool:
+    def _mended(self, attempt: AttemptRunner, error: BaseException) -> bool:
         """Make ready for another speaker after a break; whether that one begins anew. Raises what cannot be mended."""
         if not isinstance(error, StreamInterruptedError):
             raise error
@@ -302,7 +302,7 @@ class Flow:
         self._plan.failed(attempt.route, error)
         return how == "restart"
 
-    def _continue_paused(self, attempt: Try) -> bool:
+    def _continue_paused(self, attempt: AttemptRunner) -> bool:
         """Make ready to go on with a turn that its vendor paused, on the same route; False after too many pauses."""
         paused = self._paused
         response = attempt.response(self._trail.attempts)
@@ -318,7 +318,7 @@ class Flow:
             self._deadline = self._io.now() + (self._call.options.deadline or float("inf"))
         return True
 
-    def _declined(self, attempt: Try) -> bool | None:
+    def _declined(self, attempt: AttemptRunner) -> bool | None:
         """None for an answer. If the model declined, and another one shall be asked: whether that one begins anew."""
         reason, options = attempt.finish_reason, self._call.options
         if options.fallback_on and "empty" in options.fallback_on and self._paused is None and self._is_empty(attempt):
@@ -336,7 +336,7 @@ class Flow:
         self._plan.failed(attempt.route, declined)
         return attempt.committed
 
-    def _is_empty(self, attempt: Try) -> bool:
+    def _is_empty(self, attempt: AttemptRunner) -> bool:
         """Whether an answer holds nothing, and is not what may follow the answers of tools."""
         if attempt.finish_reason not in ("stop", "other") or self._call.request.messages[-1].role == "tool":
             return False
@@ -345,7 +345,7 @@ class Flow:
             for part in attempt.parts
         )
 
-    def _whole(self, attempt: Try) -> Response:
+    def _whole(self, attempt: AttemptRunner) -> Response:
         response = attempt.response(self._trail.attempts)
         if self._paused is not None:
             response = self._paused.whole(response)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
-from multiroute_core.engine.attempt import Try
+from multiroute_core.engine.attempt import AttemptRunner
 from multiroute_core.errors import RouteError, StreamInterruptedError
 from multiroute_core.messages import Part
 from multiroute_core.runtime import forks
 from multiroute_core.runtime.io import END, IO, Runner
 
 
-class Voice:
+class StartedAttempt:
     """A try that has begun to answer.
 
     Attributes:
@@ -22,16 +22,18 @@ class Voice:
 
     __slots__ = ("attempt", "close", "first", "next")
 
-    def __init__(self, attempt: Try, first: tuple[Part, ...] | None, speaker: Try | Racer) -> None:
+    def __init__(
+        self, attempt: AttemptRunner, first: tuple[Part, ...] | None, speaker: AttemptRunner | HedgedAttempt
+    ) -> None:
         self.attempt, self.first = attempt, first
         self.next: Callable[[], Awaitable[tuple[Part, ...] | None]] = speaker.next
         self.close: Callable[[BaseException | None], Awaitable[None]] = speaker.close
 
 
-class Racer:
+class HedgedAttempt:
     """A try that runs apart, in a task or thread of its own, which also closes it."""
 
-    def __init__(self, io: IO, attempt: Try) -> None:
+    def __init__(self, io: IO, attempt: AttemptRunner) -> None:
         self.attempt, self._generation = attempt, forks.generation()
         self.runner: Runner = io.start(_parts(attempt), attempt.limit)
 
@@ -53,11 +55,11 @@ class Racer:
 
 async def race(
     io: IO,
-    first: Try,
+    first: AttemptRunner,
     seconds: float,
-    rival: Callable[[], Awaitable[Try | None]],
-    ended: Callable[[Try, BaseException | None], None],
-) -> Voice | None:
+    rival: Callable[[], Awaitable[AttemptRunner | None]],
+    ended: Callable[[AttemptRunner, BaseException | None], None],
+) -> StartedAttempt | None:
     """Whoever speaks first; the other one is called off. None where both have failed.
 
     Args:
@@ -67,18 +69,18 @@ async def race(
         rival: The second one; None where nobody may be asked.
         ended: Told of every try that is over, with its error; what it raises ends the race.
     """
-    racers, alone = [Racer(io, first)], True
+    racers, alone = [HedgedAttempt(io, first)], True
     try:
         while racers:
             ready = await io.first([racer.runner for racer in racers], seconds if alone else None)
             if ready is None:
                 alone = False
                 if (second := await rival()) is not None:
-                    racers.append(Racer(io, second))
+                    racers.append(HedgedAttempt(io, second))
                 continue
             racer = next(racer for racer in racers if racer.runner is ready)
             try:
-                voice = Voice(racer.attempt, await racer.next(), racer)
+                voice = StartedAttempt(racer.attempt, await racer.next(), racer)
             except RouteError as error:
                 racers.remove(racer)
                 await racer.close(error)
@@ -96,14 +98,14 @@ async def race(
             await _called_off(racer, ended)
 
 
-async def _called_off(racer: Racer, ended: Callable[[Try, BaseException | None], None]) -> None:
+async def _called_off(racer: HedgedAttempt, ended: Callable[[AttemptRunner, BaseException | None], None]) -> None:
     try:
         await racer.close(None)
     finally:
         ended(racer.attempt, None)
 
 
-async def _parts(attempt: Try) -> AsyncGenerator[tuple[Part, ...], None]:
+async def _parts(attempt: AttemptRunner) -> AsyncGenerator[tuple[Part, ...], None]:
     error: BaseException | None = None
     try:
         while (parts := await attempt.next()) is not None:

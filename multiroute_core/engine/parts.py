@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from multiroute_core import parsing
-from multiroute_core.budgets.reservation import Purse
-from multiroute_core.budgets.tracker import Spending
-from multiroute_core.engine.caching import Recall
-from multiroute_core.engine.execution import Flow
+from multiroute_core.budgets.reservation import BudgetReservation
+from multiroute_core.budgets.tracker import BudgetTracker
+from multiroute_core.engine.caching import CacheStage
+from multiroute_core.engine.execution import RequestExecution
 from multiroute_core.engine.settings import Settings
 from multiroute_core.events import Hook, Listeners, listeners
 from multiroute_core.ledger.ledger import Ledger
@@ -18,13 +18,13 @@ from multiroute_core.options import Options, current
 from multiroute_core.parsing.arguments import CallOptions, Messages, build
 from multiroute_core.pricing.prices import Prices
 from multiroute_core.providers import registry
-from multiroute_core.providers.capabilities import Facts
+from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.providers.provider import Provider
 from multiroute_core.route import Route
 from multiroute_core.routing.call import Call
 from multiroute_core.routing.candidates import Candidates, Drops, candidates
 from multiroute_core.routing.learned import LearnedCapabilities
-from multiroute_core.runtime.clock import World
+from multiroute_core.runtime.clock import Clock
 from multiroute_core.runtime.io import IO
 from multiroute_core.state.state import State
 from multiroute_core.types import Chunk, Request, Response
@@ -50,20 +50,20 @@ class Engine:
     """
 
     settings: Settings
-    world: World
+    world: Clock
     ledger: Ledger | None
     hooks: tuple[Hook, ...]
     listeners: Listeners
-    recall: Recall | None
+    recall: CacheStage | None
     state: State
     prices: Prices
     providers: Mapping[str, Provider]
-    facts: Mapping[str, Facts]
-    spending: Spending | None
+    facts: Mapping[str, RouteCapabilities]
+    spending: BudgetTracker | None
     learned: LearnedCapabilities
 
     @classmethod
-    def of(cls, settings: Settings, world: World) -> Engine:
+    def of(cls, settings: Settings, world: Clock) -> Engine:
         """The parts that `settings` ask for.
 
         Raises:
@@ -76,7 +76,7 @@ class Engine:
         hooks = settings.on_event if ledger is None else (*settings.on_event, ledger)
         recall = None
         if settings.caching is not None:
-            recall = Recall(settings.caching, random=world.draw, wall=world.told)
+            recall = CacheStage(settings.caching, random=world.draw, wall=world.told)
         state = settings.opened_state(world.draw, world.told)
         state.know(routes)
         prices = Prices()
@@ -85,7 +85,7 @@ class Engine:
         facts = {route.name: registry.facts(route, providers[route.name]) for route in routes}
         spending = None
         if settings.budgets:
-            spending = Spending(
+            spending = BudgetTracker(
                 settings.budgets,
                 routes,
                 settings.opened_accounts(state, world.steady),
@@ -170,8 +170,8 @@ class Engine:
             await self.recall.aclose()
         self._let_go()
 
-    def _asked(self, io: IO, call: Call, began: float) -> Flow:
-        return Flow(
+    def _asked(self, io: IO, call: Call, began: float) -> RequestExecution:
+        return RequestExecution(
             io,
             call,
             began,
@@ -183,7 +183,7 @@ class Engine:
             state=self.state,
             hedge_budget=self.settings.hedge_budget,
             random=self.world.random,
-            purse=None if self.spending is None else Purse(self.spending, call),
+            purse=None if self.spending is None else BudgetReservation(self.spending, call),
             learned=self.learned,
         )
 

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from multiroute_core.errors import ContextOverflowError, RouteError
-from multiroute_core.resilience.admission import Shut
+from multiroute_core.resilience.admission import Rejection
 from multiroute_core.resilience.backoff import backoff
 from multiroute_core.route import Route
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AskRoute:
     """Ask this route now.
 
     Attributes:
@@ -32,14 +32,14 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Wait:
     """Wait, then ask for the next step."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class GiveUp:
     """Nothing more can be tried.
 
     Attributes:
@@ -51,7 +51,7 @@ class Stop:
     seconds: float | None = None
 
 
-Step = Ask | Pause | Stop
+Step = AskRoute | Wait | GiveUp
 
 POLL_SECONDS = (0.05, 0.1, 0.2, 0.4)
 """How often those who wait for other callers look whether one is back; the last one repeats."""
@@ -68,7 +68,7 @@ FAR_BELOW = 3
 """Estimates of tokens err, but not by so much."""
 
 
-class Plan:
+class RetryPlan:
     """The tries of one request.
 
     The flow asks for the `next` step, does what it says, and reports what became of an `Ask`: `failed`, `shut` or
@@ -90,7 +90,7 @@ class Plan:
     ) -> None:
         self.routes = tuple(routes)
         self.max_retries = max_retries
-        self.closed: dict[str, Shut] = {}
+        self.closed: dict[str, Rejection] = {}
         self._windows, self._tokens = windows or {}, tokens
         self._failed: dict[str, RouteError] = {}
         self._tries: dict[str, int] = {}
@@ -108,16 +108,16 @@ class Plan:
             random: A random number from 0 to 1, for the jitter.
         """
         if left <= 0:
-            return Stop(late=True)
+            return GiveUp(late=True)
         if self._queue:
             route = self._queue.pop(0)
             early, self._early = route is self._early, None
-            return Ask(route, early, route.name in self._tries)
+            return AskRoute(route, early, route.name in self._tries)
         hopeful = [r for r in self.routes if self._hopeful(r)]
         ready = [r for r in hopeful if r.name not in self.closed]
         return self._retry(hopeful, ready, left, random) if ready else self._wait(hopeful, left)
 
-    def spare(self) -> Route | None:
+    def next_hedge_candidate(self) -> Route | None:
         """A route that could be asked beside one that is slow: the next that has not been asked and is no backup."""
         return next((r for r in self._queue if not r.backup and r.name not in self._tries), None)
 
@@ -135,7 +135,7 @@ class Plan:
             window = self._windows.get(route.name)
             self._queue = [r for r in self._queue if not self._too_small(self._windows.get(r.name), window)]
 
-    def lost(self, route: Route) -> None:
+    def lost_race(self, route: Route) -> None:
         """`route` was asked, and another one began to answer sooner: if that one breaks off, it may be asked again."""
         self._tries[route.name] = self._tries.get(route.name, 0) + 1
         self._queue.insert(0, route)
@@ -145,11 +145,11 @@ class Plan:
         self._stale = True
         self._queue.insert(0, route)
 
-    def shut(self, route: Route, shut: Shut) -> None:
+    def shut(self, route: Route, shut: Rejection) -> None:
         """`route` was not asked: it does not let anyone through."""
         self.closed[route.name] = shut
 
-    def unpaid(self) -> None:
+    def retry_denied(self) -> None:
         """A route was not asked again, since too much is being asked again already."""
         self.max_retries = 0
         self._queue = [r for r in self._queue if r.name not in self._tries]
@@ -167,9 +167,9 @@ class Plan:
         pause = max(min(self._failed[r.name].retry_after or 0.0 for r in ready), backoff(self._round, random))
         pause = min((pause, *(s.seconds for name, s in self.closed.items() if s.why in DOORS and name in names)))
         if pause >= left:
-            return Stop(late=True, seconds=pause)
+            return GiveUp(late=True, seconds=pause)
         self._queue = hopeful
-        return Pause(max(SHORTEST_SECONDS, pause))
+        return Wait(max(SHORTEST_SECONDS, pause))
 
     def _wait(self, hopeful: list[Route], left: float) -> Step:
         """Nobody can be asked now."""
@@ -188,11 +188,11 @@ class Plan:
             pauses.append(POLL_SECONDS[min(self._polls, len(POLL_SECONDS) - 1)])
             self._polls += 1
             if min(pauses) >= left:
-                return Pause(left)
+                return Wait(left)
         if not pauses or min(pauses) >= left:
-            return Stop(seconds=min((s.seconds for s in self.closed.values()), default=None))
+            return GiveUp(seconds=min((s.seconds for s in self.closed.values()), default=None))
         self._queue = hopeful
-        return Pause(max(SHORTEST_SECONDS, min(pauses)))
+        return Wait(max(SHORTEST_SECONDS, min(pauses)))
 
     def _too_small(self, window: int | None, other: int | None) -> bool:
         """Whether what overflows the `other` window overflows this one.

@@ -9,7 +9,7 @@ from typing import Any
 from multiroute_core.budgets.accounts import Accounts, MemoryAccounts
 from multiroute_core.budgets.budget import Budget
 from multiroute_core.cache.caching import CacheConfig
-from multiroute_core.engine.attempt import Limits
+from multiroute_core.engine.attempt import TimeLimits
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
 from multiroute_core.ledger.ledger import Ledger
@@ -49,7 +49,7 @@ class Settings:
 
     routes: tuple[Route, ...]
     options: Options
-    limits: Limits
+    limits: TimeLimits
     hedge_budget: float | None
     caching: CacheConfig | None
     state: str | State = field(repr=False)  # its URL may hold a password
@@ -77,7 +77,7 @@ class Settings:
         return cls(
             routes=_routes(routes),
             options=parse({name: given[name] for name in _OF_CALLS}),
-            limits=Limits(**limits, response_bytes=_max_response_bytes(given["max_response_bytes"])),
+            limits=TimeLimits(**limits, response_bytes=_max_response_bytes(given["max_response_bytes"])),
             hedge_budget=None if hedge_budget is None else share("hedge_budget", hedge_budget),
             caching=None if cache is None else CacheConfig.of(cache),
             state=_state(given["state"]),

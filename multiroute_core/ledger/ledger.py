@@ -16,10 +16,10 @@ from typing import Any
 from multiroute_core.errors import ConfigurationError, MultiRouteError
 from multiroute_core.events import AttemptEnded, Event, RequestEnded
 from multiroute_core.ledger.aggregate import GROUPS, Groups, Spent, grouped, spent
-from multiroute_core.ledger.query import Selection
+from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import NAMES, Record
 from multiroute_core.ledger.store import MemoryStore, Store
-from multiroute_core.ledger.writer import BATCH, PATIENCE, Book, Sink
+from multiroute_core.ledger.writer import BATCH, PATIENCE, LedgerWriter, Sink
 from multiroute_core.options import unknown
 
 __all__ = ["BATCH", "Ledger", "LedgerUnavailableError", "MemoryStore", "Store"]
@@ -57,7 +57,7 @@ class Ledger:
     ) -> None:
         self.store: Store = _opened(store) if isinstance(store, str) else store
         self._wall = wall
-        self._book = Book(self.store, export)
+        self._book = LedgerWriter(self.store, export)
         weakref.finalize(self, self._book.flush).atexit = False
 
     event_types = AttemptEnded, RequestEnded
@@ -94,7 +94,7 @@ class Ledger:
             ConfigurationError: a record has no such field, or a field no such value.
             LedgerUnavailableError: they cannot be read now.
         """
-        return list(self._read(Selection.of(since, until, equal)))
+        return list(self._read(LedgerQuery.of(since, until, equal)))
 
     def spent(
         self,
@@ -127,7 +127,7 @@ class Ledger:
         equal: dict[str, Any] = {name: value or None for name, value in told.items() if value is not None}
         if label is not None:
             equal |= {"label": label} if label else {"labels": ()}
-        which = Selection.of(since, until, equal)
+        which = LedgerQuery.of(since, until, equal)
         with self._reading(), self._book.written() as waiting:
             return self.store.spent(which) + spent(filter(which.takes, waiting))
 
@@ -167,14 +167,14 @@ class Ledger:
         """
         if by not in GROUPS:
             raise unknown("group", by, GROUPS)
-        return grouped(self._read(Selection.of(since, until, equal)), by)
+        return grouped(self._read(LedgerQuery.of(since, until, equal)), by)
 
     def close(self) -> None:
         """Write what is waiting, and let go of the store."""
         self.flush()
         self.store.close()
 
-    def _read(self, which: Selection) -> Iterator[Record]:
+    def _read(self, which: LedgerQuery) -> Iterator[Record]:
         with self._reading():
             with self._book.written() as waiting:
                 kept = self.store.read(which)

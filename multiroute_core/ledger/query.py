@@ -19,7 +19,7 @@ _ACCEPTED: dict[type, tuple[type, ...]] = {str: (str,), float: (int, float), int
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class LedgerQuery:
     """What records must have in common.
 
     Attributes:

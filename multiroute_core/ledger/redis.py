@@ -24,7 +24,7 @@ import msgspec
 from multiroute_core._util.display import printable
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.ledger.aggregate import Spent, spent
-from multiroute_core.ledger.query import Selection
+from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import LATEST, NAMES, Record, values
 from multiroute_core.options import to_be_kept
 
@@ -119,10 +119,10 @@ class RedisStore:
             trimmed = self._script(keys=keys, args=(first + start, self.max_records, REMEMBERED, *told))
             self.dropped += max(0, trimmed)
 
-    def read(self, which: Selection) -> Iterator[Record]:
+    def read(self, which: LedgerQuery) -> Iterator[Record]:
         return self._chosen(which, msgspec.msgpack.Decoder(Record))
 
-    def spent(self, which: Selection) -> Spent:
+    def spent(self, which: LedgerQuery) -> Spent:
         return spent(self._chosen(which, msgspec.msgpack.Decoder(_Spending)))
 
     def forked(self) -> None:
@@ -134,7 +134,7 @@ class RedisStore:
     def close(self) -> None:
         self._client.close()
 
-    def _chosen(self, which: Selection, decoder: msgspec.msgpack.Decoder[T]) -> Iterator[T]:
+    def _chosen(self, which: LedgerQuery, decoder: msgspec.msgpack.Decoder[T]) -> Iterator[T]:
         last = self._client.xrevrange(self._key, count=1)  # what comes later is not read
         return filter(which.takes, self._decoded(which.since, last[0][0], decoder)) if last else iter(())
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.ledger.aggregate import Spent
-from multiroute_core.ledger.query import Selection
+from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import KINDS, LATEST, MOST, NAMES, Record, values
 from multiroute_core.options import path_of
 
@@ -131,7 +131,7 @@ class SQLiteStore:
         with self._lock, self._open() as db:
             db.executemany(_INSERT, map(_row, records))
 
-    def read(self, which: Selection) -> Iterator[Record]:
+    def read(self, which: LedgerQuery) -> Iterator[Record]:
         where, bound = _where(which)
         db = self._connect()
         try:
@@ -143,7 +143,7 @@ class SQLiteStore:
             raise
         return _records(db, rows)
 
-    def spent(self, which: Selection) -> Spent:
+    def spent(self, which: LedgerQuery) -> Spent:
         where, bound = _where(which)
         with contextlib.closing(self._connect()) as db:
             usd, tokens = db.execute(_SPENT + where, bound).fetchone()
@@ -246,7 +246,7 @@ class SQLiteStore:
         return repr(self.url)
 
 
-def _where(which: Selection) -> tuple[str, list[Any]]:
+def _where(which: LedgerQuery) -> tuple[str, list[Any]]:
     """A selection as a clause, and the values in it."""
     clauses, bound = list[str](), list[Any]()
     for clause, value in (

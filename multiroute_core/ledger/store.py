@@ -8,7 +8,7 @@ from itertools import starmap
 from typing import Any, Protocol
 
 from multiroute_core.ledger.aggregate import Spent, spent
-from multiroute_core.ledger.query import Selection
+from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import Record, values
 
 
@@ -33,7 +33,7 @@ class Store(Protocol):
         """
         ...
 
-    def read(self, which: Selection) -> Iterator[Record]:
+    def read(self, which: LedgerQuery) -> Iterator[Record]:
         """Records, the oldest first: those that are kept when this is called, not those that come while they are read.
 
         Raises:
@@ -41,7 +41,7 @@ class Store(Protocol):
         """
         ...
 
-    def spent(self, which: Selection) -> Spent:
+    def spent(self, which: LedgerQuery) -> Spent:
         """What those records come to.
 
         Raises:
@@ -75,10 +75,10 @@ class MemoryStore:
         self.dropped += max(0, len(self._rows) + len(records) - most)
         self._rows.extend(map(values, records))
 
-    def read(self, which: Selection) -> Iterator[Record]:
+    def read(self, which: LedgerQuery) -> Iterator[Record]:
         return filter(which.takes, starmap(Record, tuple(self._rows)))
 
-    def spent(self, which: Selection) -> Spent:
+    def spent(self, which: LedgerQuery) -> Spent:
         return spent(self.read(which))
 
     def forked(self) -> None:

@@ -42,7 +42,7 @@ Heard: TypeAlias = "tuple[float, AttemptEnded | RequestEnded]"
 logger = logging.getLogger("multiroute_core")
 
 
-class Book:
+class LedgerWriter:
     """It outlives its ledger, for as long as it takes to write.
 
     Args:
@@ -190,7 +190,7 @@ class Book:
         self.store.forked()
 
 
-_books: weakref.WeakSet[Book] = weakref.WeakSet()
+_books: weakref.WeakSet[LedgerWriter] = weakref.WeakSet()
 
 
 @atexit.register

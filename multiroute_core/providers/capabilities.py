@@ -67,7 +67,7 @@ _READS_TEXT_FILES: frozenset[Wire] = frozenset({"google", "openai.responses", "l
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class RouteCapabilities:
     """What is known of a route when it is chosen.
 
     Attributes:
@@ -81,7 +81,7 @@ class Facts:
     window: int | None = None
 
 
-def needed(request: Request) -> frozenset[str]:
+def required(request: Request) -> frozenset[str]:
     """What a route must be able to carry to answer `request`.
 
     In earlier answers of a model, what only its vendor understands is left out elsewhere; so it is not needed.
@@ -135,7 +135,7 @@ def _of_tool(tool: Tool | ServerTool) -> str:
     return "custom_tools" if tool.is_custom else f"wire:{tool.wire}"
 
 
-def offered(provider: str, wire: Wire, inputs: frozenset[str], *, tools: bool) -> frozenset[str]:
+def supported(provider: str, wire: Wire, inputs: frozenset[str], *, tools: bool) -> frozenset[str]:
     """What a route of `provider` on `wire` can carry, whose model takes `inputs`: kinds of content without `_url`."""
     content = {word for word in CARRIES[wire] if word.removesuffix("_url") in inputs}
     formats = FORMATS.get(wire, frozenset({ANY_FORMAT}))

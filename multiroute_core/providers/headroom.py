@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
-from multiroute_core.resilience.provider_limits import Headroom, Level
+from multiroute_core.resilience.provider_limits import Level, RateLimitHeaders
 
 NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
 SPAN = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(ms|[dhms])")
@@ -29,7 +29,7 @@ SOONEST_SECONDS = 0.001
 """A limit that is full again at once: the level is known, and over."""
 
 
-def headroom(headers: Mapping[str, str], now: float, wall: float) -> Headroom | None:
+def headroom(headers: Mapping[str, str], now: float, wall: float) -> RateLimitHeaders | None:
     """The levels that `headers` tell; None where they tell none.
 
     Args:
@@ -39,13 +39,13 @@ def headroom(headers: Mapping[str, str], now: float, wall: float) -> Headroom | 
     said = _said(headers)
     if not said:
         return None
-    found = Headroom(
+    found = RateLimitHeaders(
         _openai(said, "requests", now) or _anthropic(said, "requests", now, wall) or _draft(said, now),
         _openai(said, "tokens", now) or _anthropic(said, "tokens", now, wall),
         _anthropic(said, "input-tokens", now, wall),
         _anthropic(said, "output-tokens", now, wall),
     )
-    return found if found != Headroom() else None
+    return found if found != RateLimitHeaders() else None
 
 
 def _said(headers: Mapping[str, str]) -> dict[str, str]:

@@ -29,9 +29,9 @@ from multiroute_core.messages import Wire
 from multiroute_core.providers import body, classify, models
 from multiroute_core.providers.openai import chat, chat_answer
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
-from multiroute_core.providers.stainless import StainlessDoor
+from multiroute_core.providers.stainless import StainlessTransport
 from multiroute_core.route import Route
-from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
 from multiroute_core.types import Delta, Request
 
@@ -176,7 +176,7 @@ class LocalProvider:
         self._model = model if model in BUNDLED else self._path
         self._alias = Path(self._model).stem
         self._traits = models.lookup("local", model)
-        self._held: dict[int, tuple[Server, StainlessDoor]] = {}  # by process id: a forked child has its own
+        self._held: dict[int, tuple[Server, StainlessTransport]] = {}  # by process id: a forked child has its own
 
     def wire(self, route: Route) -> Wire:
         """The API that the route speaks."""
@@ -201,11 +201,11 @@ class LocalProvider:
         """The error's class."""
         return classify.classify(error)
 
-    async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
+    async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
         """Ask for a whole answer; the first call starts the server."""
         return await (await self._door(io, limit)).call(io, limit, encoded)
 
-    async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
+    async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
         """Ask for a stream of events; the first call starts the server."""
         return await (await self._door(io, limit)).open(io, limit, encoded)
 
@@ -219,13 +219,13 @@ class LocalProvider:
         if (held := self._held.pop(os.getpid(), None)) is not None:
             await held[1].aclose()
 
-    async def _door(self, io: IO, limit: Limit) -> StainlessDoor:
+    async def _door(self, io: IO, limit: Deadline) -> StainlessTransport:
         held = self._held.get(os.getpid())
         if held is None or not held[0].alive:
             held = await io.thread(limit, self._hold)
         return held[1]
 
-    def _hold(self) -> tuple[Server, StainlessDoor]:
+    def _hold(self) -> tuple[Server, StainlessTransport]:
         """The server and the door to it; whoever comes first starts it, and the others wait."""
         where = (os.getpid(), self._path)
         with _starting.setdefault(where, threading.Lock()):
@@ -237,7 +237,7 @@ class LocalProvider:
                     _servers[where] = server
                 settings = {"api_key": server.key, "base_url": f"{server.address}/v1"}
                 classes = (self._sdk.OpenAI, self._sdk.AsyncOpenAI)
-                door = StainlessDoor(self._sdk, *classes, settings, proxies=False, idle=IDLE_SECONDS)
+                door = StainlessTransport(self._sdk, *classes, settings, proxies=False, idle=IDLE_SECONDS)
                 held = self._held[where[0]] = (server, door)
             return held
 

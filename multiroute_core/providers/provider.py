@@ -14,7 +14,7 @@ from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
 from multiroute_core.providers.restoring import Restoration
 from multiroute_core.route import Route
-from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
 from multiroute_core.types import Delta, Request, Usage
 
@@ -105,11 +105,11 @@ class Provider(Protocol):
         """The error's class, whatever SDK or transport raised it."""
         ...
 
-    async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
+    async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
         """Ask for a whole answer."""
         ...
 
-    async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
+    async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
         """Ask for a stream: an (async) iterator of events, to be read by `io.next` and closed by `io.close`.
 
         A server that ignores that a stream is asked for answers as a whole: the only event is a `Reply` then.

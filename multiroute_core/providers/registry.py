@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from multiroute_core._util.redaction import Secret
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.providers import capabilities, models
-from multiroute_core.providers.capabilities import Facts
+from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.providers.provider import Provider
 from multiroute_core.route import Route
 
@@ -46,13 +46,13 @@ def build(route: Route) -> Provider:
         ) from error
 
 
-def facts(route: Route, provider: Provider) -> Facts:
+def facts(route: Route, provider: Provider) -> RouteCapabilities:
     """What is known of a route when it is to be chosen."""
     model, wire = traits(route), provider.wire(route)
-    offers = capabilities.offered(route.provider, wire, model.inputs, tools=model.tools)
+    offers = capabilities.supported(route.provider, wire, model.inputs, tools=model.tools)
     if (own_wire := getattr(provider, "own_wire", None)) is not None:  # a framework's class for one vendor
         offers |= {f"wire:{own_wire}"}
-    return Facts(wire, offers, model.window)
+    return RouteCapabilities(wire, offers, model.window)
 
 
 def traits(route: Route) -> models.Model:

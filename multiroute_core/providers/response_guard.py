@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from multiroute_core.providers.provider import UNREADABLE, UnreadableReply, WireError
-from multiroute_core.runtime.deadline import MAX_RESPONSE_BYTES, Limit, current
+from multiroute_core.runtime.deadline import MAX_RESPONSE_BYTES, Deadline, current
 
 ACCEPTED_ENCODINGS = "gzip, deflate"
 """The encodings that are asked for: those whose decompression is bounded, by 1,032 to 1."""
@@ -145,7 +145,7 @@ class ResponseGuard:
         return inner
 
 
-def _watch_beginning(limit: Limit) -> tuple[str, float, float] | None:
+def _watch_beginning(limit: Deadline) -> tuple[str, float, float] | None:
     """Let a plain reply's first meaningful byte come as soon as a first token; the limit that holds after it."""
     within = limit.body_within or 0.0
     until = limit.clock() + within
@@ -167,7 +167,7 @@ def _stream_classes(library: ModuleType) -> tuple[type, type]:
             source: Any,
             inner: Any,
             max_bytes: int | None,
-            limit: Limit | None,
+            limit: Deadline | None,
             after: tuple[str, float, float] | None,
         ) -> None:
             self._source, self._inner = source, inner

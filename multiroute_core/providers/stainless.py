@@ -16,11 +16,11 @@ from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.provider import Encoded, Reply
 from multiroute_core.providers.sse import ServerSentEvent, StreamReader
 from multiroute_core.providers.stream_body import to_text_error, to_value
-from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
 
 
-class StainlessDoor:
+class StainlessTransport:
     """Calls through one SDK with one set of credentials.
 
     Args:
@@ -71,7 +71,7 @@ class StainlessDoor:
             aclose=lambda client: client.close(),
         )
 
-    async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
+    async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
         """Ask for a whole answer."""
         client = await self._clients.native() if io.native else self._clients.blocking()
 
@@ -86,7 +86,7 @@ class StainlessDoor:
         response = await io.wait(limit, post)
         return Reply(response.content, response.headers)
 
-    async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
+    async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
         """Ask for a stream of events, each a JSON value."""
         client = await self._clients.native() if io.native else self._clients.blocking()
         stream_class = self._streams[io.native]

@@ -15,7 +15,7 @@ from multiroute_core.ledger.record import Record
 from multiroute_core.report import page, terminal
 from multiroute_core.report.figures import Bucket, Failure, Latency, Requests, Slice, Step
 from multiroute_core.report.moments import moment
-from multiroute_core.report.tally import Line, Tally
+from multiroute_core.report.tally import RecordRow, Tally
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -101,7 +101,7 @@ class Report:
 
 
 def of(
-    records: Ledger | Iterable[Record | Line],
+    records: Ledger | Iterable[Record | RecordRow],
     *,
     since: float | str | datetime | None = None,
     until: float | str | datetime | None = None,
@@ -128,7 +128,7 @@ def of(
     if start is not None and end is not None and start > end:
         raise ConfigurationError(f"since={since!r} lies behind until={until!r}.")
     if isinstance(records, Ledger):
-        chosen: Iterable[Record | Line] = records.query(since=start, until=end)
+        chosen: Iterable[Record | RecordRow] = records.query(since=start, until=end)
         dropped = records.dropped if dropped is None else dropped
     else:
         chosen = (

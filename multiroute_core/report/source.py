@@ -14,7 +14,7 @@ from multiroute_core.ledger.ledger import Ledger
 from multiroute_core.ledger.record import Record
 from multiroute_core.ledger.sqlite import APPLICATION, REQUIRED, VERSION, build_row_check, parse_labels
 from multiroute_core.options import path_of
-from multiroute_core.report.tally import Line
+from multiroute_core.report.tally import RecordRow
 
 PATIENCE = 5.0
 """Seconds for which a file that somebody else has locked is waited for."""
@@ -25,7 +25,7 @@ REMOTE = ("redis://", "rediss://", "unix://")
 class Source(Protocol):
     """Where a report's records come from."""
 
-    def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | Line]:
+    def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | RecordRow]:
         """Records from `since` on and before `until`, in seconds since 1970, in any order."""
         ...
 
@@ -57,7 +57,7 @@ class _Shared:
     def __init__(self, url: str) -> None:
         self._ledger = Ledger(url)
 
-    def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | Line]:
+    def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | RecordRow]:
         return iter(self._ledger.query(since=since, until=until))
 
     def close(self) -> None:
@@ -96,21 +96,21 @@ class _File:
             )
         raise self._foreign()
 
-    def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | Line]:
+    def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | RecordRow]:
         with self._told():
             there = {row[1] for row in self._db.execute("PRAGMA table_info(records)")}
             if not there.issuperset(REQUIRED):
                 raise self._foreign()
-            columns = [name if name in there else "NULL" for name in Line._fields]  # an older form lacks some
+            columns = [name if name in there else "NULL" for name in RecordRow._fields]  # an older form lacks some
             clauses = [(text, value) for text, value in (("at >= ?", since), ("at < ?", until)) if value is not None]
-            checked = [name for name in Line._fields if name in there]
+            checked = [name for name in RecordRow._fields if name in there]
             where = f"WHERE {' AND '.join((*(text for text, _ in clauses), build_row_check(checked)))}"
             rows = self._db.execute(
                 f"SELECT {', '.join(columns)} FROM records {where}",  # noqa: S608
                 [value for _, value in clauses],
             )
             for row in rows:
-                yield Line._make((*row[:-1], _labels(row[-1])))
+                yield RecordRow._make((*row[:-1], _labels(row[-1])))
 
     def close(self) -> None:
         self._db.close()

@@ -38,7 +38,7 @@ class Kind(NamedTuple):
     outcome: str
 
 
-class Line(NamedTuple):
+class RecordRow(NamedTuple):
     """As much of a record as is added up here, under the same names. It is made five times as quickly."""
 
     at: float
@@ -63,7 +63,7 @@ class Line(NamedTuple):
     labels: tuple[str, ...] = ()
 
 
-_values: Callable[[Any], Any] = attrgetter(*Line._fields)
+_values: Callable[[Any], Any] = attrgetter(*RecordRow._fields)
 
 
 class Tally:
@@ -85,11 +85,11 @@ class Tally:
         self._times: dict[str, tuple[array[float], array[float]]] = {}
         self._line = _TimeLine()
 
-    def add(self, records: Iterable[Record | Line]) -> None:
+    def add(self, records: Iterable[Record | RecordRow]) -> None:
         """Add records, in any order."""
         sums, requests, times, time_line = self._sums, self._requests, self._times, self._line
         for record in records:
-            line = record if type(record) is Line else _values(record)
+            line = record if type(record) is RecordRow else _values(record)
             (at, request, route, provider, model, outcome, seconds, first, read, written, cache_read, reasoning, cost,
              estimated, saved, stream, tenant, task, charged, labels) = line  # fmt: skip
             if charged is not None:

@@ -13,7 +13,7 @@ from multiroute_core.ledger.record import CACHED, Record
 from multiroute_core.report import formats, report, terminal
 from multiroute_core.report.sections import Section
 from multiroute_core.report.source import Source
-from multiroute_core.report.tally import ANSWERED, CANCELLED, Line
+from multiroute_core.report.tally import ANSWERED, CANCELLED, RecordRow
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -62,9 +62,9 @@ def watch(
 
 def frame(source: Source, minutes: float, now: float) -> RenderableType:
     """One picture of the last minutes before `now`."""
-    errors: list[Record | Line] = []
+    errors: list[Record | RecordRow] = []
 
-    def heard() -> Iterator[Record | Line]:
+    def heard() -> Iterator[Record | RecordRow]:
         for record in source.read(since=now - 60 * minutes):
             if record.outcome not in (ANSWERED, CANCELLED, CACHED):
                 errors.append(record)
@@ -122,7 +122,7 @@ def _routes(made: report.Report) -> Section:
     return Section("Routes", heads, tuple(rows))
 
 
-def _errors(errors: Iterable[Record | Line]) -> Section:
+def _errors(errors: Iterable[Record | RecordRow]) -> Section:
     rows = tuple(
         (
             formats.clock(record.at),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from multiroute_core.errors import MultiRouteError
     from multiroute_core.resilience.failure import Failure
-    from multiroute_core.resilience.provider_limits import Headroom
+    from multiroute_core.resilience.provider_limits import RateLimitHeaders
 
 Why: TypeAlias = Literal["open", "probing", "rate_limit", "limit", "busy", "budget", "unsupported"]
 
@@ -55,7 +55,7 @@ class Permit(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Shut:
+class Rejection:
     """No leave, and why.
 
     Attributes:
@@ -110,7 +110,7 @@ class Outcome(NamedTuple):
     limited: bool = False
     shared: bool = False
     used: int | None = None
-    headroom: Headroom | None = None
+    headroom: RateLimitHeaders | None = None
     first_token: float | None = None
     seconds: float | None = None
     failure: Failure | None = None

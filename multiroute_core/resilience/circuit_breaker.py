@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from multiroute_core.resilience.admission import Permit, Shut, Verdict
+from multiroute_core.resilience.admission import Permit, Rejection, Verdict
 
 Condition: TypeAlias = Literal["closed", "open", "half_open"]
 
@@ -86,7 +86,7 @@ class Breaker:
 
 def admit(
     breaker: Breaker, settings: BreakerSettings, now: float, *, early: bool = False
-) -> tuple[Breaker, Permit | Shut]:
+) -> tuple[Breaker, Permit | Rejection]:
     """Ask to use the route now.
 
     Args:
@@ -104,14 +104,14 @@ def admit(
     return replace(breaker, probe_until=now + settings.probe, generation=generation), Permit(generation, True)
 
 
-def shut(breaker: Breaker, now: float, *, early: bool = False) -> Shut | None:
+def shut(breaker: Breaker, now: float, *, early: bool = False) -> Rejection | None:
     """Why the route may not be asked now; None where it may."""
     if breaker.opened_until is None:
         return None
     if breaker.probe_until is not None and now < breaker.probe_until:
-        return Shut("probing", breaker.probe_until - now)
+        return Rejection("probing", breaker.probe_until - now)
     if now < breaker.opened_until and not early:
-        return Shut("open", breaker.opened_until - now)
+        return Rejection("open", breaker.opened_until - now)
     return None
 
 

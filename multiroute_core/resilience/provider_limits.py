@@ -36,7 +36,7 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
-class Headroom:
+class RateLimitHeaders:
     """The limits of a provider; None for what it did not tell."""
 
     requests: Level | None = None
@@ -45,7 +45,7 @@ class Headroom:
     output_tokens: Level | None = None
 
 
-def take(headroom: Headroom, now: float, tokens: float) -> tuple[Headroom, float]:
+def take(headroom: RateLimitHeaders, now: float, tokens: float) -> tuple[RateLimitHeaders, float]:
     """Count a request of so many tokens against the levels, or be told to wait.
 
     How long an answer will be is counted by nobody beforehand, so the output's level must only not be empty.
@@ -62,9 +62,9 @@ def take(headroom: Headroom, now: float, tokens: float) -> tuple[Headroom, float
     return (headroom, wait) if wait > GRACE else (spend(headroom, 1.0, tokens), 0.0)
 
 
-def spend(headroom: Headroom, requests: float, tokens: float) -> Headroom:
+def spend(headroom: RateLimitHeaders, requests: float, tokens: float) -> RateLimitHeaders:
     """Lower the levels."""
-    return Headroom(
+    return RateLimitHeaders(
         _spend(headroom.requests, requests),
         _spend(headroom.tokens, tokens),
         _spend(headroom.input_tokens, tokens),
@@ -72,11 +72,11 @@ def spend(headroom: Headroom, requests: float, tokens: float) -> Headroom:
     )
 
 
-def learn(headroom: Headroom | None, told: Headroom, now: float) -> Headroom:
+def learn(headroom: RateLimitHeaders | None, told: RateLimitHeaders, now: float) -> RateLimitHeaders:
     """Take over what an answer told, level by level; an older answer than the one known tells nothing."""
     if headroom is None:
         return told
-    return Headroom(
+    return RateLimitHeaders(
         _newer(headroom.requests, told.requests, now),
         _newer(headroom.tokens, told.tokens, now),
         _newer(headroom.input_tokens, told.input_tokens, now),
@@ -84,12 +84,12 @@ def learn(headroom: Headroom | None, told: Headroom, now: float) -> Headroom:
     )
 
 
-def requests_left(headroom: Headroom, now: float) -> float | None:
+def requests_left(headroom: RateLimitHeaders, now: float) -> float | None:
     """How many requests it would take now; None where that is not known, or not any more."""
     return _left(headroom.requests, now)
 
 
-def tokens_left(headroom: Headroom, now: float) -> float | None:
+def tokens_left(headroom: RateLimitHeaders, now: float) -> float | None:
     """How many tokens a request might have now; None where that is not known, or not any more."""
     output = _left(headroom.output_tokens, now)
     if output is not None and output < 1.0:

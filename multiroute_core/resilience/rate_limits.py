@@ -11,15 +11,15 @@ from typing import Literal
 from multiroute_core.resilience import adaptive_concurrency, token_bucket
 from multiroute_core.resilience import provider_limits as levels
 from multiroute_core.resilience.adaptive_concurrency import Concurrency
-from multiroute_core.resilience.admission import Shut
-from multiroute_core.resilience.provider_limits import Headroom
+from multiroute_core.resilience.admission import Rejection
+from multiroute_core.resilience.provider_limits import RateLimitHeaders
 
 POLL_SECONDS = 0.05
 """When to ask again where too many calls are in flight: nobody knows when the next one ends."""
 
 
 @dataclass(frozen=True, slots=True)
-class AllowanceSettings:
+class RateLimitSettings:
     """What the user said: requests and tokens a minute, and calls at once; None for no limit."""
 
     rpm: float | None = None
@@ -28,7 +28,7 @@ class AllowanceSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class RateLimitState:
     """The state of one quota. Times are moments on the caller's clock, in seconds.
 
     Attributes:
@@ -46,34 +46,34 @@ class Allowance:
     tokens: float = 0.0
     taken: float = 0.0
     concurrency: Concurrency = field(default_factory=Concurrency)
-    headroom: Headroom | None = None
+    headroom: RateLimitHeaders | None = None
 
 
 def admit(
-    allowance: Allowance, settings: AllowanceSettings, now: float, *, tokens: int, in_flight: int
-) -> tuple[Allowance, Shut | None]:
+    allowance: RateLimitState, settings: RateLimitSettings, now: float, *, tokens: int, in_flight: int
+) -> tuple[RateLimitState, Rejection | None]:
     """Ask for one request of so many tokens, beside `in_flight` others.
 
     Returns:
         The new state and None; or the state as it was, and why not.
     """
     if now < allowance.door_until:
-        return allowance, Shut("rate_limit", allowance.door_until - now)
+        return allowance, Rejection("rate_limit", allowance.door_until - now)
     rpm, tpm, room = settings.rpm, settings.tpm, allowance.headroom
     if room is not None:
         room, wait = levels.take(room, now, tokens)
         if wait:
-            return allowance, Shut("rate_limit", wait)
+            return allowance, Rejection("rate_limit", wait)
     requests, wait = (allowance.requests, 0.0) if rpm is None else token_bucket.take(allowance.requests, rpm, 1.0, now)
     taken, longer = (allowance.tokens, 0.0) if tpm is None else token_bucket.take(allowance.tokens, tpm, tokens, now)
     if wait or longer:
-        return allowance, Shut("limit", max(wait, longer))
+        return allowance, Rejection("limit", max(wait, longer))
     if not adaptive_concurrency.admits(allowance.concurrency, settings.max_concurrency, in_flight):
-        return allowance, Shut("busy", POLL_SECONDS)
+        return allowance, Rejection("busy", POLL_SECONDS)
     if room is None and rpm is None and tpm is None:
         return allowance, None
     asked_for = 0.0 if tpm is None else min(tokens, tpm)
-    left = Allowance(
+    left = RateLimitState(
         door_until=allowance.door_until,
         requests=requests,
         tokens=taken,
@@ -84,7 +84,7 @@ def admit(
     return left, None
 
 
-def requests_left(allowance: Allowance, settings: AllowanceSettings, now: float) -> float | None:
+def requests_left(allowance: RateLimitState, settings: RateLimitSettings, now: float) -> float | None:
     """How many requests it would take now, its door and its places in flight aside; None for unknown."""
     room = allowance.headroom
     return _least(
@@ -93,7 +93,7 @@ def requests_left(allowance: Allowance, settings: AllowanceSettings, now: float)
     )
 
 
-def tokens_left(allowance: Allowance, settings: AllowanceSettings, now: float) -> float | None:
+def tokens_left(allowance: RateLimitState, settings: RateLimitSettings, now: float) -> float | None:
     """How many tokens it would take now, its door and its places in flight aside; None for unknown."""
     room = allowance.headroom
     return _least(
@@ -107,8 +107,8 @@ def _least(*known: float | None) -> float | None:
 
 
 def settle(
-    allowance: Allowance,
-    settings: AllowanceSettings,
+    allowance: RateLimitState,
+    settings: RateLimitSettings,
     now: float,
     *,
     tokens: int,
@@ -116,9 +116,9 @@ def settle(
     mark: float,
     outcome: Literal["answered", "rate_limited", "other"],
     door: float | None,
-    headroom: Headroom | None,
+    headroom: RateLimitHeaders | None,
     in_flight: int,
-) -> Allowance:
+) -> RateLimitState:
     """A request that was sent is over.
 
     Args:
@@ -141,7 +141,7 @@ def settle(
         flight = adaptive_concurrency.limited(flight, now, in_flight, door)
     if door is None and headroom is None and left == allowance.tokens and flight is allowance.concurrency:
         return allowance
-    return Allowance(
+    return RateLimitState(
         door_until=allowance.door_until if door is None else max(allowance.door_until, now + door),
         requests=allowance.requests,
         tokens=left,

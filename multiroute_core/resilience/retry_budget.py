@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetSettings:
+class RetryBudgetSettings:
     """How full a purse gets.
 
     Attributes:
@@ -27,34 +27,34 @@ class BudgetSettings:
     most: float
 
 
-RETRIES = BudgetSettings(share=0.2, reserve=10.0, per_second=1.0, most=50.0)
+RETRIES = RetryBudgetSettings(share=0.2, reserve=10.0, per_second=1.0, most=50.0)
 
 
-def hedges(share: float) -> BudgetSettings:
+def hedges(share: float) -> RetryBudgetSettings:
     """The purse of hedges: nothing but their share."""
-    return BudgetSettings(share=share, reserve=1.0, per_second=0.0, most=10.0)
+    return RetryBudgetSettings(share=share, reserve=1.0, per_second=0.0, most=10.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Purse:
+class RetryBudget:
     """What is left. `at` is the moment on the caller's clock, in seconds; None before the first one."""
 
     left: float = 0.0
     at: float | None = None
 
 
-def deposit(purse: Purse, settings: BudgetSettings, now: float) -> Purse:
+def deposit(purse: RetryBudget, settings: RetryBudgetSettings, now: float) -> RetryBudget:
     """A request begins."""
-    return Purse(min(settings.most, _left(purse, settings, now) + settings.share), now)
+    return RetryBudget(min(settings.most, _left(purse, settings, now) + settings.share), now)
 
 
-def withdraw(purse: Purse, settings: BudgetSettings, now: float) -> tuple[Purse, bool]:
+def withdraw(purse: RetryBudget, settings: RetryBudgetSettings, now: float) -> tuple[RetryBudget, bool]:
     """Pay for a try; False where there is not enough left."""
     left = _left(purse, settings, now)
-    return (Purse(left, now), False) if left < 1.0 else (Purse(left - 1.0, now), True)
+    return (RetryBudget(left, now), False) if left < 1.0 else (RetryBudget(left - 1.0, now), True)
 
 
-def _left(purse: Purse, settings: BudgetSettings, now: float) -> float:
+def _left(purse: RetryBudget, settings: RetryBudgetSettings, now: float) -> float:
     if purse.at is None:
         return settings.reserve
     if purse.left >= settings.reserve:

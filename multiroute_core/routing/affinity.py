@@ -9,7 +9,7 @@ from typing import Any
 
 from multiroute_core.messages import Raw, ToolCall
 from multiroute_core.options import Options
-from multiroute_core.providers.capabilities import Facts
+from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.route import Route
 from multiroute_core.types import Request
 
@@ -17,7 +17,7 @@ _BACKUP = attrgetter("backup")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SortCriterion:
     """One reason for a route to stand before another.
 
     Attributes:
@@ -30,20 +30,20 @@ class Step:
 
 
 def preferences(
-    request: Request, routes: Sequence[Route], options: Options, facts: Mapping[str, Facts]
-) -> Sequence[Step]:
+    request: Request, routes: Sequence[Route], options: Options, facts: Mapping[str, RouteCapabilities]
+) -> Sequence[SortCriterion]:
     """What is stronger than any order: the weakest first."""
-    steps: list[Step] = []
+    steps: list[SortCriterion] = []
     if (task := options.task) is not None:
         fits = {r.name: 0 if task in r.tasks else 1 if not r.tasks else 2 for r in routes}
         said = (f"good at {task!r}", "good at any task", f"not meant for {task!r}")
-        steps.append(Step(lambda r: fits[r.name], lambda r: said[fits[r.name]]))
+        steps.append(SortCriterion(lambda r: fits[r.name], lambda r: said[fits[r.name]]))
     if (asked := open_call(request)) is not None:
         goes_on = {r.name: 2 if facts[r.name].wire != asked.api else 0 if r.model == asked.model else 1 for r in routes}
         told = ("its model waits for a tool's answer", "its vendor waits for a tool's answer", "")
-        steps.append(Step(lambda r: goes_on[r.name], lambda r: told[goes_on[r.name]]))
+        steps.append(SortCriterion(lambda r: goes_on[r.name], lambda r: told[goes_on[r.name]]))
     if any(map(_BACKUP, routes)):
-        steps.append(Step(_BACKUP, lambda r: "a backup, after all others" if r.backup else ""))
+        steps.append(SortCriterion(_BACKUP, lambda r: "a backup, after all others" if r.backup else ""))
     return steps
 
 

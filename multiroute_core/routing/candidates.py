@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiroute_core.options import Options, unknown
 from multiroute_core.parsing import token_count
 from multiroute_core.providers import capabilities
-from multiroute_core.providers.capabilities import Facts
+from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.route import Route
 from multiroute_core.routing import expected_usage
 from multiroute_core.types import Request
@@ -56,7 +56,7 @@ def candidates(
     request: Request,
     routes: Sequence[Route],
     options: Options,
-    facts: Mapping[str, Facts],
+    facts: Mapping[str, RouteCapabilities],
     drops: Drops | None = None,
 ) -> Candidates:
     """The routes that may answer, and why the others may not.
@@ -91,10 +91,10 @@ def candidates(
 
 
 def _undemanding(
-    request: Request, options: Options, facts: Mapping[str, Facts], drops: Drops | None, size: int
+    request: Request, options: Options, facts: Mapping[str, RouteCapabilities], drops: Drops | None, size: int
 ) -> bool:
     """Whether there is nothing that a route may lack, as with most requests."""
-    if drops is not None or capabilities.needed(request):
+    if drops is not None or capabilities.required(request):
         return False
     if options.model is not None or options.route_tags is not None or options.region is not None:
         return False
@@ -103,7 +103,7 @@ def _undemanding(
 
 
 def _filters(
-    request: Request, options: Options, facts: Mapping[str, Facts], drops: Drops | None, size: int
+    request: Request, options: Options, facts: Mapping[str, RouteCapabilities], drops: Drops | None, size: int
 ) -> Iterator[_Filter]:
     """What is asked for in this call."""
     if (model := options.model) is not None:
@@ -137,7 +137,7 @@ def _filters(
                 f"the routes' regions are {sorted({r.region for r in routes if r.region is not None}) or 'none'}."
             ),
         )
-    if needed := capabilities.needed(request):
+    if needed := capabilities.required(request):
 
         def incapable(routes: Sequence[Route]) -> dict[str, str]:
             lacks = {r.name: capabilities.lacking(needed, facts[r.name].offers) for r in routes}
@@ -170,7 +170,9 @@ def _filters(
         yield _Filter(lambda routes: _too_small(routes, facts, size, answer), lambda _: "")  # it never excludes all
 
 
-def _too_small(routes: Sequence[Route], facts: Mapping[str, Facts], size: int, answer: int) -> dict[str, str]:
+def _too_small(
+    routes: Sequence[Route], facts: Mapping[str, RouteCapabilities], size: int, answer: int
+) -> dict[str, str]:
     """The routes whose window is too small, as long as others are there."""
     windows = {r.name: math.inf if (window := facts[r.name].window) is None else window for r in routes}
     small = {r.name for r in routes if windows[r.name] < (size if r.backup else size + answer)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from multiroute_core._util import table
 from multiroute_core.pricing import CostOn
-from multiroute_core.providers.capabilities import Facts
+from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.routing import expected_usage
 from multiroute_core.routing.candidates import Candidates
 from multiroute_core.types import Request
@@ -67,7 +67,7 @@ class Estimate(tuple[RouteEstimate, ...]):
 _TITLES = ("route", "tokens in", "out", "cost", "at most out", "at most")
 
 
-def estimate(request: Request, found: Candidates, facts: Mapping[str, Facts], cost_on: CostOn) -> Estimate:
+def estimate(request: Request, found: Candidates, facts: Mapping[str, RouteCapabilities], cost_on: CostOn) -> Estimate:
     """What `request` would cost on each of the routes that may answer."""
     read = expected_usage.read_again(request, found.routes, facts)
     made: list[RouteEstimate] = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from multiroute_core.messages import CachePoint, Message, Wire
 from multiroute_core.parsing import token_count
 from multiroute_core.providers.body import count, mapping, tier
-from multiroute_core.providers.capabilities import Facts
+from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.route import Route
 from multiroute_core.types import Request, Usage
 
@@ -70,7 +70,7 @@ def kept(request: Request) -> Kept | None:
     return None
 
 
-def read_again(request: Request, routes: Sequence[Route], facts: Mapping[str, Facts]) -> dict[str, int]:
+def read_again(request: Request, routes: Sequence[Route], facts: Mapping[str, RouteCapabilities]) -> dict[str, int]:
     """The tokens that each warm route reads from its prompt cache, by the names of the warm ones."""
     if (latest := kept(request)) is None:
         return {}

@@ -13,7 +13,7 @@ from multiroute_core.options import Options
 from multiroute_core.route import Route
 from multiroute_core.routing import expected_usage
 from multiroute_core.routing.candidates import Candidates
-from multiroute_core.routing.strategies import Live, ranking
+from multiroute_core.routing.strategies import LiveStats, ranking
 from multiroute_core.types import Request
 
 
@@ -81,7 +81,9 @@ class Explanation:
         return f"About {self.request_tokens:,} tokens; {routes}, strategy {printable(self.strategy)}."
 
 
-def explain(request: Request, routes: Sequence[Route], found: Candidates, options: Options, live: Live) -> Explanation:
+def explain(
+    request: Request, routes: Sequence[Route], found: Candidates, options: Options, live: LiveStats
+) -> Explanation:
     """What a call would do.
 
     Args:
@@ -128,7 +130,7 @@ def explain(request: Request, routes: Sequence[Route], found: Candidates, option
     return Explanation(found.tokens, name, tuple(map(row, (*asked, *rest))), found.problem)
 
 
-def _passed_over(route: Route, live: Live, size: int) -> str:
+def _passed_over(route: Route, live: LiveStats, size: int) -> str:
     """Why a route is not asked when its turn comes, but after the others; empty where it is."""
     standing = live.standing(route)
     limit = standing.limit

@@ -17,7 +17,7 @@ from multiroute_core.errors import UnsupportedError
 from multiroute_core.messages import Blob, Uri, every
 from multiroute_core.providers import history
 from multiroute_core.providers.provider import Encoded, Provider
-from multiroute_core.resilience.admission import Shut
+from multiroute_core.resilience.admission import Rejection
 from multiroute_core.route import Route
 from multiroute_core.runtime import forks
 from multiroute_core.types import Request
@@ -111,18 +111,18 @@ class LearnedCapabilities:
             self._until[route.name, ability] = now + REMEMBER_SECONDS
         return ability in self._adaptable(request, route, stream=stream)
 
-    def unable(self, routes: Sequence[Route], request: Request, now: float, *, stream: bool) -> dict[str, Shut]:
+    def unable(self, routes: Sequence[Route], request: Request, now: float, *, stream: bool) -> dict[str, Rejection]:
         """The routes that lack what the request cannot do without, as long as others are left."""
         if not self._until:
             return {}
-        shut: dict[str, Shut] = {}
+        shut: dict[str, Rejection] = {}
         for route in routes:
             missing = self._lacks(route, now) & demands(request, stream=stream)
             missing -= self._adaptable(request, route, stream=stream)
             if missing:
                 names = ", ".join(sorted(missing))
                 error = UnsupportedError(f"The route does not support {names}.", route=route.name, ability=names)
-                shut[route.name] = Shut("unsupported", REMEMBER_SECONDS, error)
+                shut[route.name] = Rejection("unsupported", REMEMBER_SECONDS, error)
         return shut if len(shut) < len(routes) else {}
 
     def _lacks(self, route: Route, now: float) -> frozenset[str]:

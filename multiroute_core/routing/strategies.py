@@ -12,10 +12,10 @@ from typing import Any, TypeVar, cast
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import Options, OrderFunction
 from multiroute_core.pricing import CostOn
-from multiroute_core.providers.capabilities import Facts
+from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.route import Route
 from multiroute_core.routing import expected_usage
-from multiroute_core.routing.affinity import Step, preferences
+from multiroute_core.routing.affinity import SortCriterion, preferences
 from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.types import Request
 
@@ -33,7 +33,7 @@ _UNKNOWN = RouteHealth()
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class LiveStats:
     """How things stand when a request is ordered.
 
     Attributes:
@@ -45,7 +45,7 @@ class Live:
         stream: Whether a stream is asked for: its speed is that of first tokens, else that of whole answers.
     """
 
-    facts: Mapping[str, Facts]
+    facts: Mapping[str, RouteCapabilities]
     standings: Mapping[str, RouteHealth]
     cost_on: CostOn
     random: Callable[[], float]
@@ -83,22 +83,22 @@ class Ranking:
     """
 
     routes: list[Route]
-    steps: Sequence[Step]
-    rest: Mapping[str, str] = field(default_factory=dict[str, str])
+    steps: Sequence[SortCriterion]
+    excluded: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def why(self, route: Route) -> tuple[str, ...]:
         """Why a route stands where it stands."""
-        if (reason := self.rest.get(route.name)) is not None:
+        if (reason := self.excluded.get(route.name)) is not None:
             return (reason,)
         return tuple(told for step in reversed(self.steps) if (told := step.why(route)))
 
 
-def looks(options: Options) -> bool:
+def needs_live_stats(options: Options) -> bool:
     """Whether the order looks at how the routes are doing; where it does not, nobody need find out."""
     return options.strategy not in (None, "priority", "cheapest")
 
 
-def arranged(request: Request, routes: Sequence[Route], options: Options, live: Live) -> list[Route]:
+def rank_routes(request: Request, routes: Sequence[Route], options: Options, live: LiveStats) -> list[Route]:
     """The routes of `routes` that are asked, in order; see the package's own words.
 
     Raises:
@@ -112,7 +112,7 @@ def arranged(request: Request, routes: Sequence[Route], options: Options, live: 
     return ranking(request, routes, options, live).routes
 
 
-def ranking(request: Request, routes: Sequence[Route], options: Options, live: Live) -> Ranking:
+def ranking(request: Request, routes: Sequence[Route], options: Options, live: LiveStats) -> Ranking:
     """`arranged`, with the reasons."""
     given, order = list(routes), options.strategy or "priority"
     preferred = preferences(request, given, options, live.facts)
@@ -138,8 +138,8 @@ class _Case:
 
     request: Request
     routes: tuple[Route, ...]
-    live: Live
-    preferred: Sequence[Step]
+    live: LiveStats
+    preferred: Sequence[SortCriterion]
 
     def shut(self, route: Route) -> bool:
         """Whether asking now makes no sense."""
@@ -156,28 +156,30 @@ class _Case:
         warm = expected_usage.read_again(self.request, self.routes, self.live.facts)
         return {r.name for r in self.routes if r.name in warm and self.live.standing(r).breaker == "closed"}
 
-    def behind(self) -> Step:
+    def behind(self) -> SortCriterion:
         """Routes that cannot be asked now go behind the others."""
-        return Step(self.shut, lambda r: f"it opens in {self.live.standing(r).retry_in:.3g} s" if self.shut(r) else "")
+        return SortCriterion(
+            self.shut, lambda r: f"it opens in {self.live.standing(r).retry_in:.3g} s" if self.shut(r) else ""
+        )
 
 
-def _priority(case: _Case) -> Sequence[Step]:
-    return (Step(None, lambda r: f"number {case.routes.index(r) + 1} as they are listed"),)
+def _priority(case: _Case) -> Sequence[SortCriterion]:
+    return (SortCriterion(None, lambda r: f"number {case.routes.index(r) + 1} as they are listed"),)
 
 
-def _weighted(case: _Case) -> Sequence[Step]:
+def _weighted(case: _Case) -> Sequence[SortCriterion]:
     total = sum(r.weight for r in case.routes)
     # Exponential variates: the smallest is a route's with the chance of its share of the weights.
     drawn = {r.name: -math.log(max(case.live.random(), 1e-300)) / r.weight for r in case.routes}
     warm = case.warm()
     return (
-        Step(lambda r: drawn[r.name], lambda r: f"drawn with {r.weight:g} of {total:g} weights"),
-        Step(lambda r: r.name not in warm, lambda r: WARM if r.name in warm else ""),
+        SortCriterion(lambda r: drawn[r.name], lambda r: f"drawn with {r.weight:g} of {total:g} weights"),
+        SortCriterion(lambda r: r.name not in warm, lambda r: WARM if r.name in warm else ""),
         case.behind(),
     )
 
 
-def _least_busy(case: _Case) -> Sequence[Step]:
+def _least_busy(case: _Case) -> Sequence[SortCriterion]:
     limits = {r.name: case.live.standing(r).limit for r in case.routes}
     known = all(limits.values())
     warm = case.warm()
@@ -193,10 +195,10 @@ def _least_busy(case: _Case) -> Sequence[Step]:
         size = f"a limit of {limit:.3g}" if known and limit else f"a weight of {route.weight:g}"
         return f"{busy} in flight, for {size}" + (f"; {WARM}" if route.name in warm else "")
 
-    return Step(key, why), case.behind()
+    return SortCriterion(key, why), case.behind()
 
 
-def _fastest(case: _Case) -> Sequence[Step]:
+def _fastest(case: _Case) -> Sequence[SortCriterion]:
     speeds = {r.name: case.live.speed(r) for r in case.routes}
     pool = case.best()
     unknown = [r for r in pool if speeds[r.name] is None]
@@ -221,10 +223,10 @@ def _fastest(case: _Case) -> Sequence[Step]:
         told = "not measured yet" if speed is None else f"{what} come after {speed:.3g} s"
         return f"{told}; {because}" if route is first else told
 
-    return Step(key, why), case.behind()
+    return SortCriterion(key, why), case.behind()
 
 
-def _cheapest(case: _Case) -> Sequence[Step]:
+def _cheapest(case: _Case) -> Sequence[SortCriterion]:
     live = case.live
     read = expected_usage.read_again(case.request, case.routes, live.facts)
     costs = {r.name: live.expected_cost(case.request, r, read.get(r.name, 0)) for r in case.routes}
@@ -235,12 +237,12 @@ def _cheapest(case: _Case) -> Sequence[Step]:
         kept = f", {read[route.name]:,} of {live.tokens:,} tokens from its prompt cache" if route.name in read else ""
         return f"expected to cost ${cost:.3g}{kept}"
 
-    return (Step(lambda r: math.inf if (cost := costs[r.name]) is None else cost, why),)
+    return (SortCriterion(lambda r: math.inf if (cost := costs[r.name]) is None else cost, why),)
 
 
 WARM = "its prompt cache holds the beginning of the conversation"
 
-_ORDERS: Mapping[str, Callable[[_Case], Sequence[Step]]] = {
+_ORDERS: Mapping[str, Callable[[_Case], Sequence[SortCriterion]]] = {
     "priority": _priority,
     "weighted": _weighted,
     "least_busy": _least_busy,
@@ -251,7 +253,7 @@ _ORDERS: Mapping[str, Callable[[_Case], Sequence[Step]]] = {
 
 def _asked(
     order: OrderFunction, request: Request, routes: Sequence[Route], standings: Mapping[str, RouteHealth]
-) -> tuple[list[Route], Sequence[Step]]:
+) -> tuple[list[Route], Sequence[SortCriterion]]:
     """What a function of the user's own says."""
     name = getattr(order, "__name__", type(order).__name__)
     told = MappingProxyType({r.name: standings.get(r.name, _UNKNOWN) for r in routes})
@@ -260,7 +262,7 @@ def _asked(
         found = list(cast("Iterable[Any]", said)) if isinstance(said, Iterable) else None
     except Exception:
         logger.exception("The order function %r failed; the routes are asked as they are listed.", name)
-        return list(routes), (Step(None, lambda _: f"as listed: the order function {name!r} failed"),)
+        return list(routes), (SortCriterion(None, lambda _: f"as listed: the order function {name!r} failed"),)
     if isinstance(said, Coroutine):
         cast("Coroutine[Any, Any, Any]", said).close()  # it would complain later, and elsewhere
     if not found or any(r not in routes for r in found) or len({r.name for r in found}) < len(found):
@@ -268,7 +270,7 @@ def _asked(
             f"The order function {name!r} gave {said!r:.200}; "
             "it must give one or more of the candidates, each of them once."
         )
-    return found, (Step(None, lambda _: f"as the order function {name!r} says"),)
+    return found, (SortCriterion(None, lambda _: f"as the order function {name!r} says"),)
 
 
 def _drawn(among: Sequence[_T], random: Callable[[], float]) -> _T:

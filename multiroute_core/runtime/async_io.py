@@ -10,13 +10,13 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from typing import Any
 
 from multiroute_core.runtime import tasks
-from multiroute_core.runtime.deadline import Expired, Limit, current
+from multiroute_core.runtime.deadline import Deadline, Expired, current
 from multiroute_core.runtime.io import END
 from multiroute_core.runtime.run_sync import outcome, start_thread
 from multiroute_core.runtime.tasks import TaskRunner
 
 
-class NativeIO:
+class AsyncIO:
     """Awaits on the running loop."""
 
     native = True
@@ -27,7 +27,7 @@ class NativeIO:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(seconds, 0.0))
 
-    async def wait(self, limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    async def wait(self, limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         loop = asyncio.get_running_loop()
         timer = asyncio.timeout(limit.remaining())
         token = current.set(limit)
@@ -43,7 +43,7 @@ class NativeIO:
             limit.moved = None
             current.reset(token)
 
-    async def next(self, limit: Limit, source: Any, /) -> Any:
+    async def next(self, limit: Deadline, source: Any, /) -> Any:
         steps: Any = anext(source, END).__await__()
         try:
             waiting = steps.send(None)
@@ -58,10 +58,10 @@ class NativeIO:
                 raise Expired(limit.phase) from error
             raise
 
-    async def thread(self, limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    async def thread(self, limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         return await self.told(limit, lambda tell: start_thread(lambda: tell(*outcome(call, *args, **kwargs))))
 
-    async def told(self, limit: Limit, begin: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
+    async def told(self, limit: Deadline, begin: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Any] = loop.create_future()
 
@@ -80,7 +80,7 @@ class NativeIO:
         closer = getattr(source, "aclose", None) or source.close
         await closer()
 
-    def start(self, generator: AsyncGenerator[Any, None], limit: Limit) -> TaskRunner:
+    def start(self, generator: AsyncGenerator[Any, None], limit: Deadline) -> TaskRunner:
         return TaskRunner(generator)
 
     async def first(self, runners: Sequence[TaskRunner], seconds: float | None) -> TaskRunner | None:

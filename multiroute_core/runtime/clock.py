@@ -17,7 +17,7 @@ _CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 @dataclass(slots=True)
-class World:
+class Clock:
     """Where time and chance come from.
 
     Attributes:

@@ -29,7 +29,7 @@ class Cancelled(BaseException):
     """The try was called off from another thread: what `asyncio.CancelledError` is on an event loop."""
 
 
-class Limit:
+class Deadline:
     """The time limit of one attempt; its owner moves it from phase to phase.
 
     Attributes:
@@ -83,5 +83,5 @@ class Limit:
         return self.until - self.clock()
 
 
-current: ContextVar[Limit | None] = ContextVar("multiroute_limit", default=None)
+current: ContextVar[Deadline | None] = ContextVar("multiroute_limit", default=None)
 """The limit under which the running code waits."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Protocol
 
-from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.deadline import Deadline
 
 
 class End:
@@ -56,19 +56,19 @@ class IO(Protocol):
         """Wait."""
         ...
 
-    async def wait(self, limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    async def wait(self, limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call, and await where it is async; raises `Expired` when the limit passes first."""
         ...
 
-    async def next(self, limit: Limit, source: Any, /) -> Any:
+    async def next(self, limit: Deadline, source: Any, /) -> Any:
         """The next item of an (async) iterator, or `END`; raises `Expired` when the limit passes first."""
         ...
 
-    async def thread(self, limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    async def thread(self, limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call in a thread of its own, for code that obeys no limit and knows no event loop."""
         ...
 
-    async def told(self, limit: Limit, begin: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
+    async def told(self, limit: Deadline, begin: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
         """Wait to be told something from anywhere: another thread, another event loop.
 
         Args:
@@ -81,7 +81,7 @@ class IO(Protocol):
         """Close a stream; its connection is given back or dropped."""
         ...
 
-    def start(self, generator: AsyncGenerator[Any, None], limit: Limit) -> Runner:
+    def start(self, generator: AsyncGenerator[Any, None], limit: Deadline) -> Runner:
         """Run a generator apart; `limit` is the one that it waits under."""
         ...
 

@@ -33,7 +33,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from multiroute_core.runtime import forks, interrupts
-from multiroute_core.runtime.deadline import CONNECT_TIMEOUT, Limit, current
+from multiroute_core.runtime.deadline import CONNECT_TIMEOUT, Deadline, current
 
 
 def obey(client: Any) -> None:
@@ -207,7 +207,7 @@ def _left(core: Any, timeout: float | None, late: str) -> float | None:
 _PARENTS = "the connection belongs to the process of which this one is a fork"
 
 
-def _owner(limit: Limit | None) -> Callable[[], object]:
+def _owner(limit: Deadline | None) -> Callable[[], object]:
     """Gives None when a call is gone; without a limit nobody knows."""
     return object if limit is None else weakref.ref(limit)
 

@@ -10,13 +10,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 from multiroute_core.runtime import threads
-from multiroute_core.runtime.deadline import Cancelled, Expired, Limit, current
+from multiroute_core.runtime.deadline import Cancelled, Deadline, Expired, current
 from multiroute_core.runtime.io import END
 from multiroute_core.runtime.run_sync import given, outcome, start_thread
 from multiroute_core.runtime.threads import ThreadRunner
 
 
-class BlockingIO:
+class SyncIO:
     """Awaits by blocking the thread; no method ever suspends."""
 
     native = False
@@ -29,16 +29,16 @@ class BlockingIO:
     async def sleep(self, seconds: float) -> None:
         self._sleep(max(seconds, 0.0))
 
-    async def wait(self, limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    async def wait(self, limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         return _within(limit, call, *args, **kwargs)
 
-    async def next(self, limit: Limit, source: Any, /) -> Any:
+    async def next(self, limit: Deadline, source: Any, /) -> Any:
         return _within(limit, next, source, END)
 
-    async def thread(self, limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    async def thread(self, limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         return await self.told(limit, lambda tell: start_thread(lambda: tell(*outcome(call, *args, **kwargs))))
 
-    async def told(self, limit: Limit, begin: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
+    async def told(self, limit: Deadline, begin: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
         box: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
         begin(lambda value, error: box.put((value, error)))
         limit.interrupt = lambda: box.put((None, Cancelled()))
@@ -53,14 +53,14 @@ class BlockingIO:
     async def close(self, source: Any, /) -> None:
         source.close()
 
-    def start(self, generator: AsyncGenerator[Any, None], limit: Limit) -> ThreadRunner:
+    def start(self, generator: AsyncGenerator[Any, None], limit: Deadline) -> ThreadRunner:
         return ThreadRunner(generator, limit)
 
     async def first(self, runners: Sequence[ThreadRunner], seconds: float | None) -> ThreadRunner | None:
         return await threads.first(runners, seconds)
 
 
-def _within(limit: Limit, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+def _within(limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     token = current.set(limit)
     try:
         value = call(*args, **kwargs)

@@ -13,7 +13,7 @@ from multiroute_core.runtime.io import END
 from multiroute_core.runtime.run_sync import start_thread
 
 
-class Foreign:
+class ThreadedIterator:
     """An iterator of somebody else's, read in a thread of its own.
 
     Whoever waits for its next item waits no longer than the limit of the running step allows. It is read ahead: a

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from typing import Any
 
-from multiroute_core.runtime.deadline import Cancelled, Limit
+from multiroute_core.runtime.deadline import Cancelled, Deadline
 from multiroute_core.runtime.io import END
 from multiroute_core.runtime.run_sync import given, iterate, start_thread
 
@@ -25,7 +25,7 @@ PARTING_SECONDS = 1.0
 class ThreadRunner:
     """A generator that never suspends, in a thread of its own. The last reference to the runner calls it off."""
 
-    def __init__(self, generator: AsyncGenerator[Any, None], limit: Limit) -> None:
+    def __init__(self, generator: AsyncGenerator[Any, None], limit: Deadline) -> None:
         self._work = work = _Work(limit)
         work.runner = weakref.ref(self, work.call_off)
         self._over = False
@@ -61,7 +61,7 @@ class ThreadRunner:
 class _Work:
     """What the thread has: it does not keep the runner."""
 
-    def __init__(self, limit: Limit) -> None:
+    def __init__(self, limit: Deadline) -> None:
         self.items: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
         self.room: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.room.put(None)

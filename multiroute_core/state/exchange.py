@@ -10,8 +10,8 @@ from urllib.parse import quote
 import msgspec
 
 from multiroute_core.resilience.admission import Permit, Why
-from multiroute_core.resilience.provider_limits import Headroom
-from multiroute_core.resilience.rate_limits import AllowanceSettings
+from multiroute_core.resilience.provider_limits import RateLimitHeaders
+from multiroute_core.resilience.rate_limits import RateLimitSettings
 from multiroute_core.route import Route
 from multiroute_core.state.breaker_log import Opening
 from multiroute_core.state.scripts import script
@@ -19,7 +19,7 @@ from multiroute_core.state.scripts import script
 encode = msgspec.msgpack.encode
 
 
-class Leave(msgspec.Struct):
+class Admission(msgspec.Struct):
     """What `admit` and `confirm` reply; `closed` is whether `confirm` closed the breaker."""
 
     why: Why | None = None
@@ -60,7 +60,7 @@ class Told(msgspec.Struct):
     blocked: str | None = None
 
 
-read_leave = msgspec.msgpack.Decoder(Leave).decode
+read_leave = msgspec.msgpack.Decoder(Admission).decode
 read_settled = msgspec.msgpack.Decoder(Settled).decode
 read_told = msgspec.msgpack.Decoder(Told).decode
 
@@ -81,14 +81,14 @@ class Quota:
         tag = f"{{{prefix}:{quote(name, safe='-._/')}}}"
         self.keys = f"{tag}:allowance", f"{tag}:breakers", f"{tag}:places"
         self.routes: list[str] = []
-        self.settings = AllowanceSettings()
+        self.settings = RateLimitSettings()
         self.limits = msgspec.Raw(encode(self.settings))
 
     def know(self, route: Route) -> None:
         """One more route."""
         known = self.settings
         self.routes.append(route.name)
-        self.settings = AllowanceSettings(
+        self.settings = RateLimitSettings(
             route.rpm or known.rpm, route.tpm or known.tpm, route.max_concurrency or known.max_concurrency
         )
         self.limits = msgspec.Raw(encode(self.settings))
@@ -118,9 +118,9 @@ def of_breaker(permit: Permit) -> dict[str, Any]:
     return {"generation": permit.generation, "probe": permit.probe}
 
 
-def since(headroom: Headroom | None, now: float) -> dict[str, dict[str, float]] | None:
+def since(headroom: RateLimitHeaders | None, now: float) -> dict[str, dict[str, float]] | None:
     """What headers said, with its moments in seconds from now: Redis has another clock."""
     if headroom is None:
         return None
-    levels = {name: level for name in Headroom.__slots__ if (level := getattr(headroom, name)) is not None}
+    levels = {name: level for name in RateLimitHeaders.__slots__ if (level := getattr(headroom, name)) is not None}
     return {name: {**asdict(level), "reset": level.reset - now, "at": level.at - now} for name, level in levels.items()}

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import seconds
-from multiroute_core.runtime.deadline import Expired, Limit
+from multiroute_core.runtime.deadline import Deadline, Expired
 from multiroute_core.runtime.io import IO
 from multiroute_core.state.address import Address
 from multiroute_core.state.job import Command, Down, Job, Refused, Tell
@@ -88,7 +88,7 @@ class Link:
         multiplexer = self._multiplexer()
         if (down := multiplexer.down()) is not None:
             raise down
-        limit, job = Limit(), Job(command)
+        limit, job = Deadline(), Job(command)
         allowed = PATIENCE if multiplexer.state == "up" else self.timeout
         limit.set("Redis", time.monotonic() + allowed, allowed)
 

@@ -15,10 +15,10 @@ from typing import Literal, cast
 from multiroute_core.resilience import circuit_breaker as breakers
 from multiroute_core.resilience import rate_limits as limits
 from multiroute_core.resilience import retry_budget as budgets
-from multiroute_core.resilience.admission import Outcome, Permit, Place, Shut, Verdict
+from multiroute_core.resilience.admission import Outcome, Permit, Place, Rejection, Verdict
 from multiroute_core.resilience.circuit_breaker import Breaker, BreakerSettings
 from multiroute_core.resilience.latency import Latencies
-from multiroute_core.resilience.rate_limits import Allowance, AllowanceSettings
+from multiroute_core.resilience.rate_limits import RateLimitSettings, RateLimitState
 from multiroute_core.route import Route
 from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.runtime import forks
@@ -50,14 +50,14 @@ class _Quota:
     __slots__ = ("allowance", "lines", "settings")
 
     def __init__(self) -> None:
-        self.settings, self.allowance = AllowanceSettings(), Allowance()
-        self.lines: list[_Line] = []
+        self.settings, self.allowance = RateLimitSettings(), RateLimitState()
+        self.lines: list[_RouteState] = []
 
     def in_flight(self) -> int:
         return sum(len(line.slots) for line in self.lines)
 
 
-class _Line:
+class _RouteState:
     """One route."""
 
     __slots__ = ("answers", "breaker", "first_tokens", "name", "quota", "slots")
@@ -92,9 +92,9 @@ class MemoryState:
         self.settings, self.random = settings or BreakerSettings(), random
         self.log = BreakerLog(wall)
         self._notices = self.log.notices
-        self._retries = self._hedges = budgets.Purse()
+        self._retries = self._hedges = budgets.RetryBudget()
         self._hedging = None if hedge_budget is None else budgets.hedges(hedge_budget)
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, _RouteState] = {}
         self._quotas: dict[str, _Quota] = {}
         self._slots = itertools.count(1)
         self._lock = threading.Lock()
@@ -137,7 +137,9 @@ class MemoryState:
                 self._retries = retries
             return enough
 
-    async def admit(self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False) -> Permit | Shut:
+    async def admit(
+        self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False
+    ) -> Permit | Rejection:
         try:
             with self._lock:
                 self._work_off()
@@ -151,7 +153,7 @@ class MemoryState:
                 if shut is not None:
                     return shut
                 state, answer = breakers.admit(line.breaker, self.settings, now, early=early)
-                if isinstance(answer, Shut):
+                if isinstance(answer, Rejection):
                     return answer
                 slot, place = next(self._slots), Place()
                 permit = Permit(answer.generation, answer.probe, slot, tokens, left.taken, place)
@@ -225,15 +227,15 @@ class MemoryState:
         line = self._line(route)
         return (line.first_tokens if stream else line.answers).quantile(1.0 - share)
 
-    def _line(self, route: Route) -> _Line:
+    def _line(self, route: Route) -> _RouteState:
         line = self._lines.get(route.name)
         if line is None:
             quota = self._quotas.setdefault(route.rate_limit_group, _Quota())
             known = quota.settings
-            quota.settings = AllowanceSettings(
+            quota.settings = RateLimitSettings(
                 route.rpm or known.rpm, route.tpm or known.tpm, route.max_concurrency or known.max_concurrency
             )
-            line = self._lines[route.name] = _Line(route.name, quota)
+            line = self._lines[route.name] = _RouteState(route.name, quota)
             quota.lines.append(line)
         return line
 
@@ -283,7 +285,7 @@ class MemoryState:
                 line.answers.record(outcome.seconds)
             line.slots.pop(permit.slot, None)
 
-    def _share(self, line: _Line, now: float, verdict: Verdict) -> list[tuple[str, Breaker, Breaker]]:
+    def _share(self, line: _RouteState, now: float, verdict: Verdict) -> list[tuple[str, Breaker, Breaker]]:
         """Have the other routes of a quota hear a verdict: their names, with their breakers before and after it."""
         changes: list[tuple[str, Breaker, Breaker]] = []
         for other in line.quota.lines:

@@ -21,13 +21,13 @@ from typing import Any
 import msgspec
 
 from multiroute_core.resilience import retry_budget
-from multiroute_core.resilience.admission import Outcome, Permit, Shut, Verdict, Why
+from multiroute_core.resilience.admission import Outcome, Permit, Rejection, Verdict, Why
 from multiroute_core.resilience.circuit_breaker import BreakerSettings
 from multiroute_core.route import Route
 from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.runtime.io import IO
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.exchange import (
     Quota,
     Settled,
@@ -124,7 +124,9 @@ class RedisState:
             self._complain(error)
             return await self._local.afford(io, now, hedge=hedge)
 
-    async def admit(self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False) -> Permit | Shut:
+    async def admit(
+        self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False
+    ) -> Permit | Rejection:
         quota, slot = self._quota(route), secrets.randbits(62) + 1
         asked = self._asked(
             now,
@@ -149,7 +151,7 @@ class RedisState:
         if leave.why is not None:
             if leave.why in LASTS:
                 self._words[route.name] = leave.why, now + leave.seconds
-            return Shut(leave.why, leave.seconds)
+            return Rejection(leave.why, leave.seconds)
         self._words.pop(route.name, None)
         if not leave.probe and self._log.is_open(route.name):  # another process may have closed it
             self._log.record_recovery(route.name, now, leave.generation)
@@ -246,14 +248,14 @@ class RedisState:
     def __repr__(self) -> str:
         return f"RedisState({self.link!r})"
 
-    async def _admit_here(self, io: IO, route: Route, now: float, *, tokens: int, early: bool) -> Permit | Shut:
+    async def _admit_here(self, io: IO, route: Route, now: float, *, tokens: int, early: bool) -> Permit | Rejection:
         """Leave by this process's own rules."""
         if (word := self._words.get(route.name)) is not None:
             why, until = word
             if now < until and not (early and why == "open"):
-                return Shut(why, until - now)
+                return Rejection(why, until - now)
         leave = await self._local.admit(io, route, now, tokens=tokens, early=early)
-        return leave if isinstance(leave, Shut) else _local(leave)
+        return leave if isinstance(leave, Rejection) else _local(leave)
 
     def _learn(self, route: Route, now: float, permit: Permit, outcome: Outcome, *, counted: bool | None) -> None:
         """Have this process's own rules hear of a call that Redis let through.
@@ -264,7 +266,7 @@ class RedisState:
         # What is well for Redis is well here: that is what `early` is for. Without Redis nobody knows whether the
         # verdict is stale, and it opens nothing that is open already.
         leave = run(self._local.admit(_io, route, now, tokens=permit.tokens, early=counted is True))
-        if isinstance(leave, Shut):
+        if isinstance(leave, Rejection):
             leave, outcome = Permit(-1), outcome._replace(verdict=Verdict.NONE, used=None)
         elif counted is False:
             outcome = outcome._replace(verdict=Verdict.NONE)
@@ -309,7 +311,7 @@ class RedisState:
             _log.warning("Redis refused an operation (%s); local rules are used for it.", told)
 
 
-_io = BlockingIO()
+_io = SyncIO()
 
 
 def _local(permit: Permit) -> Permit:

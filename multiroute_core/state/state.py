@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from multiroute_core.resilience.admission import Outcome, Permit, Shut
+from multiroute_core.resilience.admission import Outcome, Permit, Rejection
 from multiroute_core.route import Route
 from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.runtime.io import IO
@@ -29,7 +29,9 @@ class State(Protocol):
         """Whether one more try may be made besides the first ones; it is paid for."""
         ...
 
-    async def admit(self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False) -> Permit | Shut:
+    async def admit(
+        self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False
+    ) -> Permit | Rejection:
         """A permit to ask `route`, or why there is none.
 
         Args:

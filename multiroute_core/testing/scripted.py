@@ -24,7 +24,7 @@ from multiroute_core.providers import classify
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Encoded, Reply
 from multiroute_core.route import Route
-from multiroute_core.runtime.deadline import Cancelled, Limit, current
+from multiroute_core.runtime.deadline import Cancelled, Deadline, current
 from multiroute_core.runtime.io import IO
 from multiroute_core.testing.behaviours import HEADERS, PING, Behaviour, IncomingCall, Step
 from multiroute_core.types import Delta, FinishReason, Request, Usage
@@ -103,14 +103,14 @@ class ScriptedProvider:
     def classify(self, error: Exception) -> RouteError:
         return classify.classify(error)
 
-    async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
+    async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
         play = self._play(io, limit, encoded)
         try:
             return _Said(b"", {}, await io.wait(limit, play.aall if io.native else play.all))
         finally:
             play.close()
 
-    async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
+    async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
         play = self._play(io, limit, encoded)
         try:
             await io.wait(limit, play.aopen if io.native else play.open)
@@ -125,7 +125,7 @@ class ScriptedProvider:
     async def aclose(self) -> None:
         """There is nothing to close."""
 
-    def _play(self, io: IO, limit: Limit, encoded: Encoded) -> _Play:
+    def _play(self, io: IO, limit: Deadline, encoded: Encoded) -> _Play:
         body = encoded.body
         asked = IncomingCall(body["route"], next(self._numbers), io.now(), body["request"], body["stream"])
         take = RecordedCall(asked)
@@ -182,7 +182,7 @@ class _Play:
     """One call, as it goes on: a stream of both worlds, or a whole answer."""
 
     def __init__(
-        self, provider: ScriptedProvider, io: IO, limit: Limit, take: RecordedCall, steps: Iterator[Step]
+        self, provider: ScriptedProvider, io: IO, limit: Deadline, take: RecordedCall, steps: Iterator[Step]
     ) -> None:
         self._provider, self._io, self._limit, self._take, self._steps = provider, io, limit, take, steps
         self._after: tuple[str, float, float] | None = None
@@ -300,7 +300,7 @@ class _Play:
             raise TimeoutError("Nothing came.")
 
     @staticmethod
-    def _wait(limit: Limit, seconds: float) -> None:
+    def _wait(limit: Deadline, seconds: float) -> None:
         called_off = threading.Event()
         limit.interrupt = called_off.set
         if limit.cancelled:

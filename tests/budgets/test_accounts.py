@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multiroute_core.budgets.accounts import LEASE_SECONDS, Claim, MemoryAccounts, UnavailableError, opened
+from multiroute_core.budgets.accounts import LEASE_SECONDS, MemoryAccounts, ReservationRequest, UnavailableError, opened
 from multiroute_core.budgets.redis import RedisAccounts
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.link import Link
 from tests.redis_servers import KINDS, eventually, running
 
-IO = BlockingIO()
+IO = SyncIO()
 NAMES = ["a", "b:{c} é"]
 CAPS = {"a": 100, "b:{c} é": 60}
 SECONDS = st.sampled_from([0.0, 0.0, 0.0, 1.0, 40.0, 100.0, LEASE_SECONDS])
@@ -44,7 +44,8 @@ class Pair:
 
     def reserve(self, names, amount, hard):
         claims = [
-            Claim(name, amount, CAPS[name] if hard else None, self.starts(), self.known.get(name)) for name in names
+            ReservationRequest(name, amount, CAPS[name] if hard else None, self.starts(), self.known.get(name))
+            for name in names
         ]
         slot = str(next(self.slots))
         while True:
@@ -91,7 +92,7 @@ def test_memory_and_redis_tell_the_same_story(server, data):
 
 
 def claim(amount=10, cap=100, **more):
-    return Claim("a", amount, cap, (0.0, 2.0**40), opened=True, **more)
+    return ReservationRequest("a", amount, cap, (0.0, 2.0**40), opened=True, **more)
 
 
 def balance(accounts, **more):
@@ -112,7 +113,7 @@ def _nobody(balances):
 
 
 def test_the_keys_of_one_reservation_are_in_one_place_and_lapse(server, accounts):
-    run(accounts.reserve(IO, [claim(), Claim("b ä/{x}", 1, None, (0.0, 5000.0), opened=True)], "1"))
+    run(accounts.reserve(IO, [claim(), ReservationRequest("b ä/{x}", 1, None, (0.0, 5000.0), opened=True)], "1"))
     with server.client() as client:
         keys = [key.decode() for key in client.keys("*budget*")]
         assert len(keys) == 4
@@ -153,6 +154,6 @@ class TestAway:
         assert balance(accounts).spent == 40
         with server.client() as client:
             client.flushall()
-        fresh = Claim("a", 10, 100, (0.0, 2.0**40), (0.0, 40))
+        fresh = ReservationRequest("a", 10, 100, (0.0, 2.0**40), (0.0, 40))
         assert run(accounts.reserve(IO, [fresh], "2")).fresh == (0,)
         assert run(accounts.reserve(IO, [opened(fresh, (0.0, 30))], "2")).balances[0].spent == 40

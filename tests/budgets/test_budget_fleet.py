@@ -73,13 +73,13 @@ def _work(url, made, answered):
 
 def balance(router):
     (accounts,) = [router._parts.spending._shared]
-    from multiroute_core.budgets.accounts import Claim
+    from multiroute_core.budgets.accounts import ReservationRequest
     from multiroute_core.runtime.run_sync import run
-    from multiroute_core.runtime.sync_io import BlockingIO
+    from multiroute_core.runtime.sync_io import SyncIO
 
     (budget,) = router._parts.spending.budgets
-    look = Claim("usd/day:", 0, None, budget.starts(time.time()), opened=True)
-    return run(accounts.reserve(BlockingIO(), [look], "look")).balances[0]
+    look = ReservationRequest("usd/day:", 0, None, budget.starts(time.time()), opened=True)
+    return run(accounts.reserve(SyncIO(), [look], "look")).balances[0]
 
 
 def test_a_worker_is_killed_in_the_middle(server, monkeypatch):

@@ -247,9 +247,9 @@ def test_a_stated_zero_never_wins_against_a_price(face):
 
 def test_a_whole_answer_that_loses_a_race_in_the_same_moment_is_charged():
     """Its server says nothing of tokens, and its end was read before it was called off."""
-    from multiroute_core.engine.attempt import Try
+    from multiroute_core.engine.attempt import AttemptRunner
 
-    attempt = object.__new__(Try)
+    attempt = object.__new__(AttemptRunner)
     attempt.stream, attempt.parts, attempt.usage, attempt.model = True, [Text("word " * 10)], None, None
     attempt.route = scripted_route("a", Answer(), prices=PRICES)
     attempt.first_token_seconds, attempt._done, attempt._max_tokens, attempt._tokens = 0.1, True, 10, READ

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from multiroute_core.cache.sqlite import OVERHEAD
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 
 ROOT = Path(__file__).resolve().parents[2]
-IO = BlockingIO()
+IO = SyncIO()
 
 
 def value(key, size):

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from multiroute_core import ConfigurationError
 from multiroute_core.cache.memory import OVERHEAD, MemoryCache
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 
 KEYS = st.sampled_from(["a", "b", "c", "d", "e"])
 
@@ -23,7 +23,7 @@ class MemoryMachine(RuleBasedStateMachine):
     @initialize(room=st.sampled_from([1, 300, 700, 10_000]))
     def begin(self, room):
         self.now, self.room, self.model = 0.0, room, []
-        self.cache, self.io = MemoryCache(room), BlockingIO(lambda: self.now)
+        self.cache, self.io = MemoryCache(room), SyncIO(lambda: self.now)
 
     @rule(seconds=st.sampled_from([0.5, 1.0, 10.0]))
     def time_passes(self, seconds):
@@ -65,7 +65,7 @@ TestMemory.settings = settings(max_examples=100, stateful_step_count=30, deadlin
 
 
 def test_what_was_used_longest_ago_goes_first():
-    cache, io = MemoryCache(3 * (OVERHEAD + 2)), BlockingIO()
+    cache, io = MemoryCache(3 * (OVERHEAD + 2)), SyncIO()
     for key in "abc":
         run(cache.put(io, key, b"x", 60.0))
     assert run(cache.get(io, "a")) == b"x"
@@ -74,7 +74,7 @@ def test_what_was_used_longest_ago_goes_first():
 
 
 def test_threads_at_once_leave_it_whole():
-    cache, io = MemoryCache(20_000), BlockingIO()
+    cache, io = MemoryCache(20_000), SyncIO()
 
     def work(number):
         for n in range(500):
@@ -93,7 +93,7 @@ def test_threads_at_once_leave_it_whole():
 
 def test_copies_are_the_same_cache_and_pickles_are_empty():
     cache = MemoryCache(5_000)
-    run(cache.put(BlockingIO(), "a", b"secret", 60.0))
+    run(cache.put(SyncIO(), "a", b"secret", 60.0))
     assert copy.deepcopy({"c": cache})["c"] is cache is copy.copy(cache)
     again = pickle.loads(pickle.dumps(cache))
     assert (again.max_bytes, len(again)) == (5_000, 0)

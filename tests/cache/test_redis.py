@@ -11,13 +11,13 @@ import pytest
 
 from multiroute_core.cache.redis import RedisCache
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.async_io import AsyncIO
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.link import Down, Link
 from tests.redis_servers import eventually, running
 
-IO = BlockingIO()
+IO = SyncIO()
 FORK = multiprocessing.get_context("fork")
 PATIENT = 10.0
 
@@ -42,7 +42,7 @@ def test_what_is_put_is_got_and_replaced_and_goes(cache):
 
 
 async def test_on_a_loop(cache):
-    io = NativeIO()
+    io = AsyncIO()
     await asyncio.gather(*(cache.put(io, f"key {n}", str(n).encode(), 60.0) for n in range(200)))
     assert await asyncio.gather(*(cache.get(io, f"key {n}") for n in range(200))) == [b"%d" % n for n in range(200)]
     tokens = await asyncio.gather(*(cache.claim(io, "one", 60.0) for _ in range(50)))

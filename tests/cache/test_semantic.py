@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiroute_core.cache.semantic.paraphrases import REMEMBERED, Paraphrases
+from multiroute_core.cache.semantic.paraphrases import REMEMBERED, SemanticMatcher
 from multiroute_core.cache.semantic.settings import THRESHOLD, SemanticCache
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.async_io import AsyncIO
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,14 +35,14 @@ def bag(texts):
     return vectors
 
 
-@pytest.fixture(params=[BlockingIO, NativeIO])
+@pytest.fixture(params=[SyncIO, AsyncIO])
 def io(request):
     return request.param()
 
 
 @pytest.fixture
 def found():
-    return Paraphrases(SemanticCache(bag, threshold=0.8))
+    return SemanticMatcher(SemanticCache(bag, threshold=0.8))
 
 
 async def test_it_finds_what_was_asked_in_other_words(found, io):
@@ -63,9 +63,9 @@ async def test_the_same_text_is_as_near_as_can_be(found, io):
 async def test_no_scope_and_no_model_sees_anothers(found, io):
     await found.add(io, "s", "How do I reset my password?", "key", 100.0)
     assert await found.find(io, "t", "How do I reset my password?") is None
-    other = Paraphrases(SemanticCache(bag, threshold=0.8, model="another"), found.index)
+    other = SemanticMatcher(SemanticCache(bag, threshold=0.8, model="another"), found.index)
     assert await other.find(io, "s", "How do I reset my password?") is None
-    same = Paraphrases(SemanticCache(bag, threshold=0.8), found.index)
+    same = SemanticMatcher(SemanticCache(bag, threshold=0.8), found.index)
     assert await same.find(io, "s", "How do I reset my password?") is not None
 
 
@@ -80,7 +80,7 @@ async def test_where_something_speaks_against_the_nearest_the_next_is_looked_at(
 @pytest.mark.parametrize("text", ["", "  ", "long " * 100])
 async def test_what_cannot_be_compared_is_not_embedded(io, text):
     asked = []
-    found = Paraphrases(SemanticCache(lambda texts: asked.append(texts) or bag(texts), threshold=0.5))
+    found = SemanticMatcher(SemanticCache(lambda texts: asked.append(texts) or bag(texts), threshold=0.5))
     await found.add(io, "s", text, "key", 100.0)
     assert await found.find(io, "s", text) is None
     assert asked == []
@@ -88,7 +88,7 @@ async def test_what_cannot_be_compared_is_not_embedded(io, text):
 
 async def test_a_vector_is_computed_once_for_the_look_up_and_what_is_added_then(io):
     asked = []
-    found = Paraphrases(SemanticCache(lambda texts: asked.extend(texts) or bag(texts), threshold=0.5))
+    found = SemanticMatcher(SemanticCache(lambda texts: asked.extend(texts) or bag(texts), threshold=0.5))
     assert await found.find(io, "s", "How do I do it?") is None
     await found.add(io, "s", "How do I do it?", "key", 100.0)
     assert await found.find(io, "s", " How do  I do it? ")
@@ -112,7 +112,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_an_embedding_that_fails_is_a_miss_and_a_line_in_the_log(io, fault, caplog):
     embed, words = FAULTS[fault]
-    found = Paraphrases(SemanticCache(embed, threshold=0.5))
+    found = SemanticMatcher(SemanticCache(embed, threshold=0.5))
     for _ in range(3):
         await found.add(io, "s", "How do I do it?", "key", 100.0)
         assert await found.find(io, "s", "How do I do it?") is None
@@ -125,7 +125,7 @@ async def test_an_embedding_that_fails_is_a_miss_and_a_line_in_the_log(io, fault
 
 async def test_an_empty_or_zero_vector_is_a_text_that_cannot_be_compared(io, caplog):
     for vectors in ([[]], [[0.0, 0.0]], [()], np.zeros((1, 4))):
-        found = Paraphrases(SemanticCache(lambda texts, vectors=vectors: vectors, threshold=0.5))
+        found = SemanticMatcher(SemanticCache(lambda texts, vectors=vectors: vectors, threshold=0.5))
         await found.add(io, "s", "a text", "key", 100.0)
         assert await found.find(io, "s", "a text") is None
     assert not caplog.records
@@ -133,7 +133,7 @@ async def test_an_empty_or_zero_vector_is_a_text_that_cannot_be_compared(io, cap
 
 async def test_an_embedding_that_takes_too_long_is_not_waited_for(io, caplog):
     go_on = threading.Event()
-    found = Paraphrases(SemanticCache(lambda texts: go_on.wait(60) and bag(texts), threshold=0.5, timeout=0.05))
+    found = SemanticMatcher(SemanticCache(lambda texts: go_on.wait(60) and bag(texts), threshold=0.5, timeout=0.05))
     began = time.monotonic()
     assert await found.find(io, "s", "How do I do it?") is None
     assert time.monotonic() - began < 30
@@ -149,7 +149,7 @@ async def test_an_index_that_fails_is_a_miss_and_a_line_in_the_log(io, caplog):
         async def add(self, *args):
             raise OSError("no route to host")
 
-    found = Paraphrases(SemanticCache(bag, threshold=0.5), Broken())
+    found = SemanticMatcher(SemanticCache(bag, threshold=0.5), Broken())
     await found.add(io, "s", "a text", "key", 100.0)
     assert await found.find(io, "s", "a text") is None
     assert [record.getMessage() for record in caplog.records] == [
@@ -159,8 +159,8 @@ async def test_an_index_that_fails_is_a_miss_and_a_line_in_the_log(io, caplog):
 
 
 async def test_the_loop_turns_while_a_vector_is_computed():
-    found = Paraphrases(SemanticCache(lambda texts: time.sleep(0.2) or bag(texts), threshold=0.5))
-    finding = asyncio.create_task(found.find(NativeIO(), "s", "How do I do it?"))
+    found = SemanticMatcher(SemanticCache(lambda texts: time.sleep(0.2) or bag(texts), threshold=0.5))
+    finding = asyncio.create_task(found.find(AsyncIO(), "s", "How do I do it?"))
     turns = 0
     while not finding.done():
         await asyncio.sleep(0.005)
@@ -170,8 +170,8 @@ async def test_the_loop_turns_while_a_vector_is_computed():
 
 def test_a_sync_call_inside_a_running_loop(found):
     async def main():
-        run(found.add(BlockingIO(), "s", "How do I do it?", "key", 100.0))
-        return run(found.find(BlockingIO(), "s", "How do I do it?"))
+        run(found.add(SyncIO(), "s", "How do I do it?", "key", 100.0))
+        return run(found.find(SyncIO(), "s", "How do I do it?"))
 
     assert asyncio.run(main()).key == "key"
 
@@ -183,8 +183,8 @@ def test_many_threads_at_once(found):
         try:
             for n in range(50):
                 text = f"question about thing{who} and matter{n} please"
-                run(found.add(BlockingIO(), f"scope {who}", text, f"{who}-{n}", 100.0))
-                near = run(found.find(BlockingIO(), f"scope {who}", text))
+                run(found.add(SyncIO(), f"scope {who}", text, f"{who}-{n}", 100.0))
+                near = run(found.find(SyncIO(), f"scope {who}", text))
                 assert near.key.startswith(f"{who}-")
         except BaseException as error:
             errors.append(error)
@@ -199,9 +199,9 @@ def test_many_threads_at_once(found):
 
 @given(st.text(max_size=50), st.text(max_size=50))
 def test_any_text_can_be_asked(one, other):
-    found = Paraphrases(SemanticCache(bag, threshold=1.0))
-    run(found.add(BlockingIO(), "s", one, "key", 100.0))
-    run(found.find(BlockingIO(), "s", other))
+    found = SemanticMatcher(SemanticCache(bag, threshold=1.0))
+    run(found.add(SyncIO(), "s", one, "key", 100.0))
+    run(found.find(SyncIO(), "s", other))
 
 
 # What a user sets

@@ -15,9 +15,9 @@ from multiroute_core.cache.semantic.index import COUNT
 from multiroute_core.cache.semantic.memory import MemoryIndex
 from multiroute_core.cache.semantic.redis import RedisIndex
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.async_io import AsyncIO
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.link import Down, Refused
 from tests.redis_servers import running
 
@@ -33,7 +33,7 @@ class Clock:
 
 
 CLOCK = Clock()
-IO = BlockingIO(CLOCK)
+IO = SyncIO(CLOCK)
 
 
 def unit(*numbers):
@@ -131,7 +131,7 @@ def test_vectors_of_another_length_are_nothing_to_each_other():
 
 
 def test_many_threads_at_once():
-    index, io, errors = MemoryIndex(200), BlockingIO(), []
+    index, io, errors = MemoryIndex(200), SyncIO(), []
 
     def work(who):
         try:
@@ -184,7 +184,7 @@ def opened(server, **options):
 
 
 async def test_redis_finds_what_memory_finds(redis_server):
-    index, memory, io = opened(redis_server), MemoryIndex(), NativeIO()
+    index, memory, io = opened(redis_server), MemoryIndex(), AsyncIO()
     random, missed = np.random.default_rng(1), 0
     for n in range(300):
         vector = unit(*random.normal(size=16))
@@ -206,7 +206,7 @@ async def test_redis_finds_what_memory_finds(redis_server):
 
 
 def test_redis_forgets_what_is_over_and_the_set_with_its_last(redis_server):
-    index, io = opened(redis_server), BlockingIO()
+    index, io = opened(redis_server), SyncIO()
     add(index, "s", unit(1, 0), "short", 0.3, io)
     add(index, "s", unit(1, 0.01), "long", 1.2, io)
     assert {one.key for one in near(index, "s", unit(1, 0), 0.9, io)} == {"short", "long"}
@@ -222,7 +222,7 @@ def test_redis_forgets_what_is_over_and_the_set_with_its_last(redis_server):
 
 
 def test_redis_replaces_and_keeps_no_more_than_it_may(redis_server):
-    index, io = opened(redis_server, max_entries=20), BlockingIO()
+    index, io = opened(redis_server, max_entries=20), SyncIO()
     vectors = [unit(*numbers) for numbers in np.random.default_rng(2).normal(size=(61, 16))]
     for n in range(60):
         add(index, "s", vectors[n], f"key {n}", 100.0, io)
@@ -238,14 +238,14 @@ def test_redis_replaces_and_keeps_no_more_than_it_may(redis_server):
 def test_processes_that_share_redis_find_each_others(redis_server):
     one, other = opened(redis_server), RedisIndex(redis_server.url)
     other.link.timeout = PATIENT
-    add(one, "s", unit(1, 2), "a", 100.0, BlockingIO())
-    assert near(other, "s", unit(1, 2), 0.99, BlockingIO())[0].key == "a"
+    add(one, "s", unit(1, 2), "a", 100.0, SyncIO())
+    assert near(other, "s", unit(1, 2), 0.99, SyncIO())[0].key == "a"
     one.close()
     other.close()
 
 
 def test_redis_refuses_vectors_of_another_length(redis_server):
-    index, io = opened(redis_server), BlockingIO()
+    index, io = opened(redis_server), SyncIO()
     add(index, "s", unit(1, 2, 3), "a", 100.0, io)
     with pytest.raises(Refused, match="dimension"):
         near(index, "s", unit(1, 2), 0.5, io)
@@ -253,7 +253,7 @@ def test_redis_refuses_vectors_of_another_length(redis_server):
 
 
 def test_a_server_without_vector_sets_is_told_once_and_memory_serves(valkey_server, caplog):
-    index, io = opened(valkey_server), BlockingIO()
+    index, io = opened(valkey_server), SyncIO()
     assert not near(index, "s", unit(1, 2), 0.9, io)
     add(index, "s", unit(1, 2), "a", 100.0, io)
     assert near(index, "s", unit(1, 2), 0.9, io)[0].key == "a"
@@ -266,8 +266,8 @@ def test_a_redis_that_is_away_is_no_index():
     with running("redis") as server:
         index = RedisIndex(server.url)
         index.link.timeout = PATIENT
-        add(index, "s", unit(1, 2), "a", 100.0, BlockingIO())
+        add(index, "s", unit(1, 2), "a", 100.0, SyncIO())
         server.kill()
         with pytest.raises(Down):
-            near(index, "s", unit(1, 2), 0.9, BlockingIO())
+            near(index, "s", unit(1, 2), 0.9, SyncIO())
     index.close()

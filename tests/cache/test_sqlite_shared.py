@@ -14,9 +14,9 @@ import pytest
 
 from multiroute_core.cache import sqlite_file
 from multiroute_core.cache.sqlite import SQLiteCache
-from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.async_io import AsyncIO
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 from tests.cache.sqlite_files import IO, child, get, put, said, sound, value, whole
 
 
@@ -32,7 +32,7 @@ def cache(path):
     made.close()
 
 
-@pytest.fixture(params=[BlockingIO, NativeIO])
+@pytest.fixture(params=[SyncIO, AsyncIO])
 def io(request):
     return request.param()
 
@@ -193,7 +193,7 @@ def test_many_threads(path):
 
 
 async def test_many_tasks(path, caplog):
-    cache, io = SQLiteCache(path), NativeIO()
+    cache, io = SQLiteCache(path), AsyncIO()
 
     async def work(n):
         await cache.put(io, f"k{n}", value(f"k{n}", 500), 1000)
@@ -292,7 +292,7 @@ async def test_a_busy_file_blocks_nobody_for_long(cache, path, io, caplog):
 
 
 async def test_the_loop_turns_while_a_write_waits(cache, path):
-    io, turns = NativeIO(), 0
+    io, turns = AsyncIO(), 0
     await cache.put(io, "a", b"1", 100.0)
 
     async def turn():

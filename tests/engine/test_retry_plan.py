@@ -4,147 +4,147 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiroute_core import AuthenticationError, ContextOverflowError, RateLimitError, Route, ServerError
-from multiroute_core.engine.retry_plan import POLL_SECONDS, Ask, Pause, Plan, Stop
-from multiroute_core.resilience.admission import Shut
+from multiroute_core.engine.retry_plan import POLL_SECONDS, AskRoute, GiveUp, RetryPlan, Wait
+from multiroute_core.resilience.admission import Rejection
 
 ROUTES = [Route("openai:m", name=name) for name in "abc"]
 
 
 def while_shut(plan, **shuts):
     """The first step that is more than a look at a route that is shut."""
-    while isinstance(step := plan.next(100, 0), Ask) and step.route.name in shuts and not step.early:
+    while isinstance(step := plan.next(100, 0), AskRoute) and step.route.name in shuts and not step.early:
         plan.shut(step.route, shuts[step.route.name])
     return step
 
 
 def test_every_candidate_is_asked_before_any_is_asked_again():
-    plan = Plan(ROUTES, max_retries=1)
+    plan = RetryPlan(ROUTES, max_retries=1)
     for name in "abc":
         step = plan.next(100, 0.5)
-        assert step == Ask(next(r for r in ROUTES if r.name == name))
+        assert step == AskRoute(next(r for r in ROUTES if r.name == name))
         plan.failed(step.route, ServerError("down"))
-    assert plan.next(100, 0.5) == Pause(0.25)
+    assert plan.next(100, 0.5) == Wait(0.25)
     assert [plan.next(100, 0.5).route.name for _ in "abc"] == ["a", "b", "c"]
 
 
 def test_what_will_last_is_not_asked_again():
-    plan = Plan(ROUTES[:2], max_retries=2)
+    plan = RetryPlan(ROUTES[:2], max_retries=2)
     plan.next(100, 0)
     plan.failed(ROUTES[0], AuthenticationError("bad key"))
     plan.next(100, 0)
     plan.failed(ROUTES[1], ServerError("down"))
-    assert isinstance(plan.next(100, 0), Pause)
-    assert plan.next(100, 0) == Ask(ROUTES[1], again=True)
+    assert isinstance(plan.next(100, 0), Wait)
+    assert plan.next(100, 0) == AskRoute(ROUTES[1], again=True)
 
 
 def test_retry_after_is_a_floor_and_the_deadline_is_not_waited_out():
-    plan = Plan(ROUTES[:1], max_retries=2)
+    plan = RetryPlan(ROUTES[:1], max_retries=2)
     plan.next(100, 0)
     plan.failed(ROUTES[0], ServerError("down", retry_after=5))
-    assert plan.next(100, 0) == Pause(5)
-    plan = Plan(ROUTES[:1], max_retries=2)
+    assert plan.next(100, 0) == Wait(5)
+    plan = RetryPlan(ROUTES[:1], max_retries=2)
     plan.next(3, 0)
     plan.failed(ROUTES[0], ServerError("down", retry_after=5))
-    assert plan.next(3, 0) == Stop(late=True, seconds=5)
+    assert plan.next(3, 0) == GiveUp(late=True, seconds=5)
 
 
 def test_when_all_are_open_the_one_that_recovers_soonest_is_probed_early():
-    plan = Plan(ROUTES, max_retries=0)
+    plan = RetryPlan(ROUTES, max_retries=0)
     for seconds, route in zip((30, 10, 20), ROUTES, strict=True):
-        assert plan.next(100, 0) == Ask(route)
-        plan.shut(route, Shut("open", seconds))
-    assert plan.next(100, 0) == Ask(ROUTES[1], early=True)
+        assert plan.next(100, 0) == AskRoute(route)
+        plan.shut(route, Rejection("open", seconds))
+    assert plan.next(100, 0) == AskRoute(ROUTES[1], early=True)
     plan.failed(ROUTES[1], ServerError("still down"))
-    assert while_shut(plan, a=Shut("open", 30), c=Shut("open", 20)) == Stop(seconds=20)
+    assert while_shut(plan, a=Rejection("open", 30), c=Rejection("open", 20)) == GiveUp(seconds=20)
 
 
 def test_who_finds_a_probe_out_waits_for_its_result_and_does_not_probe_after_it_failed():
-    plan = Plan(ROUTES[:1], max_retries=2)
+    plan = RetryPlan(ROUTES[:1], max_retries=2)
     plan.next(100, 0)
-    plan.shut(ROUTES[0], Shut("probing", 90))
-    assert plan.next(100, 0) == Pause(0.05)
-    assert plan.next(100, 0) == Ask(ROUTES[0])
-    plan.shut(ROUTES[0], Shut("open", 60))
-    assert plan.next(100, 0) == Stop(seconds=60)
+    plan.shut(ROUTES[0], Rejection("probing", 90))
+    assert plan.next(100, 0) == Wait(0.05)
+    assert plan.next(100, 0) == AskRoute(ROUTES[0])
+    plan.shut(ROUTES[0], Rejection("open", 60))
+    assert plan.next(100, 0) == GiveUp(seconds=60)
 
 
 def test_a_door_is_waited_for_if_the_deadline_allows():
-    for left, expected in ((10, Pause(5)), (3, Stop(seconds=5))):
-        plan = Plan(ROUTES[:1], max_retries=2)
+    for left, expected in ((10, Wait(5)), (3, GiveUp(seconds=5))):
+        plan = RetryPlan(ROUTES[:1], max_retries=2)
         plan.next(left, 0)
-        plan.shut(ROUTES[0], Shut("rate_limit", 5))
+        plan.shut(ROUTES[0], Rejection("rate_limit", 5))
         assert plan.next(left, 0) == expected
 
 
 def test_a_failed_early_probe_is_the_only_one():
-    plan = Plan(ROUTES[:2], max_retries=2)
+    plan = RetryPlan(ROUTES[:2], max_retries=2)
     for route in ROUTES[:2]:
         plan.next(100, 0)
-        plan.shut(route, Shut("open", 30))
-    assert plan.next(100, 0) == Ask(ROUTES[0], early=True)
+        plan.shut(route, Rejection("open", 30))
+    assert plan.next(100, 0) == AskRoute(ROUTES[0], early=True)
     plan.failed(ROUTES[0], ServerError("still down"))
-    assert isinstance(while_shut(plan, b=Shut("open", 60)), Pause)
-    assert while_shut(plan, a=Shut("open", 60), b=Shut("open", 60)) == Stop(seconds=60)
+    assert isinstance(while_shut(plan, b=Rejection("open", 60)), Wait)
+    assert while_shut(plan, a=Rejection("open", 60), b=Rejection("open", 60)) == GiveUp(seconds=60)
 
 
 def test_a_door_is_waited_for_when_all_others_cannot_help():
-    plan = Plan(ROUTES[:2], max_retries=2)
+    plan = RetryPlan(ROUTES[:2], max_retries=2)
     plan.next(100, 0)
     plan.failed(ROUTES[0], AuthenticationError("bad key"))
-    assert while_shut(plan, b=Shut("rate_limit", 5)) == Pause(5)
-    assert plan.next(95, 0) == Ask(ROUTES[1])
+    assert while_shut(plan, b=Rejection("rate_limit", 5)) == Wait(5)
+    assert plan.next(95, 0) == AskRoute(ROUTES[1])
 
 
 def test_who_finds_no_place_looks_again_soon():
-    plan = Plan(ROUTES[:1], max_retries=0)
+    plan = RetryPlan(ROUTES[:1], max_retries=0)
     for pause in (*POLL_SECONDS, POLL_SECONDS[-1]):
-        assert plan.next(100, 0) == Ask(ROUTES[0])
-        plan.shut(ROUTES[0], Shut("busy", 0.05))
-        assert plan.next(100, 0) == Pause(pause)
+        assert plan.next(100, 0) == AskRoute(ROUTES[0])
+        plan.shut(ROUTES[0], Rejection("busy", 0.05))
+        assert plan.next(100, 0) == Wait(pause)
 
 
 def test_what_is_too_long_for_one_window_goes_to_larger_and_unknown_ones_only():
-    plan = Plan(ROUTES, 2, {"a": 8_000, "b": 8_000, "c": None}, 9_000)
-    assert plan.next(100, 0) == Ask(ROUTES[0])
+    plan = RetryPlan(ROUTES, 2, {"a": 8_000, "b": 8_000, "c": None}, 9_000)
+    assert plan.next(100, 0) == AskRoute(ROUTES[0])
     plan.failed(ROUTES[0], ContextOverflowError("too long"))
-    assert plan.next(100, 0) == Ask(ROUTES[2])
+    assert plan.next(100, 0) == AskRoute(ROUTES[2])
     plan.failed(ROUTES[2], ContextOverflowError("too long"))
-    assert isinstance(plan.next(100, 0), Stop)
+    assert isinstance(plan.next(100, 0), GiveUp)
 
 
 def test_a_short_request_that_overflows_rules_nobody_out():
-    plan = Plan(ROUTES[:2], 2, {"a": 8_000, "b": 8_000}, 100)
+    plan = RetryPlan(ROUTES[:2], 2, {"a": 8_000, "b": 8_000}, 100)
     plan.next(100, 0)
     plan.failed(ROUTES[0], ContextOverflowError("too long"))
-    assert plan.next(100, 0) == Ask(ROUTES[1])
+    assert plan.next(100, 0) == AskRoute(ROUTES[1])
 
 
 def test_without_means_nobody_is_asked_again():
-    plan = Plan(ROUTES, max_retries=2)
+    plan = RetryPlan(ROUTES, max_retries=2)
     for route in ROUTES[:2]:
         plan.next(100, 0)
         plan.failed(route, ServerError("down"))
     plan.next(100, 0)
-    plan.shut(ROUTES[2], Shut("rate_limit", 5))
-    assert isinstance(plan.next(100, 0), Pause)
-    assert plan.next(100, 0) == Ask(ROUTES[0], again=True)
-    plan.unpaid()
-    assert while_shut(plan, c=Shut("rate_limit", 4)) == Pause(4)
+    plan.shut(ROUTES[2], Rejection("rate_limit", 5))
+    assert isinstance(plan.next(100, 0), Wait)
+    assert plan.next(100, 0) == AskRoute(ROUTES[0], again=True)
+    plan.retry_denied()
+    assert while_shut(plan, c=Rejection("rate_limit", 4)) == Wait(4)
 
 
 def test_a_spare_is_asked_once_and_a_backup_is_none():
-    plan = Plan([*ROUTES[:2], Route("openai:m", name="last", backup=True)], max_retries=0)
+    plan = RetryPlan([*ROUTES[:2], Route("openai:m", name="last", backup=True)], max_retries=0)
     plan.next(100, 0)
-    assert plan.spare() == ROUTES[1]
+    assert plan.next_hedge_candidate() == ROUTES[1]
     plan.take(ROUTES[1])
-    assert plan.spare() is None
+    assert plan.next_hedge_candidate() is None
     plan.failed(ROUTES[1], ServerError("down"))
     plan.failed(ROUTES[0], ServerError("down"))
     assert plan.next(100, 0).route.name == "last"
 
 
 shuts = st.builds(
-    Shut,
+    Rejection,
     st.sampled_from(["open", "probing", "rate_limit", "limit", "busy"]),
     st.sampled_from([0.05, 0.1, 1.0, 10.0, 60.0]),
 )
@@ -169,16 +169,16 @@ errors = st.sampled_from(
 def test_whatever_happens(count, retries, story, random, windows):
     """It ends by the deadline, asks nobody too often, pays for what it repeats, and waits for none while one is left."""
     routes = ROUTES[:count]
-    plan, left, turns = Plan(routes, retries, dict(zip("abc", windows, strict=True)), 12), 30.0, 0
+    plan, left, turns = RetryPlan(routes, retries, dict(zip("abc", windows, strict=True)), 12), 30.0, 0
     failed, looked, early = [], set(), 0
     while True:
         turns += 1
         assert turns < 2000
         step = plan.next(left, random)
-        if isinstance(step, Stop):
+        if isinstance(step, GiveUp):
             assert step.late or step.seconds is None or step.seconds > 0
             break
-        if isinstance(step, Pause):
+        if isinstance(step, Wait):
             assert 0 <= step.seconds <= left
             ruled_out = {name for name, error in failed if isinstance(error, ContextOverflowError)}
             assert ruled_out or looked == {route.name for route in routes}, "somebody has not been looked at"
@@ -191,13 +191,13 @@ def test_whatever_happens(count, retries, story, random, windows):
         if step.again:
             assert dict(failed)[name].retryable
         told = story[turns % len(story)]
-        if isinstance(told, Shut):
+        if isinstance(told, Rejection):
             plan.shut(step.route, told)
         elif told == "unpaid":
             if step.again:
-                plan.unpaid()
+                plan.retry_denied()
             else:
-                plan.shut(step.route, Shut("open", 5.0))
+                plan.shut(step.route, Rejection("open", 5.0))
         else:
             failed.append((name, told))
             plan.failed(step.route, told)

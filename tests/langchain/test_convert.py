@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
-from langchain_multiroute.answers import Pieces, message_out
+from langchain_multiroute.answers import ChunkBuilder, message_out
 from langchain_multiroute.convert import messages_back, messages_in
 from multiroute_core import (
     Blob,
@@ -180,7 +180,7 @@ class TestAnswers:
 
 class TestPieces:
     def merged(self, *pieces, blocks=False, provider="anthropic"):
-        maker = Pieces(blocks=blocks)
+        maker = ChunkBuilder(blocks=blocks)
         chunks = [maker.chunk(Chunk((part,))) for part in pieces]
         chunks.append(maker.chunk(Chunk((), answered(*assemble(pieces), provider=provider))))
         whole = chunks[0]

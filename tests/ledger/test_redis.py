@@ -15,14 +15,14 @@ from multiroute_core import ConfigurationError, Ledger, Router
 from multiroute_core.ledger import redis
 from multiroute_core.ledger.aggregate import Spent
 from multiroute_core.ledger.ledger import LedgerUnavailableError
-from multiroute_core.ledger.query import Selection
+from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import Record
 from multiroute_core.ledger.redis import RedisStore
 from multiroute_core.testing import Answer, scripted_route
 from tests.redis_servers import KINDS, Server, eventually, free_port, running
 
 FORK = multiprocessing.get_context("fork")
-ALL = Selection()
+ALL = LedgerQuery()
 KEY = "multiroute:ledger"
 ONE = Record(1.0, "r", "a", "p", "m", "answered", 0.5, cost=0.25, input_tokens=10, output_tokens=5)
 LASTING = ("--appendonly", "yes")
@@ -125,15 +125,15 @@ class TestKept:
     def test_only_what_may_be_in_the_window_is_read(self, server, monkeypatch):
         store, now = RedisStore(server.url), time.time()
         store.append([dataclasses.replace(ONE, at=now - 90_000.0), dataclasses.replace(ONE, at=now)], 0)
-        assert len(list(store.read(Selection.of(now - 100_000.0, None, {})))) == 2
-        assert len(list(store.read(Selection.of(now - 10.0, None, {})))) == 1, (
+        assert len(list(store.read(LedgerQuery.of(now - 100_000.0, None, {})))) == 2
+        assert len(list(store.read(LedgerQuery.of(now - 10.0, None, {})))) == 1, (
             "what came late is chosen by its own time"
         )
-        assert list(store.read(Selection.of(now + 7_300.0, None, {}))) == []
+        assert list(store.read(LedgerQuery.of(now + 7_300.0, None, {}))) == []
         read = []
         xrange = store._client.xrange
         monkeypatch.setattr(store._client, "xrange", lambda *a, **k: read.extend(found := xrange(*a, **k)) or found)
-        list(store.read(Selection.of(now + 7_300.0, None, {})))
+        list(store.read(LedgerQuery.of(now + 7_300.0, None, {})))
         assert read == []
         store.close()
 

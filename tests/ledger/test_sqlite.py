@@ -13,14 +13,14 @@ import pytest
 
 from multiroute_core import ConfigurationError, Ledger, Router
 from multiroute_core.ledger.aggregate import Spent
-from multiroute_core.ledger.query import Selection
+from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import Record
 from multiroute_core.ledger.sqlite import _SPENT, APPLICATION, VERSION, SQLiteStore, _where
 from multiroute_core.testing import Answer, scripted_route
 from tests.redis_servers import eventually
 
 FORK = multiprocessing.get_context("fork")
-ALL = Selection()
+ALL = LedgerQuery()
 
 FORM_1 = """
 CREATE TABLE records (id INTEGER PRIMARY KEY, at REAL, request_id TEXT, route TEXT, provider TEXT, model TEXT,
@@ -231,7 +231,7 @@ class TestReading:
     def test_spending_is_read_from_the_index_alone(self, tmp_path):
         store = SQLiteStore(f"sqlite:///{tmp_path}/l.db")
         for given in ({}, {"tenant": "t"}, {"route": "a", "task": "x", "label": "y"}):
-            where, bound = _where(Selection.of(5.0, 9.0, given))
+            where, bound = _where(LedgerQuery.of(5.0, 9.0, given))
             with contextlib.closing(sqlite3.connect(store.path)) as db:
                 plan = db.execute(f"EXPLAIN QUERY PLAN {_SPENT}{where}", bound).fetchall()
             assert [row[3] for row in plan] == ["SEARCH records USING COVERING INDEX records_charged (at>? AND at<?)"]
@@ -243,9 +243,9 @@ class TestReading:
         many = [dataclasses.replace(NEW, at=float(number), labels=(f"l{number % 10}",)) for number in range(50_000)]
         store.append(many, 0)
         began = time.perf_counter()
-        assert store.spent(Selection.of(0.0, None, {})) == Spent(25_000.0, 750_000)
-        assert store.spent(Selection.of(0.0, None, {"label": "l3"})) == Spent(2_500.0, 75_000)
-        assert store.spent(Selection.of(49_990.0, None, {})) == Spent(5.0, 150)
+        assert store.spent(LedgerQuery.of(0.0, None, {})) == Spent(25_000.0, 750_000)
+        assert store.spent(LedgerQuery.of(0.0, None, {"label": "l3"})) == Spent(2_500.0, 75_000)
+        assert store.spent(LedgerQuery.of(49_990.0, None, {})) == Spent(5.0, 150)
         assert time.perf_counter() - began < 30.0
         store.close()
 

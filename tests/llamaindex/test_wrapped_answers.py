@@ -13,7 +13,7 @@ from llama_index.core.llms.mock import MockLLM
 from openai.types.chat import ChatCompletion
 
 from llamaindex_multiroute import MultiRoute
-from llamaindex_multiroute.wrapped import END, Growing, whole
+from llamaindex_multiroute.wrapped import END, CumulativeDecoder, whole
 from multiroute_core import Usage
 from multiroute_core.providers.provider import Encoded, WireError
 
@@ -120,7 +120,7 @@ USAGES = [
 @pytest.mark.parametrize(("raw", "beside", "usage"), USAGES)
 def test_usage(raw: Any, beside: dict[str, Any], usage: Usage | None) -> None:
     assert whole(response(raw, **beside), [], ASKED).usage == usage
-    growing = Growing(ASKED, lambda _: [])
+    growing = CumulativeDecoder(ASKED, lambda _: [])
     growing.feed(response(raw, "Hi", **beside))
     growing.feed(response({"choices": [], "usage": None} if raw else None, "Hi", **beside))
     ended = growing.feed(END)
@@ -130,7 +130,7 @@ def test_usage(raw: Any, beside: dict[str, Any], usage: Usage | None) -> None:
 
 
 def test_a_reason_before_the_last_response_is_not_lost() -> None:
-    growing = Growing(ASKED, lambda _: [])
+    growing = CumulativeDecoder(ASKED, lambda _: [])
     growing.feed(response(choice("length"), "Hi"))
     growing.feed(response({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}, "Hi"))
     ended = growing.feed(END)

@@ -17,19 +17,19 @@ from multiroute_core import (
     VendorPart,
 )
 from multiroute_core.options import Options
-from multiroute_core.providers.capabilities import Facts, needed, offered
+from multiroute_core.providers.capabilities import RouteCapabilities, required, supported
 from multiroute_core.routing.candidates import candidates
-from multiroute_core.routing.strategies import Live, arranged
+from multiroute_core.routing.strategies import LiveStats, rank_routes
 from multiroute_core.types import Request
 
 CLAUDE, GPT, GEMINI = Route("anthropic:c"), Route("openai:g"), Route("google:x")
 SPARE = Route("local:smollm2", backup=True)
 SEES = frozenset({"image", "document"})
 FACTS = {
-    CLAUDE.name: Facts("anthropic", offered("anthropic", "anthropic", SEES, tools=True)),
-    GPT.name: Facts("openai.chat", offered("openai", "openai.chat", SEES | {"audio"}, tools=True)),
-    GEMINI.name: Facts("google", offered("google", "google", SEES | {"audio", "video"}, tools=True)),
-    SPARE.name: Facts("openai.chat", offered("local", "openai.chat", frozenset(), tools=False)),
+    CLAUDE.name: RouteCapabilities("anthropic", supported("anthropic", "anthropic", SEES, tools=True)),
+    GPT.name: RouteCapabilities("openai.chat", supported("openai", "openai.chat", SEES | {"audio"}, tools=True)),
+    GEMINI.name: RouteCapabilities("google", supported("google", "google", SEES | {"audio", "video"}, tools=True)),
+    SPARE.name: RouteCapabilities("openai.chat", supported("local", "openai.chat", frozenset(), tools=False)),
 }
 
 
@@ -39,8 +39,8 @@ def asked(*parts, role="user", tools=()):
 
 def able(request):
     routes = candidates(request, [CLAUDE, GPT, GEMINI, SPARE], Options(), FACTS).routes
-    live = Live(FACTS, {}, lambda *_: None, lambda: 0.5, 1)
-    return [route.provider for route in arranged(request, routes, Options(), live)]
+    live = LiveStats(FACTS, {}, lambda *_: None, lambda: 0.5, 1)
+    return [route.provider for route in rank_routes(request, routes, Options(), live)]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_content_chooses_routes(part, routes):
 
 def test_what_a_tool_shows_counts_too():
     shown = ToolCallResponse("1", [Blob(b"x", "audio/wav")])
-    assert "audio" in needed(asked(shown, role="tool"))
+    assert "audio" in required(asked(shown, role="tool"))
 
 
 def test_tools_choose_routes():
@@ -71,7 +71,7 @@ def test_tools_choose_routes():
 
 def test_what_a_model_said_in_its_vendors_words_excludes_nobody():
     request = Request((Message("assistant", [VendorPart(Raw("anthropic", {}))]), Message("user", "x")))
-    assert needed(request) == frozenset()
+    assert required(request) == frozenset()
 
 
 def test_nobody_can_carry_it_and_the_sentence_says_what_and_where():

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiroute_core.providers.headroom import LONGEST_SECONDS, headroom
-from multiroute_core.resilience.provider_limits import Headroom, Level, take
+from multiroute_core.resilience.provider_limits import Level, RateLimitHeaders, take
 from tests.providers.reading import needs_recordings, recordings
 
 NOW, WALL = 50.0, 1_775_384_633.25
@@ -47,12 +47,12 @@ def openai(what: str, limit: object, remaining: object, reset: str) -> dict[str,
     return {f"x-ratelimit-{name}-{what}": str(value) for name, value in told.items()}
 
 
-def told(found: Headroom | None) -> dict[str, Level]:
+def told(found: RateLimitHeaders | None) -> dict[str, Level]:
     levels = {name: getattr(found, name, None) for name in LEVELS}
     return {name: level for name, level in levels.items() if level is not None}
 
 
-def sane(found: Headroom | None) -> None:
+def sane(found: RateLimitHeaders | None) -> None:
     assert found is None or told(found), "nothing is None"
     for level in told(found).values():
         assert all(math.isfinite(n) for n in (level.remaining, level.limit, level.reset, level.at))
@@ -65,14 +65,14 @@ def sane(found: Headroom | None) -> None:
 
 
 def test_openai():
-    assert headroom(OPENAI, NOW, WALL) == Headroom(
+    assert headroom(OPENAI, NOW, WALL) == RateLimitHeaders(
         Level(499.0, 500.0, NOW + 0.12, NOW), Level(199227.0, 200000.0, NOW + 0.231, NOW)
     )
 
 
 def test_azure_tells_milliseconds_without_a_unit():
     """One of 120 a minute comes back in 500 ms."""
-    assert headroom(AZURE, NOW, WALL) == Headroom(Level(119.0, 120.0, NOW + 0.5, NOW))
+    assert headroom(AZURE, NOW, WALL) == RateLimitHeaders(Level(119.0, 120.0, NOW + 0.5, NOW))
 
 
 def test_a_bare_number_elsewhere_is_seconds():
@@ -240,6 +240,6 @@ def test_the_drafts_tightest_policy_of_requests():
         "RateLimit-Policy": '"burst";q=100;w=60, "daily";q=1000;qu="requests";w=86400, "size";q=9;qu="content-bytes";w=1',
         "RateLimit": '"burst";r=50;t=30, "daily";r=7;t=4000, "size";r=1;t=1',
     }
-    assert headroom(headers, NOW, WALL) == Headroom(Level(7.0, 1000.0, NOW + 4000.0, NOW))
+    assert headroom(headers, NOW, WALL) == RateLimitHeaders(Level(7.0, 1000.0, NOW + 4000.0, NOW))
     assert headroom({"RateLimit": headers["RateLimit"]}, NOW, WALL) is None, "without a policy its size is not known"
     assert headroom({"RateLimit-Policy": headers["RateLimit-Policy"]}, NOW, WALL) is None

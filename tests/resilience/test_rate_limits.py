@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from multiroute_core.resilience.admission import Shut
-from multiroute_core.resilience.provider_limits import Headroom, Level
+from multiroute_core.resilience.admission import Rejection
+from multiroute_core.resilience.provider_limits import Level, RateLimitHeaders
 from multiroute_core.resilience.rate_limits import (
-    Allowance,
-    AllowanceSettings,
+    RateLimitSettings,
+    RateLimitState,
     admit,
     requests_left,
     settle,
@@ -19,7 +19,7 @@ from multiroute_core.resilience.rate_limits import (
 
 SLACK = 1e-3
 SETTINGS = st.builds(
-    AllowanceSettings,
+    RateLimitSettings,
     rpm=st.sampled_from([None, 1.0, 6.0, 60.0]),
     tpm=st.sampled_from([None, 100.0, 1000.0]),
     max_concurrency=st.sampled_from([None, 1, 4]),
@@ -45,7 +45,7 @@ def lacking(log, per_minute, now):
 class AllowanceMachine(RuleBasedStateMachine):
     @initialize(rules=SETTINGS)
     def begin(self, rules):
-        self.rules, self.now, self.state = rules, 1000.0, Allowance()
+        self.rules, self.now, self.state = rules, 1000.0, RateLimitState()
         self.calls: list[Call] = []
         self.door = 0.0
         self.episode_until: float | None = None
@@ -74,11 +74,11 @@ class AllowanceMachine(RuleBasedStateMachine):
         if self.told is not None:
             self.told = (self.told[0], self.told[1] - 1.0)
 
-    def refused(self, before: Allowance, shut: Shut, tokens: int, left: tuple[float | None, float | None]):
+    def refused(self, before: RateLimitState, shut: Rejection, tokens: int, left: tuple[float | None, float | None]):
         assert self.state == before, "a refusal takes nothing"
         assert 0 < shut.seconds
         if self.now < self.door:
-            assert shut == Shut("rate_limit", self.door - self.now)
+            assert shut == Rejection("rate_limit", self.door - self.now)
         elif shut.why == "rate_limit":
             assert self.told is not None
             assert shut.seconds <= self.told[0] + 60.0 - self.now + SLACK, (
@@ -106,7 +106,7 @@ class AllowanceMachine(RuleBasedStateMachine):
         call = data.draw(st.sampled_from(self.out))
         told = None
         if remaining is not None:
-            told = Headroom(Level(10.0 * remaining, 10.0, self.now + 60.0, self.now))
+            told = RateLimitHeaders(Level(10.0 * remaining, 10.0, self.now + 60.0, self.now))
             self.told = (self.now, 10.0 * remaining)
         took = None if used is None else int(used * call.tokens)
         self.state = settle(
@@ -165,11 +165,13 @@ def levels(draw):
     return Level(limit * draw(st.floats(0, 1)), limit, 1000.0 + draw(st.floats(1, 100)), 1000.0)
 
 
-ROOMS = st.none() | st.builds(Headroom, st.none() | levels(), st.none() | levels(), st.none() | levels(), st.none())
+ROOMS = st.none() | st.builds(
+    RateLimitHeaders, st.none() | levels(), st.none() | levels(), st.none() | levels(), st.none()
+)
 
 
-def busy(rules: AllowanceSettings, room: Headroom | None, asks: list[int]) -> Allowance:
-    state = Allowance(headroom=room)
+def busy(rules: RateLimitSettings, room: RateLimitHeaders | None, asks: list[int]) -> RateLimitState:
+    state = RateLimitState(headroom=room)
     for tokens in asks:
         state, _ = admit(state, rules, 1000.0, tokens=tokens, in_flight=0)
     return state
@@ -179,11 +181,11 @@ def busy(rules: AllowanceSettings, room: Headroom | None, asks: list[int]) -> Al
 def test_the_least_of_what_is_known_is_what_is_left(rules, room, asks, after, tokens):
     state, now = busy(rules, room, asks), 1000.0 + after
     alone = {
-        "bucket": Allowance(requests=state.requests, tokens=state.tokens),
-        "headers": Allowance(headroom=state.headroom),
+        "bucket": RateLimitState(requests=state.requests, tokens=state.tokens),
+        "headers": RateLimitState(headroom=state.headroom),
     }
     for left in (requests_left, tokens_left):
-        parts = [left(part, rules if name == "bucket" else AllowanceSettings(), now) for name, part in alone.items()]
+        parts = [left(part, rules if name == "bucket" else RateLimitSettings(), now) for name, part in alone.items()]
         known = [part for part in parts if part is not None]
         assert left(state, rules, now) == (min(known) if known else None)
 
@@ -215,7 +217,7 @@ SCHEDULES = st.lists(
 @given(SCHEDULES)
 def test_whoever_ends_first_what_they_used_is_missing_from_the_bucket(calls):
     """Each is let in some time after the one before, reserves, uses, and lasts."""
-    rules, state, begin, events = AllowanceSettings(tpm=1000.0), Allowance(), 1000.0, []
+    rules, state, begin, events = RateLimitSettings(tpm=1000.0), RateLimitState(), 1000.0, []
     for n, (after, _, _, lasts) in enumerate(calls):
         begin += after
         events += [(begin, 0, n), (begin + lasts, 1, n)]
@@ -247,7 +249,7 @@ def test_whoever_ends_first_what_they_used_is_missing_from_the_bucket(calls):
 
 @given(st.integers(2, 40), st.integers(1, 40))
 def test_who_learns_of_a_rate_limit_has_fewer_calls_in_flight_after_it(flying, more):
-    rules, state = AllowanceSettings(), Allowance()
+    rules, state = RateLimitSettings(), RateLimitState()
     for _ in range(min(flying, more)):
         state = settle(
             state,
@@ -262,7 +264,7 @@ def test_who_learns_of_a_rate_limit_has_fewer_calls_in_flight_after_it(flying, m
             in_flight=flying,
         )
     _, shut = admit(state, rules, 1001.0, tokens=0, in_flight=0)
-    assert shut == Shut("rate_limit", 1.0)
+    assert shut == Rejection("rate_limit", 1.0)
     most = max(1, int(0.8 * flying))
     for in_flight in range(flying):
         _, shut = admit(state, rules, 1002.0, tokens=0, in_flight=in_flight)

@@ -3,10 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multiroute_core.resilience.retry_budget import RETRIES, BudgetSettings, Purse, deposit, hedges, withdraw
+from multiroute_core.resilience.retry_budget import RETRIES, RetryBudget, RetryBudgetSettings, deposit, hedges, withdraw
 
 SLACK = 1e-6
-PURSES = st.sampled_from([RETRIES, hedges(0.05), hedges(1.0), BudgetSettings(0.5, 2.0, 0.25, 4.0)])
+PURSES = st.sampled_from([RETRIES, hedges(0.05), hedges(1.0), RetryBudgetSettings(0.5, 2.0, 0.25, 4.0)])
 STEPS = st.lists(
     st.tuples(
         st.sampled_from([0.0, 0.0, 0.5, 1.0, 20.0]), st.sampled_from(["request", "request", "try", "try", "try"])
@@ -17,7 +17,7 @@ STEPS = st.lists(
 
 def story(rules, steps):
     """Every step with its time, and for a try whether it was paid."""
-    purse, now, events = Purse(), 1000.0, []
+    purse, now, events = RetryBudget(), 1000.0, []
     for seconds, what in steps:
         now += seconds
         if what == "request":
@@ -67,7 +67,7 @@ def test_who_is_refused_has_spent_it(rules, steps):
 
 @given(PURSES, st.integers(0, 500))
 def test_a_flood_of_requests_fills_it_to_the_brim_and_no_further(rules, requests):
-    purse = Purse()
+    purse = RetryBudget()
     for _ in range(requests):
         purse = deposit(purse, rules, 7.0)
     paid, tries = True, 0
@@ -80,7 +80,7 @@ def test_a_flood_of_requests_fills_it_to_the_brim_and_no_further(rules, requests
 
 @given(PURSES, st.integers(0, 20), st.floats(0, 100))
 def test_silence_brings_the_reserve_back_and_no_more(rules, requests, seconds):
-    purse = Purse()
+    purse = RetryBudget()
     for _ in range(requests):
         purse = deposit(purse, rules, 7.0)
     while (paid := withdraw(purse, rules, 7.0))[1]:
@@ -93,7 +93,7 @@ def test_silence_brings_the_reserve_back_and_no_more(rules, requests, seconds):
 
 
 def test_a_dead_provider_gets_a_fifth_more_in_the_long_run():
-    purse, paid = Purse(), 0
+    purse, paid = RetryBudget(), 0
     for _ in range(10_000):
         purse = deposit(purse, RETRIES, 0.0)
         for _ in range(3):

@@ -11,7 +11,7 @@ from multiroute_core import AllRoutesFailedError, ConfigurationError, Message, R
 from multiroute_core.messages import Blob, File, Raw, Uri, VendorPart
 from multiroute_core.options import Options
 from multiroute_core.parsing.arguments import build
-from multiroute_core.providers.capabilities import Facts, offered
+from multiroute_core.providers.capabilities import RouteCapabilities, supported
 from multiroute_core.providers.models import Model
 from multiroute_core.routing.candidates import candidates
 from multiroute_core.testing import Answer, Fail, VirtualClock, provider_of, run_in_virtual_time, scripted_route
@@ -75,8 +75,8 @@ def fleet(drawn):
         for n, k in enumerate(drawn)
     ]
     facts = {
-        f"r{n}": Facts(
-            "openai.chat", offered("openai", "openai.chat", k["inputs"], tools=k["tools"]), window=k["window"]
+        f"r{n}": RouteCapabilities(
+            "openai.chat", supported("openai", "openai.chat", k["inputs"], tools=k["tools"]), window=k["window"]
         )
         for n, k in enumerate(drawn)
     }

@@ -15,9 +15,9 @@ from multiroute_core.options import STRATEGIES, Options
 from multiroute_core.parsing import token_count
 from multiroute_core.parsing.arguments import build
 from multiroute_core.pricing.prices import Prices
-from multiroute_core.providers.capabilities import Facts
+from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.routing.route_health import RouteHealth
-from multiroute_core.routing.strategies import EXPLORE, NEARLY, Live, arranged
+from multiroute_core.routing.strategies import EXPLORE, NEARLY, LiveStats, rank_routes
 from multiroute_core.testing import (
     Answer,
     Fail,
@@ -38,9 +38,9 @@ def free(route, usage):
 
 
 def live(routes, standings=(), cost_on=free, draws=None, *, request=HELLO, stream=False, seed=0):
-    facts = {r.name: Facts(WIRES[r.provider], frozenset()) for r in routes}
+    facts = {r.name: RouteCapabilities(WIRES[r.provider], frozenset()) for r in routes}
     chance = random.Random(seed).random if draws is None else iter(draws).__next__
-    return Live(facts, dict(standings), cost_on, chance, token_count.estimate(request), stream)
+    return LiveStats(facts, dict(standings), cost_on, chance, token_count.estimate(request), stream)
 
 
 def names(routes):
@@ -50,7 +50,7 @@ def names(routes):
 def put(routes, order="priority", request=HELLO, standings=(), cost_on=free, draws=None, *, stream=False, **wanted):
     """The names of `routes` in their order."""
     state = live(routes, standings, cost_on, draws, request=request, stream=stream)
-    return names(arranged(request, routes, Options(strategy=order, **wanted), state))
+    return names(rank_routes(request, routes, Options(strategy=order, **wanted), state))
 
 
 def plain(count, **each):
@@ -109,16 +109,16 @@ class TestEveryOrder:
     def test_all_are_asked_and_stronger_reasons_hold(self, drawn, order, task, seed, stream):
         routes, standing = fleet(drawn)
         options = Options(strategy=order, task=task)
-        found = arranged(HELLO, routes, options, live(routes, standing, seed=seed, stream=stream))
+        found = rank_routes(HELLO, routes, options, live(routes, standing, seed=seed, stream=stream))
         assert sorted(names(found)) == sorted(names(routes))
-        assert found == arranged(HELLO, routes, options, live(routes, standing, seed=seed, stream=stream))
+        assert found == rank_routes(HELLO, routes, options, live(routes, standing, seed=seed, stream=stream))
         strong = [(r.backup, bool(task) and (0 if task in r.tasks else 1 if not r.tasks else 2)) for r in found]
         assert strong == sorted(strong)
 
     @given(fleets, st.sampled_from(["weighted", "least_busy", "fastest"]), st.integers(0, 9))
     def test_who_cannot_be_asked_now_is_behind_its_equals(self, drawn, order, seed):
         routes, standing = fleet(drawn)
-        found = arranged(HELLO, routes, Options(strategy=order), live(routes, standing, seed=seed))
+        found = rank_routes(HELLO, routes, Options(strategy=order), live(routes, standing, seed=seed))
         shut = [(r.backup, standing.get(r.name, RouteHealth()).retry_in > 0) for r in found]
         assert shut == sorted(shut)
 
@@ -132,8 +132,8 @@ class TestEveryOrder:
     @given(fleets, st.sampled_from(STRATEGIES), st.integers(0, 9))
     def test_without_fallback_it_is_the_first_of_them_alone(self, drawn, order, seed):
         routes, standing = fleet(drawn)
-        whole = arranged(HELLO, routes, Options(strategy=order), live(routes, standing, seed=seed))
-        one = arranged(HELLO, routes, Options(strategy=order, fallback=False), live(routes, standing, seed=seed))
+        whole = rank_routes(HELLO, routes, Options(strategy=order), live(routes, standing, seed=seed))
+        one = rank_routes(HELLO, routes, Options(strategy=order, fallback=False), live(routes, standing, seed=seed))
         assert one == whole[:1]
 
     @pytest.mark.parametrize("order", STRATEGIES)
@@ -177,7 +177,7 @@ class TestWeighted:
     def test_shares_are_met_in_the_long_run_by_the_first_and_by_the_second(self, weights, seed):
         routes, many, total = plain(len(weights), weight=weights), 4_000, sum(weights)
         state = live(routes, seed=seed)
-        drawn = [tuple(names(arranged(HELLO, routes, Options(strategy="weighted"), state))[:2]) for _ in range(many)]
+        drawn = [tuple(names(rank_routes(HELLO, routes, Options(strategy="weighted"), state))[:2]) for _ in range(many)]
         for n, weight in enumerate(weights):
             share = weight / total
             near(sum(first == f"r{n}" for first, _ in drawn), many, share)
@@ -198,10 +198,10 @@ class TestWeighted:
     def test_a_warm_route_goes_first_while_it_is_well(self, seed):
         routes, request = plain(3), warm_request("m2")
         state = live(routes, seed=seed)
-        assert names(arranged(request, routes, Options(strategy="weighted"), state))[0] == "r2"
+        assert names(rank_routes(request, routes, Options(strategy="weighted"), state))[0] == "r2"
         ill = {"r2": RouteHealth(breaker="open", retry_in=3.0)}
         state = live(routes, ill, seed=seed)
-        assert names(arranged(request, routes, Options(strategy="weighted"), state))[-1] == "r2"
+        assert names(rank_routes(request, routes, Options(strategy="weighted"), state))[-1] == "r2"
 
 
 def near(count, many, share):
@@ -213,7 +213,7 @@ class TestLeastBusy:
     @given(fleets)
     def test_the_least_load_for_its_size_is_first(self, drawn):
         routes, standing = fleet(drawn)
-        found = arranged(HELLO, routes, Options(strategy="least_busy"), live(routes, standing))
+        found = rank_routes(HELLO, routes, Options(strategy="least_busy"), live(routes, standing))
         doing = {r.name: standing.get(r.name, RouteHealth()) for r in routes}
         by_limit = all(s.limit for s in doing.values())
 
@@ -291,7 +291,7 @@ class TestFastest:
     def test_one_request_in_twenty_explores(self):
         routes, many = plain(2), 4_000
         state = live(routes, {"r0": measured(1.0)}, seed=3)
-        firsts = [arranged(HELLO, routes, Options(strategy="fastest"), state)[0].name for _ in range(many)]
+        firsts = [rank_routes(HELLO, routes, Options(strategy="fastest"), state)[0].name for _ in range(many)]
         near(firsts.count("r1"), many, EXPLORE)
 
     def test_backups_and_shut_routes_are_not_drawn(self):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiroute_core import Budget, BudgetExceededError, Router, Usage
-from multiroute_core.runtime.clock import World
+from multiroute_core.runtime.clock import Clock
 from multiroute_core.testing import Answer, scripted_route
 
 DAY = 86_400.0
@@ -14,7 +14,7 @@ DAY = 86_400.0
 @given(st.lists(st.tuples(st.floats(0, 10 * DAY), st.floats(-100 * DAY, 100 * DAY)), max_size=20))
 def test_steady_time_follows_what_passes_and_not_what_is_set(steps):
     wall, elapsed = 1e9, 50.0
-    world = World(wall=lambda: wall, elapsed=lambda: elapsed)
+    world = Clock(wall=lambda: wall, elapsed=lambda: elapsed)
     assert world.steady() == 1e9
     for passed, jump in steps:
         elapsed += passed

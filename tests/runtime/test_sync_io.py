@@ -8,15 +8,15 @@ import time
 
 import pytest
 
-from multiroute_core.runtime.async_io import NativeIO
-from multiroute_core.runtime.deadline import Expired, Limit
+from multiroute_core.runtime.async_io import AsyncIO
+from multiroute_core.runtime.deadline import Deadline, Expired
 from multiroute_core.runtime.io import END
 from multiroute_core.runtime.run_sync import Suspended, iterate, run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 
 
 def limit(seconds):
-    made = Limit()
+    made = Deadline()
     made.set("the answer", time.monotonic() + seconds, seconds)
     return made
 
@@ -69,7 +69,7 @@ def test_leaving_early_runs_the_flows_finally():
     assert left == [True]
 
 
-@pytest.mark.parametrize(("io", "drive"), [(BlockingIO, run), (NativeIO, asyncio.run)])
+@pytest.mark.parametrize(("io", "drive"), [(SyncIO, run), (AsyncIO, asyncio.run)])
 class TestThread:
     def test_values_errors_and_context_cross(self, io, drive):
         variable = contextvars.ContextVar("variable")
@@ -91,6 +91,6 @@ class TestThread:
 def test_next_gives_end_after_the_last_item():
     async def both():
         source = iter([1])
-        return [await BlockingIO().next(limit(1), source) for _ in range(2)]
+        return [await SyncIO().next(limit(1), source) for _ in range(2)]
 
     assert run(both()) == [1, END]

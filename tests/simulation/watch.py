@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from multiroute_core.errors import RouteError
 from multiroute_core.resilience import rate_limits
-from multiroute_core.resilience.admission import Outcome, Permit, Shut, Verdict
+from multiroute_core.resilience.admission import Outcome, Permit, Rejection, Verdict
 from multiroute_core.testing.scripted import RecordedCall, provider_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ class WatchedState:
         """A provider says that a call is over."""
         self._ended[take.asked.route].append(take)
 
-    async def admit(self, io: Any, route: Route, now: float, *, tokens: int = 0, early: bool = False) -> Permit | Shut:
+    async def admit(
+        self, io: Any, route: Route, now: float, *, tokens: int = 0, early: bool = False
+    ) -> Permit | Rejection:
         self._step(now)
         name = route.name
         breaker = self._breaker(name)

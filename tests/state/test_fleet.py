@@ -7,16 +7,16 @@ import time
 
 import pytest
 
-from multiroute_core.resilience.admission import Outcome, Permit, Shut, Verdict
+from multiroute_core.resilience.admission import Outcome, Permit, Rejection, Verdict
 from multiroute_core.resilience.circuit_breaker import BreakerSettings
 from multiroute_core.route import Route
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state import redis as on_redis
 from multiroute_core.state.redis import RedisState
 from tests.redis_servers import KINDS, running
 
-IO = BlockingIO()
+IO = SyncIO()
 FORK = multiprocessing.get_context("fork")
 WORKERS = 4
 PATIENT = 10.0
@@ -65,7 +65,7 @@ def fleet(server, work, *args):
 
 def admit(state, route, **more):
     leave = run(state.admit(IO, route, time.monotonic(), **more))
-    assert isinstance(leave, Shut) or leave.slot > 0, "Redis is there, so it decides"
+    assert isinstance(leave, Rejection) or leave.slot > 0, "Redis is there, so it decides"
     return leave
 
 
@@ -113,7 +113,7 @@ def _crowds(state, barrier, url, seconds):
     with redis.Redis.from_url(url) as client:
         while time.monotonic() < until:
             leave = admit(state, NARROW)
-            if isinstance(leave, Shut):
+            if isinstance(leave, Rejection):
                 assert leave.why == "busy"
                 continue
             most = max(most, client.incr("flying"))
@@ -148,7 +148,7 @@ def test_the_places_of_a_process_that_dies_lapse(server, monkeypatch):
     holder.join(20)
     state = RedisState(server.url, timeout=PATIENT)
     leave = admit(state, NARROW)
-    assert isinstance(leave, Shut)
+    assert isinstance(leave, Rejection)
     assert leave.why == "busy"
     time.sleep(1.1)
     assert standing(state, NARROW).in_flight == 0
@@ -190,7 +190,7 @@ def test_one_probe_for_the_whole_fleet(server):
     for probed in (told[1], told[3]):
         permits = [leave for leave in probed if isinstance(leave, Permit)]
         assert [permit.probe for permit in permits] == [True]
-        assert [leave.why for leave in probed if isinstance(leave, Shut)] == ["probing"] * (WORKERS - 1)
+        assert [leave.why for leave in probed if isinstance(leave, Rejection)] == ["probing"] * (WORKERS - 1)
     assert all(isinstance(leave, Permit) and not leave.probe for leave in told[4])
 
 

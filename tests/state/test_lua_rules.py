@@ -18,10 +18,10 @@ from multiroute_core.resilience import (
     token_bucket,
 )
 from multiroute_core.resilience.adaptive_concurrency import Concurrency
-from multiroute_core.resilience.admission import Permit, Shut, Verdict
+from multiroute_core.resilience.admission import Permit, Rejection, Verdict
 from multiroute_core.resilience.circuit_breaker import Breaker, BreakerSettings
-from multiroute_core.resilience.provider_limits import Headroom, Level
-from multiroute_core.resilience.rate_limits import Allowance, AllowanceSettings
+from multiroute_core.resilience.provider_limits import Level, RateLimitHeaders
+from multiroute_core.resilience.rate_limits import RateLimitSettings, RateLimitState
 from multiroute_core.state.scripts import RULES, compose
 from tests.redis_servers import KINDS, running
 
@@ -137,7 +137,7 @@ def levels(draw, now):
 
 def headrooms(now):
     level = st.none() | levels(now)
-    return st.builds(Headroom, level, level, level, level)
+    return st.builds(RateLimitHeaders, level, level, level, level)
 
 
 @MANY
@@ -161,7 +161,7 @@ def test_headroom(lua, now, data):
 
 
 SETTINGS = st.builds(
-    AllowanceSettings,
+    RateLimitSettings,
     rpm=st.sampled_from([None, 1.0, 6.0, 60.0]),
     tpm=st.sampled_from([None, 100.0, 1000.0]),
     max_concurrency=st.sampled_from([None, 1, 4]),
@@ -171,7 +171,7 @@ SETTINGS = st.builds(
 @MANY
 @given(now=BEGIN, rules=SETTINGS, data=st.data())
 def test_allowance(lua, now, rules, data):
-    mine, twin, said = Allowance(), lua("rate_limits", "new")[0], plain(rules)
+    mine, twin, said = RateLimitState(), lua("rate_limits", "new")[0], plain(rules)
     calls = []
     for _ in range(data.draw(st.integers(0, 30))):
         now += data.draw(SECONDS)
@@ -223,7 +223,7 @@ def test_breaker(lua, now, rules, data):
             agree(circuit_breaker.shut(mine, now, early=early), lua("circuit_breaker", "shut", twin, now, early)[0])
             mine, leave = circuit_breaker.admit(mine, rules, now, early=early)
             twin, permit, stop = lua("circuit_breaker", "admit", twin, said, now, early)
-            if isinstance(leave, Shut):
+            if isinstance(leave, Rejection):
                 agree(leave, stop)
             else:
                 agree({"generation": leave.generation, "probe": leave.probe}, permit)
@@ -259,7 +259,7 @@ def test_the_longest_break_is_the_longest_in_lua_as_well(lua):
     steps=st.lists(st.tuples(SECONDS, st.booleans()), max_size=60),
 )
 def test_budget(lua, now, rules, steps):
-    mine, twin, said = retry_budget.Purse(), lua("retry_budget", "new")[0], plain(rules)
+    mine, twin, said = retry_budget.RetryBudget(), lua("retry_budget", "new")[0], plain(rules)
     for seconds, begins in steps:
         now += seconds
         if begins:

@@ -1,11 +1,11 @@
 """State in memory: what routes of one quota share, and what retries and hedges do."""
 
-from multiroute_core.resilience.admission import Outcome, Permit, Shut, Verdict
+from multiroute_core.resilience.admission import Outcome, Permit, Rejection, Verdict
 from multiroute_core.route import Route
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.memory import MemoryState
 
-IO = BlockingIO()
+IO = SyncIO()
 ONE, OTHER = (Route(f"openai:{name}", name=name, rate_limit_group="account") for name in ("one", "other"))
 SPENT = Outcome(Verdict.LASTING, shared=True)
 
@@ -22,7 +22,7 @@ async def test_a_spent_quota_is_spent_for_every_route_of_it():
     await state.settle(IO, ONE, 0.0, await permit(state, ONE, 0.0), SPENT)
     for route in (ONE, OTHER):
         leave = await state.admit(IO, route, 1.0)
-        assert isinstance(leave, Shut)
+        assert isinstance(leave, Rejection)
         assert (leave.why, leave.seconds) == ("open", 299.0)
 
 
@@ -35,7 +35,7 @@ async def test_a_spent_quota_leaves_those_alone_that_are_shut_or_being_probed():
     for now in (2.0, 3.0, 4.0):
         await state.settle(IO, ONE, now, await permit(state, ONE, now, early=True), SPENT)
         leave = await state.admit(IO, OTHER, now, early=True)
-        assert isinstance(leave, Shut)
+        assert isinstance(leave, Rejection)
         assert leave.why == "probing"
     await state.settle(IO, OTHER, 5.0, probe, Outcome(Verdict.SUCCESS))
     assert not (await permit(state, OTHER, 5.0)).probe

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 
 from multiroute_core import Router
-from multiroute_core.resilience.admission import Outcome, Permit, Shut, Verdict
+from multiroute_core.resilience.admission import Outcome, Permit, Rejection, Verdict
 from multiroute_core.resilience.circuit_breaker import BreakerSettings
 from multiroute_core.route import Route
-from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.async_io import AsyncIO
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.link import Down
 from multiroute_core.state.redis import RedisState
 from multiroute_core.testing.behaviours import Answer, Fail
@@ -89,7 +89,7 @@ class Load:
             assert not thread.is_alive()
 
     def _blocking(self):
-        io = BlockingIO()
+        io = SyncIO()
         while not self.over.is_set():
             for route in ROUTES:
                 try:
@@ -102,7 +102,7 @@ class Load:
         await asyncio.gather(*(self._task() for _ in range(10)))
 
     async def _task(self):
-        io = NativeIO()
+        io = AsyncIO()
         while not self.over.is_set():
             for route in ROUTES:
                 try:
@@ -123,7 +123,7 @@ class Load:
         state = self.state
         await state.begun(io, io.now())
         leave = await state.admit(io, route, io.now(), tokens=5)
-        if isinstance(leave, Shut):
+        if isinstance(leave, Rejection):
             assert leave.why == "busy"
             return
         self.given["Redis" if leave.slot > 0 else "here"] += 1
@@ -155,17 +155,17 @@ def test_no_call_fails_or_waits_twice_and_it_comes_back_by_itself(server, fault)
     assert max(load.waited.values(), default=0) <= 2, load.waited
     eventually(lambda: places(server) == 0)
     for route in ROUTES:
-        assert run(state.standing(BlockingIO(), route, 0.0)).in_flight == 0
-    assert run(state._local.standing(BlockingIO(), ROUTES[2], 0.0)).in_flight == 0
+        assert run(state.standing(SyncIO(), route, 0.0)).in_flight == 0
+    assert run(state._local.standing(SyncIO(), ROUTES[2], 0.0)).in_flight == 0
     state.close()
 
 
 def test_calls_in_an_outage_do_not_knock(server):
     state = RedisState(server.url, timeout=TIMEOUT)
-    run(state.begun(BlockingIO(), 0.0))
+    run(state.begun(SyncIO(), 0.0))
     eventually(lambda: state.link.up)
     server.pause()
-    io, began = BlockingIO(), time.monotonic()
+    io, began = SyncIO(), time.monotonic()
     attempts = state.link._multiplexer().attempts
     for _ in range(500):
         leave = run(state.admit(io, ROUTES[0], io.now()))
@@ -181,7 +181,7 @@ def test_calls_in_an_outage_do_not_knock(server):
 
 async def test_a_permit_that_nobody_takes_is_given_back(server):
     """Who is called off while Redis is silent leaves nothing behind there: no place and no probe."""
-    state, io = RedisState(server.url, timeout=TIMEOUT), NativeIO()
+    state, io = RedisState(server.url, timeout=TIMEOUT), AsyncIO()
     broken, narrow = ROUTES[0], ROUTES[2]
 
     async def called_off(route, **more):
@@ -208,7 +208,7 @@ async def test_a_permit_that_nobody_takes_is_given_back(server):
     assert isinstance(leave := await state.admit(io, broken, io.now(), early=True), Permit)
     assert leave.probe
     await called_off(broken, early=True)  # which Redis refused
-    assert isinstance(leave := await state.admit(io, broken, io.now(), early=True), Shut)
+    assert isinstance(leave := await state.admit(io, broken, io.now(), early=True), Rejection)
     assert leave.why == "probing", "nobody takes another one's probe back"
     state.close()
 
@@ -217,7 +217,7 @@ async def until_up(state):
     """Until Redis is there, and has been told all there is to tell."""
     while not state.link.up:
         await asyncio.sleep(0.01)
-    await state.standing(NativeIO(), ROUTES[0], 0.0)
+    await state.standing(AsyncIO(), ROUTES[0], 0.0)
 
 
 def outage(server, state, settled):
@@ -231,7 +231,7 @@ def outage(server, state, settled):
 
 def test_what_is_settled_in_an_outage_counts_once(server):
     """It reached a silent Redis, which carried it out later; and it was sent again."""
-    state, io, route = RedisState(server.url, timeout=TIMEOUT), BlockingIO(), Route("openai:counted", tpm=6000)
+    state, io, route = RedisState(server.url, timeout=TIMEOUT), SyncIO(), Route("openai:counted", tpm=6000)
     leaves = [run(state.admit(io, route, io.now(), tokens=100)) for _ in range(3)]
 
     def settled():
@@ -249,7 +249,7 @@ def test_what_is_settled_in_an_outage_counts_once(server):
 
 def test_what_is_settled_in_an_outage_counts_from_when_it_was(server):
     rules = BreakerSettings(seconds=1.0)
-    state, io = RedisState(server.url, timeout=TIMEOUT, settings=rules, random=lambda: 0.5), BlockingIO()
+    state, io = RedisState(server.url, timeout=TIMEOUT, settings=rules, random=lambda: 0.5), SyncIO()
     leaves = [run(state.admit(io, ROUTES[0], io.now())) for _ in range(3)]
 
     server.pause()
@@ -257,7 +257,9 @@ def test_what_is_settled_in_an_outage_counts_from_when_it_was(server):
     eventually(lambda: state.link.away)
     for leave in leaves:
         run(state.settle(io, ROUTES[0], io.now(), leave, FAILED))
-    eventually(lambda: isinstance(leave := run(state.admit(io, ROUTES[0], io.now())), Shut) and leave.why == "open")
+    eventually(
+        lambda: isinstance(leave := run(state.admit(io, ROUTES[0], io.now())), Rejection) and leave.why == "open"
+    )
     time.sleep(1.2)
     server.resume()
     eventually(lambda: state.link.up)
@@ -268,7 +270,7 @@ def test_what_is_settled_in_an_outage_counts_from_when_it_was(server):
 def test_what_is_well_for_redis_is_well_here(server):
     """The route failed, and another process's probe found it well again."""
     one, other = (RedisState(server.url, timeout=TIMEOUT) for _ in range(2))
-    io, route = BlockingIO(), ROUTES[0]
+    io, route = SyncIO(), ROUTES[0]
     for _ in range(3):
         run(one.settle(io, route, io.now(), run(one.admit(io, route, io.now())), FAILED))
     assert run(one.standing(io, route, io.now())).breaker == "open"
@@ -290,7 +292,7 @@ def test_what_is_well_for_redis_is_well_here(server):
 def test_what_redis_said_last_holds_while_it_is_away(server):
     """Another process's failures, and what the fleet has used up."""
     one, other = (RedisState(server.url, timeout=TIMEOUT) for _ in range(2))
-    io, few = BlockingIO(), Route("openai:few", rpm=2)
+    io, few = SyncIO(), Route("openai:few", rpm=2)
     for _ in range(3):
         run(one.settle(io, ROUTES[0], io.now(), run(one.admit(io, ROUTES[0], io.now())), FAILED))
     run(one.standing(io, ROUTES[0], io.now()))
@@ -312,7 +314,7 @@ def test_what_redis_said_last_holds_while_it_is_away(server):
 
 def test_what_is_unreadable_is_forgotten_and_what_is_foreign_is_told_once(server, caplog):
     state = RedisState(server.url, timeout=TIMEOUT)
-    io, route, foreign = BlockingIO(), Route("openai:x", rpm=60), Route("openai:foreign", rpm=60)
+    io, route, foreign = SyncIO(), Route("openai:x", rpm=60), Route("openai:foreign", rpm=60)
     with server.client() as client:
         client.set("{multiroute:openai%3Ax}:allowance", b"\xc1\xff nonsense")
         client.hset("{multiroute:openai%3Ax}:breakers", "openai:x", "nonsense")

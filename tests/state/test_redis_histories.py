@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multiroute_core.resilience.admission import Outcome, Permit, Shut, Verdict
+from multiroute_core.resilience.admission import Outcome, Permit, Rejection, Verdict
 from multiroute_core.resilience.circuit_breaker import BreakerSettings
-from multiroute_core.resilience.provider_limits import Headroom, Level
+from multiroute_core.resilience.provider_limits import Level, RateLimitHeaders
 from multiroute_core.route import Route
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.memory import MemoryState
 from multiroute_core.state.redis import RedisState
 from tests.redis_servers import KINDS, running
 
-IO = BlockingIO()
+IO = SyncIO()
 RULES = BreakerSettings(failures=2, calls=4, seconds=4, longest=40, lasting=100, forget=50, probe=20)
 ROUTES = [
     Route("openai:plain"),
@@ -70,7 +70,7 @@ class Pair:
 
     def admit(self, route, tokens, early):
         one, other = self.both("admit", route, self.now, tokens=tokens, early=early)
-        if isinstance(one, Shut):
+        if isinstance(one, Rejection):
             assert one.why == other.why
             assert math.isclose(one.seconds, other.seconds, abs_tol=1e-6)
         else:
@@ -109,7 +109,7 @@ def outcomes(draw, now):
     if draw(st.integers(0, 3)) == 0:
         limit = draw(st.sampled_from([3.0, 1000.0]))
         level = Level(limit * draw(st.sampled_from([0.0, 0.5, 1.0])), limit, now + 30.0, now - 0.5)
-        told = Headroom(requests=level) if limit < 10 else Headroom(tokens=level, output_tokens=level)
+        told = RateLimitHeaders(requests=level) if limit < 10 else RateLimitHeaders(tokens=level, output_tokens=level)
     return Outcome(
         draw(VERDICTS),
         door=draw(st.sampled_from([None, None, None, 1.0, 30.0])),

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from multiroute_core.runtime.async_io import NativeIO
+from multiroute_core.runtime.async_io import AsyncIO
 from multiroute_core.state.address import Address
 from multiroute_core.state.link import Down, Link, Refused
 from multiroute_core.state.scripts import Script
@@ -38,7 +38,7 @@ def test_a_command_and_its_reply(link):
 
 
 async def test_a_command_and_its_reply_on_a_loop(link):
-    io = NativeIO()
+    io = AsyncIO()
     assert await link.call(io, "SET", "b", "é") == b"OK"
     assert await asyncio.gather(*(link.call(io, ADD, ("many",), 1) for _ in range(300))) == list(range(1, 301))
     assert ask(link, "GET", "b") == "é".encode(), "a sync call inside a running loop blocks, and works"
@@ -46,7 +46,7 @@ async def test_a_command_and_its_reply_on_a_loop(link):
 
 def test_several_loops_one_after_the_other_and_at_once(link):
     async def some():
-        return [await link.call(NativeIO(), ADD, ("loops",), 1) for _ in range(20)]
+        return [await link.call(AsyncIO(), ADD, ("loops",), 1) for _ in range(20)]
 
     for _ in range(3):
         asyncio.run(some())
@@ -215,7 +215,7 @@ def test_one_that_only_reads_or_is_full_is_away_until_it_is_well_again(redis_ser
 async def test_who_is_called_off_waits_no_longer(link, redis_server):
     redis_server.pause()
     try:
-        task = asyncio.create_task(link.call(NativeIO(), "PING"))
+        task = asyncio.create_task(link.call(AsyncIO(), "PING"))
         await asyncio.sleep(0.1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -25,7 +25,7 @@ from multiroute_core.resilience.admission import Outcome, Permit, Verdict
 from multiroute_core.resilience.failure import Failure
 from multiroute_core.route import Route
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.advice import advise, safe_address
 from multiroute_core.state.memory import MemoryState
 from multiroute_core.state.redis import RedisState
@@ -34,7 +34,7 @@ from multiroute_core.testing.scripted import scripted_route
 from multiroute_core.testing.server import Drop, ReplayServer, Reply
 from tests.redis_servers import eventually, is_down, running
 
-IO = BlockingIO()
+IO = SyncIO()
 ROUTE = Route("openai:gpt-6.1-sol")
 ONE, OTHER = (Route(f"openai:{name}", name=name, rate_limit_group="account") for name in ("one", "other"))
 KEY, PROMPT = "sk-live-K3yThatIsSecret", "PineappleSecret"

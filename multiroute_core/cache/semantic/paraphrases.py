@@ -11,16 +11,16 @@ from multiroute_core.cache.semantic.index import Near, SemanticIndex, Vector
 from multiroute_core.cache.semantic.memory import MemoryIndex, numpy
 from multiroute_core.cache.semantic.settings import SemanticCache
 from multiroute_core.cache.semantic.veto import difference, normalised
-from multiroute_core.cache.trouble import Trouble
+from multiroute_core.cache.trouble import FailureLogger
 from multiroute_core.runtime import forks
-from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
 
 REMEMBERED = 256
 """How many texts' vectors are kept: what is looked up in vain is added a moment later."""
 
 
-class Paraphrases:
+class SemanticMatcher:
     """The questions that were asked, by what they mean.
 
     It never fails a request: what goes wrong is logged, and nothing is found.
@@ -44,7 +44,7 @@ class Paraphrases:
         self.index: SemanticIndex = index if index is not None else MemoryIndex()
         self._numpy, self._embed = numpy(), self.settings.opened()
         self._known: OrderedDict[str, Vector | None] = OrderedDict()
-        self._lock, self._trouble = threading.Lock(), Trouble()
+        self._lock, self._trouble = threading.Lock(), FailureLogger()
         forks.renew(self, _lock=threading.Lock)
 
     async def find(self, io: IO, scope: str, text: str) -> Near | None:
@@ -89,7 +89,7 @@ class Paraphrases:
             if text in self._known:
                 self._known.move_to_end(text)
                 return self._known[text]
-        limit = Limit(io.now)
+        limit = Deadline(io.now)
         limit.set("an embedding", io.now() + self.settings.timeout, self.settings.timeout)
         vector = self._checked(await io.thread(limit, self._embed, [text]))
         with self._lock:

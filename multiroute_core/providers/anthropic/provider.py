@@ -11,12 +11,12 @@ from multiroute_core.messages import Wire
 from multiroute_core.providers import classify, history, models
 from multiroute_core.providers.anthropic import decode, encode
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
-from multiroute_core.providers.stainless import StainlessDoor
+from multiroute_core.providers.stainless import StainlessTransport
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
 
 
-class AnthropicProvider(StainlessDoor):
+class AnthropicProvider(StainlessTransport):
     """Anthropic, or a server that speaks its wire at `base_url` (without `/v1`)."""
 
     def __init__(self, api_key: str, base_url: str | None) -> None:

@@ -24,7 +24,7 @@ from multiroute_core.providers.google import decode, encode, sse_normalizer
 from multiroute_core.providers.google.faults import reading
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.route import Route
-from multiroute_core.runtime.deadline import CONNECT_TIMEOUT, Limit, current
+from multiroute_core.runtime.deadline import CONNECT_TIMEOUT, Deadline, current
 from multiroute_core.runtime.io import IO
 from multiroute_core.types import Delta, Request
 
@@ -77,7 +77,7 @@ class GenaiProvider:
         """The error's class."""
         return classify.classify(error)
 
-    async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
+    async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
         """Ask for a whole answer."""
         calls = _calls((await self._clients.native() if io.native else self._clients.blocking()).sdk)
         ask = calls.async_request if io.native else calls.request
@@ -89,7 +89,7 @@ class GenaiProvider:
             reply = await io.wait(limit, post)
         return Reply(reply.body or "", reply.headers or {})
 
-    async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
+    async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
         """Ask for a stream of events, each a dict. It is sent with the first `next`."""
         calls = _calls((await self._clients.native() if io.native else self._clients.blocking()).sdk)
         return _native(calls, encoded, limit) if io.native else _blocking(calls, encoded)
@@ -195,7 +195,7 @@ def _blocking(calls: Any, encoded: Encoded) -> Generator[Any, None, None]:
             chunks.close()  # where the answer is not whole, this drops the connection
 
 
-async def _native(calls: Any, encoded: Encoded, limit: Limit) -> AsyncGenerator[Any, None]:
+async def _native(calls: Any, encoded: Encoded, limit: Deadline) -> AsyncGenerator[Any, None]:
     replies: list[Any] = []
     with reading("google.genai"):
         chunks = None

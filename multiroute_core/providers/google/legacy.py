@@ -27,7 +27,7 @@ from multiroute_core.providers.google.faults import reading
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.response_guard import ResponseTooLargeError, check_length, check_redirect
 from multiroute_core.route import Route
-from multiroute_core.runtime.deadline import CONNECT_TIMEOUT, Limit, current
+from multiroute_core.runtime.deadline import CONNECT_TIMEOUT, Deadline, current
 from multiroute_core.runtime.io import END, IO
 from multiroute_core.runtime.run_sync import run
 from multiroute_core.types import Delta, Request
@@ -75,7 +75,7 @@ class LegacyProvider:
         """The error's class."""
         return classify.classify(error)
 
-    async def call(self, io: IO, limit: Limit, encoded: Encoded) -> Reply:
+    async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
         """Ask for a whole answer."""
         line = _Line(limit)
         try:
@@ -84,7 +84,7 @@ class LegacyProvider:
             line.hang_up()
             raise
 
-    async def open(self, io: IO, limit: Limit, encoded: Encoded) -> Any:
+    async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
         """Ask for a stream of events, each a dict. It is sent with the first `next`."""
         line = _Line(limit, stream=True)
         return _Source(io, line, self._events(line, encoded))
@@ -137,7 +137,7 @@ class LegacyProvider:
 class _Line:
     """The connection of one call, for hanging up from outside the thread that reads it."""
 
-    def __init__(self, limit: Limit, *, stream: bool = False) -> None:
+    def __init__(self, limit: Deadline, *, stream: bool = False) -> None:
         self._limit, self._stream = limit, stream
         self._reply: Any = None
         self.dropped = False
@@ -201,7 +201,7 @@ class _Source:
         return self
 
     def __next__(self) -> Any:
-        event = run(self._step(current.get() or Limit()))
+        event = run(self._step(current.get() or Deadline()))
         if event is END:
             raise StopIteration
         return event
@@ -210,12 +210,12 @@ class _Source:
         return self
 
     async def __anext__(self) -> Any:
-        event = await self._step(Limit())  # without a limit: the event loop cuts in
+        event = await self._step(Deadline())  # without a limit: the event loop cuts in
         if event is END:
             raise StopAsyncIteration
         return event
 
-    async def _step(self, limit: Limit) -> Any:
+    async def _step(self, limit: Deadline) -> Any:
         self._busy = True
         return await self._io.thread(limit, self._read)
 

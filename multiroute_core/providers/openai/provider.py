@@ -14,7 +14,7 @@ from multiroute_core.providers import body, classify, history, models
 from multiroute_core.providers.openai import chat, chat_answer, responses, responses_answer
 from multiroute_core.providers.openai.usage import header_cost
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
-from multiroute_core.providers.stainless import StainlessDoor
+from multiroute_core.providers.stainless import StainlessTransport
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
 
@@ -24,7 +24,7 @@ DECODE = {"/chat/completions": chat_answer.decode, "/responses": responses_answe
 DECODERS = {"/chat/completions": chat_answer.ChatDecoder, "/responses": responses_answer.ResponsesDecoder}
 
 
-class OpenAIProvider(StainlessDoor):
+class OpenAIProvider(StainlessTransport):
     """OpenAI, or a server that speaks its wire at `base_url`.
 
     Args:

@@ -12,11 +12,11 @@ from typing import Any
 from multiroute_core.messages import Message
 from multiroute_core.providers.provider import Decoder
 from multiroute_core.route import Route
-from multiroute_core.runtime.async_io import NativeIO
-from multiroute_core.runtime.deadline import Limit
+from multiroute_core.runtime.async_io import AsyncIO
+from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import END, IO
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.testing.server import Drop, Received, Reply
 from multiroute_core.types import Delta, Request
 
@@ -99,9 +99,9 @@ class Slow:
             self.ended.set()
 
 
-def limited(seconds: float = 10.0) -> Limit:
+def limited(seconds: float = 10.0) -> Deadline:
     """A limit that ends soon."""
-    limit = Limit()
+    limit = Deadline()
     limit.set("the answer", time.monotonic() + seconds, seconds)
     return limit
 
@@ -109,17 +109,17 @@ def limited(seconds: float = 10.0) -> Limit:
 def drive(world: str, flow: Callable[[IO], Awaitable[Any]]) -> Any:
     """Run `flow` with no event loop, or on one of its own."""
     if world == "sync":
-        return run(flow(BlockingIO()))
-    return asyncio.run(flow(NativeIO()))
+        return run(flow(SyncIO()))
+    return asyncio.run(flow(AsyncIO()))
 
 
-async def whole(provider: Any, io: IO, limit: Limit | None = None, request: Request = HELLO) -> Delta:
+async def whole(provider: Any, io: IO, limit: Deadline | None = None, request: Request = HELLO) -> Delta:
     """Ask for a whole answer."""
     encoded = provider.encode(request, ROUTE, stream=False)
     return provider.decode(await provider.call(io, limit or limited(), encoded), encoded)
 
 
-async def streamed(provider: Any, io: IO, limit: Limit | None = None) -> tuple[list[Delta], Decoder]:
+async def streamed(provider: Any, io: IO, limit: Deadline | None = None) -> tuple[list[Delta], Decoder]:
     """Ask for a stream, and read it to its end."""
     limit = limit or limited()
     encoded = provider.encode(HELLO, ROUTE, stream=True)
@@ -136,7 +136,7 @@ async def streamed(provider: Any, io: IO, limit: Limit | None = None) -> tuple[l
     return deltas, decoder
 
 
-async def either(kind: str, provider: Any, io: IO, limit: Limit | None = None) -> Any:
+async def either(kind: str, provider: Any, io: IO, limit: Deadline | None = None) -> Any:
     """Ask for a whole answer or a stream."""
     return await (whole if kind == "whole" else streamed)(provider, io, limit)
 

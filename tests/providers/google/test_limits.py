@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from multiroute_core.runtime.async_io import NativeIO
-from multiroute_core.runtime.deadline import Expired, Limit
+from multiroute_core.runtime.async_io import AsyncIO
+from multiroute_core.runtime.deadline import Deadline, Expired
 from multiroute_core.runtime.io import END
 from multiroute_core.testing.server import Reply
 from tests.providers.google.gemini import (
@@ -140,7 +140,7 @@ def test_no_limit_at_all(provider, server, world, kind, sdk):
 
     if kind == "streamed":
         server.serve(lambda _: Reply(200, SSE, late(), stream=True))
-    assert drive(world, lambda io: either(kind, provider, io, Limit()))
+    assert drive(world, lambda io: either(kind, provider, io, Deadline()))
 
 
 def test_a_stream_closed_early_is_dropped(provider, slow, world, sdk):
@@ -185,7 +185,7 @@ def test_a_cancelled_call_is_dropped(provider, slow, kind, sdk):
     endless = slow(first(sdk) if kind == "streamed" else b"{", drip=b" ")
 
     async def flow():
-        task = asyncio.create_task(either(kind, provider, NativeIO()))
+        task = asyncio.create_task(either(kind, provider, AsyncIO()))
         await asyncio.sleep(0.3)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -199,21 +199,21 @@ def test_one_provider_for_many_loops(provider, server, sdk, caplog):
     """No loop leaves a connection, a task or a warning behind; a warning of an unclosed one would be an error here."""
 
     async def both():
-        await whole(provider, NativeIO())
+        await whole(provider, AsyncIO())
         server.serve(stream(sdk, STREAM))
-        await streamed(provider, NativeIO())
-        source = await provider.open(NativeIO(), limited(), provider.encode(HELLO, ROUTE, stream=True))
-        await NativeIO().next(limited(), source)
-        await NativeIO().close(source)
+        await streamed(provider, AsyncIO())
+        source = await provider.open(AsyncIO(), limited(), provider.encode(HELLO, ROUTE, stream=True))
+        await AsyncIO().next(limited(), source)
+        await AsyncIO().close(source)
         gc.collect()
         server.serve(
             stream(sdk, [STREAM[0], {"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}])
         )
         with contextlib.suppress(Exception):
-            await streamed(provider, NativeIO())
+            await streamed(provider, AsyncIO())
         server.serve(lambda _: Reply(200, SSE, iter([first(sdk), b"data: {\n\n", b"data: {}\n\n"]), stream=True))
         with contextlib.suppress(Exception):
-            await streamed(provider, NativeIO())
+            await streamed(provider, AsyncIO())
         server.serve(plain(ANSWER))
 
     def sockets():
@@ -240,7 +240,7 @@ def test_many_loops_at_once(provider, server):
 
     def work():
         async def calls():
-            await asyncio.gather(*(whole(provider, NativeIO()) for _ in range(10)))
+            await asyncio.gather(*(whole(provider, AsyncIO()) for _ in range(10)))
 
         try:
             asyncio.run(calls())
@@ -264,9 +264,9 @@ def test_a_closed_provider_can_be_asked_again(provider, world):
 
 def test_closing_on_a_loop(provider):
     async def flow():
-        await whole(provider, NativeIO())
+        await whole(provider, AsyncIO())
         await provider.aclose()
-        await whole(provider, NativeIO())
+        await whole(provider, AsyncIO())
         await provider.aclose()
 
     asyncio.run(flow())
