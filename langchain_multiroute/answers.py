@@ -72,7 +72,8 @@ def message_out(response: Response) -> AIMessage:
         or not all(isinstance(part, Text | ToolCall | InvalidToolCall) for part in parts)
         or any(is_cited(part) for part in parts)
     ):
-        content, about["output_version"] = blocks_of(parts), "v1"
+        content = blocks_of(parts)
+        about["output_version"] = "v1"
     if refused:
         content = add_refusal(response, content, more, about)
     return AIMessage(

@@ -102,7 +102,8 @@ class _Chunks:
     """A stream of a model that obeys no limit, for both worlds; each step is a thread's."""
 
     def __init__(self, io: IO, source: Any) -> None:
-        self._io, self._source = io, source
+        self._io = io
+        self._source = source
         self._busy = self._left = False
 
     def __iter__(self) -> _Chunks:

@@ -151,7 +151,8 @@ def _usage(message: AIMessage) -> Usage | None:
     told = message.usage_metadata
     if told is None or "input_tokens" not in told:
         return None
-    read, written = told.get("input_token_details", {}), told.get("output_token_details", {})
+    read = told.get("input_token_details", {})
+    written = told.get("output_token_details", {})
     return Usage(
         told["input_tokens"],
         told["output_tokens"],

@@ -55,7 +55,7 @@ class ChatMultiRoute(BaseChatModel):
         api_key: The key, where all routes are one provider's.
         streaming: True streams inside `invoke` as well, for handlers that want tokens.
         **options: The fields of `multiroute_core.Options` (`task`, `order`, `route_tags`, `region`, `deadline`,
-            `fallback`, `fallback_on`, `mid_stream`, `model`, `tenant`, `labels`), and the arguments of
+            `fallback`, `fallback_on`, `on_stream_error`, `model`, `tenant`, `labels`), and the arguments of
             `multiroute_core.Router` (`attempt_timeout`, `on_event`, …).
 
     Raises:
@@ -294,7 +294,8 @@ def _result(response: Response) -> ChatResult:
 
 
 def _generation(pieces: ChunkBuilder, chunk: Chunk) -> ChatGenerationChunk:
-    message, response = pieces.chunk(chunk), chunk.response
+    message = pieces.chunk(chunk)
+    response = chunk.response
     told = None if response is None else answered_by(response, message.response_metadata)
     return ChatGenerationChunk(message=message, generation_info=told)
 

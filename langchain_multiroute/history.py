@@ -99,7 +99,9 @@ def _calls(message: AIMessage, place: int) -> dict[str, ToolCall | InvalidToolCa
     made: dict[str, ToolCall | InvalidToolCall] = {}
     signatures: Mapping[str, Any] = message.additional_kwargs.get(SIGNATURES) or {}
     for number, call in enumerate(message.tool_calls):
-        call_id, name, arguments = call["id"] or f"call_{place}_{number}", call["name"], call["args"]
+        call_id = call["id"] or f"call_{place}_{number}"
+        name = call["name"]
+        arguments = call["args"]
         raw = None
         if sign := signatures.get(call_id):
             raw = Raw("google", {"functionCall": {"name": name, "args": arguments}, "thoughtSignature": sign})

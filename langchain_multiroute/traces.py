@@ -86,7 +86,8 @@ class AttemptRuns:
         self._open: list[tuple[str, CallbackManagerForChainRun | None]] = []
         self._routes: set[str] = set()
         self._failure: RouteError | None = None
-        self._ended, self._slept = 0.0, 0.0
+        self._ended = 0.0
+        self._slept = 0.0
         self._telling: asyncio.Task[None] | None = None
 
     event_types = AttemptStarted, AttemptEnded
@@ -104,7 +105,8 @@ class AttemptRuns:
             await asyncio.wait([self._telling])
 
     def _begin(self, event: AttemptStarted) -> None:
-        route, move = event.route, "first"
+        route = event.route
+        move = "first"
         if self._open:
             move = "hedge"
         elif self._routes:
@@ -119,8 +121,10 @@ class AttemptRuns:
             self._tell(_retry(event.number - 1, self._slept, None if move == "hedge" else self._failure, about))
 
     def _end(self, event: AttemptEnded) -> None:
-        attempt, error = event.attempt, event.error
-        self._failure, self._ended = error, time.monotonic()
+        attempt = event.attempt
+        error = event.error
+        self._failure = error
+        self._ended = time.monotonic()
         place = next((place for place, (route, _) in enumerate(self._open) if route == attempt.route), None)
         if place is None or (run := self._open.pop(place)[1]) is None:
             return
@@ -159,7 +163,8 @@ def _retry(done: int, slept: float, failure: RouteError | None, about: dict[str,
     from tenacity import RetryCallState, Retrying
 
     state = RetryCallState(Retrying(), None, (), about)
-    state.attempt_number, state.idle_for = done, slept
+    state.attempt_number = done
+    state.idle_for = slept
     if failure is not None:
         state.set_exception((type(failure), failure, failure.__traceback__))
     return state

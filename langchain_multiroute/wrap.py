@@ -56,7 +56,8 @@ def routes(given: Any) -> Any:
     for one in cast("Iterable[Any]", given):
         if isinstance(one, BaseChatModel | RunnableBinding):
             route = route_of(cast("Any", one))
-            number, base = 1, route.name
+            number = 1
+            base = route.name
             while route.name in names:
                 number += 1
                 route = route_of(cast("Any", one), name=f"{base}-{number}")
@@ -82,7 +83,8 @@ def route_of(chat_model: Any, **details: Any) -> Route:
         ...     routes=[route_of(ChatMistralAI(), prices={"input": 2, "output": 6}), "openai:gpt-6-luna"]
         ... )  # doctest: +SKIP
     """
-    model, bound = chat_model, dict[str, Any]()
+    model = chat_model
+    bound = dict[str, Any]()
     while isinstance(model, RunnableBinding):
         bound = {**model.kwargs, **bound}
         model = cast("Any", model.bound)
@@ -115,7 +117,8 @@ class ModelProvider:
     """
 
     def __init__(self, model: BaseChatModel, bound: Mapping[str, Any], provider: str, name: str) -> None:
-        self.chat_model, self.bound = model, dict(bound)
+        self.chat_model = model
+        self.bound = dict(bound)
         self.integrations = _integrations(model, provider)
         self.address: str | None = model_address(model)
         self.model = _traits(model, provider, name)
@@ -184,7 +187,8 @@ class ModelProvider:
         """What the model's own way to bind tools makes of them."""
         bind: Callable[..., Any] = self.chat_model.bind_tools
         known = inspect.signature(bind).parameters
-        choice, said = request.tool_choice, dict[str, Any]()
+        choice = request.tool_choice
+        said = dict[str, Any]()
         if choice is not None and choice.mode in ("required", "tool"):
             said["tool_choice"] = choice.name if choice.mode == "tool" else "any"
         if request.parallel_tool_calls is not None:

@@ -89,8 +89,10 @@ class Merging:
 
     def _call(self, piece: Mapping[str, Any]) -> Part:
         """A piece of a call. The index counts only if it is one; a name that is repeated counts once."""
-        index, call_id = piece.get("index"), piece.get("id") or None
-        name, arguments = piece.get("name") or "", piece.get("args") or ""
+        index = piece.get("index")
+        call_id = piece.get("id") or None
+        name = piece.get("name") or ""
+        arguments = piece.get("args") or ""
         call = self._call_of(index, call_id, named=bool(name))
         fresh_id = call_id if call.id is None else None
         call.id = call.id or call_id
@@ -161,7 +163,8 @@ class _OpenBlock:
         Args:
             before_text: Whether the next block is a text: two of them stay apart, since citations belong to one.
         """
-        pieces, self._pieces = self._pieces, []
+        pieces = self._pieces
+        self._pieces = []
         if not pieces:
             return []
         first, *rest = ([piece] for piece in pieces)
@@ -197,7 +200,8 @@ class _Call:
 
 def _ended(message: AIMessage, parts: Sequence[Part]) -> Delta:
     about = message.response_metadata
-    usage, model = _usage(message), about.get("model_name") or about.get("model")
+    usage = _usage(message)
+    model = about.get("model_name") or about.get("model")
     return Delta(
         tuple(parts), finish_reason=_finish(message, usage, model), usage=usage, model=model, raw={INNER: about}
     )

@@ -87,7 +87,8 @@ def selections(response: ChatResponse, *, required: bool) -> list[ToolSelection]
     for block in response.message.blocks:
         if not isinstance(block, ToolCallBlock):
             continue
-        call_id, name = block.tool_call_id or "", block.tool_name
+        call_id = block.tool_call_id or ""
+        name = block.tool_name
         if call_id not in invalid:
             selected.append(ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=arguments_of(block.tool_kwargs)))
         elif required:

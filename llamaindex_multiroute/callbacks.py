@@ -198,7 +198,8 @@ class MultiRouteEventHandler(BaseEventHandler):
         if isinstance(event, ExceptionEvent):
             _tell_failure(event.exception, event.span_id)
         elif isinstance(event, ANSWERS) and (told := _told(event.response)) is not None:
-            span, who = event.span_id, {"route": told["route"], "model": told["model"]}
+            span = event.span_id
+            who = {"route": told["route"], "model": told["model"]}
             put_right(span, told, (AttemptEvent, FallbackEvent, CacheHitEvent, CostEvent))
             if isinstance(event, LLMChatInProgressEvent | LLMCompletionInProgressEvent):
                 return
@@ -264,7 +265,8 @@ def _tell_attempts(attempts: Iterable[Mapping[str, Any]], span: str | None) -> N
     failed: Mapping[str, Any] | None = None
     for attempt, move in moves(attempts):
         if move == "fallback" and failed is not None:
-            route, why = failed["route"], failed["outcome"]
+            route = failed["route"]
+            why = failed["outcome"]
             dispatcher.event(FallbackEvent(failed_route=route, route=attempt["route"], error=why, span_id=span))
         told = {name: attempt.get(name) for name in ("route", "model", "outcome", "seconds", "cost", "error")}
         dispatcher.event(AttemptEvent(**cast("Any", told), span_id=span))

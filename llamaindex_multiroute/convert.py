@@ -168,11 +168,14 @@ class _Pairs:
 
     def call(self, call: ToolCall | InvalidToolCall) -> ToolCall | InvalidToolCall:
         """The call with its own id; with one made of what it says where it has none, or one that was there before."""
-        given, made, tries = call.id, call, 0
+        given = call.id
+        made = call
+        tries = 0
         while not made.id or made.id in self._used:
             arguments = call.arguments if isinstance(call, InvalidToolCall) else dict(call.arguments)
             words = json.dumps([given, call.name, arguments, tries], sort_keys=True, default=str)
-            made, tries = _renamed(call, tool_call_id(words)), tries + 1
+            made = _renamed(call, tool_call_id(words))
+            tries = tries + 1
         self._used.add(made.id)
         self._open.append((given, made))
         return made

@@ -93,7 +93,7 @@ class MultiRoute(FunctionCallingLLM):
         api_key: The key, where all routes are one provider's.
         context_window: Tokens to report to prompt packing; the smallest window of the routes by default.
         **options: The fields of `multiroute_core.Options` (`task`, `order`, `route_tags`, `region`, `deadline`,
-            `fallback`, `fallback_on`, `mid_stream`, `model`, `tenant`, `labels`), the arguments of
+            `fallback`, `fallback_on`, `on_stream_error`, `model`, `tenant`, `labels`), the arguments of
             `multiroute_core.Router` (`attempt_timeout`, `on_event`, …), and the fields of LlamaIndex's `LLM`
             (`system_prompt`, `callback_manager`, …).
 

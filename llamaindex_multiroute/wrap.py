@@ -114,7 +114,8 @@ class LLMProvider:
     """
 
     def __init__(self, llm: LLM, model: Model) -> None:
-        self.llm, self.model = llm, model
+        self.llm = llm
+        self.model = model
         names = (found[1] for kind in type(llm).__mro__ if (found := _INTEGRATION.match(kind.__module__)))
         self.integrations = tuple(dict.fromkeys([model.provider, *names]))
         self.address: str | None = model_address(llm)

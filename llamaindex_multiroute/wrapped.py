@@ -66,7 +66,8 @@ class CumulativeDecoder:
 
     def __init__(self, encoded: Encoded, select: Callable[[ChatResponse], Sequence[ToolSelection]]) -> None:
         self.complete = False
-        self._encoded, self._select = encoded, select
+        self._encoded = encoded
+        self._select = select
         self._text = self._reasoning = ""
         self._last: ChatResponse | None = None
         self._reason: Any = None

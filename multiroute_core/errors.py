@@ -90,8 +90,12 @@ class RouteError(MultiRouteError):
         message = printable(message)  # it holds what the provider said
         super().__init__(message)
         self.message = message
-        self.route, self.provider = route, provider
-        self.status, self.retry_after, self.request_id, self.body = status, retry_after, request_id, body
+        self.route = route
+        self.provider = provider
+        self.status = status
+        self.retry_after = retry_after
+        self.request_id = request_id
+        self.body = body
 
     def __str__(self) -> str:
         where = f"Route {self.route!r}: " if self.route else ""
@@ -101,13 +105,16 @@ class RouteError(MultiRouteError):
 class BadRequestError(RouteError):
     """The request itself is refused: another route would refuse it as well, so none is asked."""
 
-    kind, moves_on, blames = "bad_request", False, False
+    kind = "bad_request"
+    moves_on = False
+    blames = False
 
 
 class ContextOverflowError(BadRequestError):
     """The prompt is longer than this model's window; a model with a larger one may take it."""
 
-    kind, moves_on = "context_overflow", True
+    kind = "context_overflow"
+    moves_on = True
 
 
 class UnsupportedError(BadRequestError):
@@ -121,7 +128,8 @@ class UnsupportedError(BadRequestError):
             `"output_schema"`, `"stream_options"`, `"reasoning"`, or the name of another parameter; `""` for unknown.
     """
 
-    kind, moves_on = "unsupported", True
+    kind = "unsupported"
+    moves_on = True
 
     def __init__(self, message: str, *, ability: str = "", **details: Any) -> None:
         super().__init__(message, **details)
@@ -131,25 +139,30 @@ class UnsupportedError(BadRequestError):
 class AuthenticationError(RouteError):
     """The key is missing, wrong, or may not use this model."""
 
-    kind, lasting = "authentication", True
+    kind = "authentication"
+    lasting = True
 
 
 class NotFoundError(RouteError):
     """The provider knows no such model or address."""
 
-    kind, lasting = "not_found", True
+    kind = "not_found"
+    lasting = True
 
 
 class QuotaExhaustedError(RouteError):
     """Credit or quota is spent; waiting a little does not help."""
 
-    kind, lasting = "quota_exhausted", True
+    kind = "quota_exhausted"
+    lasting = True
 
 
 class RateLimitError(RouteError):
     """Too many requests or tokens; `retry_after` says when to come back, if the provider did."""
 
-    kind, retryable, blames = "rate_limit", True, False
+    kind = "rate_limit"
+    retryable = True
+    blames = False
 
 
 class ContentFilterError(RouteError):
@@ -158,37 +171,43 @@ class ContentFilterError(RouteError):
     A filtered *answer* is an answer, not an error; see `fallback_on`.
     """
 
-    kind, blames = "content_filter", False
+    kind = "content_filter"
+    blames = False
 
 
 class RefusalError(RouteError):
     """The model declined to answer, and the caller wants others to be asked then (`fallback_on`)."""
 
-    kind, blames = "refusal", False
+    kind = "refusal"
+    blames = False
 
 
 class OverloadedError(RouteError):
     """The provider has no capacity at the moment."""
 
-    kind, retryable = "overloaded", True
+    kind = "overloaded"
+    retryable = True
 
 
 class ServerError(RouteError):
     """The provider failed."""
 
-    kind, retryable = "server_error", True
+    kind = "server_error"
+    retryable = True
 
 
 class AttemptTimeoutError(RouteError, TimeoutError):
     """Nothing (more) came within the limit that the message names."""
 
-    kind, retryable = "timeout", True
+    kind = "timeout"
+    retryable = True
 
 
 class APIConnectionError(RouteError, ConnectionError):
     """No connection could be made, or it dropped before there was an answer."""
 
-    kind, retryable = "connection", True
+    kind = "connection"
+    retryable = True
 
 
 class StreamInterruptedError(RouteError):
@@ -199,14 +218,16 @@ class StreamInterruptedError(RouteError):
             broke before anything meaningful came.
     """
 
-    kind, retryable = "broken_stream", True
+    kind = "broken_stream"
+    retryable = True
     partial: Response | None = None
 
 
 class InvalidResponseError(RouteError):
     """The provider answered with something that is no answer."""
 
-    kind, retryable = "bad_reply", True
+    kind = "bad_reply"
+    retryable = True
 
 
 class BudgetExceededError(MultiRouteError):
@@ -231,8 +252,11 @@ class BudgetExceededError(MultiRouteError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.budget, self.scope_value, self.remaining = budget, scope_value, remaining
-        self.resets_at, self.retry_after = resets_at, retry_after
+        self.budget = budget
+        self.scope_value = scope_value
+        self.remaining = remaining
+        self.resets_at = resets_at
+        self.retry_after = retry_after
 
 
 class AllRoutesFailedError(MultiRouteError):
@@ -252,7 +276,9 @@ class AllRoutesFailedError(MultiRouteError):
         skipped: dict[str, str] | None = None,
         retry_after: float | None = None,
     ) -> None:
-        self.errors, self.skipped, self.retry_after = tuple(errors), dict(skipped or {}), retry_after
+        self.errors = tuple(errors)
+        self.skipped = dict(skipped or {})
+        self.retry_after = retry_after
         lines = [message, *(f"  {error}" for error in self.errors)]
         lines += [f"  Route {name!r} was not asked: {printable(why)}" for name, why in self.skipped.items()]
         super().__init__("\n".join(lines))

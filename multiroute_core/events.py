@@ -70,7 +70,7 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True)
 class FirstToken:
-    """Something meaningful arrived: from here on no other route answers, unless `mid_stream` lets one take over."""
+    """The first meaningful content arrived: no other route answers from here on, unless `on_stream_error` allows it."""
 
     request_id: str
     route: str

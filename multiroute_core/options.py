@@ -46,9 +46,10 @@ class Options:
         fallback_on: Answers that are no answer to the caller, so that the next route is asked: `"content_filter"`,
             `"refusal"`, `"empty"` (neither text nor a tool call nor media; after the answers of tools an empty answer
             may be right, and is one). Where no other route does better, the first of them is given after all.
-        on_stream_error: What happens when a stream breaks after something was said. `"raise"` raises a `BrokenStreamError`
-            with the `partial` answer. `"continue"` lets the next route go on from there, where it is text; what it
-            repeats is left out. `"restart"` lets it begin anew, after a chunk that is marked `restarted`.
+        on_stream_error: What happens when a stream breaks after its first text. `"raise"` raises a
+            `StreamInterruptedError` with the `partial` answer. `"continue"` lets the next route go on from there,
+            where it is text, and leaves out what it repeats. `"restart"` lets it start over, after a chunk that is
+            marked `restarted`.
         model: Only routes with this name or this model are asked.
         cache: False goes past the router's cache; `"refresh"` asks anew, and keeps what comes.
         tenant: On whose behalf; it goes into the events. Tenants never see each other's cached answers.

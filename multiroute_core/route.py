@@ -84,8 +84,8 @@ class Route:
         rpm: Requests that it takes per minute; None for no limit.
         tpm: Tokens that it takes per minute, read and written; None for no limit.
         max_concurrency: Requests that it takes at once; None for no limit.
-        rate_limit_group: Routes with the same word here share these limits, and are all left alone when one of them is told to
-            wait: two models of one account, say. By default a route shares with none.
+        rate_limit_group: Routes of the same group share these limits, and all cool down when one of them gets a
+            rate-limit error: two models of one account, say. By default a route is a group of its own.
         weight: Its share of the requests with `strategy="weighted"`, and of the load with `strategy="least_busy"`.
         prices: What it costs, where the address does not say it: in USD per million tokens, a mapping with `input`,
             `output` and, where they differ from `input`, `cache_read` and `cache_write`; or whose list prices hold, by
@@ -293,7 +293,8 @@ def _price_provider(value: str) -> str:
     """`value` as the id of a provider that `genai-prices` has prices of."""
     from genai_prices.data_snapshot import get_snapshot  # late: it takes a third of a second
 
-    name, known = value.strip().lower(), [provider.id for provider in get_snapshot().providers]
+    name = value.strip().lower()
+    known = [provider.id for provider in get_snapshot().providers]
     if name in known:
         return name
     alias = VENDORS.get(name.replace("-", "_"))

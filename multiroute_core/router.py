@@ -68,11 +68,12 @@ class Router:
         fallback: False stays with the first candidate.
         fallback_on: Answers that are none to the caller: `"content_filter"`, `"refusal"`, `"empty"`; the next route is
             asked then.
-        hedge_budget: The share of extra load (0 to 1) that may be spent on speed: when a route takes longer to begin than it
-            does but for that share of its answers, the next one is asked as well, and who begins first answers. 0.05
+        hedge_budget: The share of extra load (0 to 1) that hedging may cost: when a route takes longer to its first
+            token than in all but that share of its answers, the next route is asked as well, and the first one to
+            begin answers. 0.05
             is usual; None does without. It takes effect when a route has given 20 answers.
-        on_stream_error: What happens when a stream breaks after something was said: `"raise"`, `"continue"` or `"restart"`;
-            see `multiroute_core.Options`.
+        on_stream_error: What happens when a stream breaks after its first text: `"raise"`, `"continue"` or
+            `"restart"`; see `multiroute_core.Options`.
         cache: Where answers are kept, to be given again to equal requests: `"memory"`, `"sqlite:///path"`,
             `"redis://host:6379/0"`, a `Cache`, or `Caching(...)` with more to say; None keeps none.
         state: Where breakers, limits and places in flight are: `"memory"` (this process), or `"redis://host:6379/0"`
@@ -116,10 +117,14 @@ class Router:
         ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] = (),
     ) -> None:
-        cache, state, ledger = conceal(cache), conceal(state), conceal(ledger)  # a traceback may show local variables
+        cache = conceal(cache)  # a traceback may show local variables
+        state = conceal(state)
+        ledger = conceal(ledger)
         given = {name: value for name, value in locals().items() if name not in ("self", "routes", "on_event")}
         self._settings = settings = Settings.of(routes, given, on_event)
-        self.routes, self.options, self.limits = settings.routes, settings.options, settings.limits
+        self.routes = settings.routes
+        self.options = settings.options
+        self.limits = settings.limits
         self._world = Clock()
         self._parts = parts = Engine.of(settings, self._world)
         self.ledger = parts.ledger
@@ -190,7 +195,8 @@ class Router:
             >>> print(router.explain("Hello", strategy="cheapest"))  # doctest: +SKIP
         """
         request, chosen, found = self._parts.found(messages, options, stream=stream)
-        parts, standings = self._parts, self.health().routes
+        parts = self._parts
+        standings = self.health().routes
         live = LiveStats(parts.facts, standings, parts.prices.cost_on, self._world.random, found.tokens, stream)
         return explain(request, self.routes, found, chosen, live)
 

@@ -124,7 +124,8 @@ def listening() -> Generator[list[Any]]:
         def handle(self, event: Any, **_: Any) -> None:
             heard.append(event)
 
-    ear, dispatcher = Ear(), get_dispatcher()
+    ear = Ear()
+    dispatcher = get_dispatcher()
     dispatcher.add_event_handler(ear)
     try:
         yield heard

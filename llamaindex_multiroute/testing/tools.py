@@ -191,7 +191,8 @@ class ToolTests(Suite):
 
     def test_predict_and_call_what_fails(self, llm: Any) -> None:
         """A tool that fails is an error for who wants that, and an output for the others."""
-        tools, question = [FunctionTool.from_defaults(fail)], "Call the tool fail, with the reason 'tired'."
+        tools = [FunctionTool.from_defaults(fail)]
+        question = "Call the tool fail, with the reason 'tired'."
         (source,) = llm.predict_and_call(tools, user_msg=question).sources
         assert source.is_error
         assert "It failed" in source.content

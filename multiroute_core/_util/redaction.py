@@ -98,6 +98,7 @@ def split_credentials(url: str) -> tuple[str, tuple[Secret, Secret] | None]:
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return url, None
-    user, password = parts.username or "", parts.password or ""
+    user = parts.username or ""
+    password = parts.password or ""
     bare = SplitResult(parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, parts.fragment)
     return urlunsplit(bare), (Secret(unquote(user)), Secret(unquote(password)))

@@ -16,7 +16,8 @@ def text(titles: Sequence[str], rows: Sequence[Sequence[str]], words: Collection
         rows: The cells.
         words: The columns of words, which begin at the left; numbers end at the right.
     """
-    titles, rows = _printable(titles), [_printable(row) for row in rows]
+    titles = _printable(titles)
+    rows = [_printable(row) for row in rows]
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
     return "\n".join(
         "  ".join(

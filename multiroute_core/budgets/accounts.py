@@ -129,7 +129,8 @@ class _Kept:
     __slots__ = ("account", "ends", "places")
 
     def __init__(self) -> None:
-        self.account, self.ends = Account(), 0.0
+        self.account = Account()
+        self.ends = 0.0
         self.places: dict[str, _Reservation] = {}
 
     def lapse(self, now: float) -> None:
@@ -209,11 +210,14 @@ class MemoryAccounts:
         for claim, account in zip(claims, after, strict=True):
             if account is not None:
                 kept = self._accounts[claim.account]
-                watched, name = slot if isinstance(slot, ReservationSlot) else _LASTING, str(slot)
+                watched = slot if isinstance(slot, ReservationSlot) else _LASTING
+                name = str(slot)
                 reservation = _Reservation(watched, self._orphans.append)
                 # No call from here on: an interrupt comes before all of it, or after.
-                reservation.account, reservation.amount = claim.account, claim.amount
-                reservation.name, reservation.until = name, now + LEASE_SECONDS
+                reservation.account = claim.account
+                reservation.amount = claim.amount
+                reservation.name = name
+                reservation.until = now + LEASE_SECONDS
                 kept.places[name] = reservation
                 kept.account = account
         return ReservationReply(tuple(balances))

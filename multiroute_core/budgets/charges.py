@@ -78,7 +78,8 @@ def _drop_estimates(usage: Usage | None, estimate: Usage) -> Usage | None:
     """`usage` without the counts that had to be estimated."""
     if usage is None:
         return None
-    read, written = usage.input_tokens, usage.output_tokens
+    read = usage.input_tokens
+    written = usage.output_tokens
     return replace(
         usage,
         input_tokens=read if read == estimate.input_tokens else None,

@@ -47,7 +47,8 @@ class RedisAccounts:
     """
 
     def __init__(self, link: Link, wall: Callable[[], float]) -> None:
-        self._link, self._wall = link, wall
+        self._link = link
+        self._wall = wall
         # By which clock the scripts go: None is Redis's own. A seam for rehearsals, and for nothing else.
         self._clock: Callable[[], float | None] = lambda: None
 

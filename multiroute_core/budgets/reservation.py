@@ -48,7 +48,8 @@ class BudgetReservation:
     """
 
     def __init__(self, spending: BudgetTracker, call: Call) -> None:
-        self._spending, self._call = spending, call
+        self._spending = spending
+        self._call = call
         self._own = MemoryAccounts(spending.wall, shared=False)
 
     @property
@@ -63,12 +64,15 @@ class BudgetReservation:
 
     async def reserve(self, io: IO, route: Route) -> SettleBudget | Rejection:
         """Hold what a try on `route` may take; or why it cannot be paid for."""
-        spending, now = self._spending, self._spending.wall()
-        call, wire = self._call, self._spending.facts[route.name].wire
+        spending = self._spending
+        now = self._spending.wall()
+        call = self._call
+        wire = self._spending.facts[route.name].wire
         most = expected_usage.most(call.request, route, wire, call.tokens)
         cost = spending.pricing.estimate_on(route, most)
         amounts = {"usd": math.ceil((cost or 0.0) * NANO - ROUNDING), "tokens": most.total_tokens}
-        slot, held = ReservationSlot(f"{secrets.randbits(62):x}"), list[tuple[Accounts, list[BudgetCharge]]]()
+        slot = ReservationSlot(f"{secrets.randbits(62):x}")
+        held = list[tuple[Accounts, list[BudgetCharge]]]()
         try:
             for accounts, bills in self._asked(route, amounts, now):
                 shut, known = await self._held(io, accounts, bills, slot, now)
@@ -155,7 +159,8 @@ def _account(budget: Budget, who: str) -> str:
 
 def _charges(attempt: Attempt, reserved: dict[str, int]) -> dict[str, int]:
     """What an attempt is charged, as the ledger has it; an answer that cannot be priced is charged its reservation."""
-    usage, cost = attempt.estimated_usage or attempt.usage, attempt.charged
+    usage = attempt.estimated_usage or attempt.usage
+    cost = attempt.charged
     answered = attempt.outcome == "answered"
     return {
         "usd": round(cost * NANO) if cost is not None else reserved["usd"] if answered else 0,
@@ -180,7 +185,8 @@ def _free(held: Sequence[tuple[Accounts, list[BudgetCharge]]], slot: str) -> Non
 
 
 def _refused(bill: BudgetCharge, balance: AccountBalance, now: float) -> Rejection:
-    budget, claim = bill.budget, bill.claim
+    budget = bill.budget
+    claim = bill.claim
     left = max(0, budget.cap - balance.spent - balance.held)
     ends = budget.resets_at(claim.starts)
     held = f", {budget.told(balance.held)} of it held for calls on their way" if balance.held else ""

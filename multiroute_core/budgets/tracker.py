@@ -77,9 +77,14 @@ class BudgetTracker:
         hooks: Sequence[Hook],
         wall: Callable[[], float],
     ) -> None:
-        self.budgets, self.facts, self.pricing, self.wall = tuple(budgets), facts, pricing, wall
-        self._shared, self._session = accounts, MemoryAccounts(wall)
-        self._ledger, self._hooks = ledger, hooks
+        self.budgets = tuple(budgets)
+        self.facts = facts
+        self.pricing = pricing
+        self.wall = wall
+        self._shared = accounts
+        self._session = MemoryAccounts(wall)
+        self._ledger = ledger
+        self._hooks = hooks
         self._heard: dict[str, tuple[float, int]] = {}
         self._bills: dict[str, BudgetCharge] = {}
         self._starts: dict[str, tuple[float, ...]] = {}
@@ -114,13 +119,16 @@ class BudgetTracker:
 
     def standings(self) -> BudgetStatuses:
         """How the budgets stand, as this process has heard last."""
-        now, found = self.wall(), list[BudgetStatus]()
+        now = self.wall()
+        found = list[BudgetStatus]()
         for name, bill in list(self._bills.items()):
-            budget, (period, spent) = bill.budget, self._heard.get(name, (0.0, 0))
+            budget = bill.budget
+            (period, spent) = self._heard.get(name, (0.0, 0))
             starts = self.starts(budget, now)
             if period != starts[-2]:
                 continue
-            amount, cap = budget.amount(spent), budget.amount(budget.cap)
+            amount = budget.amount(spent)
+            cap = budget.amount(budget.cap)
             ends = budget.resets_at(starts)
             found.append(BudgetStatus(budget.name, bill.who, amount, cap - amount, cap, budget.unit, budget.hard, ends))
         return BudgetStatuses(sorted(found, key=lambda one: one.remaining / one.limit if one.limit else 0.0))
@@ -131,7 +139,8 @@ class BudgetTracker:
         """Something was spent by a request: whoever wants to know of it is told."""
         for bill, amount, balance in zip(bills, took, balances, strict=True):
             if balance.period < 0:  # the account was lost, and is opened anew by what is known
-                name, (start, _) = bill.claim.account, bill.claim.known or (bill.claim.starts[-2], 0)
+                name = bill.claim.account
+                (start, _) = bill.claim.known or (bill.claim.starts[-2], 0)
                 start, spent = self._heard.get(name, (start, 0))
                 self._heard[name] = start, spent + amount
                 continue
@@ -146,10 +155,12 @@ class BudgetTracker:
         Raises:
             UnavailableError: it cannot be read, and the budget is a hard one.
         """
-        budget, start = bill.budget, bill.claim.starts[-2]
+        budget = bill.budget
+        start = bill.claim.starts[-2]
         if self._ledger is None or isinstance(self._ledger.store, MemoryStore):  # that one is no older than the account
             return start, 0
-        ledger, whose = self._ledger, cast("dict[str, Any]", {budget.scope: bill.who} if budget.scope else {})
+        ledger = self._ledger
+        whose = cast("dict[str, Any]", {budget.scope: bill.who} if budget.scope else {})
 
         def look() -> Spent:
             return ledger.spent(since=start, **whose)

@@ -43,7 +43,8 @@ class RedisCache:
         await self.link.call(io, "SET", self._name("entry", key), value, "PX", _milliseconds(seconds))
 
     async def claim(self, io: IO, key: str, seconds: float) -> str | None:
-        name, token = self._name("claim", key), secrets.token_hex(16)
+        name = self._name("claim", key)
+        token = secrets.token_hex(16)
         try:
             given = await self.link.call(io, "SET", name, token, "NX", "PX", _milliseconds(seconds))
         except BaseException:  # it may have been given all the same

@@ -35,7 +35,8 @@ class Flight:
         self.leader: weakref.ref[Leader] | None = None
         self._landed = False
         self._waiting: deque[Tell] = deque()
-        self._thread, self._task = threading.get_ident(), _task()
+        self._thread = threading.get_ident()
+        self._task = _task()
 
     def waits_for_me(self, *, native: bool) -> bool:
         """Whether to wait for it would be to wait for oneself.
@@ -60,7 +61,8 @@ class Flight:
         """It is over; whoever waits is told. The first word counts."""
         self.leader = None
         if not self._landed:
-            self.answer, self.failed = answer, failed
+            self.answer = answer
+            self.failed = failed
             self._landed = True
             self._wake()
 

@@ -86,8 +86,11 @@ class SQLiteCache:
     ) -> None:
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"max_bytes={max_bytes!r} must be a whole number of bytes, 1 or more.")
-        self.path, self.max_bytes, self._clock = checked(path), max_bytes, clock
-        self._reader, self._writer = Connection(self.path), Connection(self.path)
+        self.path = checked(path)
+        self.max_bytes = max_bytes
+        self._clock = clock
+        self._reader = Connection(self.path)
+        self._writer = Connection(self.path)
         self._used: dict[int, float] = {}
         self._noted = clock()
         # A claim may be given back by a finalizer, in a thread that is inside the lock; so it goes into a queue.
@@ -160,7 +163,8 @@ class SQLiteCache:
         self.close()
 
     def _put(self, db: sqlite3.Connection, key: str, value: bytes, seconds: float) -> None:
-        now, size = self._clock(), len(key) + len(value) + OVERHEAD
+        now = self._clock()
+        size = len(key) + len(value) + OVERHEAD
         db.execute(_PURGE, (now,))
         if size > self.max_bytes:
             db.execute("DELETE FROM entries WHERE key = ?", (key,))

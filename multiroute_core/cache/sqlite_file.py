@@ -20,7 +20,8 @@ from typing import Any
 
 from multiroute_core.errors import ConfigurationError
 
-APPLICATION, VERSION = 0x4D526C6D, 1
+APPLICATION = 0x4D526C6D
+VERSION = 1
 """What the header says: `application_id` and `user_version`."""
 
 SOON = 0.1
@@ -59,8 +60,11 @@ class Connection:
     """
 
     def __init__(self, path: Path) -> None:
-        self.lock, self.read_only = threading.Lock(), False
-        self._path, self._file, self._pid = path, (0, 0), 0
+        self.lock = threading.Lock()
+        self.read_only = False
+        self._path = path
+        self._file = (0, 0)
+        self._pid = 0
         self._db: sqlite3.Connection | None = None
         _alive.add(self)
 
@@ -81,7 +85,8 @@ class Connection:
                     "make the router after the fork."
                 )
             self._db, self.read_only = _opened(self._path, wait)
-        self._file, self._pid = _identity(self._path), os.getpid()
+        self._file = _identity(self._path)
+        self._pid = os.getpid()
         return self._db
 
     @property

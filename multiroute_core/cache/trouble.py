@@ -24,7 +24,8 @@ class FailureLogger:
     """
 
     def __init__(self, where: str = "") -> None:
-        self._where, self._told = f" ({where})" if where else "", dict[str, float]()
+        self._where = f" ({where})" if where else ""
+        self._told = dict[str, float]()
 
     def tell(self, what: str, error: Exception) -> None:
         """Log what did not come about, and why; unless it was said just now."""

@@ -90,7 +90,11 @@ class AttemptRunner:
         max_tokens: int | None = None,
         pay: Callable[[Attempt | None], None] | None = None,
     ) -> None:
-        self.route, self.adapted, self.encoded, self.stream, self._pay = route, adapted, adapted.encoded, stream, pay
+        self.route = route
+        self.adapted = adapted
+        self.encoded = adapted.encoded
+        self.stream = stream
+        self._pay = pay
         self.parts: list[Part] = []
         self.finish_reason: FinishReason | None = None
         self.usage: Usage | None = None
@@ -102,11 +106,18 @@ class AttemptRunner:
         self.failure: BaseException | None = None
         self._headroom: RateLimitHeaders | None = None
         self.limit = Deadline(io.now)
-        self._io, self._provider, self._state, self._permit, self._pricing = io, provider, state, permit, pricing
+        self._io = io
+        self._provider = provider
+        self._state = state
+        self._permit = permit
+        self._pricing = pricing
         if route.timeout is not None:
             limits = replace(limits, attempt=route.timeout)
         self.limit.max_bytes = limits.response_bytes
-        self._limits, self._deadline, self._tokens, self._max_tokens = limits, deadline, tokens, max_tokens
+        self._limits = limits
+        self._deadline = deadline
+        self._tokens = tokens
+        self._max_tokens = max_tokens
         self._began = io.now()
         self._restorer = None if self.encoded.restoration is None else Restorer(self.encoded.restoration)
         self._source: Any = None
@@ -122,8 +133,10 @@ class AttemptRunner:
         """The try is over: with `error`, or with None where its answer was read to the end."""
         # In variables, not in the try: an error and its frames hold the try in a circle, and there an interrupt would
         # leave them to the collector.
-        permit, self._permit = self._permit, Permit()
-        pay, self._pay = self._pay, None
+        permit = self._permit
+        self._permit = Permit()
+        pay = self._pay
+        self._pay = None
         self.failure = error
         try:
             if self._source is not None:
@@ -175,7 +188,8 @@ class AttemptRunner:
                 unreadable.__cause__ = error
                 error = unreadable
             if isinstance(error, WireError):  # a failed answer is billed as well
-                self.usage, self.model = error.usage or self.usage, error.model or self.model
+                self.usage = error.usage or self.usage
+                self.model = error.model or self.model
             raise self._named(error) from (error.__cause__ if isinstance(error, RouteError) else error)
         if parts:
             if self.first_token_seconds is None:
@@ -258,9 +272,11 @@ class AttemptRunner:
 
     def _watch(self) -> None:
         """Set the limit of a stream's next step."""
-        limits, began = self._limits, self._began
+        limits = self._limits
+        began = self._began
         if self.first_token_seconds is None:
-            first, attempt = ("the first token", limits.first_token, began), ("the answer", limits.attempt, began)
+            first = ("the first token", limits.first_token, began)
+            attempt = ("the answer", limits.attempt, began)
             self._allow(first, attempt, ("the whole stream", limits.total, began))
         elif limits.total is None and limits.stall is not None:  # once a chunk: nothing is built for it
             self.limit.set("the next chunk", self._io.now() + limits.stall, limits.stall)
@@ -268,18 +284,25 @@ class AttemptRunner:
             self._allow(("the next chunk", limits.stall, self._io.now()), ("the whole stream", limits.total, began))
 
     def _allow(self, *spans: tuple[str, float | None, float]) -> None:
-        phase, until, allowed = "", math.inf, math.inf
+        phase = ""
+        until = math.inf
+        allowed = math.inf
         if not self.committed:
-            phase, until, allowed = DEADLINE, self._deadline, self._deadline - self._began
+            phase = DEADLINE
+            until = self._deadline
+            allowed = self._deadline - self._began
         for what, seconds, since in spans:
             if seconds is not None and since + seconds < until:
-                phase, until, allowed = what, since + seconds, seconds
+                phase = what
+                until = since + seconds
+                allowed = seconds
         self.limit.set(phase, until, allowed)
 
     def _named(self, error: Exception) -> RouteError:
         """The class of `error`, with the route's name and what had come."""
         if isinstance(error, Expired):
-            phase, allowed = self.limit.phase, self.limit.allowed
+            phase = self.limit.phase
+            allowed = self.limit.allowed
             message = f"{phase[:1].upper()}{phase[1:]} did not come within {allowed:g} s."
             if phase == DEADLINE:
                 message = f"Nothing came before {phase}, {allowed:.3g} s after the attempt began."
@@ -289,7 +312,8 @@ class AttemptRunner:
         key = self.route.api_key or getattr(self._provider, "api_key", None)
         if isinstance(key, str) and len(key) >= SHORTEST_SECRET:  # some servers repeat what they were sent
             found.message = without_secret(found.message, key)
-            found.args, found.body = (found.message,), without_secret(found.body, key)
+            found.args = (found.message,)
+            found.body = without_secret(found.body, key)
         if self.committed and not isinstance(found, StreamInterruptedError):
             found = StreamInterruptedError(
                 f"The stream broke after {len(join(self.parts))} characters: {found.message}",
@@ -298,7 +322,8 @@ class AttemptRunner:
                 request_id=found.request_id,
                 body=found.body,
             )
-        found.route, found.provider = self.route.name, self.route.provider
+        found.route = self.route.name
+        found.provider = self.route.provider
         return found
 
     def _recorded(self, error: BaseException | None) -> Attempt:
@@ -328,7 +353,8 @@ class AttemptRunner:
     def _charge(self, model: str, *, answered: bool) -> Charge:
         """What the attempt costs, or likely costs where nobody says."""
         cut = self.committed and not self._done
-        usage, written = self.usage, None
+        usage = self.usage
+        written = None
         whole = answered or (self.committed and self._done)  # it may be whole, and called off in the same moment
         if cut or (whole and token_count.lacks_counts(usage, self.parts)):
             written = token_count.of_parts(assemble(self.parts))

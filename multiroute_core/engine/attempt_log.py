@@ -39,7 +39,9 @@ class AttemptLog:
     """Keeps the attempts of one call, and tells the hooks what happens."""
 
     def __init__(self, listeners: Listeners, call: Call) -> None:
-        self._listeners, self._call, self._id = listeners, call, call.request_id
+        self._listeners = listeners
+        self._call = call
+        self._id = call.request_id
         self._attempts: list[Attempt] = []
         self._errors: list[RouteError] = []
         self._started = 0
@@ -96,7 +98,8 @@ class AttemptLog:
 
     def exhausted(self, plan: RetryPlan, stop: GiveUp) -> MultiRouteError:
         """The error for a plan that came to its end: the only candidate's own, or one that tells every try."""
-        call, errors = self._call, self._errors
+        call = self._call
+        errors = self._errors
         if errors and not stop.late and (len(plan.routes) == 1 or all(e.code in ASKED for e in errors)):
             return errors[-1]
         if not errors and not stop.late:
@@ -105,14 +108,14 @@ class AttemptLog:
                 return own[0]
         shut = {name: str(why) for name, why in plan.closed.items()}
         if stop.late:
-            kind, message = (
-                DeadlineExceededError,
-                f"No route answered within the deadline of {call.options.deadline:g} s.",
-            )
+            kind = DeadlineExceededError
+            message = f"No route answered within the deadline of {call.options.deadline:g} s."
         elif errors:
-            kind, message = AllRoutesFailedError, f"No route answered; {len(errors)} attempts failed."
+            kind = AllRoutesFailedError
+            message = f"No route answered; {len(errors)} attempts failed."
         else:
-            kind, message = AllRoutesFailedError, "No route could be asked."
+            kind = AllRoutesFailedError
+            message = "No route could be asked."
         error = kind(
             message, errors=errors, skipped=shut, retry_after=stop.seconds if stop.seconds != math.inf else None
         )

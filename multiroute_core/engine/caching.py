@@ -85,9 +85,11 @@ class CacheStage:
         random: Callable[[], float],
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.caching, self.store = caching, caching.opened()
+        self.caching = caching
+        self.store = caching.opened()
         self._paraphrases = caching.paraphrases(self.store)
-        self._random, self._wall = random, wall
+        self._random = random
+        self._wall = wall
         self._flights = Flights()
         self._among: dict[tuple[str, ...], str] = {}
         self._latest: tuple[tuple[Route, ...], str] = ((), "")
@@ -95,7 +97,8 @@ class CacheStage:
 
     async def look(self, io: IO, call: Call, listeners: Listeners) -> CacheLookup:
         """See whether the answer is kept. Where it is, the call is over, and whoever listens is told."""
-        began, name = io.now(), self._key(call)
+        began = io.now()
+        name = self._key(call)
         if name is None or call.options.cache == "refresh":
             return CacheLookup(began, name)
         entry = await self._got(io, name)
@@ -120,7 +123,9 @@ class CacheStage:
         `listeners` hear what happens. `look` is what a look before has given; None where nobody has looked.
         """
         look = look or await self.look(io, call, listeners)
-        began, name, spare = look.began, look.name, look.entry
+        began = look.began
+        name = look.name
+        spare = look.entry
         if spare is not None and look.answers:
             for chunk in spare.replayed(stream=call.stream):
                 yield chunk
@@ -181,7 +186,8 @@ class CacheStage:
             names = tuple(route.name for route in call.routes)
             if (found := self._among.get(names)) is None:
                 found = self._among[names] = self.caching.namespace or models(call.routes)
-            self._latest, among = (call.routes, found), found
+            self._latest = (call.routes, found)
+            among = found
         return among
 
     def _key(self, call: Call) -> str | None:
@@ -257,7 +263,8 @@ class CacheStage:
         """Keep an answer, if it is one to be given again; what to hand to those who wait."""
         if response.cached:
             return None
-        now, ttl = self._wall(), self.caching.ttl
+        now = self._wall()
+        ttl = self.caching.ttl
         ttl *= 1.0 - JITTER + 2 * JITTER * self._random()
         try:
             value = entries.encode(response, said if call.stream else None, now=now, fresh_until=now + ttl)

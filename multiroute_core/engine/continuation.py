@@ -76,7 +76,8 @@ class Continuation:
 
     def response(self, last: Response) -> Response:
         """The answer as a whole, whose `last` speaker says why it ended. Its tokens and cost are those of all."""
-        usages, costs = [last.usage, *(s.usage for s in self._speakers)], [last.cost, *(s.cost for s in self._speakers)]
+        usages = [last.usage, *(s.usage for s in self._speakers)]
+        costs = [last.cost, *(s.cost for s in self._speakers)]
         known = [cost for cost in costs if cost is not None]
         return replace(
             last,
@@ -104,11 +105,13 @@ class PausedTurn:
     """
 
     def __init__(self, first: Response) -> None:
-        self.paused, self.count = first, 1
+        self.paused = first
+        self.count = 1
 
     def pause(self, response: Response) -> None:
         """The turn, which `response` tells whole so far, is paused once more."""
-        self.paused, self.count = response, self.count + 1
+        self.paused = response
+        self.count = self.count + 1
 
     def request(self, asked: Request) -> Request:
         """What is sent to go on."""
@@ -135,7 +138,8 @@ class Overlap:
 
     def __init__(self, said: str) -> None:
         self.over = False
-        self._said, self._held = said, ""
+        self._said = said
+        self._held = ""
         self._places: list[int] | None = None
         self._repeated = 0
 
@@ -144,7 +148,8 @@ class Overlap:
         if self.over:
             return text
         self._held += text
-        held, said = self._held, self._said
+        held = self._held
+        said = self._said
         if not held:
             return ""
         if self._places is None:
@@ -163,7 +168,8 @@ class Overlap:
     def end(self) -> str:
         """What was held back and is new, since nothing more comes that could tell."""
         self.over = True
-        new, self._held = self._held[self._repeated :], ""
+        new = self._held[self._repeated :]
+        self._held = ""
         return new
 
     def _counts(self, place: int) -> bool:

@@ -74,10 +74,18 @@ class RequestExecution:
         purse: BudgetReservation | None = None,
         learned: LearnedCapabilities | None = None,
     ) -> None:
-        self._purse, self._learned = purse, learned or LearnedCapabilities()
-        self._io, self._call, self._request = io, call, call.request
-        self._providers, self._facts, self._pricing = providers, facts, pricing
-        self._limits, self._state, self._hedge, self._random = limits, state, hedge_budget, random
+        self._purse = purse
+        self._learned = learned or LearnedCapabilities()
+        self._io = io
+        self._call = call
+        self._request = call.request
+        self._providers = providers
+        self._facts = facts
+        self._pricing = pricing
+        self._limits = limits
+        self._state = state
+        self._hedge = hedge_budget
+        self._random = random
         self._trail = AttemptLog(listeners, call)
         self._began = began
         self._deadline = self._began + (call.options.deadline or float("inf"))
@@ -92,7 +100,8 @@ class RequestExecution:
 
     async def run(self) -> AsyncGenerator[Chunk, None]:
         """The chunks of the answer. A whole answer is a stream of one chunk."""
-        call, trail = self._call, self._trail
+        call = self._call
+        trail = self._trail
         response: Response | None = None
         failure: MultiRouteError | None = None
         try:
@@ -111,7 +120,9 @@ class RequestExecution:
                 if (voice := await self._voice()) is None:
                     response = self._best()
                     break
-                attempt, parts, error = voice.attempt, voice.first, None
+                attempt = voice.attempt
+                parts = voice.first
+                error = None
                 try:
                     if call.stream:
                         trail.first_token(attempt)
@@ -152,7 +163,8 @@ class RequestExecution:
 
     async def _ordered(self) -> list[Route]:
         """The candidates, in the order in which they are asked."""
-        call, options = self._call, self._call.options
+        call = self._call
+        options = self._call.options
         if self._purse is not None and self._purse.over_soft_budget:
             options = replace(options, strategy="cheapest")
         standings = {}
@@ -163,7 +175,8 @@ class RequestExecution:
 
     async def _voice(self) -> StartedAttempt | None:
         """Whoever begins to answer; None where nobody is left to be asked."""
-        io, plan = self._io, self._plan
+        io = self._io
+        plan = self._plan
         while True:
             now = io.now()
             step = plan.next(self._deadline - now, self._random())
@@ -197,7 +210,8 @@ class RequestExecution:
 
     async def _admitted(self, route: Route, *, early: bool = False) -> AttemptRunner | None:
         """A try on `route`; None where it is shut."""
-        io, stream = self._io, self._call.stream
+        io = self._io
+        stream = self._call.stream
         provider = self._providers[route.name]
         # Before there is a permit to lose.
         adapted = self._learned.encode(provider, self._request, route, io.now(), stream=stream)
@@ -230,7 +244,8 @@ class RequestExecution:
 
     async def _leave(self, route: Route, *, early: bool) -> tuple[Permit | Rejection, SettleBudget | None]:
         """A permit to ask `route`, or why there is none; and what pays for the try."""
-        io, pay = self._io, None
+        io = self._io
+        pay = None
         if self._purse is not None:
             pay = await self._purse.reserve(io, route)
             if isinstance(pay, Rejection):
@@ -282,12 +297,16 @@ class RequestExecution:
         """Make ready for another speaker after a break; whether that one begins anew. Raises what cannot be mended."""
         if not isinstance(error, StreamInterruptedError):
             raise error
-        said, how = self._said, self._call.options.on_stream_error
-        partial, parts = attempt.response(self._trail.attempts), attempt.parts
+        said = self._said
+        how = self._call.options.on_stream_error
+        partial = attempt.response(self._trail.attempts)
+        parts = attempt.parts
         if self._paused is not None:
-            partial, parts = self._paused.whole(partial), [*self._paused.paused.parts, *parts]
+            partial = self._paused.whole(partial)
+            parts = [*self._paused.paused.parts, *parts]
         if said is not None:
-            partial, parts = said.response(partial), said.parts
+            partial = said.response(partial)
+            parts = said.parts
         error.partial = partial
         if how == "continue" and continuable(parts, self._call.request):
             self._said = said = said or Continuation()
@@ -296,7 +315,8 @@ class RequestExecution:
         elif how != "restart":
             raise error
         if self._paused is not None:  # another route begins, or goes on by what was said
-            self._plan, self._paused = self._build_plan(self._call.routes), None
+            self._plan = self._build_plan(self._call.routes)
+            self._paused = None
         self._broken = error
         self._deadline = self._io.now() + (self._call.options.deadline or float("inf"))
         self._plan.failed(attempt.route, error)
@@ -320,7 +340,8 @@ class RequestExecution:
 
     def _declined(self, attempt: AttemptRunner) -> bool | None:
         """None for an answer. If the model declined, and another one shall be asked: whether that one begins anew."""
-        reason, options = attempt.finish_reason, self._call.options
+        reason = attempt.finish_reason
+        options = self._call.options
         if options.fallback_on and "empty" in options.fallback_on and self._paused is None and self._is_empty(attempt):
             reason = "empty"
         if reason not in (options.fallback_on or ()):

@@ -25,7 +25,8 @@ class StartedAttempt:
     def __init__(
         self, attempt: AttemptRunner, first: tuple[Part, ...] | None, speaker: AttemptRunner | HedgedAttempt
     ) -> None:
-        self.attempt, self.first = attempt, first
+        self.attempt = attempt
+        self.first = first
         self.next: Callable[[], Awaitable[tuple[Part, ...] | None]] = speaker.next
         self.close: Callable[[BaseException | None], Awaitable[None]] = speaker.close
 
@@ -34,7 +35,8 @@ class HedgedAttempt:
     """A try that runs apart, in a task or thread of its own, which also closes it."""
 
     def __init__(self, io: IO, attempt: AttemptRunner) -> None:
-        self.attempt, self._generation = attempt, forks.generation()
+        self.attempt = attempt
+        self._generation = forks.generation()
         self.runner: Runner = io.start(_parts(attempt), attempt.limit)
 
     async def next(self) -> tuple[Part, ...] | None:
@@ -69,7 +71,8 @@ async def race(
         rival: The second one; None where nobody may be asked.
         ended: Told of every try that is over, with its error; what it raises ends the race.
     """
-    racers, alone = [HedgedAttempt(io, first)], True
+    racers = [HedgedAttempt(io, first)]
+    alone = True
     try:
         while racers:
             ready = await io.first([racer.runner for racer in racers], seconds if alone else None)

@@ -91,7 +91,8 @@ class RetryPlan:
         self.routes = tuple(routes)
         self.max_retries = max_retries
         self.closed: dict[str, Rejection] = {}
-        self._windows, self._tokens = windows or {}, tokens
+        self._windows = windows or {}
+        self._tokens = tokens
         self._failed: dict[str, RouteError] = {}
         self._tries: dict[str, int] = {}
         self._queue = list(self.routes)
@@ -111,7 +112,8 @@ class RetryPlan:
             return GiveUp(late=True)
         if self._queue:
             route = self._queue.pop(0)
-            early, self._early = route is self._early, None
+            early = route is self._early
+            self._early = None
             return AskRoute(route, early, route.name in self._tries)
         hopeful = [r for r in self.routes if self._hopeful(r)]
         ready = [r for r in hopeful if r.name not in self.closed]
@@ -174,14 +176,16 @@ class RetryPlan:
     def _wait(self, hopeful: list[Route], left: float) -> Step:
         """Nobody can be asked now."""
         if self._stale:  # they were shut before another one was tried, which took its time
-            self._stale, self._queue = False, hopeful
+            self._stale = False
+            self._queue = hopeful
             return self.next(left, 0.0)
         shut = {r.name: self.closed[r.name] for r in hopeful}
         opened = [r for r in hopeful if shut[r.name].why == "open"]
         busy = any(s.why == "busy" for s in shut.values())  # that one is well, and soon has a place
         if opened and not busy and not self._probed and not self._polls:
             self._early = min(opened, key=lambda r: shut[r.name].seconds)
-            self._probed, self._queue = True, [self._early]
+            self._probed = True
+            self._queue = [self._early]
             return self.next(left, 0.0)
         pauses = [s.seconds for s in shut.values() if s.why in DOORS]
         if any(s.why in ("probing", "busy") for s in shut.values()):

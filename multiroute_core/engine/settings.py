@@ -70,7 +70,8 @@ class Settings:
         Raises:
             ConfigurationError: a value is out of range, there are no routes, or two of them share a name.
         """
-        hedge_budget, cache = given["hedge_budget"], given["cache"]
+        hedge_budget = given["hedge_budget"]
+        cache = given["cache"]
         limits = {
             short: None if (value := given[name]) is None else seconds(name, value) for name, short in _LIMITS.items()
         }

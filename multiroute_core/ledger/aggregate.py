@@ -59,7 +59,8 @@ class Spending(Protocol):
 
 def spent(records: Iterable[Spending]) -> Spent:
     """What `records` come to."""
-    usd, tokens = 0.0, 0
+    usd = 0.0
+    tokens = 0
     for record in records:
         usd += record.cost or 0.0 if record.charged is None else record.charged
         tokens += (record.input_tokens or 0) + (record.output_tokens or 0)

@@ -103,8 +103,11 @@ class RedisStore:
     quick = False
 
     def __init__(self, url: str, *, prefix: str = "multiroute", max_records: int = 1_000_000) -> None:
-        self.dropped, self.prefix, self.max_records = 0, prefix, max_records
-        self._url, self._redis = url, _library()
+        self.dropped = 0
+        self.prefix = prefix
+        self.max_records = max_records
+        self._url = url
+        self._redis = _library()
         self._key = f"{quote(prefix, safe=':-_./%')}:ledger"  # braces mean something in the names of keys
         self._spoilt = False
         self._where = ""
@@ -177,7 +180,8 @@ class RedisStore:
                 "unix:///path/to/redis.sock, and what is special in a password percent-encoded, as in "
                 "redis://:p%2Fw@host:6379/0."
             ) from None
-        said, scheme = pool.connection_kwargs, self._url.partition(":")[0]
+        said = pool.connection_kwargs
+        scheme = self._url.partition(":")[0]
         if scheme == "unix" and not said.get("path", "").strip("/"):
             raise ConfigurationError(
                 "The URL of the ledger cannot be read: it names no socket; write unix:///path/to/redis.sock."

@@ -18,7 +18,8 @@ from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import KINDS, LATEST, MOST, NAMES, Record, values
 from multiroute_core.options import path_of
 
-APPLICATION, VERSION = 0x4D526C67, 3
+APPLICATION = 0x4D526C67
+VERSION = 3
 """What the file's header says: that it is a ledger, and of which form.
 
 Form 1 had no `labels` and no `price`, form 2 no `charged`, whose estimates stood under `cost`. Who has a file of an
@@ -152,7 +153,8 @@ class SQLiteStore:
     def forked(self) -> None:
         if self._connection is not None:
             self._parents.append(self._connection)  # to close it here would be felt there
-        self._connection, self._lock = None, threading.Lock()
+        self._connection = None
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         with self._lock:
@@ -248,7 +250,8 @@ class SQLiteStore:
 
 def _where(which: LedgerQuery) -> tuple[str, list[Any]]:
     """A selection as a clause, and the values in it."""
-    clauses, bound = list[str](), list[Any]()
+    clauses = list[str]()
+    bound = list[Any]()
     for clause, value in (
         ("at >= ?", which.since),
         ("at < ?", which.until),

@@ -66,7 +66,8 @@ class MemoryStore:
     """
 
     def __init__(self, max_records: int = 100_000) -> None:
-        self.dropped, self.quick = 0, True
+        self.dropped = 0
+        self.quick = True
         # Tuples of plain values, since the collector soon looks at those no more.
         self._rows: deque[tuple[Any, ...]] = deque(maxlen=max_records)
 

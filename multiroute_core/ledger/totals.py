@@ -216,7 +216,8 @@ class Totals:
     def _tried(self, attempts: Iterable[Mapping[str, Any]]) -> None:
         """The attempts of one request."""
         for attempt, move in moves(attempts):
-            cost, outcome = attempt.get("cost") or 0.0, attempt["outcome"]
+            cost = attempt.get("cost") or 0.0
+            outcome = attempt["outcome"]
             self._add(
                 attempt.get("model") or UNKNOWN,
                 attempts=1,

@@ -54,7 +54,9 @@ class LedgerWriter:
     """
 
     def __init__(self, store: Store, export: Sequence[Sink] = ()) -> None:
-        self.store, self.export, self.dropped = store, tuple(export), 0
+        self.store = store
+        self.export = tuple(export)
+        self.dropped = 0
         self._quick = store.quick and not export
         self._begin()
         _books.add(self)
@@ -65,7 +67,9 @@ class LedgerWriter:
         self._first = 0
         self._failing = self._overflowed = self._running = self._parted = False
         self._full: queue.SimpleQueue[None] = queue.SimpleQueue()  # an event's lock may stay locked by an interrupt
-        self._lock, self._starting, self._counting = threading.Lock(), threading.Lock(), threading.Lock()
+        self._lock = threading.Lock()
+        self._starting = threading.Lock()
+        self._counting = threading.Lock()
 
     def hear(self, heard: Heard, owner: object) -> None:
         """Take down what happened; on the way of a request.
@@ -104,7 +108,8 @@ class LedgerWriter:
             yield tuple(self._waiting)
 
     def _write(self) -> None:
-        waiting, made = self._waiting, list[Record]()
+        waiting = self._waiting
+        made = list[Record]()
         try:
             while self._heard:
                 at, event = self._heard.popleft()
@@ -148,7 +153,8 @@ class LedgerWriter:
     def _give_up(self, count: int) -> None:
         with self._counting:
             self.dropped += count
-            told, self._overflowed = self._overflowed, True
+            told = self._overflowed
+            self._overflowed = True
         if not told:
             logger.warning(
                 "More than %d records wait for the ledger %r: the oldest are given up, and counted in its `dropped`.",

@@ -70,7 +70,8 @@ def cache_point(block: Block) -> CachePoint | None:
 def _tool_result(block: Block) -> Part:
     """Anthropic's answer of a tool."""
     form = richer("anthropic", block, "tool_use_id", "content", "is_error")
-    held, failed = parts(block.get("content")), bool(block.get("is_error"))
+    held = parts(block.get("content"))
+    failed = bool(block.get("is_error"))
     return ToolCallResponse(text(block, "tool_use_id"), held, error=failed, raw=form)
 
 

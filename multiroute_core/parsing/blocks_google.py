@@ -42,7 +42,8 @@ def _inline(block: Block) -> Part:
 
 def _file(block: Block) -> Part:
     told = inner(block, "fileData")
-    uri, mime_type = told.get("fileUri"), told.get("mimeType")
+    uri = told.get("fileUri")
+    mime_type = told.get("mimeType")
     modality = modality_of(mime_type) if isinstance(mime_type, str) else "document"
     if isinstance(uri, str) and uri.startswith(FILES):
         return file(uri, modality, mime_type, "google", beside(block))

@@ -17,7 +17,8 @@ _OLD_KEYS = {"base64": "data", "url": "url", "id": "id", "text": "text"}
 def _media(block: Block, modality: Modality) -> Part:
     """Media by their bytes, their address or their id, whichever is there."""
     mime_type = block.get("mime_type")
-    extras, more = beside(block), block.get("extras")
+    extras = beside(block)
+    more = block.get("extras")
     name = block.get("filename") or block.get("name") or (more.get("filename") if isinstance(more, Mapping) else None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if (source := block.get("source_type")) is not None:
         value = block.get(_OLD_KEYS.get(str(source), ""))

@@ -80,7 +80,8 @@ def _message(given: Any) -> Message:
         told = cast("Mapping[str, Any]", given)
         name = told.get("role")
         if isinstance(name, str) and any(word in told for word in _SAYS):
-            role, content = _role(name), told.get("content")
+            role = _role(name)
+            content = told.get("content")
             if isinstance(content, str) and role != "tool" and len(told) == 2:
                 return Message(role, content)
             return Message(role, _said(role, told), _name(role, told))

@@ -99,7 +99,8 @@ def _raw(told: Mapping[str, Any]) -> Raw | None:
 
 
 def _to_raw(raw: Any) -> Raw:
-    model, account = raw.get("model"), raw.get("account")
+    model = raw.get("model")
+    account = raw.get("account")
     return Raw(_string(raw["wire"]), _object(raw["body"]), _optional(model), _optional(account))  # pyright: ignore[reportArgumentType]
 
 
@@ -136,7 +137,8 @@ def _index(value: Any) -> int:
 
 
 def _response(told: Mapping[str, Any]) -> ToolCallResponse:
-    result, raw = told["result"], _raw(told)
+    result = told["result"]
+    raw = _raw(told)
     if not isinstance(result, list | tuple):
         raise TypeError(f"a part holds {type(result).__name__} where a list of parts should be")
     parts = from_json(cast("list[Mapping[str, Any]]", result))

@@ -77,11 +77,13 @@ def _form(given: Any) -> OutputSchema | None:
 
 def _told(told: Mapping[str, Any]) -> OutputSchema:
     """A schema with its name beside it."""
-    schema, strict = told.get("schema"), told.get("strict")
+    schema = told.get("schema")
+    strict = told.get("strict")
     if not isinstance(schema, Mapping):
         raise ConfigurationError(f"output_schema has no schema in it: 'schema' is {schema!r}.")
     inner = _titled(cast("Mapping[str, Any]", schema))
-    name, description = told.get("name") or inner.name, told.get("description") or inner.description
+    name = told.get("name") or inner.name
+    description = told.get("description") or inner.description
     return OutputSchema(inner.schema, name, description, strict if isinstance(strict, bool) else None)
 
 
@@ -95,7 +97,8 @@ def _of_gemini(told: Mapping[str, Any]) -> OutputSchema | None:
 
 def _titled(schema: Mapping[str, Any]) -> OutputSchema:
     """A schema by itself: its title is its name."""
-    title, description = schema.get("title"), schema.get("description")
+    title = schema.get("title")
+    description = schema.get("description")
     name = title if isinstance(title, str) and title else "answer"
     return OutputSchema(schema, name, description if isinstance(description, str) else "")
 

@@ -143,7 +143,8 @@ def _read(given: Any) -> Iterator[Tool | ServerTool]:
 
 
 def _of_mapping(given: Mapping[str, Any]) -> Iterator[Tool | ServerTool]:
-    kind, function = given.get("type"), given.get("function")
+    kind = given.get("type")
+    function = given.get("function")
     if isinstance(function, Mapping):
         around = {name: value for name, value in given.items() if name not in ("type", "function")}
         yield _declared({**cast("Mapping[str, Any]", function), **around}, "openai")
@@ -222,7 +223,8 @@ def _titled(schema: Mapping[str, Any], name: str) -> Tool:
 def _checked(tool: Tool | ServerTool) -> Tool | ServerTool:
     if isinstance(tool, ServerTool):
         return tool
-    name, schema = cast("Any", tool.name), cast("Any", tool.parameters)
+    name = cast("Any", tool.name)
+    schema = cast("Any", tool.parameters)
     if not isinstance(name, str) or not name.strip():
         raise ConfigurationError(f"Tool {name!r}: a name is a text that is not empty.")
     if not isinstance(cast("Any", tool.description), str):

@@ -83,7 +83,8 @@ class Prices:
         if usage is None or usage.input_tokens is None or usage.output_tokens is None:
             return None
         snapshot = self._current()
-        tariffs, key = self._tariffs, (provider, model, usage.service_tier, usage.speed)
+        tariffs = self._tariffs
+        key = (provider, model, usage.service_tier, usage.speed)
         try:
             offer = tariffs[key]
         except KeyError:
@@ -167,7 +168,10 @@ class Prices:
     ) -> Cost | None:
         """The cost by a provider's list, by the first of two names that stands in it."""
         snapshot = self._current()
-        via, address, listed, tariffs = route.llm, route.base_url, route.prices, self._tariffs
+        via = route.llm
+        address = route.base_url
+        listed = route.prices
+        tariffs = self._tariffs
         if via is not None and address is None:
             address = sellers.address_of(route) or ""
         key = (route.provider, model, address, answered, listed, usage.service_tier, usage.speed)
@@ -193,7 +197,8 @@ class Prices:
         offers = [offer for name in names if (offer := find(name)) is not None]
         if not offers:
             return None
-        first, last = offers[0], offers[-1]
+        first = offers[0]
+        last = offers[-1]
         if listed.provider == "openrouter" and first is not last:
             # The answer may leave out the suffix that made the price, such as ":free".
             base = find(route.model.rpartition(":")[0])
@@ -226,7 +231,8 @@ class Prices:
         snapshot = latest()
         if snapshot is not self._snapshot:
             # A new dict, and first: a thread that is still at the old prices then cannot put them among the new ones.
-            self._tariffs, self._source = {}, source_of(snapshot)
+            self._tariffs = {}
+            self._source = source_of(snapshot)
             self._snapshot = snapshot
         return snapshot
 

@@ -54,11 +54,17 @@ class RateCard:
         That is a usage with parts that overlap or exceed the whole, with web searches, cached audio, or images that are
         priced apart.
         """
-        total, output = usage.input_tokens or 0, usage.output_tokens or 0
-        read, write = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
-        write_1h, reasoning = usage.cache_write_1h_tokens or 0, usage.reasoning_tokens or 0
-        heard, spoken = usage.input_audio_tokens or 0, usage.output_audio_tokens or 0
-        fresh, write_5m, written = total - read - write - heard, write - write_1h, output - reasoning - spoken
+        total = usage.input_tokens or 0
+        output = usage.output_tokens or 0
+        read = usage.cache_read_tokens or 0
+        write = usage.cache_write_tokens or 0
+        write_1h = usage.cache_write_1h_tokens or 0
+        reasoning = usage.reasoning_tokens or 0
+        heard = usage.input_audio_tokens or 0
+        spoken = usage.output_audio_tokens or 0
+        fresh = total - read - write - heard
+        write_5m = write - write_1h
+        written = output - reasoning - spoken
         if min(fresh, read, write_5m, write_1h, heard, written, reasoning, spoken) < 0:
             return None
         if (heard and (read or write)) or (spoken and reasoning) or usage.web_searches or usage.cache_read_audio_tokens:
@@ -96,7 +102,8 @@ def rate_card(prices: ModelPrice) -> RateCard:
         return whole if price is None else float(price / 1_000_000)
 
     def rates(total: int) -> Rates:
-        fresh, output = rate("input_mtok", total), rate("output_mtok", total)
+        fresh = rate("input_mtok", total)
+        output = rate("output_mtok", total)
         cache_write = rate("cache_write_mtok", total, fresh)
         return Rates(
             fresh=fresh,
@@ -130,12 +137,15 @@ def own_cost(prices: TokenPrices, usage: Usage) -> float | None:
 
     They know no audio, images or reasoning apart: such tokens cost what all others do.
     """
-    total, output = usage.input_tokens, usage.output_tokens
+    total = usage.input_tokens
+    output = usage.output_tokens
     if total is None or output is None:
         return None
-    read, write = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
+    read = usage.cache_read_tokens or 0
+    write = usage.cache_write_tokens or 0
     inner = (usage.reasoning_tokens or 0, usage.output_audio_tokens or 0)
-    heard, write_1h = usage.input_audio_tokens or 0, usage.cache_write_1h_tokens or 0
+    heard = usage.input_audio_tokens or 0
+    write_1h = usage.cache_write_1h_tokens or 0
     fresh = total - read - write
     if min(fresh, read, write, write_1h, write - write_1h, output, heard, total - heard, *inner) < 0:
         return None

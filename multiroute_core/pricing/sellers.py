@@ -102,12 +102,14 @@ def provider_at(address: str, providers: Sequence[Provider]) -> str | None:
     """
     try:
         parts = urlsplit(address if "://" in address else f"https://{address}")
-        host, port = (parts.hostname or "").rstrip("."), parts.port
+        host = (parts.hostname or "").rstrip(".")
+        port = parts.port
     except ValueError:
         return None
     if not host or port not in (None, 80, 443):
         return None
-    origin, path = f"https://{host}", parts.path or "/"
+    origin = f"https://{host}"
+    path = parts.path or "/"
     for provider in providers:
         match = re.match(provider.api_pattern, origin + path)
         if match is None or re.match(provider.api_pattern, f"https://host.invalid{path}"):

@@ -82,7 +82,8 @@ class Tariff:
         """The cost in USD at a time; None if a half of the usage is missing, or the library finds it impossible."""
         if usage.input_tokens is None or usage.output_tokens is None:
             return None
-        cost, source = None, self.source
+        cost = None
+        source = self.source
         if self.constraints is not None:
             met = tuple([constraint.active(at) for constraint in self.constraints])
             try:
@@ -125,7 +126,8 @@ class Tariff:
         except REFUSALS:
             return None
         for usage in card.probes():
-            ours, theirs = card.cost(usage), self.exact(usage, at)
+            ours = card.cost(usage)
+            theirs = self.exact(usage, at)
             if ours is None or theirs is None or not math.isclose(ours, theirs, rel_tol=1e-9):
                 return None
         return card

@@ -127,6 +127,7 @@ def overlay(body: Mapping[str, Any], extra: Mapping[str, Any] | None) -> dict[st
     """`body` with `extra` over it: objects are laid over objects, all else is replaced. Neither is touched."""
     made = dict(body)
     for name, value in (extra or {}).items():
-        under, over = mapping(made.get(name)), mapping(value)
+        under = mapping(made.get(name))
+        over = mapping(value)
         made[name] = overlay(under, over) if under and over else value
     return made

@@ -131,7 +131,8 @@ def _classify(error: Exception) -> RouteError:
     report = _report(error)
     message = None if report.status is not None else read_encoding_error(error)
     if message is not None:
-        kind, ability = errors.BadRequestError, ""
+        kind = errors.BadRequestError
+        ability = ""
     else:
         message = _message(report)
         kind, ability = _kind(report)
@@ -200,7 +201,10 @@ def _with_text(said: ErrorBody, text: str) -> ErrorBody:
 
 def _kind(report: ErrorReport) -> tuple[type[RouteError], str]:
     """The class, and the ability that the route lacks."""
-    error, status, said, words = report.error, report.status, report.said, report.words
+    error = report.error
+    status = report.status
+    said = report.said
+    words = report.words
     if isinstance(error, NoAnswer) and (error.filtered or not said.messages):
         return (errors.ContentFilterError if error.filtered else errors.InvalidResponseError), ""
     known = status if status is not None and status >= 400 else None
@@ -236,7 +240,8 @@ def _by_status(status: int) -> type[RouteError]:
 
 def _meaning(report: ErrorReport, status: int | None) -> Meaning | None:
     """Whose fault it is, by what codes and sentences say beside the status; None where they say nothing of that."""
-    said, words = report.said, report.words
+    said = report.said
+    words = report.words
     if not words:
         return None
     code = said.vendor or _by_code(said)

@@ -37,8 +37,10 @@ class Clients:
     """
 
     def __init__(self, blocking: Callable[[], Any], native: Callable[[], Any], *, close: Close, aclose: Close) -> None:
-        self._make_blocking, self._make_native = blocking, native
-        self._close, self._aclose = close, aclose
+        self._make_blocking = blocking
+        self._make_native = native
+        self._close = close
+        self._aclose = aclose
         self._lock = threading.Lock()
         forks.renew(self, _lock=threading.Lock)
         self._blocking: dict[int, Any] = {}

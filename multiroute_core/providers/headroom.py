@@ -84,7 +84,8 @@ def _draft(said: Mapping[str, str], now: float) -> Level | None:
     for name, told in _items(said.get("ratelimit", "")).items():
         policy = policies.get(name, {})
         if policy.get("qu", '"requests"') == '"requests"':
-            remaining, limit = _number(told.get("r", "")), _number(policy.get("q", ""))
+            remaining = _number(told.get("r", ""))
+            limit = _number(policy.get("q", ""))
             if (level := _level(remaining, limit, _number(told.get("t", "")), now)) is not None:
                 levels.append(level)
     return min(levels, key=lambda level: level.remaining, default=None)

@@ -145,8 +145,10 @@ class WireError(Exception):
         model: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.body, self.status_code = body, status
-        self.usage, self.model = usage, model
+        self.body = body
+        self.status_code = status
+        self.usage = usage
+        self.model = model
 
 
 UNREADABLE = "unreadable_reply"

@@ -48,7 +48,8 @@ def build(route: Route) -> Provider:
 
 def facts(route: Route, provider: Provider) -> RouteCapabilities:
     """What is known of a route when it is to be chosen."""
-    model, wire = traits(route), provider.wire(route)
+    model = traits(route)
+    wire = provider.wire(route)
     offers = capabilities.supported(route.provider, wire, model.inputs, tools=model.tools)
     if (own_wire := getattr(provider, "own_wire", None)) is not None:  # a framework's class for one vendor
         offers |= {f"wire:{own_wire}"}

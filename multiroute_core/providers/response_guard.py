@@ -69,7 +69,8 @@ def check_redirect(status: int, address: str, location: str | None) -> None:
     if status not in REDIRECTS or location is None:
         return
     try:
-        here, there = _origin(address), _origin(urljoin(address, location))
+        here = _origin(address)
+        there = _origin(urljoin(address, location))
     except ValueError:  # the HTTP client says what is wrong with it
         return
     if here != there:
@@ -112,7 +113,8 @@ class ResponseGuard:
 
     def blocking(self, response: Any) -> None:
         """The hook of a sync client."""
-        limit, headers = current.get(), response.headers
+        limit = current.get()
+        headers = response.headers
         if 300 <= response.status_code < 400:
             check_redirect(response.status_code, str(response.url), headers.get("location"))
         max_bytes = MAX_RESPONSE_BYTES if limit is None else limit.max_bytes
@@ -170,7 +172,8 @@ def _stream_classes(library: ModuleType) -> tuple[type, type]:
             limit: Deadline | None,
             after: tuple[str, float, float] | None,
         ) -> None:
-            self._source, self._inner = source, inner
+            self._source = source
+            self._inner = inner
             self._max_bytes = self._left = sys.maxsize if max_bytes is None else max_bytes
             # Not the limit itself: a response and its stream hold each other, and with it they would keep a call.
             self._limit = None if limit is None else weakref.ref(limit)
@@ -223,7 +226,8 @@ def _stream_classes(library: ModuleType) -> tuple[type, type]:
         """A body in pieces of a few bytes."""
 
         def __init__(self, inner: Any, size: int) -> None:
-            self._inner, self._size = inner, size
+            self._inner = inner
+            self._size = size
 
         def __iter__(self) -> Iterator[bytes]:
             for piece in self._inner:

@@ -65,7 +65,9 @@ class Restorer:
     """Undoes what was rewritten, in the parts of one answer."""
 
     def __init__(self, restoration: Restoration) -> None:
-        self._names, self._tools, self._answer = restoration.names, restoration.tools, restoration.answer
+        self._names = restoration.names
+        self._tools = restoration.tools
+        self._answer = restoration.answer
         self._text: JsonStream | None = None
         self._calls: dict[int, JsonStream | None] = {}
 
@@ -76,7 +78,8 @@ class Restorer:
 
     def rest(self) -> tuple[Part, ...]:
         """What was held back at the end of a text that is cut or no JSON."""
-        text, self._text = "" if self._text is None else self._text.end(), None
+        text = "" if self._text is None else self._text.end()
+        self._text = None
         return (Text(text),) if text else ()
 
     def _restore(self, part: Part) -> Part:
@@ -85,7 +88,8 @@ class Restorer:
                 self._text = self._text or JsonStream(self._answer)
                 text = self._text.feed(part.text)
                 if part.raw is not None:  # the end of a block: what comes next is another text
-                    text, self._text = text + self._text.end(), None
+                    text = text + self._text.end()
+                    self._text = None
                 return replace(part, text=text)
             case ToolCall():
                 shape = self._tools.get(part.name)
@@ -196,7 +200,9 @@ class JsonStream:
         elif self._state == "over":
             return
         elif char == "{" and (self._shape.maps or not self._stack):
-            self._held, self._key, self._state = [char], None, "within"
+            self._held = [char]
+            self._key = None
+            self._state = "within"
         elif char in "{[":
             self._state = "within"
             self._stack.append(char)
@@ -237,7 +243,8 @@ class JsonStream:
             cast("list[str]", self._key).append(char)
             self._step_in_string(char)
         elif char == '"' and self._key is None:
-            self._in_string, self._key = True, [char]
+            self._in_string = True
+            self._key = [char]
         elif char == ":" and self._key is not None:
             self._decide(_decoded("".join(self._key)), held, out)
         elif char == "}" and self._key is None:
@@ -251,7 +258,9 @@ class JsonStream:
             self._stack.append("wrapper")
             self._held = None
         elif self._shape.maps and key == MAP:
-            self._map, self._depth, self._held = held, 1, None
+            self._map = held
+            self._depth = 1
+            self._held = None
         else:
             self._go_on(held, out)
 

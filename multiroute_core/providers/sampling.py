@@ -8,7 +8,8 @@ from multiroute_core.types import Request
 
 def sampling(request: Request, model: Model, dropped: list[str]) -> tuple[float | None, float | None]:
     """Temperature and top_p as `model` takes them; what it does not take is added to `dropped`."""
-    temperature, top_p = request.temperature, request.top_p
+    temperature = request.temperature
+    top_p = request.top_p
     if model.sampling == "none":
         for name, value in (("temperature", temperature), ("top_p", top_p)):
             if value is not None:

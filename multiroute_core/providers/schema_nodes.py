@@ -168,9 +168,11 @@ class _Flattener:
         if not isinstance(target, Mapping | bool):
             return None
         stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", ref.rpartition("/")[2].lstrip("#")).strip("_")[:56] or "Root"
-        name, number = stem, 2
+        name = stem
+        number = 2
         while name in self._defs:
-            name, number = f"{stem}_{number}", number + 1
+            name = f"{stem}_{number}"
+            number = number + 1
         self._names[ref] = name
         self._defs[name] = {}
         self._defs[name] = self._walk(target)
@@ -243,7 +245,8 @@ def merge(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
         whole.pop("const", None)
         whole["enum"] = [value for value in constants_of(one) if value in constants_of(other)]
     for word in one.keys() & other.keys():
-        first, second = one[word], other[word]
+        first = one[word]
+        second = other[word]
         if first == second or word in ANNOTATIONS or word in _CONSTANT:
             continue
         if word == "type":

@@ -121,7 +121,8 @@ class SSEDecoder:
 
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
         """Close the event that has come so far."""
-        name, data = self._name, self._data
+        name = self._name
+        data = self._data
         if not data and not name:
             return
         value = data[0] if len(data) == 1 else b"\n".join(data)

@@ -196,7 +196,8 @@ def _in_messages(body: ErrorBody, *, failed: bool) -> str | None:
 
 
 def _in_sentence(sentence: str) -> str | None:
-    active, passive = ACTIVE.search(sentence), PASSIVE.search(sentence)
+    active = ACTIVE.search(sentence)
+    passive = PASSIVE.search(sentence)
     if (active is None and passive is None and not TEXT_ONLY.search(sentence)) or TEMPORARY.search(sentence):
         return None
     if FLAGS.search(sentence):

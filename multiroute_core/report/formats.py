@@ -99,7 +99,8 @@ def clock(at: float) -> str:
 
 def period(first: float, last: float) -> str:
     """From when to when, in UTC."""
-    begin, end = moment(first), moment(last)
+    begin = moment(first)
+    end = moment(last)
     if begin[:10] == end[:10]:
         end = end[11:]
     return f"{begin} UTC" if begin.endswith(end) else f"{begin} to {end} UTC"

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from multiroute_core.report.report import Report
 
 # Behind these marks a long name may be broken; not behind the semicolon of an entity.
-_JOINT, _BREAK = re.compile(r"(?<=[:/_.@-])(?=\w{3})"), "<wbr/>"
+_JOINT = re.compile(r"(?<=[:/_.@-])(?=\w{3})")
+_BREAK = "<wbr/>"
 
 
 def document(report: Report) -> str:

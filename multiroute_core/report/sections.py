@@ -73,7 +73,8 @@ def _asked(report: Report) -> str:
 
 def headlines(report: Report) -> tuple[Headline, ...]:
     """The figures that matter most; none where there are no records."""
-    total, requests = report.total, report.requests
+    total = report.total
+    requests = report.requests
     if report.first is None:
         return ()
     paid = total.answers - total.cached
@@ -107,7 +108,8 @@ def headlines(report: Report) -> tuple[Headline, ...]:
 
 def notes(report: Report) -> tuple[str, ...]:
     """What must be known to read the figures rightly: sentences."""
-    total, said = report.total, list[str]()
+    total = report.total
+    said = list[str]()
     if report.first is None:
         said.append("There is nothing to tell: the ledger has no records of this time.")
     if total.unknown:

@@ -22,7 +22,9 @@ MOST_BUCKETS = 150
 """How many bars a time line has at most, until months are the only way."""
 
 ANSWERED = "answered"
-_ANSWER, _ERROR, _TRY = 1, 2, 4
+_ANSWER = 1
+_ERROR = 2
+_TRY = 4
 """What a number for each request holds: whether it was answered, whether a try failed, and how many tries it had."""
 
 
@@ -87,7 +89,10 @@ class Tally:
 
     def add(self, records: Iterable[Record | RecordRow]) -> None:
         """Add records, in any order."""
-        sums, requests, times, time_line = self._sums, self._requests, self._times, self._line
+        sums = self._sums
+        requests = self._requests
+        times = self._times
+        time_line = self._line
         for record in records:
             line = record if type(record) is RecordRow else _values(record)
             (at, request, route, provider, model, outcome, seconds, first, read, written, cache_read, reasoning, cost,
@@ -179,7 +184,8 @@ class Tally:
         """How long each route takes, the one with the most answers first."""
         made: list[Latency] = []
         for route, (whole, first) in self._times.items():
-            seconds, firsts = sorted(whole), sorted(first)
+            seconds = sorted(whole)
+            firsts = sorted(first)
             made.append(
                 Latency(
                     route=route,
@@ -218,7 +224,8 @@ class _TimeLine:
     """
 
     def __init__(self) -> None:
-        self._level, self.seconds = 0, STEPS[0][1]
+        self._level = 0
+        self.seconds = STEPS[0][1]
         self.cells: dict[tuple[int, str, str], list[float]] = {}
         self._low: int | None = None
         self._high = 0
@@ -227,14 +234,17 @@ class _TimeLine:
         """The cell of this moment, which is made if it is not there."""
         low = high = int(at // self.seconds)
         if self._low is not None:
-            low, high = min(self._low, low), max(self._high, high)
+            low = min(self._low, low)
+            high = max(self._high, high)
         while high - low >= MOST_BUCKETS and self._level < len(STEPS) - 1:
             self._level += 1
             factor = STEPS[self._level][1] // self.seconds
             self.seconds = STEPS[self._level][1]
-            low, high = low // factor, high // factor
+            low = low // factor
+            high = high // factor
             self.cells = self._folded(lambda number, factor=factor: number // factor)
-        self._low, self._high = low, high
+        self._low = low
+        self._high = high
         return self.cells.setdefault((int(at // self.seconds), model, outcome), [0, 0.0])
 
     def buckets(self) -> tuple[Step, tuple[Bucket, ...]]:
@@ -242,11 +252,14 @@ class _TimeLine:
         if self._low is None:
             return "day", ()
         step, seconds = STEPS[self._level]
-        low, high, cells = self._low, self._high, self.cells
+        low = self._low
+        high = self._high
+        cells = self.cells
         monthly = high - low >= MOST_BUCKETS
         if monthly:
             step = "month"
-            low, high = _month(low * seconds), _month(high * seconds)
+            low = _month(low * seconds)
+            high = _month(high * seconds)
             cells = self._folded(lambda number: _month(number * seconds))
         costs: dict[int, dict[str, float]] = {}
         counts: dict[int, list[int]] = {}

@@ -51,7 +51,8 @@ def watch(
             while True:
                 pause(BEAT_SECONDS)
                 try:
-                    shown, problem = frame(source, minutes, now()), ""
+                    shown = frame(source, minutes, now())
+                    problem = ""
                 except MultiRouteError as error:
                     problem = printable(f"Not up to date: {error}")
                 words = terminal.module("text").Text(problem, style="bold red")

@@ -48,7 +48,8 @@ def answered(state: Concurrency, now: float, in_flight: int) -> Concurrency:
     """An answer came; it is still counted in `in_flight`."""
     if state.limit is None or now < state.calm_at:  # what was sent before the cut says nothing about it
         return state
-    answers, most = state.answers + 1, max(state.most, in_flight)
+    answers = state.answers + 1
+    most = max(state.most, in_flight)
     if answers < state.limit:
         return replace(state, answers=answers, most=most)
     if most >= USED * int(state.limit):

@@ -134,7 +134,8 @@ def settle(
     counted = _counted(breaker, settings, now, failed=verdict is not Verdict.SUCCESS)
     if verdict is Verdict.SUCCESS:
         return counted
-    calls, failed = counted.calls + counted.calls_before, counted.failed + counted.failed_before
+    calls = counted.calls + counted.calls_before
+    failed = counted.failed + counted.failed_before
     often = calls >= settings.calls and failed >= settings.ratio * calls
     if verdict is Verdict.LASTING or counted.run >= settings.failures or often:
         return _opened(breaker, settings, now, verdict, random)
@@ -143,12 +144,18 @@ def settle(
 
 def _counted(breaker: Breaker, settings: BreakerSettings, now: float, *, failed: bool) -> Breaker:
     run = breaker.run + 1 if failed else 0
-    age, half = now - breaker.half, settings.window / 2
+    age = now - breaker.half
+    half = settings.window / 2
     if age < half:
-        since, calls, lost = breaker.half, breaker.calls, breaker.failed
-        calls_before, lost_before = breaker.calls_before, breaker.failed_before
+        since = breaker.half
+        calls = breaker.calls
+        lost = breaker.failed
+        calls_before = breaker.calls_before
+        lost_before = breaker.failed_before
     else:
-        since, calls, lost = now, 0, 0
+        since = now
+        calls = 0
+        lost = 0
         calls_before, lost_before = (breaker.calls, breaker.failed) if age < 2 * half else (0, 0)
     return Breaker(  # and not `replace`, which takes longer than all the rest; this is done once a call
         generation=breaker.generation,

@@ -59,7 +59,9 @@ def admit(
     """
     if now < allowance.door_until:
         return allowance, Rejection("rate_limit", allowance.door_until - now)
-    rpm, tpm, room = settings.rpm, settings.tpm, allowance.headroom
+    rpm = settings.rpm
+    tpm = settings.tpm
+    room = allowance.headroom
     if room is not None:
         room, wait = levels.take(room, now, tokens)
         if wait:
@@ -130,7 +132,8 @@ def settle(
         headroom: What the headers said.
         in_flight: How many calls there are, this one included.
     """
-    left, taken = allowance.tokens, allowance.taken
+    left = allowance.tokens
+    taken = allowance.taken
     if settings.tpm is not None and used is not None and used != tokens:
         left = token_bucket.settle(left, settings.tpm, tokens, used, now, taken - mark)
         taken += max(0.0, used - min(tokens, settings.tpm))

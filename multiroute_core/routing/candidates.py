@@ -77,7 +77,8 @@ def candidates(
         drops: The parameters that a route would drop; None where that is no matter.
     """
     size = token_count.estimate(request)
-    left, excluded = tuple(routes), dict[str, str]()
+    left = tuple(routes)
+    excluded = dict[str, str]()
     if _undemanding(request, options, facts, drops, size):
         return Candidates(left, excluded, size)
     for one in _filters(request, options, facts, drops, size):

@@ -106,7 +106,8 @@ def explain(
     read = expected_usage.read_again(request, routes, live.facts)
 
     def row(route: Route) -> Row:
-        excluded, standing = found.excluded.get(route.name), live.standing(route)
+        excluded = found.excluded.get(route.name)
+        standing = live.standing(route)
         cached = read.get(route.name, 0)
         why = (excluded,) if excluded is not None else ranked.why(route) if ranked is not None else ()
         if route.name in places and route.name in passed:

@@ -64,7 +64,8 @@ _WORDS = (0, 1, 2, 3)
 
 def _reason(standing: RouteHealth) -> str:
     """Why it is not used, with the HTTP status and the provider's code where they belong to it."""
-    reason, error = standing.reason or "", standing.last_error or ""
+    reason = standing.reason or ""
+    error = standing.last_error or ""
     return error if reason and error.partition(" ")[0] == reason else reason
 
 

@@ -114,7 +114,8 @@ def rank_routes(request: Request, routes: Sequence[Route], options: Options, liv
 
 def ranking(request: Request, routes: Sequence[Route], options: Options, live: LiveStats) -> Ranking:
     """`arranged`, with the reasons."""
-    given, order = list(routes), options.strategy or "priority"
+    given = list(routes)
+    order = options.strategy or "priority"
     preferred = preferences(request, given, options, live.facts)
     rest: dict[str, str] = {}
     if callable(order):
@@ -185,13 +186,16 @@ def _least_busy(case: _Case) -> Sequence[SortCriterion]:
     warm = case.warm()
 
     def key(route: Route) -> tuple[bool, float, bool]:
-        limit, busy = limits[route.name], case.live.standing(route).in_flight
+        limit = limits[route.name]
+        busy = case.live.standing(route).in_flight
         size = limit if known and limit else route.weight
-        full, kept = limit is not None and busy + 1 > limit, route.name in warm
+        full = limit is not None and busy + 1 > limit
+        kept = route.name in warm
         return full, max(0, busy - kept) / size, not kept
 
     def why(route: Route) -> str:
-        limit, busy = limits[route.name], case.live.standing(route).in_flight
+        limit = limits[route.name]
+        busy = case.live.standing(route).in_flight
         size = f"a limit of {limit:.3g}" if known and limit else f"a weight of {route.weight:g}"
         return f"{busy} in flight, for {size}" + (f"; {WARM}" if route.name in warm else "")
 
@@ -204,9 +208,11 @@ def _fastest(case: _Case) -> Sequence[SortCriterion]:
     unknown = [r for r in pool if speeds[r.name] is None]
     measured = [(speed, place, r) for place, r in enumerate(pool) if (speed := speeds[r.name]) is not None]
     warm = case.warm()
-    first, because = None, ""
+    first = None
+    because = ""
     if pool and case.live.random() < EXPLORE:
-        first, because = _drawn(unknown or pool, case.live.random), "drawn to be measured"
+        first = _drawn(unknown or pool, case.live.random)
+        because = "drawn to be measured"
     elif measured:
         one = _drawn(measured, case.live.random)
         others = [other for other in measured if other is not one] or [one]
@@ -219,7 +225,8 @@ def _fastest(case: _Case) -> Sequence[SortCriterion]:
         return route is not first, math.inf if (speed := speeds[route.name]) is None else speed
 
     def why(route: Route) -> str:
-        speed, what = speeds[route.name], "first tokens" if case.live.stream else "answers"
+        speed = speeds[route.name]
+        what = "first tokens" if case.live.stream else "answers"
         told = "not measured yet" if speed is None else f"{what} come after {speed:.3g} s"
         return f"{told}; {because}" if route is first else told
 

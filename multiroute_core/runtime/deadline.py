@@ -66,7 +66,9 @@ class Deadline:
         """Allow until `until` for `phase`; a waiting event loop is told."""
         if self.cancelled:
             raise Cancelled
-        self.phase, self.until, self.allowed = phase, until, allowed
+        self.phase = phase
+        self.until = until
+        self.allowed = allowed
         if self.moved is not None:
             self.moved(until)
 

@@ -43,10 +43,12 @@ class Reader:
     __slots__ = ("__weakref__", "called_off", "close", "context", "scope", "steps", "suspected")
 
     def __init__(self, context: Context, close: Callable[[], object]) -> None:
-        self.context, self.close = context, close
+        self.context = context
+        self.close = close
         self.scope: Any = None
         self.called_off = False
-        self.steps, self.suspected = 0, -1
+        self.steps = 0
+        self.suspected = -1
 
     def read_in(self, scope: Any) -> None:
         """The next step is for the task of `scope`; None outside of AnyIO's threads."""
@@ -60,7 +62,8 @@ class Reader:
         """Whether the task is cancelled, and was so a beat ago, and nobody reads on."""
         if not _is_cancelled(self.scope):
             return False
-        before, self.suspected = self.suspected, self.steps
+        before = self.suspected
+        self.suspected = self.steps
         return before == self.steps
 
     def call_off(self) -> None:

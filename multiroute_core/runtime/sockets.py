@@ -77,7 +77,8 @@ def sweep() -> None:
 
 def _sweep(pool: Any) -> None:
     with pool._optional_thread_lock:  # noqa: SLF001
-        requests, connections = pool._requests, pool._connections  # noqa: SLF001
+        requests = pool._requests  # noqa: SLF001
+        connections = pool._connections  # noqa: SLF001
         assigned = {id(request.connection) for request in requests}
         gone = [
             one
@@ -140,9 +141,11 @@ def drop_connections(client: Any) -> None:
 
 
 def _drop(connection: Any) -> None:
-    inner, stream = connection, None
+    inner = connection
+    stream = None
     while inner is not None and stream is None:
-        stream, inner = getattr(inner, "_network_stream", None), getattr(inner, "_connection", None)
+        stream = getattr(inner, "_network_stream", None)
+        inner = getattr(inner, "_connection", None)
     transport: Any = None
     # AnyIO's stream in httpcore's in ours; a TLS stream wraps another one.
     for _ in range(8):
@@ -178,7 +181,8 @@ class _Reentrant:
             self._again = True
             return closing
         while True:
-            self._at_work, self._again = True, False
+            self._at_work = True
+            self._again = False
             try:
                 closing += cast("Any", super())._assign_requests_to_connections()  # noqa: SLF001
             finally:
@@ -216,7 +220,9 @@ class LimitedStream:
     """A network stream of httpcore (or httpcore2) whose every step is bound by the current limit."""
 
     def __init__(self, inner: Any, core: Any) -> None:
-        self._inner, self._core, self._generation = inner, core, forks.generation()
+        self._inner = inner
+        self._core = core
+        self._generation = forks.generation()
         self.owner = _owner(current.get())
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -254,7 +260,8 @@ class LimitedBackend:
     """A network backend of httpcore (or httpcore2) that opens limited streams."""
 
     def __init__(self, inner: Any, core: Any) -> None:
-        self._inner, self._core = inner, core
+        self._inner = inner
+        self._core = core
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, **rest: Any) -> LimitedStream:
         return self._limited(self._inner.connect_tcp, host, port, timeout=timeout, **rest)
@@ -291,7 +298,8 @@ class ClosingBackend:
     """An async network backend of httpcore (or httpcore2) that opens closing streams."""
 
     def __init__(self, inner: Any, core: Any) -> None:
-        self._inner, self._core = inner, core
+        self._inner = inner
+        self._core = core
 
     async def connect_tcp(self, *args: Any, **kwargs: Any) -> ClosingStream:
         return ClosingStream(await self._inner.connect_tcp(*args, **kwargs))

@@ -24,7 +24,8 @@ class SyncIO:
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self.now, self._sleep = clock, sleep
+        self.now = clock
+        self._sleep = sleep
 
     async def sleep(self, seconds: float) -> None:
         self._sleep(max(seconds, 0.0))

@@ -16,7 +16,8 @@ class TaskRunner:
 
     def __init__(self, generator: AsyncGenerator[Any, None]) -> None:
         self._items: asyncio.Queue[tuple[Any, BaseException | None]] = asyncio.Queue(1)
-        self._over, self._closed = False, False
+        self._over = False
+        self._closed = False
         self.begun = asyncio.Event()
         self._task = asyncio.create_task(self._work(generator))
 

@@ -26,7 +26,8 @@ class ThreadedIterator:
     def __init__(self, begin: Callable[[], Iterator[Any]]) -> None:
         self._begin = begin
         self._items: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-        self._closed, self._generation = False, forks.generation()
+        self._closed = False
+        self._generation = forks.generation()
         start_thread(self._read)
 
     def __iter__(self) -> Iterator[Any]:

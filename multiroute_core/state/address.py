@@ -48,7 +48,8 @@ class Address:
         if scheme not in ("redis", "rediss", "unix") or "://" not in url:
             raise ConfigurationError("A Redis URL begins with redis://, rediss:// or unix://.")
         try:
-            parts, said = urlsplit(url), dict(redis.connection.parse_url(url))
+            parts = urlsplit(url)
+            said = dict(redis.connection.parse_url(url))
         except ValueError:  # whose text may hold a piece of the password
             raise ConfigurationError(
                 f"The {scheme}:// URL cannot be read; what is special in its password must be percent-encoded, "
@@ -96,7 +97,8 @@ def _redis() -> Any:
 
 def _where(parts: SplitResult, said: Mapping[str, Any]) -> str:
     """The URL without its secrets."""
-    scheme, database = parts.scheme, said.get("db", 0)
+    scheme = parts.scheme
+    database = said.get("db", 0)
     if scheme == "unix":
         if not said.get("path", "").strip("/"):
             raise ConfigurationError("The unix:// URL names no socket; write unix:///path/to/redis.sock.")

@@ -135,7 +135,8 @@ def safe_address(url: str, *, path: bool) -> str:
     """
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        host = parts.hostname
+        port = parts.port
     except ValueError:  # a password with a slash in it looks like a port
         return ""
     if not host or "@" in f"{parts.path}{parts.query}{parts.fragment}":

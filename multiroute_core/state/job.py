@@ -53,12 +53,16 @@ class Job:
     def __init__(
         self, command: Command, listener: Tell | None = None, *, keep: bool = False, lazy: bool = False
     ) -> None:
-        self.command, self.listener, self.keep, self.lazy = command, listener, keep, lazy
+        self.command = command
+        self.listener = listener
+        self.keep = keep
+        self.lazy = lazy
         self.again = self.dropped = self.whole = False
 
     def tell(self, reply: Any, error: BaseException | None) -> None:
         """Tell whoever listens, the first time."""
-        listener, self.listener = self.listener, None
+        listener = self.listener
+        self.listener = None
         if listener is not None:
             try:
                 listener(reply, error)

@@ -88,7 +88,8 @@ class Link:
         multiplexer = self._multiplexer()
         if (down := multiplexer.down()) is not None:
             raise down
-        limit, job = Deadline(), Job(command)
+        limit = Deadline()
+        job = Job(command)
         allowed = PATIENCE if multiplexer.state == "up" else self.timeout
         limit.set("Redis", time.monotonic() + allowed, allowed)
 

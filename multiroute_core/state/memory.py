@@ -50,7 +50,8 @@ class _Quota:
     __slots__ = ("allowance", "lines", "settings")
 
     def __init__(self) -> None:
-        self.settings, self.allowance = RateLimitSettings(), RateLimitState()
+        self.settings = RateLimitSettings()
+        self.allowance = RateLimitState()
         self.lines: list[_RouteState] = []
 
     def in_flight(self) -> int:
@@ -63,9 +64,12 @@ class _RouteState:
     __slots__ = ("answers", "breaker", "first_tokens", "name", "quota", "slots")
 
     def __init__(self, name: str, quota: _Quota) -> None:
-        self.name, self.quota, self.breaker = name, quota, Breaker()
+        self.name = name
+        self.quota = quota
+        self.breaker = Breaker()
         self.slots: dict[int, _Held] = {}
-        self.first_tokens, self.answers = Latencies(), Latencies()
+        self.first_tokens = Latencies()
+        self.answers = Latencies()
 
 
 class MemoryState:
@@ -89,7 +93,8 @@ class MemoryState:
         random: Callable[[], float] = randomness.random,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.settings, self.random = settings or BreakerSettings(), random
+        self.settings = settings or BreakerSettings()
+        self.random = random
         self.log = BreakerLog(wall)
         self._notices = self.log.notices
         self._retries = self._hedges = budgets.RetryBudget()
@@ -155,14 +160,18 @@ class MemoryState:
                 state, answer = breakers.admit(line.breaker, self.settings, now, early=early)
                 if isinstance(answer, Rejection):
                     return answer
-                slot, place = next(self._slots), Place()
+                slot = next(self._slots)
+                place = Place()
                 permit = Permit(answer.generation, answer.probe, slot, tokens, left.taken, place)
                 alone = Permit(answer.generation, answer.probe, slot, tokens, left.taken)
                 held = _Held(place, self._orphans.append)
                 # No call from here on: an interrupt comes before all of it, or after.
-                held.route, held.permit, held.until = route, alone, now + SLOT_SECONDS
+                held.route = route
+                held.permit = alone
+                held.until = now + SLOT_SECONDS
                 line.slots[slot] = held
-                line.breaker, quota.allowance = state, left
+                line.breaker = state
+                quota.allowance = left
                 return permit
         finally:
             if self._notices:
@@ -200,7 +209,8 @@ class MemoryState:
         with self._lock:
             self._work_off()
             line = self._line(route)
-            quota, breaker = line.quota, line.breaker
+            quota = line.quota
+            breaker = line.breaker
             _, closed = limits.admit(quota.allowance, quota.settings, now, tokens=0, in_flight=0)
             most = [m for m in (quota.settings.max_concurrency, quota.allowance.concurrency.limit) if m is not None]
             doors = [found.seconds for found in (closed, breakers.shut(breaker, now)) if found is not None]
@@ -253,8 +263,12 @@ class MemoryState:
                 line = self._line(route)
             else:
                 held = cast("_Held", self._orphans[0])  # it goes when its place is free: an interrupt may come
-                route, permit, outcome, silent = held.route, held.permit, _ABANDONED, True
-                line, now = self._line(route), held.until - SLOT_SECONDS
+                route = held.route
+                permit = held.permit
+                outcome = _ABANDONED
+                silent = True
+                line = self._line(route)
+                now = held.until - SLOT_SECONDS
                 if line.slots.get(permit.slot) is not held:
                     self._orphans.popleft()
                     continue
@@ -290,7 +304,8 @@ class MemoryState:
         changes: list[tuple[str, Breaker, Breaker]] = []
         for other in line.quota.lines:
             if other is not line and breakers.shut(other.breaker, now) is None:  # or else its probe learns it
-                before, leave = other.breaker, Permit(other.breaker.generation)
+                before = other.breaker
+                leave = Permit(other.breaker.generation)
                 other.breaker = breakers.settle(before, self.settings, now, leave, verdict, self.random())
                 changes.append((other.name, before, other.breaker))
         return changes

@@ -39,7 +39,8 @@ KEPT = 10_000
 BEAT_SECONDS = 5.0
 """After so long without a command Redis is asked whether it is there, while nobody waits for it."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
+FIRST_PAUSE = 0.25
+LONGEST_PAUSE = 5.0
 """Seconds between two probes of a Redis that is away; each pause is twice as long as the one before."""
 
 STEADY_SECONDS = 10.0
@@ -69,16 +70,21 @@ class Multiplexer:
     """
 
     def __init__(self, connect: Callable[[], Any], *, where: str, probe: tuple[tuple[Any, ...], ...]) -> None:
-        self.pid, self.attempts = os.getpid(), 0
+        self.pid = os.getpid()
+        self.attempts = 0
         self.state: Literal["starting", "up", "down", "closed"] = "starting"
-        self._connect, self._where, self._probe = connect, where, probe
+        self._connect = connect
+        self._where = where
+        self._probe = probe
         self._errors: Any = importlib.import_module("redis.exceptions")
         self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()  # its `put` is safe in a finalizer
         self._kept: deque[Job] = deque(maxlen=KEPT)
         self._loaded: set[str] = set()
-        self._since, self._refused = 0.0, False
+        self._since = 0.0
+        self._refused = False
         self._thread: threading.Thread | None = None
-        self._starting, self._changing = threading.Lock(), threading.Lock()
+        self._starting = threading.Lock()
+        self._changing = threading.Lock()
 
     def put(self, job: Job) -> None:
         """Have it sent; safe in a finalizer."""
@@ -129,7 +135,8 @@ class Multiplexer:
     def _work(self) -> None:
         pause = 0.0
         while True:
-            began, connection = time.monotonic(), self._opened()
+            began = time.monotonic()
+            connection = self._opened()
             if connection is not None and not self._served(connection):
                 return
             steady = time.monotonic() - began >= STEADY_SECONDS and connection is not None
@@ -164,7 +171,8 @@ class Multiplexer:
             level = logging.ERROR if refused else logging.WARNING
             _log.log(level, "Redis at %s is away (%s: %s): local rules.", self._where, type(error).__name__, error)
         if self.state != "down":
-            self.state, self._since = "down", time.monotonic()
+            self.state = "down"
+            self._since = time.monotonic()
         self._refused = refused
 
     def _rested(self, seconds: float) -> bool:

@@ -86,7 +86,9 @@ class RedisState:
     ) -> None:
         self.link = url if isinstance(url, Link) else Link(url, prefix=prefix, timeout=timeout)
         self._own = self.link is not url
-        self.settings, self.random, self._hedge = settings or BreakerSettings(), random, hedge_budget
+        self.settings = settings or BreakerSettings()
+        self.random = random
+        self._hedge = hedge_budget
         self._local = MemoryState(self.settings, hedge_budget=hedge_budget, random=random, wall=wall)
         self._log = self._local.log
         self._breaker = msgspec.Raw(encode(self.settings))
@@ -127,7 +129,8 @@ class RedisState:
     async def admit(
         self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False
     ) -> Permit | Rejection:
-        quota, slot = self._quota(route), secrets.randbits(62) + 1
+        quota = self._quota(route)
+        slot = secrets.randbits(62) + 1
         asked = self._asked(
             now,
             route=route.name,
@@ -242,7 +245,8 @@ class RedisState:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        link, more = self.link, {"settings": self.settings, "hedge": self._hedge}
+        link = self.link
+        more = {"settings": self.settings, "hedge": self._hedge}
         return partial(RedisState, prefix=link.prefix, timeout=link.timeout, **more), (link.url,)
 
     def __repr__(self) -> str:
@@ -267,7 +271,8 @@ class RedisState:
         # verdict is stale, and it opens nothing that is open already.
         leave = run(self._local.admit(_io, route, now, tokens=permit.tokens, early=counted is True))
         if isinstance(leave, Rejection):
-            leave, outcome = Permit(-1), outcome._replace(verdict=Verdict.NONE, used=None)
+            leave = Permit(-1)
+            outcome = outcome._replace(verdict=Verdict.NONE, used=None)
         elif counted is False:
             outcome = outcome._replace(verdict=Verdict.NONE)
         run(self._local.settle(_io, route, now, leave, outcome, silent=counted is not None))

@@ -29,7 +29,10 @@ class _Loader:
     """Makes the table what the records want, and sends rows to it."""
 
     def __init__(self, client: Any, table: Any, timeout: float, *, create: bool) -> None:
-        self.client, self.table, self.timeout, self.create = client, table, timeout, create
+        self.client = client
+        self.table = table
+        self.timeout = timeout
+        self.create = create
         self.process = os.getpid()
         self.there: frozenset[str] | None = None
         self.bigquery, self.api, self.auth, self.requests = (

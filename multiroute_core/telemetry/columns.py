@@ -60,7 +60,8 @@ def columns(record: type[Any]) -> tuple[Column, ...]:
         >>> [(column.name, column.kind) for column in columns(Record)][:2]
         [('at', 'TIMESTAMP'), ('request_id', 'STRING')]
     """
-    hints, told = get_type_hints(record), _descriptions(record)
+    hints = get_type_hints(record)
+    told = _descriptions(record)
     made: list[Column] = []
     for each in fields(record):
         kind, repeated = _kind(hints[each.name])
@@ -69,7 +70,8 @@ def columns(record: type[Any]) -> tuple[Column, ...]:
 
 
 def _kind(hint: Any) -> tuple[str, bool]:
-    origin, inner = get_origin(hint), get_args(hint)
+    origin = get_origin(hint)
+    inner = get_args(hint)
     if origin in (Union, types.UnionType):
         return _kind(next(each for each in inner if each is not types.NoneType))
     if isinstance(origin, type) and issubclass(origin, Collection):

@@ -13,7 +13,8 @@ from typing import Generic, TypeVar
 
 from multiroute_core.runtime.run_sync import start
 
-BASE_SECONDS, CAP_SECONDS = 0.5, 60.0
+BASE_SECONDS = 0.5
+CAP_SECONDS = 60.0
 """How long the first wait is after a failure, and the longest one; each is twice the one before, less up to a half."""
 
 QUIET = 60.0
@@ -65,7 +66,11 @@ class DeliveryQueue(Generic[T]):
     def __init__(
         self, deliver: Callable[[Sequence[T]], DeliveryResult[T]], what: str, batch: int, most: int, timing: Timing
     ) -> None:
-        self.deliver, self.what, self.batch, self.most, self.timing = deliver, what, batch, most, timing
+        self.deliver = deliver
+        self.what = what
+        self.batch = batch
+        self.most = most
+        self.timing = timing
         self.closed = False
         self.begin()
 
@@ -78,7 +83,10 @@ class DeliveryQueue(Generic[T]):
         self.pending: deque[T] = deque()
         self.sending: Sequence[T] = ()
         self.running = False
-        self.tries, self.not_before, self.door, self.until = 0, 0.0, 0.0, float("inf")
+        self.tries = 0
+        self.not_before = 0.0
+        self.door = 0.0
+        self.until = float("inf")
         self.dropped = 0
         self.told: dict[str, tuple[float, bool]] = {}
         self.lines: deque[tuple[int, str]] = deque()
@@ -115,7 +123,8 @@ class DeliveryQueue(Generic[T]):
         except BaseException as error:
             with self.lock:
                 self.drop(len(self.sending), "refused", f"sending ended with {type(error).__name__}")
-                self.running, self.sending = False, ()
+                self.running = False
+                self.sending = ()
                 self.changed.notify_all()
             raise
 
@@ -164,13 +173,16 @@ class DeliveryQueue(Generic[T]):
         self.pending.extendleft(reversed(delivery.unsent))
         self.trim()
         self.tries += 1
-        now, longest = self.timing.clock(), min(CAP_SECONDS, BASE_SECONDS * 2.0 ** min(self.tries - 1, 32))
+        now = self.timing.clock()
+        longest = min(CAP_SECONDS, BASE_SECONDS * 2.0 ** min(self.tries - 1, 32))
         self.not_before = now + longest * (0.5 + 0.5 * self.timing.random())
         self.door = 0.0 if delivery.seconds is None else now + delivery.seconds
         self.tell("down", f"{self.what} takes nothing now, so what is for it waits: {delivery.reason}.")
 
     def works(self, *, refused: int) -> None:
-        self.tries, self.not_before, self.door = 0, 0.0, 0.0
+        self.tries = 0
+        self.not_before = 0.0
+        self.door = 0.0
         if self.told.get("down", (0.0, False))[1]:
             self.lines.append((logging.INFO, f"{self.what} works again."))
         for kind, (when, _) in list(self.told.items()):
@@ -206,7 +218,8 @@ class DeliveryQueue(Generic[T]):
 
     def hurry(self) -> None:
         with self.lock:
-            self.tries, self.not_before = 0, 0.0
+            self.tries = 0
+            self.not_before = 0.0
             self.start()
             self.changed.notify_all()
 
@@ -215,7 +228,8 @@ class DeliveryQueue(Generic[T]):
         self.hurry()
         while True:
             with self.lock:
-                done, left = not (self.pending or self.sending), until - time.monotonic()
+                done = not (self.pending or self.sending)
+                left = until - time.monotonic()
                 if done or left <= 0:
                     return done
                 if self.running:
@@ -230,7 +244,8 @@ class DeliveryQueue(Generic[T]):
         """End the thread, in so many seconds at most."""
         with self.lock:
             self.closed, self.until = True, min(self.until, self.timing.clock() + seconds)
-            self.tries, self.not_before = 0, 0.0
+            self.tries = 0
+            self.not_before = 0.0
             if not self.running or seconds <= 0:
                 self.lose("it was closed before they were taken")
             self.changed.notify_all()

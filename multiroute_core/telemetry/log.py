@@ -55,7 +55,8 @@ class LogEvents:
         level = self._level(failed=event.error is not None)
         if not self.logger.isEnabledFor(level):
             return
-        attempt, status = event.attempt, None if event.error is None else event.error.status
+        attempt = event.attempt
+        status = None if event.error is None else event.error.status
         fields = {
             "provider": attempt.provider,
             "model": attempt.model,
@@ -74,17 +75,22 @@ class LogEvents:
         level = self._level(failed=event.error is not None)
         if not self.logger.isEnabledFor(level):
             return
-        response, error, tries = event.response, event.error, len(event.attempts)
+        response = event.response
+        error = event.error
+        tries = len(event.attempts)
         costs = [attempt.cost for attempt in event.attempts if attempt.cost is not None]
         fields: dict[str, Any] = {"attempts": tries, "cached": False, "stale": False, "saved_cost": None}
-        route, usage, cost = None, None, sum(costs) if costs else None
+        route = None
+        usage = None
+        cost = sum(costs) if costs else None
         if error is not None:
             outcome = error.code if isinstance(error, RouteError) else type(error).__name__
             what = f"failed, {outcome},"
         elif response is None:
             outcome = what = "cancelled"
         else:
-            route, usage = response.route, response.usage
+            route = response.route
+            usage = response.usage
             outcome = "cached" if response.cached else "answered"
             what = f"answered {'from the cache' if response.cached else f'by {route!r}'}"
             fields |= {"cached": response.cached, "stale": response.stale, "saved_cost": response.saved_cost}

@@ -114,7 +114,8 @@ class OpenTelemetry:
 
     def close(self) -> None:
         """Make the spans of all requests that are still open. Those that end later have their tokens counted only."""
-        at_exit, self._at_exit = self._at_exit, None
+        at_exit = self._at_exit
+        self._at_exit = None
         if at_exit is not None:
             atexit.unregister(at_exit)
         for request_id in list(self._open):
@@ -201,7 +202,8 @@ class _Metrics:
 
     def request(self, request: Asked, ended: RequestEnded, now: int) -> None:
         """A request is over."""
-        response, error = ended.response, ended.error
+        response = ended.response
+        error = ended.error
         labels = spans.target(*request.target) | spans.known(
             {
                 "gen_ai.response.model": None if response is None else response.model,
@@ -219,7 +221,8 @@ class _Metrics:
 
     def attempt(self, ended: AttemptEnded, tried: Tried | None) -> None:
         """A try is over, of a request that is known or of one that counted as abandoned: its tokens were used."""
-        attempt, error = ended.attempt, ended.error
+        attempt = ended.attempt
+        error = ended.error
         if tried is None:
             who = spans.target(*spans.of_name(attempt.route, attempt.provider))
         else:

@@ -111,9 +111,10 @@ _parting: set[int] = set()  # the processes that know how to end
 
 @atexit.register
 def _at_exit() -> None:
-    global _ended
+    global _ended  # noqa: PLW0603
     # A ledger that is flushed after this puts in what has no other chance.
-    _ended, until = True, time.monotonic() + PATIENCE
+    _ended = True
+    until = time.monotonic() + PATIENCE
     lines = list(_lines)
     for line in lines:
         line.hurry()

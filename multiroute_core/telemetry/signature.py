@@ -76,7 +76,8 @@ def verify(
     """
     lower = {name.lower(): value for name, value in headers.items()}
     try:
-        message_id, stamp = lower["webhook-id"], lower["webhook-timestamp"]
+        message_id = lower["webhook-id"]
+        stamp = lower["webhook-timestamp"]
         signatures = lower["webhook-signature"].split()
     except KeyError as error:
         raise SignatureError(f"The header {error.args[0]} is missing: this is no signed webhook.") from None

@@ -52,7 +52,8 @@ class Tried:
         """The try is over."""
         self.ended = ended
         if not self.provider:
-            self.provider, self.model = ended.attempt.provider, of_name(self.route, ended.attempt.provider)[1]
+            self.provider = ended.attempt.provider
+            self.model = of_name(self.route, ended.attempt.provider)[1]
 
 
 @dataclass(slots=True)
@@ -207,7 +208,8 @@ def emit(tracer: Tracer, request: Asked, ended: RequestEnded | None, now: int, *
     response = None if ended is None else ended.response
     last = next((tried for tried in reversed(request.tries) if tried.ended is not None), None)
     for number, tried in enumerate(request.tries, 1):
-        name, mine = f"attempt {tried.route}", _attempt(tried, number, stream=request.stream)
+        name = f"attempt {tried.route}"
+        mine = _attempt(tried, number, stream=request.stream)
         answered = tried is last and response is not None and response.route == tried.route and not response.cached
         if answered and response is not None and response.finish_reason:
             mine["gen_ai.response.finish_reasons"] = (response.finish_reason,)
@@ -252,7 +254,8 @@ def _result(request: Asked, ended: RequestEnded | None, began: int) -> dict[str,
         found["multiroute.cached"] = response.cached
         if response.cached:
             found |= used(response.usage)
-            found["multiroute.stale"], found["multiroute.saved_cost"] = response.stale, response.saved_cost
+            found["multiroute.stale"] = response.stale
+            found["multiroute.saved_cost"] = response.saved_cost
             found["multiroute.similarity"] = response.similarity
     return known(found)
 
@@ -268,7 +271,8 @@ def _attempt(tried: Tried, number: int, *, stream: bool) -> dict[str, Any]:
     found |= target(tried.provider, tried.model)
     if tried.ended is None:
         return known(found | {"multiroute.outcome": "abandoned"})
-    attempt, error = tried.ended.attempt, tried.ended.error
+    attempt = tried.ended.attempt
+    error = tried.ended.error
     found |= {
         "multiroute.outcome": attempt.outcome,
         "gen_ai.response.model": _answered_by(attempt),

@@ -144,7 +144,8 @@ def random_schedule(
     for name in routes:
         good = [_quick(dice, answer or Answer()) for _ in range(3)]
         if name in sound:
-            usual[name], spells[name] = tuple((1.0, one) for one in good), []
+            usual[name] = tuple((1.0, one) for one in good)
+            spells[name] = []
             continue
         bad = [_fault(dice, good[0]) for _ in range(4)]
         usual[name] = (*(((1.0 - trouble) / 3, one) for one in good), *((trouble / 4, one) for one in bad))

@@ -77,7 +77,8 @@ class ScriptedProvider:
     def __init__(
         self, script: Script, *, model: Model | None = None, sleep: Callable[[float], None] | None = None
     ) -> None:
-        self.script, self.sleep = script, sleep
+        self.script = script
+        self.sleep = sleep
         self.model = model or Model(PROVIDER, "*")
         self.takes: list[RecordedCall] = []
         self.on_end: Callable[[RecordedCall], None] | None = None
@@ -184,7 +185,11 @@ class _Play:
     def __init__(
         self, provider: ScriptedProvider, io: IO, limit: Deadline, take: RecordedCall, steps: Iterator[Step]
     ) -> None:
-        self._provider, self._io, self._limit, self._take, self._steps = provider, io, limit, take, steps
+        self._provider = provider
+        self._io = io
+        self._limit = limit
+        self._take = take
+        self._steps = steps
         self._after: tuple[str, float, float] | None = None
         self._raw: Mapping[str, Any] | None = None
 

@@ -200,7 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
         return "".join(line + "\r\n" for line in [*lines, ""]).encode("latin-1")
 
     def _plain(self, reply: Reply) -> None:
-        body, missing = b"", 0
+        body = b""
+        missing = 0
         try:
             if isinstance(reply.body, bytes):
                 body = reply.body

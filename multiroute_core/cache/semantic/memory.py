@@ -31,7 +31,8 @@ class MemoryIndex:
     def __init__(self, max_entries: int = 10_000) -> None:
         if isinstance(max_entries, bool) or not isinstance(max_entries, int) or max_entries < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"max_entries={max_entries!r} must be a whole number, 1 or more.")
-        self.max_entries, self._numpy = max_entries, numpy()
+        self.max_entries = max_entries
+        self._numpy = numpy()
         self._shelves: dict[str, _Shelf] = {}
         self._order: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._lock = threading.Lock()
@@ -81,7 +82,9 @@ class _Shelf:
     """The vectors of one scope: rows of a table that grows by doubling. What is taken out is filled with the last."""
 
     def __init__(self, np: Any, size: int) -> None:
-        self._np, self.rows, self.until = np, np.empty((4, size), np.float32), np.empty(4)
+        self._np = np
+        self.rows = np.empty((4, size), np.float32)
+        self.until = np.empty(4)
         self.keys: list[str] = []
         self.texts: list[str] = []
         self._places: dict[str, int] = {}
@@ -103,15 +106,21 @@ class _Shelf:
         if row == len(self.until):
             self.rows = self._np.concatenate((self.rows, self._np.empty_like(self.rows)))
             self.until = self._np.concatenate((self.until, self._np.empty_like(self.until)))
-        self.rows[row], self.until[row] = vector, until
+        self.rows[row] = vector
+        self.until[row] = until
         self.keys.append(key)
         self.texts.append(text)
 
     def drop(self, key: str) -> None:
-        row, last, text = self._places.pop(key), self.keys.pop(), self.texts.pop()
+        row = self._places.pop(key)
+        last = self.keys.pop()
+        text = self.texts.pop()
         if row < len(self.keys):
-            self.rows[row], self.until[row] = self.rows[len(self.keys)], self.until[len(self.keys)]
-            self.keys[row], self.texts[row], self._places[last] = last, text, row
+            self.rows[row] = self.rows[len(self.keys)]
+            self.until[row] = self.until[len(self.keys)]
+            self.keys[row] = last
+            self.texts[row] = text
+            self._places[last] = row
 
 
 def numpy() -> Any:

@@ -44,7 +44,8 @@ class SemanticMatcher:
         self.index: SemanticIndex = index if index is not None else MemoryIndex()
         self._numpy, self._embed = numpy(), self.settings.opened()
         self._known: OrderedDict[str, Vector | None] = OrderedDict()
-        self._lock, self._trouble = threading.Lock(), FailureLogger()
+        self._lock = threading.Lock()
+        self._trouble = FailureLogger()
         forks.renew(self, _lock=threading.Lock)
 
     async def find(self, io: IO, scope: str, text: str) -> Near | None:

@@ -80,7 +80,8 @@ class RedisIndex:
         self.max_entries = max_entries
         self.link = url if isinstance(url, Link) else Link(url, prefix=prefix)
         self._own = self.link is not url
-        self._add, self._near = Script.of(_ADD), Script.of(_NEAR)
+        self._add = Script.of(_ADD)
+        self._near = Script.of(_NEAR)
         self._instead: MemoryIndex | None = None
 
     async def near(self, io: IO, scope: str, vector: Vector, threshold: float) -> Sequence[Near]:

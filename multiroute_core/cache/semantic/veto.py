@@ -41,7 +41,8 @@ def difference(one: str, other: str) -> str | None:
     """
     if one == other:
         return None
-    a, b = Words(one), Words(other)
+    a = Words(one)
+    b = Words(other)
     return next((name for name, differ in VETOES.items() if differ(a, b)), None)
 
 
@@ -53,7 +54,8 @@ class Words:
     """
 
     def __init__(self, text: str) -> None:
-        self.text, self._found = text, list(_WORD.finditer(text))
+        self.text = text
+        self._found = list(_WORD.finditer(text))
         self.spelt = [found[0] for found in self._found]
 
     @cached_property
@@ -76,7 +78,8 @@ class Words:
         """Stems of words with a capital that is not a sentence's, or with several."""
         found: set[str] = set()
         for match, stem in zip(self._found, self.stems, strict=True):
-            word, before = match[0], self.text[: match.start()].rstrip()
+            word = match[0]
+            before = self.text[: match.start()].rstrip()
             begins = not before or before[-1] in _ENDS
             named = word[0].isupper() and not begins and word.partition("'")[0].lower() not in EMPTY
             if named or sum(map(str.isupper, word)) > 1:
@@ -131,7 +134,8 @@ def _order(a: Words, b: Words) -> bool:
 
 
 def _opposites(a: Words, b: Words) -> bool:
-    mine, theirs = set(a.lower).difference(b.lower), set(b.lower).difference(a.lower)
+    mine = set(a.lower).difference(b.lower)
+    theirs = set(b.lower).difference(a.lower)
     return any(not theirs.isdisjoint(OPPOSITES.get(word, ())) for word in mine)
 
 

@@ -41,7 +41,8 @@ FINISH: Mapping[str, FinishReason] = {
 def decode(reply: Reply, encoded: Encoded) -> Delta:
     """A whole message."""
     found = body.of(reply)
-    usage, model = read_usage(found.get("usage"), asked=encoded.model), word(found.get("model"))
+    usage = read_usage(found.get("usage"), asked=encoded.model)
+    model = word(found.get("model"))
     if found.get("type") == "error" or not isinstance(found.get("content"), list):
         raise in_band.no_answer(found, "The answer has no content.", usage=usage, model=model)
     if (error := in_band.failed(found.get("stop_reason"), found, usage=usage, model=model)) is not None:
@@ -92,7 +93,9 @@ def _is_form(block: Mapping[str, Any], encoded: Encoded) -> bool:
 
 
 def _call(block: Mapping[str, Any], spare_id: str, raw: Raw) -> ToolCall | InvalidToolCall:
-    call_id, name, given = word(block.get("id")) or spare_id, word(block.get("name")) or "", block.get("input")
+    call_id = word(block.get("id")) or spare_id
+    name = word(block.get("name")) or ""
+    given = block.get("input")
     if name and isinstance(given, dict):
         return ToolCall(call_id, name, cast("dict[str, Any]", given), raw)
     return tool_call(call_id, name, given if isinstance(given, str) else json.dumps(given or {}), raw)
@@ -196,7 +199,8 @@ class MessagesDecoder:
                     raise WireError("The stream began anew in its middle.", told)
                 self._started = True
                 message = mapping(told.get("message"))
-                self._message_id, self._model = word(message.get("id")), word(message.get("model"))
+                self._message_id = word(message.get("id"))
+                self._model = word(message.get("model"))
                 self._usage = dict(mapping(message.get("usage")))
                 return Delta(usage=self._counted(), model=self._model)
             case "message_delta":
@@ -240,8 +244,10 @@ class MessagesDecoder:
         return in_band.no_answer(told, message, usage=self._counted(), model=self._model)
 
     def _begun(self, told: Mapping[str, Any]) -> list[Part]:
-        index, start = count(told.get("index")), mapping(told.get("content_block"))
-        block, before = _Block(start), self._latest
+        index = count(told.get("index"))
+        start = mapping(told.get("content_block"))
+        block = _Block(start)
+        before = self._latest
         self._blocks[index] = self._latest = block
         text = word(start.get("text"))
         if block.kind == "text":
@@ -259,7 +265,8 @@ class MessagesDecoder:
         return []
 
     def _grown(self, told: Mapping[str, Any]) -> list[Part]:
-        index, delta = count(told.get("index")), mapping(told.get("delta"))
+        index = count(told.get("index"))
+        delta = mapping(told.get("delta"))
         block = self._blocks.get(index)
         if block is None:  # a server that did not say that a block begins
             block = self._blocks[index] = self._latest = _Block({"type": "text"})
@@ -303,7 +310,8 @@ class MessagesDecoder:
 
     def _close_call(self, *, is_cut: bool = False) -> list[Part]:
         """The end of a call of which no arguments came: it has none, or the answer was cut before they began."""
-        call, self._unsaid = self._unsaid, None
+        call = self._unsaid
+        self._unsaid = None
         if call is None:
             return []
         is_cut = is_cut and call.index == len(self._calls) - 1

@@ -46,7 +46,8 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     marks: list[Block] = []
     request, names = with_wire_names(request, "anthropic")
     shapes: dict[str, Shape] = {}
-    form, more = request.output_schema, split(request.extra.get("anthropic"))
+    form = request.output_schema
+    more = split(request.extra.get("anthropic"))
     extra = dict(more.body)
     betas = extra.pop("betas", None)  # the SDK's name for a header
     ask = _ask_form(form, request, traits, dropped) if form else _FormRequest()
@@ -241,7 +242,8 @@ def _tool_choice(
     )
     if choice is None:
         return None
-    mode, name = choice.mode, choice.name
+    mode = choice.mode
+    name = choice.name
     if output_tool and mode in ("auto", "none"):  # the answer is a call in any case
         mode, name = ("required", None) if mode == "auto" and request.tools else ("tool", output_tool)
     if mode in ("required", "tool") and (on or not traits.forced_tool):

@@ -42,7 +42,8 @@ class StrictBudget:
         self._tools = self._optional = self._unions = 0
         if output_schema is not None:
             size = SchemaSize(output_schema)
-            self._optional, self._unions = size.optional, size.unions
+            self._optional = size.optional
+            self._unions = size.unions
 
     def add(self, schema: Mapping[str, Any]) -> None:
         """Count the closed schema of a tool.
@@ -51,7 +52,9 @@ class StrictBudget:
             InexpressibleError: it is one too many; it is not counted, and the message says what there is too much of.
         """
         size = SchemaSize(schema)
-        tools, optional, unions = self._tools + 1, self._optional + size.optional, self._unions + size.unions
+        tools = self._tools + 1
+        optional = self._optional + size.optional
+        unions = self._unions + size.unions
         limits = (
             (tools, MOST_STRICT_TOOLS, "strict tools"),
             (optional, STRICT.most_optional, "properties that may be left out"),
@@ -60,7 +63,9 @@ class StrictBudget:
         for number, most, what in limits:
             if most is not None and number > most:
                 raise InexpressibleError(f"more than {most} {what} in one request")
-        self._tools, self._optional, self._unions = tools, optional, unions
+        self._tools = tools
+        self._optional = optional
+        self._unions = unions
 
 
 def adapt_tool(

@@ -50,7 +50,8 @@ class Turns:
     """
 
     def __init__(self, model: str, marks: list[Block]) -> None:
-        self._model, self._marks = model, marks
+        self._model = model
+        self._marks = marks
 
     def system(self, messages: Iterable[Message]) -> list[Block]:
         """The texts of the system messages, wherever they stand."""
@@ -78,7 +79,8 @@ class Turns:
                 shown += [block for block in blocks if block["type"] in _SHOWN]
                 blocks = [block for block in blocks if block["type"] not in _SHOWN]
             elif blocks:
-                blocks, shown = [*shown, *blocks], []
+                blocks = [*shown, *blocks]
+                shown = []
             if blocks and turns and turns[-1]["role"] == role:
                 turns[-1]["content"] += blocks
             elif blocks:

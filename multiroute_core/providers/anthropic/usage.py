@@ -30,7 +30,8 @@ def read_usage(counts: Any, *, asked: str | None = None) -> Usage | None:
     iterations = array(counts.get("iterations"))
     if iterations:
         counts, others = _with_iterations(counts, [mapping(each) for each in iterations], asked)
-    read, write = count(counts.get("cache_read_input_tokens")), count(counts.get("cache_creation_input_tokens"))
+    read = count(counts.get("cache_read_input_tokens"))
+    write = count(counts.get("cache_creation_input_tokens"))
     fresh = count(counts.get("input_tokens"))
     return Usage(
         input_tokens=None if fresh is None else fresh + (read or 0) + (write or 0),
@@ -62,7 +63,8 @@ def _with_iterations(
     others: dict[str, list[Mapping[str, Any]]] = {}
     serving = serving_model(counts)
     for each in iterations:
-        kind, model = each.get("type"), word(each.get("model"))
+        kind = each.get("type")
+        model = word(each.get("model"))
         if kind == "compaction":
             _add(whole, each)
         elif kind == "advisor_message" and model is not None:

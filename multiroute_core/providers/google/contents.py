@@ -81,7 +81,8 @@ class _Conversation:
     """The turns as they grow."""
 
     def __init__(self, model: str, traits: Model) -> None:
-        self._model, self._traits = model, traits
+        self._model = model
+        self._traits = traits
         self._turns: list[dict[str, Any]] = []
         self._calls: dict[str, _Call] = {}
         self._answers: dict[int, list[tuple[int, dict[str, Any], list[dict[str, Any]]]]] = {}

@@ -94,7 +94,9 @@ class _Open:
     """A call whose arguments still come."""
 
     def __init__(self, index: int, part: Mapping[str, Any]) -> None:
-        self.index, self.part, self.call = index, part, mapping(part["functionCall"])
+        self.index = index
+        self.part = part
+        self.call = mapping(part["functionCall"])
         self.arguments = Arguments()
 
 
@@ -107,7 +109,8 @@ class _Reader:
     """
 
     def __init__(self, encoded: Encoded, *, whole: bool) -> None:
-        self._encoded, self._whole = encoded, whole
+        self._encoded = encoded
+        self._whole = whole
         self._thoughts: list[str] = []
         self._index = 0
         self._open: _Open | None = None
@@ -154,7 +157,9 @@ class _Reader:
             yield Reasoning(text)
 
     def _part(self, body: Mapping[str, Any], part: Mapping[str, Any]) -> Part:
-        text, call, blob = part.get("text"), mapping(part.get("functionCall")), mapping(part.get("inlineData"))
+        text = part.get("text")
+        call = mapping(part.get("functionCall"))
+        blob = mapping(part.get("inlineData"))
         if call:
             return self._call(body, part, call)
         if blob and (data := _bytes(blob.get("data"))):
@@ -168,8 +173,11 @@ class _Reader:
 
     def _call(self, body: Mapping[str, Any], part: Mapping[str, Any], call: Mapping[str, Any]) -> ToolCallDelta:
         """A call of a tool, which comes whole also in streams, unless the caller asked for its pieces."""
-        index, self._index, self.called = self._index, self._index + 1, True
-        call_id, name = word(call.get("id")) or self._call_id(body, index), word(call.get("name"))
+        index = self._index
+        self._index = self._index + 1
+        self.called = True
+        call_id = word(call.get("id")) or self._call_id(body, index)
+        name = word(call.get("name"))
         if call.get("willContinue") and not (self._whole and "args" in call):
             self._open = _Open(index, part)
             self._open.arguments.add(call.get("partialArgs"))
@@ -181,7 +189,8 @@ class _Reader:
         """The next piece of a call; with the last one it is told, its raw form as if it had come whole."""
         begun.arguments.add(call.get("partialArgs"))
         if not call.get("willContinue"):
-            self._open, made = None, begun.arguments.made
+            self._open = None
+            made = begun.arguments.made
             whole = {name: value for name, value in begun.call.items() if name not in ("willContinue", "partialArgs")}
             raw = self._raw({**begun.part, "functionCall": {**whole, "args": made}})
             yield ToolCallDelta(begun.index, arguments=_text(made), raw=raw)
@@ -238,7 +247,8 @@ def _check(candidate: Mapping[str, Any], body: Mapping[str, Any], *, usage: Usag
     reason = candidate.get("finishReason")
     if not reason or (isinstance(reason, str) and reason in FINISH):
         return
-    model, detail = word(body.get("modelVersion")), candidate.get("finishMessage")
+    model = word(body.get("modelVersion"))
+    detail = candidate.get("finishMessage")
     if (error := in_band.failed(reason, body, said=said, detail=detail, usage=usage, model=model)) is not None:
         raise error
 

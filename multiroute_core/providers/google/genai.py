@@ -43,7 +43,8 @@ class GenaiProvider:
     def __init__(self, api_key: str, base_url: str | None) -> None:
         self._sdk = importlib.import_module("google.genai")
         self._library = _http_library(self._sdk)
-        self.api_key, self._credentials = api_key, None
+        self.api_key = api_key
+        self._credentials = None
         base_url = base_url or conceal(os.environ.get("GOOGLE_GEMINI_BASE_URL") or None)
         self.account = history.account_of(base_url or "https://generativelanguage.googleapis.com", api_key)
         if base_url:  # a password in it goes into no log
@@ -110,7 +111,8 @@ class GenaiProvider:
         are others. It makes whatever HTTP client it is not given, so it is given both kinds, of which one is not used;
         and an SSL context for those that it does not make, or it would spend 20 ms on each of three.
         """
-        library, unused = self._library, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        library = self._library
+        unused = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         made = http.client(
             _timed(library.AsyncClient if native else library.Client),
             timeout=library.Timeout(None, connect=CONNECT_TIMEOUT),
@@ -200,7 +202,8 @@ async def _native(calls: Any, encoded: Encoded, limit: Deadline) -> AsyncGenerat
     with reading("google.genai"):
         chunks = None
         try:
-            token, limit_token = _replies.set(replies), current.set(limit)
+            token = _replies.set(replies)
+            limit_token = current.set(limit)
             try:
                 chunks = await calls.async_request_streamed("post", _path(encoded), encoded.body, *_options(encoded))
                 chunk = await anext(chunks, None)
@@ -240,7 +243,8 @@ class _Typed:
     """The same four calls by the typed API, whose answers are made JSON again."""
 
     def __init__(self, client: Any) -> None:
-        self._models, self._native_models = client.models, client.aio.models
+        self._models = client.models
+        self._native_models = client.aio.models
 
     def request(self, _method: str, path: str, body: Mapping[str, Any], options: _Options = None) -> Any:
         return _as_reply(self._models.generate_content(**_typed(path, body, options)))

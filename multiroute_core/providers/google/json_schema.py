@@ -53,7 +53,8 @@ class _Adapter:
     """Rewrites the nodes of one flat schema."""
 
     def __init__(self, defs: Mapping[str, Any], cycles: frozenset[str]) -> None:
-        self._defs, self._cycles = defs, cycles
+        self._defs = defs
+        self._cycles = cycles
 
     def node(self, given: Any) -> Any:
         """One node."""

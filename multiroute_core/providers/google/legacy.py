@@ -138,7 +138,8 @@ class _Line:
     """The connection of one call, for hanging up from outside the thread that reads it."""
 
     def __init__(self, limit: Deadline, *, stream: bool = False) -> None:
-        self._limit, self._stream = limit, stream
+        self._limit = limit
+        self._stream = stream
         self._reply: Any = None
         self.dropped = False
 
@@ -194,7 +195,9 @@ class _Source:
     """A stream of events for both worlds; each step is a thread's."""
 
     def __init__(self, io: IO, line: _Line, events: Iterator[Any]) -> None:
-        self._io, self._line, self._events = io, line, events
+        self._io = io
+        self._line = line
+        self._events = events
         self._busy = False
 
     def __iter__(self) -> _Source:
@@ -268,7 +271,8 @@ def _bound(response: Any, max_bytes: int | None) -> None:
     check_length(response.headers, max_bytes)
     if max_bytes is None:
         return
-    read, left = response.iter_content, max_bytes
+    read = response.iter_content
+    left = max_bytes
 
     def iter_content(chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:  # noqa: FBT001, FBT002  (its own signature)
         nonlocal left

@@ -121,7 +121,9 @@ def normalize(library: ModuleType, response: Any) -> None:
 def _normalized(library: ModuleType) -> type:
     class Normalized(library.SyncByteStream, library.AsyncByteStream):
         def __init__(self, source: Any, inner: Any) -> None:
-            self._source, self._inner, self._normalizer = source, inner, SSENormalizer()
+            self._source = source
+            self._inner = inner
+            self._normalizer = SSENormalizer()
 
         def __iter__(self) -> Any:
             decoded = isinstance(self._source, library.Response)

@@ -41,7 +41,8 @@ _SOUNDS = {"mp3": "audio/mpeg", "pcm16": "audio/pcm"}
 
 def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     """A whole `chat.completion`."""
-    usage, model = find_usage(body), word(body.get("model"))
+    usage = find_usage(body)
+    model = word(body.get("model"))
     choices = array(body.get("choices"))
     if not choices or in_band.has_error(body):
         raise in_band.no_answer(body, "The answer has no choices.", usage=usage, model=model)
@@ -162,7 +163,9 @@ class ChatDecoder:
 
     def _of(self, piece: Mapping[str, Any]) -> Call:
         """The call that a piece belongs to."""
-        index, call_id, named = piece.get("index"), word(piece.get("id")), bool(called(piece).get("name"))
+        index = piece.get("index")
+        call_id = word(piece.get("id"))
+        named = bool(called(piece).get("name"))
         known = [call for call in self._calls if index is None or call.index == index]
         if call_id is not None and (same := [call for call in known if call.id == call_id]):
             return same[-1]
@@ -195,7 +198,8 @@ class ChatDecoder:
         return [Reasoning("", Raw(WIRE, fields, self._encoded.model, self._encoded.account))]
 
     def _end_text(self) -> list[Part]:
-        notes, self._notes = self._notes, []
+        notes = self._notes
+        self._notes = []
         return (
             [Text("", Raw(WIRE, {"annotations": notes}, self._encoded.model, self._encoded.account))] if notes else []
         )

@@ -21,8 +21,10 @@ class Call:
     """A call whose pieces come one after the other."""
 
     def __init__(self, place: int, index: Any, encoded: Encoded) -> None:
-        self.index, self.id = index, None
-        self._place, self._encoded = place, encoded
+        self.index = index
+        self.id = None
+        self._place = place
+        self._encoded = encoded
         self._told: dict[str, Any] = {}
         self._inner: dict[str, Any] = {}
         self._waiting: list[str] = []
@@ -103,7 +105,8 @@ def whole_call(call: Mapping[str, Any], encoded: Encoded, *, is_cut: bool) -> Pa
     custom_call = is_custom(call)
     told = _without_noise(call, custom=custom_call)
     inner = called(call, custom=custom_call)
-    call_id, arguments = word(call.get("id")) or _minted(), _arguments(inner)
+    call_id = word(call.get("id")) or _minted()
+    arguments = _arguments(inner)
     if custom_call:
         told |= {"id": call_id, "type": "custom", "custom": {**inner, "input": arguments}}
         raw = Raw(WIRE, told, encoded.model, encoded.account)
@@ -119,7 +122,8 @@ def is_custom(call: Mapping[str, Any]) -> bool:
 
     Its type says so: some servers put an empty `custom` beside a `function`, and the other way.
     """
-    kind, custom = call.get("type"), mapping(call.get("custom"))
+    kind = call.get("type")
+    custom = mapping(call.get("custom"))
     if kind == "custom":
         return bool(custom) or not mapping(call.get("function"))
     return kind != "function" and any(custom.values()) and not any(mapping(call.get("function")).values())

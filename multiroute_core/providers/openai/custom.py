@@ -13,7 +13,8 @@ from multiroute_core.messages import InvalidToolCall, Raw, ToolCall
 from multiroute_core.providers.body import mapping, word
 from multiroute_core.tools import CUSTOM_INPUT
 
-BEGINNING, END = f'{{"{CUSTOM_INPUT}": "', '"}'
+BEGINNING = f'{{"{CUSTOM_INPUT}": "'
+END = '"}'
 """What stands around the escaped text in the arguments as JSON."""
 
 

@@ -160,7 +160,8 @@ class _Call:
 
     def __init__(self, index: int, item: Mapping[str, Any]) -> None:
         self.is_open = True
-        self._index, self._item = index, item
+        self._index = index
+        self._item = item
         self._custom = item.get("type") == "custom_tool_call"
         self._told = self._text_of(item)
 
@@ -202,7 +203,8 @@ def _parts(item: Mapping[str, Any], raw: Raw) -> list[Part]:
     match item.get("type"):
         case "message":
             contents = [mapping(content) for content in array(item.get("content"))]
-            text, refusal = text_of(item), refusal_of(item)
+            text = text_of(item)
+            refusal = refusal_of(item)
             more = item.get("phase") or any(each.get("annotations") or each.get("logprobs") for each in contents)
             # Neighbouring texts are one unless the first has a raw form.
             parts: list[Part] = [Text(text, raw if more or refusal else None)] if text else []
@@ -218,7 +220,8 @@ def _parts(item: Mapping[str, Any], raw: Raw) -> list[Part]:
                 arguments = CUT
             return [tool_call(_id(item), word(item.get("name")) or "", arguments, raw)]
         case "custom_tool_call":
-            text, is_cut = word(item.get("input")) or "", item.get("status") == "incomplete"
+            text = word(item.get("input")) or ""
+            is_cut = item.get("status") == "incomplete"
             return [custom.to_call(_id(item), word(item.get("name")) or "", text, raw, is_cut=is_cut)]
         case str():
             return [VendorPart(raw)]
@@ -264,7 +267,8 @@ def _check(body: Mapping[str, Any], searches: int = 0) -> None:
     if status in _ANSWERED:
         return
     details = mapping(body.get("incomplete_details")).get("reason")
-    usage, model = _usage(body, searches), word(body.get("model"))
+    usage = _usage(body, searches)
+    model = word(body.get("model"))
     if (error := in_band.failed(status, body, detail=details, usage=usage, model=model)) is not None:
         raise error
 
@@ -274,7 +278,8 @@ _ANSWERED = ("completed", "incomplete", None)
 
 def _failed(body: Mapping[str, Any], searches: int) -> WireError:
     """The error of a response that failed or was called off."""
-    usage, model = _usage(body, searches), word(body.get("model"))
+    usage = _usage(body, searches)
+    model = word(body.get("model"))
     if in_band.has_error(body):
         message = "The provider reported that the response failed."
         return in_band.as_error({"error": body["error"]}, message, usage=usage, model=model)

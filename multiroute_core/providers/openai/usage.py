@@ -72,22 +72,27 @@ def _read_own(counts: Any, service_tier: str | None) -> Usage | None:
         return None
     own = cast("dict[str, Any]", counts)
     if _CHAT_NAMES.issuperset(own):
-        given, output = own.get("prompt_tokens"), own.get("completion_tokens")
+        given = own.get("prompt_tokens")
+        output = own.get("completion_tokens")
         read: Any = own.get("prompt_tokens_details") or _NOTHING
         written: Any = own.get("completion_tokens_details") or _NOTHING
     elif _RESPONSES_NAMES.issuperset(own):
-        given, output = own.get("input_tokens"), own.get("output_tokens")
+        given = own.get("input_tokens")
+        output = own.get("output_tokens")
         read = own.get("input_tokens_details") or _NOTHING
         written = own.get("output_tokens_details") or _NOTHING
     else:
         return None
     if type(read) is not dict or type(written) is not dict or type(given) is not int or type(output) is not int:
         return None
-    of_input, of_output = cast("dict[str, Any]", read), cast("dict[str, Any]", written)
+    of_input = cast("dict[str, Any]", read)
+    of_output = cast("dict[str, Any]", written)
     if not _READ_NAMES.issuperset(of_input) or not _WRITTEN_NAMES.issuperset(of_output):
         return None
-    cached, stored = of_input.get("cached_tokens"), of_input.get("cache_write_tokens")
-    heard, spoken = of_input.get("audio_tokens"), of_output.get("audio_tokens")
+    cached = of_input.get("cached_tokens")
+    stored = of_input.get("cache_write_tokens")
+    heard = of_input.get("audio_tokens")
+    spoken = of_output.get("audio_tokens")
     reasoning = of_output.get("reasoning_tokens")
     for part, whole in ((cached, given), (stored, given), (heard, given), (reasoning, output), (spoken, output)):
         if part is not None and (type(part) is not int or not 0 <= part <= whole):
@@ -137,7 +142,8 @@ def read_usage(counts: Mapping[str, Any], service_tier: str | None = None) -> Us
         counts: The object, as the server wrote it.
         service_tier: In which tier the server answered, where that is not its standard one.
     """
-    read_details, written_details = _details(counts, READ_DETAILS), _details(counts, WRITTEN_DETAILS)
+    read_details = _details(counts, READ_DETAILS)
+    written_details = _details(counts, WRITTEN_DETAILS)
     read = count(read_details.get("cached_tokens"))
     if read is None or not read:
         read = _first(counts, CACHE_READ, _first(read_details, ("cache_read_input_tokens", "cache_read"), read))
@@ -147,7 +153,9 @@ def read_usage(counts: Mapping[str, Any], service_tier: str | None = None) -> Us
     reasoning = count(written_details.get("reasoning_tokens"))
     if reasoning is None or not reasoning:
         reasoning = _first(counts, ("reasoning_tokens",), _first(written_details, ("reasoning",), reasoning))
-    given, output, total = _first(counts, INPUT), _first(counts, OUTPUT), _first(counts, TOTAL)
+    given = _first(counts, INPUT)
+    output = _first(counts, OUTPUT)
+    total = _first(counts, TOTAL)
     if given is None and (miss := count(counts.get("prompt_cache_miss_tokens"))) is not None:
         given = miss + (read or 0)
     cost = stated_cost(counts)

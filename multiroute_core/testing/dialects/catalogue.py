@@ -47,7 +47,8 @@ class Dialect:
 
 
 def _openai(usage: Usage) -> JSON:
-    read, written = usage.input_tokens or 0, usage.output_tokens or 0
+    read = usage.input_tokens or 0
+    written = usage.output_tokens or 0
     return {
         "prompt_tokens": read,
         "completion_tokens": written,
@@ -70,7 +71,8 @@ def _gemini_openai(usage: Usage) -> JSON:
 
 
 def _deepseek(usage: Usage) -> JSON:
-    block, hit = _openai(usage), usage.cache_read_tokens or 0
+    block = _openai(usage)
+    hit = usage.cache_read_tokens or 0
     del block["prompt_tokens_details"]
     return block | {"prompt_cache_hit_tokens": hit, "prompt_cache_miss_tokens": block["prompt_tokens"] - hit}
 
@@ -101,7 +103,8 @@ def _half(usage: Usage) -> JSON:
 
 
 def _responses(usage: Usage) -> JSON:
-    read, written = usage.input_tokens or 0, usage.output_tokens or 0
+    read = usage.input_tokens or 0
+    written = usage.output_tokens or 0
     return {
         "input_tokens": read,
         "output_tokens": written,
@@ -122,7 +125,9 @@ def _anthropic(usage: Usage) -> JSON:
 
 
 def _google(usage: Usage) -> JSON:
-    read, written, thought = usage.input_tokens or 0, usage.output_tokens or 0, usage.reasoning_tokens or 0
+    read = usage.input_tokens or 0
+    written = usage.output_tokens or 0
+    thought = usage.reasoning_tokens or 0
     block = {"promptTokenCount": read, "candidatesTokenCount": written - thought, "totalTokenCount": read + written}
     block["cachedContentTokenCount"] = usage.cache_read_tokens or 0
     return block | ({"thoughtsTokenCount": thought} if thought else {})

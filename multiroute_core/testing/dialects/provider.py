@@ -131,7 +131,8 @@ class _DialectDecoder:
     """Writes each delta as bytes of an event stream, and reads those."""
 
     def __init__(self, dialect: Dialect, encoded: Encoded) -> None:
-        self._writer, self._reader = Writer(dialect, encoded.model or ""), StreamReader()
+        self._writer = Writer(dialect, encoded.model or "")
+        self._reader = StreamReader()
         self._decoder: Decoder = _DECODERS[dialect.wire](encoded)
 
     @property
@@ -151,7 +152,9 @@ class _DialectDecoder:
             delta = None if (value := to_value(sent)) is None else self._decoder.feed(value)
             if delta is not None:
                 parts += delta.parts
-                finish, usage, model = delta.finish_reason or finish, delta.usage or usage, delta.model or model
+                finish = delta.finish_reason or finish
+                usage = delta.usage or usage
+                model = delta.model or model
         return Delta(tuple(parts), finish, usage, model)
 
 

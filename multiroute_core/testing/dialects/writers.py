@@ -27,7 +27,8 @@ class Writer:
     """
 
     def __init__(self, dialect: Dialect, model: str) -> None:
-        self.dialect, self.model = dialect, dialect.alias or model
+        self.dialect = dialect
+        self.model = dialect.alias or model
         self._begun = False
         self._usage: Usage | None = None
         self._calls: list[ToolCallDelta] = []
@@ -43,7 +44,8 @@ class Writer:
         """The next bytes of a stream."""
         self._usage = delta.usage or self._usage
         events: list[JSON | str] = []
-        begun, self._begun = self._begun, True
+        begun = self._begun
+        self._begun = True
         if (failure := failure_in(delta)) is not None:
             events.append(self._failed(failure, self._counted(delta.usage), stream=True))
         else:
@@ -94,7 +96,8 @@ class Writer:
             "delta": {},
             "finish_reason": CHAT_ENDS.get(delta.finish_reason, delta.finish_reason),
         }
-        counted, dialect = self._counted(self._usage), self.dialect
+        counted = self._counted(self._usage)
+        dialect = self.dialect
         end: JSON = {**base, "choices": [choice]}
         if counted is not None and dialect.place == "choice":
             choice["usage"] = counted
@@ -116,7 +119,8 @@ class Writer:
         return {**body, "output": output, "error": None, "incomplete_details": None, "usage": counted}
 
     def _whole_responses(self, delta: Delta, counted: JSON | None) -> JSON:
-        parts, output = assemble(delta.parts), list[JSON]()
+        parts = assemble(delta.parts)
+        output = list[JSON]()
         if text := _text(parts):
             content: list[JSON] = [{"type": "output_text", "text": text, "annotations": []}]
             output.append({"type": "message", "id": "msg", "role": "assistant", "content": content})
