@@ -109,11 +109,11 @@ class Served:
 
     late: float = 0.0
 
-    def steps(self, asked: IncomingCall) -> Iterator[Step]:
+    def steps(self, incoming: IncomingCall) -> Iterator[Step]:
         """The answer, all of it behind its first token: nobody looks at its pieces."""
-        one = arrivals()[int(asked.text)]
+        one = arrivals()[int(incoming.text)]
         wait = one.first_token + self.late
-        return Answer(first_token=wait, per_chunk=one.writing, usage=one.usage).steps(asked)
+        return Answer(first_token=wait, per_chunk=one.writing, usage=one.usage).steps(incoming)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,12 +56,12 @@ def message_out(response: Response) -> AIMessage:
     """A whole answer."""
     parts = response.parts
     about = metadata(response)
-    refused = is_refused(response, about["model_provider"])
-    if len(parts) == 1 and type(only := parts[0]) is Text and only.raw is None and not refused:  # most are one text
+    has_refusal = is_refused(response, about["model_provider"])
+    if len(parts) == 1 and type(only := parts[0]) is Text and only.raw is None and not has_refusal:  # most are one text
         return AIMessage(
             content=only.text, usage_metadata=usage_out(response.usage), response_metadata=cast("Any", about)
         )
-    more = kept(parts)
+    more = to_additional_kwargs(parts)
     content: Any = "".join(part.text for part in parts if isinstance(part, Text) and not is_refusal(part))
     calls = any(isinstance(part, ToolCall) for part in parts)
     own = _wrapped_message(parts)
@@ -74,7 +74,7 @@ def message_out(response: Response) -> AIMessage:
     ):
         content = blocks_of(parts)
         about["output_version"] = "v1"
-    if refused:
+    if has_refusal:
         content = add_refusal(response, content, more, about)
     return AIMessage(
         content=content,
@@ -103,14 +103,14 @@ def _beside(message: Mapping[str, Any]) -> dict[str, Any]:
 
 def blocks_of(parts: Iterable[Part]) -> list[dict[str, Any]]:
     """LangChain's standard blocks for `parts`; a mark for a cache stands on the block before it, as for Anthropic."""
-    made: list[dict[str, Any]] = []
+    blocks: list[dict[str, Any]] = []
     for part in parts:
         if isinstance(part, CachePoint):
-            if made:
-                made[-1]["cache_control"] = {"type": "ephemeral", "ttl": part.ttl}
-        elif (told := block(part)) is not None:
-            made.append(told)
-    return made
+            if blocks:
+                blocks[-1]["cache_control"] = {"type": "ephemeral", "ttl": part.ttl}
+        elif (content_block := block(part)) is not None:
+            blocks.append(content_block)
+    return blocks
 
 
 class ChunkBuilder:
@@ -134,7 +134,7 @@ class ChunkBuilder:
     def chunk(self, chunk: Chunk) -> AIMessageChunk:
         """A piece of an answer. Names and usage stand on the last one only: merging would concatenate and sum them."""
         text: list[str] = []
-        shown: list[str | dict[str, Any]] = []
+        content: list[str | dict[str, Any]] = []
         calls: dict[int, ToolCallChunk] = {}
         for part in chunk.parts:
             if isinstance(part, VendorPart) and part.raw.api in ("langchain", "llamaindex"):
@@ -143,22 +143,22 @@ class ChunkBuilder:
                 self._blocks = True
             self._said = True
             if isinstance(part, ToolCallDelta):
-                self._add_call(part, calls, shown)
+                self._add_call(part, calls, content)
             elif self._blocks:
-                if (told := block(part)) is not None:
-                    shown.append({**told, "index": self._index(part)})
+                if (content_block := block(part)) is not None:
+                    content.append({**content_block, "index": self._index(part)})
             elif is_refusal(part):
                 continue  # the last chunk tells it
             elif isinstance(part, Text):
                 text.append(part.text)
             elif isinstance(part, Blob | Uri | File):
-                shown.extend(["".join(text)] if text else [])
-                shown.append(_late(part))
+                content.extend(["".join(text)] if text else [])
+                content.append(_late(part))
                 text.clear()
-        return self._made(chunk.response, shown if self._blocks or shown else "".join(text), calls)
+        return self._build_chunk(chunk.response, content if self._blocks or content else "".join(text), calls)
 
     def _add_call(
-        self, piece: ToolCallDelta, calls: dict[int, ToolCallChunk], shown: list[str | dict[str, Any]]
+        self, piece: ToolCallDelta, calls: dict[int, ToolCallChunk], content: list[str | dict[str, Any]]
     ) -> None:
         """Add a piece of a call to those of one chunk.
 
@@ -171,7 +171,7 @@ class ChunkBuilder:
             _lengthen(call, piece)
             if self._blocks:
                 mark = f"lc_tc_{index}"
-                block = next(block for block in shown if isinstance(block, dict) and block.get("index") == mark)
+                block = next(block for block in content if isinstance(block, dict) and block.get("index") == mark)
                 block.update(cast("dict[str, Any]", call), index=mark)
             return
         if index in self._begun and not (piece.arguments or piece.id or piece.name):
@@ -181,9 +181,9 @@ class ChunkBuilder:
             name=piece.name, args=piece.arguments, id=piece.id, index=index, type="tool_call_chunk"
         )
         if self._blocks:
-            shown.append({**calls[index], "index": f"lc_tc_{index}"})
+            content.append({**calls[index], "index": f"lc_tc_{index}"})
 
-    def _made(self, response: Response | None, content: Any, calls: dict[int, ToolCallChunk]) -> AIMessageChunk:
+    def _build_chunk(self, response: Response | None, content: Any, calls: dict[int, ToolCallChunk]) -> AIMessageChunk:
         about: dict[str, Any] = {"output_version": "v1"} if self._blocks else {}
         if response is None:
             return AIMessageChunk(content=content, tool_call_chunks=[*calls.values()], response_metadata=about)
@@ -195,7 +195,7 @@ class ChunkBuilder:
                     name=None, args=end.arguments, id=None, index=end.index, type="tool_call_chunk"
                 )
         own = _wrapped_message(response.parts)
-        more = kept(response.parts) | ({} if own is None or self._blocks else _beside(own))
+        more = to_additional_kwargs(response.parts) | ({} if own is None or self._blocks else _beside(own))
         about = metadata(response) | about
         if is_refused(response, about["model_provider"]):
             content = self._with_refusal(response, content, more, about)
@@ -229,13 +229,13 @@ class ChunkBuilder:
 
 def _late(part: Blob | Uri | File) -> dict[str, Any]:
     """What is shown after text that went out as a string: a picture in the form in which LangChain reads it then."""
-    told = cast("dict[str, Any]", block(part))
+    content_block = cast("dict[str, Any]", block(part))
     if isinstance(part, Blob) and part.modality == "image":
-        return {"type": "image_url", "image_url": {"url": f"data:{part.mime_type};base64,{told['base64']}"}}
-    return told
+        return {"type": "image_url", "image_url": {"url": f"data:{part.mime_type};base64,{content_block['base64']}"}}
+    return content_block
 
 
-def kept(parts: Sequence[Part]) -> dict[str, Any]:
+def to_additional_kwargs(parts: Sequence[Part]) -> dict[str, Any]:
     """What `parts` hold besides plain text and plain calls, for `additional_kwargs`; empty where that is nothing."""
     return {} if all(_plain(part) for part in parts) else {KEPT: {"parts": message_json.to_json(parts)}}
 
@@ -262,22 +262,22 @@ def usage_out(usage: Usage | None) -> UsageMetadata | None:
     """Tokens as LangChain counts them; an answer whose tokens are unknown has no usage at all."""
     if usage is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
-    made = UsageMetadata(
+    usage_metadata = UsageMetadata(
         input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, total_tokens=usage.total_tokens
     )
     if _DETAILS(usage) == _NO_DETAILS:
-        return made
+        return usage_metadata
     read: dict[str, int | None] = {
         "cache_read": usage.cache_read_tokens,
         "cache_creation": usage.cache_write_tokens,
         "audio": usage.input_audio_tokens,
     }
-    written: dict[str, int | None] = {"reasoning": usage.reasoning_tokens, "audio": usage.output_audio_tokens}
-    if known := {name: count for name, count in read.items() if count is not None}:
-        made["input_token_details"] = cast("InputTokenDetails", known)
-    if known := {name: count for name, count in written.items() if count is not None}:
-        made["output_token_details"] = cast("OutputTokenDetails", known)
-    return made
+    output_details: dict[str, int | None] = {"reasoning": usage.reasoning_tokens, "audio": usage.output_audio_tokens}
+    if details := {name: count for name, count in read.items() if count is not None}:
+        usage_metadata["input_token_details"] = cast("InputTokenDetails", details)
+    if details := {name: count for name, count in output_details.items() if count is not None}:
+        usage_metadata["output_token_details"] = cast("OutputTokenDetails", details)
+    return usage_metadata
 
 
 def _plain(part: Part) -> bool:
@@ -301,16 +301,16 @@ def _nothing_more(raw: Raw, call: ToolCall) -> bool:
         case "anthropic":
             return body == {"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments}
         case "openai.chat":
-            told = {"name": call.name, "arguments": _written(call)}
-            return body == {"type": "function", "id": call.id, "function": told}
+            function = {"name": call.name, "arguments": _encode_arguments(call)}
+            return body == {"type": "function", "id": call.id, "function": function}
         case "google":
-            told = {"name": call.name, "args": call.arguments}
-            return body in ({"functionCall": told}, {"functionCall": {**told, "id": call.id}})
+            function = {"name": call.name, "args": call.arguments}
+            return body in ({"functionCall": function}, {"functionCall": {**function, "id": call.id}})
         case _:
             return False
 
 
-def _written(call: ToolCall) -> str:
+def _encode_arguments(call: ToolCall) -> str:
     return json.dumps(dict(call.arguments), ensure_ascii=False)
 
 

@@ -61,14 +61,14 @@ def _now(body: Mapping[str, Any]) -> Said:
     model = body["model"]
     if model.rate_limiter is not None:
         model.rate_limiter.acquire(blocking=True)
-    return _said(model._generate(body["messages"], stop=body["stop"], **body["options"]))
+    return _to_reply(model._generate(body["messages"], stop=body["stop"], **body["options"]))
 
 
 async def _anow(body: Mapping[str, Any]) -> Said:
     model = body["model"]
     if model.rate_limiter is not None:
         await model.rate_limiter.aacquire(blocking=True)
-    return _said(await model._agenerate(body["messages"], stop=body["stop"], **body["options"]))
+    return _to_reply(await model._agenerate(body["messages"], stop=body["stop"], **body["options"]))
 
 
 def _once(body: Mapping[str, Any]) -> Iterator[Any]:
@@ -142,13 +142,13 @@ class _Chunks:
         self.close()
 
 
-def _said(result: Any) -> Said:
+def _to_reply(result: Any) -> Said:
     """The message, with what its generation says of it."""
     generation = result.generations[0]
-    told: AIMessage = generation.message
+    message: AIMessage = generation.message
     about: dict[str, Any] = {
         **(result.llm_output or {}),
         **(generation.generation_info or {}),
-        **told.response_metadata,
+        **message.response_metadata,
     }
-    return Said(b"", {}, told.model_copy(update={"response_metadata": about}))
+    return Said(b"", {}, message.model_copy(update={"response_metadata": about}))

@@ -43,18 +43,22 @@ def tool_dict(tool: Any, *, strict: bool | None = None) -> dict[str, Any]:
     extras: Mapping[str, Any] = (tool.extras or {}) if isinstance(tool, BaseTool) else {}
     if isinstance(own := extras.get("provider_tool_definition"), dict):
         return {**own}
-    if isinstance(tool, Mapping) and "function" not in tool and _known(told := cast("Mapping[str, Any]", tool)):
-        return {**told}
+    if (
+        isinstance(tool, Mapping)
+        and "function" not in tool
+        and _is_vendor_tool(vendor_tool := cast("Mapping[str, Any]", tool))
+    ):
+        return {**vendor_tool}
     try:
-        made = convert_to_openai_tool(cast("Any", tool), strict=strict)
+        openai_tool = convert_to_openai_tool(cast("Any", tool), strict=strict)
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigurationError(f"{tool!r} is no tool: {error}") from error
-    if "function" in made and (schema := recursive_schema(tool)) is not None:
-        made = {**made, "function": {**made["function"], "parameters": schema}}
-    return made | {name: value for name, value in extras.items() if name in parsing.tools.EXTRAS}
+    if "function" in openai_tool and (schema := recursive_schema(tool)) is not None:
+        openai_tool = {**openai_tool, "function": {**openai_tool["function"], "parameters": schema}}
+    return openai_tool | {name: value for name, value in extras.items() if name in parsing.tools.EXTRAS}
 
 
-def _known(tool: Mapping[str, Any]) -> bool:
+def _is_vendor_tool(tool: Mapping[str, Any]) -> bool:
     """Whether a dict is a tool in some vendor's words; what is not may still be a schema that LangChain knows."""
     try:
         return bool(parsing.tools.tools([tool]))
@@ -74,36 +78,36 @@ def bound_tools(
         if tool_choice in (None, "auto", "none", False):
             return {}
         raise ConfigurationError(f"tool_choice={tool_choice!r} demands a tool, but there are none.")
-    made: dict[str, Any] = {"tools": [tool_dict(tool, strict=strict) for tool in tools]}
+    bind_kwargs: dict[str, Any] = {"tools": [tool_dict(tool, strict=strict) for tool in tools]}
     if tool_choice is not None:
-        known = [found for tool in made["tools"] for found in parsing.tools.tools([tool])]
-        parsing.tools.tool_choice(tool_choice, known)  # a wrong one is told here, not by the first call
-        made["tool_choice"] = tool_choice
+        tool_specs = [spec for tool in bind_kwargs["tools"] for spec in parsing.tools.tools([tool])]
+        parsing.tools.tool_choice(tool_choice, tool_specs)  # a wrong one is told here, not by the first call
+        bind_kwargs["tool_choice"] = tool_choice
     if parallel_tool_calls is not None:
-        made["parallel_tool_calls"] = parallel_tool_calls
-    return made
+        bind_kwargs["parallel_tool_calls"] = parallel_tool_calls
+    return bind_kwargs
 
 
-def options(given: Mapping[str, Any]) -> dict[str, Any]:
+def options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """A call's keyword arguments under the router's names.
 
     Raises:
         ConfigurationError: a name is unknown (the sentence names the nearest right one), or two say the same.
     """
-    made: dict[str, Any] = {}
-    for name, value in given.items():
+    call_options: dict[str, Any] = {}
+    for name, value in kwargs.items():
         if name not in KNOWN:
             raise unknown("option", name, KNOWN)
         if value is None:
             continue
         own = ALIASES.get(name, name)
-        if own in made:
+        if own in call_options:
             raise ConfigurationError(f"{name} and {own} are the same thing; give one of them.")
-        made[own] = value
-    strict = made.pop("strict", None)
-    if (tools := made.pop("tools", None)) is not None and len(tools):
-        made["tools"] = [tool if isinstance(tool, Mapping) else tool_dict(tool) for tool in tools]
-    if (form := made.get("output_schema")) is not None:
+        call_options[own] = value
+    strict = call_options.pop("strict", None)
+    if (tools := call_options.pop("tools", None)) is not None and len(tools):
+        call_options["tools"] = [tool if isinstance(tool, Mapping) else tool_dict(tool) for tool in tools]
+    if (form := call_options.get("output_schema")) is not None:
         form = parsing.schemas.output_schema(form)
-        made["output_schema"] = replace(form, strict=strict) if form and form.strict is None else form
-    return made
+        call_options["output_schema"] = replace(form, strict=strict) if form and form.strict is None else form
+    return call_options

@@ -42,9 +42,9 @@ def block(part: Part) -> dict[str, Any] | None:
         case ToolCall():
             return {"type": "tool_call", "id": part.id, "name": part.name, "args": dict(part.arguments)}
         case Blob():
-            made = {"type": KINDS[part.modality], "base64": base64.b64encode(part.data).decode()}
-            made["mime_type"] = part.mime_type
-            return made | _beside(part, {"filename": part.name} if part.name else {})
+            content_block = {"type": KINDS[part.modality], "base64": base64.b64encode(part.data).decode()}
+            content_block["mime_type"] = part.mime_type
+            return content_block | _beside(part, {"filename": part.name} if part.name else {})
         case Uri():
             return {"type": KINDS[part.modality], "url": part.uri} | _typed(part.mime_type) | _beside(part, {})
         case File():
@@ -70,9 +70,9 @@ def asks_for_citations(content: Iterable[str | dict[str, Any]]) -> bool:
     return False
 
 
-def _beside(part: Blob | Uri | File, known: dict[str, Any]) -> dict[str, Any]:
+def _beside(part: Blob | Uri | File, base_extras: dict[str, Any]) -> dict[str, Any]:
     """What stands beside a file, in the `extras` where LangChain's integrations look for it."""
-    extras = known | {name: value for values in (part.extras or {}).values() for name, value in values.items()}
+    extras = base_extras | {name: value for values in (part.extras or {}).values() for name, value in values.items()}
     return {"extras": extras} if extras else {}
 
 
@@ -91,9 +91,9 @@ def _about_text(raw: Raw | None) -> dict[str, Any]:
 
 
 def _reasoning(part: Reasoning) -> dict[str, Any]:
-    made: dict[str, Any] = {"type": "reasoning", "reasoning": part.text}
+    content_block: dict[str, Any] = {"type": "reasoning", "reasoning": part.text}
     if (raw := part.raw) is None:
-        return made
+        return content_block
     body = raw.body
     match raw.api:
         case "anthropic" if body.get("type") == "redacted_thinking":
@@ -101,27 +101,27 @@ def _reasoning(part: Reasoning) -> dict[str, Any]:
         case "anthropic":
             extras = {"signature": body.get("signature")}
         case "openai.responses":
-            made |= {"id": body["id"]} if body.get("id") else {}
+            content_block |= {"id": body["id"]} if body.get("id") else {}
             extras = {"encrypted_content": body.get("encrypted_content")}
         case "google":
             extras = {"signature": body.get("thoughtSignature")}
         case _:
             extras = {}
     extras = {name: value for name, value in extras.items() if value}
-    return made | ({"extras": extras} if extras else {})
+    return content_block | ({"extras": extras} if extras else {})
 
 
 def _vendors(raw: Raw) -> dict[str, Any] | None:
     """What only its vendor understands, in LangChain's words where it has some."""
     if raw.api in ("langchain", "llamaindex"):
         return None
-    told = _translated(raw)
-    if len(told) != 1:
+    blocks = _translated(raw)
+    if len(blocks) != 1:
         return {"type": "non_standard", "value": copy.deepcopy(dict(raw.body))}
-    made = dict(told[0])
-    if "base64" in made and not made.get("mime_type"):  # LangChain refuses its own block without one
-        made["mime_type"] = f"image/{raw.body.get('output_format') or 'png'}"
-    return made
+    content_block = dict(blocks[0])
+    if "base64" in content_block and not content_block.get("mime_type"):  # LangChain refuses its own block without one
+        content_block["mime_type"] = f"image/{raw.body.get('output_format') or 'png'}"
+    return content_block
 
 
 def _translated(raw: Raw, **changes: Any) -> list[Mapping[str, Any]]:

@@ -73,23 +73,23 @@ class MultiRouteCallbackHandler(BaseCallbackHandler, Totals):
         message = _message(response)
         if message is None:
             model: str | None = (response.llm_output or {}).get("model_name")
-            self.answered(model, None, None)
+            self.record_answer(model, None, None)
         else:
-            self._heard(message)
+            self._record_message(message)
 
     def on_llm_error(self, error: BaseException, *, response: LLMResult | None = None, **kwargs: Any) -> None:
         """A call failed, or whoever read its stream stopped."""
         message = None if response is None else _message(response)
-        if message is not None and _told(message) is not None:
-            self._heard(message)  # the reader had the whole answer, and left the end of its stream unread
+        if message is not None and _read_metadata(message) is not None:
+            self._record_message(message)  # the reader had the whole answer, and left the end of its stream unread
         else:
             self.failed(error)
 
-    def _heard(self, message: AIMessage) -> None:
+    def _record_message(self, message: AIMessage) -> None:
         # LangChain's cache marks what it gives by a cost of 0, and leaves the tokens of the first time in place.
         cached = cast("Mapping[str, Any]", message.usage_metadata or {}).get("total_cost") == 0
-        told = _told(message)
-        self.answered(message.response_metadata.get("model_name"), _usage(message), told, cached=cached)
+        metadata = _read_metadata(message)
+        self.record_answer(message.response_metadata.get("model_name"), _usage(message), metadata, cached=cached)
 
 
 _SCOPES: list[ContextVar[MultiRouteCallbackHandler | None]] = []
@@ -129,10 +129,10 @@ def _free() -> ContextVar[MultiRouteCallbackHandler | None]:
         for scope in _SCOPES:
             if scope.get() is None:
                 return scope
-        made: ContextVar[MultiRouteCallbackHandler | None] = ContextVar("multiroute_callback", default=None)
-        register_configure_hook(made, inheritable=True)
-        _SCOPES.append(made)
-        return made
+        variable: ContextVar[MultiRouteCallbackHandler | None] = ContextVar("multiroute_callback", default=None)
+        register_configure_hook(variable, inheritable=True)
+        _SCOPES.append(variable)
+        return variable
 
 
 def _message(response: LLMResult) -> AIMessage | None:
@@ -143,19 +143,19 @@ def _message(response: LLMResult) -> AIMessage | None:
     return None
 
 
-def _told(message: AIMessage) -> Mapping[str, Any] | None:
+def _read_metadata(message: AIMessage) -> Mapping[str, Any] | None:
     return message.response_metadata.get(KEPT)
 
 
 def _usage(message: AIMessage) -> Usage | None:
-    told = message.usage_metadata
-    if told is None or "input_tokens" not in told:
+    usage = message.usage_metadata
+    if usage is None or "input_tokens" not in usage:
         return None
-    read = told.get("input_token_details", {})
-    written = told.get("output_token_details", {})
+    read = usage.get("input_token_details", {})
+    output_details = usage.get("output_token_details", {})
     return Usage(
-        told["input_tokens"],
-        told["output_tokens"],
+        usage["input_tokens"],
+        usage["output_tokens"],
         cache_read_tokens=read.get("cache_read"),
-        reasoning_tokens=written.get("reasoning"),
+        reasoning_tokens=output_details.get("reasoning"),
     )

@@ -141,10 +141,10 @@ class ChatMultiRoute(BaseChatModel):
         Raises:
             ConfigurationError: something is no tool, or the choice fits none of them.
         """
-        told = binding.bound_tools(tools, tool_choice, parallel_tool_calls, strict=strict)
+        options = binding.bound_tools(tools, tool_choice, parallel_tool_calls, strict=strict)
         if strict is not None and "response_format" in kwargs:
             kwargs["strict"] = strict
-        return self.bind(**told, **kwargs)
+        return self.bind(**options, **kwargs)
 
     def with_structured_output(
         self,
@@ -171,11 +171,11 @@ class ChatMultiRoute(BaseChatModel):
         """
         from langchain_multiroute import structured
 
-        told = structured.bound(schema, method, strict=strict)
+        options = structured.build_bind_kwargs(schema, method, strict=strict)
         if method == "function_calling":
-            model = self.bind_tools([schema], tool_choice="any", strict=strict, **told, **kwargs)  # pyright: ignore[reportArgumentType]
+            model = self.bind_tools([schema], tool_choice="any", strict=strict, **options, **kwargs)  # pyright: ignore[reportArgumentType]
         else:
-            model = self.bind(**told, **kwargs)
+            model = self.bind(**options, **kwargs)
         reader = structured.parser(schema, method)
         return structured.with_raw(model, reader) if include_raw else model | reader
 
@@ -189,17 +189,17 @@ class ChatMultiRoute(BaseChatModel):
         """About how many tokens messages and tools have."""
         if self.custom_get_token_ids is not None:
             return super().get_num_tokens_from_messages(messages)
-        told: list[Any] = [binding.tool_dict(tool) for tool in tools or ()]
-        return count_tokens_approximately(messages, tools=told or None)
+        tool_dicts: list[Any] = [binding.tool_dict(tool) for tool in tools or ()]
+        return count_tokens_approximately(messages, tools=tool_dicts or None)
 
     def _resolve_model_profile(self) -> ModelProfile | None:
         return profile(advertised(self.router))
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)
-        wanted = kwargs.get("model") or self.model
+        model = kwargs.get("model") or self.model
         routes = self.router.routes
-        first = next((route for route in routes if wanted in (route.name, route.model)), routes[0])
+        first = next((route for route in routes if model in (route.name, route.model)), routes[0])
         params["ls_provider"] = PROVIDERS.get(first.provider, first.provider)
         params.setdefault("ls_model_name", first.model)
         return params
@@ -237,10 +237,10 @@ class ChatMultiRoute(BaseChatModel):
             pieces = self._pieces(options, messages)
             with contextlib.closing(router.stream(messages_in(messages), **options)) as stream:
                 for chunk in stream:
-                    made = _generation(pieces, chunk)
+                    generation = _generation(pieces, chunk)
                     if run_manager is not None:
-                        run_manager.on_llm_new_token(made.text, chunk=made)
-                    yield made
+                        run_manager.on_llm_new_token(generation.text, chunk=generation)
+                    yield generation
 
     async def _astream(
         self,
@@ -257,16 +257,17 @@ class ChatMultiRoute(BaseChatModel):
                 contextlib.aclosing(router.astream(messages_in(messages), **options)) as stream,
             ):
                 async for chunk in stream:
-                    made = _generation(pieces, chunk)
+                    generation = _generation(pieces, chunk)
                     if run_manager is not None:
-                        await run_manager.on_llm_new_token(made.text, chunk=made)
-                    yield made
+                        await run_manager.on_llm_new_token(generation.text, chunk=generation)
+                    yield generation
 
-    def _options(self, stop: Sequence[str] | None, given: dict[str, Any]) -> dict[str, Any]:
-        held = self.__dict__
-        fields = {name: held[name] for name in CALL_FIELDS}
+    def _options(self, stop: Sequence[str] | None, overrides: dict[str, Any]) -> dict[str, Any]:
+        attributes = self.__dict__
+        fields = {name: attributes[name] for name in CALL_FIELDS}
         return call_options(
-            binding.options(given | {"stop": stop} if stop else given) if given or stop else given, fields
+            binding.options(overrides | {"stop": stop} if stop else overrides) if overrides or stop else overrides,
+            fields,
         )
 
     def _unrepeated(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -289,15 +290,15 @@ class ChatMultiRoute(BaseChatModel):
 
 def _result(response: Response) -> ChatResult:
     message = message_out(response)
-    told = answered_by(response, message.response_metadata)
-    return ChatResult(generations=[ChatGeneration(message=message, generation_info=told)])
+    generation_info = answered_by(response, message.response_metadata)
+    return ChatResult(generations=[ChatGeneration(message=message, generation_info=generation_info)])
 
 
 def _generation(pieces: ChunkBuilder, chunk: Chunk) -> ChatGenerationChunk:
     message = pieces.chunk(chunk)
     response = chunk.response
-    told = None if response is None else answered_by(response, message.response_metadata)
-    return ChatGenerationChunk(message=message, generation_info=told)
+    generation_info = None if response is None else answered_by(response, message.response_metadata)
+    return ChatGenerationChunk(message=message, generation_info=generation_info)
 
 
 # LangChain asks for their signatures with every call, and finds those that are there already sooner.

@@ -16,7 +16,7 @@ from langchain_core.messages import (
     messages_from_dict,
 )
 
-from langchain_multiroute.answers import KEPT, blocks_of, kept
+from langchain_multiroute.answers import KEPT, blocks_of, to_additional_kwargs
 from multiroute_core import ConfigurationError, Message, parsing
 from multiroute_core.messages import (
     Blob,
@@ -52,30 +52,30 @@ def messages_in(messages: Iterable[BaseMessage]) -> tuple[Message, ...]:
     Raises:
         ConfigurationError: a message or a block is of a kind that cannot be carried.
     """
-    made: list[Message] = []
+    core_messages: list[Message] = []
     for place, message in enumerate(messages):
         role = _PLAIN.get(type(message))
         if role is not None and isinstance(content := message.content, str) and not message.additional_kwargs:
-            made.append(Message(role, content, message.name))  # most are, and need no looking into
+            core_messages.append(Message(role, content, message.name))  # most are, and need no looking into
         else:
-            made.extend(_messages(message, place))
-    return tuple(made)
+            core_messages.extend(_messages(message, place))
+    return tuple(core_messages)
 
 
 def messages_back(messages: Iterable[Message]) -> list[BaseMessage]:
     """MultiRoute's messages as LangChain's: every answer of a tool is a message of its own."""
-    made: list[BaseMessage] = []
+    chat_messages: list[BaseMessage] = []
     for message in messages:
         match message.role:
             case "system":
-                made.append(SystemMessage(_content(message.parts), name=message.name))
+                chat_messages.append(SystemMessage(_content(message.parts), name=message.name))
             case "user":
-                made.append(HumanMessage(_content(message.parts), name=message.name))
+                chat_messages.append(HumanMessage(_content(message.parts), name=message.name))
             case "assistant":
-                made.append(_assistant(message.parts))
+                chat_messages.append(_assistant(message.parts))
             case "tool":
-                made.extend(_answer(part) for part in message.parts if isinstance(part, ToolCallResponse))
-    return made
+                chat_messages.extend(_answer(part) for part in message.parts if isinstance(part, ToolCallResponse))
+    return chat_messages
 
 
 def messages_for(messages: Iterable[Message], model: str, wire: Wire | None = None) -> list[BaseMessage]:
@@ -88,20 +88,20 @@ def messages_for(messages: Iterable[Message], model: str, wire: Wire | None = No
         model: The chat model's name.
         wire: The API whose own blocks the chat model takes; None where only standard blocks are certain.
     """
-    made: list[BaseMessage] = []
+    chat_messages: list[BaseMessage] = []
     for message in messages:
         own = next((part.raw for part in message.parts if _is_own(part, model)), None)
         if own is not None:
             (said_then,) = messages_from_dict([dict(own.body)])
             if isinstance(said_then, AIMessage) and _still(said_then, message):
-                made.append(said_then)
+                chat_messages.append(said_then)
                 continue
         if wire is not None and message.role != "assistant":
-            made.extend(_for_wire(message, wire))
+            chat_messages.extend(_for_wire(message, wire))
             continue
         parts = [_neutral(part) for part in message.parts if not isinstance(part, Reasoning | VendorPart | CachePoint)]
-        made.extend(messages_back([Message(message.role, parts, message.name)]))
-    return made
+        chat_messages.extend(messages_back([Message(message.role, parts, message.name)]))
+    return chat_messages
 
 
 def unsendable(messages: Iterable[Message], model: str, wire: Wire | None) -> list[str]:
@@ -185,10 +185,10 @@ def _neutral(part: Part) -> Part:
 def _messages(message: BaseMessage, place: int) -> Iterator[Message]:
     match message:
         case AIMessage():
-            yield Message("assistant", said(message, place), _name(message))
+            yield Message("assistant", read_assistant_parts(message, place), _name(message))
         case ToolMessage():
             response = ToolCallResponse(
-                message.tool_call_id, _answered(message), error=message.status == "error", name=message.name
+                message.tool_call_id, _parse_tool_message(message), error=message.status == "error", name=message.name
             )
             yield Message("tool", [response])
         case SystemMessage():
@@ -224,7 +224,7 @@ def _parts(message: BaseMessage) -> Sequence[Part]:
     return parts
 
 
-def _answered(message: ToolMessage) -> Sequence[Part]:
+def _parse_tool_message(message: ToolMessage) -> Sequence[Part]:
     """What a tool answered; LangChain's `custom_tool` wraps it in OpenAI's block, which other models do not know."""
     if isinstance(message.content, str):
         return _parts(message)
@@ -242,11 +242,11 @@ def _custom_output(block: str | dict[str, Any]) -> Any:
     value = block.get("value") if block.get("type") == "non_standard" else block
     if not isinstance(value, Mapping):
         return None
-    told = cast("Mapping[str, Any]", value)
-    return told.get("output") or "" if told.get("type") == "custom_tool_call_output" else None
+    fields = cast("Mapping[str, Any]", value)
+    return fields.get("output") or "" if fields.get("type") == "custom_tool_call_output" else None
 
 
-def said(message: AIMessage, place: int = 0) -> Sequence[Part]:
+def read_assistant_parts(message: AIMessage, place: int = 0) -> Sequence[Part]:
     """What a model said.
 
     What an answer of MultiRoute's has kept is used as far as it still says what the message says: users and middleware
@@ -254,18 +254,18 @@ def said(message: AIMessage, place: int = 0) -> Sequence[Part]:
     """
     from langchain_multiroute import history  # most conversations begin without one
 
-    told: Any = message.additional_kwargs.get(KEPT)
-    if not isinstance(told, Mapping) or "parts" not in told:
+    record: Any = message.additional_kwargs.get(KEPT)
+    if not isinstance(record, Mapping) or "parts" not in record:
         return history.parts(message, place)
-    stored = message_json.from_json(cast("Any", told)["parts"])
+    stored = message_json.from_json(cast("Any", record)["parts"])
     try:
         visible = history.parts(message, place)
     except ConfigurationError:  # a block of a vendor's that no reader knows: what was kept is whole
         return stored
-    return _agreed(stored, visible, shown=not isinstance(message.content, str))
+    return _agreed(stored, visible, shows_reasoning=not isinstance(message.content, str))
 
 
-def _agreed(stored: Sequence[Part], visible: Sequence[Part], *, shown: bool) -> Sequence[Part]:
+def _agreed(stored: Sequence[Part], visible: Sequence[Part], *, shows_reasoning: bool) -> Sequence[Part]:
     """The stored parts, where the visible ones have not been changed; the visible ones, where they have.
 
     Args:
@@ -276,25 +276,27 @@ def _agreed(stored: Sequence[Part], visible: Sequence[Part], *, shown: bool) -> 
     texts = [part for part in visible if isinstance(part, Text)]
     same_text = join(texts) == join([part for part in stored if isinstance(part, Text)])
     thought = "".join(part.text for part in visible if isinstance(part, Reasoning))
-    same_thought = not shown or thought == "".join(part.text for part in stored if isinstance(part, Reasoning))
+    same_thought = not shows_reasoning or thought == "".join(
+        part.text for part in stored if isinstance(part, Reasoning)
+    )
     calls = {part.id: part for part in visible if isinstance(part, ToolCall | InvalidToolCall)}
-    made: list[Part] = []
+    parts: list[Part] = []
     for part in stored:
         if isinstance(part, Text):
             if same_text:
-                made.append(part)
+                parts.append(part)
             else:
-                made.extend(texts)
+                parts.extend(texts)
                 texts = []
         elif isinstance(part, ToolCall | InvalidToolCall):
             if (call := calls.pop(part.id, None)) is not None:
-                made.append(part if _same(part, call) else call)
+                parts.append(part if _same(part, call) else call)
         elif not isinstance(part, Reasoning) or same_thought:
-            made.append(part)
+            parts.append(part)
     if not same_text and texts:
-        first = next((n for n, part in enumerate(made) if isinstance(part, ToolCall | InvalidToolCall)), len(made))
-        made[first:first] = texts
-    return (*made, *calls.values())
+        first = next((n for n, part in enumerate(parts) if isinstance(part, ToolCall | InvalidToolCall)), len(parts))
+        parts[first:first] = texts
+    return (*parts, *calls.values())
 
 
 def _same(stored: ToolCall | InvalidToolCall, visible: ToolCall | InvalidToolCall) -> bool:
@@ -322,7 +324,7 @@ def _assistant(parts: Sequence[Part]) -> AIMessage:
             {"type": "invalid_tool_call", "name": call.name, "args": call.arguments, "id": call.id, "error": call.error}
             for call in invalid
         ],
-        additional_kwargs=kept(parts),
+        additional_kwargs=to_additional_kwargs(parts),
         response_metadata={} if plain else {"output_version": "v1"},
     )
 

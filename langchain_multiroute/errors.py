@@ -65,8 +65,8 @@ OURS: dict[str, type[RouteError]] = {
 def _both(ours: type[MultiRouteError], name: str) -> type[MultiRouteError]:
     theirs: type[Exception] = getattr(exceptions, name, exceptions.LangChainException)
     both = f"{ours.__name__}As{name}"
-    made = globals()[both] = type(both, (ours, theirs), {"__module__": __name__, "__doc__": ours.__doc__})
-    return made  # in the module too, so that pickles find it
+    error_class = globals()[both] = type(both, (ours, theirs), {"__module__": __name__, "__doc__": ours.__doc__})
+    return error_class  # in the module too, so that pickles find it
 
 
 _REFUSAL: type[Exception] | tuple[()] = getattr(exceptions, "ModelRefusalError", ())
@@ -94,19 +94,19 @@ def as_langchain(error: MultiRouteError) -> None:
 
     Besides, it gets what LangChain's tracing reads of errors: the vendor's `response` and `request_id`.
     """
-    made = _MADE.get((type(error), _name(error)))
-    if made is None:
+    error_class = _MADE.get((type(error), _name(error)))
+    if error_class is None:
         return  # it has been through here
-    error.__class__ = made
-    told: Any = error
-    told.is_retryable = _retryable(error)
+    error.__class__ = error_class
+    target: Any = error
+    target.is_retryable = _retryable(error)
     if not hasattr(error, "raw_message") and isinstance(error, _REFUSAL):
-        told.raw_message = None  # LangChain's constructor sets it, and was not called
+        target.raw_message = None  # LangChain's constructor sets it, and was not called
     last = error.errors[-1] if isinstance(error, errors.AllRoutesFailedError) and error.errors else error
     if (response := next(_responses(last), None)) is not None:
-        told.response = response
+        target.response = response
     if isinstance(last, RouteError):
-        told.request_id = last.request_id
+        target.request_id = last.request_id
 
 
 def as_multiroute(error: Exception) -> RouteError:
@@ -123,15 +123,15 @@ def as_multiroute(error: Exception) -> RouteError:
     silent = result.status is None and result.body is None and type(result) in _GUESSES
     if ours is None or not (silent or (ours is errors.ContextOverflowError and type(result) is errors.BadRequestError)):
         return result
-    named = ours(
+    route_error = ours(
         result.message,
         status=result.status,
         retry_after=result.retry_after,
         request_id=result.request_id,
         body=result.body,
     )
-    named.__cause__ = error
-    return named
+    route_error.__cause__ = error
+    return route_error
 
 
 _GUESSES = (errors.InvalidResponseError, errors.AttemptTimeoutError, errors.APIConnectionError, errors.ServerError)

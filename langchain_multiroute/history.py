@@ -70,33 +70,33 @@ def parts(message: AIMessage, place: int = 0) -> tuple[Part, ...]:
     provider: str = message.response_metadata.get("model_provider", "")
     wire = WIRES.get(provider)
     calls = _calls(message, place)
-    found: list[Part] = []
+    message_parts: list[Part] = []
     content: list[Any] = [message.content] if isinstance(message.content, str) else message.content
     if isinstance(thought := message.additional_kwargs.get("reasoning"), dict):
-        found.extend(_reasoning(cast("dict[str, Any]", thought), wire))
+        message_parts.extend(_reasoning(cast("dict[str, Any]", thought), wire))
     for block in content:
         if isinstance(block, str):
-            found.extend([Text(block)] if block else [])
+            message_parts.extend([Text(block)] if block else [])
         elif (kind := block.get("type")) in CALLS:
             call_id = block.get("call_id") or block.get("id")
             if (call := calls.pop(call_id, None)) is not None:
                 if kind == "custom_tool_call" and isinstance(call, ToolCall):  # its answer has a type of its own
                     call = replace(call, raw=Raw("openai.responses", _own(block)))
-                found.append(call)
+                message_parts.append(call)
             elif not message.tool_calls and not message.invalid_tool_calls and kind in ("tool_use", "tool_call"):
-                found.append(
+                message_parts.append(
                     ToolCall(call_id or f"call_{place}", block["name"], block.get("input") or block.get("args") or {})
                 )
         else:
-            found.extend(_block(cast("dict[str, Any]", block), kind, wire))
+            message_parts.extend(_block(cast("dict[str, Any]", block), kind, wire))
     if refusal := message.additional_kwargs.get("refusal"):
-        found.append(_refusal(refusal))
-    return (*_joined(found), *calls.values())
+        message_parts.append(_refusal(refusal))
+    return (*_joined(message_parts), *calls.values())
 
 
 def _calls(message: AIMessage, place: int) -> dict[str, ToolCall | InvalidToolCall]:
     """The calls, by their ids."""
-    made: dict[str, ToolCall | InvalidToolCall] = {}
+    calls: dict[str, ToolCall | InvalidToolCall] = {}
     signatures: Mapping[str, Any] = message.additional_kwargs.get(SIGNATURES) or {}
     for number, call in enumerate(message.tool_calls):
         call_id = call["id"] or f"call_{place}_{number}"
@@ -105,16 +105,16 @@ def _calls(message: AIMessage, place: int) -> dict[str, ToolCall | InvalidToolCa
         raw = None
         if sign := signatures.get(call_id):
             raw = Raw("google", {"functionCall": {"name": name, "args": arguments}, "thoughtSignature": sign})
-        made[call_id] = ToolCall(call_id, name, arguments, raw)
+        calls[call_id] = ToolCall(call_id, name, arguments, raw)
     for number, bad in enumerate(message.invalid_tool_calls):
-        call_id = bad["id"] or f"call_{place}_{len(made) + number}"
-        made.setdefault(
+        call_id = bad["id"] or f"call_{place}_{len(calls) + number}"
+        calls.setdefault(
             call_id,
             InvalidToolCall(
                 call_id, bad["name"] or "", bad["args"] or "", bad["error"] or "The arguments are malformed."
             ),
         )
-    return made
+    return calls
 
 
 def _block(block: dict[str, Any], kind: Any, wire: Wire | None) -> Iterator[Part]:
@@ -144,8 +144,8 @@ def _block(block: dict[str, Any], kind: Any, wire: Wire | None) -> Iterator[Part
             yield VendorPart(Raw(wire, _own(block)))
 
 
-def _refusal(given: Any) -> Text:
-    text = given if isinstance(given, str) else ""
+def _refusal(refusal: Any) -> Text:
+    text = refusal if isinstance(refusal, str) else ""
     return Text(text, Raw("langchain", {"type": "refusal", "refusal": text}))
 
 
@@ -176,20 +176,20 @@ def _reasoning(block: Mapping[str, Any], wire: Wire | None) -> Iterator[Part]:
     elif wire == "google" and sign:
         raw = {"text": text, "thought": True, "thoughtSignature": sign}
     elif wire == "openai.responses" and (block.get("id") or isinstance(summary, list)):
-        shown: list[Any] = cast("list[Any]", summary) if isinstance(summary, list) else []
-        if not shown and text:
-            shown = [{"type": "summary_text", "text": text}]
-        raw = {"type": "reasoning", "id": block.get("id"), "summary": [_own(piece) for piece in shown]}
+        pieces: list[Any] = cast("list[Any]", summary) if isinstance(summary, list) else []
+        if not pieces and text:
+            pieces = [{"type": "summary_text", "text": text}]
+        raw = {"type": "reasoning", "id": block.get("id"), "summary": [_own(piece) for piece in pieces]}
         if hidden := block.get("encrypted_content") or extras.get("encrypted_content"):
             raw["encrypted_content"] = hidden
     if text or raw is not None:
         yield Reasoning(text, None if raw is None or wire is None else Raw(wire, raw))
 
 
-def _joined(found: list[Part]) -> Iterator[Part]:
+def _joined(message_parts: list[Part]) -> Iterator[Part]:
     """LangChain makes a block of every paragraph of OpenAI's summaries; they are one item again, by its id."""
     last: Reasoning | None = None
-    for part in found:
+    for part in message_parts:
         if isinstance(part, Reasoning) and part.raw is not None and part.raw.api == "openai.responses":
             if last is not None and last.raw is not None and last.raw.body.get("id") == part.raw.body.get("id"):
                 body = {**part.raw.body, **last.raw.body}
@@ -210,10 +210,10 @@ def _joined(found: list[Part]) -> Iterator[Part]:
 
 def _own(block: Mapping[str, Any]) -> dict[str, Any]:
     """A vendor's block without what LangChain put into it while it streamed."""
-    made = {name: value for name, value in block.items() if name not in ("index", "partial_json")}
-    if isinstance(told := block.get("partial_json"), str) and not block.get("input"):
+    body = {name: value for name, value in block.items() if name not in ("index", "partial_json")}
+    if isinstance(partial_json := block.get("partial_json"), str) and not block.get("input"):
         try:
-            made["input"] = json.loads(told)
+            body["input"] = json.loads(partial_json)
         except ValueError:
-            made["input"] = {}
-    return made
+            body["input"] = {}
+    return body

@@ -12,7 +12,7 @@ from multiroute_core.providers.models import Model
 
 def profile(models: Sequence[Model]) -> ModelProfile:
     """What may be relied on, whichever of `models` answers; a limit that none of them knows is left out."""
-    made: dict[str, Any] = {
+    capabilities: dict[str, Any] = {
         "text_inputs": True,
         "text_outputs": True,
         "tool_calling": all(model.tools for model in models),
@@ -22,12 +22,12 @@ def profile(models: Sequence[Model]) -> ModelProfile:
         "temperature": all(model.sampling != "none" for model in models),
     }
     for kind, names in INPUTS.items():
-        made |= dict.fromkeys(names, all(kind in model.inputs for model in models))
+        capabilities |= dict.fromkeys(names, all(kind in model.inputs for model in models))
     for name, field in (("max_input_tokens", "window"), ("max_output_tokens", "max_output")):
-        known = [limit for model in models if (limit := getattr(model, field)) is not None]
-        if known:
-            made[name] = min(known)
-    return ModelProfile(**made)
+        limits = [limit for model in models if (limit := getattr(model, field)) is not None]
+        if limits:
+            capabilities[name] = min(limits)
+    return ModelProfile(**capabilities)
 
 
 INPUTS = {

@@ -31,8 +31,8 @@ def refusal_block(response: Response) -> dict[str, Any]:
     """The standard block of a refusal, with the vendor's explanation and category where it gave them."""
     raw = response.raw or {}
     details = mapping(raw.get("stop_details")) or mapping(mapping(raw.get("langchain")).get("stop_details"))
-    said = "".join(part.text for part in response.parts if is_refusal(part) and part.text)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
-    block: dict[str, Any] = {"type": "refusal", "refusal": said or word(details.get("explanation")) or ""}
+    text = "".join(part.text for part in response.parts if is_refusal(part) and part.text)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+    block: dict[str, Any] = {"type": "refusal", "refusal": text or word(details.get("explanation")) or ""}
     if category := word(details.get("category")):
         block["extras"] = {"category": category}
     return block
@@ -85,6 +85,6 @@ async def acheck_filter(messages: AsyncIterator[BaseMessage]) -> AsyncIterator[B
 
 
 def _raise_if_filtered(message: BaseMessage) -> None:
-    refused: Any = getattr(exceptions, "ModelRefusalError", None)
-    if refused is not None and message.response_metadata.get("finish_reason") == "content_filter":
-        raise refused("Model output was stopped by a content filter", raw_message=message)
+    error_class: Any = getattr(exceptions, "ModelRefusalError", None)
+    if error_class is not None and message.response_metadata.get("finish_reason") == "content_filter":
+        raise error_class("Model output was stopped by a content filter", raw_message=message)

@@ -18,9 +18,9 @@ from multiroute_core.parsing import json_schema
 from multiroute_core.providers.schema_nodes import find_cycles, flatten
 
 
-def recursive_schema(given: Any) -> dict[str, Any] | None:
+def recursive_schema(source: Any) -> dict[str, Any] | None:
     """The schema of a tool, a pydantic class, a function or a dict, if it contains itself; None otherwise."""
-    schema = _schema_of(given)
+    schema = _schema_of(source)
     if schema is None or not ("$defs" in schema or "definitions" in schema or '"#"' in str(schema).replace("'", '"')):
         return None
     schema = json_schema.rooted(schema) if "$ref" in schema else schema
@@ -30,27 +30,27 @@ def recursive_schema(given: Any) -> dict[str, Any] | None:
     return {word: value for word, value in flat.items() if word not in ("title", "description")}
 
 
-def root_schema(given: Any) -> dict[str, Any] | None:
+def root_schema(source: Any) -> dict[str, Any] | None:
     """The schema of a pydantic class whose instances are no objects with fields (`RootModel`); None for all others."""
-    if not (isinstance(given, type) and getattr(given, "__pydantic_root_model__", False)):
+    if not (isinstance(source, type) and getattr(source, "__pydantic_root_model__", False)):
         return None
-    return json_schema.of_class(given)
+    return json_schema.of_class(source)
 
 
-def _schema_of(given: Any) -> Mapping[str, Any] | None:
-    if isinstance(given, BaseTool):
-        given = given.tool_call_schema
-    if isinstance(given, Mapping):
-        definition = cast("Mapping[str, Any]", given)
+def _schema_of(source: Any) -> Mapping[str, Any] | None:
+    if isinstance(source, BaseTool):
+        source = source.tool_call_schema
+    if isinstance(source, Mapping):
+        definition = cast("Mapping[str, Any]", source)
         function = definition.get("function")
         definition = cast("Mapping[str, Any]", function) if isinstance(function, Mapping) else definition
         inner = next((definition[word] for word in ("parameters", "input_schema") if word in definition), definition)
         return cast("Mapping[str, Any]", inner) if isinstance(inner, Mapping) else None
-    if isinstance(given, type):
-        return _class_schema(given) if is_basemodel_subclass(given) else None
-    if callable(given) and hasattr(given, "__name__"):
+    if isinstance(source, type):
+        return _class_schema(source) if is_basemodel_subclass(source) else None
+    if callable(source) and hasattr(source, "__name__"):
         try:
-            model = create_schema_from_function(given.__name__, given, filter_args=(), include_injected=False)
+            model = create_schema_from_function(source.__name__, source, filter_args=(), include_injected=False)
         except Exception:  # LangChain's own conversion says what is wrong with a function
             return None
         return _class_schema(model)

@@ -21,7 +21,7 @@ Method: TypeAlias = Literal["function_calling", "json_mode", "json_schema"]
 METHODS: tuple[Method, ...] = ("function_calling", "json_mode", "json_schema")
 
 
-def bound(schema: Any, method: Method, *, strict: bool | None = None) -> dict[str, Any]:
+def build_bind_kwargs(schema: Any, method: Method, *, strict: bool | None = None) -> dict[str, Any]:
     """What `bind` must say for answers of the form `schema`.
 
     Raises:
@@ -35,11 +35,11 @@ def bound(schema: Any, method: Method, *, strict: bool | None = None) -> dict[st
         return {"response_format": {"type": "json_object"}}
     try:
         tool = convert_to_openai_tool(schema)
-        told = {"kwargs": {"method": method, "strict": strict}, "schema": tool}
+        output_format = {"kwargs": {"method": method, "strict": strict}, "schema": tool}
         if method == "function_calling":
-            return {"ls_structured_output_format": told}
+            return {"ls_structured_output_format": output_format}
         if method == "json_mode":
-            return {"response_format": {"type": "json_object"}, "ls_structured_output_format": told}
+            return {"response_format": {"type": "json_object"}, "ls_structured_output_format": output_format}
         json_form = root_schema(schema) or recursive_schema(schema) or convert_to_json_schema(schema)
         form: dict[str, Any] = {"name": tool["function"]["name"], "schema": json_form}
     except (ValueError, TypeError, KeyError) as error:
@@ -50,7 +50,7 @@ def bound(schema: Any, method: Method, *, strict: bool | None = None) -> dict[st
         form["strict"] = strict
     return {
         "response_format": {"type": "json_schema", "json_schema": form},
-        "ls_structured_output_format": told,
+        "ls_structured_output_format": output_format,
     }
 
 

@@ -69,7 +69,7 @@ class traced:  # noqa: N801  (it is used as `contextlib` names such things)
 
     async def __aexit__(self, *_: object) -> None:
         if self._tries is not None:
-            await self._tries.told()
+            await self._tries.wait_for_handlers()
 
 
 class AttemptRuns:
@@ -99,7 +99,7 @@ class AttemptRuns:
         elif isinstance(event, AttemptEnded):
             self._end(event)
 
-    async def told(self) -> None:
+    async def wait_for_handlers(self) -> None:
         """Wait until every handler has heard."""
         if self._telling is not None:
             await asyncio.wait([self._telling])

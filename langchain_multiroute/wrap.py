@@ -13,7 +13,7 @@ from langchain_core.runnables import RunnableBinding, RunnableSequence
 from langchain_multiroute import below
 from langchain_multiroute.convert import messages_for, unsendable
 from langchain_multiroute.errors import as_multiroute
-from langchain_multiroute.wrapped import Merging, whole
+from langchain_multiroute.wrapped import Merging, decode_message
 from multiroute_core import ConfigurationError
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Wire
@@ -45,15 +45,15 @@ TOOL_EXTRAS = frozenset({"anthropic", "openai"})
 """Providers whose classes of LangChain's take what stands beside a tool, such as `defer_loading`, in its dict."""
 
 
-def routes(given: Any) -> Any:
+def routes(entries: Any) -> Any:
     """`given`, with every chat model in it as a route."""
-    if isinstance(given, BaseChatModel | RunnableBinding):
-        given = [given]
-    if isinstance(given, str | Route) or not isinstance(given, Iterable):
-        return given
-    made: list[Any] = []
+    if isinstance(entries, BaseChatModel | RunnableBinding):
+        entries = [entries]
+    if isinstance(entries, str | Route) or not isinstance(entries, Iterable):
+        return entries
+    chain: list[Any] = []
     names: set[str] = set()
-    for one in cast("Iterable[Any]", given):
+    for one in cast("Iterable[Any]", entries):
         if isinstance(one, BaseChatModel | RunnableBinding):
             route = route_of(cast("Any", one))
             number = 1
@@ -61,11 +61,11 @@ def routes(given: Any) -> Any:
             while route.name in names:
                 number += 1
                 route = route_of(cast("Any", one), name=f"{base}-{number}")
-            made.append(route)
+            chain.append(route)
         else:
-            made.append(one)
-        names.add(made[-1] if isinstance(made[-1], str) else getattr(made[-1], "name", ""))
-    return made
+            chain.append(one)
+        names.add(chain[-1] if isinstance(chain[-1], str) else getattr(chain[-1], "name", ""))
+    return chain
 
 
 def route_of(chat_model: Any, **details: Any) -> Route:
@@ -84,20 +84,20 @@ def route_of(chat_model: Any, **details: Any) -> Route:
         ... )  # doctest: +SKIP
     """
     model = chat_model
-    bound = dict[str, Any]()
+    bindings = dict[str, Any]()
     while isinstance(model, RunnableBinding):
-        bound = {**model.kwargs, **bound}
+        bindings = {**model.kwargs, **bindings}
         model = cast("Any", model.bound)
     if not isinstance(model, BaseChatModel):
         raise ConfigurationError(
             f"A route is a {type(model).__name__}; give a chat model, a Route or 'provider:model'."
         )
-    told = below.who(model)
-    provider = re.sub(r"[^a-z_]", "_", str(told.get("ls_provider") or "langchain").lower())
+    ls_params = below.who(model)
+    provider = re.sub(r"[^a-z_]", "_", str(ls_params.get("ls_provider") or "langchain").lower())
     provider = ALIASES.get(provider, provider)
-    asked = str(told.get("ls_model_name") or type(model).__name__).strip()
-    details.setdefault("name", f"langchain:{asked}")
-    return Route(f"{provider}:{asked}", llm=ModelProvider(model, bound, provider, asked), **details)
+    model_name = str(ls_params.get("ls_model_name") or type(model).__name__).strip()
+    details.setdefault("name", f"langchain:{model_name}")
+    return Route(f"{provider}:{model_name}", llm=ModelProvider(model, bindings, provider, model_name), **details)
 
 
 class ModelProvider:
@@ -116,9 +116,9 @@ class ModelProvider:
         own_wire: The API whose own blocks and server tools the chat model takes; None for none.
     """
 
-    def __init__(self, model: BaseChatModel, bound: Mapping[str, Any], provider: str, name: str) -> None:
+    def __init__(self, model: BaseChatModel, bindings: Mapping[str, Any], provider: str, name: str) -> None:
         self.chat_model = model
-        self.bound = dict(bound)
+        self.bound = dict(bindings)
         self.integrations = _integrations(model, provider)
         self.address: str | None = model_address(model)
         self.model = _traits(model, provider, name)
@@ -131,10 +131,10 @@ class ModelProvider:
         dropped: list[str] = []
         options = dict(self.bound)
         fields: dict[str, Any] = {}
-        for name, known in FIELDS.items():
+        for name, aliases in FIELDS.items():
             if (value := getattr(request, name)) is None:
                 continue
-            field = next((field for field in known if field in type(self.chat_model).model_fields), None)
+            field = next((field for field in aliases if field in type(self.chat_model).model_fields), None)
             if field is not None:
                 fields[field] = value
             elif name != "parallel_tool_calls" or not request.tools:
@@ -143,8 +143,8 @@ class ModelProvider:
             options |= self._tools(request, dropped)
         output_tool = None
         if request.output_schema is not None:
-            told, output_tool = self._form(request.output_schema, dropped)
-            options |= told
+            output_options, output_tool = self._form(request.output_schema, dropped)
+            options |= output_options
         options.pop("ls_structured_output_format", None)
         dropped += unsendable(request.messages, route.model, self.own_wire)
         body: dict[str, Any] = {
@@ -156,7 +156,7 @@ class ModelProvider:
         return Encoded("", body, tuple(dropped), model=route.model, output_tool=output_tool)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
-        return whole(cast("below.Said", reply).message, encoded)
+        return decode_message(cast("below.Said", reply).message, encoded)
 
     def decoder(self, encoded: Encoded) -> Decoder:
         return Merging(encoded)
@@ -186,14 +186,14 @@ class ModelProvider:
     def _tools(self, request: Request, dropped: list[str]) -> dict[str, Any]:
         """What the model's own way to bind tools makes of them."""
         bind: Callable[..., Any] = self.chat_model.bind_tools
-        known = inspect.signature(bind).parameters
+        parameters = inspect.signature(bind).parameters
         choice = request.tool_choice
-        said = dict[str, Any]()
+        bind_options = dict[str, Any]()
         if choice is not None and choice.mode in ("required", "tool"):
-            said["tool_choice"] = choice.name if choice.mode == "tool" else "any"
+            bind_options["tool_choice"] = choice.name if choice.mode == "tool" else "any"
         if request.parallel_tool_calls is not None:
-            if "parallel_tool_calls" in known:
-                said["parallel_tool_calls"] = request.parallel_tool_calls
+            if "parallel_tool_calls" in parameters:
+                bind_options["parallel_tool_calls"] = request.parallel_tool_calls
             else:
                 dropped.append(f"parallel_tool_calls: {type(self.chat_model).__name__} does not take it")
         provider = self.model.provider
@@ -209,8 +209,8 @@ class ModelProvider:
         }
         kind = type(self.chat_model).__name__
         dropped += [f"tools.{name}: {kind} takes no member of {vendor}'s on a tool" for name, vendor in owners.items()]
-        made = bind(tools, **said)
-        return dict(made.kwargs) if isinstance(made, RunnableBinding) else {}
+        binding = bind(tools, **bind_options)
+        return dict(binding.kwargs) if isinstance(binding, RunnableBinding) else {}
 
     def _form(self, form: OutputSchema, dropped: list[str]) -> tuple[dict[str, Any], str | None]:
         """What the model's own way to structured output says to it, and the tool that stands for the form."""
@@ -218,27 +218,27 @@ class ModelProvider:
         schema |= dict(form.schema or {"type": "object", "properties": {}})
         method = "json_schema" if form.schema is not None else "json_mode"
         try:
-            made = self.chat_model.with_structured_output(schema, method=method)
-            first: Any = made.first if isinstance(made, RunnableSequence) else made
-            told = dict(first.kwargs) if isinstance(first, RunnableBinding) else None
+            runnable = self.chat_model.with_structured_output(schema, method=method)
+            first: Any = runnable.first if isinstance(runnable, RunnableSequence) else runnable
+            bind_options = dict(first.kwargs) if isinstance(first, RunnableBinding) else None
         except (NotImplementedError, ValueError, TypeError):
-            told = None
-        if told is not None and "tools" not in told:
-            return told, None
+            bind_options = None
+        if bind_options is not None and "tools" not in bind_options:
+            return bind_options, None
         if form.schema is None or not self.model.tools:
             dropped.append(f"output_schema: {type(self.chat_model).__name__} takes none")
             return {}, None
         tool = {"type": "function", "function": {"name": form.name, "description": schema["description"]}}
         tool["function"] = {**cast("dict[str, Any]", tool["function"]), "parameters": schema}
-        bound: Any = self.chat_model.bind_tools([tool], tool_choice=form.name)
-        return dict(bound.kwargs), form.name
+        binding: Any = self.chat_model.bind_tools([tool], tool_choice=form.name)
+        return dict(binding.kwargs), form.name
 
 
 def _integrations(model: BaseChatModel, provider: str) -> tuple[str, ...]:
     packages = (kind.__module__.partition(".")[0] for kind in type(model).__mro__)
     package = next((name for name in packages if name.startswith("langchain_")), "")
-    told = str(below.who(model).get("ls_provider") or "").lower()
-    names = [provider, told, package.removeprefix("langchain_")]
+    ls_provider = str(below.who(model).get("ls_provider") or "").lower()
+    names = [provider, ls_provider, package.removeprefix("langchain_")]
     return tuple(dict.fromkeys(name for name in names if name and name not in ("core", "multiroute")))
 
 
@@ -249,8 +249,12 @@ def _tool(tool: Tool, provider: str) -> dict[str, Any]:
         # ChatAnthropic reads `strict` and the members beside it in the vendor's own form only.
         form = {"name": tool.name, "description": tool.description, "input_schema": dict(tool.parameters), **own}
         return form if tool.strict is None else {**form, "strict": tool.strict}
-    made = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
-    return {"type": "function", "function": made if tool.strict is None else {**made, "strict": tool.strict}, **own}
+    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return {
+        "type": "function",
+        "function": function if tool.strict is None else {**function, "strict": tool.strict},
+        **own,
+    }
 
 
 def _traits(model: BaseChatModel, provider: str, name: str) -> Model:
@@ -264,7 +268,7 @@ def _traits(model: BaseChatModel, provider: str, name: str) -> Model:
         window=profile.get("max_input_tokens"),
         max_output=profile.get("max_output_tokens"),
         tools=tools and profile.get("tool_calling", True),
-        inputs=frozenset(kind for kind, told in inputs.items() if profile.get(told, True)),
+        inputs=frozenset(kind for kind, feature in inputs.items() if profile.get(feature, True)),
         reasoning="effort" if profile.get("reasoning_output") else "none",
         json_schema=bool(profile.get("structured_output", False)),
         forced_tool=profile.get("tool_choice", True),

@@ -38,7 +38,7 @@ REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason", "status"
 OpenAI's for Responses."""
 
 
-def whole(message: AIMessage, encoded: Encoded) -> Delta:
+def decode_message(message: AIMessage, encoded: Encoded) -> Delta:
     """A whole answer."""
     parts: list[Part] = []
     for part in history.parts(message):
@@ -50,8 +50,8 @@ def whole(message: AIMessage, encoded: Encoded) -> Delta:
     reason = finish_reason(normal_word(about.get("stop_reason")))
     if parts and reason == "length" and about.get("model_provider") == "anthropic":
         parts[-1] = reopen_call(parts[-1])
-    if (kept := _kept(message, encoded)) is not None:
-        parts.append(kept)
+    if (vendor_part := _to_vendor_part(message, encoded)) is not None:
+        parts.append(vendor_part)
     return _ended(message, tuple(parts))
 
 
@@ -71,7 +71,7 @@ class Merging:
             self.complete = True  # only now: an answer may fail at its end
             return delta
         if not isinstance(event, ChatGenerationChunk):
-            delta = to_stream(whole(event.message, self._encoded))
+            delta = to_stream(decode_message(event.message, self._encoded))
             self.complete = True
             return delta
         chunk = event.message
@@ -80,11 +80,11 @@ class Merging:
         about = {**(event.generation_info or {}), **chunk.response_metadata}
         self._chunks.append(chunk.model_copy(update={"response_metadata": about}))
         ended = self._block.add(chunk)
-        parts = [part for part in history.parts(_without_calls(chunk)) if self._shown(part)]
+        parts = [part for part in history.parts(_without_calls(chunk)) if self._is_visible(part)]
         parts = [Reasoning(part.text) if isinstance(part, Reasoning) else part for part in parts]
         return Delta((*ended, *parts, *(self._call(call) for call in chunk.tool_call_chunks)))
 
-    def _shown(self, part: Part) -> bool:
+    def _is_visible(self, part: Part) -> bool:
         return bool(part.text) if isinstance(part, Text | Reasoning) else not isinstance(part, VendorPart)
 
     def _call(self, piece: Mapping[str, Any]) -> Part:
@@ -93,23 +93,23 @@ class Merging:
         call_id = piece.get("id") or None
         name = piece.get("name") or ""
         arguments = piece.get("args") or ""
-        call = self._call_of(index, call_id, named=bool(name))
+        call = self._call_of(index, call_id, has_name=bool(name))
         fresh_id = call_id if call.id is None else None
         call.id = call.id or call_id
-        rest = "" if name == call.name else name
-        call.name += rest
+        name_delta = "" if name == call.name else name
+        call.name += name_delta
         if self._encoded.output_tool and call.name == self._encoded.output_tool:
             return Text(arguments)
-        return ToolCallDelta(call.place, fresh_id, rest or None, arguments)
+        return ToolCallDelta(call.place, fresh_id, name_delta or None, arguments)
 
-    def _call_of(self, index: Any, call_id: str | None, *, named: bool) -> _Call:
+    def _call_of(self, index: Any, call_id: str | None, *, has_name: bool) -> _Call:
         """The call that a piece belongs to, as LangChain joins pieces: by index and id, and by their order."""
-        known = [call for call in self._calls if index is None or call.index == index]
-        if call_id is not None and (same := [call for call in known if call.id == call_id]):
+        candidates = [call for call in self._calls if index is None or call.index == index]
+        if call_id is not None and (same := [call for call in candidates if call.id == call_id]):
             return same[-1]
-        latest = known[-1] if known else None
+        latest = candidates[-1] if candidates else None
         is_other = latest is not None and call_id is not None and latest.id is not None
-        if latest is None or is_other or (named and index is None):
+        if latest is None or is_other or (has_name and index is None):
             latest = _Call(len(self._calls), index)
             self._calls.append(latest)
         return latest
@@ -117,17 +117,17 @@ class Merging:
     def _end(self) -> Delta | None:
         if not self._chunks:
             return None
-        first, *rest = self._chunks
-        message = message_chunk_to_message(first + rest if rest else first)
+        first, *others = self._chunks
+        message = message_chunk_to_message(first + others if others else first)
         if not isinstance(message, AIMessage):
             return None
         for name in REASONS:  # merging chunks puts two reasons together into one word
-            said = [reason for chunk in self._chunks if (reason := chunk.response_metadata.get(name))]
-            if len(said) > 1:
-                message.response_metadata[name] = said[-1]
+            reasons = [reason for chunk in self._chunks if (reason := chunk.response_metadata.get(name))]
+            if len(reasons) > 1:
+                message.response_metadata[name] = reasons[-1]
         parts = (*self._block.end(), *history.parts(AIMessage("", additional_kwargs=_refusal(message))))
-        kept = _kept(message, self._encoded)
-        return _ended(message, parts if kept is None else (*parts, kept))
+        vendor_part = _to_vendor_part(message, self._encoded)
+        return _ended(message, parts if vendor_part is None else (*parts, vendor_part))
 
 
 class _OpenBlock:
@@ -167,8 +167,8 @@ class _OpenBlock:
         self._pieces = []
         if not pieces:
             return []
-        first, *rest = ([piece] for piece in pieces)
-        block = merge_content(cast("Any", first), *cast("Any", rest)) if rest else first
+        first, *others = ([piece] for piece in pieces)
+        block = merge_content(cast("Any", first), *cast("Any", others)) if others else first
         message = AIMessage(cast("Any", block), response_metadata={"model_provider": self._provider})
         parts = [hidden for part in history.parts(message) if (hidden := _unshown(part)) is not None]
         text = pieces[0].get("text") if before_text and pieces[0].get("type") == "text" else None
@@ -219,13 +219,13 @@ def _finish(message: AIMessage, usage: Usage | None, model: Any) -> FinishReason
     if name == "incomplete":
         name = normal_word(mapping(about.get("incomplete_details")).get("reason")) or name
     if (
-        error := failed(name, about, said=_says(message), detail=_detail(about), usage=usage, model=word(model))
+        error := failed(name, about, has_content=_says(message), detail=_detail(about), usage=usage, model=word(model))
     ) is not None:
         raise error
-    known = (finish_reason(name) or "other") if name else "stop"
-    if known in ("stop", "other") and (_refusal(message) or _has_refusal(message.content)):
+    finish = (finish_reason(name) or "other") if name else "stop"
+    if finish in ("stop", "other") and (_refusal(message) or _has_refusal(message.content)):
         return "refusal"  # ChatOpenAI tells it beside the reason
-    return "tool_call" if message.tool_calls and known == "stop" else known
+    return "tool_call" if message.tool_calls and finish == "stop" else finish
 
 
 def _refusal(message: AIMessage) -> dict[str, Any]:
@@ -251,14 +251,14 @@ def _detail(about: Mapping[str, Any]) -> Any:
 def _usage(message: AIMessage) -> Usage | None:
     """Tokens as LangChain counts them, and from the vendor's own object what LangChain has no words for."""
     about = message.response_metadata
-    told = mapping(about.get("token_usage")) or mapping(about.get("usage"))
-    own = read_usage(told, tier(about.get("service_tier"))) if told else None
-    counted = mapping(message.usage_metadata)
-    usage = read_usage(counted, tier(about.get("service_tier"))) if counted else None
+    token_usage = mapping(about.get("token_usage")) or mapping(about.get("usage"))
+    own = read_usage(token_usage, tier(about.get("service_tier"))) if token_usage else None
+    usage_metadata = mapping(message.usage_metadata)
+    usage = read_usage(usage_metadata, tier(about.get("service_tier"))) if usage_metadata else None
     return own if usage is None else merge_usage(own, usage)
 
 
-def _kept(message: AIMessage, encoded: Encoded) -> VendorPart | None:
+def _to_vendor_part(message: AIMessage, encoded: Encoded) -> VendorPart | None:
     """The message itself, for the same model; a plain one needs no keeping."""
     if isinstance(message.content, str) and not message.additional_kwargs:
         return None

@@ -19,7 +19,7 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.llms.llm import ToolSelection
 
 from llamaindex_multiroute.blocks import arguments_of, block_of
-from llamaindex_multiroute.convert import KEPT, kept
+from llamaindex_multiroute.convert import KEPT, to_additional_kwargs
 from multiroute_core import Chunk, InvalidToolCall, Reasoning, Response, Text, ToolCall, ToolCallDelta
 from multiroute_core.messages import Part
 from multiroute_core.parsing import message_json
@@ -29,7 +29,7 @@ def response_out(response: Response, delta: str | None = None) -> ChatResponse:
     """A whole answer; tokens and what it took stand beside the message, which goes into the memory and back out."""
     thoughts = response.usage.reasoning_tokens if response.usage is not None else None
     message = _message(response.parts, thoughts)
-    message.additional_kwargs.update(kept(response.parts))
+    message.additional_kwargs.update(to_additional_kwargs(response.parts))
     return ChatResponse(message=message, delta=delta, raw=_raw(response), additional_kwargs=_metadata(response))
 
 
@@ -94,8 +94,8 @@ def selections(response: ChatResponse, *, required: bool) -> list[ToolSelection]
         elif required:
             raise ValueError(f"The call of the tool {name!r} is malformed and was not run. {invalid[call_id]}")
         else:
-            refused = f"{name}{_NOT_RUN}{invalid[call_id].removesuffix('.')})"
-            selected.append(ToolSelection(tool_id=call_id, tool_name=refused, tool_kwargs={}))
+            invalid_name = f"{name}{_NOT_RUN}{invalid[call_id].removesuffix('.')})"
+            selected.append(ToolSelection(tool_id=call_id, tool_name=invalid_name, tool_kwargs={}))
     if required and not selected:
         raise ValueError("Expected at least one tool call, but got 0 tool calls.")
     return selected
@@ -154,9 +154,9 @@ def single(response: ChatResponse) -> ChatResponse:
 
 def _longer(so_far: InvalidToolCall | None, delta: ToolCallDelta) -> InvalidToolCall:
     """A call that is still being written: its arguments are a beginning of JSON."""
-    begun = so_far or InvalidToolCall("", "", "", "")
-    call_id = begun.id or delta.id or ""
-    return InvalidToolCall(call_id, begun.name + (delta.name or ""), begun.arguments + delta.arguments, "")
+    call = so_far or InvalidToolCall("", "", "", "")
+    call_id = call.id or delta.id or ""
+    return InvalidToolCall(call_id, call.name + (delta.name or ""), call.arguments + delta.arguments, "")
 
 
 def _message(parts: Sequence[Part], thoughts: int | None = None) -> ChatMessage:
@@ -169,15 +169,15 @@ def _message(parts: Sequence[Part], thoughts: int | None = None) -> ChatMessage:
     reasoning = "".join(part.text for part in parts if isinstance(part, Reasoning))
     blocks: list[ContentBlock] = [ThinkingBlock(content=reasoning, num_tokens=thoughts)] if reasoning else []
     blocks.append(TextBlock(text=text))
-    rest = (block_of(part) for part in parts if not isinstance(part, Text | Reasoning))
-    blocks += [block for block in rest if block is not None]
+    other_blocks = (block_of(part) for part in parts if not isinstance(part, Text | Reasoning))
+    blocks += [block for block in other_blocks if block is not None]
     own: dict[str, Any] = {}
-    if calls := [_spelled(part) for part in parts if isinstance(part, ToolCall | InvalidToolCall)]:
+    if calls := [_encode_call(part) for part in parts if isinstance(part, ToolCall | InvalidToolCall)]:
         own["tool_calls"] = calls
     return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=own)
 
 
-def _spelled(call: ToolCall | InvalidToolCall) -> dict[str, Any]:
+def _encode_call(call: ToolCall | InvalidToolCall) -> dict[str, Any]:
     arguments = call.arguments if isinstance(call, InvalidToolCall) else json.dumps(dict(call.arguments))
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
@@ -191,7 +191,7 @@ class _Spared(int):
     __hash__ = int.__hash__
 
 
-def _counted(response: Response) -> dict[str, int]:
+def _count_tokens(response: Response) -> dict[str, int]:
     """Tokens as LlamaIndex counts them: ints only, or nothing where the vendor said nothing."""
     usage = response.usage
     if usage is None or usage.input_tokens is None or usage.output_tokens is None:
@@ -206,14 +206,14 @@ def _counted(response: Response) -> dict[str, int]:
 def _raw(response: Response) -> dict[str, Any]:
     """The vendor's body where there is one, with the usage in the form that token counters look for."""
     raw = {k: v for k, v in (response.raw or {"model": response.model}).items() if k not in ("usage", "usage_metadata")}
-    if counted := _counted(response):
-        raw["usage"] = dict.fromkeys(counted, _Spared()) if response.cached else counted
+    if usage := _count_tokens(response):
+        raw["usage"] = dict.fromkeys(usage, _Spared()) if response.cached else usage
     return raw
 
 
 def _metadata(response: Response) -> dict[str, Any]:
-    made = {
-        **_counted(response),
+    metadata = {
+        **_count_tokens(response),
         "model": response.model,
         "provider": response.provider,
         "finish_reason": response.finish_reason,
@@ -221,7 +221,7 @@ def _metadata(response: Response) -> dict[str, Any]:
     }
     if (usage := response.usage) is not None:
         parts = {"cache_read_tokens": usage.cache_read_tokens, "reasoning_tokens": usage.reasoning_tokens}
-        made |= {name: count for name, count in parts.items() if count is not None}
-    if (invalid := response.invalid_tool_calls) and (told := message_json.to_json(invalid)):
-        made["invalid_tool_calls"] = told
-    return made
+        metadata |= {name: count for name, count in parts.items() if count is not None}
+    if (invalid := response.invalid_tool_calls) and (calls := message_json.to_json(invalid)):
+        metadata["invalid_tool_calls"] = calls
+    return metadata

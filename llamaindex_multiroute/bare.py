@@ -20,10 +20,12 @@ def bare(llm: LLM) -> LLM:
     One by one they could be called from outside, but some of them call each other.
     """
     kind = type(llm)
-    made: Any = type(kind.__name__, (kind,), {"__module__": kind.__module__, "__doc__": kind.__doc__})
+    subclass: Any = type(kind.__name__, (kind,), {"__module__": kind.__module__, "__doc__": kind.__doc__})
     for name in FACES:
-        setattr(made, name, undecorated(getattr(kind, name)))  # after the class is made: LlamaIndex decorates new ones
-    view: Any = made.__new__(made)
+        setattr(
+            subclass, name, undecorated(getattr(kind, name))
+        )  # after the class is made: LlamaIndex decorates new ones
+    view: Any = subclass.__new__(subclass)
     for name in STATE:
         object.__setattr__(view, name, getattr(llm, name))
     return view
@@ -34,8 +36,8 @@ def undecorated(face: Any) -> Callable[..., Any]:
     while _file(face) in (None, closing.__file__) and callable(inner := getattr(face, "__wrapped__", None)):
         face = inner
     if _file(face) == callbacks.__file__:
-        held = dict(zip(face.__code__.co_freevars, face.__closure__ or (), strict=True))
-        return undecorated(cast("Any", held["f"]).cell_contents)
+        closure = dict(zip(face.__code__.co_freevars, face.__closure__ or (), strict=True))
+        return undecorated(cast("Any", closure["f"]).cell_contents)
     return face
 
 

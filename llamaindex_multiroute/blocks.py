@@ -79,15 +79,15 @@ def block_of(part: Part) -> ContentBlock | None:
             return None
 
 
-def arguments_of(given: Mapping[str, Any] | str | None) -> dict[str, Any]:
+def arguments_of(raw_arguments: Mapping[str, Any] | str | None) -> dict[str, Any]:
     """The arguments of a call, as a mapping or as JSON; of JSON that is cut, as much as can be read."""
-    if isinstance(given, Mapping):
-        return dict(given)
+    if isinstance(raw_arguments, Mapping):
+        return dict(raw_arguments)
     try:
-        found: Any = from_json(given, allow_partial="trailing-strings") if given else None
+        arguments: Any = from_json(raw_arguments, allow_partial="trailing-strings") if raw_arguments else None
     except ValueError:
         return {}
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    return cast("dict[str, Any]", arguments) if isinstance(arguments, dict) else {}
 
 
 def _thinking(block: ThinkingBlock) -> Reasoning:
@@ -103,8 +103,8 @@ def _thought(part: Reasoning) -> ThinkingBlock:
     if part.raw is not None and part.raw.api == "llamaindex":
         return ThinkingBlock.model_validate(part.raw.body)
     signature = part.raw.body.get("signature") if part.raw is not None and part.raw.api == "anthropic" else None
-    known = {"signature": signature} if isinstance(signature, str) else {}
-    return ThinkingBlock(content=part.text, additional_information=known)
+    extras = {"signature": signature} if isinstance(signature, str) else {}
+    return ThinkingBlock(content=part.text, additional_information=extras)
 
 
 def _call(block: ToolCallBlock) -> ToolCall | InvalidToolCall:
@@ -165,22 +165,22 @@ def _media(
 ) -> Blob | Uri:
     """Bytes, a file or an address, in the order in which LlamaIndex looks."""
     if data:
-        found = _unpacked(data)
+        content = _unpacked(data)
     elif path:
         try:
-            found = Path(str(path)).read_bytes()
+            content = Path(str(path)).read_bytes()
         except OSError as error:
             raise ConfigurationError(f"{type(block).__name__}: cannot read {path} ({error.strerror}).") from error
         mime_type = mime_type or mimetypes.guess_type(str(path))[0]
     elif str(url or "").startswith("data:"):
         head, _, tail = str(url)[5:].partition(",")
-        found = base64.b64decode(tail) if head.endswith(";base64") else unquote_to_bytes(tail)
+        content = base64.b64decode(tail) if head.endswith(";base64") else unquote_to_bytes(tail)
         mime_type = mime_type or head.partition(";")[0]
     elif url:
         return Uri(str(url), mime_type, modality)
     else:
         raise ConfigurationError(f"A {type(block).__name__} is empty; give bytes, a path or a url.")
-    return Blob(found, mime_type or _guessed(found, modality), name)
+    return Blob(content, mime_type or _guessed(content, modality), name)
 
 
 def _unpacked(data: bytes | IOBase) -> bytes:
@@ -188,9 +188,9 @@ def _unpacked(data: bytes | IOBase) -> bytes:
     if isinstance(data, IOBase):
         place = data.tell()
         data.seek(0)
-        found: bytes = data.read()
+        content: bytes = data.read()
         data.seek(place)
-        return found
+        return content
     try:
         return base64.b64decode(data, validate=True)
     except binascii.Error:

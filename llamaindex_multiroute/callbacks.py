@@ -80,9 +80,9 @@ class CostHandler(BaseCallbackHandler, Totals):
             self.failed(error)
         else:
             response = payload.get(EventPayload.RESPONSE) or payload.get(EventPayload.COMPLETION)
-            told = _told(response)
-            model, usage = _others(response) if told is None else (told["model"], _usage(told))
-            self.answered(model, usage, told)
+            summary = _read_summary(response)
+            model, usage = _others(response) if summary is None else (summary["model"], _usage(summary))
+            self.record_answer(model, usage, summary)
 
     def start_trace(self, trace_id: str | None = None) -> None:
         """Traces are nothing to it."""
@@ -197,17 +197,17 @@ class MultiRouteEventHandler(BaseEventHandler):
         """Tell what stands in an answer, or in the error of a stream."""
         if isinstance(event, ExceptionEvent):
             _tell_failure(event.exception, event.span_id)
-        elif isinstance(event, ANSWERS) and (told := _told(event.response)) is not None:
+        elif isinstance(event, ANSWERS) and (summary := _read_summary(event.response)) is not None:
             span = event.span_id
-            who = {"route": told["route"], "model": told["model"]}
-            put_right(span, told, (AttemptEvent, FallbackEvent, CacheHitEvent, CostEvent))
+            who = {"route": summary["route"], "model": summary["model"]}
+            put_right(span, summary, (AttemptEvent, FallbackEvent, CacheHitEvent, CostEvent))
             if isinstance(event, LLMChatInProgressEvent | LLMCompletionInProgressEvent):
                 return
-            _tell_attempts(told["attempts"], span)
-            if told.get("cached"):
-                saved = told.get("saved_cost")
-                dispatcher.event(CacheHitEvent(**who, stale=bool(told.get("stale")), saved_cost=saved, span_id=span))
-            dispatcher.event(CostEvent(**who, cost=told["cost"], span_id=span))
+            _tell_attempts(summary["attempts"], span)
+            if summary.get("cached"):
+                saved = summary.get("saved_cost")
+                dispatcher.event(CacheHitEvent(**who, stale=bool(summary.get("stale")), saved_cost=saved, span_id=span))
+            dispatcher.event(CostEvent(**who, cost=summary["cost"], span_id=span))
 
 
 class MultiRouteSpanHandler(BaseSpanHandler[BaseSpan]):
@@ -268,13 +268,13 @@ def _tell_attempts(attempts: Iterable[Mapping[str, Any]], span: str | None) -> N
             route = failed["route"]
             why = failed["outcome"]
             dispatcher.event(FallbackEvent(failed_route=route, route=attempt["route"], error=why, span_id=span))
-        told = {name: attempt.get(name) for name in ("route", "model", "outcome", "seconds", "cost", "error")}
-        dispatcher.event(AttemptEvent(**cast("Any", told), span_id=span))
+        fields = {name: attempt.get(name) for name in ("route", "model", "outcome", "seconds", "cost", "error")}
+        dispatcher.event(AttemptEvent(**cast("Any", fields), span_id=span))
         if "error" in attempt:
             failed = attempt
 
 
-def _told(response: Any) -> dict[str, Any] | None:
+def _read_summary(response: Any) -> dict[str, Any] | None:
     """What an answer of MultiRoute's took; None for another's."""
     if not isinstance(response, ChatResponse | CompletionResponse):
         return None
@@ -282,14 +282,14 @@ def _told(response: Any) -> dict[str, Any] | None:
     return own if {"route", "model", "cost", "attempts"} <= own.keys() else None
 
 
-def _usage(told: Mapping[str, Any]) -> Usage | None:
-    if "prompt_tokens" not in told:
+def _usage(summary: Mapping[str, Any]) -> Usage | None:
+    if "prompt_tokens" not in summary:
         return None
     return Usage(
-        told["prompt_tokens"],
-        told["completion_tokens"],
-        cache_read_tokens=told.get("cache_read_tokens"),
-        reasoning_tokens=told.get("reasoning_tokens"),
+        summary["prompt_tokens"],
+        summary["completion_tokens"],
+        cache_read_tokens=summary.get("cache_read_tokens"),
+        reasoning_tokens=summary.get("reasoning_tokens"),
     )
 
 
@@ -297,7 +297,7 @@ def _others(response: Any) -> tuple[str | None, Usage | None]:
     """The model and the tokens of another's answer, read as LlamaIndex's own counter reads them."""
     try:
         raw = dict(response.raw or {})
-        read, written = cast("tuple[int, int]", cast("Any", token_counting).get_tokens_from_response(response))
+        read, output_tokens = cast("tuple[int, int]", cast("Any", token_counting).get_tokens_from_response(response))
     except (TypeError, ValueError, AttributeError):
         return None, None
-    return raw.get("model") or raw.get("model_version"), Usage(read, written) if read or written else None
+    return raw.get("model") or raw.get("model_version"), Usage(read, output_tokens) if read or output_tokens else None

@@ -16,12 +16,12 @@ from typing import Any, TypeVar, cast
 F = TypeVar("F", bound=Callable[..., Any])
 S = TypeVar("S")
 
-_opened: ContextVar[list[Any] | None] = ContextVar("multiroute_opened", default=None)
+_open_streams: ContextVar[list[Any] | None] = ContextVar("multiroute_opened", default=None)
 
 
 def register(stream: S) -> S:
     """Have `stream` closed together with the one that the face around it returns."""
-    if (streams := _opened.get()) is not None:
+    if (streams := _open_streams.get()) is not None:
         streams.append(stream)
     return stream
 
@@ -32,8 +32,8 @@ def closing(face: F) -> F:
     @functools.wraps(face)
     def closing_face(*args: Any, **kwargs: Any) -> Generator[Any, None, None]:
         with _opening() as streams:
-            told = face(*args, **kwargs)
-        return _closing(told, streams)
+            responses = face(*args, **kwargs)
+        return _closing(responses, streams)
 
     return cast("F", closing_face)
 
@@ -44,8 +44,8 @@ def aclosing(face: F) -> F:
     @functools.wraps(face)
     async def closing_face(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
         with _opening() as streams:
-            told = await cast("Awaitable[Any]", face(*args, **kwargs))
-        return _aclosing(told, streams)
+            responses = await cast("Awaitable[Any]", face(*args, **kwargs))
+        return _aclosing(responses, streams)
 
     return cast("F", closing_face)
 
@@ -53,25 +53,25 @@ def aclosing(face: F) -> F:
 @contextlib.contextmanager
 def _opening() -> Generator[list[Any], None, None]:
     streams: list[Any] = []
-    token = _opened.set(streams)
+    token = _open_streams.set(streams)
     try:
         yield streams
     finally:
-        _opened.reset(token)
+        _open_streams.reset(token)
 
 
-def _closing(told: Any, streams: list[Any]) -> Generator[Any, None, None]:
+def _closing(responses: Any, streams: list[Any]) -> Generator[Any, None, None]:
     try:
-        yield from told
+        yield from responses
     finally:
         for stream in streams:
             stream.close()
 
 
-async def _aclosing(told: Any, streams: list[Any]) -> AsyncGenerator[Any, None]:
+async def _aclosing(responses: Any, streams: list[Any]) -> AsyncGenerator[Any, None]:
     try:
-        async with contextlib.aclosing(told):
-            async for response in told:
+        async with contextlib.aclosing(responses):
+            async for response in responses:
                 yield response
     finally:
         for stream in streams:

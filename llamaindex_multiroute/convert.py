@@ -45,15 +45,15 @@ def messages_in(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
 
 def messages_out(messages: Iterable[Message]) -> list[ChatMessage]:
     """MultiRoute's messages as LlamaIndex's; a message with the answers of several tools becomes one for each."""
-    made: list[ChatMessage] = []
+    chat_messages: list[ChatMessage] = []
     for message in messages:
         if message.role == "tool":
-            made += [_tool_message(part) for part in message.parts if isinstance(part, ToolCallResponse)]
+            chat_messages += [_tool_message(part) for part in message.parts if isinstance(part, ToolCallResponse)]
         else:
             own = {} if message.name is None else {"name": message.name}
             blocks = blocks_out(message.parts)
-            made.append(ChatMessage(role=MessageRole(message.role), blocks=blocks, additional_kwargs=own))
-    return made
+            chat_messages.append(ChatMessage(role=MessageRole(message.role), blocks=blocks, additional_kwargs=own))
+    return chat_messages
 
 
 def blocks_out(parts: Iterable[Part]) -> list[ContentBlock]:
@@ -61,7 +61,7 @@ def blocks_out(parts: Iterable[Part]) -> list[ContentBlock]:
     return [block for part in parts if (block := block_of(part)) is not None]
 
 
-def kept(parts: Sequence[Part]) -> dict[str, Any]:
+def to_additional_kwargs(parts: Sequence[Part]) -> dict[str, Any]:
     """What a message keeps beside its blocks: its exact parts, if a vendor said more than the blocks can."""
     if all(getattr(part, "raw", None) is None and not isinstance(part, InvalidToolCall) for part in parts):
         return {}
@@ -100,8 +100,8 @@ def _recalled(message: ChatMessage) -> Sequence[Part] | None:
         parts = message_json.from_json(message.additional_kwargs[KEPT]["parts"])
     except (KeyError, TypeError, AttributeError):
         return None  # there are none, or somebody else's
-    said = [part_of(block) for block in message.blocks]
-    if join(parts) != join(said) or _calls(parts) != _calls(said):
+    block_parts = [part_of(block) for block in message.blocks]
+    if join(parts) != join(block_parts) or _calls(parts) != _calls(block_parts):
         return None
     return parts
 
@@ -112,23 +112,25 @@ def _calls(parts: Iterable[Part]) -> list[tuple[str, str, Mapping[str, Any] | st
 
 def _legacy_calls(message: ChatMessage) -> list[Part]:
     """Calls where they stood before there were blocks for them: a vendor's objects, or what a store made of them."""
-    found: list[Part] = []
+    calls: list[Part] = []
     for call in message.additional_kwargs.get("tool_calls") or ():
         function = _of(call, "function") or call
         name = _of(function, "name") or _of(call, "tool_name")
-        given = next((a for key in ("arguments", "args", "input", "tool_kwargs") if (a := _of(function, key))), None)
+        arguments = next(
+            (a for key in ("arguments", "args", "input", "tool_kwargs") if (a := _of(function, key))), None
+        )
         call_id = next((i for key in ("call_id", "id", "tool_id") if (i := _of(call, key))), "")
         if name:
-            found.append(call_of(str(call_id), str(name), _arguments(given)))
-    return found
+            calls.append(call_of(str(call_id), str(name), _arguments(arguments)))
+    return calls
 
 
-def _arguments(given: Any) -> Mapping[str, Any] | str | None:
-    return cast("Mapping[str, Any]", given) if isinstance(given, str | Mapping) else None
+def _arguments(arguments: Any) -> Mapping[str, Any] | str | None:
+    return cast("Mapping[str, Any]", arguments) if isinstance(arguments, str | Mapping) else None
 
 
-def _of(given: Any, name: str) -> Any:
-    return cast("Mapping[str, Any]", given).get(name) if isinstance(given, Mapping) else getattr(given, name, None)
+def _of(source: Any, name: str) -> Any:
+    return cast("Mapping[str, Any]", source).get(name) if isinstance(source, Mapping) else getattr(source, name, None)
 
 
 def _response(message: ChatMessage) -> ToolCallResponse:
@@ -168,22 +170,22 @@ class _Pairs:
 
     def call(self, call: ToolCall | InvalidToolCall) -> ToolCall | InvalidToolCall:
         """The call with its own id; with one made of what it says where it has none, or one that was there before."""
-        given = call.id
-        made = call
+        original_id = call.id
+        new_call = call
         tries = 0
-        while not made.id or made.id in self._used:
+        while not new_call.id or new_call.id in self._used:
             arguments = call.arguments if isinstance(call, InvalidToolCall) else dict(call.arguments)
-            words = json.dumps([given, call.name, arguments, tries], sort_keys=True, default=str)
-            made = _renamed(call, tool_call_id(words))
+            words = json.dumps([original_id, call.name, arguments, tries], sort_keys=True, default=str)
+            new_call = _renamed(call, tool_call_id(words))
             tries = tries + 1
-        self._used.add(made.id)
-        self._open.append((given, made))
-        return made
+        self._used.add(new_call.id)
+        self._open.append((original_id, new_call))
+        return new_call
 
     def answer(self, answer: ToolCallResponse) -> ToolCallResponse:
         """The answer with the id of its call: of those that are open, the first that it fits."""
-        for place, (given, call) in enumerate(self._open):
-            if answer.id == given or (not answer.id and answer.name in (None, call.name)):
+        for place, (original_id, call) in enumerate(self._open):
+            if answer.id == original_id or (not answer.id and answer.name in (None, call.name)):
                 del self._open[place]
                 return ToolCallResponse(call.id, answer.parts, error=answer.error, name=answer.name or call.name)
         return answer

@@ -247,8 +247,8 @@ class MultiRoute(FunctionCallingLLM):
 
         return register(responses())
 
-    def _options(self, given: dict[str, Any]) -> dict[str, Any]:
-        return call_options(given, {name: getattr(self, name) for name in CALL_FIELDS})
+    def _options(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return call_options(arguments, {name: getattr(self, name) for name in CALL_FIELDS})
 
     def get_tool_calls_from_response(
         self,
@@ -299,8 +299,8 @@ class MultiRoute(FunctionCallingLLM):
         """The arguments of `chat`: plain JSON beside the messages, for instrumentation reads them too."""
         messages = list(chat_history or ())
         if user_msg is not None:
-            asked = ChatMessage(role=MessageRole.USER, content=user_msg) if isinstance(user_msg, str) else user_msg
-            messages.append(asked)
+            message = ChatMessage(role=MessageRole.USER, content=user_msg) if isinstance(user_msg, str) else user_msg
+            messages.append(message)
         offered = [tool_dict(tool) for tool in tools]
         if not offered:
             return {"messages": messages, **kwargs}

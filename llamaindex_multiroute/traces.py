@@ -22,7 +22,7 @@ PARTS = {
 """Tokens that have a price of their own; of these it reads the whole only."""
 
 
-def put_right(span_id: str | None, told: Mapping[str, Any], ours: Iterable[type[BaseEvent]]) -> None:
+def put_right(span_id: str | None, summary: Mapping[str, Any], ours: Iterable[type[BaseEvent]]) -> None:
     """Tell OpenInference's span of a call who answered, and what that took. It may be told twice.
 
     Args:
@@ -35,7 +35,7 @@ def put_right(span_id: str | None, told: Mapping[str, Any], ours: Iterable[type[
         if type(handler).__module__.startswith("openinference."):
             with contextlib.suppress(AttributeError, LookupError, TypeError):
                 span = _span(handler, span_id)
-                for name, value in _attributes(told).items():
+                for name, value in _attributes(summary).items():
                     span[name] = value
                 _introduce(span.__class__, ours)
 
@@ -53,20 +53,20 @@ def _introduce(spans: Any, ours: Iterable[type[BaseEvent]]) -> None:
             hearing.register(kind, _hear)
 
 
-def _attributes(told: Mapping[str, Any]) -> dict[str, Any]:
-    attempts = told["attempts"]
+def _attributes(summary: Mapping[str, Any]) -> dict[str, Any]:
+    attempts = summary["attempts"]
     costs = [attempt["cost"] for attempt in attempts if "cost" in attempt]
-    found = {
-        "llm.model_name": told["model"],
-        "llm.provider": told["provider"],
-        "multiroute.route": told["route"],
-        "multiroute.cached": bool(told.get("cached")),
+    attributes = {
+        "llm.model_name": summary["model"],
+        "llm.provider": summary["provider"],
+        "multiroute.route": summary["route"],
+        "multiroute.cached": bool(summary.get("cached")),
         "multiroute.request.attempts": len(attempts),
         "multiroute.request.outcomes": [attempt["outcome"] for attempt in attempts],
     }
     if costs:
-        found["multiroute.request.cost"] = sum(costs)
-    return found | {name: told[ours] for name, ours in PARTS.items() if ours in told}
+        attributes["multiroute.request.cost"] = sum(costs)
+    return attributes | {name: summary[ours] for name, ours in PARTS.items() if ours in summary}
 
 
 def _hear(span: Any, event: BaseEvent) -> None:

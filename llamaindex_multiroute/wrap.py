@@ -18,7 +18,7 @@ from llama_index.core.tools import BaseTool
 
 from llamaindex_multiroute.bare import bare
 from llamaindex_multiroute.convert import messages_out
-from llamaindex_multiroute.wrapped import END, CumulativeDecoder, own, tool_of, whole
+from llamaindex_multiroute.wrapped import END, CumulativeDecoder, decode_response, own, tool_of
 from multiroute_core import ConfigurationError, Request, Route, RouteError, Tool
 from multiroute_core.messages import Wire
 from multiroute_core.providers import classify
@@ -55,42 +55,42 @@ def route_of(llm: LLM, **details: Any) -> Route:
         >>> MultiRoute(routes=["openai:gpt-6-luna", route_of(Ollama(model="qwen3"), backup=True)])  # doctest: +SKIP
     """
     try:
-        told = llm.metadata
+        metadata = llm.metadata
     except Exception as error:
         raise ConfigurationError(f"{type(llm).__name__} cannot tell its metadata: {error}") from error
-    found = _INTEGRATION.match(type(llm).__module__)
-    provider = found[1] if found is not None else "llamaindex"
+    match = _INTEGRATION.match(type(llm).__module__)
+    provider = match[1] if match is not None else "llamaindex"
     provider = ALIASES.get(provider, provider)
-    asked = told.model_name.strip() if told.model_name not in ("", "unknown") else type(llm).__name__
+    model_name = metadata.model_name.strip() if metadata.model_name not in ("", "unknown") else type(llm).__name__
     model = Model(
         provider,
-        asked,
-        window=told.context_window,
-        max_output=told.num_output if told.num_output > 0 else None,
-        tools=isinstance(llm, FunctionCallingLLM) and told.is_function_calling_model,
+        model_name,
+        window=metadata.context_window,
+        max_output=metadata.num_output if metadata.num_output > 0 else None,
+        tools=isinstance(llm, FunctionCallingLLM) and metadata.is_function_calling_model,
         inputs=frozenset({"image", "document", "audio", "video"}),
     )
-    details.setdefault("name", f"llamaindex:{asked}")
-    return Route(f"{provider}:{asked}", llm=LLMProvider(llm, model), **details)
+    details.setdefault("name", f"llamaindex:{model_name}")
+    return Route(f"{provider}:{model_name}", llm=LLMProvider(llm, model), **details)
 
 
-def routes_of(given: Any) -> Any:
+def routes_of(candidates: Any) -> Any:
     """`given`, with a route for every LLM in it; those whose names are taken are numbered."""
-    if isinstance(given, LLM):
-        given = [given]
-    if isinstance(given, str | Route) or not isinstance(given, Iterable):
-        return given
-    made: list[Any] = []
+    if isinstance(candidates, LLM):
+        candidates = [candidates]
+    if isinstance(candidates, str | Route) or not isinstance(candidates, Iterable):
+        return candidates
+    routes: list[Any] = []
     names: set[str] = set()
-    for one in cast("Iterable[Any]", given):
+    for one in cast("Iterable[Any]", candidates):
         route = route_of(one) if isinstance(one, LLM) else one
         number = 1
         while isinstance(one, LLM) and route.name in names:
             number += 1
             route = route_of(one, name=f"{route.name.removesuffix(f'-{number - 1}')}-{number}")
-        made.append(route)
+        routes.append(route)
         names.add(route if isinstance(route, str) else getattr(route, "name", ""))
-    return made
+    return routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class LLMProvider:
     def __init__(self, llm: LLM, model: Model) -> None:
         self.llm = llm
         self.model = model
-        names = (found[1] for kind in type(llm).__mro__ if (found := _INTEGRATION.match(kind.__module__)))
+        names = (match[1] for kind in type(llm).__mro__ if (match := _INTEGRATION.match(kind.__module__)))
         self.integrations = tuple(dict.fromkeys([model.provider, *names]))
         self.address: str | None = model_address(llm)
         self._bare: Any = bare(llm)
@@ -151,7 +151,7 @@ class LLMProvider:
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """A whole answer."""
-        return whole(cast("Said", reply).response, self._selected(cast("Said", reply).response), encoded)
+        return decode_response(cast("Said", reply).response, self._selected(cast("Said", reply).response), encoded)
 
     def decoder(self, encoded: Encoded) -> Decoder:
         """A decoder for one stream."""
@@ -192,7 +192,7 @@ class LLMProvider:
         """What the LLM's own way to offer tools makes of them."""
         tools: list[BaseTool] = [tool_of(tool) for tool in request.tools if isinstance(tool, Tool)]
         choice = request.tool_choice
-        named = {"tool_choice": choice.name} if choice is not None and choice.mode == "tool" else {}
+        tool_choice = {"tool_choice": choice.name} if choice is not None and choice.mode == "tool" else {}
         required = choice is not None and choice.mode in ("required", "tool")
         if form is not None:
             tools.append(
@@ -202,7 +202,7 @@ class LLMProvider:
         prepare: Any = self._bare._prepare_chat_with_tools_compat  # noqa: SLF001  (the contract of such LLMs)
         parallel = request.parallel_tool_calls is not False
         return prepare(
-            tools, chat_history=messages, allow_parallel_tool_calls=parallel, tool_required=required, **named
+            tools, chat_history=messages, allow_parallel_tool_calls=parallel, tool_required=required, **tool_choice
         )
 
     def _selected(self, response: ChatResponse) -> list[Any]:

@@ -50,7 +50,7 @@ def _never() -> None:
     """What stands for a tool's function."""
 
 
-def whole(response: ChatResponse, selected: Sequence[ToolSelection], encoded: Encoded) -> Delta:
+def decode_response(response: ChatResponse, selected: Sequence[ToolSelection], encoded: Encoded) -> Delta:
     """A whole answer."""
     parts: list[Part] = []
     for block in response.message.blocks:
@@ -81,10 +81,10 @@ class CumulativeDecoder:
         response = self._last = cast("ChatResponse", event)
         if response.raw is not None:
             self._reason = _reason(response) or self._reason
-            if _counted(response.raw) is not None and (latest := _usage(response)) is not None:
+            if _find_usage(response.raw) is not None and (latest := _usage(response)) is not None:
                 self._usage = merge_usage(self._usage, latest)
-        said = response.message.content or ""
-        new = response.delta if response.delta is not None else said.removeprefix(self._text)
+        text = response.message.content or ""
+        new = response.delta if response.delta is not None else text.removeprefix(self._text)
         self._text += new
         beside = cast("dict[str, Any]", cast("Any", response).additional_kwargs)
         thought = beside.get("thinking_delta") or response.message.additional_kwargs.get("thinking_delta") or ""
@@ -102,8 +102,8 @@ class CumulativeDecoder:
                 parts.append(replace(thought, text="" if self._reasoning else thought.text))
         for place, part in enumerate(_calls(self._select(last), self._encoded)):
             if isinstance(part, ToolCall):
-                told = json.dumps(dict(part.arguments), ensure_ascii=False)
-                part = ToolCallDelta(place, part.id, part.name, told)  # noqa: PLW2901
+                arguments = json.dumps(dict(part.arguments), ensure_ascii=False)
+                part = ToolCallDelta(place, part.id, part.name, arguments)  # noqa: PLW2901
             parts.append(part)
         return _ended(last, parts, self._reason, self._usage)
 
@@ -122,16 +122,16 @@ def _thought(block: ThinkingBlock, model: str | None) -> Reasoning:
 
 def _calls(selected: Sequence[ToolSelection], encoded: Encoded) -> list[Part]:
     """The calls of an answer, each with an id of its own; the tool that stands for the form is the answer's text."""
-    found: list[Part] = []
-    taken: set[str] = {""}
+    parts: list[Part] = []
+    call_ids: set[str] = {""}
     for call in selected:
         if encoded.output_tool is not None and call.tool_name == encoded.output_tool:
-            found.append(Text(json.dumps(call.tool_kwargs, ensure_ascii=False)))
+            parts.append(Text(json.dumps(call.tool_kwargs, ensure_ascii=False)))
             continue
-        call_id = call.tool_id if call.tool_id not in taken else f"call_{uuid.uuid4().hex}"
-        taken.add(call_id)
-        found.append(ToolCall(call_id, call.tool_name, call.tool_kwargs))
-    return found
+        call_id = call.tool_id if call.tool_id not in call_ids else f"call_{uuid.uuid4().hex}"
+        call_ids.add(call_id)
+        parts.append(ToolCall(call_id, call.tool_name, call.tool_kwargs))
+    return parts
 
 
 def _ended(response: ChatResponse, parts: Sequence[Part], reason: Any = None, usage: Usage | None = None) -> Delta:
@@ -150,13 +150,13 @@ def _ended(response: ChatResponse, parts: Sequence[Part], reason: Any = None, us
     latest = _usage(response)
     usage = usage if latest is None else merge_usage(usage, latest)
     name = normal_word(reason)
-    said = bool(response.message.content) or any(part for part in parts if part != Text(""))
-    if (error := failed(name, {"reason": name}, said=said, usage=usage)) is not None:
+    has_content = bool(response.message.content) or any(part for part in parts if part != Text(""))
+    if (error := failed(name, {"reason": name}, has_content=has_content, usage=usage)) is not None:
         raise error
-    found = "other" if name in SAYING_NOTHING else finish_reason(name)
-    if found in (None, "stop", "tool_call"):
-        found = "tool_call" if any(isinstance(part, ToolCall | ToolCallDelta) for part in parts) else "stop"
-    return Delta(tuple(parts), found, usage)
+    finish = "other" if name in SAYING_NOTHING else finish_reason(name)
+    if finish in (None, "stop", "tool_call"):
+        finish = "tool_call" if any(isinstance(part, ToolCall | ToolCallDelta) for part in parts) else "stop"
+    return Delta(tuple(parts), finish, usage)
 
 
 def _reason(response: ChatResponse) -> Any:
@@ -181,18 +181,22 @@ _REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason", "status
 def _usage(response: ChatResponse) -> Usage | None:
     """Tokens, from the vendor's own object or found where LlamaIndex's own counter looks for them."""
     beside = cast("dict[str, Any]", cast("Any", response).additional_kwargs)
-    for place in (_counted(response.raw), mapping(response.raw), beside):
+    for place in (_find_usage(response.raw), mapping(response.raw), beside):
         if (usage := read_usage(_counts(place))) is not None and usage.total_tokens:
             return usage
     try:
-        counted = cast("Any", token_counting).get_tokens_from_response(response)
+        counts = cast("Any", token_counting).get_tokens_from_response(response)
     except (TypeError, ValueError, AttributeError):
         return None
-    read, written = (n if isinstance(n, int) and n > 0 else None for n in counted)
-    return None if read is None and written is None else Usage(input_tokens=read, output_tokens=written)
+    input_tokens, output_tokens = (n if isinstance(n, int) and n > 0 else None for n in counts)
+    return (
+        None
+        if input_tokens is None and output_tokens is None
+        else Usage(input_tokens=input_tokens, output_tokens=output_tokens)
+    )
 
 
-def _counted(raw: Any) -> Any:
+def _find_usage(raw: Any) -> Any:
     """The usage object of a raw answer or event."""
     raw = _of(raw, "response") or raw
     return _of(raw, "usage") or _of(raw, "usage_metadata")
@@ -208,5 +212,5 @@ def _counts(place: Any) -> Mapping[str, Any]:
     return mapping(place)
 
 
-def _of(given: Any, name: str) -> Any:
-    return cast("Mapping[str, Any]", given).get(name) if isinstance(given, Mapping) else getattr(given, name, None)
+def _of(source: Any, name: str) -> Any:
+    return cast("Mapping[str, Any]", source).get(name) if isinstance(source, Mapping) else getattr(source, name, None)

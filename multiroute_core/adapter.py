@@ -42,7 +42,7 @@ def plain(routes: Any) -> bool:
     return isinstance(routes, list | tuple) and all(isinstance(r, str | Route) for r in cast("list[Any]", routes))
 
 
-def fold(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+def fold(values: Mapping[str, Any], field_names: Collection[str]) -> dict[str, Any]:
     """An adapter's init arguments, with everything that belongs to the router folded into one `router`.
 
     Args:
@@ -56,14 +56,14 @@ def fold(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
     own = dict(values)
     more = (*ROUTER_ARGUMENTS, "routes", "api_key", "timeout", "cache")
     for name in own:
-        if name not in known and name not in more:
-            raise unknown("option", name, sorted({*known, *more}))
+        if name not in field_names and name not in more:
+            raise unknown("option", name, sorted({*field_names, *more}))
     timeout = own.pop("timeout", None)
     if timeout is not None:
         if own.get("deadline") is not None:
             raise ConfigurationError("timeout and deadline are the same thing; give one of them.")
         own["deadline"] = timeout
-    ours = {"cache"} if "cache" not in known or not _of_framework(own.get("cache")) else set[str]()
+    ours = {"cache"} if "cache" not in field_names or not _of_framework(own.get("cache")) else set[str]()
     settings = {name: own.pop(name) for name in ("routes", "api_key", *ROUTER_ARGUMENTS, *ours) if name in own}
     settings = {name: value for name, value in settings.items() if value is not None}
     router = own.get("router")
@@ -77,7 +77,7 @@ def fold(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
     return own
 
 
-def call_options(given: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+def call_options(keywords: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """What one call says: its own keywords first, then `with options(...)`, then the adapter's fields.
 
     Values are merged, not checked: the router checks what it is given.
@@ -85,7 +85,7 @@ def call_options(given: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[st
     merged = {name: value for name, value in fields.items() if value is not None}
     if (around := current()) is not NONE:
         merged.update((name, value) for name in NAMES if (value := getattr(around, name)) is not None)
-    merged.update((name, value) for name, value in given.items() if value is not None)
+    merged.update((name, value) for name, value in keywords.items() if value is not None)
     return merged
 
 
@@ -120,8 +120,8 @@ def _of_framework(cache: Any) -> bool:
 
 
 def _smallest(router: Router, name: str) -> int | None:
-    known = (getattr(model, name) for model in advertised(router))
-    return min((value for value in known if value is not None), default=None)
+    sizes = (getattr(model, name) for model in advertised(router))
+    return min((value for value in sizes if value is not None), default=None)
 
 
 def _router(routes: Any = None, api_key: Any = None, **settings: Any) -> Router:
@@ -132,11 +132,11 @@ def _router(routes: Any = None, api_key: Any = None, **settings: Any) -> Router:
     if not isinstance(api_key, str) or not api_key:
         raise ConfigurationError("api_key must be a string that is not empty.")
     api_key = Secret(api_key)  # a traceback may show local variables
-    given = [routes] if isinstance(routes, str | Route) else list(routes or ())
-    made = [Route.of(route) for route in given]
-    if len({route.provider for route in made if route.provider != "local"}) != 1:
+    specs = [routes] if isinstance(routes, str | Route) else list(routes or ())
+    route_list = [Route.of(route) for route in specs]
+    if len({route.provider for route in route_list if route.provider != "local"}) != 1:
         raise ConfigurationError(
             "api_key fits one provider, and the routes name none or several; "
             "give each route its own: Route(..., api_key=...)."
         )
-    return Router([r if r.api_key or r.provider == "local" else r.with_key(api_key) for r in made], **settings)
+    return Router([r if r.api_key or r.provider == "local" else r.with_key(api_key) for r in route_list], **settings)

@@ -295,52 +295,52 @@ def assemble(parts: Iterable[Part]) -> tuple[Part, ...]:
     Neighbouring pieces of text, and of reasoning, are one part; the piece that carries `raw` is a part's last one.
     Pieces of tool calls find together by their index.
     """
-    whole: list[Part] = []
+    assembly: list[Part] = []
     calls: dict[int, tuple[int, list[ToolCallDelta]]] = {}
     texts: list[str] = []
 
     def end_text(raw: Raw | None = None) -> None:
-        if texts and isinstance(last := whole[-1], Text | Reasoning):
-            whole[-1] = replace(last, text="".join(texts), raw=raw)
+        if texts and isinstance(last := assembly[-1], Text | Reasoning):
+            assembly[-1] = replace(last, text="".join(texts), raw=raw)
             texts.clear()
 
     for part in parts:
         if isinstance(part, ToolCallDelta):
             end_text()
             if part.index not in calls:
-                calls[part.index] = (len(whole), [])
-                whole.append(part)
+                calls[part.index] = (len(assembly), [])
+                assembly.append(part)
             calls[part.index][1].append(part)
         elif isinstance(part, Text | Reasoning):
-            if not texts or type(whole[-1]) is not type(part):
+            if not texts or type(assembly[-1]) is not type(part):
                 end_text()
-                whole.append(part)
+                assembly.append(part)
             texts.append(part.text)
             if part.raw is not None:
                 end_text(part.raw)
         else:
             end_text()
-            whole.append(part)
+            assembly.append(part)
     end_text()
     for place, pieces in calls.values():
         raw = next((piece.raw for piece in reversed(pieces) if piece.raw is not None), None)
         name = "".join(piece.name for piece in pieces if piece.name)
         call_id = next((piece.id for piece in pieces if piece.id), "")
-        whole[place] = tool_call(call_id, name, "".join(piece.arguments for piece in pieces), raw)
-    return tuple(whole)
+        assembly[place] = tool_call(call_id, name, "".join(piece.arguments for piece in pieces), raw)
+    return tuple(assembly)
 
 
 def tool_call(call_id: str, name: str, arguments: str, raw: Raw | None = None) -> ToolCall | InvalidToolCall:
     """A call by its arguments as JSON text; none at all is an empty object. Cut and malformed ones are kept as text."""
     try:
-        found: Any = load_json(arguments) if arguments.strip() else {}
+        payload: Any = load_json(arguments) if arguments.strip() else {}
     except ValueError as error:
         return InvalidToolCall(call_id, name, arguments, f"The arguments are no JSON: {error}.")
-    if not isinstance(found, dict):
+    if not isinstance(payload, dict):
         return InvalidToolCall(call_id, name, arguments, "The arguments are JSON, but no object.")
     if not name:
         return InvalidToolCall(call_id, name, arguments, "The call names no tool.")
-    return ToolCall(call_id, name, cast("dict[str, Any]", found), raw)
+    return ToolCall(call_id, name, cast("dict[str, Any]", payload), raw)
 
 
 def every(messages: Iterable[Message]) -> Iterator[Part]:

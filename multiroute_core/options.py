@@ -86,18 +86,18 @@ NONE = Options()
 _current: ContextVar[Options] = ContextVar("multiroute_options", default=NONE)
 
 
-def parse(given: Mapping[str, Any]) -> Options:
+def parse(kwargs: Mapping[str, Any]) -> Options:
     """Options from keyword arguments, checked.
 
     Raises:
         ConfigurationError: a name is unknown (the sentence names the nearest right one), or a value out of range.
     """
-    if not given:
+    if not kwargs:
         return NONE
-    for name in given:
+    for name in kwargs:
         if name not in NAMES:
             raise unknown("option", name, NAMES)
-    values = dict(given)
+    values = dict(kwargs)
     for name, check in _CHECKS.items():
         if (value := values.get(name)) is not None:
             values[name] = check(name, value)
@@ -136,10 +136,10 @@ def options(**given: Any) -> Generator[Options, None, None]:
         _current.reset(token)
 
 
-def unknown(what: str, name: object, known: Collection[str]) -> ConfigurationError:
+def unknown(what: str, name: object, choices: Collection[str]) -> ConfigurationError:
     """The error for a name that does not exist, with the nearest one that does."""
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}."
+    near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(choices))}."
     return ConfigurationError(f"Unknown {what} {name!r}: {hint}")
 
 
@@ -210,12 +210,12 @@ def word(name: str, value: Any) -> str:
     return value
 
 
-def _declined(name: str, value: Any) -> frozenset[str]:
+def _parse_decline_reasons(name: str, value: Any) -> frozenset[str]:
     """`value` as reasons to ask another route."""
-    found = words(name, value)
-    for reason in sorted(found.difference(DECLINED)):
+    reasons = words(name, value)
+    for reason in sorted(reasons.difference(DECLINED)):
         raise unknown(name, reason, DECLINED)
-    return found
+    return reasons
 
 
 def _on_stream_error(name: str, value: Any) -> str:
@@ -252,7 +252,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "deadline": seconds,
     "max_retries": _count,
     "fallback": _truth,
-    "fallback_on": _declined,
+    "fallback_on": _parse_decline_reasons,
     "on_stream_error": _on_stream_error,
     "model": word,
     "cache": _cache,

@@ -150,12 +150,12 @@ class Route:
     ) -> None:
         api_key = None if api_key is None else Secret(api_key)  # a traceback may show local variables
         base_url = None if base_url is None else Address(base_url)
-        found = _ROUTE.fullmatch(route) if isinstance(route, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
-        if found is None:
+        match = _ROUTE.fullmatch(route) if isinstance(route, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+        if match is None:
             raise ConfigurationError(
                 f"{route!r} is no route; write 'provider:model', for example 'anthropic:claude-sonnet-5-5'."
             )
-        provider = ALIASES.get(found["provider"], found["provider"])
+        provider = ALIASES.get(match["provider"], match["provider"])
         if llm is None and provider not in PROVIDERS:
             raise unknown("provider", provider, (*PROVIDERS, *ALIASES))
         _among("api", api, APIS.get(provider, ()), provider)
@@ -168,10 +168,10 @@ class Route:
             )
         if name is not None and not name.strip():
             raise ConfigurationError(f"Route {route!r}: name={name!r} must be a word.")
-        name = name or f"{provider}:{found['model']}"
+        name = name or f"{provider}:{match['model']}"
         values: dict[str, Any] = {
             "provider": provider,
-            "model": found["model"],
+            "model": match["model"],
             "api_key": api_key,
             "base_url": Address(base_url.rstrip("/")) if base_url else None,
             "api": api,
@@ -205,8 +205,8 @@ class Route:
 
     def __repr__(self) -> str:
         """Also of one that is only half built, in a traceback that shows local variables."""
-        shown = ", ".join(f"{name}={getattr(self, name, None)!r}" for name in _SHOWN)
-        return f"Route({shown})"
+        attributes = ", ".join(f"{name}={getattr(self, name, None)!r}" for name in _SHOWN)
+        return f"Route({attributes})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (f"{self.provider}:{self.model}", self._settings())
@@ -221,12 +221,12 @@ def check_quotas(routes: Sequence[Route]) -> None:
     Raises:
         ConfigurationError: two of them name different limits.
     """
-    said: dict[tuple[str, str], Route] = {}
+    first_routes: dict[tuple[str, str], Route] = {}
     for route in routes:
         for limit in ("rpm", "tpm", "max_concurrency"):
             if (value := getattr(route, limit)) is None:
                 continue
-            first = said.setdefault((route.rate_limit_group, limit), route)
+            first = first_routes.setdefault((route.rate_limit_group, limit), route)
             if getattr(first, limit) != value:
                 raise ConfigurationError(
                     f"Routes {first.name!r} and {route.name!r} share the quota {route.rate_limit_group!r}, and say "
@@ -244,12 +244,12 @@ def _rebuild(route: str, settings: dict[str, Any]) -> Route:
     return Route(route, **settings)
 
 
-def _among(name: str, value: object, known: Collection[str], provider: str) -> None:
-    if value is None or value in known:
+def _among(name: str, value: object, choices: Collection[str], provider: str) -> None:
+    if value is None or value in choices:
         return
-    if not known:
+    if not choices:
         raise ConfigurationError(f"{name}={value!r} has no meaning for provider {provider!r}; leave it out.")
-    raise unknown(name, value, known)
+    raise unknown(name, value, choices)
 
 
 def _above_zero(name: str, value: Any) -> float:
@@ -276,17 +276,17 @@ def _prices(value: Any) -> TokenPrices | str | None:
         raise ConfigurationError(
             f"prices={value!r} must be a mapping, such as {{'input': 0.25, 'output': 2}}, or a provider's name."
         )
-    given = cast("Mapping[Any, Any]", value)
-    known = [f.name for f in fields(TokenPrices)]
-    for name, price in given.items():
-        if name not in known:
-            raise unknown("price", name, known)
+    prices = cast("Mapping[Any, Any]", value)
+    names = [f.name for f in fields(TokenPrices)]
+    for name, price in prices.items():
+        if name not in names:
+            raise unknown("price", name, names)
         if price is not None and (not _number(price) or price < 0):
             raise ConfigurationError(f"prices: {name}={price!r} must be USD per million tokens, 0 or more.")
     for name in ("input", "output"):
-        if given.get(name) is None:
+        if prices.get(name) is None:
             raise ConfigurationError(f"prices={value!r} lacks {name!r}, in USD per million tokens.")
-    return TokenPrices(**{name: float(price) for name, price in given.items() if price is not None})
+    return TokenPrices(**{name: float(price) for name, price in prices.items() if price is not None})
 
 
 def _price_provider(value: str) -> str:
@@ -294,13 +294,13 @@ def _price_provider(value: str) -> str:
     from genai_prices.data_snapshot import get_snapshot  # late: it takes a third of a second
 
     name = value.strip().lower()
-    known = [provider.id for provider in get_snapshot().providers]
-    if name in known:
+    provider_ids = [provider.id for provider in get_snapshot().providers]
+    if name in provider_ids:
         return name
     alias = VENDORS.get(name.replace("-", "_"))
     if alias is not None:
         raise ConfigurationError(f"Unknown provider of prices {value!r}: did you mean {alias!r}?")
-    raise unknown("provider of prices", value, known)
+    raise unknown("provider of prices", value, provider_ids)
 
 
 def _number(value: Any) -> bool:

@@ -120,8 +120,8 @@ class Router:
         cache = conceal(cache)  # a traceback may show local variables
         state = conceal(state)
         ledger = conceal(ledger)
-        given = {name: value for name, value in locals().items() if name not in ("self", "routes", "on_event")}
-        self._settings = settings = Settings.of(routes, given, on_event)
+        arguments = {name: value for name, value in locals().items() if name not in ("self", "routes", "on_event")}
+        self._settings = settings = Settings.of(routes, arguments, on_event)
         self.routes = settings.routes
         self.options = settings.options
         self.limits = settings.limits
@@ -194,11 +194,11 @@ class Router:
         Example:
             >>> print(router.explain("Hello", strategy="cheapest"))  # doctest: +SKIP
         """
-        request, chosen, found = self._parts.found(messages, options, stream=stream)
+        request, call_options, candidates = self._parts.prepare(messages, options, stream=stream)
         parts = self._parts
         standings = self.health().routes
-        live = LiveStats(parts.facts, standings, parts.prices.cost_on, self._world.random, found.tokens, stream)
-        return explain(request, self.routes, found, chosen, live)
+        live = LiveStats(parts.facts, standings, parts.prices.cost_on, self._world.random, candidates.tokens, stream)
+        return explain(request, self.routes, candidates, call_options, live)
 
     def estimate(self, messages: Messages, **options: Unpack[CallOptions]) -> Estimate:
         """What a call with these arguments will likely cost, and what it may cost, on each route; nothing is asked.
@@ -213,8 +213,8 @@ class Router:
         Example:
             >>> print(router.estimate("Hello", max_tokens=200))  # doctest: +SKIP
         """
-        request, _, found = self._parts.found(messages, options, stream=False)
-        return estimate(request, found, self._parts.facts, self._parts.prices.cost_on)
+        request, _, candidates = self._parts.prepare(messages, options, stream=False)
+        return estimate(request, candidates, self._parts.facts, self._parts.prices.cost_on)
 
     def health(self) -> Health:
         """How the routes are doing now: breakers, limits, latencies. It prints as a table, in notebooks too.
@@ -308,14 +308,14 @@ class Router:
             return "Router()"  # half built, in a traceback that shows local variables
         return f"Router([{', '.join(repr(route.name) for route in self.routes)}], strategy={self.options.strategy!r})"
 
-    def _call(self, messages: Messages, given: CallOptions, *, stream: bool) -> Call:
+    def _call(self, messages: Messages, arguments: CallOptions, *, stream: bool) -> Call:
         """What one call asks for, checked; nothing is sent before this has returned."""
         if self._closed:
             raise ConfigurationError("This Router is closed; build a new one.")
-        request, options, found = self._parts.found(messages, given, stream=stream)
-        if found.problem is not None:
-            raise ConfigurationError(found.problem)
-        return Call(f"{_process}-{next(_numbers)}", request, options, found.routes, found.tokens, stream)
+        request, options, candidates = self._parts.prepare(messages, arguments, stream=stream)
+        if candidates.problem is not None:
+            raise ConfigurationError(candidates.problem)
+        return Call(f"{_process}-{next(_numbers)}", request, options, candidates.routes, candidates.tokens, stream)
 
 
 def _rebuild(settings: dict[str, Any]) -> Router:

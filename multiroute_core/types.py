@@ -222,16 +222,16 @@ class Response:
 
     def summary(self) -> dict[str, Any]:
         """What it took, as plain JSON: the route, the cost in USD, every attempt; and whether it was cached."""
-        told: dict[str, Any] = {
+        summary: dict[str, Any] = {
             "route": self.route,
             "cost": self.cost,
             "attempts": [attempt.summary() for attempt in self.attempts],
         }
         if self.cached:
-            told |= {"cached": True, "stale": self.stale, "saved_cost": self.saved_cost}
+            summary |= {"cached": True, "stale": self.stale, "saved_cost": self.saved_cost}
             if self.similarity is not None:
-                told["similarity"] = self.similarity
-        return told
+                summary["similarity"] = self.similarity
+        return summary
 
     @property
     def text(self) -> str:

@@ -31,7 +31,7 @@ def divide(a: int, b: int) -> float:
 class AgentTests(Suite):
     """The framework's own agents run on the LLM."""
 
-    async def told(self, agent: Any, question: str, **more: Any) -> tuple[str, list[Any]]:
+    async def ask(self, agent: Any, question: str, **more: Any) -> tuple[str, list[Any]]:
         """What an agent answers, and all that it tells on the way."""
         handler = agent.run(question, **more)
         events = [event async for event in handler.stream_events()]
@@ -42,7 +42,7 @@ class AgentTests(Suite):
         """Three tools, one after another."""
         self.need("has_tools")
         agent = FunctionAgent(tools=[add, multiply, get_weather], llm=llm, streaming=streaming)
-        answer, events = run(self.told(agent, TASK))
+        answer, events = run(self.ask(agent, TASK))
         results = [event for event in events if isinstance(event, ToolCallResult)]
         assert [(result.tool_name, result.tool_output.content) for result in results] == [
             ("add", "5"),
@@ -61,7 +61,7 @@ class AgentTests(Suite):
         self.need("has_tools")
         self.need("has_parallel_tools")
         agent = FunctionAgent(tools=[get_weather], llm=llm)
-        answer, events = run(self.told(agent, "Call get_weather('Paris') and get_weather('Rome'), both at once."))
+        answer, events = run(self.ask(agent, "Call get_weather('Paris') and get_weather('Rome'), both at once."))
         assert sum(isinstance(event, ToolCallResult) for event in events) == len(["Paris", "Rome"])
         assert "Paris" in answer
         assert "Rome" in answer
@@ -70,7 +70,7 @@ class AgentTests(Suite):
         """The model is told, and the agent ends well."""
         self.need("has_tools")
         agent = FunctionAgent(tools=[divide], llm=llm)
-        answer, events = run(self.told(agent, "What is divide(1, 0)? Call the tool divide."))
+        answer, events = run(self.ask(agent, "What is divide(1, 0)? Call the tool divide."))
         (result,) = [event for event in events if isinstance(event, ToolCallResult)]
         assert result.tool_output.is_error
         assert answer
@@ -80,7 +80,7 @@ class AgentTests(Suite):
         self.need("has_tools")
         self.need("has_tool_choice")
         agent = FunctionAgent(tools=[add, get_weather], llm=llm, initial_tool_choice="get_weather")
-        _, events = run(self.told(agent, "Say something about Rome."))
+        _, events = run(self.ask(agent, "Say something about Rome."))
         results = [event.tool_name for event in events if isinstance(event, ToolCallResult)]
         assert results[:1] == ["get_weather"]
 
@@ -93,8 +93,8 @@ class AgentTests(Suite):
         agent = FunctionAgent(tools=[direct, cast("Any", get_weather)], llm=llm)
 
         async def talk() -> tuple[str, str]:
-            first, _ = await self.told(agent, "What is add(2, 3)? Call the tool add.", memory=memory)
-            second, _ = await self.told(agent, "And get_weather('Rome')? Call the tool.", memory=memory)
+            first, _ = await self.ask(agent, "What is add(2, 3)? Call the tool add.", memory=memory)
+            second, _ = await self.ask(agent, "And get_weather('Rome')? Call the tool.", memory=memory)
             return first, second
 
         first, second = run(talk())
@@ -108,8 +108,8 @@ class AgentTests(Suite):
         agent = FunctionAgent(tools=[add, multiply], llm=llm)
 
         async def talk() -> str:
-            await self.told(agent, "What is add(2, 3)? Call the tool add.", memory=memory)
-            answer, _ = await self.told(agent, "What is multiply(6, 7)? Call the tool multiply.", memory=memory)
+            await self.ask(agent, "What is add(2, 3)? Call the tool add.", memory=memory)
+            answer, _ = await self.ask(agent, "What is multiply(6, 7)? Call the tool multiply.", memory=memory)
             return answer
 
         assert "42" in run(talk())
@@ -119,9 +119,9 @@ class AgentTests(Suite):
     def test_agent_workflow(self, llm: Any) -> None:
         """A workflow picks the agent that fits the LLM."""
         self.need("has_tools")
-        made = AgentWorkflow.from_tools_or_functions(cast("Any", [add, multiply, get_weather]), llm=llm)
-        assert isinstance(next(iter(made.agents.values())), FunctionAgent)
-        answer, _ = run(self.told(made, TASK))
+        agent_workflow = AgentWorkflow.from_tools_or_functions(cast("Any", [add, multiply, get_weather]), llm=llm)
+        assert isinstance(next(iter(agent_workflow.agents.values())), FunctionAgent)
+        answer, _ = run(self.ask(agent_workflow, TASK))
         assert "20" in answer
         assert "21" in answer
 
@@ -132,19 +132,21 @@ class AgentTests(Suite):
             name="front", description="Takes questions.", tools=[get_weather], llm=llm, can_handoff_to=["sums"]
         )
         second = FunctionAgent(name="sums", description="Adds numbers.", tools=[add], llm=llm)
-        made = AgentWorkflow(agents=[first, second], root_agent="front")
+        agent_workflow = AgentWorkflow(agents=[first, second], root_agent="front")
         answer, events = run(
-            self.told(made, "Call handoff(to_agent='sums', reason='numbers'), then the agent there calls add(2, 3).")
+            self.ask(
+                agent_workflow, "Call handoff(to_agent='sums', reason='numbers'), then the agent there calls add(2, 3)."
+            )
         )
-        called = [event.tool_name for event in events if isinstance(event, ToolCallResult)]
-        assert called == ["handoff", "add"]
+        tool_names = [event.tool_name for event in events if isinstance(event, ToolCallResult)]
+        assert tool_names == ["handoff", "add"]
         assert "5" in answer
 
     @pytest.mark.parametrize("streaming", [True, False])
     def test_react_agent(self, llm: Any, *, streaming: bool) -> None:
         """Tools by text alone: any LLM that keeps to a format can do that."""
         agent = ReActAgent(tools=[add, get_weather], llm=llm, streaming=streaming)
-        answer, events = run(self.told(agent, "What is add(2, 3)? Use the tool add."))
+        answer, events = run(self.ask(agent, "What is add(2, 3)? Use the tool add."))
         assert [event.tool_output.content for event in events if isinstance(event, ToolCallResult)] == ["5"]
         assert "5" in answer
 
@@ -152,6 +154,6 @@ class AgentTests(Suite):
         """It can be built, and answers where no code is needed."""
         self.need("has_tools")
         agent = CodeActAgent(code_execute_fn=lambda code: code, tools=[cast("Any", add)], llm=llm)
-        answer, _ = run(self.told(agent, "Say hello."))
+        answer, _ = run(self.ask(agent, "Say hello."))
         assert answer
         assert workflow.CodeActAgent is type(agent)

@@ -14,7 +14,7 @@ import pytest
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ImageBlock, MessageRole, TextBlock
 from llama_index.core.prompts import PromptTemplate
 
-from llamaindex_multiroute.testing.suite import Suite, arun_all, asked, run
+from llamaindex_multiroute.testing.suite import Suite, arun_all, run, to_messages
 
 PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mP4z8CAFWEXHbQSACj/P8Fu7N9hAAAAAElFTkSuQmCC"
@@ -43,7 +43,7 @@ class FaceTests(Suite):
     @pytest.mark.parametrize("face", CHAT)
     def test_chat(self, llm: Any, face: str) -> None:
         """An answer is the assistant's, and says something."""
-        response = CHAT[face](llm, asked("Say hello."))
+        response = CHAT[face](llm, to_messages("Say hello."))
         assert isinstance(response, ChatResponse)
         assert response.message.role == MessageRole.ASSISTANT
         assert response.message.content
@@ -51,7 +51,7 @@ class FaceTests(Suite):
 
     def test_stream_chat_grows(self, llm: Any) -> None:
         """A stream is a generator; each response holds all so far, and its delta is what is new."""
-        stream = llm.stream_chat(asked("Say hello."))
+        stream = llm.stream_chat(to_messages("Say hello."))
         assert inspect.isgenerator(stream)
         self._grows(list(cast("Any", stream)))
 
@@ -59,7 +59,7 @@ class FaceTests(Suite):
         """The same on an event loop: awaited, it is an async generator."""
 
         async def read() -> list[ChatResponse]:
-            stream = await llm.astream_chat(asked("Say hello."))
+            stream = await llm.astream_chat(to_messages("Say hello."))
             assert inspect.isasyncgen(stream)
             return [response async for response in cast("Any", stream)]
 
@@ -101,9 +101,9 @@ class FaceTests(Suite):
 
     def test_an_answer_goes_back(self, llm: Any) -> None:
         """What the LLM said is a message that it takes."""
-        messages = asked("Say hello.")
+        messages = to_messages("Say hello.")
         answer = llm.chat(messages)
-        assert llm.chat([*messages, answer.message, *asked("And once more?")]).message.content
+        assert llm.chat([*messages, answer.message, *to_messages("And once more?")]).message.content
 
     def test_several_text_blocks(self, llm: Any) -> None:
         """A turn may come in pieces."""
@@ -122,17 +122,17 @@ class FaceTests(Suite):
 
     def test_a_stream_may_be_left(self, llm: Any) -> None:
         """Whoever has read enough closes it, and the LLM goes on working."""
-        stream = llm.stream_chat(asked("Say hello."))
+        stream = llm.stream_chat(to_messages("Say hello."))
         next(stream)
         stream.close()
-        assert llm.chat(asked("Say hello.")).message.content
+        assert llm.chat(to_messages("Say hello.")).message.content
 
     def test_inside_a_running_loop(self, llm: Any) -> None:
         """Sync faces work in notebooks, where a loop runs."""
 
         async def ask() -> tuple[str | None, str]:
-            streamed = "".join(response.delta or "" for response in llm.stream_chat(asked("Say hello.")))
-            return llm.chat(asked("Say hello.")).message.content, streamed
+            streamed = "".join(response.delta or "" for response in llm.stream_chat(to_messages("Say hello.")))
+            return llm.chat(to_messages("Say hello.")).message.content, streamed
 
         assert all(run(ask()))
 
@@ -141,7 +141,7 @@ class FaceTests(Suite):
         self.need("crosses_loops")
 
         async def ask() -> str | None:
-            return (await llm.achat(asked("Say hello."))).message.content
+            return (await llm.achat(to_messages("Say hello."))).message.content
 
         for _ in range(3):
             assert asyncio.run(ask())

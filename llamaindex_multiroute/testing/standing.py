@@ -13,7 +13,7 @@ from llama_index.core.indices.prompt_helper import PromptHelper
 from llama_index.core.llms import LLM, utils
 from llama_index.core.prompts import PromptTemplate
 
-from llamaindex_multiroute.testing.suite import Suite, asked
+from llamaindex_multiroute.testing.suite import Suite, to_messages
 
 
 class StandingTests(Suite):
@@ -52,7 +52,7 @@ class StandingTests(Suite):
 
     def test_pickle(self, llm: Any) -> None:
         """It crosses processes, even after it has been asked, and leaves its secrets at home."""
-        llm.chat(asked("Say hello."))
+        llm.chat(to_messages("Say hello."))
         stored = pickle.dumps(llm)
         self._clean(stored.decode("latin-1"))
         again = pickle.loads(stored)  # noqa: S301  (it is what was pickled one line above)
@@ -60,9 +60,9 @@ class StandingTests(Suite):
 
     def test_copies(self, llm: Any) -> None:
         """Frameworks copy what they hold; a copy answers."""
-        for made in (copy.copy(llm), copy.deepcopy(llm), llm.model_copy()):
-            assert made.metadata == llm.metadata
-            assert made.chat(asked("Say hello.")).message.content
+        for duplicate in (copy.copy(llm), copy.deepcopy(llm), llm.model_copy()):
+            assert duplicate.metadata == llm.metadata
+            assert duplicate.chat(to_messages("Say hello.")).message.content
 
     def _clean(self, *texts: str) -> None:
         assert not [secret for secret in self.secrets for text in texts if secret in text]

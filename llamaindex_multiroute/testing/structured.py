@@ -8,7 +8,7 @@ from typing import Any
 from llama_index.core.bridge.pydantic import BaseModel, Field
 from llama_index.core.prompts import PromptTemplate
 
-from llamaindex_multiroute.testing.suite import Suite, arun_all, asked, run
+from llamaindex_multiroute.testing.suite import Suite, arun_all, run, to_messages
 
 PROMPT = PromptTemplate("Extract the person: '{name}' is {age} years old.")
 
@@ -32,9 +32,9 @@ class StructuredTests(Suite):
 
     def test_structured_predict(self, llm: Any) -> None:
         """What a prompt tells becomes an object."""
-        given = {"name": "Ada", "age": 36}
-        assert llm.structured_predict(Person, PROMPT, **given) == Person(name="Ada", age=36)
-        assert run(llm.astructured_predict(Person, PROMPT, **given)) == Person(name="Ada", age=36)
+        prompt_args = {"name": "Ada", "age": 36}
+        assert llm.structured_predict(Person, PROMPT, **prompt_args) == Person(name="Ada", age=36)
+        assert run(llm.astructured_predict(Person, PROMPT, **prompt_args)) == Person(name="Ada", age=36)
 
     def test_structured_predict_of_objects_in_objects(self, llm: Any) -> None:
         """Lists and objects within an object are filled too."""
@@ -64,9 +64,9 @@ class StructuredTests(Suite):
         question = PROMPT.format(name="Ada", age=36)
         for response in (
             structured.complete(question),
-            structured.chat(asked(question)),
-            run(structured.achat(asked(question))),
-            list(structured.stream_chat(asked(question)))[-1],
-            arun_all(structured.astream_chat(asked(question)))[-1],
+            structured.chat(to_messages(question)),
+            run(structured.achat(to_messages(question))),
+            list(structured.stream_chat(to_messages(question)))[-1],
+            arun_all(structured.astream_chat(to_messages(question)))[-1],
         ):
             assert response.raw == Person(name="Ada", age=36)

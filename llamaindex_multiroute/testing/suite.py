@@ -85,7 +85,7 @@ def get_weather(city: str) -> str:
     return f"It is 21 degrees and sunny in {city}."
 
 
-def asked(text: str) -> list[ChatMessage]:
+def to_messages(text: str) -> list[ChatMessage]:
     """A conversation that begins."""
     return [ChatMessage(role="user", content=text)]
 
@@ -114,7 +114,7 @@ def arun_all(stream: Awaitable[Any]) -> list[Any]:
 @contextlib.contextmanager
 def listening() -> Generator[list[Any]]:
     """The instrumentation events of a block."""
-    heard: list[Any] = []
+    events: list[Any] = []
 
     class Ear(BaseEventHandler):
         @classmethod
@@ -122,12 +122,12 @@ def listening() -> Generator[list[Any]]:
             return "Ear"
 
         def handle(self, event: Any, **_: Any) -> None:
-            heard.append(event)
+            events.append(event)
 
     ear = Ear()
     dispatcher = get_dispatcher()
     dispatcher.add_event_handler(ear)
     try:
-        yield heard
+        yield events
     finally:
         dispatcher.event_handlers.remove(ear)

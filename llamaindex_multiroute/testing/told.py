@@ -17,7 +17,7 @@ from llama_index.core.callbacks import (
 )
 
 from llamaindex_multiroute.testing.faces import CHAT
-from llamaindex_multiroute.testing.suite import Suite, arun_all, asked, listening, run
+from llamaindex_multiroute.testing.suite import Suite, arun_all, listening, run, to_messages
 
 COMPLETE: dict[str, Callable[[Any, str], Any]] = {
     "complete": lambda llm, prompt: llm.complete(prompt),
@@ -35,12 +35,12 @@ class ToldTests(Suite):
     def test_usage(self, llm: Any, face: str) -> None:
         """Tokens stand where LlamaIndex's own counter looks for them, as whole numbers."""
         self.need("has_streamed_usage" if "stream" in face else "has_usage")
-        response = CHAT[face](llm, asked("Say hello.")) if face in CHAT else COMPLETE[face](llm, "Say hello.")
-        read, written = token_counting.get_tokens_from_response(response)
-        assert type(read) is int
-        assert type(written) is int
-        assert read > 0
-        assert written > 0
+        response = CHAT[face](llm, to_messages("Say hello.")) if face in CHAT else COMPLETE[face](llm, "Say hello.")
+        input_tokens, output_tokens = token_counting.get_tokens_from_response(response)
+        assert type(input_tokens) is int
+        assert type(output_tokens) is int
+        assert input_tokens > 0
+        assert output_tokens > 0
 
     @pytest.mark.parametrize("face", CHAT)
     def test_token_counter(self, llm: Any, face: str) -> None:
@@ -48,46 +48,48 @@ class ToldTests(Suite):
         self.need("has_streamed_usage" if "stream" in face else "has_usage")
         counter = TokenCountingHandler(tokenizer=lambda _: [0] * 1_000_000)
         llm.callback_manager = CallbackManager([counter])
-        read, written = token_counting.get_tokens_from_response(CHAT[face](llm, asked("Say hello.")))
-        assert (counter.prompt_llm_token_count, counter.completion_llm_token_count) == (read, written)
+        input_tokens, output_tokens = token_counting.get_tokens_from_response(
+            CHAT[face](llm, to_messages("Say hello."))
+        )
+        assert (counter.prompt_llm_token_count, counter.completion_llm_token_count) == (input_tokens, output_tokens)
         assert len(counter.llm_token_counts) == 1
 
     @pytest.mark.parametrize("face", CHAT)
     def test_chat_events(self, llm: Any, face: str) -> None:
         """One start and one end for a call; a stream tells its progress between them."""
-        with listening() as heard:
-            CHAT[face](llm, asked("Say hello."))
-        names = [event.class_name() for event in heard]
-        told = Counter(names)
-        assert (told["LLMChatStartEvent"], told["LLMChatEndEvent"]) == (1, 1)
+        with listening() as events:
+            CHAT[face](llm, to_messages("Say hello."))
+        names = [event.class_name() for event in events]
+        counts = Counter(names)
+        assert (counts["LLMChatStartEvent"], counts["LLMChatEndEvent"]) == (1, 1)
         assert names.index("LLMChatStartEvent") < names.index("LLMChatEndEvent")
-        assert (told["LLMChatInProgressEvent"] > 0) == ("stream" in face)
-        end = next(event for event in heard if event.class_name() == "LLMChatEndEvent")
+        assert (counts["LLMChatInProgressEvent"] > 0) == ("stream" in face)
+        end = next(event for event in events if event.class_name() == "LLMChatEndEvent")
         assert end.response.message.content
 
     @pytest.mark.parametrize("face", COMPLETE)
     def test_completion_events(self, llm: Any, face: str) -> None:
         """The same for prompts, and no chat within is told besides."""
-        with listening() as heard:
+        with listening() as events:
             COMPLETE[face](llm, "Say hello.")
-        told = Counter(event.class_name() for event in heard)
-        assert (told["LLMCompletionStartEvent"], told["LLMCompletionEndEvent"]) == (1, 1)
-        assert told["LLMChatStartEvent"] == 0
+        counts = Counter(event.class_name() for event in events)
+        assert (counts["LLMCompletionStartEvent"], counts["LLMCompletionEndEvent"]) == (1, 1)
+        assert counts["LLMChatStartEvent"] == 0
 
     @pytest.mark.parametrize("face", CHAT)
     def test_callbacks(self, llm: Any, face: str) -> None:
         """The older callbacks hear of it once as well."""
         debug = LlamaDebugHandler(print_trace_on_end=False)
         llm.callback_manager = CallbackManager([debug])
-        CHAT[face](llm, asked("Say hello."))
+        CHAT[face](llm, to_messages("Say hello."))
         assert len(debug.get_event_pairs(CBEventType.LLM)) == 1
         assert all(len(pair) == 2 for pair in debug.get_event_pairs(CBEventType.LLM))
 
     def test_a_stream_that_is_left_does_not_end(self, llm: Any) -> None:
         """Its end is not told: there was none."""
-        with listening() as heard:
-            stream = llm.stream_chat(asked("Say hello."))
+        with listening() as events:
+            stream = llm.stream_chat(to_messages("Say hello."))
             next(stream)
             stream.close()
-        told = Counter(event.class_name() for event in heard)
-        assert (told["LLMChatStartEvent"], told["LLMChatEndEvent"]) == (1, 0)
+        counts = Counter(event.class_name() for event in events)
+        assert (counts["LLMChatStartEvent"], counts["LLMChatEndEvent"]) == (1, 0)

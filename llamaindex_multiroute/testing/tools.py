@@ -13,7 +13,7 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.tools import FunctionTool
 
-from llamaindex_multiroute.testing.suite import Suite, arun_all, asked, get_weather, run
+from llamaindex_multiroute.testing.suite import Suite, arun_all, get_weather, run, to_messages
 
 Face = Callable[..., ChatResponse]
 
@@ -42,7 +42,7 @@ class ToolTests(Suite):
         if request.function.__qualname__.startswith(ToolTests.__name__):
             self.need("has_tools")
 
-    def called(self, llm: Any, response: ChatResponse) -> list[tuple[str, dict[str, Any]]]:
+    def read_calls(self, llm: Any, response: ChatResponse) -> list[tuple[str, dict[str, Any]]]:
         """The tools that an answer asks for, with their arguments; each call has an id of its own."""
         selected = llm.get_tool_calls_from_response(response, error_on_no_tool_call=False)
         ids = [call.tool_id for call in selected]
@@ -60,24 +60,30 @@ class ToolTests(Suite):
     def test_one_call(self, llm: Any, face: str) -> None:
         """A tool is called with its arguments, in a block of the message."""
         response = FACES[face](llm, self.tools, user_msg=ADD)
-        assert self.called(llm, response) == [("add", {"a": 2, "b": 3})]
+        assert self.read_calls(llm, response) == [("add", {"a": 2, "b": 3})]
         assert [b.tool_name for b in response.message.blocks if isinstance(b, ToolCallBlock)] == ["add"]
 
     @pytest.mark.parametrize("face", FACES)
     def test_the_question_in_every_place(self, llm: Any, face: str) -> None:
         """The user's turn is a text, a message, or stands in the history."""
         message = ChatMessage(role="user", content=ADD)
-        for given in ({"user_msg": ADD}, {"user_msg": message}, {"chat_history": [message]}):
-            assert self.called(llm, FACES[face](llm, self.tools, **copy.deepcopy(given))) == [("add", {"a": 2, "b": 3})]
-        before = [ChatMessage(role="system", content="Use tools."), *asked("Hello."), _said("Hello.")]
+        for arguments in ({"user_msg": ADD}, {"user_msg": message}, {"chat_history": [message]}):
+            assert self.read_calls(llm, FACES[face](llm, self.tools, **copy.deepcopy(arguments))) == [
+                ("add", {"a": 2, "b": 3})
+            ]
+        before = [
+            ChatMessage(role="system", content="Use tools."),
+            *to_messages("Hello."),
+            _build_assistant_message("Hello."),
+        ]
         response = FACES[face](llm, self.tools, user_msg=ADD, chat_history=before)
-        assert self.called(llm, response) == [("add", {"a": 2, "b": 3})]
+        assert self.read_calls(llm, response) == [("add", {"a": 2, "b": 3})]
 
     @pytest.mark.parametrize("face", FACES)
     def test_the_history_is_left_alone(self, llm: Any, face: str) -> None:
         """Neither the caller's list nor its messages change."""
         self.need("keeps_history")
-        history = [*asked("Hello."), _said("Hello.")]
+        history = [*to_messages("Hello."), _build_assistant_message("Hello.")]
         before = copy.deepcopy(history)
         FACES[face](llm, self.tools, user_msg=ADD, chat_history=history)
         assert history == before
@@ -114,7 +120,7 @@ class ToolTests(Suite):
             return "It is noon."
 
         response = llm.chat_with_tools([FunctionTool.from_defaults(get_time)], user_msg="Call the tool get_time.")
-        assert self.called(llm, response) == [("get_time", {})]
+        assert self.read_calls(llm, response) == [("get_time", {})]
 
     @pytest.mark.parametrize("face", FACES)
     def test_parallel_calls(self, llm: Any, face: str) -> None:
@@ -122,29 +128,29 @@ class ToolTests(Suite):
         self.need("has_parallel_tools")
         response = FACES[face](llm, self.tools, user_msg=CITIES, allow_parallel_tool_calls=True)
         expected = [("get_weather", {"city": "Paris"}), ("get_weather", {"city": "Rome"})]
-        assert self.called(llm, response) == expected
+        assert self.read_calls(llm, response) == expected
 
     def test_one_call_at_a_time(self, llm: Any) -> None:
         """And one where it is not."""
         for face in ("chat", "achat"):
             response = FACES[face](llm, self.tools, user_msg=CITIES, allow_parallel_tool_calls=False)
-            assert len(self.called(llm, response)) == 1
+            assert len(self.read_calls(llm, response)) == 1
 
     @pytest.mark.parametrize("face", FACES)
     def test_tool_required(self, llm: Any, face: str) -> None:
         """A call is demanded where the model would rather chat."""
         self.need("has_tool_choice")
         response = FACES[face](llm, self.tools, user_msg="Say hello.", tool_required=True)
-        assert len(self.called(llm, response)) >= 1
+        assert len(self.read_calls(llm, response)) >= 1
 
     @pytest.mark.parametrize("face", FACES)
     def test_tool_choice(self, llm: Any, face: str) -> None:
         """One tool is demanded by its name, or all are forbidden."""
         self.need("has_tool_choice")
         response = FACES[face](llm, self.tools, user_msg=ADD, tool_choice="multiply")
-        assert {name for name, _ in self.called(llm, response)} == {"multiply"}
+        assert {name for name, _ in self.read_calls(llm, response)} == {"multiply"}
         response = FACES[face](llm, self.tools, user_msg=ADD, tool_choice="none")
-        assert self.called(llm, response) == []
+        assert self.read_calls(llm, response) == []
 
     @pytest.mark.parametrize("face", FACES)
     def test_the_answer_of_a_tool(self, llm: Any, face: str) -> None:
@@ -204,12 +210,12 @@ class ToolTests(Suite):
         response = llm.chat_with_tools(self.tools, user_msg=question, allow_parallel_tool_calls=len(answers) > 1)
         selected = llm.get_tool_calls_from_response(response)
         assert len(selected) == len(answers)
-        told = [
+        tool_messages = [
             ChatMessage(role="tool", content=answer, additional_kwargs={"tool_call_id": call.tool_id})
             for call, answer in zip(selected, answers, strict=True)
         ]
-        return [*asked(question), response.message, *told]
+        return [*to_messages(question), response.message, *tool_messages]
 
 
-def _said(text: str) -> ChatMessage:
+def _build_assistant_message(text: str) -> ChatMessage:
     return ChatMessage(role="assistant", content=text)

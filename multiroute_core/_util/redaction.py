@@ -50,10 +50,10 @@ def redact_url(url: str) -> str:
         >>> redact_url("https://user:password@host/v1?key=abc")
         'https://…@host/v1?key=…'
     """
-    head, at, rest = url.partition("://")[2].rpartition("@")
+    head, at, tail = url.partition("://")[2].rpartition("@")
     scheme = url.partition("://")[0]
     if at and "/" not in head.partition("@")[0]:
-        url = f"{scheme}://…@{rest}"
+        url = f"{scheme}://…@{tail}"
     elif at:  # a password with a slash in it, or an address in the path: better too little than too much
         return f"{scheme}://…"
     return _PARAMETER.sub(_redact_parameter, url)

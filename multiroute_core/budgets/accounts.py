@@ -47,8 +47,8 @@ class ReservationRequest:
     amount: int
     cap: int | None
     starts: tuple[float, ...]
-    known: tuple[float, int] | None = None
-    opened: bool = False
+    baseline: tuple[float, int] | None = None
+    allow_new: bool = False
 
 
 class AccountBalance(NamedTuple):
@@ -79,7 +79,7 @@ class ReservationReply(NamedTuple):
     """
 
     balances: tuple[AccountBalance, ...] = ()
-    refused: int | None = None
+    refused_index: int | None = None
     fresh: tuple[int, ...] = ()
 
 
@@ -102,7 +102,7 @@ class Accounts(Protocol):
         """
         ...
 
-    def settle(self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int], settled: Settled) -> None:
+    def settle(self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int], on_settle: Settled) -> None:
         """What was reserved is free, and what the call took is spent. Safe inside a finalizer."""
         ...
 
@@ -170,46 +170,46 @@ class MemoryAccounts:
 
     def forked(self) -> None:
         """What is reserved is for calls of the parent."""
-        for kept in self._accounts.values():
-            for reservation in list(kept.places.values()):
-                kept.free(reservation)
+        for entry in self._accounts.values():
+            for reservation in list(entry.places.values()):
+                entry.free(reservation)
 
     async def reserve(self, io: IO, claims: Sequence[ReservationRequest], slot: str) -> ReservationReply:
         now = self._wall()
         with self._lock:
-            heard = self._work_off(now)
+            notices = self._work_off(now)
             reply = self._reserve(claims, slot, now)
-        _tell(heard)
+        _tell(notices)
         return reply
 
-    def settle(self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int], settled: Settled) -> None:
-        self._settled.append((claims, slot, took, settled))
+    def settle(self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int], on_settle: Settled) -> None:
+        self._settled.append((claims, slot, took, on_settle))
         # Not `acquire(blocking=False)`: an interrupt between it and its `try` would leave the lock locked for ever.
         if self._lock.locked():
             return  # whoever has it works it off, or the next one
         with self._lock:
-            heard = self._work_off(self._wall())
-        _tell(heard)
+            notices = self._work_off(self._wall())
+        _tell(notices)
 
     def close(self) -> None:
         pass
 
     def _reserve(self, claims: Sequence[ReservationRequest], slot: str, now: float) -> ReservationReply:
-        fresh = [n for n, claim in enumerate(claims) if claim.account not in self._accounts and not claim.opened]
+        fresh = [n for n, claim in enumerate(claims) if claim.account not in self._accounts and not claim.allow_new]
         if fresh:
             return ReservationReply(fresh=tuple(fresh))
         balances: list[AccountBalance] = []
         after: list[Account | None] = []
         for claim in claims:
-            kept = self._kept(claim, now)
-            kept.lapse(now)
-            balances.append(AccountBalance(kept.account.period, kept.account.spent, kept.account.held))
-            after.append(spend_account.reserve(kept.account, claim.cap, claim.amount))
+            entry = self._open_entry(claim, now)
+            entry.lapse(now)
+            balances.append(AccountBalance(entry.account.period, entry.account.spent, entry.account.held))
+            after.append(spend_account.reserve(entry.account, claim.cap, claim.amount))
         if None in after:
             return ReservationReply(tuple(balances), after.index(None))
         for claim, account in zip(claims, after, strict=True):
             if account is not None:
-                kept = self._accounts[claim.account]
+                entry = self._accounts[claim.account]
                 watched = slot if isinstance(slot, ReservationSlot) else _LASTING
                 name = str(slot)
                 reservation = _Reservation(watched, self._orphans.append)
@@ -218,52 +218,52 @@ class MemoryAccounts:
                 reservation.amount = claim.amount
                 reservation.name = name
                 reservation.until = now + LEASE_SECONDS
-                kept.places[name] = reservation
-                kept.account = account
+                entry.places[name] = reservation
+                entry.account = account
         return ReservationReply(tuple(balances))
 
-    def _kept(self, claim: ReservationRequest, now: float) -> _Kept:
-        if (kept := self._accounts.get(claim.account)) is None:
+    def _open_entry(self, claim: ReservationRequest, now: float) -> _Kept:
+        if (entry := self._accounts.get(claim.account)) is None:
             if len(self._accounts) >= ROOM:
                 self._accounts = {n: k for n, k in self._accounts.items() if k.places or k.ends > now}
-            kept = self._accounts[claim.account] = _Kept()
-        kept.ends = claim.starts[-1]
-        kept.account = spend_account.current(kept.account, claim.starts, now, claim.known)
-        return kept
+            entry = self._accounts[claim.account] = _Kept()
+        entry.ends = claim.starts[-1]
+        entry.account = spend_account.current(entry.account, claim.starts, now, claim.baseline)
+        return entry
 
     def _work_off(self, now: float) -> list[tuple[Settled, list[AccountBalance]]]:
         """Book what was settled; who is to hear of it, and what."""
-        heard: list[tuple[Settled, list[AccountBalance]]] = []
+        notices: list[tuple[Settled, list[AccountBalance]]] = []
         while self._orphans:
             orphan = cast("_Reservation", self._orphans[0])
-            if (kept := self._accounts.get(orphan.account)) is not None:
-                kept.free(orphan)
+            if (entry := self._accounts.get(orphan.account)) is not None:
+                entry.free(orphan)
             self._orphans.popleft()
         while self._settled:
-            claims, slot, took, settled = self._settled.popleft()
+            claims, slot, took, on_settle = self._settled.popleft()
             balances: list[AccountBalance] = []
             for claim, amount in zip(claims, took, strict=True):
                 if claim.account not in self._accounts:
                     balances.append(AccountBalance(-1.0, 0, 0))
                     continue
-                kept = self._kept(claim, now)
-                before = kept.account.spent
-                reservation = kept.places.get(slot)
-                account = spend_account.settle(kept.account, 0 if reservation is None else reservation.amount, amount)
-                kept.places.pop(slot, None)
-                kept.account = account
+                entry = self._open_entry(claim, now)
+                before = entry.account.spent
+                reservation = entry.places.get(slot)
+                account = spend_account.settle(entry.account, 0 if reservation is None else reservation.amount, amount)
+                entry.places.pop(slot, None)
+                entry.account = account
                 balances.append(AccountBalance(account.period, account.spent, account.held, before))
-            heard.append((settled, balances))
-        return heard
+            notices.append((on_settle, balances))
+        return notices
 
 
-def _tell(heard: list[tuple[Settled, list[AccountBalance]]]) -> None:
-    for settled, balances in heard:
-        settled(balances)
+def _tell(notices: list[tuple[Settled, list[AccountBalance]]]) -> None:
+    for on_settle, balances in notices:
+        on_settle(balances)
 
 
-def opened(claim: ReservationRequest, known: tuple[float, int]) -> ReservationRequest:
+def with_baseline(claim: ReservationRequest, baseline: tuple[float, int]) -> ReservationRequest:
     """`claim`, when it has been looked up what was spent before."""
-    if claim.known is not None and claim.known[0] == known[0]:
-        known = max(claim.known, known)
-    return replace(claim, known=known, opened=True)
+    if claim.baseline is not None and claim.baseline[0] == baseline[0]:
+        baseline = max(claim.baseline, baseline)
+    return replace(claim, known=baseline, opened=True)

@@ -90,17 +90,17 @@ class Budget:
         number = isinstance(amount, int | float) and not isinstance(amount, bool) and math.isfinite(amount)
         if not number or amount is None or amount < 0 or (unit == "tokens" and amount != int(amount)):
             raise ConfigurationError(f"{unit}={amount!r} must be a number, 0 or more.")
-        for what, value, known in (("per", per, get_args(Period)), ("scope", scope, (*get_args(Scope), None))):
-            if value not in known:
-                raise unknown(what, value, [one for one in known if one])
+        for what, value, choices in (("per", per, get_args(Period)), ("scope", scope, (*get_args(Scope), None))):
+            if value not in choices:
+                raise unknown(what, value, [one for one in choices if one])
         if scope_values is not None and scope is None:
             raise ConfigurationError(
                 "scope_values= needs scope=, which says what is meant: 'tenant', 'label', 'route', 'task'."
             )
         if not isinstance(hard, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"hard={hard!r} must be True or False.")
-        told = tuple(sorted(set(alerts)))
-        if any(isinstance(share, bool) or not share > 0 for share in told):
+        shares = tuple(sorted(set(alerts)))
+        if any(isinstance(share, bool) or not share > 0 for share in shares):
             raise ConfigurationError(f"alerts={alerts!r} must be shares above 0, such as 0.8.")
         hear = (on_alert,) if callable(on_alert) else tuple(on_alert)
         if not all(map(callable, hear)):
@@ -114,7 +114,7 @@ class Budget:
             "scope_values": None if scope_values is None else words("scope_values", scope_values),
             "hard": hard,
             "timezone": timezone,
-            "alerts": told,
+            "alerts": shares,
             "on_alert": hear,
             "name": "/".join(filter(None, (unit, per, scope))) if name is None else word("name", name),
         }
@@ -131,13 +131,13 @@ class Budget:
         """How much there is, in billionths of a USD or in tokens."""
         return round((self.usd or 0.0) * NANO) if self.tokens is None else int(self.tokens)
 
-    def amount(self, counted: int) -> float:
+    def amount(self, units: int) -> float:
         """What was counted, in USD or in tokens."""
-        return counted / NANO if self.tokens is None else counted
+        return units / NANO if self.tokens is None else units
 
-    def told(self, counted: int) -> str:
+    def format_amount(self, units: int) -> str:
         """What was counted, in words."""
-        return f"{counted / NANO:,.6g} USD" if self.tokens is None else f"{counted:,} tokens"
+        return f"{units / NANO:,.6g} USD" if self.tokens is None else f"{units:,} tokens"
 
     @property
     def zone(self) -> tzinfo:
@@ -165,7 +165,7 @@ class Budget:
 
     def __str__(self) -> str:
         for_whom = f" for each {self.scope}" if self.scope else ""
-        return f"{self.told(self.cap)} {_SPENT[self.per]}{for_whom}"
+        return f"{self.format_amount(self.cap)} {_SPENT[self.per]}{for_whom}"
 
 
 def _zone(name: Any) -> tzinfo:

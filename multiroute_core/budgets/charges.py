@@ -32,7 +32,14 @@ class Charge:
 
 
 def charge(
-    pricing: Pricing, route: Route, model: str, usage: Usage | None, *, prompt: int, written: int | None, cut: bool
+    pricing: Pricing,
+    route: Route,
+    model: str,
+    usage: Usage | None,
+    *,
+    prompt: int,
+    output_tokens: int | None,
+    cut: bool,
 ) -> Charge:
     """The charge of one attempt.
 
@@ -46,7 +53,7 @@ def charge(
             was answered.
         cut: Whether the answer was cut: then the provider's count of it is of its beginning.
     """
-    estimate = None if written is None else _complete(usage, prompt, written, cut=cut)
+    estimate = None if output_tokens is None else _complete(usage, prompt, output_tokens, cut=cut)
     if estimate is None or estimate == usage:
         cost = pricing.cost_on(route, usage, model=model)
         if cost is not None or usage is None:
@@ -64,13 +71,13 @@ def charge(
     return _estimate_charge(pricing, route, model, estimate, estimate)
 
 
-def _complete(usage: Usage | None, prompt: int, written: int, *, cut: bool) -> Usage:
+def _complete(usage: Usage | None, prompt: int, output_tokens: int, *, cut: bool) -> Usage:
     """`usage` with estimates where counts are missing."""
     if usage is None:
-        return Usage(prompt, written)
+        return Usage(prompt, output_tokens)
     output = usage.output_tokens or 0
-    if not output or (cut and output < written):
-        output = written
+    if not output or (cut and output < output_tokens):
+        output = output_tokens
     return replace(usage, input_tokens=usage.input_tokens or prompt, output_tokens=output)
 
 
@@ -79,11 +86,11 @@ def _drop_estimates(usage: Usage | None, estimate: Usage) -> Usage | None:
     if usage is None:
         return None
     read = usage.input_tokens
-    written = usage.output_tokens
+    output_tokens = usage.output_tokens
     return replace(
         usage,
         input_tokens=read if read == estimate.input_tokens else None,
-        output_tokens=written if written == estimate.output_tokens else None,
+        output_tokens=output_tokens if output_tokens == estimate.output_tokens else None,
     )
 
 

@@ -53,9 +53,9 @@ class RedisAccounts:
         self._clock: Callable[[], float | None] = lambda: None
 
     async def reserve(self, io: IO, claims: Sequence[ReservationRequest], slot: str) -> ReservationReply:
-        asked = self._asked(claims, slot, lease=LEASE_SECONDS)
+        payload = self._encode_claims(claims, slot, lease=LEASE_SECONDS)
         try:
-            told = _read(await self._link.call(io, script("reserve"), self._keys(claims), asked))
+            reply = _read(await self._link.call(io, script("reserve"), self._keys(claims), payload))
         except (Down, Refused) as error:
             if isinstance(error, Down) and error.asked:
                 self.settle(claims, slot, (0,) * len(claims), _nobody)
@@ -67,15 +67,15 @@ class RedisAccounts:
         except BaseException:  # called off, and nobody takes what may have been reserved
             self.settle(claims, slot, (0,) * len(claims), _nobody)
             raise
-        return ReservationReply(tuple(told.balances), told.refused, told.fresh)
+        return ReservationReply(tuple(reply.balances), reply.refused, reply.fresh)
 
-    def settle(self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int], settled: Settled) -> None:
+    def settle(self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int], on_settle: Settled) -> None:
         def command(again: bool) -> tuple[Any, ...]:  # noqa: FBT001  (it is a `Command`)
-            return script("spent"), self._keys(claims), self._asked(claims, slot, took, again=again)
+            return script("spent"), self._keys(claims), self._encode_claims(claims, slot, took, again=again)
 
         def learn(reply: Any, error: BaseException | None) -> None:
             if error is None:
-                settled(_read(reply).balances)
+                on_settle(_read(reply).balances)
 
         self._link.send(command, learn, keep=True)
 
@@ -87,22 +87,24 @@ class RedisAccounts:
         names = [f"{tag}:{quote(claim.account, safe='-._/:')}" for claim in claims]
         return tuple(key for name in names for key in (name, f"{name}:places"))
 
-    def _asked(self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int] = (), **more: Any) -> bytes:
+    def _encode_claims(
+        self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int] = (), **more: Any
+    ) -> bytes:
         now = self._wall() if (clock := self._clock()) is None else clock
-        told = [
+        entries = [
             {
                 "amount": claim.amount,
                 "cap": claim.cap,
                 "starts": claim.starts,
-                "known": claim.known,
-                "opened": claim.opened,
+                "known": claim.baseline,
+                "opened": claim.allow_new,
                 "keep": max(0.0, claim.starts[-1] - now) + KEEP_SECONDS,
                 **({"took": took[place]} if took else {}),
             }
             for place, claim in enumerate(claims)
         ]
         return msgspec.msgpack.encode(
-            {"claims": told, "slot": str(slot), "wall": now, **({} if clock is None else {"now": clock}), **more}
+            {"claims": entries, "slot": str(slot), "wall": now, **({} if clock is None else {"now": clock}), **more}
         )
 
 

@@ -20,7 +20,7 @@ from multiroute_core.budgets.accounts import (
     ReservationRequest,
     ReservationSlot,
     UnavailableError,
-    opened,
+    with_baseline,
 )
 from multiroute_core.budgets.budget import NANO, Budget
 from multiroute_core.budgets.tracker import BudgetCharge, BudgetTracker
@@ -57,8 +57,8 @@ class BudgetReservation:
         """Whether a soft budget is spent, so that cheap routes should come first."""
         spending = self._spending
         for budget, who in self._counting(None):
-            period, spent = spending.known(_account(budget, who)) or (0.0, -1)
-            if not budget.hard and spent >= budget.cap and period == spending.starts(budget, spending.wall())[-2]:
+            period, amount = spending.get_spend(_account(budget, who)) or (0.0, -1)
+            if not budget.hard and amount >= budget.cap and period == spending.starts(budget, spending.wall())[-2]:
                 return True
         return False
 
@@ -72,27 +72,27 @@ class BudgetReservation:
         cost = spending.pricing.estimate_on(route, most)
         amounts = {"usd": math.ceil((cost or 0.0) * NANO - ROUNDING), "tokens": most.total_tokens}
         slot = ReservationSlot(f"{secrets.randbits(62):x}")
-        held = list[tuple[Accounts, list[BudgetCharge]]]()
+        reservations = list[tuple[Accounts, list[BudgetCharge]]]()
         try:
-            for accounts, bills in self._asked(route, amounts, now):
-                shut, known = await self._held(io, accounts, bills, slot, now)
+            for accounts, bills in self._group_bills(route, amounts, now):
+                shut, charges = await self._reserve_bills(io, accounts, bills, slot, now)
                 if shut is not None:
-                    _free(held, slot)
+                    _free(reservations, slot)
                     return shut
-                held.append((accounts, known))
+                reservations.append((accounts, charges))
         except BaseException:
-            _free(held, slot)
+            _free(reservations, slot)
             raise
 
         def pay(attempt: Attempt | None) -> None:
             if attempt is None:
-                _free(held, slot)
+                _free(reservations, slot)
             else:
-                _settle(held, slot, _charges(attempt, amounts), partial(spending.on_settled, call.request_id))
+                _settle(reservations, slot, _charges(attempt, amounts), partial(spending.on_settled, call.request_id))
 
         return pay
 
-    async def _held(
+    async def _reserve_bills(
         self, io: IO, accounts: Accounts, bills: list[BudgetCharge], slot: str, now: float
     ) -> tuple[Rejection | None, list[BudgetCharge]]:
         """Hold what is asked for; why that cannot be, and what is asked for by what is known now."""
@@ -101,8 +101,8 @@ class BudgetReservation:
                 reply = await accounts.reserve(io, [bill.claim for bill in bills], slot)
                 for place in reply.fresh:
                     bill = bills[place]
-                    known = await self._spending.prior_spend(io, bill)
-                    bills[place] = BudgetCharge(bill.budget, bill.who, opened(bill.claim, known))
+                    prior = await self._spending.prior_spend(io, bill)
+                    bills[place] = BudgetCharge(bill.budget, bill.who, with_baseline(bill.claim, prior))
             except UnavailableError as error:
                 hard = next(bill for bill in bills if bill.budget.hard)
                 return _unavailable(hard, error), bills
@@ -110,15 +110,15 @@ class BudgetReservation:
                 break
         if reply.balances:
             self._spending.update_balances(bills, reply.balances)
-        if reply.refused is not None:
-            return _refused(bills[reply.refused], reply.balances[reply.refused], now), bills
+        if reply.refused_index is not None:
+            return _build_rejection(bills[reply.refused_index], reply.balances[reply.refused_index], now), bills
         return None, bills
 
-    def _asked(
+    def _group_bills(
         self, route: Route, amounts: dict[str, int], now: float
     ) -> Iterator[tuple[Accounts, list[BudgetCharge]]]:
         """What is asked for, by where the accounts are: those of the call first, for they take no way."""
-        found: dict[int, tuple[Accounts, list[BudgetCharge]]] = {}
+        groups: dict[int, tuple[Accounts, list[BudgetCharge]]] = {}
         for budget, who in self._counting(route):
             name = _account(budget, who)
             accounts = self._spending.accounts_of(budget, self._own)
@@ -127,11 +127,13 @@ class BudgetReservation:
                 amounts[budget.unit],
                 budget.cap if budget.hard else None,
                 self._spending.starts(budget, now),
-                self._spending.known(name),
-                opened=budget.per in ("call", "session"),
+                self._spending.get_spend(name),
+                allow_new=budget.per in ("call", "session"),
             )
-            found.setdefault(id(accounts), (accounts, []))[1].append(BudgetCharge(budget, who, claim))
-        yield from sorted(found.values(), key=lambda one: (one[0] is not self._own, isinstance(one[0], MemoryAccounts)))
+            groups.setdefault(id(accounts), (accounts, []))[1].append(BudgetCharge(budget, who, claim))
+        yield from sorted(
+            groups.values(), key=lambda one: (one[0] is not self._own, isinstance(one[0], MemoryAccounts))
+        )
 
     def _counting(self, route: Route | None) -> Iterator[tuple[Budget, str]]:
         """The budgets that count a try on `route`, each with who spends; without a route, those that count any."""
@@ -161,39 +163,39 @@ def _charges(attempt: Attempt, reserved: dict[str, int]) -> dict[str, int]:
     """What an attempt is charged, as the ledger has it; an answer that cannot be priced is charged its reservation."""
     usage = attempt.estimated_usage or attempt.usage
     cost = attempt.charged
-    answered = attempt.outcome == "answered"
+    is_answered = attempt.outcome == "answered"
     return {
-        "usd": round(cost * NANO) if cost is not None else reserved["usd"] if answered else 0,
-        "tokens": usage.total_tokens if usage is not None else reserved["tokens"] if answered else 0,
+        "usd": round(cost * NANO) if cost is not None else reserved["usd"] if is_answered else 0,
+        "tokens": usage.total_tokens if usage is not None else reserved["tokens"] if is_answered else 0,
     }
 
 
 def _settle(
-    held: Sequence[tuple[Accounts, list[BudgetCharge]]],
+    reservations: Sequence[tuple[Accounts, list[BudgetCharge]]],
     slot: str,
     took: dict[str, int],
-    settled: Callable[[Sequence[BudgetCharge], Sequence[int], Sequence[AccountBalance]], None],
+    on_settled: Callable[[Sequence[BudgetCharge], Sequence[int], Sequence[AccountBalance]], None],
 ) -> None:
-    for accounts, bills in held:
+    for accounts, bills in reservations:
         amounts = [took[bill.budget.unit] for bill in bills]
-        accounts.settle([bill.claim for bill in bills], slot, amounts, partial(settled, bills, amounts))
+        accounts.settle([bill.claim for bill in bills], slot, amounts, partial(on_settled, bills, amounts))
 
 
-def _free(held: Sequence[tuple[Accounts, list[BudgetCharge]]], slot: str) -> None:
+def _free(reservations: Sequence[tuple[Accounts, list[BudgetCharge]]], slot: str) -> None:
     """Nothing was sent."""
-    _settle(held, slot, {"usd": 0, "tokens": 0}, lambda _bills, _took, _balances: None)
+    _settle(reservations, slot, {"usd": 0, "tokens": 0}, lambda _bills, _took, _balances: None)
 
 
-def _refused(bill: BudgetCharge, balance: AccountBalance, now: float) -> Rejection:
+def _build_rejection(bill: BudgetCharge, balance: AccountBalance, now: float) -> Rejection:
     budget = bill.budget
     claim = bill.claim
     left = max(0, budget.cap - balance.spent - balance.held)
     ends = budget.resets_at(claim.starts)
-    held = f", {budget.told(balance.held)} of it held for calls on their way" if balance.held else ""
+    note = f", {budget.format_amount(balance.held)} of it held for calls on their way" if balance.held else ""
     when = "" if ends is None else f" It begins anew at {datetime.fromtimestamp(ends, budget.zone):%Y-%m-%d %H:%M %Z}."
     error = BudgetExceededError(
-        f"The budget {budget.name!r}{_whose(bill)} has {budget.told(left)} left of {budget.told(budget.cap)}"
-        f"{held}, and this call may take {budget.told(claim.amount)}.{when}",
+        f"The budget {budget.name!r}{_whose(bill)} has {budget.format_amount(left)} left of {budget.format_amount(budget.cap)}"
+        f"{note}, and this call may take {budget.format_amount(claim.amount)}.{when}",
         budget=budget.name,
         scope_value=bill.who,
         remaining=budget.amount(left),

@@ -50,9 +50,9 @@ class BudgetStatuses(tuple[BudgetStatus, ...]):
             (
                 f"{one.budget}{' (hard)' if one.hard else ''}",
                 one.scope_value,
-                _told(one.spent, one.unit),
-                _told(one.limit, one.unit),
-                _told(one.remaining, one.unit),
+                _format_amount(one.spent, one.unit),
+                _format_amount(one.limit, one.unit),
+                _format_amount(one.remaining, one.unit),
                 f"{one.spent / one.limit:.0%}" if one.limit else "",
                 "" if one.resets_at is None else f"{datetime.fromtimestamp(one.resets_at, UTC):%Y-%m-%d %H:%M} UTC",
             )
@@ -63,5 +63,5 @@ class BudgetStatuses(tuple[BudgetStatus, ...]):
 _TITLES = ("budget", "who", "spent", "of", "left", "", "begins anew")
 
 
-def _told(amount: float, unit: str) -> str:
+def _format_amount(amount: float, unit: str) -> str:
     return f"${amount:,.6f}" if unit == "usd" else f"{amount:,.0f} tokens"

@@ -95,7 +95,7 @@ class BudgetTracker:
         """Where a budget's accounts are; `own` are the call's."""
         return {"call": own, "session": self._session}.get(budget.per, self._shared)
 
-    def known(self, account: str) -> tuple[float, int] | None:
+    def get_spend(self, account: str) -> tuple[float, int] | None:
         """The period of an account, and what is known to have been spent in it."""
         return self._heard.get(account)
 
@@ -120,18 +120,20 @@ class BudgetTracker:
     def standings(self) -> BudgetStatuses:
         """How the budgets stand, as this process has heard last."""
         now = self.wall()
-        found = list[BudgetStatus]()
+        statuses = list[BudgetStatus]()
         for name, bill in list(self._bills.items()):
             budget = bill.budget
-            (period, spent) = self._heard.get(name, (0.0, 0))
+            (period, spend) = self._heard.get(name, (0.0, 0))
             starts = self.starts(budget, now)
             if period != starts[-2]:
                 continue
-            amount = budget.amount(spent)
+            amount = budget.amount(spend)
             cap = budget.amount(budget.cap)
             ends = budget.resets_at(starts)
-            found.append(BudgetStatus(budget.name, bill.who, amount, cap - amount, cap, budget.unit, budget.hard, ends))
-        return BudgetStatuses(sorted(found, key=lambda one: one.remaining / one.limit if one.limit else 0.0))
+            statuses.append(
+                BudgetStatus(budget.name, bill.who, amount, cap - amount, cap, budget.unit, budget.hard, ends)
+            )
+        return BudgetStatuses(sorted(statuses, key=lambda one: one.remaining / one.limit if one.limit else 0.0))
 
     def on_settled(
         self, request_id: str, bills: Sequence[BudgetCharge], took: Sequence[int], balances: Sequence[AccountBalance]
@@ -140,9 +142,9 @@ class BudgetTracker:
         for bill, amount, balance in zip(bills, took, balances, strict=True):
             if balance.period < 0:  # the account was lost, and is opened anew by what is known
                 name = bill.claim.account
-                (start, _) = bill.claim.known or (bill.claim.starts[-2], 0)
-                start, spent = self._heard.get(name, (start, 0))
-                self._heard[name] = start, spent + amount
+                (start, _) = bill.claim.baseline or (bill.claim.starts[-2], 0)
+                start, spend = self._heard.get(name, (start, 0))
+                self._heard[name] = start, spend + amount
                 continue
             self.update_balances([bill], [balance])
             for share in bill.budget.alerts:
@@ -168,8 +170,8 @@ class BudgetTracker:
         limit = Deadline(io.now)
         limit.set("the ledger", io.now() + LOOK_SECONDS, LOOK_SECONDS)
         try:
-            spent = await io.thread(limit, look) if io.native else look()
-            amount = round(spent.usd * NANO) if budget.unit == "usd" else spent.tokens  # a damaged file says infinity
+            total = await io.thread(limit, look) if io.native else look()
+            amount = round(total.usd * NANO) if budget.unit == "usd" else total.tokens  # a damaged file says infinity
         except Exception as error:
             if budget.hard:
                 raise UnavailableError(f"the ledger cannot be read ({error})") from error
@@ -181,10 +183,10 @@ class BudgetTracker:
         for budget in self.budgets:
             counts = budget.scope != "route" or budget.scope_values is None or route.name in budget.scope_values
             if budget.unit == "usd" and counts and self.pricing.estimate_on(route, Usage(1, 1)) is None:
-                told = f"The price of route {route.name!r} is unknown, so that {budget.name!r} cannot count it"
+                message = f"The price of route {route.name!r} is unknown, so that {budget.name!r} cannot count it"
                 if budget.hard:
-                    raise ConfigurationError(f"{told}; {_PRICE_HINT}.")
-                logger.warning("%s; %s.", told, _PRICE_HINT)
+                    raise ConfigurationError(f"{message}; {_PRICE_HINT}.")
+                logger.warning("%s; %s.", message, _PRICE_HINT)
 
     def _alert(self, request_id: str, bill: BudgetCharge, balance: AccountBalance, share: float) -> None:
         budget = bill.budget
@@ -200,6 +202,10 @@ class BudgetTracker:
         )
         whose = f" of {bill.who!r}" if bill.who else ""
         logger.warning(
-            "Budget %r%s: %s of %s spent.", budget.name, whose, budget.told(balance.spent), budget.told(budget.cap)
+            "Budget %r%s: %s of %s spent.",
+            budget.name,
+            whose,
+            budget.format_amount(balance.spent),
+            budget.format_amount(budget.cap),
         )
         tell((*self._hooks, *cast("tuple[Hook, ...]", budget.on_alert)), alert)

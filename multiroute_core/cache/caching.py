@@ -114,13 +114,13 @@ class CacheConfig:
             routes: Who might have answered.
             continued: Whether a stream that breaks is gone on with by another route.
         """
-        mended = any(attempt.outcome == StreamInterruptedError.code for attempt in response.attempts)
+        has_interruption = any(attempt.outcome == StreamInterruptedError.code for attempt in response.attempts)
         backups = {route.name for route in routes if route.backup}
         return (
             response.finish_reason in self.cacheable_finish_reasons
             and bool(response.parts)
             and not response.invalid_tool_calls
-            and not (mended and continued)
+            and not (has_interruption and continued)
             and (response.route not in backups or len(backups) == len(routes))
         )
 
@@ -141,7 +141,7 @@ class CacheConfig:
             index = RedisIndex(link)
         return SemanticMatcher(self.semantic, index)
 
-    def opened(self) -> Cache:
+    def open_store(self) -> Cache:
         """The store.
 
         Raises:
@@ -153,12 +153,12 @@ class CacheConfig:
             from multiroute_core.cache.memory import MemoryCache
 
             return MemoryCache()
-        scheme, _, rest = self.store.partition(":")
-        if scheme == "sqlite" and rest:
+        scheme, _, location = self.store.partition(":")
+        if scheme == "sqlite" and location:
             from multiroute_core.cache.sqlite import SQLiteCache, path_of
 
             return SQLiteCache(path_of(self.store))
-        if scheme in ("redis", "rediss", "unix") and rest:
+        if scheme in ("redis", "rediss", "unix") and location:
             from multiroute_core.cache.redis import RedisCache
 
             return RedisCache(self.store)

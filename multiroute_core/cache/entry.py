@@ -59,17 +59,17 @@ class Entry:
 
     saved_at: float
     fresh_until: float
-    said: tuple[str | tuple[Part, ...], ...] | None
+    pieces: tuple[str | tuple[Part, ...], ...] | None
     response: Response
 
     @property
     def chunks(self) -> Iterator[tuple[Part, ...]]:
         """What was said, in pieces, each made when it is read."""
-        if self.said is None:
+        if self.pieces is None:
             yield tuple(_pieces(self.response.parts))
             return
-        for told in self.said:
-            yield (Text(told),) if isinstance(told, str) else told
+        for piece in self.pieces:
+            yield (Text(piece),) if isinstance(piece, str) else piece
 
     def replayed(self, *, stream: bool) -> Iterator[Chunk]:
         """The answer once more, in the face that is asked for."""
@@ -81,7 +81,7 @@ class Entry:
         yield Chunk((), self.response)
 
 
-def encode(response: Response, said: Sequence[tuple[Part, ...]] | None, *, now: float, fresh_until: float) -> bytes:
+def encode(response: Response, pieces: Sequence[tuple[Part, ...]] | None, *, now: float, fresh_until: float) -> bytes:
     """An answer as bytes.
 
     Args:
@@ -93,11 +93,11 @@ def encode(response: Response, said: Sequence[tuple[Part, ...]] | None, *, now: 
     Raises:
         TypeError, OverflowError: there is something in it that has no form in bytes.
     """
-    kept = _Kept(
+    record = _Kept(
         saved_at=now,
         fresh_until=fresh_until,
-        streamed=said is not None,
-        pieces=[_brief(parts) for parts in ([response.parts] if said is None else said)],
+        streamed=pieces is not None,
+        pieces=[_brief(parts) for parts in ([response.parts] if pieces is None else pieces)],
         finish_reason=response.finish_reason or "other",
         model=response.model,
         provider=response.provider,
@@ -105,7 +105,7 @@ def encode(response: Response, said: Sequence[tuple[Part, ...]] | None, *, now: 
         cost=response.cost,
         raw=response.raw,
     )
-    return FORM + msgspec.msgpack.encode(kept)
+    return FORM + msgspec.msgpack.encode(record)
 
 
 def decode(value: bytes) -> Entry:
@@ -119,42 +119,46 @@ def decode(value: bytes) -> Entry:
     if value[: len(FORM)] != FORM:
         raise UnreadableError(f"An entry that begins with {value[: len(FORM)]!r} has another form than {FORM!r}.")
     try:
-        kept = _DECODER.decode(memoryview(value)[len(FORM) :])
-        _check(kept)
-        said = tuple([told if isinstance(told, str) else message_json.from_json(told) for told in kept.pieces])
+        record = _DECODER.decode(memoryview(value)[len(FORM) :])
+        _check(record)
+        entry_pieces = tuple(
+            [piece if isinstance(piece, str) else message_json.from_json(piece) for piece in record.pieces]
+        )
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise UnreadableError(f"An entry cannot be read: {error}") from error
-    texts = [told for told in said if isinstance(told, str)]
-    if said and len(texts) == len(said):
+    texts = [piece for piece in entry_pieces if isinstance(piece, str)]
+    if entry_pieces and len(texts) == len(entry_pieces):
         parts = (Text("".join(texts)),)
     else:
-        pieces = [(Text(told),) if isinstance(told, str) else told for told in said]
-        parts = assemble(itertools.chain.from_iterable(pieces)) if kept.streamed else (pieces or [()])[0]
+        pieces = [(Text(piece),) if isinstance(piece, str) else piece for piece in entry_pieces]
+        parts = assemble(itertools.chain.from_iterable(pieces)) if record.streamed else (pieces or [()])[0]
     response = Response(
         parts=parts,
-        finish_reason=kept.finish_reason,
+        finish_reason=record.finish_reason,
         usage=NOTHING,
-        model=kept.model,
-        provider=kept.provider,
-        route=kept.route,
+        model=record.model,
+        provider=record.provider,
+        route=record.route,
         cost=0.0,
         cached=True,
-        saved_cost=kept.cost,
-        raw=kept.raw,
+        saved_cost=record.cost,
+        raw=record.raw,
     )
-    return Entry(kept.saved_at, kept.fresh_until, said if kept.streamed else None, response)
+    return Entry(record.saved_at, record.fresh_until, entry_pieces if record.streamed else None, response)
 
 
-def _check(kept: _Kept) -> None:
+def _check(record: _Kept) -> None:
     """See that an entry holds nothing that would fail later.
 
     Raises:
         ValueError: a number is not finite, a cost is negative, or a value is nested too deep.
     """
-    if not (math.isfinite(kept.saved_at) and math.isfinite(kept.fresh_until) and 0 <= (kept.cost or 0.0) < math.inf):
+    if not (
+        math.isfinite(record.saved_at) and math.isfinite(record.fresh_until) and 0 <= (record.cost or 0.0) < math.inf
+    ):
         raise ValueError("its times and its cost must be finite numbers")
-    if (kept.raw is not None and nests_too_deep(kept.raw)) or any(
-        not isinstance(piece, str) and nests_too_deep(piece) for piece in kept.pieces
+    if (record.raw is not None and nests_too_deep(record.raw)) or any(
+        not isinstance(piece, str) and nests_too_deep(piece) for piece in record.pieces
     ):
         raise NestingError
 
@@ -171,8 +175,8 @@ def _pieces(parts: Sequence[Part]) -> Iterator[Part]:
     calls = itertools.count()
     for part in parts:
         if isinstance(part, ToolCall):
-            told = json.dumps(dict(part.arguments), ensure_ascii=False)
-            yield ToolCallDelta(next(calls), part.id, part.name, told, part.raw)
+            arguments = json.dumps(dict(part.arguments), ensure_ascii=False)
+            yield ToolCallDelta(next(calls), part.id, part.name, arguments, part.raw)
         else:
             yield part
 

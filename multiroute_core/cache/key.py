@@ -53,9 +53,9 @@ def key(request: Request, among: str, tenant: str | None) -> str:
     Raises:
         UnkeyableError: it holds something that has no canonical form.
     """
-    told = {"version": VERSION, "among": among, "tenant": tenant, "request": _Canon(request).whole()}
+    payload = {"version": VERSION, "among": among, "tenant": tenant, "request": _Canon(request).to_dict()}
     try:
-        return hashlib.sha256(msgspec.json.encode(told, order="sorted")).hexdigest()
+        return hashlib.sha256(msgspec.json.encode(payload, order="sorted")).hexdigest()
     except (TypeError, ValueError, OverflowError) as error:  # half a surrogate pair, say
         raise UnkeyableError(str(error)) from error
 
@@ -65,8 +65,8 @@ def scope(request: Request, among: str, tenant: str | None) -> tuple[str, str] |
     last = request.messages[-1]
     if last.role != "user" or not last.text.strip() or not all(isinstance(part, Text) for part in last.parts):
         return None
-    rest = replace(request, messages=(*request.messages[:-1], Message("user", "", last.name)))
-    return key(rest, among, tenant), last.text
+    context = replace(request, messages=(*request.messages[:-1], Message("user", "", last.name)))
+    return key(context, among, tenant), last.text
 
 
 def models(routes: Iterable[Route]) -> str:
@@ -76,9 +76,9 @@ def models(routes: Iterable[Route]) -> str:
 
 def _model(route: Route) -> tuple[str, ...]:
     address = bare_url(route.base_url or "")  # it may hold a password
-    told = (route.provider, route.model, address, route.api or "")
+    identity = (route.provider, route.model, address, route.api or "")
     # A model of a framework's has settings of its own; whoever wraps it says what they are.
-    return told if route.llm is None else (*told, str(getattr(route.llm, "fingerprint", route.name)))
+    return identity if route.llm is None else (*identity, str(getattr(route.llm, "fingerprint", route.name)))
 
 
 class _Canon:
@@ -92,7 +92,7 @@ class _Canon:
         self._ids: dict[str, int] = {}
         self._in_raw = False
 
-    def whole(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         request = self._request
         messages = _plain_texts(request.messages)
         if messages is None:
@@ -100,13 +100,13 @@ class _Canon:
                 if type(part) in _TIED:
                     self._ids.setdefault(cast("ToolCall", part).id, len(self._ids))
             messages = [self._message(message) for message in request.messages]
-        told: dict[str, Any] = {"messages": messages}
+        form: dict[str, Any] = {"messages": messages}
         values = _SAID(request)
         if values != _UNSAID:
             for name, value, default in zip(_NAMES, values, _UNSAID, strict=True):
                 if value != default:
-                    told[name] = self.plain(value)
-        return told
+                    form[name] = self.plain(value)
+        return form
 
     def _message(self, message: Message) -> list[Any]:
         parts = [self.plain(part) for part in message.parts if type(part) is not CachePoint]
@@ -116,8 +116,8 @@ class _Canon:
         kind = cast("type[Any]", type(value))
         if (make := _PLAIN.get(kind)) is not None:
             return make(self, value)
-        for known in kind.__mro__:
-            if (make := _PLAIN.get(known)) is not None:
+        for base in kind.__mro__:
+            if (make := _PLAIN.get(base)) is not None:
                 return make(self, value)
         if is_dataclass(kind):
             return self.record(value)
@@ -129,19 +129,19 @@ class _Canon:
         return ["t", value.text] if value.raw is None else self.record(value)
 
     def record(self, value: Any) -> Any:
-        told = {
+        entries = {
             name: self._id(inner) if name == "id" else self.plain(inner)
             for name, default in _fields(cast("type[Any]", type(value)))
             if (inner := getattr(value, name)) != default
         }
-        return [type(value).__name__, told]
+        return [type(value).__name__, entries]
 
     def raw(self, value: Raw) -> Any:
         """A vendor's words, without the vendor's own number for them and for the message that they were in."""
         self._in_raw = True
-        told = self.mapping({name: inner for name, inner in value.body.items() if name != "id"})
+        body = self.mapping({name: inner for name, inner in value.body.items() if name != "id"})
         self._in_raw = False
-        return ["Raw", value.api, told]
+        return ["Raw", value.api, body]
 
     def _id(self, value: Any) -> Any:
         return ["id", self._ids[value]] if value in self._ids else self.plain(value)
@@ -178,13 +178,13 @@ class _Canon:
 
 def _plain_texts(messages: Sequence[Message]) -> list[Any] | None:
     """Messages of one text each, which most requests are, in the form that `_Canon` gives them; None for others."""
-    made: list[Any] = []
+    entries: list[Any] = []
     for message in messages:
         parts = message.parts
         if len(parts) != 1 or type(only := parts[0]) is not Text or only.raw is not None or message.name:
             return None
-        made.append([message.role, ["t", only.text]])
-    return made
+        entries.append([message.role, ["t", only.text]])
+    return entries
 
 
 _PLAIN: Mapping[Any, Callable[[_Canon, Any], Any]] = {
@@ -208,11 +208,11 @@ _KNOWN: dict[type[Any], tuple[tuple[str, Any], ...]] = {}
 
 def _fields(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
     """The names of a dataclass's fields, each with its default; what has its default need not be told."""
-    if (found := _KNOWN.get(kind)) is None:
-        found = _KNOWN[kind] = tuple(
+    if (field_defaults := _KNOWN.get(kind)) is None:
+        field_defaults = _KNOWN[kind] = tuple(
             (f.name, f.default_factory() if f.default_factory is not MISSING else f.default) for f in fields(kind)
         )
-    return found
+    return field_defaults
 
 
 _NAMES = tuple(name for name, _ in _fields(Request) if name != "messages")

@@ -50,9 +50,9 @@ class MemoryCache:
 
     async def get(self, io: IO, key: str) -> bytes | None:
         with self._lock:
-            if (held := self._entries.get(key)) is None:
+            if (entry := self._entries.get(key)) is None:
                 return None
-            value, until = held
+            value, until = entry
             if io.now() >= until:
                 self._drop(key)
                 return None
@@ -89,8 +89,8 @@ class MemoryCache:
         pass
 
     def _drop(self, key: str) -> None:
-        if (held := self._entries.pop(key, None)) is not None:
-            self._bytes -= _size(key, held[0])
+        if (entry := self._entries.pop(key, None)) is not None:
+            self._bytes -= _size(key, entry[0])
 
     def __copy__(self) -> MemoryCache:
         return self

@@ -46,11 +46,11 @@ class RedisCache:
         name = self._name("claim", key)
         token = secrets.token_hex(16)
         try:
-            given = await self.link.call(io, "SET", name, token, "NX", "PX", _milliseconds(seconds))
+            reply = await self.link.call(io, "SET", name, token, "NX", "PX", _milliseconds(seconds))
         except BaseException:  # it may have been given all the same
             self._give_back(name, token)
             raise
-        return None if given is None else token
+        return None if reply is None else token
 
     async def release(self, io: IO, key: str, token: str) -> None:
         self._give_back(self._name("claim", key), token)

@@ -129,12 +129,12 @@ class SQLiteCache:
             return None
         if not rows:
             return None
-        found, value, crc, used = rows[0]
+        entry_id, value, crc, used = rows[0]
         if crc != _crc(key, value):
             self._trouble.tell("An answer could not be looked up", sqlite3.DatabaseError("an entry is damaged"))
             return None
         if now - used >= GRAIN and not self._writer.read_only:
-            self._used[found] = now
+            self._used[entry_id] = now
             if now - self._noted >= GRAIN:
                 await self._write(io, "The use of answers was not noted", lambda _: None)
         return value
@@ -172,13 +172,13 @@ class SQLiteCache:
         db.execute(_PUT, (key, now + seconds, now, size, _crc(key, value), value))
         excess = db.execute("SELECT bytes FROM total").fetchone()[0] - self.max_bytes
         if excess > 0:
-            gone: list[tuple[int]] = []
+            entry_ids: list[tuple[int]] = []
             for entry, its_size in db.execute("SELECT id, size FROM entries WHERE key <> ? ORDER BY used", (key,)):
-                gone.append((entry,))
+                entry_ids.append((entry,))
                 excess -= its_size
                 if excess <= 0:
                     break
-            db.executemany("DELETE FROM entries WHERE id = ?", gone)
+            db.executemany("DELETE FROM entries WHERE id = ?", entry_ids)
 
     def _claim(self, db: sqlite3.Connection, key: str, token: str, seconds: float) -> bool:
         now = self._clock()

@@ -84,7 +84,7 @@ class Connection:
                     "A cache was open when this process was forked in a way that Python is not told of; "
                     "make the router after the fork."
                 )
-            self._db, self.read_only = _opened(self._path, wait)
+            self._db, self.read_only = _open_connection(self._path, wait)
         self._file = _identity(self._path)
         self._pid = os.getpid()
         return self._db
@@ -129,16 +129,16 @@ def checked(path: str | os.PathLike[str]) -> Path:
     Raises:
         ConfigurationError: it is none of a file.
     """
-    told = os.fspath(path)
-    if not told or told.startswith((":", "file:")) or "\0" in told:
-        raise ConfigurationError(f"A cache cannot be kept at {told!r:.200}; give the path of a file.")
-    return Path(os.path.abspath(os.path.expanduser(told)))  # noqa: PTH100, PTH111  (links stay as they are)
+    location = os.fspath(path)
+    if not location or location.startswith((":", "file:")) or "\0" in location:
+        raise ConfigurationError(f"A cache cannot be kept at {location!r:.200}; give the path of a file.")
+    return Path(os.path.abspath(os.path.expanduser(location)))  # noqa: PTH100, PTH111  (links stay as they are)
 
 
-def _opened(path: Path, wait: float) -> tuple[sqlite3.Connection, bool]:
+def _open_connection(path: Path, wait: float) -> tuple[sqlite3.Connection, bool]:
     """A connection to the cache at `path`, which is made if it is not there; and whether it can only be read."""
     try:
-        if _made(path).st_size:
+        if _ensure_file(path).st_size:
             with _closed_on_error(_connect(path, "mode=ro&immutable=1")) as db:
                 # It may be somebody else's: no lock is taken, nothing left beside it. (To read the file oneself, and to
                 # close it then, would give up the locks that this process has on it.)
@@ -161,23 +161,23 @@ def _opened(path: Path, wait: float) -> tuple[sqlite3.Connection, bool]:
         ) from error
 
 
-def _made(path: Path) -> os.stat_result:
+def _ensure_file(path: Path) -> os.stat_result:
     """What the system says of the file; an empty one is made if there is none."""
     try:
         try:
-            found = path.stat()
+            status = path.stat()
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):  # another process was quicker
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            found = path.stat()
+            status = path.stat()
     except OSError as error:
         raise ConfigurationError(
             f"The cache {path} cannot be made ({error.strerror or error}); give the path of a file that may be written."
         ) from error
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise ConfigurationError(f"A cache cannot be kept at {path}, which is no file; give the path of one.")
-    return found
+    return status
 
 
 def _check(path: Path, db: sqlite3.Connection) -> None:
@@ -286,28 +286,28 @@ def _code(error: sqlite3.Error) -> int:
 def _identity(path: Path) -> tuple[int, int]:
     """Which file it is; deleted and made anew, it is another one."""
     try:
-        found = os.stat(path)  # noqa: PTH116  (half the time, and each look-up does it)
+        status = os.stat(path)  # noqa: PTH116  (half the time, and each look-up does it)
     except OSError:
         return 0, 0
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _before_fork() -> None:
     for connection in list(_alive):
         connection.lock.acquire()
-        _held.append(connection.lock)
+        _fork_locks.append(connection.lock)
         connection.close()
     _opening.acquire()
-    _held.append(_opening)
+    _fork_locks.append(_opening)
 
 
 def _after_fork() -> None:
-    while _held:
-        _held.pop().release()
+    while _fork_locks:
+        _fork_locks.pop().release()
 
 
 _alive: weakref.WeakSet[Connection] = weakref.WeakSet()
-_held: list[Any] = []
+_fork_locks: list[Any] = []
 _opening = threading.RLock()  # a finalizer may open a connection while this thread opens another
 """Held while a connection is opened, so that no process is forked meanwhile."""
 

@@ -153,7 +153,7 @@ class AttemptRunner:
         """Make the record, and give back the reservation and the permit, whatever breaks on the way."""
         outcome = Outcome(Verdict.NONE)
         try:
-            self.record = self._recorded(error)
+            self.record = self._build_attempt(error)
             outcome = self._outcome(error)
         finally:
             try:
@@ -165,7 +165,7 @@ class AttemptRunner:
     def leave(self) -> None:
         """Make the record of a try that was called off and does not come back by itself."""
         if self.record is None:
-            self.record = self._recorded(None if self._done else Cancelled())
+            self.record = self._build_attempt(None if self._done else Cancelled())
 
     async def next(self) -> tuple[Part, ...] | None:
         """The next meaningful parts; None at the end of the answer.
@@ -177,7 +177,7 @@ class AttemptRunner:
         if self._done:
             return None
         try:
-            parts = await (self._read() if self.stream else self._whole())
+            parts = await (self._read() if self.stream else self._call_provider())
         except Exception as error:
             if is_control_flow(error):  # a wrapped model, or a tool in it, suspends the graph that it runs in
                 raise
@@ -190,7 +190,7 @@ class AttemptRunner:
             if isinstance(error, WireError):  # a failed answer is billed as well
                 self.usage = error.usage or self.usage
                 self.model = error.model or self.model
-            raise self._named(error) from (error.__cause__ if isinstance(error, RouteError) else error)
+            raise self._to_route_error(error) from (error.__cause__ if isinstance(error, RouteError) else error)
         if parts:
             if self.first_token_seconds is None:
                 await self._first_token()
@@ -223,7 +223,7 @@ class AttemptRunner:
         if headers:
             self._headroom = headroom(headers, self._io.now(), time.time())
 
-    async def _whole(self) -> tuple[Part, ...] | None:
+    async def _call_provider(self) -> tuple[Part, ...] | None:
         self.limit.body_within = self._limits.first_token
         self._allow(("the answer", self._limits.attempt, self._began))
         reply = await self._provider.call(self._io, self.limit, self.encoded)
@@ -255,7 +255,7 @@ class AttemptRunner:
             if event is END:
                 if decoder.complete:
                     self._done = True
-                    return None if self._restorer is None else self._restorer.rest() or None
+                    return None if self._restorer is None else self._restorer.flush() or None
                 raise EOFError("The stream ended without its end: the answer is not complete.")
             delta = read_event(self._provider, decoder, self.encoded, event)
             if delta is not None and (parts := self._take(delta)):
@@ -273,15 +273,15 @@ class AttemptRunner:
     def _watch(self) -> None:
         """Set the limit of a stream's next step."""
         limits = self._limits
-        began = self._began
+        start = self._began
         if self.first_token_seconds is None:
-            first = ("the first token", limits.first_token, began)
-            attempt = ("the answer", limits.attempt, began)
-            self._allow(first, attempt, ("the whole stream", limits.total, began))
+            first = ("the first token", limits.first_token, start)
+            attempt = ("the answer", limits.attempt, start)
+            self._allow(first, attempt, ("the whole stream", limits.total, start))
         elif limits.total is None and limits.stall is not None:  # once a chunk: nothing is built for it
             self.limit.set("the next chunk", self._io.now() + limits.stall, limits.stall)
         else:
-            self._allow(("the next chunk", limits.stall, self._io.now()), ("the whole stream", limits.total, began))
+            self._allow(("the next chunk", limits.stall, self._io.now()), ("the whole stream", limits.total, start))
 
     def _allow(self, *spans: tuple[str, float | None, float]) -> None:
         phase = ""
@@ -298,7 +298,7 @@ class AttemptRunner:
                 allowed = seconds
         self.limit.set(phase, until, allowed)
 
-    def _named(self, error: Exception) -> RouteError:
+    def _to_route_error(self, error: Exception) -> RouteError:
         """The class of `error`, with the route's name and what had come."""
         if isinstance(error, Expired):
             phase = self.limit.phase
@@ -306,31 +306,31 @@ class AttemptRunner:
             message = f"{phase[:1].upper()}{phase[1:]} did not come within {allowed:g} s."
             if phase == DEADLINE:
                 message = f"Nothing came before {phase}, {allowed:.3g} s after the attempt began."
-            found: RouteError = AttemptTimeoutError(message)
+            route_error: RouteError = AttemptTimeoutError(message)
         else:
-            found = self._provider.classify(error)
+            route_error = self._provider.classify(error)
         key = self.route.api_key or getattr(self._provider, "api_key", None)
         if isinstance(key, str) and len(key) >= SHORTEST_SECRET:  # some servers repeat what they were sent
-            found.message = without_secret(found.message, key)
-            found.args = (found.message,)
-            found.body = without_secret(found.body, key)
-        if self.committed and not isinstance(found, StreamInterruptedError):
-            found = StreamInterruptedError(
-                f"The stream broke after {len(join(self.parts))} characters: {found.message}",
-                status=found.status,
-                retry_after=found.retry_after,
-                request_id=found.request_id,
-                body=found.body,
+            route_error.message = without_secret(route_error.message, key)
+            route_error.args = (route_error.message,)
+            route_error.body = without_secret(route_error.body, key)
+        if self.committed and not isinstance(route_error, StreamInterruptedError):
+            route_error = StreamInterruptedError(
+                f"The stream broke after {len(join(self.parts))} characters: {route_error.message}",
+                status=route_error.status,
+                retry_after=route_error.retry_after,
+                request_id=route_error.request_id,
+                body=route_error.body,
             )
-        found.route = self.route.name
-        found.provider = self.route.provider
-        return found
+        route_error.route = self.route.name
+        route_error.provider = self.route.provider
+        return route_error
 
-    def _recorded(self, error: BaseException | None) -> Attempt:
+    def _build_attempt(self, error: BaseException | None) -> Attempt:
         model = self.model or self.route.model
         outcome = "answered" if error is None else error.code if isinstance(error, RouteError) else "cancelled"
         try:
-            charge = self._charge(model, answered=error is None)
+            charge = self._charge(model, is_answered=error is None)
         except Exception:  # prices and counts come from outside
             logger.exception("The cost of an answer of route %r cannot be calculated.", self.route.name)
             charge = Charge()
@@ -350,17 +350,21 @@ class AttemptRunner:
             price_source=charge.source,
         )
 
-    def _charge(self, model: str, *, answered: bool) -> Charge:
+    def _charge(self, model: str, *, is_answered: bool) -> Charge:
         """What the attempt costs, or likely costs where nobody says."""
         cut = self.committed and not self._done
         usage = self.usage
-        written = None
-        whole = answered or (self.committed and self._done)  # it may be whole, and called off in the same moment
-        if cut or (whole and token_count.lacks_counts(usage, self.parts)):
-            written = token_count.of_parts(assemble(self.parts))
+        output_tokens = None
+        is_complete = is_answered or (
+            self.committed and self._done
+        )  # it may be whole, and called off in the same moment
+        if cut or (is_complete and token_count.lacks_counts(usage, self.parts)):
+            output_tokens = token_count.of_parts(assemble(self.parts))
             if self._max_tokens is not None:  # no answer is longer, whatever its characters suggest
-                written = min(written, self._max_tokens)
-        return charges.charge(self._pricing, self.route, model, usage, prompt=self._tokens, written=written, cut=cut)
+                output_tokens = min(output_tokens, self._max_tokens)
+        return charges.charge(
+            self._pricing, self.route, model, usage, prompt=self._tokens, output_tokens=output_tokens, cut=cut
+        )
 
     def _outcome(self, error: BaseException | None) -> Outcome:
         """What the state learns from the end of the try."""
@@ -372,7 +376,7 @@ class AttemptRunner:
         now = self._io.now()
         # Who was too slow is as slow as it was seen to be: without that, only the quick ones would be remembered.
         slow = now - self._began if self.overtaken and not self.committed else None
-        whole = now - self._began if error is None else slow
+        duration = now - self._began if error is None else slow
         failure = (
             failure_of(error) if isinstance(error, RouteError) and (error.counts_against_breaker or limited) else None
         )
@@ -384,7 +388,7 @@ class AttemptRunner:
             used=used,
             headroom=self._headroom,
             first_token=(self.first_token_seconds or slow) if self.stream else None,
-            seconds=None if self.stream else whole,
+            seconds=None if self.stream else duration,
             failure=failure,
         )
 

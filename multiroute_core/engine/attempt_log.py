@@ -69,8 +69,8 @@ class AttemptLog:
         """A route is being asked."""
         self._started += 1
         if hooks := self._listeners[AttemptStarted]:
-            begun = AttemptStarted(self._id, route.name, self._started, route.provider, route.model, route.region)
-            tell(hooks, begun)
+            event = AttemptStarted(self._id, route.name, self._started, route.provider, route.model, route.region)
+            tell(hooks, event)
 
     def first_token(self, attempt: AttemptRunner) -> None:
         """A stream has begun to speak, and something goes to the caller."""

@@ -60,7 +60,7 @@ class CacheLookup:
         answers: Whether that is fresh, and so the answer.
     """
 
-    began: float
+    start: float
     name: str | None
     entry: Entry | None = None
     answers: bool = False
@@ -86,7 +86,7 @@ class CacheStage:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.caching = caching
-        self.store = caching.opened()
+        self.store = caching.open_store()
         self._paraphrases = caching.paraphrases(self.store)
         self._random = random
         self._wall = wall
@@ -97,18 +97,18 @@ class CacheStage:
 
     async def look(self, io: IO, call: Call, listeners: Listeners) -> CacheLookup:
         """See whether the answer is kept. Where it is, the call is over, and whoever listens is told."""
-        began = io.now()
+        start = io.now()
         name = self._key(call)
         if name is None or call.options.cache == "refresh":
-            return CacheLookup(began, name)
-        entry = await self._got(io, name)
+            return CacheLookup(start, name)
+        entry = await self._get_entry(io, name)
         fresh = self._fresh(entry)
         if not fresh and self._paraphrases is not None:
             entry = await self._in_other_words(io, call) or entry
             fresh = self._fresh(entry)
         if fresh and entry is not None:
-            _tell(listeners, call, entry, io.now() - began)
-        return CacheLookup(began, name, entry, fresh)
+            _tell(listeners, call, entry, io.now() - start)
+        return CacheLookup(start, name, entry, fresh)
 
     async def run(
         self,
@@ -123,7 +123,7 @@ class CacheStage:
         `listeners` hear what happens. `look` is what a look before has given; None where nobody has looked.
         """
         look = look or await self.look(io, call, listeners)
-        began = look.began
+        start = look.start
         name = look.name
         spare = look.entry
         if spare is not None and look.answers:
@@ -133,25 +133,25 @@ class CacheStage:
         lead = value = None
         try:
             if name is not None and call.options.cache != "refresh":
-                until = began + min(WAIT_SECONDS, (call.options.deadline or WAIT_SECONDS * 2) / 2)
-                spare, lead = await self._waited(io, name, until, spare)
+                until = start + min(WAIT_SECONDS, (call.options.deadline or WAIT_SECONDS * 2) / 2)
+                spare, lead = await self._join_flight(io, name, until, spare)
                 if spare is not None and self._fresh(spare):
-                    _tell(listeners, call, spare, io.now() - began)
+                    _tell(listeners, call, spare, io.now() - start)
                     for chunk in spare.replayed(stream=call.stream):
                         yield chunk
                     return
-            flow = ask(io, call, began)
+            flow = ask(io, call, start)
             flow.spare = spare
-            said: list[tuple[Part, ...]] = []
+            pieces: list[tuple[Part, ...]] = []
             chunks = flow.run()
             try:  # an interrupt in the way out of `aclosing` would warn of a coroutine that was never awaited
                 async for chunk in chunks:
                     if chunk.restarted:
-                        said.clear()
+                        pieces.clear()
                     elif chunk.parts and call.stream:
-                        said.append(chunk.parts)
+                        pieces.append(chunk.parts)
                     if chunk.response is not None and name is not None:
-                        value = await self._kept(io, name, call, chunk.response, said)
+                        value = await self._store_response(io, name, call, chunk.response, pieces)
                     yield chunk
             finally:
                 await chunks.aclose()
@@ -163,7 +163,7 @@ class CacheStage:
             if lead is not None and name is not None:
                 self._flights.land(name, lead.flight, value)
                 if lead.token is not None:
-                    await self._tried(self.store.release(io, name, lead.token), None)
+                    await self._guard_store(self.store.release(io, name, lead.token), None)
 
     def close(self) -> None:
         """Close what belongs to sync code, of a store that is this router's own."""
@@ -181,13 +181,13 @@ class CacheStage:
 
     def _who(self, call: Call) -> str:
         """Who may answer a call, in the form in which it goes into keys."""
-        known, among = self._latest
-        if known is not call.routes:
+        routes, among = self._latest
+        if routes is not call.routes:
             names = tuple(route.name for route in call.routes)
-            if (found := self._among.get(names)) is None:
-                found = self._among[names] = self.caching.namespace or models(call.routes)
-            self._latest = (call.routes, found)
-            among = found
+            if (namespace := self._among.get(names)) is None:
+                namespace = self._among[names] = self.caching.namespace or models(call.routes)
+            self._latest = (call.routes, namespace)
+            among = namespace
         return among
 
     def _key(self, call: Call) -> str | None:
@@ -208,12 +208,14 @@ class CacheStage:
         if self._paraphrases is not None and (place := self._scope(call)):
             near = await self._paraphrases.find(io, *place)
         if near is not None:
-            entry = await self._got(io, near.key)
+            entry = await self._get_entry(io, near.key)
         if near is None or entry is None or not self._fresh(entry):
             return None
         return replace(entry, response=replace(entry.response, similarity=near.similarity))
 
-    async def _waited(self, io: IO, name: str, until: float, entry: Entry | None) -> tuple[Entry | None, Leader | None]:
+    async def _join_flight(
+        self, io: IO, name: str, until: float, entry: Entry | None
+    ) -> tuple[Entry | None, Leader | None]:
         """What an equal request brought; or leave to ask while others wait, or to ask alone: None. `entry` is stale."""
         while True:
             flight, lead = self._flights.board(name)
@@ -224,7 +226,7 @@ class CacheStage:
             limit = Deadline(io.now)
             limit.set("an equal request", until, until - io.now())
             try:
-                value: bytes | None = await io.told(limit, flight.join)
+                value: bytes | None = await io.await_callback(limit, flight.join)
             except Expired:
                 return entry, None
             if value is not None:
@@ -232,33 +234,33 @@ class CacheStage:
             if flight.failed:
                 return entry, None
         try:
-            return await self._led(io, name, until, entry, lead)
+            return await self._claim_key(io, name, until, entry, lead)
         except BaseException:
             self._flights.land(name, flight)
             raise
 
-    async def _led(
+    async def _claim_key(
         self, io: IO, name: str, until: float, entry: Entry | None, lead: Leader
     ) -> tuple[Entry | None, Leader | None]:
         """See that no other process asks for the same, and that it has not been answered meanwhile."""
         pause = POLL_SECONDS
         while True:
-            token = await self._tried(self.store.claim(io, name, LEASE_SECONDS), "") if self.store.shared else ""
-            value = await self._tried(self.store.get(io, name), None)
-            kept = None if value is None else self._read(value)
-            if self._fresh(kept):
+            token = await self._guard_store(self.store.claim(io, name, LEASE_SECONDS), "") if self.store.shared else ""
+            value = await self._guard_store(self.store.get(io, name), None)
+            latest = None if value is None else self._read(value)
+            if self._fresh(latest):
                 if token:
-                    await self._tried(self.store.release(io, name, token), None)
+                    await self._guard_store(self.store.release(io, name, token), None)
                 self._flights.land(name, lead.flight, value)
-                return kept, None
+                return latest, None
             if token is not None or io.now() >= until:
                 lead.token = token or None
-                return kept or entry, lead
+                return latest or entry, lead
             await io.sleep(min(pause, until - io.now()) * (0.5 + self._random()))
             pause = min(SLOWEST_POLL_SECONDS, pause * 1.5)
 
-    async def _kept(
-        self, io: IO, name: str, call: Call, response: Response, said: list[tuple[Part, ...]]
+    async def _store_response(
+        self, io: IO, name: str, call: Call, response: Response, pieces: list[tuple[Part, ...]]
     ) -> bytes | None:
         """Keep an answer, if it is one to be given again; what to hand to those who wait."""
         if response.cached:
@@ -267,17 +269,17 @@ class CacheStage:
         ttl = self.caching.ttl
         ttl *= 1.0 - JITTER + 2 * JITTER * self._random()
         try:
-            value = entries.encode(response, said if call.stream else None, now=now, fresh_until=now + ttl)
+            value = entries.encode(response, pieces if call.stream else None, now=now, fresh_until=now + ttl)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             logger.debug("An answer of %r cannot be kept: %s", response.route, printable(str(error)))
             return None
         if self.caching.worth(response, call.routes, continued=call.options.on_stream_error == "continue"):
-            await self._tried(self.store.put(io, name, value, ttl + self.caching.stale_if_error), None)
+            await self._guard_store(self.store.put(io, name, value, ttl + self.caching.stale_if_error), None)
             if self._paraphrases is not None and (place := self._scope(call)):
                 await self._paraphrases.add(io, *place, name, ttl)
         return value
 
-    async def _got(self, io: IO, name: str) -> Entry | None:
+    async def _get_entry(self, io: IO, name: str) -> Entry | None:
         try:
             value = await self.store.get(io, name)
         except Exception as error:
@@ -295,7 +297,7 @@ class CacheStage:
     def _fresh(self, entry: Entry | None) -> bool:
         return entry is not None and entry.fresh_until > self._wall()
 
-    async def _tried(self, work: Awaitable[_T], otherwise: _T) -> _T:
+    async def _guard_store(self, work: Awaitable[_T], otherwise: _T) -> _T:
         """What the store does; what it raises is told once, until it works again."""
         try:
             done = await work
@@ -311,8 +313,8 @@ class CacheStage:
         return otherwise
 
 
-def _tell(listeners: Listeners, call: Call, found: Entry, seconds: float) -> None:
+def _tell(listeners: Listeners, call: Call, entry: Entry, seconds: float) -> None:
     if listeners[RequestStarted] or listeners[RequestEnded]:
         trail = AttemptLog(listeners, call)
         trail.request_started(call.routes)
-        trail.request_ended(seconds, found.response, None)
+        trail.request_ended(seconds, entry.response, None)

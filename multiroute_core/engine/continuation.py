@@ -51,14 +51,14 @@ class Continuation:
         self._speakers.append(attempt)
         self._overlap = Overlap(join(self.parts))
 
-    def request(self, asked: Request) -> Request:
+    def request(self, request: Request) -> Request:
         """What the next speaker is asked."""
-        said = join(self.parts)
-        left = None if asked.max_tokens is None else max(1, asked.max_tokens - token_count.of_text(said))
-        more = (Message("assistant", said), Message("user", INSTRUCTION))
-        return replace(asked, messages=(*asked.messages, *more), max_tokens=left)
+        text = join(self.parts)
+        left = None if request.max_tokens is None else max(1, request.max_tokens - token_count.of_text(text))
+        more = (Message("assistant", text), Message("user", INSTRUCTION))
+        return replace(request, messages=(*request.messages, *more), max_tokens=left)
 
-    def heard(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    def add_parts(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         """What is new in `parts`."""
         if self._overlap is None or self._overlap.over:
             new = parts
@@ -67,7 +67,7 @@ class Continuation:
         self.parts.extend(new)
         return new
 
-    def rest(self) -> tuple[Part, ...]:
+    def flush(self) -> tuple[Part, ...]:
         """What was held back, when the last speaker has ended."""
         text = "" if self._overlap is None else self._overlap.end()
         new = (Text(text),) if text else ()
@@ -78,12 +78,12 @@ class Continuation:
         """The answer as a whole, whose `last` speaker says why it ended. Its tokens and cost are those of all."""
         usages = [last.usage, *(s.usage for s in self._speakers)]
         costs = [last.cost, *(s.cost for s in self._speakers)]
-        known = [cost for cost in costs if cost is not None]
+        known_costs = [cost for cost in costs if cost is not None]
         return replace(
             last,
             parts=assemble(self.parts),
             usage=_sum(usages),
-            cost=sum(known) if len(known) == len(costs) else None,
+            cost=sum(known_costs) if len(known_costs) == len(costs) else None,
         )
 
     @staticmethod
@@ -113,19 +113,19 @@ class PausedTurn:
         self.paused = response
         self.count = self.count + 1
 
-    def request(self, asked: Request) -> Request:
+    def request(self, request: Request) -> Request:
         """What is sent to go on."""
-        return replace(asked, messages=(*asked.messages, Message("assistant", self.paused.parts)))
+        return replace(request, messages=(*request.messages, Message("assistant", self.paused.parts)))
 
-    def whole(self, last: Response) -> Response:
+    def merge_response(self, last: Response) -> Response:
         """The turn as far as `last`. Its tokens and cost are those of all its requests."""
         before = self.paused
-        known = before.cost is not None and last.cost is not None
+        has_costs = before.cost is not None and last.cost is not None
         return replace(
             last,
             parts=(*before.parts, *last.parts),
             usage=_sum([before.usage, last.usage]),
-            cost=(before.cost or 0.0) + (last.cost or 0.0) if known else None,
+            cost=(before.cost or 0.0) + (last.cost or 0.0) if has_costs else None,
         )
 
 
@@ -136,9 +136,9 @@ class Overlap:
         over: Whether that is known; what comes then is all new.
     """
 
-    def __init__(self, said: str) -> None:
+    def __init__(self, previous: str) -> None:
         self.over = False
-        self._said = said
+        self._said = previous
         self._held = ""
         self._places: list[int] | None = None
         self._repeated = 0
@@ -148,19 +148,19 @@ class Overlap:
         if self.over:
             return text
         self._held += text
-        held = self._held
-        said = self._said
-        if not held:
+        buffer = self._held
+        previous = self._said
+        if not buffer:
             return ""
         if self._places is None:
-            self._places = [place for place in range(len(said)) if said[place] == held[0]]
+            self._places = [place for place in range(len(previous)) if previous[place] == buffer[0]]
         going_on: list[int] = []
         for place in self._places:
-            left = len(said) - place
-            if left > len(held):
-                if said.startswith(held, place):
+            left = len(previous) - place
+            if left > len(buffer):
+                if previous.startswith(buffer, place):
                     going_on.append(place)
-            elif held.startswith(said[place:]) and self._counts(place):
+            elif buffer.startswith(previous[place:]) and self._counts(place):
                 self._repeated = max(self._repeated, left)
         self._places = going_on
         return "" if going_on else self.end()
@@ -174,19 +174,19 @@ class Overlap:
 
     def _counts(self, place: int) -> bool:
         """Whether what follows `place` is too much to be equal by chance."""
-        said = self._said
-        alone = place == 0 or not (said[place - 1].isalnum() and said[place].isalnum())
-        return len(said) - place >= (LIKELY if alone else SURE)
+        previous = self._said
+        alone = place == 0 or not (previous[place - 1].isalnum() and previous[place].isalnum())
+        return len(previous) - place >= (LIKELY if alone else SURE)
 
 
 def _sum(usages: list[Usage | None]) -> Usage | None:
     """All tokens together; what one of them does not know, nobody knows."""
-    known = [usage for usage in usages if usage is not None]
-    if len(known) < len(usages):
+    known_usages = [usage for usage in usages if usage is not None]
+    if len(known_usages) < len(usages):
         return None
     sums: dict[str, Any] = {}
     for field in fields(Usage):
-        values = [getattr(usage, field.name) for usage in known]
+        values = [getattr(usage, field.name) for usage in known_usages]
         if field.name in ("service_tier", "speed"):
             sums[field.name] = values[0] if len(set(values)) == 1 else None
         elif field.name == "other_models":

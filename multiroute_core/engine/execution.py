@@ -61,7 +61,7 @@ class RequestExecution:
         self,
         io: IO,
         call: Call,
-        began: float,
+        start_time: float,
         *,
         providers: Mapping[str, Provider],
         facts: Mapping[str, RouteCapabilities],
@@ -72,10 +72,10 @@ class RequestExecution:
         hedge_budget: float | None,
         random: Callable[[], float],
         purse: BudgetReservation | None = None,
-        learned: LearnedCapabilities | None = None,
+        learned_capabilities: LearnedCapabilities | None = None,
     ) -> None:
         self._purse = purse
-        self._learned = learned or LearnedCapabilities()
+        self._learned = learned_capabilities or LearnedCapabilities()
         self._io = io
         self._call = call
         self._request = call.request
@@ -87,7 +87,7 @@ class RequestExecution:
         self._hedge = hedge_budget
         self._random = random
         self._trail = AttemptLog(listeners, call)
-        self._began = began
+        self._began = start_time
         self._deadline = self._began + (call.options.deadline or float("inf"))
         self._tokens = call.tokens + answer(call.request)
         self._said: Continuation | None = None
@@ -110,7 +110,7 @@ class RequestExecution:
             if unable:
                 routes = [route for route in routes if route.name not in unable]
             trail.request_started(routes)
-            await self._state.begun(self._io, self._began)
+            await self._state.begin_request(self._io, self._began)
             self._plan: RetryPlan = self._build_plan(routes)
             for route in call.routes if unable else ():
                 if (shut := unable.get(route.name)) is not None:
@@ -127,10 +127,10 @@ class RequestExecution:
                     if call.stream:
                         trail.first_token(attempt)
                     while parts is not None:
-                        if call.stream and (parts := parts if self._said is None else self._said.heard(parts)):
+                        if call.stream and (parts := parts if self._said is None else self._said.add_parts(parts)):
                             yield Chunk(parts)
                         parts = await voice.next()
-                    if self._said is not None and (parts := self._said.rest()):
+                    if self._said is not None and (parts := self._said.flush()):
                         yield Chunk(parts)
                 except BaseException as caught:
                     error = caught
@@ -139,11 +139,11 @@ class RequestExecution:
                 finally:
                     trail.attempt_ended(attempt, error)
                 if error is not None:
-                    begins_anew = self._mended(attempt, error)
+                    begins_anew = self._recover_stream(attempt, error)
                 elif attempt.finish_reason == "pause" and self._continue_paused(attempt):
                     begins_anew = False
-                elif (begins_anew := self._declined(attempt)) is None:
-                    response = self._whole(attempt)
+                elif (begins_anew := self._handle_refusal(attempt)) is None:
+                    response = self._build_response(attempt)
                 if begins_anew and call.stream:
                     yield Chunk(restarted=True)
             if call.stream:
@@ -293,25 +293,25 @@ class RequestExecution:
         else:
             self._plan.failed(attempt.route, failure)
 
-    def _mended(self, attempt: AttemptRunner, error: BaseException) -> bool:
+    def _recover_stream(self, attempt: AttemptRunner, error: BaseException) -> bool:
         """Make ready for another speaker after a break; whether that one begins anew. Raises what cannot be mended."""
         if not isinstance(error, StreamInterruptedError):
             raise error
-        said = self._said
+        continuation = self._said
         how = self._call.options.on_stream_error
         partial = attempt.response(self._trail.attempts)
         parts = attempt.parts
         if self._paused is not None:
-            partial = self._paused.whole(partial)
+            partial = self._paused.merge_response(partial)
             parts = [*self._paused.paused.parts, *parts]
-        if said is not None:
-            partial = said.response(partial)
-            parts = said.parts
+        if continuation is not None:
+            partial = continuation.response(partial)
+            parts = continuation.parts
         error.partial = partial
         if how == "continue" and continuable(parts, self._call.request):
-            self._said = said = said or Continuation()
-            said.broke(parts, self._trail.attempts[-1])
-            self._request = said.request(self._call.request)
+            self._said = continuation = continuation or Continuation()
+            continuation.broke(parts, self._trail.attempts[-1])
+            self._request = continuation.request(self._call.request)
         elif how != "restart":
             raise error
         if self._paused is not None:  # another route begins, or goes on by what was said
@@ -331,14 +331,14 @@ class RequestExecution:
         elif paused.count >= MOST_PAUSES:
             return False
         else:
-            paused.pause(paused.whole(response))
+            paused.pause(paused.merge_response(response))
         self._request = paused.request(self._call.request)
         self._plan = self._build_plan([attempt.route])
         if self._call.stream:
             self._deadline = self._io.now() + (self._call.options.deadline or float("inf"))
         return True
 
-    def _declined(self, attempt: AttemptRunner) -> bool | None:
+    def _handle_refusal(self, attempt: AttemptRunner) -> bool | None:
         """None for an answer. If the model declined, and another one shall be asked: whether that one begins anew."""
         reason = attempt.finish_reason
         options = self._call.options
@@ -348,13 +348,13 @@ class RequestExecution:
             return None
         if self._call.stream and attempt.committed and options.on_stream_error != "restart":
             return None
-        refused = attempt.response(())
-        self._refused = self._refused or refused
-        declined = RefusalError(
+        response = attempt.response(())
+        self._refused = self._refused or response
+        refusal = RefusalError(
             "The answer is empty." if reason == "empty" else f"The model declined to answer ({reason}).",
             route=attempt.route.name,
         )
-        self._plan.failed(attempt.route, declined)
+        self._plan.failed(attempt.route, refusal)
         return attempt.committed
 
     def _is_empty(self, attempt: AttemptRunner) -> bool:
@@ -366,10 +366,10 @@ class RequestExecution:
             for part in attempt.parts
         )
 
-    def _whole(self, attempt: AttemptRunner) -> Response:
+    def _build_response(self, attempt: AttemptRunner) -> Response:
         response = attempt.response(self._trail.attempts)
         if self._paused is not None:
-            response = self._paused.whole(response)
+            response = self._paused.merge_response(response)
         return response if self._said is None else self._said.response(response)
 
     def _best(self) -> Response:
@@ -388,10 +388,10 @@ class RequestExecution:
 
     def _over(self, error: MultiRouteError) -> MultiRouteError:
         """The error that ends the request: of a stream that broke before, the one with what was said."""
-        broken = self._broken
-        if broken is None:
+        interruption = self._broken
+        if interruption is None:
             return error
-        if broken.partial is not None:
-            broken.partial = replace(broken.partial, attempts=self._trail.attempts)
-        broken.add_note(f"No other route could take over: {error}")
-        return broken
+        if interruption.partial is not None:
+            interruption.partial = replace(interruption.partial, attempts=self._trail.attempts)
+        interruption.add_note(f"No other route could take over: {error}")
+        return interruption

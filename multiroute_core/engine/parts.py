@@ -60,7 +60,7 @@ class Engine:
     providers: Mapping[str, Provider]
     facts: Mapping[str, RouteCapabilities]
     spending: BudgetTracker | None
-    learned: LearnedCapabilities
+    learned_capabilities: LearnedCapabilities
 
     @classmethod
     def of(cls, settings: Settings, world: Clock) -> Engine:
@@ -76,8 +76,8 @@ class Engine:
         hooks = settings.on_event if ledger is None else (*settings.on_event, ledger)
         recall = None
         if settings.caching is not None:
-            recall = CacheStage(settings.caching, random=world.draw, wall=world.told)
-        state = settings.opened_state(world.draw, world.told)
+            recall = CacheStage(settings.caching, random=world.draw, wall=world.read_wall)
+        state = settings.opened_state(world.draw, world.read_wall)
         state.know(routes)
         prices = Prices()
         prices.load()
@@ -117,18 +117,20 @@ class Engine:
 
     def with_hooks(self, hooks: Sequence[Hook]) -> Engine:
         """The same parts, with hooks that hear what happens as well."""
-        heard = (*self.hooks, *hooks)
-        return replace(self, hooks=heard, listeners=listeners(heard))
+        all_hooks = (*self.hooks, *hooks)
+        return replace(self, hooks=all_hooks, listeners=listeners(all_hooks))
 
-    def found(self, messages: Messages, given: CallOptions, *, stream: bool) -> tuple[Request, Options, Candidates]:
+    def prepare(
+        self, messages: Messages, call_options: CallOptions, *, stream: bool
+    ) -> tuple[Request, Options, Candidates]:
         """What is asked, how it is routed, and who may answer.
 
         Raises:
             ConfigurationError: bad input.
         """
         settings = self.settings
-        request, said = build(messages, given, self.integrations if "extra" in given else ())
-        options = said.over(current()).over(settings.options)
+        request, request_options = build(messages, call_options, self.integrations if "extra" in call_options else ())
+        options = request_options.over(current()).over(settings.options)
         drops: Drops | None = None
         if settings.strict_params:
 
@@ -142,17 +144,17 @@ class Engine:
     async def answer(self, io: IO, call: Call) -> Response:
         """The whole answer to a call."""
         if self.recall is None or call.options.cache is False:
-            return await _last(self._asked(io, call, io.now()).run())
+            return await _last(self._build_execution(io, call, io.now()).run())
         look = await self.recall.look(io, call, self.listeners)
         if look.answers and look.entry is not None:  # no chunks need be made
             return look.entry.response
-        return await _last(self.recall.run(io, call, self._asked, self.listeners, look))
+        return await _last(self.recall.run(io, call, self._build_execution, self.listeners, look))
 
     def chunks(self, io: IO, call: Call) -> AsyncGenerator[Chunk, None]:
         """The answer to a call, as it comes."""
         if self.recall is not None and call.options.cache is not False:
-            return self.recall.run(io, call, self._asked, self.listeners)
-        return self._asked(io, call, io.now()).run()
+            return self.recall.run(io, call, self._build_execution, self.listeners)
+        return self._build_execution(io, call, io.now()).run()
 
     def close(self) -> None:
         """Close what belongs to sync code, of what is the router's own."""
@@ -170,11 +172,11 @@ class Engine:
             await self.recall.aclose()
         self._let_go()
 
-    def _asked(self, io: IO, call: Call, began: float) -> RequestExecution:
+    def _build_execution(self, io: IO, call: Call, start_time: float) -> RequestExecution:
         return RequestExecution(
             io,
             call,
-            began,
+            start_time,
             providers=self.providers,
             facts=self.facts,
             pricing=self.prices,
@@ -184,7 +186,7 @@ class Engine:
             hedge_budget=self.settings.hedge_budget,
             random=self.world.random,
             purse=None if self.spending is None else BudgetReservation(self.spending, call),
-            learned=self.learned,
+            learned_capabilities=self.learned_capabilities,
         )
 
     def _let_go(self) -> None:

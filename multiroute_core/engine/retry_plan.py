@@ -180,10 +180,10 @@ class RetryPlan:
             self._queue = hopeful
             return self.next(left, 0.0)
         shut = {r.name: self.closed[r.name] for r in hopeful}
-        opened = [r for r in hopeful if shut[r.name].why == "open"]
+        open_routes = [r for r in hopeful if shut[r.name].why == "open"]
         busy = any(s.why == "busy" for s in shut.values())  # that one is well, and soon has a place
-        if opened and not busy and not self._probed and not self._polls:
-            self._early = min(opened, key=lambda r: shut[r.name].seconds)
+        if open_routes and not busy and not self._probed and not self._polls:
+            self._early = min(open_routes, key=lambda r: shut[r.name].seconds)
             self._probed = True
             self._queue = [self._early]
             return self.next(left, 0.0)

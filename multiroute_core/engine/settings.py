@@ -59,7 +59,9 @@ class Settings:
     on_event: tuple[Hook, ...]
 
     @classmethod
-    def of(cls, routes: Iterable[Route | str] | None, given: Mapping[str, Any], on_event: Sequence[Hook]) -> Settings:
+    def of(
+        cls, routes: Iterable[Route | str] | None, arguments: Mapping[str, Any], on_event: Sequence[Hook]
+    ) -> Settings:
         """The settings that a router's arguments say.
 
         Args:
@@ -70,21 +72,22 @@ class Settings:
         Raises:
             ConfigurationError: a value is out of range, there are no routes, or two of them share a name.
         """
-        hedge_budget = given["hedge_budget"]
-        cache = given["cache"]
+        hedge_budget = arguments["hedge_budget"]
+        cache = arguments["cache"]
         limits = {
-            short: None if (value := given[name]) is None else seconds(name, value) for name, short in _LIMITS.items()
+            short: None if (value := arguments[name]) is None else seconds(name, value)
+            for name, short in _LIMITS.items()
         }
         return cls(
             routes=_routes(routes),
-            options=parse({name: given[name] for name in _OF_CALLS}),
-            limits=TimeLimits(**limits, response_bytes=_max_response_bytes(given["max_response_bytes"])),
+            options=parse({name: arguments[name] for name in _OF_CALLS}),
+            limits=TimeLimits(**limits, response_bytes=_max_response_bytes(arguments["max_response_bytes"])),
             hedge_budget=None if hedge_budget is None else share("hedge_budget", hedge_budget),
             caching=None if cache is None else CacheConfig.of(cache),
-            state=_state(given["state"]),
-            strict_params=given["strict_params"],
-            budgets=_budgets(given["budget"]),
-            ledger=_ledger(given["ledger"]),
+            state=_state(arguments["state"]),
+            strict_params=arguments["strict_params"],
+            budgets=_budgets(arguments["budget"]),
+            ledger=_ledger(arguments["ledger"]),
             on_event=tuple(on_event),
         )
 
@@ -135,10 +138,12 @@ class Settings:
         }
 
 
-def _routes(given: Iterable[Route | str] | None) -> tuple[Route, ...]:
-    if isinstance(given, str | Route):
-        given = (given,)
-    routes = registry.routes_of_environment() if given is None else tuple(Route.of(route) for route in given)
+def _routes(route_specs: Iterable[Route | str] | None) -> tuple[Route, ...]:
+    if isinstance(route_specs, str | Route):
+        route_specs = (route_specs,)
+    routes = (
+        registry.routes_of_environment() if route_specs is None else tuple(Route.of(route) for route in route_specs)
+    )
     if not routes:
         raise ConfigurationError("No routes: routes=[] is empty; give at least one, such as 'openai:gpt-6.1-sol'.")
     names = [route.name for route in routes]
@@ -157,16 +162,16 @@ def _max_response_bytes(value: Any) -> int | None:
     return value
 
 
-def _ledger(given: Any) -> str | Ledger | None:
-    if given is None or isinstance(given, str | Ledger):
-        return given
+def _ledger(ledger: Any) -> str | Ledger | None:
+    if ledger is None or isinstance(ledger, str | Ledger):
+        return ledger
     raise ConfigurationError(
-        f"ledger={given!r:.100} must be 'memory', 'sqlite:///path', 'redis://host:6379/0', or a Ledger."
+        f"ledger={ledger!r:.100} must be 'memory', 'sqlite:///path', 'redis://host:6379/0', or a Ledger."
     )
 
 
-def _budgets(given: Any) -> tuple[Budget, ...]:
-    budgets = (given,) if isinstance(given, Budget) else tuple(given or ())
+def _budgets(setting: Any) -> tuple[Budget, ...]:
+    budgets = (setting,) if isinstance(setting, Budget) else tuple(setting or ())
     for budget in budgets:
         if not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"budget={budget!r:.100} must be a Budget, such as Budget(usd=20), or several.")
@@ -176,14 +181,14 @@ def _budgets(given: Any) -> tuple[Budget, ...]:
     return budgets
 
 
-def _state(given: Any) -> str | State:
-    if isinstance(given, str):
-        scheme = given.partition(":")[0]
-        if given != "memory" and scheme not in ("redis", "rediss", "unix"):
+def _state(state: Any) -> str | State:
+    if isinstance(state, str):
+        scheme = state.partition(":")[0]
+        if state != "memory" and scheme not in ("redis", "rediss", "unix"):
             raise ConfigurationError(
                 f"state={scheme!r} is no place for it; give 'memory', 'redis://host:6379/0', or a State."
             )
-        return given
-    if not all(callable(getattr(given, name, None)) for name in ("know", "admit", "settle", "standing")):
-        raise ConfigurationError(f"state={given!r:.100} must be 'memory', 'redis://host:6379/0', or a State.")
-    return given
+        return state
+    if not all(callable(getattr(state, name, None)) for name in ("know", "admit", "settle", "standing")):
+        raise ConfigurationError(f"state={state!r:.100} must be 'memory', 'redis://host:6379/0', or a State.")
+    return state

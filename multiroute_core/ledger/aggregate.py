@@ -57,7 +57,7 @@ class Spending(Protocol):
         ...
 
 
-def spent(records: Iterable[Spending]) -> Spent:
+def sum_spending(records: Iterable[Spending]) -> Spent:
     """What `records` come to."""
     usd = 0.0
     tokens = 0

@@ -15,7 +15,7 @@ from typing import Any
 
 from multiroute_core.errors import ConfigurationError, MultiRouteError
 from multiroute_core.events import AttemptEnded, Event, RequestEnded
-from multiroute_core.ledger.aggregate import GROUPS, Groups, Spent, grouped, spent
+from multiroute_core.ledger.aggregate import GROUPS, Groups, Spent, grouped, sum_spending
 from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import NAMES, Record
 from multiroute_core.ledger.store import MemoryStore, Store
@@ -55,7 +55,7 @@ class Ledger:
         export: Sequence[Sink] = (),
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.store: Store = _opened(store) if isinstance(store, str) else store
+        self.store: Store = _open_store(store) if isinstance(store, str) else store
         self._wall = wall
         self._book = LedgerWriter(self.store, export)
         weakref.finalize(self, self._book.flush).atexit = False
@@ -123,13 +123,13 @@ class Ledger:
             >>> Ledger().spent(since=0.0)
             Spent(usd=0.0, tokens=0)
         """
-        told = {"tenant": tenant, "route": route, "task": task}
-        equal: dict[str, Any] = {name: value or None for name, value in told.items() if value is not None}
+        filters = {"tenant": tenant, "route": route, "task": task}
+        equal: dict[str, Any] = {name: value or None for name, value in filters.items() if value is not None}
         if label is not None:
             equal |= {"label": label} if label else {"labels": ()}
         which = LedgerQuery.of(since, until, equal)
-        with self._reading(), self._book.written() as waiting:
-            return self.store.spent(which) + spent(filter(which.takes, waiting))
+        with self._reading(), self._book.hold_writes() as waiting:
+            return self.store.read_spending(which) + sum_spending(filter(which.takes, waiting))
 
     def to_dicts(self, **which: Any) -> list[dict[str, Any]]:
         """The records that `query` gives, as plain JSON."""
@@ -176,9 +176,9 @@ class Ledger:
 
     def _read(self, which: LedgerQuery) -> Iterator[Record]:
         with self._reading():
-            with self._book.written() as waiting:
-                kept = self.store.read(which)
-            yield from kept
+            with self._book.hold_writes() as waiting:
+                records = self.store.read(which)
+            yield from records
             yield from filter(which.takes, waiting)
 
     @contextlib.contextmanager
@@ -204,7 +204,7 @@ class Ledger:
         return f"Ledger({getattr(self, 'store', None)!r})"
 
 
-def _opened(store: str) -> Store:
+def _open_store(store: str) -> Store:
     if store == "memory":
         return MemoryStore()
     scheme = store.partition(":")[0]

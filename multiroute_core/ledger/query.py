@@ -35,7 +35,7 @@ class LedgerQuery:
     equal: tuple[tuple[str, Any], ...] = ()
 
     @classmethod
-    def of(cls, since: float | None, until: float | None, given: Mapping[str, Any]) -> Self:
+    def of(cls, since: float | None, until: float | None, filters: Mapping[str, Any]) -> Self:
         """What somebody asks for, checked.
 
         Args:
@@ -51,7 +51,7 @@ class LedgerQuery:
                 raise ConfigurationError(f"{name}={moment!r:.100} must be a time in seconds since 1970.")
         label: str | None = None
         equal: list[tuple[str, Any]] = []
-        for name, value in given.items():
+        for name, value in filters.items():
             if name not in FILTERS:
                 raise unknown("field", name, FILTERS)
             if name == "label":

@@ -166,17 +166,17 @@ def _counts(usage: Usage | None) -> Counts:
     """Tokens in the order of a record's fields."""
     if usage is None:
         return _UNTOLD
-    read, written, cached, put, thought = told = (
+    read, output_tokens, cached, put, thought = token_counts = (
         usage.input_tokens,
         usage.output_tokens,
         usage.cache_read_tokens,
         usage.cache_write_tokens,
         usage.reasoning_tokens,
     )
-    counts = (read or 0, written or 0, cached or 0, put or 0, thought or 0)
+    counts = (read or 0, output_tokens or 0, cached or 0, put or 0, thought or 0)
     if max(counts) <= MOST and min(counts) >= -MOST:
-        return told
-    return _count(read), _count(written), _count(cached), _count(put), _count(thought)
+        return token_counts
+    return _count(read), _count(output_tokens), _count(cached), _count(put), _count(thought)
 
 
 def _count(number: int | None) -> int | None:
@@ -189,6 +189,6 @@ def _booked(about: About) -> tuple[bool, str | None, str | None, tuple[str, ...]
     return stream, tenant and _text(tenant), task and _text(task), tuple(sorted(map(_text, labels))) if labels else ()
 
 
-def _text(given: str) -> str:
+def _text(text: str) -> str:
     """`given`, without halves of characters: those go into no file, and a vendor's JSON may hold some."""
-    return given if given.isascii() else given.encode("utf-8", "replace").decode()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -23,7 +23,7 @@ import msgspec
 
 from multiroute_core._util.display import printable
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.ledger.aggregate import Spent, spent
+from multiroute_core.ledger.aggregate import Spent, sum_spending
 from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import LATEST, NAMES, Record, values
 from multiroute_core.options import to_be_kept
@@ -116,28 +116,28 @@ class RedisStore:
 
     def append(self, records: Sequence[Record], first: int) -> None:
         for start in range(0, len(records), BATCH):
-            told = [_encoded(record) for record in records[start : start + BATCH]]
+            payloads = [_encoded(record) for record in records[start : start + BATCH]]
             # The same slot of a cluster: what is in braces counts.
             keys = (self._key, f"{{{self._key}}}:{self._writer}")
-            trimmed = self._script(keys=keys, args=(first + start, self.max_records, REMEMBERED, *told))
+            trimmed = self._script(keys=keys, args=(first + start, self.max_records, REMEMBERED, *payloads))
             self.dropped += max(0, trimmed)
 
     def read(self, which: LedgerQuery) -> Iterator[Record]:
-        return self._chosen(which, msgspec.msgpack.Decoder(Record))
+        return self._select(which, msgspec.msgpack.Decoder(Record))
 
-    def spent(self, which: LedgerQuery) -> Spent:
-        return spent(self._chosen(which, msgspec.msgpack.Decoder(_Spending)))
+    def read_spending(self, which: LedgerQuery) -> Spent:
+        return sum_spending(self._select(which, msgspec.msgpack.Decoder(_Spending)))
 
     def forked(self) -> None:
         """A client of its own, and another writer."""
         self._writer = f"{os.getpid()}-{secrets.token_hex(8)}"
-        self._client: Any = self._made()
+        self._client: Any = self._build_client()
         self._script: Any = self._client.register_script(_WRITE)
 
     def close(self) -> None:
         self._client.close()
 
-    def _chosen(self, which: LedgerQuery, decoder: msgspec.msgpack.Decoder[T]) -> Iterator[T]:
+    def _select(self, which: LedgerQuery, decoder: msgspec.msgpack.Decoder[T]) -> Iterator[T]:
         last = self._client.xrevrange(self._key, count=1)  # what comes later is not read
         return filter(which.takes, self._decoded(which.since, last[0][0], decoder)) if last else iter(())
 
@@ -161,7 +161,7 @@ class RedisStore:
                 return
             start = b"(" + page[-1][0]
 
-    def _made(self) -> Any:
+    def _build_client(self) -> Any:
         redis = self._redis
         try:
             client = redis.Redis.from_url(
@@ -180,15 +180,15 @@ class RedisStore:
                 "unix:///path/to/redis.sock, and what is special in a password percent-encoded, as in "
                 "redis://:p%2Fw@host:6379/0."
             ) from None
-        said = pool.connection_kwargs
+        options = pool.connection_kwargs
         scheme = self._url.partition(":")[0]
-        if scheme == "unix" and not said.get("path", "").strip("/"):
+        if scheme == "unix" and not options.get("path", "").strip("/"):
             raise ConfigurationError(
                 "The URL of the ledger cannot be read: it names no socket; write unix:///path/to/redis.sock."
             )
-        host = said.get("host", "localhost")
-        place = said.get("path") or f"{f'[{host}]' if ':' in host else host}:{said.get('port', 6379)}"
-        self._where = f"{scheme}://{place}/{said.get('db') or 0}"
+        host = options.get("host", "localhost")
+        place = options.get("path") or f"{f'[{host}]' if ':' in host else host}:{options.get('port', 6379)}"
+        self._where = f"{scheme}://{place}/{options.get('db') or 0}"
         return client
 
     def _check(self) -> None:
@@ -209,8 +209,8 @@ class RedisStore:
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        made = partial(RedisStore, prefix=self.prefix, max_records=self.max_records)
-        return made, (to_be_kept("ledger", self._url),)
+        factory = partial(RedisStore, prefix=self.prefix, max_records=self.max_records)
+        return factory, (to_be_kept("ledger", self._url),)
 
     def __repr__(self) -> str:
         return repr(self._where)
@@ -218,9 +218,9 @@ class RedisStore:
 
 def _encoded(record: Record) -> bytes:
     """A record as a map, without what is as it is by default."""
-    said = zip(NAMES, values(record), strict=True)
+    pairs = zip(NAMES, values(record), strict=True)
     return msgspec.msgpack.encode(
-        {name: value for name, value in said if name in _REQUIRED or value != _DEFAULTS[name]}
+        {name: value for name, value in pairs if name in _REQUIRED or value != _DEFAULTS[name]}
     )
 
 

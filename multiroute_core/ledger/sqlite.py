@@ -133,21 +133,21 @@ class SQLiteStore:
             db.executemany(_INSERT, map(_row, records))
 
     def read(self, which: LedgerQuery) -> Iterator[Record]:
-        where, bound = _where(which)
+        where, parameters = _where(which)
         db = self._connect()
         try:
             # What is read stands still from here on, whoever writes.
             where = f"{where} AND {_CHECK}" if where else f" WHERE {_CHECK}"
-            rows = db.execute(f"SELECT {_ALL} FROM records{where} ORDER BY at, id", bound)  # noqa: S608
+            rows = db.execute(f"SELECT {_ALL} FROM records{where} ORDER BY at, id", parameters)  # noqa: S608
         except BaseException:
             db.close()
             raise
         return _records(db, rows)
 
-    def spent(self, which: LedgerQuery) -> Spent:
-        where, bound = _where(which)
+    def read_spending(self, which: LedgerQuery) -> Spent:
+        where, parameters = _where(which)
         with contextlib.closing(self._connect()) as db:
-            usd, tokens = db.execute(_SPENT + where, bound).fetchone()
+            usd, tokens = db.execute(_SPENT + where, parameters).fetchone()
         return Spent(usd, tokens or 0)
 
     def forked(self) -> None:
@@ -183,8 +183,8 @@ class SQLiteStore:
     def _identity(self) -> tuple[int, int] | None:
         """Which file it is; None where there is none."""
         with contextlib.suppress(OSError):
-            found = self.path.stat()
-            return found.st_dev, found.st_ino
+            file_stat = self.path.stat()
+            return file_stat.st_dev, file_stat.st_ino
         return None
 
     def _connect(self) -> sqlite3.Connection:
@@ -251,7 +251,7 @@ class SQLiteStore:
 def _where(which: LedgerQuery) -> tuple[str, list[Any]]:
     """A selection as a clause, and the values in it."""
     clauses = list[str]()
-    bound = list[Any]()
+    parameters = list[Any]()
     for clause, value in (
         ("at >= ?", which.since),
         ("at < ?", which.until),
@@ -259,33 +259,33 @@ def _where(which: LedgerQuery) -> tuple[str, list[Any]]:
     ):
         if value is not None:
             clauses.append(clause)
-            bound.append(value)
+            parameters.append(value)
     for name, value in which.equal:
         clauses.append(f"{name} IS ?")
-        bound.append(_told(value) if name == "labels" else value)
-    return (f" WHERE {' AND '.join(clauses)}" if clauses else ""), bound
+        parameters.append(_encode_labels(value) if name == "labels" else value)
+    return (f" WHERE {' AND '.join(clauses)}" if clauses else ""), parameters
 
 
 def _row(record: Record) -> list[Any]:
     row = list(values(record))
-    row[_LABELS] = _told(row[_LABELS])
+    row[_LABELS] = _encode_labels(row[_LABELS])
     return row
 
 
 def _records(db: sqlite3.Connection, rows: Iterator[tuple[Any, ...]]) -> Generator[Record, None, None]:
-    seen: dict[str | None, tuple[str, ...]] = {None: ()}  # most have the labels of others
+    labels_by_text: dict[str | None, tuple[str, ...]] = {None: ()}  # most have the labels of others
     with contextlib.closing(db):
         for row in rows:
-            said = list(row)
+            fields = list(row)
             for place in _TRUTHS:
-                said[place] = said[place] == 1
-            if (labels := said[_LABELS]) not in seen:
-                seen[labels] = parse_labels(labels)
-            said[_LABELS] = seen[labels]
-            yield Record(*said)
+                fields[place] = fields[place] == 1
+            if (labels := fields[_LABELS]) not in labels_by_text:
+                labels_by_text[labels] = parse_labels(labels)
+            fields[_LABELS] = labels_by_text[labels]
+            yield Record(*fields)
 
 
-def _told(labels: tuple[str, ...]) -> str | None:
+def _encode_labels(labels: tuple[str, ...]) -> str | None:
     """Labels as a JSON array."""
     return f"[{','.join(map(_quoted, labels))}]" if labels else None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import starmap
 from typing import Any, Protocol
 
-from multiroute_core.ledger.aggregate import Spent, spent
+from multiroute_core.ledger.aggregate import Spent, sum_spending
 from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import Record, values
 
@@ -41,7 +41,7 @@ class Store(Protocol):
         """
         ...
 
-    def spent(self, which: LedgerQuery) -> Spent:
+    def read_spending(self, which: LedgerQuery) -> Spent:
         """What those records come to.
 
         Raises:
@@ -79,8 +79,8 @@ class MemoryStore:
     def read(self, which: LedgerQuery) -> Iterator[Record]:
         return filter(which.takes, starmap(Record, tuple(self._rows)))
 
-    def spent(self, which: LedgerQuery) -> Spent:
-        return spent(self.read(which))
+    def read_spending(self, which: LedgerQuery) -> Spent:
+        return sum_spending(self.read(which))
 
     def forked(self) -> None:
         """A child keeps what it was born with."""

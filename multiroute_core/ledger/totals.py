@@ -125,8 +125,8 @@ class Totals:
         """The same by the model that answered, or that was tried; a call that failed stands with its last one."""
         return self._read()[1]
 
-    def answered(
-        self, model: str | None, usage: Usage | None, told: Mapping[str, Any] | None, *, cached: bool = False
+    def record_answer(
+        self, model: str | None, usage: Usage | None, summary: Mapping[str, Any] | None, *, cached: bool = False
     ) -> None:
         """A call was answered.
 
@@ -137,29 +137,29 @@ class Totals:
                 is unknown.
             cached: Whether a cache of the framework's gave it again, so that all of it was spared.
         """
-        told = told or {}
+        summary = summary or {}
         name = model or UNKNOWN
         if cached:
-            saved = told.get("saved_cost") if told.get("cached") else told.get("cost")
+            saved = summary.get("saved_cost") if summary.get("cached") else summary.get("cost")
             with self._lock:
                 self._add(name, calls=1, answers=1, cache_hits=1, saved_cost=saved or 0.0)
             return
-        hit = bool(told.get("cached"))
-        known = Usage(0, 0) if hit or usage is None else usage
+        hit = bool(summary.get("cached"))
+        tokens = Usage(0, 0) if hit or usage is None else usage
         with self._lock:
-            self._tried(told.get("attempts") or ())
+            self._add_attempts(summary.get("attempts") or ())
             self._add(
                 name,
                 calls=1,
                 answers=1,
-                input_tokens=known.input_tokens or 0,
-                output_tokens=known.output_tokens or 0,
-                cache_read_tokens=known.cache_read_tokens or 0,
-                reasoning_tokens=known.reasoning_tokens or 0,
+                input_tokens=tokens.input_tokens or 0,
+                output_tokens=tokens.output_tokens or 0,
+                cache_read_tokens=tokens.cache_read_tokens or 0,
+                reasoning_tokens=tokens.reasoning_tokens or 0,
                 uncounted=usage is None and not hit,
-                unpriced=told.get("cost") is None and not hit,
+                unpriced=summary.get("cost") is None and not hit,
                 cache_hits=hit,
-                saved_cost=(hit and told.get("saved_cost")) or 0.0,
+                saved_cost=(hit and summary.get("saved_cost")) or 0.0,
             )
 
     def failed(self, error: BaseException) -> None:
@@ -167,7 +167,7 @@ class Totals:
         tries = [attempt.summary() for attempt in error.attempts] if isinstance(error, MultiRouteError) else []
         finished = isinstance(error, Exception)
         with self._lock:
-            self._tried(tries)
+            self._add_attempts(tries)
             self._add(tries[-1]["model"] if tries else None, calls=1, failures=finished, unfinished=not finished)
 
     def reset(self) -> None:
@@ -185,7 +185,7 @@ class Totals:
         return "\n".join([*_lines(total), *(_line(name, figures) for name, figures in models.items())])
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {_calls(self.total)}, {_spent(self.total)}>"
+        return f"<{type(self).__name__}: {_calls(self.total)}, {_format_cost(self.total)}>"
 
     def _repr_html_(self) -> str:
         """A table for notebooks."""
@@ -213,7 +213,7 @@ class Totals:
             if amount:
                 sums[what] = sums.get(what, 0) + amount
 
-    def _tried(self, attempts: Iterable[Mapping[str, Any]]) -> None:
+    def _add_attempts(self, attempts: Iterable[Mapping[str, Any]]) -> None:
         """The attempts of one request."""
         for attempt, move in moves(attempts):
             cost = attempt.get("cost") or 0.0
@@ -256,18 +256,18 @@ def _lines(total: Figures) -> Iterator[str]:
     )
     lost = f"; {_usd(total.failed_cost)} of it for attempts that did not answer" if total.failed_cost else ""
     more = f"; about {_usd(total.estimated_cost)} more for what ended in the middle" if total.estimated_cost else ""
-    yield f"Cost: {_spent(total)}{lost}{more}"
-    told = [_count(total.attempts, "attempt"), f"{total.failed_attempts:,} failed"]
-    told += [f"{total.cancelled_attempts:,} cancelled"] if total.cancelled_attempts else []
-    told += [_count(total.fallbacks, "fallback"), _count(total.retries, "retry", "retries")]
-    yield f"Routes: {', '.join(told)}"
+    yield f"Cost: {_format_cost(total)}{lost}{more}"
+    figures = [_count(total.attempts, "attempt"), f"{total.failed_attempts:,} failed"]
+    figures += [f"{total.cancelled_attempts:,} cancelled"] if total.cancelled_attempts else []
+    figures += [_count(total.fallbacks, "fallback"), _count(total.retries, "retry", "retries")]
+    yield f"Routes: {', '.join(figures)}"
     yield f"Caches: {_count(total.cache_hits, 'hit')}, {_usd(total.saved_cost)} saved"
 
 
 def _line(name: str, row: Figures) -> str:
     tokens = f"{row.input_tokens:,} + {row.output_tokens:,} tokens"
     counts = f"{_count(row.answers, 'answer')}, {_count(row.attempts, 'attempt')}"
-    return f"  {printable(name)}: {counts}, {tokens}, {_spent(row)}"
+    return f"  {printable(name)}: {counts}, {tokens}, {_format_cost(row)}"
 
 
 def _calls(total: Figures) -> str:
@@ -276,7 +276,7 @@ def _calls(total: Figures) -> str:
     return f"{_count(total.calls, 'call')}: {', '.join(ended)}"
 
 
-def _spent(row: Figures) -> str:
+def _format_cost(row: Figures) -> str:
     unpriced = f" and {_count(row.unpriced, 'answer')} of unknown cost" if row.unpriced else ""
     return f"{_usd(row.cost)}{unpriced}" if row.cost is not None else "unknown"
 
@@ -293,7 +293,7 @@ _COLUMNS: Mapping[str, Callable[[Figures], str]] = {
     "Answers": lambda row: f"{row.answers:,}",
     "Tokens in": lambda row: f"{row.input_tokens:,}",
     "Tokens out": lambda row: f"{row.output_tokens:,}",
-    "Cost": _spent,
+    "Cost": _format_cost,
     "Attempts": lambda row: f"{row.attempts:,}",
     "Failed": lambda row: f"{row.failed_attempts:,}",
     "Cache hits": lambda row: f"{row.cache_hits:,}",

@@ -71,14 +71,14 @@ class LedgerWriter:
         self._starting = threading.Lock()
         self._counting = threading.Lock()
 
-    def hear(self, heard: Heard, owner: object) -> None:
+    def hear(self, entry: Heard, owner: object) -> None:
         """Take down what happened; on the way of a request.
 
         Args:
             heard: What happened.
             owner: For as long as somebody has it, there may be more.
         """
-        self._heard.append(heard)
+        self._heard.append(entry)
         if not self._running and not self._quick:
             self._start(owner)
         if (many := len(self._heard)) >= BATCH:
@@ -101,7 +101,7 @@ class LedgerWriter:
                 self._write()
 
     @contextlib.contextmanager
-    def written(self) -> Generator[tuple[Record, ...], None, None]:
+    def hold_writes(self) -> Generator[tuple[Record, ...], None, None]:
         """All that was heard is written, and nobody writes, as long as the block lasts; gives what could not be."""
         with self._lock:
             self._write()
@@ -109,17 +109,17 @@ class LedgerWriter:
 
     def _write(self) -> None:
         waiting = self._waiting
-        made = list[Record]()
+        records = list[Record]()
         try:
             while self._heard:
                 at, event = self._heard.popleft()
                 if isinstance(event, AttemptEnded):
-                    made.append(of_attempt(event.attempt, at, event.request_id, event.about))
+                    records.append(of_attempt(event.attempt, at, event.request_id, event.about))
                 elif event.response is not None:
-                    made.append(of_hit(event.response, event.seconds, at, event.request_id, event.about))
+                    records.append(of_hit(event.response, event.seconds, at, event.request_id, event.about))
         finally:  # an interrupt loses no more than one
-            waiting.extend(made)
-        self._export(made)
+            waiting.extend(records)
+        self._export(records)
         if over := max(0, len(waiting) - WAITING):
             for _ in range(over):
                 waiting.popleft()
@@ -142,20 +142,20 @@ class LedgerWriter:
         self._first += len(waiting)
         waiting.clear()
 
-    def _export(self, made: Sequence[Record]) -> None:
+    def _export(self, records: Sequence[Record]) -> None:
         """Tell of what is new, once, whether or not the store takes it."""
-        for sink in self.export if made else ():
+        for sink in self.export if records else ():
             try:
-                sink(made)
+                sink(records)
             except Exception:
-                logger.exception("%r failed on %d records of the ledger.", sink, len(made))
+                logger.exception("%r failed on %d records of the ledger.", sink, len(records))
 
     def _give_up(self, count: int) -> None:
         with self._counting:
             self.dropped += count
-            told = self._overflowed
+            has_warned = self._overflowed
             self._overflowed = True
-        if not told:
+        if not has_warned:
             logger.warning(
                 "More than %d records wait for the ledger %r: the oldest are given up, and counted in its `dropped`.",
                 WAITING,

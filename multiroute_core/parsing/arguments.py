@@ -82,7 +82,9 @@ PARAMETERS = (
 )
 
 
-def build(messages: Messages, given: Mapping[str, Any], integrations: Collection[str] = ()) -> tuple[Request, Options]:
+def build(
+    messages: Messages, arguments: Mapping[str, Any], integrations: Collection[str] = ()
+) -> tuple[Request, Options]:
     """The request and the options that a call's arguments say.
 
     Args:
@@ -96,7 +98,7 @@ def build(messages: Messages, given: Mapping[str, Any], integrations: Collection
     """
     parameters: dict[str, Any] = {}
     options: dict[str, Any] = {}
-    for name, value in given.items():
+    for name, value in arguments.items():
         if name in NAMES:
             options[name] = value
         elif name not in PARAMETERS:
@@ -104,7 +106,7 @@ def build(messages: Messages, given: Mapping[str, Any], integrations: Collection
         elif value is not None:
             parameters[name] = value
     conversation = parsing.conversation.read(messages)
-    if not given and _speaks(conversation):
+    if not arguments and _speaks(conversation):
         return Request(conversation), NONE
     system = parameters.pop("system", None)
     if system is not None:
@@ -157,7 +159,7 @@ def _within(low: float, high: float, *, above: bool = False) -> Any:
     return check
 
 
-def _whole(low: int | None) -> Any:
+def _build_integer_check(low: int | None) -> Any:
     def check(name: str, value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or (low is not None and value < low):
             raise ConfigurationError(
@@ -169,8 +171,8 @@ def _whole(low: int | None) -> Any:
 
 
 def _stop(name: str, value: Any) -> tuple[str, ...]:
-    given = cast("Iterable[Any]", value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
-    stops = tuple(given)
+    entries = cast("Iterable[Any]", value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+    stops = tuple(entries)
     if not all(isinstance(stop, str) and stop for stop in stops):
         raise ConfigurationError(f"{name}={value!r} must be strings that are not empty.")
     return stops
@@ -178,10 +180,10 @@ def _stop(name: str, value: Any) -> tuple[str, ...]:
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "temperature": _within(0, 2),
-    "max_tokens": _whole(1),
+    "max_tokens": _build_integer_check(1),
     "top_p": _within(0, 1, above=True),
     "stop": _stop,
-    "seed": _whole(None),
+    "seed": _build_integer_check(None),
     "tools": lambda _, value: parsing.tools.tools(value),
     "tool_choice": lambda _, value: value,  # against the tools, when they are known
     "parallel_tool_calls": _truth,

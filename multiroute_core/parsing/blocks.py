@@ -35,8 +35,8 @@ def part(block: Any) -> Part:
         return read(block)
     if any(name in block for name in ("cachePoint", "cache_point")):
         return CachePoint()
-    if (found := blocks_google.reader(block)) is not None:
-        return found[0](found[1])
+    if (match := blocks_google.reader(block)) is not None:
+        return match[0](match[1])
     keys = ", ".join(map(repr, block)) or "none"
     raise ConfigurationError(f"A piece of content has no type (its keys: {keys}); give {{'type': 'text', 'text': …}}.")
 
@@ -53,12 +53,12 @@ def parts(content: Any) -> tuple[Part, ...]:
         return (Text(content),)
     if isinstance(content, Mapping) or not isinstance(content, Iterable):
         return (part(content),)
-    found: list[Part] = []
+    content_parts: list[Part] = []
     for block in cast("Iterable[Any]", content):
-        found.append(part(block))
+        content_parts.append(part(block))
         if isinstance(block, Mapping) and (point := cache_point(cast("Block", block))) is not None:
-            found.append(point)
-    return tuple(found)
+            content_parts.append(point)
+    return tuple(content_parts)
 
 
 def cache_point(block: Block) -> CachePoint | None:
@@ -70,9 +70,9 @@ def cache_point(block: Block) -> CachePoint | None:
 def _tool_result(block: Block) -> Part:
     """Anthropic's answer of a tool."""
     form = richer("anthropic", block, "tool_use_id", "content", "is_error")
-    held = parts(block.get("content"))
+    content = parts(block.get("content"))
     failed = bool(block.get("is_error"))
-    return ToolCallResponse(text(block, "tool_use_id"), held, error=failed, raw=form)
+    return ToolCallResponse(text(block, "tool_use_id"), content, error=failed, raw=form)
 
 
 def _function_call_output(block: Block) -> Part:
@@ -83,26 +83,26 @@ def _function_call_output(block: Block) -> Part:
 def _document(block: Block) -> Part:
     """Anthropic's document; one that is made of texts is a text for all others."""
     if (source := inner(block, "source")).get("type") == "content":
-        held = parts(source.get("content"))
-        if all(isinstance(one, Text) for one in held):
-            return Text(join(held), raw("anthropic", block))
+        content = parts(source.get("content"))
+        if all(isinstance(one, Text) for one in content):
+            return Text(join(content), raw("anthropic", block))
     return blocks_anthropic.media(block, "document")
 
 
 def _search_result(block: Block) -> Part:
     """Anthropic's source to cite from; all others read it as a text."""
-    held = parts(block.get("content"))
-    if not all(isinstance(one, Text | CachePoint) for one in held):
+    content = parts(block.get("content"))
+    if not all(isinstance(one, Text | CachePoint) for one in content):
         return VendorPart(raw("anthropic", block))
     head = " ".join(filter(None, (text(block, "title"), f"({source})" if (source := text(block, "source")) else "")))
-    return Text("\n".join(filter(None, (f"{head}:" if head else "", join(held)))), raw("anthropic", block))
+    return Text("\n".join(filter(None, (f"{head}:" if head else "", join(content)))), raw("anthropic", block))
 
 
 def _non_standard(block: Block) -> Part:
     """A block that a framework has wrapped because it did not know it."""
     value = block.get("value")
-    known = isinstance(value, Mapping) and _reader(cast("Block", value).get("type")) is not None
-    return part(value) if known else VendorPart(Raw("langchain", block))
+    is_readable = isinstance(value, Mapping) and _reader(cast("Block", value).get("type")) is not None
+    return part(value) if is_readable else VendorPart(Raw("langchain", block))
 
 
 def _reader(kind: Any) -> Reader | None:

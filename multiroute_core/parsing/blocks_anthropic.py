@@ -38,8 +38,8 @@ def _thinking(block: Block) -> Part:
 
 def _tool_use(block: Block) -> Part:
     arguments = block.get("input") or block.get("partial_json")
-    whole = isinstance(block.get("input"), Mapping)
-    return call(block.get("id"), block.get("name"), arguments or {}, raw("anthropic", block) if whole else None)
+    is_complete = isinstance(block.get("input"), Mapping)
+    return call(block.get("id"), block.get("name"), arguments or {}, raw("anthropic", block) if is_complete else None)
 
 
 def _vendors(block: Block) -> Part:

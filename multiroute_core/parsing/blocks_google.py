@@ -35,15 +35,21 @@ def _text(block: Block) -> Part:
 
 
 def _inline(block: Block) -> Part:
-    told = inner(block, "inlineData")
-    form = None if isinstance(told.get("data"), bytes) else richer("google", block, "inlineData", *_BESIDE)
-    return blob(told.get("data"), told.get("mimeType"), told.get("displayName"), form, None if form else beside(block))
+    inline_data = inner(block, "inlineData")
+    form = None if isinstance(inline_data.get("data"), bytes) else richer("google", block, "inlineData", *_BESIDE)
+    return blob(
+        inline_data.get("data"),
+        inline_data.get("mimeType"),
+        inline_data.get("displayName"),
+        form,
+        None if form else beside(block),
+    )
 
 
 def _file(block: Block) -> Part:
-    told = inner(block, "fileData")
-    uri = told.get("fileUri")
-    mime_type = told.get("mimeType")
+    file_data = inner(block, "fileData")
+    uri = file_data.get("fileUri")
+    mime_type = file_data.get("mimeType")
     modality = modality_of(mime_type) if isinstance(mime_type, str) else "document"
     if isinstance(uri, str) and uri.startswith(FILES):
         return file(uri, modality, mime_type, "google", beside(block))
@@ -52,21 +58,23 @@ def _file(block: Block) -> Part:
 
 
 def _call(block: Block) -> Part:
-    told = inner(block, "functionCall")
-    return call(told.get("id"), told.get("name"), told.get("args") or {}, Raw("google", block))
+    function_call = inner(block, "functionCall")
+    return call(
+        function_call.get("id"), function_call.get("name"), function_call.get("args") or {}, Raw("google", block)
+    )
 
 
 def _response(block: Block) -> Part:
     """A tool's answer is an object; its one text, or the whole as JSON, is what was answered."""
-    told = inner(block, "functionResponse")
-    answer = told.get("response")
+    function_response = inner(block, "functionResponse")
+    answer = function_response.get("response")
     failed = isinstance(answer, Mapping) and "error" in answer
     values: tuple[Any, ...] = tuple(cast("Block", answer).values()) if isinstance(answer, Mapping) else (answer,)
-    said = values[0] if len(values) == 1 and isinstance(values[0], str) else json.dumps(answer, default=str)
-    name = told.get("name")
+    output = values[0] if len(values) == 1 and isinstance(values[0], str) else json.dumps(answer, default=str)
+    name = function_response.get("name")
     return ToolCallResponse(
-        str(told.get("id") or ""),
-        said,
+        str(function_response.get("id") or ""),
+        output,
         error=failed,
         name=name if isinstance(name, str) else None,
         raw=Raw("google", block),
@@ -93,8 +101,8 @@ READERS: Mapping[str, Reader] = {
 
 def reader(block: Block) -> tuple[Reader, Block] | None:
     """The reader of a part, and the part with its keys in Gemini's case; None where it is none."""
-    made = {camel(name): _keyed(value) for name, value in block.items()}
-    return next(((read, made) for key, read in READERS.items() if key in made), None)
+    fields = {camel(name): _keyed(value) for name, value in block.items()}
+    return next(((read, fields) for key, read in READERS.items() if key in fields), None)
 
 
 def _keyed(value: Any) -> Any:

@@ -14,25 +14,25 @@ AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg", "flac": "audio/flac", "opus": 
 
 
 def _image_url(block: Block) -> Part:
-    told = block.get("image_url")
-    if not isinstance(told, Mapping):
-        return address(told, "image")
-    told = cast("Block", told)
-    return address(told.get("url"), "image", extras=beside({**block, **told}))
+    image = block.get("image_url")
+    if not isinstance(image, Mapping):
+        return address(image, "image")
+    image = cast("Block", image)
+    return address(image.get("url"), "image", extras=beside({**block, **image}))
 
 
 def _input_audio(block: Block) -> Part:
-    told = inner(block, "input_audio")
-    return blob(told.get("data"), AUDIO.get(str(told.get("format"))), extras=beside(block))
+    audio = inner(block, "input_audio")
+    return blob(audio.get("data"), AUDIO.get(str(audio.get("format"))), extras=beside(block))
 
 
 def chat_file(block: Block) -> Part:
     """Chat Completions' file, under `file`."""
-    told = inner(block, "file")
-    extras = beside({**block, **told})
-    if (file_id := told.get("file_id")) is not None:
+    file_block = inner(block, "file")
+    extras = beside({**block, **file_block})
+    if (file_id := file_block.get("file_id")) is not None:
         return file(file_id, "document", provider="openai", extras=extras)
-    return _data(told.get("file_data"), told.get("filename"), extras)
+    return _data(file_block.get("file_data"), file_block.get("filename"), extras)
 
 
 def _input_image(block: Block) -> Part:
@@ -57,9 +57,9 @@ def _data(data: Any, name: Any, extras: Extras | None) -> Part:
 
 
 def _function(block: Block) -> Part:
-    told = inner(block, "function")
+    function = inner(block, "function")
     form = richer("openai.chat", block, "id", "function")  # compatible servers hang signatures on it
-    return call(block.get("id"), told.get("name"), told.get("arguments"), form)
+    return call(block.get("id"), function.get("name"), function.get("arguments"), form)
 
 
 def _function_call(block: Block) -> Part:
@@ -76,15 +76,15 @@ def _custom_tool_call(block: Block) -> Part:
 
 def _custom(block: Block) -> Part:
     """The same in Chat Completions."""
-    told = inner(block, "custom")
-    return call(block.get("id"), told.get("name"), {CUSTOM_INPUT: text(told, "input")}, raw("openai.chat", block))
+    custom = inner(block, "custom")
+    return call(block.get("id"), custom.get("name"), {CUSTOM_INPUT: text(custom, "input")}, raw("openai.chat", block))
 
 
 def reasoning(block: Block) -> Part:
     """A reasoning item: its summaries are what may be read."""
-    told = cast("Iterable[Any]", block.get("summary") or block.get("content") or ())
-    said = [text(cast("Block", one), "text") for one in told if isinstance(one, Mapping)]
-    return Reasoning("\n".join(said), raw("openai.responses", block))
+    pieces = cast("Iterable[Any]", block.get("summary") or block.get("content") or ())
+    texts = [text(cast("Block", one), "text") for one in pieces if isinstance(one, Mapping)]
+    return Reasoning("\n".join(texts), raw("openai.responses", block))
 
 
 def _vendors(block: Block) -> Part:

@@ -22,16 +22,16 @@ def _media(block: Block, modality: Modality) -> Part:
     name = block.get("filename") or block.get("name") or (more.get("filename") if isinstance(more, Mapping) else None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if (source := block.get("source_type")) is not None:
         value = block.get(_OLD_KEYS.get(str(source), ""))
-        found = {"base64": value} if source == "base64" else {"file_id" if source == "id" else str(source): value}
+        content = {"base64": value} if source == "base64" else {"file_id" if source == "id" else str(source): value}
     else:
-        found = block
-    if found.get("text") is not None:
-        return _plain_text(text(found, "text"), extras)
-    if (data := found.get("base64") or found.get("data")) is not None:
+        content = block
+    if content.get("text") is not None:
+        return _plain_text(text(content, "text"), extras)
+    if (data := content.get("base64") or content.get("data")) is not None:
         return blob(data, mime_type, name, extras=extras)
-    if (url := found.get("url") or found.get("file_uri")) is not None:
+    if (url := content.get("url") or content.get("file_uri")) is not None:
         return address(url, modality, mime_type, name, extras=extras)
-    if (file_id := found.get("file_id")) is not None:
+    if (file_id := content.get("file_id")) is not None:
         return file(file_id, modality, mime_type, extras=extras)
     raise ConfigurationError(f"A block of type {block['type']!r} has no content; give its base64, url or file_id.")
 
@@ -51,8 +51,8 @@ def _file(block: Block) -> Part:
 def _text(block: Block) -> Part:
     """A text; where OpenAI's mark for its prompt cache stands on it, that goes to OpenAI."""
     if (extras := beside(block)) is not None and (mark := extras.get("openai", {}).get("prompt_cache_breakpoint")):
-        said = text(block, "text")
-        return Text(said, Raw("openai.chat", {"type": "text", "text": said, "prompt_cache_breakpoint": mark}))
+        content = text(block, "text")
+        return Text(content, Raw("openai.chat", {"type": "text", "text": content, "prompt_cache_breakpoint": mark}))
     return blocks_anthropic.cited(block)
 
 
@@ -67,12 +67,12 @@ def _plain(block: Block) -> Part:
         raise ConfigurationError("A block of type 'text-plain' holds data that is no text.") from error
 
 
-def _plain_text(said: str, extras: Extras | None) -> Text:
+def _plain_text(content: str, extras: Extras | None) -> Text:
     """A document that is plain text; with a title, context or citations it is a document of Anthropic's."""
     if extras is None or "anthropic" not in extras:
-        return Text(said)
-    source = {"type": "text", "media_type": "text/plain", "data": said}
-    return Text(said, Raw("anthropic", {"type": "document", "source": source, **extras["anthropic"]}))
+        return Text(content)
+    source = {"type": "text", "media_type": "text/plain", "data": content}
+    return Text(content, Raw("anthropic", {"type": "document", "source": source, **extras["anthropic"]}))
 
 
 def _reasoning(block: Block) -> Part:
@@ -82,8 +82,10 @@ def _reasoning(block: Block) -> Part:
 
 
 def _invalid_call(block: Block) -> Part:
-    found = {name: text(block, name) for name in ("id", "name", "args", "error")}
-    return InvalidToolCall(found["id"], found["name"], found["args"], found["error"] or "The arguments are malformed.")
+    fields = {name: text(block, name) for name in ("id", "name", "args", "error")}
+    return InvalidToolCall(
+        fields["id"], fields["name"], fields["args"], fields["error"] or "The arguments are malformed."
+    )
 
 
 def _vendors(block: Block) -> Part:

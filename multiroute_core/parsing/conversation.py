@@ -48,58 +48,58 @@ TAKES: Mapping[Role, tuple[type, ...]] = {
 """What a message of each role may hold; what a tool answered may hold what a user's message may."""
 
 
-def read(given: Any) -> tuple[Message, ...]:
+def read(conversation: Any) -> tuple[Message, ...]:
     """A conversation in neutral form, checked.
 
     Raises:
         ConfigurationError: a message is in no known form, holds what its role cannot, or the calls of tools and their
             answers do not fit together.
     """
-    if isinstance(given, str):
-        return (Message("user", given),) if given else ()
-    if isinstance(given, Message):
-        given = (given,)
-    if isinstance(given, Mapping) or not isinstance(given, Iterable):
-        kind = type(cast("Any", given)).__name__
+    if isinstance(conversation, str):
+        return (Message("user", conversation),) if conversation else ()
+    if isinstance(conversation, Message):
+        conversation = (conversation,)
+    if isinstance(conversation, Mapping) or not isinstance(conversation, Iterable):
+        kind = type(cast("Any", conversation)).__name__
         raise ConfigurationError(f"messages is a {kind}; give a string or a list of messages.")
-    messages = [_message(one) for one in cast("Iterable[Any]", given)]
+    messages = [_message(one) for one in cast("Iterable[Any]", conversation)]
     if all(_plain(message) for message in messages):
         return tuple(messages)
     messages = [turn for message in messages for turn in _turns(_checked(message))]
-    return tuple(_answered(_named(messages)))
+    return tuple(_complete_answers(_assign_ids(messages)))
 
 
-def _message(given: Any) -> Message:
-    if isinstance(given, Message):
-        return given
-    if type(given) is tuple and len(pair := cast("tuple[Any, ...]", given)) == 2:
+def _message(message: Any) -> Message:
+    if isinstance(message, Message):
+        return message
+    if type(message) is tuple and len(pair := cast("tuple[Any, ...]", message)) == 2:
         role, content = pair
         if type(role) is str and type(content) is str:
             return Message(_role(role), content)
-    if isinstance(given, Mapping):
-        told = cast("Mapping[str, Any]", given)
-        name = told.get("role")
-        if isinstance(name, str) and any(word in told for word in _SAYS):
+    if isinstance(message, Mapping):
+        fields = cast("Mapping[str, Any]", message)
+        name = fields.get("role")
+        if isinstance(name, str) and any(word in fields for word in _SAYS):
             role = _role(name)
-            content = told.get("content")
-            if isinstance(content, str) and role != "tool" and len(told) == 2:
+            content = fields.get("content")
+            if isinstance(content, str) and role != "tool" and len(fields) == 2:
                 return Message(role, content)
-            return Message(role, _said(role, told), _name(role, told))
-    elif isinstance(given, tuple | list):
-        match cast("Any", given):
+            return Message(role, _read_parts(role, fields), _name(role, fields))
+    elif isinstance(message, tuple | list):
+        match cast("Any", message):
             case (str(role), str() | [*_] as content):
                 return Message(_role(role), blocks.parts(content))
             case _:
                 pass
     raise ConfigurationError(
-        f"A message is a {type(cast('Any', given)).__name__}; give Message('user', …), ('user', …) or "
+        f"A message is a {type(cast('Any', message)).__name__}; give Message('user', …), ('user', …) or "
         "{'role': 'user', 'content': …}."
     )
 
 
-def _name(role: Role, given: Mapping[str, Any]) -> str | None:
+def _name(role: Role, fields: Mapping[str, Any]) -> str | None:
     """The participant's name; that of a tool stands in its answer."""
-    name = given.get("name")
+    name = fields.get("name")
     return name if isinstance(name, str) and name and role != "tool" else None
 
 
@@ -107,43 +107,43 @@ _SAYS = ("content", "parts", "tool_calls", "function_call")
 """Where a message may say something; the second is Gemini's, the last is an old one of OpenAI's."""
 
 
-def _role(given: str) -> Role:
-    role = ALIASES.get(given, given)
+def _role(name: str) -> Role:
+    role = ALIASES.get(name, name)
     if role not in ROLES:
-        raise ConfigurationError(f"Role {given!r} is unknown; use one of {', '.join(map(repr, ROLES))}.")
+        raise ConfigurationError(f"Role {name!r} is unknown; use one of {', '.join(map(repr, ROLES))}.")
     return role
 
 
-def _said(role: Role, given: Mapping[str, Any]) -> Iterator[Part]:
+def _read_parts(role: Role, fields: Mapping[str, Any]) -> Iterator[Part]:
     """The parts of a message that is a mapping: its content, and its calls beside it."""
-    content = given.get("content", given.get("parts"))
-    found = blocks.parts(content)
-    listed = given.get("tool_calls") or ()
+    content = fields.get("content", fields.get("parts"))
+    parts = blocks.parts(content)
+    listed = fields.get("tool_calls") or ()
     if not isinstance(listed, list | tuple):
         raise ConfigurationError(f"tool_calls is a {type(listed).__name__}; give a list.")
     calls = [blocks.part(_call(one)) for one in cast("Iterable[Any]", listed)]
-    if isinstance(old := given.get("function_call"), Mapping):
+    if isinstance(old := fields.get("function_call"), Mapping):
         calls.append(blocks.part({"type": "function", "function": old}))
-    if role == "tool" and not any(isinstance(part, ToolCallResponse) for part in found):
-        name = given.get("name")
-        failed = given.get("status") == "error" or given.get("is_error") is True
+    if role == "tool" and not any(isinstance(part, ToolCallResponse) for part in parts):
+        name = fields.get("name")
+        failed = fields.get("status") == "error" or fields.get("is_error") is True
         yield ToolCallResponse(
-            str(given.get("tool_call_id") or ""), found, error=failed, name=name if isinstance(name, str) else None
+            str(fields.get("tool_call_id") or ""), parts, error=failed, name=name if isinstance(name, str) else None
         )
         return
-    there = {part.id for part in found if isinstance(part, ToolCall | InvalidToolCall) and part.id}
-    yield from (part for part in found if not calls or not isinstance(part, Text) or part.text)
+    there = {part.id for part in parts if isinstance(part, ToolCall | InvalidToolCall) and part.id}
+    yield from (part for part in parts if not calls or not isinstance(part, Text) or part.text)
     yield from (one for one in calls if not isinstance(one, ToolCall | InvalidToolCall) or one.id not in there)
-    if not found and isinstance(refusal := given.get("refusal"), str):
+    if not parts and isinstance(refusal := fields.get("refusal"), str):
         yield Text(refusal)
 
 
-def _call(given: Any) -> Any:
+def _call(call: Any) -> Any:
     """A call among `tool_calls`; frameworks leave out the type."""
-    if isinstance(given, Mapping) and "type" not in given:
-        kind = "function" if "function" in given else "tool_call"
-        return {**cast("Mapping[str, Any]", given), "type": kind}
-    return cast("Any", given)
+    if isinstance(call, Mapping) and "type" not in call:
+        kind = "function" if "function" in call else "tool_call"
+        return {**cast("Mapping[str, Any]", call), "type": kind}
+    return cast("Any", call)
 
 
 def _plain(message: Message) -> bool:
@@ -167,14 +167,14 @@ def _checked(message: Message) -> Message:
     return message if role == message.role else Message(role, message.parts, message.name)
 
 
-def _fits(part: Any, taken: tuple[type, ...], whose: str) -> None:
+def _fits(part: Any, part_types: tuple[type, ...], whose: str) -> None:
     kind = type(part).__name__
     if not isinstance(part, PARTS):
         raise ConfigurationError(f"{whose} holds a {kind}; give a string or parts such as Text(...).")
     if isinstance(part, ToolCallDelta):
         raise ConfigurationError(f"{whose} holds a ToolCallDelta, a piece of a stream; join the pieces by assemble().")
-    if not isinstance(part, taken):
-        names = ", ".join(sorted(one.__name__ for one in taken))
+    if not isinstance(part, part_types):
+        names = ", ".join(sorted(one.__name__ for one in part_types))
         raise ConfigurationError(f"{whose} holds a {kind}, which has no place there; it takes {names}.")
     for name, right in _FIELDS.get(kind, {}).items():
         if not isinstance(value := getattr(part, name), right):
@@ -210,27 +210,27 @@ def _turns(message: Message) -> Iterator[Message]:
         yield Message("user", others, message.name)
 
 
-def _named(messages: Sequence[Message]) -> list[Message]:
+def _assign_ids(messages: Sequence[Message]) -> list[Message]:
     """The conversation with an id for each call that has none, as Gemini's may, and the same for its answer."""
     ids = {getattr(part, "id", None) for message in messages for part in message.parts}
     if "" not in ids:
         return list(messages)
     fresh = (name for number in itertools.count(1) if (name := f"call_{number}") not in ids)
-    made: list[Message] = []
+    conversation: list[Message] = []
     waiting: dict[str, str] = {}
     for message in messages:
-        found: list[Part] = []
+        parts: list[Part] = []
         for part in message.parts:
             if isinstance(part, ToolCall | InvalidToolCall):
-                found.append(call := part if part.id else replace(part, id=next(fresh)))
+                parts.append(call := part if part.id else replace(part, id=next(fresh)))
                 waiting[call.id] = call.name
             elif isinstance(part, ToolCallResponse):
-                found.append(answer := _matched(part, waiting))
+                parts.append(answer := _matched(part, waiting))
                 waiting.pop(answer.id, None)
             else:
-                found.append(part)
-        made.append(Message(message.role, found, message.name))
-    return made
+                parts.append(part)
+        conversation.append(Message(message.role, parts, message.name))
+    return conversation
 
 
 def _matched(answer: ToolCallResponse, waiting: Mapping[str, str]) -> ToolCallResponse:
@@ -244,7 +244,7 @@ def _matched(answer: ToolCallResponse, waiting: Mapping[str, str]) -> ToolCallRe
     return ToolCallResponse(call_id, answer.parts, error=answer.error, name=answer.name, raw=answer.raw)
 
 
-def _answered(messages: list[Message]) -> list[Message]:
+def _complete_answers(messages: list[Message]) -> list[Message]:
     """The conversation, in which every call has one answer and every answer a call.
 
     Only calls of the last message may be open: the caller may want to hear more before the tools are run. A malformed
@@ -252,10 +252,10 @@ def _answered(messages: list[Message]) -> list[Message]:
     """
     waiting: dict[str, ToolCall | InvalidToolCall] = {}
     done: set[str] = set()
-    answered: list[Message] = []
+    conversation: list[Message] = []
     for message in messages:
-        if message.role == "user" or (message.role == "assistant" and answered and answered[-1].role == "tool"):
-            _refuse(waiting, answered)
+        if message.role == "user" or (message.role == "assistant" and conversation and conversation[-1].role == "tool"):
+            _refuse(waiting, conversation)
         if message.role == "user":
             _closed(waiting)
             waiting.clear()
@@ -269,14 +269,14 @@ def _answered(messages: list[Message]) -> list[Message]:
                     raise ConfigurationError(f"The tool call {part.id!r} {why}; give each call one answer, after it.")
                 del waiting[part.id]
                 done.add(part.id)
-        answered.append(message)
-    _refuse(waiting, answered)
+        conversation.append(message)
+    _refuse(waiting, conversation)
     if messages[-1].role == "tool":
         _closed(waiting)
-    return answered
+    return conversation
 
 
-def _refuse(waiting: dict[str, ToolCall | InvalidToolCall], answered: list[Message]) -> None:
+def _refuse(waiting: dict[str, ToolCall | InvalidToolCall], conversation: list[Message]) -> None:
     """Answer the malformed calls that are open at the end of `answered`."""
     malformed = [call for call in waiting.values() if isinstance(call, InvalidToolCall) and call.is_nameable]
     refusals = [
@@ -285,10 +285,10 @@ def _refuse(waiting: dict[str, ToolCall | InvalidToolCall], answered: list[Messa
     ]
     for call in malformed:
         del waiting[call.id]
-    if refusals and answered[-1].role == "tool":
-        answered[-1] = Message("tool", [*answered[-1].parts, *refusals])
+    if refusals and conversation[-1].role == "tool":
+        conversation[-1] = Message("tool", [*conversation[-1].parts, *refusals])
     elif refusals:
-        answered.append(Message("tool", refusals))
+        conversation.append(Message("tool", refusals))
 
 
 def _closed(waiting: Mapping[str, ToolCall | InvalidToolCall]) -> None:

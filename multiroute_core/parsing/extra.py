@@ -58,18 +58,18 @@ def check(provider: str, options: Mapping[str, Any], reserved: frozenset[str]) -
     return checked
 
 
-def _check_http_options(given: Any, what: str) -> dict[str, Any]:
-    options = _mapping(given, what)
+def _check_http_options(http_options: Any, what: str) -> dict[str, Any]:
+    options = _mapping(http_options, what)
     for name, value in options.items():
         if name != "headers" and value is not None:
             raise _refusal("google", name, what)
     return {"headers": _check_headers(options.get("headers"), f"{what}['headers']")}
 
 
-def _check_headers(given: Any, what: str) -> Headers:
+def _check_headers(raw_headers: Any, what: str) -> Headers:
     """The headers. No message tells a value."""
     headers = Headers()
-    for name, value in _mapping(given, what).items():
+    for name, value in _mapping(raw_headers, what).items():
         if not _HEADER_NAME.fullmatch(name):
             raise ConfigurationError(f"{what} has {name!r}, which is no name of a header.")
         if not isinstance(value, str):
@@ -80,18 +80,18 @@ def _check_headers(given: Any, what: str) -> Headers:
     return headers
 
 
-def _check_query(given: Any, what: str) -> None:
-    for name, value in _mapping(given, what).items():
+def _check_query(query: Any, what: str) -> None:
+    for name, value in _mapping(query, what).items():
         if not isinstance(value, str | int | float):
             raise ConfigurationError(f"{what}[{name!r}] is a {type(value).__name__}; give a string or a number.")
 
 
-def _mapping(given: Any, what: str) -> Mapping[str, Any]:
-    if given is None:
+def _mapping(source: Any, what: str) -> Mapping[str, Any]:
+    if source is None:
         return {}
-    if not isinstance(given, Mapping):
-        raise ConfigurationError(f"{what} is a {type(given).__name__}; give a mapping of names to values.")
-    values = cast("Mapping[Any, Any]", given)
+    if not isinstance(source, Mapping):
+        raise ConfigurationError(f"{what} is a {type(source).__name__}; give a mapping of names to values.")
+    values = cast("Mapping[Any, Any]", source)
     for name in values:
         if not isinstance(name, str):
             raise ConfigurationError(

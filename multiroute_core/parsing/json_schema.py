@@ -43,10 +43,10 @@ def of_class(kind: type[Any]) -> dict[str, Any]:
 
     inner: dict[str, Any] = {}
     try:
-        made = msgspec.json.schema(kind, schema_hook=_hook(inner))
+        schema = msgspec.json.schema(kind, schema_hook=_hook(inner))
     except (TypeError, NameError) as error:
         raise ConfigurationError(f"The class {kind.__name__} has no JSON schema: {_sentence(error)}") from error
-    return rooted({**made, **_definitions(made.get("$defs"), inner)})
+    return rooted({**schema, **_definitions(schema.get("$defs"), inner)})
 
 
 def of_function(function: Callable[..., Any]) -> dict[str, Any]:
@@ -56,24 +56,29 @@ def of_function(function: Callable[..., Any]) -> dict[str, Any]:
         ConfigurationError: an annotation is missing, or has no JSON schema.
     """
     name = getattr(function, "__name__", "function")
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     import msgspec
 
     inner: dict[str, Any] = {}
     try:
         hints = get_type_hints(function, include_extras=True)
-        taken = [p for p in inspect.signature(function).parameters.values() if p.kind in named]
-        if bare := next((p.name for p in taken if p.name not in hints), None):
+        parameters = [p for p in inspect.signature(function).parameters.values() if p.kind in kinds]
+        if bare := next((p.name for p in parameters if p.name not in hints), None):
             raise ConfigurationError(f"Tool {name!r}: its argument {bare!r} has no annotation, so its type is unknown.")
-        made, definitions = msgspec.json.schema_components([hints[p.name] for p in taken], schema_hook=_hook(inner))
+        schemas, definitions = msgspec.json.schema_components(
+            [hints[p.name] for p in parameters], schema_hook=_hook(inner)
+        )
     except (TypeError, NameError, ValueError) as error:
         if isinstance(error, ConfigurationError):
             raise
         raise ConfigurationError(f"Tool {name!r}: its arguments have no JSON schema: {_sentence(error)}") from error
     definitions = json.loads(json.dumps(definitions).replace("#/components/schemas/", "#/$defs/"))
-    made = json.loads(json.dumps(made).replace("#/components/schemas/", "#/$defs/"))
-    properties = {p.name: {**one, **_said(hints[p.name], p.default)} for p, one in zip(taken, made, strict=True)}
-    required = [p.name for p in taken if p.default is inspect.Parameter.empty]
+    schemas = json.loads(json.dumps(schemas).replace("#/components/schemas/", "#/$defs/"))
+    properties = {
+        p.name: {**one, **_describe_argument(hints[p.name], p.default)}
+        for p, one in zip(parameters, schemas, strict=True)
+    }
+    required = [p.name for p in parameters if p.default is inspect.Parameter.empty]
     schema: dict[str, Any] = {"type": "object", "properties": properties}
     return schema | ({"required": required} if required else {}) | _definitions(definitions, inner)
 
@@ -81,16 +86,16 @@ def of_function(function: Callable[..., Any]) -> dict[str, Any]:
 def rooted(schema: Mapping[str, Any]) -> dict[str, Any]:
     """`schema` with its root in place: where the root is a reference to a definition, vendors want the definition."""
     where = schema.get("$ref")
-    found: Any = schema
+    target: Any = schema
     for step in str(where).removeprefix("#/").split("/"):
-        found = cast("Mapping[str, Any]", found).get(step) if isinstance(found, Mapping) else None
-    if not isinstance(found, Mapping):
+        target = cast("Mapping[str, Any]", target).get(step) if isinstance(target, Mapping) else None
+    if not isinstance(target, Mapping):
         return dict(schema)
-    made = {**cast("Mapping[str, Any]", found), **schema}
-    del made["$ref"]
-    if f'"{where}"' not in json.dumps(made):  # only a recursive one is still needed under its name
-        made["$defs"] = {name: one for name, one in made.get("$defs", {}).items() if f"#/$defs/{name}" != where}
-    return {name: value for name, value in made.items() if name != "$defs" or value}
+    root = {**cast("Mapping[str, Any]", target), **schema}
+    del root["$ref"]
+    if f'"{where}"' not in json.dumps(root):  # only a recursive one is still needed under its name
+        root["$defs"] = {name: one for name, one in root.get("$defs", {}).items() if f"#/$defs/{name}" != where}
+    return {name: value for name, value in root.items() if name != "$defs" or value}
 
 
 def is_gemini(schema: Any) -> bool:
@@ -103,19 +108,19 @@ def of_gemini(schema: Any) -> Any:
     """Gemini's dialect (`"type": "STRING"`, `nullable`, words with underscores) as JSON schema."""
     if not isinstance(schema, Mapping):
         return schema
-    told = cast("Mapping[str, Any]", schema)
-    made = {_GEMINI_WORDS.get(name, name): value for name, value in told.items() if value is not None}
-    if isinstance(kind := made.get("type"), str):
+    gemini_schema = cast("Mapping[str, Any]", schema)
+    json_schema = {_GEMINI_WORDS.get(name, name): value for name, value in gemini_schema.items() if value is not None}
+    if isinstance(kind := json_schema.get("type"), str):
         kind = str.lower(getattr(kind, "value", kind))
-        made["type"] = [kind, "null"] if made.pop("nullable", False) else kind
-    for name, value in made.items():
+        json_schema["type"] = [kind, "null"] if json_schema.pop("nullable", False) else kind
+    for name, value in json_schema.items():
         if name in _ONE:
-            made[name] = of_gemini(value)
+            json_schema[name] = of_gemini(value)
         elif name in _LISTED and isinstance(value, list):
-            made[name] = [of_gemini(one) for one in cast("list[Any]", value)]
+            json_schema[name] = [of_gemini(one) for one in cast("list[Any]", value)]
         elif name in _NAMED and isinstance(value, Mapping):
-            made[name] = {key: of_gemini(one) for key, one in cast("Mapping[str, Any]", value).items()}
-    return made
+            json_schema[name] = {key: of_gemini(one) for key, one in cast("Mapping[str, Any]", value).items()}
+    return json_schema
 
 
 def check(schema: Any, whose: str) -> None:
@@ -145,7 +150,7 @@ def _fault(schema: Any, where: str) -> str | None:
     if not isinstance(schema, Mapping):
         return f"{where[1:]!r} is {schema!r}, no schema"
     at = f" of {where[1:]!r}" if where else ""
-    held: list[tuple[str, Any]] = []
+    subschemas: list[tuple[str, Any]] = []
     for word, value in cast("Mapping[str, Any]", schema).items():
         if word == "type":
             if value not in TYPES if isinstance(value, str) else not _are_types(value):
@@ -156,15 +161,15 @@ def _fault(schema: Any, where: str) -> str | None:
         elif word in _NAMED:
             if not isinstance(value, Mapping):
                 return f"the {word}{at} are a {type(value).__name__}, no mapping"
-            held += cast("Mapping[str, Any]", value).items()
+            subschemas += cast("Mapping[str, Any]", value).items()
         elif word in _ONE:
-            held.append((word, value))
+            subschemas.append((word, value))
         elif word in _LISTED and isinstance(value, list):
-            held += ((word, one) for one in cast("list[Any]", value))
-    told = cast("Mapping[str, Any]", schema)
-    if (named := told.get("properties")) and (stray := set(told.get("required", ())) - set(named)):
+            subschemas += ((word, one) for one in cast("list[Any]", value))
+    keywords = cast("Mapping[str, Any]", schema)
+    if (properties := keywords.get("properties")) and (stray := set(keywords.get("required", ())) - set(properties)):
         return f"required{at} names {min(stray)!r}, which is none of its properties"
-    return next((fault for name, one in held if (fault := _fault(one, f"{where}.{name}")) is not None), None)
+    return next((fault for name, one in subschemas if (fault := _fault(one, f"{where}.{name}")) is not None), None)
 
 
 def _are_types(value: Any) -> bool:
@@ -179,9 +184,9 @@ def _hook(inner: dict[str, Any]) -> Callable[[type[Any]], dict[str, Any]]:
         tells = getattr(kind, "model_json_schema", None)
         if not callable(tells):
             raise NotImplementedError
-        made = cast("dict[str, Any]", tells())
-        inner.update(made.pop("$defs", {}))
-        return made
+        model_schema = cast("dict[str, Any]", tells())
+        inner.update(model_schema.pop("$defs", {}))
+        return model_schema
 
     return schema
 
@@ -191,14 +196,14 @@ def _definitions(first: Mapping[str, Any] | None, second: Mapping[str, Any]) -> 
     return {"$defs": both} if both else {}
 
 
-def _said(hint: Any, default: Any) -> dict[str, Any]:
+def _describe_argument(hint: Any, default: Any) -> dict[str, Any]:
     """What a function says of one argument besides its type."""
-    said: dict[str, Any] = {}
+    keywords: dict[str, Any] = {}
     if get_origin(hint) is Annotated and (texts := [one for one in get_args(hint)[1:] if isinstance(one, str)]):
-        said["description"] = texts[0]
+        keywords["description"] = texts[0]
     if default is None or isinstance(default, str | int | float | bool):
-        said["default"] = default
-    return said
+        keywords["default"] = default
+    return keywords
 
 
 def _sentence(error: Exception) -> str:

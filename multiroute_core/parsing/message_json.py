@@ -33,28 +33,28 @@ def to_json(parts: Iterable[Part]) -> list[dict[str, Any]]:
         >>> to_json([Text("Hello")])
         [{'type': 'text', 'content': 'Hello'}]
     """
-    return [_told(part) for part in parts]
+    return [_part_to_json(part) for part in parts]
 
 
-def from_json(told: Iterable[Mapping[str, Any]]) -> tuple[Part, ...]:
+def from_json(objects: Iterable[Mapping[str, Any]]) -> tuple[Part, ...]:
     """The parts that `to_json` told.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: something else was given.
     """
-    return tuple(_READ[one["type"]](one) for one in told)
+    return tuple(_READ[one["type"]](one) for one in objects)
 
 
-def _told(part: Part) -> dict[str, Any]:
+def _part_to_json(part: Part) -> dict[str, Any]:
     match part:
         case Text():
-            made: dict[str, Any] = {"type": "text", "content": part.text}
+            fields: dict[str, Any] = {"type": "text", "content": part.text}
         case Reasoning():
-            made = {"type": "reasoning", "content": part.text}
+            fields = {"type": "reasoning", "content": part.text}
         case ToolCall():
-            made = {"type": "tool_call", "id": part.id, "name": part.name, "arguments": dict(part.arguments)}
+            fields = {"type": "tool_call", "id": part.id, "name": part.name, "arguments": dict(part.arguments)}
         case InvalidToolCall():
-            made = {
+            fields = {
                 "type": "invalid_tool_call",
                 "id": part.id,
                 "name": part.name,
@@ -62,7 +62,7 @@ def _told(part: Part) -> dict[str, Any]:
                 "error": part.error,
             }
         case ToolCallDelta():
-            made = {
+            fields = {
                 "type": "tool_call_delta",
                 "index": part.index,
                 "id": part.id,
@@ -70,31 +70,31 @@ def _told(part: Part) -> dict[str, Any]:
                 "arguments": part.arguments,
             }
         case ToolCallResponse():
-            made = {"type": "tool_call_response", "id": part.id, "result": to_json(part.parts), "error": part.error}
-            made["name"] = part.name
+            fields = {"type": "tool_call_response", "id": part.id, "result": to_json(part.parts), "error": part.error}
+            fields["name"] = part.name
         case Blob():
-            made = {"type": "blob", "mime_type": part.mime_type, "content": base64.b64encode(part.data).decode()}
-            made |= {"modality": part.modality, "name": part.name}
+            fields = {"type": "blob", "mime_type": part.mime_type, "content": base64.b64encode(part.data).decode()}
+            fields |= {"modality": part.modality, "name": part.name}
         case Uri():
-            made = {"type": "uri", "uri": part.uri, "mime_type": part.mime_type, "modality": part.modality}
+            fields = {"type": "uri", "uri": part.uri, "mime_type": part.mime_type, "modality": part.modality}
         case File():
-            made = {"type": "file", "file_id": part.file_id, "provider": part.provider, "mime_type": part.mime_type}
-            made["modality"] = part.modality
+            fields = {"type": "file", "file_id": part.file_id, "provider": part.provider, "mime_type": part.mime_type}
+            fields["modality"] = part.modality
         case VendorPart():
-            made = {"type": "vendor"}
+            fields = {"type": "vendor"}
         case CachePoint():
             return {"type": "cache_point", "ttl": part.ttl}
     if (extras := getattr(part, "extras", None)) is not None:
-        made["extras"] = {vendor: dict(values) for vendor, values in extras.items()}
+        fields["extras"] = {vendor: dict(values) for vendor, values in extras.items()}
     if (raw := getattr(part, "raw", None)) is not None:
-        made["raw"] = {"wire": raw.wire, "model": raw.model, "body": dict(raw.body)}
+        fields["raw"] = {"wire": raw.wire, "model": raw.model, "body": dict(raw.body)}
         if raw.account is not None:
-            made["raw"]["account"] = raw.account
-    return made
+            fields["raw"]["account"] = raw.account
+    return fields
 
 
-def _raw(told: Mapping[str, Any]) -> Raw | None:
-    raw = told.get("raw")
+def _raw(fields: Mapping[str, Any]) -> Raw | None:
+    raw = fields.get("raw")
     return _to_raw(raw) if raw else None
 
 
@@ -125,8 +125,8 @@ def _object(value: Any) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value)
 
 
-def _extras(told: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]] | None:
-    extras = told.get("extras")
+def _extras(fields: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]] | None:
+    extras = fields.get("extras")
     return None if extras is None else {vendor: _object(values) for vendor, values in _object(extras).items()}
 
 
@@ -136,14 +136,14 @@ def _index(value: Any) -> int:
     return value
 
 
-def _response(told: Mapping[str, Any]) -> ToolCallResponse:
-    result = told["result"]
-    raw = _raw(told)
+def _response(fields: Mapping[str, Any]) -> ToolCallResponse:
+    result = fields["result"]
+    raw = _raw(fields)
     if not isinstance(result, list | tuple):
         raise TypeError(f"a part holds {type(result).__name__} where a list of parts should be")
     parts = from_json(cast("list[Mapping[str, Any]]", result))
     return ToolCallResponse(
-        _string(told["id"]), parts, error=bool(told["error"]), name=_optional(told["name"]), raw=raw
+        _string(fields["id"]), parts, error=bool(fields["error"]), name=_optional(fields["name"]), raw=raw
     )
 
 

@@ -75,8 +75,8 @@ def raw(wire: Wire, block: Block) -> Raw:
 
 def richer(wire: Wire, block: Block, *said: str) -> Raw | None:
     """The raw form of a block that says more than what is `said` of it in neutral words; None for any other."""
-    told = (name for name, value in block.items() if value is not None and name not in _MARKS)
-    return raw(wire, block) if any(name not in (*said, "type") for name in told) else None
+    names = (name for name, value in block.items() if value is not None and name not in _MARKS)
+    return raw(wire, block) if any(name not in (*said, "type") for name in names) else None
 
 
 def beside(block: Block) -> Extras | None:
@@ -86,8 +86,8 @@ def beside(block: Block) -> Extras | None:
         if not isinstance(place, Mapping):
             continue
         for name, value in cast("Block", place).items():
-            if value not in (None, "auto") and (known := _BESIDE.get(name)) is not None:
-                vendor, word = known
+            if value not in (None, "auto") and (target := _BESIDE.get(name)) is not None:
+                vendor, word = target
                 extras.setdefault(vendor, {})[word] = _google_word(word, value) if vendor == "google" else value
     return extras or None
 
@@ -113,10 +113,10 @@ def inner(block: Block, key: str) -> Block:
     Raises:
         ConfigurationError: there is none.
     """
-    found = block.get(key)
-    if not isinstance(found, Mapping):
+    inner_block = block.get(key)
+    if not isinstance(inner_block, Mapping):
         raise ConfigurationError(f"A block of type {kind(block)!r} needs an object under {key!r}.")
-    return cast("Block", found)
+    return cast("Block", inner_block)
 
 
 def text(block: Block, key: str) -> str:
@@ -125,10 +125,10 @@ def text(block: Block, key: str) -> str:
     Raises:
         ConfigurationError: it is something else.
     """
-    found = block.get(key)
-    if found is not None and not isinstance(found, str):
+    content = block.get(key)
+    if content is not None and not isinstance(content, str):
         raise ConfigurationError(f"A block of type {kind(block)!r} needs a text under {key!r}.")
-    return found or ""
+    return content or ""
 
 
 def kind(block: Block) -> str:
@@ -143,10 +143,10 @@ def blob(data: Any, mime_type: Any, name: Any = None, form: Raw | None = None, e
         ConfigurationError: the base64 is not valid, or the kind of the file is not to be known.
     """
     content = data if isinstance(data, bytes) else _decoded(data)
-    found = mime_type if isinstance(mime_type, str) and "/" in mime_type else _guessed(content)
-    if found is None:
+    media_type = mime_type if isinstance(mime_type, str) and "/" in mime_type else _guessed(content)
+    if media_type is None:
         raise ConfigurationError("A block holds a file of unknown kind; say its 'mime_type'.")
-    return Blob(content, found, name if isinstance(name, str) else None, form, extras)
+    return Blob(content, media_type, name if isinstance(name, str) else None, form, extras)
 
 
 def _decoded(data: Any) -> bytes:
@@ -163,7 +163,7 @@ def _guessed(content: bytes) -> str | None:
     """The media type by the first bytes."""
     if content[:4] == b"RIFF":
         return _RIFF.get(content[8:12])
-    return next((found for beginning, found in _BEGINNINGS if content.startswith(beginning)), None)
+    return next((media_type for beginning, media_type in _BEGINNINGS if content.startswith(beginning)), None)
 
 
 def address(
@@ -181,12 +181,12 @@ def address(
     """
     if not isinstance(url, str) or ":" not in url:
         raise ConfigurationError(f"A block's address is {str(url)[:80]!r}, no URL; give https://… or data:….")
-    found = mime_type if isinstance(mime_type, str) else None
+    media_type = mime_type if isinstance(mime_type, str) else None
     if not url.startswith("data:"):
-        return Uri(url, found, modality_of(found) if found else modality, form, extras)
+        return Uri(url, media_type, modality_of(media_type) if media_type else modality, form, extras)
     head, _, data = url[len("data:") :].partition(",")
-    said, *how = head.split(";")
-    return blob(data if "base64" in how else unquote_to_bytes(data), said or found, name, form, extras)
+    declared_type, *how = head.split(";")
+    return blob(data if "base64" in how else unquote_to_bytes(data), declared_type or media_type, name, form, extras)
 
 
 def file(
@@ -204,8 +204,8 @@ def file(
     owner = provider or next((who for beginning, who in _STORES if str(file_id).startswith(beginning)), None)
     if owner is None or not isinstance(file_id, str):
         raise ConfigurationError(f"Whose file is {file_id!r}? Give it as File(file_id, provider='openai').")
-    found = mime_type if isinstance(mime_type, str) else None
-    return File(file_id, owner, found, modality_of(found) if found else modality, None, extras)
+    media_type = mime_type if isinstance(mime_type, str) else None
+    return File(file_id, owner, media_type, modality_of(media_type) if media_type else modality, None, extras)
 
 
 def call(call_id: Any, name: Any, arguments: Any, form: Raw | None = None) -> ToolCall | InvalidToolCall:
@@ -218,5 +218,5 @@ def call(call_id: Any, name: Any, arguments: Any, form: Raw | None = None) -> To
 
 def camel(name: str) -> str:
     """A name in Gemini's case; its SDK writes underscores, its API does not."""
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)

@@ -23,7 +23,7 @@ ROUTER_SAYS = frozenset({"model", "messages", "input", "contents", "stream"})
 """What the router itself says in every body."""
 
 
-def output_schema(given: Any) -> OutputSchema | None:
+def output_schema(spec: Any) -> OutputSchema | None:
     """The form of the answer; None where any is right.
 
     Takes an `OutputSchema`, a JSON schema, a class that has one, `"json"` for any JSON object, and what OpenAI,
@@ -32,29 +32,29 @@ def output_schema(given: Any) -> OutputSchema | None:
     Raises:
         ConfigurationError: it is none of these, or the schema is invalid.
     """
-    made = _form(given)
-    if made is None or made.schema is None:
-        return made
-    if not isinstance(cast("Any", made.name), str):
-        raise ConfigurationError(f"The output schema's name is {made.name!r}; give a text.")
-    schema = json_schema.of_gemini(made.schema) if json_schema.is_gemini(made.schema) else made.schema
+    form = _form(spec)
+    if form is None or form.schema is None:
+        return form
+    if not isinstance(cast("Any", form.name), str):
+        raise ConfigurationError(f"The output schema's name is {form.name!r}; give a text.")
+    schema = json_schema.of_gemini(form.schema) if json_schema.is_gemini(form.schema) else form.schema
     json_schema.check(schema, "The output schema")
     if "$ref" in schema:
         schema = json_schema.rooted(schema)
-    name = _name(made.name)
-    if schema is made.schema and name == made.name:
-        return made
-    return OutputSchema(schema, name, made.description, made.strict)
+    name = _name(form.name)
+    if schema is form.schema and name == form.name:
+        return form
+    return OutputSchema(schema, name, form.description, form.strict)
 
 
-def _form(given: Any) -> OutputSchema | None:
-    match given:
+def _form(spec: Any) -> OutputSchema | None:
+    match spec:
         case None | OutputSchema():
-            return given
-        case str() if given in JSON_WORDS:
+            return spec
+        case str() if spec in JSON_WORDS:
             return OutputSchema(None)
         case type():
-            return _titled(json_schema.of_class(cast("type[Any]", given)))
+            return _titled(json_schema.of_class(cast("type[Any]", spec)))
         case {"format": told} | {"text": {"format": told}} if isinstance(told, Mapping):
             return _form(cast("Any", told))
         case {"type": "text"}:
@@ -62,36 +62,36 @@ def _form(given: Any) -> OutputSchema | None:
         case {"type": "json_object"}:
             return OutputSchema(None)
         case {"type": "json_schema", "json_schema": told} if isinstance(told, Mapping):
-            return _told(cast("Mapping[str, Any]", told))
+            return _parse_named_schema(cast("Mapping[str, Any]", told))
         case {"type": "json_schema", "schema": _} | {"name": str(), "schema": Mapping()}:
-            return _told(cast("Mapping[str, Any]", given))
-        case Mapping() if any(word in given for word in (*_GEMINI_SCHEMAS, *_GEMINI_TYPES)):
-            return _of_gemini(cast("Mapping[str, Any]", given))
-        case Mapping() if given:
-            return _titled(cast("Mapping[str, Any]", given))
+            return _parse_named_schema(cast("Mapping[str, Any]", spec))
+        case Mapping() if any(word in spec for word in (*_GEMINI_SCHEMAS, *_GEMINI_TYPES)):
+            return _of_gemini(cast("Mapping[str, Any]", spec))
+        case Mapping() if spec:
+            return _titled(cast("Mapping[str, Any]", spec))
         case _:
             raise ConfigurationError(
-                f"output_schema={given!r} is no form; give a JSON schema, a pydantic model, a dataclass, or 'json'."
+                f"output_schema={spec!r} is no form; give a JSON schema, a pydantic model, a dataclass, or 'json'."
             )
 
 
-def _told(told: Mapping[str, Any]) -> OutputSchema:
+def _parse_named_schema(spec: Mapping[str, Any]) -> OutputSchema:
     """A schema with its name beside it."""
-    schema = told.get("schema")
-    strict = told.get("strict")
+    schema = spec.get("schema")
+    strict = spec.get("strict")
     if not isinstance(schema, Mapping):
         raise ConfigurationError(f"output_schema has no schema in it: 'schema' is {schema!r}.")
     inner = _titled(cast("Mapping[str, Any]", schema))
-    name = told.get("name") or inner.name
-    description = told.get("description") or inner.description
+    name = spec.get("name") or inner.name
+    description = spec.get("description") or inner.description
     return OutputSchema(inner.schema, name, description, strict if isinstance(strict, bool) else None)
 
 
-def _of_gemini(told: Mapping[str, Any]) -> OutputSchema | None:
-    schema = next((value for word in _GEMINI_SCHEMAS if (value := told.get(word)) is not None), None)
+def _of_gemini(config: Mapping[str, Any]) -> OutputSchema | None:
+    schema = next((value for word in _GEMINI_SCHEMAS if (value := config.get(word)) is not None), None)
     if schema is not None:
         return _form(schema)
-    kind = next((value for word in _GEMINI_TYPES if (value := told.get(word)) is not None), None)
+    kind = next((value for word in _GEMINI_TYPES if (value := config.get(word)) is not None), None)
     return OutputSchema(None) if kind in JSON_WORDS else None
 
 
@@ -103,12 +103,12 @@ def _titled(schema: Mapping[str, Any]) -> OutputSchema:
     return OutputSchema(schema, name, description if isinstance(description, str) else "")
 
 
-def _name(given: str) -> str:
+def _name(name: str) -> str:
     """`given` in the letters that vendors allow."""
-    return re.sub(r"[^a-zA-Z0-9_-]+", "_", given).strip("_")[:64] or "answer"
+    return re.sub(r"[^a-zA-Z0-9_-]+", "_", name).strip("_")[:64] or "answer"
 
 
-def reasoning(given: Any) -> ReasoningOptions | None:
+def reasoning(setting: Any) -> ReasoningOptions | None:
     """How long to think; None leaves it to the model.
 
     Takes an effort, a number of tokens, True or False, `ReasoningOptions`, and what OpenAI, Anthropic and Gemini write.
@@ -116,24 +116,24 @@ def reasoning(given: Any) -> ReasoningOptions | None:
     Raises:
         ConfigurationError: it is none of these.
     """
-    match given:
+    match setting:
         case None:
             return None
         case ReasoningOptions():
-            _effort(given.effort)
-            _budget(given.budget_tokens)
-            return given
+            _effort(setting.effort)
+            _budget(setting.budget_tokens)
+            return setting
         case bool():
-            return ReasoningOptions("medium" if given else "none")
+            return ReasoningOptions("medium" if setting else "none")
         case int():
-            return _budgeted(given, summary=False)
+            return _budgeted(setting, summary=False)
         case str():
-            return ReasoningOptions(_effort(given))
-        case Mapping() if given:
-            return _reasoning(cast("Mapping[str, Any]", given))
+            return ReasoningOptions(_effort(setting))
+        case Mapping() if setting:
+            return _reasoning(cast("Mapping[str, Any]", setting))
         case _:
             raise ConfigurationError(
-                f"reasoning={given!r} is unknown; give an effort ({', '.join(EFFORTS)}) or a number of tokens."
+                f"reasoning={setting!r} is unknown; give an effort ({', '.join(EFFORTS)}) or a number of tokens."
             )
 
 
@@ -158,22 +158,22 @@ _SILENT = (None, False, "none", "omitted")
 """What says that nobody wants to read the thoughts."""
 
 
-def _reasoning(given: Mapping[str, Any]) -> ReasoningOptions:
-    said: dict[str, Any] = {}
-    for word, value in given.items():
+def _reasoning(settings: Mapping[str, Any]) -> ReasoningOptions:
+    fields: dict[str, Any] = {}
+    for word, value in settings.items():
         if word not in _WORDS:
             raise unknown("word in reasoning", word, _WORDS)
         if value is not None:
-            said[_WORDS[word]] = getattr(value, "value", value)
-    kind = said.get("type")
+            fields[_WORDS[word]] = getattr(value, "value", value)
+    kind = fields.get("type")
     if kind not in (None, "enabled", "adaptive", "disabled"):
         raise unknown("type of reasoning", kind, ("enabled", "adaptive", "disabled"))
     if kind == "disabled":
         return ReasoningOptions("none")
-    summary = said.get("summary") not in _SILENT
-    if "budget" in said:
-        return _budgeted(said["budget"], summary=summary, effort=said.get("effort"))
-    effort = said.get("effort", None if kind is None else "medium")
+    summary = fields.get("summary") not in _SILENT
+    if "budget" in fields:
+        return _budgeted(fields["budget"], summary=summary, effort=fields.get("effort"))
+    effort = fields.get("effort", None if kind is None else "medium")
     return ReasoningOptions(_effort(effort.lower() if isinstance(effort, str) else effort), summary=summary)
 
 
@@ -185,19 +185,19 @@ def _budgeted(budget: Any, *, summary: bool, effort: Any = None) -> ReasoningOpt
     return ReasoningOptions(_effort(effort), budget, summary)
 
 
-def _effort(given: Any) -> Any:
-    if given is not None and given not in EFFORTS:
-        raise unknown("reasoning effort", given, EFFORTS)
-    return given
+def _effort(effort: Any) -> Any:
+    if effort is not None and effort not in EFFORTS:
+        raise unknown("reasoning effort", effort, EFFORTS)
+    return effort
 
 
-def _budget(given: Any) -> int | None:
-    if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < 0):
-        raise ConfigurationError(f"reasoning={given!r} must be a whole number of tokens, 0 or more.")
-    return given
+def _budget(budget: Any) -> int | None:
+    if budget is not None and (not isinstance(budget, int) or isinstance(budget, bool) or budget < 0):
+        raise ConfigurationError(f"reasoning={budget!r} must be a whole number of tokens, 0 or more.")
+    return budget
 
 
-def vendor_options(given: Any, integrations: Collection[str] = ()) -> Mapping[str, Mapping[str, Any]]:
+def vendor_options(bodies: Any, integrations: Collection[str] = ()) -> Mapping[str, Mapping[str, Any]]:
     """What one vendor takes besides, by its provider: fields of the body, and the SDKs' own names for the rest.
 
     Args:
@@ -207,12 +207,12 @@ def vendor_options(given: Any, integrations: Collection[str] = ()) -> Mapping[st
     Raises:
         ConfigurationError: a provider is unknown, a body is no JSON object, or it says what the router says.
     """
-    if not isinstance(given, Mapping):
+    if not isinstance(bodies, Mapping):
         raise ConfigurationError(
-            f"extra={given!r} must be a mapping, such as {{'openai': {{'service_tier': 'flex'}}}}."
+            f"extra={bodies!r} must be a mapping, such as {{'openai': {{'service_tier': 'flex'}}}}."
         )
-    made: dict[str, dict[str, Any]] = {}
-    for name, body in cast("Mapping[Any, Any]", given).items():
+    options_by_provider: dict[str, dict[str, Any]] = {}
+    for name, body in cast("Mapping[Any, Any]", bodies).items():
         provider = ALIASES.get(name, name)
         if not isinstance(provider, str) or (provider not in PROVIDERS and name not in integrations):
             raise unknown("provider in extra", name, (*PROVIDERS, *ALIASES, *sorted(integrations)))
@@ -225,5 +225,5 @@ def vendor_options(given: Any, integrations: Collection[str] = ()) -> Mapping[st
             json.dumps(options, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"extra[{name!r}] cannot be written as JSON: {error}.") from error
-        made.setdefault(provider, {}).update(options)
-    return made
+        options_by_provider.setdefault(provider, {}).update(options)
+    return options_by_provider

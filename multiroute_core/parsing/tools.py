@@ -82,7 +82,7 @@ _PARAMETERS = ("parameters", "parametersJsonSchema", "parameters_json_schema", "
 _EMPTY: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
-def tools(given: Iterable[Any]) -> tuple[Tool | ServerTool, ...]:
+def tools(definitions: Iterable[Any]) -> tuple[Tool | ServerTool, ...]:
     """Tools in neutral form.
 
     Takes `Tool`s and `ServerTool`s, the dicts of OpenAI (Chat Completions and Responses), Anthropic and Gemini, JSON
@@ -91,79 +91,85 @@ def tools(given: Iterable[Any]) -> tuple[Tool | ServerTool, ...]:
     Raises:
         ConfigurationError: one is no tool, or its schema is invalid, or two share a name.
     """
-    if isinstance(given, str | Mapping) or not isinstance(cast("Any", given), Iterable):
-        raise ConfigurationError(f"tools is a {type(cast('Any', given)).__name__}; give a list of tools.")
-    found = tuple(_checked(tool) for one in given for tool in _read(one))
-    seen: set[str] = set()
-    for name in (tool.name if isinstance(tool, Tool) else tool.body.get("name") for tool in found):
-        if name in seen:
+    if isinstance(definitions, str | Mapping) or not isinstance(cast("Any", definitions), Iterable):
+        raise ConfigurationError(f"tools is a {type(cast('Any', definitions)).__name__}; give a list of tools.")
+    neutral_tools = tuple(_checked(tool) for one in definitions for tool in _read(one))
+    names: set[str] = set()
+    for name in (tool.name if isinstance(tool, Tool) else tool.body.get("name") for tool in neutral_tools):
+        if name in names:
             raise ConfigurationError(f"Two tools are named {name!r}; every tool needs a name of its own.")
         if isinstance(name, str):
-            seen.add(name)
-    return found
+            names.add(name)
+    return neutral_tools
 
 
-def tool_choice(given: Any, known: Sequence[Tool | ServerTool]) -> ToolChoice | None:
+def tool_choice(raw_choice: Any, available_tools: Sequence[Tool | ServerTool]) -> ToolChoice | None:
     """Whether a tool must be used, in neutral form; None where nothing is said.
 
     Raises:
         ConfigurationError: it is unknown, or names a tool that is not among `known`.
     """
-    choice = _choice(given, known)
+    choice = _choice(raw_choice, available_tools)
     if choice is None or choice.mode in ("auto", "none"):
-        return choice if known else None  # without tools it says nothing, and vendors refuse it
-    if not known:
-        raise ConfigurationError(f"tool_choice={given!r} demands a tool, but there are none; give tools=[...] too.")
-    names = [name for tool in known for name in _names(tool)]
+        return choice if available_tools else None  # without tools it says nothing, and vendors refuse it
+    if not available_tools:
+        raise ConfigurationError(
+            f"tool_choice={raw_choice!r} demands a tool, but there are none; give tools=[...] too."
+        )
+    names = [name for tool in available_tools for name in _names(tool)]
     if choice.mode == "tool" and choice.name not in names:
         raise unknown("tool in tool_choice", choice.name, names)
     return choice
 
 
-def parallel(given: Any) -> bool | None:
+def parallel(raw_choice: Any) -> bool | None:
     """Whether a `tool_choice` in Anthropic's words allows several calls at once; None where it does not say."""
-    said = cast("Mapping[str, Any]", given).get("disable_parallel_tool_use") if isinstance(given, Mapping) else None
-    return not said if isinstance(said, bool) else None
+    disable_flag = (
+        cast("Mapping[str, Any]", raw_choice).get("disable_parallel_tool_use")
+        if isinstance(raw_choice, Mapping)
+        else None
+    )
+    return not disable_flag if isinstance(disable_flag, bool) else None
 
 
-def _read(given: Any) -> Iterator[Tool | ServerTool]:
-    if isinstance(given, Tool | ServerTool):
-        yield given
-    elif isinstance(given, Mapping):
-        yield from _of_mapping(cast("Mapping[str, Any]", given))
-    elif isinstance(given, type):
-        yield _titled(json_schema.of_class(cast("type[Any]", given)), given.__name__)
-    elif callable(given) and hasattr(given, "__name__"):
-        described = (getattr(given, "__doc__", None) or "").strip()
-        yield Tool(given.__name__, described, json_schema.of_function(cast("Callable[..., Any]", given)))
+def _read(definition: Any) -> Iterator[Tool | ServerTool]:
+    if isinstance(definition, Tool | ServerTool):
+        yield definition
+    elif isinstance(definition, Mapping):
+        yield from _of_mapping(cast("Mapping[str, Any]", definition))
+    elif isinstance(definition, type):
+        yield _titled(json_schema.of_class(cast("type[Any]", definition)), definition.__name__)
+    elif callable(definition) and hasattr(definition, "__name__"):
+        described = (getattr(definition, "__doc__", None) or "").strip()
+        yield Tool(definition.__name__, described, json_schema.of_function(cast("Callable[..., Any]", definition)))
     else:
         raise ConfigurationError(
-            f"A tool is a {type(given).__name__}; give a Tool, a vendor's dict, a pydantic model or a function."
+            f"A tool is a {type(definition).__name__}; give a Tool, a vendor's dict, a pydantic model or a function."
         )
 
 
-def _of_mapping(given: Mapping[str, Any]) -> Iterator[Tool | ServerTool]:
-    kind = given.get("type")
-    function = given.get("function")
+def _of_mapping(definition: Mapping[str, Any]) -> Iterator[Tool | ServerTool]:
+    kind = definition.get("type")
+    function = definition.get("function")
     if isinstance(function, Mapping):
-        around = {name: value for name, value in given.items() if name not in ("type", "function")}
+        around = {name: value for name, value in definition.items() if name not in ("type", "function")}
         yield _declared({**cast("Mapping[str, Any]", function), **around}, "openai")
     elif kind == "function":
-        yield _declared({name: value for name, value in given.items() if name != "type"}, "openai")
-    elif "input_schema" in given:
-        yield _declared({name: value for name, value in given.items() if name != "type"}, "anthropic")
-    elif kind == "custom" and "custom" in given:
-        yield ServerTool("openai.chat", given)
+        yield _declared({name: value for name, value in definition.items() if name != "type"}, "openai")
+    elif "input_schema" in definition:
+        yield _declared({name: value for name, value in definition.items() if name != "type"}, "anthropic")
+    elif kind == "custom" and "custom" in definition:
+        yield ServerTool("openai.chat", definition)
     elif isinstance(kind, str) and (wire := _vendor(kind)):
-        yield ServerTool(wire, given)
-    elif isinstance(given.get("title"), str) and "properties" in given:
-        yield _titled(given, given["title"])
-    elif isinstance(given.get("name"), str) and kind is None:
-        yield _declared(given, "google")
-    elif given and all(camel(name) in {*GEMINI_TOOLS, "functionDeclarations"} for name in given):
-        yield from _of_gemini(given)
+        yield ServerTool(wire, definition)
+    elif isinstance(definition.get("title"), str) and "properties" in definition:
+        yield _titled(definition, definition["title"])
+    elif isinstance(definition.get("name"), str) and kind is None:
+        yield _declared(definition, "google")
+    elif definition and all(camel(name) in {*GEMINI_TOOLS, "functionDeclarations"} for name in definition):
+        yield from _of_gemini(definition)
     else:
-        keys = f"the keys {', '.join(map(repr, given))}" if given else "no keys"
+        keys = f"the keys {', '.join(map(repr, definition))}" if definition else "no keys"
         raise ConfigurationError(
             f"A tool with {keys} is in no known form; give its name, description and parameters, or a vendor's own "
             "tool as ServerTool(wire, body)."
@@ -175,9 +181,9 @@ def _vendor(kind: str) -> Wire | None:
     return next((wire for pattern, wire in SERVER_TOOLS if fnmatchcase(kind, pattern)), None)
 
 
-def _of_gemini(given: Mapping[str, Any]) -> Iterator[Tool | ServerTool]:
+def _of_gemini(definition: Mapping[str, Any]) -> Iterator[Tool | ServerTool]:
     """Gemini's `Tool`, which may be several."""
-    for name, value in given.items():
+    for name, value in definition.items():
         if camel(name) != "functionDeclarations":
             yield ServerTool("google", {camel(name): value})
             continue
@@ -189,18 +195,18 @@ def _of_gemini(given: Mapping[str, Any]) -> Iterator[Tool | ServerTool]:
             yield _declared(cast("Mapping[str, Any]", one), "google")
 
 
-def _declared(given: Mapping[str, Any], vendor: str) -> Tool:
+def _declared(declaration: Mapping[str, Any], vendor: str) -> Tool:
     """A function as a vendor declares it; what only the vendor knows goes into the extras."""
-    schema = next((value for name in _PARAMETERS if (value := given.get(name)) is not None), _EMPTY)
+    schema = next((value for name in _PARAMETERS if (value := declaration.get(name)) is not None), _EMPTY)
     extras: dict[str, dict[str, Any]] = {}
-    for name, value in given.items():
+    for name, value in declaration.items():
         if name not in (*_PARAMETERS, "name", "description", "strict") and value is not None:
             for owner in _owners(name, value, vendor):
                 extras.setdefault(owner, {})[name] = value
-    strict = given.get("strict")
+    strict = declaration.get("strict")
     if strict is not None and not isinstance(strict, bool):
-        raise ConfigurationError(f"Tool {given.get('name')!r}: strict={strict!r} must be True or False.")
-    return Tool(given.get("name", ""), given.get("description") or "", schema, strict, extras)
+        raise ConfigurationError(f"Tool {declaration.get('name')!r}: strict={strict!r} must be True or False.")
+    return Tool(declaration.get("name", ""), declaration.get("description") or "", schema, strict, extras)
 
 
 def _owners(name: str, value: Any, vendor: str) -> tuple[str, ...]:
@@ -242,49 +248,53 @@ def _checked(tool: Tool | ServerTool) -> Tool | ServerTool:
     return tool if schema is tool.parameters else replace(tool, parameters=schema)
 
 
-def _choice(given: Any, known: Sequence[Tool | ServerTool]) -> ToolChoice | None:
-    match given:
+def _choice(raw_choice: Any, available_tools: Sequence[Tool | ServerTool]) -> ToolChoice | None:
+    match raw_choice:
         case None | ToolChoice():
-            return given
+            return raw_choice
         case bool():
-            return ToolChoice("required" if given else "none")
-        case str() if given in MODES:
-            return ToolChoice(cast("Any", MODES[given]))
+            return ToolChoice("required" if raw_choice else "none")
+        case str() if raw_choice in MODES:
+            return ToolChoice(cast("Any", MODES[raw_choice]))
         case str():
-            if given in {name for tool in known for name in _names(tool)}:
-                return ToolChoice("tool", given)
-            if not known:
+            if raw_choice in {name for tool in available_tools for name in _names(tool)}:
+                return ToolChoice("tool", raw_choice)
+            if not available_tools:
                 raise ConfigurationError(
-                    f"tool_choice={given!r} names a tool, but there are none; give tools=[...] too."
+                    f"tool_choice={raw_choice!r} names a tool, but there are none; give tools=[...] too."
                 )
-            raise unknown("tool_choice", given, ["auto", "none", "required", *(n for t in known for n in _names(t))])
-        case {"functionCallingConfig": told} | {"function_calling_config": told} if isinstance(told, Mapping):
-            return _gemini_choice(cast("Mapping[str, Any]", told))
-        case {"mode": str()} if "type" not in given:
-            return _gemini_choice(cast("Mapping[str, Any]", given))
+            raise unknown(
+                "tool_choice",
+                raw_choice,
+                ["auto", "none", "required", *(n for t in available_tools for n in _names(t))],
+            )
+        case {"functionCallingConfig": config} | {"function_calling_config": config} if isinstance(config, Mapping):
+            return _gemini_choice(cast("Mapping[str, Any]", config))
+        case {"mode": str()} if "type" not in raw_choice:
+            return _gemini_choice(cast("Mapping[str, Any]", raw_choice))
         case {"type": "allowed_tools"}:
-            told = given.get("allowed_tools")
-            return _openai_choice(cast("Mapping[str, Any]", told if isinstance(told, Mapping) else given))
+            config = raw_choice.get("allowed_tools")
+            return _openai_choice(cast("Mapping[str, Any]", config if isinstance(config, Mapping) else raw_choice))
         case {"function": {"name": str(name)}} | {"custom": {"name": str(name)}} | {"name": str(name)}:
             return ToolChoice("tool", name)
         case {"type": str(kind)}:
             return ToolChoice(cast("Any", MODES[kind])) if kind in MODES else ToolChoice("tool", kind)
         case _:
             raise ConfigurationError(
-                f"tool_choice={given!r} is unknown; give 'auto', 'none', 'required' or a tool's name."
+                f"tool_choice={raw_choice!r} is unknown; give 'auto', 'none', 'required' or a tool's name."
             )
 
 
-def _openai_choice(told: Mapping[str, Any]) -> ToolChoice:
-    allowed = told.get("tools")
+def _openai_choice(config: Mapping[str, Any]) -> ToolChoice:
+    allowed = config.get("tools")
     listed = cast("Sequence[Any]", allowed) if isinstance(allowed, list | tuple) else ()
-    return _among(told.get("mode"), [_choice(one, ()) for one in listed])
+    return _among(config.get("mode"), [_choice(one, ()) for one in listed])
 
 
-def _gemini_choice(told: Mapping[str, Any]) -> ToolChoice:
-    allowed = told.get("allowedFunctionNames") or told.get("allowed_function_names")
+def _gemini_choice(config: Mapping[str, Any]) -> ToolChoice:
+    allowed = config.get("allowedFunctionNames") or config.get("allowed_function_names")
     listed = cast("Sequence[Any]", allowed) if isinstance(allowed, list | tuple) else ()
-    return _among(told.get("mode", "AUTO"), [ToolChoice("tool", name) for name in listed])
+    return _among(config.get("mode", "AUTO"), [ToolChoice("tool", name) for name in listed])
 
 
 def _among(mode: Any, allowed: Sequence[ToolChoice | None]) -> ToolChoice:

@@ -32,9 +32,9 @@ class Cost(float):
     source: str
 
     def __new__(cls, usd: float, source: str) -> Self:
-        made = super().__new__(cls, usd)
-        made.source = source
-        return made
+        cost = super().__new__(cls, usd)
+        cost.source = source
+        return cost
 
     def __getnewargs__(self) -> tuple[float, str]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         return float(self), self.source

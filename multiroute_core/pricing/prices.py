@@ -118,9 +118,9 @@ class Prices:
         Google's, though nobody says at which price. The cost's `source` says that it is an estimate. Open-weight and
         unknown models are None.
         """
-        known = self.cost_on(route, usage, model=model)
-        if known is not None or usage is None:
-            return known
+        exact_cost = self.cost_on(route, usage, model=model)
+        if exact_cost is not None or usage is None:
+            return exact_cost
         if isinstance(route.prices, TokenPrices):
             cost = self._own_or_listed(route, usage, model)
         else:
@@ -164,7 +164,7 @@ class Prices:
         return Cost(total, cost.source)
 
     def _listed(
-        self, route: Route, usage: Usage, answered: str | None, model: str, *, estimate: bool = False
+        self, route: Route, usage: Usage, response_model: str | None, model: str, *, estimate: bool = False
     ) -> Cost | None:
         """The cost by a provider's list, by the first of two names that stands in it."""
         snapshot = self._current()
@@ -174,14 +174,14 @@ class Prices:
         tariffs = self._tariffs
         if via is not None and address is None:
             address = sellers.address_of(route) or ""
-        key = (route.provider, model, address, answered, listed, usage.service_tier, usage.speed)
+        key = (route.provider, model, address, response_model, listed, usage.service_tier, usage.speed)
         if estimate:
             key = (*key, None)
         try:
             offer = tariffs[key]
         except KeyError:
             find = self._estimated_offer if estimate else self._offer
-            offer = find(snapshot, route, dict.fromkeys((answered or model, model)), usage)
+            offer = find(snapshot, route, dict.fromkeys((response_model or model, model)), usage)
             _remember(tariffs, key, offer)
         return None if offer is None else offer.cost(usage, datetime.now(UTC))
 

@@ -60,14 +60,19 @@ class RateCard:
         write = usage.cache_write_tokens or 0
         write_1h = usage.cache_write_1h_tokens or 0
         reasoning = usage.reasoning_tokens or 0
-        heard = usage.input_audio_tokens or 0
-        spoken = usage.output_audio_tokens or 0
-        fresh = total - read - write - heard
+        input_audio = usage.input_audio_tokens or 0
+        output_audio = usage.output_audio_tokens or 0
+        fresh = total - read - write - input_audio
         write_5m = write - write_1h
-        written = output - reasoning - spoken
-        if min(fresh, read, write_5m, write_1h, heard, written, reasoning, spoken) < 0:
+        plain_output = output - reasoning - output_audio
+        if min(fresh, read, write_5m, write_1h, input_audio, plain_output, reasoning, output_audio) < 0:
             return None
-        if (heard and (read or write)) or (spoken and reasoning) or usage.web_searches or usage.cache_read_audio_tokens:
+        if (
+            (input_audio and (read or write))
+            or (output_audio and reasoning)
+            or usage.web_searches
+            or usage.cache_read_audio_tokens
+        ):
             return None
         if self.images and (usage.input_image_tokens or usage.output_image_tokens):
             return None
@@ -77,10 +82,10 @@ class RateCard:
             + read * rates.cache_read
             + write_5m * rates.cache_write
             + write_1h * rates.cache_write_1h
-            + heard * rates.input_audio
-            + written * rates.output
+            + input_audio * rates.input_audio
+            + plain_output * rates.output
             + reasoning * rates.reasoning
-            + spoken * rates.output_audio
+            + output_audio * rates.output_audio
             + rates.request
         )
 
@@ -95,11 +100,11 @@ def rate_card(prices: ModelPrice) -> RateCard:
     """A copy of one set of prices; raises a `LookupError`, `TypeError` or the like for a shape that we do not know."""
     from genai_prices.types import TieredPrices
 
-    def rate(key: str, total: int, whole: float = 0.0) -> float:
+    def rate(key: str, total: int, default: float = 0.0) -> float:
         price = getattr(prices, key, None)
         if isinstance(price, TieredPrices):
             price = next((tier.price for tier in reversed(price.tiers) if total > tier.start), price.base)
-        return whole if price is None else float(price / 1_000_000)
+        return default if price is None else float(price / 1_000_000)
 
     def rates(total: int) -> Rates:
         fresh = rate("input_mtok", total)
@@ -144,10 +149,10 @@ def own_cost(prices: TokenPrices, usage: Usage) -> float | None:
     read = usage.cache_read_tokens or 0
     write = usage.cache_write_tokens or 0
     inner = (usage.reasoning_tokens or 0, usage.output_audio_tokens or 0)
-    heard = usage.input_audio_tokens or 0
+    input_audio = usage.input_audio_tokens or 0
     write_1h = usage.cache_write_1h_tokens or 0
     fresh = total - read - write
-    if min(fresh, read, write, write_1h, write - write_1h, output, heard, total - heard, *inner) < 0:
+    if min(fresh, read, write, write_1h, write - write_1h, output, input_audio, total - input_audio, *inner) < 0:
         return None
     if output < max(inner):
         return None

@@ -114,8 +114,10 @@ def provider_at(address: str, providers: Sequence[Provider]) -> str | None:
         match = re.match(provider.api_pattern, origin + path)
         if match is None or re.match(provider.api_pattern, f"https://host.invalid{path}"):
             continue
-        rest = origin[match.end() :]
-        if not rest or (match[0].endswith(".") and "." not in rest):  # Moonshot's pattern leaves its two endings open
+        suffix = origin[match.end() :]
+        if not suffix or (
+            match[0].endswith(".") and "." not in suffix
+        ):  # Moonshot's pattern leaves its two endings open
             return provider.id
     return next((provider for pattern, provider in HOSTS if pattern.fullmatch(host)), None)
 

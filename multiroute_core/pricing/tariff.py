@@ -113,8 +113,10 @@ class Tariff:
             "web_searches": usage.web_searches,
         }
         try:
-            known = Counts(**{name: count for name, count in counts.items() if count is not None})
-            price = self.model.calc_price(known, self.provider, genai_request_timestamp=at, price_context=self.context)
+            token_counts = Counts(**{name: count for name, count in counts.items() if count is not None})
+            price = self.model.calc_price(
+                token_counts, self.provider, genai_request_timestamp=at, price_context=self.context
+            )
             return float(price.total_price)
         except REFUSALS:
             return None
@@ -142,17 +144,17 @@ def find_tariff(
     seller = next((one for one in snapshot.providers if one.id == provider), None)
     for name in dict.fromkeys(spellings(seller, model)):
         try:
-            found, info = snapshot.find_provider_model(name, None, provider, None)
+            vendor, info = snapshot.find_provider_model(name, None, provider, None)
         except LookupError:
             continue
-        if found.id != provider:  # the library takes any name with "openai" in it for OpenAI
+        if vendor.id != provider:  # the library takes any name with "openai" in it for OpenAI
             return None
         context = price_context(service_tier, speed)
         conditions = info.prices if isinstance(info.prices, list) else []
         variants = (info.price_variants or []) if context else []
         constraints = tuple(c.constraint for c in (*conditions, *variants) if c.constraint is not None)
-        known = all(type(c) in (StartDateConstraint, TimeOfDateConstraint) for c in constraints)
-        return Tariff(found, info, context, constraints if known else None, source, {})
+        is_supported = all(type(c) in (StartDateConstraint, TimeOfDateConstraint) for c in constraints)
+        return Tariff(vendor, info, context, constraints if is_supported else None, source, {})
     return Free() if provider == "openrouter" and model.endswith(FREE_VARIANT) else None
 
 

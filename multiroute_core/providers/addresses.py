@@ -28,25 +28,25 @@ def model_address(model: object) -> str | None:
 
     Only what the model holds already is read: no client is built.
     """
-    held = _held(model)
-    for address in (*_of_clients(held), *_of_fields(held)):
+    attributes = _read_attributes(model)
+    for address in (*_of_clients(attributes), *_of_fields(attributes)):
         return address
     return None
 
 
-def _held(model: object) -> dict[str, Any]:
-    held: dict[str, Any] = {}
+def _read_attributes(model: object) -> dict[str, Any]:
+    attributes: dict[str, Any] = {}
     for name in ("__dict__", "__pydantic_extra__", "__pydantic_private__"):
         with contextlib.suppress(Exception):
             values = object.__getattribute__(model, name)
             if isinstance(values, Mapping):
-                held |= cast("Mapping[str, Any]", values)
-    return held
+                attributes |= cast("Mapping[str, Any]", values)
+    return attributes
 
 
-def _of_clients(held: Mapping[str, Any]) -> Iterator[str]:
+def _of_clients(attributes: Mapping[str, Any]) -> Iterator[str]:
     for name in CLIENTS:
-        client = held.get(name)
+        client = attributes.get(name)
         for one in () if client is None else (client, _attribute(client, "_client")):
             url = _text(_attribute(one, "base_url"))
             if URL.match(url):
@@ -65,9 +65,9 @@ def _attribute(value: object, name: str) -> Any:
         return None
 
 
-def _of_fields(held: Mapping[str, Any]) -> Iterator[str]:
+def _of_fields(attributes: Mapping[str, Any]) -> Iterator[str]:
     # Azure's classes inherit OpenAI's field with OpenAI's address in it, beside the one that they ask.
-    for name in sorted((name for name in held if FIELD.fullmatch(name)), key=lambda name: "azure" not in name):
-        value = _text(held[name])
+    for name in sorted((name for name in attributes if FIELD.fullmatch(name)), key=lambda name: "azure" not in name):
+        value = _text(attributes[name])
         if URL.match(value) or (name.endswith("api_endpoint") and HOST.fullmatch(value)):
             yield value

@@ -23,31 +23,31 @@ def of(reply: Reply) -> Mapping[str, Any]:
     elif body.startswith(BOM):  # a JSON reader may pass over it: RFC 8259, section 8.1
         body = body.removeprefix(BOM)
     try:
-        found = decode_json(body)
+        document = decode_json(body)
     except NO_JSON as error:
         raise UnreadableReply(f"The body is no JSON: {error}.") from error
-    return event(found)
+    return event(document)
 
 
-def event(found: Any) -> Mapping[str, Any]:
+def event(document: Any) -> Mapping[str, Any]:
     """A body or an event, which must be a JSON object.
 
     Raises:
         UnreadableReply: it is something else.
     """
-    if isinstance(found, dict):
-        return cast("dict[str, Any]", found)
-    if (error := _listed_error(found)) is not None:
+    if isinstance(document, dict):
+        return cast("dict[str, Any]", document)
+    if (error := _listed_error(document)) is not None:
         return error
-    message = f"The provider sent a JSON {type(found).__name__} where an object should be"
-    if isinstance(found, str) and found:
-        raise UnreadableReply(f"{message}: {found[:500]}", {"error": {"message": found}})
-    raise UnreadableReply(f"{message}.", found)
+    message = f"The provider sent a JSON {type(document).__name__} where an object should be"
+    if isinstance(document, str) and document:
+        raise UnreadableReply(f"{message}: {document[:500]}", {"error": {"message": document}})
+    raise UnreadableReply(f"{message}.", document)
 
 
-def _listed_error(found: Any) -> Mapping[str, Any] | None:
+def _listed_error(document: Any) -> Mapping[str, Any] | None:
     """An error in a list of one, as Google's endpoints and those before them write it."""
-    first = mapping(next(iter(array(found)), None))
+    first = mapping(next(iter(array(document)), None))
     return first if first.get("error") else None
 
 
@@ -79,11 +79,11 @@ LARGEST_COUNT = 10**12
 def count(value: Any) -> int | None:
     """`value`, if it is a count; servers also write them as floats and as texts: `1000.0`, `"1000"`."""
     if not isinstance(value, int):
-        value = _whole(value)
+        value = _to_int(value)
     return value if value is not None and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT else None
 
 
-def _whole(value: Any) -> int | None:
+def _to_int(value: Any) -> int | None:
     if isinstance(value, str):
         return int(value) if value.isascii() and value.isdigit() and len(value) <= 13 else _whole_float(value)
     return _whole_float(value) if isinstance(value, float) else None
@@ -108,26 +108,26 @@ def amount(value: Any) -> float | None:
     return number if 0 <= number < math.inf else None
 
 
-def merge_counts(known: dict[str, Any], latest: Mapping[str, Any]) -> None:
+def merge_counts(counts: dict[str, Any], latest: Mapping[str, Any]) -> None:
     """Put the latest counts of a stream over those `known`; a zero or nothing never replaces a count.
 
     Some servers repeat the counts at the end as zeros: sgl-project/sglang#20830, envoyproxy/ai-gateway#2239.
     """
     for name, value in latest.items():
-        before = known.get(name)
+        before = counts.get(name)
         if isinstance(value, dict) and isinstance(before, dict):
             inner = dict(cast("dict[str, Any]", before))
             merge_counts(inner, cast("dict[str, Any]", value))
-            known[name] = inner
+            counts[name] = inner
         elif value is not None and not (before and (not value or count(value) == 0)):
-            known[name] = value
+            counts[name] = value
 
 
 def overlay(body: Mapping[str, Any], extra: Mapping[str, Any] | None) -> dict[str, Any]:
     """`body` with `extra` over it: objects are laid over objects, all else is replaced. Neither is touched."""
-    made = dict(body)
+    target = dict(body)
     for name, value in (extra or {}).items():
-        under = mapping(made.get(name))
+        under = mapping(target.get(name))
         over = mapping(value)
-        made[name] = overlay(under, over) if under and over else value
-    return made
+        target[name] = overlay(under, over) if under and over else value
+    return target

@@ -86,16 +86,16 @@ def required(request: Request) -> frozenset[str]:
 
     In earlier answers of a model, what only its vendor understands is left out elsewhere; so it is not needed.
     """
-    found: set[str] = set()
+    abilities: set[str] = set()
     if request.tools:
-        found.update(_of_tool(tool) for tool in request.tools)
+        abilities.update(_of_tool(tool) for tool in request.tools)
     for message in request.messages:
         if len(message.parts) == 1 and type(message.parts[0]) is Text:
             continue
         for part in every((message,)):
             if (ability := _ability_of(part, message)) is not None:
-                found.add(ability)
-    return frozenset(found)
+                abilities.add(ability)
+    return frozenset(abilities)
 
 
 def _ability_of(part: Part, message: Message) -> str | None:

@@ -106,7 +106,7 @@ class ErrorReport:
     status: int | None
     headers: Mapping[str, str]
     body: Any
-    said: ErrorBody
+    error_body: ErrorBody
     words: str
 
 
@@ -169,21 +169,21 @@ def _report(error: Exception) -> ErrorReport:
         delay = delay or chain.grpc_details(cause)
     if nests_too_deep(body):
         body = prune(body)
-    said = read_body(body)
-    said.codes.extend(code for code in codes if code not in said.codes)
+    error_body = read_body(body)
+    error_body.codes.extend(code for code in codes if code not in error_body.codes)
     if delay:
-        said.dumps.append(delay)
+        error_body.dumps.append(delay)
     if status is None or status < 400:
-        status = said.status if said.status is not None else status
-    if not said.messages and status is not None and not isinstance(error, WireError):
-        said = _with_text(said, _text(speaker))
+        status = error_body.status if error_body.status is not None else status
+    if not error_body.messages and status is not None and not isinstance(error, WireError):
+        error_body = _with_text(error_body, _text(speaker))
     if isinstance(body, list):
         body = next(iter(cast("list[Any]", body)), None)  # Google answers a refused stream with an array of one
     if not isinstance(body, Mapping):
         body = None  # a page or a sentence is in the message
     headers = headers or {}
-    said.page = said.page or "text/html" in headers.get("content-type", "") or "cf-mitigated" in headers
-    return ErrorReport(error, status, headers, body, said, said.words)
+    error_body.page = error_body.page or "text/html" in headers.get("content-type", "") or "cf-mitigated" in headers
+    return ErrorReport(error, status, headers, body, error_body, error_body.words)
 
 
 def _text(error: BaseException) -> str:
@@ -191,11 +191,11 @@ def _text(error: BaseException) -> str:
     return text if isinstance(text, str) and text else str(error)
 
 
-def _with_text(said: ErrorBody, text: str) -> ErrorBody:
+def _with_text(error_body: ErrorBody, text: str) -> ErrorBody:
     """`said`, with what the exception says itself where the body says nothing that can be read."""
     read = read_body(text)
-    read.codes = [*said.codes, *(code for code in read.codes if code not in said.codes)]
-    read.dumps += said.dumps
+    read.codes = [*error_body.codes, *(code for code in read.codes if code not in error_body.codes)]
+    read.dumps += error_body.dumps
     return read
 
 
@@ -203,34 +203,34 @@ def _kind(report: ErrorReport) -> tuple[type[RouteError], str]:
     """The class, and the ability that the route lacks."""
     error = report.error
     status = report.status
-    said = report.said
+    error_body = report.error_body
     words = report.words
-    if isinstance(error, NoAnswer) and (error.filtered or not said.messages):
+    if isinstance(error, NoAnswer) and (error.filtered or not error_body.messages):
         return (errors.ContentFilterError if error.filtered else errors.InvalidResponseError), ""
-    known = status if status is not None and status >= 400 else None
-    if said.page and known is not None:
-        if 400 <= known < 500 and known not in PAGES:
+    error_status = status if status is not None and status >= 400 else None
+    if error_body.page and error_status is not None:
+        if 400 <= error_status < 500 and error_status not in PAGES:
             return errors.ServerError, ""
-        return _by_status(known), ""
-    if known in (400, 403, 404) and words_of.ACCOUNT_FILE.search(words):
+        return _by_status(error_status), ""
+    if error_status in (400, 403, 404) and words_of.ACCOUNT_FILE.search(words):
         return errors.UnsupportedError, "file"  # it is kept by another account, or no more
-    if known is None or known < 500 or known in (500, 501):
-        meaning = _meaning(report, known)
+    if error_status is None or error_status < 500 or error_status in (500, 501):
+        meaning = _meaning(report, error_status)
         if meaning is not None:
             return CLASSES[meaning], meaning if meaning == "reasoning_history" else ""
-        if known in (None, 400, 404, 405, 415, 422, 500, 501):
-            ability = read_ability(said, failed=known in (500, 501))
+        if error_status in (None, 400, 404, 405, 415, 422, 500, 501):
+            ability = read_ability(error_body, failed=error_status in (500, 501))
             if ability is not None:
                 return errors.UnsupportedError, ability
-    elif _by_code(said) == "not_found" and "model" in words:  # a gateway's 503 for a model that it does not have
+    elif _by_code(error_body) == "not_found" and "model" in words:  # a gateway's 503 for a model that it does not have
         return errors.NotFoundError, ""
-    if said.vendor is not None and (known is None or known < 500):
-        return CLASSES[said.vendor], ""
-    if known is not None:
-        code = _by_code(said)
-        if known in (400, 403) and code in ("account", "not_found", "rate_limit", "overloaded", "timeout"):
+    if error_body.vendor is not None and (error_status is None or error_status < 500):
+        return CLASSES[error_body.vendor], ""
+    if error_status is not None:
+        code = _by_code(error_body)
+        if error_status in (400, 403) and code in ("account", "not_found", "rate_limit", "overloaded", "timeout"):
             return CLASSES[code], ""
-        return _by_status(known), ""
+        return _by_status(error_status), ""
     return _by_words(report) or class_by_name(error), ""
 
 
@@ -240,11 +240,11 @@ def _by_status(status: int) -> type[RouteError]:
 
 def _meaning(report: ErrorReport, status: int | None) -> Meaning | None:
     """Whose fault it is, by what codes and sentences say beside the status; None where they say nothing of that."""
-    said = report.said
+    error_body = report.error_body
     words = report.words
     if not words:
         return None
-    code = said.vendor or _by_code(said)
+    code = error_body.vendor or _by_code(error_body)
     failed = status is not None and status >= 500
     if code == "filter" or (status in (None, 400, 403, 422, 451) and _is_filter(words)):
         return "filter"
@@ -286,7 +286,7 @@ def _is_overflow(report: ErrorReport, status: int | None, code: Meaning | None) 
         numbers = words_of.LIMIT_AND_REQUESTED.search(report.words)
         too_large = int(numbers[2]) > int(numbers[1]) if numbers else status in (413, 429)
         return too_large and words_of.TOO_LARGE.search(report.words) is not None
-    param = (report.said.param or "").partition(".")[0].partition("[")[0]
+    param = (report.error_body.param or "").partition(".")[0].partition("[")[0]
     return param in _LONG if param else code in (None, "bad_request", "server")
 
 
@@ -299,18 +299,18 @@ _LONG = frozenset(
 """Parameters whose length is the prompt's: a tool's name may be too long as well."""
 
 
-def _by_code(said: ErrorBody) -> Meaning | None:
+def _by_code(error_body: ErrorBody) -> Meaning | None:
     """What the codes mean; the one that tells most, since `invalid_request_error` stands beside `model_not_found`."""
-    meanings = {words_of.CODE_MEANINGS[code] for code in said.codes if code in words_of.CODE_MEANINGS}
+    meanings = {words_of.CODE_MEANINGS[code] for code in error_body.codes if code in words_of.CODE_MEANINGS}
     return next((meaning for meaning in CLASSES if meaning in meanings), None)
 
 
 def _by_words(report: ErrorReport) -> type[RouteError] | None:
     """An error inside a stream comes under HTTP 200: only its codes and words tell."""
-    code = _by_code(report.said)
+    code = _by_code(report.error_body)
     if code is not None:
         return CLASSES[code]
-    if report.said.invalid:
+    if report.error_body.invalid:
         return errors.BadRequestError
     for pattern, kind in (
         (words_of.RATE_LIMITED, errors.RateLimitError),
@@ -319,9 +319,9 @@ def _by_words(report: ErrorReport) -> type[RouteError] | None:
     ):
         if pattern.search(report.words):
             return kind
-    if isinstance(report.error, UnreadableReply) or UNREADABLE in report.said.codes:
+    if isinstance(report.error, UnreadableReply) or UNREADABLE in report.error_body.codes:
         return errors.InvalidResponseError
-    return errors.ServerError if report.said.messages and isinstance(report.body, Mapping) else None
+    return errors.ServerError if report.error_body.messages and isinstance(report.body, Mapping) else None
 
 
 def _request_id(headers: Mapping[str, str]) -> str | None:
@@ -329,8 +329,8 @@ def _request_id(headers: Mapping[str, str]) -> str | None:
 
 
 def _message(report: ErrorReport) -> str:
-    said = next(iter(report.said.messages), "")
-    if report.said.page:
-        said = f"A web page came instead of an API's reply: {said or 'it has no title'}"
-    text = " ".join((said or str(report.error)).split())
+    message = next(iter(report.error_body.messages), "")
+    if report.error_body.page:
+        message = f"A web page came instead of an API's reply: {message or 'it has no title'}"
+    text = " ".join((message or str(report.error)).split())
     return f"{without_secrets(text)[:500] or 'no message'} ({type(report.error).__name__})"

@@ -66,7 +66,7 @@ class Clients:
     async def native(self) -> Any:
         """The running loop's async client."""
         loop = asyncio.get_running_loop()
-        if (held := self._native.get(loop)) is None:
+        if (entry := self._native.get(loop)) is None:
             for other, (ended, _) in list(self._native.items()):
                 if other.is_closed():
                     self.forget(other)
@@ -76,9 +76,9 @@ class Clients:
             keeper = _keep(client, self._aclose, weakref.ref(self), loop)
             holder = weakref.finalize(self, _let_go, keeper)
             holder.atexit = False
-            held = self._native[loop] = (client, holder)
+            entry = self._native[loop] = (client, holder)
             await anext(keeper)
-        return held[0]
+        return entry[0]
 
     def close(self) -> None:
         """Close this process's sync client."""
@@ -92,7 +92,7 @@ class Clients:
 
     def forget(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None] | None:
         """Hold the client of `loop` no longer; its keeper, whose close closes it, or None where there is none."""
-        if (held := self._native.pop(loop, None)) is None or (let_go := held[1].detach()) is None:
+        if (entry := self._native.pop(loop, None)) is None or (let_go := entry[1].detach()) is None:
             return None
         return let_go[2][0]
 

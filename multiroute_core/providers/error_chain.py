@@ -47,12 +47,12 @@ GRPC = {
 def causes(error: BaseException) -> Iterator[BaseException]:
     """`error` and what is behind it, outermost first: causes, and contexts where they are not suppressed."""
     waiting: list[BaseException] = [error]
-    seen: set[int] = set()
-    while waiting and len(seen) < LONGEST_CHAIN:
+    ids: set[int] = set()
+    while waiting and len(ids) < LONGEST_CHAIN:
         one = waiting.pop(0)
-        if id(one) in seen:
+        if id(one) in ids:
             continue
-        seen.add(id(one))
+        ids.add(id(one))
         yield one
         behind = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
         if behind is not None:

@@ -46,8 +46,8 @@ _LEVELS = 4
 def failure_of(error: RouteError) -> Failure:
     """What went wrong, without anything that the request or the key can have got into."""
     status: Any = error.status
-    known = isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599
-    return Failure(error.code, status if known else None, error_code(error.body))
+    is_http_status = isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599
+    return Failure(error.code, status if is_http_status else None, error_code(error.body))
 
 
 def error_code(body: Any) -> str | None:

@@ -65,17 +65,17 @@ _FAILURES: Iterable[tuple[str, int]] = (
 )
 
 
-def normal_word(said: Any) -> str:
+def normal_word(reason: Any) -> str:
     """A finish reason as a lower-case word; empty where nothing is said.
 
     Enums come with their class (`FinishReason.STOP`), and SGLang's reasons are objects with a `type`.
     """
-    if isinstance(said, dict):
-        said = cast("dict[str, Any]", said).get("type")
-    said = getattr(said, "name", said)
-    if not isinstance(said, str):
+    if isinstance(reason, dict):
+        reason = cast("dict[str, Any]", reason).get("type")
+    reason = getattr(reason, "name", reason)
+    if not isinstance(reason, str):
         return ""
-    word = said.strip().rpartition(".")[2].lower().replace("-", "_").replace(" ", "_")
+    word = reason.strip().rpartition(".")[2].lower().replace("-", "_").replace(" ", "_")
     return "" if word in UNSAID else word
 
 

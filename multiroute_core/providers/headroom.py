@@ -36,19 +36,21 @@ def headroom(headers: Mapping[str, str], now: float, wall: float) -> RateLimitHe
         now: The moment of the answer on the caller's clock, in seconds.
         wall: The same moment in seconds since 1970.
     """
-    said = _said(headers)
-    if not said:
+    rate_headers = _select_rate_headers(headers)
+    if not rate_headers:
         return None
-    found = RateLimitHeaders(
-        _openai(said, "requests", now) or _anthropic(said, "requests", now, wall) or _draft(said, now),
-        _openai(said, "tokens", now) or _anthropic(said, "tokens", now, wall),
-        _anthropic(said, "input-tokens", now, wall),
-        _anthropic(said, "output-tokens", now, wall),
+    limits = RateLimitHeaders(
+        _openai(rate_headers, "requests", now)
+        or _anthropic(rate_headers, "requests", now, wall)
+        or _draft(rate_headers, now),
+        _openai(rate_headers, "tokens", now) or _anthropic(rate_headers, "tokens", now, wall),
+        _anthropic(rate_headers, "input-tokens", now, wall),
+        _anthropic(rate_headers, "output-tokens", now, wall),
     )
-    return found if found != RateLimitHeaders() else None
+    return limits if limits != RateLimitHeaders() else None
 
 
-def _said(headers: Mapping[str, str]) -> dict[str, str]:
+def _select_rate_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Those that are about rates, in small letters."""
     raw: list[tuple[bytes, bytes]] | None = getattr(headers, "raw", None)
     if raw is not None:  # httpx: its names and values are decoded each time they are read, which takes 20 µs
@@ -60,33 +62,33 @@ def _said(headers: Mapping[str, str]) -> dict[str, str]:
     return {lower: headers[name] for name in headers if "ratelimit" in (lower := name.lower())}
 
 
-def _openai(said: Mapping[str, str], what: str, now: float) -> Level | None:
-    if (limit := said.get(f"x-ratelimit-limit-{what}")) is None:
+def _openai(rate_headers: Mapping[str, str], what: str, now: float) -> Level | None:
+    if (limit := rate_headers.get(f"x-ratelimit-limit-{what}")) is None:
         return None
     # Azure tells a period beside, and bare milliseconds.
-    bare = 0.001 if f"x-ratelimit-renewalperiod-{what}" in said else 1.0
-    reset = _span(said.get(f"x-ratelimit-reset-{what}", ""), bare)
-    return _level(_number(said.get(f"x-ratelimit-remaining-{what}", "")), _number(limit), reset, now)
+    bare = 0.001 if f"x-ratelimit-renewalperiod-{what}" in rate_headers else 1.0
+    reset = _span(rate_headers.get(f"x-ratelimit-reset-{what}", ""), bare)
+    return _level(_number(rate_headers.get(f"x-ratelimit-remaining-{what}", "")), _number(limit), reset, now)
 
 
-def _anthropic(said: Mapping[str, str], what: str, now: float, wall: float) -> Level | None:
+def _anthropic(rate_headers: Mapping[str, str], what: str, now: float, wall: float) -> Level | None:
     start = f"anthropic-ratelimit-{what}-"
-    if (limit := said.get(start + "limit")) is None:
+    if (limit := rate_headers.get(start + "limit")) is None:
         return None
-    reset = _until(said.get(start + "reset", ""), wall)
-    return _level(_number(said.get(start + "remaining", "")), _number(limit), reset, now)
+    reset = _until(rate_headers.get(start + "reset", ""), wall)
+    return _level(_number(rate_headers.get(start + "remaining", "")), _number(limit), reset, now)
 
 
-def _draft(said: Mapping[str, str], now: float) -> Level | None:
+def _draft(rate_headers: Mapping[str, str], now: float) -> Level | None:
     """The tightest of the policies that count requests."""
-    policies = _items(said.get("ratelimit-policy", ""))
+    policies = _items(rate_headers.get("ratelimit-policy", ""))
     levels: list[Level] = []
-    for name, told in _items(said.get("ratelimit", "")).items():
+    for name, parameters in _items(rate_headers.get("ratelimit", "")).items():
         policy = policies.get(name, {})
         if policy.get("qu", '"requests"') == '"requests"':
-            remaining = _number(told.get("r", ""))
+            remaining = _number(parameters.get("r", ""))
             limit = _number(policy.get("q", ""))
-            if (level := _level(remaining, limit, _number(told.get("t", "")), now)) is not None:
+            if (level := _level(remaining, limit, _number(parameters.get("t", "")), now)) is not None:
                 levels.append(level)
     return min(levels, key=lambda level: level.remaining, default=None)
 

@@ -64,12 +64,14 @@ def _is_foreign(part: Part, account: str) -> bool:
 def _make_readable(message: Message, account: str) -> Message:
     if not any(_is_foreign(part, account) for part in message.parts):
         return message
-    gone = {_reference(part) for part in message.parts if isinstance(part, VendorPart) and _is_foreign(part, account)}
+    foreign_references = {
+        _reference(part) for part in message.parts if isinstance(part, VendorPart) and _is_foreign(part, account)
+    }
     parts: list[Part] = []
     for part in message.parts:
         if isinstance(part, VendorPart):
             # A tool that the vendor ran is told whole or not at all: call and result name each other.
-            if not _is_foreign(part, account) and not (_reference(part) and _reference(part) in gone):
+            if not _is_foreign(part, account) and not (_reference(part) and _reference(part) in foreign_references):
                 parts.append(part)
         else:
             parts.append(_unseal(part) if _is_foreign(part, account) else part)

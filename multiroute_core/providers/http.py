@@ -27,14 +27,14 @@ def client(client_class: type, **settings: Any) -> Any:
     native = issubclass(client_class, library.AsyncClient)
     guard = response_guard(library.__name__)
     hook = guard.native if native else guard.blocking
-    made = client_class(
+    http_client = client_class(
         verify=_ssl_context(library.__name__),
         event_hooks={"response": [hook]},
         headers={"Accept-Encoding": ACCEPTED_ENCODINGS},
         **settings,
     )
-    (tidy if native else obey)(made)
-    return made
+    (tidy if native else obey)(http_client)
+    return http_client
 
 
 @functools.cache

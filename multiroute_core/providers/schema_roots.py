@@ -20,7 +20,7 @@ https://github.com/langchain-ai/langchainjs/issues/9804 (2026-11-29).
 """
 
 
-def with_object_root(schema: Mapping[str, Any], wanted: str = "value") -> tuple[Mapping[str, Any], Shape]:
+def with_object_root(schema: Mapping[str, Any], property_name: str = "value") -> tuple[Mapping[str, Any], Shape]:
     """`schema` with an object at its root, and how its instances are read back.
 
     A conjunction of objects is merged. What else is no plain object becomes the property `wanted` of one.
@@ -30,47 +30,47 @@ def with_object_root(schema: Mapping[str, Any], wanted: str = "value") -> tuple[
     flat = flatten(schema)
     if (merged := _merged(flat)) is not None:
         return merged, Shape()
-    wrapper = free_name(wanted, flat)
+    wrapper = free_name(property_name, flat)
     inner = {word: value for word, value in flat.items() if word not in ("$defs", "$schema", "$id")}
     if inner.get("type") == "object" and inner.get("properties") == {} and "additionalProperties" not in inner:
         inner.pop("properties")  # it says nothing, but some validators of tools read it as "no properties at all"
-    whole: dict[str, Any] = {"type": "object", "properties": {wrapper: inner}, "required": [wrapper]}
+    root: dict[str, Any] = {"type": "object", "properties": {wrapper: inner}, "required": [wrapper]}
     for word in ("title", "description"):
         if word in inner:
-            whole[word] = inner[word]
+            root[word] = inner[word]
     if "$defs" in flat:
-        whole["$defs"] = flat["$defs"]
-    return whole, Shape(wrapper)
+        root["$defs"] = flat["$defs"]
+    return root, Shape(wrapper)
 
 
 def _merged(flat: Mapping[str, Any]) -> dict[str, Any] | None:
     """A root that is a conjunction, or a reference, as one object; None where it is not."""
     defs = mapping(flat.get("$defs"))
-    whole: dict[str, Any] = {word: value for word, value in flat.items() if word != "$defs"}
+    root: dict[str, Any] = {word: value for word, value in flat.items() if word != "$defs"}
     try:
         for _ in range(100):  # references and conjunctions may lead to further ones
-            if isinstance(ref := whole.pop("$ref", None), str):
-                whole = merge(whole, mapping(defs.get(ref.removeprefix("#/$defs/"))))
-            elif "allOf" in whole:
-                for part in array(whole.pop("allOf")):
-                    known = mapping(part)
-                    if "$ref" in known and known.keys() - {"$ref"} - ANNOTATIONS:
+            if isinstance(ref := root.pop("$ref", None), str):
+                root = merge(root, mapping(defs.get(ref.removeprefix("#/$defs/"))))
+            elif "allOf" in root:
+                for part in array(root.pop("allOf")):
+                    subschema = mapping(part)
+                    if "$ref" in subschema and subschema.keys() - {"$ref"} - ANNOTATIONS:
                         return None
-                    if "$ref" in known:
-                        known = mapping(defs.get(str(known["$ref"]).removeprefix("#/$defs/")))
-                    whole = merge(whole, known)
+                    if "$ref" in subschema:
+                        subschema = mapping(defs.get(str(subschema["$ref"]).removeprefix("#/$defs/")))
+                    root = merge(root, subschema)
             else:
                 break
     except InexpressibleError:
         return None
-    if whole.get("type") != "object" or not ROOT_WORDS.isdisjoint(whole):
+    if root.get("type") != "object" or not ROOT_WORDS.isdisjoint(root):
         return None
-    return {**whole, "$defs": defs} if defs else whole
+    return {**root, "$defs": defs} if defs else root
 
 
-def free_name(wanted: str, schema: Mapping[str, Any]) -> str:
+def free_name(name: str, schema: Mapping[str, Any]) -> str:
     """`wanted`, with underscores behind it until no name in `schema` is equal to it."""
     text = json.dumps(schema, default=str)
-    while f'"{wanted}"' in text:
-        wanted += "_"
-    return wanted
+    while f'"{name}"' in text:
+        name += "_"
+    return name

@@ -159,11 +159,11 @@ class StreamReader:
         """The last events, which may be cut. After this, `body` and `text` say what came instead."""
         events: list[ServerSentEvent] = []
         if self.feed == self._keep:
-            whole = b"".join(self._pieces)
-            if whole.startswith(b"<"):
-                self.text = whole[:_SAMPLE]
-            elif _is_json(whole) or not (events := [*self._decoder.feed(whole), *self._decoder.end()]):
-                self.body = whole
+            body = b"".join(self._pieces)
+            if body.startswith(b"<"):
+                self.text = body[:_SAMPLE]
+            elif _is_json(body) or not (events := [*self._decoder.feed(body), *self._decoder.end()]):
+                self.body = body
         else:
             events = self._decoder.end()
             if self.feed == self._begin and not events and not _FIELD.search(self._head):

@@ -54,19 +54,21 @@ class StainlessTransport:
         self._address = ""
         self._streams = {False: sdk.Stream[object], True: sdk.AsyncStream[object]}
 
-        def made(client: type, http_client: type) -> Any:
-            made = client(
+        def build_client(client: type, http_client: type) -> Any:
+            sdk_client = client(
                 max_retries=0,
                 http_client=http.client(http_client, trust_env=proxies, limits=limits, auth=credentials),
                 **settings,
             )
-            self._address = str(made.base_url).rstrip("/")
-            _ = made.default_headers  # the SDK asks for the platform once, under a lock that a fork would leave held
-            return made
+            self._address = str(sdk_client.base_url).rstrip("/")
+            _ = (
+                sdk_client.default_headers
+            )  # the SDK asks for the platform once, under a lock that a fork would leave held
+            return sdk_client
 
         self._clients = Clients(
-            lambda: made(blocking, sdk.DefaultHttpxClient),
-            lambda: made(native, sdk.DefaultAsyncHttpxClient),
+            lambda: build_client(blocking, sdk.DefaultHttpxClient),
+            lambda: build_client(native, sdk.DefaultAsyncHttpxClient),
             close=lambda client: client.close(),
             aclose=lambda client: client.close(),
         )

@@ -51,22 +51,22 @@ def with_wire_names(request: Request, wire: Wire) -> tuple[Request, Mapping[str,
                     illegal.add(name)
     if not illegal:
         return request, {}
-    taken = legal - illegal
-    taken.update(str(tool.body.get("name")) for tool in request.tools if isinstance(tool, ServerTool))
+    wire_names = legal - illegal
+    wire_names.update(str(tool.body.get("name")) for tool in request.tools if isinstance(tool, ServerTool))
     names: dict[str, str] = {}
     for name in sorted(illegal):
-        names[name] = _legal_name(name, taken)
-        taken.add(names[name])
+        names[name] = _legal_name(name, wire_names)
+        wire_names.add(names[name])
     return _renamed(request, names), {changed: name for name, changed in names.items()}
 
 
-def _legal_name(name: str, taken: set[str]) -> str:
+def _legal_name(name: str, wire_names: set[str]) -> str:
     stem = re.sub(r"[^a-zA-Z0-9_-]", "_", name)[:_STEM]
     if not re.match(r"[a-zA-Z_]", stem):
         stem = f"_{stem}"
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     places = (f"{stem}_{digest[start : start + _SUFFIX - 1]}" for start in range(len(digest) - _SUFFIX))
-    return next(place for place in places if place not in taken)
+    return next(place for place in places if place not in wire_names)
 
 
 def _renamed(request: Request, names: Mapping[str, str]) -> Request:

@@ -158,7 +158,7 @@ def read_ability(body: ErrorBody, *, failed: bool = False) -> str | None:
     if "unsupported_parameter" in body.codes or "unsupported_value" in body.codes:
         return ability_of(body.param) if body.param else _in_messages(body, failed=failed)
     if (body.extra or "unknown_parameter" in body.codes) and body.param:
-        return _known(body.param)
+        return _find_ability(body.param)
     return _in_messages(body, failed=failed)
 
 
@@ -169,18 +169,18 @@ def ability_of(path: str) -> str:
         return ""
     if pieces[0] in ("messages", "input", "contents") and pieces[-1].lower().startswith(("reasoning", "thinking")):
         return "reasoning_history"
-    known = next((piece for piece in reversed(pieces) if piece.lower() in ABILITY_OF), None)
-    if known == "tools" and pieces[-1] != known:
+    key = next((piece for piece in reversed(pieces) if piece.lower() in ABILITY_OF), None)
+    if key == "tools" and pieces[-1] != key:
         return f"tools.{pieces[-1]}"  # a member of a tool: others without it are welcome
-    return pieces[-1] if known is None else ABILITY_OF[known.lower()]
+    return pieces[-1] if key is None else ABILITY_OF[key.lower()]
 
 
-def _known(path: str) -> str | None:
+def _find_ability(path: str) -> str | None:
     """The ability of a parameter that a server does not know, if MultiRoute itself may have sent it."""
     ability = ability_of(path)
     tail = ability.rpartition(".")[2].lower()
-    known = ability in _PARAMETERS or ability == "reasoning_history" or tail in SENT
-    return ability if known else None
+    is_sendable = ability in _PARAMETERS or ability == "reasoning_history" or tail in SENT
+    return ability if is_sendable else None
 
 
 def _in_messages(body: ErrorBody, *, failed: bool) -> str | None:
@@ -207,7 +207,7 @@ def _in_sentence(sentence: str) -> str | None:
     if (match := NAMED.search(sentence)) is not None:
         name = next(group for group in match.groups() if group)
         if UNKNOWN_NAME.search(sentence):
-            return None if SCHEMA_PATH.search(sentence[match.end() :]) else _known(name)
+            return None if SCHEMA_PATH.search(sentence[match.end() :]) else _find_ability(name)
         if ability_of(name) != name or PARAMETER.search(sentence):
             return ability_of(name)
     if active is not None:

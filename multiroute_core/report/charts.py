@@ -31,7 +31,7 @@ class Series:
     paint: str
 
 
-def columns(title: str, labels: Sequence[str], series: Sequence[Series], written: Callable[[float], str]) -> str:
+def columns(title: str, labels: Sequence[str], series: Sequence[Series], format_value: Callable[[float], str]) -> str:
     """Stacked columns over time.
 
     Args:
@@ -42,12 +42,12 @@ def columns(title: str, labels: Sequence[str], series: Sequence[Series], written
     """
     heights = [math.fsum(values) for values in zip(*(each.values for each in series), strict=True)]
     ceiling = _ceiling(max(heights, default=0.0))
-    drawn: list[str] = []
+    groups: list[str] = []
     for place, (label, height) in enumerate(zip(labels, heights, strict=True)):
         if height <= 0:
             continue
-        parts = [f"{each.name}: {written(each.values[place])}" for each in reversed(series) if each.values[place]]
-        told = "\n".join((f"{label}: {written(height)}", *(parts if len(series) > 1 else ())))
+        parts = [f"{each.name}: {format_value(each.values[place])}" for each in reversed(series) if each.values[place]]
+        tooltip = "\n".join((f"{label}: {format_value(height)}", *(parts if len(series) > 1 else ())))
         rects: list[str] = []
         below = 0.0
         for each in series:
@@ -57,14 +57,14 @@ def columns(title: str, labels: Sequence[str], series: Sequence[Series], written
                     f'<rect class="p{each.paint}" x="{place + 0.1:g}" y="{100 - below:.3f}" width="0.8" '
                     f'height="{tall:.3f}"/>'
                 )
-        drawn.append(f"<g><title>{escape(told)}</title>{''.join(rects)}</g>")
-    scale = [(part, written(ceiling * part)) for part in (0, 0.5, 1)]
+        groups.append(f"<g><title>{escape(tooltip)}</title>{''.join(rects)}</g>")
+    scale = [(part, format_value(ceiling * part)) for part in (0, 0.5, 1)]
     grid = "".join(f'<i style="bottom:{100 * part:g}%"><b>{escape(value)}</b></i>' for part, value in scale if value)
     return (
         f"<section><h2>{escape(title)}</h2>{_legend(series)}"
         f'<div class="plot"><div class="grid">{grid}</div>'
         f'<svg viewBox="0 0 {max(len(labels), LEAST_COLUMNS)} 100" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escape(title)}">{"".join(drawn)}</svg></div>'
+        f'aria-label="{escape(title)}">{"".join(groups)}</svg></div>'
         f'<div class="ticks">{_ticks(labels)}</div>'
         "</section>"
     )
@@ -72,8 +72,8 @@ def columns(title: str, labels: Sequence[str], series: Sequence[Series], written
 
 def bar(mark: str, begin: float, end: float) -> str:
     """A thin bar from `begin` to `end`, both from 0 to 1; `mark` is how the style sheet calls it."""
-    drawn = f'<i style="left:{100 * begin:.2f}%;width:{100 * (end - begin):.2f}%"></i>' if end > 0 else ""
-    return f'<span class="{mark}">{drawn}</span>'
+    fill = f'<i style="left:{100 * begin:.2f}%;width:{100 * (end - begin):.2f}%"></i>' if end > 0 else ""
+    return f'<span class="{mark}">{fill}</span>'
 
 
 def _legend(series: Sequence[Series]) -> str:
@@ -86,13 +86,13 @@ def _legend(series: Sequence[Series]) -> str:
 def _ticks(labels: Sequence[str]) -> str:
     """Some of the labels, evenly spread, each below its column's middle; those at the ends stay inside."""
     pace = math.ceil(len(labels) / MOST_TICKS)
-    made: list[str] = []
+    ticks: list[str] = []
     for place in range(pace // 2 if len(labels) > pace else 0, len(labels), pace or 1):
         middle = (place + 0.5) / max(len(labels), LEAST_COLUMNS)
         where = "left:0" if middle < 0.04 else "right:0" if middle > 0.94 else f"left:{100 * middle:.2f}%"
         kind = "" if where.endswith("%") else ' class="end"'
-        made.append(f'<span{kind} style="{where}">{escape(labels[place])}</span>')
-    return "".join(made)
+        ticks.append(f'<span{kind} style="{where}">{escape(labels[place])}</span>')
+    return "".join(ticks)
 
 
 def _ceiling(most: float) -> float:

@@ -42,12 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 2 where something that was given cannot be used.
     """
-    given = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     try:
-        return given.run(given)
+        return options.run(options)
     except MultiRouteError as error:
         print(f"multiroute: {printable_lines(str(error))}", file=sys.stderr)  # noqa: T201
         return 2
@@ -68,17 +68,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="{report,watch}")
 
-    told = commands.add_parser(
+    report_parser = commands.add_parser(
         "report",
         help="what was spent on which models, tenants and labels; latencies, failovers, errors, the cache",
         description="Print what the calls came to, or write it as one HTML page that needs nothing else.",
     )
-    told.add_argument("ledger", help=PLACE)
-    told.add_argument("--since", metavar="WHEN", help=f"from this moment on: {MOMENT}; all by default")
-    told.add_argument("--until", metavar="WHEN", help="before this moment, written in the same way")
-    told.add_argument("--html", metavar="FILE", type=Path, help="write the page there instead of printing")
-    told.add_argument("--open", action="store_true", help="show the page in the browser; it needs --html")
-    told.set_defaults(run=_report)
+    report_parser.add_argument("ledger", help=PLACE)
+    report_parser.add_argument("--since", metavar="WHEN", help=f"from this moment on: {MOMENT}; all by default")
+    report_parser.add_argument("--until", metavar="WHEN", help="before this moment, written in the same way")
+    report_parser.add_argument("--html", metavar="FILE", type=Path, help="write the page there instead of printing")
+    report_parser.add_argument("--open", action="store_true", help="show the page in the browser; it needs --html")
+    report_parser.set_defaults(run=_report)
 
     live = commands.add_parser(
         "watch",
@@ -92,45 +92,45 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _report(given: argparse.Namespace) -> int:
-    if given.open and given.html is None:
+def _report(options: argparse.Namespace) -> int:
+    if options.open and options.html is None:
         raise ConfigurationError("--open needs --html FILE: a page must be written before a browser can show it.")
     now = time.time()
-    since = None if given.since is None else moment("--since", given.since, now)
-    until = None if given.until is None else moment("--until", given.until, now)
-    with contextlib.closing(source(given.ledger)) as ledger:
-        made = report.of(ledger.read(since, until), since=since, until=until)
-    if given.html is None:
-        _console(made)
+    since = None if options.since is None else moment("--since", options.since, now)
+    until = None if options.until is None else moment("--until", options.until, now)
+    with contextlib.closing(source(options.ledger)) as ledger:
+        usage_report = report.of(ledger.read(since, until), since=since, until=until)
+    if options.html is None:
+        _console(usage_report)
         return 0
     try:
-        made.save(given.html)
+        usage_report.save(options.html)
     except OSError as error:
-        raise ConfigurationError(f"The page cannot be written to {str(given.html)!r}: {error.strerror}.") from error
-    print(f"Written: {printable(str(given.html))}")  # noqa: T201
-    if given.open:
-        webbrowser.open(given.html.resolve().as_uri())
+        raise ConfigurationError(f"The page cannot be written to {str(options.html)!r}: {error.strerror}.") from error
+    print(f"Written: {printable(str(options.html))}")  # noqa: T201
+    if options.open:
+        webbrowser.open(options.html.resolve().as_uri())
     return 0
 
 
-def _watch(given: argparse.Namespace) -> int:
+def _watch(options: argparse.Namespace) -> int:
     console = terminal.module("console").Console(highlight=False)
-    with contextlib.closing(source(given.ledger)) as ledger:
-        if given.once or not console.is_terminal:
-            console.print(watch.frame(ledger, given.minutes, time.time()))
+    with contextlib.closing(source(options.ledger)) as ledger:
+        if options.once or not console.is_terminal:
+            console.print(watch.frame(ledger, options.minutes, time.time()))
         else:
-            watch.watch(ledger, console, given.minutes)
+            watch.watch(ledger, console, options.minutes)
     return 0
 
 
-def _console(made: report.Report) -> None:
+def _console(usage_report: report.Report) -> None:
     """Print with colours where rich is installed, and without where it is not."""
     try:
         console: Any = terminal.module("console").Console(highlight=False)
     except ConfigurationError:
-        print(made)  # noqa: T201
+        print(usage_report)  # noqa: T201
         return
-    console.print(made)
+    console.print(usage_report)
 
 
 def _minutes(text: str) -> float:

@@ -23,8 +23,8 @@ def name(value: str | None) -> str:
     """A name that may stand in a terminal and in a page: without control characters, and cut."""
     if not value:
         return NOTHING
-    shown = printable(value[: 4 * LONGEST_NAME]).strip() or NOTHING
-    return shown if len(shown) <= LONGEST_NAME else f"{shown[: LONGEST_NAME - 1]}…"
+    text = printable(value[: 4 * LONGEST_NAME]).strip() or NOTHING
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
 
 
 def leftward(text: str) -> bool:
@@ -63,11 +63,11 @@ def short(count: float) -> str:
     return f"{count:,.0f}"
 
 
-def share(part: float, whole: float) -> str:
+def share(part: float, total: float) -> str:
     """A part of a whole in per cent; only nothing is 0 %, and only all of it is 100 %."""
-    if not whole:
+    if not total:
         return NOTHING
-    percent = 100 * part / whole
+    percent = 100 * part / total
     if 0 < percent < 0.1:
         return "<0.1 %"
     if 99.9 < percent < 100:
@@ -82,7 +82,7 @@ def seconds(value: float | None) -> str:
     return f"{value:,.0f} s" if value >= 99.95 else f"{value:.1f} s" if value >= 9.95 else f"{value:.2f} s"
 
 
-def counted(count: int, noun: str, nouns: str | None = None) -> str:
+def format_count(count: int, noun: str, nouns: str | None = None) -> str:
     """`1 try`, `2 tries`."""
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 

@@ -44,11 +44,11 @@ def _body(report: Report) -> str:
         f"<div><dt>{escape(line.title)}</dt><dd>{escape(line.figure)}</dd><dd>{escape(line.detail)}</dd></div>"
         for line in headlines(report)
     )
-    said = "".join(f"<li>{escape(note)}</li>" for note in notes(report))
+    note_items = "".join(f"<li>{escape(note)}</li>" for note in notes(report))
     parts = (
         f"<header><h1>Language model calls</h1><p>{escape(title(report))}</p></header>",
         f'<dl class="tiles">{tiles}</dl>' if tiles else "",
-        f'<ul class="notes">{said}</ul>' if said else "",
+        f'<ul class="notes">{note_items}</ul>' if note_items else "",
         *(_time_lines(report) if report.buckets else ()),
         f'<div class="tables">{"".join(map(_table, sections(report)))}</div>' if report.buckets else "",
         "<footer>Made by MultiRoute from its ledger. Days and times are UTC; costs are in US dollars.</footer>",
@@ -58,11 +58,11 @@ def _body(report: Report) -> str:
 
 def _time_lines(report: Report) -> tuple[str, ...]:
     labels = [formats.tick(bucket.start, report.step) for bucket in report.buckets]
-    made: list[str] = []
+    figures: list[str] = []
     if report.total.cost > 0:
         series = _by_model(report)
         places = formats.digits(bucket.cost for bucket in report.buckets)
-        made.append(
+        figures.append(
             charts.columns(f"Spending by {report.step}", labels, series, lambda value: formats.usd(value, places))
         )
 
@@ -75,7 +75,7 @@ def _time_lines(report: Report) -> tuple[str, ...]:
         Series("answers out of the cache", counts("cached"), "cached"),
         Series("failed tries", counts("failed"), "bad"),
     )
-    made.append(
+    figures.append(
         charts.columns(
             f"Answers and failed tries by {report.step}",
             labels,
@@ -83,7 +83,7 @@ def _time_lines(report: Report) -> tuple[str, ...]:
             lambda value: f"{value:,.0f}" if value == int(value) else "",
         )
     )
-    return tuple(made)
+    return tuple(figures)
 
 
 def _by_model(report: Report) -> list[Series]:
@@ -96,11 +96,11 @@ def _by_model(report: Report) -> list[Series]:
     ]
     if len(names) > len(alone):
 
-        def rest(bucket: Bucket) -> float:
+        def sum_other_costs(bucket: Bucket) -> float:
             return math.fsum(cost for model, cost in bucket.costs.items() if model not in alone)
 
         others = f"{len(names) - len(alone):,} others"
-        series.append(Series(others, tuple(map(rest, report.buckets)), str(charts.COLOURS - 1)))
+        series.append(Series(others, tuple(map(sum_other_costs, report.buckets)), str(charts.COLOURS - 1)))
     return series
 
 

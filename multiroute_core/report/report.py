@@ -128,14 +128,14 @@ def of(
     if start is not None and end is not None and start > end:
         raise ConfigurationError(f"since={since!r} lies behind until={until!r}.")
     if isinstance(records, Ledger):
-        chosen: Iterable[Record | RecordRow] = records.query(since=start, until=end)
+        selection: Iterable[Record | RecordRow] = records.query(since=start, until=end)
         dropped = records.dropped if dropped is None else dropped
     else:
-        chosen = (
+        selection = (
             record for record in records if (start is None or record.at >= start) and (end is None or record.at < end)
         )
     tally = Tally()
-    tally.add(chosen)
+    tally.add(selection)
     step, buckets = tally.buckets()
     return Report(
         since=start,

@@ -10,8 +10,8 @@ from multiroute_core.report.figures import Slice
 from multiroute_core.report.formats import (
     NOTHING,
     cost,
-    counted,
     digits,
+    format_count,
     moment,
     name,
     period,
@@ -61,11 +61,11 @@ class Section:
 def title(report: Report) -> str:
     """From when to when, and how much that is."""
     if report.first is None or report.last is None:
-        return "No records" + _asked(report)
+        return "No records" + _describe_period(report)
     return period(report.first, report.last)
 
 
-def _asked(report: Report) -> str:
+def _describe_period(report: Report) -> str:
     since = "" if report.since is None else f" from {moment(report.since)}"
     until = "" if report.until is None else f" until {moment(report.until)}"
     return f"{since}{until} UTC" if since or until else ""
@@ -77,11 +77,15 @@ def headlines(report: Report) -> tuple[Headline, ...]:
     requests = report.requests
     if report.first is None:
         return ()
-    paid = total.answers - total.cached
+    paid_answers = total.answers - total.cached
     if total.unknown:
         each = "some prices are unknown" if total.cost else "no price is known"
     else:
-        each = f"{usd(total.cost / paid)} per paid answer" if total.cost and paid else "nothing was charged"
+        each = (
+            f"{usd(total.cost / paid_answers)} per paid answer"
+            if total.cost and paid_answers
+            else "nothing was charged"
+        )
     return (
         Headline("Spent", cost(total), each),
         Headline(
@@ -109,34 +113,34 @@ def headlines(report: Report) -> tuple[Headline, ...]:
 def notes(report: Report) -> tuple[str, ...]:
     """What must be known to read the figures rightly: sentences."""
     total = report.total
-    said = list[str]()
+    sentences = list[str]()
     if report.first is None:
-        said.append("There is nothing to tell: the ledger has no records of this time.")
+        sentences.append("There is nothing to tell: the ledger has no records of this time.")
     if total.unknown:
         unpriced = [name(group.name) for group in report.models if group.unknown]
         listed = ", ".join(unpriced[:5]) + (f" and {len(unpriced) - 5} more" if len(unpriced) > 5 else "")
-        said.append(
-            f"{counted(total.unknown, 'try has', 'tries have')} a cost that nobody knows, so more was spent than is "
+        sentences.append(
+            f"{format_count(total.unknown, 'try has', 'tries have')} a cost that nobody knows, so more was spent than is "
             f"shown. Models: {listed}."
         )
     if total.estimated:
-        known = f", {usd(total.estimated_cost)} of what was spent" if total.estimated_cost else ""
-        said.append(
-            f"{counted(total.estimated, 'try', 'tries')} ended in the middle, so that tokens and cost are "
-            f"estimates{known}."
+        cost_note = f", {usd(total.estimated_cost)} of what was spent" if total.estimated_cost else ""
+        sentences.append(
+            f"{format_count(total.estimated, 'try', 'tries')} ended in the middle, so that tokens and cost are "
+            f"estimates{cost_note}."
         )
     if total.wasted:
-        said.append(f"{usd(total.wasted)} went to tries that failed or were called off.")
+        sentences.append(f"{usd(total.wasted)} went to tries that failed or were called off.")
     if report.dropped:
-        said.append(
-            f"The ledger had to give up {counted(report.dropped, 'record')}: they are in none of these figures."
+        sentences.append(
+            f"The ledger had to give up {format_count(report.dropped, 'record')}: they are in none of these figures."
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def sections(report: Report) -> tuple[Section, ...]:
     """All tables that have something to say."""
-    found: list[Section] = []
+    tables: list[Section] = []
     for what, groups in (
         ("model", report.models),
         ("provider", report.providers),
@@ -148,20 +152,20 @@ def sections(report: Report) -> tuple[Section, ...]:
         if any(group.name is not None for group in groups):
             several = what == "label" and sum(group.attempts for group in groups) > report.total.attempts
             head = "By label; what has several counts under each" if several else f"By {what}"
-            found.append(_costs(head, groups, report.total))
+            tables.append(_costs(head, groups, report.total))
     if report.latencies:
-        found.append(_latency(report))
+        tables.append(_latency(report))
     if report.failures:
-        found.append(_failures(report))
-    return tuple(found)
+        tables.append(_failures(report))
+    return tuple(tables)
 
 
 def _costs(head: str, groups: Sequence[Slice], total: Slice) -> Section:
-    shown = list(groups)
+    slices = list(groups)
     if len(groups) > MOST_ROWS + 1:
-        shown = [*groups[:MOST_ROWS], _together(groups[MOST_ROWS:])]
-    places = digits(group.cost for group in shown)
-    most = max(group.cost for group in shown)
+        slices = [*groups[:MOST_ROWS], _together(groups[MOST_ROWS:])]
+    places = digits(group.cost for group in slices)
+    most = max(group.cost for group in slices)
     return Section(
         title=head,
         heads=("", "cost", "share", "answers", "failed", "tokens"),
@@ -174,9 +178,9 @@ def _costs(head: str, groups: Sequence[Slice], total: Slice) -> Section:
                 f"{group.failed:,}",
                 short(group.tokens),
             )
-            for group in shown
+            for group in slices
         ),
-        bars=tuple((0.0, group.cost / most) for group in shown) if most > 0 else (),
+        bars=tuple((0.0, group.cost / most) for group in slices) if most > 0 else (),
     )
 
 
@@ -187,8 +191,8 @@ def _together(groups: Sequence[Slice]) -> Slice:
 
 
 def _latency(report: Report) -> Section:
-    shown = report.latencies[:MOST_ROWS]
-    longest = max(latency.p95 for latency in shown) or 1.0
+    latencies = report.latencies[:MOST_ROWS]
+    longest = max(latency.p95 for latency in latencies) or 1.0
     return Section(
         title="Latency by route",
         heads=("", "answers", "median", "95 %", "first token", "95 %"),
@@ -201,16 +205,16 @@ def _latency(report: Report) -> Section:
                 seconds(latency.first_token_median),
                 seconds(latency.first_token_p95),
             )
-            for latency in shown
+            for latency in latencies
         ),
-        bars=tuple((latency.median / longest, latency.p95 / longest) for latency in shown),
+        bars=tuple((latency.median / longest, latency.p95 / longest) for latency in latencies),
         mark="range",
     )
 
 
 def _failures(report: Report) -> Section:
-    shown = report.failures[:MOST_ROWS]
-    rest = report.failures[MOST_ROWS:]
+    failures = report.failures[:MOST_ROWS]
+    others = report.failures[MOST_ROWS:]
     tries = {group.name: group.attempts for group in report.routes}
     rows = [
         (
@@ -219,16 +223,16 @@ def _failures(report: Report) -> Section:
             f"{failure.count:,}",
             share(failure.count, tries.get(failure.route, 0)),
         )
-        for failure in shown
+        for failure in failures
     ]
-    if rest:
-        rows.append((f"{len(rest):,} others", NOTHING, f"{sum(failure.count for failure in rest):,}", NOTHING))
+    if others:
+        rows.append((f"{len(others):,} others", NOTHING, f"{sum(failure.count for failure in others):,}", NOTHING))
     most = max(failure.count for failure in report.failures)
     return Section(
         title="Errors",
         heads=("", "error", "tries", "of the route's"),
         rows=tuple(rows),
         words=(0, 1),
-        bars=(*((0.0, failure.count / most) for failure in shown), *([(0.0, 0.0)] if rest else [])),
+        bars=(*((0.0, failure.count / most) for failure in failures), *([(0.0, 0.0)] if others else [])),
         mark="bad",
     )

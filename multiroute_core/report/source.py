@@ -72,10 +72,10 @@ class _File:
         if not path.is_file():
             why = "is a folder" if path.is_dir() else "does not exist"
             raise ConfigurationError(f"The ledger {str(path)!r} {why}; give the file of Router(ledger='sqlite:///…').")
-        self._db = self._opened()
+        self._db = self._connect()
 
-    def _opened(self) -> sqlite3.Connection:
-        with self._told():
+    def _connect(self) -> sqlite3.Connection:
+        with self._translate_errors():
             # Not mode=ro: what a process that was killed has left behind must be put in order before it can be read.
             db = sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=rw", uri=True, timeout=PATIENCE)
             try:
@@ -97,7 +97,7 @@ class _File:
         raise self._foreign()
 
     def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | RecordRow]:
-        with self._told():
+        with self._translate_errors():
             there = {row[1] for row in self._db.execute("PRAGMA table_info(records)")}
             if not there.issuperset(REQUIRED):
                 raise self._foreign()
@@ -116,7 +116,7 @@ class _File:
         self._db.close()
 
     @contextlib.contextmanager
-    def _told(self) -> Generator[None, None, None]:
+    def _translate_errors(self) -> Generator[None, None, None]:
         try:
             yield
         except sqlite3.Error as error:
@@ -129,5 +129,5 @@ class _File:
 
 
 @functools.lru_cache(4096)
-def _labels(told: str | None) -> tuple[str, ...]:
-    return parse_labels(told) if told else ()
+def _labels(text: str | None) -> tuple[str, ...]:
+    return parse_labels(text) if text else ()

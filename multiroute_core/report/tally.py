@@ -95,7 +95,7 @@ class Tally:
         time_line = self._line
         for record in records:
             line = record if type(record) is RecordRow else _values(record)
-            (at, request, route, provider, model, outcome, seconds, first, read, written, cache_read, reasoning, cost,
+            (at, request, route, provider, model, outcome, seconds, first, input_tokens, output_tokens, cache_read, reasoning, cost,
              estimated, saved, stream, tenant, task, charged, labels) = line  # fmt: skip
             if charged is not None:
                 cost = charged
@@ -110,17 +110,17 @@ class Tally:
             if row is None:
                 row = sums[Kind(*key)] = [0, 0, 0, 0, 0, 0.0, 0, 0, 0.0, 0.0]
             row[0] += 1
-            if read:
-                row[1] += read
-            if written:
-                row[2] += written
+            if input_tokens:
+                row[1] += input_tokens
+            if output_tokens:
+                row[2] += output_tokens
             if cache_read:
                 row[3] += cache_read
             if reasoning:
                 row[4] += reasoning
             if cost:
                 row[5] += cost
-            elif cost is None and (read or written or outcome == ANSWERED):
+            elif cost is None and (input_tokens or output_tokens or outcome == ANSWERED):
                 row[6] += 1
             if estimated:
                 row[7] += 1
@@ -155,12 +155,12 @@ class Tally:
 
     def groups(self, by: Callable[[Kind], Iterable[str | None]]) -> tuple[Slice, ...]:
         """What each group comes to: the dearest first, then the one with the most answers."""
-        found: dict[str | None, list[tuple[Kind, list[float]]]] = {}
+        rows_by_name: dict[str | None, list[tuple[Kind, list[float]]]] = {}
         for kind, row in self._rows():
             for name in by(kind):
-                found.setdefault(name, []).append((kind, row))
-        made = [_slice(name, rows) for name, rows in found.items()]
-        return tuple(sorted(made, key=lambda g: (-g.cost, -g.answers, -g.attempts, g.name is None, g.name or "")))
+                rows_by_name.setdefault(name, []).append((kind, row))
+        slices = [_slice(name, rows) for name, rows in rows_by_name.items()]
+        return tuple(sorted(slices, key=lambda g: (-g.cost, -g.answers, -g.attempts, g.name is None, g.name or "")))
 
     def requests(self) -> Requests:
         """What became of the requests."""
@@ -169,24 +169,24 @@ class Tally:
         def those(having: Callable[[int], bool]) -> int:
             return sum(count for state, count in states.items() if having(state))
 
-        answered = those(lambda state: bool(state & _ANSWER))
+        answer_count = those(lambda state: bool(state & _ANSWER))
         failed = those(lambda state: state & (_ANSWER | _ERROR) == _ERROR)
         return Requests(
             count=len(self._requests),
-            answered=answered,
+            answered=answer_count,
             failed=failed,
-            cancelled=len(self._requests) - answered - failed,
+            cancelled=len(self._requests) - answer_count - failed,
             tried_again=those(lambda state: state >= 2 * _TRY),
             rescued=those(lambda state: state & (_ANSWER | _ERROR) == _ANSWER | _ERROR),
         )
 
     def latencies(self) -> tuple[Latency, ...]:
         """How long each route takes, the one with the most answers first."""
-        made: list[Latency] = []
-        for route, (whole, first) in self._times.items():
-            seconds = sorted(whole)
+        latency_list: list[Latency] = []
+        for route, (durations, first) in self._times.items():
+            seconds = sorted(durations)
             firsts = sorted(first)
-            made.append(
+            latency_list.append(
                 Latency(
                     route=route,
                     answers=len(seconds),
@@ -196,7 +196,7 @@ class Tally:
                     first_token_p95=quantile(firsts, 0.95),
                 )
             )
-        return tuple(sorted(made, key=lambda latency: (-latency.answers, latency.route)))
+        return tuple(sorted(latency_list, key=lambda latency: (-latency.answers, latency.route)))
 
     def failures(self) -> tuple[Failure, ...]:
         """Errors by route and kind, the most frequent first."""
@@ -204,8 +204,8 @@ class Tally:
         for kind, row in self._rows():
             if is_failure(kind.outcome):
                 counts[kind.route, kind.outcome] = counts.get((kind.route, kind.outcome), 0) + int(row[0])
-        made = [Failure(route, kind, count) for (route, kind), count in counts.items()]
-        return tuple(sorted(made, key=lambda failure: (-failure.count, failure.route, failure.kind)))
+        failure_list = [Failure(route, kind, count) for (route, kind), count in counts.items()]
+        return tuple(sorted(failure_list, key=lambda failure: (-failure.count, failure.route, failure.kind)))
 
     def _rows(self) -> Iterable[tuple[Kind, list[float]]]:
         return cast("dict[Kind, list[float]]", self._sums).items()
@@ -265,8 +265,8 @@ class _TimeLine:
         counts: dict[int, list[int]] = {}
         for (number, model, outcome), (count, cost) in cells.items():
             if cost:
-                spent = costs.setdefault(number, {})
-                spent[model] = spent.get(model, 0.0) + cost
+                cost_by_model = costs.setdefault(number, {})
+                cost_by_model[model] = cost_by_model.get(model, 0.0) + cost
             three = counts.setdefault(number, [0, 0, 0])
             three[0] += int(count) if outcome in (ANSWERED, CACHED) else 0
             three[1] += int(count) if outcome == CACHED else 0
@@ -302,13 +302,13 @@ def _slice(name: str | None, rows: Iterable[tuple[Kind, list[float]]]) -> Slice:
     sums: list[Any] = [0] * 4 + [0.0, 0, 0, 0.0, 0.0]
     by_outcome = dict.fromkeys((ANSWERED, CACHED, CANCELLED, ""), 0)
     wasted = 0.0
-    for kind, (count, *rest) in rows:
+    for kind, (count, *figures) in rows:
         outcome = kind.outcome if kind.outcome in by_outcome else ""
         by_outcome[outcome] += int(count)
-        wasted += rest[4] if outcome in (CANCELLED, "") else 0.0
-        for place, value in enumerate(rest):
+        wasted += figures[4] if outcome in (CANCELLED, "") else 0.0
+        for place, value in enumerate(figures):
             sums[place] += value
-    read, written, cache_read, reasoning, cost, unknown, estimated, estimated_cost, saved = sums
+    input_tokens, output_tokens, cache_read, reasoning, cost, unknown, estimated, estimated_cost, saved = sums
     return Slice(
         name=name,
         attempts=by_outcome[ANSWERED] + by_outcome[CANCELLED] + by_outcome[""],
@@ -316,8 +316,8 @@ def _slice(name: str | None, rows: Iterable[tuple[Kind, list[float]]]) -> Slice:
         cached=by_outcome[CACHED],
         failed=by_outcome[""],
         cancelled=by_outcome[CANCELLED],
-        input_tokens=read,
-        output_tokens=written,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
         cache_read_tokens=cache_read,
         reasoning_tokens=reasoning,
         cost=cost,

@@ -40,8 +40,8 @@ def plain(report: Report) -> str:
             table.text(("", "", ""), [(line.title, line.figure, line.detail) for line in lines], (0, 2)).strip("\n")
         )
     parts += [f"{part.title}\n{table.text(part.heads, part.rows, part.words)}" for part in sections(report)]
-    if said := notes(report):
-        parts.append("\n".join(f"* {note}" for note in said))
+    if footnotes := notes(report):
+        parts.append("\n".join(f"* {note}" for note in footnotes))
     return "\n\n".join(parts)
 
 
@@ -65,15 +65,15 @@ def renderable(report: Report) -> RenderableType:
         parts += [words(""), _line(report)]
     for part in sections(report):
         parts += [words(""), section(part)]
-    if said := notes(report):
-        parts += [words(""), *(words(f"• {note}", style="yellow") for note in said)]
+    if footnotes := notes(report):
+        parts += [words(""), *(words(f"• {note}", style="yellow") for note in footnotes)]
     return module("console").Group(*parts)
 
 
 def section(part: Section) -> RenderableType:
     """One table."""
     words = module("text").Text
-    made = module("table").Table(
+    grid = module("table").Table(
         title=part.title,
         title_justify="left",
         title_style="bold",
@@ -83,12 +83,12 @@ def section(part: Section) -> RenderableType:
     )
     for place, head in enumerate(part.heads):
         if place in part.words:
-            made.add_column(head, overflow="fold", min_width=8)
+            grid.add_column(head, overflow="fold", min_width=8)
         else:
-            made.add_column(head, justify="right", no_wrap=True)
+            grid.add_column(head, justify="right", no_wrap=True)
     for row in part.rows:
-        made.add_row(*(words(_framed(cell)) for cell in row))
-    return made
+        grid.add_row(*(words(_framed(cell)) for cell in row))
+    return grid
 
 
 def module(name: str) -> Any:

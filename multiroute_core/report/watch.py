@@ -45,18 +45,18 @@ def watch(
         ConfigurationError: rich is not installed.
         MultiRouteError: the records cannot be read from the first. What fails later is shown, and tried again.
     """
-    shown = frame(source, minutes, now())
-    with terminal.module("live").Live(shown, console=console, screen=console.is_terminal, auto_refresh=False) as live:
+    picture = frame(source, minutes, now())
+    with terminal.module("live").Live(picture, console=console, screen=console.is_terminal, auto_refresh=False) as live:
         try:
             while True:
                 pause(BEAT_SECONDS)
                 try:
-                    shown = frame(source, minutes, now())
+                    picture = frame(source, minutes, now())
                     problem = ""
                 except MultiRouteError as error:
                     problem = printable(f"Not up to date: {error}")
                 words = terminal.module("text").Text(problem, style="bold red")
-                live.update(terminal.module("console").Group(words, shown) if problem else shown, refresh=True)
+                live.update(terminal.module("console").Group(words, picture) if problem else picture, refresh=True)
         except KeyboardInterrupt:
             pass
 
@@ -65,35 +65,35 @@ def frame(source: Source, minutes: float, now: float) -> RenderableType:
     """One picture of the last minutes before `now`."""
     errors: list[Record | RecordRow] = []
 
-    def heard() -> Iterator[Record | RecordRow]:
+    def read_records() -> Iterator[Record | RecordRow]:
         for record in source.read(since=now - 60 * minutes):
             if record.outcome not in (ANSWERED, CANCELLED, CACHED):
                 errors.append(record)
             yield record
 
-    made = report.of(heard())
+    summary = report.of(read_records())
     words = terminal.module("text").Text
-    hourly = made.total.cost * 60 / minutes
+    hourly = summary.total.cost * 60 / minutes
     parts: list[Any] = [
         words.assemble(
             ("MultiRoute ", "bold"),
             (f"the last {minutes:g} minutes, at {formats.clock(now)} UTC", "dim"),
         ),
         words(
-            f"{formats.counted(made.requests.count, 'request')}, "
-            f"{made.requests.failed:,} failed, {made.requests.rescued:,} rescued by another try, "
-            f"{made.total.cached:,} out of the cache"
+            f"{formats.format_count(summary.requests.count, 'request')}, "
+            f"{summary.requests.failed:,} failed, {summary.requests.rescued:,} rescued by another try, "
+            f"{summary.total.cached:,} out of the cache"
         ),
         words.assemble(
             (f"{formats.usd(hourly)} an hour", "bold"),
-            f" ({formats.usd(made.total.cost)} spent, {formats.usd(made.total.saved_cost)} saved by the cache)",
-            (f"; the cost of {formats.counted(made.total.unknown, 'try', 'tries')} is unknown", "yellow")
-            if made.total.unknown
+            f" ({formats.usd(summary.total.cost)} spent, {formats.usd(summary.total.saved_cost)} saved by the cache)",
+            (f"; the cost of {formats.format_count(summary.total.unknown, 'try', 'tries')} is unknown", "yellow")
+            if summary.total.unknown
             else "",
         ),
     ]
-    if made.routes:
-        parts += [words(""), terminal.section(_routes(made))]
+    if summary.routes:
+        parts += [words(""), terminal.section(_routes(summary))]
     if errors:
         parts += [
             words(""),
@@ -102,11 +102,11 @@ def frame(source: Source, minutes: float, now: float) -> RenderableType:
     return terminal.module("console").Group(*parts)
 
 
-def _routes(made: report.Report) -> Section:
-    times = {latency.route: latency for latency in made.latencies}
-    places = formats.digits(route.cost for route in made.routes)
+def _routes(summary: report.Report) -> Section:
+    times = {latency.route: latency for latency in summary.latencies}
+    places = formats.digits(route.cost for route in summary.routes)
     rows: list[tuple[str, ...]] = []
-    for route in made.routes:
+    for route in summary.routes:
         latency = times.get(route.name or "")
         rows.append(
             (

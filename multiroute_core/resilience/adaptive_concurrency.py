@@ -44,7 +44,7 @@ def admits(state: Concurrency, most: int | None, in_flight: int) -> bool:
     return state.limit is None or in_flight + 1 <= state.limit
 
 
-def answered(state: Concurrency, now: float, in_flight: int) -> Concurrency:
+def record_answer(state: Concurrency, now: float, in_flight: int) -> Concurrency:
     """An answer came; it is still counted in `in_flight`."""
     if state.limit is None or now < state.calm_at:  # what was sent before the cut says nothing about it
         return state
@@ -71,5 +71,5 @@ def limited(state: Concurrency, now: float, in_flight: int, door: float | None) 
         return replace(state, calm_at=max(state.calm_at, now + (door or 0.0)), answers=0, most=0)
     if in_flight < 2:  # one call at a time is refused for how often it comes, which a limit does not change
         return replace(state, calm_at=calm_at, answers=0, most=0)
-    held = in_flight if state.limit is None else min(float(in_flight), state.limit)
-    return Concurrency(max(1.0, CUT * held), calm_at)
+    load = in_flight if state.limit is None else min(float(in_flight), state.limit)
+    return Concurrency(max(1.0, CUT * load), calm_at)

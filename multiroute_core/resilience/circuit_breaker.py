@@ -130,19 +130,19 @@ def settle(
     if permit.probe:
         if verdict is Verdict.SUCCESS:
             return Breaker(breaker.generation + 1, closed_at=now, breaks=breaker.breaks, half=now)
-        return _opened(breaker, settings, now, verdict, random)
-    counted = _counted(breaker, settings, now, failed=verdict is not Verdict.SUCCESS)
+        return _open_breaker(breaker, settings, now, verdict, random)
+    next_breaker = _count_call(breaker, settings, now, failed=verdict is not Verdict.SUCCESS)
     if verdict is Verdict.SUCCESS:
-        return counted
-    calls = counted.calls + counted.calls_before
-    failed = counted.failed + counted.failed_before
+        return next_breaker
+    calls = next_breaker.calls + next_breaker.calls_before
+    failed = next_breaker.failed + next_breaker.failed_before
     often = calls >= settings.calls and failed >= settings.ratio * calls
-    if verdict is Verdict.LASTING or counted.run >= settings.failures or often:
-        return _opened(breaker, settings, now, verdict, random)
-    return counted
+    if verdict is Verdict.LASTING or next_breaker.run >= settings.failures or often:
+        return _open_breaker(breaker, settings, now, verdict, random)
+    return next_breaker
 
 
-def _counted(breaker: Breaker, settings: BreakerSettings, now: float, *, failed: bool) -> Breaker:
+def _count_call(breaker: Breaker, settings: BreakerSettings, now: float, *, failed: bool) -> Breaker:
     run = breaker.run + 1 if failed else 0
     age = now - breaker.half
     half = settings.window / 2
@@ -172,7 +172,7 @@ def _counted(breaker: Breaker, settings: BreakerSettings, now: float, *, failed:
     )
 
 
-def _opened(breaker: Breaker, settings: BreakerSettings, now: float, verdict: Verdict, random: float) -> Breaker:
+def _open_breaker(breaker: Breaker, settings: BreakerSettings, now: float, verdict: Verdict, random: float) -> Breaker:
     well = breaker.opened_until is None and now - breaker.closed_at >= settings.forget
     breaks = 0 if well else min(breaker.breaks, 64)  # 2.0 ** 1024 is too large for a float
     if verdict is Verdict.LASTING:

@@ -72,15 +72,15 @@ def spend(headroom: RateLimitHeaders, requests: float, tokens: float) -> RateLim
     )
 
 
-def learn(headroom: RateLimitHeaders | None, told: RateLimitHeaders, now: float) -> RateLimitHeaders:
+def learn(headroom: RateLimitHeaders | None, headers: RateLimitHeaders, now: float) -> RateLimitHeaders:
     """Take over what an answer told, level by level; an older answer than the one known tells nothing."""
     if headroom is None:
-        return told
+        return headers
     return RateLimitHeaders(
-        _newer(headroom.requests, told.requests, now),
-        _newer(headroom.tokens, told.tokens, now),
-        _newer(headroom.input_tokens, told.input_tokens, now),
-        _newer(headroom.output_tokens, told.output_tokens, now),
+        _newer(headroom.requests, headers.requests, now),
+        _newer(headroom.tokens, headers.tokens, now),
+        _newer(headroom.input_tokens, headers.input_tokens, now),
+        _newer(headroom.output_tokens, headers.output_tokens, now),
     )
 
 
@@ -102,7 +102,7 @@ def tokens_left(headroom: RateLimitHeaders, now: float) -> float | None:
 def _left(level: Level | None, now: float) -> float | None:
     if level is None or now >= _until(level):
         return None
-    return max(0.0, _held(level, now))
+    return max(0.0, _estimate_remaining(level, now))
 
 
 def _until(level: Level) -> float:
@@ -110,7 +110,7 @@ def _until(level: Level) -> float:
     return min(level.reset, level.at + TRUSTED_SECONDS)
 
 
-def _held(level: Level, now: float) -> float:
+def _estimate_remaining(level: Level, now: float) -> float:
     return level.remaining + _rate(level) * max(0.0, now - level.at) - level.spent
 
 
@@ -121,7 +121,7 @@ def _rate(level: Level) -> float:
 def _wait(level: Level | None, amount: float, now: float) -> float:
     if level is None or now >= (until := _until(level)):
         return 0.0
-    short = min(amount, level.limit) - _held(level, now)
+    short = min(amount, level.limit) - _estimate_remaining(level, now)
     if short <= 0.0:
         return 0.0
     rate = _rate(level)
@@ -132,11 +132,11 @@ def _spend(level: Level | None, amount: float) -> Level | None:
     return None if level is None else replace(level, spent=level.spent + amount)
 
 
-def _newer(known: Level | None, told: Level | None, now: float) -> Level | None:
-    if known is None or told is None:
-        return known or told
-    if told.at < known.at:
-        return known
+def _newer(previous: Level | None, latest: Level | None, now: float) -> Level | None:
+    if previous is None or latest is None:
+        return previous or latest
+    if latest.at < previous.at:
+        return previous
     # What went out since the older answer, and is told of after the newer one came, is shared out evenly over the time.
-    late = (now - told.at) / (now - known.at) if now > known.at else 0.0
-    return replace(told, spent=known.spent * late) if late > 0.0 else told
+    late = (now - latest.at) / (now - previous.at) if now > previous.at else 0.0
+    return replace(latest, spent=previous.spent * late) if late > 0.0 else latest

@@ -67,7 +67,9 @@ def admit(
         if wait:
             return allowance, Rejection("rate_limit", wait)
     requests, wait = (allowance.requests, 0.0) if rpm is None else token_bucket.take(allowance.requests, rpm, 1.0, now)
-    taken, longer = (allowance.tokens, 0.0) if tpm is None else token_bucket.take(allowance.tokens, tpm, tokens, now)
+    refill_time, longer = (
+        (allowance.tokens, 0.0) if tpm is None else token_bucket.take(allowance.tokens, tpm, tokens, now)
+    )
     if wait or longer:
         return allowance, Rejection("limit", max(wait, longer))
     if not adaptive_concurrency.admits(allowance.concurrency, settings.max_concurrency, in_flight):
@@ -78,7 +80,7 @@ def admit(
     left = RateLimitState(
         door_until=allowance.door_until,
         requests=requests,
-        tokens=taken,
+        tokens=refill_time,
         taken=allowance.taken + asked_for,
         concurrency=allowance.concurrency,
         headroom=room,
@@ -133,13 +135,13 @@ def settle(
         in_flight: How many calls there are, this one included.
     """
     left = allowance.tokens
-    taken = allowance.taken
+    total_tokens = allowance.taken
     if settings.tpm is not None and used is not None and used != tokens:
-        left = token_bucket.settle(left, settings.tpm, tokens, used, now, taken - mark)
-        taken += max(0.0, used - min(tokens, settings.tpm))
+        left = token_bucket.settle(left, settings.tpm, tokens, used, now, total_tokens - mark)
+        total_tokens += max(0.0, used - min(tokens, settings.tpm))
     flight = allowance.concurrency
     if outcome == "answered":
-        flight = adaptive_concurrency.answered(flight, now, in_flight)
+        flight = adaptive_concurrency.record_answer(flight, now, in_flight)
     elif outcome == "rate_limited":
         flight = adaptive_concurrency.limited(flight, now, in_flight, door)
     if door is None and headroom is None and left == allowance.tokens and flight is allowance.concurrency:
@@ -148,7 +150,7 @@ def settle(
         door_until=allowance.door_until if door is None else max(allowance.door_until, now + door),
         requests=allowance.requests,
         tokens=left,
-        taken=taken,
+        taken=total_tokens,
         concurrency=flight,
         headroom=allowance.headroom if headroom is None else levels.learn(allowance.headroom, headroom, now),
     )

@@ -26,7 +26,7 @@ class Account:
     held: int = 0
 
 
-def current(account: Account, starts: Sequence[float], now: float, known: tuple[float, int] | None = None) -> Account:
+def current(account: Account, starts: Sequence[float], now: float, prior: tuple[float, int] | None = None) -> Account:
     """The account as of now: a new period begins with nothing spent, and none begins twice.
 
     Args:
@@ -41,10 +41,10 @@ def current(account: Account, starts: Sequence[float], now: float, known: tuple[
         if other <= now:
             start = other
     start = max(start, account.period)  # a clock that is set back gives no period again
-    spent = account.spent if account.period == start else 0
-    if known is not None and known[0] == start and known[1] > spent:
-        spent = known[1]
-    return Account(start, spent, account.held)
+    amount = account.spent if account.period == start else 0
+    if prior is not None and prior[0] == start and prior[1] > amount:
+        amount = prior[1]
+    return Account(start, amount, account.held)
 
 
 def reserve(account: Account, cap: int | None, amount: int) -> Account | None:
@@ -54,6 +54,6 @@ def reserve(account: Account, cap: int | None, amount: int) -> Account | None:
     return Account(account.period, account.spent, account.held + amount)
 
 
-def settle(account: Account, held: int, amount: int) -> Account:
+def settle(account: Account, hold: int, amount: int) -> Account:
     """A call is over: what was held for it is free, and what it took is spent."""
-    return Account(account.period, account.spent + amount, max(0, account.held - held))
+    return Account(account.period, account.spent + amount, max(0, account.held - hold))

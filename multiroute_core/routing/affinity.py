@@ -36,12 +36,12 @@ def preferences(
     steps: list[SortCriterion] = []
     if (task := options.task) is not None:
         fits = {r.name: 0 if task in r.tasks else 1 if not r.tasks else 2 for r in routes}
-        said = (f"good at {task!r}", "good at any task", f"not meant for {task!r}")
-        steps.append(SortCriterion(lambda r: fits[r.name], lambda r: said[fits[r.name]]))
-    if (asked := open_call(request)) is not None:
-        goes_on = {r.name: 2 if facts[r.name].wire != asked.api else 0 if r.model == asked.model else 1 for r in routes}
-        told = ("its model waits for a tool's answer", "its vendor waits for a tool's answer", "")
-        steps.append(SortCriterion(lambda r: goes_on[r.name], lambda r: told[goes_on[r.name]]))
+        fit_reasons = (f"good at {task!r}", "good at any task", f"not meant for {task!r}")
+        steps.append(SortCriterion(lambda r: fits[r.name], lambda r: fit_reasons[fits[r.name]]))
+    if (call := open_call(request)) is not None:
+        goes_on = {r.name: 2 if facts[r.name].wire != call.api else 0 if r.model == call.model else 1 for r in routes}
+        wait_reasons = ("its model waits for a tool's answer", "its vendor waits for a tool's answer", "")
+        steps.append(SortCriterion(lambda r: goes_on[r.name], lambda r: wait_reasons[goes_on[r.name]]))
     if any(map(_BACKUP, routes)):
         steps.append(SortCriterion(_BACKUP, lambda r: "a backup, after all others" if r.backup else ""))
     return steps

@@ -84,10 +84,10 @@ def candidates(
     for one in _filters(request, options, facts, drops, size):
         if reasons := one.lacks(left):
             excluded |= reasons
-            rest = tuple(r for r in left if r.name not in reasons)
-            if not rest:
+            remaining = tuple(r for r in left if r.name not in reasons)
+            if not remaining:
                 return Candidates((), excluded, size, one.problem(left))
-            left = rest
+            left = remaining
     return Candidates(left, excluded, size)
 
 
@@ -142,7 +142,7 @@ def _filters(
 
         def incapable(routes: Sequence[Route]) -> dict[str, str]:
             lacks = {r.name: capabilities.lacking(needed, facts[r.name].offers) for r in routes}
-            return {name: f"it cannot carry {_listed(map(_told, words))}" for name, words in lacks.items() if words}
+            return {name: f"it cannot carry {_listed(map(_describe, words))}" for name, words in lacks.items() if words}
 
         yield _Filter(
             incapable,
@@ -195,7 +195,7 @@ def _listed(words: Sequence[str] | Iterator[str] | frozenset[str]) -> str:
     return ", ".join(sorted(words))
 
 
-def _told(ability: str) -> str:
+def _describe(ability: str) -> str:
     """An ability, as a sentence names it."""
     kind, _, whose = ability.partition(":")
     if whose:

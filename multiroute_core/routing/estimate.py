@@ -67,15 +67,17 @@ class Estimate(tuple[RouteEstimate, ...]):
 _TITLES = ("route", "tokens in", "out", "cost", "at most out", "at most")
 
 
-def estimate(request: Request, found: Candidates, facts: Mapping[str, RouteCapabilities], cost_on: CostOn) -> Estimate:
+def estimate(
+    request: Request, candidates: Candidates, facts: Mapping[str, RouteCapabilities], cost_on: CostOn
+) -> Estimate:
     """What `request` would cost on each of the routes that may answer."""
-    read = expected_usage.read_again(request, found.routes, facts)
-    made: list[RouteEstimate] = []
-    for route in found.routes:
+    read = expected_usage.read_again(request, candidates.routes, facts)
+    estimates: list[RouteEstimate] = []
+    for route in candidates.routes:
         wire = facts[route.name].wire
-        likely = expected_usage.usage(request, wire, found.tokens, read.get(route.name, 0))
-        most = expected_usage.most(request, route, wire, found.tokens)
-        made.append(
+        likely = expected_usage.usage(request, wire, candidates.tokens, read.get(route.name, 0))
+        most = expected_usage.most(request, route, wire, candidates.tokens)
+        estimates.append(
             RouteEstimate(
                 route.name,
                 likely.input_tokens or 0,
@@ -85,7 +87,7 @@ def estimate(request: Request, found: Candidates, facts: Mapping[str, RouteCapab
                 cost_on(route, most),
             )
         )
-    return Estimate(made)
+    return Estimate(estimates)
 
 
 def _usd(amount: float | None) -> str:

@@ -47,7 +47,7 @@ class Kept:
     tokens: int
 
 
-def kept(request: Request) -> Kept | None:
+def find_cached_prefix(request: Request) -> Kept | None:
     """What the model of the latest answer in the history has read before it gave that answer.
 
     An answer tells its model by the `raw` form of its parts; plain text from elsewhere tells nothing. Where the caller
@@ -64,7 +64,7 @@ def kept(request: Request) -> Kept | None:
                 continue
             read = messages[:place]
             if raw.wire == "anthropic":
-                read = _marked(read)
+                read = _truncate_at_mark(read)
             size = token_count.of(read) + token_count.of_tools(request)
             return Kept(raw.wire, raw.model, size) if size >= LEAST_KEPT else None
     return None
@@ -72,7 +72,7 @@ def kept(request: Request) -> Kept | None:
 
 def read_again(request: Request, routes: Sequence[Route], facts: Mapping[str, RouteCapabilities]) -> dict[str, int]:
     """The tokens that each warm route reads from its prompt cache, by the names of the warm ones."""
-    if (latest := kept(request)) is None:
+    if (latest := find_cached_prefix(request)) is None:
         return {}
     warm = (r.name for r in routes if r.model == latest.model and facts[r.name].wire == latest.wire)
     return dict.fromkeys(warm, latest.tokens)
@@ -135,7 +135,7 @@ def _comes_again(request: Request) -> bool:
     )
 
 
-def _marked(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+def _truncate_at_mark(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     """The messages up to the last mark; all of them where there is none."""
     for place in range(len(messages) - 1, -1, -1):
         if any(isinstance(part, CachePoint) for part in messages[place].parts):

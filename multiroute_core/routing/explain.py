@@ -76,13 +76,13 @@ class Explanation:
     def _head(self) -> str:
         if self.problem is not None:
             return printable(self.problem)
-        asked = sum(row.position is not None for row in self.rows)
-        routes = f"{asked} of {len(self.rows)} routes"
+        route_count = sum(row.position is not None for row in self.rows)
+        routes = f"{route_count} of {len(self.rows)} routes"
         return f"About {self.request_tokens:,} tokens; {routes}, strategy {printable(self.strategy)}."
 
 
 def explain(
-    request: Request, routes: Sequence[Route], found: Candidates, options: Options, live: LiveStats
+    request: Request, routes: Sequence[Route], candidates: Candidates, options: Options, live: LiveStats
 ) -> Explanation:
     """What a call would do.
 
@@ -97,16 +97,18 @@ def explain(
         ConfigurationError: an order function gave something else than candidates.
     """
     order = options.strategy or "priority"
-    ranked = ranking(request, found.routes, options, live) if found.routes else None
+    ranked = ranking(request, candidates.routes, options, live) if candidates.routes else None
     passed = {
-        r.name: why for r in routes if (why := _passed_over(r, live, found.tokens + expected_usage.answer(request)))
+        r.name: why
+        for r in routes
+        if (why := _passed_over(r, live, candidates.tokens + expected_usage.answer(request)))
     }
-    asked = sorted(ranked.routes, key=lambda r: r.name in passed) if ranked is not None else []
-    places = {route.name: place for place, route in enumerate(asked, 1)}
+    ask_order = sorted(ranked.routes, key=lambda r: r.name in passed) if ranked is not None else []
+    places = {route.name: place for place, route in enumerate(ask_order, 1)}
     read = expected_usage.read_again(request, routes, live.facts)
 
     def row(route: Route) -> Row:
-        excluded = found.excluded.get(route.name)
+        excluded = candidates.excluded.get(route.name)
         standing = live.standing(route)
         cached = read.get(route.name, 0)
         why = (excluded,) if excluded is not None else ranked.why(route) if ranked is not None else ()
@@ -126,9 +128,9 @@ def explain(
             window=live.facts[route.name].window,
         )
 
-    rest = [route for route in routes if route.name not in places]
+    remaining = [route for route in routes if route.name not in places]
     name = order if isinstance(order, str) else getattr(order, "__name__", type(order).__name__)
-    return Explanation(found.tokens, name, tuple(map(row, (*asked, *rest))), found.problem)
+    return Explanation(candidates.tokens, name, tuple(map(row, (*ask_order, *remaining))), candidates.problem)
 
 
 def _passed_over(route: Route, live: LiveStats, size: int) -> str:

@@ -37,11 +37,11 @@ class Health:
                 f"{standing.retry_in:.3g} s" if standing.retry_in > 0 else "now",
                 _reason(standing),
                 f"{standing.in_flight}" + ("" if standing.limit is None else f" of {standing.limit:.3g}"),
-                _known(standing.time_to_first_token, " s"),
-                _known(standing.latency, " s"),
+                _format_number(standing.time_to_first_token, " s"),
+                _format_number(standing.latency, " s"),
                 str(standing.samples),
-                _known(standing.requests_left),
-                _known(standing.tokens_left),
+                _format_number(standing.requests_left),
+                _format_number(standing.tokens_left),
             )
             for name, standing in self.routes.items()
         ]
@@ -69,5 +69,5 @@ def _reason(standing: RouteHealth) -> str:
     return error if reason and error.partition(" ")[0] == reason else reason
 
 
-def _known(value: float | None, unit: str = "") -> str:
+def _format_number(value: float | None, unit: str = "") -> str:
     return "?" if value is None else f"{value:,.0f}{unit}" if value >= 100 else f"{value:.3g}{unit}"

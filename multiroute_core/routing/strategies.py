@@ -90,7 +90,7 @@ class Ranking:
         """Why a route stands where it stands."""
         if (reason := self.excluded.get(route.name)) is not None:
             return (reason,)
-        return tuple(told for step in reversed(self.steps) if (told := step.why(route)))
+        return tuple(explanation for step in reversed(self.steps) if (explanation := step.why(route)))
 
 
 def needs_live_stats(options: Options) -> bool:
@@ -114,23 +114,23 @@ def rank_routes(request: Request, routes: Sequence[Route], options: Options, liv
 
 def ranking(request: Request, routes: Sequence[Route], options: Options, live: LiveStats) -> Ranking:
     """`arranged`, with the reasons."""
-    given = list(routes)
+    candidates = list(routes)
     order = options.strategy or "priority"
-    preferred = preferences(request, given, options, live.facts)
-    rest: dict[str, str] = {}
+    preferred = preferences(request, candidates, options, live.facts)
+    exclusions: dict[str, str] = {}
     if callable(order):
-        given, own = _asked(order, request, routes, live.standings)
-        rest = {r.name: "the order function leaves it out" for r in routes if r not in given}
+        candidates, own = _apply_order(order, request, routes, live.standings)
+        exclusions = {r.name: "the order function leaves it out" for r in routes if r not in candidates}
     else:
-        own = _ORDERS[order](_Case(request, tuple(given), live, preferred))
+        own = _ORDERS[order](_Case(request, tuple(candidates), live, preferred))
     steps = (*own, *preferred)
     for step in steps:
         if step.key is not None:
-            given.sort(key=step.key)
+            candidates.sort(key=step.key)
     if options.fallback is False:
-        rest |= {r.name: "fallback=False stays with the first" for r in given[1:]}
-        given = given[:1]
-    return Ranking(given, steps, rest)
+        exclusions |= {r.name: "fallback=False stays with the first" for r in candidates[1:]}
+        candidates = candidates[:1]
+    return Ranking(candidates, steps, exclusions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +171,10 @@ def _priority(case: _Case) -> Sequence[SortCriterion]:
 def _weighted(case: _Case) -> Sequence[SortCriterion]:
     total = sum(r.weight for r in case.routes)
     # Exponential variates: the smallest is a route's with the chance of its share of the weights.
-    drawn = {r.name: -math.log(max(case.live.random(), 1e-300)) / r.weight for r in case.routes}
+    variates = {r.name: -math.log(max(case.live.random(), 1e-300)) / r.weight for r in case.routes}
     warm = case.warm()
     return (
-        SortCriterion(lambda r: drawn[r.name], lambda r: f"drawn with {r.weight:g} of {total:g} weights"),
+        SortCriterion(lambda r: variates[r.name], lambda r: f"drawn with {r.weight:g} of {total:g} weights"),
         SortCriterion(lambda r: r.name not in warm, lambda r: WARM if r.name in warm else ""),
         case.behind(),
     )
@@ -182,21 +182,21 @@ def _weighted(case: _Case) -> Sequence[SortCriterion]:
 
 def _least_busy(case: _Case) -> Sequence[SortCriterion]:
     limits = {r.name: case.live.standing(r).limit for r in case.routes}
-    known = all(limits.values())
+    has_limits = all(limits.values())
     warm = case.warm()
 
     def key(route: Route) -> tuple[bool, float, bool]:
         limit = limits[route.name]
         busy = case.live.standing(route).in_flight
-        size = limit if known and limit else route.weight
+        size = limit if has_limits and limit else route.weight
         full = limit is not None and busy + 1 > limit
-        kept = route.name in warm
-        return full, max(0, busy - kept) / size, not kept
+        is_warm = route.name in warm
+        return full, max(0, busy - is_warm) / size, not is_warm
 
     def why(route: Route) -> str:
         limit = limits[route.name]
         busy = case.live.standing(route).in_flight
-        size = f"a limit of {limit:.3g}" if known and limit else f"a weight of {route.weight:g}"
+        size = f"a limit of {limit:.3g}" if has_limits and limit else f"a weight of {route.weight:g}"
         return f"{busy} in flight, for {size}" + (f"; {WARM}" if route.name in warm else "")
 
     return SortCriterion(key, why), case.behind()
@@ -211,14 +211,14 @@ def _fastest(case: _Case) -> Sequence[SortCriterion]:
     first = None
     because = ""
     if pool and case.live.random() < EXPLORE:
-        first = _drawn(unknown or pool, case.live.random)
+        first = _draw(unknown or pool, case.live.random)
         because = "drawn to be measured"
     elif measured:
-        one = _drawn(measured, case.live.random)
+        one = _draw(measured, case.live.random)
         others = [other for other in measured if other is not one] or [one]
-        best = min(one, _drawn(others, case.live.random), key=lambda found: found[:2])
-        near = [found for found in measured if found[2].name in warm and found[0] <= best[0] * NEARLY]
-        first = min(near, default=best, key=lambda found: found[:2])[2]
+        best = min(one, _draw(others, case.live.random), key=lambda candidate: candidate[:2])
+        near = [candidate for candidate in measured if candidate[2].name in warm and candidate[0] <= best[0] * NEARLY]
+        first = min(near, default=best, key=lambda candidate: candidate[:2])[2]
         because = WARM if near else "the faster of two that were drawn"
 
     def key(route: Route) -> tuple[bool, float]:
@@ -227,8 +227,8 @@ def _fastest(case: _Case) -> Sequence[SortCriterion]:
     def why(route: Route) -> str:
         speed = speeds[route.name]
         what = "first tokens" if case.live.stream else "answers"
-        told = "not measured yet" if speed is None else f"{what} come after {speed:.3g} s"
-        return f"{told}; {because}" if route is first else told
+        reason = "not measured yet" if speed is None else f"{what} come after {speed:.3g} s"
+        return f"{reason}; {because}" if route is first else reason
 
     return SortCriterion(key, why), case.behind()
 
@@ -241,8 +241,10 @@ def _cheapest(case: _Case) -> Sequence[SortCriterion]:
     def why(route: Route) -> str:
         if (cost := costs[route.name]) is None:
             return "its price is not known"
-        kept = f", {read[route.name]:,} of {live.tokens:,} tokens from its prompt cache" if route.name in read else ""
-        return f"expected to cost ${cost:.3g}{kept}"
+        cache_note = (
+            f", {read[route.name]:,} of {live.tokens:,} tokens from its prompt cache" if route.name in read else ""
+        )
+        return f"expected to cost ${cost:.3g}{cache_note}"
 
     return (SortCriterion(lambda r: math.inf if (cost := costs[r.name]) is None else cost, why),)
 
@@ -258,27 +260,27 @@ _ORDERS: Mapping[str, Callable[[_Case], Sequence[SortCriterion]]] = {
 }
 
 
-def _asked(
+def _apply_order(
     order: OrderFunction, request: Request, routes: Sequence[Route], standings: Mapping[str, RouteHealth]
 ) -> tuple[list[Route], Sequence[SortCriterion]]:
     """What a function of the user's own says."""
     name = getattr(order, "__name__", type(order).__name__)
-    told = MappingProxyType({r.name: standings.get(r.name, _UNKNOWN) for r in routes})
+    health_by_route = MappingProxyType({r.name: standings.get(r.name, _UNKNOWN) for r in routes})
     try:
-        said = order(request, tuple(routes), told)
-        found = list(cast("Iterable[Any]", said)) if isinstance(said, Iterable) else None
+        answer = order(request, tuple(routes), health_by_route)
+        ordering = list(cast("Iterable[Any]", answer)) if isinstance(answer, Iterable) else None
     except Exception:
         logger.exception("The order function %r failed; the routes are asked as they are listed.", name)
         return list(routes), (SortCriterion(None, lambda _: f"as listed: the order function {name!r} failed"),)
-    if isinstance(said, Coroutine):
-        cast("Coroutine[Any, Any, Any]", said).close()  # it would complain later, and elsewhere
-    if not found or any(r not in routes for r in found) or len({r.name for r in found}) < len(found):
+    if isinstance(answer, Coroutine):
+        cast("Coroutine[Any, Any, Any]", answer).close()  # it would complain later, and elsewhere
+    if not ordering or any(r not in routes for r in ordering) or len({r.name for r in ordering}) < len(ordering):
         raise ConfigurationError(
-            f"The order function {name!r} gave {said!r:.200}; "
+            f"The order function {name!r} gave {answer!r:.200}; "
             "it must give one or more of the candidates, each of them once."
         )
-    return found, (SortCriterion(None, lambda _: f"as the order function {name!r} says"),)
+    return ordering, (SortCriterion(None, lambda _: f"as the order function {name!r} says"),)
 
 
-def _drawn(among: Sequence[_T], random: Callable[[], float]) -> _T:
+def _draw(among: Sequence[_T], random: Callable[[], float]) -> _T:
     return among[min(int(random() * len(among)), len(among) - 1)]

@@ -59,9 +59,13 @@ class AsyncIO:
             raise
 
     async def thread(self, limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        return await self.told(limit, lambda tell: start_thread(lambda: tell(*outcome(call, *args, **kwargs))))
+        return await self.await_callback(
+            limit, lambda tell: start_thread(lambda: tell(*outcome(call, *args, **kwargs)))
+        )
 
-    async def told(self, limit: Deadline, begin: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
+    async def await_callback(
+        self, limit: Deadline, begin: Callable[[Callable[[Any, BaseException | None], None]], None]
+    ) -> Any:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Any] = loop.create_future()
 
@@ -93,10 +97,10 @@ def _go_on(steps: Any, waiting: Any) -> Generator[Any, Any, Any]:
     try:
         while True:
             try:
-                sent = yield waiting
+                reply = yield waiting
             except BaseException as error:
                 waiting = steps.throw(error)
             else:
-                waiting = steps.send(sent)
+                waiting = steps.send(reply)
     except StopIteration as stop:
         return stop.value

@@ -39,7 +39,7 @@ class Clock:
         """A random number, by whatever `random` is then."""
         return self.random()
 
-    def told(self) -> float:
+    def read_wall(self) -> float:
         """The time since 1970, by whatever `wall` is then."""
         return self.wall()
 

@@ -27,7 +27,7 @@ held in the child for ever. A fork waits until it is free."""
 
 
 PATIENCE_SECONDS = 10.0
-_waited: list[bool] = []
+_acquisitions: list[bool] = []
 
 
 def generation() -> int:
@@ -47,7 +47,7 @@ def renew(owner: Any, **factories: Callable[[], Any]) -> None:
 
 
 def _forget(key: int, reference: weakref.ref[Any]) -> None:
-    if (known := _owners.get(key)) is not None and known[0] is reference:  # the place may be another one's by now
+    if (entry := _owners.get(key)) is not None and entry[0] is reference:  # the place may be another one's by now
         _owners.pop(key, None)
 
 
@@ -84,11 +84,11 @@ def _before() -> None:
     Python calls this before the hooks of modules that were imported earlier: so before `logging` takes its lock, which
     an import needs. A thread that needs a lock of a later hook would wait for ever, hence the limit.
     """
-    _waited.append(postponed.acquire(timeout=PATIENCE_SECONDS))
+    _acquisitions.append(postponed.acquire(timeout=PATIENCE_SECONDS))
 
 
 def _after() -> None:
-    if _waited.pop():
+    if _acquisitions.pop():
         postponed.release()
 
 

@@ -68,7 +68,9 @@ class IO(Protocol):
         """Call in a thread of its own, for code that obeys no limit and knows no event loop."""
         ...
 
-    async def told(self, limit: Deadline, begin: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
+    async def await_callback(
+        self, limit: Deadline, begin: Callable[[Callable[[Any, BaseException | None], None]], None]
+    ) -> Any:
         """Wait to be told something from anywhere: another thread, another event loop.
 
         Args:

@@ -34,9 +34,9 @@ def outcome(call: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, B
         return None, error
 
 
-def given(found: tuple[T, BaseException | None]) -> T:
+def unwrap(completion: tuple[T, BaseException | None]) -> T:
     """The value of an `outcome`; its error is raised."""
-    value, error = found
+    value, error = completion
     if error is not None:
         raise error
     return value

@@ -40,8 +40,8 @@ def obey(client: Any) -> None:
     """Make a sync client of httpx (or httpx2) obey the current limit, and its pools re-entrant."""
     _replace(client, LimitedBackend)
     for pool in _pools(client):
-        known = hasattr(pool, "_optional_thread_lock") and hasattr(pool, "_assign_requests_to_connections")
-        if known and not isinstance(pool, _Reentrant):
+        is_supported = hasattr(pool, "_optional_thread_lock") and hasattr(pool, "_assign_requests_to_connections")
+        if is_supported and not isinstance(pool, _Reentrant):
             pool._optional_thread_lock = threading.RLock()  # noqa: SLF001
             pool.__class__ = _reentrant(pool.__class__)
             forks.renew(pool, _optional_thread_lock=threading.RLock, _at_work=bool)
@@ -80,29 +80,29 @@ def _sweep(pool: Any) -> None:
         requests = pool._requests  # noqa: SLF001
         connections = pool._connections  # noqa: SLF001
         assigned = {id(request.connection) for request in requests}
-        gone = [
+        orphans = [
             one
             for one in connections
             if not one.is_idle() and not one.is_closed() and (id(one) not in assigned or _is_orphan(one))
         ]
         for request in list(requests):
             # The pool's list, its copy, the variable and the argument: whoever has made the request is gone.
-            if any(request.connection is one for one in gone) or sys.getrefcount(request) <= 4:
+            if any(request.connection is one for one in orphans) or sys.getrefcount(request) <= 4:
                 requests.remove(request)
             elif _is_done(request):  # and its connection is free
                 requests.remove(request)
                 continue
             else:
                 continue
-            if request.connection is not None and request.connection not in gone:
-                gone.append(request.connection)
-        gone = [one for one in gone if all(request.connection is not one for request in requests)]
-        for connection in gone:
+            if request.connection is not None and request.connection not in orphans:
+                orphans.append(request.connection)
+        orphans = [one for one in orphans if all(request.connection is not one for request in requests)]
+        for connection in orphans:
             if connection in connections:
                 connections.remove(connection)
             with contextlib.suppress(Exception):
                 connection.close()
-        closing: list[Any] = pool._assign_requests_to_connections() if gone else []  # noqa: SLF001
+        closing: list[Any] = pool._assign_requests_to_connections() if orphans else []  # noqa: SLF001
     for connection in closing:
         with contextlib.suppress(Exception):
             connection.close()

@@ -12,7 +12,7 @@ from typing import Any
 from multiroute_core.runtime import threads
 from multiroute_core.runtime.deadline import Cancelled, Deadline, Expired, current
 from multiroute_core.runtime.io import END
-from multiroute_core.runtime.run_sync import given, outcome, start_thread
+from multiroute_core.runtime.run_sync import outcome, start_thread, unwrap
 from multiroute_core.runtime.threads import ThreadRunner
 
 
@@ -37,19 +37,23 @@ class SyncIO:
         return _within(limit, next, source, END)
 
     async def thread(self, limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        return await self.told(limit, lambda tell: start_thread(lambda: tell(*outcome(call, *args, **kwargs))))
+        return await self.await_callback(
+            limit, lambda tell: start_thread(lambda: tell(*outcome(call, *args, **kwargs)))
+        )
 
-    async def told(self, limit: Deadline, begin: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
+    async def await_callback(
+        self, limit: Deadline, begin: Callable[[Callable[[Any, BaseException | None], None]], None]
+    ) -> Any:
         box: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
         begin(lambda value, error: box.put((value, error)))
         limit.interrupt = lambda: box.put((None, Cancelled()))
         try:
-            found = box.get(timeout=min(max(limit.remaining(), 0.0), threading.TIMEOUT_MAX))
+            reply = box.get(timeout=min(max(limit.remaining(), 0.0), threading.TIMEOUT_MAX))
         except queue.Empty:
             raise Expired(limit.phase) from None
         finally:
             limit.interrupt = None
-        return given(found)
+        return unwrap(reply)
 
     async def close(self, source: Any, /) -> None:
         source.close()

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from multiroute_core.runtime.io import END
-from multiroute_core.runtime.run_sync import given
+from multiroute_core.runtime.run_sync import unwrap
 
 
 class TaskRunner:
@@ -24,9 +24,9 @@ class TaskRunner:
     async def next(self) -> Any:
         if self._over:
             return END
-        found = await self._items.get()
-        self._over = found[0] is END
-        return given(found)
+        completion = await self._items.get()
+        self._over = completion[0] is END
+        return unwrap(completion)
 
     async def close(self) -> None:
         self._closed = True

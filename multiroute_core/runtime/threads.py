@@ -16,7 +16,7 @@ from typing import Any
 
 from multiroute_core.runtime.deadline import Cancelled, Deadline
 from multiroute_core.runtime.io import END
-from multiroute_core.runtime.run_sync import given, iterate, start_thread
+from multiroute_core.runtime.run_sync import iterate, start_thread, unwrap
 
 PARTING_SECONDS = 1.0
 """How long a call that was called off is waited for. A socket wakes at once; a program of somebody else's may not."""
@@ -32,17 +32,17 @@ class ThreadRunner:
         start_thread(partial(work.run, generator))
 
     @property
-    def begun(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether there is something."""
         return self._work.begun
 
     async def next(self) -> Any:
         if self._over:
             return END
-        found = self._work.items.get()
+        outcome = self._work.items.get()
         self._work.room.put(None)
-        self._over = found[0] is END
-        return given(found)
+        self._over = outcome[0] is END
+        return unwrap(outcome)
 
     async def close(self) -> None:
         work = self._work
@@ -116,4 +116,4 @@ async def first(runners: Sequence[ThreadRunner], seconds: float | None) -> Threa
         bell.get(timeout=seconds)
     except queue.Empty:
         return None
-    return next((runner for runner in runners if runner.begun), None)
+    return next((runner for runner in runners if runner.is_ready), None)

@@ -49,7 +49,7 @@ class Address:
             raise ConfigurationError("A Redis URL begins with redis://, rediss:// or unix://.")
         try:
             parts = urlsplit(url)
-            said = dict(redis.connection.parse_url(url))
+            settings = dict(redis.connection.parse_url(url))
         except ValueError:  # whose text may hold a piece of the password
             raise ConfigurationError(
                 f"The {scheme}:// URL cannot be read; what is special in its password must be percent-encoded, "
@@ -58,13 +58,13 @@ class Address:
         for name in parse_qs(parts.query, keep_blank_values=True):
             if name not in SETTINGS and not name.startswith("ssl_"):
                 raise unknown("Redis setting", name, SETTINGS)
-        where = _where(parts, said)
-        connection = said.pop("connection_class", redis.Connection)
+        where = _where(parts, settings)
+        connection = settings.pop("connection_class", redis.Connection)
         # What redis-py would tell of itself takes it 2 ms to find out.
         silent = {"driver_info": None} if hasattr(redis, "driver_info") else {"lib_name": None, "lib_version": None}
         options = {
             "client_name": "multiroute",
-            **said,
+            **settings,
             **silent,
             "protocol": 2,
             "retry": redis.retry.Retry(redis.backoff.NoBackoff(), 0),
@@ -77,7 +77,7 @@ class Address:
             raise ConfigurationError(
                 f"The settings of the URL of {where} cannot be used; ssl_… settings are for rediss://."
             ) from error
-        return cls(where, any(name.endswith(("password", "username")) for name in said), connection, options)
+        return cls(where, any(name.endswith(("password", "username")) for name in settings), connection, options)
 
     def connect(self) -> Any:
         """A connection of redis-py; raises its errors."""
@@ -95,17 +95,17 @@ def _redis() -> Any:
         ) from error
 
 
-def _where(parts: SplitResult, said: Mapping[str, Any]) -> str:
+def _where(parts: SplitResult, settings: Mapping[str, Any]) -> str:
     """The URL without its secrets."""
     scheme = parts.scheme
-    database = said.get("db", 0)
+    database = settings.get("db", 0)
     if scheme == "unix":
-        if not said.get("path", "").strip("/"):
+        if not settings.get("path", "").strip("/"):
             raise ConfigurationError("The unix:// URL names no socket; write unix:///path/to/redis.sock.")
-        return f"unix://{said['path']}?db={database}"
-    if not said.get("host"):
+        return f"unix://{settings['path']}?db={database}"
+    if not settings.get("host"):
         raise ConfigurationError(f"The {scheme}:// URL names no server; write {scheme}://host:6379/0.")
-    if "db" not in said and parts.path.strip("/"):
+    if "db" not in settings and parts.path.strip("/"):
         raise ConfigurationError(f"The database in the {scheme}:// URL must be a number, as in {scheme}://host/0.")
-    host = f"[{said['host']}]" if ":" in said["host"] else said["host"]
-    return f"{scheme}://{host}:{said.get('port', 6379)}/{database}"
+    host = f"[{settings['host']}]" if ":" in settings["host"] else settings["host"]
+    return f"{scheme}://{host}:{settings.get('port', 6379)}/{database}"

@@ -114,10 +114,10 @@ class BreakerLog:
                 opening.generation,
                 warned,
             )
-        level, told = (logging.WARNING, loud) if loud else (logging.INFO, openings)
-        names = [opening.route for opening in told]
-        seconds = max((opening.seconds for opening in told), default=0.0)
-        new = any(opening.new for opening in told)
+        level, announcements = (logging.WARNING, loud) if loud else (logging.INFO, openings)
+        names = [opening.route for opening in announcements]
+        seconds = max((opening.seconds for opening in announcements), default=0.0)
+        new = any(opening.new for opening in announcements)
         self.notices.append((level, partial(describe_opening, names, route, failure, seconds, new=new)))
 
     def record_recovery(self, name: str, now: float, generation: int | None = None) -> None:

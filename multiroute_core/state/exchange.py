@@ -86,10 +86,10 @@ class Quota:
 
     def know(self, route: Route) -> None:
         """One more route."""
-        known = self.settings
+        settings = self.settings
         self.routes.append(route.name)
         self.settings = RateLimitSettings(
-            route.rpm or known.rpm, route.tpm or known.tpm, route.max_concurrency or known.max_concurrency
+            route.rpm or settings.rpm, route.tpm or settings.tpm, route.max_concurrency or settings.max_concurrency
         )
         self.limits = msgspec.Raw(encode(self.settings))
 
@@ -105,12 +105,12 @@ class Settling:
     """
 
     keys: tuple[str, ...]
-    asked: dict[str, Any]
+    arguments: dict[str, Any]
     at: float
 
     def __call__(self, again: bool, /) -> tuple[Any, ...]:  # noqa: FBT001  (it is a `Command`)
-        age = 0.0 if "now" in self.asked else time.monotonic() - self.at
-        return script("settle"), self.keys, encode({**self.asked, "age": age, "again": again})
+        age = 0.0 if "now" in self.arguments else time.monotonic() - self.at
+        return script("settle"), self.keys, encode({**self.arguments, "age": age, "again": again})
 
 
 def of_breaker(permit: Permit) -> dict[str, Any]:

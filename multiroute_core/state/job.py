@@ -24,9 +24,9 @@ class Down(Exception):
         asked: Whether the command may have reached it all the same.
     """
 
-    def __init__(self, message: str, *, asked: bool = False) -> None:
+    def __init__(self, message: str, *, was_sent: bool = False) -> None:
         super().__init__(message)
-        self.asked = asked
+        self.asked = was_sent
 
 
 class Refused(Exception):

@@ -98,11 +98,11 @@ class Link:
             multiplexer.put(job)
 
         try:
-            return await io.told(limit, begin)
+            return await io.await_callback(limit, begin)
         except Expired:
             job.dropped = True
             multiplexer.late()
-            raise Down(f"Redis at {self._address.where} did not answer within {allowed:g} s.", asked=True) from None
+            raise Down(f"Redis at {self._address.where} did not answer within {allowed:g} s.", was_sent=True) from None
         except BaseException:
             job.dropped = True
             raise
@@ -161,11 +161,11 @@ class Link:
 
     def _multiplexer(self) -> Multiplexer:
         pid = os.getpid()
-        if (found := self._multiplexers.get(pid)) is None:
+        if (multiplexer := self._multiplexers.get(pid)) is None:
             address = self._address
             new = Multiplexer(address.connect, where=address.where, probe=self._probe)
-            found = self._multiplexers.setdefault(pid, new)
-        return found
+            multiplexer = self._multiplexers.setdefault(pid, new)
+        return multiplexer
 
     def _check(self) -> None:
         """See that Redis takes the settings, if it is there."""
@@ -199,5 +199,5 @@ def _rebuild(url: str, prefix: str, timeout: float) -> Link:
 
 def _stop(multiplexers: dict[int, Multiplexer]) -> None:
     """The link is gone: its thread goes as well, and is not waited for."""
-    if (found := multiplexers.get(os.getpid())) is not None:
-        found.stop(0.0)
+    if (multiplexer := multiplexers.get(os.getpid())) is not None:
+        multiplexer.stop(0.0)

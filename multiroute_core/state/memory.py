@@ -123,7 +123,7 @@ class MemoryState:
             for route in routes:
                 self._line(route)
 
-    async def begun(self, io: IO, now: float) -> None:
+    async def begin_request(self, io: IO, now: float) -> None:
         with self._lock:
             self._retries = budgets.deposit(self._retries, budgets.RETRIES, now)
             if self._hedging is not None:
@@ -164,12 +164,12 @@ class MemoryState:
                 place = Place()
                 permit = Permit(answer.generation, answer.probe, slot, tokens, left.taken, place)
                 alone = Permit(answer.generation, answer.probe, slot, tokens, left.taken)
-                held = _Held(place, self._orphans.append)
+                hold = _Held(place, self._orphans.append)
                 # No call from here on: an interrupt comes before all of it, or after.
-                held.route = route
-                held.permit = alone
-                held.until = now + SLOT_SECONDS
-                line.slots[slot] = held
+                hold.route = route
+                hold.permit = alone
+                hold.until = now + SLOT_SECONDS
+                line.slots[slot] = hold
                 line.breaker = state
                 quota.allowance = left
                 return permit
@@ -213,7 +213,7 @@ class MemoryState:
             breaker = line.breaker
             _, closed = limits.admit(quota.allowance, quota.settings, now, tokens=0, in_flight=0)
             most = [m for m in (quota.settings.max_concurrency, quota.allowance.concurrency.limit) if m is not None]
-            doors = [found.seconds for found in (closed, breakers.shut(breaker, now)) if found is not None]
+            doors = [rejection.seconds for rejection in (closed, breakers.shut(breaker, now)) if rejection is not None]
             why = "open" if breaker.opened_until is not None else None if closed is None else closed.why
             explanation = self.log.explain(route.name, now, why)
             standing = RouteHealth(
@@ -241,9 +241,9 @@ class MemoryState:
         line = self._lines.get(route.name)
         if line is None:
             quota = self._quotas.setdefault(route.rate_limit_group, _Quota())
-            known = quota.settings
+            settings = quota.settings
             quota.settings = RateLimitSettings(
-                route.rpm or known.rpm, route.tpm or known.tpm, route.max_concurrency or known.max_concurrency
+                route.rpm or settings.rpm, route.tpm or settings.tpm, route.max_concurrency or settings.max_concurrency
             )
             line = self._lines[route.name] = _RouteState(route.name, quota)
             quota.lines.append(line)
@@ -253,7 +253,7 @@ class MemoryState:
         """Take the places back that are held for too long; whether there were any."""
         before = quota.in_flight()
         for line in quota.lines:
-            line.slots = {slot: held for slot, held in line.slots.items() if now < held.until}
+            line.slots = {slot: hold for slot, hold in line.slots.items() if now < hold.until}
         return quota.in_flight() < before
 
     def _work_off(self) -> None:
@@ -262,14 +262,14 @@ class MemoryState:
                 route, now, permit, outcome, silent = self._settled.popleft()
                 line = self._line(route)
             else:
-                held = cast("_Held", self._orphans[0])  # it goes when its place is free: an interrupt may come
-                route = held.route
-                permit = held.permit
+                hold = cast("_Held", self._orphans[0])  # it goes when its place is free: an interrupt may come
+                route = hold.route
+                permit = hold.permit
                 outcome = _ABANDONED
                 silent = True
                 line = self._line(route)
-                now = held.until - SLOT_SECONDS
-                if line.slots.get(permit.slot) is not held:
+                now = hold.until - SLOT_SECONDS
+                if line.slots.get(permit.slot) is not hold:
                     self._orphans.popleft()
                     continue
             quota = line.quota
@@ -280,7 +280,7 @@ class MemoryState:
                 tokens=permit.tokens,
                 used=outcome.used,
                 mark=permit.mark,
-                outcome=_said(outcome),
+                outcome=_classify_outcome(outcome),
                 door=outcome.door,
                 headroom=outcome.headroom,
                 in_flight=quota.in_flight(),
@@ -330,7 +330,7 @@ class MemoryState:
                 self.log.record_failure(route.name, outcome.failure)
 
 
-def _said(outcome: Outcome) -> Literal["answered", "rate_limited", "other"]:
+def _classify_outcome(outcome: Outcome) -> Literal["answered", "rate_limited", "other"]:
     if outcome.limited:
         return "rate_limited"
     return "answered" if outcome.verdict is Verdict.SUCCESS else "other"

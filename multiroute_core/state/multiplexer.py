@@ -93,7 +93,7 @@ class Multiplexer:
             self.start()
         elif self.state != "up" and not job.keep:  # the thread may have looked into its inbox just before
             job.dropped = True
-            job.tell(None, self._reason(asked=True))
+            job.tell(None, self._reason(is_sent=True))
 
     def down(self) -> Down | None:
         """Why nothing is to be waited for; None where there may be an answer."""
@@ -103,7 +103,7 @@ class Multiplexer:
         """Somebody has waited in vain for the first connection: nobody else shall."""
         with self._changing:
             if self.state == "starting":
-                self._fell(TimeoutError("no connection yet"))
+                self._mark_down(TimeoutError("no connection yet"))
 
     def stop(self, seconds: float) -> None:
         """Send what is there, and end. It is waited for, but for no longer than `seconds`."""
@@ -135,16 +135,16 @@ class Multiplexer:
     def _work(self) -> None:
         pause = 0.0
         while True:
-            began = time.monotonic()
-            connection = self._opened()
+            start_time = time.monotonic()
+            connection = self._open_connection()
             if connection is not None and not self._served(connection):
                 return
-            steady = time.monotonic() - began >= STEADY_SECONDS and connection is not None
+            steady = time.monotonic() - start_time >= STEADY_SECONDS and connection is not None
             pause = 0.0 if steady else min(max(FIRST_PAUSE, 2 * pause), LONGEST_PAUSE)
             if not self._rested(pause):
                 return
 
-    def _opened(self) -> Any:
+    def _open_connection(self) -> Any:
         """A connection that Redis has answered on; None where there is none to be had."""
         self.attempts += 1
         connection: Any = None
@@ -155,7 +155,7 @@ class Multiplexer:
                 connection.read_response()
         except Exception as error:
             _close(connection)
-            self._fell(error)
+            self._mark_down(error)
             self._turn_away()
             return None
         self._loaded.clear()
@@ -165,15 +165,17 @@ class Multiplexer:
             self.state = "up"
         return connection
 
-    def _fell(self, error: BaseException) -> None:
-        refused = isinstance(error, self._errors.AuthenticationError)
-        if self.state != "down" or (refused and not self._refused):  # waiting does not mend that, so it is told as well
-            level = logging.ERROR if refused else logging.WARNING
+    def _mark_down(self, error: BaseException) -> None:
+        is_auth_error = isinstance(error, self._errors.AuthenticationError)
+        if self.state != "down" or (
+            is_auth_error and not self._refused
+        ):  # waiting does not mend that, so it is told as well
+            level = logging.ERROR if is_auth_error else logging.WARNING
             _log.log(level, "Redis at %s is away (%s: %s): local rules.", self._where, type(error).__name__, error)
         if self.state != "down":
             self.state = "down"
             self._since = time.monotonic()
-        self._refused = refused
+        self._refused = is_auth_error
 
     def _rested(self, seconds: float) -> bool:
         """Wait before the next probe; False where it is time to end."""
@@ -197,14 +199,14 @@ class Multiplexer:
             else:
                 self._put_off(job)
 
-    def _put_off(self, job: Job, *, asked: bool = False) -> None:
+    def _put_off(self, job: Job, *, is_sent: bool = False) -> None:
         if job.keep:
-            job.again = job.again or asked
+            job.again = job.again or is_sent
             self._kept.append(job)
-        job.tell(None, self._reason(asked=asked))
+        job.tell(None, self._reason(is_sent=is_sent))
 
-    def _reason(self, *, asked: bool = False) -> Down:
-        return Down(f"Redis at {self._where} is {'closed' if self.state == 'closed' else 'away'}.", asked=asked)
+    def _reason(self, *, is_sent: bool = False) -> Down:
+        return Down(f"Redis at {self._where} is {'closed' if self.state == 'closed' else 'away'}.", was_sent=is_sent)
 
     def _served(self, connection: Any) -> bool:
         """Carry jobs until the connection fails; False where it is time to end."""
@@ -212,7 +214,7 @@ class Multiplexer:
         try:
             while go_on:
                 batch, go_on = self._gathered()
-                if not self._carried(connection, batch):
+                if not self._send_batch(connection, batch):
                     return go_on
             return False
         finally:
@@ -235,9 +237,9 @@ class Multiplexer:
                 until = min(until, time.monotonic() + COMPANY_SECONDS) if job.lazy else 0.0
         return batch or [Job(("PING",))], True
 
-    def _carried(self, connection: Any, batch: list[Job]) -> bool:
+    def _send_batch(self, connection: Any, batch: list[Job]) -> bool:
         """Send a batch and tell the replies; False where Redis is away."""
-        text, senders = self._written(connection, batch)
+        text, senders = self._encode_batch(connection, batch)
         replies: list[Any] = []
         failure: BaseException | None = None
         try:
@@ -248,18 +250,18 @@ class Multiplexer:
             failure = error
         away = [self._tells_away(reply) for reply in replies]
         if failure is not None or any(away):
-            self._fell(failure or replies[away.index(True)])
+            self._mark_down(failure or replies[away.index(True)])
         for number, sender in enumerate(senders):
             if sender is not None:
                 if number >= len(replies) or away[number]:
-                    self._put_off(sender, asked=number >= len(replies))
+                    self._put_off(sender, is_sent=number >= len(replies))
                 else:
                     self._answer(sender, replies[number])
         if self.state == "down":
             self._turn_away()
         return self.state == "up"
 
-    def _written(self, connection: Any, batch: list[Job]) -> tuple[bytes, list[Job | None]]:
+    def _encode_batch(self, connection: Any, batch: list[Job]) -> tuple[bytes, list[Job | None]]:
         """A batch as bytes, and whose its commands are; scripts go before their first use."""
         text: list[bytes] = []
         senders: list[Job | None] = []
@@ -292,8 +294,8 @@ class Multiplexer:
         errors = self._errors
         if not isinstance(reply, errors.ResponseError):
             return False
-        known = (errors.ReadOnlyError, errors.OutOfMemoryError, errors.NoPermissionError, errors.AskError)
-        return isinstance(reply, (*known, errors.ClusterDownError)) or str(reply).startswith(AWAY)
+        error_types = (errors.ReadOnlyError, errors.OutOfMemoryError, errors.NoPermissionError, errors.AskError)
+        return isinstance(reply, (*error_types, errors.ClusterDownError)) or str(reply).startswith(AWAY)
 
     def _answer(self, job: Job, reply: Any) -> None:
         if isinstance(reply, self._errors.NoScriptError) and not job.whole:

@@ -109,19 +109,19 @@ class RedisState:
         for route in routes:
             self._quota(route)
 
-    async def begun(self, io: IO, now: float) -> None:
+    async def begin_request(self, io: IO, now: float) -> None:
         if self.link.away:
-            await self._local.begun(io, now)
+            await self._local.begin_request(io, now)
         else:
-            self.link.send((script("begun"), (self._purse_key(),), self._asked(now, purses=self._purses)))
+            self.link.send((script("begun"), (self._purse_key(),), self._build_payload(now, purses=self._purses)))
 
     async def afford(self, io: IO, now: float, *, hedge: bool = False) -> bool:
         if hedge and "hedges" not in self._purses:
             return False
         purses = self._purses if hedge else {"retries": self._purses["retries"]}
         try:
-            asked = self._asked(now, purses=purses)
-            return await self.link.call(io, script("afford"), (self._purse_key(),), asked) == 1
+            payload = self._build_payload(now, purses=purses)
+            return await self.link.call(io, script("afford"), (self._purse_key(),), payload) == 1
         except (Down, Refused) as error:
             self._complain(error)
             return await self._local.afford(io, now, hedge=hedge)
@@ -131,7 +131,7 @@ class RedisState:
     ) -> Permit | Rejection:
         quota = self._quota(route)
         slot = secrets.randbits(62) + 1
-        asked = self._asked(
+        payload = self._build_payload(
             now,
             route=route.name,
             slot=str(slot),
@@ -142,7 +142,7 @@ class RedisState:
             lease=SLOT_SECONDS,
         )
         try:
-            leave = read_leave(await self.link.call(io, script("admit"), quota.keys, asked))
+            leave = read_leave(await self.link.call(io, script("admit"), quota.keys, payload))
         except (Down, Refused) as error:
             if isinstance(error, Down) and error.asked:
                 self._withdraw(quota, route, slot)
@@ -164,11 +164,11 @@ class RedisState:
     async def confirm(self, io: IO, route: Route, now: float, permit: Permit) -> Permit:
         if permit.slot < 0:
             return _local(await self._local.confirm(io, route, now, _local(permit)))
-        asked = self._asked(
+        payload = self._build_payload(
             now, route=route.name, permit=of_breaker(permit), breaker=self._breaker, random=self.random()
         )
         try:
-            reply = await self.link.call(io, script("confirm"), (self._quota(route).keys[1],), asked)
+            reply = await self.link.call(io, script("confirm"), (self._quota(route).keys[1],), payload)
         except (Down, Refused) as error:  # then its settling will say that the route is well
             self._complain(error)
             return permit
@@ -183,7 +183,7 @@ class RedisState:
             await self._local.settle(io, route, now, _local(permit), outcome)
             return
         quota = self._quota(route)
-        asked: dict[str, Any] = {
+        payload: dict[str, Any] = {
             "route": route.name,
             "slot": str(permit.slot),
             "permit": of_breaker(permit),
@@ -204,18 +204,18 @@ class RedisState:
         }
 
         def learn(reply: Any, error: BaseException | None) -> None:
-            settled = None if error is not None else read_settled(reply)
-            self._learn(route, now, permit, outcome, counted=None if settled is None else settled.counted)
-            if settled is not None:
-                self._report(route, now, outcome, settled)
+            settlement = None if error is not None else read_settled(reply)
+            self._learn(route, now, permit, outcome, is_counted=None if settlement is None else settlement.counted)
+            if settlement is not None:
+                self._report(route, now, outcome, settlement)
 
-        self.link.send(Settling(quota.keys, asked, time.monotonic()), learn, keep=True)
+        self.link.send(Settling(quota.keys, payload, time.monotonic()), learn, keep=True)
 
     async def standing(self, io: IO, route: Route, now: float) -> RouteHealth:
         quota = self._quota(route)
         try:
-            asked = self._asked(now, route=route.name, limits=quota.limits)
-            told = read_told(await self.link.call(io, script("standing"), quota.keys, asked))
+            payload = self._build_payload(now, route=route.name, limits=quota.limits)
+            health = read_told(await self.link.call(io, script("standing"), quota.keys, payload))
         except (Down, Refused) as error:
             self._complain(error)
             here = await self._local.standing(io, route, now)
@@ -225,9 +225,9 @@ class RedisState:
             reason = here.reason or self._log.explain(route.name, now, why).reason
             return replace(here, open_seconds=max(here.retry_in, until - now), reason=reason)
         here = await self._local.standing(io, route, now)
-        numbers = msgspec.structs.asdict(told)
+        numbers = msgspec.structs.asdict(health)
         blocked = numbers.pop("blocked")
-        explanation = self._log.explain(route.name, now, blocked if told.breaker == "closed" else "open")
+        explanation = self._log.explain(route.name, now, blocked if health.breaker == "closed" else "open")
         return replace(here, **numbers, **explanation._asdict())
 
     async def hedge_after(self, io: IO, route: Route, share: float, *, stream: bool) -> float | None:
@@ -261,7 +261,7 @@ class RedisState:
         leave = await self._local.admit(io, route, now, tokens=tokens, early=early)
         return leave if isinstance(leave, Rejection) else _local(leave)
 
-    def _learn(self, route: Route, now: float, permit: Permit, outcome: Outcome, *, counted: bool | None) -> None:
+    def _learn(self, route: Route, now: float, permit: Permit, outcome: Outcome, *, is_counted: bool | None) -> None:
         """Have this process's own rules hear of a call that Redis let through.
 
         Args:
@@ -269,30 +269,30 @@ class RedisState:
         """
         # What is well for Redis is well here: that is what `early` is for. Without Redis nobody knows whether the
         # verdict is stale, and it opens nothing that is open already.
-        leave = run(self._local.admit(_io, route, now, tokens=permit.tokens, early=counted is True))
+        leave = run(self._local.admit(_io, route, now, tokens=permit.tokens, early=is_counted is True))
         if isinstance(leave, Rejection):
             leave = Permit(-1)
             outcome = outcome._replace(verdict=Verdict.NONE, used=None)
-        elif counted is False:
+        elif is_counted is False:
             outcome = outcome._replace(verdict=Verdict.NONE)
-        run(self._local.settle(_io, route, now, leave, outcome, silent=counted is not None))
+        run(self._local.settle(_io, route, now, leave, outcome, silent=is_counted is not None))
 
-    def _report(self, route: Route, now: float, outcome: Outcome, settled: Settled) -> None:
+    def _report(self, route: Route, now: float, outcome: Outcome, settlement: Settled) -> None:
         """Have the log hear what the breakers on Redis did: one process of the fleet hears of each opening."""
-        if settled.opened:
-            self._log.record_openings(route, settled.opened, outcome.failure, now)
-        elif settled.generation is not None:
-            self._log.record_recovery(route.name, now, settled.generation)
-        elif outcome.failure is not None and settled.counted and not self._log.is_open(route.name):
+        if settlement.opened:
+            self._log.record_openings(route, settlement.opened, outcome.failure, now)
+        elif settlement.generation is not None:
+            self._log.record_recovery(route.name, now, settlement.generation)
+        elif outcome.failure is not None and settlement.counted and not self._log.is_open(route.name):
             self._log.record_failure(route.name, outcome.failure)
         self._log.emit()
 
     def _withdraw(self, quota: Quota, route: Route, slot: int) -> None:
-        asked = encode({"route": route.name, "slot": str(slot)})
-        self.link.send((script("withdraw"), quota.keys[1:], asked), keep=True)
+        payload = encode({"route": route.name, "slot": str(slot)})
+        self.link.send((script("withdraw"), quota.keys[1:], payload), keep=True)
 
-    def _asked(self, now: float, **asked: Any) -> bytes:
-        return encode(asked | self._always(now))
+    def _build_payload(self, now: float, **fields: Any) -> bytes:
+        return encode(fields | self._always(now))
 
     def _always(self, now: float) -> dict[str, float]:
         """What every script is told."""
@@ -311,9 +311,13 @@ class RedisState:
 
     def _complain(self, error: Exception) -> None:
         """Tell of an error that is no outage, once."""
-        if isinstance(error, Refused) and (told := str(error)) not in self._complaints and len(self._complaints) < 100:
-            self._complaints.add(told)
-            _log.warning("Redis refused an operation (%s); local rules are used for it.", told)
+        if (
+            isinstance(error, Refused)
+            and (message := str(error)) not in self._complaints
+            and len(self._complaints) < 100
+        ):
+            self._complaints.add(message)
+            _log.warning("Redis refused an operation (%s); local rules are used for it.", message)
 
 
 _io = SyncIO()

@@ -89,8 +89,8 @@ def compose(*rules: str) -> str:
 
 def _rule(name: str) -> str:
     module, constants = RULES[name]
-    told = "".join(f"local {constant} = {getattr(module, constant)!r}\n" for constant in constants)
-    return f"local {name} = {{}}\ndo\n{told}{_text(f'rules/{name}')}end\n"
+    declarations = "".join(f"local {constant} = {getattr(module, constant)!r}\n" for constant in constants)
+    return f"local {name} = {{}}\ndo\n{declarations}{_text(f'rules/{name}')}end\n"
 
 
 def _text(name: str) -> str:

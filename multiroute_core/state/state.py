@@ -21,7 +21,7 @@ class State(Protocol):
         """These routes will be asked; those with the same quota share its limits."""
         ...
 
-    async def begun(self, io: IO, now: float) -> None:
+    async def begin_request(self, io: IO, now: float) -> None:
         """A request begins: its share for retries and hedges is put aside."""
         ...
 

@@ -56,7 +56,7 @@ class _Loader:
             return self._load(records, self.there)
         except self.api.GoogleAPICallError as error:
             self.there = None
-            return DeliveryResult(unsent=records, reason=self._told(error))
+            return DeliveryResult(unsent=records, reason=self._describe_error(error))
         except (self.auth.GoogleAuthError, self.requests.RequestException, OSError) as error:
             return DeliveryResult(unsent=records, reason=f"there is no connection ({type(error).__name__})")
 
@@ -64,21 +64,21 @@ class _Loader:
         """The names of the table's columns, in small letters; what is missing is made first."""
         if not self.create:
             return _names(self.client.get_table(self.table, retry=None, timeout=self.timeout).schema)
-        wanted = [self._field(column) for column in columns(record)]
+        fields = [self._field(column) for column in columns(record)]
         try:
             table = self.client.get_table(self.table, retry=None, timeout=self.timeout)
         except self.api.NotFound:
-            table = self._created(wanted)
+            table = self._created(fields)
         there = _names(table.schema)
-        missing = [field for field in wanted if field.name.lower() not in there]
+        missing = [field for field in fields if field.name.lower() not in there]
         if missing:
             table.schema = [*table.schema, *missing]
             table = self.client.update_table(table, ["schema"], retry=None, timeout=self.timeout)
         return _names(table.schema)
 
-    def _created(self, wanted: Sequence[Any]) -> Any:
-        table = self.bigquery.Table(self.table, schema=wanted)
-        names = {field.name for field in wanted}
+    def _created(self, fields: Sequence[Any]) -> Any:
+        table = self.bigquery.Table(self.table, schema=fields)
+        names = {field.name for field in fields}
         if TIME in names:
             table.time_partitioning = self.bigquery.TimePartitioning(field=TIME)
         table.clustering_fields = [name for name in CLUSTERED if name in names] or None
@@ -115,31 +115,31 @@ class _Loader:
     def _sorted(self, records: Sequence[Any], errors: Sequence[Any], there: frozenset[str]) -> DeliveryResult[Any]:
         """What BigQuery said of single rows; the others have landed."""
         left: list[int] = []
-        refused: list[str] = []
+        rejections: list[str] = []
         for error in errors:
-            said: Sequence[Mapping[str, Any]] = error["errors"]
-            reasons = {str(each.get("reason", "unknown")) for each in said}
+            causes: Sequence[Mapping[str, Any]] = error["errors"]
+            reasons = {str(each.get("reason", "unknown")) for each in causes}
             if reasons and reasons <= _AGAIN:
                 left.append(error["index"])
-            elif any(_new_column(each, there) for each in said):  # it takes BigQuery some minutes to know a new one
+            elif any(_new_column(each, there) for each in causes):  # it takes BigQuery some minutes to know a new one
                 left.append(error["index"])
                 self.there = None
             else:
-                places = {str(each.get("location") or "?") for each in said}
-                refused.append(f"BigQuery called them {'/'.join(sorted(reasons))} at {'/'.join(sorted(places))}")
-        why = refused[0] if refused else "BigQuery does not take all rows yet" if left else ""
-        return DeliveryResult(unsent=[records[index] for index in sorted(left)], rejected=len(refused), reason=why)
+                places = {str(each.get("location") or "?") for each in causes}
+                rejections.append(f"BigQuery called them {'/'.join(sorted(reasons))} at {'/'.join(sorted(places))}")
+        why = rejections[0] if rejections else "BigQuery does not take all rows yet" if left else ""
+        return DeliveryResult(unsent=[records[index] for index in sorted(left)], rejected=len(rejections), reason=why)
 
-    def _told(self, error: Any) -> str:
+    def _describe_error(self, error: Any) -> str:
         """What is wrong, and what to do; without Google's own text, which may quote a value."""
         reason = next((str(each.get("reason")) for each in error.errors or () if each.get("reason")), "")
-        said = f"the answer was HTTP {error.code}" + (f" ({reason})" if reason else "")
+        summary = f"the answer was HTTP {error.code}" + (f" ({reason})" if reason else "")
         if isinstance(error, self.api.NotFound):
             what = "the dataset" if self.create else "the table, or its dataset,"
-            return f"{said}: {what} may not be there; create it"
+            return f"{summary}: {what} may not be there; create it"
         if isinstance(error, self.api.Forbidden):
-            return f"{said}: the role roles/bigquery.dataEditor on the dataset is missing, or a quota is used up"
-        return said
+            return f"{summary}: the role roles/bigquery.dataEditor on the dataset is missing, or a quota is used up"
+        return summary
 
 
 class BigQuery:
@@ -265,9 +265,9 @@ def _too_large(error: Any) -> bool:
     return error.code == 413 or (error.code == 400 and "size exceeds" in str(error.message))
 
 
-def _new_column(said: Mapping[str, Any], there: frozenset[str]) -> bool:
+def _new_column(cause: Mapping[str, Any], there: frozenset[str]) -> bool:
     """Whether a row is refused for a column that the table has."""
-    message = str(said.get("message", "")).lower()
+    message = str(cause.get("message", "")).lower()
     name = message.partition("no such field:")[2].strip(" .")
     return bool(name) and name in there
 

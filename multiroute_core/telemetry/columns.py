@@ -34,21 +34,21 @@ class Column:
     repeated: bool
     description: str
 
-    def value(self, given: Any) -> Any:
+    def value(self, field_value: Any) -> Any:
         """A field's value as JSON that the column takes; what it cannot hold is None."""
         if self.repeated:
-            return [self._one(each) for each in given or ()]
-        return self._one(given)
+            return [self._one(each) for each in field_value or ()]
+        return self._one(field_value)
 
-    def _one(self, given: Any) -> Any:
-        if given is None or (isinstance(given, float) and not math.isfinite(given)):
+    def _one(self, field_value: Any) -> Any:
+        if field_value is None or (isinstance(field_value, float) and not math.isfinite(field_value)):
             return None
         if self.kind == "TIMESTAMP":
             try:
-                return datetime.fromtimestamp(given, UTC).isoformat(timespec="microseconds")
+                return datetime.fromtimestamp(field_value, UTC).isoformat(timespec="microseconds")
             except (ValueError, OverflowError, OSError):
                 return None
-        return str(given).encode(errors="replace").decode() if self.kind == "STRING" else given
+        return str(field_value).encode(errors="replace").decode() if self.kind == "STRING" else field_value
 
 
 @cache
@@ -61,12 +61,14 @@ def columns(record: type[Any]) -> tuple[Column, ...]:
         [('at', 'TIMESTAMP'), ('request_id', 'STRING')]
     """
     hints = get_type_hints(record)
-    told = _descriptions(record)
-    made: list[Column] = []
+    descriptions = _descriptions(record)
+    table_columns: list[Column] = []
     for each in fields(record):
         kind, repeated = _kind(hints[each.name])
-        made.append(Column(each.name, "TIMESTAMP" if each.name == TIME else kind, repeated, told.get(each.name, "")))
-    return tuple(made)
+        table_columns.append(
+            Column(each.name, "TIMESTAMP" if each.name == TIME else kind, repeated, descriptions.get(each.name, ""))
+        )
+    return tuple(table_columns)
 
 
 def _kind(hint: Any) -> tuple[str, bool]:
@@ -82,11 +84,11 @@ def _kind(hint: Any) -> tuple[str, bool]:
 def _descriptions(record: type[Any]) -> dict[str, str]:
     """What stands under `Attributes:`; nothing where Python runs without docstrings."""
     _, _, section = (inspect.getdoc(record) or "").partition("Attributes:\n")
-    found: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for entry in re.split(r"\n(?=    \S)", "\n" + section.partition("\n\n")[0]):
         name, _, text = entry.strip().partition(": ")
-        found[name] = _sentence(text.split())
-    return found
+        descriptions[name] = _sentence(text.split())
+    return descriptions
 
 
 def _sentence(words: Sequence[str]) -> str:

@@ -60,8 +60,8 @@ def _part(part: Part) -> dict[str, Any]:
         case Reasoning():
             return {"type": "reasoning", "content": part.text}
         case ToolCall() | InvalidToolCall():
-            given = dict(part.arguments) if isinstance(part.arguments, Mapping) else part.arguments
-            return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": given}
+            arguments = dict(part.arguments) if isinstance(part.arguments, Mapping) else part.arguments
+            return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": arguments}
         case ToolCallResponse():
             only_text = all(isinstance(inner, Text) for inner in part.parts)
             response = part.text if only_text else _parts(part.parts)

@@ -165,7 +165,7 @@ class DeliveryQueue(Generic[T]):
             if delivery.unsent:
                 self.later(delivery)
             else:
-                self.works(refused=delivery.rejected)
+                self.works(rejections=delivery.rejected)
             self.changed.notify_all()
         self.say()
 
@@ -179,14 +179,14 @@ class DeliveryQueue(Generic[T]):
         self.door = 0.0 if delivery.seconds is None else now + delivery.seconds
         self.tell("down", f"{self.what} takes nothing now, so what is for it waits: {delivery.reason}.")
 
-    def works(self, *, refused: int) -> None:
+    def works(self, *, rejections: int) -> None:
         self.tries = 0
         self.not_before = 0.0
         self.door = 0.0
         if self.told.get("down", (0.0, False))[1]:
             self.lines.append((logging.INFO, f"{self.what} works again."))
         for kind, (when, _) in list(self.told.items()):
-            if kind != "refused" or not refused:
+            if kind != "refused" or not rejections:
                 self.told[kind] = when, False
 
     def lose(self, why: str, in_hand: int = 0) -> None:

@@ -34,7 +34,7 @@ class _Writer:
         """Write a batch."""
         lines, bad = _lines(records)
         try:
-            with self.opened() as file:
+            with self.open_file() as file:
                 _append(file, lines)
         except OSError as error:
             return DeliveryResult(
@@ -43,7 +43,7 @@ class _Writer:
         return DeliveryResult(rejected=bad, reason="they cannot be written as JSON" if bad else "")
 
     @contextlib.contextmanager
-    def opened(self) -> Generator[int]:
+    def open_file(self) -> Generator[int]:
         """The file, made if it is not there. It is opened for each batch, so that it may be moved away meanwhile."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o600)
@@ -85,7 +85,7 @@ class JSONLines:
         self._options = batch, max_waiting
         writer = _Writer(self.path.absolute())
         try:
-            with writer.opened():
+            with writer.open_file():
                 pass
         except OSError as error:
             if error.errno not in _HEALS:
@@ -129,11 +129,11 @@ def _rebuild(path: Path, batch: int, max_waiting: int) -> JSONLines:
 
 def _lines(records: Sequence[Any]) -> tuple[bytes, int]:
     """Records as lines, and how many cannot be written as JSON."""
-    made: list[bytes] = []
+    lines: list[bytes] = []
     for record in records:
         with contextlib.suppress(Exception):
-            made.append(msgspec.json.encode(record) + b"\n")
-    return b"".join(made), len(records) - len(made)
+            lines.append(msgspec.json.encode(record) + b"\n")
+    return b"".join(lines), len(records) - len(lines)
 
 
 def _append(file: int, lines: bytes) -> None:
@@ -141,12 +141,12 @@ def _append(file: int, lines: bytes) -> None:
     with _locked(file) as alone:
         state = os.fstat(file)
         regular = stat.S_ISREG(state.st_mode)
-        if regular and not _whole(file, state.st_size):
+        if regular and not _ends_with_newline(file, state.st_size):
             lines = b"\n" + lines
         try:
-            written = 0
-            while written < len(lines):
-                written += os.write(file, lines[written:])
+            offset = 0
+            while offset < len(lines):
+                offset += os.write(file, lines[offset:])
         except OSError:
             if regular and alone:
                 with contextlib.suppress(OSError):
@@ -154,7 +154,7 @@ def _append(file: int, lines: bytes) -> None:
             raise
 
 
-def _whole(file: int, size: int) -> bool:
+def _ends_with_newline(file: int, size: int) -> bool:
     """Whether the last line has its end: whoever wrote it may have died over it."""
     if not size:
         return True

@@ -34,10 +34,10 @@ class LogEvents:
 
     def __init__(self, logger: logging.Logger | None = None, level: int | str = logging.INFO) -> None:
         self.logger = logging.getLogger("multiroute_core.events") if logger is None else logger
-        found = logging.getLevelNamesMapping().get(level.upper()) if isinstance(level, str) else level
-        if found is None:
+        level_number = logging.getLevelNamesMapping().get(level.upper()) if isinstance(level, str) else level
+        if level_number is None:
             raise ConfigurationError(f"level={level!r} is no level of logging; give 'DEBUG', 'INFO' or 'WARNING'.")
-        self.level = found
+        self.level = level_number
 
     event_types = AttemptEnded, RequestEnded
 
@@ -68,7 +68,7 @@ class LogEvents:
         what = attempt.outcome + (f" (HTTP {status})" if status else "")
         if event.error is not None:
             what = f"failed, {what},"
-        line = f"Attempt on {attempt.route!r} {what} in {attempt.seconds:.3f} s{_spent(attempt.usage, attempt.cost)}."
+        line = f"Attempt on {attempt.route!r} {what} in {attempt.seconds:.3f} s{_describe_usage(attempt.usage, attempt.cost)}."
         self._write(level, line, event.request_id, "attempt", attempt.outcome, attempt.route, attempt.seconds, fields)
 
     def _request(self, event: RequestEnded) -> None:
@@ -97,7 +97,7 @@ class LogEvents:
             fields |= {"provider": response.provider, "model": response.model, "finish_reason": response.finish_reason}
         fields |= _used(usage, cost)
         after = f" after {tries} attempts" if tries > 1 else ""
-        line = f"Request {event.request_id} {what} in {event.seconds:.3f} s{after}{_spent(usage, cost)}."
+        line = f"Request {event.request_id} {what} in {event.seconds:.3f} s{after}{_describe_usage(usage, cost)}."
         self._write(level, line, event.request_id, "request", outcome, route, event.seconds, fields)
 
     def _level(self, *, failed: bool) -> int:
@@ -114,8 +114,8 @@ class LogEvents:
         seconds: float,
         fields: dict[str, Any],
     ) -> None:
-        told = {"event": event, "request_id": request_id, "outcome": outcome, "route": route, "seconds": seconds}
-        extra = {f"multiroute_{name}": value for name, value in (told | fields).items()}
+        base_fields = {"event": event, "request_id": request_id, "outcome": outcome, "route": route, "seconds": seconds}
+        extra = {f"multiroute_{name}": value for name, value in (base_fields | fields).items()}
         self.logger.log(level, "%s", line, extra=extra)
 
 
@@ -124,6 +124,6 @@ def _used(usage: Usage | None, cost: float | None) -> dict[str, Any]:
     return {name: getattr(usage, name, None) for name in names} | {"cost": cost}
 
 
-def _spent(usage: Usage | None, cost: float | None) -> str:
-    found = "" if usage is None else f", {usage.input_tokens or 0} tokens read and {usage.output_tokens or 0} written"
-    return found if cost is None else f"{found}, ${cost:.6f}"
+def _describe_usage(usage: Usage | None, cost: float | None) -> str:
+    text = "" if usage is None else f", {usage.input_tokens or 0} tokens read and {usage.output_tokens or 0} written"
+    return text if cost is None else f"{text}, ${cost:.6f}"

@@ -140,7 +140,7 @@ class OpenTelemetry:
             return
         request = self._open.get(event.request_id)
         if request is not None:
-            request.seen = time.monotonic()
+            request.last_activity = time.monotonic()
         match event:
             case AttemptEnded():
                 self._metrics.attempt(event, None if request is None else request.end(event))
@@ -157,7 +157,7 @@ class OpenTelemetry:
         if self._at_exit is None:
             self._at_exit = _closer(self)
         moment = time.monotonic()
-        attributes = spans.asked(event)
+        attributes = spans.describe_request(event)
         if self._capture:
             attributes |= content.of_request(event.request)
         first = event.candidates[0] if event.candidates else ""
@@ -167,7 +167,7 @@ class OpenTelemetry:
         if moment - self._swept > SWEEP_SECONDS:
             self._swept = moment
             for request in list(self._open.values()):
-                if moment - request.seen > IDLE_SECONDS:
+                if moment - request.last_activity > IDLE_SECONDS:
                     self._abandon(request.request_id)
         while len(self._open) > MAX_OPEN:
             try:
@@ -204,7 +204,7 @@ class _Metrics:
         """A request is over."""
         response = ended.response
         error = ended.error
-        labels = spans.target(*request.target) | spans.known(
+        labels = spans.target(*request.target) | spans.drop_none(
             {
                 "gen_ai.response.model": None if response is None else response.model,
                 "error.type": None if error is None else spans.error_type(error),
@@ -213,20 +213,20 @@ class _Metrics:
         )
         self._duration.record(ended.seconds, labels, request.context)
         if request.first_token is not None:
-            waited = max(0, request.first_token - request.before(ended, now)) / 1e9
-            self._first_chunk.record(waited, labels, request.context)
+            delay = max(0, request.first_token - request.before(ended, now)) / 1e9
+            self._first_chunk.record(delay, labels, request.context)
         if response is not None and response.cached:
             provider = spans.target(response.provider, None)
             self._used(response.usage, labels | provider | {"multiroute.route": response.route})
 
-    def attempt(self, ended: AttemptEnded, tried: Tried | None) -> None:
+    def attempt(self, ended: AttemptEnded, attempt_state: Tried | None) -> None:
         """A try is over, of a request that is known or of one that counted as abandoned: its tokens were used."""
         attempt = ended.attempt
         error = ended.error
-        if tried is None:
+        if attempt_state is None:
             who = spans.target(*spans.of_name(attempt.route, attempt.provider))
         else:
-            who = spans.target(tried.provider, tried.model)
+            who = spans.target(attempt_state.provider, attempt_state.model)
         who |= {"multiroute.route": attempt.route, "multiroute.outcome": attempt.outcome}
         failed = {} if error is None else {"error.type": error.code}
         self._tries.record(attempt.seconds, who | failed)
@@ -251,8 +251,8 @@ def _closer(hook: OpenTelemetry) -> Any:
     alive = weakref.ref(hook)
 
     def close() -> None:
-        if (found := alive()) is not None:
-            found.close()
+        if (live_hook := alive()) is not None:
+            live_hook.close()
 
     atexit.register(close)
     weakref.finalize(hook, atexit.unregister, close).atexit = False

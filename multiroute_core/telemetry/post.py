@@ -81,7 +81,9 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> A
             return Answer(reply.status, "")
     except urllib.error.HTTPError as error:
         with error:
-            return Answer(error.code, f"the answer was {_told(error.code)}", error.headers.get("Retry-After"))
+            return Answer(
+                error.code, f"the answer was {_describe_status(error.code)}", error.headers.get("Retry-After")
+            )
     except TimeoutError:
         return Answer(None, f"there was no answer within {timeout:g} s")
     except urllib.error.URLError as error:  # whose text may hold what the URL says
@@ -93,7 +95,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> A
         return Answer(None, f"the connection broke ({type(error).__name__})")
 
 
-def _told(status: int) -> str:
+def _describe_status(status: int) -> str:
     try:
         return f"HTTP {status} ({HTTPStatus(status).phrase})"
     except ValueError:

@@ -30,18 +30,18 @@ def key(secret: str | bytes) -> bytes:
         ConfigurationError: it is empty, or no base64.
     """
     if isinstance(secret, bytes):
-        found = secret
+        key_bytes = secret
     else:
         text = secret.removeprefix(PREFIX).rstrip("=")
         try:
-            found = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+            key_bytes = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
         except (binascii.Error, ValueError):
             raise ConfigurationError(
                 "secret=... is no base64, as the secret of a webhook is ('whsec_...'); give other secrets as bytes."
             ) from None
-    if not found:
+    if not key_bytes:
         raise ConfigurationError("secret=... is empty; leave it out to send without a signature.")
-    return found
+    return key_bytes
 
 
 def sign(body: bytes, message_id: str, timestamp: int, secret: bytes) -> str:
@@ -89,5 +89,5 @@ def verify(
             f"The webhook's time is more than {tolerance:g} s from now: it is old, or a clock is wrong."
         )
     right = sign(body, message_id, timestamp, key(secret)).encode()
-    if not any(hmac.compare_digest(right, given.encode()) for given in signatures):
+    if not any(hmac.compare_digest(right, signature.encode()) for signature in signatures):
         raise SignatureError("No signature is right: the secret is another, or the body was changed on its way.")

@@ -42,7 +42,7 @@ class Tried:
 
     route: str
     kind: str
-    began: int
+    start_time: int
     provider: str
     model: str | None
     region: str | None
@@ -75,8 +75,8 @@ class Asked:
 
     request_id: str
     context: Context
-    began: int
-    seen: float
+    start_time: int
+    last_activity: float
     stream: bool
     first: str
     attributes: dict[str, Any]
@@ -86,7 +86,7 @@ class Asked:
 
     def start(self, event: AttemptStarted, now: int) -> None:
         """A try begins."""
-        if any(tried.ended is None for tried in self.tries):
+        if any(attempt_state.ended is None for attempt_state in self.tries):
             kind = "hedge"
         elif any(tried.route == event.route for tried in self.tries):
             kind = "retry"
@@ -96,10 +96,10 @@ class Asked:
 
     def end(self, event: AttemptEnded) -> Tried | None:
         """A try is over: the last one on its route."""
-        for tried in reversed(self.tries):
-            if tried.route == event.attempt.route and tried.ended is None:
-                tried.end(event)
-                return tried
+        for attempt_state in reversed(self.tries):
+            if attempt_state.route == event.attempt.route and attempt_state.ended is None:
+                attempt_state.end(event)
+                return attempt_state
         return None
 
     @property
@@ -111,13 +111,13 @@ class Asked:
 
     def before(self, ended: RequestEnded, now: int) -> int:
         """When it really began: a look at the cache comes before the first event."""
-        return min(self.began, now - round(ended.seconds * 1e9))
+        return min(self.start_time, now - round(ended.seconds * 1e9))
 
 
-def asked(event: RequestStarted) -> dict[str, Any]:
+def describe_request(event: RequestStarted) -> dict[str, Any]:
     """What was asked, without its content, as span attributes."""
     request: Request = event.request
-    return known(
+    return drop_none(
         {
             "gen_ai.request.stream": True if event.stream else None,
             "gen_ai.request.temperature": request.temperature,
@@ -133,14 +133,14 @@ def asked(event: RequestStarted) -> dict[str, Any]:
     )
 
 
-def known(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def drop_none(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """`attributes` without those that nobody knows."""
     return {name: value for name, value in attributes.items() if value is not None}
 
 
 def target(provider: str, model: str | None) -> dict[str, str]:
     """Who is asked, by the conventions' names."""
-    return known(
+    return drop_none(
         {
             "gen_ai.operation.name": OPERATION,
             "gen_ai.provider.name": PROVIDERS.get(provider, provider) or None,
@@ -177,7 +177,7 @@ def used(usage: Usage | None) -> dict[str, int]:
     """Tokens, by the conventions' names."""
     if usage is None:
         return {}
-    return known(
+    return drop_none(
         {
             "gen_ai.usage.input_tokens": usage.input_tokens,
             "gen_ai.usage.output_tokens": usage.output_tokens,
@@ -192,88 +192,88 @@ def emit(tracer: Tracer, request: Asked, ended: RequestEnded | None, now: int, *
     """Make the spans of a request that is over; `ended` is None for one that was abandoned."""
     from opentelemetry import trace
 
-    began = request.began if ended is None else request.before(ended, now)
-    attributes = target(*request.target) | request.attributes | _result(request, ended, began)
+    start_time = request.start_time if ended is None else request.before(ended, now)
+    attributes = target(*request.target) | request.attributes | _result(request, ended, start_time)
     name = f"{OPERATION} {model}" if (model := request.target[1]) else OPERATION
     client = trace.SpanKind.CLIENT
-    span = tracer.start_span(name, request.context, client, attributes, start_time=began)
+    span = tracer.start_span(name, request.context, client, attributes, start_time=start_time)
     for at, skipped in request.skipped:
-        told = {
+        details = {
             "multiroute.route": skipped.route,
             "multiroute.why": skipped.reason,
             "multiroute.seconds": skipped.seconds,
         }
-        span.add_event("multiroute.route_skipped", told, at)
+        span.add_event("multiroute.route_skipped", details, at)
     inside = trace.set_span_in_context(span, request.context)
     response = None if ended is None else ended.response
-    last = next((tried for tried in reversed(request.tries) if tried.ended is not None), None)
+    last = next((attempt_state for attempt_state in reversed(request.tries) if attempt_state.ended is not None), None)
     for number, tried in enumerate(request.tries, 1):
         name = f"attempt {tried.route}"
         mine = _attempt(tried, number, stream=request.stream)
-        answered = tried is last and response is not None and response.route == tried.route and not response.cached
-        if answered and response is not None and response.finish_reason:
+        is_answer = tried is last and response is not None and response.route == tried.route and not response.cached
+        if is_answer and response is not None and response.finish_reason:
             mine["gen_ai.response.finish_reasons"] = (response.finish_reason,)
-        child = tracer.start_span(name, inside, client, mine, start_time=tried.began)
+        child = tracer.start_span(name, inside, client, mine, start_time=tried.start_time)
         until = now
         if tried.ended is not None:
-            until = min(now, tried.began + round(tried.ended.attempt.seconds * 1e9))
+            until = min(now, tried.start_time + round(tried.ended.attempt.seconds * 1e9))
             _status(child, tried.ended.error)
-        child.end(max(until, tried.began))
+        child.end(max(until, tried.start_time))
     if ended is not None:
         _status(span, ended.error)
-        if capture and (said := _said(ended)) is not None and span.is_recording():
-            span.set_attributes(content.of_response(said))
+        if capture and (answer := _find_response(ended)) is not None and span.is_recording():
+            span.set_attributes(content.of_response(answer))
     span.end(now)
 
 
-def _result(request: Asked, ended: RequestEnded | None, began: int) -> dict[str, Any]:
+def _result(request: Asked, ended: RequestEnded | None, start_time: int) -> dict[str, Any]:
     """What came of a request. Tokens stand on the tries, so that a sum over all spans counts each of them once."""
     tries = request.tries
-    first_chunk = None if request.first_token is None else max(0, request.first_token - began) / 1e9
-    found: dict[str, Any] = {
+    first_chunk = None if request.first_token is None else max(0, request.first_token - start_time) / 1e9
+    attributes: dict[str, Any] = {
         "multiroute.outcome": outcome(ended),
         "multiroute.request.attempts": len(tries),
-        "multiroute.request.retries": sum(tried.kind == "retry" for tried in tries),
+        "multiroute.request.retries": sum(attempt_state.kind == "retry" for attempt_state in tries),
         "gen_ai.response.time_to_first_chunk": first_chunk,
     }
     if ended is None:
-        return known(found)
+        return drop_none(attributes)
     done = ended.attempts
     costs = [attempt.cost for attempt in done if attempt.cost is not None]
     usages = [attempt.usage for attempt in done if attempt.usage is not None]
-    found["multiroute.request.cost"] = sum(costs) if costs else None
-    found["multiroute.request.input_tokens"] = sum(u.input_tokens or 0 for u in usages) if usages else None
-    found["multiroute.request.output_tokens"] = sum(u.output_tokens or 0 for u in usages) if usages else None
+    attributes["multiroute.request.cost"] = sum(costs) if costs else None
+    attributes["multiroute.request.input_tokens"] = sum(u.input_tokens or 0 for u in usages) if usages else None
+    attributes["multiroute.request.output_tokens"] = sum(u.output_tokens or 0 for u in usages) if usages else None
     if ended.error is not None:
-        found["error.type"] = error_type(ended.error)
+        attributes["error.type"] = error_type(ended.error)
     if (response := ended.response) is not None:
-        found["multiroute.route"] = response.route
-        found["multiroute.fallback"] = bool(tries) and tries[0].route != response.route and not response.cached
-        found["gen_ai.response.model"] = response.model
-        found["gen_ai.response.finish_reasons"] = (response.finish_reason,) if response.finish_reason else None
-        found["multiroute.cached"] = response.cached
+        attributes["multiroute.route"] = response.route
+        attributes["multiroute.fallback"] = bool(tries) and tries[0].route != response.route and not response.cached
+        attributes["gen_ai.response.model"] = response.model
+        attributes["gen_ai.response.finish_reasons"] = (response.finish_reason,) if response.finish_reason else None
+        attributes["multiroute.cached"] = response.cached
         if response.cached:
-            found |= used(response.usage)
-            found["multiroute.stale"] = response.stale
-            found["multiroute.saved_cost"] = response.saved_cost
-            found["multiroute.similarity"] = response.similarity
-    return known(found)
+            attributes |= used(response.usage)
+            attributes["multiroute.stale"] = response.stale
+            attributes["multiroute.saved_cost"] = response.saved_cost
+            attributes["multiroute.similarity"] = response.similarity
+    return drop_none(attributes)
 
 
-def _attempt(tried: Tried, number: int, *, stream: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {
+def _attempt(attempt_state: Tried, number: int, *, stream: bool) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
         "gen_ai.request.stream": True if stream else None,
-        "multiroute.route": tried.route,
-        "multiroute.region": tried.region,
+        "multiroute.route": attempt_state.route,
+        "multiroute.region": attempt_state.region,
         "multiroute.attempt.number": number,
-        "multiroute.attempt.kind": tried.kind,
+        "multiroute.attempt.kind": attempt_state.kind,
     }
-    found |= target(tried.provider, tried.model)
-    if tried.ended is None:
-        return known(found | {"multiroute.outcome": "abandoned"})
-    attempt = tried.ended.attempt
-    error = tried.ended.error
-    found |= {
+    attributes |= target(attempt_state.provider, attempt_state.model)
+    if attempt_state.ended is None:
+        return drop_none(attributes | {"multiroute.outcome": "abandoned"})
+    attempt = attempt_state.ended.attempt
+    error = attempt_state.ended.error
+    attributes |= {
         "multiroute.outcome": attempt.outcome,
         "gen_ai.response.model": _answered_by(attempt),
         "gen_ai.response.time_to_first_chunk": attempt.first_token_seconds if stream else None,
@@ -282,11 +282,11 @@ def _attempt(tried: Tried, number: int, *, stream: bool) -> dict[str, Any]:
         "multiroute.attempt.dropped": attempt.dropped or None,
     }
     if attempt.estimated_usage is not None:
-        found["multiroute.attempt.estimated_input_tokens"] = attempt.estimated_usage.input_tokens
-        found["multiroute.attempt.estimated_output_tokens"] = attempt.estimated_usage.output_tokens
+        attributes["multiroute.attempt.estimated_input_tokens"] = attempt.estimated_usage.input_tokens
+        attributes["multiroute.attempt.estimated_output_tokens"] = attempt.estimated_usage.output_tokens
     if error is not None:
-        found |= {"error.type": error.code, "http.response.status_code": error.status}
-    return known(found | used(attempt.usage))
+        attributes |= {"error.type": error.code, "http.response.status_code": error.status}
+    return drop_none(attributes | used(attempt.usage))
 
 
 def _answered_by(attempt: Attempt) -> str | None:
@@ -304,7 +304,7 @@ def _status(span: Span, error: MultiRouteError | None) -> None:
         span.set_status(Status(StatusCode.ERROR, error_type(error) + (f" (HTTP {status})" if status else "")))
 
 
-def _said(ended: RequestEnded) -> Response | None:
+def _find_response(ended: RequestEnded) -> Response | None:
     """The answer, or what came of it before it broke."""
     error = ended.error
     return error.partial if isinstance(error, StreamInterruptedError) else ended.response

@@ -63,7 +63,7 @@ class Step(NamedTuple):
 class Behaviour(Protocol):
     """What a provider does with one call."""
 
-    def steps(self, asked: IncomingCall) -> Iterator[Step]:
+    def steps(self, incoming: IncomingCall) -> Iterator[Step]:
         """What happens, in order. A stream whose steps end without a `finish_reason` was cut."""
         ...
 
@@ -95,9 +95,9 @@ class Answer:
     pings: int = 0
     goodbye: float = 0.0
 
-    def steps(self, asked: IncomingCall) -> Iterator[Step]:
+    def steps(self, incoming: IncomingCall) -> Iterator[Step]:
         """Headers, heartbeats, pieces, end."""
-        pieces = self.pieces(asked)
+        pieces = self.pieces(incoming)
         yield Step(self.headers, HEADERS)
         wait = self.first_token / (self.pings + 1)
         for _ in range(self.pings):
@@ -105,20 +105,20 @@ class Answer:
         for piece in pieces:
             yield Step(wait, Delta((piece,)))
             wait = self.per_chunk
-        usage = self.usage or counted(asked, pieces)
+        usage = self.usage or estimate_usage(incoming, pieces)
         reason = self.finish_reason or ("tool_call" if self.tool_calls else "stop")
         yield Step(wait, Delta(finish_reason=reason, usage=usage))
         if self.goodbye:
             yield Step(self.goodbye, PING)
 
-    def pieces(self, asked: IncomingCall) -> list[Part]:
+    def pieces(self, incoming: IncomingCall) -> list[Part]:
         """The parts of a stream."""
         texts = [self.text] if isinstance(self.text, str) else self.text
-        parts: list[Part] = [Text(_filled(text, asked)) for text in texts if text]
+        parts: list[Part] = [Text(_filled(text, incoming)) for text in texts if text]
         for index, call in enumerate(self.tool_calls):
             parts += [
-                ToolCallDelta(index, _filled(call.id, asked), call.name),
-                ToolCallDelta(index, arguments=_filled(json.dumps(dict(call.arguments)), asked)),
+                ToolCallDelta(index, _filled(call.id, incoming), call.name),
+                ToolCallDelta(index, arguments=_filled(json.dumps(dict(call.arguments)), incoming)),
             ]
         return parts
 
@@ -139,13 +139,13 @@ class Fail:
     retry_after: float | None = None
     opened: bool = False
 
-    def steps(self, asked: IncomingCall) -> Iterator[Step]:
+    def steps(self, incoming: IncomingCall) -> Iterator[Step]:
         """The error."""
         if self.opened:
             yield Step(0.0, HEADERS)
-        yield Step(self.after, self.made())
+        yield Step(self.after, self.make_error())
 
-    def made(self) -> RouteError:
+    def make_error(self) -> RouteError:
         """A new error: one that is raised twice would carry the marks of the first time."""
         if isinstance(self.error, type):
             return self.error("As the script says.", retry_after=self.retry_after)
@@ -167,7 +167,7 @@ class Hang:
 
     opened: bool = False
 
-    def steps(self, asked: IncomingCall) -> Iterator[Step]:
+    def steps(self, incoming: IncomingCall) -> Iterator[Step]:
         """Nothing."""
         if self.opened:
             yield Step(0.0, HEADERS)
@@ -184,7 +184,7 @@ class SlowStream:
 
     every: float = 0.1
 
-    def steps(self, asked: IncomingCall) -> Iterator[Step]:
+    def steps(self, incoming: IncomingCall) -> Iterator[Step]:
         """Heartbeats."""
         yield Step(0.0, HEADERS)
         while True:
@@ -209,14 +209,14 @@ class DropConnection:
     stall: bool = False
     usage: Usage | None = None
 
-    def steps(self, asked: IncomingCall) -> Iterator[Step]:
+    def steps(self, incoming: IncomingCall) -> Iterator[Step]:
         """The answer's beginning, and the break."""
-        said = 0
-        for step in self.answer.steps(asked):
+        piece_count = 0
+        for step in self.answer.steps(incoming):
             if isinstance(step.event, Delta):
-                if said == self.after or step.event.finish_reason:
+                if piece_count == self.after or step.event.finish_reason:
                     break
-                said += 1
+                piece_count += 1
             yield step
         if self.usage is not None:
             yield Step(0.0, Delta(usage=self.usage))
@@ -238,12 +238,12 @@ class EnforceContextWindow:
     tokens: int
     fitting: Behaviour
 
-    def steps(self, asked: IncomingCall) -> Iterator[Step]:
+    def steps(self, incoming: IncomingCall) -> Iterator[Step]:
         """The refusal, or what else happens."""
-        if asked.tokens > self.tokens:
-            message = f"The prompt is too long: {asked.tokens} tokens, and {self.tokens} fit in."
+        if incoming.tokens > self.tokens:
+            message = f"The prompt is too long: {incoming.tokens} tokens, and {self.tokens} fit in."
             return iter((Step(0.0, ContextOverflowError(message, status=400)),))
-        return self.fitting.steps(asked)
+        return self.fitting.steps(incoming)
 
 
 def SlowAnswer(  # noqa: N802  (a behaviour, as the classes beside it)
@@ -253,14 +253,14 @@ def SlowAnswer(  # noqa: N802  (a behaviour, as the classes beside it)
     return replace(answer or Answer(), first_token=seconds)
 
 
-def _filled(text: str, asked: IncomingCall) -> str:
+def _filled(text: str, incoming: IncomingCall) -> str:
     if "{" not in text:
         return text
-    filled = text.replace("{route}", asked.route).replace("{number}", str(asked.number))
-    return filled.replace("{asked}", asked.text) if "{asked}" in filled else filled
+    filled = text.replace("{route}", incoming.route).replace("{number}", str(incoming.number))
+    return filled.replace("{asked}", incoming.text) if "{asked}" in filled else filled
 
 
-def counted(asked: IncomingCall, pieces: Sequence[Any]) -> Usage:
+def estimate_usage(incoming: IncomingCall, pieces: Sequence[Any]) -> Usage:
     """Tokens by length: enough to tell one answer's from another's."""
-    written = sum(len(getattr(piece, "text", "")) for piece in pieces) // CHARACTERS_PER_TOKEN + 1
-    return Usage(input_tokens=asked.tokens, output_tokens=written)
+    output_tokens = sum(len(getattr(piece, "text", "")) for piece in pieces) // CHARACTERS_PER_TOKEN + 1
+    return Usage(input_tokens=incoming.tokens, output_tokens=output_tokens)

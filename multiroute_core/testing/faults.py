@@ -100,9 +100,9 @@ class Schedule:
                 return behaviour
         return usual[-1][1]
 
-    def script(self, asked: IncomingCall) -> Behaviour:
+    def script(self, call: IncomingCall) -> Behaviour:
         """The same, as a script."""
-        return self.behaviour(asked.route, asked.at, asked.number)
+        return self.behaviour(call.route, call.at, call.number)
 
     def route(self, name: str, **options: Any) -> Route:
         """A scripted route that lives by this schedule.

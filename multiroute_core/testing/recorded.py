@@ -98,9 +98,11 @@ def recorded_folder() -> Path | None:
     Returns:
         The folder, or None where there is none.
     """
-    given = os.environ.get("MULTIROUTE_SHARED")
+    shared_folder = os.environ.get("MULTIROUTE_SHARED")
     # The second default finds the folder of a checkout wherever the command was started.
-    places = [Path(given)] if given else [Path("../shared"), Path(__file__).resolve().parents[3] / "shared"]
+    places = (
+        [Path(shared_folder)] if shared_folder else [Path("../shared"), Path(__file__).resolve().parents[3] / "shared"]
+    )
     folders = (place / "data" / "recorded" for place in places)
     return next((folder for folder in folders if folder.is_dir()), None)
 
@@ -121,19 +123,19 @@ def interactions(folder: Path) -> list[Interaction]:
     """
     with (folder / "index.tsv").open(encoding="utf-8", newline="") as table:
         rows = {row["file"]: row for row in csv.DictReader(table, delimiter="\t")}
-    found: list[Interaction] = []
+    recordings: list[Interaction] = []
     for path in sorted(folder.iterdir()):
         if not path.is_file() or path.name == "index.tsv":
             continue
         try:
             exchanges = _exchanges(path)
             if exchanges is not None:
-                found += [_recorded(path.name, i, *exchange) for i, exchange in enumerate(exchanges)]
+                recordings += [_to_interaction(path.name, i, *exchange) for i, exchange in enumerate(exchanges)]
             elif path.name in rows:
-                found.append(_fixture(path.name, path.read_bytes(), rows[path.name]))
+                recordings.append(_fixture(path.name, path.read_bytes(), rows[path.name]))
         except (ValueError, KeyError, TypeError, zlib.error) as error:
             raise ValueError(f"{path.name} cannot be read as a recording: {error!r}") from error
-    return found
+    return recordings
 
 
 def _exchanges(path: Path) -> list[tuple[dict[str, Any], dict[str, Any]]] | None:
@@ -157,17 +159,17 @@ def _exchanges(path: Path) -> list[tuple[dict[str, Any], dict[str, Any]]] | None
     return None
 
 
-def _recorded(file: str, index: int, request: dict[str, Any], response: dict[str, Any]) -> Interaction:
+def _to_interaction(file: str, index: int, request: dict[str, Any], response: dict[str, Any]) -> Interaction:
     """An interaction from a cassette's entry, whichever recorder wrote it."""
     url = urlsplit(str(request["uri"] if "uri" in request else request["url"]))  # go-vcr says url
     endpoint = f"{url.scheme}://{url.netloc}{url.path}"
-    asked = _request_body(request)
-    named = re.search(r"/(?:models|deployments)/([^/:]+)", url.path)
-    model = (asked or {}).get("model") or (unquote(named[1]) if named else None)
+    request_body = _request_body(request)
+    model_match = re.search(r"/(?:models|deployments)/([^/:]+)", url.path)
+    model = (request_body or {}).get("model") or (unquote(model_match[1]) if model_match else None)
     status = response.get("status")  # vcrpy: a mapping; go-vcr: "200 OK", the number being in code
     code = cast("dict[str, Any]", status)["code"] if isinstance(status, dict) else response.get("code")
-    sent = cast("dict[str, Any]", response.get("headers") or {})
-    headers = {name.lower(): value for name, value in sent.items()}
+    raw_headers = cast("dict[str, Any]", response.get("headers") or {})
+    headers = {name.lower(): value for name, value in raw_headers.items()}
     body = _decoded(_response_body(response), _joined(headers.get("content-encoding")))
     return Interaction(
         file=file,
@@ -176,11 +178,11 @@ def _recorded(file: str, index: int, request: dict[str, Any], response: dict[str
         endpoint=endpoint,
         model=model,
         api=next((api for api, pattern in _APIS if pattern.search(url.path)), "other"),
-        stream=(asked or {}).get("stream") is True or ":stream" in url.path,
+        stream=(request_body or {}).get("stream") is True or ":stream" in url.path,
         status=int(response["status_code"] if code is None else code),
         headers=_headers(headers, body),
         body=body,
-        request=asked,
+        request=request_body,
     )
 
 
@@ -207,8 +209,8 @@ def _response_body(response: Mapping[str, Any]) -> bytes:
         return json.dumps(response["parsed_body"], ensure_ascii=False, separators=(",", ":")).encode()
     body: Any = response.get("body", response.get("content"))  # dd-trace's older cassettes say content
     if isinstance(body, dict):
-        held = cast("dict[str, Any]", body)
-        body = base64.b64decode(held["base64_string"]) if "base64_string" in held else held.get("string")
+        fields = cast("dict[str, Any]", body)
+        body = base64.b64decode(fields["base64_string"]) if "base64_string" in fields else fields.get("string")
     if isinstance(body, str):
         return body.encode()
     return bytes(body or b"")
@@ -234,8 +236,8 @@ def _joined(value: Any) -> str:
     return ", ".join(map(str, cast("list[Any]", value))) if isinstance(value, list) else str(value or "")
 
 
-def _headers(recorded: Mapping[str, Any], body: bytes) -> dict[str, str]:
-    values = {name: _joined(value) for name, value in recorded.items() if name not in _DROPPED_HEADERS}
+def _headers(raw_headers: Mapping[str, Any], body: bytes) -> dict[str, str]:
+    values = {name: _joined(value) for name, value in raw_headers.items() if name not in _DROPPED_HEADERS}
     headers = {name: value for name, value in values.items() if value and not _REDACTED.fullmatch(value)}
     if "content-type" not in headers:  # without it the SDKs do not take the body for JSON
         headers["content-type"] = "text/event-stream" if _SSE.match(body) else "application/json"

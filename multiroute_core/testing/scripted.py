@@ -128,17 +128,17 @@ class ScriptedProvider:
 
     def _play(self, io: IO, limit: Deadline, encoded: Encoded) -> _Play:
         body = encoded.body
-        asked = IncomingCall(body["route"], next(self._numbers), io.now(), body["request"], body["stream"])
-        take = RecordedCall(asked)
+        incoming_call = IncomingCall(body["route"], next(self._numbers), io.now(), body["request"], body["stream"])
+        take = RecordedCall(incoming_call)
         self.takes.append(take)
-        return _Play(self, io, limit, take, self._behaviour(asked).steps(asked))
+        return _Play(self, io, limit, take, self._behaviour(incoming_call).steps(incoming_call))
 
-    def _behaviour(self, asked: IncomingCall) -> Behaviour:
+    def _behaviour(self, incoming_call: IncomingCall) -> Behaviour:
         script = self.script
         if callable(script):
-            return script(asked)
+            return script(incoming_call)
         if isinstance(script, Sequence):
-            return script[min(asked.number, len(script) - 1)]
+            return script[min(incoming_call.number, len(script) - 1)]
         return script
 
 
@@ -203,13 +203,13 @@ class _Play:
 
     def all(self) -> Delta:
         while self._take.finish_reason is None and (event := self._step()) is not None:
-            self._heard(event)
-        return self._whole()
+            self._adjust_deadline(event)
+        return self._build_delta()
 
     async def aall(self) -> Delta:
         while self._take.finish_reason is None and (event := await self._astep()) is not None:
-            self._heard(event)
-        return self._whole()
+            self._adjust_deadline(event)
+        return self._build_delta()
 
     def __iter__(self) -> _Play:
         return self
@@ -242,7 +242,7 @@ class _Play:
             return None
         if step.after > 0:
             self._sleep(step.after)
-        return self._told(step.event)
+        return self._record_event(step.event)
 
     async def _astep(self) -> str | Delta | None:
         if (step := self._next()) is None:
@@ -251,14 +251,14 @@ class _Play:
             await asyncio.get_running_loop().create_future()
         elif step.after > 0:
             await asyncio.sleep(step.after)
-        return self._told(step.event)
+        return self._record_event(step.event)
 
     def _next(self) -> Step | None:
         step = next(self._steps, None)
         self._take.cut = step is None and self._take.finish_reason is None
         return step
 
-    def _told(self, event: str | Delta | Exception) -> str | Delta:
+    def _record_event(self, event: str | Delta | Exception) -> str | Delta:
         take = self._take
         if isinstance(event, Delta):
             take.parts += event.parts
@@ -272,7 +272,7 @@ class _Play:
             raise event
         return event
 
-    def _heard(self, event: str | Delta) -> None:
+    def _adjust_deadline(self, event: str | Delta) -> None:
         """A plain reply that has begun is given less time to say something, so that none only keeps alive."""
         limit = self._limit
         if event is HEADERS and limit.body_within is not None:
@@ -284,7 +284,7 @@ class _Play:
             limit.set(*self._after)
             self._after = None
 
-    def _whole(self) -> Delta:
+    def _build_delta(self) -> Delta:
         take = self._take
         if take.finish_reason is None:
             raise EOFError("The reply ended before its answer did.")

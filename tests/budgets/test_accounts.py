@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multiroute_core.budgets.accounts import LEASE_SECONDS, MemoryAccounts, ReservationRequest, UnavailableError, opened
+from multiroute_core.budgets.accounts import (
+    LEASE_SECONDS,
+    MemoryAccounts,
+    ReservationRequest,
+    UnavailableError,
+    with_baseline,
+)
 from multiroute_core.budgets.redis import RedisAccounts
 from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
@@ -54,9 +60,9 @@ class Pair:
             if not one.fresh:
                 break
             for place in one.fresh:
-                claims[place] = opened(claims[place], (self.starts()[-2], 5))
+                claims[place] = with_baseline(claims[place], (self.starts()[-2], 5))
         assert one == other
-        if one.refused is None:
+        if one.refused_index is None:
             self.out.append((claims, slot, amount))
 
     def settle(self, number, took):
@@ -92,7 +98,7 @@ def test_memory_and_redis_tell_the_same_story(server, data):
 
 
 def claim(amount=10, cap=100, **more):
-    return ReservationRequest("a", amount, cap, (0.0, 2.0**40), opened=True, **more)
+    return ReservationRequest("a", amount, cap, (0.0, 2.0**40), allow_new=True, **more)
 
 
 def balance(accounts, **more):
@@ -113,7 +119,7 @@ def _nobody(balances):
 
 
 def test_the_keys_of_one_reservation_are_in_one_place_and_lapse(server, accounts):
-    run(accounts.reserve(IO, [claim(), ReservationRequest("b ä/{x}", 1, None, (0.0, 5000.0), opened=True)], "1"))
+    run(accounts.reserve(IO, [claim(), ReservationRequest("b ä/{x}", 1, None, (0.0, 5000.0), allow_new=True)], "1"))
     with server.client() as client:
         keys = [key.decode() for key in client.keys("*budget*")]
         assert len(keys) == 4
@@ -156,4 +162,4 @@ class TestAway:
             client.flushall()
         fresh = ReservationRequest("a", 10, 100, (0.0, 2.0**40), (0.0, 40))
         assert run(accounts.reserve(IO, [fresh], "2")).fresh == (0,)
-        assert run(accounts.reserve(IO, [opened(fresh, (0.0, 30))], "2")).balances[0].spent == 40
+        assert run(accounts.reserve(IO, [with_baseline(fresh, (0.0, 30))], "2")).balances[0].spent == 40

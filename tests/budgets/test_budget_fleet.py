@@ -78,7 +78,7 @@ def balance(router):
     from multiroute_core.runtime.sync_io import SyncIO
 
     (budget,) = router._parts.spending.budgets
-    look = ReservationRequest("usd/day:", 0, None, budget.starts(time.time()), opened=True)
+    look = ReservationRequest("usd/day:", 0, None, budget.starts(time.time()), allow_new=True)
     return run(accounts.reserve(SyncIO(), [look], "look")).balances[0]
 
 

@@ -254,5 +254,5 @@ def test_a_whole_answer_that_loses_a_race_in_the_same_moment_is_charged():
     attempt.route = scripted_route("a", Answer(), prices=PRICES)
     attempt.first_token_seconds, attempt._done, attempt._max_tokens, attempt._tokens = 0.1, True, 10, READ
     attempt._pricing = Prices()
-    charge = attempt._charge("a", answered=False)
+    charge = attempt._charge("a", is_answered=False)
     assert (charge.cost, charge.estimated_cost) == (None, pytest.approx(0.001))

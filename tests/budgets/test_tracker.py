@@ -363,7 +363,7 @@ class TestLedger:
             def read(self, which):
                 raise OSError("the disk is gone")
 
-            def spent(self, which):
+            def read_spending(self, which):
                 raise OSError("the disk is gone")
 
             def close(self):

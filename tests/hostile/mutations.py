@@ -102,7 +102,7 @@ def write_body(wire: str, *, tool: bool) -> Any:
         usage=USAGE,
         model="m",
     )
-    return json.loads(Writer(DIALECTS[WIRES[wire]], "m").whole(delta))
+    return json.loads(Writer(DIALECTS[WIRES[wire]], "m").write_body(delta))
 
 
 ERROR_BODIES: list[Any] = [

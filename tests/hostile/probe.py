@@ -81,7 +81,7 @@ class Probe:
         for face in (*CORE_FACES, *(FRAMEWORK_FACES if self._frameworks else ())):
             router = self._routers[wire]
             parts = router._parts
-            fresh = parts.settings.opened_state(parts.world.draw, parts.world.told)
+            fresh = parts.settings.opened_state(parts.world.draw, parts.world.read_wall)
             fresh.know(router.routes)
             router._parts = replace(parts, state=fresh)  # no breaker is open: the first route is asked
             try:

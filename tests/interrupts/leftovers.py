@@ -16,7 +16,7 @@ LOCKS = (threading.Lock().__class__, threading.RLock().__class__)
 def holders(router: Router):
     """Everything of the router that may hold a lock."""
     parts = router._parts
-    yield from (parts.state, parts.learned)
+    yield from (parts.state, parts.learned_capabilities)
     if parts.spending is not None:
         yield from (parts.spending._shared, parts.spending._session)
     if parts.recall is not None:

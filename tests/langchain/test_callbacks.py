@@ -202,7 +202,7 @@ def test_a_hedge_is_no_fallback():
     totals = Totals()
     lost = {"route": "a", "model": "m", "outcome": "cancelled", "seconds": 1.0, "cost": 0.5}
     won = {"route": "b", "model": "n", "outcome": "answered", "seconds": 0.1, "cost": 0.25}
-    totals.answered("n", TOLD, {"route": "b", "cost": 0.25, "attempts": [lost, won]})
+    totals.record_answer("n", TOLD, {"route": "b", "cost": 0.25, "attempts": [lost, won]})
     total = totals.total
     assert (total.hedges, total.fallbacks, total.retries) == (1, 0, 0)
     assert (total.cancelled_attempts, total.failed_attempts) == (1, 0)

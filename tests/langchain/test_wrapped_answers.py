@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from langchain_multiroute import ChatMultiRoute
-from langchain_multiroute.wrapped import whole
+from langchain_multiroute.wrapped import decode_message
 from multiroute_core import UnsupportedError, Usage
 from multiroute_core.providers.provider import Encoded, WireError
 
@@ -70,10 +70,10 @@ def test_the_error_says_what_was_used() -> None:
         "Half a sent", finish_reason="error", token_usage={"prompt_tokens": 9, "completion_tokens": 2}, model_name="n"
     )
     with pytest.raises(WireError) as caught:
-        whole(message, ASKED)
+        decode_message(message, ASKED)
     assert (caught.value.usage, caught.value.model) == (Usage(9, 2), "n")
     with pytest.raises(UnsupportedError, match="finish"):
-        whole(said(finish_reason="LANGUAGE", finish_message="finish"), ASKED)
+        decode_message(said(finish_reason="LANGUAGE", finish_message="finish"), ASKED)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_the_error_says_what_was_used() -> None:
     ],
 )
 def test_why_it_ended(about: dict[str, Any], finish: str) -> None:
-    assert whole(said("Hi", **about), ASKED).finish_reason == finish
+    assert decode_message(said("Hi", **about), ASKED).finish_reason == finish
 
 
 @pytest.mark.parametrize(
@@ -114,4 +114,4 @@ def test_why_it_ended(about: dict[str, Any], finish: str) -> None:
 )  # fmt: skip
 def test_usage(about: dict[str, Any], counted: Any, usage: Usage | None) -> None:
     message = said("Hi", **about).model_copy(update={"usage_metadata": counted})
-    assert whole(message, ASKED).usage == usage
+    assert decode_message(message, ASKED).usage == usage

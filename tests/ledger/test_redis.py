@@ -146,7 +146,7 @@ class TestKept:
             newer = {**msgspec.to_builtins(ONE), "colour": "blue"}
             client.xadd(KEY, {"record": msgspec.msgpack.encode(newer)})
         assert list(store.read(ALL)) == [ONE]
-        assert store.spent(ALL) == Spent(0.25, 15)
+        assert store.read_spending(ALL) == Spent(0.25, 15)
         assert [record.message.split(":")[0] for record in caplog.records] == ["There are entries in the ledger 'redis"]
         store.close()
 

@@ -59,7 +59,7 @@ class TestForms:
         assert list(store.read(ALL)) == [OLD]
         store.append([NEW], 0)
         assert list(store.read(ALL)) == [OLD, NEW]
-        assert store.spent(ALL) == Spent(1.0, 30)
+        assert store.read_spending(ALL) == Spent(1.0, 30)
         store.close()
         with contextlib.closing(sqlite3.connect(tmp_path / "l.db")) as db:
             assert db.execute("PRAGMA user_version").fetchone() == (VERSION,) == (3,)
@@ -82,7 +82,7 @@ class TestForms:
             db.commit()
         store = SQLiteStore(f"sqlite:///{tmp_path}/l.db")
         store.append([dataclasses.replace(NEW, cost=None, charged=0.5, estimated=True)], 0)
-        assert store.spent(ALL).usd == 0.75
+        assert store.read_spending(ALL).usd == 0.75
         assert [(record.cost, record.charged) for record in store.read(ALL)] == [(0.25, None), (None, 0.5)]
         store.close()
 
@@ -243,9 +243,9 @@ class TestReading:
         many = [dataclasses.replace(NEW, at=float(number), labels=(f"l{number % 10}",)) for number in range(50_000)]
         store.append(many, 0)
         began = time.perf_counter()
-        assert store.spent(LedgerQuery.of(0.0, None, {})) == Spent(25_000.0, 750_000)
-        assert store.spent(LedgerQuery.of(0.0, None, {"label": "l3"})) == Spent(2_500.0, 75_000)
-        assert store.spent(LedgerQuery.of(49_990.0, None, {})) == Spent(5.0, 150)
+        assert store.read_spending(LedgerQuery.of(0.0, None, {})) == Spent(25_000.0, 750_000)
+        assert store.read_spending(LedgerQuery.of(0.0, None, {"label": "l3"})) == Spent(2_500.0, 75_000)
+        assert store.read_spending(LedgerQuery.of(49_990.0, None, {})) == Spent(5.0, 150)
         assert time.perf_counter() - began < 30.0
         store.close()
 

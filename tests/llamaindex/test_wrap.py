@@ -19,7 +19,7 @@ from llama_index.core.tools import FunctionTool
 from llamaindex_multiroute import MultiRoute, route_of
 from llamaindex_multiroute.bare import bare
 from llamaindex_multiroute.testing import LLMTests
-from llamaindex_multiroute.testing.suite import add, asked, listening
+from llamaindex_multiroute.testing.suite import add, listening, to_messages
 from multiroute_core import (
     AllRoutesFailedError,
     AttemptTimeoutError,
@@ -108,12 +108,12 @@ def faces(llm):
     """The four faces, each to its whole text."""
 
     async def arun():
-        plain = (await llm.achat(asked("Hi"))).message.content
-        return plain, [response async for response in await llm.astream_chat(asked("Hi"))][-1].message.content
+        plain = (await llm.achat(to_messages("Hi"))).message.content
+        return plain, [response async for response in await llm.astream_chat(to_messages("Hi"))][-1].message.content
 
     return [
-        llm.chat(asked("Hi")).message.content,
-        list(llm.stream_chat(asked("Hi")))[-1].message.content,
+        llm.chat(to_messages("Hi")).message.content,
+        list(llm.stream_chat(to_messages("Hi")))[-1].message.content,
         *asyncio.run(arun()),
     ]
 
@@ -124,7 +124,7 @@ class TestRoutes:
         try:
             llm = MultiRoute(routes=[Plain(fails=True), vendors.route("chat"), Plain()])
             assert faces(llm) == ["One two."] * 4
-            attempts = llm.chat(asked("Hi")).additional_kwargs["attempts"]
+            attempts = llm.chat(to_messages("Hi")).additional_kwargs["attempts"]
             assert [attempt["route"] for attempt in attempts][-1] == "llamaindex:plain-2"
         finally:
             vendors.dead.clear()
@@ -226,7 +226,7 @@ class TestTold:
 class TestCalls:
     def test_parameters_that_it_has_fields_for(self, vendors):
         llm = MultiRoute(routes=[openai(vendors)], temperature=0.3, max_tokens=50, seed=7, stop=["x"])
-        attempts = llm.chat(asked("Hi"), extra={"openai": {"user": "u"}}).additional_kwargs["attempts"]
+        attempts = llm.chat(to_messages("Hi"), extra={"openai": {"user": "u"}}).additional_kwargs["attempts"]
         body = vendors.seen[-1].body
         assert (body["temperature"], body["max_tokens"], body["user"]) == (0.3, 50, "u")
         dropped = [reason.partition(":")[0] for reason in attempts[0]["dropped"]]
@@ -252,7 +252,7 @@ class TestCalls:
             routes=[Plain(seconds=15.0), route_of(Plain(), name="quick")], first_token_timeout=0.2, attempt_timeout=0.2
         )
         began = time.monotonic()
-        response = getattr(llm, face)(asked("Hi"))
+        response = getattr(llm, face)(to_messages("Hi"))
         last = response if face == "chat" else list(response)[-1]
         assert last.message.content == "One two."
         assert time.monotonic() - began < 14
@@ -273,7 +273,7 @@ class TestCalls:
 
                 return gen()
 
-        stream = MultiRoute(routes=[Endless()]).stream_chat(asked("Hi"))
+        stream = MultiRoute(routes=[Endless()]).stream_chat(to_messages("Hi"))
         next(stream)
         stream.close()
         assert closed.wait(5)
@@ -298,7 +298,7 @@ class TestCalls:
             routes=[Plain(fails=True), route_of(Plain(seconds=1), name="slow", timeout=0.05)], max_retries=0
         )
         with pytest.raises(AllRoutesFailedError) as caught:
-            llm.chat(asked("Hi"))
+            llm.chat(to_messages("Hi"))
         assert [error.code for error in caught.value.errors] == ["connection", "timeout"]
         assert isinstance(caught.value.errors[1], AttemptTimeoutError)
 

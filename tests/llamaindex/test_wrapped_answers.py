@@ -13,7 +13,7 @@ from llama_index.core.llms.mock import MockLLM
 from openai.types.chat import ChatCompletion
 
 from llamaindex_multiroute import MultiRoute
-from llamaindex_multiroute.wrapped import END, CumulativeDecoder, whole
+from llamaindex_multiroute.wrapped import END, CumulativeDecoder, decode_response
 from multiroute_core import Usage
 from multiroute_core.providers.provider import Encoded, WireError
 
@@ -71,7 +71,7 @@ def test_the_next_route_answers(raw: Any) -> None:
 def test_the_error_says_what_was_used() -> None:
     raw = {**choice("error"), "usage": {"prompt_tokens": 9, "completion_tokens": 2}}
     with pytest.raises(WireError) as caught:
-        whole(response(raw, "Half a sent"), [], ASKED)
+        decode_response(response(raw, "Half a sent"), [], ASKED)
     assert caught.value.usage == Usage(9, 2)
 
 
@@ -89,7 +89,7 @@ def test_the_error_says_what_was_used() -> None:
     ],
 )
 def test_why_it_ended(raw: Any, finish: str) -> None:
-    assert whole(response(raw), [], ASKED).finish_reason == finish
+    assert decode_response(response(raw), [], ASKED).finish_reason == finish
 
 
 COMPLETION = {
@@ -119,7 +119,7 @@ USAGES = [
 
 @pytest.mark.parametrize(("raw", "beside", "usage"), USAGES)
 def test_usage(raw: Any, beside: dict[str, Any], usage: Usage | None) -> None:
-    assert whole(response(raw, **beside), [], ASKED).usage == usage
+    assert decode_response(response(raw, **beside), [], ASKED).usage == usage
     growing = CumulativeDecoder(ASKED, lambda _: [])
     growing.feed(response(raw, "Hi", **beside))
     growing.feed(response({"choices": [], "usage": None} if raw else None, "Hi", **beside))

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from multiroute_core.resilience.adaptive_concurrency import Concurrency, admits, answered, limited
+from multiroute_core.resilience.adaptive_concurrency import Concurrency, admits, limited, record_answer
 
 
 class ConcurrencyMachine(RuleBasedStateMachine):
@@ -30,7 +30,7 @@ class ConcurrencyMachine(RuleBasedStateMachine):
     def end_well(self, calls):
         for _ in range(min(calls, self.in_flight)):
             before = self.state.limit
-            self.state = answered(self.state, self.now, self.in_flight)
+            self.state = record_answer(self.state, self.now, self.in_flight)
             self.in_flight -= 1
             self.answers += self.now >= self.episode_until
             after = self.state.limit
@@ -83,7 +83,7 @@ def test_an_episode_lasts_as_long_as_the_longest_door(flying, later, door, share
     assert limited(state, within, flying, None).limit == cut
     calm = state
     for _ in range(2 * flying):
-        calm = answered(calm, within, flying)
+        calm = record_answer(calm, within, flying)
     assert calm.limit == cut
     again = limited(state, later + door, flying, None).limit
     assert again == (1.0 if cut == 1.0 else max(1.0, 0.8 * min(flying, cut)))
@@ -102,7 +102,7 @@ def hour(capacity: int, demand: int, state: Concurrency, seconds: int = 3600, be
             state = limited(state, float(now), in_flight, None)
             in_flight -= 1
         while in_flight:
-            state = answered(state, float(now), in_flight)
+            state = record_answer(state, float(now), in_flight)
             in_flight -= 1
     return state, told
 

@@ -255,7 +255,7 @@ class WatchedAccounts(MemoryAccounts):
     async def reserve(self, io: Any, claims: Any, slot: str) -> Any:
         spent = self.account.spent
         reply = await super().reserve(io, claims, slot)
-        if reply.refused is None and not reply.fresh:
+        if reply.refused_index is None and not reply.fresh:
             self.late += spent >= self._cap
             self._open[slot] = next(claim.amount for claim in claims if claim.account == self._name)
         return reply

@@ -29,10 +29,10 @@ class Repeating:
     behaviour: Behaviour
     words: int
 
-    def steps(self, asked: IncomingCall) -> Iterator[Step]:
-        said = asked.request.messages[-2].text.split(" ")
+    def steps(self, incoming: IncomingCall) -> Iterator[Step]:
+        said = incoming.request.messages[-2].text.split(" ")
         again = " ".join(said[-1 - self.words :]) if self.words < len(said) else ""
-        for step in self.behaviour.steps(asked):
+        for step in self.behaviour.steps(incoming):
             event = step.event
             if again and isinstance(event, Delta) and event.parts:
                 yield Step(step.after, Delta((Text(again),)))

@@ -40,7 +40,7 @@ FACES = ("generate", "stream", "agenerate", "astream")
 class Metered:
     """Tell the tokens of the prompt, as Anthropic does, and say nothing."""
 
-    def steps(self, asked) -> Iterator[Step]:
+    def steps(self, incoming) -> Iterator[Step]:
         yield Step(0.0, HEADERS)
         yield Step(0.0, Delta(usage=Usage(7, 0)))
         yield Step(math.inf, PING)

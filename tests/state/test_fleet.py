@@ -241,7 +241,7 @@ def test_a_fleet_pays_for_its_retries_out_of_one_purse(server):
 def test_nothing_stays_for_ever_and_all_of_a_quota_is_in_one_slot(server):
     state = RedisState(server.url, timeout=PATIENT, hedge_budget=0.1, prefix="a {fleet}")
     for route in (ACCOUNT[0], Route("openai:é {x}", rpm=60, tpm=1000, max_concurrency=3)):
-        run(state.begun(IO, 0.0))
+        run(state.begin_request(IO, 0.0))
         settle(state, route, admit(state, route, tokens=5), FAILED._replace(used=7, door=100_000.0))
         admit(state, route)
         assert standing(state, route).retry_in > 99_000

@@ -119,7 +119,7 @@ def test_concurrency(lua, now, steps):
                 lua("adaptive_concurrency", "admits", twin, door, in_flight)[0],
             )
         elif what == "answered":
-            mine = adaptive_concurrency.answered(mine, now, in_flight)
+            mine = adaptive_concurrency.record_answer(mine, now, in_flight)
             twin = lua("adaptive_concurrency", "answered", twin, now, in_flight)[0]
         else:
             mine = adaptive_concurrency.limited(mine, now, in_flight, door)

@@ -45,6 +45,6 @@ async def test_hedges_and_retries_share_a_purse():
     """Ten are there to begin with, and a fifth of each request."""
     state = MemoryState(hedge_budget=1.0)
     for _ in range(9):
-        await state.begun(IO, 0.0)
+        await state.begin_request(IO, 0.0)
     assert [await state.afford(IO, 0.0, hedge=True) for _ in range(11)] == [True] * 10 + [False]
     assert [await state.afford(IO, 0.0) for _ in range(2)] == [True, False]

@@ -121,7 +121,7 @@ class Load:
 
     async def _step(self, io, route):
         state = self.state
-        await state.begun(io, io.now())
+        await state.begin_request(io, io.now())
         leave = await state.admit(io, route, io.now(), tokens=5)
         if isinstance(leave, Rejection):
             assert leave.why == "busy"
@@ -162,7 +162,7 @@ def test_no_call_fails_or_waits_twice_and_it_comes_back_by_itself(server, fault)
 
 def test_calls_in_an_outage_do_not_knock(server):
     state = RedisState(server.url, timeout=TIMEOUT)
-    run(state.begun(SyncIO(), 0.0))
+    run(state.begin_request(SyncIO(), 0.0))
     eventually(lambda: state.link.up)
     server.pause()
     io, began = SyncIO(), time.monotonic()

@@ -137,8 +137,8 @@ def test_memory_and_redis_tell_the_same_story(server, data):
             elif what == "look":
                 pair.look(route)
             elif what == "pay":
-                run(pair.memory.begun(IO, pair.now))
-                run(pair.redis.begun(IO, pair.now))
+                run(pair.memory.begin_request(IO, pair.now))
+                run(pair.redis.begin_request(IO, pair.now))
                 one, other = pair.both("afford", pair.now, hedge_budget=data.draw(st.booleans()))
                 assert one == other
             elif pair.out:

@@ -36,12 +36,12 @@ horizontal/vertical dog/cat cause/cure similarities/differences similarity/diffe
 
 
 def _both_ways(pairs: str) -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
+    links: dict[str, set[str]] = {}
     for pair in pairs.split():
         one, other = pair.split("/")
-        found.setdefault(one, set()).add(other)
-        found.setdefault(other, set()).add(one)
-    return {word: frozenset(others) for word, others in found.items()}
+        links.setdefault(one, set()).add(other)
+        links.setdefault(other, set()).add(one)
+    return {word: frozenset(others) for word, others in links.items()}
 
 
 OPPOSITES = _both_ways(_OPPOSITES)

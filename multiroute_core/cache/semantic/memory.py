@@ -92,8 +92,8 @@ class _Shelf:
     def near(self, vector: Vector, threshold: float) -> list[Near]:
         np = self._np
         similar = np.minimum(self.rows[: len(self.keys)] @ vector.astype(np.float32, copy=False), 1.0)
-        found = np.flatnonzero(similar >= threshold - ROUNDING)
-        best: list[int] = found[np.argsort(-similar[found], kind="stable")][:COUNT].tolist()
+        indices = np.flatnonzero(similar >= threshold - ROUNDING)
+        best: list[int] = indices[np.argsort(-similar[indices], kind="stable")][:COUNT].tolist()
         return [Near(self.keys[row], self.texts[row], float(similar[row])) for row in best]
 
     def over(self, now: float) -> list[str]:

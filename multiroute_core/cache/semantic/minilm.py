@@ -65,8 +65,8 @@ class MiniLM:
         np = numpy()
         ids = np.array([encoded.ids], np.int64)
         # Alone, and so without padding: a text has the same vector whoever else is asked for with it.
-        given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        mean = session.run(None, given)[0][0].mean(axis=0)
+        inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        mean = session.run(None, inputs)[0][0].mean(axis=0)
         return mean / np.linalg.norm(mean)
 
     def _load(self) -> tuple[Any, Any]:

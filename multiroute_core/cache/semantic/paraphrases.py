@@ -42,7 +42,7 @@ class SemanticMatcher:
     def __init__(self, settings: SemanticCache | None = None, index: SemanticIndex | None = None) -> None:
         self.settings = settings or SemanticCache()
         self.index: SemanticIndex = index if index is not None else MemoryIndex()
-        self._numpy, self._embed = numpy(), self.settings.opened()
+        self._numpy, self._embed = numpy(), self.settings.load_embedder()
         self._known: OrderedDict[str, Vector | None] = OrderedDict()
         self._lock = threading.Lock()
         self._trouble = FailureLogger()
@@ -60,11 +60,11 @@ class SemanticMatcher:
         try:
             if (vector := await self._vector(io, text)) is None:
                 return None
-            found = await self.index.near(io, self._scope(scope), vector, self.settings.threshold)
+            candidates = await self.index.near(io, self._scope(scope), vector, self.settings.threshold)
         except Exception as error:
             self._trouble.tell("A question could not be compared", error)
             return None
-        return next((near for near in found if difference(text, near.text) is None), None)
+        return next((near for near in candidates if difference(text, near.text) is None), None)
 
     async def add(self, io: IO, scope: str, text: str, key: str, seconds: float) -> None:
         """Remember for so many seconds that the answer to `text` is under `key`."""

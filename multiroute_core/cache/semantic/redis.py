@@ -87,12 +87,12 @@ class RedisIndex:
     async def near(self, io: IO, scope: str, vector: Vector, threshold: float) -> Sequence[Near]:
         if self._instead is None:
             try:
-                told = await self.link.call(io, self._near, (self._name(scope),), self._bytes(vector), COUNT)
+                rows = await self.link.call(io, self._near, (self._name(scope),), self._bytes(vector), COUNT)
             except Refused as error:
                 self._instead = self._without(error)
             else:
-                found = [Near(key.decode(), text.decode(), 2 * float(score) - 1) for key, score, text in told]
-                return [near for near in found if near.similarity >= threshold - ROUNDING]
+                matches = [Near(key.decode(), text.decode(), 2 * float(score) - 1) for key, score, text in rows]
+                return [near for near in matches if near.similarity >= threshold - ROUNDING]
         return await self._instead.near(io, scope, vector, threshold)
 
     async def add(self, io: IO, scope: str, vector: Vector, text: str, key: str, seconds: float) -> None:

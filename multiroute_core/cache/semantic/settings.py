@@ -90,7 +90,7 @@ class SemanticCache:
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
-    def opened(self) -> Embed:
+    def load_embedder(self) -> Embed:
         """What turns texts into vectors.
 
         Raises:
@@ -104,7 +104,7 @@ class SemanticCache:
 
 
 def _name(embed: Embed) -> str:
-    named: Any = getattr(embed, "func", embed)  # of a partial
-    if not hasattr(named, "__qualname__"):
-        named = cast("type[Any]", type(named))
-    return f"{named.__module__}.{named.__qualname__}"
+    function: Any = getattr(embed, "func", embed)  # of a partial
+    if not hasattr(function, "__qualname__"):
+        function = cast("type[Any]", type(function))
+    return f"{function.__module__}.{function.__qualname__}"

@@ -56,7 +56,7 @@ class Words:
     def __init__(self, text: str) -> None:
         self.text = text
         self._found = list(_WORD.finditer(text))
-        self.spelt = [found[0] for found in self._found]
+        self.spelt = [match[0] for match in self._found]
 
     @cached_property
     def lower(self) -> list[str]:
@@ -76,15 +76,15 @@ class Words:
     @cached_property
     def names(self) -> frozenset[str]:
         """Stems of words with a capital that is not a sentence's, or with several."""
-        found: set[str] = set()
+        name_stems: set[str] = set()
         for match, stem in zip(self._found, self.stems, strict=True):
             word = match[0]
             before = self.text[: match.start()].rstrip()
             begins = not before or before[-1] in _ENDS
-            named = word[0].isupper() and not begins and word.partition("'")[0].lower() not in EMPTY
-            if named or sum(map(str.isupper, word)) > 1:
-                found.add(stem)
-        return frozenset(found)
+            is_name = word[0].isupper() and not begins and word.partition("'")[0].lower() not in EMPTY
+            if is_name or sum(map(str.isupper, word)) > 1:
+                name_stems.add(stem)
+        return frozenset(name_stems)
 
     @cached_property
     def content(self) -> frozenset[str]:
@@ -94,16 +94,16 @@ class Words:
     @cached_property
     def numbers(self) -> frozenset[str]:
         """Its numbers, however they are written."""
-        digits = {_value(found) for found in _NUMBER.findall(self.text.lower())}
+        digits = {_value(number) for number in _NUMBER.findall(self.text.lower())}
         return frozenset(digits | {NUMERALS[word] for word in self.lower if word in NUMERALS})
 
     @cached_property
     def asks(self) -> str:
         """What it asks for: who, when, where, why, how, how many; nothing where it is "what", or no question word."""
         for place, word in enumerate(self.lower):
-            if (asked := ASKS.get(word.partition("'")[0])) is not None:
+            if (question := ASKS.get(word.partition("'")[0])) is not None:
                 more = self.lower[place + 1 : place + 2]
-                return f"how {more[0]}" if asked == "how" and more and more[0] in AMOUNTS else asked
+                return f"how {more[0]}" if question == "how" and more and more[0] in AMOUNTS else question
             if word in ("what", "which", "what's"):
                 return ""
         return ""

@@ -40,27 +40,27 @@ FINISH: Mapping[str, FinishReason] = {
 
 def decode(reply: Reply, encoded: Encoded) -> Delta:
     """A whole message."""
-    found = body.of(reply)
-    usage = read_usage(found.get("usage"), asked=encoded.model)
-    model = word(found.get("model"))
-    if found.get("type") == "error" or not isinstance(found.get("content"), list):
-        raise in_band.no_answer(found, "The answer has no content.", usage=usage, model=model)
-    if (error := in_band.failed(found.get("stop_reason"), found, usage=usage, model=model)) is not None:
+    message = body.of(reply)
+    usage = read_usage(message.get("usage"), default_model=encoded.model)
+    model = word(message.get("model"))
+    if message.get("type") == "error" or not isinstance(message.get("content"), list):
+        raise in_band.no_answer(message, "The answer has no content.", usage=usage, model=model)
+    if (error := in_band.failed(message.get("stop_reason"), message, usage=usage, model=model)) is not None:
         raise error
-    blocks = [block for one in array(found.get("content")) if (block := mapping(one))]
+    blocks = [block for one in array(message.get("content")) if (block := mapping(one))]
     kinds = [block.get("type") for block in blocks]
     parts: list[Part] = []
     for at, block in enumerate(blocks):
-        parts += _parts(block, encoded, f"{found.get('id')}_{at}", followed=kinds[at + 1 : at + 2] == ["text"])
-    if parts and FINISH.get(word(found.get("stop_reason")) or "") == "length":
+        parts += _parts(block, encoded, f"{message.get('id')}_{at}", followed=kinds[at + 1 : at + 2] == ["text"])
+    if parts and FINISH.get(word(message.get("stop_reason")) or "") == "length":
         parts[-1] = reopen_call(parts[-1])
     # A whole answer whose end is not explained is whole all the same.
     return Delta(
         parts=tuple(parts),
-        finish_reason=_finish(word(found.get("stop_reason")), parts, said=bool(parts)),
+        finish_reason=_finish(word(message.get("stop_reason")), parts, has_content=bool(parts)),
         usage=usage,
         model=model,
-        raw=found,
+        raw=message,
     )
 
 
@@ -95,10 +95,10 @@ def _is_form(block: Mapping[str, Any], encoded: Encoded) -> bool:
 def _call(block: Mapping[str, Any], spare_id: str, raw: Raw) -> ToolCall | InvalidToolCall:
     call_id = word(block.get("id")) or spare_id
     name = word(block.get("name")) or ""
-    given = block.get("input")
-    if name and isinstance(given, dict):
-        return ToolCall(call_id, name, cast("dict[str, Any]", given), raw)
-    return tool_call(call_id, name, given if isinstance(given, str) else json.dumps(given or {}), raw)
+    arguments = block.get("input")
+    if name and isinstance(arguments, dict):
+        return ToolCall(call_id, name, cast("dict[str, Any]", arguments), raw)
+    return tool_call(call_id, name, arguments if isinstance(arguments, str) else json.dumps(arguments or {}), raw)
 
 
 def reopen_call(part: Part) -> Part:
@@ -116,16 +116,16 @@ def reopen_call(part: Part) -> Part:
     return InvalidToolCall(part.id, part.name, arguments, "The answer ended before the call was whole.")
 
 
-def _finish(reason: str | None, parts: list[Part], *, said: bool) -> FinishReason:
+def _finish(reason: str | None, parts: list[Part], *, has_content: bool) -> FinishReason:
     """The reason in normal form; a call that only stood for the form of the answer was no call.
 
     An answer that is whole and gives no reason ends as such answers do.
     """
-    called = any(isinstance(part, ToolCall | InvalidToolCall | ToolCallDelta) for part in parts)
-    if reason == "tool_use" and not called:
+    has_call = any(isinstance(part, ToolCall | InvalidToolCall | ToolCallDelta) for part in parts)
+    if reason == "tool_use" and not has_call:
         return "stop"
-    if said and not normal_word(reason):
-        return "tool_call" if called else "stop"
+    if has_content and not normal_word(reason):
+        return "tool_call" if has_call else "stop"
     return FINISH.get(reason or "") or finish_reason(normal_word(reason)) or "other"
 
 
@@ -137,7 +137,7 @@ class _Block:
     pieces: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     citations: list[Any] = field(default_factory=list[Any])
     call: int | None = None
-    told: bool = False
+    has_closing_part: bool = False
 
     @property
     def kind(self) -> Any:
@@ -146,21 +146,21 @@ class _Block:
     def add(self, name: str, piece: str) -> None:
         self.pieces.setdefault(name, []).append(piece)
 
-    def whole(self) -> dict[str, Any] | None:
+    def assemble(self) -> dict[str, Any] | None:
         """The block as a whole answer would have it; None where its input is cut."""
-        made = dict(self.start)
+        content = dict(self.start)
         for name, pieces in self.pieces.items():
             text = "".join(pieces)
             if name != "partial_json":
-                made[name] = (word(made.get(name)) or "") + text
+                content[name] = (word(content.get(name)) or "") + text
             elif text.strip():
                 try:
-                    made["input"] = load_json(text)
+                    content["input"] = load_json(text)
                 except ValueError:
                     return None
         if self.citations:
-            made["citations"] = [*array(made.get("citations")), *self.citations]
-        return made
+            content["citations"] = [*array(content.get("citations")), *self.citations]
+        return content
 
 
 class MessagesDecoder:
@@ -184,74 +184,78 @@ class MessagesDecoder:
         """What is new in one event."""
         if event is DONE:  # the wire has an end of its own
             return None
-        told = body.event(event)
-        match told.get("type"):
+        payload = body.event(event)
+        match payload.get("type"):
             case "content_block_delta":
                 self._said = True
-                return _delta(self._grown(told))
+                return _delta(self._grown(payload))
             case "content_block_start":
-                return _delta([*self._close_call(), *self._begun(told)])
+                return _delta([*self._close_call(), *self._start_block(payload)])
             case "content_block_stop":
-                block = self._blocks.pop(count(told.get("index")), None)
+                block = self._blocks.pop(count(payload.get("index")), None)
                 return _delta(self._ended(block)) if block else None
             case "message_start":
                 if self._started:
-                    raise WireError("The stream began anew in its middle.", told)
+                    raise WireError("The stream began anew in its middle.", payload)
                 self._started = True
-                message = mapping(told.get("message"))
+                message = mapping(payload.get("message"))
                 self._message_id = word(message.get("id"))
                 self._model = word(message.get("model"))
                 self._usage = dict(mapping(message.get("usage")))
-                return Delta(usage=self._counted(), model=self._model)
+                return Delta(usage=self._read_usage(), model=self._model)
             case "message_delta":
-                counts = mapping(told.get("usage"))
+                counts = mapping(payload.get("usage"))
                 body.merge_counts(self._usage, counts)
                 if not (self._said or self._calls) and count(counts.get("output_tokens")) == 0:
                     self._usage["output_tokens"] = 0  # nothing was said: the start's count was a placeholder
-                delta = mapping(told.get("delta"))
+                delta = mapping(payload.get("delta"))
                 self._reason = word(delta.get("stop_reason")) or self._reason
                 self._stop_details = mapping(delta.get("stop_details")) or self._stop_details
                 self._model = serving_model(self._usage) or self._model
-                return Delta(usage=self._counted(), model=self._model)
+                return Delta(usage=self._read_usage(), model=self._model)
             case "message_stop":
-                usage = self._counted()
+                usage = self._read_usage()
                 is_cut = FINISH.get(self._reason or "") == "length"
-                if (error := in_band.failed(self._reason, told, usage=usage, model=self._model)) is not None:
+                if (error := in_band.failed(self._reason, payload, usage=usage, model=self._model)) is not None:
                     raise error
                 if not normal_word(self._reason) and not (self._said or self._calls):
                     message = "The stream ended without a reason: the answer is not complete."
-                    raise WireError(message, told, usage=usage, model=self._model)
+                    raise WireError(message, payload, usage=usage, model=self._model)
                 self.complete = True
                 raw = {"stop_reason": self._reason, "stop_details": self._stop_details} if self._stop_details else None
-                finish = _finish(self._reason, self._calls, said=True)
+                finish = _finish(self._reason, self._calls, has_content=True)
                 return Delta(tuple(self._close_call(is_cut=is_cut)), finish, raw=raw)
             case "error":
-                raise self._error(told)
-            case None if in_band.is_error(told):
-                raise self._error(told)
+                raise self._error(payload)
+            case None if in_band.is_error(payload):
+                raise self._error(payload)
             case _:
-                if told.get("error"):  # a gateway's, in another vendor's form
-                    raise WireError("The provider reported an error inside the stream.", told)
+                if payload.get("error"):  # a gateway's, in another vendor's form
+                    raise WireError("The provider reported an error inside the stream.", payload)
                 return None
 
-    def _counted(self) -> Usage | None:
-        return read_usage(self._usage, asked=self._encoded.model)
+    def _read_usage(self) -> Usage | None:
+        return read_usage(self._usage, default_model=self._encoded.model)
 
-    def _error(self, told: Mapping[str, Any]) -> WireError:
+    def _error(self, payload: Mapping[str, Any]) -> WireError:
         message = "The provider reported an error inside the stream."
-        if in_band.has_error(told):
-            return in_band.as_error(told, message, usage=self._counted(), model=self._model)
-        return in_band.no_answer(told, message, usage=self._counted(), model=self._model)
+        if in_band.has_error(payload):
+            return in_band.as_error(payload, message, usage=self._read_usage(), model=self._model)
+        return in_band.no_answer(payload, message, usage=self._read_usage(), model=self._model)
 
-    def _begun(self, told: Mapping[str, Any]) -> list[Part]:
-        index = count(told.get("index"))
-        start = mapping(told.get("content_block"))
+    def _start_block(self, payload: Mapping[str, Any]) -> list[Part]:
+        index = count(payload.get("index"))
+        start = mapping(payload.get("content_block"))
         block = _Block(start)
         before = self._latest
         self._blocks[index] = self._latest = block
         text = word(start.get("text"))
         if block.kind == "text":
-            border = self._raw(before) if before is not None and before.kind == "text" and not before.told else None
+            border = (
+                self._raw(before)
+                if before is not None and before.kind == "text" and not before.has_closing_part
+                else None
+            )
             closing: list[Part] = [Text("", border)] if border is not None and border.body.get("text") else []
             return [*closing, Text(text)] if text else closing
         if block.kind == "thinking":
@@ -264,27 +268,27 @@ class MessagesDecoder:
             return [call]
         return []
 
-    def _grown(self, told: Mapping[str, Any]) -> list[Part]:
-        index = count(told.get("index"))
-        delta = mapping(told.get("delta"))
+    def _grown(self, payload: Mapping[str, Any]) -> list[Part]:
+        index = count(payload.get("index"))
+        delta = mapping(payload.get("delta"))
         block = self._blocks.get(index)
         if block is None:  # a server that did not say that a block begins
             block = self._blocks[index] = self._latest = _Block({"type": "text"})
         if delta.get("type") == "citations_delta":
             block.citations.append(delta.get("citation"))
             return []
-        made: list[Part] = []
+        parts: list[Part] = []
         for name, value in delta.items():
             if name == "type" or not (piece := word(value)):
                 continue
             block.add(name, piece)
             if name == "text" and block.kind == "text":
-                made.append(Text(piece))
+                parts.append(Text(piece))
             elif name == "thinking" and block.kind == "thinking":
-                made.append(Reasoning(piece))
+                parts.append(Reasoning(piece))
             elif name == "partial_json" and block.kind == "tool_use":
-                made.append(Text(piece) if block.call is None else ToolCallDelta(block.call, arguments=piece))
-        return made
+                parts.append(Text(piece) if block.call is None else ToolCallDelta(block.call, arguments=piece))
+        return parts
 
     def _ended(self, block: _Block) -> list[Part]:
         raw = self._raw(block)
@@ -292,19 +296,19 @@ class MessagesDecoder:
             return []
         match block.kind:
             case "text":
-                block.told = bool(raw.body.get("text") and raw.body.get("citations"))
-                return [Text("", raw)] if block.told else []
+                block.has_closing_part = bool(raw.body.get("text") and raw.body.get("citations"))
+                return [Text("", raw)] if block.has_closing_part else []
             case "thinking" | "redacted_thinking":
                 return [Reasoning("", raw)]
             case "tool_use":
                 # Some servers send the input with the block's start, and so does Anthropic where it is empty.
-                told = "" if "partial_json" in block.pieces else json.dumps(raw.body.get("input") or {})
+                arguments = "" if "partial_json" in block.pieces else json.dumps(raw.body.get("input") or {})
                 if block.call is None:
-                    return [Text(told)] if told else []
-                if told == "{}":
+                    return [Text(arguments)] if arguments else []
+                if arguments == "{}":
                     self._unsaid = ToolCallDelta(block.call, raw=raw)
                     return []
-                return [ToolCallDelta(block.call, arguments=told, raw=raw)]
+                return [ToolCallDelta(block.call, arguments=arguments, raw=raw)]
             case _:
                 return [VendorPart(raw)] if raw.body else []
 
@@ -318,8 +322,8 @@ class MessagesDecoder:
         return [replace(call, arguments="{" if is_cut else "{}")]
 
     def _raw(self, block: _Block) -> Raw | None:
-        whole = block.whole()
-        return None if whole is None else Raw("anthropic", whole, self._encoded.model, self._encoded.account)
+        content = block.assemble()
+        return None if content is None else Raw("anthropic", content, self._encoded.model, self._encoded.account)
 
 
 def _delta(parts: list[Part]) -> Delta | None:

@@ -55,10 +55,10 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     tools = _tools(request, traits, dropped, marks, shapes, None if output_tool else ask.schema)
     if form and output_tool:
         tools.append(_as_tool(form, output_tool, ask.schema or {}))
-    made = Turns(model, marks)
+    builder = Turns(model, marks)
     # A conversation of system messages only is the user's turn.
-    system = made.system(request.messages) if any(m.role != "system" for m in request.messages) else []
-    turns = made.conversation(request.turns)
+    system = builder.system(request.messages) if any(m.role != "system" for m in request.messages) else []
+    turns = builder.conversation(request.turns)
     if ask.words:
         system.append({"type": "text", "text": ask.words})
     if not marks and "cache_control" not in extra:
@@ -78,7 +78,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     config: dict[str, Any] = {"effort": thought.effort} if thought.effort else {}
     if ask.schema is not None and not output_tool:
         config["format"] = {"type": "json_schema", "schema": ask.schema}
-    given = {
+    fields = {
         "model": model,
         "max_tokens": max_tokens,  # required here
         "system": _system(system),
@@ -91,15 +91,15 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         "stop_sequences": list(request.stop) or None,
         "stream": stream or None,
     }
-    said = body.overlay({name: value for name, value in given.items() if value is not None}, extra)
-    headers = {"anthropic-version": SAMPLING_VERSION} if any(name in said for name in SAMPLING) else {}
+    payload = body.overlay({name: value for name, value in fields.items() if value is not None}, extra)
+    headers = {"anthropic-version": SAMPLING_VERSION} if any(name in payload for name in SAMPLING) else {}
     if betas:
         headers["anthropic-beta"] = ",".join(betas)
     if more.headers:
         headers = _with_headers(headers, more.headers)
     return Encoded(
         "/v1/messages",
-        said,
+        payload,
         tuple(dropped),
         headers,
         model,
@@ -178,8 +178,8 @@ def _ask_form(form: OutputSchema, request: Request, traits: Model, dropped: list
             instead = "a tool takes its place" if by_tool else "it is asked for in words"
             dropped.append(f"output_schema: structured outputs cannot state {error}; {instead}")
             if not by_tool:
-                told = json.dumps(form.schema, ensure_ascii=False)
-                return _FormRequest(words=f"{SCHEMA_MODE}\n{told}")
+                schema_text = json.dumps(form.schema, ensure_ascii=False)
+                return _FormRequest(words=f"{SCHEMA_MODE}\n{schema_text}")
         else:
             return _FormRequest(schema, shape=shape)
     schema, shape = with_object_root({"type": "object", **form.schema} if _is_object(form.schema) else form.schema)
@@ -216,22 +216,22 @@ def _tools(
     if not traits.json_schema and any(isinstance(tool, Tool) and tool.strict for tool in request.tools):
         dropped.append("strict: the model does not keep to a schema by itself")
     budget = StrictBudget(output_schema)
-    made = [
+    blocks = [
         dict(tool.body) if isinstance(tool, ServerTool) else _tool(tool, traits, dropped, shapes, budget)
         for tool in request.tools
     ]
-    marks += [tool for tool in made if "cache_control" in tool]
-    return made
+    marks += [tool for tool in blocks if "cache_control" in tool]
+    return blocks
 
 
 def _tool(tool: Tool, traits: Model, dropped: list[str], shapes: dict[str, Shape], budget: StrictBudget) -> Block:
     schema, strict, shapes[tool.name] = adapt_tool(tool, dropped, budget, can_be_strict=traits.json_schema)
-    made: Block = {"name": tool.name, "input_schema": schema}
+    block: Block = {"name": tool.name, "input_schema": schema}
     if tool.description:
-        made["description"] = tool.description
+        block["description"] = tool.description
     if strict:
-        made["strict"] = True
-    return {**made, **tool.extras.get("anthropic", {})}
+        block["strict"] = True
+    return {**block, **tool.extras.get("anthropic", {})}
 
 
 def _tool_choice(
@@ -249,9 +249,9 @@ def _tool_choice(
     if mode in ("required", "tool") and (on or not traits.forced_tool):
         dropped.append(f"tool_choice: the model cannot be made to use a tool{' while it thinks' if on else ''}")
         mode = "auto"
-    made: Block = {"type": {"required": "any"}.get(mode, mode)}
+    block: Block = {"type": {"required": "any"}.get(mode, mode)}
     if mode == "tool":
-        made["name"] = name
+        block["name"] = name
     if request.parallel_tool_calls is False and mode != "none":
-        made["disable_parallel_tool_use"] = True
-    return made
+        block["disable_parallel_tool_use"] = True
+    return block

@@ -57,13 +57,13 @@ def encode(
         turns: The conversation so far, encoded.
         tool_forced: Whether the answer must be a call, because its form cannot be had otherwise: no model thinks then.
     """
-    asked = request.reasoning
-    if asked is None:
+    reasoning = request.reasoning
+    if reasoning is None:
         return Thought()
     if traits.reasoning == "effort":
-        return _by_effort(asked, traits, dropped)
+        return _by_effort(reasoning, traits, dropped)
     why = ""
-    if asked.effort == "none" or (asked.effort is None and asked.budget_tokens is None):
+    if reasoning.effort == "none" or (reasoning.effort is None and reasoning.budget_tokens is None):
         return Thought()  # these models think only when told to
     if traits.reasoning == "none":
         why = "the model does not think"
@@ -76,24 +76,24 @@ def encode(
     if why:
         dropped.append(f"reasoning: {why}")
         return Thought()
-    if asked.budget_tokens is not None:
-        budget = min(asked.budget_tokens, max_tokens - 1)
+    if reasoning.budget_tokens is not None:
+        budget = min(reasoning.budget_tokens, max_tokens - 1)
     else:
-        budget = min(BUDGETS[asked.effort or "medium"], max_tokens // 2)  # the answer needs room as well
+        budget = min(BUDGETS[reasoning.effort or "medium"], max_tokens // 2)  # the answer needs room as well
     return Thought({"type": "enabled", "budget_tokens": max(LEAST, budget)})
 
 
-def _by_effort(asked: ReasoningOptions, traits: Model, dropped: list[str]) -> Thought:
-    if asked.effort == "none" and "none" in traits.efforts:
+def _by_effort(reasoning: ReasoningOptions, traits: Model, dropped: list[str]) -> Thought:
+    if reasoning.effort == "none" and "none" in traits.efforts:
         return Thought({"type": traits.no_thinking})
-    display = {"display": "summarized"} if asked.summary else {}
-    wanted = asked.effort
-    if wanted is None and asked.budget_tokens is not None:
-        wanted = next((effort for effort, tokens in BUDGETS.items() if tokens >= asked.budget_tokens), "max")
-    if wanted == "none":
+    display = {"display": "summarized"} if reasoning.summary else {}
+    target = reasoning.effort
+    if target is None and reasoning.budget_tokens is not None:
+        target = next((effort for effort, tokens in BUDGETS.items() if tokens >= reasoning.budget_tokens), "max")
+    if target == "none":
         dropped.append("reasoning: the model always thinks; it gets its least effort")
-    known = [effort for effort in traits.efforts if effort != "none"]
-    effort = min(known, key=lambda one: abs(_rank(one) - _rank(wanted))) if wanted else None
+    efforts = [effort for effort in traits.efforts if effort != "none"]
+    effort = min(efforts, key=lambda one: abs(_rank(one) - _rank(target))) if target else None
     return Thought({"type": "adaptive", **display}, effort)
 
 

@@ -55,14 +55,14 @@ class Turns:
 
     def system(self, messages: Iterable[Message]) -> list[Block]:
         """The texts of the system messages, wherever they stand."""
-        made: list[Block] = []
+        blocks: list[Block] = []
         for message in messages:
             if message.role == "system":
-                said = join(message.parts)
+                text = join(message.parts)
                 parts = [part for part in message.parts if isinstance(part, Text | CachePoint)]
-                marked = any(isinstance(part, CachePoint) for part in parts)
-                made += self._blocks(parts if marked else [Text(said)], made)
-        return made
+                has_cache_point = any(isinstance(part, CachePoint) for part in parts)
+                blocks += self._blocks(parts if has_cache_point else [Text(text)], blocks)
+        return blocks
 
     def conversation(self, messages: Iterable[Message]) -> list[Turn]:
         """The turns of all other messages.
@@ -71,16 +71,16 @@ class Turns:
         API refuses them anywhere else. Pictures that another model made in its answer go to the user's next turn.
         """
         turns: list[Turn] = []
-        shown: list[Block] = []
+        media_blocks: list[Block] = []
         for message in messages:
             role = "assistant" if message.role == "assistant" else "user"
             blocks = self._blocks(message.parts, turns[-1]["content"] if turns else [])
             if role == "assistant":
-                shown += [block for block in blocks if block["type"] in _SHOWN]
+                media_blocks += [block for block in blocks if block["type"] in _SHOWN]
                 blocks = [block for block in blocks if block["type"] not in _SHOWN]
             elif blocks:
-                blocks = [*shown, *blocks]
-                shown = []
+                blocks = [*media_blocks, *blocks]
+                media_blocks = []
             if blocks and turns and turns[-1]["role"] == role:
                 turns[-1]["content"] += blocks
             elif blocks:
@@ -90,20 +90,20 @@ class Turns:
 
     def _blocks(self, parts: Iterable[Part], before: list[Block]) -> list[Block]:
         """The blocks of a message's parts; a mark is set on the block before it, which may be one of `before`."""
-        made: list[Block] = []
+        blocks: list[Block] = []
         for part in parts:
             if isinstance(part, CachePoint):
-                mark([*before, *made], self._marks, part)
+                mark([*before, *blocks], self._marks, part)
                 continue
             block = self._block(part)
             if block is None:
                 continue
-            made.append(block)
+            blocks.append(block)
             if "cache_control" in block:
                 self._marks.append(block)
             if isinstance(part, ToolCallResponse) and part.error and part.raw is None:
-                made += _shown_apart(block)
-        return made
+                blocks += _shown_apart(block)
+        return blocks
 
     def _block(self, part: Part) -> Block | None:
         """The part as a block; None for what the API, or this model, does not take."""
@@ -131,28 +131,28 @@ class Turns:
 
     def _own(self, part: Part, raw: Raw) -> Block | None:
         """What the vendor wrote, unchanged but for what would make it refuse it."""
-        made = dict(raw.body)
+        body = dict(raw.body)
         match part:
             case Text():
-                return made if part.text.strip() else None
+                return body if part.text.strip() else None
             case Reasoning():
-                return made if raw.model in (None, self._model) else None
+                return body if raw.model in (None, self._model) else None
             case ToolCall():
-                return made | {"id": tool_call_id(part.id)}
+                return body | {"id": tool_call_id(part.id)}
             case ToolCallResponse():
-                if isinstance(content := made.get("content"), list):
-                    made["content"] = [dict(block) for block in cast("list[Block]", content)]
-                return made | {"tool_use_id": tool_call_id(part.id)}
+                if isinstance(content := body.get("content"), list):
+                    body["content"] = [dict(block) for block in cast("list[Block]", content)]
+                return body | {"tool_use_id": tool_call_id(part.id)}
             case _:
-                return made
+                return body
 
     def _answer(self, part: ToolCallResponse) -> Block:
-        made: Block = {"type": "tool_result", "tool_use_id": tool_call_id(part.id)}
+        block: Block = {"type": "tool_result", "tool_use_id": tool_call_id(part.id)}
         if content := self._blocks(part.parts, []):
-            made["content"] = plain(content)
+            block["content"] = plain(content)
         if part.error:
-            made["is_error"] = True
-        return made
+            block["is_error"] = True
+        return block
 
 
 def _shown_apart(answer: Block) -> list[Block]:
@@ -192,12 +192,12 @@ def _referred(modality: Modality, source: Mapping[str, Any]) -> Block:
 def _blob(part: Blob) -> Block:
     text = media_types.text_of(part)
     if text is not None:
-        made = _referred("document", {"type": "text", "media_type": "text/plain", "data": text})
+        block = _referred("document", {"type": "text", "media_type": "text/plain", "data": text})
     else:
         kind = media_types.type_of(part)
         encoded = base64.b64encode(part.data).decode()
-        made = _referred(modality_of(kind), {"type": "base64", "media_type": kind, "data": encoded})
-    return made | {"title": part.name} if part.name and made["type"] == "document" else made
+        block = _referred(modality_of(kind), {"type": "base64", "media_type": kind, "data": encoded})
+    return block | {"title": part.name} if part.name and block["type"] == "document" else block
 
 
 def _pair(turns: list[Turn]) -> None:
@@ -213,11 +213,11 @@ def _pair(turns: list[Turn]) -> None:
             calls = {}
             for block in turn["content"]:
                 if block["type"] == "tool_use":
-                    given = block["id"]
+                    call_id = block["id"]
                     while block["id"] in used:
                         block["id"] += "_"
                     used.add(block["id"])
-                    calls.setdefault(given, []).append(block["id"])
+                    calls.setdefault(call_id, []).append(block["id"])
             continue
         answers: list[Block] = []
         others: list[Block] = []

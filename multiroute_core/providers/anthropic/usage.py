@@ -11,7 +11,7 @@ from multiroute_core.types import Usage
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
-def read_usage(counts: Any, *, asked: str | None = None) -> Usage | None:
+def read_usage(counts: Any, *, default_model: str | None = None) -> Usage | None:
     """Tokens in normal form: Anthropic counts cache reads and writes apart from the input.
 
     Of `usage.iterations`, the top-level counts are those of the model that answered, without compactions and advisors
@@ -29,7 +29,7 @@ def read_usage(counts: Any, *, asked: str | None = None) -> Usage | None:
     others: tuple[tuple[str, Usage], ...] = ()
     iterations = array(counts.get("iterations"))
     if iterations:
-        counts, others = _with_iterations(counts, [mapping(each) for each in iterations], asked)
+        counts, others = _with_iterations(counts, [mapping(each) for each in iterations], default_model)
     read = count(counts.get("cache_read_input_tokens"))
     write = count(counts.get("cache_creation_input_tokens"))
     fresh = count(counts.get("input_tokens"))
@@ -56,39 +56,39 @@ def serving_model(counts: Mapping[str, Any]) -> str | None:
 
 
 def _with_iterations(
-    counts: Mapping[str, Any], iterations: list[Mapping[str, Any]], asked: str | None
+    counts: Mapping[str, Any], iterations: list[Mapping[str, Any]], default_model: str | None
 ) -> tuple[Mapping[str, Any], tuple[tuple[str, Usage], ...]]:
     """The counts with the compactions of the same answer, and what other models used."""
-    whole: dict[str, Any] = dict(counts)
+    totals: dict[str, Any] = dict(counts)
     others: dict[str, list[Mapping[str, Any]]] = {}
     serving = serving_model(counts)
     for each in iterations:
         kind = each.get("type")
         model = word(each.get("model"))
         if kind == "compaction":
-            _add(whole, each)
+            _add(totals, each)
         elif kind == "advisor_message" and model is not None:
             others.setdefault(model, []).append(each)
         elif kind == "message" and serving is not None and count(each.get("output_tokens")):
-            declined = model or asked
-            if declined is not None and declined != serving:
-                others.setdefault(declined, []).append(each)
-    return whole, tuple((model, usage) for model, each in others.items() if (usage := _sum(each)) is not None)
+            attempt_model = model or default_model
+            if attempt_model is not None and attempt_model != serving:
+                others.setdefault(attempt_model, []).append(each)
+    return totals, tuple((model, usage) for model, each in others.items() if (usage := _sum(each)) is not None)
 
 
 def _sum(iterations: list[Mapping[str, Any]]) -> Usage | None:
-    whole: dict[str, Any] = {}
+    totals: dict[str, Any] = {}
     for each in iterations:
-        _add(whole, each)
-    return read_usage(whole)
+        _add(totals, each)
+    return read_usage(totals)
 
 
-def _add(whole: dict[str, Any], more: Mapping[str, Any]) -> None:
+def _add(totals: dict[str, Any], more: Mapping[str, Any]) -> None:
     """Add the counts of an iteration to those of the whole."""
     for name in _COUNTS:
         if (number := count(more.get(name))) is not None:
-            whole[name] = (count(whole.get(name)) or 0) + number
+            totals[name] = (count(totals.get(name)) or 0) + number
     if (hour := count(mapping(more.get("cache_creation")).get("ephemeral_1h_input_tokens"))) is not None:
-        creation = mapping(whole.get("cache_creation"))
+        creation = mapping(totals.get("cache_creation"))
         before = count(creation.get("ephemeral_1h_input_tokens")) or 0
-        whole["cache_creation"] = {**creation, "ephemeral_1h_input_tokens": before + hour}
+        totals["cache_creation"] = {**creation, "ephemeral_1h_input_tokens": before + hour}

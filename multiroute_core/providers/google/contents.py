@@ -63,7 +63,7 @@ def contents(messages: Iterable[Message], model: str, traits: Model) -> list[dic
                 case ToolCallResponse():
                     talk.answer(part)
                 case _:
-                    talk.say(role, _said(part, model, traits))
+                    talk.say(role, _convert_part(part, model, traits))
     return talk.turns()
 
 
@@ -103,15 +103,15 @@ class _Conversation:
 
     def answer(self, answer: ToolCallResponse) -> None:
         """Put an answer after its call. Without a call Gemini would refuse it; so it is told in words."""
-        shown = [part for part in answer.parts if not isinstance(part, Text)]
+        media = [part for part in answer.parts if not isinstance(part, Text)]
         call = self._calls.pop(answer.id, None)
         if call is None:
             self.say("user", [{"text": answer.text}] if answer.text else [])
-            self.say("user", self._beside(shown))
+            self.say("user", self._beside(media))
             return
         if call.turn == len(self._turns) - 1:
             self._open("user")
-        inside = [part for part in shown if isinstance(part, Blob) and media_types.type_of(part) in _INSIDE]
+        inside = [part for part in media if isinstance(part, Blob) and media_types.type_of(part) in _INSIDE]
         if not self._traits.media_in_answers:
             inside = []
         response: dict[str, Any] = {"name": call.name, "response": _result(answer)}
@@ -120,16 +120,16 @@ class _Conversation:
         if inside:
             response["parts"] = [_inline(blob) for blob in inside]
         raw = _own(answer.raw)
-        made = dict(raw) if raw is not None else {"functionResponse": response}
-        beside = self._beside(part for part in shown if not any(part is blob for blob in inside))
-        self._answers.setdefault(call.turn, []).append((call.place, made, [] if raw is not None else beside))
+        answer_part = dict(raw) if raw is not None else {"functionResponse": response}
+        beside = self._beside(part for part in media if not any(part is blob for blob in inside))
+        self._answers.setdefault(call.turn, []).append((call.place, answer_part, [] if raw is not None else beside))
 
     def turns(self) -> list[dict[str, Any]]:
         """All turns, with the answers and the signatures in their places."""
-        for turn, found in self._answers.items():
-            found.sort(key=lambda answer: answer[0])
-            answers = [made for _, made, _ in found]
-            self._turns[turn + 1]["parts"][:0] = [*answers, *(part for _, _, beside in found for part in beside)]
+        for turn, entries in self._answers.items():
+            entries.sort(key=lambda answer: answer[0])
+            answers = [answer_part for _, answer_part, _ in entries]
+            self._turns[turn + 1]["parts"][:0] = [*answers, *(part for _, _, beside in entries for part in beside)]
         if self._traits.signed_calls:
             for turn in self._turns:
                 _sign(turn["parts"])
@@ -141,7 +141,7 @@ class _Conversation:
         return self._turns[-1]
 
     def _beside(self, parts: Iterable[Part]) -> list[dict[str, Any]]:
-        return [made for part in parts for made in _said(part, self._model, self._traits)]
+        return [wire_part for part in parts for wire_part in _convert_part(part, self._model, self._traits)]
 
 
 def _own(raw: Raw | None) -> Mapping[str, Any] | None:
@@ -149,7 +149,7 @@ def _own(raw: Raw | None) -> Mapping[str, Any] | None:
     return raw.body if raw is not None and raw.api == "google" else None
 
 
-def _said(part: Part, model: str, traits: Model) -> list[dict[str, Any]]:
+def _convert_part(part: Part, model: str, traits: Model) -> list[dict[str, Any]]:
     """A part that is neither a call nor an answer. Those that only another vendor understands are left out."""
     match part:
         case Text():
@@ -228,10 +228,10 @@ def _result(answer: ToolCallResponse) -> dict[str, Any]:
     if answer.error:
         return {"error": answer.text}
     try:
-        found: Any = msgspec.json.decode(answer.text)
+        content: Any = msgspec.json.decode(answer.text)
     except msgspec.DecodeError:
-        found = None
-    return dict(mapping(found)) if isinstance(found, dict) else {"result": answer.text}
+        content = None
+    return dict(mapping(content)) if isinstance(content, dict) else {"result": answer.text}
 
 
 def _sign(parts: list[dict[str, Any]]) -> None:

@@ -46,10 +46,10 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     candidate = _candidate(body, usage)
     if candidate is None:
         raise in_band.no_answer(body, "The answer has no candidates.", usage=usage, model=model)
-    reader = _Reader(encoded, whole=True)
+    reader = _Reader(encoded, is_complete=True)
     parts = assemble(reader.read(body, candidate))
-    _check(candidate, body, usage=usage, said=reader.said)
-    finish = _finish(candidate, called=reader.called)
+    _check(candidate, body, usage=usage, has_content=reader.said)
+    finish = _finish(candidate, has_calls=reader.called)
     if finish is None:  # a whole answer whose end is not explained is whole all the same
         finish = ("tool_call" if reader.called else "stop") if parts else "other"
     return Delta(parts=parts, finish_reason=finish, usage=usage, model=model, raw=body)
@@ -60,7 +60,7 @@ class GeminiDecoder:
 
     def __init__(self, encoded: Encoded) -> None:
         self.complete = False
-        self._reader = _Reader(encoded, whole=False)
+        self._reader = _Reader(encoded, is_complete=False)
         self._model = encoded.model
         self._counted: dict[str, Any] = {}
         self._queries: set[str] = set()
@@ -72,22 +72,22 @@ class GeminiDecoder:
         body = bodies.event(event)
         model = word(body.get("modelVersion"))
         self._model = model or self._model
-        counted = mapping(body.get("usageMetadata"))
-        merge_counts(self._counted, counted)
+        counts = mapping(body.get("usageMetadata"))
+        merge_counts(self._counted, counts)
         if "groundingMetadata" in (first := _first(body)):
             self._queries |= search_queries(first)
         usage = _count(self._counted, self._queries, self._model)
         candidate = _candidate(body, usage)
-        if candidate is None and not counted and in_band.is_error(body):
+        if candidate is None and not counts and in_band.is_error(body):
             raise in_band.no_answer(body, "The event has no candidates.", usage=usage, model=model)
         candidate = candidate or {}
         parts = tuple(self._reader.read(body, candidate))
-        _check(candidate, body, usage=usage, said=self._reader.said)
-        finish = _finish(candidate, called=self._reader.called)
+        _check(candidate, body, usage=usage, has_content=self._reader.said)
+        finish = _finish(candidate, has_calls=self._reader.called)
         if finish is not None:
             self.complete = True
             parts += (*self._reader.end(), *self._reader.cut())
-        return Delta(parts=parts, finish_reason=finish, usage=usage if counted else None, model=model)
+        return Delta(parts=parts, finish_reason=finish, usage=usage if counts else None, model=model)
 
 
 class _Open:
@@ -108,9 +108,9 @@ class _Reader:
         said: Whether the answer says anything besides its thoughts.
     """
 
-    def __init__(self, encoded: Encoded, *, whole: bool) -> None:
+    def __init__(self, encoded: Encoded, *, is_complete: bool) -> None:
         self._encoded = encoded
-        self._whole = whole
+        self._whole = is_complete
         self._thoughts: list[str] = []
         self._index = 0
         self._open: _Open | None = None
@@ -118,8 +118,8 @@ class _Reader:
 
     def read(self, body: Mapping[str, Any], candidate: Mapping[str, Any]) -> Iterator[Part]:
         """The parts of a candidate that say something."""
-        for given in array(mapping(candidate.get("content")).get("parts")):
-            part = mapping(given)
+        for raw_part in array(mapping(candidate.get("content")).get("parts")):
+            part = mapping(raw_part)
             if self._open is not None and "functionCall" in part:
                 yield from self._more(self._open, mapping(part["functionCall"]))
             elif part.get("thought") and "functionCall" not in part:
@@ -149,8 +149,8 @@ class _Reader:
             yield from self.end()
             yield Reasoning("", self._raw(part))
         elif more or (text and self._whole):
-            whole = {"text": "".join((*self._thoughts, text))} if "text" in part or self._thoughts else {}
-            yield Reasoning(text, self._raw({**part, **whole}))
+            text_field = {"text": "".join((*self._thoughts, text))} if "text" in part or self._thoughts else {}
+            yield Reasoning(text, self._raw({**part, **text_field}))
             self._thoughts.clear()
         elif text:
             self._thoughts.append(text)
@@ -185,15 +185,17 @@ class _Reader:
         args = call.get("args")
         return ToolCallDelta(index, call_id, name, "" if args is None else _text(args), self._raw(part))
 
-    def _more(self, begun: _Open, call: Mapping[str, Any]) -> Iterator[Part]:
+    def _more(self, open_call: _Open, call: Mapping[str, Any]) -> Iterator[Part]:
         """The next piece of a call; with the last one it is told, its raw form as if it had come whole."""
-        begun.arguments.add(call.get("partialArgs"))
+        open_call.arguments.add(call.get("partialArgs"))
         if not call.get("willContinue"):
             self._open = None
-            made = begun.arguments.made
-            whole = {name: value for name, value in begun.call.items() if name not in ("willContinue", "partialArgs")}
-            raw = self._raw({**begun.part, "functionCall": {**whole, "args": made}})
-            yield ToolCallDelta(begun.index, arguments=_text(made), raw=raw)
+            arguments = open_call.arguments.made
+            call_fields = {
+                name: value for name, value in open_call.call.items() if name not in ("willContinue", "partialArgs")
+            }
+            raw = self._raw({**open_call.part, "functionCall": {**call_fields, "args": arguments}})
+            yield ToolCallDelta(open_call.index, arguments=_text(arguments), raw=raw)
 
     def _call_id(self, body: Mapping[str, Any], index: int) -> str:
         """An id for a call that has none: of the answer's own id, or else of the conversation, which grows by turns."""
@@ -234,7 +236,7 @@ def _candidate(body: Mapping[str, Any], usage: Usage | None) -> Mapping[str, Any
     return None
 
 
-def _check(candidate: Mapping[str, Any], body: Mapping[str, Any], *, usage: Usage | None, said: bool) -> None:
+def _check(candidate: Mapping[str, Any], body: Mapping[str, Any], *, usage: Usage | None, has_content: bool) -> None:
     """Whether a candidate that ended is an answer.
 
     Args:
@@ -249,18 +251,20 @@ def _check(candidate: Mapping[str, Any], body: Mapping[str, Any], *, usage: Usag
         return
     model = word(body.get("modelVersion"))
     detail = candidate.get("finishMessage")
-    if (error := in_band.failed(reason, body, said=said, detail=detail, usage=usage, model=model)) is not None:
+    if (
+        error := in_band.failed(reason, body, has_content=has_content, detail=detail, usage=usage, model=model)
+    ) is not None:
         raise error
 
 
-def _finish(candidate: Mapping[str, Any], *, called: bool) -> FinishReason | None:
+def _finish(candidate: Mapping[str, Any], *, has_calls: bool) -> FinishReason | None:
     """Why it ended; None where nothing is said. Calls of tools end with STOP, as answers do."""
     reason = candidate.get("finishReason")
     if not reason or reason in UNSAID:
         return None
-    known = FINISH.get(reason) if isinstance(reason, str) else None
-    known = known or finish_reason(normal_word(reason)) or "other"
-    return "tool_call" if called and known == "stop" else known
+    finish = FINISH.get(reason) if isinstance(reason, str) else None
+    finish = finish or finish_reason(normal_word(reason)) or "other"
+    return "tool_call" if has_calls and finish == "stop" else finish
 
 
 def _text(arguments: Any) -> str:

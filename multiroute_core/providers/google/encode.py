@@ -36,8 +36,8 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         dropped.append("stop: the model takes no stop sequences")
         stop = None
     tools = _tools(request, dropped)
-    form, asked = _form(request.output_schema, traits, dropped, tools=bool(tools))
-    given = {
+    form, instruction = _form(request.output_schema, traits, dropped, tools=bool(tools))
+    generation_config = {
         "temperature": temperature,
         "topP": top_p,
         "maxOutputTokens": request.max_tokens,
@@ -46,13 +46,13 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         **form,
         "thinkingConfig": _thinking(request.reasoning, traits, dropped) or None,
     }
-    system = "\n\n".join(filter(None, (request.instructions, asked)))
+    system = "\n\n".join(filter(None, (request.instructions, instruction)))
     body = {
         "contents": contents(request.turns, model, traits),
         "systemInstruction": {"parts": [{"text": system}]} if system else None,
         "tools": tools or None,
         "toolConfig": _tool_config(request),
-        "generationConfig": {name: value for name, value in given.items() if value is not None} or None,
+        "generationConfig": {name: value for name, value in generation_config.items() if value is not None} or None,
     }
     body = {name: value for name, value in body.items() if value is not None}
     dropped += list_dropped(request, "google", model)
@@ -77,15 +77,21 @@ def _tools(request: Request, dropped: list[str]) -> list[dict[str, Any]]:
         dropped.append("strict: Gemini has no strict tools")
     if functions and request.parallel_tool_calls is False:
         dropped.append("parallel_tool_calls: Gemini cannot be kept from calling several tools at once")
-    made: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     if functions:
-        made.append({"functionDeclarations": [_declaration(tool) for tool in functions]})
-    return made + [dict(tool.body) for tool in request.tools if isinstance(tool, ServerTool) and tool.wire == "google"]
+        entries.append({"functionDeclarations": [_declaration(tool) for tool in functions]})
+    return entries + [
+        dict(tool.body) for tool in request.tools if isinstance(tool, ServerTool) and tool.wire == "google"
+    ]
 
 
 def _declaration(tool: Tool) -> dict[str, Any]:
-    made = {"name": tool.name, "description": tool.description, "parametersJsonSchema": _parameters(tool.parameters)}
-    return bodies.overlay({name: value for name, value in made.items() if value}, tool.extras.get("google"))
+    declaration = {
+        "name": tool.name,
+        "description": tool.description,
+        "parametersJsonSchema": _parameters(tool.parameters),
+    }
+    return bodies.overlay({name: value for name, value in declaration.items() if value}, tool.extras.get("google"))
 
 
 def _parameters(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,43 +136,43 @@ def _form(
 
 def in_words(schema: Mapping[str, Any]) -> str:
     """An instruction to answer in the form of a schema."""
-    told = msgspec.json.encode(schema).decode()
-    return f"Answer with JSON and nothing else. It must keep to this JSON schema:\n{told}"
+    schema_json = msgspec.json.encode(schema).decode()
+    return f"Answer with JSON and nothing else. It must keep to this JSON schema:\n{schema_json}"
 
 
-def _thinking(given: ReasoningOptions | None, traits: Model, dropped: list[str]) -> dict[str, Any]:
+def _thinking(reasoning: ReasoningOptions | None, traits: Model, dropped: list[str]) -> dict[str, Any]:
     """How long to think, in the model's own measure."""
-    if given is None:
+    if reasoning is None:
         return {}
     if traits.reasoning == "none":
-        if given.effort != "none":
+        if reasoning.effort != "none":
             dropped.append("reasoning: the model cannot be told how long to think")
         return {}
     config: dict[str, Any] = {}
-    if given.effort is not None or given.budget_tokens is not None:
+    if reasoning.effort is not None or reasoning.budget_tokens is not None:
         if traits.reasoning == "effort":
-            config["thinkingLevel"] = _level(given, traits, dropped)
+            config["thinkingLevel"] = _level(reasoning, traits, dropped)
         else:
-            config["thinkingBudget"] = _budget(given, traits, dropped)
-    if given.summary:
+            config["thinkingBudget"] = _budget(reasoning, traits, dropped)
+    if reasoning.summary:
         config["includeThoughts"] = True
     return config
 
 
-def _level(given: ReasoningOptions, traits: Model, dropped: list[str]) -> str:
+def _level(reasoning: ReasoningOptions, traits: Model, dropped: list[str]) -> str:
     """The model's effort that is nearest to the one that is asked for; the lower of two."""
-    effort = given.effort
+    effort = reasoning.effort
     if effort is None:
-        tokens = given.budget_tokens or 0
+        tokens = reasoning.budget_tokens or 0
         effort = min(EFFORTS, key=lambda effort: abs(BUDGETS[effort] - tokens))
     if effort == "none":
         dropped.append(f"reasoning: the model always thinks; it is asked for the least, {traits.efforts[0]}")
-    return min(traits.efforts, key=lambda known: abs(EFFORTS.index(known) - EFFORTS.index(effort))).upper()
+    return min(traits.efforts, key=lambda level: abs(EFFORTS.index(level) - EFFORTS.index(effort))).upper()
 
 
-def _budget(given: ReasoningOptions, traits: Model, dropped: list[str]) -> int:
+def _budget(reasoning: ReasoningOptions, traits: Model, dropped: list[str]) -> int:
     """The tokens that are asked for, as far as the model goes along."""
-    tokens = given.budget_tokens if given.budget_tokens is not None else BUDGETS[given.effort or "none"]
+    tokens = reasoning.budget_tokens if reasoning.budget_tokens is not None else BUDGETS[reasoning.effort or "none"]
     least, most = traits.budgets
     if tokens < least:
         dropped.append(f"reasoning: the model always thinks; it is asked for the least, {least} tokens")

@@ -113,7 +113,7 @@ class GenaiProvider:
         """
         library = self._library
         unused = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        made = http.client(
+        http_client = http.client(
             _timed(library.AsyncClient if native else library.Client),
             timeout=library.Timeout(None, connect=CONNECT_TIMEOUT),
             limits=library.Limits(max_connections=1000, max_keepalive_connections=100),  # as the other vendors' SDKs do
@@ -121,18 +121,18 @@ class GenaiProvider:
             auth=self._credentials,
         )
         normalize = functools.partial(sse_normalizer.normalize, library)
-        made.event_hooks["response"].append(_noting(library) if native else normalize)
+        http_client.event_hooks["response"].append(_noting(library) if native else normalize)
         other = (library.Client if native else library.AsyncClient)(verify=unused)
         options = {
             "api_version": API_VERSION,
             "base_url": self._base_url,
-            "httpx_client": other if native else made,
-            "httpx_async_client": made if native else other,
+            "httpx_client": other if native else http_client,
+            "httpx_async_client": http_client if native else other,
             "client_args": {"verify": unused},
             "async_client_args": {"verify": unused, "ssl": unused},
         }
         # vertexai is said, or GOOGLE_GENAI_USE_VERTEXAI would turn this into a client of Vertex.
-        return _Client(self._sdk.Client(api_key=self.api_key, vertexai=False, http_options=options), made)
+        return _Client(self._sdk.Client(api_key=self.api_key, vertexai=False, http_options=options), http_client)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +157,8 @@ def _timed(base: Any) -> type:
 
     class Timed(base):
         def build_request(self, *args: Any, timeout: Any = None, **rest: Any) -> Any:
-            made: Any = base.build_request(self, *args, **rest)
-            return made
+            request: Any = base.build_request(self, *args, **rest)
+            return request
 
     return Timed
 

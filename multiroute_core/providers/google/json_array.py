@@ -24,8 +24,8 @@ def to_array(pieces: Iterator[str]) -> Iterator[str]:
     """
     for piece in pieces:
         if text := piece.lstrip(_BLANK):
-            rest = itertools.chain((text,), pieces)
-            yield from rest if text.startswith("[") else _of_events(rest)
+            chunks = itertools.chain((text,), pieces)
+            yield from chunks if text.startswith("[") else _of_events(chunks)
             return
 
 

@@ -56,43 +56,43 @@ class _Adapter:
         self._defs = defs
         self._cycles = cycles
 
-    def node(self, given: Any) -> Any:
+    def node(self, raw_node: Any) -> Any:
         """One node."""
-        if not isinstance(given, dict):
-            return given
-        known = mapping(given)
-        if "allOf" in known:
-            return self.node(self._conjunction(known))
-        if isinstance(ref := known.get("$ref"), str) and len(known) > 1:
-            beside = {word: value for word, value in known.items() if word not in ("$ref", *ANNOTATIONS)}
+        if not isinstance(raw_node, dict):
+            return raw_node
+        schema = mapping(raw_node)
+        if "allOf" in schema:
+            return self.node(self._conjunction(schema))
+        if isinstance(ref := schema.get("$ref"), str) and len(schema) > 1:
+            beside = {word: value for word, value in schema.items() if word not in ("$ref", *ANNOTATIONS)}
             if not beside:
                 return {"$ref": ref}
-            return self.node(self._with_target(ref, {word: value for word, value in known.items() if word != "$ref"}))
-        adapted = map_children(known, self.node)
+            return self.node(self._with_target(ref, {word: value for word, value in schema.items() if word != "$ref"}))
+        adapted = map_children(schema, self.node)
         if "const" in adapted or "enum" in adapted:
             _adapt_constants(adapted)
         return adapted
 
     def _conjunction(self, node: Mapping[str, Any]) -> dict[str, Any]:
-        whole = {word: value for word, value in node.items() if word != "allOf"}
+        schema = {word: value for word, value in node.items() if word != "allOf"}
         parts = array(node["allOf"])
-        if len(parts) == 1 and set(mapping(parts[0])) == {"$ref"} and not whole.keys() - ANNOTATIONS:
+        if len(parts) == 1 and set(mapping(parts[0])) == {"$ref"} and not schema.keys() - ANNOTATIONS:
             return {"$ref": parts[0]["$ref"]}
         for part in parts:
-            known = dict(mapping(part))
-            ref = known.pop("$ref", None)
-            whole = merge(whole, known)
+            branch = dict(mapping(part))
+            ref = branch.pop("$ref", None)
+            schema = merge(schema, branch)
             if isinstance(ref, str):
-                whole = self._with_target(ref, whole)
-        return whole
+                schema = self._with_target(ref, schema)
+        return schema
 
     def _with_target(self, ref: str, node: Mapping[str, Any]) -> dict[str, Any]:
         if ref in self._cycles:
             raise InexpressibleError("a schema that contains itself beside another one")
         target = dict(mapping(self._defs.get(ref.removeprefix("#/$defs/"))))
         further = target.pop("$ref", None)
-        whole = merge(node, target)
-        return self._with_target(further, whole) if isinstance(further, str) else whole
+        schema = merge(node, target)
+        return self._with_target(further, schema) if isinstance(further, str) else schema
 
 
 def _adapt_constants(node: dict[str, Any]) -> None:
@@ -117,9 +117,9 @@ def _required_references(node: Any) -> Iterator[str]:
     """The references that lead on by way of required properties alone."""
     waiting = [node]
     while waiting:
-        known = mapping(waiting.pop())
-        if isinstance(ref := known.get("$ref"), str):
+        schema = mapping(waiting.pop())
+        if isinstance(ref := schema.get("$ref"), str):
             yield ref
-        required = array(known.get("required"))
-        optional = [inner for name, inner in mapping(known.get("properties")).items() if name not in required]
-        waiting.extend(inner for inner in children(known) if not any(inner is one for one in optional))
+        required = array(schema.get("required"))
+        optional = [inner for name, inner in mapping(schema.get("properties")).items() if name not in required]
+        waiting.extend(inner for inner in children(schema) if not any(inner is one for one in optional))

@@ -79,7 +79,7 @@ class LegacyProvider:
         """Ask for a whole answer."""
         line = _Line(limit)
         try:
-            return await io.thread(limit, self._whole, line, encoded)
+            return await io.thread(limit, self._generate, line, encoded)
         except BaseException:
             line.hang_up()
             raise
@@ -97,16 +97,16 @@ class LegacyProvider:
         """Close the client."""
         self._clients.close()
 
-    def _whole(self, line: _Line, encoded: Encoded) -> Reply:
+    def _generate(self, line: _Line, encoded: Encoded) -> Reply:
         message = self._ask("generate_content", line, encoded)
-        return Reply(msgspec.json.encode(self._told(message)), line.headers)
+        return Reply(msgspec.json.encode(self._to_reply(message)), line.headers)
 
     def _events(self, line: _Line, encoded: Encoded) -> Generator[Any, None, None]:
         with reading("google", lambda: line.status):
             for message in self._ask("stream_generate_content", line, encoded):
-                yield self._told(message)
+                yield self._to_reply(message)
 
-    def _told(self, message: Any) -> dict[str, Any]:
+    def _to_reply(self, message: Any) -> dict[str, Any]:
         return older.reply(self._json.MessageToDict(self._api.GenerateContentResponse.pb(message)))
 
     def _ask(self, method: str, line: _Line, encoded: Encoded) -> Any:
@@ -258,7 +258,7 @@ def _adapter_class() -> Callable[[], Any]:
                     raise
             built: Any = base.build_response(self, req, resp)
             if line is not None:
-                _bound(built, line.max_bytes)
+                _limit_size(built, line.max_bytes)
                 if built.status_code == 200:
                     _make_readable(built)
             return built
@@ -266,7 +266,7 @@ def _adapter_class() -> Callable[[], Any]:
     return Adapter
 
 
-def _bound(response: Any, max_bytes: int | None) -> None:
+def _limit_size(response: Any, max_bytes: int | None) -> None:
     """Count what is read of a reply; urllib3 decompresses in steps of what is asked for, 10 KiB at most."""
     check_length(response.headers, max_bytes)
     if max_bytes is None:

@@ -28,14 +28,16 @@ TOOLS = frozenset({"functionDeclarations", "codeExecution", "googleSearch", "goo
 def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Encoded:
     """The body of `generateContent` in the older SDK's types."""
     traits = replace(traits, reasoning="none", signed_calls=False, media_in_answers=False)
-    made = newer.encode(replace(request, reasoning=None), model, traits, stream=stream)
-    dropped = list(made.dropped)
+    encoding = newer.encode(replace(request, reasoning=None), model, traits, stream=stream)
+    dropped = list(encoding.dropped)
     if request.reasoning is not None:
         dropped.append("reasoning: google-generativeai knows no thinking")
-    if made.query:
+    if encoding.query:
         dropped.append("extra_query: google-generativeai sends no parameters of the URL")
-    body = {**made.body, "contents": _turns(made.body["contents"])}
-    if tools := [_tool(tool, dropped) for tool in array(body.pop("tools", None)) if _known(tool, TOOLS, dropped)]:
+    body = {**encoding.body, "contents": _turns(encoding.body["contents"])}
+    if tools := [
+        _tool(tool, dropped) for tool in array(body.pop("tools", None)) if _is_supported(tool, TOOLS, dropped)
+    ]:
         body["tools"] = tools
     config, words = _config(mapping(body.pop("generationConfig", None)), dropped)
     if config:
@@ -43,7 +45,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Enco
     if words:
         system = mapping(body.get("systemInstruction"))
         body["systemInstruction"] = {"parts": [*array(system.get("parts")), {"text": words}]}
-    return replace(made, body=body, dropped=tuple(dropped))
+    return replace(encoding, body=body, dropped=tuple(dropped))
 
 
 def reply(body: dict[str, Any]) -> dict[str, Any]:
@@ -51,31 +53,31 @@ def reply(body: dict[str, Any]) -> dict[str, Any]:
     for candidate in array(body.get("candidates")):
         for part in array(mapping(mapping(candidate).get("content")).get("parts")):
             if call := mapping(mapping(part).get("functionCall")):
-                cast("dict[str, Any]", call)["args"] = _whole(call.get("args", {}))
+                cast("dict[str, Any]", call)["args"] = _to_integers(call.get("args", {}))
     return body
 
 
-def _whole(value: Any) -> Any:
+def _to_integers(value: Any) -> Any:
     match value:
         case float() if value.is_integer():
             return int(value)
         case dict():
-            return {name: _whole(inner) for name, inner in cast("dict[str, Any]", value).items()}
+            return {name: _to_integers(inner) for name, inner in cast("dict[str, Any]", value).items()}
         case list():
-            return [_whole(inner) for inner in cast("list[Any]", value)]
+            return [_to_integers(inner) for inner in cast("list[Any]", value)]
         case _:
             return value
 
 
 def _turns(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The turns without the parts that would arrive empty, such as a signature that stood by itself."""
-    kept = [
+    contents = [
         {**turn, "parts": [part for part in turn["parts"] if any(part.get(name) for name in PARTS)]} for turn in turns
     ]
-    return [turn for turn in kept if turn["parts"]]
+    return [turn for turn in contents if turn["parts"]]
 
 
-def _known(tool: Mapping[str, Any], names: frozenset[str], dropped: list[str]) -> bool:
+def _is_supported(tool: Mapping[str, Any], names: frozenset[str], dropped: list[str]) -> bool:
     if names.isdisjoint(tool):
         dropped.append(f"tools: google-generativeai does not know {', '.join(tool)}")
         return False
@@ -90,24 +92,24 @@ def _tool(tool: Mapping[str, Any], dropped: list[str]) -> dict[str, Any]:
     if "functionDeclarations" not in tool:
         return dict(tool)
     functions: list[dict[str, Any]] = []
-    for given in array(tool["functionDeclarations"]):
-        function = dict(mapping(given))
+    for declaration in array(tool["functionDeclarations"]):
+        function = dict(mapping(declaration))
         given_schema = mapping(function.pop("parametersJsonSchema", None))
         schema, exact = to_older(given_schema)
         if schema.get("properties"):
             function.setdefault("parameters", schema)
         if not exact and given_schema.get("properties"):
-            told = msgspec.json.encode(given_schema).decode()
-            about = f"The arguments must keep to this JSON schema: {told}"
+            schema_json = msgspec.json.encode(given_schema).decode()
+            about = f"The arguments must keep to this JSON schema: {schema_json}"
             function["description"] = " ".join(filter(None, (word(function.get("description")), about)))
             dropped.append(f"tools: the API cannot state all of the schema of {function.get('name')}; it is described")
         functions.append(function)
     return {**tool, "functionDeclarations": functions}
 
 
-def _config(given: Mapping[str, Any], dropped: list[str]) -> tuple[dict[str, Any], str | None]:
+def _config(generation_config: Mapping[str, Any], dropped: list[str]) -> tuple[dict[str, Any], str | None]:
     """The parameters, and the form of the answer in words where the dialect cannot state it."""
-    config = dict(given)
+    config = dict(generation_config)
     if config.pop("seed", None) is not None:
         dropped.append("seed: google-generativeai has no seed")
     if (schema := config.pop("responseJsonSchema", None)) is not None:

@@ -25,8 +25,8 @@ class Arguments:
 
     def add(self, pieces: Any) -> None:
         """Put each piece where its path says, such as `$.trips[0].city`; texts go on where they are."""
-        for given in array(pieces):
-            piece = mapping(given)
+        for raw_piece in array(pieces):
+            piece = mapping(raw_piece)
             steps = _steps(word(piece.get("jsonPath")) or "")
             value: Any = next((piece[name] for name in _VALUES if name in piece), None)
             if not steps:
@@ -44,8 +44,8 @@ class Arguments:
 
 
 def _steps(path: str) -> list[str | int]:
-    found = _STEP.finditer(path)
-    return [int(step[2]) if step[2] is not None else step[1] or step[4] or "" for step in found]
+    matches = _STEP.finditer(path)
+    return [int(step[2]) if step[2] is not None else step[1] or step[4] or "" for step in matches]
 
 
 def _at(place: Any, step: str | int) -> Any:

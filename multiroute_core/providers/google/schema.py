@@ -14,13 +14,13 @@ FORMATS = {"number": ("float", "double"), "integer": ("int32", "int64"), "string
 
 def older(schema: Mapping[str, Any]) -> dict[str, Any]:
     """`schema` in the older dialect, which is not touched. References are written out; what holds itself ends there."""
-    return _Dialect(schema).told(schema, ())
+    return _Dialect(schema).convert(schema, ())
 
 
 def to_older(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     """`schema` in the older dialect, and whether it says the same there, bounds and patterns aside."""
     dialect = _Dialect(schema)
-    converted = dialect.told(schema, ())
+    converted = dialect.convert(schema, ())
     return converted, not dialect.lossy
 
 
@@ -31,29 +31,31 @@ class _Dialect:
         self._root = root
         self.lossy = False
 
-    def told(self, given: Any, above: tuple[str, ...]) -> dict[str, Any]:
+    def convert(self, node: Any, above: tuple[str, ...]) -> dict[str, Any]:
         """One schema. `above` are the references that lead to it."""
-        schema, above = self._one(mapping(given), above)
+        schema, above = self._one(mapping(node), above)
         kinds = _kinds(schema)
         nullable = "null" in kinds or bool(schema.get("nullable"))
         kind = next((kind for kind in kinds if kind in TYPES), "string")
         self._note_losses(schema, kinds, kind)
-        made: dict[str, Any] = {"type": kind.upper()}
+        dialect_schema: dict[str, Any] = {"type": kind.upper()}
         if about := word(schema.get("description")):
-            made["description"] = about
+            dialect_schema["description"] = about
         if nullable:
-            made["nullable"] = True
+            dialect_schema["nullable"] = True
         if (form := schema.get("format")) in FORMATS.get(kind, ()):
-            made["format"] = form
+            dialect_schema["format"] = form
         if kind == "string" and (words := [str(one) for one in _enum(schema) if one is not None]):
-            made["enum"] = words
+            dialect_schema["enum"] = words
         if kind == "object":
-            self._properties(schema, made, above)
+            self._properties(schema, dialect_schema, above)
         if kind == "array":
             first: Any = next(iter(array(schema.get("prefixItems"))), None)
-            made["items"] = self.told(schema.get("items") or first, above)
-            made.update((name, size) for name in ("minItems", "maxItems") if (size := count(schema.get(name))))
-        return made
+            dialect_schema["items"] = self.convert(schema.get("items") or first, above)
+            dialect_schema.update(
+                (name, size) for name in ("minItems", "maxItems") if (size := count(schema.get(name)))
+            )
+        return dialect_schema
 
     def _note_losses(self, schema: Mapping[str, Any], kinds: list[str], kind: str) -> None:
         values = [value for value in _enum(schema) if value is not None]
@@ -66,13 +68,13 @@ class _Dialect:
             or (kind == "array" and ("prefixItems" in schema or not schema.get("items")))
         )
 
-    def _properties(self, schema: Mapping[str, Any], made: dict[str, Any], above: tuple[str, ...]) -> None:
+    def _properties(self, schema: Mapping[str, Any], dialect_schema: dict[str, Any], above: tuple[str, ...]) -> None:
         if properties := mapping(schema.get("properties")):
-            made["properties"] = {name: self.told(inner, above) for name, inner in properties.items()}
+            dialect_schema["properties"] = {name: self.convert(inner, above) for name, inner in properties.items()}
             if needed := [
                 name for name in array(schema.get("required")) if isinstance(name, str) and name in properties
             ]:
-                made["required"] = needed
+                dialect_schema["required"] = needed
 
     def _one(self, schema: Mapping[str, Any], above: tuple[str, ...]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         """A schema without references and choices: of several it is the first, since the dialect knows no choice."""
@@ -84,14 +86,18 @@ class _Dialect:
             return self._one({**self._at(address), **beside}, (*above, address))
         for name in ("anyOf", "oneOf"):
             if choices := [mapping(choice) for choice in array(schema.get(name))]:
-                rest = {word: value for word, value in schema.items() if word != name}
-                kept = [choice for choice in choices if choice.get("type") != "null"]
-                first, above = self._one(kept[0] if kept else choices[0], above)
-                words = _words(kept)
-                self.lossy = self.lossy or (len(kept) > 1 and not words)
+                siblings = {word: value for word, value in schema.items() if word != name}
+                alternatives = [choice for choice in choices if choice.get("type") != "null"]
+                first, above = self._one(alternatives[0] if alternatives else choices[0], above)
+                words = _words(alternatives)
+                self.lossy = self.lossy or (len(alternatives) > 1 and not words)
                 if words:
                     first = {"type": "string", "enum": words}
-                return {**first, **rest, "nullable": len(kept) < len(choices) or bool(first.get("nullable"))}, above
+                return {
+                    **first,
+                    **siblings,
+                    "nullable": len(alternatives) < len(choices) or bool(first.get("nullable")),
+                }, above
         merged: dict[str, Any] = {}
         for part in array(schema.get("allOf")):
             each, above = self._one(mapping(part), above)
@@ -102,16 +108,16 @@ class _Dialect:
 
     def _at(self, address: str) -> Mapping[str, Any]:
         """What stands at an address such as `#/$defs/City`."""
-        found: Any = self._root
+        node: Any = self._root
         for step in address.removeprefix("#").split("/")[1:]:
-            found = mapping(found).get(step.replace("~1", "/").replace("~0", "~"))
-        return mapping(found)
+            node = mapping(node).get(step.replace("~1", "/").replace("~0", "~"))
+        return mapping(node)
 
 
 def _kinds(schema: Mapping[str, Any]) -> list[str]:
     """The types that a schema allows; by its other words where it names none."""
-    given = schema.get("type")
-    kinds = [kind.lower() for kind in (array(given) or [given]) if isinstance(kind, str)]
+    type_keyword = schema.get("type")
+    kinds = [kind.lower() for kind in (array(type_keyword) or [type_keyword]) if isinstance(kind, str)]
     if not kinds and "properties" in schema:
         return ["object"]
     if not kinds and ("items" in schema or "prefixItems" in schema):
@@ -128,16 +134,16 @@ def _enum(schema: Mapping[str, Any]) -> list[Any]:
 
 def _words(choices: list[Mapping[str, Any]]) -> list[str]:
     """The words that a choice is between, where it is between nothing else."""
-    found = [_enum(choice) for choice in choices]
-    words = [value for values in found for value in values]
-    return words if all(found) and all(isinstance(value, str) for value in words) else []
+    enums = [_enum(choice) for choice in choices]
+    words = [value for values in enums for value in values]
+    return words if all(enums) and all(isinstance(value, str) for value in words) else []
 
 
 def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """A schema that asks for what both ask for."""
-    made = {**one, **other}
+    schema = {**one, **other}
     if properties := {**mapping(one.get("properties")), **mapping(other.get("properties"))}:
-        made["properties"] = properties
+        schema["properties"] = properties
     if needed := [*array(one.get("required")), *array(other.get("required"))]:
-        made["required"] = needed
-    return made
+        schema["required"] = needed
+    return schema

@@ -28,19 +28,19 @@ def read_usage(counts: Any, searches: int = 0) -> Usage | None:
         return None
     read = _sum(count(counts.get("promptTokenCount")), count(counts.get("toolUsePromptTokenCount")))
     thought = count(counts.get("thoughtsTokenCount"))
-    written = _sum(count(counts.get("candidatesTokenCount")), thought)
+    output_tokens = _sum(count(counts.get("candidatesTokenCount")), thought)
     total = count(counts.get("totalTokenCount"))
-    if total is not None and read is None and written is not None:
-        read = max(0, total - written)
+    if total is not None and read is None and output_tokens is not None:
+        read = max(0, total - output_tokens)
     elif total is not None and read is not None and thought is None:
         # The older SDK does not know what was thought, but it is in the total.
-        written = max(written or 0, total - read)
+        output_tokens = max(output_tokens or 0, total - read)
     prompt = (counts.get("promptTokensDetails"), counts.get("toolUsePromptTokensDetails"))
     answer = (counts.get("candidatesTokensDetails"),)
     cached = (counts.get("cacheTokensDetails"),)
     return Usage(
         input_tokens=read,
-        output_tokens=written,
+        output_tokens=output_tokens,
         cache_read_tokens=count(counts.get("cachedContentTokenCount")),
         reasoning_tokens=thought,
         input_audio_tokens=_of_modality(prompt, AUDIO),
@@ -55,8 +55,8 @@ def read_usage(counts: Any, searches: int = 0) -> Usage | None:
 def search_queries(candidate: Mapping[str, Any]) -> set[str]:
     """The queries that Gemini ran for an answer; empty ones are not charged."""
     grounding = mapping(candidate.get("groundingMetadata"))
-    found = (*array(grounding.get("webSearchQueries")), *array(grounding.get("imageSearchQueries")))
-    return {query for each in found if (query := word(each))}
+    queries = (*array(grounding.get("webSearchQueries")), *array(grounding.get("imageSearchQueries")))
+    return {query for each in queries if (query := word(each))}
 
 
 def charged_searches(queries: set[str], model: str | None) -> int:
@@ -72,8 +72,8 @@ def charged_searches(queries: set[str], model: str | None) -> int:
 
 
 def _sum(*counts: int | None) -> int | None:
-    known = [number for number in counts if number is not None]
-    return sum(known) if known else None
+    numbers = [number for number in counts if number is not None]
+    return sum(numbers) if numbers else None
 
 
 def _of_modality(details: Iterable[Any], modalities: tuple[str, ...]) -> int | None:

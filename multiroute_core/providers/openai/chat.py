@@ -34,7 +34,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     if stop and not traits.stop:
         dropped.append("stop: the model takes no stop sequences")
         stop = None
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "temperature": temperature,
         "top_p": top_p,
         traits.token_limit: request.max_tokens,
@@ -44,7 +44,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         "response_format": None if form is None else _format(form, traits),
         "reasoning_effort": _effort(request, traits, dropped),
     }
-    body.update((name, value) for name, value in given.items() if value is not None)
+    body.update((name, value) for name, value in fields.items() if value is not None)
     dropped += list_dropped(request, WIRE, model)
     if stream:
         body["stream"] = True
@@ -65,14 +65,14 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
 
 def _effort(request: Request, traits: Model, dropped: list[str]) -> str | None:
     """How long to think. What is refused here, the highest and with tools any, newer models take in Responses."""
-    asked = request.reasoning
-    wanted = effort(asked, traits, dropped, without="max")
-    if asked is not None and asked.summary and traits.reasoning == "effort":
+    reasoning = request.reasoning
+    effort_level = effort(reasoning, traits, dropped, without="max")
+    if reasoning is not None and reasoning.summary and traits.reasoning == "effort":
         dropped.append("reasoning.summary: Chat Completions have no word for it")
-    if request.tools and traits.api == "responses" and wanted not in (None, "none"):
+    if request.tools and traits.api == "responses" and effort_level not in (None, "none"):
         dropped.append("reasoning: the model takes it together with tools in the Responses API alone")
         return None
-    return wanted
+    return effort_level
 
 
 def _tools(request: Request, traits: Model, dropped: list[str], shapes: dict[str, Shape]) -> dict[str, Any]:
@@ -80,18 +80,18 @@ def _tools(request: Request, traits: Model, dropped: list[str], shapes: dict[str
     tools = [one for tool in request.tools if (one := _tool(tool, traits, dropped, shapes)) is not None]
     if not tools:
         return {}
-    made: dict[str, Any] = {"tools": tools}
+    fields: dict[str, Any] = {"tools": tools}
     if (choice := request.tool_choice) is not None:
-        made["tool_choice"] = choice.mode
+        fields["tool_choice"] = choice.mode
         if choice.mode == "tool":
             kind = "custom" if _is_custom(choice.name, request.tools) else "function"
-            made["tool_choice"] = {"type": kind, kind: {"name": choice.name}}
+            fields["tool_choice"] = {"type": kind, kind: {"name": choice.name}}
     if request.parallel_tool_calls is not None:
         if traits.parallel_tool_calls:
-            made["parallel_tool_calls"] = request.parallel_tool_calls
+            fields["parallel_tool_calls"] = request.parallel_tool_calls
         else:
             dropped.append("parallel_tool_calls: the model cannot be told")
-    return made
+    return fields
 
 
 def _is_custom(name: str | None, tools: Sequence[Tool | ServerTool]) -> bool:
@@ -119,9 +119,9 @@ def _tool(
 def _format(form: OutputSchema, traits: Model) -> dict[str, Any]:
     if form.schema is None or not traits.json_schema:
         return {"type": "json_object"}
-    asked: dict[str, Any] = {"name": form.name, "schema": form.schema}
+    json_schema: dict[str, Any] = {"name": form.name, "schema": form.schema}
     if form.description:
-        asked["description"] = form.description
+        json_schema["description"] = form.description
     if form.strict is not None:
-        asked["strict"] = form.strict
-    return {"type": "json_schema", "json_schema": asked}
+        json_schema["strict"] = form.strict
+    return {"type": "json_schema", "json_schema": json_schema}

@@ -22,7 +22,7 @@ from multiroute_core.providers import in_band
 from multiroute_core.providers.body import array, mapping, word
 from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.finish import finish_reason, normal_word
-from multiroute_core.providers.openai.chat_calls import Call, called, calls_of, whole_call
+from multiroute_core.providers.openai.chat_calls import Call, calls_of, read_function, whole_call
 from multiroute_core.providers.openai.chat_history import WIRE
 from multiroute_core.providers.openai.message_fields import merge_fields, read_fields, reasoning_text
 from multiroute_core.providers.openai.usage import find_usage, merge_usage
@@ -62,7 +62,7 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
         notes = array(message.get("annotations"))
         parts.append(Text(text, Raw(WIRE, {"annotations": notes}, encoded.model, encoded.account) if notes else None))
     if (audio := mapping(message.get("audio"))) and any(audio.values()):
-        parts += [Text(spoken)] if (spoken := word(audio.get("transcript"))) else []
+        parts += [Text(transcript)] if (transcript := word(audio.get("transcript"))) else []
         parts.append(_sound(audio, [word(audio.get("data")) or ""], encoded))
     if calls := calls_of(message):
         parts += [whole_call(call, encoded, is_cut=finish == "length" and call is calls[-1]) for call in calls]
@@ -106,7 +106,7 @@ class ChatDecoder:
             if not choice and usage is None and in_band.is_error(chunk):
                 raise in_band.no_answer(chunk, "The chunk has no choices.", usage=self._usage, model=model)
             return Delta(usage=usage, model=model) if usage else None
-        parts = self._said(content)
+        parts = self._read_delta(content)
         finish: FinishReason | None = None
         if choice.get("finish_reason") or "error" in choice:
             finish = _finish(choice, chunk, self._usage, model)
@@ -139,7 +139,7 @@ class ChatDecoder:
             finish_reason="refusal" if self._refusal else "tool_call" if self._calls else "stop",
         )
 
-    def _said(self, delta: Mapping[str, Any]) -> list[Part]:
+    def _read_delta(self, delta: Mapping[str, Any]) -> list[Part]:
         parts: list[Part] = []
         if fields := read_fields(delta):
             self._reasoning.append(fields)
@@ -149,10 +149,10 @@ class ChatDecoder:
             self._refusal.append(refusal)  # it is told whole: it is no text of the answer, and its pieces would be
         if (audio := mapping(delta.get("audio"))) and any(audio.values()):
             self._sounds.append(word(audio.get("data")) or "")
-            spoken = word(audio.get("transcript"))
-            transcript = (self._audio.get("transcript") or "") + (spoken or "")
+            speech = word(audio.get("transcript"))
+            transcript = (self._audio.get("transcript") or "") + (speech or "")
             self._audio |= {**audio, "transcript": transcript}
-            text = (text or "") + (spoken or "")
+            text = (text or "") + (speech or "")
         if text:
             parts += (*self._end_thought(), Text(text))
         self._notes += array(delta.get("annotations"))
@@ -165,15 +165,17 @@ class ChatDecoder:
         """The call that a piece belongs to."""
         index = piece.get("index")
         call_id = word(piece.get("id"))
-        named = bool(called(piece).get("name"))
-        known = [call for call in self._calls if index is None or call.index == index]
-        if call_id is not None and (same := [call for call in known if call.id == call_id]):
+        has_name = bool(read_function(piece).get("name"))
+        candidates = [call for call in self._calls if index is None or call.index == index]
+        if call_id is not None and (same := [call for call in candidates if call.id == call_id]):
             return same[-1]
-        fresh = not known or (named and (call_id is not None or index is None) and known[-1].id is not None)
+        fresh = not candidates or (
+            has_name and (call_id is not None or index is None) and candidates[-1].id is not None
+        )
         if fresh:
             self._calls.append(Call(len(self._calls), index, self._encoded))
             return self._calls[-1]
-        return known[-1]
+        return candidates[-1]
 
     def _end(self, *, is_cut: bool = False) -> list[Part]:
         """What closes the parts, with their raw forms.
@@ -216,12 +218,12 @@ def _finish(
     if "error" in choice and in_band.has_error(choice):  # OpenRouter
         message = "The provider reported that the answer failed."
         raise in_band.as_error({"error": choice["error"]}, message, usage=usage, model=model)
-    said = choice.get("finish_reason")
-    if isinstance(said, str) and (known := FINISH.get(said)) is not None:
-        return known
-    if (error := in_band.failed(said, body, usage=usage, model=model)) is not None:
+    reason = choice.get("finish_reason")
+    if isinstance(reason, str) and (finish := FINISH.get(reason)) is not None:
+        return finish
+    if (error := in_band.failed(reason, body, usage=usage, model=model)) is not None:
         raise error
-    name = normal_word(said)
+    name = normal_word(reason)
     return finish_reason(name) or "other" if name else None
 
 
@@ -236,9 +238,9 @@ def _sound(audio: Mapping[str, Any], pieces: list[str], encoded: Encoded) -> Blo
     except binascii.Error:
         data = b""
     kind = word(mapping(encoded.body.get("audio")).get("format")) or "wav"
-    told = {name: value for name, value in audio.items() if name != "data"}
+    metadata = {name: value for name, value in audio.items() if name != "data"}
     return Blob(
-        data, _SOUNDS.get(kind, f"audio/{kind}"), raw=Raw(WIRE, {"audio": told}, encoded.model, encoded.account)
+        data, _SOUNDS.get(kind, f"audio/{kind}"), raw=Raw(WIRE, {"audio": metadata}, encoded.model, encoded.account)
     )
 
 

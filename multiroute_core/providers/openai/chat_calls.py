@@ -38,36 +38,36 @@ class Call:
         self._told |= {name: value for name, value in piece.items() if value is not None and name != "index"}
         if not self._begun:
             self._custom = is_custom(self._told)
-        inner = called(piece, custom=self._custom)
+        inner = read_function(piece, custom=self._custom)
         before = word(self._inner.get("name")) or ""
-        rest = _rest_of_name(before, word(inner.get("name")) or "", self._encoded)
+        suffix = _rest_of_name(before, word(inner.get("name")) or "", self._encoded)
         self._inner |= {name: value for name, value in inner.items() if value is not None and value != ""}
-        if before or rest:
-            self._inner["name"] = before + rest
+        if before or suffix:
+            self._inner["name"] = before + suffix
         self.id = self.id or word(piece.get("id"))
         arguments = _arguments(inner)
         self._arguments.append(arguments)
         self._waiting.append(arguments)
         if not word(self._inner.get("name")):
             return []
-        if self._begun and rest:
-            return [ToolCallDelta(self._place, name=rest), *self._send()]
+        if self._begun and suffix:
+            return [ToolCallDelta(self._place, name=suffix), *self._send()]
         return self._send()
 
     def end(self, *, is_cut: bool) -> list[Part]:
         """The last piece, with the whole call as a server that does not stream tells it."""
-        told = _without_noise(self._told, custom=self._custom)
-        whole = {**told, "type": word(self._told.get("type")) or ("custom" if self._custom else "function")}
+        fields = _without_noise(self._told, custom=self._custom)
+        call = {**fields, "type": word(self._told.get("type")) or ("custom" if self._custom else "function")}
         arguments = "".join(self._arguments)
         parts = self._send()
-        whole["id"] = self.id
+        call["id"] = self.id
         if self._custom:
-            whole["custom"] = {**self._inner, "input": arguments}
+            call["custom"] = {**self._inner, "input": arguments}
             closing = "" if is_cut else custom.END
         else:
-            whole["function"] = {**self._inner, "arguments": arguments}
+            call["function"] = {**self._inner, "arguments": arguments}
             closing = CUT if is_cut and not arguments.strip() else ""
-        raw = Raw(WIRE, whole, self._encoded.model, self._encoded.account)
+        raw = Raw(WIRE, call, self._encoded.model, self._encoded.account)
         return [*parts, ToolCallDelta(self._place, arguments=closing, raw=raw)]
 
     def _send(self) -> list[Part]:
@@ -96,25 +96,31 @@ def _rest_of_name(before: str, piece: str, encoded: Encoded) -> str:
 def _offered(encoded: Encoded) -> Iterator[str]:
     """The names of the tools of the request."""
     for tool in array(encoded.body.get("tools")):
-        if name := word(called(mapping(tool)).get("name")):
+        if name := word(read_function(mapping(tool)).get("name")):
             yield name
 
 
 def whole_call(call: Mapping[str, Any], encoded: Encoded, *, is_cut: bool) -> Part:
     """A call that came as a whole, or as much of it as the limit of tokens left."""
     custom_call = is_custom(call)
-    told = _without_noise(call, custom=custom_call)
-    inner = called(call, custom=custom_call)
+    fields = _without_noise(call, custom=custom_call)
+    inner = read_function(call, custom=custom_call)
     call_id = word(call.get("id")) or _minted()
     arguments = _arguments(inner)
     if custom_call:
-        told |= {"id": call_id, "type": "custom", "custom": {**inner, "input": arguments}}
-        raw = Raw(WIRE, told, encoded.model, encoded.account)
+        fields |= {"id": call_id, "type": "custom", "custom": {**inner, "input": arguments}}
+        raw = Raw(WIRE, fields, encoded.model, encoded.account)
         return custom.to_call(call_id, word(inner.get("name")) or "", arguments, raw, is_cut=is_cut)
     if is_cut and not arguments.strip():
         arguments = CUT
-    told |= {"id": call_id, "type": word(call.get("type")) or "function", "function": {**inner, "arguments": arguments}}
-    return tool_call(call_id, word(inner.get("name")) or "", arguments, Raw(WIRE, told, encoded.model, encoded.account))
+    fields |= {
+        "id": call_id,
+        "type": word(call.get("type")) or "function",
+        "function": {**inner, "arguments": arguments},
+    }
+    return tool_call(
+        call_id, word(inner.get("name")) or "", arguments, Raw(WIRE, fields, encoded.model, encoded.account)
+    )
 
 
 def is_custom(call: Mapping[str, Any]) -> bool:
@@ -129,7 +135,7 @@ def is_custom(call: Mapping[str, Any]) -> bool:
     return kind != "function" and any(custom.values()) and not any(mapping(call.get("function")).values())
 
 
-def called(call: Mapping[str, Any], *, custom: bool = False) -> Mapping[str, Any]:
+def read_function(call: Mapping[str, Any], *, custom: bool = False) -> Mapping[str, Any]:
     """What a call, or a piece of one, says of the tool: its name and arguments, or its input."""
     first, second = ("custom", "function") if custom else ("function", "custom")
     return mapping(call.get(first)) or mapping(call.get(second))
@@ -143,10 +149,10 @@ def _without_noise(call: Mapping[str, Any], *, custom: bool) -> dict[str, Any]:
 
 def _arguments(inner: Mapping[str, Any]) -> str:
     """The arguments, or a piece of them, as text; some servers send an object."""
-    found = inner.get("arguments", inner.get("input"))
-    if isinstance(found, dict):
-        return json.dumps(found)
-    return word(found) or ""
+    arguments = inner.get("arguments", inner.get("input"))
+    if isinstance(arguments, dict):
+        return json.dumps(arguments)
+    return word(arguments) or ""
 
 
 def calls_of(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -32,30 +32,30 @@ WIRE: Final = "openai.chat"
 
 def history(messages: Iterable[Message], model: str, provider: str) -> list[dict[str, Any]]:
     """The messages for `model`. Where all of a message is text its content is a string: many servers know no other."""
-    made: list[dict[str, Any]] = []
+    wire_messages: list[dict[str, Any]] = []
     for turn in turns(messages):
-        if said := _said(turn.said, model, provider):
-            made.append(said if turn.name is None else {**said, "name": turn.name})
+        if assistant_message := _build_assistant_message(turn.parts, model, provider):
+            wire_messages.append(assistant_message if turn.name is None else {**assistant_message, "name": turn.name})
         pictures: list[dict[str, Any]] = []
-        made += [_answered(answer, provider, pictures) for answer in turn.answers]
+        wire_messages += [_build_tool_message(answer, provider, pictures) for answer in turn.answers]
         # Tools may answer in text alone, and so does the assistant: what they show is shown by the user.
-        pictures += _shown(turn.said, provider)
+        pictures += _build_media(turn.parts, provider)
         if pictures:
-            made.append({"role": "user", "content": pictures})
-        for message in turn.rest:
+            wire_messages.append({"role": "user", "content": pictures})
+        for message in turn.messages:
             if message.role == "system":
-                made.append({"role": "system", "content": message.text, **_named(message)})
-            elif (asked := _asked(message.parts, provider)) is not None:
-                made.append({"role": "user", "content": asked, **_named(message)})
-    return made
+                wire_messages.append({"role": "system", "content": message.text, **_build_name(message)})
+            elif (user_content := _build_user_content(message.parts, provider)) is not None:
+                wire_messages.append({"role": "user", "content": user_content, **_build_name(message)})
+    return wire_messages
 
 
-def _named(message: Message) -> dict[str, Any]:
+def _build_name(message: Message) -> dict[str, Any]:
     """The participant's name, where there is one that the API takes."""
     return {} if message.name is None or (name := sendable_name(message)) is None else {"name": name}
 
 
-def _said(parts: Iterable[Part], model: str, provider: str) -> dict[str, Any] | None:
+def _build_assistant_message(parts: Iterable[Part], model: str, provider: str) -> dict[str, Any] | None:
     """An assistant message; None where nothing of it can be sent."""
     texts: list[Text] = []
     calls: list[dict[str, Any]] = []
@@ -79,12 +79,12 @@ def _said(parts: Iterable[Part], model: str, provider: str) -> dict[str, Any] | 
     text = join(texts)
     if not text and not calls:
         return None
-    made: dict[str, Any] = {"role": "assistant", "content": text or None}
+    message: dict[str, Any] = {"role": "assistant", "content": text or None}
     if thoughts:
-        made |= merge_fields(thoughts)
+        message |= merge_fields(thoughts)
     if calls:
-        made["tool_calls"] = calls
-    return made
+        message["tool_calls"] = calls
+    return message
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
@@ -97,39 +97,39 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return {"id": call_id, "type": "function", "function": function}
 
 
-def _answered(answer: ToolCallResponse, provider: str, pictures: list[dict[str, Any]]) -> dict[str, Any]:
+def _build_tool_message(answer: ToolCallResponse, provider: str, pictures: list[dict[str, Any]]) -> dict[str, Any]:
     """A tool message; what it shows besides text is added to `pictures`."""
-    shown = _shown(answer.parts, provider)
-    words = [one["text"] for one in shown if one["type"] == "text"]
-    if rest := [one for one in shown if one["type"] != "text"]:
-        pictures += [{"type": "text", "text": f"What the tool {answer.name or answer.id} shows:"}, *rest]
+    blocks = _build_media(answer.parts, provider)
+    words = [one["text"] for one in blocks if one["type"] == "text"]
+    if media_blocks := [one for one in blocks if one["type"] != "text"]:
+        pictures += [{"type": "text", "text": f"What the tool {answer.name or answer.id} shows:"}, *media_blocks]
     text = "\n".join(text for text in (outcome(answer), *words) if text)
-    if not text and rest:
+    if not text and media_blocks:
         text = "The answer is shown in the next message of the user."
     return {"role": "tool", "tool_call_id": tool_call_id(answer.id), "content": text}
 
 
-def _shown(parts: Iterable[Part], provider: str) -> list[dict[str, Any]]:
+def _build_media(parts: Iterable[Part], provider: str) -> list[dict[str, Any]]:
     """What there is besides text, but not the assistant's own recordings: those are told in its text."""
-    media = (part for part in parts if isinstance(part, Blob | Uri | File) and not _spoken(part.raw))
-    return [made for part in media if (made := content.chat(part, provider)) is not None]
+    media = (part for part in parts if isinstance(part, Blob | Uri | File) and not _is_own_audio(part.raw))
+    return [block for part in media if (block := content.chat(part, provider)) is not None]
 
 
-def _spoken(raw: Raw | None) -> bool:
+def _is_own_audio(raw: Raw | None) -> bool:
     return raw is not None and raw.api == WIRE and "audio" in raw.body
 
 
-def _asked(parts: Iterable[Part], provider: str) -> str | list[dict[str, Any]] | None:
+def _build_user_content(parts: Iterable[Part], provider: str) -> str | list[dict[str, Any]] | None:
     """The content of a user's message; None where nothing of it can be sent."""
-    made: list[dict[str, Any]] = []
+    blocks: list[dict[str, Any]] = []
     for part in parts:
         if isinstance(part, VendorPart):
             if part.raw.api == WIRE:
-                made.append(dict(part.raw.body))
+                blocks.append(dict(part.raw.body))
         elif (one := content.chat(part, provider)) is not None:
-            made.append(one)
-    if not made:
+            blocks.append(one)
+    if not blocks:
         return None
-    if all(one.keys() == {"type", "text"} for one in made):
-        return "".join(one["text"] for one in made)
-    return [one for one in made if one.get("text") != ""]
+    if all(one.keys() == {"type", "text"} for one in blocks):
+        return "".join(one["text"] for one in blocks)
+    return [one for one in blocks if one.get("text") != ""]

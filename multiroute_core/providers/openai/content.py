@@ -47,8 +47,8 @@ def _convert(part: Part, wire: str, provider: str) -> dict[str, Any] | None:
     text = media_types.titled_text(part) if isinstance(part, Blob) else None
     if text is not None:
         block: dict[str, Any] | None = {"type": _TYPES[wire][0], "text": text}
-    elif (given := own(part, wire)) is not None:
-        return given
+    elif (own_block := own(part, wire)) is not None:
+        return own_block
     else:
         block = (_chat if wire == "openai.chat" else _responses)(part, provider)
     if block is not None and (extras := _extras(part)):

@@ -11,7 +11,7 @@ _TOKENS = ((0, "none"), (1_024, "minimal"), (4_096, "low"), (16_384, "medium"), 
 """The most tokens for which an effort is enough."""
 
 
-def effort(asked: ReasoningOptions | None, traits: Model, dropped: list[str], without: str = "") -> str | None:
+def effort(reasoning: ReasoningOptions | None, traits: Model, dropped: list[str], without: str = "") -> str | None:
     """The effort to send, the nearest that the model and the API know; None for none.
 
     Args:
@@ -20,19 +20,19 @@ def effort(asked: ReasoningOptions | None, traits: Model, dropped: list[str], wi
         dropped: Gets the reason where the model cannot be told.
         without: An effort that the API does not know, though the model does.
     """
-    if asked is None or (asked.effort is None and asked.budget_tokens is None):
+    if reasoning is None or (reasoning.effort is None and reasoning.budget_tokens is None):
         return None
     if traits.reasoning != "effort":
         dropped.append("reasoning: the model cannot be told how long to think")
         return None
-    wanted: str | None = asked.effort
-    if wanted is None:
-        wanted = next((name for most, name in _TOKENS if (asked.budget_tokens or 0) <= most), "xhigh")
-    return _nearest(wanted, [name for name in traits.efforts if name != without])
+    level: str | None = reasoning.effort
+    if level is None:
+        level = next((name for most, name in _TOKENS if (reasoning.budget_tokens or 0) <= most), "xhigh")
+    return _nearest(level, [name for name in traits.efforts if name != without])
 
 
-def _nearest(wanted: str, known: Sequence[str]) -> str:
+def _nearest(level: str, levels: Sequence[str]) -> str:
     """The effort of `known` that is nearest to `wanted`; of two as near, the greater."""
     ranks: Sequence[str] = EFFORTS
-    place = ranks.index(wanted)
-    return min(known, key=lambda name: (abs(ranks.index(name) - place), -ranks.index(name)))
+    place = ranks.index(level)
+    return min(levels, key=lambda name: (abs(ranks.index(name) - place), -ranks.index(name)))

@@ -34,7 +34,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         dropped.append("stop: the Responses API has no stop sequences")
     if request.seed is not None:
         dropped.append("seed: the Responses API has no seed")
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "temperature": temperature,
         "top_p": top_p,
         "max_output_tokens": request.max_tokens,
@@ -45,7 +45,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         "include": ["reasoning.encrypted_content"] if traits.reasoning == "effort" else None,
         "stream": stream or None,
     }
-    body.update((name, value) for name, value in given.items() if value is not None)
+    body.update((name, value) for name, value in fields.items() if value is not None)
     dropped += list_dropped(request, WIRE, model)
     more = split(request.extra.get(traits.provider))
     body = overlay(body, more.body)
@@ -66,20 +66,20 @@ def _tools(request: Request, traits: Model, dropped: list[str], shapes: dict[str
     tools = [one for tool in request.tools if (one := _tool(tool, traits, dropped, shapes)) is not None]
     if not tools:
         return {}
-    made: dict[str, Any] = {"tools": tools, "parallel_tool_calls": request.parallel_tool_calls}
+    fields: dict[str, Any] = {"tools": tools, "parallel_tool_calls": request.parallel_tool_calls}
     if (choice := request.tool_choice) is not None:
-        made["tool_choice"] = _named(choice.name, request.tools) if choice.mode == "tool" else choice.mode
-    return made
+        fields["tool_choice"] = _build_tool_choice(choice.name, request.tools) if choice.mode == "tool" else choice.mode
+    return fields
 
 
-def _named(name: str | None, tools: Sequence[Tool | ServerTool]) -> dict[str, Any]:
+def _build_tool_choice(name: str | None, tools: Sequence[Tool | ServerTool]) -> dict[str, Any]:
     """The one tool that must be used; those that OpenAI runs itself go by their type or their own name."""
     for tool in tools:
         if isinstance(tool, ServerTool) and tool.is_custom and name == name_of(tool.body):
             return {"type": "custom", "name": name}
         if isinstance(tool, ServerTool) and name in (own := [tool.body.get(key) for key in _NAMES]):
-            given = {key: value for key, value in zip(_NAMES, own, strict=True) if value == name and key != "type"}
-            return {"type": tool.body.get("type"), **given}
+            names = {key: value for key, value in zip(_NAMES, own, strict=True) if value == name and key != "type"}
+            return {"type": tool.body.get("type"), **names}
     return {"type": "function", "name": name}
 
 
@@ -94,29 +94,29 @@ def _tool(
             return to_responses_tool(tool.body)
         return dict(tool.body) if tool.wire == WIRE else None
     parameters, strict, shapes[tool.name] = adapt_tool(tool, traits, dropped)
-    made: dict[str, Any] = {"type": "function", "name": tool.name, "parameters": parameters}
+    definition: dict[str, Any] = {"type": "function", "name": tool.name, "parameters": parameters}
     if tool.description:
-        made["description"] = tool.description
+        definition["description"] = tool.description
     # Where nothing is said this API makes every parameter required, unlike the other one.
-    made["strict"] = bool(strict)
-    return overlay(made, tool.extras.get(traits.provider))
+    definition["strict"] = bool(strict)
+    return overlay(definition, tool.extras.get(traits.provider))
 
 
 def _format(form: OutputSchema, traits: Model) -> dict[str, Any]:
     if form.schema is None or not traits.json_schema:
         return {"type": "json_object"}
-    made: dict[str, Any] = {"type": "json_schema", "name": form.name, "schema": form.schema}
+    text_format: dict[str, Any] = {"type": "json_schema", "name": form.name, "schema": form.schema}
     if form.description:
-        made["description"] = form.description
+        text_format["description"] = form.description
     if form.strict is not None:
-        made["strict"] = form.strict
-    return made
+        text_format["strict"] = form.strict
+    return text_format
 
 
 def _reasoning(request: Request, traits: Model, dropped: list[str]) -> dict[str, Any] | None:
-    made: dict[str, Any] = {}
-    if (wanted := effort(request.reasoning, traits, dropped)) is not None:
-        made["effort"] = wanted
+    reasoning: dict[str, Any] = {}
+    if (effort_level := effort(request.reasoning, traits, dropped)) is not None:
+        reasoning["effort"] = effort_level
     if request.reasoning is not None and request.reasoning.summary and traits.reasoning == "effort":
-        made["summary"] = "auto"
-    return made or None
+        reasoning["summary"] = "auto"
+    return reasoning or None

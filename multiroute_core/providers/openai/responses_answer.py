@@ -38,14 +38,14 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
         raise in_band.no_answer(body, "The answer has no output.", usage=_usage(body), model=word(body.get("model")))
     _check(body)
     parts: list[Part] = []
-    refused = called = False
+    has_refusal = has_call = False
     for item in map(mapping, array(body.get("output"))):
-        refused = refused or _refuses(item)
-        called = called or item.get("type") in CALLS
+        has_refusal = has_refusal or _refuses(item)
+        has_call = has_call or item.get("type") in CALLS
         parts += _parts(item, Raw(WIRE, item, encoded.model, encoded.account))
     return Delta(
         parts=assemble(parts),  # as a stream would tell them
-        finish_reason=_finish(body, refused=refused, called=called),
+        finish_reason=_finish(body, has_refusal=has_refusal, has_call=has_call),
         usage=_usage(body),
         model=word(body.get("model")),
         raw=body,
@@ -68,24 +68,24 @@ class ResponsesDecoder:
         """What is new in one event."""
         if event is DONE:  # the wire has an end of its own
             return None
-        told = object_of(event)
-        place = told.get("output_index")
+        payload = object_of(event)
+        place = payload.get("output_index")
         if place is None:  # some servers leave it out; an item's own events name the item instead
-            place = told.get("item_id") or mapping(told.get("item")).get("id")
-        text = word(told.get("delta")) or ""
-        match told.get("type"):
+            place = payload.get("item_id") or mapping(payload.get("item")).get("id")
+        text = word(payload.get("delta")) or ""
+        match payload.get("type"):
             case "response.output_text.delta":
-                return self._said(place, Text(text))
+                return self._emit_part(place, Text(text))
             case "response.refusal.delta":
                 self._refused = True
                 self._refusals.setdefault(place, []).append(text)  # told whole, with its item
                 return None
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
-                return self._said(place, Reasoning(text))
-            case "response.reasoning_summary_part.added" if told.get("summary_index"):
-                return self._said(place, Reasoning("\n\n"))
+                return self._emit_part(place, Reasoning(text))
+            case "response.reasoning_summary_part.added" if payload.get("summary_index"):
+                return self._emit_part(place, Reasoning("\n\n"))
             case "response.output_item.added":
-                item = mapping(told.get("item"))
+                item = mapping(payload.get("item"))
                 if item.get("type") not in CALLS:
                     return None
                 self._calls[place] = call = _Call(len(self._calls), item)
@@ -95,30 +95,30 @@ class ResponsesDecoder:
             ):
                 return Delta(parts=(self._calls[place].next(text),))
             case "response.output_item.done":
-                return self._done(place, mapping(told.get("item")))
+                return self._done(place, mapping(payload.get("item")))
             case "response.completed" | "response.incomplete" | "response.done":
-                body = mapping(told.get("response"))
+                body = mapping(payload.get("response"))
                 if in_band.has_error(body):
                     raise _failed(body, self._searches)
                 _check(body, self._searches)
                 self.complete = True
                 return Delta(
                     parts=(*self._unsaid(), *(call.cut() for call in self._calls.values() if call.is_open)),
-                    finish_reason=_finish(body, refused=self._refused, called=bool(self._calls)),
+                    finish_reason=_finish(body, has_refusal=self._refused, has_call=bool(self._calls)),
                     usage=_usage(body, self._searches),
                     model=word(body.get("model")),
                 )
             case "response.failed" | "response.cancelled":
-                raise _failed(mapping(told.get("response")), self._searches)
+                raise _failed(mapping(payload.get("response")), self._searches)
             case "error":
-                inner = mapping(told.get("error")) or {k: v for k, v in told.items() if k != "type"}
+                inner = mapping(payload.get("error")) or {k: v for k, v in payload.items() if k != "type"}
                 message = "The provider reported an error inside the stream."
                 raise in_band.as_error({"error": inner}, message)
-            case None if in_band.is_error(told):
-                raise in_band.no_answer(told, "The event has no type.")
+            case None if in_band.is_error(payload):
+                raise in_band.no_answer(payload, "The event has no type.")
             case _:
-                if told.get("error"):  # a gateway's, in another API's form
-                    raise WireError("The provider reported an error inside the stream.", told)
+                if payload.get("error"):  # a gateway's, in another API's form
+                    raise WireError("The provider reported an error inside the stream.", payload)
                 return None
 
     def _unsaid(self) -> list[Part]:
@@ -126,7 +126,7 @@ class ResponsesDecoder:
         texts = ["".join(pieces) for pieces in self._refusals.values()]
         return [_refusal(text, self._encoded) for text in texts if text]
 
-    def _said(self, place: Any, part: Text | Reasoning) -> Delta | None:
+    def _emit_part(self, place: Any, part: Text | Reasoning) -> Delta | None:
         if not part.text:
             return None
         self._told.add(place)
@@ -178,13 +178,13 @@ class _Call:
 
     def last(self, raw: Raw) -> ToolCallDelta:
         """The call's end, with those arguments that came in no piece."""
-        whole = self._text_of(raw.body)
-        rest = whole.removeprefix(self._told) if whole.startswith(self._told) else ""
-        self._told += rest
+        arguments = self._text_of(raw.body)
+        remaining = arguments.removeprefix(self._told) if arguments.startswith(self._told) else ""
+        self._told += remaining
         is_cut = raw.body.get("status") == "incomplete"
         closing = self.cut().arguments if is_cut else custom.END if self._custom else ""
         self.is_open = False
-        return ToolCallDelta(self._index, arguments=self._spell(rest) + closing, raw=raw)
+        return ToolCallDelta(self._index, arguments=self._spell(remaining) + closing, raw=raw)
 
     def cut(self) -> ToolCallDelta:
         """The end of a call that did not become whole: its arguments must not look as if they were."""
@@ -247,14 +247,14 @@ def _refuses(item: Mapping[str, Any]) -> bool:
     return any(mapping(content).get("type") == "refusal" for content in contents)
 
 
-def _finish(body: Mapping[str, Any], *, refused: bool, called: bool) -> FinishReason:
+def _finish(body: Mapping[str, Any], *, has_refusal: bool, has_call: bool) -> FinishReason:
     if body.get("status") == "incomplete":
         reason = mapping(body.get("incomplete_details")).get("reason")
-        known = INCOMPLETE.get(word(reason) or "") or finish_reason(normal_word(reason))
-        return known if known in ("length", "content_filter") else "other"
-    if refused:
+        finish = INCOMPLETE.get(word(reason) or "") or finish_reason(normal_word(reason))
+        return finish if finish in ("length", "content_filter") else "other"
+    if has_refusal:
         return "refusal"
-    return "tool_call" if called else "stop"
+    return "tool_call" if has_call else "stop"
 
 
 def _check(body: Mapping[str, Any], searches: int = 0) -> None:
@@ -301,8 +301,8 @@ def _usage(body: Mapping[str, Any], searches: int = 0) -> Usage | None:
     usage = find_usage(body)
     if usage is None or usage.web_searches is not None:
         return usage
-    whole = sum(_is_charged_search(mapping(item)) for item in array(body.get("output")))
-    number = max(whole, searches)
+    search_count = sum(_is_charged_search(mapping(item)) for item in array(body.get("output")))
+    number = max(search_count, searches)
     return replace(usage, web_searches=number) if number else usage
 
 

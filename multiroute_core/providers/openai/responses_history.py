@@ -34,33 +34,33 @@ WIRE: Final = "openai.responses"
 
 def history(messages: Iterable[Message], model: str, provider: str) -> list[dict[str, Any]]:
     """The input items for `model`."""
-    made: list[dict[str, Any]] = []
+    items: list[dict[str, Any]] = []
     for turn in turns(messages):
-        made += _said(turn.said, model, provider)
-        inputs = _custom_calls(turn.said)
-        made += [_answered(answer, provider, custom=answer.id in inputs) for answer in turn.answers]
-        shown = [part for part in turn.said if isinstance(part, Blob | Uri | File)]
-        made += _asked(shown, provider)  # the assistant may show nothing, so the user does
-        for message in turn.rest:
+        items += _build_assistant_items(turn.parts, model, provider)
+        inputs = _custom_calls(turn.parts)
+        items += [_build_tool_output(answer, provider, custom=answer.id in inputs) for answer in turn.answers]
+        media = [part for part in turn.parts if isinstance(part, Blob | Uri | File)]
+        items += _build_user_items(media, provider)  # the assistant may show nothing, so the user does
+        for message in turn.messages:
             if message.role == "system":
-                made.append({"role": "system", "content": message.text})
+                items.append({"role": "system", "content": message.text})
             else:
-                made += _asked(message.parts, provider)
-    return made
+                items += _build_user_items(message.parts, provider)
+    return items
 
 
-def _said(parts: Iterable[Part], model: str, provider: str) -> list[dict[str, Any]]:
+def _build_assistant_items(parts: Iterable[Part], model: str, provider: str) -> list[dict[str, Any]]:
     """What the assistant said. Thoughts wait until something follows them; without that they are refused."""
-    made: list[dict[str, Any]] = []
+    items: list[dict[str, Any]] = []
     thoughts: list[dict[str, Any]] = []
     severed = False
     for part in parts:
         item: dict[str, Any] | None = None
         match part:
-            case Text() if part.text and not (made and _holds_refusal(made[-1], part)):
+            case Text() if part.text and not (items and _holds_refusal(items[-1], part)):
                 item = _message(part, model, severed=severed)
-                if made and not thoughts and _continues(made[-1], item):
-                    made[-1]["content"] += part.text
+                if items and not thoughts and _continues(items[-1], item):
+                    items[-1]["content"] += part.text
                     continue
             case ToolCall():
                 item = _call(part, model, severed=severed)
@@ -77,9 +77,9 @@ def _said(parts: Iterable[Part], model: str, provider: str) -> list[dict[str, An
             case _:
                 pass
         if item is not None:
-            made += (*thoughts, item)
+            items += (*thoughts, item)
             thoughts.clear()
-    return made
+    return items
 
 
 def _message(text: Text, model: str, *, severed: bool) -> dict[str, Any]:
@@ -92,8 +92,8 @@ def _message(text: Text, model: str, *, severed: bool) -> dict[str, Any]:
     is_own = raw is not None and raw.model in (None, model) and not severed
     if is_own and body.get("type") == "message" and (body.get("refusal") or text_of(body)) == text.text:
         return {name: value for name, value in body.items() if name != "refusal"}
-    made: dict[str, Any] = {"role": "assistant", "content": text.text}
-    return made | {"phase": phase} if (phase := body.get("phase")) else made
+    message: dict[str, Any] = {"role": "assistant", "content": text.text}
+    return message | {"phase": phase} if (phase := body.get("phase")) else message
 
 
 def text_of(item: Mapping[str, Any]) -> str:
@@ -140,31 +140,31 @@ def _custom_calls(parts: Iterable[Part]) -> frozenset[str]:
     return frozenset({*calls, *(str(item.get("call_id")) for item in items if item.get("type") == "custom_tool_call")})
 
 
-def _answered(answer: ToolCallResponse, provider: str, *, custom: bool) -> dict[str, Any]:
+def _build_tool_output(answer: ToolCallResponse, provider: str, *, custom: bool) -> dict[str, Any]:
     if answer.raw is not None and answer.raw.api == WIRE and "type" in answer.raw.body:
         return dict(answer.raw.body)
     text = outcome(answer)
-    shown = [
-        made for part in answer.parts if not isinstance(part, Text) and (made := content.responses(part, provider))
+    media = [
+        block for part in answer.parts if not isinstance(part, Text) and (block := content.responses(part, provider))
     ]
-    output = [*([{"type": "input_text", "text": text}] if text else []), *shown] if shown else text
+    output = [*([{"type": "input_text", "text": text}] if text else []), *media] if media else text
     kind = "custom_tool_call_output" if custom else "function_call_output"
     return {"type": kind, "call_id": tool_call_id(answer.id), "output": output}
 
 
-def _asked(parts: Iterable[Part], provider: str) -> list[dict[str, Any]]:
+def _build_user_items(parts: Iterable[Part], provider: str) -> list[dict[str, Any]]:
     """What the user said: one message, and beside it items that are none."""
     items: list[dict[str, Any]] = []
-    said: list[dict[str, Any]] = []
+    blocks: list[dict[str, Any]] = []
     for part in parts:
         if isinstance(part, VendorPart):
             if part.raw.api == WIRE:
                 inner = str(part.raw.body.get("type")).startswith("input_")
-                (said if inner else items).append(dict(part.raw.body))
+                (blocks if inner else items).append(dict(part.raw.body))
         elif (one := content.responses(part, provider)) is not None:
-            said.append(one)
-    if not said:
+            blocks.append(one)
+    if not blocks:
         return items
-    if all(one.keys() == {"type", "text"} for one in said):
-        return [*items, {"role": "user", "content": "".join(one["text"] for one in said)}]
-    return [*items, {"role": "user", "content": [one for one in said if one.get("text") != ""]}]
+    if all(one.keys() == {"type", "text"} for one in blocks):
+        return [*items, {"role": "user", "content": "".join(one["text"] for one in blocks)}]
+    return [*items, {"role": "user", "content": [one for one in blocks if one.get("text") != ""]}]

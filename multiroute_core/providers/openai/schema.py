@@ -98,8 +98,8 @@ def in_words(messages: tuple[Message, ...], form: OutputSchema | None, traits: M
     elif traits.json_schema:
         return messages
     else:
-        told = json.dumps(form.schema, ensure_ascii=False)
-        words = f"Answer with a JSON object that follows this JSON schema, and nothing else:\n{told}"
+        schema_json = json.dumps(form.schema, ensure_ascii=False)
+        words = f"Answer with a JSON object that follows this JSON schema, and nothing else:\n{schema_json}"
     if messages[0].role == "system":
         return (Message("system", [*messages[0].parts, Text(f"\n\n{words}")], messages[0].name), *messages[1:])
     return (Message("system", words), *messages)

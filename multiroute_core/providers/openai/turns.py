@@ -25,24 +25,24 @@ class Turn:
         name: The name of the one who said it, where the API takes it.
     """
 
-    said: list[Part] = field(default_factory=list[Part])
+    parts: list[Part] = field(default_factory=list[Part])
     answers: list[ToolCallResponse] = field(default_factory=list[ToolCallResponse])
-    rest: list[Message] = field(default_factory=list[Message])
+    messages: list[Message] = field(default_factory=list[Message])
     name: str | None = None
 
 
 def turns(messages: Iterable[Message]) -> list[Turn]:
     """The turns of a conversation."""
-    made = [Turn()]
+    history = [Turn()]
     waiting: set[str] = set()
     for message in messages:
-        turn = made[-1]
+        turn = history[-1]
         if message.role == "assistant":
             # Two messages in a row are one where the first has calls: their answers come after both.
-            if turn.answers or turn.rest or not waiting:
+            if turn.answers or turn.messages or not waiting:
                 waiting = set()
-                made.append(turn := Turn())
-            turn.said += message.parts
+                history.append(turn := Turn())
+            turn.parts += message.parts
             if message.name is not None:
                 turn.name = sendable_name(message)
             waiting |= _calls(message.parts)
@@ -57,8 +57,8 @@ def turns(messages: Iterable[Message]) -> list[Turn]:
             else:
                 others += (Text(f"The tool {part.name or part.id} answered: {outcome(part)}"), *_media(part.parts))
         if others:
-            turn.rest.append(Message("system" if message.role == "system" else "user", others, message.name))
-    return made
+            turn.messages.append(Message("system" if message.role == "system" else "user", others, message.name))
+    return history
 
 
 def written_arguments(call: InvalidToolCall, provider: str) -> str:
@@ -81,16 +81,16 @@ def outcome(response: ToolCallResponse) -> str:
 
 def _calls(parts: Iterable[Part]) -> set[str]:
     """The ids that answers may have: of calls, and of calls in the vendor's own words."""
-    found = {
+    ids = {
         part.id
         for part in parts
         if isinstance(part, ToolCall) or (isinstance(part, InvalidToolCall) and part.is_nameable)
     }
     for part in parts:
         if isinstance(part, VendorPart):
-            named = (part.raw.body.get("call_id"), part.raw.body.get("id"))
-            found |= {name for name in named if isinstance(name, str)}
-    return found
+            raw_ids = (part.raw.body.get("call_id"), part.raw.body.get("id"))
+            ids |= {name for name in raw_ids if isinstance(name, str)}
+    return ids
 
 
 def _media(parts: Iterable[Part]) -> list[Part]:

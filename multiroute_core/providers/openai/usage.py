@@ -55,8 +55,8 @@ def find_usage(body: Mapping[str, Any]) -> Usage | None:
     choice = mapping(next(iter(array(body.get("choices"))), None))
     for place in (body, choice, body.get("x_groq"), choice.get("message"), choice.get("delta")):
         counts = mapping(mapping(place).get("usage"))
-        if counts and (found := read_usage(counts, service_tier)) is not None:
-            usage = found if usage is None else merge_usage(found, usage)
+        if counts and (place_usage := read_usage(counts, service_tier)) is not None:
+            usage = place_usage if usage is None else merge_usage(place_usage, usage)
     if (usage is None or not usage.total_tokens) and (timings := mapping(body.get("timings"))):
         measured = _timings(timings)
         return usage if measured is None else merge_usage(usage, measured)
@@ -72,41 +72,56 @@ def _read_own(counts: Any, service_tier: str | None) -> Usage | None:
         return None
     own = cast("dict[str, Any]", counts)
     if _CHAT_NAMES.issuperset(own):
-        given = own.get("prompt_tokens")
+        input_tokens = own.get("prompt_tokens")
         output = own.get("completion_tokens")
         read: Any = own.get("prompt_tokens_details") or _NOTHING
-        written: Any = own.get("completion_tokens_details") or _NOTHING
+        output_details: Any = own.get("completion_tokens_details") or _NOTHING
     elif _RESPONSES_NAMES.issuperset(own):
-        given = own.get("input_tokens")
+        input_tokens = own.get("input_tokens")
         output = own.get("output_tokens")
         read = own.get("input_tokens_details") or _NOTHING
-        written = own.get("output_tokens_details") or _NOTHING
+        output_details = own.get("output_tokens_details") or _NOTHING
     else:
         return None
-    if type(read) is not dict or type(written) is not dict or type(given) is not int or type(output) is not int:
+    if (
+        type(read) is not dict
+        or type(output_details) is not dict
+        or type(input_tokens) is not int
+        or type(output) is not int
+    ):
         return None
     of_input = cast("dict[str, Any]", read)
-    of_output = cast("dict[str, Any]", written)
+    of_output = cast("dict[str, Any]", output_details)
     if not _READ_NAMES.issuperset(of_input) or not _WRITTEN_NAMES.issuperset(of_output):
         return None
     cached = of_input.get("cached_tokens")
     stored = of_input.get("cache_write_tokens")
-    heard = of_input.get("audio_tokens")
-    spoken = of_output.get("audio_tokens")
+    input_audio = of_input.get("audio_tokens")
+    output_audio = of_output.get("audio_tokens")
     reasoning = of_output.get("reasoning_tokens")
-    for part, whole in ((cached, given), (stored, given), (heard, given), (reasoning, output), (spoken, output)):
-        if part is not None and (type(part) is not int or not 0 <= part <= whole):
+    for part, limit in (
+        (cached, input_tokens),
+        (stored, input_tokens),
+        (input_audio, input_tokens),
+        (reasoning, output),
+        (output_audio, output),
+    ):
+        if part is not None and (type(part) is not int or not 0 <= part <= limit):
             return None
-    if not 0 < given <= LARGEST_COUNT or not 0 <= output <= LARGEST_COUNT or own.get("total_tokens") != given + output:
+    if (
+        not 0 < input_tokens <= LARGEST_COUNT
+        or not 0 <= output <= LARGEST_COUNT
+        or own.get("total_tokens") != input_tokens + output
+    ):
         return None
     return Usage(
-        input_tokens=given,
+        input_tokens=input_tokens,
         output_tokens=output,
         cache_read_tokens=cached,
         cache_write_tokens=stored,
         reasoning_tokens=reasoning,
-        input_audio_tokens=heard,
-        output_audio_tokens=spoken,
+        input_audio_tokens=input_audio,
+        output_audio_tokens=output_audio,
         service_tier=service_tier,
     )
 
@@ -124,12 +139,12 @@ _WRITTEN_NAMES = frozenset(
 )
 
 
-def merge_usage(known: Usage | None, latest: Usage) -> Usage:
+def merge_usage(previous: Usage | None, latest: Usage) -> Usage:
     """A stream's latest usage over what is known; a zero or nothing never replaces a count."""
-    if known is None or known == latest:
+    if previous is None or previous == latest:
         return latest
-    kept = {name: value for name in _FIELDS if (value := getattr(known, name)) and not getattr(latest, name)}
-    return replace(latest, **kept) if kept else latest
+    fallbacks = {name: value for name in _FIELDS if (value := getattr(previous, name)) and not getattr(latest, name)}
+    return replace(latest, **fallbacks) if fallbacks else latest
 
 
 _FIELDS = tuple(field.name for field in fields(Usage))
@@ -153,17 +168,19 @@ def read_usage(counts: Mapping[str, Any], service_tier: str | None = None) -> Us
     reasoning = count(written_details.get("reasoning_tokens"))
     if reasoning is None or not reasoning:
         reasoning = _first(counts, ("reasoning_tokens",), _first(written_details, ("reasoning",), reasoning))
-    given = _first(counts, INPUT)
+    input_tokens = _first(counts, INPUT)
     output = _first(counts, OUTPUT)
     total = _first(counts, TOTAL)
-    if given is None and (miss := count(counts.get("prompt_cache_miss_tokens"))) is not None:
-        given = miss + (read or 0)
+    if input_tokens is None and (miss := count(counts.get("prompt_cache_miss_tokens"))) is not None:
+        input_tokens = miss + (read or 0)
     cost = stated_cost(counts)
-    if given is None and output is None:
+    if input_tokens is None and output is None:
         return None if cost is None else Usage(stated_cost=cost)
-    given, output = _whole(counts, given, output, total, cached=(read or 0, write or 0), reasoning=reasoning or 0)
+    input_tokens, output = _reconcile_counts(
+        counts, input_tokens, output, total, cached=(read or 0, write or 0), reasoning=reasoning or 0
+    )
     return Usage(
-        input_tokens=given,
+        input_tokens=input_tokens,
         output_tokens=output,
         cache_read_tokens=read,
         cache_write_tokens=write,
@@ -183,13 +200,13 @@ def read_usage(counts: Mapping[str, Any], service_tier: str | None = None) -> Us
 def stated_cost(counts: Mapping[str, Any]) -> float | None:
     """What the provider itself says that the answer cost, in USD."""
     for name in COSTS:
-        said = counts.get(name)
-        if said is None:
+        raw_cost = counts.get(name)
+        if raw_cost is None:
             continue
-        if isinstance(said, dict):
-            parts = mapping(said)
+        if isinstance(raw_cost, dict):
+            parts = mapping(raw_cost)
             return amount(parts.get("total_cost")) if parts.get("currency", "USD") == "USD" else None
-        cost = amount(said)
+        cost = amount(raw_cost)
         if cost is not None and counts.get("is_byok") is True:
             upstream = amount(mapping(counts.get("cost_details")).get("upstream_inference_cost"))
             return None if upstream is None else cost + upstream
@@ -198,9 +215,9 @@ def stated_cost(counts: Mapping[str, Any]) -> float | None:
     return None if ticks is None else ticks / TICKS_PER_USD
 
 
-def _whole(
+def _reconcile_counts(
     counts: Mapping[str, Any],
-    given: int | None,
+    input_tokens: int | None,
     output: int | None,
     total: int | None,
     *,
@@ -214,25 +231,25 @@ def _whole(
     what was cached out of the prompt.
     """
     read, write = cached
-    if given is None or output is None:
+    if input_tokens is None or output is None:
         if total is not None:
-            given = max(0, total - (output or 0)) if given is None else given
-            output = max(0, total - given) if output is None else output
-        return given, output
-    surplus = 0 if total is None else total - given - output
+            input_tokens = max(0, total - (output or 0)) if input_tokens is None else input_tokens
+            output = max(0, total - input_tokens) if output is None else output
+        return input_tokens, output
+    surplus = 0 if total is None else total - input_tokens - output
     if surplus <= 0:
-        beside = read + write > given or (total is None and _apart(counts))
-        return given + (read + write if beside else 0), output + (reasoning if reasoning > output else 0)
+        beside = read + write > input_tokens or (total is None and _apart(counts))
+        return input_tokens + (read + write if beside else 0), output + (reasoning if reasoning > output else 0)
     caches = {one for one in (read, write, read + write) if one}
     if surplus == reasoning:
-        return given, output + surplus
+        return input_tokens, output + surplus
     if surplus in caches:
-        return given + surplus, output + (reasoning if reasoning > output else 0)
+        return input_tokens + surplus, output + (reasoning if reasoning > output else 0)
     if reasoning and surplus - reasoning in caches:
-        return given + surplus - reasoning, output + reasoning
-    if read + write > given and surplus > read + write:
-        return given + read + write, output + surplus - read - write
-    return given, output + surplus
+        return input_tokens + surplus - reasoning, output + reasoning
+    if read + write > input_tokens and surplus > read + write:
+        return input_tokens + read + write, output + surplus - read - write
+    return input_tokens, output + surplus
 
 
 def _apart(counts: Mapping[str, Any]) -> bool:
@@ -280,11 +297,11 @@ def _timings(timings: Mapping[str, Any]) -> Usage | None:
 
     `prompt_n` leaves out the `cache_n` that were reused (ggml-org/llama.cpp, tools/server/README.md, 2026-11-28).
     """
-    fresh, reused, written = (count(timings.get(name)) for name in ("prompt_n", "cache_n", "predicted_n"))
-    if fresh is None and written is None:
+    fresh, reused, output_tokens = (count(timings.get(name)) for name in ("prompt_n", "cache_n", "predicted_n"))
+    if fresh is None and output_tokens is None:
         return None
-    given = None if fresh is None else fresh + (reused or 0)
-    return Usage(input_tokens=given, output_tokens=written, cache_read_tokens=reused)
+    input_tokens = None if fresh is None else fresh + (reused or 0)
+    return Usage(input_tokens=input_tokens, output_tokens=output_tokens, cache_read_tokens=reused)
 
 
 def header_cost(headers: Mapping[str, str]) -> float | None:

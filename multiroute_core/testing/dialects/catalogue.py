@@ -48,11 +48,11 @@ class Dialect:
 
 def _openai(usage: Usage) -> JSON:
     read = usage.input_tokens or 0
-    written = usage.output_tokens or 0
+    output_tokens = usage.output_tokens or 0
     return {
         "prompt_tokens": read,
-        "completion_tokens": written,
-        "total_tokens": read + written,
+        "completion_tokens": output_tokens,
+        "total_tokens": read + output_tokens,
         "prompt_tokens_details": {"cached_tokens": usage.cache_read_tokens or 0},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
     }
@@ -104,11 +104,11 @@ def _half(usage: Usage) -> JSON:
 
 def _responses(usage: Usage) -> JSON:
     read = usage.input_tokens or 0
-    written = usage.output_tokens or 0
+    output_tokens = usage.output_tokens or 0
     return {
         "input_tokens": read,
-        "output_tokens": written,
-        "total_tokens": read + written,
+        "output_tokens": output_tokens,
+        "total_tokens": read + output_tokens,
         "input_tokens_details": {"cached_tokens": usage.cache_read_tokens or 0},
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
     }
@@ -126,9 +126,13 @@ def _anthropic(usage: Usage) -> JSON:
 
 def _google(usage: Usage) -> JSON:
     read = usage.input_tokens or 0
-    written = usage.output_tokens or 0
+    output_tokens = usage.output_tokens or 0
     thought = usage.reasoning_tokens or 0
-    block = {"promptTokenCount": read, "candidatesTokenCount": written - thought, "totalTokenCount": read + written}
+    block = {
+        "promptTokenCount": read,
+        "candidatesTokenCount": output_tokens - thought,
+        "totalTokenCount": read + output_tokens,
+    }
     block["cachedContentTokenCount"] = usage.cache_read_tokens or 0
     return block | ({"thoughtsTokenCount": thought} if thought else {})
 

@@ -56,7 +56,7 @@ class Failure:
     after: int = 0
     usage: Usage | None = None
 
-    def steps(self, asked: IncomingCall) -> Iterator[Step]:
+    def steps(self, incoming: IncomingCall) -> Iterator[Step]:
         """The beginning of an answer, and the failure."""
         if self.name in REFUSALS:
             status, kind, message = REFUSALS[self.name]
@@ -64,7 +64,7 @@ class Failure:
             yield Step(0.0, WireError(message, {"error": error}, status))
             return
         yield Step(0.0, HEADERS)
-        for piece in self.answer.pieces(asked)[: self.after]:
+        for piece in self.answer.pieces(incoming)[: self.after]:
             yield Step(0.0, Delta((piece,)))
         yield Step(0.0, Delta(finish_reason="other", usage=self.usage, raw={FAILURE: self.name}))
 
@@ -75,14 +75,14 @@ def check_script(dialect: str, script: Any) -> None:
     Raises:
         ConfigurationError: the dialect has no such failure, or a string stands where a behaviour is needed.
     """
-    known = failures_of(dialect)
+    failures = failures_of(dialect)
     is_list = isinstance(script, Sequence) and not isinstance(script, str)
     behaviours = cast("Sequence[Any]", script if is_list else (script,))
     for behaviour in behaviours:
         if isinstance(behaviour, str):
             raise ConfigurationError(f"{behaviour!r} is a str; give Failure({behaviour!r}) or Answer({behaviour!r}).")
-        if isinstance(behaviour, Failure) and behaviour.name not in known:
-            raise unknown("failure", behaviour.name, known)
+        if isinstance(behaviour, Failure) and behaviour.name not in failures:
+            raise unknown("failure", behaviour.name, failures)
 
 
 class DialectProvider(ScriptedProvider):
@@ -110,7 +110,7 @@ class DialectProvider(ScriptedProvider):
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """What the vendor's decoder reads in the dialect's body."""
-        content = Writer(self.dialect, encoded.model or "").whole(cast("Any", reply).delta)
+        content = Writer(self.dialect, encoded.model or "").write_body(cast("Any", reply).delta)
         reply = Reply(content, {})
         match self.dialect.wire:
             case "anthropic":
@@ -148,8 +148,8 @@ class _DialectDecoder:
         finish: FinishReason | None = None
         usage: Usage | None = None
         model: str | None = None
-        for sent in self._reader.feed(self._writer.frames(event)):
-            delta = None if (value := to_value(sent)) is None else self._decoder.feed(value)
+        for frame in self._reader.feed(self._writer.frames(event)):
+            delta = None if (value := to_value(frame)) is None else self._decoder.feed(value)
             if delta is not None:
                 parts += delta.parts
                 finish = delta.finish_reason or finish

@@ -102,10 +102,10 @@ class DialectServer:
     def _serve(self, received: Received) -> Reply:
         body = json.loads(received.body)
         stream = bool(body.get("stream")) or "streamGenerate" in received.path
-        asked = IncomingCall(self.dialect.name, next(self._numbers), 0.0, _request(body), stream)
+        call = IncomingCall(self.dialect.name, next(self._numbers), 0.0, _request(body), stream)
         writer = Writer(self.dialect, str(body.get("model") or "gemini"))
         deltas: list[Delta] = []
-        for step in self.behaviour.steps(asked):
+        for step in self.behaviour.steps(call):
             if isinstance(step.event, WireError):
                 status = step.event.status_code or 500
                 return Reply(status, _JSON, json.dumps(step.event.body).encode())
@@ -115,7 +115,7 @@ class DialectServer:
             return Reply(200, _SSE, [writer.frames(delta) for delta in deltas], stream=True)
         parts = tuple(part for delta in deltas for part in delta.parts)
         last = deltas[-1]
-        return Reply(200, _JSON, writer.whole(Delta(parts, last.finish_reason, last.usage, raw=last.raw)))
+        return Reply(200, _JSON, writer.write_body(Delta(parts, last.finish_reason, last.usage, raw=last.raw)))
 
 
 def _request(body: dict[str, Any]) -> Request:

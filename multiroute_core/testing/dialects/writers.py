@@ -33,46 +33,46 @@ class Writer:
         self._usage: Usage | None = None
         self._calls: list[ToolCallDelta] = []
 
-    def whole(self, delta: Delta) -> bytes:
+    def write_body(self, delta: Delta) -> bytes:
         """The body of a whole answer, or of a failure."""
-        counted = self._counted(delta.usage)
+        usage = self._write_usage(delta.usage)
         if (failure := failure_in(delta)) is not None:
-            return _dump(self._failed(failure, counted))
-        return _dump(getattr(self, f"_whole_{_method(self.dialect)}")(delta, counted))
+            return _dump(self._failed(failure, usage))
+        return _dump(getattr(self, f"_whole_{_method(self.dialect)}")(delta, usage))
 
     def frames(self, delta: Delta) -> bytes:
         """The next bytes of a stream."""
         self._usage = delta.usage or self._usage
         events: list[JSON | str] = []
-        begun = self._begun
+        is_continuation = self._begun
         self._begun = True
         if (failure := failure_in(delta)) is not None:
-            events.append(self._failed(failure, self._counted(delta.usage), stream=True))
+            events.append(self._failed(failure, self._write_usage(delta.usage), stream=True))
         else:
-            events += getattr(self, f"_events_{_method(self.dialect)}")(delta, begun)
+            events += getattr(self, f"_events_{_method(self.dialect)}")(delta, is_continuation)
         frames = "".join(f"data: {event if isinstance(event, str) else json.dumps(event)}\n\n" for event in events)
         if not self.dialect.control_lines:
             return frames.encode()
         prefix = ": ping\n\nretry: 3000\n\nid: 7\n\ndata:\n\n"
-        return (prefix if begun else f"\ufeff{prefix}").encode() + frames.encode()
+        return (prefix if is_continuation else f"\ufeff{prefix}").encode() + frames.encode()
 
-    def _counted(self, usage: Usage | None) -> JSON | None:
+    def _write_usage(self, usage: Usage | None) -> JSON | None:
         return None if usage is None or self.dialect.place == "nowhere" else self.dialect.count(usage)
 
-    def _failed(self, name: str, counted: JSON | None, *, stream: bool = False) -> JSON:
+    def _failed(self, name: str, usage: JSON | None, *, stream: bool = False) -> JSON:
         body = FAILURES[self.dialect.wire][name]
         if self.dialect.wire == "openai.responses" and "status" in body:
-            response = {**self._response([], counted), **body}
+            response = {**self._response([], usage), **body}
             return {"type": f"response.{body['status']}", "response": response} if stream else response
-        if counted is not None and self.dialect.wire != "anthropic":
-            body = body | {"usageMetadata" if self.dialect.wire == "google" else "usage": counted}
+        if usage is not None and self.dialect.wire != "anthropic":
+            body = body | {"usageMetadata" if self.dialect.wire == "google" else "usage": usage}
         return (
             body if "error" in body or "detail" in body else {"model": self.model, "modelVersion": self.model, **body}
         )
 
     # Chat Completions
 
-    def _whole_chat(self, delta: Delta, counted: JSON | None) -> JSON:
+    def _whole_chat(self, delta: Delta, usage: JSON | None) -> JSON:
         parts = assemble(delta.parts)
         message: JSON = {"role": "assistant", "content": _text(parts), "reasoning_content": _reasoning(parts) or None}
         if calls := [part for part in parts if isinstance(part, ToolCall)]:
@@ -80,11 +80,11 @@ class Writer:
         finish = None if self.dialect.done_ends else CHAT_ENDS.get(delta.finish_reason or "", delta.finish_reason)
         choice = {"index": 0, "message": message, "finish_reason": finish}
         body = {"id": "c", "object": "chat.completion", "created": 1, "model": self.model, "choices": [choice]}
-        return body if counted is None else body | {"usage": counted}
+        return body if usage is None else body | {"usage": usage}
 
-    def _events_chat(self, delta: Delta, begun: bool) -> list[JSON | str]:  # noqa: FBT001
+    def _events_chat(self, delta: Delta, is_continuation: bool) -> list[JSON | str]:  # noqa: FBT001
         base = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": self.model}
-        so_far = self._counted(delta.usage or Usage(1, 1)) if self.dialect.growing else None
+        so_far = self._write_usage(delta.usage or Usage(1, 1)) if self.dialect.growing else None
         events: list[JSON | str] = []
         for part in delta.parts:
             chunk = {**base, "choices": [{"index": 0, "delta": _chat_delta(part), "finish_reason": None}]}
@@ -96,42 +96,42 @@ class Writer:
             "delta": {},
             "finish_reason": CHAT_ENDS.get(delta.finish_reason, delta.finish_reason),
         }
-        counted = self._counted(self._usage)
+        usage = self._write_usage(self._usage)
         dialect = self.dialect
         end: JSON = {**base, "choices": [choice]}
-        if counted is not None and dialect.place == "choice":
-            choice["usage"] = counted
-        elif counted is not None and dialect.place == "x_groq":
-            end["x_groq"] = {"id": "req", "usage": counted}
-        elif counted is not None and dialect.growing:
-            end["usage"] = counted
+        if usage is not None and dialect.place == "choice":
+            choice["usage"] = usage
+        elif usage is not None and dialect.place == "x_groq":
+            end["x_groq"] = {"id": "req", "usage": usage}
+        elif usage is not None and dialect.growing:
+            end["usage"] = usage
         events += [] if dialect.done_ends else [end]
-        if counted is not None and dialect.place == "usage" and not dialect.growing:
-            events.append({**base, "choices": [], "usage": counted})
+        if usage is not None and dialect.place == "usage" and not dialect.growing:
+            events.append({**base, "choices": [], "usage": usage})
         if dialect.zeros_at_end:
             events.append({**base, "choices": [], "usage": dialect.count(Usage(0, 0))})
         return [*events, "[DONE]"]
 
     # Responses
 
-    def _response(self, output: list[JSON], counted: JSON | None) -> JSON:
+    def _response(self, output: list[JSON], usage: JSON | None) -> JSON:
         body = {"id": "resp", "object": "response", "created_at": 1, "model": self.model, "status": "completed"}
-        return {**body, "output": output, "error": None, "incomplete_details": None, "usage": counted}
+        return {**body, "output": output, "error": None, "incomplete_details": None, "usage": usage}
 
-    def _whole_responses(self, delta: Delta, counted: JSON | None) -> JSON:
+    def _whole_responses(self, delta: Delta, usage: JSON | None) -> JSON:
         parts = assemble(delta.parts)
         output = list[JSON]()
         if text := _text(parts):
             content: list[JSON] = [{"type": "output_text", "text": text, "annotations": []}]
             output.append({"type": "message", "id": "msg", "role": "assistant", "content": content})
         output += [_item(part.id, part.name, _dumped(part)) for part in parts if isinstance(part, ToolCall)]
-        body = self._response(output, counted)
+        body = self._response(output, usage)
         if delta.finish_reason == "length":
             body |= {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
         return body
 
-    def _events_responses(self, delta: Delta, begun: bool) -> list[JSON | str]:  # noqa: FBT001
-        events: list[JSON | str] = [] if begun else [{"type": "response.created", "response": {"id": "resp"}}]
+    def _events_responses(self, delta: Delta, is_continuation: bool) -> list[JSON | str]:  # noqa: FBT001
+        events: list[JSON | str] = [] if is_continuation else [{"type": "response.created", "response": {"id": "resp"}}]
         for part in delta.parts:
             match part:
                 case Text():
@@ -145,13 +145,13 @@ class Writer:
                 case _:
                     pass
         if delta.finish_reason is not None:
-            body = self._whole_responses(Delta((), delta.finish_reason), self._counted(self._usage))
+            body = self._whole_responses(Delta((), delta.finish_reason), self._write_usage(self._usage))
             events.append({"type": f"response.{body['status']}", "response": body})
         return events
 
     # Messages
 
-    def _whole_anthropic(self, delta: Delta, counted: JSON | None) -> JSON:
+    def _whole_anthropic(self, delta: Delta, usage: JSON | None) -> JSON:
         parts = assemble(delta.parts)
         content: list[JSON] = [{"type": "text", "text": text}] if (text := _text(parts)) else []
         content += [
@@ -159,15 +159,15 @@ class Writer:
             for part in parts
             if isinstance(part, ToolCall)
         ]
-        ends = {"stop_reason": ANTHROPIC_ENDS.get(delta.finish_reason or "", delta.finish_reason), "usage": counted}
+        ends = {"stop_reason": ANTHROPIC_ENDS.get(delta.finish_reason or "", delta.finish_reason), "usage": usage}
         return {"id": "msg", "type": "message", "role": "assistant", "model": self.model, "content": content, **ends}
 
-    def _events_anthropic(self, delta: Delta, begun: bool) -> list[JSON | str]:  # noqa: FBT001
+    def _events_anthropic(self, delta: Delta, is_continuation: bool) -> list[JSON | str]:  # noqa: FBT001
         events: list[JSON | str] = []
-        if not begun:
-            counted = self._counted(delta.usage or Usage(0, 0))
+        if not is_continuation:
+            usage = self._write_usage(delta.usage or Usage(0, 0))
             message: JSON = {"id": "msg", "type": "message", "role": "assistant", "model": self.model, "content": []}
-            events.append({"type": "message_start", "message": message | ({"usage": counted} if counted else {})})
+            events.append({"type": "message_start", "message": message | ({"usage": usage} if usage else {})})
             events.append({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
         for part in delta.parts:
             match part:
@@ -185,34 +185,34 @@ class Writer:
                     pass
         if delta.finish_reason is not None:
             events += [{"type": "content_block_stop", "index": n} for n in range(1 + len(self._calls))]
-            counted = self._counted(self._usage)
+            usage = self._write_usage(self._usage)
             reason = ANTHROPIC_ENDS.get(delta.finish_reason, delta.finish_reason)
             end: JSON = {"type": "message_delta", "delta": {"stop_reason": reason}}
-            events += [end if counted is None else end | {"usage": counted}, {"type": "message_stop"}]
+            events += [end if usage is None else end | {"usage": usage}, {"type": "message_stop"}]
         return events
 
     # Gemini
 
-    def _whole_google(self, delta: Delta, counted: JSON | None) -> JSON:
-        shown: list[JSON] = []
+    def _whole_google(self, delta: Delta, usage: JSON | None) -> JSON:
+        parts: list[JSON] = []
         for part in assemble(delta.parts):
             if isinstance(part, ToolCall):
-                shown.append({"functionCall": {"id": part.id, "name": part.name, "args": dict(part.arguments)}})
+                parts.append({"functionCall": {"id": part.id, "name": part.name, "args": dict(part.arguments)}})
             elif isinstance(part, Text | Reasoning) and part.text:
-                shown.append({"text": part.text} | ({"thought": True} if isinstance(part, Reasoning) else {}))
-        candidate: JSON = {"content": {"role": "model", "parts": shown}, "index": 0}
+                parts.append({"text": part.text} | ({"thought": True} if isinstance(part, Reasoning) else {}))
+        candidate: JSON = {"content": {"role": "model", "parts": parts}, "index": 0}
         if delta.finish_reason is not None:
             candidate["finishReason"] = GOOGLE_ENDS.get(delta.finish_reason, "STOP")
         body = {"candidates": [candidate], "modelVersion": self.model}
-        return body if counted is None else body | {"usageMetadata": counted}
+        return body if usage is None else body | {"usageMetadata": usage}
 
-    def _events_google(self, delta: Delta, begun: bool) -> list[JSON | str]:  # noqa: FBT001
+    def _events_google(self, delta: Delta, is_continuation: bool) -> list[JSON | str]:  # noqa: FBT001
         self._calls += [part for part in delta.parts if isinstance(part, ToolCallDelta)]
         parts = tuple(part for part in delta.parts if not isinstance(part, ToolCallDelta))
         if delta.finish_reason is None:  # a call of a tool comes whole
             return [self._whole_google(Delta(parts), None)] if parts else []
-        counted = self._counted(self._usage)
-        return [self._whole_google(Delta((*parts, *self._calls), delta.finish_reason), counted)]
+        usage = self._write_usage(self._usage)
+        return [self._whole_google(Delta((*parts, *self._calls), delta.finish_reason), usage)]
 
 
 def failure_in(delta: Delta) -> str | None:
