@@ -17,6 +17,12 @@ from tests.providers.wires import WIRES, Wire
 BEAT = 0.04
 """Seconds between two of a server's heartbeats."""
 
+HANG_SECONDS = 30.0
+"""How long a server says nothing. A limit that is not kept is told from one that a busy machine keeps late."""
+
+GRACE = HANG_SECONDS / 2
+"""By how much later a busy machine may keep a limit."""
+
 
 class Beat:
     """The time of a misbehaving server: it ends when the module's tests do."""
@@ -26,7 +32,7 @@ class Beat:
 
     def hush(self) -> Iterator[bytes]:
         """Nothing."""
-        self.over.wait(5)
+        self.over.wait(HANG_SECONDS)
         yield from ()
 
     def again(self, piece: bytes) -> Iterator[bytes]:
@@ -118,7 +124,7 @@ class Misbehaving(ReplayServer):
         if model == "good":
             return Reply(200, kind, split_events(wire.stream) if streamed else wire.plain, stream=streamed)
         if model.startswith("silence"):
-            self.beat.over.wait(5)
+            self.beat.over.wait(HANG_SECONDS)
         return Reply(200, kind, self.pieces(model, wire), stream=True)
 
     def pieces(self, model: str, wire: Wire) -> Iterator[bytes]:

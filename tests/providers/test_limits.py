@@ -15,12 +15,11 @@ import pytest
 from multiroute_core import AttemptTimeoutError, DeadlineExceededError, StreamInterruptedError
 from multiroute_core.testing.server import split_events
 from tests.providers.faces import FACES, PLAIN, STREAMED, Outcome
-from tests.providers.misbehaving import AFTERWARDS, BEAT, INSTEAD, Misbehaving, asked
+from tests.providers.misbehaving import AFTERWARDS, BEAT, GRACE, HANG_SECONDS, INSTEAD, Misbehaving, asked
 from tests.providers.wires import WIRES
 
 LIMIT = 0.3
-GRACE = 2.5  # for a busy machine; every other limit is 4 s or more
-UNLIMITED = dict.fromkeys(("attempt_timeout", "first_token_timeout", "stall_timeout", "deadline"), 4.0)
+UNLIMITED = dict.fromkeys(("attempt_timeout", "first_token_timeout", "stall_timeout", "deadline"), HANG_SECONDS)
 ALL = tuple(WIRES.values())
 
 

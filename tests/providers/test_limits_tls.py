@@ -17,11 +17,10 @@ import pytest
 from multiroute_core import APIConnectionError, AttemptTimeoutError, StreamInterruptedError
 from multiroute_core.providers import http
 from tests.providers.faces import FACES, PLAIN, STREAMED
-from tests.providers.misbehaving import AFTERWARDS, INSTEAD, Misbehaving, asked
+from tests.providers.misbehaving import AFTERWARDS, GRACE, INSTEAD, Misbehaving, asked
 from tests.providers.wires import WIRES
 
 LIMIT = 0.3
-GRACE = 2.5  # for a busy machine; every other limit is 4 s or more
 OPENAI = (WIRES["openai"],)
 
 
