@@ -194,8 +194,8 @@ def _build_rejection(bill: BudgetCharge, balance: AccountBalance, now: float) ->
     note = f", {budget.format_amount(balance.held)} of it held for calls on their way" if balance.held else ""
     when = "" if ends is None else f" It begins anew at {datetime.fromtimestamp(ends, budget.zone):%Y-%m-%d %H:%M %Z}."
     error = BudgetExceededError(
-        f"The budget {budget.name!r}{_whose(bill)} has {budget.format_amount(left)} left of {budget.format_amount(budget.cap)}"
-        f"{note}, and this call may take {budget.format_amount(claim.amount)}.{when}",
+        f"The budget {budget.name!r}{_whose(bill)} has {budget.format_amount(left)} left of "
+        f"{budget.format_amount(budget.cap)}{note}, and this call may take {budget.format_amount(claim.amount)}.{when}",
         budget=budget.name,
         scope_value=bill.who,
         remaining=budget.amount(left),

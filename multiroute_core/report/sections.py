@@ -120,8 +120,8 @@ def notes(report: Report) -> tuple[str, ...]:
         unpriced = [name(group.name) for group in report.models if group.unknown]
         listed = ", ".join(unpriced[:5]) + (f" and {len(unpriced) - 5} more" if len(unpriced) > 5 else "")
         sentences.append(
-            f"{format_count(total.unknown, 'try has', 'tries have')} a cost that nobody knows, so more was spent than is "
-            f"shown. Models: {listed}."
+            f"{format_count(total.unknown, 'try has', 'tries have')} an unknown cost, so more was spent than is shown. "
+            f"Models: {listed}."
         )
     if total.estimated:
         cost_note = f", {usd(total.estimated_cost)} of what was spent" if total.estimated_cost else ""

@@ -95,8 +95,8 @@ class Tally:
         time_line = self._line
         for record in records:
             line = record if type(record) is RecordRow else _values(record)
-            (at, request, route, provider, model, outcome, seconds, first, input_tokens, output_tokens, cache_read, reasoning, cost,
-             estimated, saved, stream, tenant, task, charged, labels) = line  # fmt: skip
+            (at, request, route, provider, model, outcome, seconds, first, input_tokens, output_tokens, cache_read,
+             reasoning, cost, estimated, saved, stream, tenant, task, charged, labels) = line  # fmt: skip
             if charged is not None:
                 cost = charged
             if self.first is None or self.last is None:

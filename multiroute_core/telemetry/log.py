@@ -68,7 +68,8 @@ class LogEvents:
         what = attempt.outcome + (f" (HTTP {status})" if status else "")
         if event.error is not None:
             what = f"failed, {what},"
-        line = f"Attempt on {attempt.route!r} {what} in {attempt.seconds:.3f} s{_describe_usage(attempt.usage, attempt.cost)}."
+        usage = _describe_usage(attempt.usage, attempt.cost)
+        line = f"Attempt on {attempt.route!r} {what} in {attempt.seconds:.3f} s{usage}."
         self._write(level, line, event.request_id, "attempt", attempt.outcome, attempt.route, attempt.seconds, fields)
 
     def _request(self, event: RequestEnded) -> None:
