@@ -381,7 +381,7 @@ class RequestExecution:
             self._unsaid = (self._refused.parts,)
             return replace(self._refused, attempts=attempts)
         error = self._trail.exhausted(self._plan, self._stop)
-        if self.spare is None or self._broken is not None or getattr(error, "kind", None) in ASKED:
+        if self.spare is None or self._broken is not None or getattr(error, "code", None) in ASKED:
             raise self._over(error)
         self._unsaid = self.spare.chunks
         return replace(self.spare.response, stale=True, attempts=attempts)

@@ -43,7 +43,7 @@ FLOW = (
     Mutant(
         "what was said is lost when nobody takes over",
         CORE + "engine/execution.py",
-        "        if broken is None:\n            return error\n",
+        "        if interruption is None:\n            return error\n",
         "        return error\n",
     ),
     Mutant(
@@ -55,14 +55,14 @@ FLOW = (
     Mutant(
         "the end of a continued answer is held back",
         CORE + "engine/execution.py",
-        "if self._said is not None and (parts := self._said.rest()):",
+        "if self._said is not None and (parts := self._said.flush()):",
         "if False:",
         "tests/engine/test_continuation.py",
     ),
     Mutant(
         "a loser is never asked again",
         CORE + "engine/execution.py",
-        "                self._plan.lost(attempt.route)\n",
+        "                self._plan.lost_race(attempt.route)\n",
         "                pass\n",
         RACE,
     ),
@@ -130,7 +130,7 @@ FLOW = (
         "        waits = [error.retry_after or 0.0 for error in self._failed.values()]\n"
         "        if self._stale and max(waits, default=0.0) > 0:\n"
         "            self._stale = False\n"
-        "            return Pause(max(waits))\n"
+        "            return Wait(max(waits))\n"
         "        if self._queue:\n            route = self._queue.pop(0)",
         PLAN,
     ),
@@ -156,8 +156,8 @@ FLOW = (
     Mutant(
         "every route is probed before its time, though another may be asked",
         CORE + "engine/retry_plan.py",
-        "early, self._early = route is self._early, None",
-        "early, self._early = True, None",
+        "early = route is self._early",
+        "early = True",
     ),
     Mutant(
         "every caller probes early again and again",
@@ -198,18 +198,18 @@ FLOW = (
         "a rate limit counts as a failure",
         CORE + "engine/attempt.py",
         "or not error.counts_against_breaker:",
-        'or not (error.counts_against_breaker or error.kind == "rate_limit"):',
+        'or not (error.counts_against_breaker or error.code == "rate_limit"):',
     ),
     Mutant(
         "timeouts are no failures",
         CORE + "engine/attempt.py",
         "or not error.counts_against_breaker:",
-        'or not error.counts_against_breaker or error.kind == "timeout":',
+        'or not error.counts_against_breaker or error.code == "timeout":',
     ),
     Mutant(
         "a bad key is a failure like any other",
         CORE + "engine/attempt.py",
-        "Verdict.LASTING if error.lasting else Verdict.FAILURE",
+        "Verdict.LASTING if error.permanent else Verdict.FAILURE",
         "Verdict.FAILURE",
     ),
     Mutant(
@@ -227,8 +227,8 @@ FLOW = (
     Mutant(
         "the deadline does not hold within an attempt",
         CORE + "engine/attempt.py",
-        "        if not self.committed:\n            phase, until",
-        "        if False:\n            phase, until",
+        "        if not self.committed:\n            phase =",
+        "        if False:\n            phase =",
     ),
     Mutant(
         "a stream may be silent for ever",

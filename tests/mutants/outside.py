@@ -45,7 +45,7 @@ OUTSIDE = (
     Mutant(
         "two names become one",
         "multiroute_core/providers/tool_names.py",
-        "next(place for place in places if place not in taken)",
+        "next(place for place in places if place not in wire_names)",
         "stem",
         f"{FORMS} -k 'beyond or same_way'",
     ),
@@ -59,7 +59,7 @@ OUTSIDE = (
     Mutant(
         "malformed calls stay without an answer",
         "multiroute_core/parsing/conversation.py",
-        "    _refuse(waiting, answered)\n    if messages",
+        "    _refuse(waiting, conversation)\n    if messages",
         "    if messages",
         f"{CALLS} -k 'history_says or both_are_answered'",
     ),

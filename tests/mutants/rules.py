@@ -70,7 +70,7 @@ RULES = (
     Mutant(
         "routes of one quota have limits of their own",
         MEMORY,
-        "self._quotas.setdefault(route.quota, _Quota())",
+        "self._quotas.setdefault(route.rate_limit_group, _Quota())",
         "_Quota()",
     ),
     Mutant("a spent quota is spent for one route", MEMORY, "if outcome.shared:", "if False:", STATE),
@@ -146,8 +146,8 @@ RULES = (
     Mutant(
         "full routes come first",
         "multiroute_core/routing/strategies.py",
-        "limit is not None and busy + 1 > limit, route.name",
-        "limit is None or busy + 1 <= limit, route.name",
+        "limit is not None and busy + 1 > limit",
+        "limit is None or busy + 1 <= limit",
         ORDER,
     ),
 )

@@ -150,7 +150,7 @@ class World:
                 caller.response = await router.agenerate(caller.prompt, **caller.options)
                 caller.end = "answered"
         except MultiRouteError as error:
-            caller.error, caller.end = error, getattr(error, "kind", type(error).__name__)
+            caller.error, caller.end = error, getattr(error, "code", type(error).__name__)
         except asyncio.CancelledError:
             caller.end = "cancel"
             raise
