@@ -19,6 +19,7 @@ from langchain_core.messages import (
 from langchain_multiroute.answers import KEPT, blocks_of, to_additional_kwargs
 from multiroute_core import ConfigurationError, Message, parsing
 from multiroute_core.messages import (
+    Api,
     Blob,
     CachePoint,
     File,
@@ -32,7 +33,6 @@ from multiroute_core.messages import (
     ToolCallResponse,
     Uri,
     VendorPart,
-    Wire,
     every,
     join,
 )
@@ -78,7 +78,7 @@ def messages_back(messages: Iterable[Message]) -> list[BaseMessage]:
     return chat_messages
 
 
-def messages_for(messages: Iterable[Message], model: str, wire: Wire | None = None) -> list[BaseMessage]:
+def messages_for(messages: Iterable[Message], model: str, wire: Api | None = None) -> list[BaseMessage]:
     """A conversation for another chat model of LangChain's, which is `model` as its route names it.
 
     What it said itself goes back as it was; of what others said, it gets what any model understands.
@@ -104,7 +104,7 @@ def messages_for(messages: Iterable[Message], model: str, wire: Wire | None = No
     return chat_messages
 
 
-def unsendable(messages: Iterable[Message], model: str, wire: Wire | None) -> list[str]:
+def unsendable(messages: Iterable[Message], model: str, wire: Api | None) -> list[str]:
     """What `messages_for` leaves out of a conversation, as entries for `dropped`; nothing twice."""
     dropped: dict[str, None] = {}
     for message in messages:
@@ -126,7 +126,7 @@ def unsendable(messages: Iterable[Message], model: str, wire: Wire | None) -> li
     return list(dropped)
 
 
-def _for_wire(message: Message, wire: Wire) -> Iterator[BaseMessage]:
+def _for_wire(message: Message, wire: Api) -> Iterator[BaseMessage]:
     """What users and tools said, with the blocks and marks of `wire` as they were given."""
     if message.role != "tool":
         (back,) = messages_back([Message(message.role, [], message.name)])
@@ -138,7 +138,7 @@ def _for_wire(message: Message, wire: Wire) -> Iterator[BaseMessage]:
             yield answer.model_copy(update={"content": _wire_content(part.parts, wire)})
 
 
-def _wire_content(parts: Sequence[Part], wire: Wire) -> Any:
+def _wire_content(parts: Sequence[Part], wire: Api) -> Any:
     blocks: list[dict[str, Any]] = []
     for part in parts:
         raw: Raw | None = getattr(part, "raw", None)

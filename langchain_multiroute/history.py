@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessage
 
 from multiroute_core import parsing
 from multiroute_core.messages import (
+    Api,
     InvalidToolCall,
     Part,
     Raw,
@@ -23,10 +24,9 @@ from multiroute_core.messages import (
     Text,
     ToolCall,
     VendorPart,
-    Wire,
 )
 
-WIRES: Mapping[str, Wire] = {
+WIRES: Mapping[str, Api] = {
     "anthropic": "anthropic",
     "openai": "openai.responses",
     "google_genai": "google",
@@ -117,7 +117,7 @@ def _calls(message: AIMessage, place: int) -> dict[str, ToolCall | InvalidToolCa
     return calls
 
 
-def _block(block: dict[str, Any], kind: Any, wire: Wire | None) -> Iterator[Part]:
+def _block(block: dict[str, Any], kind: Any, wire: Api | None) -> Iterator[Part]:
     match kind:
         case "text" if "cache_control" not in block:
             yield _text(block, wire)
@@ -149,7 +149,7 @@ def _refusal(refusal: Any) -> Text:
     return Text(text, Raw("langchain", {"type": "refusal", "refusal": text}))
 
 
-def _text(block: Mapping[str, Any], wire: Wire | None) -> Text:
+def _text(block: Mapping[str, Any], wire: Api | None) -> Text:
     text = str(block.get("text", ""))
     extras = cast("Mapping[str, Any]", block.get("extras") or {})
     if wire == "anthropic" and block.get("citations"):
@@ -159,7 +159,7 @@ def _text(block: Mapping[str, Any], wire: Wire | None) -> Text:
     return Text(text)
 
 
-def _reasoning(block: Mapping[str, Any], wire: Wire | None) -> Iterator[Part]:
+def _reasoning(block: Mapping[str, Any], wire: Api | None) -> Iterator[Part]:
     extras = cast("Mapping[str, Any]", block.get("extras") or {})
     summary = block.get("summary")
     if isinstance(summary, list):

@@ -16,7 +16,7 @@ from langchain_multiroute.errors import as_multiroute
 from langchain_multiroute.wrapped import Merging, decode_message
 from multiroute_core import ConfigurationError
 from multiroute_core.errors import RouteError
-from multiroute_core.messages import Wire
+from multiroute_core.messages import Api
 from multiroute_core.providers.addresses import model_address
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
@@ -37,7 +37,7 @@ FIELDS = {
 """The parameters of a request, and what the fields of LangChain's classes call them."""
 
 
-OWN_BLOCKS: Mapping[str, Wire] = {"anthropic": "anthropic"}
+OWN_BLOCKS: Mapping[str, Api] = {"anthropic": "anthropic"}
 """Providers whose classes of LangChain's take the vendor's own blocks and cache marks, and pass them on."""
 
 
@@ -122,9 +122,9 @@ class ModelProvider:
         self.integrations = _integrations(model, provider)
         self.address: str | None = model_address(model)
         self.model = _traits(model, provider, name)
-        self.own_wire: Wire | None = OWN_BLOCKS.get(provider)
+        self.own_wire: Api | None = OWN_BLOCKS.get(provider)
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         return "langchain"
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:

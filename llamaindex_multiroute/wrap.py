@@ -20,7 +20,7 @@ from llamaindex_multiroute.bare import bare
 from llamaindex_multiroute.convert import messages_out
 from llamaindex_multiroute.wrapped import END, CumulativeDecoder, decode_response, own, tool_of
 from multiroute_core import ConfigurationError, Request, Route, RouteError, Tool
-from multiroute_core.messages import Wire
+from multiroute_core.messages import Api
 from multiroute_core.providers import classify
 from multiroute_core.providers.addresses import model_address
 from multiroute_core.providers.models import Model
@@ -121,7 +121,7 @@ class LLMProvider:
         self.address: str | None = model_address(llm)
         self._bare: Any = bare(llm)
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         """The API that the route speaks."""
         return "llamaindex"
 

@@ -105,16 +105,16 @@ class RouteError(MultiRouteError):
 class BadRequestError(RouteError):
     """The request itself is refused: another route would refuse it as well, so none is asked."""
 
-    kind = "bad_request"
-    moves_on = False
-    blames = False
+    code = "bad_request"
+    fallback_allowed = False
+    counts_against_breaker = False
 
 
 class ContextOverflowError(BadRequestError):
     """The prompt is longer than this model's window; a model with a larger one may take it."""
 
-    kind = "context_overflow"
-    moves_on = True
+    code = "context_overflow"
+    fallback_allowed = True
 
 
 class UnsupportedError(BadRequestError):
@@ -128,8 +128,8 @@ class UnsupportedError(BadRequestError):
             `"output_schema"`, `"stream_options"`, `"reasoning"`, or the name of another parameter; `""` for unknown.
     """
 
-    kind = "unsupported"
-    moves_on = True
+    code = "unsupported"
+    fallback_allowed = True
 
     def __init__(self, message: str, *, ability: str = "", **details: Any) -> None:
         super().__init__(message, **details)
@@ -139,30 +139,30 @@ class UnsupportedError(BadRequestError):
 class AuthenticationError(RouteError):
     """The key is missing, wrong, or may not use this model."""
 
-    kind = "authentication"
-    lasting = True
+    code = "authentication"
+    permanent = True
 
 
 class NotFoundError(RouteError):
     """The provider knows no such model or address."""
 
-    kind = "not_found"
-    lasting = True
+    code = "not_found"
+    permanent = True
 
 
 class QuotaExhaustedError(RouteError):
     """Credit or quota is spent; waiting a little does not help."""
 
-    kind = "quota_exhausted"
-    lasting = True
+    code = "quota_exhausted"
+    permanent = True
 
 
 class RateLimitError(RouteError):
     """Too many requests or tokens; `retry_after` says when to come back, if the provider did."""
 
-    kind = "rate_limit"
+    code = "rate_limit"
     retryable = True
-    blames = False
+    counts_against_breaker = False
 
 
 class ContentFilterError(RouteError):
@@ -171,42 +171,42 @@ class ContentFilterError(RouteError):
     A filtered *answer* is an answer, not an error; see `fallback_on`.
     """
 
-    kind = "content_filter"
-    blames = False
+    code = "content_filter"
+    counts_against_breaker = False
 
 
 class RefusalError(RouteError):
     """The model declined to answer, and the caller wants others to be asked then (`fallback_on`)."""
 
-    kind = "refusal"
-    blames = False
+    code = "refusal"
+    counts_against_breaker = False
 
 
 class OverloadedError(RouteError):
     """The provider has no capacity at the moment."""
 
-    kind = "overloaded"
+    code = "overloaded"
     retryable = True
 
 
 class ServerError(RouteError):
     """The provider failed."""
 
-    kind = "server_error"
+    code = "server_error"
     retryable = True
 
 
 class AttemptTimeoutError(RouteError, TimeoutError):
     """Nothing (more) came within the limit that the message names."""
 
-    kind = "timeout"
+    code = "timeout"
     retryable = True
 
 
 class APIConnectionError(RouteError, ConnectionError):
     """No connection could be made, or it dropped before there was an answer."""
 
-    kind = "connection"
+    code = "connection"
     retryable = True
 
 
@@ -218,7 +218,7 @@ class StreamInterruptedError(RouteError):
             broke before anything meaningful came.
     """
 
-    kind = "broken_stream"
+    code = "broken_stream"
     retryable = True
     partial: Response | None = None
 
@@ -226,7 +226,7 @@ class StreamInterruptedError(RouteError):
 class InvalidResponseError(RouteError):
     """The provider answered with something that is no answer."""
 
-    kind = "bad_reply"
+    code = "bad_reply"
     retryable = True
 
 

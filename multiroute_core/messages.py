@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 from multiroute_core._util.json_text import load_json
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
-Wire: TypeAlias = Literal["anthropic", "openai.chat", "openai.responses", "google", "langchain", "llamaindex"]
+Api: TypeAlias = Literal["anthropic", "openai.chat", "openai.responses", "google", "langchain", "llamaindex"]
 """A vendor's API, by the JSON that it speaks; servers that are compatible speak it too. The last two are the models of
 a framework that stand where a route stands."""
 Modality: TypeAlias = Literal["image", "audio", "video", "document"]
@@ -24,7 +24,7 @@ Extras: TypeAlias = Mapping[str, Mapping[str, Any]]
 """What one vendor takes beside a file, by the vendor: `"anthropic"`, `"google"`, or `"openai"` for both of its APIs."""
 
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
-WIRES: tuple[Wire, ...] = get_args(Wire)
+WIRES: tuple[Api, ...] = get_args(Api)
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -41,7 +41,7 @@ class Raw:
             Encrypted reasoning and signatures are valid for that account only.
     """
 
-    api: Wire
+    api: Api
     body: Mapping[str, Any]
     model: str | None = None
     account: str | None = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from multiroute_core.messages import Wire
+from multiroute_core.messages import Api
 
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -40,13 +40,13 @@ class Tool:
 class ServerTool:
     """A tool that its vendor runs, in the vendor's own words; no other vendor can be asked with it."""
 
-    wire: Wire
+    api: Api
     body: Mapping[str, Any]
 
     @property
     def is_custom(self) -> bool:
         """Whether it is a custom tool of OpenAI's: the caller runs it, with free text, and both wires take it."""
-        return self.body.get("type") == "custom" and self.wire in ("openai.chat", "openai.responses")
+        return self.body.get("type") == "custom" and self.api in ("openai.chat", "openai.responses")
 
 
 @dataclass(frozen=True, slots=True)

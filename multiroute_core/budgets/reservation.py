@@ -67,7 +67,7 @@ class BudgetReservation:
         spending = self._spending
         now = self._spending.wall()
         call = self._call
-        wire = self._spending.facts[route.name].wire
+        wire = self._spending.facts[route.name].api
         most = expected_usage.most(call.request, route, wire, call.tokens)
         cost = spending.pricing.estimate_on(route, most)
         amounts = {"usd": math.ceil((cost or 0.0) * NANO - ROUNDING), "tokens": most.total_tokens}

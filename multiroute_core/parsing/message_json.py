@@ -87,7 +87,7 @@ def _part_to_json(part: Part) -> dict[str, Any]:
     if (extras := getattr(part, "extras", None)) is not None:
         fields["extras"] = {vendor: dict(values) for vendor, values in extras.items()}
     if (raw := getattr(part, "raw", None)) is not None:
-        fields["raw"] = {"wire": raw.wire, "model": raw.model, "body": dict(raw.body)}
+        fields["raw"] = {"wire": raw.api, "model": raw.model, "body": dict(raw.body)}
         if raw.account is not None:
             fields["raw"]["account"] = raw.account
     return fields

@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.messages import (
+    Api,
     Blob,
     Extras,
     File,
@@ -19,7 +20,6 @@ from multiroute_core.messages import (
     Raw,
     ToolCall,
     Uri,
-    Wire,
     modality_of,
     tool_call,
 )
@@ -68,12 +68,12 @@ _STORES = (
 """How the ids of each vendor's file store begin."""
 
 
-def raw(wire: Wire, block: Block) -> Raw:
+def raw(wire: Api, block: Block) -> Raw:
     """A block as its vendor takes it."""
     return Raw(wire, {name: value for name, value in block.items() if name not in _MARKS})
 
 
-def richer(wire: Wire, block: Block, *said: str) -> Raw | None:
+def richer(wire: Api, block: Block, *said: str) -> Raw | None:
     """The raw form of a block that says more than what is `said` of it in neutral words; None for any other."""
     names = (name for name, value in block.items() if value is not None and name not in _MARKS)
     return raw(wire, block) if any(name not in (*said, "type") for name in names) else None

@@ -8,13 +8,13 @@ from fnmatch import fnmatchcase
 from typing import Any, cast
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.messages import Wire
+from multiroute_core.messages import Api
 from multiroute_core.options import unknown
 from multiroute_core.parsing import json_schema
 from multiroute_core.parsing.reading import camel
 from multiroute_core.tools import ServerTool, Tool, ToolChoice
 
-SERVER_TOOLS: tuple[tuple[str, Wire], ...] = (
+SERVER_TOOLS: tuple[tuple[str, Api], ...] = (
     ("*_20[0-9][0-9][01][0-9][0-3][0-9]", "anthropic"),
     ("tool_search_tool_*", "anthropic"),
     ("mcp_toolset", "anthropic"),
@@ -176,7 +176,7 @@ def _of_mapping(definition: Mapping[str, Any]) -> Iterator[Tool | ServerTool]:
         )
 
 
-def _vendor(kind: str) -> Wire | None:
+def _vendor(kind: str) -> Api | None:
     """Whose tool a type is."""
     return next((wire for pattern, wire in SERVER_TOOLS if fnmatchcase(kind, pattern)), None)
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from multiroute_core.messages import Blob, File, Message, Part, Text, Uri, VendorPart, Wire, every, modality_of
+from multiroute_core.messages import Api, Blob, File, Message, Part, Text, Uri, VendorPart, every, modality_of
 from multiroute_core.parsing import media_types
 from multiroute_core.tools import ServerTool, Tool
 from multiroute_core.types import Request
 
 _EVERYTHING = frozenset({f"{kind}{way}" for kind in ("image", "document", "audio", "video") for way in ("", "_url")})
 
-CARRIES: Mapping[Wire, frozenset[str]] = {
+CARRIES: Mapping[Api, frozenset[str]] = {
     "anthropic": frozenset({"image", "image_url", "document", "document_url"}),
     "openai.chat": frozenset({"image", "image_url", "document", "audio"}),
     "openai.responses": frozenset({"image", "image_url", "document", "document_url"}),
@@ -41,7 +41,7 @@ _OFFICE_TYPES = frozenset(
     }
 )
 
-FORMATS: Mapping[Wire, frozenset[str]] = {
+FORMATS: Mapping[Api, frozenset[str]] = {
     # Images are PNG, JPEG, GIF or WebP, and documents PDF or plain text: anthropic 2.14.0, `Base64ImageSourceParam`,
     # `Base64PDFSourceParam` and `PlainTextSourceParam`.
     "anthropic": frozenset({"image/gif"}),
@@ -62,7 +62,7 @@ FORMATS: Mapping[Wire, frozenset[str]] = {
 ANY_FORMAT = "any format"
 """The ability of models of a framework: which formats they take is theirs to know."""
 
-_READS_TEXT_FILES: frozenset[Wire] = frozenset({"google", "openai.responses", "langchain", "llamaindex"})
+_READS_TEXT_FILES: frozenset[Api] = frozenset({"google", "openai.responses", "langchain", "llamaindex"})
 """Wires whose vendors fetch a text from its address."""
 
 
@@ -76,7 +76,7 @@ class RouteCapabilities:
         window: Tokens that fit in, prompt and answer together; None for unknown.
     """
 
-    wire: Wire
+    api: Api
     offers: frozenset[str]
     window: int | None = None
 
@@ -132,10 +132,10 @@ def _kind_of(word: str) -> str:
 def _of_tool(tool: Tool | ServerTool) -> str:
     if not isinstance(tool, ServerTool):
         return "tools"
-    return "custom_tools" if tool.is_custom else f"wire:{tool.wire}"
+    return "custom_tools" if tool.is_custom else f"wire:{tool.api}"
 
 
-def supported(provider: str, wire: Wire, inputs: frozenset[str], *, tools: bool) -> frozenset[str]:
+def supported(provider: str, wire: Api, inputs: frozenset[str], *, tools: bool) -> frozenset[str]:
     """What a route of `provider` on `wire` can carry, whose model takes `inputs`: kinds of content without `_url`."""
     content = {word for word in CARRIES[wire] if word.removesuffix("_url") in inputs}
     formats = FORMATS.get(wire, frozenset({ANY_FORMAT}))

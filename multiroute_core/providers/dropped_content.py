@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from multiroute_core.messages import (
+    Api,
     Blob,
     CachePoint,
     File,
@@ -23,12 +24,11 @@ from multiroute_core.messages import (
     ToolCallResponse,
     Uri,
     VendorPart,
-    Wire,
 )
 from multiroute_core.tools import Tool
 from multiroute_core.types import Request
 
-VENDORS: Mapping[Wire, str] = {
+VENDORS: Mapping[Api, str] = {
     "anthropic": "anthropic",
     "openai.chat": "openai",
     "openai.responses": "openai",
@@ -58,7 +58,7 @@ def sendable_name(message: Message) -> str | None:
     return message.name if message.name is not None and _NAME.fullmatch(message.name) else None
 
 
-def list_dropped(request: Request, wire: Wire, model: str) -> list[str]:
+def list_dropped(request: Request, wire: Api, model: str) -> list[str]:
     """What is left out of `request` on a wire, in the order of its first place; nothing twice.
 
     Args:
@@ -80,14 +80,14 @@ def list_dropped(request: Request, wire: Wire, model: str) -> list[str]:
     return list(dropped)
 
 
-def _names(message: Message, wire: Wire) -> Iterator[str]:
+def _names(message: Message, wire: Api) -> Iterator[str]:
     if wire != "openai.chat":
         yield "content.name: the API has no names of participants"
     elif sendable_name(message) is None:
         yield "content.name: the API takes 1 to 64 characters without spaces and <|\\/>"
 
 
-def _of_parts(parts: Sequence[Part], wire: Wire, model: str) -> Iterator[str]:
+def _of_parts(parts: Sequence[Part], wire: Api, model: str) -> Iterator[str]:
     for part in parts:
         match part:
             case Text(raw=Raw() as raw) if VENDORS.get(raw.api) != VENDORS[wire]:
@@ -108,14 +108,14 @@ def _of_parts(parts: Sequence[Part], wire: Wire, model: str) -> Iterator[str]:
                 pass
 
 
-def _returns(raw: Raw | None, wire: Wire, model: str) -> bool:
+def _returns(raw: Raw | None, wire: Api, model: str) -> bool:
     """Whether reasoning goes back: to the model that wrote it, with what vouches for it."""
     if raw is None or raw.api != wire or raw.model not in (None, model):
         return False
     return wire != "openai.responses" or bool(raw.body.get("encrypted_content"))
 
 
-def _extras(part: Blob | Uri | File, extras: Mapping[str, Mapping[str, Any]], wire: Wire) -> Iterator[str]:
+def _extras(part: Blob | Uri | File, extras: Mapping[str, Mapping[str, Any]], wire: Api) -> Iterator[str]:
     """What stands beside a file and is another vendor's, or has no place on this kind of file."""
     for vendor, values in extras.items():
         for name in values:
@@ -132,11 +132,11 @@ def describe_vendor_part(raw: Raw) -> str:
     return _only(str(raw.body.get("type") or next(iter(raw.body), "part")), raw.api)
 
 
-def _only(name: str, wire: Wire) -> str:
+def _only(name: str, wire: Api) -> str:
     return f"content.{name}: only {VENDORS.get(wire, wire)} understands it"
 
 
-def _of_tool(tool: Tool, wire: Wire) -> Iterator[str]:
+def _of_tool(tool: Tool, wire: Api) -> Iterator[str]:
     own = tool.extras.get(VENDORS[wire], {})
     owners: dict[str, list[str]] = {}
     for vendor, values in tool.extras.items():

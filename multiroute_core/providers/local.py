@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from multiroute_core.errors import ConfigurationError, NotFoundError, RouteError
-from multiroute_core.messages import Wire
+from multiroute_core.messages import Api
 from multiroute_core.providers import body, classify, models
 from multiroute_core.providers.openai import chat, chat_answer
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
@@ -178,7 +178,7 @@ class LocalProvider:
         self._traits = models.lookup("local", model)
         self._held: dict[int, tuple[Server, StainlessTransport]] = {}  # by process id: a forked child has its own
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         """The API that the route speaks."""
         return "openai.chat"
 

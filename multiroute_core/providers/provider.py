@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from multiroute_core.errors import RouteError
-from multiroute_core.messages import Wire
+from multiroute_core.messages import Api
 from multiroute_core.providers.restoring import Restoration
 from multiroute_core.route import Route
 from multiroute_core.runtime.deadline import Deadline
@@ -85,7 +85,7 @@ class Decoder(Protocol):
 class Provider(Protocol):
     """One vendor's wire for one set of credentials."""
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         """The API that the route speaks."""
         ...
 

@@ -49,7 +49,7 @@ def build(route: Route) -> Provider:
 def facts(route: Route, provider: Provider) -> RouteCapabilities:
     """What is known of a route when it is to be chosen."""
     model = traits(route)
-    wire = provider.wire(route)
+    wire = provider.api(route)
     offers = capabilities.supported(route.provider, wire, model.inputs, tools=model.tools)
     if (own_wire := getattr(provider, "own_wire", None)) is not None:  # a framework's class for one vendor
         offers |= {f"wire:{own_wire}"}

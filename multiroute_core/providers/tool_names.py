@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from multiroute_core.messages import InvalidToolCall, Message, Part, ToolCall, ToolCallResponse, Wire
+from multiroute_core.messages import Api, InvalidToolCall, Message, Part, ToolCall, ToolCallResponse
 from multiroute_core.tools import ServerTool, Tool, ToolChoice
 from multiroute_core.types import Request
 
-_PATTERNS: Mapping[Wire, re.Pattern[str]] = {
+_PATTERNS: Mapping[Api, re.Pattern[str]] = {
     # The API answers "String should match pattern '^[a-zA-Z0-9_-]{1,128}$'" and "String should have at most 128
     # characters", as https://github.com/home-assistant/core/issues/147760 and
     # https://github.com/anthropics/claude-code/issues/96152 quote it (2026-11-29). Its documentation says 64.
@@ -31,7 +31,7 @@ _SUFFIX = 9
 _STEM = 64 - _SUFFIX - 1
 
 
-def with_wire_names(request: Request, wire: Wire) -> tuple[Request, Mapping[str, str]]:
+def with_wire_names(request: Request, wire: Api) -> tuple[Request, Mapping[str, str]]:
     """`request` with tool names that the vendor takes, and the caller's names by those.
 
     The definitions, the choice and the history are renamed alike. A name is changed the same way in every request, so

@@ -39,7 +39,7 @@ def preferences(
         fit_reasons = (f"good at {task!r}", "good at any task", f"not meant for {task!r}")
         steps.append(SortCriterion(lambda r: fits[r.name], lambda r: fit_reasons[fits[r.name]]))
     if (call := open_call(request)) is not None:
-        goes_on = {r.name: 2 if facts[r.name].wire != call.api else 0 if r.model == call.model else 1 for r in routes}
+        goes_on = {r.name: 2 if facts[r.name].api != call.api else 0 if r.model == call.model else 1 for r in routes}
         wait_reasons = ("its model waits for a tool's answer", "its vendor waits for a tool's answer", "")
         steps.append(SortCriterion(lambda r: goes_on[r.name], lambda r: wait_reasons[goes_on[r.name]]))
     if any(map(_BACKUP, routes)):

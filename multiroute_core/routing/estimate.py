@@ -74,7 +74,7 @@ def estimate(
     read = expected_usage.read_again(request, candidates.routes, facts)
     estimates: list[RouteEstimate] = []
     for route in candidates.routes:
-        wire = facts[route.name].wire
+        wire = facts[route.name].api
         likely = expected_usage.usage(request, wire, candidates.tokens, read.get(route.name, 0))
         most = expected_usage.most(request, route, wire, candidates.tokens)
         estimates.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from multiroute_core.messages import CachePoint, Message, Wire
+from multiroute_core.messages import Api, CachePoint, Message
 from multiroute_core.parsing import token_count
 from multiroute_core.providers.body import count, mapping, tier
 from multiroute_core.providers.capabilities import RouteCapabilities
@@ -21,13 +21,13 @@ MOST_OUTPUT_TOKENS = 1_024
 OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 """What the vendors call the longest answer in their bodies."""
 
-TOOLS_PROMPT: Mapping[Wire, int] = {"anthropic": 500}
+TOOLS_PROMPT: Mapping[Api, int] = {"anthropic": 500}
 """What a vendor puts before the tools on its own, and charges for."""
 
 LEAST_KEPT = 1_024
 """Vendors keep no shorter beginning of a conversation in their prompt caches."""
 
-KEEPING: frozenset[Wire] = frozenset({"anthropic", "openai.chat", "openai.responses", "google"})
+KEEPING: frozenset[Api] = frozenset({"anthropic", "openai.chat", "openai.responses", "google"})
 """The wires whose vendors keep prompts: OpenAI and Google by themselves, Anthropic what is marked, by the caller or,
 where it is long, by us."""
 
@@ -42,7 +42,7 @@ class Kept:
         tokens: How long it is.
     """
 
-    wire: Wire
+    wire: Api
     model: str
     tokens: int
 
@@ -60,13 +60,13 @@ def find_cached_prefix(request: Request) -> Kept | None:
             continue
         for part in messages[place].parts:
             raw = getattr(part, "raw", None)
-            if raw is None or raw.model is None or raw.wire not in KEEPING:
+            if raw is None or raw.model is None or raw.api not in KEEPING:
                 continue
             read = messages[:place]
-            if raw.wire == "anthropic":
+            if raw.api == "anthropic":
                 read = _truncate_at_mark(read)
             size = token_count.of(read) + token_count.of_tools(request)
-            return Kept(raw.wire, raw.model, size) if size >= LEAST_KEPT else None
+            return Kept(raw.api, raw.model, size) if size >= LEAST_KEPT else None
     return None
 
 
@@ -74,11 +74,11 @@ def read_again(request: Request, routes: Sequence[Route], facts: Mapping[str, Ro
     """The tokens that each warm route reads from its prompt cache, by the names of the warm ones."""
     if (latest := find_cached_prefix(request)) is None:
         return {}
-    warm = (r.name for r in routes if r.model == latest.model and facts[r.name].wire == latest.wire)
+    warm = (r.name for r in routes if r.model == latest.model and facts[r.name].api == latest.wire)
     return dict.fromkeys(warm, latest.tokens)
 
 
-def most(request: Request, route: Route, wire: Wire, size: int) -> Usage:
+def most(request: Request, route: Route, wire: Api, size: int) -> Usage:
     """What `request` may take on a route at most, as far as that can be told before: what a budget holds for it.
 
     Args:
@@ -109,7 +109,7 @@ def answer(request: Request) -> int:
     return request.max_tokens or OUTPUT_TOKENS
 
 
-def usage(request: Request, wire: Wire, size: int, read: int = 0) -> Usage:
+def usage(request: Request, wire: Api, size: int, read: int = 0) -> Usage:
     """What `request` will use; good enough to rank prices, not to bill.
 
     Args:

@@ -69,7 +69,7 @@ class LiveStats:
             route: Who would be asked.
             read: How many of them come from the route's prompt cache.
         """
-        return self.cost_on(route, expected_usage.usage(request, self.facts[route.name].wire, self.tokens, read))
+        return self.cost_on(route, expected_usage.usage(request, self.facts[route.name].api, self.tokens, read))
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def _address(uri: str) -> str:
 def _tool(tool: Tool | ServerTool) -> dict[str, str]:
     if isinstance(tool, Tool):
         return {"type": "function", "name": tool.name}
-    kind = str(tool.body.get("type") or next(iter(tool.body), tool.wire))
+    kind = str(tool.body.get("type") or next(iter(tool.body), tool.api))
     return {"type": kind, "name": str(tool.body.get("name", kind))}
 
 

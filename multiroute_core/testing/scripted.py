@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 from multiroute_core.errors import RouteError
-from multiroute_core.messages import Part, Wire, assemble
+from multiroute_core.messages import Api, Part, assemble
 from multiroute_core.providers import classify
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Encoded, Reply
@@ -89,7 +89,7 @@ class ScriptedProvider:
         """Calls that are not over."""
         return sum(take.ended is None for take in self.takes)
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         return "openai.chat"
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:

@@ -36,7 +36,13 @@ MONEY = (
     ),
     Mutant("soft budgets refuse", PURSE, "budget.cap if budget.hard else None", "budget.cap", TESTS),
     Mutant("hard budgets do not refuse", PURSE, "budget.cap if budget.hard else None", "None", TESTS),
-    Mutant("who spends does not matter", PURSE, "if budget.scope_values is None or name in budget.scope_values", "if True", TESTS),
+    Mutant(
+        "who spends does not matter",
+        PURSE,
+        "if budget.scope_values is None or name in budget.scope_values",
+        "if True",
+        TESTS,
+    ),
     Mutant(
         "one label of several counts",
         PURSE,

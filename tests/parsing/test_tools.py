@@ -117,7 +117,7 @@ def test_the_sdks_tool_types_are_all_known():
         assert len(found) > 10
         assert [kind for kind in found if tools([{"type": kind}]) != (ServerTool(wire, {"type": kind}),)] == []
     ran = set(GeminiTool.model_fields) - {"function_declarations"}
-    assert [name for name in ran if tools([{name: {}}])[0].wire != "google"] == []
+    assert [name for name in ran if tools([{name: {}}])[0].api != "google"] == []
 
 
 def test_one_gemini_tool_may_be_several():

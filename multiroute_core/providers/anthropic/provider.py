@@ -7,7 +7,7 @@ import os
 
 from multiroute_core._util.redaction import conceal
 from multiroute_core.errors import RouteError
-from multiroute_core.messages import Wire
+from multiroute_core.messages import Api
 from multiroute_core.providers import classify, history, models
 from multiroute_core.providers.anthropic import decode, encode
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
@@ -28,7 +28,7 @@ class AnthropicProvider(StainlessTransport):
         self.api_key = api_key
         self.account = history.account_of(address, api_key)
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         """The API that the route speaks."""
         return "anthropic"
 

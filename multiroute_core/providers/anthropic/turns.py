@@ -108,7 +108,7 @@ class Turns:
     def _block(self, part: Part) -> Block | None:
         """The part as a block; None for what the API, or this model, does not take."""
         raw = getattr(part, "raw", None)
-        if raw is not None and raw.wire == "anthropic":
+        if raw is not None and raw.api == "anthropic":
             return self._own(part, raw)
         match part:
             case Text():

@@ -81,7 +81,7 @@ def _tools(request: Request, dropped: list[str]) -> list[dict[str, Any]]:
     if functions:
         entries.append({"functionDeclarations": [_declaration(tool) for tool in functions]})
     return entries + [
-        dict(tool.body) for tool in request.tools if isinstance(tool, ServerTool) and tool.wire == "google"
+        dict(tool.body) for tool in request.tools if isinstance(tool, ServerTool) and tool.api == "google"
     ]
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from multiroute_core._util.json_text import decode_json
 from multiroute_core._util.redaction import conceal, split_credentials
 from multiroute_core.errors import ConfigurationError, RouteError
-from multiroute_core.messages import Wire
+from multiroute_core.messages import Api
 from multiroute_core.providers import body, classify, history, http, models
 from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import decode, encode, sse_normalizer
@@ -57,7 +57,7 @@ class GenaiProvider:
             aclose=lambda client: client.http.aclose(),
         )
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         """The API that the route speaks."""
         return "google"
 

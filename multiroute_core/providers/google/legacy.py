@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from multiroute_core.errors import RouteError
-from multiroute_core.messages import Wire
+from multiroute_core.messages import Api
 from multiroute_core.providers import body, classify, history, models
 from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import decode, json_array, older
@@ -55,7 +55,7 @@ class LegacyProvider:
         self._options = _import("google.api_core.client_options").ClientOptions(api_key=api_key, api_endpoint=address)
         self._clients = Clients(self._client, self._client, close=_close, aclose=_close)
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         """The API that the route speaks."""
         return "google"
 

@@ -104,7 +104,7 @@ def _tool(
     if isinstance(tool, ServerTool):
         if tool.is_custom:
             return to_chat_tool(tool.body)
-        return dict(tool.body) if tool.wire == WIRE else None
+        return dict(tool.body) if tool.api == WIRE else None
     parameters, strict, shapes[tool.name] = adapt_tool(tool, traits, dropped)
     function: dict[str, Any] = {"name": tool.name, "parameters": parameters}
     if tool.description:

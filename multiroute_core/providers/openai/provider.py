@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from multiroute_core._util.redaction import conceal
 from multiroute_core.errors import RouteError
-from multiroute_core.messages import Wire
+from multiroute_core.messages import Api
 from multiroute_core.providers import body, classify, history, models
 from multiroute_core.providers.openai import chat, chat_answer, responses, responses_answer
 from multiroute_core.providers.openai.usage import header_cost
@@ -42,7 +42,7 @@ class OpenAIProvider(StainlessTransport):
         self.api_key = api_key
         self.account = history.account_of(address, api_key)
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         """The API that the route speaks."""
         return "openai.responses" if self._api(route) == "responses" else "openai.chat"
 

@@ -92,7 +92,7 @@ def _tool(
     if isinstance(tool, ServerTool):
         if tool.is_custom:
             return to_responses_tool(tool.body)
-        return dict(tool.body) if tool.wire == WIRE else None
+        return dict(tool.body) if tool.api == WIRE else None
     parameters, strict, shapes[tool.name] = adapt_tool(tool, traits, dropped)
     definition: dict[str, Any] = {"type": "function", "name": tool.name, "parameters": parameters}
     if tool.description:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from multiroute_core.messages import Wire
+from multiroute_core.messages import Api
 from multiroute_core.options import unknown
 from multiroute_core.types import Usage
 
@@ -36,7 +36,7 @@ class Dialect:
     """
 
     name: str
-    wire: Wire
+    wire: Api
     count: Callable[[Usage], JSON]
     place: Place = "usage"
     growing: bool = False
@@ -137,7 +137,7 @@ def _google(usage: Usage) -> JSON:
     return block | ({"thoughtsTokenCount": thought} if thought else {})
 
 
-_CHAT: Wire = "openai.chat"
+_CHAT: Api = "openai.chat"
 
 DIALECTS: Mapping[str, Dialect] = {
     dialect.name: dialect
@@ -186,7 +186,7 @@ _ANY_CHAT: Mapping[str, JSON] = {
     "detail": {"detail": "Internal Server Error"},
 }
 
-FAILURES: Mapping[Wire, Mapping[str, JSON]] = {
+FAILURES: Mapping[Api, Mapping[str, JSON]] = {
     "openai.chat": _ANY_CHAT,
     "openai.responses": {
         "failed": {"status": "failed", "error": {"code": "server_error", "message": "It failed."}},

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.messages import Part, Wire
+from multiroute_core.messages import Api, Part
 from multiroute_core.options import unknown
 from multiroute_core.providers import body
 from multiroute_core.providers.anthropic import decode as anthropic
@@ -23,7 +23,7 @@ from multiroute_core.testing.dialects.writers import FAILURE, Writer
 from multiroute_core.testing.scripted import Script, ScriptedProvider
 from multiroute_core.types import Delta, FinishReason, Usage
 
-_DECODERS: dict[Wire, Any] = {
+_DECODERS: dict[Api, Any] = {
     "openai.chat": chat_answer.ChatDecoder,
     "openai.responses": responses_answer.ResponsesDecoder,
     "anthropic": anthropic.MessagesDecoder,
@@ -104,7 +104,7 @@ class DialectProvider(ScriptedProvider):
         self.dialect: Dialect = DIALECTS[dialect]
         check_script(dialect, script)
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         """The API that the dialect is one of."""
         return self.dialect.wire
 
