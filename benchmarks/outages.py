@@ -148,7 +148,7 @@ def show(history: History, outcomes: dict[str, list[Outcome]], seconds: float) -
     days = history.seconds / SECONDS_OF_A_DAY
     title = f"{len(history.incidents)} incidents in {days:.0f} days; {machine}; {seconds:.0f} s"
     table = Table("", title=title, title_justify="left")
-    heads = ("answered", "while one was up", "first token, mean", "p99", "extra calls", "1000 answers")
+    heads = ("success", "while one was up", "first token, mean", "p99", "extra calls", "1000 answers")
     for head in heads:
         table.add_column(head, justify="right")
     for name, found in outcomes.items():

@@ -38,7 +38,7 @@ class Record:
     @property
     def answered(self) -> list[str]:
         """The providers that answered, one for each answer."""
-        return [attempt.provider for attempt in self.attempts if attempt.outcome == "answered"]
+        return [attempt.provider for attempt in self.attempts if attempt.outcome == "success"]
 
     @property
     def tried(self) -> list[str]:
@@ -170,7 +170,7 @@ class Screen:
         cost = "" if attempt.cost is None else f"${attempt.cost:.5f}"
         line = Text.assemble(
             (f"   {caller:<7}", "dim"),
-            self.marks[attempt.outcome == "answered"],
+            self.marks[attempt.outcome == "success"],
             f" {attempt.route:<27} {attempt.seconds * 1000:>5.0f} ms ",
             (f"{cost:<8}  ", "cyan"),
         )

@@ -97,7 +97,7 @@ class AttemptEvent(BaseEvent):
     Attributes:
         route: The route's name.
         model: The model that was asked, or that answered.
-        outcome: `"answered"`, `"cancelled"`, or the kind of the error.
+        outcome: `"success"`, `"cancelled"`, or the kind of the error.
         seconds: How long it took.
         cost: In USD; None for unknown.
         error: The error in one sentence; None for an answer.

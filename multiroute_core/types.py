@@ -125,7 +125,7 @@ class Attempt:
         route: The route's name.
         provider: Its provider.
         model: The model that was asked, or the one that answered where the vendor named it.
-        outcome: `"answered"`, `"cancelled"`, or the `kind` of the error: `"timeout"`, `"rate_limit"`, …
+        outcome: `"success"`, `"cancelled"`, or the `kind` of the error: `"timeout"`, `"rate_limit"`, …
         seconds: From the start of the try to its end.
         first_token_seconds: From the start to the first meaningful chunk; None where none came.
         usage: Its tokens, where the vendor reported them.

@@ -39,7 +39,7 @@ class TestEveryFace:
             assert (response.usage.input_tokens, response.usage.output_tokens) == (5, 2)
             assert response.model == "gpt-4.1"
             assert response.cost == pytest.approx((5 * 2 + 2 * 8) / 1e6)
-            assert [a.outcome for a in response.attempts] == ["answered"]
+            assert [a.outcome for a in response.attempts] == ["success"]
             assert fleet.hits == [1, 0]
 
     @pytest.mark.parametrize("status", [500, 502, 503, 529, 401, 403, 404, 429, 408])
@@ -122,7 +122,7 @@ class TestEveryFace:
         with Fleet(lambda received: next(replies, None) or good(received)) as fleet:
             response = ask(fleet.router, face)
             assert response.text == "At last."
-            assert [a.outcome for a in response.attempts] == ["server_error", "overloaded", "answered"]
+            assert [a.outcome for a in response.attempts] == ["server_error", "overloaded", "success"]
 
     def test_events_tell_the_story(self, face):
         with Fleet(error(500), answer("One two.")) as fleet:
@@ -232,7 +232,7 @@ class TestStreams:
             self.read(fleet, face)
             assert [e.attempt.outcome for e in fleet.events if isinstance(e, AttemptEnded)] == [
                 "overloaded",
-                "answered",
+                "success",
             ]
 
     def test_the_first_token_is_told_once(self, face):

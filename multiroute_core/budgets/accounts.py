@@ -266,4 +266,4 @@ def with_baseline(claim: ReservationRequest, baseline: tuple[float, int]) -> Res
     """`claim`, when it has been looked up what was spent before."""
     if claim.baseline is not None and claim.baseline[0] == baseline[0]:
         baseline = max(claim.baseline, baseline)
-    return replace(claim, known=baseline, opened=True)
+    return replace(claim, baseline=baseline, allow_new=True)

@@ -163,7 +163,7 @@ def _charges(attempt: Attempt, reserved: dict[str, int]) -> dict[str, int]:
     """What an attempt is charged, as the ledger has it; an answer that cannot be priced is charged its reservation."""
     usage = attempt.estimated_usage or attempt.usage
     cost = attempt.charged
-    is_answered = attempt.outcome == "answered"
+    is_answered = attempt.outcome == "success"
     return {
         "usd": round(cost * NANO) if cost is not None else reserved["usd"] if is_answered else 0,
         "tokens": usage.total_tokens if usage is not None else reserved["tokens"] if is_answered else 0,

@@ -328,7 +328,7 @@ class AttemptRunner:
 
     def _build_attempt(self, error: BaseException | None) -> Attempt:
         model = self.model or self.route.model
-        outcome = "answered" if error is None else error.code if isinstance(error, RouteError) else "cancelled"
+        outcome = "success" if error is None else error.code if isinstance(error, RouteError) else "cancelled"
         try:
             charge = self._charge(model, is_answered=error is None)
         except Exception:  # prices and counts come from outside

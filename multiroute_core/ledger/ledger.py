@@ -86,7 +86,7 @@ class Ledger:
         Args:
             since: From this moment on, in seconds since 1970.
             until: Before this moment.
-            **equal: What they must have in common: `model="gpt-6-luna"`, `tenant="a"`, `outcome="answered"`; None for
+            **equal: What they must have in common: `model="gpt-6-luna"`, `tenant="a"`, `outcome="success"`; None for
                 those that have none. Besides, `label="x"` for those with that label, whatever others they have, and
                 `day="2026-11-28"` and `month="2026-11"`, in UTC.
 

@@ -21,7 +21,7 @@ CANCELLED = "cancelled"
 
 def is_failure(outcome: str) -> bool:
     """Whether an outcome is an error: neither an answer, from a route or the cache, nor a try that was called off."""
-    return outcome not in ("answered", CACHED, CANCELLED)
+    return outcome not in ("success", CACHED, CANCELLED)
 
 
 MOST = 10**12
@@ -38,7 +38,7 @@ class Record:
         route: The route's name.
         provider: Its provider.
         model: The model that answered, or else the one that was asked.
-        outcome: `"answered"`, `"cancelled"`, `"cached"`, or the kind of the error: `"timeout"`, `"rate_limit"`, …
+        outcome: `"success"`, `"cancelled"`, `"cached"`, or the kind of the error: `"timeout"`, `"rate_limit"`, …
         seconds: From the start of the try to its end.
         first_token_seconds: To the first token; None where none came.
         input_tokens: All tokens read; None where nobody said, and there is no estimate.

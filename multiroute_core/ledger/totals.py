@@ -224,7 +224,7 @@ class Totals:
                 known_cost=cost,
                 failed_attempts=is_failure(outcome),
                 cancelled_attempts=outcome == CANCELLED,
-                failed_cost=0.0 if outcome == "answered" else cost,
+                failed_cost=0.0 if outcome == "success" else cost,
                 estimated_cost=attempt.get("estimated_cost") or 0.0,
                 fallbacks=move == "fallback",
                 retries=move == "retry",

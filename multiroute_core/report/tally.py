@@ -21,7 +21,7 @@ STEPS: tuple[tuple[Step, int], ...] = (("minute", 60), ("ten minutes", 600), ("h
 MOST_BUCKETS = 150
 """How many bars a time line has at most, until months are the only way."""
 
-ANSWERED = "answered"
+ANSWERED = "success"
 _ANSWER = 1
 _ERROR = 2
 _TRY = 4

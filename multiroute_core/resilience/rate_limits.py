@@ -118,7 +118,7 @@ def settle(
     tokens: int,
     used: int | None,
     mark: float,
-    outcome: Literal["answered", "rate_limited", "other"],
+    outcome: Literal["success", "rate_limited", "other"],
     door: float | None,
     headroom: RateLimitHeaders | None,
     in_flight: int,
@@ -140,7 +140,7 @@ def settle(
         left = token_bucket.settle(left, settings.tpm, tokens, used, now, total_tokens - mark)
         total_tokens += max(0.0, used - min(tokens, settings.tpm))
     flight = allowance.concurrency
-    if outcome == "answered":
+    if outcome == "success":
         flight = adaptive_concurrency.record_answer(flight, now, in_flight)
     elif outcome == "rate_limited":
         flight = adaptive_concurrency.limited(flight, now, in_flight, door)

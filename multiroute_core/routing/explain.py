@@ -41,9 +41,9 @@ class Row:
     why: tuple[str, ...]
     expected_cost: float | None
     cached_tokens: int
-    seconds: float | None
+    latency: float | None
     breaker: Literal["closed", "open", "half_open"]
-    open_seconds: float
+    retry_in: float
     in_flight: int
     window: int | None
 
@@ -121,9 +121,9 @@ def explain(
             why=why,
             expected_cost=live.expected_cost(request, route, cached),
             cached_tokens=cached,
-            seconds=live.speed(route),
+            latency=live.speed(route),
             breaker=standing.breaker,
-            open_seconds=standing.retry_in,
+            retry_in=standing.retry_in,
             in_flight=standing.in_flight,
             window=live.facts[route.name].window,
         )
@@ -151,12 +151,12 @@ _WORDS = (1, 4, 7)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    wait = f" for {row.open_seconds:.3g} s" if row.open_seconds > 0 else ""
+    wait = f" for {row.retry_in:.3g} s" if row.retry_in > 0 else ""
     return (
         "–" if row.position is None else str(row.position),
         row.route,
         "?" if row.expected_cost is None else f"${row.expected_cost:.3g}",
-        "?" if row.seconds is None else f"{row.seconds:.3g}",
+        "?" if row.latency is None else f"{row.latency:.3g}",
         row.breaker.replace("_", " ") + wait,
         str(row.in_flight),
         "?" if row.window is None else f"{row.window:,}",

@@ -44,7 +44,7 @@ class Settled(msgspec.Struct):
     generation: int | None = None
 
 
-class Told(msgspec.Struct):
+class HealthReply(msgspec.Struct):
     """What `standing` replies: numbers as of `Standing`.
 
     Attributes:
@@ -52,7 +52,7 @@ class Told(msgspec.Struct):
     """
 
     breaker: Literal["closed", "open", "half_open"]
-    open_seconds: float
+    retry_in: float
     in_flight: int
     limit: float | None = None
     requests_left: float | None = None
@@ -62,7 +62,7 @@ class Told(msgspec.Struct):
 
 read_leave = msgspec.msgpack.Decoder(Admission).decode
 read_settled = msgspec.msgpack.Decoder(Settled).decode
-read_told = msgspec.msgpack.Decoder(Told).decode
+read_told = msgspec.msgpack.Decoder(HealthReply).decode
 
 
 class Quota:

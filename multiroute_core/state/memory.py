@@ -330,7 +330,7 @@ class MemoryState:
                 self.log.record_failure(route.name, outcome.failure)
 
 
-def _classify_outcome(outcome: Outcome) -> Literal["answered", "rate_limited", "other"]:
+def _classify_outcome(outcome: Outcome) -> Literal["success", "rate_limited", "other"]:
     if outcome.limited:
         return "rate_limited"
-    return "answered" if outcome.verdict is Verdict.SUCCESS else "other"
+    return "success" if outcome.verdict is Verdict.SUCCESS else "other"

@@ -223,7 +223,7 @@ class RedisState:
             if until <= now:
                 return here
             reason = here.reason or self._log.explain(route.name, now, why).reason
-            return replace(here, open_seconds=max(here.retry_in, until - now), reason=reason)
+            return replace(here, retry_in=max(here.retry_in, until - now), reason=reason)
         here = await self._local.standing(io, route, now)
         numbers = msgspec.structs.asdict(health)
         blocked = numbers.pop("blocked")
@@ -246,7 +246,7 @@ class RedisState:
 
     def __reduce__(self) -> tuple[Any, ...]:
         link = self.link
-        more = {"settings": self.settings, "hedge": self._hedge}
+        more = {"settings": self.settings, "hedge_budget": self._hedge}
         return partial(RedisState, prefix=link.prefix, timeout=link.timeout, **more), (link.url,)
 
     def __repr__(self) -> str:

@@ -92,7 +92,7 @@ class LogEvents:
         else:
             route = response.route
             usage = response.usage
-            outcome = "cached" if response.cached else "answered"
+            outcome = "cached" if response.cached else "success"
             what = f"answered {'from the cache' if response.cached else f'by {route!r}'}"
             fields |= {"cached": response.cached, "stale": response.stale, "saved_cost": response.saved_cost}
             fields |= {"provider": response.provider, "model": response.model, "finish_reason": response.finish_reason}

@@ -165,7 +165,7 @@ def outcome(ended: RequestEnded | None) -> str:
         return error_type(ended.error)
     if ended.response is None:
         return "cancelled"
-    return "cached" if ended.response.cached else "answered"
+    return "cached" if ended.response.cached else "success"
 
 
 def error_type(error: MultiRouteError) -> str:
@@ -291,7 +291,7 @@ def _attempt(attempt_state: Tried, number: int, *, stream: bool) -> dict[str, An
 
 def _answered_by(attempt: Attempt) -> str | None:
     """The model that spoke, if one did: of a try that failed at once the record tells the one that was asked."""
-    spoke = attempt.outcome == "answered" or attempt.first_token_seconds is not None
+    spoke = attempt.outcome == "success" or attempt.first_token_seconds is not None
     return attempt.model if spoke else None
 
 

@@ -53,7 +53,7 @@ def spend(call, most=20):
 def check(router, answered, *, estimated):
     records = list(router.ledger.query())
     assert answered == 5
-    assert [record.outcome for record in records] == ["answered"] * answered
+    assert [record.outcome for record in records] == ["success"] * answered
     assert {record.estimated for record in records} == {estimated}
     (standing,) = [one for one in router.budgets() if one.unit == "usd"]
     assert standing.spent <= standing.cap

@@ -33,7 +33,7 @@ costs = st.none() | st.floats(0, 1)
 
 
 def response(parts, cost=0.5, **more):
-    tried = (Attempt("r", "openai", "m", "answered", 1.0),)
+    tried = (Attempt("r", "openai", "m", "success", 1.0),)
     return Response(tuple(parts), "stop", Usage(5, 2), "m-1", "openai", "r", cost, tried, **more)
 
 

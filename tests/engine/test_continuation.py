@@ -79,7 +79,7 @@ class TestEveryFace:
         assert error is None
         assert "".join(chunk.text for chunk in chunks) == response.text == SAID
         assert not any(chunk.restarted for chunk in chunks)
-        assert [a.outcome for a in response.attempts] == ["broken_stream", "answered"]
+        assert [a.outcome for a in response.attempts] == ["broken_stream", "success"]
         assert (response.route, response.finish_reason) == ("b", "stop")
         asked = provider_of(second).takes[0].asked.request.messages
         assert [(m.role, m.text) for m in asked] == [
@@ -140,7 +140,7 @@ class TestEveryFace:
             ("", False),
         ]
         assert chunks[-1].response.text == "1 2"
-        assert [a.outcome for a in chunks[-1].attempts] == ["broken_stream", "answered"]
+        assert [a.outcome for a in chunks[-1].attempts] == ["broken_stream", "success"]
 
     def test_tool_calls_are_not_mixed(self, native):
         """Half a tool call can be ended by nobody else."""

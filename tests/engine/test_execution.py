@@ -52,7 +52,7 @@ class TestDeclined:
         routes = self.routes(Answer((), finish_reason=reason), Answer("Gladly."))
         response = ask(Router(routes, fallback_on={reason}), face)
         assert (response.text, response.route, takes(*routes)) == ("Gladly.", "b", [1, 1])
-        assert [a.outcome for a in response.attempts] == ["answered", "answered"]
+        assert [a.outcome for a in response.attempts] == ["success", "success"]
 
     def test_the_first_one_is_given_where_nobody_does_better(self, face):
         routes = self.routes(Answer((), finish_reason="refusal"), Answer((), finish_reason="refusal"), Fail())
@@ -101,7 +101,7 @@ class TestOverflow:
             scripted_route("large", EnforceContextWindow(10_000, Answer())),
         ]
         response = ask(Router(routes), face, "word " * 100)
-        assert [a.outcome for a in response.attempts] == ["context_overflow", "answered"]
+        assert [a.outcome for a in response.attempts] == ["context_overflow", "success"]
 
     def test_what_is_known_to_be_too_small_is_not_asked(self, face):
         routes = [
@@ -139,7 +139,7 @@ class TestRaces:
         response = ask(router, face)
         assert time.monotonic() - began < 10
         assert (response.text, response.route, response.usage) == ("from b", "b", usage)
-        assert [(a.route, a.outcome) for a in response.attempts] == [("a", "cancelled"), ("b", "answered")]
+        assert [(a.route, a.outcome) for a in response.attempts] == [("a", "cancelled"), ("b", "success")]
         assert not provider_of(first).in_flight
         assert all(standing.in_flight == 0 for standing in router.health().routes.values())
         assert router.health()["a"].breaker == "closed"
@@ -149,14 +149,14 @@ class TestRaces:
         second = scripted_route("b", SlowAnswer(20.0))
         response = ask(self.router(first, second, face=face), face)
         assert (response.text, response.route) == ("at last", "a")
-        assert {(a.route, a.outcome) for a in response.attempts} == {("a", "answered"), ("b", "cancelled")}
+        assert {(a.route, a.outcome) for a in response.attempts} == {("a", "success"), ("b", "cancelled")}
         assert not provider_of(second).in_flight
 
     def test_who_fails_leaves_the_race_to_the_other(self, face):
         first = scripted_route("a", [*[Answer("quick")] * 25, SlowAnswer(0.5, Answer("at last"))])
         second = scripted_route("b", Fail(ServerError))
         response = ask(self.router(first, second, face=face), face)
-        assert [(a.route, a.outcome) for a in response.attempts] == [("b", "server_error"), ("a", "answered")]
+        assert [(a.route, a.outcome) for a in response.attempts] == [("b", "server_error"), ("a", "success")]
 
     def test_a_backup_is_no_rival(self, face):
         first = scripted_route("a", [*[Answer("quick")] * 25, SlowAnswer(0.3)])

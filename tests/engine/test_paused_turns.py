@@ -20,7 +20,7 @@ def test_a_paused_turn_goes_on(face):
     assert (response.text, response.finish_reason, response.route) == ("Let me search. It is 42.", "stop", "a")
     assert (response.usage.input_tokens, response.usage.output_tokens) == (30, 12)
     assert response.cost == pytest.approx((30 * 1 + 12 * 2) / 1e6)
-    assert [attempt.outcome for attempt in response.attempts] == ["answered"] * 2
+    assert [attempt.outcome for attempt in response.attempts] == ["success"] * 2
     second = provider_of(route).takes[1].asked.request.messages
     assert [message.role for message in second] == ["user", "assistant"]
     assert second[-1].text == "Let me search. "
@@ -41,7 +41,7 @@ def test_what_cannot_go_on_is_given_as_it_is(face):
     route, other = scripted_route("a", [PAUSE, Fail(ServerError)]), scripted_route("b", END)
     response = ask(Router([route, other], max_retries=0), face, "Why?")
     assert (response.text, response.finish_reason) == ("Let me search. ", "pause")
-    assert [attempt.outcome for attempt in response.attempts] == ["answered", "server_error"]
+    assert [attempt.outcome for attempt in response.attempts] == ["success", "server_error"]
     assert provider_of(other).takes == []
 
 

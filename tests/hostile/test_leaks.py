@@ -130,7 +130,7 @@ class Store(MemoryCache):
 
 
 @every_wire
-@pytest.mark.parametrize("fails", [False, True], ids=["answered", "failed"])
+@pytest.mark.parametrize("fails", [False, True], ids=["success", "failed"])
 def test_no_secret_is_in_what_the_product_says_and_no_content_unless_it_is_switched_on(
     server, wire, fails, logs, tmp_path
 ):

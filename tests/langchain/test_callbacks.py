@@ -201,7 +201,7 @@ class TestStreams:
 def test_a_hedge_is_no_fallback():
     totals = Totals()
     lost = {"route": "a", "model": "m", "outcome": "cancelled", "seconds": 1.0, "cost": 0.5}
-    won = {"route": "b", "model": "n", "outcome": "answered", "seconds": 0.1, "cost": 0.25}
+    won = {"route": "b", "model": "n", "outcome": "success", "seconds": 0.1, "cost": 0.25}
     totals.record_answer("n", TOLD, {"route": "b", "cost": 0.25, "attempts": [lost, won]})
     total = totals.total
     assert (total.hedges, total.fallbacks, total.retries) == (1, 0, 0)
@@ -234,7 +234,7 @@ class Witness:
         for name, row in rows.items():
             tried = {outcome: count for (model, outcome), count in self.attempts.items() if model == name}
             assert row.attempts == sum(tried.values())
-            assert row.failed_attempts == row.attempts - tried.get("answered", 0)
+            assert row.failed_attempts == row.attempts - tried.get("success", 0)
         assert spent.total.attempts == self.attempts.total()
         assert spent.total.cost == pytest.approx(self.cost)
         assert together(spent) == spent.total

@@ -50,7 +50,7 @@ def check(message):
     own = metadata["multiroute"]
     assert own["route"] == "b"
     assert own["cost"] == pytest.approx(2.6e-5)
-    assert [attempt["outcome"] for attempt in own["attempts"]] == ["server_error", "answered"]
+    assert [attempt["outcome"] for attempt in own["attempts"]] == ["server_error", "success"]
 
 
 class TestFaces:

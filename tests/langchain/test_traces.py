@@ -240,7 +240,7 @@ class TestRuns:
         failed, answered = run.child_runs
         assert "ServerError" in failed.error
         assert answered.error is None
-        assert (answered.outputs["outcome"], answered.outputs["cost"]) == ("answered", pytest.approx(0.02))
+        assert (answered.outputs["outcome"], answered.outputs["cost"]) == ("success", pytest.approx(0.02))
         assert [event["name"] for event in run.events if event["name"] == "retry"] == ["retry"]
         (retry,) = (event["kwargs"] for event in run.events if event["name"] == "retry")
         assert (retry["attempt"], retry["outcome"], retry["exception_type"]) == (1, "failed", "ServerError")
@@ -252,7 +252,7 @@ class TestRuns:
         run = await self.runs(hedged(), face)
         assert tries(run) == [("attempt a", "first"), ("attempt b", "hedge")]
         lost, won = run.child_runs
-        assert (lost.outputs["outcome"], won.outputs["outcome"]) == ("cancelled", "answered")
+        assert (lost.outputs["outcome"], won.outputs["outcome"]) == ("cancelled", "success")
         assert lost.start_time < won.start_time < lost.end_time
         assert {name: told["total_tokens"] for name, told in self.usage.items()} == {"b": 1100}
 
@@ -269,7 +269,7 @@ class TestRuns:
         assert run.child_runs == []
         message = run.outputs["generations"][0][0]["message"]["kwargs"]
         told = message["response_metadata"]["multiroute"]["attempts"]
-        assert [attempt["outcome"] for attempt in told] == ["server_error", "answered"]
+        assert [attempt["outcome"] for attempt in told] == ["server_error", "success"]
         assert run.extra["metadata"]["ls_model_name"] == "b"
         assert {name: told["total_tokens"] for name, told in self.usage.items()} == {"b": 1100}
 

@@ -88,7 +88,7 @@ class TestFaces:
         llm = ChatMultiRoute(routes=[server.route("google"), chat_openai(server)])
         message = ask(llm, face)
         outcomes = [attempt["outcome"] for attempt in message.response_metadata["multiroute"]["attempts"]]
-        assert outcomes == ["overloaded", "answered"]
+        assert outcomes == ["overloaded", "success"]
 
     def test_tools_and_the_history_of_another_vendor(self, server, face):
         both = ChatMultiRoute(routes=[server.route("anthropic", name="native"), chat_openai(server)])

@@ -57,7 +57,7 @@ class TestRecords:
         assert (failed.route, failed.outcome, failed.cost, failed.input_tokens) == ("a", "server_error", None, None)
         assert (answered.route, answered.outcome, answered.model, answered.provider) == (
             "b",
-            "answered",
+            "success",
             "b",
             "scripted",
         )
@@ -127,7 +127,7 @@ class TestAnswers:
 
     def test_queries(self, ledger):
         assert [r.route for r in ledger.query()] == ["a", "a", "b", "a"]
-        assert [r.route for r in ledger.query(tenant="y", outcome="answered")] == ["b", "a"]
+        assert [r.route for r in ledger.query(tenant="y", outcome="success")] == ["b", "a"]
         middle = ledger.query()[1].at
         assert len(ledger.query(since=middle)) + len(ledger.query(until=middle)) == 4
         assert ledger.query(day="1970-01-01") == ledger.query(month="1970-01") == []
@@ -183,7 +183,7 @@ class TestAnswers:
     def test_frames(self, ledger):
         assert ledger.to_dicts()[0]["route"] == "a"
         frame = ledger.to_pandas(route="a")
-        assert list(frame["outcome"]) == ["answered", "server_error", "answered"]
+        assert list(frame["outcome"]) == ["success", "server_error", "success"]
         assert frame["cost"].sum() == pytest.approx(0.004)
         assert str(frame["at"].dtype).startswith("datetime64")
 

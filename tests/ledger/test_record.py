@@ -20,7 +20,7 @@ from multiroute_core.types import Attempt
 
 BUNDLED = f"genai-prices {genai_prices.__version__}"
 USED = Usage(1_000, 100)
-ATTEMPT = Attempt("a", "openai", "m", "answered", 0.5, usage=USED, cost=0.25)
+ATTEMPT = Attempt("a", "openai", "m", "success", 0.5, usage=USED, cost=0.25)
 
 
 def model(*prices):

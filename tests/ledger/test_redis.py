@@ -24,7 +24,7 @@ from tests.redis_servers import KINDS, Server, eventually, free_port, running
 FORK = multiprocessing.get_context("fork")
 ALL = LedgerQuery()
 KEY = "multiroute:ledger"
-ONE = Record(1.0, "r", "a", "p", "m", "answered", 0.5, cost=0.25, input_tokens=10, output_tokens=5)
+ONE = Record(1.0, "r", "a", "p", "m", "success", 0.5, cost=0.25, input_tokens=10, output_tokens=5)
 LASTING = ("--appendonly", "yes")
 
 

@@ -29,9 +29,9 @@ CREATE TABLE records (id INTEGER PRIMARY KEY, at REAL, request_id TEXT, route TE
     saved_cost REAL, stream INTEGER, tenant TEXT, task TEXT);
 CREATE INDEX records_by_time ON records (at);
 INSERT INTO records (at, request_id, route, provider, model, outcome, seconds, input_tokens, output_tokens, cost,
-    estimated, stream, tenant) VALUES (1000.5, 'r-1', 'a', 'openai', 'gpt-4.1', 'answered', 0.25, 10, 5, 0.5, 0, 1, 't');
+    estimated, stream, tenant) VALUES (1000.5, 'r-1', 'a', 'openai', 'gpt-4.1', 'success', 0.25, 10, 5, 0.5, 0, 1, 't');
 """
-OLD = Record(1000.5, "r-1", "a", "openai", "gpt-4.1", "answered", 0.25, None, 10, 5, cost=0.5, stream=True, tenant="t")
+OLD = Record(1000.5, "r-1", "a", "openai", "gpt-4.1", "success", 0.25, None, 10, 5, cost=0.5, stream=True, tenant="t")
 NEW = dataclasses.replace(OLD, at=2000.0, labels=("x", "y"), price="free")
 
 
@@ -102,7 +102,7 @@ class TestForms:
             store = SQLiteStore(url)
             old.execute(
                 "INSERT INTO records (at, request_id, route, provider, model, outcome, seconds, estimated, stream) "
-                "VALUES (3000.0, 'r', 'a', 'p', 'm', 'answered', 1.0, 0, 0)"
+                "VALUES (3000.0, 'r', 'a', 'p', 'm', 'success', 1.0, 0, 0)"
             )
             old.commit()
         assert [(r.at, r.labels, r.price) for r in store.read(ALL)] == [(1000.5, (), None), (3000.0, (), None)]

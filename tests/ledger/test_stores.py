@@ -66,7 +66,7 @@ records = st.builds(
     route=few | texts,
     provider=texts,
     model=few | texts,
-    outcome=st.sampled_from(["answered", "cached", "cancelled", "timeout"]) | texts,
+    outcome=st.sampled_from(["success", "cached", "cancelled", "timeout"]) | texts,
     seconds=spans,
     first_token_seconds=st.none() | spans,
     input_tokens=counts,
@@ -160,7 +160,7 @@ def test_what_it_comes_to_is_a_plain_sum(kind, request, kept, window, scope, by)
         tries = [record for record in own if record.outcome != "cached"]
         assert group.requests == len({record.request_id for record in own}) > 0
         assert (group.attempts, group.cached) == (len(tries), len(own) - len(tries))
-        assert group.failed == sum(record.outcome not in ("answered", "cancelled") for record in tries)
+        assert group.failed == sum(record.outcome not in ("success", "cancelled") for record in tries)
         assert group.cancelled == sum(record.outcome == "cancelled" for record in tries)
         assert group.input_tokens == sum(record.input_tokens or 0 for record in own)
         assert group.cost == pytest.approx(math.fsum(charge(record) for record in own))

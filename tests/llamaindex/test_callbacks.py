@@ -332,7 +332,7 @@ class TestEvents:
         first, second = listener.told(AttemptEvent)
         assert (first.route, first.outcome, first.cost) == ("a", "server_error", None)
         assert first.error
-        assert (second.route, second.model, second.outcome, second.error) == ("b", "b", "answered", None)
+        assert (second.route, second.model, second.outcome, second.error) == ("b", "b", "success", None)
         (fallback,) = listener.told(FallbackEvent)
         assert (fallback.failed_route, fallback.route, fallback.error) == ("a", "b", "server_error")
         (cost,) = listener.told(CostEvent)

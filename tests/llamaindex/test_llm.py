@@ -44,7 +44,7 @@ def check(response):
     assert (own["prompt_tokens"], own["completion_tokens"], own["total_tokens"]) == (5, 2, 7)
     assert (own["model"], own["provider"], own["route"]) == ("gpt-4.1", "openai", "b")
     assert own["cost"] == pytest.approx(2.6e-5)
-    assert [attempt["outcome"] for attempt in own["attempts"]] == ["server_error", "answered"]
+    assert [attempt["outcome"] for attempt in own["attempts"]] == ["server_error", "success"]
 
 
 class TestFaces:

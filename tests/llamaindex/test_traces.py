@@ -27,7 +27,7 @@ from multiroute_core.testing.server import ReplayServer, Reply
 PRICES = {"input": 10.0, "output": 100.0}
 TOLD = Usage(1000, 100)
 COST = (1000 * 10 + 100 * 100) / 1e6
-OUTCOMES = ["server_error", "answered"]
+OUTCOMES = ["server_error", "success"]
 HELLO = [ChatMessage("Hi")]
 FACES = (
     "chat",
@@ -277,7 +277,7 @@ class TestDispatcher:
         counter = TokenCountingHandler(tokenizer=lambda text: [0] * 1_000_000)
         await ask(hedged(CallbackManager([counter])), face)
         tried = listener.told(AttemptEvent)
-        assert sorted((event.route, event.outcome) for event in tried) == [("a", "cancelled"), ("b", "answered")]
+        assert sorted((event.route, event.outcome) for event in tried) == [("a", "cancelled"), ("b", "success")]
         assert listener.told(FallbackEvent) == []
         (cost,) = listener.told(CostEvent)
         assert (cost.route, cost.cost) == ("b", pytest.approx(COST))
@@ -296,7 +296,7 @@ class TestDispatcher:
             by_span.setdefault(event.span_id, []).append(event)
         assert len(by_span) == 12
         for *tried, cost in by_span.values():
-            assert [event.outcome for event in tried] in (["answered"], ["server_error", "answered"])
+            assert [event.outcome for event in tried] in (["success"], ["server_error", "success"])
             assert tried[-1].route == cost.route
 
 

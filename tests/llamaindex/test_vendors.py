@@ -30,7 +30,7 @@ class Switching:
         self.router = Router(vendors.routes(*wires), on_event=[self.hear])
 
     def hear(self, event):
-        if isinstance(event, AttemptEnded) and event.attempt.outcome == "answered":
+        if isinstance(event, AttemptEnded) and event.attempt.outcome == "success":
             wire = event.attempt.route.partition(":")[0]
             self.answered.append(wire)
             self.vendors.dead.clear()

@@ -256,7 +256,7 @@ class TestCalls:
         last = response if face == "chat" else list(response)[-1]
         assert last.message.content == "One two."
         assert time.monotonic() - began < 14
-        assert [attempt["outcome"] for attempt in last.additional_kwargs["attempts"]] == ["timeout", "answered"]
+        assert [attempt["outcome"] for attempt in last.additional_kwargs["attempts"]] == ["timeout", "success"]
 
     def test_a_stream_that_is_left_is_closed(self):
         closed = threading.Event()

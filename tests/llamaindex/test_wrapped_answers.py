@@ -65,7 +65,7 @@ def test_the_next_route_answers(raw: Any) -> None:
     llm = MultiRoute(routes=[Saying(raw), MockLLM()], max_retries=0)
     for answer in (llm.complete("Second."), list(llm.stream_complete("Second."))[-1]):
         assert answer.text
-        assert [each["outcome"] == "answered" for each in answer.additional_kwargs["attempts"]] == [False, True]
+        assert [each["outcome"] == "success" for each in answer.additional_kwargs["attempts"]] == [False, True]
 
 
 def test_the_error_says_what_was_used() -> None:

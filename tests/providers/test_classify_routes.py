@@ -117,7 +117,7 @@ def test_the_next_route_is_asked_and_the_first_stays_open(name: str, face: str) 
             assert outcome.response is not None
             assert outcome.response.route == "second"
             kind = "content_filter" if refusal.filtered else "unsupported"
-            assert [attempt.outcome for attempt in outcome.response.attempts] == [kind, "answered"]
+            assert [attempt.outcome for attempt in outcome.response.attempts] == [kind, "success"]
         assert (len(first.requests), len(second.requests)) == (TIMES, TIMES), "each route is asked once for each prompt"
         assert router.health().routes["first"].breaker == "closed"
 

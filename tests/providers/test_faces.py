@@ -138,7 +138,7 @@ def test_an_answer_is_the_same_in_every_face(server: LLMockServer, backend: Back
     for outcome in outcomes.values():
         assert outcome.response is not None
         assert outcome.response.model == backend.route.partition(":")[2]
-        assert [attempt.outcome for attempt in outcome.response.attempts] == ["answered"]
+        assert [attempt.outcome for attempt in outcome.response.attempts] == ["success"]
 
 
 @every_backend
@@ -244,4 +244,4 @@ def test_a_stream_that_breaks_before_its_text_is_answered_by_the_next_route(
         outcome = ask(face, router)
     assert outcome.told[:2] == (TEXT, "stop")
     assert outcome.response is not None
-    assert [attempt.outcome for attempt in outcome.response.attempts] == ["connection", "answered"]
+    assert [attempt.outcome for attempt in outcome.response.attempts] == ["connection", "success"]

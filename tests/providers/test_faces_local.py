@@ -35,7 +35,7 @@ def test_an_answer_is_the_same_in_every_face(router: Router) -> None:
     for outcome in outcomes.values():
         assert outcome.response is not None
         assert (outcome.response.provider, outcome.response.model) == ("local", "smollm2")
-        assert outcome.response.attempts[-1].outcome == "answered"
+        assert outcome.response.attempts[-1].outcome == "success"
         assert outcome.response.attempts[-1].dropped == ()
 
 

@@ -120,7 +120,7 @@ def check_second(case: Case, outcome: Outcome, kind: type[RouteError]) -> None:
     assert outcome.error is None, (case, repr(outcome.error))
     assert outcome.told[:2] == (SECOND, "stop"), case
     assert outcome.response is not None, case
-    assert [a.outcome for a in outcome.response.attempts] == [kind.code, "answered"], case
+    assert [a.outcome for a in outcome.response.attempts] == [kind.code, "success"], case
 
 
 def test_no_fault_is_forgotten() -> None:

@@ -116,7 +116,7 @@ def test_an_answer_is_what_the_vendor_said(server: ReplayServer, tag: str) -> No
         assert response is not None
         assert f'"{response.model}"'.encode() in each.body, "the model is the one that answered"
         (attempt,) = response.attempts
-        assert (attempt.outcome, attempt.model, attempt.usage) == ("answered", response.model, outcome.usage)
+        assert (attempt.outcome, attempt.model, attempt.usage) == ("success", response.model, outcome.usage)
         if each.stream:
             assert (response.raw or {}).keys() <= {"stop_reason", "stop_details"}, "why it ended, and nothing else"
         else:

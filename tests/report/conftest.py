@@ -15,7 +15,7 @@ def record(number=0, **more):
         "route": "openai:gpt-5-mini",
         "provider": "openai",
         "model": "gpt-5-mini",
-        "outcome": "answered",
+        "outcome": "success",
         "seconds": 1.0,
         "first_token_seconds": 0.25,
         "input_tokens": 1000,

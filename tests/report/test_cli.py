@@ -119,7 +119,7 @@ class TestReport:
         )
         db.execute(f"CREATE TABLE records (id INTEGER PRIMARY KEY, {columns})")
         db.execute("INSERT INTO records (at, request_id, route, provider, model, outcome, seconds, cost, estimated, stream) "
-                   f"VALUES ({NOON}, 'r', 'a', 'b', 'old-model', 'answered', 1.0, 2.5, 0, 1)")  # fmt: skip
+                   f"VALUES ({NOON}, 'r', 'a', 'b', 'old-model', 'success', 1.0, 2.5, 0, 1)")  # fmt: skip
         db.execute(f"PRAGMA application_id = {APPLICATION}")
         db.execute("PRAGMA user_version = 1")
         db.commit()

@@ -26,7 +26,7 @@ RECORDS = st.lists(
         route=st.sampled_from(["a", "b", "c"]),
         provider=st.sampled_from(["x", "y"]),
         model=st.sampled_from([f"m{n}" for n in range(8)]),
-        outcome=st.sampled_from(["answered", "answered", "cancelled", "cached", "timeout", "server_error"]),
+        outcome=st.sampled_from(["success", "success", "cancelled", "cached", "timeout", "server_error"]),
         seconds=st.floats(0, 100),
         first_token_seconds=st.none() | st.floats(0, 100),
         input_tokens=COUNTS,
@@ -60,14 +60,14 @@ def total_charge(records):
 
 
 def is_unknown(each):
-    return charge(each) is None and bool(each.input_tokens or each.output_tokens or each.outcome == "answered")
+    return charge(each) is None and bool(each.input_tokens or each.output_tokens or each.outcome == "success")
 
 
 def check(figures, records):
     outcomes = Counter(each.outcome for each in records)
     failed = [each for each in records if each.outcome in (*ERRORS, "cancelled")]
     assert figures.attempts == len(records) - outcomes["cached"]
-    assert figures.answers == outcomes["answered"] + outcomes["cached"]
+    assert figures.answers == outcomes["success"] + outcomes["cached"]
     assert figures.cached == outcomes["cached"]
     assert figures.cancelled == outcomes["cancelled"]
     assert figures.failed == sum(outcomes[kind] for kind in ERRORS)
@@ -111,7 +111,7 @@ def test_requests_are_counted_once_however_many_tries_they_took(records):
     by_request = {}
     for each in records:
         by_request.setdefault(each.request_id, []).append(each.outcome)
-    answered = [o for o in by_request.values() if "answered" in o or "cached" in o]
+    answered = [o for o in by_request.values() if "success" in o or "cached" in o]
     failed = [o for o in by_request.values() if o not in answered and any(each in ERRORS for each in o)]
     requests = report.of(records).requests
     assert requests.count == len(by_request)

@@ -98,7 +98,7 @@ class AllowanceMachine(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         used=st.sampled_from([None, 0.0, 0.5, 1.0, 1.2]),
-        outcome=st.sampled_from(["answered", "answered", "answered", "rate_limited", "other"]),
+        outcome=st.sampled_from(["success", "success", "success", "rate_limited", "other"]),
         door=st.sampled_from([None, None, None, 3.0, 70.0]),
         remaining=st.sampled_from([None, None, 0.0, 0.5, 1.0]),
     )

@@ -92,7 +92,7 @@ def every_row_is_true(loop, router, routes, call, seed):
     health = router.health()
     for row in told.rows:
         standing = health[row.route]
-        assert (row.breaker, row.retry_in, row.in_flight, row.seconds) == (
+        assert (row.breaker, row.retry_in, row.in_flight, row.latency) == (
             standing.breaker,
             standing.retry_in,
             standing.in_flight,

@@ -75,11 +75,11 @@ def warm_request(model, tokens=2_000, wire="openai.chat", end="And now?"):
 standings = st.builds(
     RouteHealth,
     breaker=st.sampled_from(["closed", "open", "half_open"]),
-    open_seconds=st.sampled_from([0.0, 0.0, 1.0, 5.0]),
+    retry_in=st.sampled_from([0.0, 0.0, 1.0, 5.0]),
     in_flight=st.integers(0, 6),
     limit=st.sampled_from([None, 1.0, 2.5, 5.0]),
-    first_token_seconds=st.sampled_from([None, 0.1, 0.2, 0.24, 3.0]),
-    seconds=st.sampled_from([None, 0.5, 1.0, 1.2, 9.0]),
+    time_to_first_token=st.sampled_from([None, 0.1, 0.2, 0.24, 3.0]),
+    latency=st.sampled_from([None, 0.5, 1.0, 1.2, 9.0]),
 )
 kinds = st.fixed_dictionaries(
     {

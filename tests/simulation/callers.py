@@ -36,7 +36,7 @@ class Caller:
         patience: Those seconds, or those chunks.
         options: What it asks for besides.
         words: The words of its prompt besides its name.
-        end: `"answered"`, the kind of the error, or the way in which it left.
+        end: `"success"`, the kind of the error, or the way in which it left.
         heard: The chunks, and when they came.
         started: How often the router said that its request began.
         candidates: Whom the router would ask.

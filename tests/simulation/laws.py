@@ -188,7 +188,7 @@ def the_ledger_is_true(world: World) -> Iterator[str]:
     if tries != kept:
         yield f"not in the ledger: {tries - kept}; in it and never tried: {kept - tries}"
     for record in world.ledger.query():
-        begun = record.first_token_seconds is not None and record.outcome != "answered"
+        begun = record.first_token_seconds is not None and record.outcome != "success"
         if record.estimated and not (begun and record.input_tokens):
             yield f"what was not begun is estimated: {record}"
         if begun and record.input_tokens is None:
@@ -223,7 +223,7 @@ def sound_routes_answer(world: World) -> Iterator[str]:
         if caller.deadline < 30.0 or not caller.end or caller.left:
             continue
         excused = CALLERS_FAULTS if caller.on_stream_error == "restart" else (*CALLERS_FAULTS, "broken_stream")
-        if caller.end != "answered" and caller.end not in excused:
+        if caller.end != "success" and caller.end not in excused:
             yield f"{caller.name} was not answered ({caller.end}), though {world.sound[0]} was well"
 
 
@@ -231,7 +231,7 @@ def all_is_well_again(world: World) -> Iterator[str]:
     """When the faults are over, and the longest break, every request is answered at the first try."""
     most = 1 if world.settings["hedge"] is None else 2
     for caller in world.late:
-        if caller.end != "answered" or not 1 <= len(caller.attempts) <= most:
+        if caller.end != "success" or not 1 <= len(caller.attempts) <= most:
             yield f"{caller.name} ended with {caller.end} after {len(caller.attempts)} attempts, without any faults"
 
 

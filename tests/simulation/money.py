@@ -126,7 +126,7 @@ class World:
         if late := self.ends["answered though nothing was left"]:
             wrongs.append(f"{late} requests were not refused though nothing was left")
         for record in records:
-            if record.outcome == "answered" and not record.charged:
+            if record.outcome == "success" and not record.charged:
                 wrongs.append(f"an answer of {record.route} was charged {record.charged}")
         return wrongs
 
@@ -139,7 +139,7 @@ class World:
             by_caller.setdefault(take.asked.request.messages[0].text.partition(" ")[0], []).append(take)
         for record in records:
             take = by_caller[record.labels[0]].pop(0)
-            if record.outcome != "answered":
+            if record.outcome != "success":
                 continue
             stated = dialect.place != "nowhere"
             right = self._cost(route.name, take.usage) if stated else None
@@ -216,7 +216,7 @@ class World:
                 await asyncio.wait_for(self.router.agenerate(prompt, **options), dice.random() * 3)
             else:
                 await self.router.agenerate(prompt, **options)
-            end = "left" if leaves else "answered"
+            end = "left" if leaves else "success"
         except BudgetExceededError:
             end = "refused"
         except TimeoutError:

@@ -115,7 +115,7 @@ def test_the_loser_is_called_off_and_blamed_for_nothing(face):
     assert response.text == "soon"
     assert [(attempt.route, attempt.outcome) for attempt in response.attempts] == [
         ("a", "cancelled"),
-        ("b", "answered"),
+        ("b", "success"),
     ]
     assert [standing.breaker for standing in duel.end().values()] == ["closed", "closed"]
     (loser,) = provider_of(duel.routes[0]).takes[WARM:]
@@ -141,7 +141,7 @@ def test_a_tie_loses_nothing(face):
         if duel.heard:
             assert "".join(chunk.text for chunk in duel.heard) == response.text
         assert len(response.attempts) == 2 or duel.loop is None  # where time is real, one may be over before the other
-        assert "answered" in [attempt.outcome for attempt in response.attempts]
+        assert "success" in [attempt.outcome for attempt in response.attempts]
     duel.end()
 
 
@@ -178,7 +178,7 @@ def test_a_rival_that_is_shut_is_not_asked(face):
     with pytest.raises(AuthenticationError):
         duel.ask(model="b")
     response = duel.ask()
-    assert [(attempt.route, attempt.outcome) for attempt in response.attempts] == [("a", "answered")]
+    assert [(attempt.route, attempt.outcome) for attempt in response.attempts] == [("a", "success")]
     assert [event.route for event in duel.events if isinstance(event, RouteSkipped)] == ["b"]
     duel.end()
 
@@ -201,7 +201,7 @@ def test_a_backup_is_no_rival(face):
 def test_the_first_one_fails_and_the_rival_goes_on(face):
     duel = Duel(face, Fail(after=3 * TICK), Answer("soon", first_token=5 * TICK))
     response = duel.ask()
-    assert [(a.route, a.outcome) for a in response.attempts] == [("a", "server_error"), ("b", "answered")]
+    assert [(a.route, a.outcome) for a in response.attempts] == [("a", "server_error"), ("b", "success")]
     duel.end()
 
 
@@ -234,6 +234,6 @@ def test_the_loser_takes_over_when_the_winner_breaks_off(face):
     assert [(a.route, a.outcome) for a in duel.heard[-1].attempts] == [
         ("a", "cancelled"),
         ("b", "broken_stream"),
-        ("a", "answered"),
+        ("a", "success"),
     ]
     duel.end()

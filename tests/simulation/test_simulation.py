@@ -39,9 +39,7 @@ def test_the_worlds_are_full_of_what_can_happen():
             seen.update({f"end: {caller.end}", *(f"attempt: {outcome}" for outcome in outcomes)})
             seen["more than one attempt"] += len(outcomes) > 1
             seen["restarted"] += len(caller.voices) > 1
-            seen["continued"] += (
-                caller.on_stream_error == "continue" and caller.end == "answered" and BROKEN in outcomes
-            )
+            seen["continued"] += caller.on_stream_error == "continue" and caller.end == "success" and BROKEN in outcomes
             seen["declined, and another one asked"] += bool(caller.options["fallback_on"]) and len(outcomes) > 1
             seen["calls of tools"] += bool(caller.response and caller.response.tool_calls)
         seen.update(why for skipped in world.skipped for why in [f"shut: {skipped.reason}"])

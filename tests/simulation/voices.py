@@ -40,7 +40,7 @@ def the_end_is_true(world: World) -> Iterator[str]:
     for caller in world.by_name.values():
         heard = text_of(next((parts for parts in reversed(caller.voices) if parts), []))
         response = caller.response
-        if caller.end == "answered":
+        if caller.end == "success":
             if response is None:
                 yield f"{caller.name} was answered without a response"
                 continue

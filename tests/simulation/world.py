@@ -148,7 +148,7 @@ class World:
                 await self._listens(caller)
             else:
                 caller.response = await router.agenerate(caller.prompt, **caller.options)
-                caller.end = "answered"
+                caller.end = "success"
         except MultiRouteError as error:
             caller.error, caller.end = error, getattr(error, "code", type(error).__name__)
         except asyncio.CancelledError:
@@ -163,7 +163,7 @@ class World:
         while True:
             chunk = await anext(stream, None)
             if chunk is None:
-                caller.end = "answered"
+                caller.end = "success"
                 return
             if chunk.parts or chunk.restarted:
                 caller.heard.append((self.loop.time(), chunk))

@@ -21,7 +21,7 @@ BUSY = Answered(503, "backendError")
 
 
 def record(number=1, **more):
-    given = {"model": "gpt-4.1", "outcome": "answered", "seconds": 0.5, "input_tokens": 5, "cost": 0.25} | more
+    given = {"model": "gpt-4.1", "outcome": "success", "seconds": 0.5, "input_tokens": 5, "cost": 0.25} | more
     return Record(1_795_000_000.5 + number, f"r{number}", "a", "openai", **given)
 
 
@@ -108,7 +108,7 @@ class TestTable:
         assert sink.flush(20.0)
         with server.client() as client:
             newer = BigQuery(TABLE, client=client)
-            newer([Newer(1.0, "r2", "a", "openai", "m", "answered", 1.0, shade="blue", sizes=(1, 2))])
+            newer([Newer(1.0, "r2", "a", "openai", "m", "success", 1.0, shade="blue", sizes=(1, 2))])
             assert newer.flush(20.0)
             newer.close()
         sink([record(3)])  # and the older version goes on
@@ -280,7 +280,7 @@ from multiroute_core import Record
 from multiroute_core.telemetry.bigquery import BigQuery
 from tests.telemetry.bigquery_server import client_of
 sink = BigQuery("p.d.calls", client=client_of(sys.argv[1]))
-sink([Record(1.0, f"r{n}", "a", "openai", "m", "answered", 1.0) for n in range(1200)])
+sink([Record(1.0, f"r{n}", "a", "openai", "m", "success", 1.0) for n in range(1200)])
 """
 
 FORK = (
@@ -289,7 +289,7 @@ FORK = (
 import os
 assert sink.flush(30)
 child = os.fork()
-sink([Record(2.0, f"{'child' if child == 0 else 'parent'}{n}", "a", "openai", "m", "answered", 1.0) for n in range(9)])
+sink([Record(2.0, f"{'child' if child == 0 else 'parent'}{n}", "a", "openai", "m", "success", 1.0) for n in range(9)])
 assert sink.flush(30)
 if child == 0:
     os._exit(0)

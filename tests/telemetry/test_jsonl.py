@@ -25,7 +25,7 @@ from tests.telemetry.patience import Clock, eventually
 
 def record(number=1, **more):
     return Record(
-        1_795_000_000.5, f"r{number}", "a", "openai", **{"model": "m", "outcome": "answered", "seconds": 0.5} | more
+        1_795_000_000.5, f"r{number}", "a", "openai", **{"model": "m", "outcome": "success", "seconds": 0.5} | more
     )
 
 
@@ -127,7 +127,7 @@ from multiroute_core import Record
 from multiroute_core.telemetry.jsonl import JSONLines
 sink = JSONLines(sys.argv[1], batch=7)
 for i in range(3000):
-    sink([Record(1.0, f"r{i}", "a" * (i % 300), "openai", "m", "answered", 1.0, tenant=sys.argv[2])])
+    sink([Record(1.0, f"r{i}", "a" * (i % 300), "openai", "m", "success", 1.0, tenant=sys.argv[2])])
 assert sink.flush(60)
 """
 
@@ -221,7 +221,7 @@ LIMITED = """
 import resource, sys
 from multiroute_core import Record
 from multiroute_core.telemetry.jsonl import JSONLines
-record = lambda i: Record(1.0, f"r{i}", "a", "openai", "m", "answered", 1.0)
+record = lambda i: Record(1.0, f"r{i}", "a", "openai", "m", "success", 1.0)
 sink = JSONLines(sys.argv[1])
 sink([record(i) for i in range(10)])
 assert sink.flush(60)
@@ -277,7 +277,7 @@ class TestParquet:
         ledger.close()
 
     def test_a_column_has_one_type(self, dicts):
-        assert {d["outcome"] for d in dicts} == {"server_error", "answered", "cached"}
+        assert {d["outcome"] for d in dicts} == {"server_error", "success", "cached"}
         for name, hint in get_type_hints(Record).items():
             found = {type(d[name]).__name__.replace("list", "tuple") for d in dicts} - {"NoneType"}
             assert len(found) <= 1, name

@@ -61,7 +61,7 @@ def test_one_line_for_each_try_and_one_for_the_request(lines, face):
     assert told == {
         "multiroute_event": "attempt",
         "multiroute_request_id": id_,
-        "multiroute_outcome": "answered",
+        "multiroute_outcome": "success",
         "multiroute_route": "b",
         "multiroute_provider": "scripted",
         "multiroute_model": "m1",

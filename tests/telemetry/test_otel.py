@@ -160,7 +160,7 @@ class TestFaces:
             "multiroute.request.input_tokens": 100,
             "multiroute.request.output_tokens": 20,
             "multiroute.tenant": "acme",
-            "multiroute.outcome": "answered",
+            "multiroute.outcome": "success",
             "multiroute.route": "scripted:m0",
             "multiroute.fallback": False,
             "multiroute.cached": False,
@@ -177,7 +177,7 @@ class TestFaces:
             "gen_ai.usage.reasoning.output_tokens": 5,
             "multiroute.attempt.number": 1,
             "multiroute.attempt.kind": "first",
-            "multiroute.outcome": "answered",
+            "multiroute.outcome": "success",
         }
         assert {name: attempt.attributes[name] for name in asserted} == asserted
         assert attempt.attributes["multiroute.attempt.cost"] == pytest.approx(COST)
@@ -245,7 +245,7 @@ class TestFaces:
         assert collected.counted() == [(100, 100), (20, 20)]
         assert sum(point.count for point in collected.points(TOKENS)) == 6
         assert {p.attributes["multiroute.outcome"]: p.count for p in collected.points(DURATION)} == {
-            "answered": 1,
+            "success": 1,
             "cached": 2,
         }
 
@@ -268,7 +268,7 @@ class TestFaces:
         assert ask(router, face).text == "quick"
         root, tries = collected.one()
         assert [span.attributes["multiroute.attempt.kind"] for span in tries] == ["first", "hedge"]
-        assert [span.attributes["multiroute.outcome"] for span in tries] == ["cancelled", "answered"]
+        assert [span.attributes["multiroute.outcome"] for span in tries] == ["cancelled", "success"]
         assert tries[0].start_time < tries[1].start_time < tries[0].end_time
         assert tries[0].status.status_code == StatusCode.UNSET
         assert "gen_ai.response.finish_reasons" not in tries[0].attributes
@@ -403,7 +403,7 @@ async def test_fifty_tasks_at_once_keep_their_parents_and_every_token(collected)
         assert [(span.attributes["multiroute.route"], span.attributes["multiroute.outcome"]) for span in tries] == [
             (record.route, record.outcome) for record in records
         ]
-    assert {record.outcome for records in told.values() for record in records} >= {"answered", "broken_stream"}
+    assert {record.outcome for records in told.values() for record in records} >= {"success", "broken_stream"}
     usages = [record.usage for records in told.values() for record in records if record.usage is not None]
     tokens = [sum(usage.input_tokens for usage in usages), sum(usage.output_tokens for usage in usages)]
     assert collected.counted() == [(count, count) for count in tokens]
@@ -454,7 +454,7 @@ class TestAbandoned:
     def test_one_that_comes_back_has_its_tokens_counted_and_no_second_span(self, collected):
         collected.hook(self.started(1))
         collected.hook.close()
-        attempt = Attempt("scripted:m0", "scripted", "m0", "answered", 1.0, usage=USAGE)
+        attempt = Attempt("scripted:m0", "scripted", "m0", "success", 1.0, usage=USAGE)
         collected.hook(AttemptEnded("r1", attempt))
         collected.hook(RequestEnded("r1", 1.0, (attempt,), Response((Text("x"),), "stop", USAGE, "m0", "s", "m0")))
         assert len(collected.spans()) == 1
@@ -655,7 +655,7 @@ class TestFrameworks:
         assert text == "Hello"
         root, tries = collected.one()
         assert root.parent.span_id == caller.get_span_context().span_id
-        assert [span.attributes["multiroute.outcome"] for span in tries] == ["server_error", "answered"]
+        assert [span.attributes["multiroute.outcome"] for span in tries] == ["server_error", "success"]
         assert collected.counted() == [(100, 100), (20, 20)]
 
 
@@ -696,7 +696,7 @@ class TestTheHook:
         next(left[0])
         router.generate("Hi")
         assert missed == []
-        assert [root.attributes["multiroute.outcome"] for root, _ in collected.spans()] == ["answered", "cancelled"]
+        assert [root.attributes["multiroute.outcome"] for root, _ in collected.spans()] == ["success", "cancelled"]
         assert collected.hook.open_requests == 0
 
     def test_it_pickles_as_its_settings(self):
@@ -705,7 +705,7 @@ class TestTheHook:
         )
 
     def test_google_by_its_name_in_the_conventions(self, collected):
-        attempt = Attempt("google:gemini-x", "google", "gemini-x", "answered", 1.0, usage=USAGE)
+        attempt = Attempt("google:gemini-x", "google", "gemini-x", "success", 1.0, usage=USAGE)
         collected.hook(AttemptEnded("r", attempt))
         assert {p.attributes["gen_ai.provider.name"] for p in collected.points(TOKENS)} == {"gcp.gemini"}
 

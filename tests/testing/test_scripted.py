@@ -81,7 +81,7 @@ def test_whatever_keeps_silent_is_left_in_time(way, behaviour):
     began = time.monotonic()
     response, _ = ask(Router(routes, **QUICK), way)
     assert time.monotonic() - began < 30
-    assert [attempt.outcome for attempt in response.attempts] == ["timeout", "answered"]
+    assert [attempt.outcome for attempt in response.attempts] == ["timeout", "success"]
     assert provider_of(routes[0]).in_flight == provider_of(routes[1]).in_flight == 0
 
 
@@ -128,7 +128,7 @@ def test_a_window_that_is_too_small(way):
     assert ask(router, way, "x" * 300)[0].text == "small"
     response, _ = ask(router, way, "x" * 4000)
     assert response.text == "large"
-    assert [attempt.outcome for attempt in response.attempts] in (["context_overflow", "answered"], ["answered"])
+    assert [attempt.outcome for attempt in response.attempts] in (["context_overflow", "success"], ["success"])
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -183,7 +183,7 @@ def test_a_wait_in_sync_code_can_be_called_off():
     router = Router([route, scripted_route("b", Answer("soon"))], hedge_budget=0.05)
     for _ in range(20):
         router.generate("Hi")
-    assert [attempt.outcome for attempt in router.generate("Hi").attempts] == ["cancelled", "answered"]
+    assert [attempt.outcome for attempt in router.generate("Hi").attempts] == ["cancelled", "success"]
     assert provider_of(route).in_flight == 0
     assert provider_of(route).takes[-1].ended is not None
 

@@ -11,7 +11,7 @@ local others = redis.call('ZCOUNT', places, '(' .. string.format('%.17g', now), 
 
 local ended, room = asked.ended, asked.ended.headroom
 ended.in_flight = others + (held and 1 or 0)
-ended.outcome = asked.limited and 'rate_limited' or asked.verdict == 'success' and 'answered' or 'other'
+ended.outcome = asked.limited and 'rate_limited' or asked.verdict == 'success' and 'success' or 'other'
 if room then
   for _, level in pairs(room) do -- their moments were told as seconds from now
     level.at, level.reset = now + level.at, now + level.reset

@@ -8,7 +8,7 @@ local open = circuit_breaker.shut(route, now)
 local limit, most = state.concurrency.limit, asked.limits.max_concurrency
 return tell({
   breaker = circuit_breaker.condition(route, now),
-  open_seconds = math.max(closed and closed.seconds or 0, open and open.seconds or 0),
+  retry_in = math.max(closed and closed.seconds or 0, open and open.seconds or 0),
   in_flight = redis.call('ZCOUNT', KEYS[3], '(' .. string.format('%.17g', now), '+inf'),
   limit = limit and most and math.min(limit, most) or limit or most,
   requests_left = rate_limits.requests_left(state, asked.limits, now),

@@ -56,7 +56,7 @@ function rate_limits.settle(state, settings, now, ended)
     left = token_bucket.settle(left, settings.tpm, ended.tokens, ended.used, now, taken - ended.mark)
     taken = taken + math.max(0, ended.used - math.min(ended.tokens, settings.tpm))
   end
-  if ended.outcome == 'answered' then
+  if ended.outcome == 'success' then
     flight = adaptive_concurrency.answered(flight, now, ended.in_flight)
   elseif ended.outcome == 'rate_limited' then
     flight = adaptive_concurrency.limited(flight, now, ended.in_flight, door)
