@@ -1,4 +1,4 @@
-"""MultiRoute for LangChain: `ChatMultiRoute`, a chat model that asks several routes until one answers."""
+"""MultiRoute for LangChain: `ChatMultiRoute`, a fallback router for LLMs exposed as a LangChain chat model."""
 
 from langchain_multiroute.callbacks import MultiRouteCallbackHandler, get_multiroute_callback
 from langchain_multiroute.chat_model import ChatMultiRoute

@@ -1,8 +1,8 @@
-"""Answers as LangChain's messages: whole, and in chunks that merge to the same.
+"""Responses as LangChain messages: complete ones, and chunks that merge to the same message.
 
-The content is plain text where that says everything. Where it does not (reasoning, pictures, what only a vendor
-understands) it is LangChain's standard blocks, marked `output_version: "v1"`. What LangChain has no words for, such as
-signatures, is kept in `additional_kwargs["multiroute"]`, from where it goes back to its vendor.
+Content is plain text if that is lossless. Otherwise (reasoning, images, provider-specific content) it consists of
+LangChain's standard content blocks, marked `output_version: "v1"`. Data that LangChain has no field for, such as
+signatures, is stored in `additional_kwargs["multiroute"]` and sent back to its provider from there.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ from multiroute_core.messages import (
 from multiroute_core.parsing import message_json
 
 KEPT = "multiroute"
-"""Where a message keeps what only MultiRoute reads: in its `additional_kwargs` and its `response_metadata`."""
+"""Key for MultiRoute's data in a message's `additional_kwargs` and `response_metadata`."""
 
 PROVIDERS: Mapping[str, str] = {"google": "google_genai"}
-"""LangChain's names of providers, where they differ; its own code chooses block translators by them."""
+"""LangChain's provider names where they differ; LangChain selects its block translators by them."""
 
 BESIDE_BLOCKS_ONLY = frozenset({"anthropic"})
-"""Providers for which LangChain reads tool calls from blocks only: beside plain text it would not see them."""
+"""Providers for which LangChain reads tool calls only from blocks; with plain text it would miss them."""
 
 
 def message_out(response: Response) -> AIMessage:
-    """A whole answer."""
+    """Convert a complete response."""
     parts = response.parts
     about = metadata(response)
     has_refusal = is_refused(response, about["model_provider"])
-    if len(parts) == 1 and type(only := parts[0]) is Text and only.raw is None and not has_refusal:  # most are one text
+    if len(parts) == 1 and type(only := parts[0]) is Text and only.raw is None and not has_refusal:  # the common case
         return AIMessage(
             content=only.text, usage_metadata=usage_out(response.usage), response_metadata=cast("Any", about)
         )
@@ -65,7 +65,7 @@ def message_out(response: Response) -> AIMessage:
     content: Any = "".join(part.text for part in parts if isinstance(part, Text) and not is_refusal(part))
     calls = any(isinstance(part, ToolCall) for part in parts)
     own = _wrapped_message(parts)
-    if own is not None and isinstance(own.get("content"), str):  # as the wrapped model alone gives it
+    if own is not None and isinstance(own.get("content"), str):  # the same content as from the wrapped model alone
         more |= _beside(own)
     elif (
         (calls and about["model_provider"] in BESIDE_BLOCKS_ONLY)
@@ -90,19 +90,19 @@ def message_out(response: Response) -> AIMessage:
 
 
 def _wrapped_message(parts: Sequence[Part]) -> Mapping[str, Any] | None:
-    """The message of a wrapped model, as `message_to_dict` has it; None where none was kept."""
+    """A wrapped model's message in the format of `message_to_dict`; None if none was stored."""
     body = next((p.raw.body for p in parts if isinstance(p, VendorPart) and p.raw.api == "langchain"), None)
     return None if body is None else cast("Mapping[str, Any]", body.get("data"))
 
 
 def _beside(message: Mapping[str, Any]) -> dict[str, Any]:
-    """What a wrapped model thought, where LangChain reads it beside a text."""
+    """A wrapped model's reasoning, in the field where LangChain reads it next to plain text."""
     thought = cast("Mapping[str, Any]", message.get("additional_kwargs") or {}).get("reasoning_content")
     return {"reasoning_content": thought} if isinstance(thought, str) else {}
 
 
 def blocks_of(parts: Iterable[Part]) -> list[dict[str, Any]]:
-    """LangChain's standard blocks for `parts`; a mark for a cache stands on the block before it, as for Anthropic."""
+    """LangChain's standard blocks for `parts`; a cache point is set on the preceding block, as for Anthropic."""
     blocks: list[dict[str, Any]] = []
     for part in parts:
         if isinstance(part, CachePoint):
@@ -114,14 +114,14 @@ def blocks_of(parts: Iterable[Part]) -> list[dict[str, Any]]:
 
 
 class ChunkBuilder:
-    """Makes LangChain's chunks of a stream's.
+    """Convert a stream's chunks to LangChain chunks.
 
-    Text comes as plain strings until something else has come first, or where `blocks` is set from the beginning: a
-    stream cannot change its mind, since text that has gone out as a string stays one. Reasoning that comes after such
-    text is only kept, not shown.
+    Text is emitted as plain strings until a non-text part comes first, or in blocks from the start if `blocks` is set.
+    A stream cannot change the format afterwards, because emitted strings stay strings. Reasoning that arrives after
+    such text is stored but not shown.
 
     Args:
-        blocks: Whether everything comes in blocks.
+        blocks: Whether all content is emitted as blocks.
     """
 
     def __init__(self, *, blocks: bool) -> None:
@@ -132,13 +132,13 @@ class ChunkBuilder:
         self._begun: set[int] = set()
 
     def chunk(self, chunk: Chunk) -> AIMessageChunk:
-        """A piece of an answer. Names and usage stand on the last one only: merging would concatenate and sum them."""
+        """Convert a chunk. Names and usage are set on the last one only: merging would concatenate and sum them."""
         text: list[str] = []
         content: list[str | dict[str, Any]] = []
         calls: dict[int, ToolCallChunk] = {}
         for part in chunk.parts:
             if isinstance(part, VendorPart) and part.raw.api in ("langchain", "llamaindex"):
-                continue  # a wrapped model's own message: it is kept, not shown
+                continue  # a wrapped model's own message is stored, not shown
             if not self._said and not isinstance(part, Text | ToolCallDelta):
                 self._blocks = True
             self._said = True
@@ -148,7 +148,7 @@ class ChunkBuilder:
                 if (content_block := block(part)) is not None:
                     content.append({**content_block, "index": self._index(part)})
             elif is_refusal(part):
-                continue  # the last chunk tells it
+                continue  # the last chunk carries the refusal
             elif isinstance(part, Text):
                 text.append(part.text)
             elif isinstance(part, Blob | Uri | File):
@@ -160,10 +160,10 @@ class ChunkBuilder:
     def _add_call(
         self, piece: ToolCallDelta, calls: dict[int, ToolCallChunk], content: list[str | dict[str, Any]]
     ) -> None:
-        """Add a piece of a call to those of one chunk.
+        """Add a tool call delta to those of one chunk.
 
-        A chunk has one entry for each index: LangChain joins entries of different chunks by their index, but takes two
-        of the same chunk for two calls.
+        A chunk has one entry per index: LangChain merges entries of different chunks by index, but takes two entries of
+        the same chunk for two calls.
         """
         self._open = None
         index = piece.index
@@ -175,7 +175,7 @@ class ChunkBuilder:
                 block.update(cast("dict[str, Any]", call), index=mark)
             return
         if index in self._begun and not (piece.arguments or piece.id or piece.name):
-            return  # it only ends the call
+            return  # an empty delta only ends the call
         self._begun.add(index)
         calls[index] = ToolCallChunk(
             name=piece.name, args=piece.arguments, id=piece.id, index=index, type="tool_call_chunk"
@@ -209,7 +209,7 @@ class ChunkBuilder:
         )
 
     def _with_refusal(self, response: Response, content: Any, more: dict[str, Any], about: dict[str, Any]) -> Any:
-        """The last content with the refusal; in blocks it has come already where the vendor said it in words."""
+        """The last content with the refusal; in block format, a refusal with text has already been emitted."""
         if not self._blocks:
             return add_refusal(response, content, more, about)
         if any(is_refusal(part) for part in response.parts):
@@ -218,7 +218,7 @@ class ChunkBuilder:
         return [*content, {**refusal_block(response), "index": f"lc_{self._place}"}]
 
     def _index(self, part: Part) -> str:
-        """The mark by which LangChain merges pieces of a block."""
+        """The index by which LangChain merges the chunks of a block."""
         kind = type(part)
         goes_on = kind is self._open
         if not goes_on:
@@ -228,7 +228,7 @@ class ChunkBuilder:
 
 
 def _late(part: Blob | Uri | File) -> dict[str, Any]:
-    """What is shown after text that went out as a string: a picture in the form in which LangChain reads it then."""
+    """A media block after text that was emitted as a string; LangChain then reads images in the `image_url` format."""
     content_block = cast("dict[str, Any]", block(part))
     if isinstance(part, Blob) and part.modality == "image":
         return {"type": "image_url", "image_url": {"url": f"data:{part.mime_type};base64,{content_block['base64']}"}}
@@ -236,13 +236,13 @@ def _late(part: Blob | Uri | File) -> dict[str, Any]:
 
 
 def to_additional_kwargs(parts: Sequence[Part]) -> dict[str, Any]:
-    """What `parts` hold besides plain text and plain calls, for `additional_kwargs`; empty where that is nothing."""
+    """The `additional_kwargs` for data in `parts` beyond plain text and plain calls; empty if there is none."""
     return {} if all(_plain(part) for part in parts) else {KEPT: {"parts": message_json.to_json(parts)}}
 
 
 def metadata(response: Response) -> dict[str, Any]:
-    """Who answered, why it ended, and under `multiroute` what it took: see `Response.summary`."""
-    inner: Mapping[str, Any] = (response.raw or {}).get("langchain") or {}  # of a model of LangChain's own
+    """Model, provider and finish reason, and under `multiroute` the routing data of `Response.summary`."""
+    inner: Mapping[str, Any] = (response.raw or {}).get("langchain") or {}  # of a wrapped LangChain model
     return {
         **inner,
         "model_name": response.model,
@@ -259,7 +259,7 @@ _NO_DETAILS = (None,) * 5
 
 
 def usage_out(usage: Usage | None) -> UsageMetadata | None:
-    """Tokens as LangChain counts them; an answer whose tokens are unknown has no usage at all."""
+    """LangChain's usage metadata; None if the token counts are unknown."""
     if usage is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
     usage_metadata = UsageMetadata(
@@ -281,13 +281,13 @@ def usage_out(usage: Usage | None) -> UsageMetadata | None:
 
 
 def _plain(part: Part) -> bool:
-    """Whether a message says all that there is to say of `part`."""
+    """Whether the message represents `part` without loss."""
     raw: Raw | None = getattr(part, "raw", None)
     match part:
         case Text():
             return raw is None
         case InvalidToolCall():
-            return not _looks_valid(part.arguments)  # a stream marks those that look valid, so the text is kept here
+            return not _looks_valid(part.arguments)  # a stream alters those that look valid; store the text
         case ToolCall():
             return raw is None or _nothing_more(raw, part)
         case _:
@@ -295,7 +295,7 @@ def _plain(part: Part) -> bool:
 
 
 def _nothing_more(raw: Raw, call: ToolCall) -> bool:
-    """Whether a vendor's call says no more than its name, id and arguments, spelled as they would be written anew."""
+    """Whether a provider's call holds only name, id and arguments, encoded as they would be encoded again."""
     body = {name: value for name, value in raw.body.items() if value is not None}
     match raw.api:
         case "anthropic":
@@ -315,7 +315,7 @@ def _encode_arguments(call: ToolCall) -> str:
 
 
 def _lengthen(call: ToolCallChunk, piece: ToolCallDelta) -> None:
-    """Add the next piece of a call; of names, pieces are joined as LangChain joins them."""
+    """Add the next chunk of a call; name chunks are concatenated as in LangChain."""
     call["args"] = (call["args"] or "") + piece.arguments
     call["id"] = call["id"] or piece.id
     if piece.name:
@@ -323,10 +323,10 @@ def _lengthen(call: ToolCallChunk, piece: ToolCallDelta) -> None:
 
 
 def _unmistakable(response: Response) -> list[ToolCallDelta]:
-    """The ends of calls whose arguments are cut or malformed.
+    """Deltas that mark calls with truncated or malformed arguments as invalid.
 
-    LangChain completes cut JSON in streams, and an agent would run a tool with half of its arguments. A bracket too
-    much makes it an invalid call, as it is in a whole answer.
+    LangChain completes truncated JSON in streams, so an agent would run a tool with half of its arguments. An extra
+    bracket makes it an invalid call, as in a complete response.
     """
     calls = [part for part in response.parts if isinstance(part, ToolCall | InvalidToolCall)]
     ends: list[ToolCallDelta] = []

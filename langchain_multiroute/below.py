@@ -1,10 +1,10 @@
-"""A chat model's own calls, below LangChain's tracing layer.
+"""Call a chat model below LangChain's tracing layer.
 
-A run of its own inside the router's would count every token twice. What that layer does besides is done here: the
-model's rate limiter is waited for.
+A run of the model's own inside the router's run would count every token twice. This module does the rest of that
+layer's work: it waits for the model's rate limiter.
 """
 
-# ruff: noqa: SLF001  (the seam at which LangChain's own base class calls its models)
+# ruff: noqa: SLF001  (LangChain's base class calls its models through these methods)
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from multiroute_core.runtime.run_sync import run
 
 @dataclass(frozen=True, slots=True)
 class Said(Reply):
-    """What a model answered."""
+    """A model's complete response."""
 
     message: AIMessage
 
 
 def has_own(model: BaseChatModel, method: str) -> bool:
-    """Whether the model's class has a way of its own, not the base class's substitute."""
+    """Whether the model's class overrides `method` of the base class."""
     return getattr(type(model), method) is not getattr(BaseChatModel, method)
 
 
 def who(model: Any) -> Mapping[str, Any]:
-    """Its provider and its name: what it tells tracers is the only place where every chat model says so."""
+    """The model's provider and name; the tracing parameters are the only place where every chat model reports them."""
     return model._get_ls_params()
 
 
 async def ask(io: IO, limit: Deadline, body: Mapping[str, Any]) -> Said:
-    """Ask for a whole answer. A sync model obeys no limit, so a thread calls it."""
+    """Request a complete response. A sync model cannot be interrupted at a deadline, so it runs in a thread."""
     if io.native and has_own(body["model"], "_agenerate"):
         return await io.wait(limit, _anow, body)
     return await io.thread(limit, _now, body)
 
 
 def stream(io: IO, body: Mapping[str, Any]) -> Any:
-    """Ask for a stream; a model that has none gives its whole answer as one."""
+    """Request a stream; a model without streaming yields its complete response."""
     model = body["model"]
     streams = has_own(model, "_stream")
     if io.native and has_own(model, "_astream"):
@@ -99,7 +99,7 @@ async def _astream(body: Mapping[str, Any]) -> AsyncIterator[Any]:
 
 
 class _Chunks:
-    """A stream of a model that obeys no limit, for both worlds; each step is a thread's."""
+    """A sync model's stream, for sync and async callers; each step runs in a thread, since it cannot be interrupted."""
 
     def __init__(self, io: IO, source: Any) -> None:
         self._io = io
@@ -119,7 +119,7 @@ class _Chunks:
         return self
 
     async def __anext__(self) -> Any:
-        chunk = await self._io.thread(Deadline(), self._read)  # without a limit: the event loop cuts in
+        chunk = await self._io.thread(Deadline(), self._read)  # no deadline: the event loop cancels it
         if chunk is END:
             raise StopAsyncIteration
         return chunk
@@ -134,7 +134,7 @@ class _Chunks:
                 self._source.close()
 
     def close(self) -> None:
-        self._left = True  # a thread that still waits for the model closes the stream when it comes back
+        self._left = True  # a worker thread blocked in the model closes the stream when it returns
         if not self._busy:
             self._source.close()
 
@@ -143,7 +143,7 @@ class _Chunks:
 
 
 def _to_reply(result: Any) -> Said:
-    """The message, with what its generation says of it."""
+    """The message, with the metadata of its generation merged into `response_metadata`."""
     generation = result.generations[0]
     message: AIMessage = generation.message
     about: dict[str, Any] = {

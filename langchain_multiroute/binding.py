@@ -1,4 +1,4 @@
-"""What a call says, in the words of LangChain's chat models, as the router's options."""
+"""Convert the call arguments of LangChain's chat models to the router's options."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ ALIASES: Mapping[str, str] = {
     "request_timeout": "deadline",
     "model_name": "model",
 }
-"""What LangChain's classes for the vendors call it, and what it is called here."""
+"""Argument names of LangChain's provider classes, and the router's names for them."""
 
 KNOWN = (*PARAMETERS, *NAMES, *ALIASES, "strict")
 
 
 def tool_dict(tool: Any, *, strict: bool | None = None) -> dict[str, Any]:
-    """A tool as OpenAI writes it, with what vendors take besides next to it; a vendor's own tool as it is.
+    """A tool in the OpenAI format, with provider-specific members added; a provider's built-in tool is unchanged.
 
     Raises:
-        ConfigurationError: it is no tool.
+        ConfigurationError: `tool` is not a valid tool.
     """
     extras: Mapping[str, Any] = (tool.extras or {}) if isinstance(tool, BaseTool) else {}
     if isinstance(own := extras.get("provider_tool_definition"), dict):
@@ -59,7 +59,7 @@ def tool_dict(tool: Any, *, strict: bool | None = None) -> dict[str, Any]:
 
 
 def _is_vendor_tool(tool: Mapping[str, Any]) -> bool:
-    """Whether a dict is a tool in some vendor's words; what is not may still be a schema that LangChain knows."""
+    """Whether a dict is a tool in a provider's format; otherwise it may still be a schema that LangChain supports."""
     try:
         return bool(parsing.tools.tools([tool]))
     except ConfigurationError:
@@ -73,7 +73,7 @@ def bound_tools(
     *,
     strict: bool | None = None,
 ) -> dict[str, Any]:
-    """What `bind` must say for these tools; nothing where there are none."""
+    """The keyword arguments to bind for these tools; empty without tools."""
     if not tools:
         if tool_choice in (None, "auto", "none", False):
             return {}
@@ -81,7 +81,7 @@ def bound_tools(
     bind_kwargs: dict[str, Any] = {"tools": [tool_dict(tool, strict=strict) for tool in tools]}
     if tool_choice is not None:
         tool_specs = [spec for tool in bind_kwargs["tools"] for spec in parsing.tools.tools([tool])]
-        parsing.tools.tool_choice(tool_choice, tool_specs)  # a wrong one is told here, not by the first call
+        parsing.tools.tool_choice(tool_choice, tool_specs)  # validate now rather than on the first call
         bind_kwargs["tool_choice"] = tool_choice
     if parallel_tool_calls is not None:
         bind_kwargs["parallel_tool_calls"] = parallel_tool_calls
@@ -89,10 +89,10 @@ def bound_tools(
 
 
 def options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """A call's keyword arguments under the router's names.
+    """Convert a call's keyword arguments to the router's names.
 
     Raises:
-        ConfigurationError: a name is unknown (the sentence names the nearest right one), or two say the same.
+        ConfigurationError: a name is unknown (the message suggests the closest valid one), or two names are aliases.
     """
     call_options: dict[str, Any] = {}
     for name, value in kwargs.items():

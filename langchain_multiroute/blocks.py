@@ -1,4 +1,4 @@
-"""Neutral parts as LangChain's standard content blocks."""
+"""Convert provider-neutral parts to LangChain's standard content blocks."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from multiroute_core.messages import (
 from multiroute_core.providers.body import mapping
 
 TRANSLATED: Mapping[str, str] = {"anthropic": "anthropic", "openai.responses": "openai"}
-"""The wires whose own blocks LangChain can read, with its names of their providers."""
+"""APIs whose native blocks LangChain can translate, with LangChain's provider names."""
 
 KINDS: Mapping[Modality, str] = {"image": "image", "audio": "audio", "video": "video", "document": "file"}
 
 
 def block(part: Part) -> dict[str, Any] | None:
-    """`part` as a block; None for what is no block: an invalid call, a mark for a cache."""
+    """`part` as a content block; None if it has no block (an invalid call, a cache point)."""
     match part:
         case Text() if is_refusal(part):
             return {"type": "refusal", "refusal": part.text}
@@ -56,12 +56,12 @@ def block(part: Part) -> dict[str, Any] | None:
 
 
 def is_cited(part: Part) -> bool:
-    """Whether `part` is a text with citations, which LangChain shows in blocks only."""
+    """Whether `part` is a text with citations, which LangChain represents only in blocks."""
     return isinstance(part, Text) and part.raw is not None and "annotations" in _about_text(part.raw)
 
 
 def asks_for_citations(content: Iterable[str | dict[str, Any]]) -> bool:
-    """Whether a document or a search result among blocks has Anthropic's `citations: {"enabled": true}`."""
+    """Whether a document or search result block enables Anthropic's `citations: {"enabled": true}`."""
     for block in content:
         if isinstance(block, dict):
             setting = block.get("citations") or mapping(block.get("extras")).get("citations")
@@ -71,7 +71,7 @@ def asks_for_citations(content: Iterable[str | dict[str, Any]]) -> bool:
 
 
 def _beside(part: Blob | Uri | File, base_extras: dict[str, Any]) -> dict[str, Any]:
-    """What stands beside a file, in the `extras` where LangChain's integrations look for it."""
+    """Provider-specific members of a file, in `extras`, where LangChain's integrations read them."""
     extras = base_extras | {name: value for values in (part.extras or {}).values() for name, value in values.items()}
     return {"extras": extras} if extras else {}
 
@@ -81,7 +81,7 @@ def _typed(mime_type: str | None) -> dict[str, Any]:
 
 
 def _about_text(raw: Raw | None) -> dict[str, Any]:
-    """Citations, or a signature, beside a text."""
+    """The citations or the signature of a text."""
     if raw is None:
         return {}
     if raw.api == "google":
@@ -112,14 +112,14 @@ def _reasoning(part: Reasoning) -> dict[str, Any]:
 
 
 def _vendors(raw: Raw) -> dict[str, Any] | None:
-    """What only its vendor understands, in LangChain's words where it has some."""
+    """A provider-specific part, as a standard block if LangChain can translate it."""
     if raw.api in ("langchain", "llamaindex"):
         return None
     blocks = _translated(raw)
     if len(blocks) != 1:
         return {"type": "non_standard", "value": copy.deepcopy(dict(raw.body))}
     content_block = dict(blocks[0])
-    if "base64" in content_block and not content_block.get("mime_type"):  # LangChain refuses its own block without one
+    if "base64" in content_block and not content_block.get("mime_type"):  # LangChain rejects a block without one
         content_block["mime_type"] = f"image/{raw.body.get('output_format') or 'png'}"
     return content_block
 
@@ -128,9 +128,9 @@ def _translated(raw: Raw, **changes: Any) -> list[Mapping[str, Any]]:
     provider = TRANSLATED.get(raw.api)
     if provider is None:
         return []
-    body = copy.deepcopy(dict(raw.body)) | changes  # LangChain's translators change what they read
+    body = copy.deepcopy(dict(raw.body)) | changes  # LangChain's translators mutate their input
     message = AIMessage(content=[body], response_metadata={"model_provider": provider})
     try:
         return cast("list[Mapping[str, Any]]", message.content_blocks)
     except (LookupError, TypeError, AttributeError):
-        return []  # of a shape that they do not know
+        return []  # a format that the translators do not support

@@ -1,7 +1,7 @@
-"""What a chain spent, by LangChain's callbacks: `get_multiroute_callback`, and the handler behind it.
+"""Cost and token tracking by LangChain callbacks: `get_multiroute_callback` and its handler.
 
-Models of others in the same chain count too, by their `usage_metadata`, so that the tokens are the whole chain's and
-agree with LangChain's own counters. What they cost is unknown here: they stand in `unpriced`.
+Other models in the same chain are counted too, by their `usage_metadata`, so the token counts cover the whole chain and
+agree with LangChain's own counters. Their cost is unknown; they are counted in `unpriced`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from multiroute_core.types import Usage
 
 
 class MultiRouteCallbackHandler(BaseCallbackHandler, Totals):
-    """Adds up what calls come to: tokens, cost, attempts, fallbacks, what caches spared; in all and by model.
+    """Add up tokens, cost, attempts, fallbacks and cache savings of calls, in total and by model.
 
-    One handler may serve any number of threads, event loops and models at once; a call counts once, when it has ended,
-    streamed or not. For the figures see `multiroute_core.ledger.totals.Figures`. What LangChain's own cache gives is a
-    hit too, of no tokens.
+    One handler can serve any number of threads, event loops and models concurrently; a call is counted once, when it
+    has ended, streamed or not. See `multiroute_core.ledger.totals.Figures` for the figures. A hit of LangChain's own
+    cache counts as a cache hit without tokens.
 
     Example:
         >>> spent = MultiRouteCallbackHandler()
@@ -38,38 +38,38 @@ class MultiRouteCallbackHandler(BaseCallbackHandler, Totals):
     """
 
     run_inline = True
-    """It is quicker than the hand-over to a thread, which LangChain makes on event loops otherwise."""
+    """Inline is faster than the thread that LangChain otherwise uses on event loops."""
 
     def __init__(self) -> None:
         Totals.__init__(self)
 
     @property
     def ignore_chat_model(self) -> bool:
-        """Beginnings say nothing of what was spent."""
+        """True: start events carry no usage."""
         return True
 
     @property
     def ignore_chain(self) -> bool:
-        """Chains spend nothing; the models in them do."""
+        """True: only the models in a chain have usage."""
         return True
 
     @property
     def ignore_agent(self) -> bool:
-        """As for chains: tools and agents."""
+        """True, as for chains; covers tools and agents."""
         return True
 
     @property
     def ignore_retriever(self) -> bool:
-        """As for chains."""
+        """True, as for chains."""
         return True
 
     @property
     def ignore_custom_event(self) -> bool:
-        """As for chains."""
+        """True, as for chains."""
         return True
 
     def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
-        """A call was answered, or a stream came to its end."""
+        """Record a successful call or the end of a stream."""
         message = _message(response)
         if message is None:
             model: str | None = (response.llm_output or {}).get("model_name")
@@ -78,22 +78,22 @@ class MultiRouteCallbackHandler(BaseCallbackHandler, Totals):
             self._record_message(message)
 
     def on_llm_error(self, error: BaseException, *, response: LLMResult | None = None, **kwargs: Any) -> None:
-        """A call failed, or whoever read its stream stopped."""
+        """Record a failed call, or a stream that its reader closed early."""
         message = None if response is None else _message(response)
         if message is not None and _read_metadata(message) is not None:
-            self._record_message(message)  # the reader had the whole answer, and left the end of its stream unread
+            self._record_message(message)  # the response was complete; only the end of the stream was not read
         else:
             self.failed(error)
 
     def _record_message(self, message: AIMessage) -> None:
-        # LangChain's cache marks what it gives by a cost of 0, and leaves the tokens of the first time in place.
+        # LangChain's cache marks a hit by a cost of 0 and keeps the token counts of the original response.
         cached = cast("Mapping[str, Any]", message.usage_metadata or {}).get("total_cost") == 0
         metadata = _read_metadata(message)
         self.record_answer(message.response_metadata.get("model_name"), _usage(message), metadata, cached=cached)
 
 
 _SCOPES: list[ContextVar[MultiRouteCallbackHandler | None]] = []
-"""One for each depth of nested `get_multiroute_callback` blocks; LangChain keeps every one that it was told of."""
+"""One for each depth of nested `get_multiroute_callback` blocks; LangChain never unregisters a context variable."""
 
 _LOCK = threading.Lock()
 forks.renew(sys.modules[__name__], _LOCK=threading.Lock)
@@ -101,10 +101,10 @@ forks.renew(sys.modules[__name__], _LOCK=threading.Lock)
 
 @contextlib.contextmanager
 def get_multiroute_callback() -> Generator[MultiRouteCallbackHandler, None, None]:
-    """Count what every model call inside the block comes to, without handing a handler to each.
+    """Count every model call inside the block, without passing a handler to each.
 
-    It reaches chains, graphs, batches and tasks that begin in the block; a thread that the caller starts must be given
-    a copy of the context. Blocks may be nested: the outer one counts what the inner one does.
+    Covers chains, graphs, batches and tasks that start in the block; pass a copy of the context to a thread that you
+    start yourself. Blocks can be nested: the outer one includes the calls of the inner one.
 
     Yields:
         The handler; its figures stay readable after the block.
@@ -124,7 +124,7 @@ def get_multiroute_callback() -> Generator[MultiRouteCallbackHandler, None, None
 
 
 def _free() -> ContextVar[MultiRouteCallbackHandler | None]:
-    """The context variable of this depth; it is made once, as LangChain never forgets one."""
+    """The context variable of this depth, created once because LangChain never unregisters it."""
     with _LOCK:
         for scope in _SCOPES:
             if scope.get() is None:

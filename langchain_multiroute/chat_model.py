@@ -1,4 +1,4 @@
-"""MultiRoute as a LangChain chat model."""
+"""MultiRoute as a LangChain chat model: `ChatMultiRoute`."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold,
 from multiroute_core.options import OrderFunction
 
 CHARACTERS_OF_A_TOKEN = 4
-"""Of most languages, by most tokenizers."""
+"""Average for most languages and tokenizers."""
 
 
 class ChatMultiRoute(BaseChatModel):
-    """A chat model that asks several routes until one answers.
+    """A LangChain chat model that falls back across several routes.
 
-    It goes wherever a `BaseChatModel` goes. Each answer names the model and the provider that gave it; what it took to
-    get it (route, cost in USD, every attempt) stands in `response_metadata["multiroute"]`.
+    Use it wherever LangChain accepts a `BaseChatModel`. Each message names the model and provider that produced it;
+    `response_metadata["multiroute"]` holds the route, the cost in USD and every attempt.
 
     Args:
-        routes: What to ask, the best first: `multiroute_core.Route`s, `"provider:model"` strings, or chat models of
-            LangChain's. Neither `routes` nor `router`: one for each provider whose key is in the environment.
+        routes: Routes in order of preference: `multiroute_core.Route`s, `"provider:model"` strings, or LangChain chat
+            models. Without `routes` and `router`: one route for each provider whose API key is in the environment.
         router: A `multiroute_core.Router` to share with other models and frameworks, instead of `routes`.
         temperature: 0 to 2.
-        max_tokens: Most tokens to generate.
+        max_tokens: Maximum number of tokens to generate.
         top_p: Nucleus sampling, above 0 to 1.
-        stop: Sequences that end an answer.
-        seed: For repeatable sampling.
-        parallel_tool_calls: Whether the model may call several tools at once.
-        reasoning: How long to think: an effort (`"none"` to `"max"`) or tokens.
-        extra: What one vendor takes besides, by its provider: `{"openai": {"service_tier": "flex"}}`.
-        timeout: Seconds until the caller has something; the same as `deadline`.
-        max_retries: How often the routes are asked again after all have failed.
-        api_key: The key, where all routes are one provider's.
-        streaming: True streams inside `invoke` as well, for handlers that want tokens.
-        **options: The fields of `multiroute_core.Options` (`task`, `order`, `route_tags`, `region`, `deadline`,
+        stop: Stop sequences.
+        seed: Seed for repeatable sampling.
+        parallel_tool_calls: Whether the model may call several tools in one response.
+        reasoning: Reasoning effort (`"none"` to `"max"`) or a budget in tokens.
+        extra: Provider-specific options by provider: `{"openai": {"service_tier": "flex"}}`.
+        timeout: Seconds until the caller receives output; alias of `deadline`.
+        max_retries: How often the routes are retried after all have failed.
+        api_key: The API key, if all routes use the same provider.
+        streaming: True streams inside `invoke` as well, for handlers that need tokens.
+        **options: The fields of `multiroute_core.Options` (`task`, `strategy`, `route_tags`, `region`, `deadline`,
             `fallback`, `fallback_on`, `on_stream_error`, `model`, `tenant`, `labels`), and the arguments of
             `multiroute_core.Router` (`attempt_timeout`, `on_event`, …).
 
@@ -108,13 +108,13 @@ class ChatMultiRoute(BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        """Everything that can change an answer: LangChain's cache keys on it."""
+        """Everything that can change a response; LangChain's cache uses it as a key."""
         own = {name: value for name in CALL_FIELDS if (value := getattr(self, name)) is not None}
         own.pop("labels", None)
-        own["stop_sequences"] = own.pop("stop", None)  # LangChain puts the call's own under `stop`
+        own["stop_sequences"] = own.pop("stop", None)  # LangChain stores the per-call value under `stop`
         for name in ("route_tags", "fallback_on"):
             if name in own:
-                own[name] = sorted(own[name])  # a set's order changes from process to process
+                own[name] = sorted(own[name])  # set iteration order differs between processes
         routes = [(r.name, r.model, r.base_url and redact_url(r.base_url)) for r in self.router.routes]
         return {"routes": routes, **own}
 
@@ -127,19 +127,19 @@ class ChatMultiRoute(BaseChatModel):
         parallel_tool_calls: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Give the model tools for the calls to come.
+        """Bind tools to the model.
 
         Args:
-            tools: Functions, pydantic models, LangChain's tools, or dicts as any vendor writes them. A tool that a
-                vendor runs itself goes to that vendor only.
-            tool_choice: Whether one must be used: `"auto"`, `"none"`, `"required"` (or `"any"`, True), a tool's name,
-                or as any vendor writes it.
-            strict: Whether arguments must keep to their schemas exactly.
-            parallel_tool_calls: Whether several may be called at once.
-            **kwargs: Other options for the calls to come, `response_format` among them.
+            tools: Functions, pydantic models, LangChain tools, or dicts in any provider's format. A provider's built-in
+                tool is sent to that provider only.
+            tool_choice: `"auto"`, `"none"`, `"required"` (or `"any"`, True), the name of a tool, or any provider's
+                format.
+            strict: Whether arguments must match their schemas exactly.
+            parallel_tool_calls: Whether the model may call several tools in one response.
+            **kwargs: Other options to bind, such as `response_format`.
 
         Raises:
-            ConfigurationError: something is no tool, or the choice fits none of them.
+            ConfigurationError: a value is not a valid tool, or `tool_choice` matches none of the tools.
         """
         options = binding.bound_tools(tools, tool_choice, parallel_tool_calls, strict=strict)
         if strict is not None and "response_format" in kwargs:
@@ -155,19 +155,20 @@ class ChatMultiRoute(BaseChatModel):
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, Any]:
-        """A runnable that gives answers of a form.
+        """Return a runnable that produces structured output.
 
         Args:
-            schema: A pydantic model, a TypedDict, a JSON schema or OpenAI's form of a function. Answers are objects of
-                the pydantic model, or else dicts.
-            method: `"json_schema"` has the vendor keep to the schema, `"function_calling"` has it call a tool of that
-                form, `"json_mode"` asks for any JSON object: what is in it, the prompt must say.
-            include_raw: Give a dict with the `raw` message, what was `parsed`, and the `parsing_error`.
-            strict: Whether the schema must be kept exactly, where the vendor offers that.
-            **kwargs: Other options for the calls to come.
+            schema: A pydantic model, a TypedDict, a JSON schema or an OpenAI function definition. The output is an
+                instance of the pydantic model, otherwise a dict.
+            method: `"json_schema"` makes the provider enforce the schema, `"function_calling"` makes the model call a
+                tool with that schema, `"json_mode"` requests any JSON object; the prompt must then describe its
+                content.
+            include_raw: Return a dict with the `raw` message, the `parsed` value and the `parsing_error`.
+            strict: Whether the provider must enforce the schema exactly, if it supports that.
+            **kwargs: Other options to bind.
 
         Raises:
-            ConfigurationError: the method is unknown, or the schema is none.
+            ConfigurationError: the method is unknown, or the schema is not valid.
         """
         from langchain_multiroute import structured
 
@@ -180,13 +181,13 @@ class ChatMultiRoute(BaseChatModel):
         return structured.with_raw(model, reader) if include_raw else model | reader
 
     def get_num_tokens(self, text: str) -> int:
-        """About how many tokens a text has; no network and no vendor's tokenizer is asked."""
+        """Estimate the number of tokens of a text, without network access or a provider's tokenizer."""
         if self.custom_get_token_ids is not None:
             return len(self.custom_get_token_ids(text))
         return -(-len(text) // CHARACTERS_OF_A_TOKEN)
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
-        """About how many tokens messages and tools have."""
+        """Estimate the number of tokens of messages and tools."""
         if self.custom_get_token_ids is not None:
             return super().get_num_tokens_from_messages(messages)
         tool_dicts: list[Any] = [binding.tool_dict(tool) for tool in tools or ()]
@@ -271,12 +272,12 @@ class ChatMultiRoute(BaseChatModel):
         )
 
     def _unrepeated(self, options: dict[str, Any]) -> dict[str, Any]:
-        """LangChain's chunks are added up by whoever reads them, so nothing that was said can be taken back."""
+        """Replace `on_stream_error="restart"` by `"raise"`: LangChain concatenates chunks, so none can be retracted."""
         how = options.get("on_stream_error") or self.router.options.on_stream_error
         return {**options, "on_stream_error": "raise"} if how == "restart" else options
 
     def _pieces(self, options: dict[str, Any], messages: list[BaseMessage]) -> ChunkBuilder:
-        """Chunks in blocks from the beginning, where something else than text is to be expected beside it."""
+        """A chunk builder; it emits content blocks from the first chunk if non-text content is likely."""
         tools: Sequence[Any] = options.get("tools") or ()
         providers = {route.provider for route in self.router.routes}
         return ChunkBuilder(
@@ -301,6 +302,6 @@ def _generation(pieces: ChunkBuilder, chunk: Chunk) -> ChatGenerationChunk:
     return ChatGenerationChunk(message=message, generation_info=generation_info)
 
 
-# LangChain asks for their signatures with every call, and finds those that are there already sooner.
+# LangChain inspects these signatures on every call; a precomputed `__signature__` is faster.
 for _method in (ChatMultiRoute._generate, ChatMultiRoute._agenerate):  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     _method.__signature__ = inspect.signature(_method)  # pyright: ignore[reportFunctionMemberAccess]

@@ -1,4 +1,4 @@
-"""LangChain's messages to MultiRoute's, and back."""
+"""Message conversion between LangChain and MultiRoute."""
 
 from __future__ import annotations
 
@@ -47,23 +47,23 @@ _PLAIN: Mapping[type[BaseMessage], Role] = {HumanMessage: "user", SystemMessage:
 
 
 def messages_in(messages: Iterable[BaseMessage]) -> tuple[Message, ...]:
-    """LangChain's messages as MultiRoute's; they are read, never changed.
+    """Convert LangChain messages to MultiRoute's, without changing them.
 
     Raises:
-        ConfigurationError: a message or a block is of a kind that cannot be carried.
+        ConfigurationError: the type of a message or block is not supported.
     """
     core_messages: list[Message] = []
     for place, message in enumerate(messages):
         role = _PLAIN.get(type(message))
         if role is not None and isinstance(content := message.content, str) and not message.additional_kwargs:
-            core_messages.append(Message(role, content, message.name))  # most are, and need no looking into
+            core_messages.append(Message(role, content, message.name))  # fast path for plain text, the common case
         else:
             core_messages.extend(_messages(message, place))
     return tuple(core_messages)
 
 
 def messages_back(messages: Iterable[Message]) -> list[BaseMessage]:
-    """MultiRoute's messages as LangChain's: every answer of a tool is a message of its own."""
+    """Convert MultiRoute messages to LangChain's; each tool result becomes a message of its own."""
     chat_messages: list[BaseMessage] = []
     for message in messages:
         match message.role:
@@ -78,15 +78,15 @@ def messages_back(messages: Iterable[Message]) -> list[BaseMessage]:
     return chat_messages
 
 
-def messages_for(messages: Iterable[Message], model: str, wire: Api | None = None) -> list[BaseMessage]:
-    """A conversation for another chat model of LangChain's, which is `model` as its route names it.
+def messages_for(messages: Iterable[Message], model: str, wire: Wire | None = None) -> list[BaseMessage]:
+    """Convert a conversation for a wrapped LangChain chat model.
 
-    What it said itself goes back as it was; of what others said, it gets what any model understands.
+    The model's own messages are sent back unchanged; messages of other models are reduced to provider-neutral content.
 
     Args:
         messages: The conversation.
-        model: The chat model's name.
-        wire: The API whose own blocks the chat model takes; None where only standard blocks are certain.
+        model: The chat model's name, as its route names it.
+        wire: The API whose native blocks the chat model accepts; None if only standard blocks are safe.
     """
     chat_messages: list[BaseMessage] = []
     for message in messages:
@@ -104,8 +104,8 @@ def messages_for(messages: Iterable[Message], model: str, wire: Api | None = Non
     return chat_messages
 
 
-def unsendable(messages: Iterable[Message], model: str, wire: Api | None) -> list[str]:
-    """What `messages_for` leaves out of a conversation, as entries for `dropped`; nothing twice."""
+def unsendable(messages: Iterable[Message], model: str, wire: Wire | None) -> list[str]:
+    """List what `messages_for` leaves out of a conversation, as entries for `dropped`, without duplicates."""
     dropped: dict[str, None] = {}
     for message in messages:
         if len(message.parts) == 1 and type(message.parts[0]) is Text:
@@ -126,8 +126,8 @@ def unsendable(messages: Iterable[Message], model: str, wire: Api | None) -> lis
     return list(dropped)
 
 
-def _for_wire(message: Message, wire: Api) -> Iterator[BaseMessage]:
-    """What users and tools said, with the blocks and marks of `wire` as they were given."""
+def _for_wire(message: Message, wire: Wire) -> Iterator[BaseMessage]:
+    """Convert user and tool messages, with the native blocks and cache marks of `wire` unchanged."""
     if message.role != "tool":
         (back,) = messages_back([Message(message.role, [], message.name)])
         yield back.model_copy(update={"content": _wire_content(message.parts, wire)})
@@ -161,17 +161,17 @@ def _is_own(part: Part, model: str) -> TypeGuard[VendorPart]:
 
 
 def _still(then: AIMessage, message: Message) -> bool:
-    """Whether a message says what it said then."""
+    """Whether `message` still has the text and the tool calls of the stored message `then`."""
     calls = [(call["id"], call["name"], call["args"]) for call in then.tool_calls]
     return then.text == message.text and calls == [(c.id, c.name, dict(c.arguments)) for c in message.tool_calls]
 
 
 def _neutral(part: Part) -> Part:
-    """A part without what only one vendor reads, and with an id that every vendor takes."""
+    """A part without provider-specific data, and with an id that every provider accepts."""
     match part:
         case ToolCall():
             return ToolCall(tool_call_id(part.id), part.name, part.arguments)
-        case InvalidToolCall() if part.is_nameable:  # its answer must follow a call, and not every class sends such
+        case InvalidToolCall() if part.is_nameable:  # its tool result needs a call, and some classes drop invalid ones
             return replace(part.to_tool_call(), id=tool_call_id(part.id))
         case ToolCallResponse():
             inside = [_neutral(one) for one in part.parts if not isinstance(one, CachePoint | VendorPart)]
@@ -195,7 +195,7 @@ def _messages(message: BaseMessage, place: int) -> Iterator[Message]:
             yield Message("system", _parts(message), _name(message))
         case HumanMessage():
             parts = _parts(message)
-            # In Anthropic's words the user tells what a tool answered.
+            # In Anthropic's API a user message carries tool results.
             answers = [part for part in parts if isinstance(part, ToolCallResponse)]
             if answers:
                 yield Message("tool", answers)
@@ -211,7 +211,7 @@ def _messages(message: BaseMessage, place: int) -> Iterator[Message]:
 
 
 def _name(message: BaseMessage) -> str | None:
-    """The participant's name, where ChatOpenAI looks for it too."""
+    """The participant's name, read from the same places as in ChatOpenAI."""
     name = message.name or message.additional_kwargs.get("name")
     return name if isinstance(name, str) and name else None
 
@@ -220,12 +220,12 @@ def _parts(message: BaseMessage) -> Sequence[Part]:
     content = message.content
     parts = (Text(content),) if isinstance(content, str) else parsing.blocks.parts(content)
     if message.additional_kwargs and (point := parsing.blocks.cache_point(message.additional_kwargs)) is not None:
-        return (*parts, point)  # a mark on the message stands at its end
+        return (*parts, point)  # a cache mark on the message applies to its end
     return parts
 
 
 def _parse_tool_message(message: ToolMessage) -> Sequence[Part]:
-    """What a tool answered; LangChain's `custom_tool` wraps it in OpenAI's block, which other models do not know."""
+    """A tool's output; LangChain's `custom_tool` wraps it in an OpenAI block that other models do not support."""
     if isinstance(message.content, str):
         return _parts(message)
     parts: list[Part] = []
@@ -236,7 +236,7 @@ def _parse_tool_message(message: ToolMessage) -> Sequence[Part]:
 
 
 def _custom_output(block: str | dict[str, Any]) -> Any:
-    """What `custom_tool_call_output` holds; None for other blocks."""
+    """The output in a `custom_tool_call_output` block; None for other blocks."""
     if not isinstance(block, Mapping):
         return None
     value = block.get("value") if block.get("type") == "non_standard" else block
@@ -247,12 +247,12 @@ def _custom_output(block: str | dict[str, Any]) -> Any:
 
 
 def read_assistant_parts(message: AIMessage, place: int = 0) -> Sequence[Part]:
-    """What a model said.
+    """Read the parts of an assistant message.
 
-    What an answer of MultiRoute's has kept is used as far as it still says what the message says: users and middleware
-    edit messages, and then the message is right.
+    The parts that MultiRoute stored in the message are used as far as they still match its visible content. Users and
+    middleware may edit messages; the visible content then takes precedence.
     """
-    from langchain_multiroute import history  # most conversations begin without one
+    from langchain_multiroute import history  # lazy: a conversation without assistant messages does not need it
 
     record: Any = message.additional_kwargs.get(KEPT)
     if not isinstance(record, Mapping) or "parts" not in record:
@@ -260,18 +260,18 @@ def read_assistant_parts(message: AIMessage, place: int = 0) -> Sequence[Part]:
     stored = message_json.from_json(cast("Any", record)["parts"])
     try:
         visible = history.parts(message, place)
-    except ConfigurationError:  # a block of a vendor's that no reader knows: what was kept is whole
+    except ConfigurationError:  # an unknown provider block; the stored parts are complete
         return stored
     return _agreed(stored, visible, shows_reasoning=not isinstance(message.content, str))
 
 
 def _agreed(stored: Sequence[Part], visible: Sequence[Part], *, shows_reasoning: bool) -> Sequence[Part]:
-    """The stored parts, where the visible ones have not been changed; the visible ones, where they have.
+    """Merge stored and visible parts: a stored part wins if the visible content is unchanged, else the visible one.
 
     Args:
-        stored: What the answer was.
-        visible: What the message says.
-        shown: Whether the message would show its reasoning.
+        stored: The parts of the original response.
+        visible: The parts that the message shows now.
+        shows_reasoning: Whether the message would show its reasoning.
     """
     texts = [part for part in visible if isinstance(part, Text)]
     same_text = join(texts) == join([part for part in stored if isinstance(part, Text)])
@@ -300,14 +300,14 @@ def _agreed(stored: Sequence[Part], visible: Sequence[Part], *, shows_reasoning:
 
 
 def _same(stored: ToolCall | InvalidToolCall, visible: ToolCall | InvalidToolCall) -> bool:
-    """Whether both say the same; streams may have marked the ends of invalid arguments."""
+    """Whether both calls are equal. Invalid arguments are not compared, since a stream may have marked their ends."""
     if isinstance(stored, InvalidToolCall) or isinstance(visible, InvalidToolCall):
         return type(stored) is type(visible) and stored.name == visible.name
     return stored.name == visible.name and stored.arguments == visible.arguments
 
 
 def _content(parts: Sequence[Part]) -> Any:
-    """Plain text where that is all; blocks otherwise."""
+    """Plain text if the parts are a single text; blocks otherwise."""
     if len(parts) == 1 and isinstance(only := parts[0], Text) and only.raw is None:
         return only.text
     return blocks_of(parts)

@@ -1,8 +1,8 @@
-"""MultiRoute's errors as LangChain's too: what a caller of either catches goes on to work.
+"""MultiRoute's errors as LangChain errors, so that handlers for either library keep working.
 
-An error that leaves the chat model is both the class of `multiroute_core.errors` that it was and the class of
-LangChain's `ModelError` tree that fits, whose `is_retryable` middleware asks. Older cores of LangChain have no such
-tree; there its general exception stands in.
+An error that leaves the chat model is an instance of both its class in `multiroute_core.errors` and the matching class
+of LangChain's `ModelError` tree, whose `is_retryable` is read by middleware. Older LangChain cores lack that tree;
+there `LangChainException` is used.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ KINDS: tuple[tuple[type[MultiRouteError], str], ...] = (
     (errors.AllRoutesFailedError, "ModelRefusalError"),
     (errors.AllRoutesFailedError, "ModelTimeoutError"),
 )
-"""Each class of ours with LangChain's names for it; the first one is meant where nothing tells more."""
+"""MultiRoute's error classes with the matching LangChain classes; the first match is the default."""
 
 OURS: dict[str, type[RouteError]] = {
     "ContextOverflowError": errors.ContextOverflowError,
@@ -59,14 +59,14 @@ OURS: dict[str, type[RouteError]] = {
     "ModelRefusalError": errors.RefusalError,
     "ModelAPIError": errors.ServerError,
 }
-"""LangChain's errors, and what they are to a route."""
+"""LangChain's error classes, and the corresponding route errors."""
 
 
 def _both(ours: type[MultiRouteError], name: str) -> type[MultiRouteError]:
     theirs: type[Exception] = getattr(exceptions, name, exceptions.LangChainException)
     both = f"{ours.__name__}As{name}"
     error_class = globals()[both] = type(both, (ours, theirs), {"__module__": __name__, "__doc__": ours.__doc__})
-    return error_class  # in the module too, so that pickles find it
+    return error_class  # also a module attribute, so that instances can be unpickled
 
 
 _REFUSAL: type[Exception] | tuple[()] = getattr(exceptions, "ModelRefusalError", ())
@@ -76,8 +76,8 @@ _MADE: dict[tuple[type[MultiRouteError], str], type[MultiRouteError]] = {
 }
 
 
-class translated:  # noqa: N801  (it is used as `contextlib` names such things)
-    """Errors of the router that leave the block are LangChain's too."""
+class translated:  # noqa: N801  (a context manager, named as in `contextlib`)
+    """Context manager that makes the router's errors LangChain errors too."""
 
     __slots__ = ()
 
@@ -90,18 +90,18 @@ class translated:  # noqa: N801  (it is used as `contextlib` names such things)
 
 
 def as_langchain(error: MultiRouteError) -> None:
-    """Make `error` one of LangChain's as well; it stays the same object.
+    """Make `error` an instance of the matching LangChain class too; it stays the same object.
 
-    Besides, it gets what LangChain's tracing reads of errors: the vendor's `response` and `request_id`.
+    Also sets the attributes that LangChain's tracing reads: the provider's `response` and `request_id`.
     """
     error_class = _MADE.get((type(error), _name(error)))
     if error_class is None:
-        return  # it has been through here
+        return  # already converted
     error.__class__ = error_class
     target: Any = error
     target.is_retryable = _retryable(error)
     if not hasattr(error, "raw_message") and isinstance(error, _REFUSAL):
-        target.raw_message = None  # LangChain's constructor sets it, and was not called
+        target.raw_message = None  # set by LangChain's constructor, which was not called
     last = error.errors[-1] if isinstance(error, errors.AllRoutesFailedError) and error.errors else error
     if (response := next(_responses(last), None)) is not None:
         target.response = response
@@ -110,10 +110,10 @@ def as_langchain(error: MultiRouteError) -> None:
 
 
 def as_multiroute(error: Exception) -> RouteError:
-    """What an error of a chat model of LangChain's is to a route.
+    """Convert an error of a LangChain chat model to a route error.
 
-    What the vendor said comes first. LangChain's own classes decide where nothing of that is in the chain of
-    exceptions, and say more than a status of 400 where they tell a prompt that is too long.
+    The provider's error in the exception chain takes precedence. LangChain's class decides if there is none, or if it
+    identifies a context overflow where the provider only reports status 400.
     """
     from multiroute_core.providers.classify import classify
 
@@ -135,7 +135,7 @@ def as_multiroute(error: Exception) -> RouteError:
 
 
 _GUESSES = (errors.InvalidResponseError, errors.AttemptTimeoutError, errors.APIConnectionError, errors.ServerError)
-"""What `classify` calls an error of which it knows no more than the class's name."""
+"""Classes that `classify` returns when it knows only the name of an error's class."""
 
 
 def _name(error: MultiRouteError) -> str:
@@ -150,7 +150,7 @@ def _name(error: MultiRouteError) -> str:
 
 
 def _retryable(error: MultiRouteError) -> bool:
-    """Whether the same call may succeed a moment later."""
+    """Whether the same call may succeed if it is retried."""
     if isinstance(error, errors.DeadlineExceededError):
         return True
     if isinstance(error, errors.AllRoutesFailedError):
@@ -159,7 +159,7 @@ def _retryable(error: MultiRouteError) -> bool:
 
 
 def _responses(error: BaseException) -> Iterator[Any]:
-    """The vendor's replies behind `error`, the nearest first."""
+    """The provider's HTTP responses in the exception chain of `error`, the nearest first."""
     cause: BaseException | None = error
     while cause is not None:
         if (response := getattr(cause, "response", None)) is not None:

@@ -1,8 +1,8 @@
-"""What LangChain's chat models said: their messages as neutral parts.
+"""Convert messages of LangChain's chat models to provider-neutral parts.
 
-Each writes its vendor's blocks in its own way, or LangChain's standard blocks, and says which vendor it is in
-`response_metadata["model_provider"]`. What that vendor needs to get back (signed reasoning, what its own tools did) is
-brought into the vendor's own form again.
+Each chat model writes its provider's blocks in its own format, or LangChain's standard blocks, and names the provider
+in `response_metadata["model_provider"]`. Data that the provider must get back (signed reasoning, output of its server
+tools) is restored to the provider's native format.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ WIRES: Mapping[str, Api] = {
     "google_genai": "google",
     "google_vertexai": "google",
 }
-"""The vendors' wires by LangChain's names of providers."""
+"""The providers' APIs by LangChain's provider names."""
 
 SIGNATURES = "__gemini_function_call_thought_signatures__"
-"""Where LangChain's class for Gemini keeps the signatures of calls, by their ids."""
+"""Key under which LangChain's Gemini class stores the signatures of tool calls, by call id."""
 
 CALLS = frozenset(
     {
@@ -48,24 +48,24 @@ CALLS = frozenset(
         "input_json_delta",
     }
 )
-"""Blocks that repeat what stands in a message's `tool_calls`."""
+"""Block types that duplicate entries of a message's `tool_calls`."""
 
 STANDARD = frozenset({"text-plain", "image", "image_url", "audio", "input_audio", "video", "file", "document"})
-"""Blocks that every vendor has, in one spelling or another."""
+"""Block types that every provider supports in some format."""
 
 UNTOLD = frozenset({"server_tool_call", "server_tool_call_chunk", "server_tool_result"})
-"""Standard blocks for what a vendor's own tools did: they do not hold enough to go back."""
+"""Standard blocks for a provider's server tools; they hold too little data to be sent back."""
 
 
 def parts(message: AIMessage, place: int = 0) -> tuple[Part, ...]:
-    """What a model said, by what its message shows.
+    """Read the parts of a model's message from its visible content.
 
     Args:
         message: The message; it is not changed.
-        place: Where it stands in the conversation: calls without ids get one made of it.
+        place: Its position in the conversation, used to generate ids for calls without one.
 
     Raises:
-        ConfigurationError: a block is of a kind that nobody knows.
+        ConfigurationError: the type of a block is unknown.
     """
     provider: str = message.response_metadata.get("model_provider", "")
     wire = WIRES.get(provider)
@@ -80,7 +80,7 @@ def parts(message: AIMessage, place: int = 0) -> tuple[Part, ...]:
         elif (kind := block.get("type")) in CALLS:
             call_id = block.get("call_id") or block.get("id")
             if (call := calls.pop(call_id, None)) is not None:
-                if kind == "custom_tool_call" and isinstance(call, ToolCall):  # its answer has a type of its own
+                if kind == "custom_tool_call" and isinstance(call, ToolCall):  # its output has a separate item type
                     call = replace(call, raw=Raw("openai.responses", _own(block)))
                 message_parts.append(call)
             elif not message.tool_calls and not message.invalid_tool_calls and kind in ("tool_use", "tool_call"):
@@ -95,7 +95,7 @@ def parts(message: AIMessage, place: int = 0) -> tuple[Part, ...]:
 
 
 def _calls(message: AIMessage, place: int) -> dict[str, ToolCall | InvalidToolCall]:
-    """The calls, by their ids."""
+    """The tool calls by id."""
     calls: dict[str, ToolCall | InvalidToolCall] = {}
     signatures: Mapping[str, Any] = message.additional_kwargs.get(SIGNATURES) or {}
     for number, call in enumerate(message.tool_calls):
@@ -122,7 +122,7 @@ def _block(block: dict[str, Any], kind: Any, wire: Api | None) -> Iterator[Part]
         case "text" if "cache_control" not in block:
             yield _text(block, wire)
         case "refusal" if wire == "anthropic":
-            return  # the words of an explanation beside the answer; the Messages API has no such block
+            return  # an explanation beside the response; the Messages API has no refusal block
         case "refusal":
             yield _refusal(block.get("refusal"))
         case "thinking" | "redacted_thinking" | "reasoning" | "reasoning_content":
@@ -187,7 +187,7 @@ def _reasoning(block: Mapping[str, Any], wire: Api | None) -> Iterator[Part]:
 
 
 def _joined(message_parts: list[Part]) -> Iterator[Part]:
-    """LangChain makes a block of every paragraph of OpenAI's summaries; they are one item again, by its id."""
+    """Merge OpenAI reasoning blocks with the same id: LangChain splits a summary into one block per paragraph."""
     last: Reasoning | None = None
     for part in message_parts:
         if isinstance(part, Reasoning) and part.raw is not None and part.raw.api == "openai.responses":
@@ -209,7 +209,7 @@ def _joined(message_parts: list[Part]) -> Iterator[Part]:
 
 
 def _own(block: Mapping[str, Any]) -> dict[str, Any]:
-    """A vendor's block without what LangChain put into it while it streamed."""
+    """A provider's block without the fields that LangChain adds while streaming."""
     body = {name: value for name, value in block.items() if name not in ("index", "partial_json")}
     if isinstance(partial_json := block.get("partial_json"), str) and not block.get("input"):
         try:

@@ -1,4 +1,4 @@
-"""What a router can do, as LangChain's profile: what each of its models can, and the smallest of their limits."""
+"""Capabilities of a router as a LangChain model profile: what all its models support, and the smallest limits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from multiroute_core.providers.models import Model
 
 
 def profile(models: Sequence[Model]) -> ModelProfile:
-    """What may be relied on, whichever of `models` answers; a limit that none of them knows is left out."""
+    """The capabilities that all of `models` support; limits that are unknown for all models are omitted."""
     capabilities: dict[str, Any] = {
         "text_inputs": True,
         "text_outputs": True,
@@ -36,4 +36,4 @@ INPUTS = {
     "audio": ("audio_inputs",),
     "video": ("video_inputs",),
 }
-"""Kinds of content, and LangChain's names for whether they may be shown."""
+"""Input modalities, and LangChain's capability names for them."""

@@ -1,7 +1,8 @@
-"""Refusals as LangChain's standard content block `refusal`, where each vendor's class of LangChain's leaves them.
+"""Refusals as LangChain's standard `refusal` block, stored where LangChain's class for each provider stores them.
 
-`content_blocks` of a message finds them there, and with it LangChain's middleware and output parsers, which raise
-`ModelRefusalError`. Cores before 1.7.5 have neither; there a refusal is what their classes for the vendors made of it.
+`content_blocks` of a message reads them there, and so do LangChain's middleware and output parsers, which raise
+`ModelRefusalError`. Cores before 1.7.5 support neither; a refusal then has the format of the provider's LangChain
+class.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from multiroute_core.messages import is_refusal
 from multiroute_core.providers.body import array, mapping, word
 
 UNEXPLAINED = "The model declined to answer."
-"""What OpenAI's message says where the server gave no words: LangChain sees no empty refusal there."""
+"""OpenAI's refusal text if the server gave no explanation: LangChain ignores an empty refusal."""
 
 
 def is_refused(response: Response, model_provider: str) -> bool:
-    """Whether an answer is a refusal to LangChain: it takes Gemini's safety stops for such, and no other vendor's."""
+    """Whether LangChain treats a response as a refusal. Of content filters, only Gemini's safety stops count."""
     if response.finish_reason == "content_filter":
         return model_provider == "google_genai"
     return response.finish_reason == "refusal"
 
 
 def refusal_block(response: Response) -> dict[str, Any]:
-    """The standard block of a refusal, with the vendor's explanation and category where it gave them."""
+    """The standard block of a refusal, with the provider's explanation and category if available."""
     raw = response.raw or {}
     details = mapping(raw.get("stop_details")) or mapping(mapping(raw.get("langchain")).get("stop_details"))
     text = "".join(part.text for part in response.parts if is_refusal(part) and part.text)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
@@ -39,13 +40,16 @@ def refusal_block(response: Response) -> dict[str, Any]:
 
 
 def add_refusal(response: Response, content: Any, more: dict[str, Any], about: dict[str, Any]) -> Any:
-    """The content of a message with its refusal; or that beside it, where LangChain's class for the vendor has it.
+    """Add the refusal to the content, or to the metadata if the provider's LangChain class reads it there.
 
     Args:
-        response: An answer that is a refusal.
-        content: The message's content without it: a text, or standard blocks.
-        more: The message's `additional_kwargs`, which may get it.
-        about: The message's `response_metadata`, which may get it.
+        response: A response that is a refusal.
+        content: The message's content without the refusal: a text, or standard blocks.
+        more: The message's `additional_kwargs`; may be updated.
+        about: The message's `response_metadata`; may be updated.
+
+    Returns:
+        The message's content.
     """
     block = refusal_block(response)
     if isinstance(content, list):
@@ -71,14 +75,14 @@ def _is_refusal_block(block: Any) -> bool:
 
 
 def check_filter(messages: Iterator[BaseMessage]) -> Iterator[BaseMessage]:
-    """The messages, as they come. Raises `ModelRefusalError` where a content filter stopped one, as ChatOpenAI does."""
+    """Yield the messages. Raises `ModelRefusalError` if a content filter stopped one, as ChatOpenAI does."""
     for message in messages:
         _raise_if_filtered(message)
         yield message
 
 
 async def acheck_filter(messages: AsyncIterator[BaseMessage]) -> AsyncIterator[BaseMessage]:
-    """The same on an event loop."""
+    """Async version of `check_filter`."""
     async for message in messages:
         _raise_if_filtered(message)
         yield message

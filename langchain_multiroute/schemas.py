@@ -1,8 +1,8 @@
-"""JSON schemas of LangChain's tools and classes where LangChain's own conversion loses something.
+"""JSON schemas of LangChain's tools and classes where LangChain's conversion loses information.
 
-LangChain writes references out and leaves `{}`, which is anything, where a schema contains itself
-(`langchain_core.utils.json_schema.dereference_refs`, langchain-core 1.8.3). Vendors that take recursive schemas get
-them as they are.
+LangChain inlines references and replaces recursive ones by `{}`, which allows any value
+(`langchain_core.utils.json_schema.dereference_refs`, langchain-core 1.8.3). Providers that accept recursive schemas get
+them unchanged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from multiroute_core.providers.schema_nodes import find_cycles, flatten
 
 
 def recursive_schema(source: Any) -> dict[str, Any] | None:
-    """The schema of a tool, a pydantic class, a function or a dict, if it contains itself; None otherwise."""
+    """The schema of a tool, pydantic class, function or dict if it is recursive; None otherwise."""
     schema = _schema_of(source)
     if schema is None or not ("$defs" in schema or "definitions" in schema or '"#"' in str(schema).replace("'", '"')):
         return None
@@ -31,7 +31,7 @@ def recursive_schema(source: Any) -> dict[str, Any] | None:
 
 
 def root_schema(source: Any) -> dict[str, Any] | None:
-    """The schema of a pydantic class whose instances are no objects with fields (`RootModel`); None for all others."""
+    """The schema of a pydantic `RootModel`, whose instances are not objects with fields; None for all others."""
     if not (isinstance(source, type) and getattr(source, "__pydantic_root_model__", False)):
         return None
     return json_schema.of_class(source)
@@ -51,7 +51,7 @@ def _schema_of(source: Any) -> Mapping[str, Any] | None:
     if callable(source) and hasattr(source, "__name__"):
         try:
             model = create_schema_from_function(source.__name__, source, filter_args=(), include_injected=False)
-        except Exception:  # LangChain's own conversion says what is wrong with a function
+        except Exception:  # LangChain's own conversion reports what is wrong
             return None
         return _class_schema(model)
     return None
@@ -61,5 +61,5 @@ def _class_schema(kind: type[Any]) -> dict[str, Any] | None:
     tells = getattr(kind, "model_json_schema", None) or getattr(kind, "schema", None)
     try:
         return None if tells is None else tells()
-    except Exception:  # LangChain's own conversion may still know what to do with it
+    except Exception:  # LangChain's own conversion may still support it
         return None

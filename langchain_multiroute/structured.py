@@ -1,4 +1,4 @@
-"""Answers in a form: the runnables behind `with_structured_output`."""
+"""Structured output: the runnables behind `with_structured_output`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ METHODS: tuple[Method, ...] = ("function_calling", "json_mode", "json_schema")
 
 
 def build_bind_kwargs(schema: Any, method: Method, *, strict: bool | None = None) -> dict[str, Any]:
-    """What `bind` must say for answers of the form `schema`.
+    """The keyword arguments to bind for structured output with `schema`.
 
     Raises:
-        ConfigurationError: the method is unknown, there is no schema, or the schema is none.
+        ConfigurationError: the method is unknown, or the schema is missing or invalid.
     """
     if method not in METHODS:
         raise unknown("method", method, METHODS)
@@ -55,7 +55,7 @@ def build_bind_kwargs(schema: Any, method: Method, *, strict: bool | None = None
 
 
 def parser(schema: Any, method: Method) -> Runnable[Any, Any]:
-    """What reads the answer: an object of the schema's class where that is pydantic's, a dict otherwise."""
+    """A parser for the response: returns an instance of a pydantic class, a dict for other schemas."""
     checked: Runnable[Any, Any] = RunnableGenerator(check_filter, acheck_filter)
     return checked | _parser(schema, method)
 
@@ -73,7 +73,7 @@ def _parser(schema: Any, method: Method) -> Runnable[Any, Any]:
 
 
 def with_raw(model: Runnable[LanguageModelInput, Any], reader: Runnable[Any, Any]) -> Runnable[LanguageModelInput, Any]:
-    """Both the message and what was read from it; an error of reading is told, not raised."""
+    """Return both the message and the parsed value; a parsing error is returned, not raised."""
     read = RunnablePassthrough.assign(parsed=itemgetter("raw") | reader, parsing_error=lambda _: None)
     unread = RunnablePassthrough.assign(parsed=lambda _: None)
     return RunnableMap(raw=model) | read.with_fallbacks([unread], exception_key="parsing_error")

@@ -1,11 +1,11 @@
-"""What a call took, in LangChain's traces: while it happens, each try as a run, and each after the first as a retry.
+"""Tracing: attempts in LangChain's traces. Each attempt is a run, and each attempt after the first a retry event.
 
-The run of a try is a chain below the model's run. It has no messages and no usage, so that whatever adds up tokens
-counts the model's run only. Handlers that keep no tree of runs hear nothing of them: they would print and count chains
-that nobody has built.
+The run of an attempt is a chain run below the model's run. It has no messages and no usage, so token counters count
+only the model's run. Handlers that do not build a run tree do not receive these runs: they would print and count chains
+that the user did not build.
 
-LangChain hands its run to `_stream` only where it reads events of its newer protocols. Otherwise what a stream took
-stands in its last chunk alone.
+LangChain passes its run to `_stream` only for the events of its newer protocols. Otherwise only the last chunk of a
+stream reports the attempts.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ _PRIVATE = "langchain_core.utils._gateway"
 GATEWAY: str | None = importlib.util.find_spec(_PRIVATE) and getattr(
     importlib.import_module(_PRIVATE), "GATEWAY_METADATA_RESPONSE_KEY", None
 )
-"""The releases of LangChain that know it take it out of the public metadata again."""
+"""Private metadata key; the LangChain releases that define it remove it from the public metadata."""
 
 
-class traced:  # noqa: N801  (it is used as `contextlib` names such things)
-    """Calls of the router that the block is given are told to a run of LangChain's.
+class traced:  # noqa: N801  (a context manager, named as in `contextlib`)
+    """Context manager that reports the attempts of a router's calls to a LangChain run.
 
     Args:
         router: The router.
-        run: LangChain's run; None where it gives none. Where none of its handlers wants to know, it is let be.
+        run: LangChain's run; None if LangChain passes none. Nothing is reported if no handler of the run supports it.
 
     Example:
         >>> with traced(router, run_manager) as router:
@@ -73,7 +73,7 @@ class traced:  # noqa: N801  (it is used as `contextlib` names such things)
 
 
 class AttemptRuns:
-    """A hook that tells a run of LangChain's what is tried in it.
+    """A hook that reports attempts to a LangChain run.
 
     Args:
         run: The model's run.
@@ -93,14 +93,14 @@ class AttemptRuns:
     event_types = AttemptStarted, AttemptEnded
 
     def __call__(self, event: Event) -> None:
-        """Hear an event."""
+        """Handle an event."""
         if isinstance(event, AttemptStarted):
             self._begin(event)
         elif isinstance(event, AttemptEnded):
             self._end(event)
 
     async def wait_for_handlers(self) -> None:
-        """Wait until every handler has heard."""
+        """Wait until all handlers have finished."""
         if self._telling is not None:
             await asyncio.wait([self._telling])
 
@@ -140,25 +140,25 @@ class AttemptRuns:
 
 
 def answered_by(response: Response, about: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Tells LangChain's tracers who answered: the name that a run began with is its first route's."""
+    """Generation info that names the actual model for LangChain's tracers; a run starts with the first route's name."""
     if GATEWAY is None:
         return None
     return {GATEWAY: {"provider": about["model_provider"], "model": response.model, "route": response.route}}
 
 
 def _hears(handler: BaseCallbackHandler) -> bool:
-    """Whether tries are anything to a handler; a tracer hears of retries too."""
+    """Whether a handler implements `on_retry`; tracers do."""
     return type(handler).on_retry not in (BaseCallbackHandler.on_retry, AsyncCallbackHandler.on_retry)
 
 
 def _retry(done: int, slept: float, failure: RouteError | None, about: dict[str, Any]) -> RetryCallState:
-    """What has been done, as LangChain's handlers want to hear it: in the words of `tenacity`.
+    """The attempts so far as the `tenacity` state that LangChain's handlers expect.
 
     Args:
-        done: How many tries there were.
+        done: Number of attempts so far.
         slept: Seconds between them.
-        failure: Why the last one was not enough; None where it still goes on.
-        about: What is tried next.
+        failure: The error of the last attempt; None if it is still running.
+        about: The next attempt.
     """
     from tenacity import RetryCallState, Retrying
 
@@ -171,7 +171,7 @@ def _retry(done: int, slept: float, failure: RouteError | None, about: dict[str,
 
 
 async def _after(earlier: asyncio.Task[None] | None, telling: Coroutine[Any, Any, None]) -> None:
-    """Handlers hear one thing after the other."""
+    """Run handlers one after the other."""
     if earlier is not None:
         await asyncio.wait([earlier])
     await telling

@@ -1,4 +1,4 @@
-"""Any chat model of LangChain's as a route."""
+"""Any LangChain chat model as a route."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ FIELDS = {
     "parallel_tool_calls": (),
     "reasoning": (),
 }
-"""The parameters of a request, and what the fields of LangChain's classes call them."""
+"""Request parameters, and the names of the corresponding fields in LangChain's classes."""
 
 
-OWN_BLOCKS: Mapping[str, Api] = {"anthropic": "anthropic"}
-"""Providers whose classes of LangChain's take the vendor's own blocks and cache marks, and pass them on."""
+OWN_BLOCKS: Mapping[str, Wire] = {"anthropic": "anthropic"}
+"""Providers whose LangChain classes pass native blocks and cache marks through."""
 
 
 TOOL_EXTRAS = frozenset({"anthropic", "openai"})
-"""Providers whose classes of LangChain's take what stands beside a tool, such as `defer_loading`, in its dict."""
+"""Providers whose LangChain classes accept extra members of a tool's dict, such as `defer_loading`."""
 
 
 def routes(entries: Any) -> Any:
-    """`given`, with every chat model in it as a route."""
+    """Return `entries` with each chat model replaced by a route; repeated names get a number."""
     if isinstance(entries, BaseChatModel | RunnableBinding):
         entries = [entries]
     if isinstance(entries, str | Route) or not isinstance(entries, Iterable):
@@ -69,14 +69,14 @@ def routes(entries: Any) -> Any:
 
 
 def route_of(chat_model: Any, **details: Any) -> Route:
-    """A route that asks `chat_model`, with prices, a timeout or whatever else a route may have.
+    """Build a route that calls `chat_model`, with prices, a timeout or any other argument of a route.
 
     Args:
-        chat_model: Any chat model of LangChain's, what is bound to it included.
-        **details: Those of `multiroute_core.Route`: `prices`, `tasks`, `tags`, `timeout`, `backup`, `name`.
+        chat_model: Any LangChain chat model, including its bound arguments.
+        **details: Arguments of `multiroute_core.Route`: `prices`, `tasks`, `tags`, `timeout`, `backup`, `name`.
 
     Raises:
-        ConfigurationError: it is not a chat model, or a detail is wrong.
+        ConfigurationError: `chat_model` is not a chat model, or an argument is invalid.
 
     Example:
         >>> ChatMultiRoute(
@@ -101,19 +101,19 @@ def route_of(chat_model: Any, **details: Any) -> Route:
 
 
 class ModelProvider:
-    """A chat model of LangChain's as a provider.
+    """A LangChain chat model as a provider.
 
     Args:
         model: The chat model.
-        bound: What is bound to it.
-        provider: Whose it is.
-        name: Which model it asks.
+        bindings: The arguments bound to it.
+        provider: The provider's name.
+        name: The model's name.
 
     Attributes:
-        address: Where it asks, as far as it says; its price depends on that.
-        integrations: The names under which `extra` holds options for it: the provider that it tells tracers, and its
-            package's name (`"mistralai"` for `langchain_mistralai`).
-        own_wire: The API whose own blocks and server tools the chat model takes; None for none.
+        address: The base URL, if the chat model exposes it; pricing depends on it.
+        integrations: The names under which `extra` holds options for it: the provider that it reports to tracers, and
+            its package's name (`"mistralai"` for `langchain_mistralai`).
+        own_wire: The API whose native blocks and server tools the chat model accepts; None if there is none.
     """
 
     def __init__(self, model: BaseChatModel, bindings: Mapping[str, Any], provider: str, name: str) -> None:
@@ -171,20 +171,20 @@ class ModelProvider:
         return below.stream(io, encoded.body)
 
     def close(self) -> None:
-        """The model's connections are its owner's."""
+        """Do nothing: the caller owns the model's connections."""
 
     async def aclose(self) -> None:
-        """The model's connections are its owner's."""
+        """Do nothing: the caller owns the model's connections."""
 
     def _extra(self, request: Request) -> dict[str, Any]:
-        """The caller's options for this integration."""
+        """The caller's provider-specific options for this integration."""
         options: dict[str, Any] = {}
         for name in self.integrations:
             options.update(request.extra.get(ALIASES.get(name, name), {}))
         return options
 
     def _tools(self, request: Request, dropped: list[str]) -> dict[str, Any]:
-        """What the model's own way to bind tools makes of them."""
+        """The arguments that the model's own `bind_tools` produces."""
         bind: Callable[..., Any] = self.chat_model.bind_tools
         parameters = inspect.signature(bind).parameters
         choice = request.tool_choice
@@ -213,7 +213,7 @@ class ModelProvider:
         return dict(binding.kwargs) if isinstance(binding, RunnableBinding) else {}
 
     def _form(self, form: OutputSchema, dropped: list[str]) -> tuple[dict[str, Any], str | None]:
-        """What the model's own way to structured output says to it, and the tool that stands for the form."""
+        """The arguments that the model's `with_structured_output` produces, and the tool that replaces the schema."""
         schema: dict[str, Any] = {"title": form.name, "description": form.description or form.name}
         schema |= dict(form.schema or {"type": "object", "properties": {}})
         method = "json_schema" if form.schema is not None else "json_mode"
@@ -243,10 +243,10 @@ def _integrations(model: BaseChatModel, provider: str) -> tuple[str, ...]:
 
 
 def _tool(tool: Tool, provider: str) -> dict[str, Any]:
-    """A tool as the chat models of every integration read it; of Anthropic's, where that says more."""
+    """A tool in the OpenAI format, which every integration reads; in Anthropic's if that carries more."""
     own: Mapping[str, Any] = tool.extras.get(provider, {}) if provider in TOOL_EXTRAS else {}
     if provider == "anthropic" and (own or tool.strict is not None):
-        # ChatAnthropic reads `strict` and the members beside it in the vendor's own form only.
+        # ChatAnthropic reads `strict` and provider-specific members only in Anthropic's native format.
         form = {"name": tool.name, "description": tool.description, "input_schema": dict(tool.parameters), **own}
         return form if tool.strict is None else {**form, "strict": tool.strict}
     function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
@@ -258,7 +258,7 @@ def _tool(tool: Tool, provider: str) -> dict[str, Any]:
 
 
 def _traits(model: BaseChatModel, provider: str, name: str) -> Model:
-    """What is known of a model, by its profile; what that does not tell is believed of it."""
+    """The model's capabilities from its profile; unspecified ones are mostly assumed to be supported."""
     profile: Mapping[str, Any] = model.profile or {}
     inputs = {"image": "image_inputs", "document": "pdf_inputs", "audio": "audio_inputs", "video": "video_inputs"}
     tools = below.has_own(model, "bind_tools")

@@ -1,4 +1,4 @@
-"""What a chat model of LangChain's answered, as deltas."""
+"""Decode the responses of a wrapped LangChain chat model into deltas."""
 
 from __future__ import annotations
 
@@ -28,18 +28,19 @@ from multiroute_core.providers.whole import to_stream
 from multiroute_core.types import Delta, FinishReason, Usage
 
 INNER = "langchain"
-"""Under which name `Response.raw` holds what the model said of its answer."""
+"""Key in `Response.raw` for the model's response metadata."""
 
 OVER = object()
-"""What comes after a model's last chunk: its streams have no end of their own that could be missed."""
+"""Sentinel after a model's last chunk: LangChain's streams have no end marker of their own."""
 
 REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason", "status")
-"""Where LangChain's classes say why an answer ended: OpenAI's and Google's, Anthropic's, Bedrock's, Ollama's, and
-OpenAI's for Responses."""
+"""Where LangChain's classes store the finish reason: OpenAI and Google, Anthropic, Bedrock, Ollama, and OpenAI for
+Responses.
+"""
 
 
 def decode_message(message: AIMessage, encoded: Encoded) -> Delta:
-    """A whole answer."""
+    """Decode a complete response."""
     parts: list[Part] = []
     for part in history.parts(message):
         if isinstance(part, ToolCall) and part.name == encoded.output_tool:
@@ -56,7 +57,7 @@ def decode_message(message: AIMessage, encoded: Encoded) -> Delta:
 
 
 class Merging:
-    """A decoder for a model's chunks. It keeps them, since only all of them make the message."""
+    """A decoder for a model's chunks. It stores them, because the message is known only after all chunks are merged."""
 
     def __init__(self, encoded: Encoded) -> None:
         self.complete = False
@@ -68,7 +69,7 @@ class Merging:
     def feed(self, event: Any) -> Delta | None:
         if event is OVER:
             delta = None if self.complete else self._end()
-            self.complete = True  # only now: an answer may fail at its end
+            self.complete = True  # set last, because decoding the end may raise
             return delta
         if not isinstance(event, ChatGenerationChunk):
             delta = to_stream(decode_message(event.message, self._encoded))
@@ -88,7 +89,7 @@ class Merging:
         return bool(part.text) if isinstance(part, Text | Reasoning) else not isinstance(part, VendorPart)
 
     def _call(self, piece: Mapping[str, Any]) -> Part:
-        """A piece of a call. The index counts only if it is one; a name that is repeated counts once."""
+        """Decode a chunk of a tool call. A missing index is ignored; a repeated name counts once."""
         index = piece.get("index")
         call_id = piece.get("id") or None
         name = piece.get("name") or ""
@@ -103,7 +104,7 @@ class Merging:
         return ToolCallDelta(call.place, fresh_id, name_delta or None, arguments)
 
     def _call_of(self, index: Any, call_id: str | None, *, has_name: bool) -> _Call:
-        """The call that a piece belongs to, as LangChain joins pieces: by index and id, and by their order."""
+        """The call that a chunk belongs to, matched as LangChain merges chunks: by index and id, and by order."""
         candidates = [call for call in self._calls if index is None or call.index == index]
         if call_id is not None and (same := [call for call in candidates if call.id == call_id]):
             return same[-1]
@@ -121,7 +122,7 @@ class Merging:
         message = message_chunk_to_message(first + others if others else first)
         if not isinstance(message, AIMessage):
             return None
-        for name in REASONS:  # merging chunks puts two reasons together into one word
+        for name in REASONS:  # merging chunks concatenates two finish reasons
             reasons = [reason for chunk in self._chunks if (reason := chunk.response_metadata.get(name))]
             if len(reasons) > 1:
                 message.response_metadata[name] = reasons[-1]
@@ -131,10 +132,10 @@ class Merging:
 
 
 class _OpenBlock:
-    """The block of content whose pieces come now, as LangChain merges them: by their index.
+    """The content block that is being streamed, merged by index as LangChain merges it.
 
-    Texts and thoughts are shown piece by piece. Citations, signatures and what a vendor's own tools did are known when
-    the block ends.
+    Text and reasoning are emitted chunk by chunk. Citations, signatures and the content of server tools are complete
+    only when the block ends.
     """
 
     def __init__(self) -> None:
@@ -142,7 +143,7 @@ class _OpenBlock:
         self._provider: Any = None
 
     def add(self, chunk: AIMessageChunk) -> list[Part]:
-        """Add the pieces of a chunk; what the blocks that end before them hold besides what was shown."""
+        """Add the blocks of a chunk. Returns the hidden content of the blocks that end before them."""
         content = chunk.content
         ended: list[Part] = []
         if isinstance(content, str):
@@ -158,10 +159,10 @@ class _OpenBlock:
         return ended
 
     def end(self, *, before_text: bool = False) -> list[Part]:
-        """What the block holds besides what was shown.
+        """Close the block and return the content that has not been emitted.
 
         Args:
-            before_text: Whether the next block is a text: two of them stay apart, since citations belong to one.
+            before_text: Whether the next block is a text: two text blocks stay separate, since citations belong to one.
         """
         pieces = self._pieces
         self._pieces = []
@@ -178,7 +179,7 @@ class _OpenBlock:
 
 
 def _unshown(part: Part) -> Part | None:
-    """What a whole part says beyond its text, which has been shown; None for nothing."""
+    """What a complete part holds beyond its text, which has already been emitted; None if nothing."""
     match part:
         case VendorPart():
             return part
@@ -190,7 +191,7 @@ def _unshown(part: Part) -> Part | None:
 
 @dataclass(slots=True)
 class _Call:
-    """A call whose pieces come one after the other."""
+    """A streamed tool call."""
 
     place: int
     index: Any
@@ -208,10 +209,10 @@ def _ended(message: AIMessage, parts: Sequence[Part]) -> Delta:
 
 
 def _finish(message: AIMessage, usage: Usage | None, model: Any) -> FinishReason:
-    """Why the answer ended.
+    """The finish reason.
 
     Raises:
-        WireError: it failed, as its reason says.
+        WireError: the response failed according to its finish reason.
     """
     about = message.response_metadata
     reason = next((reason for name in REASONS if (reason := about.get(name))), None)
@@ -224,18 +225,18 @@ def _finish(message: AIMessage, usage: Usage | None, model: Any) -> FinishReason
         raise error
     finish = (finish_reason(name) or "other") if name else "stop"
     if finish in ("stop", "other") and (_refusal(message) or _has_refusal(message.content)):
-        return "refusal"  # ChatOpenAI tells it beside the reason
+        return "refusal"  # ChatOpenAI reports the refusal separately from the finish reason
     return "tool_call" if message.tool_calls and finish == "stop" else finish
 
 
 def _refusal(message: AIMessage) -> dict[str, Any]:
-    """What ChatOpenAI keeps beside the content of a message."""
+    """The refusal that ChatOpenAI stores in `additional_kwargs`."""
     refusal = message.additional_kwargs.get("refusal")
     return {"refusal": refusal} if isinstance(refusal, str) and refusal else {}
 
 
 def _has_refusal(content: Any) -> bool:
-    """Whether it is among the blocks."""
+    """Whether a content block is a refusal."""
     return isinstance(content, list) and any(mapping(block).get("type") == "refusal" for block in array(content))
 
 
@@ -244,12 +245,12 @@ def _says(message: AIMessage) -> bool:
 
 
 def _detail(about: Mapping[str, Any]) -> Any:
-    """What the vendor says of the reason: Google's `finish_message`, or the error of a response that failed."""
+    """The provider's explanation of the finish reason: Google's `finish_message`, or the error of a failed response."""
     return about.get("finish_message") or mapping(about.get("error")).get("message")
 
 
 def _usage(message: AIMessage) -> Usage | None:
-    """Tokens as LangChain counts them, and from the vendor's own object what LangChain has no words for."""
+    """LangChain's token counts, completed from the provider's usage object for counts that LangChain does not have."""
     about = message.response_metadata
     token_usage = mapping(about.get("token_usage")) or mapping(about.get("usage"))
     own = read_usage(token_usage, tier(about.get("service_tier"))) if token_usage else None
@@ -259,14 +260,14 @@ def _usage(message: AIMessage) -> Usage | None:
 
 
 def _to_vendor_part(message: AIMessage, encoded: Encoded) -> VendorPart | None:
-    """The message itself, for the same model; a plain one needs no keeping."""
+    """The message itself, to send back to the same model; None for plain text, which needs no copy."""
     if isinstance(message.content, str) and not message.additional_kwargs:
         return None
     return VendorPart(Raw("langchain", message_to_dict(message), encoded.model))
 
 
 def _without_calls(chunk: AIMessageChunk) -> AIMessage:
-    """The chunk without its calls' pieces, and without the blocks that repeat them."""
+    """The chunk without its tool call chunks and without the blocks that repeat them."""
     content = chunk.content
     if chunk.tool_call_chunks and isinstance(content, list):
         content = [one for one in content if isinstance(one, str) or one.get("type") not in history.CALLS]

@@ -1,4 +1,4 @@
-"""MultiRoute for LlamaIndex: `MultiRoute`, an LLM that asks several routes until one answers."""
+"""MultiRoute for LlamaIndex: `MultiRoute`, a fallback router for LLMs exposed as a LlamaIndex LLM."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What few need is loaded when it is asked for."""
+    """Import rarely used names lazily."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     room = "wrap" if name == "route_of" else "callbacks"

@@ -1,4 +1,4 @@
-"""MultiRoute's answers as LlamaIndex's responses."""
+"""Convert MultiRoute's responses to LlamaIndex responses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from multiroute_core.parsing import message_json
 
 
 def response_out(response: Response, delta: str | None = None) -> ChatResponse:
-    """A whole answer; tokens and what it took stand beside the message, which goes into the memory and back out."""
+    """Convert a complete response. Usage and routing data stay outside the message, which goes into the memory."""
     thoughts = response.usage.reasoning_tokens if response.usage is not None else None
     message = _message(response.parts, thoughts)
     message.additional_kwargs.update(to_additional_kwargs(response.parts))
@@ -34,7 +34,7 @@ def response_out(response: Response, delta: str | None = None) -> ChatResponse:
 
 
 class Answer:
-    """A streamed answer: LlamaIndex wants all of it so far in each response, and beside it what is new."""
+    """Accumulates a stream: each LlamaIndex response holds everything so far and the latest delta."""
 
     def __init__(self) -> None:
         self._forget()
@@ -46,9 +46,10 @@ class Answer:
         self._rest: list[Part] = []
 
     def add(self, chunk: Chunk) -> ChatResponse:
-        """The answer after one more chunk; with the last one, the whole of it.
+        """Add a chunk and return the response so far; the last chunk returns the complete response.
 
-        Where another route begins anew, nothing has been said so far, and `additional_kwargs["restarted"]` tells it.
+        If another route restarts the response, the text so far is discarded and `additional_kwargs["restarted"]` is
+        True.
         """
         if chunk.response is not None:
             return response_out(chunk.response, chunk.text)
@@ -73,14 +74,14 @@ class Answer:
 
 
 def selections(response: ChatResponse, *, required: bool) -> list[ToolSelection]:
-    """The tools that an answer asks for; in a stream, with as much of their arguments as has come.
+    """The tool calls of a response; in a stream, with the arguments received so far.
 
-    A call whose arguments are malformed in a whole answer must run nothing: a path or a number that was cut must not be
-    believed, and without it a tool would run with its defaults. LlamaIndex has no word for such a call. So it gets a
-    name that no tool has; LlamaIndex's agents answer that no such tool exists, and the model reads the reason in it.
+    A call with malformed arguments in a complete response must not run: a truncated path or number is wrong, and
+    without it a tool would run with its defaults. LlamaIndex has no type for such a call, so it gets a name that no
+    tool has. LlamaIndex's agents reply that the tool does not exist, and the model reads the reason in that name.
 
     Raises:
-        ValueError: there are none, or one is malformed, and one is required.
+        ValueError: `required` is True, and there is no call or one is malformed.
     """
     invalid = {call.id: call.error for call in _malformed(response)}
     selected: list[ToolSelection] = []
@@ -106,10 +107,10 @@ _NOT_RUN = " (not run: "
 
 @contextlib.contextmanager
 def refusing() -> Generator[None, None, None]:
-    """Name the malformed call where LlamaIndex looks for its tool and finds none.
+    """Context manager that reports a malformed call if LlamaIndex looks up its tool and finds none.
 
     Raises:
-        ValueError: it looked for the tool of a malformed call.
+        ValueError: LlamaIndex looked up the tool of a malformed call.
     """
     try:
         yield
@@ -123,19 +124,19 @@ def refusing() -> Generator[None, None, None]:
 
 
 def _malformed(response: ChatResponse) -> list[InvalidToolCall]:
-    """The calls of a whole answer whose arguments are cut or malformed.
+    """The calls of a complete response whose arguments are truncated or malformed.
 
-    They stand in the message, so that an answer counts as it is when only its message was kept.
+    They are read from the message, so this also works if only the message was stored.
     """
     try:
         parts = message_json.from_json(response.message.additional_kwargs[KEPT]["parts"])
     except (KeyError, TypeError, AttributeError):
-        return []  # a stream's answer so far, or somebody else's message
+        return []  # a partial stream, or another library's message
     return [part for part in parts if isinstance(part, InvalidToolCall)]
 
 
 def single(response: ChatResponse) -> ChatResponse:
-    """The response with the first of its tool calls only, for callers who run one tool at a time."""
+    """The response with only its first tool call, for callers that run one tool at a time."""
     message = response.message
     later = [block for block in message.blocks if isinstance(block, ToolCallBlock)][1:]
     if not later:
@@ -153,17 +154,17 @@ def single(response: ChatResponse) -> ChatResponse:
 
 
 def _longer(so_far: InvalidToolCall | None, delta: ToolCallDelta) -> InvalidToolCall:
-    """A call that is still being written: its arguments are a beginning of JSON."""
+    """Add a delta to a partial call, whose arguments are incomplete JSON."""
     call = so_far or InvalidToolCall("", "", "", "")
     call_id = call.id or delta.id or ""
     return InvalidToolCall(call_id, call.name + (delta.name or ""), call.arguments + delta.arguments, "")
 
 
 def _message(parts: Sequence[Part], thoughts: int | None = None) -> ChatMessage:
-    """The message of an answer: thinking, the text in one piece, as a stream's, and then calls.
+    """The message of a response: reasoning, all text as one block (as in a stream), then calls.
 
-    LlamaIndex's own structured prediction, and some memories, look for calls where they stood before there were blocks
-    for them; so they stand there too, in the form that OpenAI gave them.
+    LlamaIndex's structured prediction and some memories read calls from `additional_kwargs`, where they were stored
+    before call blocks existed; so they are also stored there, in OpenAI's format.
     """
     text = "".join(part.text for part in parts if isinstance(part, Text))
     reasoning = "".join(part.text for part in parts if isinstance(part, Reasoning))
@@ -183,7 +184,7 @@ def _encode_call(call: ToolCall | InvalidToolCall) -> dict[str, Any]:
 
 
 class _Spared(int):
-    """No tokens, said so that it is heard: LlamaIndex's counter takes a 0 for "unknown", and estimates."""
+    """Zero tokens of a cached response. LlamaIndex's counter treats a plain 0 as "unknown" and estimates tokens."""
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -192,7 +193,7 @@ class _Spared(int):
 
 
 def _count_tokens(response: Response) -> dict[str, int]:
-    """Tokens as LlamaIndex counts them: ints only, or nothing where the vendor said nothing."""
+    """Token counts for LlamaIndex: ints only; empty if the provider reported none."""
     usage = response.usage
     if usage is None or usage.input_tokens is None or usage.output_tokens is None:
         return {}
@@ -204,7 +205,7 @@ def _count_tokens(response: Response) -> dict[str, int]:
 
 
 def _raw(response: Response) -> dict[str, Any]:
-    """The vendor's body where there is one, with the usage in the form that token counters look for."""
+    """The provider's response body if available, with usage in the format that token counters read."""
     raw = {k: v for k, v in (response.raw or {"model": response.model}).items() if k not in ("usage", "usage_metadata")}
     if usage := _count_tokens(response):
         raw["usage"] = dict.fromkeys(usage, _Spared()) if response.cached else usage

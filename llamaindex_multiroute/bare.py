@@ -1,4 +1,4 @@
-"""An LLM without what LlamaIndex puts around its faces: callbacks, events and spans."""
+"""An LLM without LlamaIndex's decorators on its methods: callbacks, events and spans."""
 
 from __future__ import annotations
 
@@ -15,16 +15,14 @@ STATE = ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydanti
 
 
 def bare(llm: LLM) -> LLM:
-    """The same LLM, sharing all its state, by a class whose faces are the undecorated ones.
+    """An LLM that shares all state with `llm`, with a class whose methods are undecorated.
 
-    One by one they could be called from outside, but some of them call each other.
+    Calling the undecorated methods one by one is not enough, since some of them call each other.
     """
     kind = type(llm)
     subclass: Any = type(kind.__name__, (kind,), {"__module__": kind.__module__, "__doc__": kind.__doc__})
     for name in FACES:
-        setattr(
-            subclass, name, undecorated(getattr(kind, name))
-        )  # after the class is made: LlamaIndex decorates new ones
+        setattr(subclass, name, undecorated(getattr(kind, name)))  # set after class creation, which decorates methods
     view: Any = subclass.__new__(subclass)
     for name in STATE:
         object.__setattr__(view, name, getattr(llm, name))
@@ -42,5 +40,5 @@ def undecorated(face: Any) -> Callable[..., Any]:
 
 
 def _file(face: Any) -> str | None:
-    """Where a function is written; None for what is not a plain one."""
+    """The source file of a function; None if `face` is not a plain function."""
     return face.__code__.co_filename if isinstance(face, FunctionType) else None

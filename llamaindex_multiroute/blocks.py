@@ -1,4 +1,4 @@
-"""One content block of LlamaIndex's to one part of MultiRoute's, and back."""
+"""Convert single content blocks of LlamaIndex to MultiRoute's parts, and back."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ from multiroute_core import (
 from multiroute_core.messages import Modality, Part, join, tool_call
 
 _UNKNOWN = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4", "document": "application/octet-stream"}
-"""The media type of what cannot be told, for vendors that insist on one."""
+"""Default media types if detection fails, for providers that require one."""
 
 
 def part_of(block: ContentBlock) -> Part:
-    """A block as a part; it is read, never changed.
+    """Convert a block to a part, without changing it.
 
     Raises:
-        ConfigurationError: it is empty, its file cannot be read, or its kind is unknown.
+        ConfigurationError: the block is empty, its file cannot be read, or its type is unknown.
     """
     for kind, read in _READ.items():
         if isinstance(block, kind):
@@ -59,7 +59,7 @@ def part_of(block: ContentBlock) -> Part:
 
 
 def block_of(part: Part) -> ContentBlock | None:
-    """A part as a block; None where LlamaIndex has no words for it."""
+    """Convert a part to a block; None if LlamaIndex has no block for it."""
     match part:
         case Text():
             return TextBlock(text=part.text)
@@ -80,7 +80,7 @@ def block_of(part: Part) -> ContentBlock | None:
 
 
 def arguments_of(raw_arguments: Mapping[str, Any] | str | None) -> dict[str, Any]:
-    """The arguments of a call, as a mapping or as JSON; of JSON that is cut, as much as can be read."""
+    """The arguments of a call, from a mapping or JSON; truncated JSON is parsed as far as possible."""
     if isinstance(raw_arguments, Mapping):
         return dict(raw_arguments)
     try:
@@ -91,7 +91,7 @@ def arguments_of(raw_arguments: Mapping[str, Any] | str | None) -> dict[str, Any
 
 
 def _thinking(block: ThinkingBlock) -> Reasoning:
-    """What a model thought. A signature is Anthropic's: LlamaIndex's other integrations spell theirs differently."""
+    """Convert reasoning. Only Anthropic's signature is read; LlamaIndex's other integrations use different fields."""
     signature = block.additional_information.get("signature")
     if not isinstance(signature, str) or not signature:
         return Reasoning(block.content or "")
@@ -112,14 +112,14 @@ def _call(block: ToolCallBlock) -> ToolCall | InvalidToolCall:
 
 
 def call_of(call_id: str, name: str, arguments: Mapping[str, Any] | str | None) -> ToolCall | InvalidToolCall:
-    """A call by its arguments, as a mapping or as JSON; JSON that is cut or malformed is kept as text."""
+    """Build a call from arguments as a mapping or JSON; truncated or malformed JSON is stored as text."""
     if isinstance(arguments, str):
         return tool_call(call_id, name, arguments)
     return ToolCall(call_id, name, dict(arguments or {}))
 
 
 def _citable(block: CitableBlock) -> Text:
-    """A source to cite from: Anthropic has a block of its own for it, the others read it as text."""
+    """A citable source: Anthropic has a native block for it, other providers get it as text."""
     parts = [part_of(inner) for inner in block.content]
     text = join(parts)
     content = [{"type": "text", "text": part.text} for part in parts if isinstance(part, Text)]
@@ -136,7 +136,7 @@ def _image(block: ImageBlock) -> Blob | Uri:
     part = _media("image", block, block.image, block.path, block.url, block.image_mimetype)
     if block.detail in (None, "auto"):
         return part
-    return replace(part, extras={"openai": {"detail": block.detail}})  # who alone asks how closely to look
+    return replace(part, extras={"openai": {"detail": block.detail}})  # only OpenAI has this setting
 
 
 def _audio(block: AudioBlock) -> Blob | Uri:
@@ -163,7 +163,7 @@ def _media(
     mime_type: str | None,
     name: str | None = None,
 ) -> Blob | Uri:
-    """Bytes, a file or an address, in the order in which LlamaIndex looks."""
+    """Read bytes, a file or a URL, in LlamaIndex's order of precedence."""
     if data:
         content = _unpacked(data)
     elif path:
@@ -184,7 +184,7 @@ def _media(
 
 
 def _unpacked(data: bytes | IOBase) -> bytes:
-    """The bytes of a block: LlamaIndex keeps them in base64, and files open."""
+    """The raw bytes of a block's data: LlamaIndex stores bytes as base64, and files as open handles."""
     if isinstance(data, IOBase):
         place = data.tell()
         data.seek(0)
@@ -208,7 +208,7 @@ def _guessed(data: bytes, modality: Modality) -> str:
 
 
 def _blob(part: Blob) -> ContentBlock:
-    data = base64.b64encode(part.data)  # the blocks take raw bytes for base64 where they happen to look like it
+    data = base64.b64encode(part.data)  # raw bytes that look like base64 would be decoded
     match part.modality:
         case "image":
             return ImageBlock(image=data, image_mimetype=part.mime_type, detail=_detail(part))

@@ -1,7 +1,7 @@
-"""What LlamaIndex's LLM calls come to: `CostHandler` adds it up, and instrumentation hears of it as events.
+"""Cost and token tracking of LlamaIndex's LLM calls: `CostHandler`, and instrumentation events.
 
-Other LLMs that share the callback manager count too, by the usage in their raw answers; what they cost is unknown here,
-and they stand in `unpriced`.
+Other LLMs that share the callback manager are counted too, by the usage in their raw responses; their cost is unknown,
+and they are counted in `unpriced`.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from multiroute_core.types import Usage
 dispatcher = get_dispatcher(__name__)
 
 ANSWERS = (LLMChatEndEvent, LLMChatInProgressEvent, LLMCompletionEndEvent, LLMCompletionInProgressEvent)
-"""What an answer may stand in; a stream's last chunk has all of it before the stream is told to be over."""
+"""Events that may carry a response; a stream's last chunk has the complete response before the stream's end event."""
 
 PLAIN_FACES = ("chat", "achat", "complete", "acomplete")
-"""Of these LlamaIndex tells an error by their span only; of a stream's it makes an event."""
+"""For these methods LlamaIndex reports an error only by their span; for streams it emits an event."""
 
 
 class CostHandler(BaseCallbackHandler, Totals):
-    """Adds up what calls come to: tokens, cost, attempts, fallbacks, what caches spared; in all and by model.
+    """Add up tokens, cost, attempts, fallbacks and cache savings of calls, in total and by model.
 
-    It stands beside LlamaIndex's own `TokenCountingHandler`. For the figures see
-    `multiroute_core.ledger.totals.Figures`; the tokens are those that vendors told, never an estimate.
+    It can be used together with LlamaIndex's own `TokenCountingHandler`. See `multiroute_core.ledger.totals.Figures`
+    for the figures; token counts are those that providers reported, never estimates.
 
     Example:
         >>> spent = CostHandler()
@@ -67,13 +67,13 @@ class CostHandler(BaseCallbackHandler, Totals):
         parent_id: str = "",
         **kwargs: Any,
     ) -> str:
-        """Beginnings say nothing of what was spent."""
+        """Do nothing: start events carry no usage."""
         return event_id
 
     def on_event_end(
         self, event_type: CBEventType, payload: dict[str, Any] | None = None, event_id: str = "", **kwargs: Any
     ) -> None:
-        """A call was answered, or failed."""
+        """Record a successful or failed call."""
         if event_type is not CBEventType.LLM or payload is None:
             return
         if isinstance(error := payload.get(EventPayload.EXCEPTION), BaseException):
@@ -85,22 +85,22 @@ class CostHandler(BaseCallbackHandler, Totals):
             self.record_answer(model, usage, summary)
 
     def start_trace(self, trace_id: str | None = None) -> None:
-        """Traces are nothing to it."""
+        """Do nothing: traces are not used."""
 
     def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> None:
-        """Traces are nothing to it."""
+        """Do nothing: traces are not used."""
 
 
 class AttemptEvent(BaseEvent):
-    """A route was tried.
+    """An attempt on a route.
 
     Attributes:
         route: The route's name.
-        model: The model that was asked, or that answered.
-        outcome: `"success"`, `"cancelled"`, or the kind of the error.
-        seconds: How long it took.
-        cost: In USD; None for unknown.
-        error: The error in one sentence; None for an answer.
+        model: The requested model, or the one that responded.
+        outcome: `"answered"`, `"cancelled"`, or the error's `code`.
+        seconds: Duration of the attempt.
+        cost: In USD; None if unknown.
+        error: The error in one sentence; None if the attempt succeeded.
     """
 
     route: str
@@ -112,17 +112,17 @@ class AttemptEvent(BaseEvent):
 
     @classmethod
     def class_name(cls) -> str:
-        """The name by which LlamaIndex knows the event."""
+        """The event name for LlamaIndex."""
         return "MultiRouteAttemptEvent"
 
 
 class FallbackEvent(BaseEvent):
-    """Another route was asked, since one had failed.
+    """A fallback to another route after a failure.
 
     Attributes:
         failed_route: The route that failed last.
-        route: The route that was asked then.
-        error: Why the first one failed: its error's kind.
+        route: The route that was tried next.
+        error: The `code` of the error on the failed route.
     """
 
     failed_route: str
@@ -131,18 +131,18 @@ class FallbackEvent(BaseEvent):
 
     @classmethod
     def class_name(cls) -> str:
-        """The name by which LlamaIndex knows the event."""
+        """The event name for LlamaIndex."""
         return "MultiRouteFallbackEvent"
 
 
 class CacheHitEvent(BaseEvent):
-    """MultiRoute's cache answered.
+    """A hit in MultiRoute's cache.
 
     Attributes:
-        route: The route that had answered the first time.
+        route: The route of the original response.
         model: Its model.
-        stale: Whether the answer is older than cached ones should be.
-        saved_cost: What that spared, in USD; None for unknown.
+        stale: Whether the cached response has expired.
+        saved_cost: Cost saved by the hit, in USD; None if unknown.
     """
 
     route: str
@@ -152,17 +152,17 @@ class CacheHitEvent(BaseEvent):
 
     @classmethod
     def class_name(cls) -> str:
-        """The name by which LlamaIndex knows the event."""
+        """The event name for LlamaIndex."""
         return "MultiRouteCacheHitEvent"
 
 
 class CostEvent(BaseEvent):
-    """A call was answered.
+    """A successful call.
 
     Attributes:
-        route: The route that answered.
-        model: The model that answered.
-        cost: Of the answer, in USD; None for unknown. What failed attempts cost stands in their own events.
+        route: The route of the response.
+        model: The model of the response.
+        cost: Cost of the response, in USD; None if unknown. The cost of failed attempts is in their own events.
     """
 
     route: str
@@ -171,17 +171,17 @@ class CostEvent(BaseEvent):
 
     @classmethod
     def class_name(cls) -> str:
-        """The name by which LlamaIndex knows the event."""
+        """The event name for LlamaIndex."""
         return "MultiRouteCostEvent"
 
 
 class MultiRouteEventHandler(BaseEventHandler):
-    """Tells instrumentation what each answer of MultiRoute took: attempts, fallbacks, cache hits, cost.
+    """Report attempts, fallbacks, cache hits and cost of each MultiRoute response to LlamaIndex's instrumentation.
 
-    It hears LlamaIndex's own events, and dispatches `AttemptEvent`, `FallbackEvent`, `CacheHitEvent` and `CostEvent` in
-    the same span, once the call has ended. Every handler at the root hears them. Add it once; what a call tried that
-    failed altogether is told by `MultiRouteSpanHandler`. OpenInference's spans name the model that answered, where this
-    stands beside them; without it they name the first route's.
+    It handles LlamaIndex's own events, and dispatches `AttemptEvent`, `FallbackEvent`, `CacheHitEvent` and `CostEvent`
+    in the same span after the call has ended. Every handler of the root dispatcher receives them. Add it once;
+    `MultiRouteSpanHandler` reports the attempts of calls that failed. With this handler, OpenInference's spans name the
+    model that responded; without it they name the first route's model.
 
     Example:
         >>> get_dispatcher().add_event_handler(MultiRouteEventHandler())  # doctest: +SKIP
@@ -190,11 +190,11 @@ class MultiRouteEventHandler(BaseEventHandler):
 
     @classmethod
     def class_name(cls) -> str:
-        """The name by which LlamaIndex knows the handler."""
+        """The handler name for LlamaIndex."""
         return "MultiRouteEventHandler"
 
     def handle(self, event: BaseEvent, **kwargs: Any) -> None:
-        """Tell what stands in an answer, or in the error of a stream."""
+        """Report the routing data of a response, or of a stream's error."""
         if isinstance(event, ExceptionEvent):
             _tell_failure(event.exception, event.span_id)
         elif isinstance(event, ANSWERS) and (summary := _read_summary(event.response)) is not None:
@@ -211,14 +211,14 @@ class MultiRouteEventHandler(BaseEventHandler):
 
 
 class MultiRouteSpanHandler(BaseSpanHandler[BaseSpan]):
-    """Tells instrumentation what a call had tried that failed: LlamaIndex keeps the error in its span only.
+    """Report the attempts of failed calls to LlamaIndex's instrumentation; LlamaIndex keeps the error only in its span.
 
-    It keeps no spans. To be added beside `MultiRouteEventHandler`.
+    It stores no spans. Add it together with `MultiRouteEventHandler`.
     """
 
     @classmethod
     def class_name(cls) -> str:
-        """The name by which LlamaIndex knows the handler."""
+        """The handler name for LlamaIndex."""
         return "MultiRouteSpanHandler"
 
     def new_span(
@@ -230,7 +230,7 @@ class MultiRouteSpanHandler(BaseSpanHandler[BaseSpan]):
         tags: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Nothing is kept of a span."""
+        """Do nothing: spans are not stored."""
 
     def prepare_to_exit_span(
         self,
@@ -240,7 +240,7 @@ class MultiRouteSpanHandler(BaseSpanHandler[BaseSpan]):
         result: Any | None = None,
         **kwargs: Any,
     ) -> None:
-        """Answers are told by their events."""
+        """Do nothing: events report successful calls."""
 
     def prepare_to_drop_span(
         self,
@@ -250,7 +250,7 @@ class MultiRouteSpanHandler(BaseSpanHandler[BaseSpan]):
         err: BaseException | None = None,
         **kwargs: Any,
     ) -> None:
-        """Tell what a call that failed had tried; the spans around it drop with the same error."""
+        """Report the attempts of a failed call, once; the spans around it drop with the same error."""
         face = id_.partition("-")[0].rpartition(".")[2]
         if isinstance(instance, MultiRoute) and face in PLAIN_FACES:
             _tell_failure(err, id_)
@@ -275,7 +275,7 @@ def _tell_attempts(attempts: Iterable[Mapping[str, Any]], span: str | None) -> N
 
 
 def _read_summary(response: Any) -> dict[str, Any] | None:
-    """What an answer of MultiRoute's took; None for another's."""
+    """The routing data of a MultiRoute response; None for another LLM's response."""
     if not isinstance(response, ChatResponse | CompletionResponse):
         return None
     own = cast("dict[str, Any]", cast("Any", response).additional_kwargs)
@@ -294,7 +294,7 @@ def _usage(summary: Mapping[str, Any]) -> Usage | None:
 
 
 def _others(response: Any) -> tuple[str | None, Usage | None]:
-    """The model and the tokens of another's answer, read as LlamaIndex's own counter reads them."""
+    """The model and usage of another LLM's response, parsed as by LlamaIndex's own counter."""
     try:
         raw = dict(response.raw or {})
         read, output_tokens = cast("tuple[int, int]", cast("Any", token_counting).get_tokens_from_response(response))

@@ -1,8 +1,8 @@
-"""Streams that end at the provider when they are closed.
+"""Closing a stream also closes the provider's stream.
 
-LlamaIndex's callbacks wrap a stream in a generator of their own, which does not close it: they leave that to the last
-reference. But a handler that keeps the exception of the early end, as `LlamaDebugHandler` does, keeps by the frames of
-its traceback the stream too. The provider would go on sending, and its connection would stay open.
+LlamaIndex's callbacks wrap a stream in a generator that does not close it; the stream is closed when its last reference
+is dropped. But a handler that stores the exception of an early exit, as `LlamaDebugHandler` does, keeps the stream
+alive through the traceback's frames. The provider would keep sending, and its connection would stay open.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _open_streams: ContextVar[list[Any] | None] = ContextVar("multiroute_opened", de
 
 
 def register(stream: S) -> S:
-    """Have `stream` closed together with the one that the face around it returns."""
+    """Close `stream` together with the stream that the enclosing method returns."""
     if (streams := _open_streams.get()) is not None:
         streams.append(stream)
     return stream
 
 
 def closing(face: F) -> F:
-    """Have a face close what it opened when the stream that it returned is closed."""
+    """Decorate a method so that closing its returned stream closes every registered stream."""
 
     @functools.wraps(face)
     def closing_face(*args: Any, **kwargs: Any) -> Generator[Any, None, None]:
@@ -39,7 +39,7 @@ def closing(face: F) -> F:
 
 
 def aclosing(face: F) -> F:
-    """The same for a face that is awaited."""
+    """Async version of `closing`."""
 
     @functools.wraps(face)
     async def closing_face(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:

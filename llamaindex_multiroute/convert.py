@@ -1,4 +1,4 @@
-"""LlamaIndex's messages to MultiRoute's, and back. Nothing that is given is changed."""
+"""Message conversion between LlamaIndex and MultiRoute, without changing the input."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ ROLES: Mapping[MessageRole, Role] = {
     MessageRole.TOOL: "tool",
     MessageRole.FUNCTION: "tool",
 }
-"""All roles of LlamaIndex's; those that one vendor has a word of its own for are the same elsewhere."""
+"""All LlamaIndex roles; provider-specific ones map to their generic equivalents."""
 
 KEPT = "multiroute"
-"""Where in `additional_kwargs` an answer keeps its exact parts, so that its vendor gets them back unchanged."""
+"""Key in `additional_kwargs` for a response's exact parts, so that its provider gets them back unchanged."""
 
 
 def messages_in(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
-    """LlamaIndex's messages as MultiRoute's.
+    """Convert LlamaIndex messages to MultiRoute's.
 
-    Calls without an id of their own get one, always the same for the same conversation, and so do their answers.
+    Calls without a unique id get a generated one, always the same for the same conversation; their results get it too.
 
     Raises:
-        ConfigurationError: a block is empty or of an unknown kind.
+        ConfigurationError: a block is empty or its type is unknown.
     """
     pairs = _Pairs()
     return tuple(_message(message, pairs) for message in messages)
 
 
 def messages_out(messages: Iterable[Message]) -> list[ChatMessage]:
-    """MultiRoute's messages as LlamaIndex's; a message with the answers of several tools becomes one for each."""
+    """Convert MultiRoute messages to LlamaIndex's; each tool result becomes a message of its own."""
     chat_messages: list[ChatMessage] = []
     for message in messages:
         if message.role == "tool":
@@ -57,12 +57,12 @@ def messages_out(messages: Iterable[Message]) -> list[ChatMessage]:
 
 
 def blocks_out(parts: Iterable[Part]) -> list[ContentBlock]:
-    """The parts that LlamaIndex has words for, as blocks."""
+    """Convert parts to blocks; parts without a LlamaIndex block are omitted."""
     return [block for part in parts if (block := block_of(part)) is not None]
 
 
 def to_additional_kwargs(parts: Sequence[Part]) -> dict[str, Any]:
-    """What a message keeps beside its blocks: its exact parts, if a vendor said more than the blocks can."""
+    """The exact parts of a message for `additional_kwargs`, if its blocks cannot represent them without loss."""
     if all(getattr(part, "raw", None) is None and not isinstance(part, InvalidToolCall) for part in parts):
         return {}
     return {KEPT: {"parts": message_json.to_json(parts)}}
@@ -89,17 +89,17 @@ def _message(message: ChatMessage, pairs: _Pairs) -> Message:
 
 
 def _cache_point(message: ChatMessage) -> CachePoint | None:
-    """The mark for a prompt cache beside a message, where LlamaIndex's class for Anthropic looks for one."""
+    """The cache point of a message, read from where LlamaIndex's Anthropic class reads it."""
     own = message.additional_kwargs
     return parsing.blocks.cache_point({"cache_control": own["cache_control"]}) if "cache_control" in own else None
 
 
 def _recalled(message: ChatMessage) -> Sequence[Part] | None:
-    """The exact parts of an answer, if they still say what the message says; whoever edits a message means it."""
+    """The stored parts of a response; None if the message no longer matches them, since edits take precedence."""
     try:
         parts = message_json.from_json(message.additional_kwargs[KEPT]["parts"])
     except (KeyError, TypeError, AttributeError):
-        return None  # there are none, or somebody else's
+        return None  # no stored parts, or another library's data
     block_parts = [part_of(block) for block in message.blocks]
     if join(parts) != join(block_parts) or _calls(parts) != _calls(block_parts):
         return None
@@ -111,7 +111,7 @@ def _calls(parts: Iterable[Part]) -> list[tuple[str, str, Mapping[str, Any] | st
 
 
 def _legacy_calls(message: ChatMessage) -> list[Part]:
-    """Calls where they stood before there were blocks for them: a vendor's objects, or what a store made of them."""
+    """Calls in `additional_kwargs`, from before call blocks existed: a provider's objects, or their serialized form."""
     calls: list[Part] = []
     for call in message.additional_kwargs.get("tool_calls") or ():
         function = _of(call, "function") or call
@@ -158,18 +158,18 @@ def _renamed(call: ToolCall | InvalidToolCall, call_id: str) -> ToolCall | Inval
 
 
 class _Pairs:
-    """Gives each call of a conversation an id that no other has, and each answer the id of its call."""
+    """Gives each call of a conversation a unique id, and each tool result the id of its call."""
 
     def __init__(self) -> None:
         self._used: set[str] = set()
         self._open: list[tuple[str, ToolCall | InvalidToolCall]] = []
 
     def turn(self) -> None:
-        """A model speaks again: what it has not been answered by now is left open."""
+        """Start a new assistant turn: earlier calls without a result stay unanswered."""
         self._open.clear()
 
     def call(self, call: ToolCall | InvalidToolCall) -> ToolCall | InvalidToolCall:
-        """The call with its own id; with one made of what it says where it has none, or one that was there before."""
+        """Return the call with its own id, or with a generated one if the id is missing or already used."""
         original_id = call.id
         new_call = call
         tries = 0
@@ -183,7 +183,7 @@ class _Pairs:
         return new_call
 
     def answer(self, answer: ToolCallResponse) -> ToolCallResponse:
-        """The answer with the id of its call: of those that are open, the first that it fits."""
+        """Return the tool result with the id of its call: the first open call that it matches."""
         for place, (original_id, call) in enumerate(self._open):
             if answer.id == original_id or (not answer.id and answer.name in (None, call.name)):
                 del self._open[place]

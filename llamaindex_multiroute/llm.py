@@ -1,4 +1,4 @@
-"""MultiRoute as a LlamaIndex LLM."""
+"""MultiRoute as a LlamaIndex LLM: `MultiRoute`."""
 
 from __future__ import annotations
 
@@ -61,38 +61,38 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def told_as_chat(face: F) -> F:
-    """LlamaIndex's own decorator, which is untyped and would hide the type of what it decorates."""
+    """LlamaIndex's chat callback decorator with its type preserved; the original is untyped."""
     return cast("F", cast("Any", callbacks).llm_chat_callback()(face))
 
 
 def told_as_completion(face: F) -> F:
-    """The same for completions."""
+    """LlamaIndex's completion callback decorator with its type preserved."""
     return cast("F", cast("Any", callbacks).llm_completion_callback()(face))
 
 
 class MultiRoute(FunctionCallingLLM):
-    """An LLM that asks several routes until one answers.
+    """A LlamaIndex LLM that falls back across several routes.
 
-    It goes wherever an `LLM` goes. What it took to get an answer (model, provider, route, cost in USD, every attempt)
-    stands in the response's `additional_kwargs`.
+    Use it wherever LlamaIndex accepts an `LLM`. The response's `additional_kwargs` hold the model, the provider, the
+    route, the cost in USD and every attempt.
 
     Args:
-        routes: What to ask, the best first: `multiroute_core.Route`s, `"provider:model"` strings, or LLMs of
-            LlamaIndex's. Neither `routes` nor `router`: one for each provider whose key is in the environment.
+        routes: Routes in order of preference: `multiroute_core.Route`s, `"provider:model"` strings, or LlamaIndex LLMs.
+            Without `routes` and `router`: one route for each provider whose API key is in the environment.
         router: A `multiroute_core.Router` to share with other models and frameworks, instead of `routes`.
         temperature: 0 to 2.
-        max_tokens: Most tokens to generate.
+        max_tokens: Maximum number of tokens to generate.
         top_p: Nucleus sampling, above 0 to 1.
-        stop: Sequences that end an answer.
-        seed: For repeatable sampling.
-        parallel_tool_calls: Whether the model may call several tools at once.
-        reasoning: How long to think: an effort (`"none"` to `"max"`) or tokens.
-        extra: What one vendor takes besides, by its provider: `{"openai": {"service_tier": "flex"}}`.
-        timeout: Seconds until the caller has something; the same as `deadline`.
-        max_retries: How often the routes are asked again after all have failed.
-        api_key: The key, where all routes are one provider's.
+        stop: Stop sequences.
+        seed: Seed for repeatable sampling.
+        parallel_tool_calls: Whether the model may call several tools in one response.
+        reasoning: Reasoning effort (`"none"` to `"max"`) or a budget in tokens.
+        extra: Provider-specific options by provider: `{"openai": {"service_tier": "flex"}}`.
+        timeout: Seconds until the caller receives output; alias of `deadline`.
+        max_retries: How often the routes are retried after all have failed.
+        api_key: The API key, if all routes use the same provider.
         context_window: Tokens to report to prompt packing; the smallest window of the routes by default.
-        **options: The fields of `multiroute_core.Options` (`task`, `order`, `route_tags`, `region`, `deadline`,
+        **options: The fields of `multiroute_core.Options` (`task`, `strategy`, `route_tags`, `region`, `deadline`,
             `fallback`, `fallback_on`, `on_stream_error`, `model`, `tenant`, `labels`), the arguments of
             `multiroute_core.Router` (`attempt_timeout`, `on_event`, …), and the fields of LlamaIndex's `LLM`
             (`system_prompt`, `callback_manager`, …).
@@ -133,17 +133,17 @@ class MultiRoute(FunctionCallingLLM):
             from llamaindex_multiroute.wrap import routes_of
 
             options["routes"] = routes_of(options["routes"])
-        options.pop("routing", None)  # of a dump: it says what the routes were, and holds no keys
+        options.pop("routing", None)  # from a dump: a description of the routes, without keys
         super().__init__(**fold(options, type(self).model_fields))
 
     @classmethod
     def class_name(cls) -> str:
-        """The name by which LlamaIndex knows the class."""
+        """The class name for LlamaIndex's serialization."""
         return "MultiRoute"
 
     @property
     def metadata(self) -> LLMMetadata:
-        """What prompt packing may rely on: the smallest window and output over the routes that are not `backup`."""
+        """Limits for prompt packing: the smallest window and output over the routes that are not `backup`."""
         window = self.context_window or smallest_window(self.router)
         return LLMMetadata(
             context_window=window,
@@ -155,9 +155,9 @@ class MultiRoute(FunctionCallingLLM):
 
     @model_serializer(mode="wrap")
     def custom_model_dump(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
-        """The fields, and under `routing` who is asked: LlamaIndex's ingestion cache keys on what this gives.
+        """Serialize the fields, and the routes under `routing`; LlamaIndex's ingestion cache uses the result as a key.
 
-        Addresses are without user, password and query. What is rebuilt from it has routes of its own.
+        URLs exclude user, password and query. An instance rebuilt from a dump gets routes of its own.
         """
         routing = [
             f"{route.name}={route.provider}:{route.model}{f' at {bare_url(route.base_url)}' if route.base_url else ''}"
@@ -166,46 +166,46 @@ class MultiRoute(FunctionCallingLLM):
         return {**handler(self), "class_name": self.class_name(), "routing": routing}
 
     def to_payload(self) -> dict[str, Any]:
-        """What instrumentation may see; no secrets."""
-        inherited = getattr(super(), "to_payload", dict[str, Any])()  # the oldest cores have none
+        """The fields for instrumentation, without secrets."""
+        inherited = getattr(super(), "to_payload", dict[str, Any])()  # the oldest cores lack it
         return {**inherited, "model": self.router.routes[0].model, "temperature": self.temperature}
 
     @told_as_chat
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        """Ask, and wait for the whole answer; keywords are those of `multiroute_core.Router.generate`."""
+        """Request a complete response; keyword arguments are those of `multiroute_core.Router.generate`."""
         return self._chat(messages, **kwargs)
 
     @told_as_chat
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        """`chat`, on the running event loop."""
+        """Async version of `chat`."""
         return await self._achat(messages, **kwargs)
 
     @closing
     @told_as_chat
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
-        """Ask, and get the answer as it comes; each response holds all of it so far."""
+        """Stream a response; each item holds everything received so far."""
         return self._stream_chat(messages, **kwargs)
 
     @aclosing
     @told_as_chat
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
-        """`stream_chat`, on the running event loop."""
+        """Async version of `stream_chat`."""
         return await self._astream_chat(messages, **kwargs)
 
     @told_as_completion
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
-        """Ask with a prompt, and wait for the whole answer."""
+        """Request a complete response to a prompt."""
         return chat_to_completion_decorator(self._chat)(prompt, **kwargs)
 
     @told_as_completion
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
-        """`complete`, on the running event loop."""
+        """Async version of `complete`."""
         return await achat_to_completion_decorator(self._achat)(prompt, **kwargs)
 
     @closing
     @told_as_completion
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: FBT001, FBT002
-        """Ask with a prompt, and get the answer as it comes."""
+        """Stream a response to a prompt."""
         return stream_chat_to_completion_decorator(self._stream_chat)(prompt, **kwargs)
 
     @aclosing
@@ -216,7 +216,7 @@ class MultiRoute(FunctionCallingLLM):
         formatted: bool = False,  # noqa: FBT001, FBT002
         **kwargs: Any,
     ) -> CompletionResponseAsyncGen:
-        """`stream_complete`, on the running event loop."""
+        """Async version of `stream_complete`."""
         return await astream_chat_to_completion_decorator(self._astream_chat)(prompt, **kwargs)
 
     def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
@@ -256,31 +256,32 @@ class MultiRoute(FunctionCallingLLM):
         error_on_no_tool_call: bool = True,  # noqa: FBT001, FBT002
         **kwargs: Any,
     ) -> list[ToolSelection]:
-        """The tools that an answer, or a stream's answer so far, asks for.
+        """The tool calls of a response, or of a partial streamed response.
 
-        A call with cut or malformed arguments has a name that no tool has, which says why: it must not be run.
+        A call with truncated or malformed arguments gets a name that no tool has and that states the reason, so it
+        cannot run.
 
         Raises:
-            ValueError: there are none, or one is malformed, and `error_on_no_tool_call` is True.
+            ValueError: there is no call, or one is malformed, and `error_on_no_tool_call` is True.
         """
         return selections(response, required=error_on_no_tool_call)
 
     def predict_and_call(self, *args: Any, **kwargs: Any) -> AgentChatResponse:
-        """Ask with tools, and run those that the answer asks for.
+        """Request a response with tools, and run the tools that it calls.
 
         Args:
-            *args: Those of LlamaIndex's `FunctionCallingLLM.predict_and_call`: `tools`, `user_msg`, …
-            **kwargs: The same by name.
+            *args: Positional arguments of LlamaIndex's `FunctionCallingLLM.predict_and_call`: `tools`, `user_msg`, …
+            **kwargs: The same by keyword.
 
         Raises:
-            ValueError: the answer asks for no tool, unless `error_on_no_tool_call` is False; or the arguments of a call
-                are cut or malformed, so that its tool must not run.
+            ValueError: the response calls no tool, unless `error_on_no_tool_call` is False; or the arguments of a call
+                are truncated or malformed, so its tool must not run.
         """
         with refusing():
             return super().predict_and_call(*args, **kwargs)
 
     async def apredict_and_call(self, *args: Any, **kwargs: Any) -> AgentChatResponse:
-        """`predict_and_call`, on the running event loop."""
+        """Async version of `predict_and_call`."""
         with refusing():
             return await super().apredict_and_call(*args, **kwargs)
 
@@ -296,7 +297,7 @@ class MultiRoute(FunctionCallingLLM):
         strict: bool | None = None,  # noqa: FBT001
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """The arguments of `chat`: plain JSON beside the messages, for instrumentation reads them too."""
+        """The arguments of `chat`. All but the messages is plain JSON, because instrumentation reads it too."""
         messages = list(chat_history or ())
         if user_msg is not None:
             message = ChatMessage(role=MessageRole.USER, content=user_msg) if isinstance(user_msg, str) else user_msg
@@ -322,7 +323,7 @@ class MultiRoute(FunctionCallingLLM):
         allow_parallel_tool_calls: bool = False,  # noqa: FBT001, FBT002
         **kwargs: Any,
     ) -> ChatResponse:
-        """One call at most where the caller wants one: not every vendor can be told."""
+        """Keep at most one call if parallel calls are not allowed; not every provider supports that setting."""
         return response if allow_parallel_tool_calls else single(response)
 
     def _structured_stream_call(
@@ -346,7 +347,7 @@ class MultiRoute(FunctionCallingLLM):
         return cast("AsyncGenerator[Any, None]", await program.astream_call(llm_kwargs=llm_kwargs, **prompt_args))
 
     def _program(self, output_cls: type[BaseModel], prompt: PromptTemplate) -> Any:
-        """LlamaIndex's own program, made to demand its tool: in streams it only offers it, and a model may chat."""
+        """LlamaIndex's own program with the tool required; in streams it makes the tool optional."""
         by_tool = self.pydantic_program_mode in (PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION)
         demand = {"tool_choice": "required"} if by_tool and self.metadata.is_function_calling_model else {}
         mode = self.pydantic_program_mode

@@ -1,4 +1,4 @@
-"""LlamaIndex's tools as OpenAI writes them, with the names and the schemas that they have."""
+"""Convert LlamaIndex tools to OpenAI's format, with their original names and schemas."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from multiroute_core.parsing import json_schema
 
 
 def tool_dict(tool: BaseTool) -> dict[str, Any]:
-    """A tool as OpenAI writes it.
+    """A tool in OpenAI's format.
 
-    LlamaIndex looks for a called tool under its own name, so it is sent under that; names that a vendor refuses, such
-    as `Page[int]`, are renamed for that vendor. And its conversion keeps five keywords of a schema, so that a root that
-    is a reference or a choice would be lost (`ToolMetadata.get_parameters_dict`, llama-index-core 0.14.25).
+    The tool is sent under its own name, because LlamaIndex looks it up by that name; names that a provider rejects,
+    such as `Page[int]`, are renamed for that provider. LlamaIndex's conversion keeps only five keywords of a schema and
+    would lose a root that is a reference or a union (`ToolMetadata.get_parameters_dict`, llama-index-core 0.14.25).
     """
     metadata = tool.metadata
     definition = metadata.to_openai_tool(skip_length_check=True)

@@ -1,8 +1,8 @@
-"""OpenInference's spans of LlamaIndex calls, put right.
+"""Tracing: correct the model in OpenInference's spans of LlamaIndex calls.
 
-Its instrumentor writes down the model before anyone has answered, and nothing that LlamaIndex tells later corrects it:
-after a failover the tokens would be another model's, and so would their price. What is done about it here touches its
-inner affairs, so it does nothing where they look otherwise.
+OpenInference's instrumentor records the model before a response arrives, and no later LlamaIndex event corrects it:
+after a fallback, tokens and cost would be attributed to the wrong model. The correction uses OpenInference's private
+attributes, so it does nothing if they differ.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ PARTS = {
     "llm.token_count.prompt_details.cache_read": "cache_read_tokens",
     "llm.token_count.completion_details.reasoning": "reasoning_tokens",
 }
-"""Tokens that have a price of their own; of these it reads the whole only."""
+"""Token counts with a price of their own; OpenInference reads only the totals."""
 
 
 def put_right(span_id: str | None, summary: Mapping[str, Any], ours: Iterable[type[BaseEvent]]) -> None:
-    """Tell OpenInference's span of a call who answered, and what that took. It may be told twice.
+    """Set the actual model and the routing data on OpenInference's span of a call. Safe to call twice.
 
     Args:
         span_id: LlamaIndex's span of the call.
-        told: What the answer's `additional_kwargs` tell.
-        ours: Kinds of events that are no news to it: it would warn of each.
+        summary: The `additional_kwargs` of the response.
+        ours: Event classes for OpenInference to ignore; it would log a warning for each.
     """
     root: Any = get_dispatcher()
     for handler in root.span_handlers:
@@ -41,12 +41,12 @@ def put_right(span_id: str | None, summary: Mapping[str, Any], ours: Iterable[ty
 
 
 def _span(handler: Any, span_id: str | None) -> Any:
-    """The span, also of a call whose stream is still being read."""
+    """The span, including that of a call whose stream is still being read."""
     return handler.open_spans.get(span_id) or handler._export_queue.find(span_id)  # noqa: SLF001
 
 
 def _introduce(spans: Any, ours: Iterable[type[BaseEvent]]) -> None:
-    """Have the class of its spans know our events."""
+    """Register MultiRoute's event classes with OpenInference's span class."""
     hearing = inspect.getattr_static(spans, "_process_event")
     for kind in ours:
         if kind not in hearing.dispatcher.registry:
@@ -70,4 +70,4 @@ def _attributes(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _hear(span: Any, event: BaseEvent) -> None:
-    """The span knows all of it."""
+    """Ignore the event: the span already has its data."""

@@ -1,7 +1,7 @@
-"""Any LLM of LlamaIndex's as a route.
+"""Any LlamaIndex LLM as a route.
 
-It is asked below LlamaIndex's own layer of callbacks and spans: the router's call is told once, and tokens are counted
-once. What that layer does besides is done here: the LLM's rate limiter is waited for.
+The LLM is called below LlamaIndex's callbacks and spans, so each call of the router is reported once and tokens are
+counted once. This module does the rest of that layer's work: it waits for the LLM's rate limiter.
 """
 
 from __future__ import annotations
@@ -33,23 +33,24 @@ from multiroute_core.tools import OutputSchema
 from multiroute_core.types import Delta
 
 PARAMETERS = ("temperature", "max_tokens", "top_p", "stop", "seed")
-"""What an LLM is given if it has a field of that name."""
+"""Request parameters that are passed to an LLM with a field of the same name."""
 
 _INTEGRATION = re.compile(r"llama_index\.llms\.([a-z_]+)")
 
 
 def route_of(llm: LLM, **details: Any) -> Route:
-    """A route that asks `llm`.
+    """Build a route that calls `llm`.
 
-    Its own retries delay the next route, so build it with `max_retries=0`. Parameters that it has no field for are
-    dropped; `extra`, by the name of its integration (`"openai"`, `"ollama"`), goes to its `chat` as keywords.
+    The LLM's own retries delay the fallback, so build it with `max_retries=0`. Parameters without a matching field are
+    dropped; `extra`, by the name of its integration (`"openai"`, `"ollama"`), is passed to its `chat` as keyword
+    arguments.
 
     Args:
         llm: Any LLM.
-        **details: What else a `multiroute_core.Route` takes: `tasks`, `tags`, `timeout`, `backup`, `name`.
+        **details: Other arguments of `multiroute_core.Route`: `tasks`, `tags`, `timeout`, `backup`, `name`.
 
     Raises:
-        ConfigurationError: the LLM cannot say what it is.
+        ConfigurationError: the LLM's metadata cannot be read.
 
     Example:
         >>> MultiRoute(routes=["openai:gpt-6-luna", route_of(Ollama(model="qwen3"), backup=True)])  # doctest: +SKIP
@@ -75,7 +76,7 @@ def route_of(llm: LLM, **details: Any) -> Route:
 
 
 def routes_of(candidates: Any) -> Any:
-    """`given`, with a route for every LLM in it; those whose names are taken are numbered."""
+    """Return `candidates` with each LLM replaced by a route; repeated names get a number."""
     if isinstance(candidates, LLM):
         candidates = [candidates]
     if isinstance(candidates, str | Route) or not isinstance(candidates, Iterable):
@@ -95,22 +96,22 @@ def routes_of(candidates: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Said(Reply):
-    """What an LLM answered."""
+    """An LLM's complete response."""
 
     response: ChatResponse
 
 
 class LLMProvider:
-    """An LLM of LlamaIndex's as a provider.
+    """A LlamaIndex LLM as a provider.
 
     Args:
         llm: The LLM.
-        model: What is known of it.
+        model: Its known capabilities.
 
     Attributes:
-        address: Where it asks, as far as it says; its price depends on that.
-        integrations: The names under which `extra` holds keywords for it: its provider, and its integration's name
-            (`"mistralai"` for `llama_index.llms.mistralai`).
+        address: The base URL, if the LLM exposes it; pricing depends on it.
+        integrations: The names under which `extra` holds keyword arguments for it: its provider, and its integration's
+            name (`"mistralai"` for `llama_index.llms.mistralai`).
     """
 
     def __init__(self, llm: LLM, model: Model) -> None:
@@ -121,12 +122,12 @@ class LLMProvider:
         self.address: str | None = model_address(llm)
         self._bare: Any = bare(llm)
 
-    def api(self, route: Route) -> Api:
-        """The API that the route speaks."""
+    def wire(self, route: Route) -> Wire:
+        """The API of the route."""
         return "llamaindex"
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
-        """The keywords of the LLM's `chat`."""
+        """Encode a request as keyword arguments of the LLM's `chat`."""
         kind = type(self.llm)
         body: dict[str, Any] = {"messages": messages_out(own(request.messages, route.model))}
         dropped: list[str] = []
@@ -150,7 +151,7 @@ class LLMProvider:
         return Encoded("", body, tuple(dropped), model=route.model, output_tool=form.name if form else None)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
-        """A whole answer."""
+        """Decode a complete response."""
         return decode_response(cast("Said", reply).response, self._selected(cast("Said", reply).response), encoded)
 
     def decoder(self, encoded: Encoded) -> Decoder:
@@ -158,28 +159,28 @@ class LLMProvider:
         return CumulativeDecoder(encoded, self._selected)
 
     def classify(self, error: Exception) -> RouteError:
-        """The error's class."""
+        """Convert an error to a route error."""
         return classify.classify(error)
 
     async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
-        """Ask for a whole answer."""
+        """Request a complete response."""
         await self._acquire(io, limit)
         if io.native:
             return Said(b"", {}, await io.wait(limit, self._bare.achat, **encoded.body))
         return Said(b"", {}, await io.thread(limit, self._bare.chat, **encoded.body))
 
     async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
-        """Ask for a stream of responses."""
+        """Open a stream of responses."""
         await self._acquire(io, limit)
         if io.native:
             return _and_end(await io.wait(limit, self._bare.astream_chat, **encoded.body))
         return ThreadedIterator(lambda: _then_end(self._bare.stream_chat(**encoded.body)))
 
     def close(self) -> None:
-        """The LLM's connections are its owner's."""
+        """Do nothing: the caller owns the LLM's connections."""
 
     async def aclose(self) -> None:
-        """The LLM's connections are its owner's."""
+        """Do nothing: the caller owns the LLM's connections."""
 
     async def _acquire(self, io: IO, limit: Deadline) -> None:
         limiter: Any = getattr(self.llm, "rate_limiter", None)
@@ -189,7 +190,7 @@ class LLMProvider:
             await io.thread(limit, limiter.acquire)
 
     def _with_tools(self, request: Request, form: OutputSchema | None, messages: list[ChatMessage]) -> dict[str, Any]:
-        """What the LLM's own way to offer tools makes of them."""
+        """The arguments that the LLM's own tool preparation produces."""
         tools: list[BaseTool] = [tool_of(tool) for tool in request.tools if isinstance(tool, Tool)]
         choice = request.tool_choice
         tool_choice = {"tool_choice": choice.name} if choice is not None and choice.mode == "tool" else {}
@@ -199,14 +200,14 @@ class LLMProvider:
                 tool_of(Tool(form.name, form.description, form.schema or {"type": "object", "properties": {}}))
             )
             required = True
-        prepare: Any = self._bare._prepare_chat_with_tools_compat  # noqa: SLF001  (the contract of such LLMs)
+        prepare: Any = self._bare._prepare_chat_with_tools_compat  # noqa: SLF001  (part of the LLM's contract)
         parallel = request.parallel_tool_calls is not False
         return prepare(
             tools, chat_history=messages, allow_parallel_tool_calls=parallel, tool_required=required, **tool_choice
         )
 
     def _selected(self, response: ChatResponse) -> list[Any]:
-        """The calls of an answer, as the LLM itself reads them."""
+        """The calls of a response, as the LLM itself parses them."""
         return (
             self._bare.get_tool_calls_from_response(response, error_on_no_tool_call=False) if self.model.tools else []
         )

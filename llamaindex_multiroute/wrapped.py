@@ -1,4 +1,4 @@
-"""What an LLM of LlamaIndex's is told, and what it answered, as deltas."""
+"""Encode requests for a wrapped LlamaIndex LLM, and decode its responses into deltas."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from multiroute_core.providers.provider import Encoded
 from multiroute_core.types import Delta
 
 END = object()
-"""Comes after the last response: LlamaIndex's streams simply stop."""
+"""Sentinel after the last response: LlamaIndex's streams have no end marker."""
 
 
 def own(messages: Iterable[Message], model: str) -> list[Message]:
-    """The conversation with the thoughts of this model only: another's carry signatures that it does not know."""
+    """The conversation with only this model's reasoning: another model's has signatures that it cannot verify."""
     return [
         Message(m.role, [p for p in m.parts if not isinstance(p, Reasoning) or _is_own(p, model)]) for m in messages
     ]
 
 
 def tool_of(tool: Tool) -> FunctionTool:
-    """A tool that LlamaIndex can describe; it is never run here."""
+    """A tool definition for LlamaIndex; it is never executed here."""
 
     def schema(*_: Any, **__: Any) -> dict[str, Any]:
         return json.loads(json.dumps(dict(tool.parameters)))
@@ -47,11 +47,11 @@ def tool_of(tool: Tool) -> FunctionTool:
 
 
 def _never() -> None:
-    """What stands for a tool's function."""
+    """Placeholder for a tool's function."""
 
 
 def decode_response(response: ChatResponse, selected: Sequence[ToolSelection], encoded: Encoded) -> Delta:
-    """A whole answer."""
+    """Decode a complete response."""
     parts: list[Part] = []
     for block in response.message.blocks:
         if isinstance(block, ThinkingBlock):
@@ -62,7 +62,7 @@ def decode_response(response: ChatResponse, selected: Sequence[ToolSelection], e
 
 
 class CumulativeDecoder:
-    """A decoder for a stream, whose responses each hold all so far."""
+    """A decoder for a stream in which each response holds everything so far."""
 
     def __init__(self, encoded: Encoded, select: Callable[[ChatResponse], Sequence[ToolSelection]]) -> None:
         self.complete = False
@@ -76,7 +76,7 @@ class CumulativeDecoder:
     def feed(self, event: Any) -> Delta | None:
         if event is END:
             delta = self._end()
-            self.complete = True  # only now: an answer may fail at its end
+            self.complete = True  # set last, because decoding the end may raise
             return delta
         response = self._last = cast("ChatResponse", event)
         if response.raw is not None:
@@ -92,7 +92,7 @@ class CumulativeDecoder:
         return Delta((*([Reasoning(thought)] if thought else []), *([Text(new)] if new else [])))
 
     def _end(self) -> Delta | None:
-        """What only the last response tells: what was thought, as the model wants it back, and the calls."""
+        """Content known only from the last response: calls, and reasoning in the format that the model expects back."""
         if (last := self._last) is None:
             return None
         parts: list[Part] = []
@@ -115,13 +115,13 @@ def _is_own(part: Reasoning, model: str) -> bool:
 def _thought(block: ThinkingBlock, model: str | None) -> Reasoning:
     try:
         body = block.model_dump(mode="json")
-    except ValueError:  # bytes that are no text: a signature that no store can keep
+    except ValueError:  # non-text bytes: a signature that cannot be serialized
         return Reasoning(block.content or "")
     return Reasoning(block.content or "", Raw("llamaindex", body, model))
 
 
 def _calls(selected: Sequence[ToolSelection], encoded: Encoded) -> list[Part]:
-    """The calls of an answer, each with an id of its own; the tool that stands for the form is the answer's text."""
+    """The calls of a response with unique ids; a call of the output tool becomes the response's text."""
     parts: list[Part] = []
     call_ids: set[str] = {""}
     for call in selected:
@@ -135,16 +135,16 @@ def _calls(selected: Sequence[ToolSelection], encoded: Encoded) -> list[Part]:
 
 
 def _ended(response: ChatResponse, parts: Sequence[Part], reason: Any = None, usage: Usage | None = None) -> Delta:
-    """The end of an answer.
+    """The last delta of a response.
 
     Args:
-        response: The answer, or a stream's last response.
-        parts: Its parts, or those that came last.
-        reason: Why it ended, where an earlier response of the stream says so.
-        usage: Its tokens, as far as earlier responses of the stream count them.
+        response: The complete response, or the last response of a stream.
+        parts: Its parts, or the last ones of a stream.
+        reason: The finish reason from an earlier response of the stream, if there was one.
+        usage: The token counts from earlier responses of the stream.
 
     Raises:
-        WireError: it failed, as its reason says.
+        WireError: the response failed according to its finish reason.
     """
     reason = _reason(response) or reason
     latest = _usage(response)
@@ -160,7 +160,7 @@ def _ended(response: ChatResponse, parts: Sequence[Part], reason: Any = None, us
 
 
 def _reason(response: ChatResponse) -> Any:
-    """Why it ended, where the LLM's raw answer tells in one of the usual places."""
+    """The finish reason, from one of the usual places in the LLM's raw response."""
     raw = _of(response.raw, "response") or response.raw
     choices = _of(raw, "choices") or _of(raw, "candidates")
     first = cast("Any", choices)[0] if isinstance(choices, list) and choices else None
@@ -175,11 +175,11 @@ def _reason(response: ChatResponse) -> Any:
 
 
 _REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason", "status")
-"""Where LLMs leave their vendor's reason: Google's, Anthropic's, Bedrock's, Ollama's, OpenAI's Responses."""
+"""Fields of the finish reason: Google's, Anthropic's, Bedrock's, Ollama's, OpenAI's Responses."""
 
 
 def _usage(response: ChatResponse) -> Usage | None:
-    """Tokens, from the vendor's own object or found where LlamaIndex's own counter looks for them."""
+    """Token counts from the provider's usage object, or from where LlamaIndex's own counter reads them."""
     beside = cast("dict[str, Any]", cast("Any", response).additional_kwargs)
     for place in (_find_usage(response.raw), mapping(response.raw), beside):
         if (usage := read_usage(_counts(place))) is not None and usage.total_tokens:
@@ -197,13 +197,13 @@ def _usage(response: ChatResponse) -> Usage | None:
 
 
 def _find_usage(raw: Any) -> Any:
-    """The usage object of a raw answer or event."""
+    """The usage object of a raw response or event."""
     raw = _of(raw, "response") or raw
     return _of(raw, "usage") or _of(raw, "usage_metadata")
 
 
 def _counts(place: Any) -> Mapping[str, Any]:
-    """A usage object as JSON: dicts as they are, and the SDKs' models."""
+    """A usage object as a mapping: dicts unchanged, SDK models dumped."""
     if isinstance(place, BaseModel):
         try:
             return place.model_dump()

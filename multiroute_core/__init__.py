@@ -1,7 +1,7 @@
-"""MultiRoute: one fallback router over the official Anthropic, Google and OpenAI SDKs.
+"""MultiRoute: a fallback router for LLMs over the official Anthropic, Google and OpenAI SDKs.
 
-`Router` asks routes until one answers. `ChatMultiRoute` (package `langchain_multiroute`) and `MultiRoute` (package
-`llamaindex_multiroute`) show it to LangChain and LlamaIndex as a chat model and an LLM of their own.
+`Router` tries routes until one succeeds. `ChatMultiRoute` (package `langchain_multiroute`) and `MultiRoute` (package
+`llamaindex_multiroute`) expose it as a LangChain chat model and a LlamaIndex LLM.
 """
 
 from multiroute_core.budgets.budget import Budget

@@ -1,6 +1,6 @@
-"""What the framework adapters share: a router from their init arguments, and a call's options from all three places.
+"""Shared code of the framework adapters: build a router from init arguments, merge a call's options.
 
-An adapter holds one router and its own fields; nothing of the routing is written twice.
+An adapter holds one router and its own fields; it contains no routing logic.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from multiroute_core.router import Router
 CALL_FIELDS = tuple(
     name for name in (*PARAMETERS, *NAMES) if name not in ("system", "tools", "tool_choice", "output_schema", "cache")
 )
-"""The fields of an adapter that go into each of its calls. `cache` is none of them: the frameworks have their own."""
+"""The adapter fields that are passed to each call. `cache` is excluded: the frameworks have their own."""
 
 ROUTER_ARGUMENTS = tuple(
     name for name in inspect.signature(Router).parameters if name not in NAMES and name != "routes"
 )
-"""What only a router can take; given to an adapter, it goes into the router that the adapter builds."""
+"""Settings that only a router takes; an adapter passes them to the router that it builds."""
 
 UNKNOWN_WINDOW = 8_192
-"""Tokens to rely on where the window of no route is known."""
+"""Context window in tokens to assume if no route's is known."""
 
 USUAL_OUTPUT = 1_024
-"""Tokens that an answer usually fits in."""
+"""Tokens that a typical response fits in."""
 
 
 def plain(routes: Any) -> bool:
-    """Whether a router takes `routes` as they are: no model of a framework stands among them."""
+    """Whether a router accepts `routes` as they are, without framework models among them."""
     if routes is None or isinstance(routes, str | Route):
         return True
     return isinstance(routes, list | tuple) and all(isinstance(r, str | Route) for r in cast("list[Any]", routes))
 
 
 def fold(values: Mapping[str, Any], field_names: Collection[str]) -> dict[str, Any]:
-    """An adapter's init arguments, with everything that belongs to the router folded into one `router`.
+    """Move the router's settings among an adapter's init arguments into one `router`.
 
     Args:
-        values: What the user gave.
-        known: The names of the adapter's own fields.
+        values: The arguments given by the user.
+        field_names: The names of the adapter's own fields.
 
     Raises:
-        ConfigurationError: a name is unknown (the sentence names the nearest right one), a value is out of range, or a
-            setting of the router is given beside a router that exists already.
+        ConfigurationError: A name is unknown (the message suggests the closest match), a value is out of range, or a
+            router setting is given together with an existing router.
     """
     own = dict(values)
     more = (*ROUTER_ARGUMENTS, "routes", "api_key", "timeout", "cache")
@@ -78,9 +78,9 @@ def fold(values: Mapping[str, Any], field_names: Collection[str]) -> dict[str, A
 
 
 def call_options(keywords: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What one call says: its own keywords first, then `with options(...)`, then the adapter's fields.
+    """Merge the options of one call; precedence: its own keywords, `with options(...)`, the adapter's fields.
 
-    Values are merged, not checked: the router checks what it is given.
+    Values are not validated here: the router does that.
     """
     merged = {name: value for name, value in fields.items() if value is not None}
     if (around := current()) is not NONE:
@@ -90,23 +90,23 @@ def call_options(keywords: Mapping[str, Any], fields: Mapping[str, Any]) -> dict
 
 
 def smallest_window(router: Router) -> int:
-    """The smallest context window, in tokens, over the routes that are not `backup`."""
+    """Return the smallest context window, in tokens, over the routes that are not `backup`."""
     return _smallest(router, "window") or UNKNOWN_WINDOW
 
 
 def smallest_output(router: Router) -> int:
-    """What an answer may be expected to take, in tokens: a usual answer, or less where a route writes less."""
+    """Return the expected size of a response in tokens: a typical response, or less if a route's maximum is smaller."""
     return min(USUAL_OUTPUT, _smallest(router, "max_output") or USUAL_OUTPUT)
 
 
 def advertised(router: Router) -> list[Model]:
-    """The models that count toward what an adapter advertises: those of the routes that are not `backup`."""
+    """Return the models that count toward what an adapter advertises: those of the routes that are not `backup`."""
     routes = [route for route in router.routes if not route.backup] or router.routes
     return [registry.traits(route) for route in routes]
 
 
 def hide_secrets(options: dict[str, Any]) -> None:
-    """Put keys and addresses among the arguments of a model into strings whose repr does not show them."""
+    """Wrap keys and URLs among a model's arguments in strings whose repr hides secrets."""
     if type(key := options.get("api_key")) is str:
         options["api_key"] = Secret(key)
     for name in ("state", "cache", "ledger"):
@@ -115,7 +115,7 @@ def hide_secrets(options: dict[str, Any]) -> None:
 
 
 def _of_framework(cache: Any) -> bool:
-    """Whether a `cache` is one of the framework's own: those are set by truth values, and look things up."""
+    """Whether `cache` is the framework's own: a bool, or an object with a `lookup` method."""
     return cache is None or isinstance(cache, bool) or hasattr(cache, "lookup")
 
 

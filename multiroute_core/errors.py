@@ -1,25 +1,25 @@
-"""The error tree.
+"""The exception hierarchy.
 
     MultiRouteError
-    ├── ConfigurationError (also a ValueError)   a setting, option or input is wrong; nothing was sent
-    ├── RouteError                               one try on one route failed
-    │   ├── BadRequestError                      the caller's fault: no other route is asked
-    │   │   ├── ContextOverflowError             the prompt is too long for this model: another may take it
-    │   │   └── UnsupportedError                 this route lacks an ability that the request needs: another may have it
-    │   ├── AuthenticationError                  the key is wrong, missing or not allowed
+    ├── ConfigurationError (also a ValueError)   a setting, option or input is invalid; nothing was sent
+    ├── RouteError                               one attempt on one route failed
+    │   ├── BadRequestError                      the request is invalid: no fallback
+    │   │   ├── ContextOverflowError             the prompt exceeds this model's context window; fallback allowed
+    │   │   └── UnsupportedError                 the route lacks a capability that the request needs; fallback allowed
+    │   ├── AuthenticationError                  the API key is wrong, missing or not allowed
     │   ├── NotFoundError                        the provider does not know this model or address
-    │   ├── QuotaExhaustedError                  money or quota is spent: waiting does not help soon
-    │   ├── RateLimitError                       too much at once; `retry_after` says when to come back
-    │   ├── ContentFilterError                   the prompt was blocked and there is no answer
+    │   ├── QuotaExhaustedError                  credit or quota is used up: waiting does not help soon
+    │   ├── RateLimitError                       too many requests or tokens; `retry_after` gives the wait
+    │   ├── ContentFilterError                   the prompt was blocked and there is no response
     │   ├── RefusalError                         the model declined; only where `fallback_on` makes it a failure
     │   ├── OverloadedError                      the provider has no capacity now
     │   ├── ServerError                          the provider failed (5xx)
-    │   ├── AttemptTimeoutError                  nothing in time (also a TimeoutError)
-    │   ├── ConnectionFailedError                no connection, or it dropped before the answer (also a ConnectionError)
-    │   ├── BrokenStreamError                    the stream ended before its end; `partial` holds what had arrived
-    │   └── BadReplyError                        an answer that cannot be understood
-    ├── BudgetExceededError                      a budget cannot pay for the call; `left` and `resets_at` say more
-    └── AllRoutesFailedError                     no route answered; `attempts` and `errors` tell every try
+    │   ├── AttemptTimeoutError                  a timeout expired (also a TimeoutError)
+    │   ├── APIConnectionError                   no connection, or dropped before a response (also a ConnectionError)
+    │   ├── StreamInterruptedError               the stream ended early; `partial` holds the output received so far
+    │   └── InvalidResponseError                 a malformed response
+    ├── BudgetExceededError                      a budget does not cover the call; see `remaining` and `resets_at`
+    └── AllRoutesFailedError                     all routes failed; `attempts` and `errors` list every attempt
         └── DeadlineExceededError                … because the deadline passed (also a TimeoutError)
 
 A `RouteError` keeps the SDK's or the transport's own error as its `__cause__`.
@@ -35,46 +35,46 @@ from multiroute_core.types import Attempt, Response
 
 
 class MultiRouteError(Exception):
-    """Any error that MultiRoute raises.
+    """Base class of all errors that MultiRoute raises.
 
     Attributes:
-        attempts: Every try of the request that failed, in order; empty where nothing was sent.
+        attempts: Every attempt of the failed request, in order; empty if nothing was sent.
     """
 
     attempts: tuple[Attempt, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Without the SDK's `response`, which the adapter for LangChain adds: it holds the request, and so the key."""
+        """Omit the SDK's `response`, which the LangChain adapter adds: it holds the request, and so the API key."""
         state = {name: value for name, value in self.__dict__.items() if name != "response"}
         return type(self), self.args, state
 
 
 class ConfigurationError(MultiRouteError, ValueError):
-    """A setting, an option or an input is wrong. Raised before anything is sent."""
+    """A setting, an option or an input is invalid. Raised before anything is sent."""
 
 
 class RouteError(MultiRouteError):
-    """One try on one route failed.
+    """One attempt on one route failed.
 
     Attributes:
-        kind: The class in one word, as it stands in `Attempt.outcome`, events and logs.
+        code: The error class as one word, as used in `Attempt.outcome`, events and logs.
         route: The route's name.
-        provider: Its provider.
-        status: The HTTP status, where there was one.
-        retry_after: Seconds after which the provider wants to be asked again; None where it did not say.
-        request_id: The provider's own id of the request, where it gave one.
-        body: The provider's error body, where it could be read.
+        provider: The route's provider.
+        status: The HTTP status; None if there was none.
+        retry_after: Seconds after which the provider accepts a retry; None if it did not say.
+        request_id: The provider's id of the request; None if it sent none.
+        body: The provider's error body, if it could be read.
     """
 
     code: ClassVar[str] = "error"
     fallback_allowed: ClassVar[bool] = True
-    """Whether another route may answer what this one could not."""
+    """Whether another route may succeed where this one failed."""
     retryable: ClassVar[bool] = False
-    """Whether the same route may answer the same request a moment later."""
+    """Whether the same request may succeed on the same route a moment later."""
     counts_against_breaker: ClassVar[bool] = True
-    """Whether the route's breaker counts it: faults of the caller do not."""
+    """Whether the route's circuit breaker counts the error; errors caused by the caller do not count."""
     permanent: ClassVar[bool] = False
-    """Whether it will stay for long, so that the breaker opens at once."""
+    """Whether the error is likely to persist, so that the circuit breaker opens at once."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class RouteError(MultiRouteError):
         request_id: str | None = None,
         body: Any = None,
     ) -> None:
-        message = printable(message)  # it holds what the provider said
+        message = printable(message)  # it holds text from the provider
         super().__init__(message)
         self.message = message
         self.route = route
@@ -103,7 +103,7 @@ class RouteError(MultiRouteError):
 
 
 class BadRequestError(RouteError):
-    """The request itself is refused: another route would refuse it as well, so none is asked."""
+    """The request is invalid. Another route would reject it too, so there is no fallback."""
 
     code = "bad_request"
     fallback_allowed = False
@@ -111,21 +111,21 @@ class BadRequestError(RouteError):
 
 
 class ContextOverflowError(BadRequestError):
-    """The prompt is longer than this model's window; a model with a larger one may take it."""
+    """The prompt exceeds this model's context window; a model with a larger one may accept it."""
 
     code = "context_overflow"
     fallback_allowed = True
 
 
 class UnsupportedError(BadRequestError):
-    """The route lacks an ability that the request needs, such as tools; another route may have it.
+    """The route lacks a capability that the request needs, such as tools; another route may have it.
 
-    The next route is asked. The circuit breaker does not count it. The router remembers it for ten minutes, for this
-    route and ability.
+    The next route is tried. The circuit breaker does not count it. The router remembers it for ten minutes, for this
+    route and capability.
 
     Attributes:
-        ability: What it lacks: `"tools"`, `"tool_choice"`, `"image"`, `"document"`, `"audio"`, `"video"`,
-            `"output_schema"`, `"stream_options"`, `"reasoning"`, or the name of another parameter; `""` for unknown.
+        ability: The missing capability: `"tools"`, `"tool_choice"`, `"image"`, `"document"`, `"audio"`, `"video"`,
+            `"output_schema"`, `"stream_options"`, `"reasoning"`, or the name of another parameter; `""` if unknown.
     """
 
     code = "unsupported"
@@ -137,28 +137,28 @@ class UnsupportedError(BadRequestError):
 
 
 class AuthenticationError(RouteError):
-    """The key is missing, wrong, or may not use this model."""
+    """The API key is missing, wrong, or not allowed to use this model."""
 
     code = "authentication"
     permanent = True
 
 
 class NotFoundError(RouteError):
-    """The provider knows no such model or address."""
+    """The provider does not know this model or address."""
 
     code = "not_found"
     permanent = True
 
 
 class QuotaExhaustedError(RouteError):
-    """Credit or quota is spent; waiting a little does not help."""
+    """Credit or quota is used up; a short wait does not help."""
 
     code = "quota_exhausted"
     permanent = True
 
 
 class RateLimitError(RouteError):
-    """Too many requests or tokens; `retry_after` says when to come back, if the provider did."""
+    """Too many requests or tokens; `retry_after` is the wait requested by the provider, if any."""
 
     code = "rate_limit"
     retryable = True
@@ -166,9 +166,9 @@ class RateLimitError(RouteError):
 
 
 class ContentFilterError(RouteError):
-    """The provider's filter or policy blocked the prompt, and there is no answer: another provider's may let it pass.
+    """The provider's filter or policy blocked the prompt and returned no response; another provider may accept it.
 
-    A filtered *answer* is an answer, not an error; see `fallback_on`.
+    A filtered *response* is a response, not an error; see `fallback_on`.
     """
 
     code = "content_filter"
@@ -176,7 +176,7 @@ class ContentFilterError(RouteError):
 
 
 class RefusalError(RouteError):
-    """The model declined to answer, and the caller wants others to be asked then (`fallback_on`)."""
+    """The model declined to answer, and the caller set `fallback_on` to treat that as a failure."""
 
     code = "refusal"
     counts_against_breaker = False
@@ -190,32 +190,32 @@ class OverloadedError(RouteError):
 
 
 class ServerError(RouteError):
-    """The provider failed."""
+    """The provider failed (5xx)."""
 
     code = "server_error"
     retryable = True
 
 
 class AttemptTimeoutError(RouteError, TimeoutError):
-    """Nothing (more) came within the limit that the message names."""
+    """A timeout of the attempt expired; the message names it."""
 
     code = "timeout"
     retryable = True
 
 
 class APIConnectionError(RouteError, ConnectionError):
-    """No connection could be made, or it dropped before there was an answer."""
+    """No connection could be made, or it dropped before there was a response."""
 
     code = "connection"
     retryable = True
 
 
 class StreamInterruptedError(RouteError):
-    """A stream ended before its end.
+    """A stream ended before it was complete.
 
     Attributes:
-        partial: What had arrived, with its usage as far as known; `finish_reason` is None. None where the stream
-            broke before anything meaningful came.
+        partial: The output received so far, with its usage as far as known; `finish_reason` is None. None if the stream
+            broke before any meaningful output.
     """
 
     code = "broken_stream"
@@ -224,20 +224,20 @@ class StreamInterruptedError(RouteError):
 
 
 class InvalidResponseError(RouteError):
-    """The provider answered with something that is no answer."""
+    """The provider returned a malformed response."""
 
     code = "bad_reply"
     retryable = True
 
 
 class BudgetExceededError(MultiRouteError):
-    """A hard budget cannot pay for the call on any route; nothing was sent.
+    """A hard budget does not cover the call on any route; nothing was sent.
 
     Attributes:
         budget: The budget's name.
-        scope_value: The tenant, label, route or task that spends; empty for all together.
-        remaining: What is left of it, in USD or tokens; None where that cannot be read.
-        resets_at: When it begins anew, in seconds since 1970; None where it does not.
+        scope_value: The tenant, label, route or task that spends; empty for a budget over all requests.
+        remaining: The remaining amount, in USD or tokens; None if it cannot be read.
+        resets_at: When the next period begins, in seconds since 1970; None if the budget does not reset.
         retry_after: Seconds until then.
     """
 
@@ -260,12 +260,12 @@ class BudgetExceededError(MultiRouteError):
 
 
 class AllRoutesFailedError(MultiRouteError):
-    """No route answered.
+    """All routes failed.
 
     Attributes:
         errors: The error of every attempt, in the same order as `attempts`.
-        skipped: For every route that was not asked: its name, and why.
-        retry_after: Seconds until the first shut route may be asked again; None if unknown.
+        skipped: The routes that were not tried: name to reason.
+        retry_after: Seconds until the first unavailable route may be tried again; None if unknown.
     """
 
     def __init__(
@@ -285,4 +285,4 @@ class AllRoutesFailedError(MultiRouteError):
 
 
 class DeadlineExceededError(AllRoutesFailedError, TimeoutError):
-    """The deadline passed before any route had something for the caller."""
+    """The deadline passed before any route produced output."""

@@ -1,8 +1,8 @@
-"""What happened, as frozen records, and the hooks that hear it.
+"""Events as frozen records, and the hooks that receive them.
 
-The flow only *tells*: a hook cannot change what happens, and an error inside one is logged, not raised.
-Hooks are plain callables. They run in the caller's context (its context variables included), on the caller's thread
-or event loop, so they should be short.
+Hooks are observers: they cannot change a request, and an exception in a hook is logged, not raised. A hook is a plain
+callable. It runs in the caller's context (including its context variables), on the caller's thread or event loop, so it
+should be fast.
 
 Example:
     >>> router = Router(routes, on_event=[print])  # doctest: +SKIP
@@ -22,13 +22,13 @@ logger = logging.getLogger("multiroute_core")
 
 
 class About(NamedTuple):
-    """What a request says of all of its tries.
+    """Properties of a request that apply to all of its attempts.
 
     Attributes:
-        stream: Whether the answer is streamed.
-        tenant: On whose behalf.
-        task: What it is for.
-        labels: What it is booked under.
+        stream: Whether the response is streamed.
+        tenant: The tenant of the request.
+        task: The task of the request.
+        labels: The labels of the request, for the ledger and budgets.
     """
 
     stream: bool = False
@@ -42,9 +42,9 @@ NOBODY = About()
 
 @dataclass(frozen=True, slots=True)
 class RequestStarted:
-    """A request came in.
+    """A request started.
 
-    `candidates` are the names of the routes that may answer it, in the order in which they will be asked.
+    `candidates` are the names of the eligible routes, in the order in which they will be tried.
     """
 
     request_id: str
@@ -58,7 +58,7 @@ class RequestStarted:
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """A route is being asked."""
+    """An attempt on a route started."""
 
     request_id: str
     route: str
@@ -70,7 +70,7 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True)
 class FirstToken:
-    """The first meaningful content arrived: no other route answers from here on, unless `on_stream_error` allows it."""
+    """The first meaningful content arrived; from here on there is no fallback, unless `on_stream_error` allows it."""
 
     request_id: str
     route: str
@@ -79,7 +79,7 @@ class FirstToken:
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnded:
-    """A try ended; `error` is None for an answer and for a try that the caller gave up."""
+    """An attempt ended; `error` is None on success and when the caller cancelled the attempt."""
 
     request_id: str
     attempt: Attempt
@@ -89,10 +89,10 @@ class AttemptEnded:
 
 @dataclass(frozen=True, slots=True)
 class RouteSkipped:
-    """A route was passed over without being asked.
+    """A route was skipped without an attempt.
 
-    `why` is `"open"`, `"probing"`, `"rate_limit"`, `"limit"`, `"busy"`, `"budget"` or `"unsupported"`; `reason` is the
-    same as a sentence; `seconds` is the time until the route may be asked, infinite where that never comes.
+    `reason` is `"open"`, `"probing"`, `"rate_limit"`, `"limit"`, `"busy"`, `"budget"` or `"unsupported"`; `message` is
+    the same as a sentence; `seconds` is the time until the route is available, infinite if it never will be.
     """
 
     request_id: str
@@ -104,7 +104,7 @@ class RouteSkipped:
 
 @dataclass(frozen=True, slots=True)
 class RequestEnded:
-    """A request ended: with a response, with an error, or with neither (the caller gave it up)."""
+    """A request ended: with a response, with an error, or with neither (the caller cancelled it)."""
 
     request_id: str
     seconds: float
@@ -116,17 +116,18 @@ class RequestEnded:
 
 @dataclass(frozen=True, slots=True)
 class BudgetAlert:
-    """What was spent has crossed a share of a budget; told once a period, also in a fleet.
+    """Spending crossed a threshold of a budget; sent once per period, also in a fleet.
 
     Attributes:
-        request_id: Whose try it was that crossed it.
+        request_id: The request whose attempt crossed the threshold.
         budget: The budget's name.
-        scope_value: The tenant, label, route or task that spends; empty for all together, or for those without a name.
-        share: What was crossed, such as 0.8.
-        spent: What was spent in this period.
-        cap: What the budget is.
-        unit: What is counted: USD or tokens.
-        resets_at: When the next period begins, in seconds since 1970; None for a budget that has one only.
+        scope_value: The tenant, label, route or task that spends; empty for a budget over all requests, or for requests
+            without that value.
+        threshold: The threshold crossed, as a share of the limit, such as 0.8.
+        spent: The amount spent in this period.
+        limit: The budget's limit.
+        unit: The unit of `spent` and `limit`: USD or tokens.
+        resets_at: When the next period begins, in seconds since 1970; None if the budget has a single period.
     """
 
     request_id: str
@@ -143,20 +144,21 @@ Event: TypeAlias = (
     RequestStarted | AttemptStarted | FirstToken | AttemptEnded | RouteSkipped | RequestEnded | BudgetAlert
 )
 Hook: TypeAlias = Callable[[Event], None]
-"""One with an attribute `event_types`, a tuple of types of events, is told those only: to make an event takes time."""
+"""Receives events. A hook with an attribute `event_types`, a tuple of event classes, receives only those; events
+without a receiver are not built, which saves time."""
 
 Listeners: TypeAlias = Mapping[type[Event], tuple[Hook, ...]]
-"""Who hears each type of event."""
+"""The hooks that receive each type of event."""
 
 
 def listeners(hooks: Sequence[Hook]) -> Listeners:
-    """Who of `hooks` hears what."""
+    """Map each event type to those of `hooks` that receive it."""
     every: tuple[type[Event], ...] = get_args(Event)
     return {kind: tuple(hook for hook in hooks if kind in getattr(hook, "event_types", every)) for kind in every}
 
 
 def tell(hooks: Sequence[Hook], event: Event) -> None:
-    """Tell every hook; one that fails is logged and the others still hear it."""
+    """Send an event to every hook; an exception in one is logged and the others still receive the event."""
     for hook in hooks:
         try:
             hook(event)

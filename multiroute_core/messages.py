@@ -1,9 +1,9 @@
-"""Messages and the parts that they are made of, in no vendor's words.
+"""Messages and their parts, independent of any provider.
 
 The names of parts follow OpenTelemetry's GenAI message schema: `text`, `reasoning`, `tool_call`, `tool_call_response`,
-`blob`, `uri`, `file`. A part that was read from a vendor's answer keeps its `raw` form, so that it can go back to that
-vendor unchanged: signatures and prompt caches live by that. Any other vendor gets it rebuilt from what is neutral in
-it, or not at all.
+`blob`, `uri`, `file`. A part decoded from a provider's response keeps its `raw` form, so that it can be sent back to
+that provider unchanged, which signatures and prompt caches require. For other providers it is rebuilt from the neutral
+fields, or dropped.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 from multiroute_core._util.json_text import load_json
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
-Api: TypeAlias = Literal["anthropic", "openai.chat", "openai.responses", "google", "langchain", "llamaindex"]
-"""A vendor's API, by the JSON that it speaks; servers that are compatible speak it too. The last two are the models of
-a framework that stand where a route stands."""
+Wire: TypeAlias = Literal["anthropic", "openai.chat", "openai.responses", "google", "langchain", "llamaindex"]
+"""A provider API, identified by its JSON format; compatible servers use it too. The last two are framework models used
+as routes."""
 Modality: TypeAlias = Literal["image", "audio", "video", "document"]
 Extras: TypeAlias = Mapping[str, Mapping[str, Any]]
-"""What one vendor takes beside a file, by the vendor: `"anthropic"`, `"google"`, or `"openai"` for both of its APIs."""
+"""Options for a file that only one provider takes, by provider: `"anthropic"`, `"google"`, or `"openai"` for both of
+its APIs."""
 
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
 WIRES: tuple[Api, ...] = get_args(Api)
@@ -31,14 +32,15 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A part as a vendor wrote it.
+    """A part in a provider's own format.
 
     Attributes:
-        wire: Whose words they are.
+        api: The API whose format it is.
         body: The JSON object: a content block, an output item, a part.
-        model: The model that wrote it, as its route names it; None where a caller gave it. Reasoning is bound to it.
-        account: The account and endpoint that it was written for, as a short digest without secrets; None for unknown.
-            Encrypted reasoning and signatures are valid for that account only.
+        model: The model that produced it, as its route names it; None if the caller supplied it. Reasoning is bound to
+            the model.
+        account: Digest, without secrets, of the account and endpoint it was issued for; None if unknown. Encrypted
+            reasoning and signatures are valid only for that account.
     """
 
     api: Api
@@ -49,7 +51,7 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A piece of plain text; `raw` only where its vendor said more than the text, such as citations or a signature."""
+    """Plain text; `raw` is set only if the provider sent more than the text, such as citations or a signature."""
 
     text: str
     raw: Raw | None = field(default=None, repr=False)
@@ -57,7 +59,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """What a model thought on the way. The text may be a summary, or empty where the vendor keeps it to itself."""
+    """A model's reasoning. The text may be a summary, or empty if the provider does not disclose it."""
 
     text: str
     raw: Raw | None = field(default=None, repr=False)
@@ -65,12 +67,12 @@ class Reasoning:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A model asks for a tool.
+    """A tool call requested by the model.
 
     Attributes:
-        id: Ties the call to its `ToolCallResponse`. Where a vendor gives none, one is made.
+        id: Links the call to its `ToolCallResponse`. Generated if the provider sends none.
         name: The tool's name.
-        arguments: What it is called with.
+        arguments: The arguments of the call.
     """
 
     id: str
@@ -81,7 +83,10 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class InvalidToolCall:
-    """A call whose arguments are cut or no JSON object: `arguments` is what came, `error` says what is wrong."""
+    """A tool call whose arguments are truncated or not a JSON object.
+
+    `arguments` is the text received, `error` says what is wrong.
+    """
 
     id: str
     name: str
@@ -90,11 +95,11 @@ class InvalidToolCall:
 
     @property
     def is_nameable(self) -> bool:
-        """Whether every vendor takes the name in a history; a garbled one would make it refuse the conversation."""
+        """Whether every provider accepts the name in a history; a garbled one would make it reject the conversation."""
         return _NAME.fullmatch(self.name) is not None
 
     def to_tool_call(self) -> ToolCall:
-        """The call for wires whose arguments are objects: the text that came stands under a key of its own.
+        """Convert to a call for APIs whose arguments are objects: the text received is stored under a reserved key.
 
         Anthropic proposes the key, "Handling invalid JSON in tool responses":
         https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming (2026-11-29).
@@ -107,11 +112,11 @@ class ToolCallDelta:
     """A piece of a tool call in a stream.
 
     Attributes:
-        index: Which call of the answer it belongs to, from 0 in the order of their beginnings.
+        index: Index of the call in the response, from 0 in the order of first pieces.
         id: On the call's first piece.
-        name: On the call's first piece; where a server sends it in pieces, each of them bears the next one.
-        arguments: The next piece of its arguments, which together are a JSON object.
-        raw: The whole call as the vendor wrote it; on its last piece.
+        name: On the call's first piece; if a server sends the name in pieces, each carries the next one.
+        arguments: The next piece of the arguments; all pieces together are a JSON object.
+        raw: The whole call in the provider's format; on its last piece.
     """
 
     index: int
@@ -123,14 +128,14 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A picture, recording, film or document by its bytes.
+    """An image, audio, video or document as bytes.
 
     Attributes:
         data: The bytes.
         mime_type: Such as `image/png`, `application/pdf`, `audio/wav`.
-        name: A file name, for vendors that want one.
-        extras: What one vendor takes beside it, by the vendor: `{"openai": {"detail": "high"}}`,
-            `{"anthropic": {"citations": {"enabled": True}}}`, `{"google": {"videoMetadata": {"fps": 1}}}`.
+        name: A file name, for providers that require one.
+        extras: Provider-specific options, by provider: `{"openai": {"detail": "high"}}`, `{"anthropic": {"citations":
+            {"enabled": True}}}`, `{"google": {"videoMetadata": {"fps": 1}}}`.
     """
 
     data: bytes = field(repr=False)
@@ -141,13 +146,13 @@ class Blob:
 
     @property
     def modality(self) -> Modality:
-        """What kind of thing it is, by its type."""
+        """The modality, derived from `mime_type`."""
         return modality_of(self.mime_type)
 
 
 @dataclass(frozen=True, slots=True)
 class Uri:
-    """The same by its address, which the vendor fetches."""
+    """An image, audio, video or document by URL, which the provider fetches."""
 
     uri: str
     mime_type: str | None = None
@@ -158,7 +163,7 @@ class Uri:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """The same by the id that one vendor's file store gave it; no other vendor can read it."""
+    """An image, audio, video or document by its id in one provider's file store; other providers cannot read it."""
 
     file_id: str
     provider: str
@@ -170,16 +175,16 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class VendorPart:
-    """A part that only its vendor understands: a server tool's call or result, a search result, a container."""
+    """A part that only its own provider understands: a server tool's call or result, a search result, a container."""
 
     raw: Raw
 
 
 @dataclass(frozen=True, slots=True)
 class CachePoint:
-    """A mark: what stands before it in the conversation is worth keeping in the vendor's prompt cache.
+    """A prompt cache breakpoint: the conversation up to here is worth caching by the provider.
 
-    Vendors that cache by themselves, or not at all, do not get to see it.
+    It is not sent to providers that cache automatically or not at all.
     """
 
     ttl: Literal["5m", "1h"] = "5m"
@@ -187,13 +192,13 @@ class CachePoint:
 
 @dataclass(frozen=True, slots=True, init=False)
 class ToolCallResponse:
-    """What a tool answered.
+    """The result of a tool call.
 
     Args:
         id: The id of the call.
-        result: The answer: a text, or parts (text, pictures, documents).
-        error: Whether the tool failed, and the result says how.
-        name: The tool's name, where it is known; otherwise the call tells.
+        result: The result: a text, or parts (text, images, documents).
+        error: Whether the tool failed; the result then describes the error.
+        name: The tool's name, if known; otherwise it is taken from the call.
     """
 
     id: str
@@ -217,7 +222,7 @@ class ToolCallResponse:
 
     @property
     def text(self) -> str:
-        """All text of the answer."""
+        """All text of the result."""
         return join(self.parts)
 
 
@@ -242,9 +247,9 @@ class Message:
     """One turn of a conversation.
 
     Args:
-        role: `"system"`, `"user"`, `"assistant"`, or `"tool"` for the answers of tools.
+        role: `"system"`, `"user"`, `"assistant"`, or `"tool"` for tool results.
         content: The turn's text, or its parts in order.
-        name: The participant's name, which Chat Completions alone take; None for none.
+        name: The participant's name, which only Chat Completions supports; None if there is none.
 
     Example:
         >>> Message("user", "Hello").text
@@ -262,38 +267,38 @@ class Message:
 
     @property
     def text(self) -> str:
-        """All text of the message, in order; of a tool's answers it is theirs."""
+        """All text of the message in order, including the text of tool results."""
         return join(self.parts)
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """The calls of tools in it."""
+        """The tool calls in the message."""
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
 
 def modality_of(mime_type: str) -> Modality:
-    """The kind of a media type."""
+    """Return the modality of a media type."""
     kind = mime_type.partition("/")[0].lower()
     return cast("Modality", kind) if kind in ("image", "audio", "video") else "document"
 
 
 def join(parts: Sequence[Part]) -> str:
-    """The text of `parts`, without separators: streams cut texts anywhere."""
+    """Concatenate the text of `parts` without separators, since streams split text anywhere."""
     if len(parts) == 1 and type(parts[0]) is Text:
         return parts[0].text
     return "".join(part.text for part in parts if isinstance(part, Text | ToolCallResponse))
 
 
 def is_refusal(part: Part) -> bool:
-    """Whether a text is a vendor's own statement that the model declines; the part that says so stands apart."""
+    """Whether the part is a provider's explicit refusal, which it sends as a separate part."""
     return isinstance(part, Text) and part.raw is not None and "refusal" in part.raw.body
 
 
 def assemble(parts: Iterable[Part]) -> tuple[Part, ...]:
-    """A stream's pieces as whole parts, in the order of their beginnings.
+    """Assemble the pieces of a stream into whole parts, in the order in which they began.
 
-    Neighbouring pieces of text, and of reasoning, are one part; the piece that carries `raw` is a part's last one.
-    Pieces of tool calls find together by their index.
+    Adjacent pieces of text, and of reasoning, are merged into one part; the piece that carries `raw` ends a part.
+    Pieces of tool calls are merged by their index.
     """
     assembly: list[Part] = []
     calls: dict[int, tuple[int, list[ToolCallDelta]]] = {}
@@ -331,7 +336,10 @@ def assemble(parts: Iterable[Part]) -> tuple[Part, ...]:
 
 
 def tool_call(call_id: str, name: str, arguments: str, raw: Raw | None = None) -> ToolCall | InvalidToolCall:
-    """A call by its arguments as JSON text; none at all is an empty object. Cut and malformed ones are kept as text."""
+    """Build a tool call from its arguments as JSON text; empty text means an empty object.
+
+    Truncated and malformed arguments are kept as text.
+    """
     try:
         payload: Any = load_json(arguments) if arguments.strip() else {}
     except ValueError as error:
@@ -344,7 +352,7 @@ def tool_call(call_id: str, name: str, arguments: str, raw: Raw | None = None) -
 
 
 def every(messages: Iterable[Message]) -> Iterator[Part]:
-    """Every part of a conversation, those inside the answers of tools too."""
+    """Yield every part of a conversation, including those inside tool results."""
     for message in messages:
         for part in message.parts:
             yield part

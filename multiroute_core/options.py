@@ -1,8 +1,8 @@
 """The options of a call, and the context variable that carries them across frameworks.
 
-Frameworks swallow keyword arguments on the way to the model: a query engine has no place for `task=`. So an option can
-be given in three ways, the nearest to the call winning: as a keyword of the call (or of `bind`), by
-`with multiroute_core.options(...)` around it, or as a field of the chat model.
+Frameworks drop unknown keyword arguments on the way to the model: a query engine has no `task=` parameter. An option
+can therefore be set in three places, listed by precedence: as a keyword of the call (or of `bind`), with a surrounding
+`with multiroute_core.options(...)`, or as a field of the chat model.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ DECLINED = ("content_filter", "refusal", "empty")
 STRATEGIES = ("priority", "weighted", "least_busy", "fastest", "cheapest")
 
 OrderFunction: TypeAlias = Callable[[Any, Any, Any], Any]
-"""An order of one's own: it gets the `Request`, the candidates as a tuple of `Route`s and their `Standing`s by name,
-and gives those candidates that shall be asked, in order."""
+"""A custom strategy: takes the `Request`, the candidates as a tuple of `Route`s and their `RouteHealth`s by name, and
+returns the candidates to try, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How one call is routed. None always means "as the router is set".
+    """Routing options of one call. None always means "the router's setting".
 
     Attributes:
-        task: What the call is for: `"general"`, `"code_generation"`, `"long_context"` or a word of your own. Routes
-            that name this task in `Route(tasks=...)` are asked first, then the ones that name no tasks, then the rest.
-        strategy: `"priority"` (as the routes are listed), `"weighted"` (by chance, by their weights), `"least_busy"`,
-            `"fastest"` (by recent first tokens), `"cheapest"` (by the expected cost of this request), or a function of
-            your own; see `multiroute_core.routing`.
-        route_tags: Only routes that carry all of these tags are asked.
-        region: Only routes of this region are asked.
-        deadline: Seconds until the caller must have something: the whole answer, or a stream's first chunk.
-        max_retries: How often the routes are asked again after all have failed.
-        fallback: False stays with the first candidate, whatever happens.
-        fallback_on: Answers that are no answer to the caller, so that the next route is asked: `"content_filter"`,
-            `"refusal"`, `"empty"` (neither text nor a tool call nor media; after the answers of tools an empty answer
-            may be right, and is one). Where no other route does better, the first of them is given after all.
-        on_stream_error: What happens when a stream breaks after its first text. `"raise"` raises a
-            `StreamInterruptedError` with the `partial` answer. `"continue"` lets the next route go on from there,
-            where it is text, and leaves out what it repeats. `"restart"` lets it start over, after a chunk that is
-            marked `restarted`.
-        model: Only routes with this name or this model are asked.
-        cache: False goes past the router's cache; `"refresh"` asks anew, and keeps what comes.
-        tenant: On whose behalf; it goes into the events. Tenants never see each other's cached answers.
-        labels: What the call is booked under in the ledger, and by which budgets can count: `{"search", "team-a"}`.
+        task: Purpose of the call: `"general"`, `"code_generation"`, `"long_context"` or a name of your own. Routes that
+            list this task in `Route(tasks=...)` are tried first, then those that list no tasks, then the rest.
+        strategy: `"priority"` (as the routes are listed), `"weighted"` (random, by weight), `"least_busy"`, `"fastest"`
+            (by recent time to first token), `"cheapest"` (by the expected cost of this request), or a function of your
+            own; see `multiroute_core.routing`.
+        route_tags: Only routes with all of these tags are candidates.
+        region: Only routes of this region are candidates.
+        deadline: Seconds until the caller must have a result: the complete response, or the first chunk of a stream.
+        max_retries: How many more rounds over the routes follow after all have failed.
+        fallback: False uses only the first candidate, whatever happens.
+        fallback_on: Responses that count as failures and trigger a fallback: `"content_filter"`, `"refusal"`, `"empty"`
+            (no text, tool call or media; after tool results an empty response may be correct and is accepted). If no
+            other route does better, the first such response is returned.
+        on_stream_error: What happens when a stream breaks after its first text. `"raise"` raises
+            `StreamInterruptedError` with the `partial` response. `"continue"` lets the next route continue the text
+            from there and drops what it repeats. `"restart"` lets it start over, after a chunk that is marked
+            `restarted`.
+        model: Only routes with this name or this model are candidates.
+        cache: False bypasses the router's cache; `"refresh"` sends a new request and caches its response.
+        tenant: The tenant of the call; included in events. Tenants never share cached responses.
+        labels: Labels for the ledger, by which budgets can also count: `{"search", "team-a"}`.
     """
 
     task: str | None = None
@@ -71,7 +71,7 @@ class Options:
     labels: frozenset[str] | None = None
 
     def over(self, other: Options) -> Options:
-        """These options where they say something, the `other` ones elsewhere."""
+        """Return these options, with values that are None taken from `other`."""
         if other is NONE:
             return self
         if self is NONE:
@@ -87,10 +87,10 @@ _current: ContextVar[Options] = ContextVar("multiroute_options", default=NONE)
 
 
 def parse(kwargs: Mapping[str, Any]) -> Options:
-    """Options from keyword arguments, checked.
+    """Parse and validate options from keyword arguments.
 
     Raises:
-        ConfigurationError: a name is unknown (the sentence names the nearest right one), or a value out of range.
+        ConfigurationError: A name is unknown (the message suggests the closest match), or a value is out of range.
     """
     if not kwargs:
         return NONE
@@ -105,7 +105,7 @@ def parse(kwargs: Mapping[str, Any]) -> Options:
 
 
 def current() -> Options:
-    """The options that `with options(...)` has set around the running code."""
+    """Return the options set by the surrounding `with options(...)`."""
     return _current.get()
 
 
@@ -115,14 +115,14 @@ def options(**given: Any) -> Generator[Options, None, None]:
 
     A context variable carries them: tasks and the threads of frameworks inherit it, a bare `threading.Thread` does not.
 
-    Blocks nest; what an inner one does not name stays as the outer one said.
+    Blocks nest: an inner block overrides only the options that it names.
 
     Args:
-        **given: The fields of `Options`: `task`, `order`, `route_tags`, `region`, `deadline` (seconds),
+        **given: The fields of `Options`: `task`, `strategy`, `route_tags`, `region`, `deadline` (seconds),
             `max_retries`, `fallback`, `fallback_on`, `on_stream_error`, `model`, `cache`, `tenant`, `labels`.
 
     Raises:
-        ConfigurationError: a name is unknown, or a value is out of range.
+        ConfigurationError: A name is unknown, or a value is out of range.
 
     Example:
         >>> with options(task="code_generation", deadline=20):  # doctest: +SKIP
@@ -137,31 +137,31 @@ def options(**given: Any) -> Generator[Options, None, None]:
 
 
 def unknown(what: str, name: object, choices: Collection[str]) -> ConfigurationError:
-    """The error for a name that does not exist, with the nearest one that does."""
+    """Build the error for an unknown name, with the closest match among `choices`."""
     near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(choices))}."
     return ConfigurationError(f"Unknown {what} {name!r}: {hint}")
 
 
 def seconds(name: str, value: Any) -> float:
-    """`value` as a positive number of seconds."""
+    """Validate `value` as a positive number of seconds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0 or math.isnan(value):
         raise ConfigurationError(f"{name}={value!r} must be a number of seconds above 0.")
     return float(value)
 
 
 def share(name: str, value: Any) -> float:
-    """`value` as a part of a whole."""
+    """Validate `value` as a share, above 0 up to 1."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         raise ConfigurationError(f"{name}={value!r} must be a share above 0, up to 1.")
     return float(value)
 
 
 def to_be_kept(name: str, url: str) -> str:
-    """`url`, if it may go into a pickle.
+    """Return `url` if it may be pickled.
 
     Raises:
-        ConfigurationError: it holds a password.
+        ConfigurationError: The URL contains a password.
     """
     if urlsplit(url).password or "password=" in url:
         raise ConfigurationError(
@@ -172,10 +172,10 @@ def to_be_kept(name: str, url: str) -> str:
 
 
 def path_of(url: str) -> str:
-    """The path in `sqlite:///relative/path.db` or `sqlite:////absolute/path.db`.
+    """Return the path in `sqlite:///relative/path.db` or `sqlite:////absolute/path.db`.
 
     Raises:
-        ConfigurationError: the URL has another form.
+        ConfigurationError: The URL has another form.
     """
     path = url.removeprefix("sqlite:///")
     if path == url or not path or path.startswith(":") or "?" in path:
@@ -186,7 +186,7 @@ def path_of(url: str) -> str:
 
 
 def strategy(name: str, value: Any) -> str | OrderFunction:
-    """`value` as a strategy: a name, or a function of one's own."""
+    """Validate `value` as a strategy: a name or a function."""
     if callable(value):
         return value
     if value not in STRATEGIES:
@@ -195,7 +195,7 @@ def strategy(name: str, value: Any) -> str | OrderFunction:
 
 
 def words(name: str, value: Any) -> frozenset[str]:
-    """`value` as a set of words; one word alone is a set of one."""
+    """Validate `value` as a set of words; a single string becomes a set of one."""
     if isinstance(value, str):
         value = (value,)
     if not isinstance(value, Collection) or not all(isinstance(word, str) and word for word in value):  # pyright: ignore[reportUnknownVariableType]
@@ -204,14 +204,14 @@ def words(name: str, value: Any) -> frozenset[str]:
 
 
 def word(name: str, value: Any) -> str:
-    """`value` as a word."""
+    """Validate `value` as a word."""
     if not isinstance(value, str) or not value:
         raise ConfigurationError(f"{name}={value!r} must be a word.")
     return value
 
 
 def _parse_decline_reasons(name: str, value: Any) -> frozenset[str]:
-    """`value` as reasons to ask another route."""
+    """Validate `value` as reasons for a fallback."""
     reasons = words(name, value)
     for reason in sorted(reasons.difference(DECLINED)):
         raise unknown(name, reason, DECLINED)

@@ -1,4 +1,4 @@
-"""A route: one model of one provider, and what MultiRoute may know about it."""
+"""Routes: one model of one provider, with its settings, limits and prices."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ VENDORS = {
     "vertexai": "google",
     "xai": "x-ai",
 }
-"""What the frameworks' integrations call a provider that `genai-prices` calls otherwise."""
+"""Provider names of framework integrations, mapped to the ids that `genai-prices` uses."""
 
 _ROUTE = re.compile(r"(?P<provider>[a-z_]+):(?P<model>\S(?:.*\S)?)")
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPrices:
-    """What a route's tokens cost, in USD per million.
+    """Token prices of a route, in USD per million tokens.
 
     Attributes:
-        input: Those that it reads.
-        output: Those that it writes.
-        cache_read: Those that it reads from its prompt cache; None is the price of `input`.
-        cache_write: Those that it writes to it; None is the price of `input`.
+        input: Price of input tokens.
+        output: Price of output tokens.
+        cache_read: Price of tokens read from the prompt cache; None means the price of `input`.
+        cache_write: Price of tokens written to the prompt cache; None means the price of `input`.
     """
 
     input: float
@@ -68,38 +68,40 @@ class Route:
     """One model of one provider.
 
     Args:
-        route: `"provider:model"`. Providers: `anthropic`, `openai` (and, with `base_url`, every server that speaks its
-            Chat Completions), `google` (also written `gemini` or `google_genai`), and `local`: `"local:smollm2"`, or
-            `"local:/path/to/model.gguf"`.
-        api_key: The provider's key; None reads it from the environment when the router is built. It stands in no
-            repr, event or pickle.
-        base_url: Another address for the same wire, such as a gateway or a server of your own.
-        api: `"chat"` or `"responses"` for `openai`; None takes what the model needs.
-        sdk: `"google-generativeai"` speaks to `google` through that older SDK; None is `"google-genai"`.
-        timeout: Seconds for one attempt on this route; None takes the router's `attempt_timeout`.
-        tasks: What the route is good at: `"general"`, `"code_generation"`, `"long_context"` or words of your own. Empty
-            is good at everything.
-        tags: Words for `options(route_tags=...)`.
-        region: Where it is served, in a word of your own; for `options(region=...)`.
-        rpm: Requests that it takes per minute; None for no limit.
-        tpm: Tokens that it takes per minute, read and written; None for no limit.
-        max_concurrency: Requests that it takes at once; None for no limit.
-        rate_limit_group: Routes of the same group share these limits, and all cool down when one of them gets a
-            rate-limit error: two models of one account, say. By default a route is a group of its own.
-        weight: Its share of the requests with `strategy="weighted"`, and of the load with `strategy="least_busy"`.
-        prices: What it costs, where the address does not say it: in USD per million tokens, a mapping with `input`,
-            `output` and, where they differ from `input`, `cache_read` and `cache_write`; or whose list prices hold, by
-            the provider's id in `genai-prices`, such as `"openai"` or `"azure"`. None takes those of the provider whose
-            address is asked. At an unknown address, such as a server of your own, the cost is None; budgets charge a
-            closed model by its vendor's list, and a hard budget in USD raises `ConfigurationError` for any other.
-        backup: Asked only when the others cannot answer; it does not count toward what the router advertises.
-        name: Its stable identity in events, breakers and records; `provider:model` by default. To be given where two
-            routes would share it.
-        llm: A provider of one's own that carries the calls; then the part before the colon may be any word. The
-            adapters use it for the models of their frameworks.
+        route: `"provider:model"`. Providers: `anthropic`, `openai` (with `base_url`, also every server that implements
+            its Chat Completions API), `google` (also written `gemini` or `google_genai`), and `local`:
+            `"local:smollm2"`, or `"local:/path/to/model.gguf"`.
+        api_key: The provider's API key; None reads it from the environment when the router is built. It never appears
+            in a repr, event or pickle.
+        base_url: Another address for the same API, such as a gateway or a self-hosted server.
+        api: `"chat"` or `"responses"` for `openai`; None selects the one that the model needs.
+        sdk: `"google-generativeai"` calls `google` through that older SDK; None uses `"google-genai"`.
+        timeout: Seconds for one attempt on this route; None uses the router's `attempt_timeout`.
+        tasks: Tasks that the route is good at: `"general"`, `"code_generation"`, `"long_context"` or names of your own.
+            An empty set means all tasks.
+        tags: Tags for `options(route_tags=...)`.
+        region: Name of the region that serves the route, freely chosen; for `options(region=...)`.
+        rpm: Rate limit in requests per minute; None means no limit.
+        tpm: Rate limit in tokens per minute, input and output; None means no limit.
+        max_concurrency: Maximum number of concurrent requests; None means no limit.
+        rate_limit_group: Routes with the same group share these limits, and a rate-limit error on one of them puts all
+            into cooldown: for example, two models of one account. By default each route is a group of its own.
+        weight: Share of the requests with `strategy="weighted"`, and of the load with `strategy="least_busy"`.
+        prices: Prices where the address does not determine them: a mapping in USD per million tokens with `input`,
+            `output` and, where they differ from `input`, `cache_read` and `cache_write`; or the provider id in
+            `genai-prices` whose list prices apply, such as `"openai"` or `"azure"`. None uses those of the provider at
+            the route's address. At an unknown address, such as a self-hosted server, the cost is None; budgets charge a
+            closed model at its vendor's list price, and a hard budget in USD raises `ConfigurationError` for any other
+            model.
+        backup: Used only when the other routes fail; it does not count toward the limits and features that the router
+            advertises.
+        name: Stable identity in events, circuit breakers and records; `provider:model` by default. Required where two
+            routes would share a name.
+        llm: A custom provider that executes the calls; the part before the colon may then be any word. The adapters use
+            it for the models of their frameworks.
 
     Raises:
-        ConfigurationError: the string is no route, the provider is unknown, or a value is out of range.
+        ConfigurationError: The string is not a route, the provider is unknown, or a value is out of range.
 
     Example:
         >>> Route("anthropic:claude-sonnet-5-5", tasks={"code_generation"}).name
@@ -195,16 +197,16 @@ class Route:
 
     @classmethod
     def of(cls, route: Route | str) -> Route:
-        """`route` itself, or the route that the string names."""
+        """Return `route` itself, or build a route from a string."""
         return route if isinstance(route, Route) else cls(route)
 
     def with_key(self, api_key: str | None) -> Route:
-        """The same route with another key."""
+        """Return the same route with another API key."""
         api_key = None if api_key is None else Secret(api_key)
         return Route(f"{self.provider}:{self.model}", api_key=api_key, **self._settings())
 
     def __repr__(self) -> str:
-        """Also of one that is only half built, in a traceback that shows local variables."""
+        """Also works on a partially initialized route, in a traceback that shows local variables."""
         attributes = ", ".join(f"{name}={getattr(self, name, None)!r}" for name in _SHOWN)
         return f"Route({attributes})"
 
@@ -216,10 +218,10 @@ class Route:
 
 
 def check_quotas(routes: Sequence[Route]) -> None:
-    """See that routes that share a quota do not contradict each other.
+    """Check that routes with the same `rate_limit_group` agree on their limits.
 
     Raises:
-        ConfigurationError: two of them name different limits.
+        ConfigurationError: Two of them set different limits.
     """
     first_routes: dict[tuple[str, str], Route] = {}
     for route in routes:
@@ -253,21 +255,21 @@ def _among(name: str, value: object, choices: Collection[str], provider: str) ->
 
 
 def _above_zero(name: str, value: Any) -> float:
-    """`value` as a number above 0."""
+    """Validate `value` as a number above 0."""
     if not _number(value) or not value > 0:
         raise ConfigurationError(f"{name}={value!r} must be a number above 0.")
     return float(value)
 
 
 def _places(name: str, value: Any) -> int:
-    """`value` as how many fit at once."""
+    """Validate `value` as a maximum number of concurrent requests."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"{name}={value!r} must be a whole number, 1 or more.")
     return value
 
 
 def _prices(value: Any) -> TokenPrices | str | None:
-    """`value` as prices."""
+    """Validate `value` as prices."""
     if value is None or isinstance(value, TokenPrices):
         return value
     if isinstance(value, str):
@@ -290,8 +292,8 @@ def _prices(value: Any) -> TokenPrices | str | None:
 
 
 def _price_provider(value: str) -> str:
-    """`value` as the id of a provider that `genai-prices` has prices of."""
-    from genai_prices.data_snapshot import get_snapshot  # late: it takes a third of a second
+    """Validate `value` as the id of a provider in `genai-prices`."""
+    from genai_prices.data_snapshot import get_snapshot  # imported lazily: it takes a third of a second
 
     name = value.strip().lower()
     provider_ids = [provider.id for provider in get_snapshot().providers]

@@ -1,4 +1,4 @@
-"""The router: its settings, and its four faces. The way of a request is `flow`."""
+"""The router: its settings and its public methods. `multiroute_core.engine` executes the requests."""
 
 from __future__ import annotations
 
@@ -44,49 +44,50 @@ _numbers = itertools.count(1)
 
 
 class Router:
-    """Asks routes until one answers.
+    """A fallback router: sends each request to one route after another until one succeeds.
 
-    Thread-safe, and usable from sync code, from any number of event loops and from both at once. It is shared by `copy`
-    and `deepcopy`, and pickles as its configuration without keys: they are read again from the environment.
+    Thread-safe. It can be used from sync code and from any number of event loops at the same time. `copy` and
+    `deepcopy` return the same router. It pickles as its configuration without API keys, which are read again from the
+    environment.
 
     Args:
-        routes: What to ask, the best first: `Route`s or `"provider:model"` strings. None: one for each provider whose
-            key is in the environment.
-        strategy: `"priority"` asks in the routes' order; `"weighted"`, `"least_busy"`, `"fastest"`, `"cheapest"`, or a
-            function of your own: see `multiroute_core.routing`.
-        deadline: Seconds until the caller has something: the whole answer, or a stream's first chunk. One clock over
-            retries, waits and fallbacks.
-        attempt_timeout: Seconds for one try, until there is an answer or a stream's first token.
-        first_token_timeout: Seconds for a stream's first token; for a plain answer, once the provider has begun to
-            reply.
-        stall_timeout: Seconds of silence between two chunks of a stream. Heartbeats are silence.
-        total_timeout: Seconds for a whole stream; None is without limit.
-        max_response_bytes: The size of one reply's body in bytes, decompressed, plain or streamed; a larger one is a
-            `BadReplyError`, and the next route is asked. 64 MiB by default; None is without limit. It does not bind
-            models of a framework that stand where a route stands.
-        max_retries: How often the routes are asked again after all have failed, where waiting may help.
-        fallback: False stays with the first candidate.
-        fallback_on: Answers that are none to the caller: `"content_filter"`, `"refusal"`, `"empty"`; the next route is
-            asked then.
-        hedge_budget: The share of extra load (0 to 1) that hedging may cost: when a route takes longer to its first
-            token than in all but that share of its answers, the next route is asked as well, and the first one to
-            begin answers. 0.05
-            is usual; None does without. It takes effect when a route has given 20 answers.
-        on_stream_error: What happens when a stream breaks after its first text: `"raise"`, `"continue"` or
-            `"restart"`; see `multiroute_core.Options`.
-        cache: Where answers are kept, to be given again to equal requests: `"memory"`, `"sqlite:///path"`,
-            `"redis://host:6379/0"`, a `Cache`, or `Caching(...)` with more to say; None keeps none.
-        state: Where breakers, limits and places in flight are: `"memory"` (this process), or `"redis://host:6379/0"`
-            for a fleet that shares them; or a `State`.
-        strict_params: True asks only routes that take every parameter given; False drops what a route cannot take and
-            records the drop on its attempt.
-        budget: What may be spent, by whom and in which time: a `Budget`, or several. They are kept where `state` is.
-        ledger: Where a record of every try is kept, with its tokens and its cost: `"memory"`, `"sqlite:///path"`,
-            `"redis://host:6379/0"`, or a `Ledger`, which several routers may share; None keeps none.
-        on_event: Hooks that hear what happens; see `multiroute_core.events`.
+        routes: The routes in order of preference: `Route`s or `"provider:model"` strings. None: one route for each
+            provider whose key is in the environment.
+        strategy: How candidates are ranked. `"priority"` keeps the order of `routes`; also `"weighted"`,
+            `"least_busy"`, `"fastest"`, `"cheapest"`, or a function of your own; see `multiroute_core.routing`.
+        deadline: Seconds until the caller has a result: the complete response, or the first chunk of a stream. It
+            covers retries, waits and fallbacks.
+        attempt_timeout: Seconds for one attempt, until the response is complete or a stream's first token arrives.
+        first_token_timeout: Seconds until a stream's first token; without streaming, it applies once the provider has
+            begun to reply.
+        stall_timeout: Seconds of silence between two chunks of a stream. Heartbeats count as silence.
+        total_timeout: Seconds for a whole stream; None means no limit.
+        max_response_bytes: Maximum size of one response body in bytes, decompressed, with or without streaming. A
+            larger one raises `InvalidResponseError` on that attempt, and the next route is tried. 64 MiB by default;
+            None means no limit. It does not apply to framework models used as routes.
+        max_retries: How many more rounds over the routes follow after all have failed, where waiting may help.
+        fallback: False uses only the first candidate.
+        fallback_on: Responses that count as failures and trigger a fallback: `"content_filter"`, `"refusal"`,
+            `"empty"`.
+        hedge_budget: Share of extra load (0 to 1) that hedging may cost: when a route takes longer to its first token
+            than in all but that share of its responses, the next route is started as well, and the first one to produce
+            output wins. 0.05 is usual; None disables hedging. It takes effect once a route has given 20 responses.
+        on_stream_error: What happens when a stream breaks after its first text: `"raise"`, `"continue"` or `"restart"`;
+            see `multiroute_core.Options`.
+        cache: Response cache for identical requests: `"memory"`, `"sqlite:///path"`, `"redis://host:6379/0"`, a
+            `Cache`, or a `CacheConfig` for more settings; None disables caching.
+        state: Where circuit breakers, rate limits and in-flight counts are kept: `"memory"` (this process),
+            `"redis://host:6379/0"` for a fleet that shares them, or a `State`.
+        strict_params: True excludes routes that do not support every parameter given; False drops unsupported
+            parameters and records them on the attempt.
+        budget: A spending limit per scope and period: a `Budget`, or several. They are kept where `state` is.
+        ledger: Where a record of every attempt is kept, with its tokens and cost: `"memory"`, `"sqlite:///path"`,
+            `"redis://host:6379/0"`, or a `Ledger`, which several routers may share; None keeps no records.
+        on_event: Hooks that receive events; see `multiroute_core.events`.
 
     Raises:
-        ConfigurationError: a setting is wrong, there are no routes, two share a name, a key or a package is missing.
+        ConfigurationError: A setting is invalid, there are no routes, two routes share a name, or a key or a package is
+            missing.
 
     Example:
         >>> router = Router(["anthropic:claude-sonnet-5-5", "openai:gpt-6.1-sol"])  # doctest: +SKIP
@@ -131,20 +132,22 @@ class Router:
         self._closed = False
 
     def generate(self, messages: Messages, **options: Unpack[CallOptions]) -> Response:
-        """Ask, and wait for the whole answer.
+        """Send a request and return the complete response.
 
         Args:
-            messages: A string (the user's turn), or messages: `Message`s, `{"role": …, "content": …}` or
-                `(role, content)` pairs.
-            **options: What the model gets: `system`, `temperature` (0 to 2), `max_tokens`, `top_p` (above 0 to 1),
-                `stop` (strings that end the answer), `seed`. And how the call is routed, as in
-                `multiroute_core.Options`: `task`, `order`, `route_tags`, `region`, `deadline` (seconds),
-                `max_retries`, `fallback`, `fallback_on`, `on_stream_error`, `model`, `cache`, `tenant`, `labels`.
+            messages: A string (the user's turn), or messages: `Message`s, `{"role": …, "content": …}` or `(role,
+                content)` pairs.
+            **options: Model parameters: `system`, `temperature` (0 to 2), `max_tokens`, `top_p` (above 0 to 1), `stop`
+                (strings that end the response), `seed`, and the others in
+                `multiroute_core.parsing.arguments.CallOptions`. Routing options, as in `multiroute_core.Options`:
+                `task`, `strategy`, `route_tags`, `region`, `deadline` (seconds), `max_retries`, `fallback`,
+                `fallback_on`, `on_stream_error`, `model`, `cache`, `tenant`, `labels`.
 
         Raises:
-            ConfigurationError: bad input; nothing was sent.
-            RouteError: the request is at fault, or the only candidate failed.
-            AllRoutesFailedError: no route answered; `attempts` and `errors` tell every try.
+            ConfigurationError: Invalid input; nothing was sent.
+            RouteError: The request itself is invalid, or the only candidate failed.
+            BudgetExceededError: A hard budget does not cover the request; nothing was sent.
+            AllRoutesFailedError: All routes failed; `attempts` and `errors` list every attempt.
 
         Example:
             >>> router.generate("Name a colour.", temperature=0).text  # doctest: +SKIP
@@ -157,39 +160,41 @@ class Router:
         try:
             return run(answer)
         except BaseException:
-            answer.close()  # an interrupt may have come before its first step, and Python would warn of that
+            answer.close()  # an interrupt before its first step would cause a "never awaited" warning
             raise
 
     async def agenerate(self, messages: Messages, **options: Unpack[CallOptions]) -> Response:
-        """`generate`, on the running event loop."""
+        """Async variant of `generate`, on the running event loop."""
         call = self._call(messages, options, stream=False)
         del messages, options  # a traceback may show local variables
         return await self._parts.answer(AsyncIO(self._world.now), call)
 
     def stream(self, messages: Messages, **options: Unpack[CallOptions]) -> Generator[Chunk, None, None]:
-        """Ask, and get the answer in chunks as it comes; the last one carries usage, cost and attempts.
+        """Send a request and yield the response in chunks; the last chunk carries usage, cost and attempts.
 
-        The input is checked at once, the first route is asked at the first `next`. Arguments and errors are those of
-        `generate`; besides, a stream that breaks raises `BrokenStreamError` with the `partial` answer.
+        The input is validated immediately; the first route is called at the first `next`. Arguments and errors are
+        those of `generate`; in addition, an interrupted stream raises `StreamInterruptedError` with the `partial`
+        response.
         """
         io = SyncIO(self._world.now, self._world.sleep)
         chunks = self._parts.chunks(io, self._call(messages, options, stream=True))
         return iterate(chunks, contextvars.copy_context())
 
     def astream(self, messages: Messages, **options: Unpack[CallOptions]) -> AsyncGenerator[Chunk, None]:
-        """`stream`, on the running event loop."""
+        """Async variant of `stream`, on the running event loop."""
         return self._parts.chunks(AsyncIO(self._world.now), self._call(messages, options, stream=True))
 
     def explain(self, messages: Messages, *, stream: bool = False, **options: Unpack[CallOptions]) -> Explanation:
-        """Where a call with these arguments would go now, and why; nothing is asked.
+        """Explain where a call with these arguments would be routed now, and why. No provider is called.
 
         Args:
-            messages: As of `generate`.
-            stream: Whether it would be `stream`, and not `generate`.
-            **options: As of `generate`.
+            messages: As in `generate`.
+            stream: Whether to explain a `stream` call instead of a `generate` call.
+            **options: As in `generate`.
 
         Raises:
-            ConfigurationError: bad input. That no route may answer is no error here, but told.
+            ConfigurationError: Invalid input. A request without an eligible route is reported in the result, not
+                raised.
 
         Example:
             >>> print(router.explain("Hello", strategy="cheapest"))  # doctest: +SKIP
@@ -201,14 +206,16 @@ class Router:
         return explain(request, self.routes, candidates, call_options, live)
 
     def estimate(self, messages: Messages, **options: Unpack[CallOptions]) -> Estimate:
-        """What a call with these arguments will likely cost, and what it may cost, on each route; nothing is asked.
+        """Estimate the expected and the maximum cost of a call with these arguments on each route.
+
+        No provider is called.
 
         Args:
-            messages: As of `generate`.
-            **options: As of `generate`.
+            messages: As in `generate`.
+            **options: As in `generate`.
 
         Raises:
-            ConfigurationError: bad input.
+            ConfigurationError: Invalid input.
 
         Example:
             >>> print(router.estimate("Hello", max_tokens=200))  # doctest: +SKIP
@@ -217,7 +224,9 @@ class Router:
         return estimate(request, candidates, self._parts.facts, self._parts.prices.cost_on)
 
     def health(self) -> Health:
-        """How the routes are doing now: breakers, limits, latencies. It prints as a table, in notebooks too.
+        """Return the current health of all routes: circuit breakers, limits, latencies.
+
+        Prints as a table, also in notebooks.
 
         Example:
             >>> print(router.health())  # doctest: +SKIP
@@ -230,9 +239,11 @@ class Router:
         return Health(run(standings()))
 
     def budgets(self) -> BudgetStatuses:
-        """What was spent of the budgets in this period, and what is left. It prints as a table, in notebooks too.
+        """Return the spending and the remaining amount of each budget in this period.
 
-        With a state on Redis it is what this process has heard last.
+        Prints as a table, also in notebooks.
+
+        With a state on Redis, these are the last values that this process has received.
 
         Example:
             >>> print(router.budgets())  # doctest: +SKIP
@@ -243,15 +254,17 @@ class Router:
     def report(
         self, since: float | str | datetime | None = None, until: float | str | datetime | None = None
     ) -> Report:
-        """What the ledger says: spending, latencies, failures, savings. It prints as tables, in notebooks as a page.
+        """Summarize the ledger: spending, latencies, failures, savings.
+
+        Prints as tables; in notebooks it is an HTML page.
 
         Args:
-            since: From this moment on: `"7d"` ago, a date such as `"2026-11-01"`, or seconds since 1970; None from the
-                first.
-            until: Before this moment; None to now.
+            since: Start of the period, inclusive: `"7d"` ago, a date such as `"2026-11-01"`, or seconds since 1970;
+                None starts at the first record.
+            until: End of the period, exclusive; None means now.
 
         Raises:
-            ConfigurationError: the router keeps no ledger, or a moment is none.
+            ConfigurationError: The router has no ledger, or `since` or `until` is not a valid time.
 
         Example:
             >>> router.report("7d").save("report.html")  # doctest: +SKIP
@@ -263,22 +276,24 @@ class Router:
         return of(self.ledger, since=since, until=until)
 
     def with_hooks(self, *hooks: Hook) -> Router:
-        """The same router, its state and connections too: calls that are made by this one tell these hooks as well.
+        """Return this router with additional hooks; it shares the state and the connections.
+
+        Calls made through it also send their events to `hooks`.
 
         Example:
-            >>> router.hearing(print).generate("Hello")  # doctest: +SKIP
+            >>> router.with_hooks(print).generate("Hello")  # doctest: +SKIP
         """
         same = object.__new__(type(self))
         same.__dict__.update(self.__dict__ | {"_parts": self._parts.with_hooks(hooks)})
         return same
 
     def close(self) -> None:
-        """Close the sync connections. Async ones close with their event loop, or by `aclose` on it."""
+        """Close the sync connections. Async connections close with their event loop, or through `aclose` on it."""
         self._closed = True
         self._parts.close()
 
     async def aclose(self) -> None:
-        """Close the running loop's connections, and the sync ones."""
+        """Close the running loop's connections and the sync ones."""
         self._closed = True
         await self._parts.aclose()
 
@@ -305,11 +320,11 @@ class Router:
 
     def __repr__(self) -> str:
         if "_closed" not in self.__dict__:
-            return "Router()"  # half built, in a traceback that shows local variables
+            return "Router()"  # partially initialized, in a traceback that shows local variables
         return f"Router([{', '.join(repr(route.name) for route in self.routes)}], strategy={self.options.strategy!r})"
 
     def _call(self, messages: Messages, arguments: CallOptions, *, stream: bool) -> Call:
-        """What one call asks for, checked; nothing is sent before this has returned."""
+        """Validate the arguments of one call; nothing is sent before this has returned."""
         if self._closed:
             raise ConfigurationError("This Router is closed; build a new one.")
         request, options, candidates = self._parts.prepare(messages, arguments, stream=stream)

@@ -1,4 +1,4 @@
-"""What a request may ask of a model besides words: tools, a form for the answer, and how long to think. Neutral."""
+"""Tools, structured output and reasoning settings of a request, independent of any provider."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh",
 EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 CUSTOM_INPUT = "__arg1"
-"""The argument that holds the text of a call of a custom tool of OpenAI's: LangChain's name for the argument of a tool
-that takes one text (langchain-openai 1.7.4, `_construct_lc_result_from_responses_api`, read 2026-11-29)."""
+"""The argument that holds the text input of an OpenAI custom tool call: LangChain's name for the argument of a
+single-input tool (langchain-openai 1.7.4, `_construct_lc_result_from_responses_api`, read 2026-11-29)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that the caller can run.
+    """A function that the caller runs.
 
     Attributes:
-        name: Any text. Names of 1 to 64 letters, digits, `_` and `-` that begin with a letter are sent as they are;
-            for vendors that refuse it, another name is sent and read back.
+        name: Any text. Names of 1 to 64 letters, digits, `_` and `-` that begin with a letter are sent as they are; for
+            providers that reject a name, a substitute is sent and mapped back.
         description: What it does and when to use it.
-        parameters: The JSON schema of its arguments, an object's.
-        strict: Whether the arguments must follow the schema exactly, where the vendor offers that; None leaves it open.
-        extras: What one vendor takes besides, by its provider: `{"anthropic": {"cache_control": …}}`.
+        parameters: The JSON schema of its arguments; its type is object.
+        strict: Whether the arguments must follow the schema exactly, where the provider supports that; None uses its
+            default.
+        extras: Provider-specific fields, by provider: `{"anthropic": {"cache_control": …}}`.
     """
 
     name: str
@@ -38,23 +39,24 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class ServerTool:
-    """A tool that its vendor runs, in the vendor's own words; no other vendor can be asked with it."""
+    """A tool that the provider runs, in the provider's own format; only routes with that API support it."""
 
     api: Api
     body: Mapping[str, Any]
 
     @property
     def is_custom(self) -> bool:
-        """Whether it is a custom tool of OpenAI's: the caller runs it, with free text, and both wires take it."""
-        return self.body.get("type") == "custom" and self.api in ("openai.chat", "openai.responses")
+        """Whether it is an OpenAI custom tool: the caller runs it, with free text, and both OpenAI APIs support it."""
+        return self.body.get("type") == "custom" and self.wire in ("openai.chat", "openai.responses")
 
 
 @dataclass(frozen=True, slots=True)
 class ToolChoice:
-    """Whether the model must use a tool.
+    """Whether the model must call a tool.
 
     Attributes:
-        mode: `"auto"` as it likes, `"none"` not at all, `"required"` at least one, `"tool"` the one that `name` says.
+        mode: `"auto"` lets the model decide, `"none"` allows no call, `"required"` requires at least one, `"tool"`
+            requires the tool `name`.
         name: The tool's name, with `"tool"`.
     """
 
@@ -64,13 +66,14 @@ class ToolChoice:
 
 @dataclass(frozen=True, slots=True)
 class OutputSchema:
-    """The form that an answer must have.
+    """The schema of structured output.
 
     Attributes:
-        schema: A JSON schema; None asks for any JSON object ("JSON mode").
-        name: What it is called, in letters, digits, `_` and `-`.
-        description: What it is, where the vendor takes that.
-        strict: Whether it must be kept exactly, where the vendor offers that; None leaves it open.
+        schema: A JSON schema; None requests any JSON object ("JSON mode").
+        name: The schema's name: letters, digits, `_` and `-`.
+        description: A description, where the provider supports one.
+        strict: Whether the output must follow the schema exactly, where the provider supports that; None uses its
+            default.
     """
 
     schema: Mapping[str, Any] | None
@@ -81,12 +84,13 @@ class OutputSchema:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningOptions:
-    """How long to think before the answer.
+    """How much the model reasons before its answer.
 
     Attributes:
-        effort: From `"none"` to `"max"`; a vendor that has fewer steps gets the nearest one.
-        budget_tokens: Most tokens to think with, for models that count them; others get the nearest effort.
-        summary: Whether the caller wants to read what was thought, where the vendor shows it.
+        effort: From `"none"` to `"max"`; a provider with fewer levels gets the nearest one.
+        budget_tokens: Maximum number of reasoning tokens, for models that support a budget; others get the nearest
+            effort.
+        summary: Whether the caller wants the reasoning text, where the provider returns it.
     """
 
     effort: Effort | None = None

@@ -1,6 +1,6 @@
-"""What goes in and what comes out: requests, responses, chunks, usage.
+"""The data model: requests, responses, stream chunks, usage.
 
-Everything here is a frozen, slotted dataclass: data, no behaviour beyond reading itself.
+Everything here is a frozen, slotted dataclass: data without behavior beyond derived properties.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from multiroute_core.messages import InvalidToolCall, Message, Part, Reasoning, 
 from multiroute_core.tools import OutputSchema, ReasoningOptions, ServerTool, Tool, ToolChoice
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_call", "content_filter", "refusal", "pause", "other"]
-"""`"pause"`: the vendor interrupted a long turn of its own tools; the same history, sent again, goes on."""
+"""`"pause"`: the provider interrupted a long turn of its server tools; sending the same history again continues it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to a chat model, in no vendor's words.
+    """A request to a chat model, independent of any provider.
 
     Attributes:
         messages: The conversation, oldest first; at least one.
-        temperature: 0 (firm) to 2 (free); None leaves the model's default.
-        max_tokens: Most tokens to generate, reasoning included; None leaves the model's limit.
+        temperature: 0 (deterministic) to 2 (random); None uses the model's default.
+        max_tokens: Maximum number of tokens to generate, reasoning included; None uses the model's limit.
         top_p: Nucleus sampling, 0 to 1.
-        stop: Sequences that end the answer; they are not part of it.
-        seed: For repeatable sampling, where a vendor offers it.
-        tools: What the model may call.
-        tool_choice: Whether it must; None leaves the model's default.
-        parallel_tool_calls: Whether it may call several at once; None leaves the model's default.
-        output_schema: The form that the answer must have.
-        reasoning: How long to think.
-        extra: What one vendor takes besides, by its provider, laid over the body as it is:
-            `{"openai": {"service_tier": "flex"}}`.
+        stop: Sequences that end the response; they are not part of it.
+        seed: Seed for repeatable sampling, where a provider supports it.
+        tools: The tools that the model may call.
+        tool_choice: Whether the model must call a tool; None uses the model's default.
+        parallel_tool_calls: Whether the model may call several tools at once; None uses the model's default.
+        output_schema: The schema of structured output.
+        reasoning: How much the model reasons.
+        extra: Provider-specific options by provider, merged into the request body as they are: `{"openai":
+            {"service_tier": "flex"}}`.
     """
 
     messages: tuple[Message, ...]
@@ -51,15 +51,15 @@ class Request:
 
     @property
     def turns(self) -> tuple[Message, ...]:
-        """The messages that are not system messages, for vendors that keep those apart.
+        """The messages that are not system messages, for providers that take those separately.
 
-        They want at least one turn, so a conversation of system messages only is the user's.
+        These require at least one turn, so a conversation of system messages only becomes a user message.
         """
         return tuple(m for m in self.messages if m.role != "system") or (Message("user", self._system()),)
 
     @property
     def instructions(self) -> str:
-        """The system messages as one text, to go with `turns`; empty where they are the turn."""
+        """The system messages as one text, to accompany `turns`; empty if they are the turn themselves."""
         return self._system() if any(m.role != "system" for m in self.messages) else ""
 
     def _system(self) -> str:
@@ -68,27 +68,27 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer, in normal form. None means that the vendor did not say.
+    """Normalized token counts of one response. None means that the provider did not report the value.
 
     Attributes:
-        input_tokens: All tokens read: fresh ones, cache reads and cache writes.
-        output_tokens: All tokens written, reasoning included.
-        cache_read_tokens: Part of the input that came from the vendor's prompt cache.
+        input_tokens: All input tokens: uncached tokens, cache reads and cache writes.
+        output_tokens: All output tokens, reasoning included.
+        cache_read_tokens: Part of the input that was read from the provider's prompt cache.
         cache_write_tokens: Part of the input that was written to it.
-        cache_write_1h_tokens: Part of the cache writes that is kept for an hour, where it is priced apart.
+        cache_write_1h_tokens: Part of the cache writes that is kept for an hour, where it has a separate price.
         reasoning_tokens: Part of the output that is reasoning.
         input_audio_tokens: Part of the input that is audio.
         output_audio_tokens: Part of the output that is audio.
-        service_tier: In which tier the vendor answered, where that is not its standard one: `"flex"`, `"priority"`;
-            prices differ by it.
+        service_tier: The provider's service tier if it is not the standard one: `"flex"`, `"priority"`; prices depend
+            on it.
         cache_read_audio_tokens: Part of the cache reads that is audio.
-        input_image_tokens: Part of the input that is images, where the vendor counts them apart.
+        input_image_tokens: Part of the input that is images, where the provider counts them separately.
         output_image_tokens: Part of the output that is images.
-        web_searches: Searches that the vendor ran for the answer and charges one by one.
-        speed: `"fast"` where the vendor answered in a faster, dearer mode.
-        stated_cost: What the provider itself says that the answer cost, in USD.
-        other_models: Tokens of other models that the vendor asked on the way, such as an advisor, each with the
-            model's name. They are not part of the counts above.
+        web_searches: Web searches that the provider ran for the response and charges individually.
+        speed: `"fast"` if the provider used a faster, more expensive mode.
+        stated_cost: The cost of the response as reported by the provider, in USD.
+        other_models: Tokens of other models that the provider called for the response, such as an advisor, each with
+            the model's name. They are not part of the counts above.
     """
 
     input_tokens: int | None = None
@@ -110,7 +110,7 @@ class Usage:
 
     @property
     def total_tokens(self) -> int:
-        """Input and output tokens together, those of other models included; what is unknown counts as 0."""
+        """Input plus output tokens, those of other models included; unknown counts are 0."""
         own = (self.input_tokens or 0) + (self.output_tokens or 0)
         if not self.other_models:
             return own
@@ -119,26 +119,26 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What happened on one try on one route.
+    """The result of one attempt on one route.
 
     Attributes:
         route: The route's name.
-        provider: Its provider.
-        model: The model that was asked, or the one that answered where the vendor named it.
-        outcome: `"success"`, `"cancelled"`, or the `kind` of the error: `"timeout"`, `"rate_limit"`, …
-        seconds: From the start of the try to its end.
-        first_token_seconds: From the start to the first meaningful chunk; None where none came.
-        usage: Its tokens, where the vendor reported them.
-        cost: In USD; None for unknown.
-        estimated_usage: What it likely used where it ended in the middle, and the provider reported nothing or only the
-            beginning: the prompt's tokens and those of what had arrived.
-        estimated_cost: In USD, where `cost` is unknown: of `estimate`, or of `usage` by the vendor's list where a
-            closed model answers at an unknown address; None for unknown.
-        price_source: Where the price of its cost comes from, and since when it holds:
-            `"genai-prices 0.2.3 (2026-10-03)"`, `"the route's own"`, `"stated by the provider"`, `"free"`, or
-            `"an estimate by …"`; None where no cost is known.
-        dropped: Parameters that the route cannot take and that were left out, each with the reason.
-        error: The error in one sentence; None for an answer.
+        provider: The route's provider.
+        model: The requested model, or the model reported by the provider.
+        outcome: `"answered"`, `"cancelled"`, or the `code` of the error: `"timeout"`, `"rate_limit"`, …
+        seconds: Duration of the attempt.
+        first_token_seconds: Time from the start to the first meaningful chunk; None if there was none.
+        usage: Token counts, if the provider reported them.
+        cost: In USD; None if unknown.
+        dropped: Parameters that the route does not support and that were dropped, each with the reason.
+        error: The error in one sentence; None on success.
+        estimated_usage: Estimated usage of an attempt that ended early, where the provider reported nothing or only the
+            beginning: the tokens of the prompt and of the output received.
+        estimated_cost: In USD, if `cost` is unknown: of `estimated_usage`, or of `usage` at the vendor's list price
+            where a closed model is served from an unknown address; None if unknown.
+        price_source: Where the price behind the cost comes from, and since when it is valid: `"genai-prices 0.2.3
+            (2026-10-03)"`, `"the route's own"`, `"stated by the provider"`, `"free"`, or `"an estimate by …"`; None if
+            no cost is known.
     """
 
     route: str
@@ -157,20 +157,20 @@ class Attempt:
 
     @property
     def charged(self) -> float | None:
-        """What budgets and the ledger are charged for the attempt, in USD.
+        """The amount charged to budgets and the ledger for the attempt, in USD.
 
-        It is `cost` where that is known, or else `estimated_cost`; None where the route has no price, or nothing was
-        used, as in an attempt that was refused.
+        It is `cost` if known, otherwise `estimated_cost`; None if the route has no price or nothing was used, as in a
+        rejected attempt.
         """
         return self.estimated_cost if self.cost is None else self.cost
 
     @property
     def estimated(self) -> bool:
-        """Whether the tokens were not reported, or `charged` rests on the list price of a closed model's vendor."""
+        """Whether the token counts are estimates, or `charged` uses the list price of a closed model's vendor."""
         return self.estimated_usage is not None or (self.cost is None and self.estimated_cost is not None)
 
     def summary(self) -> dict[str, Any]:
-        """As plain JSON, without what is not known."""
+        """Serialize to plain JSON, without unknown values."""
         values = {
             "route": self.route,
             "model": self.model,
@@ -187,23 +187,23 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A whole answer, and what it took to get it.
+    """A complete response, and how it was obtained.
 
     Attributes:
-        parts: What the model said, in order.
-        finish_reason: Why it ended, in normal form; None for the part of a stream that broke.
-        usage: Its tokens; None where the vendor reported none.
-        model: The model that answered, as the vendor names it.
-        provider: The provider that answered.
-        route: The name of the route that answered.
-        cost: Of this answer, in USD by `genai-prices`; None for "unknown", never a guess.
-        attempts: Every try of this request, the answering one last.
-        cached: Whether it came from MultiRoute's own cache. Its usage and cost are 0 then.
-        stale: Whether it is older than cached answers should be, and was given because no route could answer.
-        saved_cost: What the cache spared, in USD.
-        similarity: How near a cached question in other words is to the one that was asked, 0 to 1; None where the
-            request was the same.
-        raw: The vendor's own body for a whole answer; None for a streamed one.
+        parts: The model's output, in order.
+        finish_reason: Why the output ended, normalized; None for the partial response of an interrupted stream.
+        usage: Token counts; None if the provider reported none.
+        model: The model's name as reported by the provider.
+        provider: The provider that returned the response.
+        route: The name of the route that returned the response.
+        cost: Cost of this response, in USD by `genai-prices`; None if unknown, never a guess.
+        attempts: Every attempt of this request, the successful one last.
+        cached: Whether it comes from MultiRoute's own cache. Its usage and cost are 0 then.
+        stale: Whether it is past its TTL and was served because all routes failed.
+        saved_cost: The cost that the cache saved, in USD.
+        similarity: Similarity between the request and the paraphrase found in the semantic cache, 0 to 1; None for an
+            identical request.
+        raw: The provider's response body; None if streamed.
     """
 
     parts: tuple[Part, ...]
@@ -221,7 +221,7 @@ class Response:
     raw: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def summary(self) -> dict[str, Any]:
-        """What it took, as plain JSON: the route, the cost in USD, every attempt; and whether it was cached."""
+        """Serialize to plain JSON: the route, the cost in USD, every attempt, and whether it was cached."""
         summary: dict[str, Any] = {
             "route": self.route,
             "cost": self.cost,
@@ -235,33 +235,33 @@ class Response:
 
     @property
     def text(self) -> str:
-        """All text of the answer."""
+        """All text of the response."""
         return join(self.parts)
 
     @property
     def reasoning(self) -> str:
-        """All that the model showed of its thoughts."""
+        """All reasoning text that the model returned."""
         return "".join(part.text for part in self.parts if isinstance(part, Reasoning))
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """The tools that the model asks for."""
+        """The tool calls in the response."""
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
     @property
     def invalid_tool_calls(self) -> tuple[InvalidToolCall, ...]:
-        """Calls whose arguments are cut or malformed."""
+        """Tool calls with truncated or malformed arguments."""
         return tuple(part for part in self.parts if isinstance(part, InvalidToolCall))
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a streamed answer.
+    """A chunk of a streamed response.
 
     Attributes:
         parts: What is new since the last chunk: pieces of text and reasoning, and of tool calls as `ToolCallDelta`s.
-        response: The whole answer so far complete; on the last chunk only.
-        restarted: All that was said before is void: another route begins anew (`on_stream_error="restart"`).
+        response: The complete response; on the last chunk only.
+        restarted: All earlier chunks are void: another route starts over (`on_stream_error="restart"`).
     """
 
     parts: tuple[Part, ...] = ()
@@ -275,43 +275,43 @@ class Chunk:
 
     @property
     def finish_reason(self) -> FinishReason | None:
-        """Why the answer ended; on the last chunk only."""
+        """Why the response ended; on the last chunk only."""
         return None if self.response is None else self.response.finish_reason
 
     @property
     def usage(self) -> Usage | None:
-        """The answer's tokens; on the last chunk only."""
+        """The token counts; on the last chunk only."""
         return None if self.response is None else self.response.usage
 
     @property
     def model(self) -> str | None:
-        """The model that answered; on the last chunk only."""
+        """The model's name as reported by the provider; on the last chunk only."""
         return None if self.response is None else self.response.model
 
     @property
     def provider(self) -> str | None:
-        """The provider that answered; on the last chunk only."""
+        """The provider that returned the response; on the last chunk only."""
         return None if self.response is None else self.response.provider
 
     @property
     def route(self) -> str | None:
-        """The route that answered; on the last chunk only."""
+        """The name of the route that returned the response; on the last chunk only."""
         return None if self.response is None else self.response.route
 
     @property
     def cost(self) -> float | None:
-        """The answer's cost in USD; on the last chunk only."""
+        """The cost in USD; on the last chunk only."""
         return None if self.response is None else self.response.cost
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        """Every try of the request; on the last chunk only."""
+        """Every attempt of the request; on the last chunk only."""
         return () if self.response is None else self.response.attempts
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What a provider's decoder makes of one event, or of a whole body: only what is new in it."""
+    """The decoded content of one stream event or of a complete body: only what is new in it."""
 
     parts: tuple[Part, ...] = ()
     finish_reason: FinishReason | None = None

@@ -1,10 +1,10 @@
-"""Standard tests for any LLM of LlamaIndex's: does it keep the contract that agents, engines and programs rely on?
+"""Standard tests for any LlamaIndex LLM: the contract that agents, engines and programs rely on.
 
-They ask the LLM what its users ask it, through the framework's own classes, and know nothing of how it is made. Give it
-a real model, or a server that answers by what a request says: calls the tools that it is told to call, and says what
-came of them. `pytest` is needed, and nothing else.
+The tests call the LLM as users do, through the framework's own classes, and are independent of its implementation. Use
+a real model, or a server that derives its response from the request: it calls the tools that the prompt names, and
+reports their results. Only `pytest` is required.
 
-What the LLM lacks, say by the properties of `LLMTests`; the tests that need it are then skipped with that reason.
+Declare missing features by the properties of `LLMTests`; tests that need them are skipped with that reason.
 
 Example:
     >>> import pytest
@@ -23,7 +23,7 @@ import pytest
 _ROOMS = ("suite", "faces", "told", "tools", "structured", "agents", "engines", "standing")
 pytest.register_assert_rewrite(*(f"{__name__}.{room}" for room in _ROOMS))
 
-from llamaindex_multiroute.testing.agents import AgentTests  # noqa: E402  (they are rewritten as they are loaded)
+from llamaindex_multiroute.testing.agents import AgentTests  # noqa: E402  (pytest rewrites their assertions on import)
 from llamaindex_multiroute.testing.engines import EngineTests  # noqa: E402
 from llamaindex_multiroute.testing.faces import FaceTests  # noqa: E402
 from llamaindex_multiroute.testing.standing import StandingTests  # noqa: E402

@@ -1,4 +1,4 @@
-"""Agents: they loop until the task is done."""
+"""Tests of agents, which loop until the task is done."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false, reportUnknownArgumentType=false
 from __future__ import annotations
@@ -29,17 +29,17 @@ def divide(a: int, b: int) -> float:
 
 
 class AgentTests(Suite):
-    """The framework's own agents run on the LLM."""
+    """The framework's own agents work with the LLM."""
 
     async def ask(self, agent: Any, question: str, **more: Any) -> tuple[str, list[Any]]:
-        """What an agent answers, and all that it tells on the way."""
+        """Run an agent. Returns its response and all events."""
         handler = agent.run(question, **more)
         events = [event async for event in handler.stream_events()]
         return str(await handler), events
 
     @pytest.mark.parametrize("streaming", [True, False])
     def test_function_agent(self, llm: Any, *, streaming: bool) -> None:
-        """Three tools, one after another."""
+        """Three tools, called one after another."""
         self.need("has_tools")
         agent = FunctionAgent(tools=[add, multiply, get_weather], llm=llm, streaming=streaming)
         answer, events = run(self.ask(agent, TASK))
@@ -67,7 +67,7 @@ class AgentTests(Suite):
         assert "Rome" in answer
 
     def test_function_agent_whose_tool_fails(self, llm: Any) -> None:
-        """The model is told, and the agent ends well."""
+        """The model gets the error, and the agent finishes."""
         self.need("has_tools")
         agent = FunctionAgent(tools=[divide], llm=llm)
         answer, events = run(self.ask(agent, "What is divide(1, 0)? Call the tool divide."))
@@ -76,7 +76,7 @@ class AgentTests(Suite):
         assert answer
 
     def test_function_agent_with_a_first_tool(self, llm: Any) -> None:
-        """Its first step calls the tool that it is told to."""
+        """The first step calls the tool of `initial_tool_choice`."""
         self.need("has_tools")
         self.need("has_tool_choice")
         agent = FunctionAgent(tools=[add, get_weather], llm=llm, initial_tool_choice="get_weather")
@@ -85,7 +85,7 @@ class AgentTests(Suite):
         assert results[:1] == ["get_weather"]
 
     def test_function_agent_that_returns_what_a_tool_says(self, llm: Any) -> None:
-        """`return_direct` ends the loop, and the conversation can go on."""
+        """`return_direct` ends the loop, and the conversation can continue."""
         self.need("has_tools")
         self.need("takes_direct_returns")
         memory = ChatMemoryBuffer.from_defaults(token_limit=100_000)
@@ -102,7 +102,7 @@ class AgentTests(Suite):
         assert "Rome" in second
 
     def test_function_agent_remembers(self, llm: Any) -> None:
-        """A second question finds the first one, its calls and their results in the memory."""
+        """The memory holds the first question, its calls and their results for the second question."""
         self.need("has_tools")
         memory = ChatMemoryBuffer.from_defaults(token_limit=100_000)
         agent = FunctionAgent(tools=[add, multiply], llm=llm)
@@ -117,7 +117,7 @@ class AgentTests(Suite):
         assert roles == ["user", "assistant", "tool", "assistant"] * 2
 
     def test_agent_workflow(self, llm: Any) -> None:
-        """A workflow picks the agent that fits the LLM."""
+        """A workflow selects the agent class that matches the LLM."""
         self.need("has_tools")
         agent_workflow = AgentWorkflow.from_tools_or_functions(cast("Any", [add, multiply, get_weather]), llm=llm)
         assert isinstance(next(iter(agent_workflow.agents.values())), FunctionAgent)
@@ -126,7 +126,7 @@ class AgentTests(Suite):
         assert "21" in answer
 
     def test_agents_that_hand_over(self, llm: Any) -> None:
-        """One agent hands the task to another."""
+        """One agent hands the task over to another."""
         self.need("has_tools")
         first = FunctionAgent(
             name="front", description="Takes questions.", tools=[get_weather], llm=llm, can_handoff_to=["sums"]
@@ -144,14 +144,14 @@ class AgentTests(Suite):
 
     @pytest.mark.parametrize("streaming", [True, False])
     def test_react_agent(self, llm: Any, *, streaming: bool) -> None:
-        """Tools by text alone: any LLM that keeps to a format can do that."""
+        """Tools by text alone, which works with any LLM that follows a format."""
         agent = ReActAgent(tools=[add, get_weather], llm=llm, streaming=streaming)
         answer, events = run(self.ask(agent, "What is add(2, 3)? Use the tool add."))
         assert [event.tool_output.content for event in events if isinstance(event, ToolCallResult)] == ["5"]
         assert "5" in answer
 
     def test_code_act_agent(self, llm: Any) -> None:
-        """It can be built, and answers where no code is needed."""
+        """The agent can be built, and responds if no code is needed."""
         self.need("has_tools")
         agent = CodeActAgent(code_execute_fn=lambda code: code, tools=[cast("Any", add)], llm=llm)
         answer, _ = run(self.ask(agent, "Say hello."))

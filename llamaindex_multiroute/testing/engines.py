@@ -1,4 +1,4 @@
-"""Query and chat engines: documents asked, and conversations kept."""
+"""Tests of query and chat engines."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false, reportUnknownArgumentType=false
 from __future__ import annotations
@@ -16,27 +16,27 @@ QUESTION = "What do routers do?"
 
 
 class EngineTests(Suite):
-    """The framework's own engines run on the LLM."""
+    """The framework's own engines work with the LLM."""
 
     @property
     def index(self) -> SummaryIndex:
-        """A small index, which needs no embeddings."""
+        """A small index that needs no embeddings."""
         return SummaryIndex.from_documents([Document(text="Routers route. Breakers break.")])
 
     @property
     def memory(self) -> ChatMemoryBuffer:
-        """A memory of one's own."""
+        """A new memory."""
         return ChatMemoryBuffer.from_defaults(token_limit=100_000)
 
     @pytest.mark.parametrize("mode", ["compact", "refine", "tree_summarize", "simple_summarize", "accumulate"])
     def test_query_engine(self, llm: Any, mode: str) -> None:
-        """Documents are packed into prompts, by every way that asks an LLM."""
+        """Documents are packed into prompts, in every response mode that calls an LLM."""
         engine: Any = self.index.as_query_engine(llm=llm, response_mode=mode)
         assert str(engine.query(QUESTION))
         assert str(run(engine.aquery(QUESTION)))
 
     def test_streaming_query_engine(self, llm: Any) -> None:
-        """The answer comes as it is written."""
+        """The response is streamed."""
         engine: Any = self.index.as_query_engine(llm=llm, streaming=True)
         assert "".join(engine.query(QUESTION).response_gen)
 
@@ -47,7 +47,7 @@ class EngineTests(Suite):
         assert run(ask())
 
     def test_as_the_settings_llm(self, llm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What is set once is asked everywhere, and stays what it is."""
+        """The global LLM in `Settings` is used by default, and stays the same object."""
         monkeypatch.setattr(Settings, "_llm", None)
         Settings.llm = llm
         assert Settings.llm is llm
@@ -55,7 +55,7 @@ class EngineTests(Suite):
 
     @pytest.mark.parametrize("mode", ["simple", "context", "condense_question", "condense_plus_context"])
     def test_chat_engine(self, llm: Any, mode: Any) -> None:
-        """A conversation over four faces, with all of it in the memory."""
+        """A conversation by four methods, completely stored in the memory."""
         engine: Any = self._engine(llm, mode)
         assert str(engine.chat(QUESTION))
         assert "".join(engine.stream_chat("And breakers?").response_gen)

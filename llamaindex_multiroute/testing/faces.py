@@ -1,4 +1,4 @@
-"""The eight faces: plain and streamed, sync and async, by messages and by a prompt."""
+"""Tests of the eight LLM methods: complete and streamed, sync and async, by messages and by a prompt."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false, reportUnknownArgumentType=false
 from __future__ import annotations
@@ -19,7 +19,7 @@ from llamaindex_multiroute.testing.suite import Suite, arun_all, run, to_message
 PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mP4z8CAFWEXHbQSACj/P8Fu7N9hAAAAAElFTkSuQmCC"
 )
-"""Eight by eight red pixels."""
+"""A PNG of 8 × 8 red pixels."""
 
 CONVERSATION = [
     ChatMessage(role="system", content="Answer in one sentence."),
@@ -34,15 +34,15 @@ CHAT: dict[str, Callable[[Any, Sequence[ChatMessage]], ChatResponse]] = {
     "stream_chat": lambda llm, messages: list(llm.stream_chat(messages))[-1],
     "astream_chat": lambda llm, messages: arun_all(llm.astream_chat(messages))[-1],
 }
-"""The four chat faces, each to its whole answer."""
+"""The four chat methods; each returns the complete response."""
 
 
 class FaceTests(Suite):
-    """Every face answers, and each in its own form."""
+    """Every method responds in its own format."""
 
     @pytest.mark.parametrize("face", CHAT)
     def test_chat(self, llm: Any, face: str) -> None:
-        """An answer is the assistant's, and says something."""
+        """The response has the assistant role and is not empty."""
         response = CHAT[face](llm, to_messages("Say hello."))
         assert isinstance(response, ChatResponse)
         assert response.message.role == MessageRole.ASSISTANT
@@ -50,13 +50,13 @@ class FaceTests(Suite):
         assert str(response.message.content) in str(response)
 
     def test_stream_chat_grows(self, llm: Any) -> None:
-        """A stream is a generator; each response holds all so far, and its delta is what is new."""
+        """A stream is a generator; each response holds everything so far, and its delta is the new text."""
         stream = llm.stream_chat(to_messages("Say hello."))
         assert inspect.isgenerator(stream)
         self._grows(list(cast("Any", stream)))
 
     def test_astream_chat_grows(self, llm: Any) -> None:
-        """The same on an event loop: awaited, it is an async generator."""
+        """The same on an event loop: awaiting the method returns an async generator."""
 
         async def read() -> list[ChatResponse]:
             stream = await llm.astream_chat(to_messages("Say hello."))
@@ -74,7 +74,7 @@ class FaceTests(Suite):
         assert so_far
 
     def test_complete(self, llm: Any) -> None:
-        """A prompt gets a text."""
+        """A prompt gets a text response."""
         assert llm.complete("Say hello.").text
         assert run(llm.acomplete("Say hello.")).text
 
@@ -85,7 +85,7 @@ class FaceTests(Suite):
             assert responses[-1].text
 
     def test_predict_and_stream(self, llm: Any) -> None:
-        """Prompt templates are filled and asked."""
+        """Prompt templates are formatted and sent."""
         prompt = PromptTemplate("Say {word}.")
         assert llm.predict(prompt, word="hello")
         assert "".join(llm.stream(prompt, word="hello"))
@@ -94,24 +94,24 @@ class FaceTests(Suite):
 
     @pytest.mark.parametrize("face", CHAT)
     def test_conversation(self, llm: Any, face: str) -> None:
-        """A system prompt and earlier turns are taken, and left as they were."""
+        """A system prompt and earlier turns are accepted and not changed."""
         messages = copy.deepcopy(CONVERSATION)
         assert CHAT[face](llm, messages).message.content
         assert messages == CONVERSATION
 
     def test_an_answer_goes_back(self, llm: Any) -> None:
-        """What the LLM said is a message that it takes."""
+        """The LLM accepts its own response as a message."""
         messages = to_messages("Say hello.")
         answer = llm.chat(messages)
         assert llm.chat([*messages, answer.message, *to_messages("And once more?")]).message.content
 
     def test_several_text_blocks(self, llm: Any) -> None:
-        """A turn may come in pieces."""
+        """A turn may have several text blocks."""
         message = ChatMessage(role="user", blocks=[TextBlock(text="Say hello."), TextBlock(text="Then say goodbye.")])
         assert llm.chat([message]).message.content
 
     def test_image(self, llm: Any) -> None:
-        """A picture is taken by its bytes."""
+        """An image is accepted as bytes."""
         self.need("has_images")
         blocks = [TextBlock(text="What is this?"), ImageBlock(image=PICTURE, image_mimetype="image/png")]
         message = ChatMessage(role="user", blocks=blocks)
@@ -121,14 +121,14 @@ class FaceTests(Suite):
         assert message == before
 
     def test_a_stream_may_be_left(self, llm: Any) -> None:
-        """Whoever has read enough closes it, and the LLM goes on working."""
+        """A stream can be closed early, and the LLM stays usable."""
         stream = llm.stream_chat(to_messages("Say hello."))
         next(stream)
         stream.close()
         assert llm.chat(to_messages("Say hello.")).message.content
 
     def test_inside_a_running_loop(self, llm: Any) -> None:
-        """Sync faces work in notebooks, where a loop runs."""
+        """Sync methods work inside a running event loop, as in notebooks."""
 
         async def ask() -> tuple[str | None, str]:
             streamed = "".join(response.delta or "" for response in llm.stream_chat(to_messages("Say hello.")))
@@ -137,7 +137,7 @@ class FaceTests(Suite):
         assert all(run(ask()))
 
     def test_one_llm_in_several_loops(self, llm: Any) -> None:
-        """Async faces work in one loop after another."""
+        """Async methods work in several event loops, one after another."""
         self.need("crosses_loops")
 
         async def ask() -> str | None:

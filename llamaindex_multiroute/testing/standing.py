@@ -1,4 +1,4 @@
-"""What an LLM is when nobody asks it anything: its metadata, its dumps, its copies."""
+"""Tests of an LLM without requests: its metadata, serialization and copies."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false, reportUnknownArgumentType=false
 from __future__ import annotations
@@ -17,16 +17,16 @@ from llamaindex_multiroute.testing.suite import Suite, to_messages
 
 
 class StandingTests(Suite):
-    """It can be looked at, saved and copied."""
+    """The LLM can be inspected, serialized and copied."""
 
     def test_class(self, llm: Any) -> None:
-        """It is an LLM with a name, and is taken for one."""
+        """It is an LLM with a class name, and LlamaIndex resolves it to itself."""
         assert isinstance(llm, LLM)
         assert llm.class_name()
         assert cast("Any", utils).resolve_llm(llm) is llm
 
     def test_metadata(self, llm: Any) -> None:
-        """Prompt packing can trust it: a window, and an output that leaves room in it."""
+        """Prompt packing can rely on the metadata: the output leaves room in the context window."""
         metadata = llm.metadata
         assert isinstance(metadata, LLMMetadata)
         assert metadata.is_chat_model
@@ -36,30 +36,30 @@ class StandingTests(Suite):
         assert llm.metadata == metadata
 
     def test_prompt_packing(self, llm: Any) -> None:
-        """The framework's own packer finds room by it."""
+        """The framework's prompt helper can pack prompts with this metadata."""
         packed = PromptHelper.from_llm_metadata(llm.metadata).repack(PromptTemplate("Say {word}."), ["a", "b"])
         assert packed
 
     def test_payload(self, llm: Any) -> None:
-        """What instrumentation gets is plain JSON without secrets."""
+        """The payload for instrumentation is plain JSON without secrets."""
         self._clean(json.dumps(llm.to_payload()))
 
     def test_dumps(self, llm: Any) -> None:
-        """Nor are there any in its dumps and its repr."""
+        """Dumps and the repr contain no secrets either."""
         dumped = llm.to_dict()
         assert dumped["class_name"] == llm.class_name()
         self._clean(json.dumps(dumped, default=str), repr(llm), str(llm), llm.to_json())
 
     def test_pickle(self, llm: Any) -> None:
-        """It crosses processes, even after it has been asked, and leaves its secrets at home."""
+        """It can be pickled, even after a request, and the pickle contains no secrets."""
         llm.chat(to_messages("Say hello."))
         stored = pickle.dumps(llm)
         self._clean(stored.decode("latin-1"))
-        again = pickle.loads(stored)  # noqa: S301  (it is what was pickled one line above)
+        again = pickle.loads(stored)  # noqa: S301  (it was pickled above)
         assert again.metadata == llm.metadata
 
     def test_copies(self, llm: Any) -> None:
-        """Frameworks copy what they hold; a copy answers."""
+        """Frameworks copy LLMs; a copy works."""
         for duplicate in (copy.copy(llm), copy.deepcopy(llm), llm.model_copy()):
             assert duplicate.metadata == llm.metadata
             assert duplicate.chat(to_messages("Say hello.")).message.content

@@ -1,4 +1,4 @@
-"""Structured prediction: objects instead of texts, whole and as they grow."""
+"""Tests of structured output: objects instead of texts, complete and streamed."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false, reportUnknownArgumentType=false
 from __future__ import annotations
@@ -28,23 +28,23 @@ class Team(BaseModel):
 
 
 class StructuredTests(Suite):
-    """Programs get objects of their class."""
+    """Programs get instances of their class."""
 
     def test_structured_predict(self, llm: Any) -> None:
-        """What a prompt tells becomes an object."""
+        """The content of a prompt becomes an object."""
         prompt_args = {"name": "Ada", "age": 36}
         assert llm.structured_predict(Person, PROMPT, **prompt_args) == Person(name="Ada", age=36)
         assert run(llm.astructured_predict(Person, PROMPT, **prompt_args)) == Person(name="Ada", age=36)
 
     def test_structured_predict_of_objects_in_objects(self, llm: Any) -> None:
-        """Lists and objects within an object are filled too."""
+        """Nested lists and objects are filled too."""
         prompt = PromptTemplate("Describe a team called '{title}' that has at least one member.")
         team = llm.structured_predict(Team, prompt, title="Blue")
         assert isinstance(team, Team)
         assert all(isinstance(member, Person) for member in team.members)
 
     def test_stream_structured_predict(self, llm: Any) -> None:
-        """Partial objects come first, and the last is whole."""
+        """Partial objects come first, and the last one is complete."""
         self._fills(list(llm.stream_structured_predict(Person, PROMPT, name="Ada", age=36)))
 
     def test_astream_structured_predict(self, llm: Any) -> None:
@@ -59,7 +59,7 @@ class StructuredTests(Suite):
         assert filled == sorted(filled)
 
     def test_as_structured_llm(self, llm: Any) -> None:
-        """An LLM whose every answer is an object."""
+        """An LLM that returns an object for every request."""
         structured = llm.as_structured_llm(Person)
         question = PROMPT.format(name="Ada", age=36)
         for response in (

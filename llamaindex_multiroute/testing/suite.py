@@ -1,4 +1,4 @@
-"""What all standard tests share: the LLM under test, what it can do, and the tools that it is asked to use."""
+"""Base of all standard tests: the LLM under test, its features, and the tools."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false, reportUnknownArgumentType=false
 from __future__ import annotations
@@ -18,7 +18,7 @@ from llama_index_instrumentation import get_dispatcher
 T = TypeVar("T")
 
 
-@pytest.mark.filterwarnings(  # what the framework says of itself
+@pytest.mark.filterwarnings(  # the framework's own warnings
     "ignore::pydantic.warnings.PydanticDeprecationWarning", "ignore:is_running called:DeprecationWarning"
 )
 class Suite:
@@ -27,33 +27,34 @@ class Suite:
     has_tools: bool = True
     """It is a `FunctionCallingLLM` and calls tools."""
     has_parallel_tools: bool = True
-    """It can call several tools in one answer."""
+    """It can call several tools in one response."""
     has_tool_choice: bool = True
-    """It can be told which tool to call, or to call none."""
+    """It supports requiring a specific tool, or forbidding all tools."""
     has_images: bool = True
-    """It reads pictures."""
+    """It accepts images."""
     has_usage: bool = True
-    """Its answers tell their tokens."""
+    """Its responses report token counts."""
     has_streamed_usage: bool = True
-    """The last response of its streams tells their tokens."""
+    """The last response of its streams reports token counts."""
     keeps_history: bool = True
-    """It leaves the list of messages that it is given as it was; some append the user's turn to it."""
+    """It does not change the list of messages it is given; some LLMs append the user's turn to it."""
     crosses_loops: bool = True
-    """It can be asked in one event loop after another."""
+    """It works in several event loops, one after another."""
     takes_direct_returns: bool = True
-    """It takes the message in which `FunctionAgent` repeats what a `return_direct` tool said: the assistant's, with the
-    id of a call."""
+    """It accepts the message in which `FunctionAgent` repeats the output of a `return_direct` tool: an assistant
+    message with the id of a call.
+    """
     secrets: tuple[str, ...] = ()
-    """What must be seen in none of its dumps, such as the key that it was given."""
+    """Strings that must not appear in its dumps, such as its API key."""
 
     @pytest.fixture
     def llm(self) -> Any:
-        """The LLM under test; to be overridden."""
+        """The LLM under test; override it."""
         raise NotImplementedError("Override the fixture `llm`.")
 
     @pytest.fixture(autouse=True)
     def _own_loop(self) -> Generator[None]:
-        """One event loop for a test: not every LLM can be asked in several."""
+        """One event loop per test: not every LLM works in several."""
         with asyncio.Runner() as runner:
             token = _loop.set(runner)
             yield
@@ -86,7 +87,7 @@ def get_weather(city: str) -> str:
 
 
 def to_messages(text: str) -> list[ChatMessage]:
-    """A conversation that begins."""
+    """A new conversation with one user message."""
     return [ChatMessage(role="user", content=text)]
 
 
@@ -94,7 +95,7 @@ _loop: ContextVar[asyncio.Runner] = ContextVar("loop")
 
 
 def run(coroutine: Awaitable[T]) -> T:
-    """Run it on the test's event loop."""
+    """Run an awaitable on the test's event loop."""
 
     async def wait() -> T:
         return await coroutine
@@ -103,7 +104,7 @@ def run(coroutine: Awaitable[T]) -> T:
 
 
 def arun_all(stream: Awaitable[Any]) -> list[Any]:
-    """Everything that an async stream yields."""
+    """Collect all items of an async stream."""
 
     async def read() -> list[Any]:
         return [item async for item in await stream]
@@ -113,7 +114,7 @@ def arun_all(stream: Awaitable[Any]) -> list[Any]:
 
 @contextlib.contextmanager
 def listening() -> Generator[list[Any]]:
-    """The instrumentation events of a block."""
+    """Collect the instrumentation events of a block."""
     events: list[Any] = []
 
     class Ear(BaseEventHandler):

@@ -1,4 +1,4 @@
-"""What is told of a call: its tokens, and its beginning and end, each once."""
+"""Tests of callbacks and events: token counts, start and end, each reported once."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false, reportUnknownArgumentType=false
 from __future__ import annotations
@@ -25,15 +25,15 @@ COMPLETE: dict[str, Callable[[Any, str], Any]] = {
     "stream_complete": lambda llm, prompt: list(llm.stream_complete(prompt))[-1],
     "astream_complete": lambda llm, prompt: arun_all(llm.astream_complete(prompt))[-1],
 }
-"""The four faces for prompts, each to its whole answer."""
+"""The four completion methods; each returns the complete response."""
 
 
 class ToldTests(Suite):
-    """Counters count right, and listeners hear of a call once."""
+    """Token counters are correct, and each call is reported once."""
 
     @pytest.mark.parametrize("face", [*CHAT, *COMPLETE])
     def test_usage(self, llm: Any, face: str) -> None:
-        """Tokens stand where LlamaIndex's own counter looks for them, as whole numbers."""
+        """Token counts are ints, where LlamaIndex's own counter reads them."""
         self.need("has_streamed_usage" if "stream" in face else "has_usage")
         response = CHAT[face](llm, to_messages("Say hello.")) if face in CHAT else COMPLETE[face](llm, "Say hello.")
         input_tokens, output_tokens = token_counting.get_tokens_from_response(response)
@@ -44,7 +44,7 @@ class ToldTests(Suite):
 
     @pytest.mark.parametrize("face", CHAT)
     def test_token_counter(self, llm: Any, face: str) -> None:
-        """The counter counts what the vendor said, and estimates nothing."""
+        """The counter uses the provider's token counts, without estimates."""
         self.need("has_streamed_usage" if "stream" in face else "has_usage")
         counter = TokenCountingHandler(tokenizer=lambda _: [0] * 1_000_000)
         llm.callback_manager = CallbackManager([counter])
@@ -56,7 +56,7 @@ class ToldTests(Suite):
 
     @pytest.mark.parametrize("face", CHAT)
     def test_chat_events(self, llm: Any, face: str) -> None:
-        """One start and one end for a call; a stream tells its progress between them."""
+        """One start and one end event per call; a stream emits progress events between them."""
         with listening() as events:
             CHAT[face](llm, to_messages("Say hello."))
         names = [event.class_name() for event in events]
@@ -69,7 +69,7 @@ class ToldTests(Suite):
 
     @pytest.mark.parametrize("face", COMPLETE)
     def test_completion_events(self, llm: Any, face: str) -> None:
-        """The same for prompts, and no chat within is told besides."""
+        """The same for prompts, without events of an inner chat call."""
         with listening() as events:
             COMPLETE[face](llm, "Say hello.")
         counts = Counter(event.class_name() for event in events)
@@ -78,7 +78,7 @@ class ToldTests(Suite):
 
     @pytest.mark.parametrize("face", CHAT)
     def test_callbacks(self, llm: Any, face: str) -> None:
-        """The older callbacks hear of it once as well."""
+        """The legacy callbacks report the call once as well."""
         debug = LlamaDebugHandler(print_trace_on_end=False)
         llm.callback_manager = CallbackManager([debug])
         CHAT[face](llm, to_messages("Say hello."))
@@ -86,7 +86,7 @@ class ToldTests(Suite):
         assert all(len(pair) == 2 for pair in debug.get_event_pairs(CBEventType.LLM))
 
     def test_a_stream_that_is_left_does_not_end(self, llm: Any) -> None:
-        """Its end is not told: there was none."""
+        """A stream that is closed early emits no end event."""
         with listening() as events:
             stream = llm.stream_chat(to_messages("Say hello."))
             next(stream)

@@ -1,4 +1,4 @@
-"""Tools: offered, demanded, named, called one at a time and at once, answered, and failing."""
+"""Tests of tools: optional, required and named; single and parallel calls; results and failures."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false, reportUnknownArgumentType=false
 from __future__ import annotations
@@ -23,7 +23,7 @@ FACES: dict[str, Face] = {
     "stream_chat": lambda llm, *given, **more: list(llm.stream_chat_with_tools(*given, **more))[-1],
     "astream_chat": lambda llm, *given, **more: arun_all(llm.astream_chat_with_tools(*given, **more))[-1],
 }
-"""The four faces for tools, each to its whole answer."""
+"""The four methods for tools; each returns the complete response."""
 
 ADD = "What is add(2, 3)? Call the tool add."
 CITIES = "Call get_weather('Paris') and get_weather('Rome'), both at once."
@@ -35,7 +35,7 @@ def fail(reason: str) -> str:
 
 
 class ToolTests(Suite):
-    """An LLM that calls tools is a `FunctionCallingLLM`, and keeps that contract."""
+    """An LLM that calls tools is a `FunctionCallingLLM` and fulfills its contract."""
 
     @pytest.fixture(autouse=True)
     def _needs_tools(self, request: pytest.FixtureRequest) -> None:
@@ -43,7 +43,7 @@ class ToolTests(Suite):
             self.need("has_tools")
 
     def read_calls(self, llm: Any, response: ChatResponse) -> list[tuple[str, dict[str, Any]]]:
-        """The tools that an answer asks for, with their arguments; each call has an id of its own."""
+        """The tool names and arguments of a response's calls; checks that each call has a unique id."""
         selected = llm.get_tool_calls_from_response(response, error_on_no_tool_call=False)
         ids = [call.tool_id for call in selected]
         assert all(isinstance(call_id, str) for call_id in ids)
@@ -52,7 +52,7 @@ class ToolTests(Suite):
         return [(call.tool_name, call.tool_kwargs) for call in selected]
 
     def test_it_says_so(self, llm: Any) -> None:
-        """Agents look at the class, and at the metadata."""
+        """Agents check the class and the metadata."""
         assert isinstance(llm, FunctionCallingLLM)
         assert llm.metadata.is_function_calling_model
 
@@ -65,7 +65,7 @@ class ToolTests(Suite):
 
     @pytest.mark.parametrize("face", FACES)
     def test_the_question_in_every_place(self, llm: Any, face: str) -> None:
-        """The user's turn is a text, a message, or stands in the history."""
+        """The user's turn may be a text, a message, or part of the history."""
         message = ChatMessage(role="user", content=ADD)
         for arguments in ({"user_msg": ADD}, {"user_msg": message}, {"chat_history": [message]}):
             assert self.read_calls(llm, FACES[face](llm, self.tools, **copy.deepcopy(arguments))) == [
@@ -81,7 +81,7 @@ class ToolTests(Suite):
 
     @pytest.mark.parametrize("face", FACES)
     def test_the_history_is_left_alone(self, llm: Any, face: str) -> None:
-        """Neither the caller's list nor its messages change."""
+        """The caller's list and its messages do not change."""
         self.need("keeps_history")
         history = [*to_messages("Hello."), _build_assistant_message("Hello.")]
         before = copy.deepcopy(history)
@@ -89,7 +89,7 @@ class ToolTests(Suite):
         assert history == before
 
     def test_a_stream_may_be_asked_at_any_time(self, llm: Any) -> None:
-        """Agents read the calls of every response, with as much of the arguments as has come."""
+        """Agents read the calls of every response, with the arguments received so far."""
         for responses in (
             list(llm.stream_chat_with_tools(self.tools, user_msg=ADD)),
             arun_all(llm.astream_chat_with_tools(self.tools, user_msg=ADD)),
@@ -101,7 +101,7 @@ class ToolTests(Suite):
 
     @pytest.mark.parametrize("face", FACES)
     def test_no_call(self, llm: Any, face: str) -> None:
-        """Where nothing is to be called there is a text, and a missing call is an error only for who wants one."""
+        """A response without calls has a text; a missing call is an error only if the caller requires one."""
         response = FACES[face](llm, self.tools, user_msg="Say hello, and call no tool.")
         assert response.message.content
         assert llm.get_tool_calls_from_response(response, error_on_no_tool_call=False) == []
@@ -109,11 +109,11 @@ class ToolTests(Suite):
             llm.get_tool_calls_from_response(response, error_on_no_tool_call=True)
 
     def test_no_tools(self, llm: Any) -> None:
-        """An empty list of tools is a plain question."""
+        """An empty list of tools is a plain request."""
         assert llm.chat_with_tools([], user_msg="Say hello.").message.content
 
     def test_no_arguments(self, llm: Any) -> None:
-        """A tool without parameters is called with none."""
+        """A tool without parameters is called without arguments."""
 
         def get_time() -> str:
             """Tell the time."""
@@ -124,28 +124,28 @@ class ToolTests(Suite):
 
     @pytest.mark.parametrize("face", FACES)
     def test_parallel_calls(self, llm: Any, face: str) -> None:
-        """Several calls in one answer, where that is allowed."""
+        """Several calls in one response, if parallel calls are allowed."""
         self.need("has_parallel_tools")
         response = FACES[face](llm, self.tools, user_msg=CITIES, allow_parallel_tool_calls=True)
         expected = [("get_weather", {"city": "Paris"}), ("get_weather", {"city": "Rome"})]
         assert self.read_calls(llm, response) == expected
 
     def test_one_call_at_a_time(self, llm: Any) -> None:
-        """And one where it is not."""
+        """One call if parallel calls are not allowed."""
         for face in ("chat", "achat"):
             response = FACES[face](llm, self.tools, user_msg=CITIES, allow_parallel_tool_calls=False)
             assert len(self.read_calls(llm, response)) == 1
 
     @pytest.mark.parametrize("face", FACES)
     def test_tool_required(self, llm: Any, face: str) -> None:
-        """A call is demanded where the model would rather chat."""
+        """A required call is made even if the model would not call a tool."""
         self.need("has_tool_choice")
         response = FACES[face](llm, self.tools, user_msg="Say hello.", tool_required=True)
         assert len(self.read_calls(llm, response)) >= 1
 
     @pytest.mark.parametrize("face", FACES)
     def test_tool_choice(self, llm: Any, face: str) -> None:
-        """One tool is demanded by its name, or all are forbidden."""
+        """One tool is required by name, or all tools are forbidden."""
         self.need("has_tool_choice")
         response = FACES[face](llm, self.tools, user_msg=ADD, tool_choice="multiply")
         assert {name for name, _ in self.read_calls(llm, response)} == {"multiply"}
@@ -154,13 +154,13 @@ class ToolTests(Suite):
 
     @pytest.mark.parametrize("face", FACES)
     def test_the_answer_of_a_tool(self, llm: Any, face: str) -> None:
-        """The model hears what its tool said."""
+        """The model gets the tool's result."""
         turns = self.turns(llm, ADD, ["5"])
         response = FACES[face](llm, self.tools, chat_history=turns)
         assert "5" in str(response.message.content)
 
     def test_the_answers_of_several_tools(self, llm: Any) -> None:
-        """Each answer finds its call."""
+        """Each result is matched to its call."""
         self.need("has_parallel_tools")
         turns = self.turns(llm, CITIES, ["Rain in Paris.", "Sun in Rome."])
         text = str(llm.chat_with_tools(self.tools, chat_history=turns).message.content)
@@ -168,12 +168,12 @@ class ToolTests(Suite):
         assert "Sun" in text
 
     def test_the_failure_of_a_tool(self, llm: Any) -> None:
-        """The model hears what went wrong."""
+        """The model gets the error."""
         turns = self.turns(llm, ADD, ["Encountered error: the numbers are too large."])
         assert "too large" in str(llm.chat_with_tools(self.tools, chat_history=turns).message.content)
 
     def test_a_conversation_from_a_store(self, llm: Any) -> None:
-        """A memory that was saved and loaded goes on as if nothing had been."""
+        """A conversation continues unchanged after its memory was saved and loaded."""
         memory = ChatMemoryBuffer.from_defaults(chat_history=self.turns(llm, ADD, ["5"]), token_limit=100_000)
         by_json = [ChatMessage.model_validate_json(message.model_dump_json()) for message in memory.get()]
         by_dict = [ChatMessage.model_validate(message.model_dump()) for message in memory.get()]
@@ -181,7 +181,7 @@ class ToolTests(Suite):
             assert "5" in str(llm.chat_with_tools(self.tools, chat_history=turns).message.content)
 
     def test_predict_and_call(self, llm: Any) -> None:
-        """The tool is called, and its output is the answer."""
+        """The tool is called, and its output is the response."""
         for response in (
             llm.predict_and_call(self.tools, user_msg=ADD),
             run(llm.apredict_and_call(self.tools, user_msg=ADD)),
@@ -190,13 +190,13 @@ class ToolTests(Suite):
             assert [source.tool_name for source in response.sources] == ["add"]
 
     def test_predict_and_call_in_parallel(self, llm: Any) -> None:
-        """All that were asked for are called."""
+        """All requested tools are called."""
         self.need("has_parallel_tools")
         response = llm.predict_and_call(self.tools, user_msg=CITIES, allow_parallel_tool_calls=True)
         assert [source.content for source in response.sources] == [get_weather("Paris"), get_weather("Rome")]
 
     def test_predict_and_call_what_fails(self, llm: Any) -> None:
-        """A tool that fails is an error for who wants that, and an output for the others."""
+        """A tool failure raises an error if the caller wants that; otherwise it is an output."""
         tools = [FunctionTool.from_defaults(fail)]
         question = "Call the tool fail, with the reason 'tired'."
         (source,) = llm.predict_and_call(tools, user_msg=question).sources
@@ -206,7 +206,7 @@ class ToolTests(Suite):
             llm.predict_and_call(tools, user_msg=question, error_on_tool_error=True)
 
     def turns(self, llm: Any, question: str, answers: list[str]) -> list[ChatMessage]:
-        """A conversation in which tools were asked for, and have answered."""
+        """A conversation with tool calls and their results."""
         response = llm.chat_with_tools(self.tools, user_msg=question, allow_parallel_tool_calls=len(answers) > 1)
         selected = llm.get_tool_calls_from_response(response)
         assert len(selected) == len(answers)

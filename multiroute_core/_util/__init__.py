@@ -1,1 +1,1 @@
-"""Small helpers without a place of their own."""
+"""Small shared helpers: display, JSON parsing, redaction, tables."""

@@ -1,8 +1,8 @@
-"""Text for terminals: control characters in names and in what providers say are replaced before they are shown.
+"""Terminal-safe text: replaces control characters in names and in text from providers before display.
 
-Escape sequences drive a terminal (they clear it, set its title, or put text into its input), a carriage return or a
-backspace writes over what stands before it, and the characters that change the direction of writing turn around what
-stands beside them (https://trojansource.codes, read 2026-11-29).
+Escape sequences control a terminal (they clear it, set its title, or put text into its input), a carriage return or a
+backspace overwrites the text before it, and characters that change the writing direction reorder the text beside them
+(https://trojansource.codes, read 2026-11-29).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066
 
 
 def printable(text: str) -> str:
-    r"""`text` in one line, without what drives a terminal: line breaks and tabs become blanks, the rest `�`.
+    r"""Return `text` as one terminal-safe line: line breaks and tabs become spaces, other controls `�`.
 
     Example:
         >>> printable("a\x1b[2Jb\nc")
@@ -26,5 +26,5 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """The same, line by line."""
+    """Apply `printable` to each line."""
     return "\n".join(map(printable, text.split("\n")))

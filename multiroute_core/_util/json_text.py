@@ -1,9 +1,9 @@
-"""JSON parsing with a bound on nesting: what comes from outside never exhausts the interpreter's stack.
+"""JSON parsing with a nesting limit: untrusted input cannot exhaust the interpreter's stack.
 
-How this works: parsers recurse once a bracket, and so does whatever walks the value later (a `repr`, a `deepcopy`, an
-encoder, a framework's validation). Where the parser's own limit lies depends on how deep the caller's stack is, so a
-value just below it would fail somewhere else. A fixed bound keeps all of them far from the limit. A text with few
-brackets is not looked at twice.
+How this works: parsers recurse once per bracket, and so does everything that walks the value later (`repr`, `deepcopy`,
+an encoder, a framework's validation). The parser's own limit depends on the depth of the caller's stack, so a value
+just below it would fail somewhere else. A fixed limit keeps all of them far from that point. A text with few brackets
+skips the depth check.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, cast
 import msgspec
 
 MAX_DEPTH = 128
-"""Levels of nesting that are read; serde_json has the same bound, protobuf's JSON reader one of 100."""
+"""Maximum nesting depth; serde_json has the same limit, protobuf's JSON reader one of 100."""
 
 _decode = msgspec.json.Decoder().decode
 
@@ -27,21 +27,21 @@ class NestingError(ValueError):
 
 
 NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, NestingError)
-"""What `decode_json` raises."""
+"""The exceptions that `decode_json` raises."""
 
 
 def decode_json(data: bytes | str) -> Any:
-    """The value of a JSON text, strictly by the standard.
+    """Decode a JSON text, strictly by the standard.
 
     Raises:
-        NestingError: it is nested too deep.
-        msgspec.DecodeError, UnicodeDecodeError: it is no JSON. All three are in `NO_JSON`.
+        NestingError: The value is nested too deep.
+        msgspec.DecodeError, UnicodeDecodeError: The text is not JSON. All three are in `NO_JSON`.
     """
     try:
         value = _decode(data)
     except RecursionError:
         raise NestingError from None
-    # In place, since every piece of a stream comes by; what is nested too deep opens and closes so many brackets.
+    # Inlined, since it runs for every stream chunk. A value that is too deep has more than `MAX_DEPTH` brackets.
     if len(data) > 2 * MAX_DEPTH:
         brackets = data.count(b"[") + data.count(b"{") if isinstance(data, bytes) else _count_brackets(data)
         if brackets > MAX_DEPTH and nests_too_deep(value):
@@ -50,10 +50,10 @@ def decode_json(data: bytes | str) -> Any:
 
 
 def load_json(text: str) -> Any:
-    """The value of a JSON text as Python's own `json` reads it, which takes NaN and infinity as well.
+    """Decode a JSON text with Python's `json`, which also accepts NaN and infinity.
 
     Raises:
-        ValueError: it is no JSON, or it is nested too deep.
+        ValueError: The text is not JSON, or it is nested too deep.
     """
     try:
         value: Any = json.loads(text)
@@ -81,7 +81,7 @@ def nests_too_deep(value: Any) -> bool:
 
 
 def prune(value: Any, levels: int = 16) -> Any:
-    """`value` with what is nested deeper than `levels` replaced by None."""
+    """Return `value` with everything nested deeper than `levels` replaced by None."""
     if isinstance(value, dict):
         members = cast("dict[Any, Any]", value)
         return {name: prune(inner, levels - 1) for name, inner in members.items()} if levels else None

@@ -1,7 +1,8 @@
-"""Redaction: keys and passwords stay out of sentences, reprs, logs, and tracebacks that show local variables.
+"""Redaction: keeps keys and passwords out of messages, reprs, logs, and tracebacks that show local variables.
 
-`Secret` and `Address` are strings in everything but their repr. So SDKs and HTTP clients take them as they are, while
-whatever shows values (a dataclass, a dict, a debugger, rich or Sentry with the locals of each frame) shows dots.
+`Secret` and `Address` behave as strings except for their repr. SDKs and HTTP clients accept them unchanged, while
+anything that displays values (a dataclass, a dict, a debugger, rich or Sentry with the locals of each frame) shows
+dots.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ SECRETS = re.compile(
 )
 
 HARMLESS = frozenset(("api-version", "alt", "db"))
-"""Parameters of a URL whose values are shown."""
+"""URL parameters whose values are shown."""
 
 SHORTEST_SECRET = 6
-"""Characters below which a key is no secret, but a placeholder such as `none`."""
+"""Length in characters below which a key is a placeholder such as `none`, not a secret."""
 
 _PARAMETER = re.compile(r"([?&])([^=&#]+)=([^&#]*)")
 
 
 def without_secrets(text: str) -> str:
-    """`text` with what looks like a key or a password replaced by three dots."""
+    """Return `text` with everything that looks like a key or a password replaced by an ellipsis."""
     return SECRETS.sub(lambda match: f"{match['before'] or match['slashes'] or ''}…", text)
 
 
 def without_secret(value: Any, secret: str) -> Any:
-    """A text, or a JSON value, with every occurrence of `secret` replaced by three dots."""
+    """Replace every occurrence of `secret` in a text or JSON value by an ellipsis."""
     if isinstance(value, str):
         return value.replace(secret, "…")
     if isinstance(value, dict):
@@ -44,7 +45,7 @@ def without_secret(value: Any, secret: str) -> Any:
 
 
 def redact_url(url: str) -> str:
-    """`url` without its user information and without the values of its parameters, but for harmless ones.
+    """Return `url` without its user information and without the values of its parameters, except harmless ones.
 
     Example:
         >>> redact_url("https://user:password@host/v1?key=abc")
@@ -54,13 +55,13 @@ def redact_url(url: str) -> str:
     scheme = url.partition("://")[0]
     if at and "/" not in head.partition("@")[0]:
         url = f"{scheme}://…@{tail}"
-    elif at:  # a password with a slash in it, or an address in the path: better too little than too much
+    elif at:  # a password with a slash, or an address in the path: redact everything to be safe
         return f"{scheme}://…"
     return _PARAMETER.sub(_redact_parameter, url)
 
 
 def bare_url(url: str) -> str:
-    """`url` without its user information, its parameters and its fragment: where it leads, and nothing secret."""
+    """Return `url` without its user information, parameters and fragment: the location, without secrets."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
@@ -71,7 +72,7 @@ def _redact_parameter(match: re.Match[str]) -> str:
 
 
 class Secret(str):
-    """A key, or the value of a header. Its repr does not show it."""
+    """A key or a header value. Its repr does not show it."""
 
     __slots__ = ()
 
@@ -80,7 +81,7 @@ class Secret(str):
 
 
 class Address(str):
-    """A URL that may hold a password. Its repr does not show it."""
+    """A URL that may contain a password. Its repr does not show it."""
 
     __slots__ = ()
 
@@ -89,12 +90,15 @@ class Address(str):
 
 
 def conceal(value: Any) -> Any:
-    """A string that may be a URL as an `Address`; everything else as it is."""
+    """Wrap a string that may be a URL as an `Address`; return anything else unchanged."""
     return Address(value) if type(value) is str and "://" in value else value
 
 
 def split_credentials(url: str) -> tuple[str, tuple[Secret, Secret] | None]:
-    """A URL without its user information, and that: HTTP clients log the URL, and send this as a header."""
+    """Split a URL into the URL without user information, and the credentials.
+
+    HTTP clients log the URL; the credentials are sent as a header.
+    """
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return url, None

@@ -9,12 +9,12 @@ from multiroute_core._util.display import printable
 
 
 def text(titles: Sequence[str], rows: Sequence[Sequence[str]], words: Collection[int]) -> str:
-    """A table in columns of equal width.
+    """Render a table as text, with aligned columns.
 
     Args:
-        titles: The heads of the columns.
+        titles: The column titles.
         rows: The cells.
-        words: The columns of words, which begin at the left; numbers end at the right.
+        words: Indices of the text columns, which are left-aligned; numbers are right-aligned.
     """
     titles = _printable(titles)
     rows = [_printable(row) for row in rows]
@@ -35,13 +35,13 @@ def _printable(cells: Sequence[str]) -> list[str]:
 def html(
     titles: Sequence[str], rows: Sequence[Sequence[str]], words: Collection[int], faded: Sequence[bool] = ()
 ) -> str:
-    """The same in HTML.
+    """Render a table as HTML.
 
     Args:
-        titles: The heads of the columns.
+        titles: The column titles.
         rows: The cells.
-        words: The columns of words.
-        faded: For every row, whether it stands back.
+        words: Indices of the text columns.
+        faded: For each row, whether it is shown faded.
     """
 
     def row(tag: str, cells: Sequence[str], style: str = "") -> str:

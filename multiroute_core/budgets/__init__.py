@@ -1,1 +1,1 @@
-"""Budgets: what may be spent, who has reserved it, and what was charged."""
+"""Budgets: spending limits, reservations and charges."""

@@ -1,4 +1,4 @@
-"""Where it stands what is spent: the seam, and the accounts of this process."""
+"""Budget accounts, which record spending and reservations: the protocol, and the implementation for one process."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from multiroute_core.runtime import forks
 from multiroute_core.runtime.io import IO
 
 LEASE_SECONDS = 900.0
-"""How long money is held for a call at most: one whose process was killed never settles."""
+"""Maximum duration of a reservation in seconds; a call whose process was killed never settles."""
 
 ROOM = 10_000
-"""From so many accounts on, those whose period is over are given up."""
+"""Number of accounts above which expired ones are removed."""
 
 
 class ReservationSlot(str):
     """The name under which one call reserves; its reservations end with the last reference to it.
 
-    So an interrupt between any two steps of a call leaves nothing reserved, though no `finally` knows of it yet.
+    So an interrupt between any two steps of a call leaves nothing reserved, even if no `finally` covers it yet.
     """
 
     __slots__ = ("__weakref__",)
@@ -32,15 +32,16 @@ class ReservationSlot(str):
 
 @dataclass(frozen=True, slots=True)
 class ReservationRequest:
-    """What one call wants of one account.
+    """What one call requests from one account.
 
     Attributes:
-        account: Its name.
-        amount: What the call may take, in billionths of a USD or in tokens.
-        cap: What may be spent in a period; None where it is not refused, only counted.
-        starts: When the periods around now begin, in seconds since 1970; the last one is the end of this one.
-        known: When a period began, and what is known to have been spent in it.
-        opened: Whether the account may be new: what was spent before it was there has been looked up.
+        account: The account's name.
+        amount: The most that the call may spend, in billionths of a USD or in tokens.
+        cap: The limit per period; None if spending is counted but not limited.
+        starts: Starts of the previous, current and next period, in seconds since 1970; the last one is the end of the
+            current period.
+        baseline: The start of a period, and the known spending in it.
+        allow_new: Whether the account may be created, because earlier spending has been looked up.
     """
 
     account: str
@@ -52,14 +53,14 @@ class ReservationRequest:
 
 
 class AccountBalance(NamedTuple):
-    """How an account stands.
+    """The state of an account.
 
     Attributes:
-        period: When its period began, in seconds since 1970; -1 where the account is gone, so that nothing was
+        period: Start of its period, in seconds since 1970; -1 if the account does not exist, so that nothing was
             booked.
-        spent: What was spent in it.
-        held: What is reserved for calls on their way.
-        before: What was spent before that which has just been settled.
+        spent: Spending in the period.
+        held: Amount reserved for calls in progress.
+        before: Spending before the amount that was just settled.
     """
 
     period: float
@@ -69,13 +70,13 @@ class AccountBalance(NamedTuple):
 
 
 class ReservationReply(NamedTuple):
-    """What came of an attempt to reserve.
+    """The result of an attempt to reserve.
 
     Attributes:
-        balances: How the accounts stood before, in the claims' order.
-        refused: The place of the first claim for which too little is left; None where there is enough.
-        fresh: The places of claims on accounts that are not there. Nothing was reserved then: look up what was spent,
-            and ask again with `opened`.
+        balances: The accounts before the reservation, in the order of the claims.
+        refused_index: Index of the first claim that exceeds the remaining amount; None if all fit.
+        fresh: Indexes of claims on missing accounts. Nothing was reserved then: look up earlier spending, and retry
+            with `allow_new`.
     """
 
     balances: tuple[AccountBalance, ...] = ()
@@ -84,35 +85,35 @@ class ReservationReply(NamedTuple):
 
 
 Settled: TypeAlias = Callable[[Sequence[AccountBalance]], None]
-"""Hears how the accounts stand after something was settled, in the claims' order; in any thread."""
+"""Called with the account balances after a settlement, in the order of the claims; in any thread."""
 
 
 class UnavailableError(Exception):
-    """The accounts cannot be read, so that nothing with a cap can be reserved."""
+    """The accounts cannot be read, so claims with a cap cannot be reserved."""
 
 
 class Accounts(Protocol):
-    """What is spent and reserved. A claim is made under a `slot`, and settled under the same."""
+    """Spending and reservations. Claims are reserved under a `slot` and settled under the same slot."""
 
     async def reserve(self, io: IO, claims: Sequence[ReservationRequest], slot: str) -> ReservationReply:
         """Reserve all claims, or none of them.
 
         Raises:
-            UnavailableError: one of them has a cap, and the accounts cannot be read.
+            UnavailableError: If one of them has a cap and the accounts cannot be read.
         """
         ...
 
     def settle(self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int], on_settle: Settled) -> None:
-        """What was reserved is free, and what the call took is spent. Safe inside a finalizer."""
+        """Release the reservations and book the actual spending. Safe inside a finalizer."""
         ...
 
     def close(self) -> None:
-        """Let go."""
+        """Release resources."""
         ...
 
 
 class _Reservation(weakref.ref[ReservationSlot]):
-    """What is held for one call; it is told when nobody has the call's slot any more."""
+    """The amount held for one call; its callback runs once the call's slot is garbage-collected."""
 
     __slots__ = ("account", "amount", "name", "until")
     account: str
@@ -122,7 +123,7 @@ class _Reservation(weakref.ref[ReservationSlot]):
 
 
 _LASTING = ReservationSlot()
-"""Stands for names that are plain strings, which cannot be watched."""
+"""Used for slots that are plain strings, which do not support weak references."""
 
 
 class _Kept:
@@ -134,7 +135,7 @@ class _Kept:
         self.places: dict[str, _Reservation] = {}
 
     def lapse(self, now: float) -> None:
-        """Free what is held for too long; who came first lapses first."""
+        """Release expired reservations, oldest first."""
         while self.places:
             reservation = next(iter(self.places.values()))
             if reservation.until > now:
@@ -142,10 +143,10 @@ class _Kept:
             self.free(reservation)
 
     def free(self, reservation: _Reservation) -> None:
-        """Let go of a reservation of which nothing was spent."""
+        """Release a reservation of which nothing was spent."""
         if self.places.get(reservation.name) is reservation:
             account = spend_account.settle(self.account, reservation.amount, 0)
-            del self.places[reservation.name]  # no call from here on, which an interrupt could cut
+            del self.places[reservation.name]  # no calls below, so an interrupt cannot separate these two lines
             self.account = account
 
 
@@ -153,23 +154,24 @@ class MemoryAccounts:
     """The accounts of this process.
 
     Args:
-        wall: The time in seconds since 1970.
-        shared: Whether threads share them; those of one call are its own, so no fork finds them locked.
+        wall: Returns the time in seconds since 1970.
+        shared: Whether threads share the accounts. The accounts of a single call are not shared, so a fork never finds
+            them locked.
     """
 
     def __init__(self, wall: Callable[[], float], *, shared: bool = True) -> None:
         self._wall = wall
         self._accounts: dict[str, _Kept] = {}
         self._lock = threading.Lock()
-        # A finalizer may come in the middle of it, in the same thread: what is settled goes into a queue.
+        # A finalizer may run in the middle of a locked section, in the same thread, so settlements go into a queue.
         self._settled: deque[tuple[Sequence[ReservationRequest], str, Sequence[int], Settled]] = deque()
-        # Reservations whose call has gone without a word; put here by a function in C, which no interrupt can cut.
+        # Reservations whose call ended without settling; appended by a C function, which no interrupt can split.
         self._orphans: deque[weakref.ref[ReservationSlot]] = deque()
         if shared:
             forks.renew(self, _lock=threading.Lock, _settled=deque, _orphans=deque)
 
     def forked(self) -> None:
-        """What is reserved is for calls of the parent."""
+        """Release all reservations, as they belong to calls of the parent process."""
         for entry in self._accounts.values():
             for reservation in list(entry.places.values()):
                 entry.free(reservation)
@@ -184,9 +186,9 @@ class MemoryAccounts:
 
     def settle(self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int], on_settle: Settled) -> None:
         self._settled.append((claims, slot, took, on_settle))
-        # Not `acquire(blocking=False)`: an interrupt between it and its `try` would leave the lock locked for ever.
+        # Not `acquire(blocking=False)`: an interrupt between it and its `try` would leave the lock locked forever.
         if self._lock.locked():
-            return  # whoever has it works it off, or the next one
+            return  # the holder of the lock processes the queue, or the next caller does
         with self._lock:
             notices = self._work_off(self._wall())
         _tell(notices)
@@ -213,7 +215,7 @@ class MemoryAccounts:
                 watched = slot if isinstance(slot, ReservationSlot) else _LASTING
                 name = str(slot)
                 reservation = _Reservation(watched, self._orphans.append)
-                # No call from here on: an interrupt comes before all of it, or after.
+                # No calls below: an interrupt arrives before or after this block, not within it.
                 reservation.account = claim.account
                 reservation.amount = claim.amount
                 reservation.name = name
@@ -232,7 +234,7 @@ class MemoryAccounts:
         return entry
 
     def _work_off(self, now: float) -> list[tuple[Settled, list[AccountBalance]]]:
-        """Book what was settled; who is to hear of it, and what."""
+        """Book queued settlements; returns the callbacks to run and their balances."""
         notices: list[tuple[Settled, list[AccountBalance]]] = []
         while self._orphans:
             orphan = cast("_Reservation", self._orphans[0])
@@ -263,7 +265,7 @@ def _tell(notices: list[tuple[Settled, list[AccountBalance]]]) -> None:
 
 
 def with_baseline(claim: ReservationRequest, baseline: tuple[float, int]) -> ReservationRequest:
-    """`claim`, when it has been looked up what was spent before."""
+    """Return `claim` with the looked-up earlier spending."""
     if claim.baseline is not None and claim.baseline[0] == baseline[0]:
         baseline = max(claim.baseline, baseline)
     return replace(claim, baseline=baseline, allow_new=True)

@@ -1,4 +1,4 @@
-"""What may be spent, by whom, and in which time."""
+"""Budget configuration: the limit, its scope and its period."""
 
 from __future__ import annotations
 
@@ -17,43 +17,47 @@ Period: TypeAlias = Literal["call", "session", "day", "month"]
 Scope: TypeAlias = Literal["tenant", "label", "route", "task"]
 
 NANO = 1_000_000_000
-"""Money is counted in billionths of a USD: whole numbers have exact sums."""
+"""Money is counted in billionths of a USD, as sums of integers are exact."""
 
 FOREVER = 2.0**40
-"""The end of a session, in seconds since 1970."""
+"""End of a session, in seconds since 1970."""
 
 _SPENT: dict[str, str] = {"call": "a call", "session": "a session", "day": "a day", "month": "a month"}
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class Budget:
-    """What may be spent. A call reserves what it may take before it is made, and settles what it took.
+    """A spending limit. A call reserves the most it may spend before it is sent, and settles its actual spending.
 
-    A **hard** budget refuses what it cannot pay for, before anything is sent: routes that are too dear are passed over,
-    and where none is left the call ends with a `BudgetExceededError`. It holds as exactly as the reserve is an upper
-    bound: the prompt's tokens are estimated, and of the answer `max_tokens` are set aside, or 1,024 where that is not
-    given. A **soft** one tells, and has calls ask the cheapest routes first once it is spent.
+    A **hard** budget rejects what it cannot cover, before anything is sent: routes that are too expensive are skipped,
+    and
+    if none is left, the call fails with a `BudgetExceededError`. It is as exact as the reservation is an upper bound:
+    the
+    prompt's tokens are estimated, and `max_tokens` are reserved for the output, or 1,024 if that is unset. A **soft**
+    budget only alerts; once it is spent, calls prefer the cheapest routes.
 
-    Money is counted by the prices of `genai-prices`, or the route's own. With a hard budget in USD, every route needs a
+    Money is counted by the prices of `genai-prices`, or by the route's own. With a hard budget in USD, each route needs
+    a
     known price.
 
     Args:
-        usd: How much money, in USD.
-        tokens: How many tokens, input and output; in place of `usd`.
-        per: In which time: `"call"` (one request with all its tries), `"session"` (as long as this router lives; each
+        usd: The limit in USD.
+        tokens: The limit in tokens, input and output; instead of `usd`.
+        per: The period: `"call"` (one request with all its attempts), `"session"` (the lifetime of this router; each
             process has its own), `"day"` or `"month"`.
-        scope: Who has it. None: all calls together. Or each `"tenant"`, `"label"`, `"route"` or `"task"` has one. Calls
-            that name no tenant, label or task have one together.
-        scope_values: For these tenants, labels, routes or tasks; None for all.
-        hard: Whether it refuses.
-        timezone: Where days and months begin: an IANA name such as `"Europe/Berlin"`; UTC by default.
-        alerts: At which shares of it somebody is told: 0.8 and 1.0 by default. Each is told once a period.
-        on_alert: Who is told besides the log: callables that get a `BudgetAlert`, such as a `Webhook`.
-        name: Its identity in a fleet and in alerts: `"usd/day/tenant"`, say, by default; to be given where two would
-            share it.
+        scope: None: one limit for all calls. Otherwise, each `"tenant"`, `"label"`, `"route"` or `"task"` has its own.
+            Calls without a tenant, label or task share one.
+        scope_values: The tenants, labels, routes or tasks that the budget applies to; None for all.
+        hard: Whether the budget rejects calls.
+        timezone: The time zone of days and months, an IANA name such as `"Europe/Berlin"`; UTC by default.
+        alerts: The shares of the limit that trigger an alert: 0.8 and 1.0 by default. Each is sent once per period.
+        on_alert: Callables that receive a `BudgetAlert`, such as a `Webhook`, in addition to the log.
+        name: Identifies the budget in a fleet and in alerts; by default derived as in `"usd/day/tenant"`. Required if
+            two
+            budgets would have the same name.
 
     Raises:
-        ConfigurationError: a value is out of range.
+        ConfigurationError: If a value is out of range.
 
     Example:
         >>> Router([...], budget=Budget(usd=20, per="day", scope="tenant", hard=True))  # doctest: +SKIP
@@ -123,44 +127,44 @@ class Budget:
 
     @property
     def unit(self) -> Literal["usd", "tokens"]:
-        """What is counted."""
+        """The unit of the limit."""
         return "usd" if self.tokens is None else "tokens"
 
     @property
     def cap(self) -> int:
-        """How much there is, in billionths of a USD or in tokens."""
+        """The limit, in billionths of a USD or in tokens."""
         return round((self.usd or 0.0) * NANO) if self.tokens is None else int(self.tokens)
 
     def amount(self, units: int) -> float:
-        """What was counted, in USD or in tokens."""
+        """Convert counted units to USD or tokens."""
         return units / NANO if self.tokens is None else units
 
     def format_amount(self, units: int) -> str:
-        """What was counted, in words."""
+        """Format counted units for messages."""
         return f"{units / NANO:,.6g} USD" if self.tokens is None else f"{units:,} tokens"
 
     @property
     def zone(self) -> tzinfo:
-        """Where days and months begin."""
+        """The time zone of days and months."""
         return _zone(self.timezone)
 
     def starts(self, at: float) -> tuple[float, ...]:
-        """When the periods around a moment begin, in seconds since 1970; the last one is when this one ends.
+        """Return the period starts around a moment, in seconds since 1970; the last one is the current period's end.
 
-        The period before is among them: another machine's clock may be behind.
+        The previous period is included, as another machine's clock may be behind.
         """
         if self.per not in ("day", "month"):
             return 0.0, FOREVER
         day = datetime.fromtimestamp(at, self.zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         if self.per == "day":
-            days = [day - timedelta(days=1), day, day + timedelta(days=1)]  # by the calendar, whatever a day lasts
+            days = [day - timedelta(days=1), day, day + timedelta(days=1)]  # calendar days, whatever their length
         else:
             first = day.replace(day=1)
             days = [(first - timedelta(days=1)).replace(day=1), first, (first + timedelta(days=32)).replace(day=1)]
         return tuple(one.timestamp() for one in days)
 
     def resets_at(self, starts: tuple[float, ...]) -> float | None:
-        """When it begins anew, in seconds since 1970, by its `starts`; None where it does not."""
+        """Return the end of the period, in seconds since 1970, given its `starts`; None if it never resets."""
         return starts[-1] if self.per in ("day", "month") else None
 
     def __str__(self) -> str:

@@ -1,8 +1,8 @@
-"""Charging: what one attempt costs, or what budgets are charged for it where its cost is unknown. Pure.
+"""Charges: the cost of one attempt, or its estimate for budgets if the cost is unknown. Pure.
 
 the provider's own counts → its cost
-a count is missing, zero where it cannot be, or the answer was cut → an estimate of the tokens, and of their cost
-no price for that address → an estimate by the model's list price
+a count is missing, zero although it cannot be, or the response was cut → an estimate of the tokens and their cost
+no price for the address → an estimate from the model's list price
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from multiroute_core.types import Usage
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What an attempt is charged.
+    """The charge of an attempt.
 
     Attributes:
-        cost: In USD; None for unknown.
-        estimate: The tokens that it likely took, where the provider's counts are incomplete.
-        estimated_cost: What it likely cost, in USD, where `cost` is unknown; None where there is no price either.
-        source: Where the price comes from.
+        cost: In USD; None if unknown.
+        estimate: Estimated tokens, if the provider's counts are incomplete.
+        estimated_cost: Estimated cost in USD, if `cost` is unknown; None if no price exists either.
+        source: The source of the price.
     """
 
     cost: float | None = None
@@ -41,17 +41,17 @@ def charge(
     output_tokens: int | None,
     cut: bool,
 ) -> Charge:
-    """The charge of one attempt.
+    """Return the charge of one attempt.
 
     Args:
         pricing: The prices.
-        route: The route that was asked.
-        model: The model that answered, or else the route's.
-        usage: What the provider counted; None where it did not say.
-        prompt: The request's tokens, estimated.
-        written: The answer's tokens, estimated, where `usage` does not tell all; None where it does, or where nothing
-            was answered.
-        cut: Whether the answer was cut: then the provider's count of it is of its beginning.
+        route: The route of the attempt.
+        model: The model that responded, or else the route's.
+        usage: The provider's counts; None if not reported.
+        prompt: Estimated tokens of the request.
+        output_tokens: Estimated tokens of the response, if `usage` is incomplete; None if it is complete, or if there
+            was no response.
+        cut: Whether the response was cut; the provider's count then covers only its beginning.
     """
     estimate = None if output_tokens is None else _complete(usage, prompt, output_tokens, cut=cut)
     if estimate is None or estimate == usage:
@@ -62,17 +62,17 @@ def charge(
     stated = _drop_estimates(usage, estimate)
     cost = pricing.cost_on(route, stated, model=model)
     if cost == 0.0 and stated is not None and pricing.cost_on(route, estimate, model=model):
-        return _estimate_charge(pricing, route, model, estimate, estimate)  # a stated zero never wins against a price
-    if cost is not None:  # free of charge, or the provider states its cost
+        return _estimate_charge(pricing, route, model, estimate, estimate)  # a reported zero never overrides a price
+    if cost is not None:  # free of charge, or the provider reports its cost
         return _to_charge(cost)
     cost = None if usage is None else pricing.cost_on(route, usage, model=model)
     if cost is not None and cost == pricing.cost_on(route, estimate, model=model):
-        return _to_charge(cost)  # what is not counted is not charged either
+        return _to_charge(cost)  # the missing counts are not charged
     return _estimate_charge(pricing, route, model, estimate, estimate)
 
 
 def _complete(usage: Usage | None, prompt: int, output_tokens: int, *, cut: bool) -> Usage:
-    """`usage` with estimates where counts are missing."""
+    """Return `usage` with estimates for missing counts."""
     if usage is None:
         return Usage(prompt, output_tokens)
     output = usage.output_tokens or 0
@@ -82,7 +82,7 @@ def _complete(usage: Usage | None, prompt: int, output_tokens: int, *, cut: bool
 
 
 def _drop_estimates(usage: Usage | None, estimate: Usage) -> Usage | None:
-    """`usage` without the counts that had to be estimated."""
+    """Return `usage` without the counts that were estimated."""
     if usage is None:
         return None
     read = usage.input_tokens
@@ -100,7 +100,7 @@ def _to_charge(cost: float | None) -> Charge:
 
 def _estimate_charge(pricing: Pricing, route: Route, model: str, usage: Usage, estimate: Usage | None) -> Charge:
     cost = pricing.estimate_on(route, usage, model=model)
-    if cost is None:  # parts that contradict each other have no price; the plain counts have
+    if cost is None:  # contradictory counts have no price, but their totals do
         cost = pricing.estimate_on(route, Usage(usage.input_tokens or 0, usage.output_tokens or 0), model=model)
     if cost is None:
         return Charge(estimate=estimate)

@@ -1,7 +1,7 @@
-"""Accounts on Redis, for all processes of a fleet: what one reserves, no other can.
+"""Budget accounts in Redis, shared by all processes of a fleet: an amount reserved by one is unavailable to others.
 
-While Redis is away, what has a cap is refused, since nobody knows what the others spend; what has none goes on, and
-Redis is told of it when it is back.
+While Redis is down, claims with a cap are rejected, as the spending of other processes is unknown. Other calls proceed,
+and Redis receives their spending once it is back.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from multiroute_core.state.link import Down, Link, Refused
 from multiroute_core.state.scripts import script
 
 KEEP_SECONDS = 3600.0
-"""How long Redis keeps an account after its period, at the least."""
+"""Minimum time in seconds that Redis keeps an account after its period."""
 
 logger = logging.getLogger("multiroute_core")
 
@@ -39,17 +39,17 @@ class _Answer(msgspec.Struct):
 
 
 class RedisAccounts:
-    """The accounts of a fleet. Every operation is one script and one round trip; to settle costs the caller nothing.
+    """The accounts of a fleet. Each operation is one script and one round trip; settling does not block the caller.
 
     Args:
-        link: The way to Redis; its prefix says which fleet it is.
-        wall: The time in seconds since 1970; a period begins when this clock and Redis's agree that it does.
+        link: The connection to Redis; its prefix identifies the fleet.
+        wall: Returns the time in seconds since 1970; a period begins once this clock and Redis's agree on it.
     """
 
     def __init__(self, link: Link, wall: Callable[[], float]) -> None:
         self._link = link
         self._wall = wall
-        # By which clock the scripts go: None is Redis's own. A seam for rehearsals, and for nothing else.
+        # Clock of the scripts: None for Redis's own. Injectable for tests only.
         self._clock: Callable[[], float | None] = lambda: None
 
     async def reserve(self, io: IO, claims: Sequence[ReservationRequest], slot: str) -> ReservationReply:
@@ -64,7 +64,7 @@ class RedisAccounts:
             if any(claim.cap is not None for claim in claims):
                 raise UnavailableError(str(error)) from error
             return ReservationReply()
-        except BaseException:  # called off, and nobody takes what may have been reserved
+        except BaseException:  # cancelled: release what may have been reserved
             self.settle(claims, slot, (0,) * len(claims), _nobody)
             raise
         return ReservationReply(tuple(reply.balances), reply.refused, reply.fresh)
@@ -80,10 +80,10 @@ class RedisAccounts:
         self._link.send(command, learn, keep=True)
 
     def close(self) -> None:
-        """The link belongs to whoever gave it."""
+        """Do nothing; the link belongs to its creator."""
 
     def _keys(self, claims: Sequence[ReservationRequest]) -> tuple[str, ...]:
-        tag = f"{{{self._link.prefix}}}:budget"  # one script reads several, so a cluster has them in one place
+        tag = f"{{{self._link.prefix}}}:budget"  # one script reads several keys, which must share a cluster slot
         names = [f"{tag}:{quote(claim.account, safe='-._/:')}" for claim in claims]
         return tuple(key for name in names for key in (name, f"{name}:places"))
 
@@ -112,4 +112,4 @@ _read = msgspec.msgpack.Decoder(_Answer).decode
 
 
 def _nobody(balances: Sequence[AccountBalance]) -> None:
-    """Nobody wants to hear of it."""
+    """Ignore the balances."""

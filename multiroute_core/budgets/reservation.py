@@ -1,7 +1,7 @@
-"""What one call may spend: each try is paid for before it is made.
+"""Budget reservation: the amount one call may spend, reserved before each attempt.
 
-which budgets count the try, and for whom → what it may take → hold that on all of their accounts, or pass the route by
-    → the try → what it took is spent, the rest of what was held is free → whoever wants to know is told
+find the budgets and scopes that count the attempt → estimate its maximum cost → reserve that on all of their accounts,
+or skip the route → attempt → book the actual spending and release the rest → send alerts
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from multiroute_core.runtime.io import IO
 from multiroute_core.types import Attempt
 
 ROUNDING = 1e-6
-"""Billionths of a USD that sums of floats are off by; a reservation is rounded up but for these."""
+"""Rounding error of float sums, in billionths of a USD; reservations are rounded up except for it."""
 
 SettleBudget: TypeAlias = Callable[[Attempt | None], None]
-"""Settles what a try took; None where nothing was sent. Safe inside a finalizer."""
+"""Settles the spending of an attempt; None if nothing was sent. Safe inside a finalizer."""
 
 
 class BudgetReservation:
-    """What one call may spend.
+    """The budget reservation of one call.
 
     Args:
         spending: The router's budgets.
-        call: What is asked.
+        call: The call.
     """
 
     def __init__(self, spending: BudgetTracker, call: Call) -> None:
@@ -54,7 +54,7 @@ class BudgetReservation:
 
     @property
     def over_soft_budget(self) -> bool:
-        """Whether a soft budget is spent, so that cheap routes should come first."""
+        """Whether a soft budget is spent, so that cheap routes are preferred."""
         spending = self._spending
         for budget, who in self._counting(None):
             period, amount = spending.get_spend(_account(budget, who)) or (0.0, -1)
@@ -63,7 +63,7 @@ class BudgetReservation:
         return False
 
     async def reserve(self, io: IO, route: Route) -> SettleBudget | Rejection:
-        """Hold what a try on `route` may take; or why it cannot be paid for."""
+        """Reserve the maximum cost of an attempt on `route`; returns a `Rejection` if the budget is too low."""
         spending = self._spending
         now = self._spending.wall()
         call = self._call
@@ -95,7 +95,7 @@ class BudgetReservation:
     async def _reserve_bills(
         self, io: IO, accounts: Accounts, bills: list[BudgetCharge], slot: str, now: float
     ) -> tuple[Rejection | None, list[BudgetCharge]]:
-        """Hold what is asked for; why that cannot be, and what is asked for by what is known now."""
+        """Reserve the requested amounts; returns the rejection, if any, and the charges with updated baselines."""
         while True:
             try:
                 reply = await accounts.reserve(io, [bill.claim for bill in bills], slot)
@@ -117,7 +117,7 @@ class BudgetReservation:
     def _group_bills(
         self, route: Route, amounts: dict[str, int], now: float
     ) -> Iterator[tuple[Accounts, list[BudgetCharge]]]:
-        """What is asked for, by where the accounts are: those of the call first, for they take no way."""
+        """Group the charges by their accounts, those of the call first, as they need no round trip."""
         groups: dict[int, tuple[Accounts, list[BudgetCharge]]] = {}
         for budget, who in self._counting(route):
             name = _account(budget, who)
@@ -136,7 +136,7 @@ class BudgetReservation:
         )
 
     def _counting(self, route: Route | None) -> Iterator[tuple[Budget, str]]:
-        """The budgets that count a try on `route`, each with who spends; without a route, those that count any."""
+        """Yield the budgets that count an attempt on `route`, each with a scope value; None stands for any route."""
         options = self._call.options
         for budget in self._spending.budgets:
             match budget.scope:
@@ -160,7 +160,7 @@ def _account(budget: Budget, who: str) -> str:
 
 
 def _charges(attempt: Attempt, reserved: dict[str, int]) -> dict[str, int]:
-    """What an attempt is charged, as the ledger has it; an answer that cannot be priced is charged its reservation."""
+    """Return the amounts to charge, as in the ledger; a response without a known price is charged its reservation."""
     usage = attempt.estimated_usage or attempt.usage
     cost = attempt.charged
     is_answered = attempt.outcome == "success"
@@ -182,7 +182,7 @@ def _settle(
 
 
 def _free(reservations: Sequence[tuple[Accounts, list[BudgetCharge]]], slot: str) -> None:
-    """Nothing was sent."""
+    """Release the reservations, as nothing was sent."""
     _settle(reservations, slot, {"usd": 0, "tokens": 0}, lambda _bills, _took, _balances: None)
 
 

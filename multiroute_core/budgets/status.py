@@ -1,4 +1,4 @@
-"""How budgets stand, as a table that people look at."""
+"""Budget status, with a table for display."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from multiroute_core._util import table
 
 @dataclass(frozen=True, slots=True)
 class BudgetStatus:
-    """How a budget of one who spends stands.
+    """The status of a budget for one scope value.
 
     Attributes:
-        budget: Its name.
-        scope_value: The tenant, label, route or task; empty for all together, or for those without a name.
-        spent: In this period, in USD or tokens.
-        remaining: Of it; below 0 where a soft budget is overspent.
-        limit: What it is.
-        unit: What is counted.
-        hard: Whether it refuses.
-        resets_at: When it begins anew, in seconds since 1970; None where it does not.
+        budget: The budget's name.
+        scope_value: The tenant, label, route or task; empty for a shared budget, or for calls without a value.
+        spent: Spending in this period, in USD or tokens.
+        remaining: Remaining amount; below 0 if a soft budget is overspent.
+        limit: The limit.
+        unit: The unit of the amounts.
+        hard: Whether the budget rejects calls.
+        resets_at: The end of the period, in seconds since 1970; None if it never resets.
     """
 
     budget: str
@@ -35,7 +35,7 @@ class BudgetStatus:
 
 
 class BudgetStatuses(tuple[BudgetStatus, ...]):
-    """The budgets that something was spent of, those with the least left first."""
+    """The budgets with spending, the lowest remaining share first."""
 
     __slots__ = ()
 

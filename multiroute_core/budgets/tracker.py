@@ -1,4 +1,4 @@
-"""The budgets of a router: where their accounts are, what is known of them, and who is told when one is crossed."""
+"""Budget tracker: the budgets of a router, their accounts, known spending and alerts."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from multiroute_core.runtime.io import IO
 from multiroute_core.types import Usage
 
 LOOK_SECONDS = 30.0
+"""Timeout of a ledger look-up on an event loop, in seconds. It runs once per period and scope value."""
 _PRICE_HINT = (
     'give Route(prices={"input": ..., "output": ...}) in USD per million tokens (0 if it costs nothing), '
     "or limit tokens with Budget(tokens=...)"
 )
-"""How long a look into the ledger may take, on an event loop. It is made once a period, for each who spends."""
 
 logger = logging.getLogger("multiroute_core")
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetCharge:
-    """What one budget, for one who spends, is asked for."""
+    """The claim of one budget and scope value."""
 
     budget: Budget
     who: str
@@ -52,17 +52,17 @@ class BudgetTracker:
     """The budgets of one router.
 
     Args:
-        budgets: Theirs.
-        routes: The router's.
-        accounts: Where it stands what is spent by days and months.
-        facts: What is known of the routes, by their names.
-        pricing: What tokens cost on a route.
-        ledger: Where it can be looked up what was spent before; None for nowhere.
-        hooks: Who hears of alerts, besides those whom a budget names.
-        wall: The time in seconds since 1970.
+        budgets: The budgets.
+        routes: The routes.
+        accounts: The accounts of daily and monthly budgets.
+        facts: Capabilities of the routes, by route name.
+        pricing: Prices tokens on a route.
+        ledger: Where earlier spending is looked up; None to skip it.
+        hooks: Receive alerts, in addition to a budget's `on_alert`.
+        wall: Returns the time in seconds since 1970.
 
     Raises:
-        ConfigurationError: a hard budget counts a route in USD whose price nobody knows.
+        ConfigurationError: If a hard budget in USD counts a route without a known price.
     """
 
     def __init__(
@@ -92,22 +92,22 @@ class BudgetTracker:
             self._priced(route)
 
     def accounts_of(self, budget: Budget, own: Accounts) -> Accounts:
-        """Where a budget's accounts are; `own` are the call's."""
+        """Return the accounts of a budget; `own` are those of the call."""
         return {"call": own, "session": self._session}.get(budget.per, self._shared)
 
     def get_spend(self, account: str) -> tuple[float, int] | None:
-        """The period of an account, and what is known to have been spent in it."""
+        """Return the period of an account, and the known spending in it."""
         return self._heard.get(account)
 
     def starts(self, budget: Budget, now: float) -> tuple[float, ...]:
-        """`Budget.starts`, which takes its time, once a period."""
+        """Return `Budget.starts`, which is slow, cached per period."""
         starts = self._starts.get(budget.name, (0.0, 0.0))
         if not starts[-2] <= now < starts[-1]:
             starts = self._starts[budget.name] = budget.starts(now)
         return starts
 
     def update_balances(self, bills: Sequence[BudgetCharge], balances: Sequence[AccountBalance]) -> None:
-        """How accounts stand."""
+        """Update the known account balances."""
         for bill, balance in zip(bills, balances, strict=True):
             if bill.budget.per != "call":
                 if len(self._heard) >= ROOM:
@@ -118,7 +118,7 @@ class BudgetTracker:
                 self._heard[name] = max(self._heard.get(name, (0.0, 0)), (balance.period, balance.spent))
 
     def standings(self) -> BudgetStatuses:
-        """How the budgets stand, as this process has heard last."""
+        """Return the status of the budgets, as last known to this process."""
         now = self.wall()
         statuses = list[BudgetStatus]()
         for name, bill in list(self._bills.items()):
@@ -138,9 +138,9 @@ class BudgetTracker:
     def on_settled(
         self, request_id: str, bills: Sequence[BudgetCharge], took: Sequence[int], balances: Sequence[AccountBalance]
     ) -> None:
-        """Something was spent by a request: whoever wants to know of it is told."""
+        """Update balances and send alerts after a request's spending was booked."""
         for bill, amount, balance in zip(bills, took, balances, strict=True):
-            if balance.period < 0:  # the account was lost, and is opened anew by what is known
+            if balance.period < 0:  # the account was lost; it is recreated from known spending
                 name = bill.claim.account
                 (start, _) = bill.claim.baseline or (bill.claim.starts[-2], 0)
                 start, spend = self._heard.get(name, (start, 0))
@@ -152,14 +152,14 @@ class BudgetTracker:
                     self._alert(request_id, bill, balance, share)
 
     async def prior_spend(self, io: IO, bill: BudgetCharge) -> tuple[float, int]:
-        """What the ledger says was spent in this period, before the account was there.
+        """Return the spending in this period according to the ledger, from before the account existed.
 
         Raises:
-            UnavailableError: it cannot be read, and the budget is a hard one.
+            UnavailableError: If the ledger cannot be read and the budget is hard.
         """
         budget = bill.budget
         start = bill.claim.starts[-2]
-        if self._ledger is None or isinstance(self._ledger.store, MemoryStore):  # that one is no older than the account
+        if self._ledger is None or isinstance(self._ledger.store, MemoryStore):  # not older than the account
             return start, 0
         ledger = self._ledger
         whose = cast("dict[str, Any]", {budget.scope: bill.who} if budget.scope else {})
@@ -171,7 +171,7 @@ class BudgetTracker:
         limit.set("the ledger", io.now() + LOOK_SECONDS, LOOK_SECONDS)
         try:
             total = await io.thread(limit, look) if io.native else look()
-            amount = round(total.usd * NANO) if budget.unit == "usd" else total.tokens  # a damaged file says infinity
+            amount = round(total.usd * NANO) if budget.unit == "usd" else total.tokens  # a corrupt file yields infinity
         except Exception as error:
             if budget.hard:
                 raise UnavailableError(f"the ledger cannot be read ({error})") from error

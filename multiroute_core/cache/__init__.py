@@ -1,5 +1,6 @@
-"""One memory: what was answered once need not be asked again.
+"""Response cache: reuses responses to identical requests.
 
-`key` says when two requests are the same, `entry` what is kept of an answer, `flight` lets equal requests fly once.
-Where it is kept is a `store`: `memory`, `sqlite` or `redis`. `semantic` finds what was asked in other words.
+`key` computes the cache key of a request, `entry` serializes a response, `single_flight` coalesces identical concurrent
+requests. The stores are `memory`, `sqlite` and `redis`, behind the interface in `store`. `semantic` finds responses to
+paraphrases.
 """

@@ -1,4 +1,4 @@
-"""What the cache of a router shall do: the one thing that a user sets."""
+"""`CacheConfig`: the settings of a router's response cache."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
 DAY = 86_400.0
 
 WHOLE: frozenset[FinishReason] = frozenset({"stop", "tool_call"})
-"""The reasons with which an answer is one that can be given again."""
+"""The finish reasons of complete responses, which are always cacheable."""
 
 _METHODS = ("get", "put", "claim", "release", "close", "aclose")
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class CacheConfig:
-    """How a router keeps answers and gives them again.
+    """How a router caches and reuses responses.
 
     Args:
-        store: Where they are kept: `"memory"` (this process), `"sqlite:///path"` (a file, for notebooks and several
-            processes of one machine), `"redis://…"` (a fleet), or a `Cache` of your own.
-        ttl: Seconds for which an answer is given again. A day by default. Each one's time is up to a tenth longer or
-            shorter, so that what came together does not go together.
-        stale_if_error: For how many seconds more it may be given when no route can answer; it is then marked as
-            `stale`. None by default.
-        cacheable_finish_reasons: Answers that are kept besides those that are whole: `"length"`, `"content_filter"`,
-            `"refusal"`, `"other"`.
-        semantic: How to find the answer to what was asked in other words, as well; None looks for equal requests only.
-        namespace: A name for the routes' models. Requests are the same only if the same models may answer; routers that
-            give the same alias share their answers, whatever models they have.
+        store: Where responses are kept: `"memory"` (this process), `"sqlite:///path"` (a file, for notebooks and
+            several processes of one machine), `"redis://…"` (a fleet), or a `Cache` of your own.
+        ttl: Seconds for which a response is reused. A day by default. Each entry's TTL varies by up to a tenth, so that
+            entries created together do not expire together.
+        stale_if_error: Additional seconds for which a response may be served when all routes fail; it is then marked as
+            `stale`. 0 by default.
+        cacheable_finish_reasons: Finish reasons to cache besides those of complete responses: `"length"`,
+            `"content_filter"`, `"refusal"`, `"other"`.
+        semantic: Settings of the semantic cache, which also finds paraphrases; None matches identical requests only.
+        namespace: Replaces the routes' models in the cache key. By default, requests match only if the same models are
+            candidates; routers with the same namespace share their responses, whatever models they have.
 
     Raises:
-        ConfigurationError: a value is out of range, or the store is none.
+        ConfigurationError: A value is out of range, or the store is invalid.
 
     Example:
-        >>> Router([...], cache=Caching("sqlite:///llm.db", ttl=7 * 86_400))  # doctest: +SKIP
+        >>> Router([...], cache=CacheConfig("sqlite:///llm.db", ttl=7 * 86_400))  # doctest: +SKIP
     """
 
     store: str | Cache = field(repr=False)
@@ -103,16 +103,16 @@ class CacheConfig:
 
     @classmethod
     def of(cls, cache: Any) -> CacheConfig:
-        """`cache` itself, or the settings for a place to keep answers in."""
+        """Return `cache` itself, or build the settings for a store."""
         return cache if isinstance(cache, CacheConfig) else cls(cache)
 
     def worth(self, response: Response, routes: Sequence[Route], *, continued: bool) -> bool:
-        """Whether an answer is whole, and one that the caller would have chosen, so that it may be given again.
+        """Whether a response is cacheable: complete, and from a route that the caller would have chosen.
 
         Args:
-            response: The answer.
-            routes: Who might have answered.
-            continued: Whether a stream that breaks is gone on with by another route.
+            response: The response.
+            routes: The candidates.
+            continued: Whether another route continues an interrupted stream.
         """
         has_interruption = any(attempt.outcome == StreamInterruptedError.code for attempt in response.attempts)
         backups = {route.name for route in routes if route.backup}
@@ -125,10 +125,10 @@ class CacheConfig:
         )
 
     def paraphrases(self, store: Cache) -> SemanticMatcher | None:
-        """What finds questions in other words, beside `store`; None where that is not asked for.
+        """Return the semantic matcher for `store`; None if the semantic cache is disabled.
 
         Raises:
-            ConfigurationError: a package for it is missing.
+            ConfigurationError: A required package is missing.
         """
         if self.semantic is None:
             return None
@@ -142,10 +142,10 @@ class CacheConfig:
         return SemanticMatcher(self.semantic, index)
 
     def open_store(self) -> Cache:
-        """The store.
+        """Open the store.
 
         Raises:
-            ConfigurationError: there is no such store, a package for it is missing, or it cannot be used.
+            ConfigurationError: The store is unknown or unusable, or a required package is missing.
         """
         if not isinstance(self.store, str):
             return self.store

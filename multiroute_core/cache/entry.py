@@ -1,7 +1,7 @@
-"""What is kept of an answer, and how it is given again. Pure.
+"""Cache entries: serialization of a response, and its replay. Pure.
 
-An entry is bytes from the moment it is made: whoever gets it decodes a copy of their own, and a store on a disk or a
-network keeps the same as one in memory. The bytes say which form they have; those of another form are not read.
+An entry is serialized when it is created: each reader decodes its own copy, and memory, disk and network stores hold
+the same bytes. The bytes begin with a format version; other versions are not read.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from multiroute_core.parsing import message_json
 from multiroute_core.types import Chunk, FinishReason, Response, Usage
 
 FORM = b"MR1"
-"""How an entry begins. A number that is higher belongs to a later MultiRoute."""
+"""Prefix of an entry. A higher number belongs to a later MultiRoute."""
 
 NOTHING = Usage(input_tokens=0, output_tokens=0)
-"""What an answer from the cache uses."""
+"""The usage of a cached response."""
 
 
 class UnreadableError(Exception):
-    """Bytes that are no entry, or one of another form."""
+    """The bytes are not an entry, or one of another format version."""
 
 
 class _Kept(msgspec.Struct, array_like=True):
@@ -46,15 +46,13 @@ class _Kept(msgspec.Struct, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An answer that was kept.
+    """A cached response.
 
     Attributes:
-        saved_at: When, in seconds since 1970.
-        fresh_until: Until when it may be given, in seconds since 1970; later only for want of a better one.
-        said: What was said, piece by piece as it came, a bit of text as it stands; None for an answer that was not
-            streamed.
-        response: The whole answer, marked as cached. It used nothing and cost nothing; `saved_cost` is what it cost
-            when it was asked for.
+        saved_at: When it was saved, in seconds since 1970.
+        fresh_until: When it expires, in seconds since 1970; afterwards it is served only as stale.
+        pieces: The stream's pieces as received, plain text as a string; None if the response was not streamed.
+        response: The complete response, marked as cached. Its usage and cost are 0; `saved_cost` is its original cost.
     """
 
     saved_at: float
@@ -64,7 +62,7 @@ class Entry:
 
     @property
     def chunks(self) -> Iterator[tuple[Part, ...]]:
-        """What was said, in pieces, each made when it is read."""
+        """The response in stream pieces, each decoded when it is read."""
         if self.pieces is None:
             yield tuple(_pieces(self.response.parts))
             return
@@ -72,7 +70,7 @@ class Entry:
             yield (Text(piece),) if isinstance(piece, str) else piece
 
     def replayed(self, *, stream: bool) -> Iterator[Chunk]:
-        """The answer once more, in the face that is asked for."""
+        """Replay the response, streamed or complete."""
         if not stream:
             yield Chunk(self.response.parts, self.response)
             return
@@ -82,16 +80,16 @@ class Entry:
 
 
 def encode(response: Response, pieces: Sequence[tuple[Part, ...]] | None, *, now: float, fresh_until: float) -> bytes:
-    """An answer as bytes.
+    """Encode a response as bytes.
 
     Args:
-        response: The answer.
-        said: The pieces in which it was streamed; None for a whole one.
-        now: The time, in seconds since 1970.
-        fresh_until: Until when it may be given.
+        response: The response.
+        pieces: The pieces in which it was streamed; None for a complete response.
+        now: The current time, in seconds since 1970.
+        fresh_until: When the entry expires, in seconds since 1970.
 
     Raises:
-        TypeError, OverflowError: there is something in it that has no form in bytes.
+        TypeError, OverflowError: A value cannot be serialized.
     """
     record = _Kept(
         saved_at=now,
@@ -109,12 +107,12 @@ def encode(response: Response, pieces: Sequence[tuple[Part, ...]] | None, *, now
 
 
 def decode(value: bytes) -> Entry:
-    """The entry that bytes hold.
+    """Decode an entry.
 
     Raises:
-        UnreadableError: they hold none, or one of another form.
+        UnreadableError: The bytes are not an entry, or one of another format version.
     """
-    if not isinstance(value, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]  (a store is anybody's object)
+    if not isinstance(value, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]  (a store may be third-party code)
         raise UnreadableError(f"An entry is {type(value).__name__} where bytes should be.")
     if value[: len(FORM)] != FORM:
         raise UnreadableError(f"An entry that begins with {value[: len(FORM)]!r} has another form than {FORM!r}.")
@@ -148,10 +146,10 @@ def decode(value: bytes) -> Entry:
 
 
 def _check(record: _Kept) -> None:
-    """See that an entry holds nothing that would fail later.
+    """Check that an entry contains nothing that would fail later.
 
     Raises:
-        ValueError: a number is not finite, a cost is negative, or a value is nested too deep.
+        ValueError: A number is not finite, a cost is negative, or a value is nested too deep.
     """
     if not (
         math.isfinite(record.saved_at) and math.isfinite(record.fresh_until) and 0 <= (record.cost or 0.0) < math.inf
@@ -164,14 +162,14 @@ def _check(record: _Kept) -> None:
 
 
 def _brief(parts: Sequence[Part]) -> str | list[dict[str, Any]]:
-    """Most pieces are a bit of text, and nothing else."""
+    """Serialize a piece; most pieces are plain text, which needs no JSON."""
     if len(parts) == 1 and isinstance(only := parts[0], Text) and only.raw is None:
         return only.text
     return message_json.to_json(parts)
 
 
 def _pieces(parts: Sequence[Part]) -> Iterator[Part]:
-    """Whole parts as a stream would bring them."""
+    """Convert complete parts to stream pieces."""
     calls = itertools.count()
     for part in parts:
         if isinstance(part, ToolCall):

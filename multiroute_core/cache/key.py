@@ -1,9 +1,8 @@
-"""When two requests are the same: a SHA-256 over all that may change the answer, and over nothing else. Pure.
+"""Cache keys: a SHA-256 over everything that may change the response, and nothing else. Pure.
 
-It is the meaning that counts. The order of arguments and of dict keys does not, nor whether a number is `0` or `0.0`,
-nor the ids by which calls of tools and their answers find together, nor marks for a vendor's prompt cache. What a part
-says in its vendor's own words counts, since that vendor reads it. No route's key or password goes in; what
-`extra_headers` holds does, as a part of the hash, and so does the tenant.
+Keys compare meaning. They ignore the order of arguments and of dict keys, whether a number is `0` or `0.0`, the ids
+that link tool calls to their results, and prompt cache marks. A part's raw form counts, since its provider reads it. No
+route's key or password is included; the values of `extra_headers` are, as part of the hash, and so is the tenant.
 """
 
 from __future__ import annotations
@@ -32,36 +31,36 @@ from multiroute_core.route import Route
 from multiroute_core.types import Request
 
 VERSION = 1
-"""Goes into every key: what an older MultiRoute meant by a request may not be what this one means."""
+"""Part of every key: an older MultiRoute may have interpreted the same request differently."""
 
 EXACT = 2**53
-"""Up to here a float that is a whole number is that number."""
+"""Up to this bound, a float with an integer value equals that integer."""
 
 
 class UnkeyableError(Exception):
-    """A request holds something that has no canonical form, such as an object in a vendor's options."""
+    """A request contains a value without a canonical form, such as an object in provider-specific options."""
 
 
 def key(request: Request, among: str, tenant: str | None) -> str:
-    """The key of a request: 64 hex digits.
+    """Return the cache key of a request: 64 hex digits.
 
     Args:
-        request: What is asked.
-        among: Who may answer: `models` of the candidates, or the user's alias for them.
-        tenant: On whose behalf.
+        request: The request.
+        among: The candidates: the result of `models`, or the user's `namespace` instead.
+        tenant: The tenant.
 
     Raises:
-        UnkeyableError: it holds something that has no canonical form.
+        UnkeyableError: The request contains a value without a canonical form.
     """
     payload = {"version": VERSION, "among": among, "tenant": tenant, "request": _Canon(request).to_dict()}
     try:
         return hashlib.sha256(msgspec.json.encode(payload, order="sorted")).hexdigest()
-    except (TypeError, ValueError, OverflowError) as error:  # half a surrogate pair, say
+    except (TypeError, ValueError, OverflowError) as error:  # such as a lone surrogate
         raise UnkeyableError(str(error)) from error
 
 
 def scope(request: Request, among: str, tenant: str | None) -> tuple[str, str] | None:
-    """The key of everything but what the user said last, and that text; None where the last turn is no plain text."""
+    """Return the key of everything except the user's last message, and its text; None if that is not plain text."""
     last = request.messages[-1]
     if last.role != "user" or not last.text.strip() or not all(isinstance(part, Text) for part in last.parts):
         return None
@@ -70,21 +69,22 @@ def scope(request: Request, among: str, tenant: str | None) -> tuple[str, str] |
 
 
 def models(routes: Iterable[Route]) -> str:
-    """Who may answer, in canonical form: the same models at the same addresses, however they are listed and named."""
+    """Return the candidates in canonical form: the set of models and addresses, regardless of order and route names."""
     return msgspec.json.encode(sorted({_model(route) for route in routes})).decode()
 
 
 def _model(route: Route) -> tuple[str, ...]:
-    address = bare_url(route.base_url or "")  # it may hold a password
+    address = bare_url(route.base_url or "")  # it may contain a password
     identity = (route.provider, route.model, address, route.api or "")
-    # A model of a framework's has settings of its own; whoever wraps it says what they are.
+    # A framework model has settings of its own; its wrapper provides a fingerprint of them.
     return identity if route.llm is None else (*identity, str(getattr(route.llm, "fingerprint", route.name)))
 
 
 class _Canon:
-    """One request in plain JSON.
+    """The canonical JSON form of one request.
 
-    Lists begin with a word that says what they are, and only mappings are objects: so nothing looks like another thing.
+    Lists begin with a tag for their type, and only mappings become objects, so that different values never have the
+    same form.
     """
 
     def __init__(self, request: Request) -> None:
@@ -137,7 +137,7 @@ class _Canon:
         return [type(value).__name__, entries]
 
     def raw(self, value: Raw) -> Any:
-        """A vendor's words, without the vendor's own number for them and for the message that they were in."""
+        """The raw form, without the provider's ids of the part and of its message."""
         self._in_raw = True
         body = self.mapping({name: inner for name, inner in value.body.items() if name != "id"})
         self._in_raw = False
@@ -177,7 +177,10 @@ class _Canon:
 
 
 def _plain_texts(messages: Sequence[Message]) -> list[Any] | None:
-    """Messages of one text each, which most requests are, in the form that `_Canon` gives them; None for others."""
+    """Return the form of messages with one plain text each, as `_Canon` would build it; None for other messages.
+
+    A fast path: most requests have only such messages.
+    """
     entries: list[Any] = []
     for message in messages:
         parts = message.parts
@@ -207,7 +210,7 @@ _KNOWN: dict[type[Any], tuple[tuple[str, Any], ...]] = {}
 
 
 def _fields(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
-    """The names of a dataclass's fields, each with its default; what has its default need not be told."""
+    """Return the names and defaults of a dataclass's fields; a field with its default is omitted from the key."""
     if (field_defaults := _KNOWN.get(kind)) is None:
         field_defaults = _KNOWN[kind] = tuple(
             (f.name, f.default_factory() if f.default_factory is not MISSING else f.default) for f in fields(kind)
@@ -219,4 +222,4 @@ _NAMES = tuple(name for name, _ in _fields(Request) if name != "messages")
 _UNSAID = tuple(default for name, default in _fields(Request) if name != "messages")
 _SAID = attrgetter(*_NAMES)
 _TIED = frozenset({ToolCall, InvalidToolCall, ToolCallResponse})
-"""The parts that find together by an id."""
+"""The parts that are linked by an id."""

@@ -1,4 +1,4 @@
-"""A cache in this process: the answers that were used last, up to so many bytes."""
+"""In-memory cache: an LRU cache in this process with a size limit in bytes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from multiroute_core.runtime import forks
 from multiroute_core.runtime.io import IO
 
 OVERHEAD = 200
-"""About how many bytes an entry takes besides its key and value."""
+"""Approximate size of an entry in bytes besides its key and value."""
 
 
 class MemoryCache:
-    """Keeps entries in this process, and forgets those that were used longest ago.
+    """An in-memory LRU cache.
 
-    It is shared by `copy`, and pickles empty. Every router and every framework in the process may use the same one.
+    It is shared by `copy`, and pickles empty. All routers and frameworks in the process may use the same one.
 
     Args:
-        max_bytes: How much it may hold, keys and overhead included. 64 MiB by default: some 30,000 usual answers.
+        max_bytes: Maximum size, including keys and overhead. 64 MiB by default: about 30,000 typical responses.
 
     Raises:
-        ConfigurationError: `max_bytes` is no number above 0.
+        ConfigurationError: `max_bytes` is not a whole number above 0.
 
     Example:
         >>> router = Router([...], cache=MemoryCache(max_bytes=256 * 2**20))  # doctest: +SKIP
@@ -45,7 +45,7 @@ class MemoryCache:
 
     @property
     def bytes(self) -> int:
-        """How much it holds."""
+        """The current size in bytes."""
         return self._bytes
 
     async def get(self, io: IO, key: str) -> bytes | None:
@@ -71,13 +71,13 @@ class MemoryCache:
                 self._drop(next(iter(self._entries)))
 
     async def claim(self, io: IO, key: str, seconds: float) -> str | None:
-        return ""  # nobody else sees it; within a process `flight` sees to that
+        return ""  # not shared between processes; within one, `single_flight` coalesces requests
 
     async def release(self, io: IO, key: str, token: str) -> None:
         pass
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries."""
         with self._lock:
             self._entries.clear()
             self._bytes = 0

@@ -1,4 +1,4 @@
-"""A cache on Redis, for all processes that share it."""
+"""Redis cache, for all processes that share the server."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from multiroute_core.state.scripts import script
 
 
 class RedisCache:
-    """Keeps answers on Redis: each operation is one round trip.
+    """Caches responses on Redis; each operation is one round trip.
 
-    While Redis is away every call raises `Down` at once, which counts as a miss. It is shared by `copy`, and pickles as
-    its URL, where that holds no credentials.
+    While Redis is unavailable, every call raises `Down` immediately, which counts as a cache miss. It is shared by
+    `copy`, and pickles as its URL if that contains no credentials.
 
     Args:
-        url: Where Redis is; see `Link`. Or a link, to share its connection.
-        prefix: What the names of all keys begin with. A link has its own.
-        timeout: Seconds for which Redis may be silent before it counts as away; see `Link`. A link has its own.
+        url: The Redis URL; see `Link`. Or a `Link`, to share its connection.
+        prefix: Prefix of all key names. A link has its own.
+        timeout: Seconds without a reply after which Redis counts as unavailable; see `Link`. A link has its own.
 
     Raises:
-        ConfigurationError: the URL is wrong, or Redis refuses the password; see `Link`.
+        ConfigurationError: The URL is wrong, or Redis rejects the password; see `Link`.
 
     Example:
         >>> cache = RedisCache("redis://127.0.0.1:6379/0", prefix="shop")  # doctest: +SKIP
@@ -47,7 +47,7 @@ class RedisCache:
         token = secrets.token_hex(16)
         try:
             reply = await self.link.call(io, "SET", name, token, "NX", "PX", _milliseconds(seconds))
-        except BaseException:  # it may have been given all the same
+        except BaseException:  # Redis may have set the claim all the same
             self._give_back(name, token)
             raise
         return None if reply is None else token
@@ -56,12 +56,12 @@ class RedisCache:
         self._give_back(self._name("claim", key), token)
 
     def close(self) -> None:
-        """Close the connection to Redis; a link that was given stays open."""
+        """Close the connection to Redis; a link passed as `url` stays open."""
         if self._own:
             self.link.close()
 
     async def aclose(self) -> None:
-        """Close the connection to Redis: it is the same for all loops."""
+        """Close the connection to Redis, which all event loops share."""
         self.close()
 
     def __copy__(self) -> RedisCache:

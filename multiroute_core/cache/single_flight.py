@@ -1,7 +1,7 @@
-"""Equal requests fly once: whoever comes while one is on its way waits for its answer.
+"""Single-flight: coalesces identical concurrent requests into one, whose response all of them receive.
 
-No lock is held: every step is one that the interpreter does in one piece. So a generator that the collector ends may
-land a flight wherever it is.
+No lock is held: each step is a single atomic operation of the interpreter. A generator finalized by the garbage
+collector may therefore end a flight at any point.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ Tell = Callable[[bytes | None, BaseException | None], None]
 
 
 class Flight:
-    """A request on its way, and who waits for it.
+    """A request in flight, and its waiters.
 
     Attributes:
-        answer: What it brought, as an entry's bytes; None while it is on its way, and where it brought nothing.
-        failed: Whether it came to its end without an answer: then everybody goes alone, for who would wait for the
-            next one to fail? Where it was given up instead, the next one takes over.
+        answer: The response as an entry's bytes; None while in flight, and if there is none.
+        failed: Whether it ended with an error; then all waiters send their own request instead of waiting for the next
+            one to fail. If it was cancelled instead, the next waiter takes over.
     """
 
     __slots__ = ("_landed", "_task", "_thread", "_waiting", "answer", "failed", "leader")
@@ -39,26 +39,26 @@ class Flight:
         self._task = _task()
 
     def waits_for_me(self, *, native: bool) -> bool:
-        """Whether to wait for it would be to wait for oneself.
+        """Whether waiting for this flight would deadlock.
 
-        A stream that is read halfway goes on only when its reader reads on, in the same task or thread; and a sync call
-        holds up everything else in its thread.
+        A half-read stream advances only when its reader continues, in the same task or thread; and a sync call blocks
+        everything else in its thread.
 
         Args:
-            native: Whether the one that would wait does so on an event loop.
+            native: Whether the waiter runs on an event loop.
         """
         if threading.get_ident() != self._thread:
             return False
         return not native or self._task is None or self._task is _task()
 
     def join(self, tell: Tell) -> None:
-        """Have `tell` called when it has landed; at once where it has."""
+        """Call `tell` when the flight ends; immediately if it has ended."""
         self._waiting.append(tell)
         if self._landed:
             self._wake()
 
     def land(self, answer: bytes | None = None, *, failed: bool = False) -> None:
-        """It is over; whoever waits is told. The first word counts."""
+        """End the flight and notify all waiters. Only the first call has an effect."""
         self.leader = None
         if not self._landed:
             self.answer = answer
@@ -70,15 +70,18 @@ class Flight:
         while self._waiting:
             try:
                 tell = self._waiting.popleft()
-            except IndexError:  # another thread was quicker
+            except IndexError:  # another thread took the last waiter
                 return
             tell(self.answer, None)
 
 
 class Leader:
-    """Leave to ask, while equal requests wait: within this process, and among processes where there is a `token`.
+    """Permission to send the request while identical requests wait.
 
-    The flight lands with the last reference to it, so that nobody waits for a leader that an interrupt has ended.
+    It applies to this process, and to all processes if `token` is set.
+
+    The flight ends when the last reference to the leader is gone, so that no request waits for a leader that was
+    interrupted.
     """
 
     __slots__ = ("__weakref__", "flight", "token")
@@ -89,16 +92,16 @@ class Leader:
 
 
 class Flights:
-    """The requests of one cache that are on their way in this process, by their keys."""
+    """The requests of one cache that are in flight in this process, by key."""
 
     __slots__ = ("__weakref__", "_flights")
 
     def __init__(self) -> None:
         self._flights: dict[str, Flight] = {}
-        forks.renew(self, _flights=dict)  # those of the parent land there
+        forks.renew(self, _flights=dict)  # the parent's flights end in the parent
 
     def board(self, key: str) -> tuple[Flight, Leader | None]:
-        """The flight of a key; and leave to lead it, where it is a new one."""
+        """Return the flight of a key, and a `Leader` if the flight is new."""
         mine = Flight()
         lead = Leader(mine)
         mine.leader = weakref.ref(lead, partial(_land, self._flights, key))
@@ -109,14 +112,14 @@ class Flights:
         return flight, None
 
     def land(self, key: str, flight: Flight, answer: bytes | None = None, *, failed: bool = False) -> None:
-        """A flight is over."""
+        """End a flight."""
         if self._flights.get(key) is flight:
             self._flights.pop(key, None)
         flight.land(answer, failed=failed)
 
 
 def _land(flights: dict[str, Flight], key: str, leader: weakref.ref[Leader]) -> None:
-    """A leader has gone without a word."""
+    """End the flight of a leader that was garbage-collected without ending it."""
     flight = flights.get(key)
     if flight is not None and flight.leader is leader:
         flights.pop(key, None)

@@ -1,8 +1,8 @@
-"""A cache in a file: for notebooks that run again, and for several processes of one machine.
+"""SQLite cache: a file, for repeated notebook runs and for several processes of one machine.
 
-The file is in SQLite's WAL mode: readers wait for nobody, and a process that is killed leaves whole entries behind.
-Each process has two connections to it, one that reads and one that writes, each under a lock: so nobody who reads waits
-for somebody who writes, and threads cost no descriptors. (One connection a thread was no faster.)
+The file is in SQLite's WAL mode: readers never wait for writers, and a killed process leaves only complete entries
+behind. Each process has two connections, one to read and one to write, each under a lock: readers do not wait for
+writers, and more threads need no more file descriptors. (One connection per thread was not faster.)
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ logger = logging.getLogger("multiroute_core")
 T = TypeVar("T")
 
 OVERHEAD = 200
-"""About how many bytes an entry takes besides its key and value."""
+"""Approximate size of an entry in bytes besides its key and value."""
 
 PATIENCE = 1.0
-"""Seconds for which a write is waited for on an event loop, however slow the disk; and for which nobody waits for other
-processes once one of them was waited for in vain."""
+"""Seconds that an event loop waits for a write, however slow the disk; also the time during which writes do not wait
+for other processes after one has waited in vain."""
 
 QUEUE = 0.5
-"""Seconds for which a write waits for other threads of this process."""
+"""Seconds that a write waits for other threads of this process."""
 
 OPENING = 2.0
-"""Seconds for which a new cache waits for the process that makes the file."""
+"""Seconds that a new cache waits for the process that creates the file."""
 
 GRAIN = 60.0
-"""How exactly the last use of an entry is known, in seconds: a read is noted once in so many, with the next write."""
+"""Resolution of an entry's last-used time, in seconds: a read is recorded once per interval, with the next write."""
 
 _GET = "SELECT id, value, crc, used FROM entries WHERE key = ? AND expires > ?"
 _PUT = """INSERT INTO entries (key, expires, used, size, crc, value) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO
@@ -56,24 +56,24 @@ _CLAIM = "INSERT INTO claims (key, token, expires) VALUES (?, ?, ?) ON CONFLICT 
 
 
 class SQLiteCache:
-    """Keeps entries in a file; when it is full, those go that were used longest ago.
+    """Caches entries in a file, with LRU eviction when it is full.
 
     Any number of processes and threads of one machine may use the file at once, also across `fork`; SQLite's locks do
-    not work on network drives. It is made, with the folders that lead to it, if it is not there, and only its owner may
-    read it. Nothing is ever deleted or written over that is not this cache's own.
+    not work on network drives. The file and its parent directories are created if missing; only the owner may read the
+    file. Data that does not belong to this cache is never deleted or overwritten.
 
-    A file that can be read but not written is a cache that only reads. What goes wrong later (the disk is full, the
-    file is damaged or held by somebody else) is logged, and a miss. If the file is deleted, a new one is begun.
+    If the file is readable but not writable, the cache is read-only. Later errors (disk full, file damaged or locked)
+    are logged and count as a miss. If the file is deleted, a new one is created.
 
     Args:
         path: The file. Not `":memory:"`, which no other process could see.
-        max_bytes: How much it may hold, keys and overhead included. 1 GiB by default. The file itself may be somewhat
-            larger, and does not shrink.
-        clock: The time, in seconds since 1970.
+        max_bytes: Maximum size, including keys and overhead. 1 GiB by default. The file itself may be somewhat larger,
+            and does not shrink.
+        clock: Returns the time, in seconds since 1970.
 
     Raises:
-        ConfigurationError: the file cannot be made or read, is no SQLite database, is damaged, belongs to another
-            application or to a newer MultiRoute. It is left as it is.
+        ConfigurationError: The file cannot be created or read, is not an SQLite database, is damaged, or belongs to
+            another application or to a newer MultiRoute. It is left unchanged.
 
     Example:
         >>> router = Router([...], cache=SQLiteCache("~/.cache/llm.db", max_bytes=256 * 2**20))  # doctest: +SKIP
@@ -93,29 +93,29 @@ class SQLiteCache:
         self._writer = Connection(self.path)
         self._used: dict[int, float] = {}
         self._noted = clock()
-        # A claim may be given back by a finalizer, in a thread that is inside the lock; so it goes into a queue.
+        # A finalizer may release a claim in a thread that holds the lock, so releases are queued.
         self._released: deque[tuple[str, str]] = deque()
         self._trouble = FailureLogger(str(self.path))
         self._hurried = 0.0
         self._writer.open(OPENING)
         if self._writer.read_only:
             logger.warning("The cache %s cannot be written; it is only read.", self.path)
-        self._writer.close()  # opened again when it is used: this process may only be there to fork others
+        self._writer.close()  # reopened on first use: this process may only fork others
         weakref.finalize(self, self._reader.close)
         weakref.finalize(self, self._writer.close)
 
     @classmethod
     def of(cls, url: str) -> SQLiteCache:
-        """The cache at `sqlite:///relative/path.db` or `sqlite:////absolute/path.db`.
+        """Return the cache at `sqlite:///relative/path.db` or `sqlite:////absolute/path.db`.
 
         Raises:
-            ConfigurationError: the URL has another form, or the file cannot be used.
+            ConfigurationError: The URL has another form, or the file cannot be used.
         """
         return cls(path_of(url))
 
     @property
     def bytes(self) -> int:
-        """How much it holds."""
+        """The current size in bytes."""
         with self._reader.lock:
             return self._reader.read("SELECT bytes FROM total")[0][0]
 
@@ -144,7 +144,7 @@ class SQLiteCache:
 
     async def claim(self, io: IO, key: str, seconds: float) -> str | None:
         token = secrets.token_hex(8)
-        # Where it cannot be written down it is given all the same: to work a thing out twice beats not to answer.
+        # If it cannot be written, the claim is granted all the same: a duplicate request is better than none.
         won = await self._write(io, "A claim was not noted", lambda db: self._claim(db, key, token, seconds))
         return None if won is False else token
 
@@ -186,7 +186,7 @@ class SQLiteCache:
         return db.execute(_CLAIM, (key, token, now + seconds)).rowcount == 1
 
     async def _write(self, io: IO, otherwise: str, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Do some work in a transaction. Where it fails, say so: what was not done, and why."""
+        """Run `work` in a transaction. On failure, log `otherwise` with the reason and return None."""
         if self._writer.read_only:
             return None
         if not io.native:
@@ -218,7 +218,7 @@ class SQLiteCache:
             self._work_off()
 
     def _note(self, db: sqlite3.Connection) -> None:
-        """Write down what was used and released since the last time."""
+        """Write the uses and released claims recorded since the last transaction."""
         self._noted = self._clock()
         while self._used:
             entry, now = self._used.popitem()
@@ -227,7 +227,7 @@ class SQLiteCache:
             db.execute("DELETE FROM claims WHERE key = ? AND token = ?", self._released.popleft())
 
     def _work_off(self) -> None:
-        """Give back what was released, unless somebody writes: they do it then. A claim that stays lapses."""
+        """Delete released claims, unless a write is running, which does it then. A claim that remains expires."""
         while self._released and not self._writer.read_only and not self._writer.lock.locked():
             try:
                 with self._writer.lock, self._writer.transaction(SOON / 10) as db:
@@ -249,5 +249,5 @@ class SQLiteCache:
 
 
 def _crc(key: str, value: bytes) -> int:
-    """SQLite itself does not see that a page was damaged where its structure is whole."""
+    """Checksum of an entry: SQLite does not detect a damaged page if its structure is intact."""
     return zlib.crc32(value, zlib.crc32(key.encode()))

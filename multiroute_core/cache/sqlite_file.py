@@ -1,7 +1,7 @@
-"""The file of an SQLite cache: whose it is, how it is made, and the connections to it.
+"""The file of an SQLite cache: ownership check, creation, connections.
 
-Nothing is ever deleted or written over that is not this cache's own. SQLite's header has two numbers for its user: one
-says that the file is a MultiRoute cache, the other of which form.
+Data that does not belong to this cache is never deleted or overwritten. SQLite's header has two application-defined
+numbers: one identifies a MultiRoute cache, the other its format version.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from multiroute_core.errors import ConfigurationError
 
 APPLICATION = 0x4D526C6D
 VERSION = 1
-"""What the header says: `application_id` and `user_version`."""
+"""The header values: `application_id` and `user_version`."""
 
 SOON = 0.1
-"""Seconds for which other processes are waited for, where somebody waits for an answer."""
+"""Seconds to wait for other processes while a request is waiting."""
 
 _SCHEMA = f"""
 CREATE TABLE entries (
@@ -47,16 +47,16 @@ PRAGMA user_version = {VERSION};
 
 
 class Connection:
-    """One connection to the file, opened when it is needed.
+    """One connection to the file, opened on first use.
 
-    SQLite's locks do not cross a fork: all connections are closed before one.
+    SQLite's locks do not survive a fork: all connections are closed before one.
 
     Args:
-        path: Where the file is.
+        path: The file.
 
     Attributes:
-        lock: To be held by whoever uses the connection.
-        read_only: Whether the file could not be written when it was opened.
+        lock: Must be held while the connection is used.
+        read_only: Whether the file was not writable when it was opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,17 +69,17 @@ class Connection:
         _alive.add(self)
 
     def open(self, wait: float = SOON) -> sqlite3.Connection:
-        """The connection; a new one where the file is no longer the one that it was.
+        """Return the connection; reopens it if the file was replaced.
 
         Raises:
-            ConfigurationError: the file cannot be used.
+            ConfigurationError: The file cannot be used.
         """
         if self._db is not None and self._pid == os.getpid():
             if _identity(self._path) == self._file:
                 return self._db
             self.close()
         with _opening:
-            if any(other.inherited for other in list(_alive)):  # SQLite takes its parent's locks for its own
+            if any(other.inherited for other in list(_alive)):  # SQLite would take the parent's locks for its own
                 raise ConfigurationError(
                     "A cache was open when this process was forked in a way that Python is not told of; "
                     "make the router after the fork."
@@ -91,24 +91,24 @@ class Connection:
 
     @property
     def inherited(self) -> bool:
-        """Whether it was opened by another process, of which this one is a fork."""
+        """Whether it was opened by the parent process before a fork."""
         return self._db is not None and self._pid != os.getpid()
 
     def read(self, sql: str, *values: Any) -> list[Any]:
-        """All rows."""
+        """Return all rows of a query."""
         rows = self.open().execute(sql, values).fetchall()
-        if self.read_only:  # others may write the file, unseen by a connection that may take no locks
+        if self.read_only:  # a connection without locks does not see the writes of others
             self.close()
         return rows
 
     @contextlib.contextmanager
     def transaction(self, wait: float = SOON) -> Generator[sqlite3.Connection, None, None]:
-        """Write: all of it, or nothing. Waits for other processes for so many seconds."""
+        """Run an atomic write transaction. Waits up to `wait` seconds for other processes."""
         db = self.open()
         try:
-            if db.in_transaction:  # an interrupt has come while one was ended, and then another
+            if db.in_transaction:  # two interrupts while the last transaction ended
                 db.execute("ROLLBACK")
-            _begin(db, wait)  # within the `try`: an interrupt may come just after it
+            _begin(db, wait)  # inside the `try`: an interrupt may follow immediately
             yield db
             _commit(db, wait)
         except BaseException:
@@ -117,17 +117,17 @@ class Connection:
             raise
 
     def close(self) -> None:
-        """Close it, unless it is another process's."""
+        """Close the connection, unless it belongs to another process."""
         if self._db is not None and not self.inherited:
             self._db.close()
             self._db = None
 
 
 def checked(path: str | os.PathLike[str]) -> Path:
-    """An absolute path: the working directory may change.
+    """Return an absolute path, since the working directory may change.
 
     Raises:
-        ConfigurationError: it is none of a file.
+        ConfigurationError: The path cannot be that of a file.
     """
     location = os.fspath(path)
     if not location or location.startswith((":", "file:")) or "\0" in location:
@@ -136,13 +136,13 @@ def checked(path: str | os.PathLike[str]) -> Path:
 
 
 def _open_connection(path: Path, wait: float) -> tuple[sqlite3.Connection, bool]:
-    """A connection to the cache at `path`, which is made if it is not there; and whether it can only be read."""
+    """Open a connection to the cache at `path`, creating the file if missing; also returns whether it is read-only."""
     try:
         if _ensure_file(path).st_size:
             with _closed_on_error(_connect(path, "mode=ro&immutable=1")) as db:
-                # It may be somebody else's: no lock is taken, nothing left beside it. (To read the file oneself, and to
-                # close it then, would give up the locks that this process has on it.)
-                db.execute("PRAGMA writable_schema = ON")  # reads the header of a file that is just being written, too
+                # The file may belong to another application: take no lock, leave no file beside it. (Reading it with
+                # `open` and closing it would release the locks that this process holds on it.)
+                db.execute("PRAGMA writable_schema = ON")  # also reads the header while the file is being written
                 _check(path, db)
                 db.close()
         try:
@@ -162,13 +162,13 @@ def _open_connection(path: Path, wait: float) -> tuple[sqlite3.Connection, bool]
 
 
 def _ensure_file(path: Path) -> os.stat_result:
-    """What the system says of the file; an empty one is made if there is none."""
+    """Return the file's status, creating an empty file if it is missing."""
     try:
         try:
             status = path.stat()
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError):  # another process was quicker
+            with contextlib.suppress(FileExistsError):  # another process created it first
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             status = path.stat()
     except OSError as error:
@@ -181,7 +181,7 @@ def _ensure_file(path: Path) -> os.stat_result:
 
 
 def _check(path: Path, db: sqlite3.Connection) -> None:
-    """Make sure that it is ours."""
+    """Check that the file is a MultiRoute cache of this version."""
     whose, form = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
     if whose != APPLICATION:
         raise ConfigurationError(
@@ -195,8 +195,8 @@ def _check(path: Path, db: sqlite3.Connection) -> None:
 
 
 def _prepare(path: Path, db: sqlite3.Connection, wait: float) -> None:
-    """Make sure that it can be written and has its tables."""
-    db.execute("PRAGMA page_size = 8192")  # of a new file; with SQLite's own 4096 usual answers waste half of it
+    """Check that the file is writable, and create its tables if missing."""
+    db.execute("PRAGMA page_size = 8192")  # for a new file; typical responses waste half of SQLite's default of 4096
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA journal_size_limit = 16777216")
     try:
@@ -209,21 +209,21 @@ def _prepare(path: Path, db: sqlite3.Connection, wait: float) -> None:
         if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             for statement in _SCHEMA.split(";\n"):
                 db.execute(statement)
-        db.execute("DELETE FROM claims WHERE 0")  # raises where it is read-only, which BEGIN does not
-        _commit(db, wait)  # until the file is in WAL mode a reader in another process keeps it from being written
+        db.execute("DELETE FROM claims WHERE 0")  # raises if read-only, which BEGIN does not
+        _commit(db, wait)  # before WAL mode, a reader in another process blocks writes
     _check(path, db)
-    db.execute("SELECT bytes, (SELECT max(id) FROM entries) FROM total").fetchone()  # raises where it is damaged
+    db.execute("SELECT bytes, (SELECT max(id) FROM entries) FROM total").fetchone()  # raises if damaged
     if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        with contextlib.suppress(sqlite3.OperationalError):  # another process is at it
+        with contextlib.suppress(sqlite3.OperationalError):  # another process is switching it
             db.execute("PRAGMA journal_mode = WAL")
     db.execute(f"PRAGMA busy_timeout = {SOON * 1000:.0f}")
 
 
 def _opened_to_read(path: Path) -> sqlite3.Connection:
-    """A connection to a file that cannot be written.
+    """Open a connection to a file that is not writable.
 
-    SQLite keeps its readers' locks in a file beside it. Where that is missing and cannot be made nobody writes just
-    now, and no locks are needed.
+    SQLite keeps readers' locks in a file beside it. If that is missing and cannot be created, no process is writing,
+    and no locks are needed.
     """
     try:
         with _closed_on_error(_connect(path, "mode=ro")) as db:
@@ -251,7 +251,7 @@ def _closed_on_error(db: sqlite3.Connection) -> Generator[sqlite3.Connection, No
 
 
 def _begin(db: sqlite3.Connection, wait: float) -> None:
-    """Begin to write, within `wait` seconds."""
+    """Begin a write transaction, within `wait` seconds."""
     db.execute("PRAGMA busy_timeout = 0")
     _retry_while_busy(db, "BEGIN IMMEDIATE", wait)
 
@@ -262,9 +262,9 @@ def _commit(db: sqlite3.Connection, wait: float) -> None:
 
 
 def _retry_while_busy(db: sqlite3.Connection, statement: str, wait: float) -> None:
-    """Execute a statement as soon as no other process is in its way.
+    """Execute a statement, retrying while another process holds the lock.
 
-    SQLite's own busy handler sleeps up to 100 ms between two tries: too long where many processes write.
+    SQLite's own busy handler sleeps up to 100 ms between attempts: too long where many processes write.
     """
     deadline = time.monotonic() + wait
     while True:
@@ -279,14 +279,14 @@ def _retry_while_busy(db: sqlite3.Connection, statement: str, wait: float) -> No
 
 
 def _code(error: sqlite3.Error) -> int:
-    """Its primary code, without the details."""
+    """Return the primary error code, without the extended one."""
     return error.sqlite_errorcode & 0xFF
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """Which file it is; deleted and made anew, it is another one."""
+    """Return the file's identity, which changes if it is deleted and created again."""
     try:
-        status = os.stat(path)  # noqa: PTH116  (half the time, and each look-up does it)
+        status = os.stat(path)  # noqa: PTH116  (twice as fast, and every lookup calls it)
     except OSError:
         return 0, 0
     return status.st_dev, status.st_ino
@@ -309,7 +309,7 @@ def _after_fork() -> None:
 _alive: weakref.WeakSet[Connection] = weakref.WeakSet()
 _fork_locks: list[Any] = []
 _opening = threading.RLock()  # a finalizer may open a connection while this thread opens another
-"""Held while a connection is opened, so that no process is forked meanwhile."""
+"""Held while a connection is opened, so that the process does not fork meanwhile."""
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -1,4 +1,4 @@
-"""Says what goes wrong with a cache: it is no reason for a request to fail, nor to fill the log."""
+"""Rate-limited logging of cache failures, which neither fail a request nor flood the log."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import time
 from multiroute_core._util.display import printable
 
 QUIET = 60.0
-"""The same trouble is logged once in so many seconds."""
+"""Minimum seconds between two logs of the same failure."""
 
 MOST = 100
-"""Of so many kinds of trouble it is remembered when they were told."""
+"""Maximum number of distinct failures remembered."""
 
 logger = logging.getLogger("multiroute_core")
 
 
 class FailureLogger:
-    """What went wrong, told once in a while.
+    """Logs each failure at most once per interval.
 
     Args:
-        where: What the log adds to each line.
+        where: Added to each log line.
     """
 
     def __init__(self, where: str = "") -> None:
@@ -28,7 +28,7 @@ class FailureLogger:
         self._told = dict[str, float]()
 
     def tell(self, what: str, error: Exception) -> None:
-        """Log what did not come about, and why; unless it was said just now."""
+        """Log what failed, and why, unless the same was logged recently."""
         now = time.monotonic()
         line = printable(f"{what}: {str(error).rstrip('.') or type(error).__name__}{self._where}")
         if now - self._told.get(line, -QUIET) >= QUIET:

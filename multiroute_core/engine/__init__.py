@@ -1,1 +1,1 @@
-"""The path of one request: its stages, its attempts, and what joins them."""
+"""The request pipeline: caching, planning, attempts, hedging, fallback and stream continuation."""

@@ -1,4 +1,15 @@
-"""One try on one route: a permit in, exactly one outcome out."""
+"""One attempt: a single call to one route, from admission permit to exactly one outcome.
+
+How this works:
+
+* `AttemptRunner` starts with an admission `Permit` and ends with exactly one `Outcome` given back to the `State`.
+* `next` calls the provider (or opens its stream), sets the timeout of the current phase on the attempt's `Deadline`,
+  decodes events, restores redacted text and returns the next non-empty parts. The first parts commit the attempt.
+* An exception becomes a `RouteError` with the route's name; after the commit it becomes a `StreamInterruptedError`.
+* `close` closes the stream, builds the `Attempt` record (usage, cost or estimates), settles the budget reservation, and
+  settles the permit: breaker verdict, cooldown, used tokens, rate-limit headers and latency.
+* `close` runs every step even if an earlier one fails, so that neither a permit nor a reservation leaks.
+"""
 
 from __future__ import annotations
 
@@ -39,24 +50,26 @@ from multiroute_core.types import Attempt, Delta, FinishReason, Response, Usage
 logger = logging.getLogger("multiroute_core")
 
 DOOR_SECONDS = 1.0
-"""How long a rate limit closes a route whose provider did not say when to come back."""
+"""Cooldown in seconds after a rate limit error without a retry-after."""
 
 GOODBYE_SECONDS = 2.0
-"""How long the end of a stream may take when its answer is whole: the usage comes then, and the body's last bytes."""
+"""How long the end of a stream may take once the response is complete, in seconds: usage and the body's last bytes
+arrive then.
+"""
 
 DEADLINE = "the deadline"
 
 
 @dataclass(frozen=True, slots=True)
 class TimeLimits:
-    """How long things may take, in seconds, and how large a reply may be; None means without limit.
+    """Timeouts in seconds and the maximum size of a response; None means no limit.
 
     Attributes:
-        attempt: One try, until there is an answer, or a stream's first token.
-        first_token: A stream's first token; or a plain answer's, once the provider has begun to reply.
-        stall: The silence between two chunks.
+        attempt: One attempt, until the response, or until the first token of a stream.
+        first_token: The first token of a stream; without streaming, the body once the provider has begun to respond.
+        stall: The time between two stream chunks.
         total: A whole stream.
-        response_bytes: The size of a reply's body, decompressed, in bytes.
+        response_bytes: The size of a response body, decompressed, in bytes.
     """
 
     attempt: float | None = 120.0
@@ -67,10 +80,10 @@ class TimeLimits:
 
 
 class AttemptRunner:
-    """One try on one route.
+    """One attempt on one route.
 
-    Read it with `next` until that gives None, and `close` it, whatever happened: that closes the stream, gives the
-    permit back with its verdict, and makes the `record`.
+    Call `next` until it returns None, and always call `close` at the end: it closes the stream, settles the permit with
+    its verdict, and builds the `record`.
     """
 
     def __init__(
@@ -126,13 +139,13 @@ class AttemptRunner:
 
     @property
     def committed(self) -> bool:
-        """Whether something meaningful has come."""
+        """Whether a non-empty part was received."""
         return self.first_token_seconds is not None
 
     async def close(self, error: BaseException | None) -> None:
-        """The try is over: with `error`, or with None where its answer was read to the end."""
-        # In variables, not in the try: an error and its frames hold the try in a circle, and there an interrupt would
-        # leave them to the collector.
+        """End the attempt with `error`, or with None if the response was read to the end."""
+        # Local variables, because an error and its frames form a reference cycle with the attempt: after an interrupt
+        # only the garbage collector would release the permit and the reservation.
         permit = self._permit
         self._permit = Permit()
         pay = self._pay
@@ -141,7 +154,7 @@ class AttemptRunner:
         try:
             if self._source is not None:
                 await self._io.close(self._source)
-        except Exception as failure:  # the answer is here, or its error: a clumsy goodbye changes nothing
+        except Exception as failure:  # the response or its error is already known: a failing close does not change it
             if error is not None:
                 error.add_note(f"Closing the stream failed as well: {failure!r}")
         finally:
@@ -150,7 +163,7 @@ class AttemptRunner:
     async def _settle(
         self, error: BaseException | None, permit: Permit, pay: Callable[[Attempt | None], None] | None
     ) -> None:
-        """Make the record, and give back the reservation and the permit, whatever breaks on the way."""
+        """Build the record, then settle the reservation and the permit, whatever fails in between."""
         outcome = Outcome(Verdict.NONE)
         try:
             self.record = self._build_attempt(error)
@@ -163,23 +176,23 @@ class AttemptRunner:
                 await self._state.settle(self._io, self.route, self._io.now(), permit, outcome)
 
     def leave(self) -> None:
-        """Make the record of a try that was called off and does not come back by itself."""
+        """Build the record of an attempt that was cancelled and may never close itself."""
         if self.record is None:
             self.record = self._build_attempt(None if self._done else Cancelled())
 
     async def next(self) -> tuple[Part, ...] | None:
-        """The next meaningful parts; None at the end of the answer.
+        """Return the next non-empty parts; None at the end of the response.
 
         Raises:
-            RouteError: the try failed. After something meaningful came it is a `BrokenStreamError` with the partial
-                answer.
+            RouteError: the attempt failed. After the first part it is a `StreamInterruptedError`; `RequestExecution`
+                adds the partial response to it.
         """
         if self._done:
             return None
         try:
             parts = await (self._read() if self.stream else self._call_provider())
         except Exception as error:
-            if is_control_flow(error):  # a wrapped model, or a tool in it, suspends the graph that it runs in
+            if is_control_flow(error):  # a wrapped model, or a tool in it, suspends the graph it runs in
                 raise
             if isinstance(error, BUGS):
                 if not self.limit.replied:
@@ -187,7 +200,7 @@ class AttemptRunner:
                 unreadable = UnreadableReply(f"The reply cannot be read ({type(error).__name__}: {error}).")
                 unreadable.__cause__ = error
                 error = unreadable
-            if isinstance(error, WireError):  # a failed answer is billed as well
+            if isinstance(error, WireError):  # a failed response is billed as well
                 self.usage = error.usage or self.usage
                 self.model = error.model or self.model
             raise self._to_route_error(error) from (error.__cause__ if isinstance(error, RouteError) else error)
@@ -198,11 +211,12 @@ class AttemptRunner:
         return parts
 
     def response(self, attempts: tuple[Attempt, ...]) -> Response:
-        """What has come, as a response; priced when the try is over."""
+        """Return what was received so far as a response; the cost is known once the attempt is closed."""
         model = self.model or self.route.model
         return Response(
             parts=assemble(self.parts) if self.stream else tuple(self.parts),
-            finish_reason=self.finish_reason if self._done else None,  # Anthropic says why before it says that it ended
+            # Anthropic sends the reason before the end of the stream
+            finish_reason=self.finish_reason if self._done else None,
             usage=self.usage,
             model=model,
             provider=self.route.provider,
@@ -215,11 +229,11 @@ class AttemptRunner:
     async def _first_token(self) -> None:
         now = self._io.now()
         self.first_token_seconds = now - self._began
-        if self._permit.probe:  # others need not wait for the end of this answer to know that the route is well
+        if self._permit.probe:  # confirm the probe now: other requests need not wait for the end of this response
             self._permit = await self._state.confirm(self._io, self.route, now, self._permit)
 
     def _learn(self, headers: Mapping[str, str] | None) -> None:
-        """What the provider says that it would still take, as of now."""
+        """Read the remaining rate limit from the response headers."""
         if headers:
             self._headroom = headroom(headers, self._io.now(), time.time())
 
@@ -249,9 +263,9 @@ class AttemptRunner:
             except Exception as error:
                 if not decoder.complete:
                     raise
-                if isinstance(error, WireError):  # the answer is whole: a bad event after its end harms nothing
+                if isinstance(error, WireError):  # the response is complete: a bad event after its end is harmless
                     continue
-                event = END  # what was cut is the goodbye
+                event = END  # only the end of the stream was cut off
             if event is END:
                 if decoder.complete:
                     self._done = True
@@ -271,14 +285,14 @@ class AttemptRunner:
         return delta.parts
 
     def _watch(self) -> None:
-        """Set the limit of a stream's next step."""
+        """Set the timeout of the next read of a stream."""
         limits = self._limits
         start = self._began
         if self.first_token_seconds is None:
             first = ("the first token", limits.first_token, start)
             attempt = ("the answer", limits.attempt, start)
             self._allow(first, attempt, ("the whole stream", limits.total, start))
-        elif limits.total is None and limits.stall is not None:  # once a chunk: nothing is built for it
+        elif limits.total is None and limits.stall is not None:  # hot path, once per chunk: allocates nothing
             self.limit.set("the next chunk", self._io.now() + limits.stall, limits.stall)
         else:
             self._allow(("the next chunk", limits.stall, self._io.now()), ("the whole stream", limits.total, start))
@@ -299,7 +313,7 @@ class AttemptRunner:
         self.limit.set(phase, until, allowed)
 
     def _to_route_error(self, error: Exception) -> RouteError:
-        """The class of `error`, with the route's name and what had come."""
+        """Convert `error` to a `RouteError`; after the commit to a `StreamInterruptedError`."""
         if isinstance(error, Expired):
             phase = self.limit.phase
             allowed = self.limit.allowed
@@ -310,7 +324,7 @@ class AttemptRunner:
         else:
             route_error = self._provider.classify(error)
         key = self.route.api_key or getattr(self._provider, "api_key", None)
-        if isinstance(key, str) and len(key) >= SHORTEST_SECRET:  # some servers repeat what they were sent
+        if isinstance(key, str) and len(key) >= SHORTEST_SECRET:  # some servers echo the request's headers
             route_error.message = without_secret(route_error.message, key)
             route_error.args = (route_error.message,)
             route_error.body = without_secret(route_error.body, key)
@@ -331,7 +345,7 @@ class AttemptRunner:
         outcome = "success" if error is None else error.code if isinstance(error, RouteError) else "cancelled"
         try:
             charge = self._charge(model, is_answered=error is None)
-        except Exception:  # prices and counts come from outside
+        except Exception:  # prices and token counts come from outside
             logger.exception("The cost of an answer of route %r cannot be calculated.", self.route.name)
             charge = Charge()
         return Attempt(
@@ -351,30 +365,31 @@ class AttemptRunner:
         )
 
     def _charge(self, model: str, *, is_answered: bool) -> Charge:
-        """What the attempt costs, or likely costs where nobody says."""
+        """Return the cost of the attempt, or its estimate if the provider did not report usage."""
         cut = self.committed and not self._done
         usage = self.usage
         output_tokens = None
         is_complete = is_answered or (
             self.committed and self._done
-        )  # it may be whole, and called off in the same moment
+        )  # it may be complete and cancelled in the same moment
         if cut or (is_complete and token_count.lacks_counts(usage, self.parts)):
             output_tokens = token_count.of_parts(assemble(self.parts))
-            if self._max_tokens is not None:  # no answer is longer, whatever its characters suggest
+            if self._max_tokens is not None:  # a response cannot be longer, whatever its characters suggest
                 output_tokens = min(output_tokens, self._max_tokens)
         return charges.charge(
             self._pricing, self.route, model, usage, prompt=self._tokens, output_tokens=output_tokens, cut=cut
         )
 
     def _outcome(self, error: BaseException | None) -> Outcome:
-        """What the state learns from the end of the try."""
+        """Return what the state learns from the end of the attempt."""
         limited = isinstance(error, RateLimitError)
         door = error.retry_after if isinstance(error, RouteError) else None
         used = None if self.usage is None else self.usage.total_tokens or None
         if used is None and isinstance(error, RouteError) and error.status is not None and not self.committed:
-            used = 0  # it was refused
+            used = 0  # the provider rejected the request, so it used no tokens
         now = self._io.now()
-        # Who was too slow is as slow as it was seen to be: without that, only the quick ones would be remembered.
+        # An overtaken attempt counts with its elapsed time: otherwise only fast responses would enter the latency
+        # statistics.
         slow = now - self._began if self.overtaken and not self.committed else None
         duration = now - self._began if error is None else slow
         failure = (
@@ -394,7 +409,7 @@ class AttemptRunner:
 
 
 def _verdict(error: BaseException | None) -> Verdict:
-    """What the end of a try says about the health of its route."""
+    """Return what the end of an attempt means for the circuit breaker of its route."""
     if error is None:
         return Verdict.SUCCESS
     if not isinstance(error, RouteError) or not error.counts_against_breaker:

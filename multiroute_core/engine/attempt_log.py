@@ -1,4 +1,4 @@
-"""Attempt log: the attempts of one call, and the events they raise."""
+"""Attempt log: records the attempts of one call and emits its events."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ from multiroute_core.routing.call import Call
 from multiroute_core.types import Attempt, Response
 
 ASKED = (ContextOverflowError.code, ContentFilterError.code)
-"""Where every route says this of the request, it is told as what it is."""
+"""Error codes that describe the request itself: if all routes report one of them, the last such error is raised as is.
+"""
 
 
 class AttemptLog:
-    """Keeps the attempts of one call, and tells the hooks what happens."""
+    """Records the attempts of one call and notifies the hooks."""
 
     def __init__(self, listeners: Listeners, call: Call) -> None:
         self._listeners = listeners
@@ -48,37 +49,37 @@ class AttemptLog:
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        """Every try so far."""
+        """All finished attempts so far."""
         return tuple(self._attempts)
 
-    # Where nobody listens no event is made: that takes longer than to decode the answer.
+    # Without a hook no event is built: building one takes longer than decoding the response.
 
     def request_started(self, routes: Sequence[Route]) -> None:
-        """The call begins; `routes` in the order in which they will be asked."""
+        """The call starts; `routes` are in ranked order."""
         if hooks := self._listeners[RequestStarted]:
             call = self._call
             names = tuple(route.name for route in routes)
             tell(hooks, RequestStarted(self._id, call.request, names, *self._about()))
 
     def skipped(self, route: Route, shut: Rejection) -> None:
-        """A route was passed over."""
+        """A route was skipped."""
         if hooks := self._listeners[RouteSkipped]:
             tell(hooks, RouteSkipped(self._id, route.name, shut.why, str(shut), shut.seconds))
 
     def attempt_started(self, route: Route) -> None:
-        """A route is being asked."""
+        """An attempt on `route` starts."""
         self._started += 1
         if hooks := self._listeners[AttemptStarted]:
             event = AttemptStarted(self._id, route.name, self._started, route.provider, route.model, route.region)
             tell(hooks, event)
 
     def first_token(self, attempt: AttemptRunner) -> None:
-        """A stream has begun to speak, and something goes to the caller."""
+        """The first token of a stream arrived and is passed to the caller."""
         if attempt.first_token_seconds is not None and (hooks := self._listeners[FirstToken]):
             tell(hooks, FirstToken(self._id, attempt.route.name, attempt.first_token_seconds))
 
     def attempt_ended(self, attempt: AttemptRunner, error: BaseException | None) -> None:
-        """A try is over."""
+        """An attempt ended."""
         failure = error if isinstance(error, RouteError) else None
         if failure is not None:
             self._errors.append(failure)
@@ -88,7 +89,7 @@ class AttemptLog:
                 tell(hooks, AttemptEnded(self._id, record, failure, self._about()))
 
     def request_ended(self, seconds: float, response: Response | None, error: MultiRouteError | None) -> None:
-        """The call is over."""
+        """The call ended."""
         if hooks := self._listeners[RequestEnded]:
             tell(hooks, RequestEnded(self._id, seconds, self.attempts, response, error, self._about()))
 
@@ -97,14 +98,15 @@ class AttemptLog:
         return About(self._call.stream, options.tenant, options.task, options.labels or frozenset())
 
     def exhausted(self, plan: RetryPlan, stop: GiveUp) -> MultiRouteError:
-        """The error for a plan that came to its end: the only candidate's own, or one that tells every try."""
+        """Return the error of an exhausted plan: the single route's own error, or one that lists all attempts."""
         call = self._call
         errors = self._errors
         if errors and not stop.late and (len(plan.routes) == 1 or all(e.code in ASKED for e in errors)):
             return errors[-1]
         if not errors and not stop.late:
             own = [why.error for why in plan.closed.values()]
-            if own and own[0] is not None and None not in own:  # nobody was asked, and all for one kind of reason
+            # no attempt was made, and every route has an error of its own
+            if own and own[0] is not None and None not in own:
                 return own[0]
         shut = {name: str(why) for name, why in plan.closed.items()}
         if stop.late:

@@ -1,9 +1,15 @@
-"""The way of a request through the cache: what was answered once is given again, and equal requests fly once.
+"""Response caching: lookup, single-flight for identical requests, then the request itself.
 
-look for the answer → wait for an equal request that is on its way → or be the one that is waited for:
-    the way of the request (`flow`) → keep the answer → hand it to whoever waits
+How this works:
 
-A cache that fails, or holds what cannot be read, is no reason for a request to fail: that is logged, and a miss.
+* `look` searches the store for a fresh entry under the request's key; with a semantic cache also for a paraphrase.
+* `run` replays a fresh entry. Otherwise it joins an identical request that is in flight in this process (`Flights`), or
+  becomes its leader.
+* A leader claims the key in a shared store, so that a single process sends the request; the others poll the store.
+* The leader runs a `RequestExecution`, stores its response if it is cacheable, and hands it to the waiting requests.
+* A stale entry goes to the execution as `spare` and is returned if all routes fail (stale-if-error).
+* A store that fails, or holds an unreadable entry, does not fail the request: the error is logged, and the lookup is a
+  cache miss.
 """
 
 from __future__ import annotations
@@ -31,18 +37,18 @@ from multiroute_core.runtime.io import IO
 from multiroute_core.types import Chunk, Response
 
 LEASE_SECONDS = 30.0
-"""How long a process may hold others off: a dead one does no longer."""
+"""Lease of a process on a key: after a crash other processes are blocked no longer than this, in seconds."""
 
 WAIT_SECONDS = 45.0
-"""How long an equal request is waited for: long enough for another process to take over from a dead one."""
+"""Maximum wait for an identical request, in seconds: long enough for another process to take over after a crash."""
 
 POLL_SECONDS = 0.01
-"""How soon to look again for what another process is asking for; later ones come more slowly."""
+"""First interval between polls for the response of another process, in seconds; later intervals grow."""
 
 SLOWEST_POLL_SECONDS = 0.2
 
 JITTER = 0.1
-"""By which share the time of an answer is longer or shorter."""
+"""Share by which the TTL of an entry is randomly longer or shorter."""
 
 _T = TypeVar("_T")
 
@@ -51,13 +57,13 @@ logger = logging.getLogger("multiroute_core")
 
 @dataclass(frozen=True, slots=True)
 class CacheLookup:
-    """What a first look into the cache gave.
+    """The result of the first cache lookup.
 
     Attributes:
-        began: When, on the clock of the call's `io`.
-        name: The call's key; None where it has none, and so goes past the cache.
-        entry: What is kept under it.
-        answers: Whether that is fresh, and so the answer.
+        start: When, on the clock of the call's `io`.
+        name: The call's cache key; None if it has none and so bypasses the cache.
+        entry: The entry under that key.
+        answers: Whether the entry is fresh and so is the response.
     """
 
     start: float
@@ -70,7 +76,7 @@ class CacheStage:
     """The cache of one router.
 
     Args:
-        caching: What it shall do.
+        caching: Its configuration.
         random: Random numbers from 0 to 1.
         wall: The time in seconds since 1970, by which entries age.
 
@@ -96,7 +102,7 @@ class CacheStage:
         self._failing = False
 
     async def look(self, io: IO, call: Call, listeners: Listeners) -> CacheLookup:
-        """See whether the answer is kept. Where it is, the call is over, and whoever listens is told."""
+        """Look up the response. A fresh entry ends the call; the hooks are notified."""
         start = io.now()
         name = self._key(call)
         if name is None or call.options.cache == "refresh":
@@ -118,9 +124,9 @@ class CacheStage:
         listeners: Listeners,
         look: CacheLookup | None = None,
     ) -> AsyncGenerator[Chunk, None]:
-        """The chunks of an answer: one that is kept, or what is brought by the flow that `ask` makes.
+        """Yield the chunks of a cached response, or of the execution that `ask` builds.
 
-        `listeners` hear what happens. `look` is what a look before has given; None where nobody has looked.
+        `listeners` receive the events. `look` is the result of an earlier lookup; None to look up now.
         """
         look = look or await self.look(io, call, listeners)
         start = look.start
@@ -144,7 +150,7 @@ class CacheStage:
             flow.spare = spare
             pieces: list[tuple[Part, ...]] = []
             chunks = flow.run()
-            try:  # an interrupt in the way out of `aclosing` would warn of a coroutine that was never awaited
+            try:  # an interrupt on the exit of `aclosing` would warn of a coroutine that was never awaited
                 async for chunk in chunks:
                     if chunk.restarted:
                         pieces.clear()
@@ -166,21 +172,21 @@ class CacheStage:
                     await self._guard_store(self.store.release(io, name, lead.token), None)
 
     def close(self) -> None:
-        """Close what belongs to sync code, of a store that is this router's own."""
+        """Close the sync resources of a store that the router owns."""
         if self._paraphrases is not None:
             self._paraphrases.close()
         if self.caching.store is not self.store:
             self.store.close()
 
     async def aclose(self) -> None:
-        """Close what belongs to the running event loop, of a store that is this router's own."""
+        """Close the resources on the running event loop of a store that the router owns."""
         if self._paraphrases is not None:
             await self._paraphrases.aclose()
         if self.caching.store is not self.store:
             await self.store.aclose()
 
     def _who(self, call: Call) -> str:
-        """Who may answer a call, in the form in which it goes into keys."""
+        """Return the set of routes that may answer a call, in the form used in keys."""
         routes, among = self._latest
         if routes is not call.routes:
             names = tuple(route.name for route in call.routes)
@@ -191,7 +197,7 @@ class CacheStage:
         return among
 
     def _key(self, call: Call) -> str | None:
-        """The key of a call; None where it has none, and so goes past the cache."""
+        """Return the cache key of a call; None if it has none and so bypasses the cache."""
         try:
             return key(call.request, self._who(call), call.options.tenant)
         except UnkeyableError as error:
@@ -199,11 +205,11 @@ class CacheStage:
             return None
 
     def _scope(self, call: Call) -> tuple[str, str] | None:
-        """What must be the same for two questions to be compared, and the question; None where there is none."""
+        """Return the scope within which two prompts are comparable, and the prompt; None if there is none."""
         return scope(call.request, self._who(call), call.options.tenant)
 
     async def _in_other_words(self, io: IO, call: Call) -> Entry | None:
-        """A fresh answer to what asks the same in other words, marked with how near that is."""
+        """Return a fresh response to a paraphrase of the prompt, with its similarity."""
         near = entry = None
         if self._paraphrases is not None and (place := self._scope(call)):
             near = await self._paraphrases.find(io, *place)
@@ -216,7 +222,10 @@ class CacheStage:
     async def _join_flight(
         self, io: IO, name: str, until: float, entry: Entry | None
     ) -> tuple[Entry | None, Leader | None]:
-        """What an equal request brought; or leave to ask while others wait, or to ask alone: None. `entry` is stale."""
+        """Wait for an identical request and return its entry, or become the leader. `entry` is stale.
+
+        Returns None instead of a leader if the request runs on its own, not coalesced.
+        """
         while True:
             flight, lead = self._flights.board(name)
             if lead is not None:
@@ -242,7 +251,7 @@ class CacheStage:
     async def _claim_key(
         self, io: IO, name: str, until: float, entry: Entry | None, lead: Leader
     ) -> tuple[Entry | None, Leader | None]:
-        """See that no other process asks for the same, and that it has not been answered meanwhile."""
+        """Claim the key against other processes, and check that none has stored a response meanwhile."""
         pause = POLL_SECONDS
         while True:
             token = await self._guard_store(self.store.claim(io, name, LEASE_SECONDS), "") if self.store.shared else ""
@@ -262,7 +271,7 @@ class CacheStage:
     async def _store_response(
         self, io: IO, name: str, call: Call, response: Response, pieces: list[tuple[Part, ...]]
     ) -> bytes | None:
-        """Keep an answer, if it is one to be given again; what to hand to those who wait."""
+        """Store a response if it is cacheable; return the encoded entry for the waiting requests."""
         if response.cached:
             return None
         now = self._wall()
@@ -298,7 +307,7 @@ class CacheStage:
         return entry is not None and entry.fresh_until > self._wall()
 
     async def _guard_store(self, work: Awaitable[_T], otherwise: _T) -> _T:
-        """What the store does; what it raises is told once, until it works again."""
+        """Await a store operation; `otherwise` if it fails. Only the first consecutive failure is a warning."""
         try:
             done = await work
         except Exception as error:

@@ -1,7 +1,13 @@
-"""Going on where a stream broke off: another route is told what was said, and asked for the rest. Pure.
+"""Stream continuation: another route resumes a response whose stream broke, or the same route a paused turn. Pure.
 
-It is an instruction and no prefilled answer, since newer models refuse one. A model that is told to go on likes to take
-up the last words again; what it repeats is left out.
+How this works:
+
+* After a break, `Continuation.request` appends the text so far as an assistant message and `INSTRUCTION` as a user
+  message. It is an instruction and not a prefilled response, because newer models reject a prefill.
+* A model that continues often repeats the last words. `Overlap` holds back the beginning of the new text until it is
+  known how much of it repeats the end of the old text, and drops that.
+* `Continuation.response` joins the parts and sums usage and cost over all attempts.
+* `PausedTurn` resends the history with the response so far, for a provider that paused its own turn.
 """
 
 from __future__ import annotations
@@ -20,23 +26,23 @@ INSTRUCTION = (
 )
 
 SURE = 8
-"""So many equal characters are no chance."""
+"""An overlap of this many characters is not a coincidence."""
 
 LIKELY = 3
-"""So many are none where a word begins with them."""
+"""At a word boundary, this many are enough."""
 
 
 def continuable(parts: Iterable[Part], request: Request) -> bool:
-    """Whether another model can go on from here: from text, and not from half a tool call or half an object."""
+    """Whether another model can resume here: after text, but not within a tool call or a structured output."""
     kinds = {type(part) for part in parts}
     return Text in kinds and kinds <= {Text, Reasoning} and request.output_schema is None
 
 
 class Continuation:
-    """An answer that several routes speak, one after the other.
+    """A response that several routes produce, one after the other.
 
     Attributes:
-        parts: What the caller has heard so far.
+        parts: What the caller has received so far.
     """
 
     def __init__(self) -> None:
@@ -45,21 +51,21 @@ class Continuation:
         self._overlap: Overlap | None = None
 
     def broke(self, parts: Iterable[Part], attempt: Attempt) -> None:
-        """A speaker broke off; those after the first have been `heard` already."""
+        """Record a broken attempt. The parts of attempts after the first were already added by `add_parts`."""
         if self._overlap is None:
             self.parts.extend(parts)
         self._speakers.append(attempt)
         self._overlap = Overlap(join(self.parts))
 
     def request(self, request: Request) -> Request:
-        """What the next speaker is asked."""
+        """Return the request for the next route."""
         text = join(self.parts)
         left = None if request.max_tokens is None else max(1, request.max_tokens - token_count.of_text(text))
         more = (Message("assistant", text), Message("user", INSTRUCTION))
         return replace(request, messages=(*request.messages, *more), max_tokens=left)
 
     def add_parts(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        """What is new in `parts`."""
+        """Return and record what is new in `parts`."""
         if self._overlap is None or self._overlap.over:
             new = parts
         else:
@@ -68,14 +74,14 @@ class Continuation:
         return new
 
     def flush(self) -> tuple[Part, ...]:
-        """What was held back, when the last speaker has ended."""
+        """Return the text that was held back, at the end of the last attempt."""
         text = "" if self._overlap is None else self._overlap.end()
         new = (Text(text),) if text else ()
         self.parts.extend(new)
         return new
 
     def response(self, last: Response) -> Response:
-        """The answer as a whole, whose `last` speaker says why it ended. Its tokens and cost are those of all."""
+        """Return the whole response with the finish reason of `last`; usage and cost are summed over all attempts."""
         usages = [last.usage, *(s.usage for s in self._speakers)]
         costs = [last.cost, *(s.cost for s in self._speakers)]
         known_costs = [cost for cost in costs if cost is not None]
@@ -95,13 +101,13 @@ class Continuation:
 
 
 class PausedTurn:
-    """A turn that its vendor interrupted (Anthropic's `pause_turn`), and what goes on with it.
+    """A turn that the provider paused (Anthropic's `pause_turn`), and its resumption.
 
-    Anthropic pauses a turn in which its own tools run for long; the same history with the answer so far goes on:
-    https://docs.claude.com/en/docs/build-with-claude/handling-stop-reasons (read 2026-11-28).
+    Anthropic pauses a turn in which its own tools run for long; resending the history with the response so far resumes
+    it: https://docs.claude.com/en/docs/build-with-claude/handling-stop-reasons (read 2026-11-28).
 
     Args:
-        first: What there was when the turn was first paused.
+        first: The response at the first pause.
     """
 
     def __init__(self, first: Response) -> None:
@@ -109,16 +115,16 @@ class PausedTurn:
         self.count = 1
 
     def pause(self, response: Response) -> None:
-        """The turn, which `response` tells whole so far, is paused once more."""
+        """The turn is paused once more; `response` holds the whole turn so far."""
         self.paused = response
         self.count = self.count + 1
 
     def request(self, request: Request) -> Request:
-        """What is sent to go on."""
+        """Return the request that resumes the turn."""
         return replace(request, messages=(*request.messages, Message("assistant", self.paused.parts)))
 
     def merge_response(self, last: Response) -> Response:
-        """The turn as far as `last`. Its tokens and cost are those of all its requests."""
+        """Return the turn up to `last`; usage and cost are summed over all its requests."""
         before = self.paused
         has_costs = before.cost is not None and last.cost is not None
         return replace(
@@ -130,10 +136,10 @@ class PausedTurn:
 
 
 class Overlap:
-    """Finds how much of the end of `said` a new speaker repeats at its beginning.
+    """Finds how much of the end of `previous` the new text repeats at its beginning.
 
     Attributes:
-        over: Whether that is known; what comes then is all new.
+        over: Whether that is decided; all later text is new.
     """
 
     def __init__(self, previous: str) -> None:
@@ -144,7 +150,7 @@ class Overlap:
         self._repeated = 0
 
     def feed(self, text: str) -> str:
-        """What is new, as far as that is known."""
+        """Return the text that is known to be new."""
         if self.over:
             return text
         self._held += text
@@ -166,21 +172,21 @@ class Overlap:
         return "" if going_on else self.end()
 
     def end(self) -> str:
-        """What was held back and is new, since nothing more comes that could tell."""
+        """Return the new text that was held back, at the end of the response."""
         self.over = True
         new = self._held[self._repeated :]
         self._held = ""
         return new
 
     def _counts(self, place: int) -> bool:
-        """Whether what follows `place` is too much to be equal by chance."""
+        """Whether the text from `place` on is too long to match by chance."""
         previous = self._said
         alone = place == 0 or not (previous[place - 1].isalnum() and previous[place].isalnum())
         return len(previous) - place >= (LIKELY if alone else SURE)
 
 
 def _sum(usages: list[Usage | None]) -> Usage | None:
-    """All tokens together; what one of them does not know, nobody knows."""
+    """Sum all tokens; a count that one usage lacks is None in the sum."""
     known_usages = [usage for usage in usages if usage is not None]
     if len(known_usages) < len(usages):
         return None

@@ -1,9 +1,15 @@
-"""The way of one request.
+"""Execution of one request: ranking, retries, fallback, hedging and stream recovery.
 
-order the routes → for each step of the plan:
-    wait → pay → admit (breaker, limits) → try → something meaningful = committed
-    or classify the error → ask the next route, ask again, or stop
-→ the answer, its cost, and every try that led to it
+How this works:
+
+* `run` ranks the routes, builds a `RetryPlan` and loops until there is a response.
+* For each step of the plan: wait, or pay for a retry from the retry budget, reserve the call's budget, ask the `State`
+  for admission (circuit breaker, rate limits), and start an attempt; a slow attempt may be hedged (`race`).
+* The first non-empty part commits the attempt: from then on its chunks go to the caller.
+* An attempt that fails before that is reported to the plan, which falls back to the next route, retries or gives up.
+* A stream that breaks after it raises, is continued or is restarted by another route, as `on_stream_error` says.
+* A paused turn is resumed on the same route; a refusal or an empty response may fall back, as `fallback_on` says.
+* If all routes fail: a paused turn, a refusal, a stale cache entry, or the error that lists all attempts.
 """
 
 from __future__ import annotations
@@ -35,26 +41,26 @@ from multiroute_core.state.state import State
 from multiroute_core.types import Chunk, Response
 
 MOST_PAUSES = 10
-"""How often a paused turn goes on at most; then it is given as it is, with the finish reason `"pause"`."""
+"""How often a paused turn is resumed at most; then it is returned as it is, with the finish reason `"pause"`."""
 
 
 class RequestExecution:
-    """One request on its way; `run` goes it, once.
+    """One request in execution; `run` may be called once.
 
     Args:
-        io: How it waits.
-        call: What is asked.
-        began: When it was asked, on the clock of `io`.
-        providers: Who carries the calls, by the routes' names.
-        facts: What is known of the routes, by their names.
-        pricing: What tokens cost on a route.
-        limits: How long things may take.
-        listeners: Who hears what happens.
-        state: How the routes are doing.
-        hedge_budget: The share of extra load that hedging may cost; None does without.
+        io: Sync or async I/O.
+        call: The call.
+        start_time: When it started, on the clock of `io`.
+        providers: The providers by route name.
+        facts: The capabilities of the routes by route name.
+        pricing: The token prices of a route.
+        limits: Timeouts and the maximum size of a response.
+        listeners: The hooks by event type.
+        state: The health and limits of the routes.
+        hedge_budget: The share of extra load that hedging may cost; None disables hedging.
         random: Random numbers from 0 to 1.
-        purse: What the call may spend; None where there is no budget.
-        learned: What the routes have refused as unsupported.
+        purse: The budget reservation of the call; None without budgets.
+        learned_capabilities: What the routes have rejected as unsupported.
     """
 
     def __init__(
@@ -96,10 +102,10 @@ class RequestExecution:
         self._paused: PausedTurn | None = None
         self._unsaid: Iterable[tuple[Part, ...]] = ()
         self.spare: Entry | None = None
-        """An old answer, for want of a better one."""
+        """A stale cache entry, returned if all routes fail."""
 
     async def run(self) -> AsyncGenerator[Chunk, None]:
-        """The chunks of the answer. A whole answer is a stream of one chunk."""
+        """Yield the chunks of the response. Without streaming it is a single chunk."""
         call = self._call
         trail = self._trail
         response: Response | None = None
@@ -162,7 +168,7 @@ class RequestExecution:
         return RetryPlan(routes, self._call.options.max_retries or 0, windows, self._call.tokens)
 
     async def _ordered(self) -> list[Route]:
-        """The candidates, in the order in which they are asked."""
+        """Return the candidates in ranked order."""
         call = self._call
         options = self._call.options
         if self._purse is not None and self._purse.over_soft_budget:
@@ -174,7 +180,7 @@ class RequestExecution:
         return rank_routes(call.request, call.routes, options, live)
 
     async def _voice(self) -> StartedAttempt | None:
-        """Whoever begins to answer; None where nobody is left to be asked."""
+        """Return the first attempt that begins to respond; None if the plan gives up."""
         io = self._io
         plan = self._plan
         while True:
@@ -209,11 +215,11 @@ class RequestExecution:
                     raise
 
     async def _admitted(self, route: Route, *, early: bool = False) -> AttemptRunner | None:
-        """A try on `route`; None where it is shut."""
+        """Start an attempt on `route`; None if the route rejects it."""
         io = self._io
         stream = self._call.stream
         provider = self._providers[route.name]
-        # Before there is a permit to lose.
+        # Encode first: if it fails, no permit is held yet.
         adapted = self._learned.encode(provider, self._request, route, io.now(), stream=stream)
         leave, pay = await self._leave(route, early=early)
         if isinstance(leave, Rejection):
@@ -243,7 +249,7 @@ class RequestExecution:
         return attempt
 
     async def _leave(self, route: Route, *, early: bool) -> tuple[Permit | Rejection, SettleBudget | None]:
-        """A permit to ask `route`, or why there is none; and what pays for the try."""
+        """Return a permit for `route` or the reason of its rejection, and the function that settles the budget."""
         io = self._io
         pay = None
         if self._purse is not None:
@@ -261,7 +267,7 @@ class RequestExecution:
         return leave, pay
 
     async def _rival(self) -> AttemptRunner | None:
-        """A try beside one that is slow, if it can be paid for."""
+        """Start a hedged attempt beside a slow one, if the hedge budget allows it."""
         plan = self._plan
         if plan.next_hedge_candidate() is None or not await self._state.afford(self._io, self._io.now(), hedge=True):
             return None
@@ -272,18 +278,19 @@ class RequestExecution:
         return None
 
     def _ended(self, attempt: AttemptRunner, error: BaseException | None) -> None:
-        """A try that never spoke is over, or was called off: None. What is the caller's fault ends the request.
+        """Handle the end of an attempt that was never committed; `error` is None if it was cancelled.
 
-        Where a route has begun to answer the same request, it is no fault of the request.
+        An error of the request itself, which forbids a fallback, ends the request, unless a route has begun to respond
+        to it.
         """
-        failure = attempt.failure if error is None else error  # it may have failed when it was to be called off
+        failure = attempt.failure if error is None else error  # it may have failed before it was cancelled
         self._trail.attempt_ended(attempt, failure)
         if not isinstance(failure, RouteError):
             if error is None:
                 self._plan.lost_race(attempt.route)
             return
         fatal = not failure.fallback_allowed and failure.code not in (self._call.options.fallback_on or ())
-        pending = self._refused or self._broken or self._paused  # there is something to give
+        pending = self._refused or self._broken or self._paused  # a response or a partial response exists
         if fatal and error is not None and pending is None:
             raise failure
         if isinstance(failure, UnsupportedError) and self._learned.learn(
@@ -294,7 +301,10 @@ class RequestExecution:
             self._plan.failed(attempt.route, failure)
 
     def _recover_stream(self, attempt: AttemptRunner, error: BaseException) -> bool:
-        """Make ready for another speaker after a break; whether that one begins anew. Raises what cannot be mended."""
+        """Prepare another route after a broken stream; return whether the response restarts.
+
+        Raises `error` if it cannot recover.
+        """
         if not isinstance(error, StreamInterruptedError):
             raise error
         continuation = self._said
@@ -314,7 +324,7 @@ class RequestExecution:
             self._request = continuation.request(self._call.request)
         elif how != "restart":
             raise error
-        if self._paused is not None:  # another route begins, or goes on by what was said
+        if self._paused is not None:  # another route restarts, or continues from the text so far
             self._plan = self._build_plan(self._call.routes)
             self._paused = None
         self._broken = error
@@ -323,7 +333,7 @@ class RequestExecution:
         return how == "restart"
 
     def _continue_paused(self, attempt: AttemptRunner) -> bool:
-        """Make ready to go on with a turn that its vendor paused, on the same route; False after too many pauses."""
+        """Prepare the resumption of a paused turn on the same route; False after too many pauses."""
         paused = self._paused
         response = attempt.response(self._trail.attempts)
         if paused is None:
@@ -339,7 +349,7 @@ class RequestExecution:
         return True
 
     def _handle_refusal(self, attempt: AttemptRunner) -> bool | None:
-        """None for an answer. If the model declined, and another one shall be asked: whether that one begins anew."""
+        """Return None for an accepted response; after a refusal that falls back, whether the response restarts."""
         reason = attempt.finish_reason
         options = self._call.options
         if options.fallback_on and "empty" in options.fallback_on and self._paused is None and self._is_empty(attempt):
@@ -358,7 +368,7 @@ class RequestExecution:
         return attempt.committed
 
     def _is_empty(self, attempt: AttemptRunner) -> bool:
-        """Whether an answer holds nothing, and is not what may follow the answers of tools."""
+        """Whether a response is empty. After tool results a model may validly say nothing."""
         if attempt.finish_reason not in ("stop", "other") or self._call.request.messages[-1].role == "tool":
             return False
         return not any(
@@ -373,7 +383,7 @@ class RequestExecution:
         return response if self._said is None else self._said.response(response)
 
     def _best(self) -> Response:
-        """What can be given when nobody is left: an answer that declines, an old one, or an error."""
+        """Return a paused turn, a refusal or a stale entry if all routes failed; raise the error otherwise."""
         attempts = self._trail.attempts
         if self._paused is not None:
             return replace(self._paused.paused, attempts=attempts)
@@ -387,7 +397,7 @@ class RequestExecution:
         return replace(self.spare.response, stale=True, attempts=attempts)
 
     def _over(self, error: MultiRouteError) -> MultiRouteError:
-        """The error that ends the request: of a stream that broke before, the one with what was said."""
+        """Return the error that ends the request: the stream interruption, with the partial response, if any."""
         interruption = self._broken
         if interruption is None:
             return error

@@ -1,4 +1,4 @@
-"""Two tries at once: the second begins when the first takes longer than usual, and who speaks first goes on."""
+"""Hedging: a second attempt starts when the first is slower than usual; the first to respond wins."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from multiroute_core.runtime.io import END, IO, Runner
 
 
 class StartedAttempt:
-    """A try that has begun to answer.
+    """An attempt that has begun to respond.
 
     Attributes:
-        attempt: The try.
-        first: Its first parts; None where its answer is empty.
+        attempt: The attempt.
+        first: Its first parts; None if its response is empty.
     """
 
     __slots__ = ("attempt", "close", "first", "next")
@@ -32,7 +32,7 @@ class StartedAttempt:
 
 
 class HedgedAttempt:
-    """A try that runs apart, in a task or thread of its own, which also closes it."""
+    """An attempt in a task or thread of its own, which also closes it."""
 
     def __init__(self, io: IO, attempt: AttemptRunner) -> None:
         self.attempt = attempt
@@ -40,14 +40,14 @@ class HedgedAttempt:
         self.runner: Runner = io.start(_parts(attempt), attempt.limit)
 
     async def next(self) -> tuple[Part, ...] | None:
-        """As of the try."""
-        if self._generation != forks.generation():  # the thread that reads is the parent's, and the parent reads on
+        """Return the next parts, as `AttemptRunner.next` does."""
+        if self._generation != forks.generation():  # the reading thread exists only in the parent process
             raise StreamInterruptedError("The stream belongs to the process of which this one is a fork.")
         item: Any = await self.runner.next()
         return None if item is END else item
 
     async def close(self, error: BaseException | None) -> None:
-        """Call the try off, if it is not over."""
+        """Cancel the attempt if it is still running."""
         try:
             if self._generation == forks.generation():
                 await self.runner.close()
@@ -62,14 +62,14 @@ async def race(
     rival: Callable[[], Awaitable[AttemptRunner | None]],
     ended: Callable[[AttemptRunner, BaseException | None], None],
 ) -> StartedAttempt | None:
-    """Whoever speaks first; the other one is called off. None where both have failed.
+    """Return the attempt that responds first and cancel the other one; None if both failed.
 
     Args:
-        io: How it waits.
-        first: Who begins.
-        seconds: After how many the second one begins.
-        rival: The second one; None where nobody may be asked.
-        ended: Told of every try that is over, with its error; what it raises ends the race.
+        io: Sync or async I/O.
+        first: The first attempt.
+        seconds: The delay before the second attempt starts.
+        rival: Starts the second attempt; returns None if none may start.
+        ended: Called with every ended attempt and its error; an error that it raises ends the race.
     """
     racers = [HedgedAttempt(io, first)]
     alone = True

@@ -1,4 +1,4 @@
-"""What a router is made of, put together from its settings; and how a call goes through it."""
+"""The engine of a router: its components, built from its settings, and the path of a call through them."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ from multiroute_core.types import Chunk, Request, Response
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A router's parts.
+    """The components of a router.
 
     Attributes:
-        settings: What it was told.
-        world: Where it takes time and chance from.
-        ledger: Where a record of every try is kept; None for nowhere.
-        hooks: Who hears what happens; the ledger is one of them.
-        listeners: Who hears which events.
+        settings: The router's settings.
+        world: Clock and randomness.
+        ledger: Stores a record of every attempt; None for none.
+        hooks: The hooks; the ledger is one of them.
+        listeners: The hooks by event type.
         recall: The cache; None for none.
-        state: What the routes know about themselves.
-        prices: What answers cost.
-        providers: Who carries the calls, by the routes' names.
-        facts: What is known of the routes, by their names.
+        state: The health and limits of the routes.
+        prices: The token prices.
+        providers: The providers by route name.
+        facts: The capabilities of the routes by route name.
         spending: The budgets; None for none.
-        learned: What the routes have refused as unsupported.
+        learned_capabilities: What the routes have rejected as unsupported.
     """
 
     settings: Settings
@@ -64,11 +64,11 @@ class Engine:
 
     @classmethod
     def of(cls, settings: Settings, world: Clock) -> Engine:
-        """The parts that `settings` ask for.
+        """Build the components for `settings`.
 
         Raises:
-            ConfigurationError: a key or a package is missing, a place cannot be used, or a price is unknown that a
-                budget needs.
+            ConfigurationError: a key or a package is missing, a store or an address cannot be used, or a price that a
+                budget needs is unknown.
         """
         parsing.preload()
         routes = settings.routes
@@ -112,18 +112,18 @@ class Engine:
 
     @property
     def integrations(self) -> frozenset[str]:
-        """The names that wrapped models of the frameworks go by in `extra`."""
+        """The names of the framework integrations of wrapped models, as keys of `extra`."""
         return frozenset(name for provider in self.providers.values() for name in getattr(provider, "integrations", ()))
 
     def with_hooks(self, hooks: Sequence[Hook]) -> Engine:
-        """The same parts, with hooks that hear what happens as well."""
+        """Return the same components with additional hooks."""
         all_hooks = (*self.hooks, *hooks)
         return replace(self, hooks=all_hooks, listeners=listeners(all_hooks))
 
     def prepare(
         self, messages: Messages, call_options: CallOptions, *, stream: bool
     ) -> tuple[Request, Options, Candidates]:
-        """What is asked, how it is routed, and who may answer.
+        """Build the request, its options and its candidates.
 
         Raises:
             ConfigurationError: bad input.
@@ -142,22 +142,22 @@ class Engine:
         return request, options, candidates(request, settings.routes, options, self.facts, drops)
 
     async def answer(self, io: IO, call: Call) -> Response:
-        """The whole answer to a call."""
+        """Return the whole response to a call."""
         if self.recall is None or call.options.cache is False:
             return await _last(self._build_execution(io, call, io.now()).run())
         look = await self.recall.look(io, call, self.listeners)
-        if look.answers and look.entry is not None:  # no chunks need be made
+        if look.answers and look.entry is not None:  # fast path: builds no chunks
             return look.entry.response
         return await _last(self.recall.run(io, call, self._build_execution, self.listeners, look))
 
     def chunks(self, io: IO, call: Call) -> AsyncGenerator[Chunk, None]:
-        """The answer to a call, as it comes."""
+        """Yield the response to a call as stream chunks."""
         if self.recall is not None and call.options.cache is not False:
             return self.recall.run(io, call, self._build_execution, self.listeners)
         return self._build_execution(io, call, io.now()).run()
 
     def close(self) -> None:
-        """Close what belongs to sync code, of what is the router's own."""
+        """Close the sync resources that the router owns."""
         for provider in set(self.providers.values()):
             provider.close()
         if self.recall is not None:
@@ -165,7 +165,7 @@ class Engine:
         self._let_go()
 
     async def aclose(self) -> None:
-        """Close what belongs to the running event loop, and what belongs to sync code."""
+        """Close the resources that the router owns, on the running event loop and in sync code."""
         for provider in set(self.providers.values()):
             await provider.aclose()
         if self.recall is not None:
@@ -197,7 +197,7 @@ class Engine:
 
 
 async def _last(chunks: AsyncGenerator[Chunk, None]) -> Response:
-    """The response at the end of an answer."""
+    """Return the response of the last chunk."""
     response: Response | None = None
     async for chunk in chunks:
         response = chunk.response

@@ -1,9 +1,9 @@
-"""What to try next, and when. Pure: it answers, and only the flow waits.
+"""Retry and fallback plan: decides the next step of a request. Pure: only `RequestExecution` waits.
 
-Every candidate is asked once, in order; nobody waits for a route while another has not been asked. When all have failed
-and some may do better a moment later, those are asked again after a pause, each up to `max_retries` times. Whoever was
-shut is waited for where its time is known, or another caller is about to find out. When nobody can be asked, the route
-that recovers soonest is probed before its time, once.
+Each candidate is tried once in ranked order, without waiting while untried ones remain. When all have failed, those
+with a retryable error are retried after a backoff, each up to `max_retries` times. A rejected route is waited for if
+its time is known or another request is probing it. If no route can be tried, the one that recovers soonest is probed
+early, once.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from multiroute_core.route import Route
 
 @dataclass(frozen=True, slots=True)
 class AskRoute:
-    """Ask this route now.
+    """Start an attempt on this route now.
 
     Attributes:
-        early: Ask its breaker for a probe before its time.
-        again: This request has asked it before, so that it is to be paid for.
+        early: Request an early probe from its circuit breaker.
+        again: This request has tried the route before, so the retry budget must pay for it.
     """
 
     route: Route
@@ -33,18 +33,18 @@ class AskRoute:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Wait, then ask for the next step."""
+    """Wait, then call `next` again."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Nothing more can be tried.
+    """No further attempt is possible.
 
     Attributes:
-        late: It is the deadline that forbids more.
-        seconds: Until a route opens again, where one will.
+        late: The deadline is the reason.
+        seconds: Until a route accepts requests again, if one will.
     """
 
     late: bool = False
@@ -54,31 +54,31 @@ class GiveUp:
 Step = AskRoute | Wait | GiveUp
 
 POLL_SECONDS = (0.05, 0.1, 0.2, 0.4)
-"""How often those who wait for other callers look whether one is back; the last one repeats."""
+"""Poll intervals in seconds while another request probes or occupies a route; the last one repeats."""
 
 
 SHORTEST_SECONDS = 0.001
-"""A pause that no clock can tell from none would be made again and again."""
+"""Minimum sleep in seconds; a shorter one would busy-loop."""
 
 DOORS = ("rate_limit", "limit")
-"""Why a route may be shut until a moment that is known, when it takes calls again without any probe."""
+"""Reasons of a rejection that ends at a known time, without a probe."""
 
 
 FAR_BELOW = 3
-"""Estimates of tokens err, but not by so much."""
+"""Token estimates are wrong by less than this factor."""
 
 
 class RetryPlan:
-    """The tries of one request.
+    """The attempts of one request.
 
-    The flow asks for the `next` step, does what it says, and reports what became of an `Ask`: `failed`, `shut` or
-    `unpaid`.
+    `RequestExecution` calls `next`, executes the step, and reports the result of an `AskRoute`: `failed`, `shut`,
+    `retry_denied`, `lost_race` or `again`.
 
     Args:
-        routes: In the order in which they are asked.
-        max_retries: How often each may be asked again.
-        windows: The tokens that fit into each route, by their names, where they are known.
-        tokens: How many the request has, estimated.
+        routes: In ranked order.
+        max_retries: How often each may be retried.
+        windows: The context windows in tokens by route name, None if unknown.
+        tokens: The estimated tokens of the request.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class RetryPlan:
         self._round = 0
 
     def next(self, left: float, random: float) -> Step:
-        """The next step.
+        """Return the next step.
 
         Args:
             left: Seconds until the deadline.
@@ -120,15 +120,15 @@ class RetryPlan:
         return self._retry(hopeful, ready, left, random) if ready else self._wait(hopeful, left)
 
     def next_hedge_candidate(self) -> Route | None:
-        """A route that could be asked beside one that is slow: the next that has not been asked and is no backup."""
+        """Return a route for a hedged attempt: the next one that is untried and not a backup."""
         return next((r for r in self._queue if not r.backup and r.name not in self._tries), None)
 
     def take(self, route: Route) -> None:
-        """The spare `route` is being asked."""
+        """The hedge candidate `route` is being tried."""
         self._queue.remove(route)
 
     def failed(self, route: Route, error: RouteError) -> None:
-        """`route` was asked and failed."""
+        """The attempt on `route` failed."""
         self._tries[route.name] = self._tries.get(route.name, 0) + 1
         self._failed[route.name] = error
         self._stale = True
@@ -138,26 +138,26 @@ class RetryPlan:
             self._queue = [r for r in self._queue if not self._too_small(self._windows.get(r.name), window)]
 
     def lost_race(self, route: Route) -> None:
-        """`route` was asked, and another one began to answer sooner: if that one breaks off, it may be asked again."""
+        """The attempt on `route` lost the race. It may be tried again if the winner's stream breaks."""
         self._tries[route.name] = self._tries.get(route.name, 0) + 1
         self._queue.insert(0, route)
 
     def again(self, route: Route) -> None:
-        """`route` refused something that it can be asked without: it is asked so next, and that counts as no retry."""
+        """`route` rejected an unsupported parameter; trying it again without that is not counted as a retry."""
         self._stale = True
         self._queue.insert(0, route)
 
     def shut(self, route: Route, shut: Rejection) -> None:
-        """`route` was not asked: it does not let anyone through."""
+        """`route` rejected admission; no attempt was made."""
         self.closed[route.name] = shut
 
     def retry_denied(self) -> None:
-        """A route was not asked again, since too much is being asked again already."""
+        """The retry budget denied a retry: no further retries."""
         self.max_retries = 0
         self._queue = [r for r in self._queue if r.name not in self._tries]
 
     def _hopeful(self, route: Route) -> bool:
-        """Whether asking it, now or later, may help."""
+        """Whether an attempt on `route`, now or later, may succeed."""
         if (error := self._failed.get(route.name)) is None:
             return route.name in self.closed
         return error.retryable and self._tries[route.name] <= self.max_retries
@@ -165,7 +165,7 @@ class RetryPlan:
     def _retry(self, hopeful: list[Route], ready: list[Route], left: float, random: float) -> Step:
         self._round += 1
         names = {r.name for r in hopeful}
-        # Retry-After is a floor; the first of those that can be asked to allow it decides.
+        # Retry-After is a lower bound; the earliest one among the ready routes decides.
         pause = max(min(self._failed[r.name].retry_after or 0.0 for r in ready), backoff(self._round, random))
         pause = min((pause, *(s.seconds for name, s in self.closed.items() if s.why in DOORS and name in names)))
         if pause >= left:
@@ -174,14 +174,14 @@ class RetryPlan:
         return Wait(max(SHORTEST_SECONDS, pause))
 
     def _wait(self, hopeful: list[Route], left: float) -> Step:
-        """Nobody can be asked now."""
-        if self._stale:  # they were shut before another one was tried, which took its time
+        """No route can be tried now."""
+        if self._stale:  # the rejections may be outdated: another attempt ran since
             self._stale = False
             self._queue = hopeful
             return self.next(left, 0.0)
         shut = {r.name: self.closed[r.name] for r in hopeful}
         open_routes = [r for r in hopeful if shut[r.name].why == "open"]
-        busy = any(s.why == "busy" for s in shut.values())  # that one is well, and soon has a place
+        busy = any(s.why == "busy" for s in shut.values())  # a busy route is healthy and soon has a free permit
         if open_routes and not busy and not self._probed and not self._polls:
             self._early = min(open_routes, key=lambda r: shut[r.name].seconds)
             self._probed = True
@@ -199,8 +199,8 @@ class RetryPlan:
         return Wait(max(SHORTEST_SECONDS, min(pauses)))
 
     def _too_small(self, window: int | None, other: int | None) -> bool:
-        """Whether what overflows the `other` window overflows this one.
+        """Whether a request that overflows the window `other` also overflows `window`.
 
-        A request that is far below both tells that what is known of the other one is wrong, and nothing else.
+        A request far smaller than both shows only that the known size of the other window is wrong.
         """
         return window is not None and other is not None and window <= other and window < FAR_BELOW * self._tokens

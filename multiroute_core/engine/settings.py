@@ -1,4 +1,4 @@
-"""What a router is told at its beginning, checked."""
+"""Router settings, validated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from multiroute_core.state.memory import MemoryState
 from multiroute_core.state.state import State
 
 _OF_CALLS = ("strategy", "deadline", "max_retries", "fallback", "fallback_on", "on_stream_error")
-"""What a call may say otherwise."""
+"""The options that a call can override."""
 
 _LIMITS = {
     "attempt_timeout": "attempt",
@@ -32,19 +32,19 @@ _LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A router's settings; see `Router` for what they mean.
+    """The settings of a router; `Router` documents them.
 
     Attributes:
-        routes: As they are listed.
-        options: What holds for every call that does not say otherwise.
-        limits: How long things may take.
+        routes: In the given order.
+        options: The defaults of every call.
+        limits: Timeouts and the maximum size of a response.
         hedge_budget: The share of extra load that hedging may cost; None for none.
-        caching: What the cache shall do; None for none.
-        state: Where the routers' common knowledge is: `"memory"`, an address, or a `State`.
-        strict_params: Whether a route that would drop a parameter is no candidate.
-        budgets: What may be spent.
-        ledger: Where a record of every try is kept: a name of a place, or a `Ledger`; None for nowhere.
-        on_event: Who hears what happens.
+        caching: The cache configuration; None for none.
+        state: Where the shared routing state is kept: `"memory"`, an address, or a `State`.
+        strict_params: Whether a route that would drop a parameter is excluded.
+        budgets: The budgets.
+        ledger: Stores a record of every attempt: an address or a `Ledger`; None for none.
+        on_event: The hooks.
     """
 
     routes: tuple[Route, ...]
@@ -52,7 +52,7 @@ class Settings:
     limits: TimeLimits
     hedge_budget: float | None
     caching: CacheConfig | None
-    state: str | State = field(repr=False)  # its URL may hold a password
+    state: str | State = field(repr=False)  # its URL may contain a password
     strict_params: bool
     budgets: tuple[Budget, ...]
     ledger: str | Ledger | None = field(repr=False)  # likewise
@@ -62,11 +62,11 @@ class Settings:
     def of(
         cls, routes: Iterable[Route | str] | None, arguments: Mapping[str, Any], on_event: Sequence[Hook]
     ) -> Settings:
-        """The settings that a router's arguments say.
+        """Build the settings from a router's arguments.
 
         Args:
             routes: As of the router.
-            given: Its other arguments, by their names.
+            arguments: Its other arguments by name.
             on_event: As of the router.
 
         Raises:
@@ -92,14 +92,14 @@ class Settings:
         )
 
     def opened_state(self, random: Callable[[], float], wall: Callable[[], float]) -> State:
-        """The state.
+        """Open the state.
 
         Args:
             random: Random numbers from 0 to 1.
             wall: The time in seconds since 1970.
 
         Raises:
-            ConfigurationError: a package for it is missing, or it refuses the password.
+            ConfigurationError: a package for it is missing, or the server rejects the password.
         """
         if not isinstance(self.state, str):
             return self.state
@@ -110,7 +110,7 @@ class Settings:
         return RedisState(self.state, hedge_budget=self.hedge_budget, random=random, wall=wall)
 
     def opened_accounts(self, state: State, wall: Callable[[], float]) -> Accounts:
-        """Where it stands what is spent: where `state` is, if that is on Redis, and else in this process."""
+        """Open the budget accounts: on the Redis of `state` if it has one, otherwise in this process."""
         if (link := getattr(state, "link", None)) is None:
             return MemoryAccounts(wall)
         from multiroute_core.budgets.redis import RedisAccounts
@@ -118,10 +118,10 @@ class Settings:
         return RedisAccounts(link, wall)
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of a router with these settings: what it pickles as.
+        """Return the arguments that rebuild a router with these settings, used for pickling.
 
         Raises:
-            ConfigurationError: a URL holds a password.
+            ConfigurationError: a URL contains a password.
         """
         return {
             "routes": self.routes,
@@ -154,7 +154,7 @@ def _routes(route_specs: Iterable[Route | str] | None) -> tuple[Route, ...]:
 
 
 def _max_response_bytes(value: Any) -> int | None:
-    """`value` as a size in bytes; None is without limit."""
+    """Return `value` as a size in bytes; None means no limit."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:

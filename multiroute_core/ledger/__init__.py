@@ -1,1 +1,1 @@
-"""The ledger: what was spent, record by record, and the sums over it."""
+"""Ledger: one record per attempt and per cache hit, and the sums over the records."""

@@ -1,4 +1,4 @@
-"""What the ledger's records come to: in groups, and in all."""
+"""Aggregation of ledger records: totals and groups."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from multiroute_core._util import table
 from multiroute_core.ledger.record import CACHED, CANCELLED, Record, is_failure
 
 GROUPS = ("model", "provider", "route", "tenant", "task", "label", "day", "month", "outcome")
-"""By what records can be grouped."""
+"""The keys by which records can be grouped."""
 
 NONE = "–"
-"""The name of the group of those that have none."""
+"""The group name of records without a value for the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What was spent in a span of time.
+    """Spend within a period.
 
     Attributes:
-        usd: What all tries were charged, in USD: their cost, or an estimate where it is unknown.
-        tokens: All tokens read and written.
+        usd: The charge for all attempts, in USD: their cost, or an estimate if the cost is unknown.
+        tokens: Input and output tokens.
     """
 
     usd: float = 0.0
@@ -34,31 +34,31 @@ class Spent:
 
 
 class Spending(Protocol):
-    """What a record says of its spending."""
+    """The fields of a record that describe its spend."""
 
     @property
     def cost(self) -> float | None:
-        """In USD; None for unknown."""
+        """In USD; None if unknown."""
         ...
 
     @property
     def charged(self) -> float | None:
-        """The cost, or an estimate of it; None where there is no price, and in records of older versions."""
+        """The cost, or an estimate of it; None if no price is known, and in records of older versions."""
         ...
 
     @property
     def input_tokens(self) -> int | None:
-        """All tokens read."""
+        """All input tokens."""
         ...
 
     @property
     def output_tokens(self) -> int | None:
-        """All tokens written."""
+        """All output tokens."""
         ...
 
 
 def sum_spending(records: Iterable[Spending]) -> Spent:
-    """What `records` come to."""
+    """Returns the total spend of `records`."""
     usd = 0.0
     tokens = 0
     for record in records:
@@ -69,21 +69,21 @@ def sum_spending(records: Iterable[Spending]) -> Spent:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What a group of records comes to.
+    """The totals of one group of records.
 
     Attributes:
-        name: What they have in common.
-        requests: Whose they are: how many requests.
-        attempts: How many tries.
-        failed: How many of those ended with an error.
-        cancelled: How many were called off: another route was quicker, or the caller left.
-        cached: How many answers came out of the cache.
-        input_tokens: All tokens read.
-        output_tokens: All tokens written.
-        cost: What they were charged, in USD: their cost, or an estimate where it is unknown.
-        estimated_cost: Part of `cost` that is estimated.
-        unknown: How many records with tokens have no price at all.
-        saved_cost: What the cache spared, in USD.
+        name: The value that the records share.
+        requests: Number of distinct requests.
+        attempts: Number of attempts.
+        failed: Number of attempts that ended with an error.
+        cancelled: Number of cancelled attempts: another route was faster, or the caller cancelled.
+        cached: Number of responses from the cache.
+        input_tokens: All input tokens.
+        output_tokens: All output tokens.
+        cost: The charge in USD: the cost, or an estimate if the cost is unknown.
+        estimated_cost: The estimated part of `cost`.
+        unknown: Number of records with tokens but without a price.
+        saved_cost: The cost saved by the cache, in USD.
     """
 
     name: str
@@ -101,7 +101,7 @@ class Group:
 
 
 class Groups(tuple[Group, ...]):
-    """Groups of records, the dearest first. They print as a table, in notebooks too."""
+    """Groups of records, sorted by descending cost. They print as a table, also in notebooks."""
 
     __slots__ = ()
 
@@ -133,7 +133,7 @@ _TITLES = ("", "requests", "attempts", "failed", "cancelled", "cached", "tokens 
 
 
 class _Sums:
-    """What a group comes to while its records are read."""
+    """Accumulates the totals of one group."""
 
     __slots__ = (
         "attempts",
@@ -191,12 +191,12 @@ class _Sums:
 
 
 def grouped(records: Iterable[Record], by: str) -> Groups:
-    """`records` by what they have in common, read once.
+    """Groups `records` in a single pass.
 
     Args:
         records: In any order.
-        by: One of `GROUPS`. By `"label"`, a record counts in the group of each of its labels, so that the groups
-            together may come to more than was spent.
+        by: One of `GROUPS`. With `"label"`, a record counts in the group of each of its labels, so the groups may add
+            up to more than the total spend.
     """
     sums: defaultdict[str, _Sums] = defaultdict(_Sums)
     for record in records:

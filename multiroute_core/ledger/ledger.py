@@ -1,7 +1,7 @@
-"""Every try and every hit, with its tokens and its cost: what was spent, on whom, and for what.
+"""Ledger: records every attempt and every cache hit with its tokens and cost, by route, tenant, task and label.
 
-The ledger is a hook: the router tells it what happens. On the way of a request it only appends to a queue; records are
-made of that, and written, when somebody looks or a batch is full.
+The ledger is a hook that receives the router's events. On the request path it only appends to a queue; the events are
+converted to records and written when the ledger is read, when a batch is full, or by a background thread.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ __all__ = ["BATCH", "Ledger", "LedgerUnavailableError", "MemoryStore", "Store"]
 
 
 class LedgerUnavailableError(MultiRouteError):
-    """The records cannot be read now. Those that come are kept all the same, as long as there is room for them."""
+    """The records cannot be read at the moment. New records are still queued, up to the queue's limit."""
 
 
 class Ledger:
-    """Keeps a record of every try of the routers that tell it what happens. It is shared by `copy`.
+    """Keeps a record of every attempt of the routers it is attached to. Copies of a router share it.
 
     Args:
-        store: Where records are kept: `"memory"`, `"sqlite:///path"`, `"redis://host:6379/0"` for a fleet (also
-            `rediss://` and `unix://`), or a store of your own.
-        export: Who is told of records besides, in batches and beside the calls: `multiroute_core.telemetry.BigQuery`,
-            `JSONLines`, or any callable that takes a sequence of records.
-        wall: The time in seconds since 1970.
+        store: Where records are stored: `"memory"`, `"sqlite:///path"`, `"redis://host:6379/0"` for a fleet (also
+            `rediss://` and `unix://`), or a custom store.
+        export: Sinks that also receive the records, in batches and off the request path:
+            `multiroute_core.telemetry.BigQuery`, `JSONLines`, or any callable that takes a sequence of records.
+        wall: Returns the time in seconds since 1970.
 
     Raises:
-        ConfigurationError: there is no such store, or it cannot be used.
+        ConfigurationError: if the store does not exist or cannot be used.
 
     Example:
         >>> ledger = Ledger("sqlite:///ledger.db")  # doctest: +SKIP
@@ -63,7 +63,7 @@ class Ledger:
     event_types = AttemptEnded, RequestEnded
 
     def __call__(self, event: Event) -> None:
-        """Hear what happens."""
+        """Handles an event."""
         if isinstance(event, AttemptEnded):
             self._book.hear((self._wall(), event), self)
         elif isinstance(event, RequestEnded):
@@ -73,26 +73,26 @@ class Ledger:
 
     @property
     def dropped(self) -> int:
-        """How many records had to be given up, since there was no room or no way to write them."""
+        """Number of records that were dropped because the queue was full or they could not be written."""
         return self._book.dropped + self.store.dropped
 
     def flush(self) -> None:
-        """Write what is waiting."""
+        """Writes the queued records."""
         self._book.flush(PATIENCE)
 
     def query(self, *, since: float | None = None, until: float | None = None, **equal: Any) -> list[Record]:
-        """Records, the oldest first.
+        """Returns matching records, oldest first.
 
         Args:
-            since: From this moment on, in seconds since 1970.
-            until: Before this moment.
-            **equal: What they must have in common: `model="gpt-6-luna"`, `tenant="a"`, `outcome="success"`; None for
-                those that have none. Besides, `label="x"` for those with that label, whatever others they have, and
+            since: From this moment on (inclusive), in seconds since 1970.
+            until: Before this moment (exclusive).
+            **equal: Field values to match, such as `model="gpt-6-luna"`, `tenant="a"` or `outcome="answered"`; None
+                matches records without a value. Also `label="x"` for records that have this label among others, and
                 `day="2026-11-28"` and `month="2026-11"`, in UTC.
 
         Raises:
-            ConfigurationError: a record has no such field, or a field no such value.
-            LedgerUnavailableError: they cannot be read now.
+            ConfigurationError: if a record has no such field, or the value is not valid for the field.
+            LedgerUnavailableError: if the records cannot be read at the moment.
         """
         return list(self._read(LedgerQuery.of(since, until, equal)))
 
@@ -106,18 +106,19 @@ class Ledger:
         label: str | None = None,
         task: str | None = None,
     ) -> Spent:
-        """What the tries of a span of time came to: US dollars, as far as known, and tokens, estimates among them.
+        """Returns the spend of a period: US dollars, as far as known, and tokens, including estimates.
 
         Args:
-            since: From this moment on, in seconds since 1970.
-            until: Before this moment; None to now.
-            tenant: Only of this tenant, or with an empty word of those without one; None of all. Likewise the others.
-            route: Only of this route.
-            label: Only what is booked under this label.
-            task: Only for this task.
+            since: From this moment on (inclusive), in seconds since 1970.
+            until: Before this moment (exclusive); None for now.
+            tenant: Only this tenant; an empty string for records without a tenant, None for all. The same holds for the
+                other filters.
+            route: Only this route.
+            label: Only records with this label.
+            task: Only this task.
 
         Raises:
-            LedgerUnavailableError: they cannot be read now.
+            LedgerUnavailableError: if the records cannot be read at the moment.
 
         Example:
             >>> Ledger().spent(since=0.0)
@@ -132,14 +133,14 @@ class Ledger:
             return self.store.read_spending(which) + sum_spending(filter(which.takes, waiting))
 
     def to_dicts(self, **which: Any) -> list[dict[str, Any]]:
-        """The records that `query` gives, as plain JSON."""
+        """Returns the records of `query` as plain JSON values."""
         return [record.to_dict() for record in self.query(**which)]
 
     def to_pandas(self, **which: Any) -> Any:
-        """The records that `query` gives, as a `pandas.DataFrame`; `at` is a time in UTC.
+        """Returns the records of `query` as a `pandas.DataFrame`; `at` is a UTC timestamp.
 
         Raises:
-            ConfigurationError: pandas is not installed.
+            ConfigurationError: if pandas is not installed.
         """
         try:
             pandas: Any = importlib.import_module("pandas")
@@ -152,25 +153,25 @@ class Ledger:
     def totals(
         self, by: str = "model", *, since: float | None = None, until: float | None = None, **equal: Any
     ) -> Groups:
-        """What the records that `query` gives come to, in groups.
+        """Returns the totals of the records of `query`, by group.
 
         Args:
             by: `"model"`, `"provider"`, `"route"`, `"tenant"`, `"task"`, `"label"`, `"day"` or `"month"` (UTC), or
                 `"outcome"`. A record with several labels counts under each of them.
-            since: As of `query`.
-            until: As of `query`.
-            **equal: As of `query`.
+            since: As in `query`.
+            until: As in `query`.
+            **equal: As in `query`.
 
         Raises:
-            ConfigurationError: there is no such group, field or value.
-            LedgerUnavailableError: they cannot be read now.
+            ConfigurationError: if the group, field or value is not valid.
+            LedgerUnavailableError: if the records cannot be read at the moment.
         """
         if by not in GROUPS:
             raise unknown("group", by, GROUPS)
         return grouped(self._read(LedgerQuery.of(since, until, equal)), by)
 
     def close(self) -> None:
-        """Write what is waiting, and let go of the store."""
+        """Writes the queued records and closes the store."""
         self.flush()
         self.store.close()
 
@@ -197,7 +198,7 @@ class Ledger:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """It pickles as where its records are, without those that are in memory."""
+        """Pickles as the store's location; records in memory are not included."""
         return Ledger, (self.store,)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Which of the ledger's records somebody asks for."""
+"""Ledger query: filters that select records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from multiroute_core.ledger.record import KINDS, NAMES
 from multiroute_core.options import unknown, word, words
 
 FILTERS = (*NAMES, "label", "day", "month")
-"""By what records can be chosen."""
+"""The names of the filters."""
 
 _FORMS = {"day": "%Y-%m-%d", "month": "%Y-%m"}
 _ACCEPTED: dict[type, tuple[type, ...]] = {str: (str,), float: (int, float), int: (int, float), bool: (bool, int)}
@@ -20,13 +20,13 @@ _ACCEPTED: dict[type, tuple[type, ...]] = {str: (str,), float: (int, float), int
 
 @dataclass(frozen=True, slots=True)
 class LedgerQuery:
-    """What records must have in common.
+    """Conditions that a record must meet.
 
     Attributes:
-        since: From this moment on, in seconds since 1970; None from the first.
-        until: Before this moment; None to the last.
-        label: A label that is among theirs.
-        equal: Fields, each with the value that it must have.
+        since: From this moment on (inclusive), in seconds since 1970; None for no lower limit.
+        until: Before this moment (exclusive); None for no upper limit.
+        label: A label that the record must have.
+        equal: Field names, each with its required value.
     """
 
     since: float | None = None
@@ -36,15 +36,15 @@ class LedgerQuery:
 
     @classmethod
     def of(cls, since: float | None, until: float | None, filters: Mapping[str, Any]) -> Self:
-        """What somebody asks for, checked.
+        """Builds a query from validated filters.
 
         Args:
-            since: As of the selection.
-            until: As of the selection.
-            given: Besides, by the names in `FILTERS`. A `day` and a `month` are in UTC.
+            since: As in the class.
+            until: As in the class.
+            filters: Further filters, by the names in `FILTERS`. `day` and `month` are in UTC.
 
         Raises:
-            ConfigurationError: there is no such field, or no such value.
+            ConfigurationError: if a field does not exist or a value is not valid.
         """
         for name, moment in (("since", since), ("until", until)):
             if moment is not None and (isinstance(moment, bool) or not isinstance(moment, int | float)):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -69,7 +69,7 @@ class LedgerQuery:
         return cls(since, until, label, tuple(equal))
 
     def takes(self, record: Any) -> bool:
-        """Whether `record` is among them."""
+        """Returns whether `record` matches."""
         return (
             (self.since is None or record.at >= self.since)
             and (self.until is None or record.at < self.until)
@@ -79,7 +79,7 @@ class LedgerQuery:
 
 
 def _span(name: str, value: Any) -> tuple[float, float]:
-    """The first moment of a day or month in UTC, and the first after it."""
+    """Returns the start of a day or month in UTC and the start of the next one."""
     try:
         first = datetime.strptime(value, _FORMS[name]).replace(tzinfo=UTC)
     except (TypeError, ValueError):

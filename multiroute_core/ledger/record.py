@@ -1,4 +1,4 @@
-"""One line of the ledger: one try on one route, or one answer out of the cache."""
+"""Ledger record: one attempt on one route, or one response from the cache."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from multiroute_core.pricing.cost import FREE_OF_CHARGE
 from multiroute_core.types import Attempt, Response, Usage
 
 CACHED = "cached"
-"""The outcome of an answer that came out of the cache."""
+"""The outcome of a response from the cache."""
 
 CANCELLED = "cancelled"
-"""The outcome of a try that was called off: another route was quicker, or the caller left."""
+"""The outcome of a cancelled attempt: another route was faster, or the caller cancelled."""
 
 
 def is_failure(outcome: str) -> bool:
-    """Whether an outcome is an error: neither an answer, from a route or the cache, nor a try that was called off."""
-    return outcome not in ("success", CACHED, CANCELLED)
+    """Returns whether an outcome is an error, that is, neither a response nor a cancellation."""
+    return outcome not in ("answered", CACHED, CANCELLED)
 
 
 MOST = 10**12
-"""A count above that is a vendor's mistake. Sums of such would not go into 64 bits."""
+"""Higher counts are provider errors. Sums of such counts would not fit into 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one try took, whatever became of it.
+    """One attempt, whatever its outcome.
 
     Attributes:
         at: When it ended, in seconds since 1970.
-        request_id: Whose try it was; all tries of a request have the same.
+        request_id: The request; all attempts of a request share it.
         route: The route's name.
-        provider: Its provider.
-        model: The model that answered, or else the one that was asked.
-        outcome: `"success"`, `"cancelled"`, `"cached"`, or the kind of the error: `"timeout"`, `"rate_limit"`, …
-        seconds: From the start of the try to its end.
-        first_token_seconds: To the first token; None where none came.
-        input_tokens: All tokens read; None where nobody said, and there is no estimate.
-        output_tokens: All tokens written.
-        cache_read_tokens: Part of the input that came from the vendor's prompt cache.
-        cache_write_tokens: Part of the input that was written to it.
+        provider: The route's provider.
+        model: The model that responded, or else the requested model.
+        outcome: `"answered"`, `"cancelled"`, `"cached"`, or the error code: `"timeout"`, `"rate_limit"`, …
+        seconds: Duration of the attempt.
+        first_token_seconds: Time to the first token; None if none arrived.
+        input_tokens: All input tokens; None if neither reported nor estimated.
+        output_tokens: All output tokens.
+        cache_read_tokens: Part of the input that was read from the provider's prompt cache.
+        cache_write_tokens: Part of the input that was written to the provider's prompt cache.
         reasoning_tokens: Part of the output that is reasoning.
-        cost: In USD; None for unknown, never a guess.
-        estimated: Whether tokens, or what was charged, are estimates: of a try that ended in the middle, or of an
-            answer whose tokens or price nobody told.
-        saved_cost: What the cache spared, in USD.
-        stream: Whether the answer was streamed.
-        tenant: On whose behalf.
-        task: What it was for.
-        labels: What it is booked under, sorted.
-        price: Where the price comes from, and since when it holds where that is known:
-            `"genai-prices 0.2.3 (2026-10-03)"`, `"the route's own"` or `"free"`; None where the cost is unknown.
-        charged: What budgets were charged, in USD: the cost, or else an estimate of it; None where there is no price.
+        cost: In USD; None if unknown, never an estimate.
+        estimated: Whether the tokens or the charge are estimates: for an attempt that was interrupted, or a response
+            without reported tokens or a known price.
+        saved_cost: The cost saved by the cache, in USD.
+        stream: Whether the response was streamed.
+        tenant: The tenant of the request.
+        task: The task of the request.
+        labels: The labels of the request, sorted.
+        price: The source of the price, with the date from which it is valid if known: `"genai-prices 0.2.3
+            (2026-10-03)"`, `"the route's own"` or `"free"`; None if the cost is unknown.
+        charged: The amount charged to budgets, in USD: the cost, or else an estimate; None if no price is known.
     """
 
     at: float
@@ -84,16 +84,16 @@ class Record:
 
     @property
     def day(self) -> str:
-        """The day in UTC on which it ended, such as `2026-11-28`."""
+        """The UTC day on which it ended, such as `2026-11-28`."""
         return datetime.fromtimestamp(self.at, UTC).strftime("%Y-%m-%d")
 
     @property
     def month(self) -> str:
-        """The month in UTC in which it ended, such as `2026-11`."""
+        """The UTC month in which it ended, such as `2026-11`."""
         return self.day[:-3]
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Returns the record as plain JSON values."""
         return {**asdict(self), "labels": list(self.labels)}
 
 
@@ -106,18 +106,18 @@ KINDS: dict[str, type] = {
     **dict.fromkeys(("estimated", "stream"), bool),
     "labels": tuple,
 }
-"""What is in each field, where it is not None."""
+"""The type of each field, unless it is None."""
 
 LATEST = 253_402_300_799.0
-"""The end of the year 9999, in seconds since 1970: Python's dates go no further."""
+"""The end of the year 9999, in seconds since 1970: the limit of Python's dates."""
 
 values = attrgetter(*NAMES)
-"""All that a record says, in the order of `NAMES`."""
+"""Returns all values of a record, in the order of `NAMES`."""
 
 
 def of_attempt(attempt: Attempt, at: float, request_id: str, about: About) -> Record:
-    """The record of a try."""
-    return Record(  # by place: by name it takes half as long again
+    """Returns the record of an attempt."""
+    return Record(  # positional: keyword arguments take half as long again
         at,
         request_id,
         _text(attempt.route),
@@ -137,7 +137,7 @@ def of_attempt(attempt: Attempt, at: float, request_id: str, about: About) -> Re
 
 
 def of_hit(response: Response, seconds: float, at: float, request_id: str, about: About) -> Record:
-    """The record of an answer out of the cache."""
+    """Returns the record of a response from the cache."""
     return Record(
         at,
         request_id,
@@ -163,7 +163,7 @@ _UNTOLD: Counts = (None, None, None, None, None)
 
 
 def _counts(usage: Usage | None) -> Counts:
-    """Tokens in the order of a record's fields."""
+    """Returns the token counts in the order of a record's fields."""
     if usage is None:
         return _UNTOLD
     read, output_tokens, cached, put, thought = token_counts = (
@@ -190,5 +190,5 @@ def _booked(about: About) -> tuple[bool, str | None, str | None, tuple[str, ...]
 
 
 def _text(text: str) -> str:
-    """`given`, without halves of characters: those go into no file, and a vendor's JSON may hold some."""
+    """Replaces lone surrogates, which cannot be encoded; a provider's JSON may contain them."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

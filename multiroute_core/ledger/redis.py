@@ -1,11 +1,10 @@
-"""The ledger's records on Redis, for all processes of a fleet.
+"""Redis ledger store: the records of all processes of a fleet in one Redis stream.
 
-They are in one stream, an entry each. A writer numbers its records and Redis remembers the last number of each writer,
-so that what is sent again, since nobody knows whether it had arrived, is not kept twice.
+Each record is one stream entry. A writer numbers its records, and Redis remembers the last number of each writer. A
+batch that is sent again after a lost reply is therefore not stored twice.
 
-The store has a client of its own, where state and cache share a connection: nobody's answer waits for the ledger, so a
-whole second may pass before Redis counts as silent, and a thousand records may leave at once, behind which no breaker
-should stand in line.
+The store has its own client, whereas the state and the cache share a connection. No request waits for the ledger, so
+its timeout can be a full second, and a batch of many records must not delay the circuit breaker's commands.
 """
 
 from __future__ import annotations
@@ -29,20 +28,23 @@ from multiroute_core.ledger.record import LATEST, NAMES, Record, values
 from multiroute_core.options import to_be_kept
 
 PATIENCE = 1.0
-"""Seconds for which Redis may be silent; only the thread that writes and who reads the ledger wait for it."""
+"""Redis timeout in seconds; only the writer thread and readers of the ledger wait for it."""
 
 BATCH = 500
-"""How many records are sent at once: a few milliseconds of Redis's time."""
+"""Records per write: a few milliseconds of Redis time."""
 
 PAGE = 2_000
-"""How many records are read at once."""
+"""Records per read."""
 
 REMEMBERED = 7 * 86_400
-"""Seconds for which Redis remembers a writer's last number. If it is away for longer than that just after it took
-records and before it could say so, or if it has so little room that it forgets keys, those are kept twice."""
+"""Seconds for which Redis remembers a writer's last number. Records are stored twice if Redis fails after it stored
+them but before it replied and stays down for longer than this, or if it evicts keys for lack of memory.
+"""
 
 SKEW = 3_600
-"""Seconds by which the clocks of the fleet and of Redis may differ: entries are found by Redis's, chosen by theirs."""
+"""Seconds by which the clocks of the fleet and of Redis may differ: entries are located by the Redis clock and filtered
+by the record's time.
+"""
 
 _WRITE = """
 local last, first = tonumber(redis.call('GET', KEYS[2]) or -1), tonumber(ARGV[1])
@@ -69,7 +71,7 @@ logger = logging.getLogger("multiroute_core")
 
 
 class _Spending(msgspec.Struct):
-    """What `spent` needs of a record: to read no more saves half of the time."""
+    """The fields that `spent` needs; decoding only these halves the time."""
 
     at: float
     route: str
@@ -83,20 +85,20 @@ class _Spending(msgspec.Struct):
 
 
 class RedisStore:
-    """Keeps records in a stream on Redis, which is called `<prefix>:ledger`.
+    """Stores records in a Redis stream named `<prefix>:ledger`.
 
-    Building it asks Redis whether the settings are right; a Redis that cannot be reached is no error. Whether records
-    outlive a restart of Redis is a matter of its own settings (`appendonly yes`). It pickles as its settings, where the
-    URL holds no password.
+    The constructor checks the settings against Redis; an unreachable Redis is not an error. Whether records survive a
+    restart of Redis depends on its own settings (`appendonly yes`). The store pickles as its settings if the URL
+    contains no password.
 
     Args:
         url: `redis://[[user]:password@]host[:port][/db]`, `rediss://…` for TLS, or `unix://[user@]/path?db=…`.
-        prefix: What the names of its keys begin with. Whoever shares a Redis and a prefix shares the ledger.
-        max_records: How many are kept, roughly; of more, the oldest are given up, and counted. A million by default,
-            some 280 MB.
+        prefix: The prefix of its keys. Processes with the same Redis and prefix share the ledger.
+        max_records: Approximate maximum number of records; beyond it, the oldest are dropped and counted. One million
+            by default, about 280 MB.
 
     Raises:
-        ConfigurationError: the URL cannot be used, Redis refuses the password, the key is something else, or the
+        ConfigurationError: if the URL is not valid, Redis rejects the password, the key has another type, or the
             package `redis` is missing.
     """
 
@@ -108,7 +110,7 @@ class RedisStore:
         self.max_records = max_records
         self._url = url
         self._redis = _library()
-        self._key = f"{quote(prefix, safe=':-_./%')}:ledger"  # braces mean something in the names of keys
+        self._key = f"{quote(prefix, safe=':-_./%')}:ledger"  # braces mark hash tags in key names
         self._spoilt = False
         self._where = ""
         self.forked()
@@ -117,7 +119,7 @@ class RedisStore:
     def append(self, records: Sequence[Record], first: int) -> None:
         for start in range(0, len(records), BATCH):
             payloads = [_encoded(record) for record in records[start : start + BATCH]]
-            # The same slot of a cluster: what is in braces counts.
+            # Both keys must be in the same cluster slot, which the part in braces determines.
             keys = (self._key, f"{{{self._key}}}:{self._writer}")
             trimmed = self._script(keys=keys, args=(first + start, self.max_records, REMEMBERED, *payloads))
             self.dropped += max(0, trimmed)
@@ -129,7 +131,7 @@ class RedisStore:
         return sum_spending(self._select(which, msgspec.msgpack.Decoder(_Spending)))
 
     def forked(self) -> None:
-        """A client of its own, and another writer."""
+        """Creates a new client and a new writer id."""
         self._writer = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._client: Any = self._build_client()
         self._script: Any = self._client.register_script(_WRITE)
@@ -138,7 +140,7 @@ class RedisStore:
         self._client.close()
 
     def _select(self, which: LedgerQuery, decoder: msgspec.msgpack.Decoder[T]) -> Iterator[T]:
-        last = self._client.xrevrange(self._key, count=1)  # what comes later is not read
+        last = self._client.xrevrange(self._key, count=1)  # entries added later are not read
         return filter(which.takes, self._decoded(which.since, last[0][0], decoder)) if last else iter(())
 
     def _decoded(self, since: float | None, last: bytes, decoder: msgspec.msgpack.Decoder[T]) -> Iterator[T]:
@@ -173,8 +175,8 @@ class RedisStore:
                 retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0),
             )
             pool = client.connection_pool
-            pool.connection_class(**pool.connection_kwargs)  # nothing is sent
-        except (TypeError, ValueError, redis.RedisError):  # whose text may hold a piece of the password
+            pool.connection_class(**pool.connection_kwargs)  # does not connect
+        except (TypeError, ValueError, redis.RedisError):  # the text may contain part of the password
             raise ConfigurationError(
                 "The URL of the ledger on Redis cannot be read; write redis://host:6379/0 or "
                 "unix:///path/to/redis.sock, and what is special in a password percent-encoded, as in "
@@ -192,7 +194,7 @@ class RedisStore:
         return client
 
     def _check(self) -> None:
-        """See that Redis takes the settings, if it is there."""
+        """Checks the settings against Redis, if it is reachable."""
         errors = self._redis
         try:
             kind = self._client.type(self._key)
@@ -200,7 +202,7 @@ class RedisStore:
             raise ConfigurationError(
                 f"Redis at {self._where} refuses the password ({error}); write it as in redis://user:password@host."
             ) from None
-        except (errors.RedisError, OSError):  # it is away, which is found and told when there are records
+        except (errors.RedisError, OSError):  # Redis is down; this is reported when records are written
             return
         if kind not in (b"none", b"stream"):
             raise ConfigurationError(
@@ -217,7 +219,7 @@ class RedisStore:
 
 
 def _encoded(record: Record) -> bytes:
-    """A record as a map, without what is as it is by default."""
+    """Encodes a record as a map, without fields that have their default value."""
     pairs = zip(NAMES, values(record), strict=True)
     return msgspec.msgpack.encode(
         {name: value for name, value in pairs if name in _REQUIRED or value != _DEFAULTS[name]}

@@ -1,4 +1,4 @@
-"""The ledger's records in an SQLite file, for one process or several."""
+"""SQLite ledger store: records in a file, for one or several processes."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from multiroute_core.options import path_of
 
 APPLICATION = 0x4D526C67
 VERSION = 3
-"""What the file's header says: that it is a ledger, and of which form.
+"""The application id and schema version in the file's header.
 
-Form 1 had no `labels` and no `price`, form 2 no `charged`, whose estimates stood under `cost`. Who has a file of an
-older form open goes on to write it after it has the present one.
+Version 1 had no `labels` and no `price`; version 2 had no `charged`, and stored estimates under `cost`. A process that
+has a file of an older version open can still write to it after the migration.
 """
 
 PATIENCE = 1.0
-"""Seconds for which other processes that write are waited for."""
+"""Seconds to wait for other processes that write."""
 
 OPENING = 30.0
-"""Seconds for which a process is waited for that brings a large file into the newer form."""
+"""Seconds to wait for another process that migrates a large file."""
 
 _SQL = {str: "TEXT", tuple: "TEXT", float: "REAL", int: "INTEGER", bool: "INTEGER"}
 _COLUMNS = {name: _SQL[KINDS[name]] for name in NAMES}
@@ -40,7 +40,7 @@ _SPENT = (
     "SELECT total(coalesce(charged, cost)), sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) FROM records"
 )
 
-# All that `_SPENT` needs stands in the index, so that it reads nothing else.
+# The index covers all columns of `_SPENT`, so that the table itself is not read.
 _INDEX = """CREATE INDEX IF NOT EXISTS records_charged ON records
     (at, charged, cost, input_tokens, output_tokens, tenant, route, task, labels)"""
 
@@ -55,13 +55,13 @@ _RANGES = {
 
 
 def build_row_check(names: Iterable[str] = NAMES) -> str:
-    """A clause for the rows that are records: others were damaged, or written by somebody else.
+    """Builds a SQL condition that excludes rows that are damaged or were written by other software.
 
-    A type that is not what it should be would fail far from here; to SQLite a column's type is only a wish. A text or
-    a blob is in no range of numbers.
+    SQLite does not enforce column types, and a value of the wrong type would fail far from here. A text or blob is
+    outside any numeric range.
 
     Args:
-        names: The columns to look at.
+        names: The columns to check.
     """
     checks: list[str] = []
     for name in names:
@@ -76,7 +76,7 @@ def build_row_check(names: Iterable[str] = NAMES) -> str:
 
 
 def parse_labels(labels: Any) -> tuple[str, ...]:
-    """The labels of a record; none where they are no JSON array of texts."""
+    """Parses the labels of a record; empty if they are not a JSON array of strings."""
     try:
         value: Any = json.loads(labels)
     except (ValueError, TypeError, RecursionError):
@@ -92,18 +92,18 @@ _TRUTHS = [place for place, name in enumerate(NAMES) if KINDS[name] is bool]
 
 
 class SQLiteStore:
-    """Keeps records in a file. It pickles as its URL.
+    """Stores records in an SQLite file. It pickles as its URL.
 
-    Any number of processes and threads of one machine may use the file at once; SQLite's locks do not work on network
-    drives. A file of an older form is brought into the present one when it is opened.
+    Any number of processes and threads on one machine can use the file at once; SQLite's locks do not work on network
+    drives. A file with an older schema is migrated when it is opened.
 
     Args:
-        url: `sqlite:///relative/path.db` or `sqlite:////absolute/path.db`. The file is made if it is not there, with
-            the folders that lead to it; only its owner may read it.
+        url: `sqlite:///relative/path.db` or `sqlite:////absolute/path.db`. The file and its directories are created if
+            they do not exist; only the owner can read the file.
 
     Raises:
-        ConfigurationError: the URL names no file, or it cannot be used, or is another application's, or of a newer
-            form. It is left as it is.
+        ConfigurationError: if the URL names no file, or the file cannot be used, belongs to another application, or has
+            a newer schema. The file is not modified.
     """
 
     quick = False
@@ -125,7 +125,7 @@ class SQLiteStore:
 
     @property
     def url(self) -> str:
-        """Where the file is."""
+        """The URL of the file."""
         return f"sqlite:///{self.path}"
 
     def append(self, records: Sequence[Record], first: int) -> None:
@@ -136,7 +136,7 @@ class SQLiteStore:
         where, parameters = _where(which)
         db = self._connect()
         try:
-            # What is read stands still from here on, whoever writes.
+            # The query reads a snapshot, unaffected by concurrent writes.
             where = f"{where} AND {_CHECK}" if where else f" WHERE {_CHECK}"
             rows = db.execute(f"SELECT {_ALL} FROM records{where} ORDER BY at, id", parameters)  # noqa: S608
         except BaseException:
@@ -152,7 +152,7 @@ class SQLiteStore:
 
     def forked(self) -> None:
         if self._connection is not None:
-            self._parents.append(self._connection)  # to close it here would be felt there
+            self._parents.append(self._connection)  # closing it here would affect the parent
         self._connection = None
         self._lock = threading.Lock()
 
@@ -163,9 +163,9 @@ class SQLiteStore:
             self._connection = None
 
     def _open(self) -> sqlite3.Connection:
-        """The connection that writes."""
+        """Returns the connection for writes."""
         if self._connection is not None and self._file != self._identity():
-            self._connection.close()  # the file was deleted, and a new one is begun
+            self._connection.close()  # the file was deleted; start a new one
             self._connection = None
         if self._connection is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -181,18 +181,18 @@ class SQLiteStore:
         return self._connection
 
     def _identity(self) -> tuple[int, int] | None:
-        """Which file it is; None where there is none."""
+        """Returns the device and inode of the file; None if it does not exist."""
         with contextlib.suppress(OSError):
             file_stat = self.path.stat()
             return file_stat.st_dev, file_stat.st_ino
         return None
 
     def _connect(self) -> sqlite3.Connection:
-        """A connection to a file that is there."""
+        """Connects to an existing file."""
         return sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True, timeout=PATIENCE, check_same_thread=False)
 
     def _prepare(self, db: sqlite3.Connection) -> None:
-        """Make sure that the file is a ledger, and of the present form."""
+        """Ensures that the file is a ledger with the current schema."""
         until = time.monotonic() + OPENING
         while (form := self._form(db)) != VERSION:
             try:
@@ -200,8 +200,8 @@ class SQLiteStore:
                     db.execute("PRAGMA journal_mode = WAL")
                 with db:
                     db.execute("BEGIN IMMEDIATE")
-                    self._bring_up(db, self._form(db))  # another process may have been quicker
-            except sqlite3.OperationalError as error:  # where two make the file at once, SQLite lets neither wait
+                    self._bring_up(db, self._form(db))  # another process may have been faster
+            except sqlite3.OperationalError as error:  # SQLite does not wait if two processes create the file at once
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
                     raise
                 time.sleep(0.01)
@@ -209,10 +209,10 @@ class SQLiteStore:
         db.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}")
 
     def _form(self, db: sqlite3.Connection) -> int:
-        """The form that the file has; 0 for an empty one."""
+        """Returns the schema version of the file; 0 if it is empty."""
         outer = db.in_transaction
         if not outer:
-            db.execute("BEGIN")  # another process may make it just now: that is seen as a whole, or not at all
+            db.execute("BEGIN")  # read all in one transaction: another process may be creating the schema
         whose, form = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
         tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if not outer:
@@ -249,7 +249,7 @@ class SQLiteStore:
 
 
 def _where(which: LedgerQuery) -> tuple[str, list[Any]]:
-    """A selection as a clause, and the values in it."""
+    """Returns a query as a SQL clause and its parameters."""
     clauses = list[str]()
     parameters = list[Any]()
     for clause, value in (
@@ -273,7 +273,7 @@ def _row(record: Record) -> list[Any]:
 
 
 def _records(db: sqlite3.Connection, rows: Iterator[tuple[Any, ...]]) -> Generator[Record, None, None]:
-    labels_by_text: dict[str | None, tuple[str, ...]] = {None: ()}  # most have the labels of others
+    labels_by_text: dict[str | None, tuple[str, ...]] = {None: ()}  # most records share their labels with others
     with contextlib.closing(db):
         for row in rows:
             fields = list(row)
@@ -286,11 +286,14 @@ def _records(db: sqlite3.Connection, rows: Iterator[tuple[Any, ...]]) -> Generat
 
 
 def _encode_labels(labels: tuple[str, ...]) -> str | None:
-    """Labels as a JSON array."""
+    """Encodes labels as a JSON array."""
     return f"[{','.join(map(_quoted, labels))}]" if labels else None
 
 
 def _quoted(label: str) -> str:
-    """A label as it stands in JSON, and nowhere else: what ends it and what parts it from the next is written out."""
+    """Encodes a label so that its JSON matches only a complete array element.
+
+    Quotes and commas within it are escaped.
+    """
     inner = json.dumps(label, ensure_ascii=False)[1:-1].replace('\\"', "\\u0022").replace(",", "\\u002c")
     return f'"{inner}"'

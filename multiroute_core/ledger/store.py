@@ -1,4 +1,4 @@
-"""Where the ledger's records are kept, and the place that every process has: its memory."""
+"""Ledger store: the interface, and the in-memory store."""
 
 from __future__ import annotations
 
@@ -13,62 +13,62 @@ from multiroute_core.ledger.record import Record, values
 
 
 class Store(Protocol):
-    """Where records are kept."""
+    """Stores the ledger's records."""
 
     dropped: int
-    """How many records had to be given up, for want of room."""
+    """Number of records that were dropped for lack of space."""
 
     quick: bool
-    """Whether `append` takes so little that it may be called on the way of a request."""
+    """Whether `append` is cheap enough for the request path."""
 
     def append(self, records: Sequence[Record], first: int) -> None:
-        """Keep records, or raise: then they come again, at the front of those that have come since.
+        """Stores records, or raises; records that were not stored are passed again, before newer ones.
 
-        One thread at a time calls it, off the way of a request as a rule.
+        Called by one thread at a time, usually off the request path.
 
         Args:
-            records: The oldest first.
-            first: The number of the first of them, counted from the ledger's beginning in this process. A number that
-                comes again is the same record.
+            records: Oldest first.
+            first: The sequence number of the first record, counted from the start of the ledger in this process. The
+                same number always denotes the same record.
         """
         ...
 
     def read(self, which: LedgerQuery) -> Iterator[Record]:
-        """Records, the oldest first: those that are kept when this is called, not those that come while they are read.
+        """Returns matching records, oldest first; records appended after the call are not included.
 
         Raises:
-            Exception: they cannot be read now.
+            Exception: if the records cannot be read at the moment.
         """
         ...
 
     def read_spending(self, which: LedgerQuery) -> Spent:
-        """What those records come to.
+        """Returns the total spend of matching records.
 
         Raises:
-            Exception: they cannot be read now.
+            Exception: if the records cannot be read at the moment.
         """
         ...
 
     def forked(self) -> None:
-        """This is the child of a fork: what its parent has open is the parent's."""
+        """Called in a forked child process: open resources belong to the parent."""
         ...
 
     def close(self) -> None:
-        """Let go."""
+        """Releases the store's resources."""
         ...
 
 
 class MemoryStore:
-    """Records in this process: the last ones.
+    """Keeps the latest records in this process.
 
     Args:
-        max_records: How many; of more, the oldest are given up. 100,000 by default, some 60 MB.
+        max_records: Maximum number of records; beyond it, the oldest are dropped. 100,000 by default, about 60 MB.
     """
 
     def __init__(self, max_records: int = 100_000) -> None:
         self.dropped = 0
         self.quick = True
-        # Tuples of plain values, since the collector soon looks at those no more.
+        # Tuples of plain values, because the garbage collector soon stops tracking them.
         self._rows: deque[tuple[Any, ...]] = deque(maxlen=max_records)
 
     def append(self, records: Sequence[Record], first: int) -> None:
@@ -83,13 +83,13 @@ class MemoryStore:
         return sum_spending(self.read(which))
 
     def forked(self) -> None:
-        """A child keeps what it was born with."""
+        """Keeps the records inherited from the parent."""
 
     def close(self) -> None:
-        """Its records can still be read."""
+        """Records remain readable."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """It pickles without its records."""
+        """Pickles without its records."""
         return MemoryStore, (self._rows.maxlen,)
 
     def __repr__(self) -> str:

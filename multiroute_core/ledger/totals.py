@@ -1,6 +1,7 @@
-"""What calls came to, added up: tokens, money, attempts, what the cache spared; in all and by model.
+"""Totals of calls: tokens, cost, attempts and cache savings, overall and per model.
 
-It reads only what every answer and every error of MultiRoute carries, so that each framework's callbacks can fill it.
+They use only what every response and every error of MultiRoute carries, so that any framework's callbacks can fill
+them.
 """
 
 from __future__ import annotations
@@ -18,37 +19,37 @@ from multiroute_core.runtime import forks
 from multiroute_core.types import Usage
 
 UNKNOWN = "unknown"
-"""The name of a model that nobody named."""
+"""The name of an unnamed model."""
 
 Move: TypeAlias = Literal["first", "retry", "fallback", "hedge"]
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Sums over calls that have ended.
+    """Sums over finished calls.
 
     Attributes:
-        calls: Calls: answers, failures and those that the caller gave up.
-        answers: Calls that were answered, those from a cache included.
+        calls: Calls: answers, failures and calls that the caller abandoned.
+        answers: Calls that returned a response, including those from a cache.
         failures: Calls that ended with an error.
-        unfinished: Calls that the caller gave up. What they cost, nobody told.
-        input_tokens: All tokens that answered calls read.
-        output_tokens: All tokens that they wrote.
-        cache_read_tokens: Part of the input that came from the vendors' prompt caches.
+        unfinished: Calls that the caller abandoned. Their cost is not known.
+        input_tokens: All input tokens of answered calls.
+        output_tokens: All output tokens of answered calls.
+        cache_read_tokens: Part of the input that was read from the providers' prompt caches.
         reasoning_tokens: Part of the output that is reasoning.
-        uncounted: Answers whose tokens nobody told; they are not in the sums of tokens.
-        known_cost: Of every attempt whose cost is known, in USD.
-        unpriced: Answers whose cost is unknown, so that more was spent than `known_cost`.
-        attempts: Tries on routes.
-        failed_attempts: Tries that ended with an error.
-        cancelled_attempts: Tries that were called off: another route was quicker.
-        failed_cost: Part of `known_cost` that went to tries which failed or were cancelled.
-        estimated_cost: What tries that ended in the middle likely cost besides, in USD; not in `known_cost`.
-        fallbacks: How often another route was asked, since one had failed.
-        retries: How often the same route was asked again.
-        hedges: How often another route was asked, since the first was slow.
+        uncounted: Answers without reported tokens; they are not in the token sums.
+        known_cost: The cost of all attempts with a known cost, in USD.
+        unpriced: Answers whose cost is unknown; actual spend is then higher than `known_cost`.
+        attempts: Attempts on routes.
+        failed_attempts: Attempts that ended with an error.
+        cancelled_attempts: Attempts that were cancelled because another route was faster.
+        failed_cost: Part of `known_cost` spent on failed or cancelled attempts.
+        estimated_cost: Estimated cost of interrupted attempts, in USD; not in `known_cost`.
+        fallbacks: Attempts on another route after a failure.
+        retries: Repeated attempts on the same route.
+        hedges: Attempts on another route because the first was slow.
         cache_hits: Answers from a cache: MultiRoute's, or the framework's own.
-        saved_cost: What the hits spared, in USD, as far as that is known.
+        saved_cost: Cost saved by cache hits, in USD, as far as known.
     """
 
     calls: int = 0
@@ -80,9 +81,9 @@ class Figures:
 
     @property
     def cost(self) -> float | None:
-        """What is known to have been spent, in USD; None where answers came and the cost of none of them is known.
+        """The known cost in USD; None if there are answers and none of their costs is known.
 
-        `unpriced` says how many answers are not in it.
+        `unpriced` counts the answers that it does not include.
         """
         nothing_known = self.unpriced and self.unpriced == self.answers - self.cache_hits and not self.known_cost
         return None if nothing_known else self.known_cost
@@ -91,7 +92,7 @@ class Figures:
         return Figures(*(getattr(self, name) + getattr(other, name) for name in _NAMES))
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON, with `cost` and `total_tokens`."""
+        """Returns the figures as plain JSON values, with `cost` and `total_tokens`."""
         return {**asdict(self), "total_tokens": self.total_tokens, "cost": self.cost}
 
 
@@ -99,43 +100,43 @@ _NAMES = tuple(field.name for field in fields(Figures))
 
 
 class Totals:
-    """Sums over the calls that it is told of, in all and by model. Threads may share one.
+    """Sums over recorded calls, overall and per model. Thread-safe.
 
-    Copies are the same object, as models that are copied go on to count in one place.
+    Copies are the same object, so that copies of a model count in one place.
 
     Example:
         >>> totals = Totals()
         >>> response = router.generate("Hello")  # doctest: +SKIP
-        >>> totals.answered(response.model, response.usage, response.summary())  # doctest: +SKIP
+        >>> totals.record_answer(response.model, response.usage, response.summary())  # doctest: +SKIP
         >>> totals.total.cost  # doctest: +SKIP
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         forks.renew(self, _lock=threading.Lock)
-        self._sums: dict[str | None, dict[str, float]] = {}  # None for calls that reached no model
+        self._sums: dict[str | None, dict[str, float]] = {}  # None: calls that reached no model
 
     @property
     def total(self) -> Figures:
-        """Everything so far."""
+        """The figures of all calls."""
         return self._read()[0]
 
     @property
     def models(self) -> dict[str, Figures]:
-        """The same by the model that answered, or that was tried; a call that failed stands with its last one."""
+        """The figures per model that responded or was tried; a failed call counts for the last one tried."""
         return self._read()[1]
 
     def record_answer(
         self, model: str | None, usage: Usage | None, summary: Mapping[str, Any] | None, *, cached: bool = False
     ) -> None:
-        """A call was answered.
+        """Records an answered call.
 
         Args:
-            model: The model that answered.
-            usage: The answer's tokens; None where nobody told.
-            told: What it took, as `Response.summary` tells it; None for an answer that is not MultiRoute's, whose cost
-                is unknown.
-            cached: Whether a cache of the framework's gave it again, so that all of it was spared.
+            model: The model that responded.
+            usage: The response's tokens; None if not reported.
+            summary: The result of `Response.summary`; None for a response that is not MultiRoute's, whose cost is
+                unknown.
+            cached: Whether the framework's own cache returned it, so that its full cost was saved.
         """
         summary = summary or {}
         name = model or UNKNOWN
@@ -163,7 +164,7 @@ class Totals:
             )
 
     def failed(self, error: BaseException) -> None:
-        """A call ended with `error`; what was tried before stands in an error of MultiRoute's."""
+        """Records a call that ended with `error`; errors of MultiRoute carry their attempts."""
         tries = [attempt.summary() for attempt in error.attempts] if isinstance(error, MultiRouteError) else []
         finished = isinstance(error, Exception)
         with self._lock:
@@ -171,12 +172,12 @@ class Totals:
             self._add(tries[-1]["model"] if tries else None, calls=1, failures=finished, unfinished=not finished)
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Resets all figures."""
         with self._lock:
             self._sums.clear()
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON: `total`, and by their names the `models`."""
+        """Returns plain JSON values: `total`, and `models` by name."""
         total, models = self._read()
         return {"total": total.to_dict(), "models": {name: figures.to_dict() for name, figures in models.items()}}
 
@@ -188,7 +189,7 @@ class Totals:
         return f"<{type(self).__name__}: {_calls(self.total)}, {_format_cost(self.total)}>"
 
     def _repr_html_(self) -> str:
-        """A table for notebooks."""
+        """Renders a table for notebooks."""
         total, models = self._read()
         rows = [
             (name, *(column(row) for column in _COLUMNS.values())) for name, row in (*models.items(), ("In all", total))
@@ -214,7 +215,7 @@ class Totals:
                 sums[what] = sums.get(what, 0) + amount
 
     def _add_attempts(self, attempts: Iterable[Mapping[str, Any]]) -> None:
-        """The attempts of one request."""
+        """Adds the attempts of one request."""
         for attempt, move in moves(attempts):
             cost = attempt.get("cost") or 0.0
             outcome = attempt["outcome"]
@@ -233,10 +234,10 @@ class Totals:
 
 
 def moves(attempts: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], Move]]:
-    """Each attempt of one request, and why it was made.
+    """Yields each attempt of one request with the reason for it.
 
-    Attempts stand in the order in which they ended. So where a hedge fails before the route that it was to help has
-    answered, that answer counts as the fallback.
+    Attempts are in the order in which they ended. If a hedge fails before the original route responds, that response
+    therefore counts as the fallback.
     """
     routes: set[Any] = set()
     failed = False

@@ -1,4 +1,4 @@
-"""What the ledger has heard and not yet written, and the thread that writes it."""
+"""Ledger writer: the queue of unwritten records and the thread that writes them."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ from multiroute_core.runtime.interrupts import wait_until_free
 from multiroute_core.runtime.run_sync import start
 
 BEAT_SECONDS = 1.0
-"""How long a record waits at most before it is written."""
+"""Maximum seconds before a record is written."""
 
 PATIENCE = 5.0
-"""Seconds for which another thread that writes is waited for, by whoever wants to read or to end."""
+"""Seconds for which readers and shutdown wait for another thread that writes."""
 
 BATCH = 256
-"""How many events wait to be made into records at most, where writing takes little."""
+"""Number of queued events that triggers a write."""
 
 WAITING = 50_000
-"""How many records wait at most where they cannot be written; of more, the oldest are given up, and counted."""
+"""Maximum number of queued records while the store fails; beyond it, the oldest are dropped and counted."""
 
 Sink: TypeAlias = Callable[[Sequence[Record]], object]
-"""Is told records as they are written, beside the calls; it returns soon."""
+"""Receives records as they are written, off the request path; must return quickly."""
 
 Heard: TypeAlias = "tuple[float, AttemptEnded | RequestEnded]"
-"""When it was, and what it was."""
+"""The time of an event, and the event."""
 
 logger = logging.getLogger("multiroute_core")
 
 
 class LedgerWriter:
-    """It outlives its ledger, for as long as it takes to write.
+    """Queues events and writes them as records. It outlives its ledger until everything is written.
 
     Args:
-        store: Where records go.
-        export: Who is told of them besides.
+        store: Where records are stored.
+        export: Sinks that also receive the records.
 
     Attributes:
-        dropped: How many records were given up, since too many waited.
+        dropped: Number of records that were dropped because the queue was full.
     """
 
     def __init__(self, store: Store, export: Sequence[Sink] = ()) -> None:
@@ -66,17 +66,17 @@ class LedgerWriter:
         self._waiting: deque[Record] = deque()
         self._first = 0
         self._failing = self._overflowed = self._running = self._parted = False
-        self._full: queue.SimpleQueue[None] = queue.SimpleQueue()  # an event's lock may stay locked by an interrupt
+        self._full: queue.SimpleQueue[None] = queue.SimpleQueue()  # an interrupt may leave an Event's lock locked
         self._lock = threading.Lock()
         self._starting = threading.Lock()
         self._counting = threading.Lock()
 
     def hear(self, entry: Heard, owner: object) -> None:
-        """Take down what happened; on the way of a request.
+        """Queues an event; runs on the request path.
 
         Args:
-            heard: What happened.
-            owner: For as long as somebody has it, there may be more.
+            entry: The event with its time.
+            owner: The writer thread runs as long as this object is alive.
         """
         self._heard.append(entry)
         if not self._running and not self._quick:
@@ -86,15 +86,15 @@ class LedgerWriter:
                 self.flush()
             elif self._full.empty():
                 self._full.put(None)
-            if many > WAITING:  # whoever writes does not come back from it
+            if many > WAITING:  # the writer is stuck
                 with contextlib.suppress(IndexError):
                     self._heard.popleft()
                     self._give_up(1)
 
     def flush(self, wait: float = 0.0) -> None:
-        """Write what is waiting, or leave it to whoever does so now, if that takes longer than `wait` seconds.
+        """Writes the queue, or leaves it to another thread that is writing if that takes longer than `wait` seconds.
 
-        A finalizer may come in the middle of it, in the same thread: it must not wait.
+        A finalizer may call this while the same thread is in it: it must not wait.
         """
         if wait_until_free(self._lock, wait):
             with self._lock:
@@ -102,7 +102,7 @@ class LedgerWriter:
 
     @contextlib.contextmanager
     def hold_writes(self) -> Generator[tuple[Record, ...], None, None]:
-        """All that was heard is written, and nobody writes, as long as the block lasts; gives what could not be."""
+        """Writes the queue and blocks further writes within the block; yields the records that could not be written."""
         with self._lock:
             self._write()
             yield tuple(self._waiting)
@@ -117,7 +117,7 @@ class LedgerWriter:
                     records.append(of_attempt(event.attempt, at, event.request_id, event.about))
                 elif event.response is not None:
                     records.append(of_hit(event.response, event.seconds, at, event.request_id, event.about))
-        finally:  # an interrupt loses no more than one
+        finally:  # an interrupt loses at most one record
             waiting.extend(records)
         self._export(records)
         if over := max(0, len(waiting) - WAITING):
@@ -143,7 +143,7 @@ class LedgerWriter:
         waiting.clear()
 
     def _export(self, records: Sequence[Record]) -> None:
-        """Tell of what is new, once, whether or not the store takes it."""
+        """Passes new records to the sinks, once, whether or not the store accepts them."""
         for sink in self.export if records else ():
             try:
                 sink(records)
@@ -163,20 +163,20 @@ class LedgerWriter:
             )
 
     def _start(self, owner: object) -> None:
-        if self._starting.locked():  # somebody else does
+        if self._starting.locked():  # another thread is starting it
             return
         with self._starting:
             if not self._running:
                 thread = threading.Thread(
                     target=self._run, args=(weakref.ref(owner),), name="multiroute-ledger", daemon=True
                 )
-                with contextlib.suppress(RuntimeError):  # the interpreter ends, and writes what waits when it has ended
+                with contextlib.suppress(RuntimeError):  # the interpreter is shutting down; the exit handler writes
                     start(thread)
                 self._running = True
                 _part_from_a_pool()
 
     def _run(self, owner: weakref.ref[object]) -> None:
-        """Write once a second and whenever there is much."""
+        """Writes once a second, and when a batch is full."""
         while owner() is not None:
             with contextlib.suppress(queue.Empty):
                 self._full.get(timeout=BEAT_SECONDS)
@@ -184,14 +184,17 @@ class LedgerWriter:
         self.flush(PATIENCE)
 
     def part(self) -> None:
-        """The program ends."""
+        """Writes the queue at exit."""
         self.flush(PATIENCE)
         if (lost := len(self._waiting) + len(self._heard)) and not self._parted:
             self._parted = True
             logger.warning("The program ends, and %d records of the ledger %r are lost.", lost, self.store)
 
     def forked(self) -> None:
-        """What the parent has heard, the parent writes; and its thread and its locks do not come along."""
+        """Resets the writer in a forked child.
+
+        The parent writes its own queue; its thread and locks do not survive the fork.
+        """
         self._begin()
         self.store.forked()
 
@@ -206,7 +209,7 @@ def _at_exit() -> None:
 
 
 def _part_from_a_pool() -> None:
-    """A process that `multiprocessing` has forked ends without what `atexit` knows."""
+    """Processes forked by `multiprocessing` do not run `atexit` handlers."""
     process, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
     if process is not None and util is not None and process.parent_process() is not None:
         util.Finalize(None, _at_exit, exitpriority=0)
@@ -217,5 +220,5 @@ def _in_child() -> None:
         book.forked()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_in_child)

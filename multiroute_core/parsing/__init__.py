@@ -1,6 +1,6 @@
-"""The many ways in which frameworks and vendors write the same thing, read into the one neutral form.
+"""Parsing of framework and provider formats into the neutral data model.
 
-A spelling is loaded when it is first read: most programs know a few, and to import all of them takes its time.
+Each parser is imported on first use: most programs need only a few, and importing all of them takes time.
 """
 
 from __future__ import annotations
@@ -21,6 +21,6 @@ def __getattr__(name: str) -> Any:
 
 
 def preload() -> None:
-    """Load all spellings, so that no fork comes while a thread loads one: its child would wait for that for ever."""
+    """Import all parsers, so that no fork happens during an import: the child would wait forever for its lock."""
     for name in __all__:
         importlib.import_module(f"{__name__}.{name}")

@@ -1,4 +1,4 @@
-"""What a caller gives, checked before anything is sent."""
+"""Validation of a call's arguments, before anything is sent."""
 
 from __future__ import annotations
 
@@ -13,43 +13,45 @@ from multiroute_core.options import NAMES, NONE, Options, OrderFunction, parse, 
 from multiroute_core.types import Request
 
 MessageLike: TypeAlias = Message | Mapping[str, Any] | tuple[str, str]
-"""A `Message`, a mapping with `role` and `content` as any vendor writes it, or a `(role, content)` pair; see
-`spellings.blocks` for the blocks of which a content may be made."""
+"""A `Message`, a mapping with `role` and `content` in any provider's format, or a `(role, content)` pair; see
+`multiroute_core.parsing.blocks` for the supported content blocks."""
 
 Messages: TypeAlias = str | Message | Iterable[MessageLike]
 
 
 class CallOptions(TypedDict, total=False):
-    """What a call may say besides its messages. Everything is optional.
+    """The keyword arguments of a call. All are optional.
 
-    The first block goes to the model, the second says how the call is routed (see `multiroute_core.Options`).
+    The first block is sent to the model, the second controls routing (see `multiroute_core.Options`).
     """
 
     system: str | None
-    """A system prompt, put before the messages."""
+    """A system prompt, placed before the messages."""
     temperature: float | None
-    """0 (firm) to 2 (free)."""
+    """0 (deterministic) to 2 (random)."""
     max_tokens: int | None
-    """Most tokens to generate, reasoning included."""
+    """Maximum number of tokens to generate, reasoning included."""
     top_p: float | None
     """Nucleus sampling, above 0 to 1."""
     stop: str | Sequence[str] | None
-    """Sequences that end the answer; they are not part of it."""
+    """Sequences that end the response; they are not part of it."""
     seed: int | None
-    """For repeatable sampling, where a vendor offers it."""
+    """Seed for repeatable sampling, where a provider supports it."""
     tools: Sequence[Any] | None
-    """What the model may call: `Tool`s, or tools as any vendor or framework writes them; see `spellings.tools`."""
+    """The tools that the model may call: `Tool`s, or tools in any provider's or framework's format; see
+    `multiroute_core.parsing.tools`."""
     tool_choice: Any
-    """Whether it must: `"auto"`, `"none"`, `"required"`, a tool's name, or as any vendor writes it."""
+    """Whether the model must call a tool: `"auto"`, `"none"`, `"required"`, a tool's name, or any provider's format."""
     parallel_tool_calls: bool | None
-    """Whether it may call several tools at once."""
+    """Whether the model may call several tools at once."""
     output_schema: Any
-    """The form of the answer: a JSON schema, a class that has one (pydantic, a dataclass), an `OutputSchema`, or
-    `"json"` for any JSON object."""
+    """The schema of structured output: a JSON schema, a class that has one (pydantic, a dataclass), an `OutputSchema`,
+    or `"json"` for any JSON object."""
     reasoning: Any
-    """How long to think: an effort (`"none"` to `"max"`), tokens, `ReasoningOptions`, or as any vendor writes it."""
+    """How much the model reasons: an effort (`"none"` to `"max"`), a number of tokens, `ReasoningOptions`, or any
+    provider's format."""
     extra: Mapping[str, Mapping[str, Any]] | None
-    """What one vendor takes besides, by its provider: `{"openai": {"service_tier": "flex"}}`."""
+    """Provider-specific options by provider: `{"openai": {"service_tier": "flex"}}`."""
 
     task: str | None
     strategy: str | OrderFunction | None
@@ -85,16 +87,16 @@ PARAMETERS = (
 def build(
     messages: Messages, arguments: Mapping[str, Any], integrations: Collection[str] = ()
 ) -> tuple[Request, Options]:
-    """The request and the options that a call's arguments say.
+    """Build the request and the options from a call's arguments.
 
     Args:
         messages: The conversation.
-        given: The arguments by their names.
-        integrations: Names, besides the providers', under which `extra` may hold something: those of wrapped models.
+        arguments: The keyword arguments by name.
+        integrations: Names besides the providers' that `extra` may use as keys: those of wrapped models.
 
     Raises:
-        ConfigurationError: there are no messages or nothing in them, tools and their answers do not fit together, a
-            value is out of range, a name is unknown.
+        ConfigurationError: The messages are missing or empty, tool calls and results do not match, a value is out of
+            range, or a name is unknown.
     """
     parameters: dict[str, Any] = {}
     options: dict[str, Any] = {}
@@ -127,7 +129,7 @@ def build(
 
 
 def _speaks(conversation: Sequence[Message]) -> bool:
-    """Whether there is something in it: any part but an empty text."""
+    """Whether the conversation has content: any part except an empty text."""
     for message in conversation:
         for part in message.parts:
             if type(part) is not Text or part.text:
@@ -185,7 +187,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "stop": _stop,
     "seed": _build_integer_check(None),
     "tools": lambda _, value: parsing.tools.tools(value),
-    "tool_choice": lambda _, value: value,  # against the tools, when they are known
+    "tool_choice": lambda _, value: value,  # validated against the tools in `build`
     "parallel_tool_calls": _truth,
     "output_schema": lambda _, value: parsing.schemas.output_schema(value),
     "reasoning": lambda _, value: parsing.schemas.reasoning(value),

@@ -1,4 +1,4 @@
-"""Content blocks in every spelling, read into parts."""
+"""Content blocks of all supported formats, parsed into parts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from multiroute_core.parsing.reading import Block, Reader, cache_mark, inner, ra
 
 
 def part(block: Any) -> Part:
-    """A string, a part, or a block as LangChain, OpenAI, Anthropic or Gemini write it.
+    """Parse a string, a part, or a block in the format of LangChain, OpenAI, Anthropic or Gemini.
 
-    A cache mark on the block is read by `parts`.
+    `parts` handles a cache mark on the block.
 
     Raises:
-        ConfigurationError: it is in no known form, or what it holds is not valid.
+        ConfigurationError: The block has an unknown format, or its content is invalid.
     """
     if isinstance(block, str):
         return Text(block)
@@ -42,10 +42,10 @@ def part(block: Any) -> Part:
 
 
 def parts(content: Any) -> tuple[Part, ...]:
-    """A message's content: a text, or blocks; a block with a cache mark is followed by a `CachePoint`.
+    """Parse a message's content: a text, or blocks; a block with a cache mark is followed by a `CachePoint`.
 
     Raises:
-        ConfigurationError: a block is in no known form.
+        ConfigurationError: A block has an unknown format.
     """
     if content is None:
         return ()
@@ -62,13 +62,13 @@ def parts(content: Any) -> tuple[Part, ...]:
 
 
 def cache_point(block: Block) -> CachePoint | None:
-    """The cache mark on a block or beside a message; None for none."""
+    """Return the cache mark on a block or on a message as a `CachePoint`; None if there is none."""
     mark = cache_mark(block)
     return None if mark is None else CachePoint("1h" if mark.get("ttl") == "1h" else "5m")
 
 
 def _tool_result(block: Block) -> Part:
-    """Anthropic's answer of a tool."""
+    """Anthropic's tool result."""
     form = richer("anthropic", block, "tool_use_id", "content", "is_error")
     content = parts(block.get("content"))
     failed = bool(block.get("is_error"))
@@ -76,12 +76,12 @@ def _tool_result(block: Block) -> Part:
 
 
 def _function_call_output(block: Block) -> Part:
-    """The same in Responses."""
+    """The tool result of OpenAI's Responses API."""
     return ToolCallResponse(text(block, "call_id"), parts(block.get("output")))
 
 
 def _document(block: Block) -> Part:
-    """Anthropic's document; one that is made of texts is a text for all others."""
+    """Anthropic's document; one that consists of texts becomes a text for other providers."""
     if (source := inner(block, "source")).get("type") == "content":
         content = parts(source.get("content"))
         if all(isinstance(one, Text) for one in content):
@@ -90,7 +90,7 @@ def _document(block: Block) -> Part:
 
 
 def _search_result(block: Block) -> Part:
-    """Anthropic's source to cite from; all others read it as a text."""
+    """Anthropic's citable source; other providers receive it as text."""
     content = parts(block.get("content"))
     if not all(isinstance(one, Text | CachePoint) for one in content):
         return VendorPart(raw("anthropic", block))
@@ -99,7 +99,7 @@ def _search_result(block: Block) -> Part:
 
 
 def _non_standard(block: Block) -> Part:
-    """A block that a framework has wrapped because it did not know it."""
+    """A block that a framework wrapped because it did not recognize it."""
     value = block.get("value")
     is_readable = isinstance(value, Mapping) and _reader(cast("Block", value).get("type")) is not None
     return part(value) if is_readable else VendorPart(Raw("langchain", block))
@@ -122,7 +122,8 @@ READERS: Mapping[str, Reader] = {
     "search_result": _search_result,
     "non_standard": _non_standard,
 }
-"""By the block's type. Those here may hold other blocks."""
+"""Parsers by block type. Those defined here may contain other blocks."""
 
 PATTERNS: Mapping[str, Reader] = {**blocks_anthropic.PATTERNS, **blocks_openai.PATTERNS}
-"""By a pattern of the type: what only its vendor understands, of which there is more every month."""
+"""Parsers by a pattern of the type: blocks that only their provider understands, of which new ones appear every
+month."""

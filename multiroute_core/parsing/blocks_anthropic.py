@@ -1,4 +1,4 @@
-"""Content blocks as Anthropic writes them."""
+"""Content blocks in Anthropic's format."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from multiroute_core.parsing.reading import Block, Reader, address, beside, blob
 
 
 def cited(block: Block) -> Part:
-    """A text; with citations it goes back as it is."""
+    """A text; with citations it keeps its raw form."""
     return Text(text(block, "text"), raw("anthropic", block) if block.get("citations") else None)
 
 
 def media(block: Block, modality: Modality) -> Part:
-    """A picture or document by its `source`."""
+    """An image or document, from its `source`."""
     source = inner(block, "source")
     extras = beside(block)
     form = richer("anthropic", block, "source", "citations", "title", "context", "extras", "metadata")
@@ -32,7 +32,7 @@ def media(block: Block, modality: Modality) -> Part:
 
 
 def _thinking(block: Block) -> Part:
-    signed = isinstance(block.get("signature"), str) and block["signature"]  # without it Anthropic refuses the block
+    signed = isinstance(block.get("signature"), str) and block["signature"]  # Anthropic rejects the block without it
     return Reasoning(text(block, "thinking"), raw("anthropic", block) if signed else None)
 
 
@@ -47,7 +47,7 @@ def _vendors(block: Block) -> Part:
 
 
 def _compaction(block: Block) -> Part:
-    """What an earlier part of the conversation came to; OpenAI's item of that name has an id and no content."""
+    """A summary of an earlier part of the conversation; OpenAI's item of the same name has an id and no content."""
     return VendorPart(raw("openai.responses" if "id" in block and "content" not in block else "anthropic", block))
 
 

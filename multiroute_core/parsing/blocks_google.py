@@ -1,4 +1,4 @@
-"""Parts as Gemini writes them: no type, each is known by its one key, in either case."""
+"""Content parts in Gemini's format: identified by a single key instead of a type, in camel or snake case."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from multiroute_core.parsing.reading import (
 )
 
 FILES = "https://generativelanguage.googleapis.com/"
-"""Where Gemini's own file store is; every other address is one on the web."""
+"""URL prefix of Gemini's own file store; any other URL is on the web."""
 
 _BESIDE = ("videoMetadata", "mediaResolution")
-"""What a file's part says besides the file, and what `beside` reads."""
+"""Fields of a file part besides the file, which `beside` reads."""
 
 
 def _text(block: Block) -> Part:
@@ -65,7 +65,7 @@ def _call(block: Block) -> Part:
 
 
 def _response(block: Block) -> Part:
-    """A tool's answer is an object; its one text, or the whole as JSON, is what was answered."""
+    """A tool result is an object; the result text is its only string value, or the whole object as JSON."""
     function_response = inner(block, "functionResponse")
     answer = function_response.get("response")
     failed = isinstance(answer, Mapping) and "error" in answer
@@ -96,11 +96,11 @@ READERS: Mapping[str, Reader] = {
     "toolResponse": _vendors,
     "text": _text,
 }
-"""By the key; a part that has a signature beside its text is still a text."""
+"""Parsers by key; a part with a signature beside its text is still a text."""
 
 
 def reader(block: Block) -> tuple[Reader, Block] | None:
-    """The reader of a part, and the part with its keys in Gemini's case; None where it is none."""
+    """Return the parser of a part, and the part with camel-case keys; None if it is not a Gemini part."""
     fields = {camel(name): _keyed(value) for name, value in block.items()}
     return next(((read, fields) for key, read in READERS.items() if key in fields), None)
 

@@ -1,4 +1,4 @@
-"""Content parts and items as OpenAI writes them, in Chat Completions and in Responses."""
+"""Content parts and items in OpenAI's formats, Chat Completions and Responses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from multiroute_core.parsing.reading import Block, Reader, address, beside, blob
 from multiroute_core.tools import CUSTOM_INPUT
 
 AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg", "flac": "audio/flac", "opus": "audio/opus", "pcm16": "audio/pcm"}
-"""OpenAI's words for the formats of sound."""
+"""OpenAI's names of audio formats."""
 
 
 def _image_url(block: Block) -> Part:
@@ -27,7 +27,7 @@ def _input_audio(block: Block) -> Part:
 
 
 def chat_file(block: Block) -> Part:
-    """Chat Completions' file, under `file`."""
+    """A Chat Completions file, under `file`."""
     file_block = inner(block, "file")
     extras = beside({**block, **file_block})
     if (file_id := file_block.get("file_id")) is not None:
@@ -50,7 +50,7 @@ def _input_file(block: Block) -> Part:
 
 
 def _data(data: Any, name: Any, extras: Extras | None) -> Part:
-    """A file's data is a `data:` URL, or base64 alone."""
+    """File data, as a `data:` URL or as base64 alone."""
     if isinstance(data, str) and data.startswith("data:"):
         return address(data, "document", name=name, extras=extras)
     return blob(data, None, name, extras=extras)
@@ -58,7 +58,7 @@ def _data(data: Any, name: Any, extras: Extras | None) -> Part:
 
 def _function(block: Block) -> Part:
     function = inner(block, "function")
-    form = richer("openai.chat", block, "id", "function")  # compatible servers hang signatures on it
+    form = richer("openai.chat", block, "id", "function")  # compatible servers attach signatures to it
     return call(block.get("id"), function.get("name"), function.get("arguments"), form)
 
 
@@ -68,20 +68,20 @@ def _function_call(block: Block) -> Part:
 
 
 def _custom_tool_call(block: Block) -> Part:
-    """A call of a custom tool, as Responses write it."""
+    """A custom tool call of the Responses API."""
     form = raw("openai.responses", block)
     arguments = {CUSTOM_INPUT: text(block, "input")}
     return call(block.get("call_id") or block.get("id"), block.get("name"), arguments, form)
 
 
 def _custom(block: Block) -> Part:
-    """The same in Chat Completions."""
+    """A custom tool call of Chat Completions."""
     custom = inner(block, "custom")
     return call(block.get("id"), custom.get("name"), {CUSTOM_INPUT: text(custom, "input")}, raw("openai.chat", block))
 
 
 def reasoning(block: Block) -> Part:
-    """A reasoning item: its summaries are what may be read."""
+    """A reasoning item; its summaries are the readable text."""
     pieces = cast("Iterable[Any]", block.get("summary") or block.get("content") or ())
     texts = [text(cast("Block", one), "text") for one in pieces if isinstance(one, Mapping)]
     return Reasoning("\n".join(texts), raw("openai.responses", block))

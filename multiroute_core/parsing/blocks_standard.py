@@ -1,4 +1,4 @@
-"""Content blocks as frameworks write them for any vendor: the standard blocks of LangChain, in both versions."""
+"""Provider-independent content blocks of frameworks: LangChain's standard blocks, in both versions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from multiroute_core.parsing import blocks_anthropic, blocks_openai
 from multiroute_core.parsing.reading import Block, Reader, address, beside, blob, call, file, text
 
 _OLD_KEYS = {"base64": "data", "url": "url", "id": "id", "text": "text"}
-"""In the older version, `source_type` says under which key the content is."""
+"""In the older version, `source_type` selects the key that holds the content."""
 
 
 def _media(block: Block, modality: Modality) -> Part:
-    """Media by their bytes, their address or their id, whichever is there."""
+    """Media from bytes, a URL or a file id, whichever is present."""
     mime_type = block.get("mime_type")
     extras = beside(block)
     more = block.get("extras")
@@ -49,7 +49,7 @@ def _file(block: Block) -> Part:
 
 
 def _text(block: Block) -> Part:
-    """A text; where OpenAI's mark for its prompt cache stands on it, that goes to OpenAI."""
+    """A text; OpenAI's prompt cache mark on it is kept for OpenAI."""
     if (extras := beside(block)) is not None and (mark := extras.get("openai", {}).get("prompt_cache_breakpoint")):
         content = text(block, "text")
         return Text(content, Raw("openai.chat", {"type": "text", "text": content, "prompt_cache_breakpoint": mark}))
@@ -57,7 +57,7 @@ def _text(block: Block) -> Part:
 
 
 def _plain(block: Block) -> Part:
-    """A document that is plain text, which every vendor takes as text."""
+    """A plain-text document, which every provider accepts as text."""
     part = _media(block, "document")
     if not (data := getattr(part, "data", None)):
         return part
@@ -68,7 +68,7 @@ def _plain(block: Block) -> Part:
 
 
 def _plain_text(content: str, extras: Extras | None) -> Text:
-    """A document that is plain text; with a title, context or citations it is a document of Anthropic's."""
+    """A plain-text document; with a title, context or citations it is an Anthropic document."""
     if extras is None or "anthropic" not in extras:
         return Text(content)
     source = {"type": "text", "media_type": "text/plain", "data": content}

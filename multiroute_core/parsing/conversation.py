@@ -1,4 +1,4 @@
-"""Messages in every spelling, and whether they are a conversation that a vendor can be asked to go on with."""
+"""Conversations: parses messages of all formats, and checks that the turns form a valid conversation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ALIASES: Mapping[str, Role] = {
     "developer": "system",
     "function": "tool",
 }
-"""Others' words for the roles."""
+"""Role names of other formats."""
 
 _HELD = (Text, Blob, Uri, File, VendorPart, CachePoint)
 TAKES: Mapping[Role, tuple[type, ...]] = {
@@ -45,15 +45,15 @@ TAKES: Mapping[Role, tuple[type, ...]] = {
     "assistant": (*_HELD, Reasoning, ToolCall, InvalidToolCall),
     "tool": (ToolCallResponse, CachePoint, VendorPart),
 }
-"""What a message of each role may hold; what a tool answered may hold what a user's message may."""
+"""The parts that a message of each role may contain; a tool result may contain what a user message may."""
 
 
 def read(conversation: Any) -> tuple[Message, ...]:
-    """A conversation in neutral form, checked.
+    """Parse and validate a conversation.
 
     Raises:
-        ConfigurationError: a message is in no known form, holds what its role cannot, or the calls of tools and their
-            answers do not fit together.
+        ConfigurationError: A message has an unknown format, contains a part that its role does not allow, or tool calls
+            and results do not match.
     """
     if isinstance(conversation, str):
         return (Message("user", conversation),) if conversation else ()
@@ -98,13 +98,13 @@ def _message(message: Any) -> Message:
 
 
 def _name(role: Role, fields: Mapping[str, Any]) -> str | None:
-    """The participant's name; that of a tool stands in its answer."""
+    """Return the participant's name; a tool's name belongs to its result."""
     name = fields.get("name")
     return name if isinstance(name, str) and name and role != "tool" else None
 
 
 _SAYS = ("content", "parts", "tool_calls", "function_call")
-"""Where a message may say something; the second is Gemini's, the last is an old one of OpenAI's."""
+"""Keys that hold a message's content; the second is Gemini's, the last a deprecated one of OpenAI's."""
 
 
 def _role(name: str) -> Role:
@@ -115,7 +115,7 @@ def _role(name: str) -> Role:
 
 
 def _read_parts(role: Role, fields: Mapping[str, Any]) -> Iterator[Part]:
-    """The parts of a message that is a mapping: its content, and its calls beside it."""
+    """Yield the parts of a message given as a mapping: its content, and the tool calls beside it."""
     content = fields.get("content", fields.get("parts"))
     parts = blocks.parts(content)
     listed = fields.get("tool_calls") or ()
@@ -139,7 +139,7 @@ def _read_parts(role: Role, fields: Mapping[str, Any]) -> Iterator[Part]:
 
 
 def _call(call: Any) -> Any:
-    """A call among `tool_calls`; frameworks leave out the type."""
+    """Parse an entry of `tool_calls`; frameworks omit the type."""
     if isinstance(call, Mapping) and "type" not in call:
         kind = "function" if "function" in call else "tool_call"
         return {**cast("Mapping[str, Any]", call), "type": kind}
@@ -147,7 +147,7 @@ def _call(call: Any) -> Any:
 
 
 def _plain(message: Message) -> bool:
-    """Whether there is nothing to check: one text, not of a tool."""
+    """Whether the message needs no checks: one text, not of a tool."""
     return (
         len(message.parts) == 1 and type(message.parts[0]) is Text and message.role in ("user", "assistant", "system")
     )
@@ -192,11 +192,11 @@ _FIELDS: Mapping[str, Mapping[str, type]] = {
     "File": {"file_id": str, "provider": str},
     "VendorPart": {"raw": Raw},
 }
-"""What the fields of parts must be, where a wrong one would only fail when it is sent."""
+"""Types of part fields, where a wrong type would otherwise fail only when the request is sent."""
 
 
 def _turns(message: Message) -> Iterator[Message]:
-    """A user's message that answers tools is a tool's, and a user's for the rest: not every vendor has that role."""
+    """Split a user message with tool results into a tool and a user message: some providers have no tool role."""
     if message.role != "user" or not any(isinstance(part, ToolCallResponse) for part in message.parts):
         yield message
         return
@@ -211,7 +211,7 @@ def _turns(message: Message) -> Iterator[Message]:
 
 
 def _assign_ids(messages: Sequence[Message]) -> list[Message]:
-    """The conversation with an id for each call that has none, as Gemini's may, and the same for its answer."""
+    """Assign an id to each tool call that has none, as Gemini's may, and to its result."""
     ids = {getattr(part, "id", None) for message in messages for part in message.parts}
     if "" not in ids:
         return list(messages)
@@ -234,7 +234,7 @@ def _assign_ids(messages: Sequence[Message]) -> list[Message]:
 
 
 def _matched(answer: ToolCallResponse, waiting: Mapping[str, str]) -> ToolCallResponse:
-    """An answer with the id of its call; without one it belongs to the oldest open call of its tool."""
+    """Return a result with the id of its call; a result without one belongs to the oldest open call of its tool."""
     if answer.id:
         return answer
     call_id = next((call_id for call_id, name in waiting.items() if name == answer.name), None)
@@ -245,10 +245,10 @@ def _matched(answer: ToolCallResponse, waiting: Mapping[str, str]) -> ToolCallRe
 
 
 def _complete_answers(messages: list[Message]) -> list[Message]:
-    """The conversation, in which every call has one answer and every answer a call.
+    """Check that every tool call has one result and every result a call.
 
-    Only calls of the last message may be open: the caller may want to hear more before the tools are run. A malformed
-    call without an answer gets one that says why nothing was run, so that the model can correct it.
+    Only calls of the last message may be open: the caller may want further output before the tools run. A malformed
+    call without a result gets one that explains why the tool was not run, so that the model can correct it.
     """
     waiting: dict[str, ToolCall | InvalidToolCall] = {}
     done: set[str] = set()
@@ -277,7 +277,7 @@ def _complete_answers(messages: list[Message]) -> list[Message]:
 
 
 def _refuse(waiting: dict[str, ToolCall | InvalidToolCall], conversation: list[Message]) -> None:
-    """Answer the malformed calls that are open at the end of `answered`."""
+    """Add error results for the malformed calls that are open at the end of `conversation`."""
     malformed = [call for call in waiting.values() if isinstance(call, InvalidToolCall) and call.is_nameable]
     refusals = [
         ToolCallResponse(call.id, f"The tool was not run. {call.error}", error=True, name=call.name)

@@ -1,4 +1,4 @@
-"""Extra options of one vendor (`extra`): checks of the SDKs' own names in them, before anything is sent."""
+"""Provider-specific options (`extra`): validates the SDKs' own option names before anything is sent."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _ROUTE_SETTINGS = {
 
 
 class Headers(dict[str, str]):
-    """Headers whose values stand in no repr: one may be a gateway's key."""
+    """Headers whose repr hides the values: one may be a gateway's key."""
 
     def __repr__(self) -> str:
         return repr(dict.fromkeys(self, "…"))
 
 
 def check(provider: str, options: Mapping[str, Any], reserved: frozenset[str]) -> dict[str, Any]:
-    """A vendor's options; their headers stand in no repr.
+    """Validate a provider's options; the repr of their headers hides the values.
 
     Args:
-        reserved: Names of fields that the router writes itself.
+        reserved: Field names that the router sets itself.
 
     Raises:
-        ConfigurationError: one of the SDK's names has a value that cannot be sent.
+        ConfigurationError: One of the SDK's options has a value that cannot be sent.
     """
     checked = dict(options)
     if "timeout" in options:
@@ -67,7 +67,7 @@ def _check_http_options(http_options: Any, what: str) -> dict[str, Any]:
 
 
 def _check_headers(raw_headers: Any, what: str) -> Headers:
-    """The headers. No message tells a value."""
+    """Validate the headers. No error message contains a value."""
     headers = Headers()
     for name, value in _mapping(raw_headers, what).items():
         if not _HEADER_NAME.fullmatch(name):

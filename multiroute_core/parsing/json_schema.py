@@ -1,4 +1,4 @@
-"""JSON schemas: of classes and functions, of Gemini's own dialect, and whether one is valid."""
+"""JSON schemas: derived from classes and functions, converted from Gemini's dialect, and validated."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ _GEMINI_WORDS = {
 _ONE = frozenset({"items", "additionalProperties", "not"})
 _LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _NAMED = frozenset({"properties", "$defs", "definitions"})
-"""Where a schema holds others: one, a list of them, or each under a name."""
+"""Keywords with subschemas: a single one, a list, or a mapping by name."""
 
 
 def of_class(kind: type[Any]) -> dict[str, Any]:
-    """The schema of a class: a pydantic model tells its own, msgspec knows dataclasses, TypedDicts and its structs.
+    """Return the JSON schema of a class.
+
+    Pydantic models provide their own; msgspec handles dataclasses, TypedDicts and its structs.
 
     Raises:
-        ConfigurationError: the class has none.
+        ConfigurationError: The class has no JSON schema.
     """
     tells = getattr(kind, "model_json_schema", None)
     if callable(tells):
@@ -50,10 +52,10 @@ def of_class(kind: type[Any]) -> dict[str, Any]:
 
 
 def of_function(function: Callable[..., Any]) -> dict[str, Any]:
-    """The schema of a function's arguments, by its annotations; text beside a type, in `Annotated`, describes it.
+    """Return the JSON schema of a function's arguments from its annotations; text in `Annotated` is the description.
 
     Raises:
-        ConfigurationError: an annotation is missing, or has no JSON schema.
+        ConfigurationError: An annotation is missing, or has no JSON schema.
     """
     name = getattr(function, "__name__", "function")
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -84,7 +86,7 @@ def of_function(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def rooted(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """`schema` with its root in place: where the root is a reference to a definition, vendors want the definition."""
+    """Inline the root of `schema`: providers reject a root that is only a reference to a definition."""
     where = schema.get("$ref")
     target: Any = schema
     for step in str(where).removeprefix("#/").split("/"):
@@ -93,7 +95,7 @@ def rooted(schema: Mapping[str, Any]) -> dict[str, Any]:
         return dict(schema)
     root = {**cast("Mapping[str, Any]", target), **schema}
     del root["$ref"]
-    if f'"{where}"' not in json.dumps(root):  # only a recursive one is still needed under its name
+    if f'"{where}"' not in json.dumps(root):  # only a recursive definition is still referenced
         root["$defs"] = {name: one for name, one in root.get("$defs", {}).items() if f"#/$defs/{name}" != where}
     return {name: value for name, value in root.items() if name != "$defs" or value}
 
@@ -105,7 +107,7 @@ def is_gemini(schema: Any) -> bool:
 
 
 def of_gemini(schema: Any) -> Any:
-    """Gemini's dialect (`"type": "STRING"`, `nullable`, words with underscores) as JSON schema."""
+    """Convert Gemini's dialect (`"type": "STRING"`, `nullable`, snake-case keywords) to JSON schema."""
     if not isinstance(schema, Mapping):
         return schema
     gemini_schema = cast("Mapping[str, Any]", schema)
@@ -124,10 +126,10 @@ def of_gemini(schema: Any) -> Any:
 
 
 def check(schema: Any, whose: str) -> None:
-    """Refuse what no vendor takes.
+    """Reject schemas that no provider accepts.
 
     Raises:
-        ConfigurationError: it is no JSON object, or no JSON schema; the sentence begins with `whose`.
+        ConfigurationError: The schema is not a JSON object, or not a JSON schema; the message begins with `whose`.
     """
     if not isinstance(schema, Mapping):
         raise ConfigurationError(f"{whose} is a {type(schema).__name__}; give a JSON schema as a mapping.")
@@ -144,7 +146,7 @@ def check(schema: Any, whose: str) -> None:
 
 
 def _fault(schema: Any, where: str) -> str | None:
-    """What is wrong with a schema, or with one in it at the path `where`; the first of it."""
+    """Return the first error in a schema or its subschemas; `where` is the path."""
     if isinstance(schema, bool):
         return None
     if not isinstance(schema, Mapping):
@@ -173,12 +175,12 @@ def _fault(schema: Any, where: str) -> str | None:
 
 
 def _are_types(value: Any) -> bool:
-    """Whether `value` is a list of types: one of them is enough."""
+    """Whether `value` is a list of types, of which one must match."""
     return isinstance(value, list) and all(isinstance(one, str) and one in TYPES for one in cast("list[Any]", value))
 
 
 def _hook(inner: dict[str, Any]) -> Callable[[type[Any]], dict[str, Any]]:
-    """For pydantic models inside of what msgspec reads; their definitions are put into `inner`."""
+    """Build a schema hook for pydantic models inside msgspec's types; it adds their definitions to `inner`."""
 
     def schema(kind: type[Any]) -> dict[str, Any]:
         tells = getattr(kind, "model_json_schema", None)
@@ -197,7 +199,7 @@ def _definitions(first: Mapping[str, Any] | None, second: Mapping[str, Any]) -> 
 
 
 def _describe_argument(hint: Any, default: Any) -> dict[str, Any]:
-    """What a function says of one argument besides its type."""
+    """Return the schema keywords of one function argument besides its type."""
     keywords: dict[str, Any] = {}
     if get_origin(hint) is Annotated and (texts := [one for one in get_args(hint)[1:] if isinstance(one, str)]):
         keywords["description"] = texts[0]
@@ -207,5 +209,5 @@ def _describe_argument(hint: Any, default: Any) -> dict[str, Any]:
 
 
 def _sentence(error: Exception) -> str:
-    """The error in one line."""
+    """Return the error in one line."""
     return (str(error) or type(error).__name__).splitlines()[0].rstrip(".") + "."

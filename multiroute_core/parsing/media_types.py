@@ -1,10 +1,12 @@
-"""Media types (MIME): one spelling for each type, which ones are text, and what a route must support to read a medium.
+"""Media types (MIME): canonical names, text detection, and the capability that a route needs to read a medium.
 
-Three questions are answered here, all of them by the media type alone:
+All decisions are based on the media type alone:
 
-- `canonical` removes parameters and aliases, since vendors compare types letter by letter.
-- `is_text` and `text_of` find what can be decoded into text. Every vendor reads text, so these media need no ability.
-- `ability_of` names what a route must support for all other media (see `multiroute_core.providers.capabilities`).
+- `canonical` removes parameters and aliases, since providers compare types literally.
+- `is_text` and `text_of` find media that can be decoded into text. Every provider reads text, so these need no
+  capability.
+- `ability_of` names the capability that a route needs for all other media (see
+  `multiroute_core.providers.capabilities`).
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ _ALIASES = {
     "image/x-png": "image/png",
     "image/x-webp": "image/webp",
 }
-"""Spellings that are in use and are not registered, or are other names of the same format."""
+"""Names in use that are not registered, or other names of the same format."""
 
 _TEXT_TYPES = frozenset(
     "application/" + name
@@ -51,10 +53,10 @@ _TEXT_TYPES = frozenset(
         *("x-toml", "x-typescript", "x-yaml", "xml", "xml-dtd", "yaml", "x-httpd-php-source", "x-shellscript"),
     )
 ) | {"message/rfc822"}
-"""Text outside of `text/*`, besides what ends in `+json`, `+xml` or `+yaml` (RFC 6839, RFC 9512)."""
+"""Text types outside `text/*`, besides those that end in `+json`, `+xml` or `+yaml` (RFC 6839, RFC 9512)."""
 
 _UNKNOWN = ("", "application/octet-stream", "application/x-binary", "binary/octet-stream", "application/unknown")
-"""Types that say nothing: the file's name may say more."""
+"""Types without information: the file name may be more specific."""
 
 _SOURCE_FILES = frozenset(
     (
@@ -64,14 +66,14 @@ _SOURCE_FILES = frozenset(
         *(".toml", ".ts", ".tsv", ".tsx", ".txt", ".vue", ".xml", ".yaml", ".yml", ".zig"),
     )
 )
-"""Endings of files that are text, whatever a system's table of types says of them (`.ts` is a film there)."""
+"""File extensions of text, whatever the system's type table contains (`.ts` is a video there)."""
 
 _USUAL = frozenset({"image/png", "image/jpeg", "image/webp", "application/pdf", "audio/wav", "audio/mpeg"})
-"""Types that every model reads that reads their kind at all."""
+"""Types that every model supports that supports their modality at all."""
 
 
 def canonical(mime_type: str) -> str:
-    """`mime_type` in small letters, without parameters, and under its usual name.
+    """Return `mime_type` in lower case, without parameters, and under its usual name.
 
     Example:
         >>> canonical("Image/JPG; q=0.9")
@@ -88,7 +90,7 @@ def is_text(mime_type: str) -> bool:
 
 
 def type_of(blob: Blob) -> str:
-    """The canonical type of a blob; by its name where the type says nothing."""
+    """Return the canonical type of a blob, from its file name if its type carries no information."""
     kind = canonical(blob.mime_type)
     if kind not in _UNKNOWN or not blob.name:
         return kind
@@ -96,16 +98,16 @@ def type_of(blob: Blob) -> str:
 
 
 def normalize(blob: Blob) -> Blob:
-    """`blob` with its canonical type; itself where it has it already."""
+    """Return `blob` with its canonical type; `blob` itself if it already has it."""
     kind = type_of(blob)
     return blob if kind == blob.mime_type else replace(blob, mime_type=kind)
 
 
 def text_of(blob: Blob) -> str | None:
-    """The text of a blob whose type is text; None for any other.
+    """Return the text of a blob whose type is text; None for any other type.
 
-    The charset is the type's parameter, or else that of a byte-order mark, or else UTF-8 (RFC 8259, RFC 7111). What is
-    not valid becomes U+FFFD.
+    The charset is the type's parameter, otherwise that of a byte-order mark, otherwise UTF-8 (RFC 8259, RFC 7111).
+    Invalid bytes become U+FFFD.
     """
     if not is_text(type_of(blob)):
         return None
@@ -115,7 +117,7 @@ def text_of(blob: Blob) -> str | None:
             return data[len(mark) :].decode(charset, "replace")
     try:
         return data.decode(_charset(blob.mime_type), "replace")
-    except (LookupError, UnicodeError):  # an unknown charset, or one that is no charset, such as "base64"
+    except (LookupError, UnicodeError):  # an unknown charset, or a codec that is not a charset, such as "base64"
         return data.decode("utf-8", "replace")
 
 
@@ -123,17 +125,17 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codec
 
 
 def titled_text(blob: Blob) -> str | None:
-    """The text of a blob below its name, for APIs that have no place for a name; None where it is no text."""
+    """Return the text of a blob below its file name, for APIs without a file name field; None if it is not text."""
     text = text_of(blob)
     return text if text is None or not blob.name else f"{blob.name}:\n{text}"
 
 
 def ability_of(part: Blob | Uri) -> str | None:
-    """What a route must support to read `part`; None for text, which is decoded.
+    """Return the capability that a route needs to read `part`; None for text, which is decoded.
 
-    It is the kind (`"image"`) for formats that everyone reads who reads the kind, and otherwise the type
-    (`"image/heic"`). Of addresses it ends in `_url`; text at an address is `"text_url"`, since only a vendor that
-    fetches it can decode it. Films are not told apart by format.
+    It is the modality (`"image"`) for formats that every model of that modality supports, otherwise the type
+    (`"image/heic"`). For URLs it ends in `_url`; text at a URL is `"text_url"`, since only a provider that fetches it
+    can decode it. Video formats are not distinguished.
     """
     if isinstance(part, Blob):
         kind = type_of(part)
@@ -151,7 +153,7 @@ def _ability(kind: str, modality: Modality) -> str:
 
 
 def _type_at(uri: Uri) -> str | None:
-    """The type of what stands at an address: as stated, or by the path's ending where that fits its kind."""
+    """Return the type of the resource at a URL: as stated, or by the path's extension if that fits the modality."""
     if uri.mime_type and canonical(uri.mime_type) not in _UNKNOWN:
         return canonical(uri.mime_type)
     try:

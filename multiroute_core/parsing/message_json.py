@@ -1,6 +1,7 @@
-"""Parts as plain JSON and back, nothing lost: what adapters put into a framework's messages, and caches into a store.
+"""Serialization of message parts to plain JSON and back, without loss.
 
-The shapes are those of OpenTelemetry's GenAI message schema, with `raw` beside them.
+Adapters store the result in framework messages, caches in their store. The format is OpenTelemetry's GenAI message
+schema, with `raw` added.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from multiroute_core.messages import (
 
 
 def to_json(parts: Iterable[Part]) -> list[dict[str, Any]]:
-    """Parts as JSON objects, each with its `type`.
+    """Serialize parts to JSON objects, each with its `type`.
 
     Example:
         >>> to_json([Text("Hello")])
@@ -37,10 +38,10 @@ def to_json(parts: Iterable[Part]) -> list[dict[str, Any]]:
 
 
 def from_json(objects: Iterable[Mapping[str, Any]]) -> tuple[Part, ...]:
-    """The parts that `to_json` told.
+    """Deserialize the output of `to_json`.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: something else was given.
+        KeyError, TypeError, ValueError, AttributeError: The input has another format.
     """
     return tuple(_READ[one["type"]](one) for one in objects)
 
@@ -105,10 +106,10 @@ def _to_raw(raw: Any) -> Raw:
 
 
 def _string(value: Any) -> str:
-    """`value`, which comes from a store or a framework's message and must be a string.
+    """Return `value`, which comes from a store or a framework's message and must be a string.
 
     Raises:
-        TypeError: it is something else, which would fail far from here.
+        TypeError: It is not a string, which would fail later and far from here.
     """
     if not isinstance(value, str):
         raise TypeError(f"a part holds {type(value).__name__} where a string should be")

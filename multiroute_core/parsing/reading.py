@@ -1,4 +1,4 @@
-"""What the readers of content blocks share: raw forms, bytes, addresses, files and ids."""
+"""Shared helpers of the content block parsers: raw forms, bytes, URLs, files and ids."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Block: TypeAlias = Mapping[str, Any]
 Reader: TypeAlias = Callable[[Block], Part]
 
 _MARKS = frozenset({"cache_control", "index", "partial_json"})
-"""What frameworks put on a vendor's block, and what is told apart from it."""
+"""Keys that frameworks add to a provider's block; they are not part of its raw form."""
 
 _BESIDE: Mapping[str, tuple[str, str]] = {
     "citations": ("anthropic", "citations"),
@@ -41,10 +41,10 @@ _BESIDE: Mapping[str, tuple[str, str]] = {
     "media_resolution": ("google", "mediaResolution"),
     "mediaResolution": ("google", "mediaResolution"),
 }
-"""What may stand beside a file, in any spelling of the block: whose word it is, and how that vendor writes it.
+"""Options that may accompany a file, in any block format: the provider they belong to, and its name for them.
 
 Sources: `DocumentBlockParam` of anthropic 2.14.0, `ChatCompletionContentPartImageParam` of openai 2.54.0, `Part` of
-google-genai 3.6.1, and the content blocks of the LangChain integrations, which take these words on the block, in its
+google-genai 3.6.1, and the content blocks of the LangChain integrations, which accept these keys on the block, in its
 `extras` or in its `metadata`.
 """
 
@@ -65,22 +65,22 @@ _STORES = (
     ("files/", "google"),
     ("https://generativelanguage.googleapis.com/", "google"),
 )
-"""How the ids of each vendor's file store begin."""
+"""Prefixes of the ids in each provider's file store."""
 
 
-def raw(wire: Api, block: Block) -> Raw:
-    """A block as its vendor takes it."""
+def raw(wire: Wire, block: Block) -> Raw:
+    """Return a block in the form that its provider accepts."""
     return Raw(wire, {name: value for name, value in block.items() if name not in _MARKS})
 
 
-def richer(wire: Api, block: Block, *said: str) -> Raw | None:
-    """The raw form of a block that says more than what is `said` of it in neutral words; None for any other."""
+def richer(wire: Wire, block: Block, *said: str) -> Raw | None:
+    """Return the raw form of a block with fields besides `said`, which the neutral part covers; None otherwise."""
     names = (name for name, value in block.items() if value is not None and name not in _MARKS)
     return raw(wire, block) if any(name not in (*said, "type") for name in names) else None
 
 
 def beside(block: Block) -> Extras | None:
-    """What stands beside the content of a file's block, or in its `extras` or `metadata`; None for nothing."""
+    """Return the options beside a file block's content, or in its `extras` or `metadata`; None if there are none."""
     extras: dict[str, dict[str, Any]] = {}
     for place in (block.get("metadata"), block.get("extras"), block):
         if not isinstance(place, Mapping):
@@ -93,14 +93,14 @@ def beside(block: Block) -> Extras | None:
 
 
 def _google_word(word: str, value: Any) -> Any:
-    """A value as Gemini's REST API writes it: keys in its case, the resolution as an object."""
+    """Convert a value to Gemini's REST format: camel-case keys, the resolution as an object."""
     if word == "mediaResolution" and isinstance(value, str):
         return {"level": value}
     return {camel(name): one for name, one in cast("Block", value).items()} if isinstance(value, Mapping) else value
 
 
 def cache_mark(block: Block) -> Block | None:
-    """The cache mark on a block, or in its `extras` or `metadata`; None for none."""
+    """Return the cache mark on a block, or in its `extras` or `metadata`; None if there is none."""
     for place in (block, block.get("extras"), block.get("metadata")):
         if isinstance(place, Mapping) and isinstance(mark := cast("Block", place).get("cache_control"), Mapping):
             return cast("Block", mark)
@@ -108,10 +108,10 @@ def cache_mark(block: Block) -> Block | None:
 
 
 def inner(block: Block, key: str) -> Block:
-    """The object under `key`.
+    """Return the object under `key`.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: There is no object under `key`.
     """
     inner_block = block.get(key)
     if not isinstance(inner_block, Mapping):
@@ -120,10 +120,10 @@ def inner(block: Block, key: str) -> Block:
 
 
 def text(block: Block, key: str) -> str:
-    """The text under `key`; a None is an empty one.
+    """Return the text under `key`; None becomes an empty text.
 
     Raises:
-        ConfigurationError: it is something else.
+        ConfigurationError: The value is not a text.
     """
     content = block.get(key)
     if content is not None and not isinstance(content, str):
@@ -132,15 +132,15 @@ def text(block: Block, key: str) -> str:
 
 
 def kind(block: Block) -> str:
-    """What to call a block."""
+    """Return a block's type for error messages."""
     return str(block.get("type") or next(iter(block), "nothing"))
 
 
 def blob(data: Any, mime_type: Any, name: Any = None, form: Raw | None = None, extras: Extras | None = None) -> Blob:
-    """A file's content, given as bytes or as base64.
+    """Build a `Blob` from bytes or base64.
 
     Raises:
-        ConfigurationError: the base64 is not valid, or the kind of the file is not to be known.
+        ConfigurationError: The base64 is invalid, or the media type cannot be determined.
     """
     content = data if isinstance(data, bytes) else _decoded(data)
     media_type = mime_type if isinstance(mime_type, str) and "/" in mime_type else _guessed(content)
@@ -160,7 +160,7 @@ def _decoded(data: Any) -> bytes:
 
 
 def _guessed(content: bytes) -> str | None:
-    """The media type by the first bytes."""
+    """Guess the media type from the first bytes."""
     if content[:4] == b"RIFF":
         return _RIFF.get(content[8:12])
     return next((media_type for beginning, media_type in _BEGINNINGS if content.startswith(beginning)), None)
@@ -174,10 +174,10 @@ def address(
     form: Raw | None = None,
     extras: Extras | None = None,
 ) -> Part:
-    """What stands at `url`; a `data:` URL holds the bytes themselves.
+    """Build a `Uri` for `url`, or a `Blob` for a `data:` URL.
 
     Raises:
-        ConfigurationError: it is no URL.
+        ConfigurationError: `url` is not a URL.
     """
     if not isinstance(url, str) or ":" not in url:
         raise ConfigurationError(f"A block's address is {str(url)[:80]!r}, no URL; give https://… or data:….")
@@ -196,10 +196,10 @@ def file(
     provider: str | None = None,
     extras: Extras | None = None,
 ) -> File:
-    """A file in a vendor's store; whose, is told by its id.
+    """Build a `File` in a provider's store; the provider is inferred from the id unless given.
 
     Raises:
-        ConfigurationError: it is not to be known whose it is.
+        ConfigurationError: The provider cannot be inferred.
     """
     owner = provider or next((who for beginning, who in _STORES if str(file_id).startswith(beginning)), None)
     if owner is None or not isinstance(file_id, str):
@@ -209,7 +209,7 @@ def file(
 
 
 def call(call_id: Any, name: Any, arguments: Any, form: Raw | None = None) -> ToolCall | InvalidToolCall:
-    """A call of a tool, its arguments given as an object or as JSON text; where there is no id, it stays empty."""
+    """Build a tool call from arguments given as an object or as JSON text; a missing id becomes an empty string."""
     call_id, name = (str(one) if one is not None else "" for one in (call_id, name))
     if isinstance(arguments, Mapping):
         return ToolCall(call_id, name, cast("Block", arguments), form)
@@ -217,6 +217,6 @@ def call(call_id: Any, name: Any, arguments: Any, form: Raw | None = None) -> To
 
 
 def camel(name: str) -> str:
-    """A name in Gemini's case; its SDK writes underscores, its API does not."""
+    """Convert a name to camel case: Gemini's SDK uses snake case, its API camel case."""
     first, *others = name.split("_")
     return first + "".join(word.capitalize() for word in others)

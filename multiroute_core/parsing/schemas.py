@@ -1,4 +1,4 @@
-"""The form of an answer, how long to think, and what one vendor takes besides, in every spelling."""
+"""Output schemas, reasoning options and provider-specific options, parsed from all supported formats."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from multiroute_core.route import ALIASES, PROVIDERS
 from multiroute_core.tools import EFFORTS, OutputSchema, ReasoningOptions
 
 JSON_WORDS = frozenset({"json", "json_object", "json_mode", "application/json"})
-"""Everyone's words for any JSON object."""
+"""Names for "any JSON object" across the supported formats."""
 
 _GEMINI_SCHEMAS = ("responseJsonSchema", "response_json_schema", "responseSchema", "response_schema")
 _GEMINI_TYPES = ("responseMimeType", "response_mime_type")
 
 ROUTER_SAYS = frozenset({"model", "messages", "input", "contents", "stream"})
-"""What the router itself says in every body."""
+"""Body fields that the router sets itself."""
 
 
 def output_schema(spec: Any) -> OutputSchema | None:
-    """The form of the answer; None where any is right.
+    """Parse the schema of structured output; None if the output is unconstrained.
 
-    Takes an `OutputSchema`, a JSON schema, a class that has one, `"json"` for any JSON object, and what OpenAI,
-    Anthropic and Gemini write for these.
+    Accepts an `OutputSchema`, a JSON schema, a class that has one, `"json"` for any JSON object, and the formats of
+    OpenAI, Anthropic and Gemini.
 
     Raises:
-        ConfigurationError: it is none of these, or the schema is invalid.
+        ConfigurationError: The format is unknown, or the schema is invalid.
     """
     form = _form(spec)
     if form is None or form.schema is None:
@@ -76,7 +76,7 @@ def _form(spec: Any) -> OutputSchema | None:
 
 
 def _parse_named_schema(spec: Mapping[str, Any]) -> OutputSchema:
-    """A schema with its name beside it."""
+    """Parse a schema that is given together with its name."""
     schema = spec.get("schema")
     strict = spec.get("strict")
     if not isinstance(schema, Mapping):
@@ -96,7 +96,7 @@ def _of_gemini(config: Mapping[str, Any]) -> OutputSchema | None:
 
 
 def _titled(schema: Mapping[str, Any]) -> OutputSchema:
-    """A schema by itself: its title is its name."""
+    """Parse a bare schema: its title is its name."""
     title = schema.get("title")
     description = schema.get("description")
     name = title if isinstance(title, str) and title else "answer"
@@ -104,17 +104,18 @@ def _titled(schema: Mapping[str, Any]) -> OutputSchema:
 
 
 def _name(name: str) -> str:
-    """`given` in the letters that vendors allow."""
+    """Replace the characters of `name` that providers do not allow."""
     return re.sub(r"[^a-zA-Z0-9_-]+", "_", name).strip("_")[:64] or "answer"
 
 
 def reasoning(setting: Any) -> ReasoningOptions | None:
-    """How long to think; None leaves it to the model.
+    """Parse the reasoning options; None uses the model's default.
 
-    Takes an effort, a number of tokens, True or False, `ReasoningOptions`, and what OpenAI, Anthropic and Gemini write.
+    Accepts an effort, a number of tokens, True or False, `ReasoningOptions`, and the formats of OpenAI, Anthropic and
+    Gemini.
 
     Raises:
-        ConfigurationError: it is none of these.
+        ConfigurationError: The format is unknown.
     """
     match setting:
         case None:
@@ -152,10 +153,10 @@ _WORDS = {
     "display": "summary",
     "type": "type",
 }
-"""Everyone's words, and what they say."""
+"""Keys of all supported formats, and their meaning."""
 
 _SILENT = (None, False, "none", "omitted")
-"""What says that nobody wants to read the thoughts."""
+"""Values that mean "do not return the reasoning"."""
 
 
 def _reasoning(settings: Mapping[str, Any]) -> ReasoningOptions:
@@ -178,7 +179,7 @@ def _reasoning(settings: Mapping[str, Any]) -> ReasoningOptions:
 
 
 def _budgeted(budget: Any, *, summary: bool, effort: Any = None) -> ReasoningOptions:
-    if budget == -1:  # Gemini's word for "as the model likes"
+    if budget == -1:  # Gemini's value for a dynamic budget
         return ReasoningOptions(_effort(effort), summary=summary)
     if _budget(budget) == 0:
         return ReasoningOptions("none")
@@ -198,14 +199,14 @@ def _budget(budget: Any) -> int | None:
 
 
 def vendor_options(bodies: Any, integrations: Collection[str] = ()) -> Mapping[str, Mapping[str, Any]]:
-    """What one vendor takes besides, by its provider: fields of the body, and the SDKs' own names for the rest.
+    """Parse provider-specific options by provider: body fields, and the SDKs' own option names.
 
     Args:
-        given: What the caller gave.
-        integrations: Names that wrapped models of a framework go by, besides the providers'.
+        bodies: The value given by the caller.
+        integrations: Names of wrapped framework models, which are accepted besides the providers'.
 
     Raises:
-        ConfigurationError: a provider is unknown, a body is no JSON object, or it says what the router says.
+        ConfigurationError: A provider is unknown, a body is not a JSON object, or it sets a field that the router sets.
     """
     if not isinstance(bodies, Mapping):
         raise ConfigurationError(

@@ -1,9 +1,9 @@
-"""How many tokens a request will take, by its length. Pure.
+"""Token count estimates for requests, from their length. Pure.
 
-Every vendor counts in its own way, and none says how before it is asked. Plain text is estimated to two fifths, and a
-few dozen tokens; what vendors add on their own, some hundreds for tools and for citations, is not in it. What is made
-of the estimate (which window is too small, which route the cheapest, how much of a limit to set aside) bears that; and
-where the vendor's own count comes later, it replaces it.
+Each provider counts differently, and none documents its method. The estimate for plain text is accurate to two fifths,
+plus a few dozen tokens; it excludes tokens that providers add themselves, some hundreds for tools and for citations.
+Its uses tolerate that (which context window is too small, which route is cheapest, how much of a rate limit to
+reserve), and the provider's own count replaces it once available.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ from multiroute_core.tools import Tool
 from multiroute_core.types import Request, Usage
 
 PER_MESSAGE = 4
-"""What a turn takes besides what is in it: its role, and the marks of its beginning and end."""
+"""Tokens of a turn besides its content: its role, and its start and end markers."""
 
 PER_TOOL = 8
 
 IMAGE = 1_500
-"""A picture at full size; the vendors scale larger ones down."""
+"""An image at full size; providers scale larger ones down."""
 
 PAGE = 1_500
 
 BYTES_PER_TOKEN: Mapping[Modality, int] = {"document": 40, "audio": 500, "video": 400}
-"""A page of a PDF is about 60 kB and 1,500 tokens; a second of sound 16 kB and 32 tokens; of film 120 kB and 300."""
+"""A PDF page is about 60 kB and 1,500 tokens; a second of audio 16 kB and 32 tokens; of video 120 kB and 300."""
 
 UNSEEN: Mapping[Modality, int] = {"image": IMAGE, "document": 5_000, "audio": 2_000, "video": 20_000}
-"""What is given by its address: some pages, a minute."""
+"""Media given by URL or file id: some pages, a minute."""
 
 
 def estimate(request: Request) -> int:
-    """The tokens that `request` gives a model to read; at least 1."""
+    """Estimate the input tokens of `request`; at least 1."""
     return of(request.messages) + of_tools(request) + 1
 
 
 def lacks_counts(usage: Usage | None, parts: Iterable[Part]) -> bool:
-    """Whether the provider's counts of a whole answer are incomplete.
+    """Whether the provider's token counts of a complete response are missing or implausible.
 
-    No prompt has zero tokens, and no answer that holds something: a server that says so does not count.
+    No prompt has zero tokens, and no response with content does: a server that reports zero does not count.
     """
     if usage is None or not usage.input_tokens:
         return True
@@ -63,14 +63,15 @@ def lacks_counts(usage: Usage | None, parts: Iterable[Part]) -> bool:
 
 
 def of(messages: Iterable[Message]) -> int:
-    """The tokens of `messages`."""
+    """Estimate the tokens of `messages`."""
     return sum([PER_MESSAGE + of_parts(message.parts) for message in messages])
 
 
 def of_text(text: str) -> int:
-    """The tokens of a text: a token is four characters of English, one of Chinese, Japanese or Korean.
+    """Estimate the tokens of a text.
 
-    What a character takes in UTF-8 tells the scripts apart, without a look at each of them.
+    A token is four characters of English, or one of Chinese, Japanese or Korean.
+    The size in UTF-8 distinguishes the scripts, without inspecting each character.
     """
     length = len(text)
     if text.isascii():
@@ -80,7 +81,7 @@ def of_text(text: str) -> int:
 
 
 def of_parts(parts: tuple[Part, ...]) -> int:
-    """The tokens of `parts`."""
+    """Estimate the tokens of `parts`."""
     total = 0
     for part in parts:
         total += of_text(part.text) if type(part) is Text else _part(part)
@@ -113,7 +114,7 @@ def _part(part: Part) -> int:
 
 
 def of_tools(request: Request) -> int:
-    """The tokens of the tools and of the form of the answer, which are read as well."""
+    """Estimate the tokens of the tools and of the output schema, which are part of the input."""
     total = 0
     for tool in request.tools:
         if isinstance(tool, Tool):
@@ -128,7 +129,7 @@ def of_tools(request: Request) -> int:
 def _json(value: Mapping[str, Any]) -> int:
     try:
         return len(_encoder.encode(value)) // 4
-    except (TypeError, ValueError, RecursionError):  # not JSON: an estimate need not complain
+    except (TypeError, ValueError, RecursionError):  # not JSON: an estimate need not raise
         try:
             return len(str(value)) // 4
         except RecursionError:

@@ -1,4 +1,4 @@
-"""Tools, and whether one must be used, in every spelling."""
+"""Tools and tool choice, parsed from all supported formats."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SERVER_TOOLS: tuple[tuple[str, Api], ...] = (
     ("namespace", "openai.responses"),
     ("custom", "openai.responses"),
 )
-"""The `type` of tools that a vendor runs, and whose it is: the first pattern that fits. Anthropic dates its own."""
+"""Patterns of the `type` of server tools, and the API they belong to; the first match wins. Anthropic dates its own."""
 
 GEMINI_TOOLS = {
     "codeExecution",
@@ -49,7 +49,7 @@ GEMINI_TOOLS = {
     "retrieval",
     "urlContext",
 }
-"""The tools that Gemini runs; each is a key of its own."""
+"""Gemini's server tools; each is a key of its own."""
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "cache_control": ("anthropic",),
@@ -62,7 +62,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "response": ("google",),
     "responseJsonSchema": ("google",),
 }
-"""Whose word it is, whatever the spelling around it."""
+"""The providers that accept a field, whatever the format around it."""
 
 MODES = {
     "auto": "auto",
@@ -76,20 +76,20 @@ MODES = {
     "VALIDATED": "auto",
     "MODE_UNSPECIFIED": "auto",
 }
-"""Everyone's words for whether a tool must be used."""
+"""Tool choice modes of all supported formats."""
 
 _PARAMETERS = ("parameters", "parametersJsonSchema", "parameters_json_schema", "input_schema")
 _EMPTY: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
 def tools(definitions: Iterable[Any]) -> tuple[Tool | ServerTool, ...]:
-    """Tools in neutral form.
+    """Parse tools.
 
-    Takes `Tool`s and `ServerTool`s, the dicts of OpenAI (Chat Completions and Responses), Anthropic and Gemini, JSON
+    Accepts `Tool`s and `ServerTool`s, the dicts of OpenAI (Chat Completions and Responses), Anthropic and Gemini, JSON
     schemas with a title, pydantic models, dataclasses, and functions with annotations.
 
     Raises:
-        ConfigurationError: one is no tool, or its schema is invalid, or two share a name.
+        ConfigurationError: A value is not a tool, its schema is invalid, or two tools share a name.
     """
     if isinstance(definitions, str | Mapping) or not isinstance(cast("Any", definitions), Iterable):
         raise ConfigurationError(f"tools is a {type(cast('Any', definitions)).__name__}; give a list of tools.")
@@ -104,14 +104,14 @@ def tools(definitions: Iterable[Any]) -> tuple[Tool | ServerTool, ...]:
 
 
 def tool_choice(raw_choice: Any, available_tools: Sequence[Tool | ServerTool]) -> ToolChoice | None:
-    """Whether a tool must be used, in neutral form; None where nothing is said.
+    """Parse the tool choice; None if it is not set.
 
     Raises:
-        ConfigurationError: it is unknown, or names a tool that is not among `known`.
+        ConfigurationError: The choice is unknown, or names a tool that is not among `available_tools`.
     """
     choice = _choice(raw_choice, available_tools)
     if choice is None or choice.mode in ("auto", "none"):
-        return choice if available_tools else None  # without tools it says nothing, and vendors refuse it
+        return choice if available_tools else None  # without tools it has no effect, and providers reject it
     if not available_tools:
         raise ConfigurationError(
             f"tool_choice={raw_choice!r} demands a tool, but there are none; give tools=[...] too."
@@ -123,7 +123,7 @@ def tool_choice(raw_choice: Any, available_tools: Sequence[Tool | ServerTool]) -
 
 
 def parallel(raw_choice: Any) -> bool | None:
-    """Whether a `tool_choice` in Anthropic's words allows several calls at once; None where it does not say."""
+    """Whether a `tool_choice` in Anthropic's format allows several calls at once; None if it does not specify."""
     disable_flag = (
         cast("Mapping[str, Any]", raw_choice).get("disable_parallel_tool_use")
         if isinstance(raw_choice, Mapping)
@@ -176,13 +176,13 @@ def _of_mapping(definition: Mapping[str, Any]) -> Iterator[Tool | ServerTool]:
         )
 
 
-def _vendor(kind: str) -> Api | None:
-    """Whose tool a type is."""
+def _vendor(kind: str) -> Wire | None:
+    """Return the API that a server tool's type belongs to."""
     return next((wire for pattern, wire in SERVER_TOOLS if fnmatchcase(kind, pattern)), None)
 
 
 def _of_gemini(definition: Mapping[str, Any]) -> Iterator[Tool | ServerTool]:
-    """Gemini's `Tool`, which may be several."""
+    """Parse Gemini's `Tool`, which may contain several tools."""
     for name, value in definition.items():
         if camel(name) != "functionDeclarations":
             yield ServerTool("google", {camel(name): value})
@@ -196,7 +196,7 @@ def _of_gemini(definition: Mapping[str, Any]) -> Iterator[Tool | ServerTool]:
 
 
 def _declared(declaration: Mapping[str, Any], vendor: str) -> Tool:
-    """A function as a vendor declares it; what only the vendor knows goes into the extras."""
+    """Parse a function declaration in a provider's format; provider-specific fields go into the extras."""
     schema = next((value for name in _PARAMETERS if (value := declaration.get(name)) is not None), _EMPTY)
     extras: dict[str, dict[str, Any]] = {}
     for name, value in declaration.items():
@@ -210,7 +210,7 @@ def _declared(declaration: Mapping[str, Any], vendor: str) -> Tool:
 
 
 def _owners(name: str, value: Any, vendor: str) -> tuple[str, ...]:
-    """The vendors that take a member of a tool; callers are named in each vendor's own words."""
+    """Return the providers that accept a field of a tool; callers have provider-specific names."""
     if name == "allowed_callers" and isinstance(value, list | tuple):
         words = [str(one) for one in cast("Sequence[Any]", value)]
         if any(word.startswith("code_execution") for word in words):
@@ -221,7 +221,7 @@ def _owners(name: str, value: Any, vendor: str) -> tuple[str, ...]:
 
 
 def _titled(schema: Mapping[str, Any], name: str) -> Tool:
-    """A JSON schema with a title, whose name that is."""
+    """Parse a JSON schema whose title is the tool's name."""
     inside = {key: value for key, value in schema.items() if key not in ("title", "description")}
     return Tool(name, schema.get("description") or "", inside)
 
@@ -298,7 +298,7 @@ def _gemini_choice(config: Mapping[str, Any]) -> ToolChoice:
 
 
 def _among(mode: Any, allowed: Sequence[ToolChoice | None]) -> ToolChoice:
-    """A choice among some of the tools: of one alone it is that one, of several any."""
+    """Build a choice among some of the tools: a required choice of one tool selects it, others keep only the mode."""
     word = str(getattr(mode, "value", mode))
     if word not in MODES:
         raise unknown("mode in tool_choice", word, MODES)
@@ -307,12 +307,12 @@ def _among(mode: Any, allowed: Sequence[ToolChoice | None]) -> ToolChoice:
 
 
 def _names(tool: Tool | ServerTool) -> tuple[str, ...]:
-    """What a choice may call it: a vendor's own tool goes by its name, or its type."""
+    """Return the names that a choice may use for a tool: a server tool is identified by its name, label or type."""
     if isinstance(tool, Tool):
         return (tool.name,)
     names = tuple(tool.body[key] for key in ("name", "server_label", "type") if isinstance(tool.body.get(key), str))
     match tool.body.get("custom"):
-        case {"name": str(name)}:  # Chat Completions' spelling of a custom tool
+        case {"name": str(name)}:  # a custom tool in Chat Completions format
             return (name, *names)
         case _:
             return names

@@ -1,4 +1,4 @@
-"""What answers cost: prices, the ledger, budgets and alerts."""
+"""Pricing: what responses cost in USD."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from multiroute_core.types import Usage
 
 
 class CostOn(Protocol):
-    """What a usage costs on a route, in USD; None for unknown."""
+    """Returns the cost of a usage on a route, in USD; None if unknown."""
 
     def __call__(self, route: Route, usage: Usage | None, *, model: str | None = None) -> float | None:
-        """`model` is the one that answered, as the vendor names it; None for the route's."""
+        """`model` is the model that responded, as reported by the provider; None for the route's."""
         ...
 
 
 class Pricing(Protocol):
-    """Prices tokens on a route: what they cost, and what they likely cost where that is unknown."""
+    """Prices tokens on a route: their cost, or an estimate if it is unknown."""
 
     def cost_on(self, route: Route, usage: Usage | None, *, model: str | None = None) -> float | None:
-        """The cost in USD; None for unknown, never an estimate.
+        """Return the cost in USD; None if unknown, never an estimate.
 
         Args:
-            route: The route that answers.
-            usage: The tokens; a missing half makes the cost unknown.
-            model: The model that answered, as the vendor names it; None for the route's.
+            route: The route that responded.
+            usage: The tokens; if input or output is missing, the cost is unknown.
+            model: The model that responded, as reported by the provider; None for the route's.
         """
         ...
 
     def estimate_on(self, route: Route, usage: Usage | None, *, model: str | None = None) -> float | None:
-        """The cost as of `cost_on`, or the best estimate of it, for budgets; None where there is no price at all."""
+        """Return the cost as in `cost_on`, or its best estimate, for budgets; None if no price exists."""
         ...

@@ -1,4 +1,4 @@
-"""Amounts that know where their price comes from."""
+"""Costs in USD that carry the source of their price."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ STATED = "stated by the provider"
 
 
 class Cost(float):
-    """An amount in USD. It is the plain number, and has the `source` of its price besides.
+    """A cost in USD: a plain float with the `source` of its price.
 
     Args:
-        usd: How much.
-        source: Where the price comes from and since when it holds: `"genai-prices 0.2.3 (2026-10-03)"`,
+        usd: The amount.
+        source: The source of the price, and since when it applies: `"genai-prices 0.2.3 (2026-10-03)"`,
             `"the route's own"`, `"stated by the provider"`, `"free"`.
 
     Example:
@@ -44,12 +44,12 @@ NOTHING = Cost(0.0, FREE_OF_CHARGE)
 
 
 def priced(usd: float | None, source: str) -> Cost | None:
-    """An amount with its source; None for unknown."""
+    """Return the amount with its source; None if unknown."""
     return None if usd is None else Cost(usd, source)
 
 
 def source_of(snapshot: DataSnapshot) -> str:
-    """What the prices of `genai-prices` are called in a record: their version, or their day where they are newer."""
+    """Return the name of the `genai-prices` data in records: the version, or the date of newer data."""
     from genai_prices import __version__, data
 
     if snapshot.providers is data.providers:
@@ -58,12 +58,12 @@ def source_of(snapshot: DataSnapshot) -> str:
 
 
 def dated(source: str, constraints: Sequence[object], met: Sequence[bool]) -> str:
-    """`source` with the day since which its prices hold, where one is known: that of the last constraint that is met.
+    """Return `source` with the start date of its prices, if known: that of the last constraint that is met.
 
     Args:
-        source: As of `source_of`.
-        constraints: What decides which prices hold; those with a `start_date` have a day.
-        met: For each of them, whether it is met.
+        source: As returned by `source_of`.
+        constraints: Conditions that select the prices; those with a `start_date` have a date.
+        met: For each constraint, whether it is met.
     """
     days = [getattr(one, "start_date", None) for one, holds in zip(constraints, met, strict=True) if holds]
     latest = max((day for day in days if isinstance(day, date)), default=None)

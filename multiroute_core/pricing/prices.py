@@ -1,8 +1,8 @@
-"""Price calculation: what an answer costs in USD, by the prices that `genai-prices` keeps.
+"""Price calculation: the cost of a response in USD, using the prices of `genai-prices`.
 
-How this works: a route's address says whose price list holds (`sellers`), the list and the model's name give a tariff
-(`tariff`), and the tariff is copied into a rate card (`rates`), which prices an ordinary usage in a microsecond. The
-library is imported late, since that takes a third of a second.
+How this works: the route's address determines the price list (`sellers`), the list and the model's name determine the
+tariff (`tariff`), and the tariff is copied to a rate card (`rates`), which prices an ordinary usage in a microsecond.
+The library is imported lazily, as the import takes a third of a second.
 """
 
 from __future__ import annotations
@@ -24,21 +24,20 @@ if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
 
 FREE = frozenset({"local"})
-"""Providers whose answers cost nothing: a model on one's own machine."""
+"""Providers without cost: models on the user's own machine."""
 
 CAPACITY = 4096
-"""Most models remembered, the unknown ones included."""
+"""Maximum number of cached models, including unknown ones."""
 
 Offer: TypeAlias = Tariff | Free | None
 Key: TypeAlias = tuple[str | TokenPrices | None, ...]
 
 
 class Prices:
-    """What answers cost, in USD.
+    """Prices of responses, in USD.
 
-    Prices depend on the provider, the date, the time of day, the length of the input and the service tier. They are
-    those that come with the installed `genai-prices`, or newer ones if the program runs its `UpdatePrices`. Threads may
-    share one.
+    Prices depend on the provider, the date, the time of day, the input length and the service tier. They come from the
+    installed `genai-prices`, or are newer if the program runs its `UpdatePrices`. Thread-safe.
 
     Example:
         >>> prices = Prices()
@@ -55,7 +54,7 @@ class Prices:
         self._tariffs: dict[Key, Offer] = {}
 
     def load(self) -> None:
-        """Import `genai-prices` and its data now (about half a second), so that the first answer need not."""
+        """Import `genai-prices` and its data now (about half a second) rather than on the first response."""
         self._current()
 
     def cost(
@@ -66,13 +65,14 @@ class Prices:
         *,
         at: datetime | None = None,
     ) -> Cost | None:
-        """The cost of one answer in USD by a provider's list; None for "unknown": an unknown model is no error.
+        """Return the cost of one response in USD by a provider's price list; None if unknown, as for an unknown model.
 
         Args:
-            provider: A provider's id in `genai-prices`; `"local"` is free.
-            model: The model as the vendor or the route names it; `"models/…"` and `"<provider>/…"` are understood.
-            usage: The answer's tokens, its service tier and speed. Without the input or the output it has no cost.
-            at: When it was asked; None for now. A time without a zone is UTC.
+            provider: A provider ID of `genai-prices`; `"local"` is free.
+            model: The model as named by the provider or the route; `"models/…"` and `"<provider>/…"` are supported.
+            usage: The tokens, service tier and speed of the response. Without input or output tokens the cost is
+                unknown.
+            at: Time of the request; None for now. A time without a zone is UTC.
 
         Example:
             >>> Prices().cost("openai", "gpt-4.1", Usage(input_tokens=1_000, output_tokens=500))
@@ -93,17 +93,18 @@ class Prices:
         return None if offer is None else offer.cost(usage, at or datetime.now(UTC))
 
     def cost_on(self, route: Route, usage: Usage | None, *, model: str | None = None) -> Cost | None:
-        """The cost of an answer of `route` in USD; None for "unknown".
+        """Return the cost of a response of `route` in USD; None if unknown.
 
-        It is what the provider states, or else by the route's own prices, or else by the list prices of the provider
-        whose address the route asks. Models at an address that nobody knows have no known price, but for Claude and
-        Gemini models on their own wires, which only their vendors serve.
+        It is the cost reported by the provider, otherwise by the route's own prices, otherwise by the list prices of
+        the provider at the route's address. At an unknown address no price is known, except for Claude and Gemini
+        models
+        on their own APIs, which only their vendors serve.
 
         Args:
-            route: Who answered.
-            usage: The answer's tokens, as in `cost`.
-            model: The model that answered, as the vendor names it; None for the route's. A name without a price, such
-                as a gateway's alias or the name of a deployment, is priced as the route's.
+            route: The route that responded.
+            usage: The tokens of the response, as in `cost`.
+            model: The model that responded, as reported by the provider; None for the route's. A name without a price,
+                such as a gateway's alias or a deployment name, is priced as the route's model.
         """
         if usage is None:
             return NOTHING if route.prices is None and route.provider in FREE else None
@@ -112,11 +113,11 @@ class Prices:
         return self._own_or_listed(route, usage, model)
 
     def estimate_on(self, route: Route, usage: Usage | None, *, model: str | None = None) -> Cost | None:
-        """As `cost_on`, for budgets: behind an unknown address, a closed model has its vendor's list price.
+        """As `cost_on`, for budgets: at an unknown address, a closed model is priced by its vendor's list.
 
         `gpt-6-sol` behind a gateway can only be OpenAI's, as `claude-…` and `gemini-…` can only be Anthropic's and
-        Google's, though nobody says at which price. The cost's `source` says that it is an estimate. Open-weight and
-        unknown models are None.
+        Google's, although the gateway's price is unknown. The cost's `source` marks it as an estimate. Returns None for
+        open-weight and unknown models.
         """
         exact_cost = self.cost_on(route, usage, model=model)
         if exact_cost is not None or usage is None:
@@ -128,7 +129,7 @@ class Prices:
         return self._with_others(route, usage, cost, estimate=True)
 
     def _whole_cost(self, route: Route, usage: Usage, model: str | None) -> Cost | None:
-        """The cost of a usage with more to it than its tokens."""
+        """Return the cost of a usage with a reported cost or with other models."""
         stated = _stated(usage)
         if stated is not None and stated > 0.0:
             return stated
@@ -146,9 +147,9 @@ class Prices:
         return self._listed(route, usage, model, route.model)
 
     def _with_others(self, route: Route, usage: Usage, cost: Cost | None, *, estimate: bool = False) -> Cost | None:
-        """`cost` and that of the other models that the vendor asked on the way; None if one of them is unknown.
+        """Return `cost` plus that of other models used by the provider; None if one of them is unknown.
 
-        They are priced by the provider's list: a route's own prices are those of its own model.
+        They are priced by the provider's list, as a route's own prices apply only to its own model.
         """
         if cost is None:
             return None
@@ -166,7 +167,7 @@ class Prices:
     def _listed(
         self, route: Route, usage: Usage, response_model: str | None, model: str, *, estimate: bool = False
     ) -> Cost | None:
-        """The cost by a provider's list, by the first of two names that stands in it."""
+        """Return the cost by a provider's list, using the first of two model names on the list."""
         snapshot = self._current()
         via = route.llm
         address = route.base_url
@@ -186,7 +187,7 @@ class Prices:
         return None if offer is None else offer.cost(usage, datetime.now(UTC))
 
     def _offer(self, snapshot: DataSnapshot, route: Route, names: dict[str, None], usage: Usage) -> Offer:
-        """The tariff on a route, by the first of the names that the provider's list knows."""
+        """Return the tariff of a route, for the first name on the provider's list."""
         listed = sellers.price_list(route, snapshot.providers)
         if listed.provider is None:
             return None
@@ -200,14 +201,14 @@ class Prices:
         first = offers[0]
         last = offers[-1]
         if listed.provider == "openrouter" and first is not last:
-            # The answer may leave out the suffix that made the price, such as ":free".
+            # The response may omit the suffix that determines the price, such as ":free".
             base = find(route.model.rpartition(":")[0])
             if isinstance(base, Tariff) and isinstance(first, Tariff) and base.model is first.model:
                 return last
         return first
 
     def _estimated_offer(self, snapshot: DataSnapshot, route: Route, names: dict[str, None], usage: Usage) -> Offer:
-        """The tariff of the vendor whose closed model a name must be, at an address that nobody knows."""
+        """Return the tariff of the vendor whose closed model a name must be, at an unknown address."""
         if sellers.price_list(route, snapshot.providers).provider is not None:
             return None
         for name in names:
@@ -230,7 +231,7 @@ class Prices:
             self._latest = latest = get_snapshot
         snapshot = latest()
         if snapshot is not self._snapshot:
-            # A new dict, and first: a thread that is still at the old prices then cannot put them among the new ones.
+            # A new dict, assigned first, so that a thread still using the old prices cannot add them to the new ones.
             self._tariffs = {}
             self._source = source_of(snapshot)
             self._snapshot = snapshot
@@ -239,12 +240,12 @@ class Prices:
 
 def _remember(tariffs: dict[Key, Offer], key: Key, offer: Offer) -> None:
     if len(tariffs) >= CAPACITY:
-        tariffs.clear()  # the models in use come back at once; evicting one by one would need a lock
+        tariffs.clear()  # models in use return immediately; evicting single entries would need a lock
     tariffs[key] = offer
 
 
 def _stated(usage: Usage) -> Cost | None:
-    """What the provider itself says that the answer cost; None for a figure that is no amount."""
+    """Return the cost reported by the provider; None if it is not a valid amount."""
     usd = usage.stated_cost
     if usd is None or isinstance(usd, bool):
         return None

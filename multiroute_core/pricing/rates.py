@@ -1,4 +1,4 @@
-"""Rate cards: one model's prices as plain floats, the fast way to price an ordinary usage."""
+"""Rate cards: one model's prices as plain floats, the fast path for an ordinary usage."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelPrice
 
 IMAGES = ("input_image_mtok", "output_image_mtok", "cache_image_read_mtok")
-"""The library's prices of images. Where a model has none of them, its images are tokens like all others."""
+"""The library's image prices. If a model has none of them, image tokens are priced like all others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """USD per token of each kind; a kind that is not priced apart has the rate of the kind that it is part of."""
+    """USD per token of each kind; a kind without its own price has the rate of the kind that includes it."""
 
     fresh: float
     cache_read: float
@@ -31,17 +31,17 @@ class Rates:
     reasoning: float
     output_audio: float
     request: float
-    """USD per request, whatever its tokens."""
+    """USD per request, regardless of tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateCard:
-    """One set of prices: rates by the length of the input.
+    """One set of prices: rates by input length.
 
     Attributes:
-        starts: Input tokens above which the next rates hold, for all tokens of the request; ascending.
-        rates: One more than starts.
-        images: Whether images are priced apart, which is left to the library.
+        starts: Input tokens above which the next rates apply, to all tokens of the request; ascending.
+        rates: One more than `starts`.
+        images: Whether images are priced separately, which is left to the library.
     """
 
     starts: tuple[int, ...]
@@ -49,10 +49,10 @@ class RateCard:
     images: bool = False
 
     def cost(self, usage: Usage) -> float | None:
-        """The cost in USD; None for what only the library can price or judge.
+        """Return the cost in USD; None for a usage that only the library can price or validate.
 
-        That is a usage with parts that overlap or exceed the whole, with web searches, cached audio, or images that are
-        priced apart.
+        That is a usage with parts that overlap or exceed the total, with web searches, cached audio, or separately
+        priced images.
         """
         total = usage.input_tokens or 0
         output = usage.output_tokens or 0
@@ -90,14 +90,14 @@ class RateCard:
         )
 
     def probes(self) -> Iterator[Usage]:
-        """Usages that show a wrong rate of any kind, on both sides of every start."""
+        """Yield usages that reveal a wrong rate of any kind, on both sides of each start."""
         for total in sorted({1_000, *self.starts, *(start + 1 for start in self.starts)}):
             yield Usage(total, 1_000, total // 7, total // 5, total // 11, 100)
             yield Usage(total, 1_000, input_audio_tokens=total // 3, output_audio_tokens=200)
 
 
 def rate_card(prices: ModelPrice) -> RateCard:
-    """A copy of one set of prices; raises a `LookupError`, `TypeError` or the like for a shape that we do not know."""
+    """Copy one set of prices; raises `LookupError`, `TypeError` or similar for an unknown structure."""
     from genai_prices.types import TieredPrices
 
     def rate(key: str, total: int, default: float = 0.0) -> float:
@@ -130,7 +130,7 @@ def rate_card(prices: ModelPrice) -> RateCard:
 
 @functools.lru_cache(maxsize=256)
 def own_rates(prices: TokenPrices) -> tuple[float, float, float, float]:
-    """USD per token that a route says itself: fresh ones, cache reads, cache writes, and those that it writes."""
+    """Return a route's own prices in USD per token: input, cache reads, cache writes, output."""
     fresh = prices.input / 1_000_000
     read = fresh if prices.cache_read is None else prices.cache_read / 1_000_000
     write = fresh if prices.cache_write is None else prices.cache_write / 1_000_000
@@ -138,9 +138,9 @@ def own_rates(prices: TokenPrices) -> tuple[float, float, float, float]:
 
 
 def own_cost(prices: TokenPrices, usage: Usage) -> float | None:
-    """The cost in USD by a route's own prices; None where a count is missing, or a part exceeds its whole.
+    """Return the cost in USD by a route's own prices; None if a count is missing or a part exceeds its total.
 
-    They know no audio, images or reasoning apart: such tokens cost what all others do.
+    These prices do not distinguish audio, images or reasoning; such tokens cost the same as others.
     """
     total = usage.input_tokens
     output = usage.output_tokens

@@ -1,7 +1,7 @@
-"""Provider resolution: whose price list holds on a route, by the address that is asked.
+"""Provider resolution: which price list applies to a route, based on its address.
 
-Every server speaks OpenAI's wire, so the wire says nothing of the price: the host does. `genai-prices` knows the hosts
-of the providers that it has prices of. Any other host is a gateway or a server of one's own, whose prices are unknown.
+Many servers implement OpenAI's API, so the price depends on the host, not on the API. `genai-prices` knows the hosts of
+the providers that it has prices of. Any other host is a gateway or a self-hosted server, whose prices are unknown.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from genai_prices.types import Provider
 
 VARIABLES = {"openai": "OPENAI_BASE_URL", "anthropic": "ANTHROPIC_BASE_URL", "google": "GOOGLE_GEMINI_BASE_URL"}
-"""Where the SDKs look for an address that they are not given."""
+"""Environment variables that the SDKs read if they are given no base URL."""
 
 CLOSED = {
     "anthropic": re.compile(r"claude-", re.IGNORECASE),
     "google": re.compile(r"gemini-", re.IGNORECASE),
     "openai": re.compile(r"(?:ft:)?(?:gpt-(?!oss)|chatgpt-|codex-|computer-use|o\d)", re.IGNORECASE),
 }
-"""The names of models that only their vendor and its partners serve; its open-weight models anybody does."""
+"""Names of models that only their vendor and its partners serve; open-weight models can be served by others."""
 
 PREFIXES = ("", "anthropic", "azure", "azure_ai", "bedrock", "gemini", "google", "openai", "vertex_ai")
-"""What gateways write before a model's name to say who serves it: https://docs.litellm.ai/docs/providers"""
+"""Prefixes that gateways put before a model's name to select its provider: https://docs.litellm.ai/docs/providers"""
 
 HOSTS = (
     (re.compile(r"api\.together\.ai"), "together"),  # https://docs.together.ai/docs/inference/openai-compatibility
@@ -38,33 +38,33 @@ HOSTS = (
     (re.compile(r"vpce-[a-z0-9-]+\.bedrock-runtime\.[a-z0-9-]+\.vpce\.amazonaws\.com"), "aws"),
     (re.compile(r"[a-z0-9-]+\.api\.cognitive\.microsoft\.com"), "azure"),
 )
-"""Addresses of these providers that `genai-prices` 0.2.3 does not know (looked up on 2026-11-28)."""
+"""Hosts of these providers that `genai-prices` 0.2.3 does not know (looked up on 2026-11-28)."""
 
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """Whose prices hold on a route.
+    """The price list of a route.
 
     Attributes:
-        provider: The provider, by its id in `genai-prices`; None for nobody known.
-        closed: Only for the provider's closed models: it is asked by way of a gateway, and whatever else that serves
-            may come from anywhere.
+        provider: The provider's ID in `genai-prices`; None if unknown.
+        closed: Whether it covers only the provider's closed models: the route uses a gateway, whose other models may
+            come from anywhere.
     """
 
     provider: str | None
     closed: bool = False
 
     def covers(self, model: str) -> bool:
-        """Whether a model's price stands in it."""
+        """Return whether the list covers a model."""
         return not self.closed or is_closed(self.provider, model)
 
 
 def price_list(route: Route, providers: Sequence[Provider]) -> PriceList:
-    """Whose prices hold on a route that has none of its own.
+    """Return the price list of a route without its own prices.
 
     Args:
-        route: Which.
-        providers: Those of `genai-prices`.
+        route: The route.
+        providers: The providers of `genai-prices`.
     """
     if isinstance(route.prices, str):
         return PriceList(route.prices)
@@ -78,14 +78,14 @@ def price_list(route: Route, providers: Sequence[Provider]) -> PriceList:
 
 
 def vendor_of(route: Route, providers: Sequence[Provider]) -> str | None:
-    """The provider that a route names, by its id in `genai-prices`; None where that knows none."""
+    """Return the `genai-prices` ID of the provider that a route names; None if unknown."""
     name = VENDORS.get(route.provider, route.provider)
     names = (name, name.replace("_", "-"))
     return next((one.id for one in providers if one.id in names), None)
 
 
 def address_of(route: Route) -> str | None:
-    """The address that a route asks, as far as anybody says; None for the vendor's own."""
+    """Return the base URL that a route uses, if known; None for the vendor's own."""
     if route.base_url is not None:
         return route.base_url
     if route.llm is not None:
@@ -95,9 +95,9 @@ def address_of(route: Route) -> str | None:
 
 
 def provider_at(address: str, providers: Sequence[Provider]) -> str | None:
-    """The provider whose API an address is, by its id in `genai-prices`; None for an unknown one.
+    """Return the `genai-prices` ID of the provider at an address; None if unknown.
 
-    The library's patterns look at the beginning of a URL only, so each is held to the whole host:
+    The library's patterns match only the beginning of a URL, so each match must cover the whole host:
     `api.groq.com.example.org` is not Groq's, and neither is `example.org/.googleapis.com`.
     """
     try:
@@ -123,13 +123,13 @@ def provider_at(address: str, providers: Sequence[Provider]) -> str | None:
 
 
 def is_closed(provider: str | None, model: str) -> bool:
-    """Whether a name is that of one of the provider's models that nobody serves without it."""
+    """Return whether a name is that of a closed model of the provider."""
     pattern = CLOSED.get(provider or "")
     return pattern is not None and pattern.match(model.rpartition("/")[2]) is not None
 
 
 def closed_vendor(model: str) -> tuple[str, str] | None:
-    """The vendor whose closed model a name must be, and the name without what a gateway writes before it."""
+    """Return the vendor whose closed model a name must be, and the name without a gateway's prefix."""
     prefix, _, bare = model.rpartition("/")
     if prefix not in PREFIXES:
         return None

@@ -1,8 +1,8 @@
-"""Price look-up: the tariff of one model at one provider, of those that `genai-prices` keeps.
+"""Price look-up: the tariff of one model at one provider, from `genai-prices`.
 
-A look-up there takes 85 µs, so its prices are copied once per model, as float rates. A copy is used only if it gives
-the library's own figure for a handful of probes; what cannot be copied, and every usage out of the ordinary, is priced
-by the library itself.
+A look-up in the library takes 85 µs, so its prices are copied once per model, as float rates. A copy is used only if it
+reproduces the library's own result for a handful of probes; the library itself prices everything else, and every
+unusual usage.
 """
 
 from __future__ import annotations
@@ -25,35 +25,36 @@ if TYPE_CHECKING:
     Constraint: TypeAlias = StartDateConstraint | TimeOfDateConstraint
 
 RESOURCE = re.compile(r"(?:(?:projects/[^/]+/locations/[^/]+/)?publishers/[^/]+/)?models/")
-"""What Google's APIs write before a model's name. Tuned models live under other paths, at prices of their own."""
+"""Prefixes of model names in Google's APIs. Tuned models have other paths, and their own prices."""
 
 VERSION = re.compile(r"@(?:\d{8}|default|latest)$")
-"""What Vertex AI writes after a partner's model: https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models"""
+"""Suffix of a partner's model on Vertex AI: https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models"""
 
 ROUTING = ("nitro", "floor", "exacto")
-"""OpenRouter's routing variants. "The model's metadata is the base model's", prices included; every other suffix is an
-entry of the catalogue with prices of its own, or adds a fee as `:online` does.
-https://openrouter.ai/docs/guides/routing/model-variants/overview (2026-11-28)"""
+"""OpenRouter's routing variants. "The model's metadata is the base model's", prices included; every other suffix is a
+catalogue entry with its own prices, or adds a fee as `:online` does.
+https://openrouter.ai/docs/guides/routing/model-variants/overview (2026-11-28)
+"""
 
 FREE_VARIANT = ":free"
 """OpenRouter's suffix of free models: https://openrouter.ai/docs/guides/routing/model-variants/free (2026-11-28)"""
 
 PROFILE = re.compile(r"arn:aws[a-z-]*:bedrock:[^/]*:inference-profile/")
-"""What Bedrock writes before the profile of a model: arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.…"""
+"""Prefix of a model's inference profile on Bedrock: arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.…"""
 
 GPT_OSS = re.compile(r"openai\.gpt-oss-\d+b")
-"""What Bedrock's `bedrock-mantle` endpoint calls a model whose name at `bedrock-runtime` ends with a version."""
+"""Model names at Bedrock's `bedrock-mantle` endpoint; at `bedrock-runtime` they end with a version."""
 
 REFUSALS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What comes of a usage or a price that makes no sense."""
+"""Exceptions raised for an invalid usage or price."""
 
 
 @dataclass(frozen=True, slots=True)
 class Free:
-    """The tariff of a model that costs nothing."""
+    """The tariff of a free model."""
 
     def cost(self, usage: Usage, at: datetime) -> Cost | None:
-        """Nothing."""
+        """Return a cost of zero."""
         return NOTHING
 
 
@@ -65,10 +66,10 @@ class Tariff:
         provider: The library's provider.
         model: The library's model.
         context: The library's price context; None for the standard prices.
-        constraints: What decides which prices hold at a time; None if a kind is among them that we do not know.
-        source: Where the prices come from.
-        cards: Copied prices, by which of the constraints are met, and their source with its day; None for those that
-            cannot be copied.
+        constraints: Conditions that select the prices at a time; None if one of them is of an unknown kind.
+        source: The source of the prices.
+        cards: Copied prices with their dated source, by which constraints are met; None for prices that cannot be
+            copied.
     """
 
     provider: Provider
@@ -79,7 +80,7 @@ class Tariff:
     cards: dict[tuple[bool, ...], tuple[RateCard | None, str]]
 
     def cost(self, usage: Usage, at: datetime) -> Cost | None:
-        """The cost in USD at a time; None if a half of the usage is missing, or the library finds it impossible."""
+        """Return the cost in USD at a time; None if input or output is missing, or the library rejects the usage."""
         if usage.input_tokens is None or usage.output_tokens is None:
             return None
         cost = None
@@ -95,7 +96,7 @@ class Tariff:
         return priced(self.exact(usage, at) if cost is None else cost, source)
 
     def exact(self, usage: Usage, at: datetime) -> float | None:
-        """The library's own figure; None if it refuses."""
+        """Return the library's own result; None if it rejects the usage."""
         from genai_prices import Usage as Counts
 
         counts = {
@@ -122,7 +123,7 @@ class Tariff:
             return None
 
     def copied(self, at: datetime) -> RateCard | None:
-        """The prices that hold at a time as a rate card, if that gives the library's figures."""
+        """Return the prices at a time as a rate card; None if it does not reproduce the library's results."""
         try:
             card = rate_card(self.model.get_prices(at, self.context))
         except REFUSALS:
@@ -138,7 +139,7 @@ class Tariff:
 def find_tariff(
     snapshot: DataSnapshot, source: str, provider: str, model: str, service_tier: str | None, speed: str | None = None
 ) -> Tariff | Free | None:
-    """The tariff of a model at a provider; None if the provider or the model is unknown."""
+    """Return the tariff of a model at a provider; None if the provider or the model is unknown."""
     from genai_prices.types import StartDateConstraint, TimeOfDateConstraint
 
     seller = next((one for one in snapshot.providers if one.id == provider), None)
@@ -159,7 +160,7 @@ def find_tariff(
 
 
 def price_context(service_tier: str | None, speed: str | None) -> dict[str, str] | None:
-    """What the library selects prices by besides the model; None for its standard prices."""
+    """Return the library's selectors of prices besides the model; None for its standard prices."""
     context: dict[str, str] = {}
     if service_tier and (tier := service_tier.lower().removeprefix("service_tier_")):
         context["processing" if tier == "batch" else "service_tier"] = tier
@@ -169,7 +170,7 @@ def price_context(service_tier: str | None, speed: str | None) -> dict[str, str]
 
 
 def spellings(provider: Provider | None, model: str) -> Iterator[str]:
-    """How a provider's price list may call a model: as it stands first, then other names of surely the same."""
+    """Yield possible names of a model on a provider's price list: the given one first, then safe aliases."""
     yield model
     resource = RESOURCE.match(model)
     bare = model[resource.end() :] if resource else model
@@ -195,7 +196,7 @@ def spellings(provider: Provider | None, model: str) -> Iterator[str]:
                 yield bare
         case _:
             pass
-    if bare and "/" not in bare:  # "gpt-oss-120b", which the list has by its author's name: "openai/gpt-oss-120b"
+    if bare and "/" not in bare:  # a bare "gpt-oss-120b" is listed with its author: "openai/gpt-oss-120b"
         authored = {info.id for info in provider.models if info.id.lower().endswith(f"/{bare.lower()}")}
         if len(authored) == 1:
             yield authored.pop()

@@ -1,1 +1,4 @@
-"""The wires: how each vendor is spoken to. One folder or file a vendor; `registry` finds them by name."""
+"""Providers: request encoding, response decoding and transport for each LLM API.
+
+One folder or file per provider; `registry` looks them up by name.
+"""

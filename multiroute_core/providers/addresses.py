@@ -1,7 +1,7 @@
-"""Base-URL discovery: the address that a framework's chat model asks, for its price and for nothing else.
+"""Base-URL discovery: find the API address of a framework's chat model. The address is used only for pricing.
 
-Every framework's classes call it otherwise, and some ask an environment variable. So the client that a model holds is
-looked at first, since that is what will be asked, and then the fields whose names end as those of addresses do.
+Frameworks name this setting differently, and some read it from an environment variable. So the SDK client that the
+model holds is checked first, because it sends the requests, and then the fields with the usual names.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 CLIENTS = ("root_client", "_client", "client")
-"""Where models hold a client of the vendor's SDK."""
+"""Attributes in which models hold a client of the provider's SDK."""
 
 FIELD = re.compile(r"(?:\w+_)?(?:base_url|api_base|api_url|endpoint|endpoint_url|api_endpoint|server_url|host)")
-"""What fields with an address are called: `openai_api_base`, `anthropic_api_url`, `azure_endpoint`, `base_url`."""
+"""Usual names of address fields: `openai_api_base`, `anthropic_api_url`, `azure_endpoint`, `base_url`."""
 
 URL_CLASSES = ("AnyHttpUrl", "AnyUrl", "HttpUrl", "URL", "Url")
 URL = re.compile(r"https?://[^/\s]+")
 HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)
-"""An address without a scheme, as Google's clients take it: `europe-west4-aiplatform.googleapis.com`."""
+"""An address without a scheme, as Google's clients accept it: `europe-west4-aiplatform.googleapis.com`."""
 
 
 def model_address(model: object) -> str | None:
-    """The address that a framework's chat model asks; None where it does not say, which is its vendor's own.
+    """Returns the base URL of a framework's chat model, or None if it has none set and uses its provider's default.
 
-    Only what the model holds already is read: no client is built.
+    Reads only what the model already holds; no client is built.
     """
     attributes = _read_attributes(model)
     for address in (*_of_clients(attributes), *_of_fields(attributes)):
@@ -54,19 +54,19 @@ def _of_clients(attributes: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _text(value: object) -> str:
-    """An address as a string: the classes for URLs of httpx, pydantic and yarl are ones too."""
+    """Returns an address as a string; also accepts the URL classes of httpx, pydantic and yarl."""
     return value if isinstance(value, str) else str(value) if type(value).__name__ in URL_CLASSES else ""
 
 
 def _attribute(value: object, name: str) -> Any:
     try:
         return getattr(value, name, None)
-    except Exception:  # a client is anybody's object
+    except Exception:  # the client may be any object, so any exception is possible
         return None
 
 
 def _of_fields(attributes: Mapping[str, Any]) -> Iterator[str]:
-    # Azure's classes inherit OpenAI's field with OpenAI's address in it, beside the one that they ask.
+    # Azure's classes inherit OpenAI's field, set to OpenAI's address, next to the field that they use.
     for name in sorted((name for name in attributes if FIELD.fullmatch(name)), key=lambda name: "azure" not in name):
         value = _text(attributes[name])
         if URL.match(value) or (name.endswith("api_endpoint") and HOST.fullmatch(value)):

@@ -1,4 +1,4 @@
-"""Bodies as JSON, read with patience: what is not of the type that it should be counts as not there."""
+"""Lenient access to JSON bodies: a value of an unexpected type counts as missing."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from multiroute_core.providers.sse import BOM
 
 
 def of(reply: Reply) -> Mapping[str, Any]:
-    """The reply's body as a JSON object.
+    """Returns the reply's body as a JSON object.
 
     Raises:
-        UnreadableReply: it is cut, empty, or something else.
+        UnreadableReply: If the body is truncated, empty, or not a JSON object.
     """
     body = reply.body
     if isinstance(body, str):
         body = body.removeprefix("\ufeff")
-    elif body.startswith(BOM):  # a JSON reader may pass over it: RFC 8259, section 8.1
+    elif body.startswith(BOM):  # RFC 8259, section 8.1 lets JSON parsers ignore a BOM
         body = body.removeprefix(BOM)
     try:
         document = decode_json(body)
@@ -30,10 +30,10 @@ def of(reply: Reply) -> Mapping[str, Any]:
 
 
 def event(document: Any) -> Mapping[str, Any]:
-    """A body or an event, which must be a JSON object.
+    """Returns a body or a stream event as a JSON object.
 
     Raises:
-        UnreadableReply: it is something else.
+        UnreadableReply: If it is not a JSON object.
     """
     if isinstance(document, dict):
         return cast("dict[str, Any]", document)
@@ -46,38 +46,38 @@ def event(document: Any) -> Mapping[str, Any]:
 
 
 def _listed_error(document: Any) -> Mapping[str, Any] | None:
-    """An error in a list of one, as Google's endpoints and those before them write it."""
+    """Returns an error wrapped in a list of one, the format of Google's endpoints and of proxies in front of them."""
     first = mapping(next(iter(array(document)), None))
     return first if first.get("error") else None
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """`value`, if it is an object."""
+    """Returns `value` if it is an object, otherwise an empty mapping."""
     return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def array(value: Any) -> list[Any]:
-    """`value`, if it is an array."""
+    """Returns `value` if it is an array, otherwise an empty list."""
     return cast("list[Any]", value) if isinstance(value, list) else []
 
 
 def word(value: Any) -> str | None:
-    """`value`, if it is a string that is not empty."""
+    """Returns `value` if it is a non-empty string."""
     return value if isinstance(value, str) and value else None
 
 
 def tier(value: Any) -> str | None:
-    """`value`, if it names a service tier other than a vendor's standard one, which Groq calls `on_demand`."""
+    """Returns `value` if it names a service tier other than the provider's standard tier (Groq's `on_demand`)."""
     name = word(value)
     return None if name is None or name.lower() in ("default", "standard", "auto", "on_demand") else name
 
 
 LARGEST_COUNT = 10**12
-"""A larger number of tokens is a mistake: no model reads or writes as many."""
+"""Upper bound for token counts; no model reads or writes that many, so a larger number is a mistake."""
 
 
 def count(value: Any) -> int | None:
-    """`value`, if it is a count; servers also write them as floats and as texts: `1000.0`, `"1000"`."""
+    """Returns `value` as a count; servers also send counts as floats and strings: `1000.0`, `"1000"`."""
     if not isinstance(value, int):
         value = _to_int(value)
     return value if value is not None and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT else None
@@ -98,7 +98,7 @@ def _whole_float(value: float | str) -> int | None:
 
 
 def amount(value: Any) -> float | None:
-    """`value`, if it is an amount of money: a number or a text of one, finite and not negative."""
+    """Returns `value` as an amount of money: a number or numeric string, finite and not negative."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -109,9 +109,9 @@ def amount(value: Any) -> float | None:
 
 
 def merge_counts(counts: dict[str, Any], latest: Mapping[str, Any]) -> None:
-    """Put the latest counts of a stream over those `known`; a zero or nothing never replaces a count.
+    """Merge the latest counts of a stream into `counts`; zero or null never replaces a count.
 
-    Some servers repeat the counts at the end as zeros: sgl-project/sglang#20830, envoyproxy/ai-gateway#2239.
+    Some servers repeat the counts as zeros at the end: sgl-project/sglang#20830, envoyproxy/ai-gateway#2239.
     """
     for name, value in latest.items():
         before = counts.get(name)
@@ -124,7 +124,7 @@ def merge_counts(counts: dict[str, Any], latest: Mapping[str, Any]) -> None:
 
 
 def overlay(body: Mapping[str, Any], extra: Mapping[str, Any] | None) -> dict[str, Any]:
-    """`body` with `extra` over it: objects are laid over objects, all else is replaced. Neither is touched."""
+    """Returns `body` deep-merged with `extra`: objects are merged, other values replaced. Inputs are not modified."""
     target = dict(body)
     for name, value in (extra or {}).items():
         under = mapping(target.get(name))

@@ -1,9 +1,9 @@
-"""What a request needs, and what a route can carry. Pure.
+"""Model capabilities: what a request requires and what a route supports. Pure functions.
 
-An ability is a word: `"tools"`; `"custom_tools"` for OpenAI's, which take free text; a kind of content by its bytes
-(`"image"`, `"document"`, `"audio"`, `"video"`) or by its address (`"image_url"`, …); a media type that not everyone
-reads who reads its kind (`"image/heic"`, `"audio/flac_url"`); `"file:openai"` for an id in a vendor's file store;
-`"wire:anthropic"` for what only one vendor understands, such as a tool that it runs itself.
+A capability is a string: `"tools"`; `"custom_tools"` for OpenAI's custom tools with free-text input; a content type
+sent as bytes (`"image"`, `"document"`, `"audio"`, `"video"`) or by URL (`"image_url"`, …); a media type that only some
+models with that content type read (`"image/heic"`, `"audio/flac_url"`); `"file:openai"` for an id in a provider's file
+store; `"wire:anthropic"` for content that only one API understands, such as a server tool.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CARRIES: Mapping[Api, frozenset[str]] = {
     "langchain": _EVERYTHING,
     "llamaindex": _EVERYTHING,
 }
-"""The content that each wire has words for; a model may take less."""
+"""Content types that each API can encode; a model may support fewer."""
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 _OFFICE_TYPES = frozenset(
@@ -53,27 +53,27 @@ FORMATS: Mapping[Api, frozenset[str]] = {
     "openai.responses": frozenset({"image/gif", *_OFFICE_TYPES}),
     # No GIF: https://ai.google.dev/gemini-api/docs/image-understanding and
     # https://docs.cloud.google.com/vertex-ai/generative-ai/docs/multimodal/send-multimodal-prompts; audio:
-    # https://ai.google.dev/gemini-api/docs/audio (all 2026-11-29). The Interactions API, which is not used here, takes
-    # more.
+    # https://ai.google.dev/gemini-api/docs/audio (all 2026-11-29). The Interactions API supports more, but is not used
+    # here.
     "google": frozenset({"image/heic", "image/heif", "audio/aac", "audio/aiff", "audio/flac", "audio/ogg"}),
 }
-"""The media types that a wire takes besides those that everyone reads (`multiroute_core.parsing.media_types`)."""
+"""Media types that an API accepts beyond the common ones (`multiroute_core.parsing.media_types`)."""
 
 ANY_FORMAT = "any format"
-"""The ability of models of a framework: which formats they take is theirs to know."""
+"""Capability of framework models, which decide themselves which formats they accept."""
 
-_READS_TEXT_FILES: frozenset[Api] = frozenset({"google", "openai.responses", "langchain", "llamaindex"})
-"""Wires whose vendors fetch a text from its address."""
+_READS_TEXT_FILES: frozenset[Wire] = frozenset({"google", "openai.responses", "langchain", "llamaindex"})
+"""APIs whose providers fetch a text file from its URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouteCapabilities:
-    """What is known of a route when it is chosen.
+    """What is known about a route when it is selected.
 
     Attributes:
-        wire: The API that it speaks.
-        offers: What it can carry; the words above.
-        window: Tokens that fit in, prompt and answer together; None for unknown.
+        wire: The route's API.
+        offers: The supported capabilities; see the module docstring.
+        window: Context window in tokens, prompt and answer together; None if unknown.
     """
 
     api: Api
@@ -82,9 +82,9 @@ class RouteCapabilities:
 
 
 def required(request: Request) -> frozenset[str]:
-    """What a route must be able to carry to answer `request`.
+    """Returns the capabilities that a route needs to answer `request`.
 
-    In earlier answers of a model, what only its vendor understands is left out elsewhere; so it is not needed.
+    Provider-specific content in earlier answers of a model is not required: other providers drop it.
     """
     abilities: set[str] = set()
     if request.tools:
@@ -101,9 +101,10 @@ def required(request: Request) -> frozenset[str]:
 def _ability_of(part: Part, message: Message) -> str | None:
     match part:
         case Blob() if message.role == "assistant" and part.raw is not None and "audio" in part.raw.body:
-            return None  # what a model said aloud stands beside it as text
+            return None  # the transcript of the model's audio is a separate text part
         case Blob() | Uri() if message.role == "assistant" and part.raw is not None:
-            # What a model made goes back as it came, or is told by its kind; its format binds nobody.
+            # Media that a model generated goes back unchanged, or is described by its type, so its format does not
+            # matter.
             return part.modality if isinstance(part, Blob) else f"{part.modality}_url"
         case Blob() | Uri():
             return media_types.ability_of(part)
@@ -116,7 +117,7 @@ def _ability_of(part: Part, message: Message) -> str | None:
 
 
 def lacking(needs: frozenset[str], offers: frozenset[str]) -> frozenset[str]:
-    """What of `needs` a route does not support that supports `offers`."""
+    """Returns the capabilities in `needs` that a route with `offers` does not support."""
     missing = needs - offers
     if missing and ANY_FORMAT in offers:
         return frozenset(word for word in missing if "/" not in word or _kind_of(word) not in offers)
@@ -124,7 +125,7 @@ def lacking(needs: frozenset[str], offers: frozenset[str]) -> frozenset[str]:
 
 
 def _kind_of(word: str) -> str:
-    """The kind of content that a media type belongs to, by its bytes or by its address as `word` is."""
+    """Returns the content type of a media type, with the suffix `_url` if `word` has it."""
     kind = modality_of(word.removesuffix("_url"))
     return f"{kind}_url" if word.endswith("_url") else kind
 
@@ -135,8 +136,15 @@ def _of_tool(tool: Tool | ServerTool) -> str:
     return "custom_tools" if tool.is_custom else f"wire:{tool.api}"
 
 
-def supported(provider: str, wire: Api, inputs: frozenset[str], *, tools: bool) -> frozenset[str]:
-    """What a route of `provider` on `wire` can carry, whose model takes `inputs`: kinds of content without `_url`."""
+def supported(provider: str, wire: Wire, inputs: frozenset[str], *, tools: bool) -> frozenset[str]:
+    """Returns the capabilities of a route.
+
+    Args:
+        provider: The route's provider.
+        wire: The route's API.
+        inputs: Content types that its model accepts, without the suffix `_url`.
+        tools: Whether the model supports tools.
+    """
     content = {word for word in CARRIES[wire] if word.removesuffix("_url") in inputs}
     formats = FORMATS.get(wire, frozenset({ANY_FORMAT}))
     for kind in formats:

@@ -1,14 +1,13 @@
-"""Error classification: one for every SDK, transport and wrapped model, by status, by body, and by phase.
+"""Error classification by status, body and phase, shared by all SDKs, transports and wrapped models.
 
-How this works: `error_chain` finds status, headers and body anywhere in the chain of exceptions, `error_body` reads the
-body in whichever envelope, `error_words` and `unsupported` know what codes and sentences mean, and this module decides.
-Exception classes move between SDK versions (an overload is an `InternalServerError` in one and not in another; a stream
-that breaks is an httpx, httpx2, aiohttp or requests error), so nothing here imports them, and a class's name counts
-only where there is nothing else.
+How this works: `error_chain` finds status, headers and body anywhere in the exception chain, `error_body` parses the
+body in any envelope, `error_words` and `unsupported` map codes and wordings to meanings, and this module decides.
+Exception classes move between SDK versions (an overload is an `InternalServerError` in one and not in another; a broken
+stream is an httpx, httpx2, aiohttp or requests error), so nothing here imports them, and a class name counts only if
+there is no other evidence.
 
-Whose fault it is comes before how bad it is. A 400 that is about the account, the model or a filter is not about the
-request, so another route is asked; and what a vendor's policy refuses, or what a server cannot do, says nothing about
-the route's health.
+The cause is decided before the severity. A 400 about the account, the model or a filter is not the request's fault, so
+fallback is allowed. A policy refusal or an unsupported feature does not affect the route's health.
 """
 
 from __future__ import annotations
@@ -56,13 +55,13 @@ BY_STATUS: dict[int, type[RouteError]] = {
     402: errors.QuotaExhaustedError,
     403: errors.AuthenticationError,
     404: errors.NotFoundError,
-    405: errors.NotFoundError,  # the address is another API's
-    407: errors.APIConnectionError,  # a proxy's, not the vendor's
+    405: errors.NotFoundError,  # the URL belongs to another API
+    407: errors.APIConnectionError,  # from a proxy, not from the provider
     408: errors.AttemptTimeoutError,
-    409: errors.ServerError,  # the vendors' SDKs retry it: a lock was held
+    409: errors.ServerError,  # a lock was held; the providers' SDKs retry it
     410: errors.NotFoundError,
     413: errors.ContextOverflowError,
-    415: errors.UnsupportedError,  # this server does not read what the others do
+    415: errors.UnsupportedError,  # this server does not support a format that others do
     420: errors.RateLimitError,
     422: errors.BadRequestError,
     423: errors.ServerError,
@@ -71,9 +70,9 @@ BY_STATUS: dict[int, type[RouteError]] = {
     429: errors.RateLimitError,
     430: errors.RateLimitError,
     434: errors.AuthenticationError,  # Zhipu: no permission for this API
-    451: errors.AuthenticationError,  # not here; a filter says so in words
+    451: errors.AuthenticationError,  # unavailable in this region; a filter is recognized by its wording
     498: errors.OverloadedError,
-    499: errors.ServerError,  # it was called off on the way: Google's CANCELLED, nginx
+    499: errors.ServerError,  # cancelled upstream: Google's CANCELLED, nginx
     502: errors.ServerError,
     503: errors.OverloadedError,
     504: errors.AttemptTimeoutError,
@@ -85,21 +84,22 @@ BY_STATUS: dict[int, type[RouteError]] = {
     599: errors.AttemptTimeoutError,
 }
 PAGES = frozenset((401, 404, 405, 407, 408, 410, 413, 429))
-"""What a web page's 4xx may mean as it stands. Any other one is a firewall or a proxy speaking ("Just a moment…"),
-which judges neither the key nor the request: it is a failure on the way, and passes as those do."""
+"""4xx statuses of an HTML page that keep their meaning. Any other 4xx page comes from a firewall or proxy ("Just a
+moment…"), which judges neither the key nor the request, so it counts as a transient server error.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorReport:
-    """What one failed call says, from anywhere in its chain of exceptions.
+    """What is known about one failed call, collected from its exception chain.
 
     Attributes:
         error: The exception.
-        status: The HTTP status.
-        headers: The reply's headers, by lower-case name.
+        status: The HTTP status; None if unknown.
+        headers: The response headers, by lower-case name.
         body: The error body.
-        said: What the body says.
-        words: All of that as one text.
+        error_body: The parsed error body.
+        words: All text of `error_body`, for pattern matching.
     """
 
     error: Exception
@@ -111,16 +111,16 @@ class ErrorReport:
 
 
 def classify(error: Exception) -> RouteError:
-    """The class of `error`, with its `__cause__`, status, time to come back and body.
+    """Returns `error` as a `RouteError`, with its `__cause__`, status, retry-after time, request id and body.
 
     Args:
-        error: Whatever an SDK, a transport or a decoder raised on one try.
+        error: Any exception that an SDK, a transport or a decoder raised in one attempt.
     """
     if isinstance(error, RouteError):
         return error
     try:
         return _classify(error)
-    except Exception as failure:  # the reply decides what is walked through here, and it may be anything
+    except Exception as failure:  # the response determines the values handled here, so any exception is possible
         logger.warning("An error of type %s could not be classified: %r", type(error).__name__, failure)
         result = errors.InvalidResponseError(f"The provider's error could not be read ({type(error).__name__}).")
         result.__cause__ = error
@@ -178,9 +178,9 @@ def _report(error: Exception) -> ErrorReport:
     if not error_body.messages and status is not None and not isinstance(error, WireError):
         error_body = _with_text(error_body, _text(speaker))
     if isinstance(body, list):
-        body = next(iter(cast("list[Any]", body)), None)  # Google answers a refused stream with an array of one
+        body = next(iter(cast("list[Any]", body)), None)  # Google sends a refused stream's error as an array of one
     if not isinstance(body, Mapping):
-        body = None  # a page or a sentence is in the message
+        body = None  # an HTML page or plain text is in the message
     headers = headers or {}
     error_body.page = error_body.page or "text/html" in headers.get("content-type", "") or "cf-mitigated" in headers
     return ErrorReport(error, status, headers, body, error_body, error_body.words)
@@ -192,7 +192,7 @@ def _text(error: BaseException) -> str:
 
 
 def _with_text(error_body: ErrorBody, text: str) -> ErrorBody:
-    """`said`, with what the exception says itself where the body says nothing that can be read."""
+    """Returns `error_body` with the exception's own text, for a body without a readable message."""
     read = read_body(text)
     read.codes = [*error_body.codes, *(code for code in read.codes if code not in error_body.codes)]
     read.dumps += error_body.dumps
@@ -200,7 +200,7 @@ def _with_text(error_body: ErrorBody, text: str) -> ErrorBody:
 
 
 def _kind(report: ErrorReport) -> tuple[type[RouteError], str]:
-    """The class, and the ability that the route lacks."""
+    """Returns the error class, and the capability that the route lacks."""
     error = report.error
     status = report.status
     error_body = report.error_body
@@ -213,7 +213,7 @@ def _kind(report: ErrorReport) -> tuple[type[RouteError], str]:
             return errors.ServerError, ""
         return _by_status(error_status), ""
     if error_status in (400, 403, 404) and words_of.ACCOUNT_FILE.search(words):
-        return errors.UnsupportedError, "file"  # it is kept by another account, or no more
+        return errors.UnsupportedError, "file"  # another account holds it, or it is deleted
     if error_status is None or error_status < 500 or error_status in (500, 501):
         meaning = _meaning(report, error_status)
         if meaning is not None:
@@ -222,7 +222,7 @@ def _kind(report: ErrorReport) -> tuple[type[RouteError], str]:
             ability = read_ability(error_body, failed=error_status in (500, 501))
             if ability is not None:
                 return errors.UnsupportedError, ability
-    elif _by_code(error_body) == "not_found" and "model" in words:  # a gateway's 503 for a model that it does not have
+    elif _by_code(error_body) == "not_found" and "model" in words:  # a gateway's 503 for an unknown model
         return errors.NotFoundError, ""
     if error_body.vendor is not None and (error_status is None or error_status < 500):
         return CLASSES[error_body.vendor], ""
@@ -239,7 +239,7 @@ def _by_status(status: int) -> type[RouteError]:
 
 
 def _meaning(report: ErrorReport, status: int | None) -> Meaning | None:
-    """Whose fault it is, by what codes and sentences say beside the status; None where they say nothing of that."""
+    """Returns the cause according to codes and wordings; None if they do not decide it."""
     error_body = report.error_body
     words = report.words
     if not words:
@@ -267,16 +267,16 @@ def _meaning(report: ErrorReport, status: int | None) -> Meaning | None:
 
 
 def _is_filter(words: str) -> bool:
-    """Whether a filter speaks; an account that is shut for what it did says so in the same words."""
+    """Whether a content filter refused; accounts suspended for a violation are described in the same words."""
     return bool(words_of.FILTERED.search(words)) and not words_of.ACCOUNT.search(words)
 
 
 def _is_overflow(report: ErrorReport, status: int | None, code: Meaning | None) -> bool:
-    """Whether the prompt is too long: for the model's window, or for what the account may ask at once.
+    """Whether the prompt is too long for the model's context window, or for one request under the account's limits.
 
-    "Request too large … tokens per minute (TPM): Limit 6000, Requested 7000" is no rate to wait for: it is refused as
-    long as it is so large, and a smaller one is welcome at once. So the next route is asked, this one is not asked
-    again, and stays open for others.
+    "Request too large … tokens per minute (TPM): Limit 6000, Requested 7000" is not a rate limit to wait for: the
+    request never fits, but a smaller one does at once. So the next route is tried, this one is not retried, and its
+    circuit breaker stays closed for other requests.
     """
     if code == "overflow":
         return True
@@ -296,17 +296,17 @@ _LONG = frozenset(
         *("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens"),
     )
 )
-"""Parameters whose length is the prompt's: a tool's name may be too long as well."""
+"""Parameters whose length is the prompt's; other values, such as a tool's name, may be too long as well."""
 
 
 def _by_code(error_body: ErrorBody) -> Meaning | None:
-    """What the codes mean; the one that tells most, since `invalid_request_error` stands beside `model_not_found`."""
+    """Returns the most specific meaning of the codes; `invalid_request_error` comes together with `model_not_found`."""
     meanings = {words_of.CODE_MEANINGS[code] for code in error_body.codes if code in words_of.CODE_MEANINGS}
     return next((meaning for meaning in CLASSES if meaning in meanings), None)
 
 
 def _by_words(report: ErrorReport) -> type[RouteError] | None:
-    """An error inside a stream comes under HTTP 200: only its codes and words tell."""
+    """Classify by codes and wordings alone: an error inside a stream has HTTP status 200."""
     code = _by_code(report.error_body)
     if code is not None:
         return CLASSES[code]

@@ -1,12 +1,12 @@
-"""The clients of one provider: one sync client a process, one async client a running event loop.
+"""SDK clients of one provider: one sync client per process, one async client per running event loop.
 
-An async client that is reused on another loop fails or deadlocks, whatever the vendor. So each loop has its own, which
-hangs on a started async generator, its keeper: when the loop ends properly (`asyncio.run` does), its
+An async client that is reused on another loop fails or deadlocks with every SDK. So each loop has its own client, held
+by a started async generator, its keeper. When the loop shuts down properly (as `asyncio.run` does), its
 `shutdown_asyncgens` closes the client. Weak references alone leaked a client for every `asyncio.run`.
 
-Where the provider is dropped first, the keeper is let go, and its loop closes the client when it runs next. Until then
-the keeper is held from outside the provider: if the collector took both in one circle, the connections would be gone
-before the client is closed.
+If the provider is collected first, the keeper is released, and its loop closes the client when it next runs. Until then
+the keeper is referenced from outside the provider: if the garbage collector freed both in one cycle, the connections
+would be gone before the client is closed.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _parents: list[Any] = []
 
 
 class Clients:
-    """Makes clients when they are first needed, and closes them.
+    """Creates clients on first use, and closes them.
 
     Args:
-        blocking: Makes a sync client.
-        native: Makes an async client.
+        blocking: Creates a sync client.
+        native: Creates an async client.
         close: Closes a sync client.
         aclose: Closes an async client; awaited.
     """
@@ -47,14 +47,14 @@ class Clients:
         self._native: dict[asyncio.AbstractEventLoop, tuple[Any, weakref.finalize[..., Any]]] = {}
 
     def forked(self) -> None:
-        """The clients of the parent's loops are kept, and never closed: that would be felt there."""
+        """After a fork, keep the clients of the parent's loops open; closing them would affect the parent."""
         for client, holder in self._native.values():
             let_go = holder.detach()
             _parents.append((client, None if let_go is None else let_go[2]))
         self._native = {}
 
     def blocking(self) -> Any:
-        """This process's sync client; a forked worker gets its own."""
+        """Returns this process's sync client; a forked worker gets its own."""
         pid = os.getpid()
         if (client := self._blocking.get(pid)) is None:
             with self._lock, forks.postponed:
@@ -64,7 +64,7 @@ class Clients:
         return client
 
     async def native(self) -> Any:
-        """The running loop's async client."""
+        """Returns the running loop's async client."""
         loop = asyncio.get_running_loop()
         if (entry := self._native.get(loop)) is None:
             for other, (ended, _) in list(self._native.items()):
@@ -86,12 +86,15 @@ class Clients:
             self._close(client)
 
     async def aclose(self) -> None:
-        """Close the running loop's async client; the ones of other loops close when those end."""
+        """Close the running loop's async client; clients of other loops close when those loops end."""
         if (keeper := self.forget(asyncio.get_running_loop())) is not None:
             await keeper.aclose()
 
     def forget(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None] | None:
-        """Hold the client of `loop` no longer; its keeper, whose close closes it, or None where there is none."""
+        """Stop tracking the client of `loop`.
+
+        Returns its keeper, whose `aclose` closes the client, or None if the loop has no client.
+        """
         if (entry := self._native.pop(loop, None)) is None or (let_go := entry[1].detach()) is None:
             return None
         return let_go[2][0]
@@ -107,7 +110,7 @@ async def _keep(
             clients.forget(loop)
         if _runs(loop):
             await aclose(client)
-        else:  # it ended without a word, as under nest_asyncio: nothing can be awaited on it any more
+        else:  # the loop ended without a shutdown, as under nest_asyncio: nothing can be awaited on it
             drop_connections(client)
 
 
@@ -119,9 +122,9 @@ def _runs(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def _let_go(keeper: AsyncGenerator[None, None]) -> None:
-    """Nothing is left to do: with its last reference, Python has the loop close an async generator."""
+    """Does nothing: when the last reference goes away, Python has the loop close an async generator."""
 
 
 def _close_in(pid: int, close: Close, client: Any) -> None:
-    if os.getpid() == pid:  # a forked child must not say goodbye on its parent's connections
+    if os.getpid() == pid:  # a forked child must not shut down its parent's connections
         close(client)

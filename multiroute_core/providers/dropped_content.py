@@ -1,7 +1,8 @@
-"""Dropped content: what a wire has no words for in a conversation and its tools, each with the reason.
+"""Dropped content: parts of a conversation and its tools that an API cannot express, each with the reason.
 
-Encoders leave it out; this says so, in the same form as for parameters. The entries begin with `content.` or `tools.`.
-They do not exclude a route under `strict_params`: an earlier answer of one vendor must not bind a conversation to it.
+Encoders drop them; this module reports them, in the same form as dropped parameters. The entries begin with `content.`
+or `tools.`. They do not exclude a route under `strict_params`: an earlier answer of one provider must not bind a
+conversation to it.
 """
 
 from __future__ import annotations
@@ -34,37 +35,37 @@ VENDORS: Mapping[Api, str] = {
     "openai.responses": "openai",
     "google": "google",
 }
-"""Whose API a wire is; both of OpenAI's share what stands beside a file."""
+"""The vendor of each API; OpenAI's two APIs share the extras of files."""
 
 BESIDE = ("citations", "annotations", "title", "context", "prompt_cache_breakpoint")
-"""What a vendor's text says besides the text."""
+"""Fields of a provider's text block other than the text."""
 
 REASONING = "content.reasoning: only the model and the account that wrote it can read it"
-"""The entry for reasoning that does not go back."""
+"""The entry for reasoning that is not sent back."""
 
 RESPONSES_ONLY = frozenset({"defer_loading", "allowed_callers", "output_schema", "async"})
-"""Members of OpenAI's function tools that its Chat Completions do not take."""
+"""Fields of OpenAI's function tools that Chat Completions does not accept."""
 
 _NAME = re.compile(r"[^\s<|\\/>]{1,64}")
-"""Names of participants that OpenAI takes.
+"""Participant names that OpenAI accepts.
 
-Its documentation names no pattern. Its answers of status 400 do: "Expected a string that matches the pattern
-'^[^\\s<|\\\\/>]+$'". That 64 characters are the most is an assumption: it is the limit of its function names.
+Its documentation gives no pattern, but its 400 responses do: "Expected a string that matches the pattern
+'^[^\\s<|\\\\/>]+$'". The maximum of 64 characters is an assumption: it is the limit of its function names.
 """
 
 
 def sendable_name(message: Message) -> str | None:
-    """The participant's name, where Chat Completions take it; None for none."""
+    """Returns the participant's name if Chat Completions accepts it; otherwise None."""
     return message.name if message.name is not None and _NAME.fullmatch(message.name) else None
 
 
-def list_dropped(request: Request, wire: Api, model: str) -> list[str]:
-    """What is left out of `request` on a wire, in the order of its first place; nothing twice.
+def list_dropped(request: Request, wire: Wire, model: str) -> list[str]:
+    """List what is dropped from `request` for an API, without duplicates, in order of first occurrence.
 
     Args:
-        request: What is asked.
-        wire: The wire on which it goes out.
-        model: The model that is asked: reasoning goes back to no other.
+        request: The request.
+        wire: The API that it is sent to.
+        model: The requested model; reasoning is sent back only to the model that wrote it.
     """
     dropped: dict[str, None] = {}
     for message in request.messages:
@@ -108,15 +109,15 @@ def _of_parts(parts: Sequence[Part], wire: Api, model: str) -> Iterator[str]:
                 pass
 
 
-def _returns(raw: Raw | None, wire: Api, model: str) -> bool:
-    """Whether reasoning goes back: to the model that wrote it, with what vouches for it."""
+def _returns(raw: Raw | None, wire: Wire, model: str) -> bool:
+    """Whether reasoning is sent back: only to the model that wrote it, and for Responses only if encrypted."""
     if raw is None or raw.api != wire or raw.model not in (None, model):
         return False
     return wire != "openai.responses" or bool(raw.body.get("encrypted_content"))
 
 
-def _extras(part: Blob | Uri | File, extras: Mapping[str, Mapping[str, Any]], wire: Api) -> Iterator[str]:
-    """What stands beside a file and is another vendor's, or has no place on this kind of file."""
+def _extras(part: Blob | Uri | File, extras: Mapping[str, Mapping[str, Any]], wire: Wire) -> Iterator[str]:
+    """Yield file extras that belong to another vendor, or that this type of file does not accept."""
     for vendor, values in extras.items():
         for name in values:
             if vendor != VENDORS[wire]:
@@ -128,7 +129,7 @@ def _extras(part: Blob | Uri | File, extras: Mapping[str, Mapping[str, Any]], wi
 
 
 def describe_vendor_part(raw: Raw) -> str:
-    """The entry for a part that only its vendor understands."""
+    """Returns the entry for a part that only its vendor understands."""
     return _only(str(raw.body.get("type") or next(iter(raw.body), "part")), raw.api)
 
 

@@ -1,4 +1,4 @@
-"""Serialization errors: a request that could not even be written, so that no route can be blamed for it."""
+"""Serialization errors: a request that cannot be encoded, which is not the fault of any route."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ OBJECT = "The request holds something that cannot be written as JSON"
 
 
 def read_encoding_error(error: Exception) -> str | None:
-    """Why the request could not even be written; None where that is not what happened.
+    """Returns why the request could not be encoded; None if `error` has another cause.
 
-    A reply that cannot be read raises UnicodeDecodeError or JSONDecodeError, whose words are others.
+    A reply that cannot be decoded raises UnicodeDecodeError or JSONDecodeError, whose messages differ.
     """
     if isinstance(error, WireError):
         return None
@@ -32,7 +32,7 @@ def read_encoding_error(error: Exception) -> str | None:
         if not isinstance(cause, ValueError | TypeError) or isinstance(cause, UnicodeError):
             continue
         if any(kind.__name__.endswith("DecodeError") for kind in type(cause).__mro__):
-            continue  # orjson says "surrogates not allowed" of a reply that is no UTF-8
+            continue  # orjson reports "surrogates not allowed" for a reply that is not UTF-8
         text = str(cause)
         if NOT_ENCODED.search(text):
             if "float" in text or "compliant" in text:

@@ -1,14 +1,14 @@
-"""Error response bodies: what a vendor, a server or a gateway writes about a failure, in whichever envelope.
+"""Error response bodies: parse the error of a provider, server or gateway in any envelope.
 
-How this works: one walk over the body collects sentences, codes, a parameter and a status. It enters only the members
-that servers are known to put errors into, because the rest may repeat the caller's own text (FastAPI's `input`,
-Groq's `failed_generation`), which must neither decide a class nor reach a log.
+How this works: one walk over the body collects messages, codes, a parameter and a status. It enters only the members
+that servers are known to put errors into, because the rest may repeat the caller's own text (FastAPI's `input`, Groq's
+`failed_generation`), which must neither decide a class nor reach a log.
 
-The shapes: OpenAI's and Google's `{"error": {…}}` (Google's as an array of one), LM Studio's and TGI's
-`{"error": "…"}`, vLLM's `{"object": "error", "message": …}`, Mistral's with a `detail` inside the message, FastAPI's
-`{"detail": "…"}` and `{"detail": [{"loc": […], "msg": …}]}`, AWS's `{"message": …}` and `{"Error": {"Code": …}}`,
-`{"errors": […]}` of Cloudflare, MiniMax's `{"base_resp": {…}}`, OpenRouter's `metadata.raw`, which holds another
-vendor's body as a string.
+The formats: OpenAI's and Google's `{"error": {…}}` (Google's as an array of one), LM Studio's and TGI's `{"error":
+"…"}`, vLLM's `{"object": "error", "message": …}`, Mistral's with a `detail` inside the message, FastAPI's `{"detail":
+"…"}` and `{"detail": [{"loc": […], "msg": …}]}`, AWS's `{"message": …}` and `{"Error": {"Code": …}}`, `{"errors": […]}`
+of Cloudflare, MiniMax's `{"base_resp": {…}}`, OpenRouter's `metadata.raw`, which holds another provider's body as a
+string.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CODES = (
 )
 NESTED = ("error", "Error", "errors", "detail", "base_resp", "response", "metadata", "raw", "cause")
 DUMPED = ("details", "innererror", "inner_error", "reasons")
-"""Members whose words count, and that no person reads: Google's RetryInfo and QuotaFailure, Azure's filter results."""
+"""Machine-readable members whose text is matched only: Google's RetryInfo and QuotaFailure, Azure's filter results."""
 NOT_CODES = frozenset(("error", "object", "null", "none"))
 DEEPEST = 6
 WIDEST = 8
@@ -44,23 +44,24 @@ VALIDATES = re.compile(
     r"is not (?:an? |valid|allowed)|(?:must|should) be\b|validation error|value error",
     re.IGNORECASE,
 )
-"""How validators speak, who quote what the caller wrote."""
+"""Wording of validators, which quote the caller's input."""
 TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(slots=True)
 class ErrorBody:
-    """What a body says.
+    """A parsed error body.
 
     Attributes:
-        messages: Its sentences, the outermost first.
-        codes: Its types, codes and reasons, in lower case.
-        param: The parameter that it is about.
-        status: The HTTP status that it names.
-        vendor: What a vendor's numeric code means.
-        invalid: Whether a validator wrote it, which says where in the request something is wrong.
-        extra: Whether it says that a field is not one that it knows.
-        page: Whether it is a web page, so that no API has written it.
+        messages: The messages, outermost first.
+        codes: The types, codes and reasons, in lower case.
+        param: The parameter that the error is about.
+        status: The HTTP status that the body names.
+        vendor: The meaning of a provider's numeric code.
+        invalid: Whether a validator wrote it and names the invalid location in the request.
+        extra: Whether it reports an unknown field.
+        page: Whether it is an HTML page, so not written by an API.
+        dumps: JSON text of machine-readable details.
     """
 
     messages: list[str] = field(default_factory=list[str])
@@ -75,20 +76,20 @@ class ErrorBody:
 
     @property
     def words(self) -> str:
-        """All that it says, for patterns to search in."""
+        """All text of the body, for pattern matching."""
         return "\n".join((*self.codes, *self.statements, *self.dumps))[: 2 * LONGEST]
 
     @property
     def statements(self) -> list[str]:
-        """Its sentences without what they quote of the caller's text, which decides nothing."""
+        """The messages without quoted text of the caller, which must not affect the classification."""
         return [_without_quotations(message) for message in self.messages]
 
 
 def _without_quotations(message: str) -> str:
-    """A validator's message without the values that it quotes; names of parameters and models stay.
+    """Returns a validator's message without quoted values; names of parameters and models stay.
 
-    A message with another body inside (`Error code: 400 - {'error': …}`) is left as it is: its quotations are a
-    server's words.
+    A message that contains another body (`Error code: 400 - {'error': …}`) is unchanged: its quotations are a server's
+    words.
     """
     if "{" in message or not VALIDATES.search(QUOTATION.sub("", message)):
         return message
@@ -96,7 +97,7 @@ def _without_quotations(message: str) -> str:
 
 
 def _is_value(quotation: str) -> bool:
-    """Whether a quotation is a text of the caller's, and not a name: it has spaces, or would pass for an error code."""
+    """Whether a quotation is the caller's text and not a name: it has spaces, or could pass for an error code."""
     if any(map(str.isspace, quotation)):
         return True
     patterns = (error_words.QUOTA, error_words.FILTERED, error_words.NOT_FOUND, error_words.ACCOUNT)
@@ -104,7 +105,7 @@ def _is_value(quotation: str) -> bool:
 
 
 def read_body(body: Any) -> ErrorBody:
-    """What `body` says: JSON, a text, or nothing at all."""
+    """Parse `body`: JSON, text, or nothing."""
     result = ErrorBody()
     _read(body, result, 0)
     return result
@@ -148,7 +149,7 @@ def _read_object(value: Mapping[Any, Any], result: ErrorBody, depth: int) -> Non
             _read(value[name], result, depth + 1)
     location = _path(value.get("loc"))
     result.invalid = result.invalid or bool(location)
-    if location and len(result.messages) > before:  # FastAPI's sentence does not say where
+    if location and len(result.messages) > before:  # FastAPI's message does not name the location
         result.messages[before] = f"{location}: {result.messages[before]}"
     for name in NESTED:
         if name in value:
@@ -185,7 +186,7 @@ def _read_param(value: Mapping[Any, Any], result: ErrorBody) -> None:
 
 
 def _path(location: Any) -> str:
-    """Where a validator's error is, as a path below the request's body."""
+    """Returns a validator's error location as a path below the request's body."""
     if not isinstance(location, list | tuple):
         return ""
     pieces = [str(piece) for piece in cast("list[Any]", location)[:WIDEST] if isinstance(piece, str | int)]

@@ -1,7 +1,8 @@
-"""Exception chains: status, headers and body of a failed call, wherever in the chain of exceptions they are.
+"""Exception chains: find status, headers and body of a failed call anywhere in its exception chain.
 
-Frameworks wrap the SDKs' errors and cloud libraries have shapes of their own, so each is looked for on every exception
-of the chain, by attributes alone, and the outermost one that knows wins. Nothing here imports a library.
+Frameworks wrap the SDKs' errors, and cloud libraries use formats of their own. So each value is looked up on every
+exception of the chain, by attributes alone, and the outermost exception that has it wins. Nothing here imports a
+library.
 
     httpx, httpx2, requests         .response.status_code, .response.headers
     aiohttp                         .status, .headers
@@ -45,7 +46,7 @@ GRPC = {
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """`error` and what is behind it, outermost first: causes, and contexts where they are not suppressed."""
+    """Yield `error` and its causes, outermost first; includes contexts that are not suppressed and exception groups."""
     waiting: list[BaseException] = [error]
     ids: set[int] = set()
     while waiting and len(ids) < LONGEST_CHAIN:
@@ -62,7 +63,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status that this one exception knows."""
+    """Returns the HTTP status of this one exception."""
     for name in ("status_code", "code", "status", "http_status"):
         if (status := _as_status(_get(error, name))) is not None:
             return status
@@ -77,7 +78,7 @@ def status_of(error: BaseException) -> int | None:
 
 
 def headers_of(error: BaseException) -> Mapping[str, str] | None:
-    """The reply's headers that this one exception holds, by lower-case name."""
+    """Returns the response headers of this one exception, by lower-case name."""
     response = _get(error, "response")
     if isinstance(response, Mapping):
         candidates = (_member(response, "ResponseMetadata", "HTTPHeaders"),)
@@ -92,7 +93,7 @@ def headers_of(error: BaseException) -> Mapping[str, str] | None:
 
 
 def body_of(error: BaseException) -> Any:
-    """The error body that this one exception holds: an object, an array, or text."""
+    """Returns the error body of this one exception: an object, an array, or text."""
     for name in ("body", "details", "error"):
         body = _get(error, name)
         if name == "details" and callable(body) and _grpc_code(error) is not None:
@@ -117,9 +118,9 @@ def body_of(error: BaseException) -> Any:
 
 
 def _of_response(response: Any) -> Any:
-    """The body of an HTTP library's response, where it was read; without one, or unread, there is none."""
+    """Returns the body of an HTTP library's response; None if it is missing or unread."""
     if response is None or isinstance(response, Mapping) or inspect.iscoroutinefunction(_get(response, "json")):
-        return None  # aiohttp's cannot be read here
+        return None  # aiohttp's body can only be awaited
     with contextlib.suppress(Exception):
         body = response.json()
         if isinstance(body, Mapping | list) and body:
@@ -131,7 +132,7 @@ def _of_response(response: Any) -> Any:
 
 
 def grpc_details(error: BaseException) -> str:
-    """The wait in google-api-core's protobuf details, as google.rpc writes it in JSON."""
+    """Returns the retry delay in google-api-core's protobuf details, in google.rpc's JSON format."""
     details = _get(error, "details")
     for detail in cast("list[Any]", details) if isinstance(details, list) else []:
         delay = _get(detail, "retry_delay")
@@ -143,7 +144,7 @@ def grpc_details(error: BaseException) -> str:
 
 
 def codes_of(error: BaseException) -> list[str]:
-    """Type and code words that this one exception has as attributes."""
+    """Returns the type and code strings among this one exception's attributes."""
     values = [_get(error, name) for name in ("type", "code", "reason")]
     response = _get(error, "response")
     if isinstance(response, Mapping):
@@ -152,7 +153,7 @@ def codes_of(error: BaseException) -> list[str]:
 
 
 def _narrowed(body: Any) -> Any:
-    """Without botocore's metadata, which is no part of what the service said."""
+    """Remove botocore's metadata, which is not part of the service's message."""
     if isinstance(body, Mapping) and "ResponseMetadata" in body:
         return {name: value for name, value in cast("Any", body).items() if name != "ResponseMetadata"}
     if isinstance(body, Mapping):
@@ -169,7 +170,7 @@ def _grpc_code(error: BaseException) -> Any:
 
 
 def _as_status(value: Any) -> int | None:
-    """A status in range; gRPC's own numbers, a websocket's and an exit's are none."""
+    """Returns a valid HTTP status; None for gRPC's numbers, websocket close codes and exit codes."""
     if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
         value = int(value)
     return int(value) if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599 else None
@@ -179,7 +180,7 @@ def _get(value: Any, name: str) -> Any:
     try:
         return getattr(value, name, None)
     except Exception:
-        return None  # a property that fails knows nothing
+        return None  # a property that raises has no value
 
 
 def _member(value: Any, *names: str) -> Any:

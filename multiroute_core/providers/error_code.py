@@ -1,15 +1,15 @@
 """Error code of a provider, if it is safe to log.
 
-Bodies come from gateways and self-hosted servers too, which may echo the prompt or the key in any field. A pattern
-alone does not stop that: a key matches `[A-Za-z0-9_.-]{1,40}` as well. So a code is passed on only if each of its words
-is one of those that error codes consist of; then it says nothing that the user wrote.
+Bodies also come from gateways and self-hosted servers, which may echo the prompt or the key in any field. A pattern
+alone does not prevent a leak: a key also matches `[A-Za-z0-9_.-]{1,40}`. So a code is returned only if each of its
+words belongs to the vocabulary of error codes; then it cannot contain user text.
 
 The words are those of the codes in:
     https://platform.claude.com/docs/en/api/errors (2026-11)
     https://platform.openai.com/docs/guides/error-codes (2026-11)
     https://github.com/googleapis/googleapis/blob/master/google/api/error_reason.proto, google/rpc/code.proto (2026-11)
     https://novita.ai/docs/api-reference/basic-error-code (2026-11)
-and of Azure's and Bedrock's codes for the same faults.
+and of Azure's and Bedrock's codes for the same errors.
 """
 
 from __future__ import annotations
@@ -44,30 +44,30 @@ _LEVELS = 4
 
 
 def failure_of(error: RouteError) -> Failure:
-    """What went wrong, without anything that the request or the key can have got into."""
+    """Returns the failure without any text that could contain parts of the request or the key."""
     status: Any = error.status
     is_http_status = isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599
     return Failure(error.code, status if is_http_status else None, error_code(error.body))
 
 
 def error_code(body: Any) -> str | None:
-    """The provider's own code in an error's body; None where there is none that is safe.
+    """Returns the provider's own code in an error body; None if no code is safe to log.
 
     Args:
-        body: The decoded JSON, of whatever form.
+        body: The decoded JSON, in any format.
     """
     return next((code for code in _candidates(body) if isinstance(code, str) and _is_safe(code)), None)
 
 
 def _candidates(body: Any) -> Iterator[Any]:
-    """The codes in a body: those of the innermost error first, and the more telling ones of each."""
+    """Yield the codes in a body: innermost error first, and within one error the most specific code first."""
     levels: list[Mapping[str, Any]] = []
     while isinstance(body, Mapping) and len(levels) < _LEVELS:
         levels.append(cast("Mapping[str, Any]", body))
         body = levels[-1].get("error")
     for level in reversed(levels):
         yield level.get("code")
-        details = level.get("details")  # of Google: [{"@type": …ErrorInfo, "reason": "API_KEY_INVALID"}]
+        details = level.get("details")  # Google's: [{"@type": …ErrorInfo, "reason": "API_KEY_INVALID"}]
         for detail in cast("list[Any]", details)[:_LEVELS] if isinstance(details, list) else ():
             if isinstance(detail, Mapping):
                 yield cast("Mapping[str, Any]", detail).get("reason")

@@ -1,7 +1,7 @@
-"""Transport errors by the names of their classes: the last resort of the error classification.
+"""Transport errors by class name: the last resort of the error classification.
 
 Timeouts, dropped connections and missing credentials have neither a status nor a body, and come from httpx, httpx2,
-aiohttp, requests, urllib3, botocore, google-auth or an SDK, none of which is imported here.
+aiohttp, requests, urllib3, botocore, google-auth or an SDK. None of these is imported here.
 """
 
 from __future__ import annotations
@@ -20,26 +20,28 @@ DROPS = {
     *("ClientConnectionError", "ClientPayloadError", "ServerDisconnectedError", "ClientOSError"),  # aiohttp
     *("HTTPClientError", "ProtocolError", "MaxRetryError", "IncompleteRead"),  # botocore, urllib3, http.client
 }
-"""Names of base classes: httpx, httpx2, aiohttp, requests, urllib3, botocore and the SDKs derive theirs from one of
-these. `ClientError` is none of them: it is aiohttp's base, and botocore's and google-genai's class for every 4xx."""
+"""Names of base classes: the errors of httpx, httpx2, aiohttp, requests, urllib3, botocore and the SDKs derive from one
+of these. `ClientError` is not included: it is aiohttp's base, and also botocore's and google-genai's class for every
+4xx.
+"""
 CREDENTIALS = {
     *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError", "SSOError"),
     *("GoogleAuthError", "ClientAuthenticationError", "CredentialUnavailableError", "NoAuthTokenError"),
 }
 REFUSED = "NewConnectionError"
-"""urllib3's, for a refused connection, which derives from a timeout (urllib3 2.8). It never comes alone."""
+"""urllib3's error for a refused connection, which derives from a timeout (urllib3 2.8). It never occurs alone."""
 
 
 def class_by_name(error: Exception) -> type[RouteError]:
-    """The class of `error` by its kind and by the names of its base classes.
+    """Returns the class of `error` according to its type and the names of its base classes.
 
     Args:
-        error: What a transport or a decoder raised, without a reply.
+        error: An exception of a transport or a decoder, without a reply.
     """
     if isinstance(error, EOFError):
         return errors.StreamInterruptedError
     if isinstance(error, ValueError):  # JSONDecodeError, UnknownApiResponseError, msgspec's, protobuf's
-        if OVERFLOW.search(str(error)):  # a model that runs in this process
+        if OVERFLOW.search(str(error)):  # raised by a model that runs in this process
             return errors.ContextOverflowError
         return (
             errors.StreamInterruptedError if "unfinished stream" in str(error).lower() else errors.InvalidResponseError

@@ -1,9 +1,10 @@
-"""Error codes and wordings of the vendors, by what they mean: the vocabulary of the error classification.
+"""Error codes and wordings of the providers by meaning: the vocabulary of the error classification.
 
-Sources, all read in November 2026: the vendors' pages on errors (https://docs.bigmodel.cn/cn/faq/api-code,
+Sources, all read in November 2026: the providers' error documentation (https://docs.bigmodel.cn/cn/faq/api-code,
 https://platform.minimax.io/docs/api-reference/errorcode, https://help.aliyun.com/en/model-studio/error-code,
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html), threads that quote bodies
-(earendil-works/pi#129, #4943, #5677, #5929; jin-bo/agentao#88; BerriAI/litellm#4207, #5225), and those in the tests.
+(earendil-works/pi#129, #4943, #5677, #5929; jin-bo/agentao#88; BerriAI/litellm#4207, #5225), and the bodies in the
+tests.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ OVERFLOW = _any(
     r"long context beta is not",
     r"prompt ?超长|(?:输入|上下文|长度).{0,12}(?:超长|超过|超出|超限)|(?:超过|超出).{0,12}(?:最大长度|上下文)",
 )
-"""The prompt is longer than the model takes."""
+"""The prompt exceeds the model's context window."""
 
 PER_SPAN = _any(
     r"\bper[ _-]?(?:min|day|hour|sec)",
@@ -68,7 +69,7 @@ PER_SPAN = _any(
     r"too many requests",
     r"please wait",
 )
-"""A limit over time: what comes with it is no window of a model."""
+"""A limit per unit of time; an error with it is not about a context window."""
 
 TOO_LARGE = re.compile(r"request too large", re.IGNORECASE)
 LIMIT_AND_REQUESTED = re.compile(r"limit:? (\d+).{0,40}?requested:? (\d+)", re.IGNORECASE)
@@ -85,7 +86,7 @@ QUOTA = _any(
     r"\bbudget[_ ](?:has been )?exceeded|provide a valid payment method",
     r"余额不足|欠费|额度不足",
 )
-"""Money or a quota for long is spent."""
+"""Credit or a long-term quota is exhausted."""
 
 FILTERED = _any(
     r"content[_ -]?filter|content[_ ](?:policy|moderation)|content management policy|ResponsibleAIPolicy|MODEL_ARMOR",
@@ -99,7 +100,7 @@ FILTERED = _any(
     r"blocked by (?:\S+ ){0,4}?(?:guardrails?|content|safety|moderation|polic)|safety[_ ](?:system|filter|violation)",
     r"不安全或敏感|敏感内容|违规",
 )
-"""A vendor's filter or policy refuses the prompt or the answer."""
+"""A provider's filter or policy refuses the prompt or the answer."""
 
 _WHO = r"(?:organi[sz]ation|account|project|workspace|team|user|api[_ ]?key|key|token|tenant|consumer|subscription)"
 _SHUT = (
@@ -123,7 +124,7 @@ ACCOUNT = _any(
     rf"\b{_WHO} not allowed to access model|{_WHO}_model_access_denied|model_terms_required|requires terms acceptance",
     r"\baccept (?:the |this |its )?(?:[\w']+ ){0,2}terms\b",
 )
-"""The account, its key or its place may not do this; the request itself is not at fault."""
+"""The account, its key or its region lacks permission; the request itself is not at fault."""
 
 _MODEL = r"['\"`]?[\w./:@+-]+['\"`]?"
 NOT_FOUND = _any(
@@ -142,7 +143,7 @@ NOT_FOUND = _any(
     r"deployment for this resource does not exist|模型不存在",
     r"\bno models loaded|\bmodel (?:is )?(?:not loaded|unloaded)\b",
 )
-"""The model or the deployment is unknown here, or is gone."""
+"""The model or deployment is unknown here or retired."""
 
 REASONING_HISTORY = _any(
     r"invalid_encrypted_content|encrypted[_ ]content .{0,80}(?:verified|decrypted|parsed|invalid)",
@@ -155,13 +156,13 @@ REASONING_HISTORY = _any(
     r"\bitem (?:with id )?['\"`]?rs_\w+.{0,120}(?:not found|without its required)",
     r"reasoningContent\.reasoningText",
 )
-"""The conversation holds another account's or another model's reasoning, which this one cannot read."""
+"""The conversation holds reasoning of another account or model, which this one cannot read."""
 
 ACCOUNT_FILE = _any(
     r"\bfiles?(?: id)?[-:_ /'\"`]+[\w-]+['\"`]?,? (?:was |does )?not (?:found|exist)|no such file object|"
     r"previous_response_not_found"
 )
-"""Something that an account keeps, and that this account does not have."""
+"""A file or response that is stored in an account, and that this account does not have."""
 
 OVERLOADED = _any(r"overload|at capacity|no capacity|unavailable|high (?:traffic|demand)|too busy|负载|访问量过大")
 RATE_LIMITED = _any(
@@ -215,7 +216,7 @@ _CODES: Mapping[Meaning, tuple[str, ...]] = {
     ),
 }
 CODE_MEANINGS: Mapping[str, Meaning] = {code: meaning for meaning, codes in _CODES.items() for code in codes}
-"""What the vendors' type and code words mean, where the HTTP status does not tell or tells less."""
+"""Meanings of the providers' type and code strings; used if the HTTP status is missing or less specific."""
 
 
 def _numbers(codes: Mapping[Meaning, tuple[int, ...]]) -> Mapping[int, Meaning]:
@@ -246,6 +247,6 @@ MINIMAX = _numbers(
         "bad_request": (1042, 2013),
     }
 )
-"""In its `base_resp`; the numbers mean other things than Zhipu's."""
+"""Codes in its `base_resp`; the numbers differ in meaning from Zhipu's."""
 MISTRAL = _numbers({"rate_limit": (1300, 3505), "not_found": (1500,), "overflow": (3051,)})
-"""In bodies with `"object": "error"`."""
+"""Codes in bodies with `"object": "error"`."""

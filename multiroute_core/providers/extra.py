@@ -1,4 +1,4 @@
-"""Extra options of one vendor (`extra`): the request headers, query parameters and body fields in them.
+"""Provider-specific options (`extra`): their request headers, query parameters and body fields.
 
 `extra_headers`, `extra_query` and `extra_body` are the names of the OpenAI and Anthropic SDKs
 (https://github.com/openai/openai-python#undocumented-request-params, read 2026-11-28); `http_options` is that of
@@ -21,12 +21,12 @@ NAMES = ("extra_headers", "extra_query", "extra_body", "timeout", *HTTP_OPTIONS)
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """A vendor's options by the place in the request where they go.
+    """Provider-specific options, split by their place in the request.
 
     Attributes:
-        body: Fields that are laid over the body.
-        headers: The request's own headers.
-        query: The request's own parameters of the URL.
+        body: Fields that are merged into the body.
+        headers: Additional request headers.
+        query: Additional query parameters of the URL.
     """
 
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -38,7 +38,7 @@ NOTHING = Extra()
 
 
 def split(options: Mapping[str, Any] | None) -> Extra:
-    """A vendor's options, checked before, by their place in the request."""
+    """Split validated options of one provider by their place in the request."""
     if not options:
         return NOTHING
     if not any(name in options for name in NAMES):
@@ -57,7 +57,7 @@ def _inner(options: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def merge_headers(under: Mapping[str, str], over: Mapping[str, str]) -> dict[str, str]:
-    """The headers of both; where one is in both, in any case, that of `over`."""
+    """Merge headers case-insensitively; `over` takes precedence."""
     names = {name.lower() for name in over}
     return {name: value for name, value in under.items() if name.lower() not in names} | dict(over)
 

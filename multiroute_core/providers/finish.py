@@ -1,7 +1,7 @@
-"""Finish reasons: the words with which servers and frameworks say why an answer ended, in normal form.
+"""Finish reasons: normalize the values with which servers and frameworks report why an answer ended.
 
-The wires look up their own vendor's words first. What they do not know comes here: compatible servers write the usual
-words in other letter cases and under other names, and some words say that the answer failed.
+Each API's codec looks up its own provider's values first and falls back to this module: compatible servers write the
+usual values in other letter cases and under other names, and some values report a failure.
 """
 
 from __future__ import annotations
@@ -23,22 +23,23 @@ _NAMES: Mapping[FinishReason, str] = {
     "refusal": "refusal refused",
     "pause": "pause pause_turn",
 }
-"""Mistral says `model_length`, Cohere `COMPLETE`, `ERROR_TOXIC` and `ERROR_LIMIT`, Zhipu `sensitive`, Bedrock
-`guardrail_intervened`."""
+"""Mistral reports `model_length`, Cohere `COMPLETE`, `ERROR_TOXIC` and `ERROR_LIMIT`, Zhipu `sensitive`, Bedrock
+`guardrail_intervened`.
+"""
 
 WORDS: Mapping[str, FinishReason] = {word: reason for reason, words in _NAMES.items() for word in words.split()}
 
 UNSAID = frozenset({"", "null", "none", "finish_reason_unspecified", "unspecified"})
-"""What some servers write where an answer has not ended, or where they do not say why it did."""
+"""Values that some servers send while an answer has not ended, or if they do not report a reason."""
 
 SAYING_NOTHING = frozenset({"other", "language", "no_image", "image_other"})
-"""Reasons of Gemini's with which an answer failed if it says nothing, and is an answer if it says something."""
+"""Gemini's reasons that are a failure if the answer is empty, and a normal end if it has content."""
 
 MALFORMED = 0
-"""Stands for a failure that has no HTTP status: the model's own output cannot be used."""
+"""Marks a failure without an HTTP status: the model's own output is unusable."""
 
 _FAILURES: Iterable[tuple[str, int]] = (
-    # A part of the word, and the HTTP status that says the same. Gemini's words:
+    # A substring of the value, and the equivalent HTTP status. Gemini's values:
     # https://ai.google.dev/api/generate-content#FinishReason (2026-11-28); Bedrock's `malformed_model_output` and
     # `malformed_tool_use`: its StopReason.
     ("malformed", MALFORMED),
@@ -57,18 +58,18 @@ _FAILURES: Iterable[tuple[str, int]] = (
     ("error", 500),  # OpenRouter: https://openrouter.ai/docs/api/reference/errors
     ("fail", 500),
     ("exception", 500),
-    ("abort", 500),  # vLLM and SGLang; who reads it did not hang up, so the server did it
+    ("abort", 500),  # vLLM and SGLang; this client did not disconnect, so the server aborted
     ("cancel", 500),
     ("interrupted", 500),
-    ("queued", 500),  # Responses: not begun, or not ended
+    ("queued", 500),  # Responses: not started, or not finished
     ("in_progress", 500),
 )
 
 
 def normal_word(reason: Any) -> str:
-    """A finish reason as a lower-case word; empty where nothing is said.
+    """Returns a finish reason as a lower-case word; empty if no reason is given.
 
-    Enums come with their class (`FinishReason.STOP`), and SGLang's reasons are objects with a `type`.
+    Enums include their class (`FinishReason.STOP`), and SGLang's reasons are objects with a `type`.
     """
     if isinstance(reason, dict):
         reason = cast("dict[str, Any]", reason).get("type")
@@ -80,14 +81,14 @@ def normal_word(reason: Any) -> str:
 
 
 def finish_reason(word: str) -> FinishReason | None:
-    """The reason that a word of `normal_word` means; None for an unknown word."""
+    """Returns the finish reason for a word of `normal_word`; None if unknown."""
     return WORDS.get(word)
 
 
 def failure_status(word: str) -> int | None:
-    """The HTTP status that a word of `normal_word` stands for, if it says that the answer failed.
+    """Returns the equivalent HTTP status if a word of `normal_word` reports a failed answer.
 
-    `MALFORMED` where it is the model's output that cannot be used; None where nothing failed.
+    `MALFORMED` if the model's output is unusable; None if it is not a failure.
     """
     if not word or word in WORDS:
         return None

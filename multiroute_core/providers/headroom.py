@@ -1,7 +1,7 @@
-"""What the headers of an answer say that the provider would still take.
+"""Rate limit headers: the remaining requests and tokens that a provider reports with an answer.
 
-OpenAI, and the many that copy it, tell spans until each limit is full again; Anthropic tells the moment; the IETF's
-draft is read where a policy stands beside it. Whatever is malformed or cannot be true tells nothing.
+OpenAI, and the many APIs compatible with it, report durations until each limit resets; Anthropic reports timestamps.
+The IETF draft's headers are read if a policy accompanies them. Malformed and impossible values are ignored.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ ITEM = re.compile(r'"([^"]*)"((?:\s*;\s*[a-z]+=(?:"[^"]*"|[^;,"]*))*)')
 PARAMETER = re.compile(r';\s*([a-z]+)=("[^"]*"|[^;,\s]*)')
 
 ROUNDING_SECONDS = 1.0
-"""Moments are told in whole seconds, so that one just past is now."""
+"""Tolerance for timestamps in whole seconds: a reset that just passed counts as now."""
 
 LONGEST_SECONDS = 32 * 86400.0
-"""A reset that is further away is none: some tell the seconds since 1970 there."""
+"""A longer reset is ignored: some servers send Unix timestamps there."""
 
 SOONEST_SECONDS = 0.001
-"""A limit that is full again at once: the level is known, and over."""
+"""Minimum reset time, for a limit that has already reset."""
 
 
 def headroom(headers: Mapping[str, str], now: float, wall: float) -> RateLimitHeaders | None:
-    """The levels that `headers` tell; None where they tell none.
+    """Returns the rate limits in `headers`; None if they contain none.
 
     Args:
-        now: The moment of the answer on the caller's clock, in seconds.
-        wall: The same moment in seconds since 1970.
+        headers: The response headers.
+        now: Time of the answer on the caller's clock, in seconds.
+        wall: The same time as a Unix timestamp, in seconds.
     """
     rate_headers = _select_rate_headers(headers)
     if not rate_headers:
@@ -51,9 +52,9 @@ def headroom(headers: Mapping[str, str], now: float, wall: float) -> RateLimitHe
 
 
 def _select_rate_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Those that are about rates, in small letters."""
+    """Returns the rate limit headers, by lower-case name."""
     raw: list[tuple[bytes, bytes]] | None = getattr(headers, "raw", None)
-    if raw is not None:  # httpx: its names and values are decoded each time they are read, which takes 20 µs
+    if raw is not None:  # httpx decodes names and values at each access, which takes 20 µs
         return {
             lower.decode("latin-1"): value.decode("latin-1")
             for name, value in raw
@@ -65,7 +66,7 @@ def _select_rate_headers(headers: Mapping[str, str]) -> dict[str, str]:
 def _openai(rate_headers: Mapping[str, str], what: str, now: float) -> Level | None:
     if (limit := rate_headers.get(f"x-ratelimit-limit-{what}")) is None:
         return None
-    # Azure tells a period beside, and bare milliseconds.
+    # Azure also sends a renewal period, and resets in milliseconds without a unit.
     bare = 0.001 if f"x-ratelimit-renewalperiod-{what}" in rate_headers else 1.0
     reset = _span(rate_headers.get(f"x-ratelimit-reset-{what}", ""), bare)
     return _level(_number(rate_headers.get(f"x-ratelimit-remaining-{what}", "")), _number(limit), reset, now)
@@ -80,7 +81,7 @@ def _anthropic(rate_headers: Mapping[str, str], what: str, now: float, wall: flo
 
 
 def _draft(rate_headers: Mapping[str, str], now: float) -> Level | None:
-    """The tightest of the policies that count requests."""
+    """Returns the tightest of the policies that count requests."""
     policies = _items(rate_headers.get("ratelimit-policy", ""))
     levels: list[Level] = []
     for name, parameters in _items(rate_headers.get("ratelimit", "")).items():
@@ -106,7 +107,7 @@ def _number(text: str) -> float | None:
 
 
 def _span(text: str, bare: float) -> float | None:
-    """Seconds in `6m0s` or `20ms`, or in a number without a unit, which counts in `bare` of them."""
+    """Returns the seconds in `6m0s` or `20ms`, or in a number without a unit, which is multiplied by `bare`."""
     if SPANS.fullmatch(text := text.strip()):
         return sum(float(amount) * SECONDS[unit] for amount, unit in SPAN.findall(text))
     number = _number(text)
@@ -114,7 +115,7 @@ def _span(text: str, bare: float) -> float | None:
 
 
 def _until(text: str, wall: float) -> float | None:
-    """Seconds until a moment as RFC 3339 writes it."""
+    """Returns the seconds until an RFC 3339 timestamp."""
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -123,5 +124,5 @@ def _until(text: str, wall: float) -> float | None:
 
 
 def _items(text: str) -> dict[str, dict[str, str]]:
-    """A list of structured fields: each name with its parameters."""
+    """Parse a list of structured fields: each name with its parameters."""
     return {name: dict(PARAMETER.findall(parameters)) for name, parameters in ITEM.findall(text)}

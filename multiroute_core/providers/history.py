@@ -1,7 +1,7 @@
-"""Encrypted reasoning and signatures in a history: they are valid for the account that made them, and for no other.
+"""Encrypted reasoning and signatures in a history: they are valid only for the account that created them.
 
-Another organisation, region or endpoint of the same vendor refuses them (OpenAI: `invalid_encrypted_content`). There
-the history is told in neutral words, as to another vendor.
+Another organisation, region or endpoint of the same provider rejects them (OpenAI: `invalid_encrypted_content`). There
+the history is sent in provider-neutral form, as to another provider.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from multiroute_core.messages import Message, Part, Raw, Reasoning, Text, ToolCa
 from multiroute_core.types import Request
 
 NO_ACCOUNT = ""
-"""The account of nobody: a history for it holds nothing that is encrypted or signed."""
+"""An account that matches nothing: a history for it contains no encrypted or signed content."""
 
 FOREIGN = "content.signatures: what another account has encrypted or signed is told without that, or not at all"
-"""What `dropped` says of a request that `for_account` has changed."""
+"""The `dropped` entry of a request that `for_account` has changed."""
 
 OTHER_MODEL = "a model of another account"
 
@@ -28,26 +28,26 @@ _SEALS = frozenset(
         *("thoughtSignature", "thought_signature", "reasoning_opaque"),
     }
 )
-"""The vendors' names for what only its maker can read or vouch for."""
+"""Fields with content that only its creator can decrypt or verify."""
 _SEALED_TYPES = ("redacted_thinking", "reasoning.encrypted")
-"""The types of blocks whose `data` is encrypted: Anthropic's and OpenRouter's."""
+"""Types of blocks whose `data` is encrypted: Anthropic's and OpenRouter's."""
 
 
 def account_of(address: str, api_key: str) -> str:
-    """A short digest of an account at an address; neither can be read from it."""
+    """Returns a short one-way digest of an account at an address."""
     return hashlib.blake2b(f"{address}\0{api_key}".encode(), digest_size=6).hexdigest()
 
 
 def for_account(request: Request, account: str | None) -> Request:
-    """The request with a history that `account` can read; the same object where nothing has to change.
+    """Returns the request with a history that `account` can read; the same object if nothing changes.
 
     Args:
-        request: It is not touched.
-        account: As of `account_of`; None where it is unknown, so that everything may go there.
+        request: The request; not modified.
+        account: A digest of `account_of`; None if unknown, then nothing is removed.
     """
     if account is None:
         return request
-    for message in request.messages:  # what a user or the system says is in nobody's own words, as a rule
+    for message in request.messages:  # user and system messages are not provider-specific, as a rule
         if message.role in ("assistant", "tool") and any(_is_foreign(part, account) for part in message.parts):
             return replace(request, messages=tuple(_make_readable(message, account) for message in request.messages))
     return request
@@ -57,7 +57,7 @@ def _is_foreign(part: Part, account: str) -> bool:
     raw: Raw | None = getattr(part, "raw", None)
     if raw is None or raw.account == account or (raw.account is None and account != NO_ACCOUNT):
         return False
-    # OpenAI's calls bear ids that are bound to the reasoning before them.
+    # Ids of OpenAI's tool calls are bound to the preceding reasoning.
     return _is_sealed(raw.body) or (isinstance(part, ToolCall) and raw.api == "openai.responses")
 
 
@@ -70,7 +70,7 @@ def _make_readable(message: Message, account: str) -> Message:
     parts: list[Part] = []
     for part in message.parts:
         if isinstance(part, VendorPart):
-            # A tool that the vendor ran is told whole or not at all: call and result name each other.
+            # Keep or drop a server tool's call and result together, because they reference each other.
             if not _is_foreign(part, account) and not (_reference(part) and _reference(part) in foreign_references):
                 parts.append(part)
         else:
@@ -79,7 +79,7 @@ def _make_readable(message: Message, account: str) -> Message:
 
 
 def _unseal(part: Part) -> Part:
-    """The part as another model's: encoders leave out what is bound to it."""
+    """Mark the part as another model's, so that encoders drop what is bound to its model."""
     match part:
         case Reasoning(raw=Raw() as raw) | ToolCall(raw=Raw(api="openai.responses") as raw):
             return replace(part, raw=replace(raw, model=OTHER_MODEL))
@@ -90,13 +90,13 @@ def _unseal(part: Part) -> Part:
 
 
 def _reference(part: VendorPart) -> str | None:
-    """The id by which a vendor's own call and its result belong together."""
+    """Returns the id that links a server tool's call to its result."""
     body = part.raw.body
     return next((body[key] for key in ("tool_use_id", "call_id", "id") if isinstance(body.get(key), str)), None)
 
 
 def _is_sealed(value: Any) -> bool:
-    """Whether there is something in it that is encrypted or signed."""
+    """Whether `value` contains encrypted or signed data."""
     if isinstance(value, Mapping):
         items = cast("Mapping[Any, Any]", value).items()
         if any(("type", kind) in items for kind in _SEALED_TYPES):

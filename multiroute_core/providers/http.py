@@ -1,4 +1,4 @@
-"""HTTP clients for the SDKs: the SDK's own default client, made to obey the current time limit."""
+"""HTTP clients for the SDKs: each SDK's default client, changed to obey the current deadline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from multiroute_core.runtime.sockets import obey, tidy
 
 
 def family(client_class: type) -> ModuleType:
-    """The HTTP library under an SDK's client class: httpx, or httpx2 in the newer ones."""
+    """Returns the HTTP library of an SDK's client class: httpx, or httpx2 in newer SDKs."""
     for base in client_class.__mro__:
         name = base.__module__.partition(".")[0]
         if name in ("httpx", "httpx2"):
@@ -22,7 +22,7 @@ def family(client_class: type) -> ModuleType:
 
 
 def client(client_class: type, **settings: Any) -> Any:
-    """A client of `client_class` (sync or async) that shares one SSL context and obeys the current limit."""
+    """Create a client of `client_class` (sync or async) that shares one SSL context and obeys the current deadline."""
     library = family(client_class)
     native = issubclass(client_class, library.AsyncClient)
     guard = response_guard(library.__name__)
@@ -39,5 +39,5 @@ def client(client_class: type, **settings: Any) -> Any:
 
 @functools.cache
 def _ssl_context(library: str) -> ssl.SSLContext:
-    """Made once: reading the certificates takes 20 ms each time."""
+    """Created once: loading the certificates takes 20 ms each time."""
     return importlib.import_module(library).create_ssl_context()

@@ -1,4 +1,4 @@
-"""Ids of tool calls that every vendor takes."""
+"""Tool call ids that every provider accepts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import hashlib
 import re
 
 _VALID = re.compile(r"[A-Za-z0-9_-]{1,40}")
-"""Anthropic's pattern, and the 40 characters that OpenAI's Chat Completions allow."""
+"""Anthropic's pattern, and the limit of 40 characters of OpenAI's Chat Completions."""
 
 
 def tool_call_id(call_id: str) -> str:
-    """`given`, or where a vendor would refuse it one made of it, always the same: calls and answers stay paired."""
+    """Returns `call_id`, or if a provider would reject it, an id derived from it.
+
+    The result is deterministic, so calls and results stay paired.
+    """
     if _VALID.fullmatch(call_id):
         return call_id
     return f"call_{hashlib.blake2b(call_id.encode(), digest_size=12).hexdigest()}"

@@ -1,4 +1,4 @@
-"""In-band errors: failures that come as a body under HTTP 200, plain or inside a stream."""
+"""In-band errors: failures that arrive as a body under HTTP 200, plain or inside a stream."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from multiroute_core.providers.provider import NoAnswer, WireError
 from multiroute_core.types import Usage
 
 _TEXTS = ("message", "detail", "details", "msg", "error_msg", "errors", "error_message")
-"""Where a body that is no answer says what went wrong: FastAPI's `detail`, vLLM's `message`, Baidu's `error_msg`."""
+"""Members in which a body without an answer describes the error: FastAPI's `detail`, vLLM's `message`, Baidu's
+`error_msg`.
+"""
 
 MINIMAX: Mapping[int, int] = {
     1000: 500,
@@ -29,12 +31,13 @@ MINIMAX: Mapping[int, int] = {
     2049: 401,
     2056: 429,
 }
-"""MiniMax answers every error under HTTP 200 with `base_resp.status_code`, and a success with 0 there:
-https://platform.minimax.io/docs/api-reference/errorcode (2026-11-28)."""
+"""MiniMax reports every error under HTTP 200 in `base_resp.status_code`, which is 0 on success:
+https://platform.minimax.io/docs/api-reference/errorcode (2026-11-28).
+"""
 
 
 def has_error(body: Mapping[str, Any]) -> bool:
-    """Whether `body["error"]` reports an error: some servers send an empty one beside a good answer."""
+    """Whether `body["error"]` reports an error; some servers send an empty one with a successful answer."""
     error = body.get("error")
     return any(error.values()) if isinstance(error, dict) else bool(error)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
 
@@ -42,7 +45,7 @@ def has_error(body: Mapping[str, Any]) -> bool:
 def as_error(
     body: Mapping[str, Any], message: str, *, usage: Usage | None = None, model: str | None = None
 ) -> WireError:
-    """The error that `body["error"]` reports, whether that is an object or a text."""
+    """Returns the error that `body["error"]` reports, as an object or a string."""
     error = body.get("error")
     if isinstance(error, Mapping):
         return WireError(message, body, _status(mapping(error)), usage=usage, model=model)
@@ -53,10 +56,13 @@ def as_error(
 def no_answer(
     body: Mapping[str, Any], message: str, *, usage: Usage | None = None, model: str | None = None
 ) -> WireError:
-    """The error of a body that holds no answer, in the server's words if it has any.
+    """Returns the error for a body without an answer, with the server's message if it has one.
 
     Args:
-        message: What is lacking, for a body that does not say more.
+        body: The body.
+        message: What is missing; used if the body has no message.
+        usage: The reported token usage.
+        model: The reported model.
     """
     if has_error(body):
         return as_error(body, "The provider answered with an error under HTTP 200.", usage=usage, model=model)
@@ -70,7 +76,7 @@ def no_answer(
 
 
 def is_error(body: Mapping[str, Any]) -> bool:
-    """Whether a body without an answer says that something went wrong."""
+    """Whether a body without an answer reports an error."""
     if has_error(body) or body.get("object") == "error" or count(mapping(body.get("base_resp")).get("status_code")):
         return True
     return _text(body) is not None
@@ -85,13 +91,15 @@ def failed(
     usage: Usage | None = None,
     model: str | None = None,
 ) -> WireError | UnsupportedError | None:
-    """The error of an answer that ended for `reason`; None where that is no failure.
+    """Returns the error of an answer that ended for `reason`; None if it is not a failure.
 
     Args:
-        reason: Why the answer ended, as the vendor wrote it.
+        reason: The finish reason as the provider wrote it.
         body: The answer.
-        said: Whether the answer says anything: some reasons are a failure only where it does not.
-        detail: What the vendor says of the reason besides.
+        has_content: Whether the answer has content: some reasons are a failure only without it.
+        detail: The provider's explanation of the reason.
+        usage: The reported token usage.
+        model: The reported model.
     """
     name = finish.normal_word(reason)
     if not has_content and name in finish.SAYING_NOTHING:
@@ -116,7 +124,7 @@ def _colon(detail: Any) -> str:
 
 
 def _text(body: Mapping[str, Any]) -> str | None:
-    """What a body that is no answer says of it."""
+    """Returns the error message of a body without an answer."""
     for name in _TEXTS:
         text = body.get(name)
         if isinstance(text, str) and text:
@@ -127,12 +135,12 @@ def _text(body: Mapping[str, Any]) -> str | None:
 
 
 def _set_message(body: Mapping[str, Any], text: str) -> Mapping[str, Any]:
-    """The body, with its text where errors have it."""
+    """Returns the body with `text` as its `message`."""
     return body if body.get("message") == text else {**body, "message": text}
 
 
 def _status(error: Mapping[str, Any]) -> int | None:
-    """The HTTP status that an error names as a text, such as `"429"`; numbers are read where errors are classified."""
+    """Returns the HTTP status that an error gives as a string, such as `"429"`; `classify` reads numeric codes."""
     for name in ("code", "status_code", "status", "http_code"):
         status = error.get(name)
         if isinstance(status, str | float) and (code := count(status)) is not None and 400 <= code <= 599:

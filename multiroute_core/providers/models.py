@@ -1,7 +1,7 @@
-"""What is known of models, as data: defaults, windows, and the parameters that they refuse. As of 2026-11.
+"""Model catalogue: default models, context windows and unsupported parameters. As of 2026-11.
 
-One row a family, the first match wins. Where the vendors change their minds, change a row here and nothing else.
-Sources: the vendors' model and migration pages; windows also from `genai-prices`.
+One row per model family; the first match wins. When a provider changes a model, only its row here changes. Sources: the
+providers' model and migration pages; windows also from `genai-prices`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ DEFAULTS = {
     "google": "gemini-3.8-flash",
     "openai": "gpt-6.1-sol",
 }
-"""The model of a provider for a router that is given no routes."""
+"""Each provider's model for a router without routes."""
 
 KEYS = {
     "anthropic": ("ANTHROPIC_API_KEY",),
     "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
     "openai": ("OPENAI_API_KEY",),
 }
-"""Environment variables that hold a provider's key, in the order in which its SDK looks; providers in the order in
-which a router without routes asks them."""
+"""Environment variables of each provider's API key, in its SDK's lookup order. The providers are in the order in which
+a router without routes tries them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +33,27 @@ class Model:
     """A family of models.
 
     Attributes:
-        provider: Its provider.
-        pattern: What its names look like, with `*` and `?`.
-        window: Tokens that fit in, prompt and answer together; None for unknown.
-        max_output: Most tokens that it writes; None for unknown.
-        api: The API that it needs on OpenAI's own endpoint.
-        sampling: Which of temperature and top_p it takes: `"both"`, `"one"` (not together) or `"none"`.
-        max_temperature: The highest temperature that it takes.
-        token_limit: The name that Chat Completions has for `max_tokens`.
-        stop: Whether it takes stop sequences.
-        tools: Whether it calls tools.
-        inputs: The kinds of content that it reads besides text: `image`, `document`, `audio`, `video`.
-        reasoning: How it is told how long to think: by `"effort"`, by a `"budget"` of tokens, or it cannot be told.
-        json_schema: Whether it keeps to a JSON schema by itself.
-        forced_tool: Whether it can be made to use a tool.
-        parallel_tool_calls: Whether it can be told to call one tool at a time, or several.
-        efforts: The efforts that it knows, weakest first; what is between them is rounded.
-        budgets: The least and the most tokens that it thinks with; where the least is 0, it can be kept from thinking.
-        schema_with_tools: Whether it keeps to a JSON schema while it has tools.
-        signed_calls: Whether the calls of tools that it is told of must bear a signature.
-        no_thinking: Anthropic's word for an effort of `"none"`, where `efforts` has it.
-        media_in_answers: Whether pictures and documents stand inside a tool's answer, or can only follow it.
+        provider: The provider.
+        pattern: Glob pattern of the model names, with `*` and `?`.
+        window: Context window in tokens, prompt and answer together; None if unknown.
+        max_output: Maximum number of output tokens; None if unknown.
+        api: The API that the family needs on OpenAI's own endpoint.
+        sampling: Support for temperature and top_p: `"both"`, `"one"` (not both at once) or `"none"`.
+        max_temperature: The highest temperature that it accepts.
+        token_limit: The name of `max_tokens` in Chat Completions.
+        stop: Whether it supports stop sequences.
+        tools: Whether it supports tool calls.
+        inputs: Content types that it reads besides text: `image`, `document`, `audio`, `video`.
+        reasoning: How reasoning is controlled: by `"effort"`, by a token `"budget"`, or not at all (`"none"`).
+        json_schema: Whether it supports structured output natively.
+        forced_tool: Whether it supports a forced tool choice.
+        parallel_tool_calls: Whether it can be set to call one tool at a time, or several.
+        efforts: Supported efforts, weakest first; values between them are rounded.
+        budgets: Minimum and maximum reasoning budget in tokens; a minimum of 0 means that reasoning can be disabled.
+        schema_with_tools: Whether it supports structured output together with tools.
+        signed_calls: Whether tool calls in the history must have a signature.
+        no_thinking: Anthropic's setting for effort `"none"`, if `efforts` includes it.
+        media_in_answers: Whether images and documents can be inside a tool result; otherwise they follow it.
     """
 
     provider: str
@@ -107,9 +108,9 @@ _gemini_3 = functools.partial(
 _gpt_thinks = functools.partial(Model, "openai", sampling="none", stop=False, reasoning="effort")
 
 MODELS = (
-    # 4.7 and newer refuse every sampling parameter; 4.1 to 4.6 refuse two at once. All that know efforts can choose for
-    # themselves how long to think. Fable, Mythos and 5.5 cannot be made to use a tool; of them, Haiku can be kept from
-    # thinking, and Sonnet from thinking before the first call of a tool.
+    # 4.7 and newer reject every sampling parameter; 4.1 to 4.6 reject two at once. All models with efforts can decide
+    # for themselves how long to reason. Fable, Mythos and 5.5 do not support a forced tool choice; of them, Haiku
+    # supports disabled reasoning, and Sonnet no reasoning before the first tool call.
     _claude_5("claude-fable-*", forced_tool=False, efforts=_EFFORTS),
     _claude_5("claude-mythos-*", forced_tool=False, efforts=_EFFORTS),
     _claude_5("claude-opus-5-5*", forced_tool=False, efforts=_EFFORTS),
@@ -138,7 +139,7 @@ MODELS = (
     _gpt_thinks("gpt-5.[6-9]*", 1_050_000, 128_000, api="responses", efforts=("none", *_EFFORTS)),
     _gpt_thinks("gpt-5.[45]*", 1_050_000, 128_000, api="responses", efforts=("none", *_EFFORTS[:-1])),
     Model("openai", "gpt-5*-chat*", 128_000, 16_384),
-    # These are in the newer API alone.
+    # Only the Responses API serves these models.
     _gpt_thinks("gpt-5-pro*", 400_000, 272_000, api="responses", efforts=("high",)),
     _gpt_thinks("gpt-5*-codex*", 400_000, 128_000, api="responses"),
     _gpt_thinks("gpt-5.2-pro*", 400_000, 128_000, api="responses", efforts=("medium", "high", "xhigh")),
@@ -155,7 +156,7 @@ MODELS = (
     Model("openai", "gpt-4-turbo*", 128_000, 4_096, inputs=frozenset({"image"}), json_schema=False),
     Model("openai", "gpt-4*", 8_192, 8_192, inputs=_TEXT, json_schema=False),
     Model("openai", "gpt-3.5*", 16_385, 4_096, inputs=_TEXT, json_schema=False),
-    # Servers that speak OpenAI's wire often know only the older name.
+    # OpenAI-compatible servers often support only the older name.
     Model("openai", "*gpt-oss*", 131_072, token_limit="max_tokens", inputs=_TEXT, reasoning="effort"),
     Model("openai", "*", token_limit="max_tokens", inputs=_EVERYTHING),
     Model("google", "gemini-*-image*", 65_536, 32_768, tools=False, inputs=_EVERYTHING),
@@ -176,7 +177,7 @@ MODELS = (
 
 @functools.lru_cache(maxsize=1024)
 def lookup(provider: str, model: str) -> Model:
-    """The row of `model`; every provider has one that takes whatever is unknown."""
+    """Returns the catalogue row of `model`; each provider has a fallback row for unknown models."""
     name = model.removeprefix("models/")
     rows = (m for m in MODELS if m.provider == provider and fnmatch.fnmatchcase(name, m.pattern))
     return next(rows, Model(provider, "*", inputs=_EVERYTHING))

@@ -1,7 +1,7 @@
-"""The seam between the flow and a vendor.
+"""Provider protocol: the interface between the request execution and one provider's API.
 
-A provider is four pure functions on plain wire JSON (encode, decode, decode a stream, classify an error) and two calls
-through the vendor's SDK, written once for both worlds over `IO`.
+A provider is four pure functions on plain JSON (encode, decode, decode a stream, classify an error) and two calls
+through the provider's SDK, written once for sync and async over `IO`.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from multiroute_core.types import Delta, Request, Usage
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A request in one vendor's words.
+    """A request in one provider's format.
 
     Attributes:
-        path: Below the provider's base URL.
-        body: The JSON body; in no repr, as headers and query are.
-        dropped: Parameters that the route cannot take, each with the reason.
-        headers: Headers besides the SDK's own. They stand in no repr: they may hold a gateway's key.
-        model: The model that is asked, as the route names it; parts of the answer keep it in their `raw`.
-        output_tool: The name of a tool that stands for the form of the answer, at vendors that have no other way to
-            ask for one: the arguments of its call are the answer's text.
-        account: The account and endpoint that is asked, as a digest; parts of the answer keep it in their `raw`.
-        query: Parameters of the URL besides the SDK's own; in no repr either.
-        restoration: What was rewritten for the vendor and is undone in the answer; None for nothing.
+        path: The path below the provider's base URL.
+        body: The JSON body; excluded from the repr, like headers and query.
+        dropped: Parameters that the route does not support, each with the reason.
+        headers: Headers besides the SDK's own. Excluded from the repr, because they may contain a gateway's key.
+        model: The requested model, as the route names it; parts of the answer store it in their `raw`.
+        output_tool: The name of a tool that emulates structured output, for providers without native support: the
+            arguments of its call are the answer's text.
+        account: Digest of the account and endpoint in use; parts of the answer store it in their `raw`.
+        query: Query parameters of the URL besides the SDK's own; excluded from the repr.
+        restoration: What was rewritten for the provider and must be undone in the answer; None if nothing was.
     """
 
     path: str
@@ -49,7 +49,7 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A plain reply: the body's bytes, undecoded, and the headers."""
+    """A non-streaming response: the undecoded body and the headers."""
 
     body: bytes | str
     headers: Mapping[str, str]
@@ -65,54 +65,63 @@ class Done:
 
 
 DONE: Final = Done()
-"""The end marker `[DONE]` of an event stream, as it is handed to the decoder."""
+"""The end marker `[DONE]` of an event stream, as passed to the decoder."""
 
 
 class Decoder(Protocol):
-    """Makes deltas of one stream's events. It is new for each stream and remembers what has passed."""
+    """Decodes the events of one stream into deltas. Stateful; each stream needs a new decoder."""
 
     complete: bool
-    """Whether the stream's proper end was seen; a stream that stops before it is broken, though no SDK says so."""
+    """Whether the stream's proper end was seen; an earlier end is an interruption, which no SDK reports."""
 
     def feed(self, event: Any) -> Delta | None:
-        """What is new in an event; None for nothing. Raises `WireError` where the event reports an error.
+        """Decode one event; returns None if it adds nothing.
 
-        An event is a JSON value, or `DONE`.
+        Args:
+            event: A JSON value, or `DONE`.
+
+        Raises:
+            WireError: If the event reports an error.
         """
         ...
 
 
 class Provider(Protocol):
-    """One vendor's wire for one set of credentials."""
+    """One provider's API for one set of credentials."""
 
-    def api(self, route: Route) -> Api:
-        """The API that the route speaks."""
+    def wire(self, route: Route) -> Wire:
+        """Returns the API of the route."""
         ...
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
-        """The request in the vendor's words; the request is not touched."""
+        """Encode the request in the provider's format; the request is not modified."""
         ...
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
-        """A whole answer. Raises `WireError` for a body that is an error or no answer."""
+        """Decode a complete answer.
+
+        Raises:
+            WireError: If the body is an error or contains no answer.
+        """
         ...
 
     def decoder(self, encoded: Encoded) -> Decoder:
-        """A decoder for one stream."""
+        """Returns a decoder for one stream."""
         ...
 
     def classify(self, error: Exception) -> RouteError:
-        """The error's class, whatever SDK or transport raised it."""
+        """Returns the error as a `RouteError`, whichever SDK or transport raised it."""
         ...
 
     async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
-        """Ask for a whole answer."""
+        """Request a complete answer."""
         ...
 
     async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
-        """Ask for a stream: an (async) iterator of events, to be read by `io.next` and closed by `io.close`.
+        """Request a stream of events.
 
-        A server that ignores that a stream is asked for answers as a whole: the only event is a `Reply` then.
+        Returns an (async) iterator of events, to be read with `io.next` and closed with `io.close`. A server that
+        ignores the stream option sends a complete answer: the only event is then a `Reply`.
         """
         ...
 
@@ -121,18 +130,18 @@ class Provider(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close the running loop's async clients, and the sync ones."""
+        """Close the running loop's async clients, and the sync clients."""
         ...
 
 
 class WireError(Exception):
-    """An error that came as a body: inside a stream, or under HTTP 200.
+    """An error that arrived as a body: inside a stream, or under HTTP 200.
 
     Attributes:
-        body: The error as the vendor wrote it.
-        status: The HTTP status that the vendor means, where the body names one.
-        usage: The tokens that the vendor counted for it: a failed answer is billed as well.
-        model: The model that failed, as the vendor names it.
+        body: The error as the provider wrote it.
+        status_code: The equivalent HTTP status, if the body names one.
+        usage: The token usage that the provider reported for it: a failed answer is billed as well.
+        model: The model that failed, as the provider names it.
     """
 
     def __init__(
@@ -152,15 +161,15 @@ class WireError(Exception):
 
 
 UNREADABLE = "unreadable_reply"
-"""The type of an error that says of a reply what it is, where its class is lost on the way through an SDK."""
+"""Error type that marks an unreadable reply, for when an SDK loses the exception's class."""
 
 
 class UnreadableReply(WireError):
-    """Something that is not in the API's form: no JSON, no object, a web page, plain text."""
+    """A reply that does not have the API's format: not JSON, not an object, an HTML page, plain text."""
 
 
 class NoAnswer(WireError):
-    """A reply that is well-formed and holds no answer, such as a blocked prompt.
+    """A well-formed reply without an answer, such as a blocked prompt.
 
     Attributes:
         filtered: Whether a content filter is the reason.

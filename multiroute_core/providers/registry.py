@@ -1,4 +1,4 @@
-"""Finds a route's provider, and builds it: the SDK is imported here, when its first route is built."""
+"""Provider registry: find and build a route's provider; its SDK is imported when the first route needs it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _CLASSES = {
     "google": ("google", "google.genai:GenaiProvider"),
     "google-generativeai": ("google-legacy", "google.legacy:LegacyProvider"),
 }
-"""For each provider or SDK: the extra that brings what it needs, and its class."""
+"""For each provider or SDK: the package extra that installs its dependencies, and its class."""
 
 
 def build(route: Route) -> Provider:
-    """The provider of `route`.
+    """Build the provider of `route`.
 
     Raises:
-        ConfigurationError: its SDK is not installed, or its key is missing.
+        ConfigurationError: If its SDK is not installed, or its key is missing.
     """
     if route.llm is not None:
         return route.llm
@@ -47,38 +47,38 @@ def build(route: Route) -> Provider:
 
 
 def facts(route: Route, provider: Provider) -> RouteCapabilities:
-    """What is known of a route when it is to be chosen."""
+    """Returns what is known about a route when it is selected."""
     model = traits(route)
     wire = provider.api(route)
     offers = capabilities.supported(route.provider, wire, model.inputs, tools=model.tools)
-    if (own_wire := getattr(provider, "own_wire", None)) is not None:  # a framework's class for one vendor
+    if (own_wire := getattr(provider, "own_wire", None)) is not None:  # a framework's class for one provider
         offers |= {f"wire:{own_wire}"}
     return RouteCapabilities(wire, offers, model.window)
 
 
 def traits(route: Route) -> models.Model:
-    """What is known of a route's model: what its own provider says, or else the table."""
+    """Returns the catalogue entry of a route's model: from its framework model if that has one, or from the table."""
     model = getattr(route.llm, "model", None)
     return model if isinstance(model, models.Model) else models.lookup(route.provider, route.model)
 
 
 def api_key(route: Route) -> str:
-    """The route's key: its own, or the environment's.
+    """Returns the route's API key: its own, or the environment's.
 
     Raises:
-        ConfigurationError: there is none, and the route goes to the vendor itself.
+        ConfigurationError: If no key is set and the route uses the provider's own endpoint.
     """
     names = models.KEYS[route.provider]
     key = route.api_key or next((Secret(value) for name in names if (value := os.environ.get(name))), None)
     if key:
         return key
     if route.base_url is not None:
-        return "none"  # a server of one's own rarely wants a key, but the SDKs insist on one
+        return "none"  # a self-hosted server rarely needs a key, but the SDKs require one
     raise ConfigurationError(f"Route {route.name!r} has no key: set {' or '.join(names)}, or give Route(api_key=...).")
 
 
 def identity(route: Route) -> tuple[str | int | None, ...]:
-    """Routes that are equal in this share one provider, with its clients and connections."""
+    """Returns the key by which routes share one provider, with its clients and connections."""
     if route.llm is not None:
         return ("via", id(route.llm))
     model = route.model if route.provider == "local" else None
@@ -86,10 +86,10 @@ def identity(route: Route) -> tuple[str | int | None, ...]:
 
 
 def build_all(routes: Iterable[Route]) -> dict[str, Provider]:
-    """The providers of routes, by the routes' names.
+    """Build the providers of routes; returns them by route name.
 
     Raises:
-        ConfigurationError: as of `build`.
+        ConfigurationError: As for `build`.
     """
     built: dict[tuple[str | int | None, ...], Provider] = {}
     providers: dict[str, Provider] = {}
@@ -102,10 +102,10 @@ def build_all(routes: Iterable[Route]) -> dict[str, Provider]:
 
 
 def routes_of_environment() -> tuple[Route, ...]:
-    """One route for each provider whose key is in the environment, on its default model.
+    """Returns one route for each provider whose key is in the environment, with its default model.
 
     Raises:
-        ConfigurationError: no key is there; the sentence names the variables.
+        ConfigurationError: If no key is set; the message names the variables.
     """
     routes = [
         Route(f"{provider}:{models.DEFAULTS[provider]}")

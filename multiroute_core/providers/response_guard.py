@@ -1,9 +1,9 @@
 """Response guard: bounds the size of every reply, and keeps redirects from leaking the key and the prompt.
 
 How this works: an HTTP client calls a hook with the head of every reply, before it reads the body or follows a
-redirect. The hook refuses redirects to another origin, and puts a stream of its own in the place of the body, which
-counts what is read. A compressed body is decompressed there, a few bytes at a time: one piece of a decompression bomb
-would otherwise become gigabytes before anybody can count them.
+redirect. The hook rejects redirects to another origin, and replaces the body with a stream that counts the bytes read.
+It decompresses a compressed body itself, a few bytes at a time: otherwise one chunk of a decompression bomb would
+expand to gigabytes before it can be counted.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from multiroute_core.providers.provider import UNREADABLE, UnreadableReply, Wire
 from multiroute_core.runtime.deadline import MAX_RESPONSE_BYTES, Deadline, current
 
 ACCEPTED_ENCODINGS = "gzip, deflate"
-"""The encodings that are asked for: those whose decompression is bounded, by 1,032 to 1."""
+"""The accepted encodings: only those with a bounded compression ratio, of 1,032 to 1."""
 
 REDIRECTS = (301, 302, 303, 307, 308)
 MOVED = "cross_origin_redirect"
-"""The type of the error of a redirect to another origin."""
+"""The error type of a redirect to another origin."""
 
 PORTS = {"http": 80, "https": 443}
 
 _STEPS = {"gzip": 4096, "deflate": 4096}
-"""Compressed bytes that are decompressed at once; 64 for other encodings, which compress by far more."""
+"""Compressed bytes per decompression step; 64 for other encodings, which have much higher ratios."""
 
 
 class ResponseTooLargeError(UnreadableReply):
@@ -54,24 +54,24 @@ class CrossOriginRedirectError(WireError):
 
 
 def check_redirect(status: int, address: str, location: str | None) -> None:
-    """Refuse a redirect to another origin: clients send most headers, and with 307 and 308 the body, along.
+    """Reject a redirect to another origin: clients forward most headers, and with 307 and 308 the body.
 
     The origin is that of RFC 6454: scheme, host and port.
 
     Args:
         status: The HTTP status.
-        address: The URL that was asked.
-        location: The reply's header `Location`.
+        address: The requested URL.
+        location: The response header `Location`.
 
     Raises:
-        CrossOriginRedirectError: `location` is of another origin.
+        CrossOriginRedirectError: If `location` has another origin.
     """
     if status not in REDIRECTS or location is None:
         return
     try:
         here = _origin(address)
         there = _origin(urljoin(address, location))
-    except ValueError:  # the HTTP client says what is wrong with it
+    except ValueError:  # the HTTP client reports the invalid URL
         return
     if here != there:
         raise CrossOriginRedirectError(status, "{}://{}:{}".format(*there))
@@ -84,10 +84,10 @@ def _origin(address: str) -> tuple[str, str, int | None]:
 
 
 def check_length(headers: Mapping[str, str], max_bytes: int | None) -> None:
-    """Refuse a body that says itself that it is too large.
+    """Reject a body whose `Content-Length` is too large.
 
     Raises:
-        ResponseTooLargeError: it is.
+        ResponseTooLargeError: If it exceeds `max_bytes`.
     """
     length = headers.get("content-length")
     if length and max_bytes is not None and length.isascii() and length.isdigit() and len(length) > 7:
@@ -99,9 +99,8 @@ def check_length(headers: Mapping[str, str], max_bytes: int | None) -> None:
 class ResponseGuard:
     """The response hooks for the clients of one HTTP library.
 
-    They also leave a provider which answers a plain request with a heartbeat and no answer: between a plain reply's
-    headers and the `{` or `[` that begins its JSON, some servers send blank lines to keep the connection alive. That
-    counts as waiting for the first token, not as an answer on its way.
+    They also detect a provider that keeps a non-streaming request alive without an answer: some servers send blank
+    lines between the headers and the `{` or `[` that begins the JSON. This still counts as waiting for the first token.
 
     Args:
         library: httpx or httpx2.
@@ -112,7 +111,7 @@ class ResponseGuard:
         self._body, self._slices = _stream_classes(library)
 
     def blocking(self, response: Any) -> None:
-        """The hook of a sync client."""
+        """Response hook of a sync client."""
         limit = current.get()
         headers = response.headers
         if 300 <= response.status_code < 400:
@@ -131,11 +130,11 @@ class ResponseGuard:
         response.stream = self._body(source, response.stream, max_bytes, limit, after)
 
     async def native(self, response: Any) -> None:
-        """The hook of an async client."""
+        """Response hook of an async client."""
         self.blocking(response)
 
     def _decompressed(self, response: Any) -> Any:
-        """The body as it is decompressed by the library, in steps; `response` then has one that is not compressed."""
+        """Returns the body, decompressed by the library in small steps, and marks `response` as uncompressed."""
         values = response.headers.get_list("content-encoding", split_commas=True)
         encodings = [name for value in values if (name := value.strip().lower()) not in ("", "identity")]
         if len(encodings) > 1:
@@ -148,7 +147,10 @@ class ResponseGuard:
 
 
 def _watch_beginning(limit: Deadline) -> tuple[str, float, float] | None:
-    """Let a plain reply's first meaningful byte come as soon as a first token; the limit that holds after it."""
+    """Limit a non-streaming reply's first meaningful byte to the timeout of the first token.
+
+    Returns the arguments that restore the current deadline afterwards, or None if it is earlier anyway.
+    """
     within = limit.body_within or 0.0
     until = limit.clock() + within
     if until >= limit.until:
@@ -159,10 +161,10 @@ def _watch_beginning(limit: Deadline) -> tuple[str, float, float] | None:
 
 
 def _stream_classes(library: ModuleType) -> tuple[type, type]:
-    """The streams that take the place of a reply's body."""
+    """Returns the stream classes that replace a reply's body."""
 
     class Body(library.SyncByteStream, library.AsyncByteStream):
-        """A body whose bytes are counted. It is no generator: a generator that is left halfway is closed late."""
+        """A body that counts its bytes. Not a generator, because an unfinished generator is closed late."""
 
         def __init__(
             self,
@@ -175,7 +177,8 @@ def _stream_classes(library: ModuleType) -> tuple[type, type]:
             self._source = source
             self._inner = inner
             self._max_bytes = self._left = sys.maxsize if max_bytes is None else max_bytes
-            # Not the limit itself: a response and its stream hold each other, and with it they would keep a call.
+            # A weak reference: a response and its stream reference each other, and would keep the deadline and its call
+            # alive.
             self._limit = None if limit is None else weakref.ref(limit)
             self._after = after
             self._pieces: Any = None
@@ -219,11 +222,11 @@ def _stream_classes(library: ModuleType) -> tuple[type, type]:
         async def aclose(self) -> None:
             await self._inner.aclose()
             if self._source is not self._inner and self._pieces is not None:
-                with contextlib.suppress(RuntimeError):  # another task reads it in this moment
+                with contextlib.suppress(RuntimeError):  # another task is reading it
                     await self._pieces.aclose()
 
     class Slices(library.SyncByteStream, library.AsyncByteStream):
-        """A body in pieces of a few bytes."""
+        """A body in chunks of a few bytes."""
 
         def __init__(self, inner: Any, size: int) -> None:
             self._inner = inner
@@ -244,5 +247,5 @@ def _stream_classes(library: ModuleType) -> tuple[type, type]:
 
 @functools.cache
 def response_guard(library: str) -> ResponseGuard:
-    """The hooks for the clients of `library`, made once."""
+    """Returns the hooks for the clients of `library`; cached."""
     return ResponseGuard(importlib.import_module(library))

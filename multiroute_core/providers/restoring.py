@@ -1,11 +1,11 @@
-"""Answers in the caller's form again: tool names, roots and maps that were rewritten for a vendor's API.
+"""Restoration: convert answers back to the caller's tool names, schema roots and maps.
 
-A request may have been rewritten because its vendor has no words for it: a tool's name, a root that is no object, a map
-in a strict schema. `Restoration` says what was done, and `Restorer` undoes it in the parts of one answer, whole or
-streamed. `raw` forms stay as the vendor wrote them, since they go back to that vendor.
+A request is rewritten if the provider's API cannot express it: a tool's name, a root that is not an object, a map in a
+strict schema. `Restoration` records the changes, and `Restorer` undoes them in the parts of one answer, complete or
+streamed. `raw` forms stay as the provider wrote them, since they are sent back to that provider.
 
-A rewritten map tells itself: `{"map_entries": [{"key": …, "value": …}]}`. A model that ignores the rewriting and
-answers in the caller's form is therefore understood as well.
+A rewritten map is self-describing: `{"map_entries": [{"key": …, "value": …}]}`. So an answer in the caller's original
+form, from a model that ignores the rewritten schema, is also understood.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ VALUE = "value"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How the instances of a schema differ from those that the vendor was asked for.
+    """How the instances of a schema differ from those of the rewritten schema.
 
     Attributes:
-        wrapper: The only property of the object that holds the instance; None where it stands by itself.
-        maps: Whether there may be maps as lists of entries.
+        wrapper: The only property of the object that wraps the instance; None if it is not wrapped.
+        maps: Whether maps may be encoded as lists of entries.
     """
 
     wrapper: str | None = None
@@ -41,11 +41,11 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """What has to be undone in an answer.
+    """The changes to undo in an answer.
 
     Attributes:
-        names: The caller's names of tools, by those that the vendor knows.
-        tools: The shapes of arguments, by the vendor's names of tools.
+        names: The caller's tool names, by the provider's tool names.
+        tools: The shapes of arguments, by the provider's tool names.
         answer: The shape of the answer's text.
     """
 
@@ -55,14 +55,14 @@ class Restoration:
 
 
 def restoration_of(names: Mapping[str, str], tools: Mapping[str, Shape], answer: Shape | None) -> Restoration | None:
-    """A restoration; None where nothing was rewritten."""
+    """Returns a restoration; None if nothing was rewritten."""
     shapes = {name: shape for name, shape in tools.items() if shape}
     answer = answer or None
     return Restoration(names, shapes, answer) if names or shapes or answer else None
 
 
 class Restorer:
-    """Undoes what was rewritten, in the parts of one answer."""
+    """Undoes the changes in the parts of one answer."""
 
     def __init__(self, restoration: Restoration) -> None:
         self._names = restoration.names
@@ -72,12 +72,16 @@ class Restorer:
         self._calls: dict[int, JsonStream | None] = {}
 
     def restore(self, parts: Sequence[Part], *, stream: bool) -> tuple[Part, ...]:
-        """The same parts in the caller's form; one for each, so that nobody waits for a silent stream."""
+        """Returns the parts in the caller's form.
+
+        A stream yields one part per input part, even if its text is held back, so that the stream does not appear
+        stalled.
+        """
         restored = [self._restore(part) for part in parts]
         return tuple(restored) if stream else (*restored, *self.flush())
 
     def flush(self) -> tuple[Part, ...]:
-        """What was held back at the end of a text that is cut or no JSON."""
+        """Returns the text held back at the end of truncated or invalid JSON."""
         text = "" if self._text is None else self._text.end()
         self._text = None
         return (Text(text),) if text else ()
@@ -87,7 +91,7 @@ class Restorer:
             case Text() if self._answer is not None:
                 self._text = self._text or JsonStream(self._answer)
                 text = self._text.feed(part.text)
-                if part.raw is not None:  # the end of a block: what comes next is another text
+                if part.raw is not None:  # the end of a block: the next part is another text
                     text = text + self._text.end()
                     self._text = None
                 return replace(part, text=text)
@@ -122,7 +126,7 @@ class Restorer:
 
 
 def restore_value(value: Any, shape: Shape) -> Any:
-    """A JSON value in the caller's form."""
+    """Returns a JSON value in the caller's form."""
     inner: Any = value
     if isinstance(value, dict) and shape.wrapper is not None:
         members = cast("dict[str, Any]", value)
@@ -155,16 +159,16 @@ def _is_entry(value: Any) -> bool:
 
 
 class JsonStream:
-    """Rewrites the text of one JSON value while it comes, cut anywhere.
+    """Rewrites the text of one JSON value incrementally, from chunks of any size.
 
-    It reads characters with a stack of open brackets. An object's beginning is held back until its first key tells
-    whether it is a wrapper, a map or neither; a map is held back until it ends. All else goes on at once.
+    It reads characters with a stack of open brackets. The beginning of an object is held back until its first key shows
+    whether it is a wrapper, a map or neither; a map is held back until it ends. Everything else is passed on at once.
     """
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
         self._stack: list[str] = []
-        self._held: list[str] | None = None  # the beginning of an object whose first key is not known
+        self._held: list[str] | None = None  # the beginning of an object before its first key is known
         self._key: list[str] | None = None
         self._map: list[str] | None = None
         self._depth = 0
@@ -172,7 +176,7 @@ class JsonStream:
         self._state = "before"
 
     def feed(self, text: str) -> str:
-        """What is known of the rewritten text after the next piece."""
+        """Returns the rewritten text that is known after the next chunk."""
         if self._state == "passing":
             return text
         out: list[str] = []
@@ -184,7 +188,7 @@ class JsonStream:
         return "".join(out)
 
     def end(self) -> str:
-        """What was held back and is cut."""
+        """Returns the truncated text that was held back."""
         text = "".join((*(self._held or ()), *(self._map or ())))
         self._held = self._map = None
         return text
@@ -212,7 +216,7 @@ class JsonStream:
         elif self._stack and self._stack[-1] == "wrapper" and (char.isspace() or char == ","):
             self._state = "over" if char == "," else self._state
         elif self._state == "before" and not char.isspace():
-            self._state = "passing"  # a text that is no object, such as an explanation before a call
+            self._state = "passing"  # not an object, such as an explanation before a call
             out.append(char)
         else:
             self._in_string = char == '"'
@@ -226,7 +230,7 @@ class JsonStream:
             out.append(char)
 
     def _step_in_string(self, char: str) -> bool:
-        """Go on within a string; whether it ends here."""
+        """Advance within a string; returns whether it ends here."""
         if self._escaped:
             self._escaped = False
         elif char == "\\":
@@ -265,7 +269,7 @@ class JsonStream:
             self._go_on(buffer, out)
 
     def _go_on(self, buffer: list[str], out: list[str]) -> None:
-        """The object is neither a wrapper nor a map."""
+        """Handle an object that is neither a wrapper nor a map."""
         out.extend(buffer)
         self._held = None
         self._stack.append("{")

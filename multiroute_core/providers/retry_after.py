@@ -1,4 +1,4 @@
-"""Retry-After: how long a provider asks its callers to wait, from headers, Gemini's RetryInfo, or the message."""
+"""Retry-After: how long a provider requests to wait, from headers, Gemini's RetryInfo, or the message."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(ms|[hms])", re.IGNORECASE)
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 RETRY_INFO = re.compile(r'"retryDelay": ?"(\d+(?:\.\d+)?)s"')
 LONGEST_WAIT = 3600.0
-"""Seconds for which a provider is believed at most. A wrong clock or a slip of its would shut a route for good, and to
-be refused once an hour costs little."""
+"""Maximum wait in seconds. A wrong clock or a server error could otherwise disable a route for good, while one rejected
+request per hour costs little.
+"""
 
 
 def read_retry_after(headers: Mapping[str, str], words: str) -> float | None:
-    """Seconds to wait, as far as they are believed.
+    """Returns the seconds to wait, at most `LONGEST_WAIT`; None if not given.
 
     Args:
-        headers: The reply's headers, by lower-case name.
-        words: All that the error's body says.
+        headers: The response headers, by lower-case name.
+        words: All text of the error body.
     """
     wait = _wait(headers, words)
     return None if wait is None else min(wait, LONGEST_WAIT)
@@ -42,7 +43,7 @@ def _wait(headers: Mapping[str, str], words: str) -> float | None:
             return seconds
         with contextlib.suppress(ValueError, OverflowError):
             moment = email.utils.parsedate_to_datetime(value)
-            if moment.tzinfo is None:  # HTTP's dates are in GMT, its oldest form without saying so
+            if moment.tzinfo is None:  # HTTP dates are in GMT; the oldest format omits the zone
                 moment = moment.replace(tzinfo=dt.UTC)
             return max(0.0, moment.timestamp() - time.time())
     if match := RETRY_INFO.search(words):

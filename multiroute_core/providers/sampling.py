@@ -1,4 +1,4 @@
-"""Which sampling parameters reach the wire. What a model refuses is left out, and the reason kept."""
+"""Sampling parameters: drop those that a model rejects, and record the reason."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from multiroute_core.types import Request
 
 
 def sampling(request: Request, model: Model, dropped: list[str]) -> tuple[float | None, float | None]:
-    """Temperature and top_p as `model` takes them; what it does not take is added to `dropped`."""
+    """Returns temperature and top_p as supported by `model`; adds unsupported values to `dropped`."""
     temperature = request.temperature
     top_p = request.top_p
     if model.sampling == "none":

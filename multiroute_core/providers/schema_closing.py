@@ -1,17 +1,17 @@
-"""Strict JSON schemas: closed objects only, as constrained decoding needs them. Pure.
+"""Strict JSON schemas: closed objects only, as constrained decoding requires. Pure functions.
 
-`close` rewrites a schema so that every instance of the result, read back by `multiroute_core.providers.restoring`, is
-an instance of the original. It goes through the schema once, node by node:
+`close` rewrites a schema so that every instance of the result, converted back by `multiroute_core.providers.restoring`,
+is an instance of the original. It traverses the schema once, node by node:
 
-- objects are closed, and where the dialect wants it, all of their properties are required;
+- objects are closed, and if the dialect requires it, all of their properties become required;
 - a map (`additionalProperties` with a schema and no properties) becomes `{"map_entries": [{"key": …, "value": …}]}`,
-  which no closed object can be mistaken for, so that it is read back without the schema;
-- a root that is no object is put into one, under the name that `Shape.wrapper` tells;
-- `allOf` is merged, `oneOf` becomes `anyOf`, references stand alone;
-- constraints that the dialect does not know are told to the model in the description, as the vendors' SDKs do.
+  which cannot be confused with any closed object, so it can be converted back without the schema;
+- a root that is not an object is wrapped in one, under the name in `Shape.wrapper`;
+- `allOf` is merged, `oneOf` becomes `anyOf`, references have no sibling keywords;
+- constraints that the dialect does not support move to the description, as in the providers' SDKs.
 
-What remains has no equivalent: a value that may be anything, an open object, a tuple, and recursion where the dialect
-has none.
+The rest has no equivalent and raises `InexpressibleError`: a value of any type, an open object, a tuple, and recursion
+if the dialect does not support it.
 """
 
 from __future__ import annotations
@@ -45,31 +45,31 @@ _OF_TYPE = {
 }
 _OF_TYPE["integer"] = _OF_TYPE["number"]
 _OF_ANY = ("not", "if", "then", "else", "unevaluatedItems", "unevaluatedProperties", "propertyNames")
-"""Constraints that do not change what kind of value it is: they can be told in words."""
+"""Constraints that do not change the type of the value, so they can move to the description."""
 
 _LOOKS_AROUND = re.compile(r"\(\?[=!<]|\\[1-9bBkK]")
-"""Look-around, back-references and word boundaries: no grammar for decoding can state them."""
+"""Look-around, back-references and word boundaries, which no decoding grammar can express."""
 _SCALARS = (str, bool, int, float, type(None))
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What a vendor's strict mode takes.
+    """What a provider's strict mode supports.
 
     Attributes:
-        keywords: Constraints that it knows; others are told in the description.
-        formats: Formats of strings that it knows.
+        keywords: Supported constraints; others move to the description.
+        formats: Supported string formats.
         all_required: Whether an object must require all of its properties.
         recursion: Whether a definition may contain itself.
         type_lists: Whether a node may have several types; otherwise they become a choice.
-        most_min_items: The largest `minItems`; None for any.
-        most_properties: Most properties in all; None for any.
-        most_depth: Deepest nesting of objects and arrays.
-        most_enum: Most constants in all.
-        most_text: Most characters of names and constants in all.
-        most_enum_text: Most characters of a single `enum` of more than 250 strings.
-        most_optional: Most properties that are not required.
-        most_unions: Most nodes with a choice.
+        most_min_items: The largest `minItems`; None for no limit.
+        most_properties: Maximum number of properties in total; None for no limit.
+        most_depth: Maximum nesting of objects and arrays; None for no limit.
+        most_enum: Maximum number of constants in total; None for no limit.
+        most_text: Maximum number of characters of names and constants in total; None for no limit.
+        most_enum_text: Maximum number of characters of one `enum` of more than 250 values; None for no limit.
+        most_optional: Maximum number of properties that are not required; None for no limit.
+        most_unions: Maximum number of nodes with a choice; None for no limit.
     """
 
     keywords: frozenset[str]
@@ -88,16 +88,16 @@ class Dialect:
 
 
 def close(schema: Mapping[str, Any], dialect: Dialect, *, arguments: bool = False) -> tuple[dict[str, Any], Shape]:
-    """`schema` in a strict dialect, and how its instances are read back. It is not changed.
+    """Returns `schema` in a strict dialect, and the shape that converts its instances back.
 
     Args:
-        schema: A JSON schema.
-        dialect: What the vendor takes.
-        arguments: Whether it describes a tool's arguments, which are none where it names no properties; any other
-            object without properties may hold anything.
+        schema: A JSON schema; not modified.
+        dialect: What the provider supports.
+        arguments: Whether it describes a tool's arguments. Without properties, these are an empty object; any other
+            object without properties may contain anything.
 
     Raises:
-        InexpressibleError: the dialect cannot state it; the message says what.
+        InexpressibleError: If the dialect cannot express it; the message names the reason.
     """
     try:
         return _Closer(schema, dialect).close(arguments=arguments)
@@ -145,7 +145,7 @@ class _Closer:
         return closed, Shape(wrapper, maps=self._maps > 0)
 
     def _node(self, schema: Any, within: tuple[str, ...]) -> dict[str, Any]:
-        """One node, closed. `within` are the references that were written out on the way to it."""
+        """Close one node; `within` holds the references that were inlined on the path to it."""
         if not isinstance(schema, Mapping):
             raise InexpressibleError("a value that may be anything" if schema else "a value that cannot be")
         node = dict(cast("Mapping[str, Any]", schema))
@@ -169,7 +169,7 @@ class _Closer:
         return ref
 
     def _resolved(self, node: Mapping[str, Any]) -> dict[str, Any]:
-        """A node without its reference: what it points to stands in the node."""
+        """Inline a node's reference: the definition is merged into the node."""
         expansion = dict(node)
         refs: set[str] = set()
         while isinstance(ref := expansion.pop("$ref", None), str):
@@ -222,7 +222,7 @@ class _Closer:
         return {"anyOf": branches, **about}
 
     def _plain(self, node: dict[str, Any], within: tuple[str, ...]) -> dict[str, Any]:
-        """A node without references and choices."""
+        """Close a node without references and choices."""
         if node.keys() & {"const", "enum"}:
             return self._constants(node)
         kinds = types_of(node)
@@ -308,7 +308,7 @@ class _Closer:
         closed["additionalProperties"] = False
 
     def _map(self, node: Mapping[str, Any], within: tuple[str, ...]) -> dict[str, Any]:
-        """A map as a list of its entries, under a name of its own: nothing may stand beside a reference."""
+        """Encode a map as a list of entries, in a definition of its own: a reference cannot have sibling keywords."""
         patterns = mapping(node.get("patternProperties"))
         keys: dict[str, Any] = {"type": "string"}
         if len(patterns) == 1:
@@ -357,7 +357,7 @@ class _Closer:
 
 
 def _is_map(node: Mapping[str, Any]) -> bool:
-    """Whether an object has no properties of its own, and further ones of one schema."""
+    """Whether an object has no named properties, and additional ones with a single schema."""
     if "object" not in types_of(node) or node.get("properties"):
         return False
     patterns = mapping(node.get("patternProperties"))

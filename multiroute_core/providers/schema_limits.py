@@ -1,4 +1,4 @@
-"""The size of strict JSON schemas, and whether their instances can end. Pure."""
+"""Size limits of strict JSON schemas, and whether their instances can be finite. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from multiroute_core.providers.body import array, mapping
 from multiroute_core.providers.schema_nodes import children, constants_of, types_of
 
 _SHORT_ENUM = 250
-"""Up to so many values, the characters of an `enum` are not limited by themselves: see `openai.schema`."""
+"""Number of values up to which an `enum` has no limit of its own for characters: see `openai.schema`."""
 
 
 class SchemaSize:
-    """How large a closed schema is.
+    """The size of a closed schema.
 
     Attributes:
-        properties: Properties of all objects.
-        constants: Values of all `enum` and `const`.
+        properties: Number of properties of all objects.
+        constants: Number of values of all `enum` and `const`.
         text: Characters of all names of properties and definitions, and of all constants.
-        long_enum: Characters of the longest `enum` of more than 250 strings; 0 without one.
-        optional: Properties that are not required.
-        unions: Nodes with a choice.
+        long_enum: Characters of the longest `enum` of more than 250 values; 0 if there is none.
+        optional: Number of properties that are not required.
+        unions: Number of nodes with a choice.
         depth: Deepest nesting of objects and arrays.
     """
 
@@ -50,7 +50,7 @@ class SchemaSize:
 
 
 def is_finite(root: Mapping[str, Any], defs: Mapping[str, Any]) -> bool:
-    """Whether a schema has instances that end, where all properties are required: a least fixed point."""
+    """Whether a schema has finite instances if all properties are required: a least fixed point."""
     finite: set[str] = set()
 
     def ends(node: Any) -> bool:

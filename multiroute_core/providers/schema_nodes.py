@@ -1,10 +1,10 @@
-"""JSON schema nodes: references, conjunctions (`allOf`) and recursion, resolved without loss. Pure.
+"""JSON schema nodes: resolve references, conjunctions (`allOf`) and recursion without loss. Pure functions.
 
-The vendors take different parts of JSON Schema. What is common to all rewritings stands here:
+The providers support different subsets of JSON Schema. This module holds what all rewritings share:
 
-- `flatten` moves whatever is referenced to `$defs` under plain names, so that the root can be moved or wrapped.
-- `merge` states the conjunction of two schemas as one, since no vendor's strict mode knows `allOf` of several.
-- `find_cycles` names the definitions that contain themselves.
+- `flatten` moves every referenced schema to `$defs` under a plain name, so that the root can be moved or wrapped.
+- `merge` combines two schemas into one, since no provider's strict mode supports `allOf` of several.
+- `find_cycles` returns the definitions that contain themselves.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ONE = frozenset(
 )
 LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 NAMED = frozenset({"properties", "patternProperties", "dependentSchemas"})
-"""Keywords that hold other schemas: one, a list of them, or each under a name."""
+"""Keywords that contain other schemas: one schema, a list, or a mapping of names."""
 
 ANNOTATIONS = frozenset(
     (
@@ -31,7 +31,7 @@ ANNOTATIONS = frozenset(
         *("$comment", "discriminator", "$schema", "$id", "$anchor", "$defs", "definitions", "propertyOrdering"),
     )
 )
-"""Keywords that restrict nothing."""
+"""Keywords without constraints."""
 
 TYPES: Mapping[type, str] = {
     str: "string",
@@ -43,7 +43,7 @@ TYPES: Mapping[type, str] = {
     list: "array",
 }
 MOST_BRANCHES = 64
-"""Most branches that a conjunction of choices may grow to."""
+"""Maximum number of branches of a conjunction of choices."""
 
 _PLAIN = re.compile(r"#/\$defs/[A-Za-z0-9_.-]{1,64}")
 _LOWEST = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"})
@@ -54,11 +54,11 @@ _CONSTANT = frozenset({"const", "enum"})
 
 
 class InexpressibleError(Exception):
-    """A schema, or a part of it, cannot be stated in the vendor's dialect; the message says which part."""
+    """A schema that the provider's dialect cannot express, entirely or in part; the message names the part."""
 
 
 def children(node: Mapping[str, Any]) -> Iterator[Any]:
-    """The schemas directly inside of a node, without its definitions."""
+    """Yield the schemas directly inside a node, without its definitions."""
     for word, value in node.items():
         if word in ONE:
             yield from array(value) or (value,)
@@ -69,7 +69,7 @@ def children(node: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def map_children(node: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
-    """A copy of a node whose direct inner schemas are replaced by what `change` returns for them."""
+    """Returns a copy of a node, with its direct inner schemas replaced by the results of `change`."""
     copy: dict[str, Any] = {}
     for word, value in node.items():
         if (word in ONE or word in LISTED) and isinstance(value, list):
@@ -84,7 +84,7 @@ def map_children(node: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[
 
 
 def resolve(root: Mapping[str, Any], ref: str) -> Any:
-    """What a reference within `root` points to (RFC 6901, or an `$anchor`); None where nothing stands there."""
+    """Returns the target of a reference within `root` (RFC 6901, or an `$anchor`); None if it does not exist."""
     if ref in ("#", ""):
         return root
     if not ref.startswith("#/"):
@@ -116,7 +116,7 @@ def _find_anchor(node: Any, anchor: str) -> Any:
 
 
 def is_flat(schema: Mapping[str, Any]) -> bool:
-    """Whether `flatten` would change nothing: all references lead to plainly named definitions of the root."""
+    """Whether `flatten` would change nothing: all references target plainly named definitions of the root."""
     if "definitions" in schema:
         return False
     defs = mapping(schema.get("$defs"))
@@ -133,12 +133,12 @@ def is_flat(schema: Mapping[str, Any]) -> bool:
 
 
 def flatten(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """`schema` whose references all lead to `#/$defs/NAME`, with plain names; references to nothing are left out."""
+    """Returns `schema` with all references in the form `#/$defs/NAME`; drops references without a target."""
     return dict(schema) if is_flat(schema) else _Flattener(schema).flatten()
 
 
 class _Flattener:
-    """Moves what is referenced in one schema to its definitions."""
+    """Moves the targets of references in one schema to its definitions."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
@@ -180,7 +180,7 @@ class _Flattener:
 
 
 def references(node: Any) -> Iterator[str]:
-    """All references in a node, as they are written."""
+    """Yield all references in a node, as written."""
     waiting = [node]
     while waiting:
         schema = mapping(waiting.pop())
@@ -192,11 +192,11 @@ def references(node: Any) -> Iterator[str]:
 def find_cycles(
     schema: Mapping[str, Any], references_of: Callable[[Any], Iterator[str]] = references
 ) -> frozenset[str]:
-    """The references, as written in a flat schema, of definitions that contain themselves.
+    """Returns the references, as written in a flat schema, to definitions that contain themselves.
 
     Args:
         schema: A flat schema.
-        references_of: The references in a definition that count; all by default.
+        references_of: Returns the references to follow in a definition; by default all.
     """
     defs = mapping(schema.get("$defs"))
     uses = {f"#/$defs/{name}": frozenset(references_of(node)) for name, node in defs.items()}
@@ -215,7 +215,7 @@ def find_cycles(
 
 
 def types_of(node: Mapping[str, Any]) -> list[str]:
-    """The types that a node names, or that its constants have, or that its keywords are about."""
+    """Returns the types that a node declares, or that follow from its constants or keywords."""
     type_keyword = node.get("type")
     if isinstance(type_keyword, str):
         return [type_keyword]
@@ -230,15 +230,15 @@ def types_of(node: Mapping[str, Any]) -> list[str]:
 
 
 def constants_of(node: Mapping[str, Any]) -> list[Any]:
-    """The values of `const` or `enum`."""
+    """Returns the values of `const` or `enum`."""
     return [node["const"]] if "const" in node else array(node.get("enum"))
 
 
 def merge(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema whose instances are those of both. Neither has a `$ref`.
+    """Returns a schema that is equivalent to the conjunction of both. Neither has a `$ref`.
 
     Raises:
-        InexpressibleError: no single schema says both.
+        InexpressibleError: If no single schema can express both.
     """
     schema = {**one, **{word: value for word, value in other.items() if word not in one}}
     if one.keys() & _CONSTANT and other.keys() & _CONSTANT:
@@ -281,7 +281,7 @@ def merge(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_closed(closed: Mapping[str, Any], other: Mapping[str, Any]) -> None:
-    """A closed schema admits no property of the other one that it does not have itself."""
+    """Raises InexpressibleError if `other` has a property that the closed schema `closed` does not have."""
     if closed.get("additionalProperties") is False and mapping(other.get("properties")).keys() - mapping(
         closed.get("properties")
     ):

@@ -1,15 +1,16 @@
 """Server-sent events (SSE): an incremental decoder, bytes in and events out. Pure.
 
-The rules are those of the HTML Living Standard, section 9.2 (https://html.spec.whatwg.org/multipage/server-sent-events.html,
+The rules are those of the HTML Living Standard, section 9.2
+(https://html.spec.whatwg.org/multipage/server-sent-events.html,
 read 2026-11-28): UTF-8 with at most one leading BOM; lines end with CR, LF or CRLF; a blank line dispatches the event;
-an event without data is none. Three things differ, because providers send them:
+an event without data is discarded. Three deviations match what providers send:
 
-- a last event without its blank line counts, where the standard throws it away;
+- a last event without its blank line counts, while the standard discards it;
 - llama.cpp's field `error: {json}` (https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md, read
-  2026-11-28) is an event named `error`, and so is a bare JSON line that speaks of an error;
-- an event named `error` counts even where it has no data.
+  2026-11-28) is an event named `error`, and so is a bare JSON line that contains `"error"`;
+- an event named `error` counts even without data.
 
-`StreamReader` also knows what comes instead of a stream: a JSON body, an HTML page, plain text.
+`StreamReader` also handles bodies that are not a stream: a JSON body, an HTML page, plain text.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ ERROR = b"error"
 
 _FIELD = re.compile(rb"(?:\A|[\r\n])(?:(?:data|event|id|retry)[ \t]*(?:[:\r\n]|\Z)|:)")
 _SAMPLE = 2_000
-"""Bytes that are kept of a body which is no event stream, to say what it was."""
+"""Bytes kept of a body that is not an event stream, for the error message."""
 
 
 class ServerSentEvent(NamedTuple):
     """One event.
 
     Attributes:
-        name: Its `event:` field; empty where it has none.
+        name: Its `event:` field; empty if missing.
         data: Its `data:` lines, joined with LF.
     """
 
@@ -41,20 +42,20 @@ class ServerSentEvent(NamedTuple):
 
 
 class SSEDecoder:
-    """Makes events of the pieces of one body, wherever those are cut."""
+    """Decodes the chunks of one body, cut anywhere, into events."""
 
     __slots__ = ("_after_cr", "_bare", "_begun", "_data", "_line", "_name")
 
     def __init__(self) -> None:
-        self._begun = False  # whether the place of a BOM has passed
+        self._begun = False  # whether the position of a BOM has passed
         self._after_cr = False
-        self._line: list[bytes] = []  # the pieces of a line whose end has not come
+        self._line: list[bytes] = []  # the chunks of an incomplete line
         self._name = b""
         self._data: list[bytes] = []
-        self._bare = False  # whether the data are lines of JSON without a field name
+        self._bare = False  # whether the data are JSON lines without a field name
 
     def feed(self, piece: bytes) -> list[ServerSentEvent]:
-        """The events that `piece` completes."""
+        """Returns the events that `piece` completes."""
         if self._after_cr and piece:
             self._after_cr = False
             piece = piece.removeprefix(b"\n")
@@ -68,7 +69,7 @@ class SSEDecoder:
         if not self._begun:
             self._begun = True
             piece = piece.removeprefix(BOM)
-        lines = piece.splitlines()  # of bytes: at CR, LF and CRLF alone
+        lines = piece.splitlines()  # bytes.splitlines splits only at CR, LF and CRLF
         if piece.endswith(b"\r"):
             self._after_cr = True
         elif not piece.endswith(b"\n"):
@@ -76,7 +77,7 @@ class SSEDecoder:
         return self._read(lines)
 
     def end(self) -> list[ServerSentEvent]:
-        """The event that the end of the body completes, if there is one: it may be cut."""
+        """Returns the event that the end of the body completes, if any; it may be truncated."""
         line = b"".join(self._line)
         self._line.clear()
         if not self._begun:
@@ -99,7 +100,7 @@ class SSEDecoder:
         return events
 
     def _read_rare(self, line: bytes, events: list[ServerSentEvent]) -> None:
-        """A line that is neither blank nor a usual `data:` or `event:`."""
+        """Handle a line that is neither blank nor a usual `data:` or `event:`."""
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if self._bare and field not in (b"data", b"event", ERROR):
@@ -120,7 +121,7 @@ class SSEDecoder:
             self._data.append(line)
 
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
-        """Close the event that has come so far."""
+        """Dispatch the current event."""
         name = self._name
         data = self._data
         if not data and not name:
@@ -137,12 +138,12 @@ class SSEDecoder:
 
 
 class StreamReader:
-    """Reads a body that should be an event stream, and may be something else.
+    """Reads a body that should be an event stream, but may be something else.
 
     Attributes:
-        feed: Takes the next piece; gives the events that it completes.
-        body: The whole body where it is JSON; None where it is not.
-        text: The beginning of the body where it is neither JSON nor an event stream, such as an HTML page.
+        feed: Accepts the next chunk; returns the events that it completes.
+        body: The complete body if it is JSON, otherwise None.
+        text: The beginning of the body if it is neither JSON nor an event stream, such as an HTML page.
     """
 
     __slots__ = ("_decoder", "_head", "_pieces", "body", "feed", "text")
@@ -156,7 +157,7 @@ class StreamReader:
         self._pieces: list[bytes] = []
 
     def end(self) -> list[ServerSentEvent]:
-        """The last events, which may be cut. After this, `body` and `text` say what came instead."""
+        """Returns the last events, which may be truncated. Afterwards `body` and `text` hold any other content."""
         events: list[ServerSentEvent] = []
         if self.feed == self._keep:
             body = b"".join(self._pieces)
@@ -172,7 +173,7 @@ class StreamReader:
         return events
 
     def _look(self, piece: bytes) -> list[ServerSentEvent]:
-        """Look at what the body begins with; blanks say nothing."""
+        """Detect the format from the beginning of the body; skip leading whitespace."""
         head = self._head + piece
         if len(head) < len(BOM) and BOM.startswith(head):
             self._head = head
@@ -180,7 +181,7 @@ class StreamReader:
         head = head.removeprefix(BOM).lstrip()
         self._head = b""
         if not head:
-            self._head = b" "  # so that no second BOM is passed over
+            self._head = b" "  # prevents skipping a second BOM
             return []
         if head.startswith((b"{", b"[", b"<")):
             self.feed = self._keep
@@ -193,7 +194,7 @@ class StreamReader:
         return []
 
     def _begin(self, piece: bytes) -> list[ServerSentEvent]:
-        """Before the first event the bytes are kept, since there may be none."""
+        """Keep the bytes until the first event, since the body may not be an event stream."""
         self._head = (self._head + piece)[:_SAMPLE] if len(self._head) < _SAMPLE else self._head
         events = self._decoder.feed(piece)
         if events:

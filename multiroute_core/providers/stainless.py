@@ -1,7 +1,7 @@
-"""The low-level door of the SDKs that Stainless generates: `openai` and `anthropic` have the same one.
+"""Stainless SDK transport: the low-level `post` method that `openai` and `anthropic` share.
 
-The SDK carries the call (authentication, pool, transport, headers, error classes), but builds no typed models: `post`
-is open API, behaves the same over all the versions that we admit, and costs half of the typed `create`.
+The SDK handles authentication, connection pool, transport, headers and error classes, but builds no typed models:
+`post` is public API, behaves the same in all supported versions, and costs half of the typed `create`.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from multiroute_core.runtime.io import IO
 
 
 class StainlessTransport:
-    """Calls through one SDK with one set of credentials.
+    """Sends requests through one SDK with one set of credentials.
 
     Args:
         sdk: The module `openai` or `anthropic`.
         blocking: Its sync client class.
         native: Its async client class.
-        settings: `api_key`, `base_url` and what else both take.
-        proxies: Whether the environment's proxies are asked; one cannot reach our own loopback.
-        idle: Seconds for which a connection waits for its next call. A server that hangs up at that very moment fails
-            the call, so it must be less than the server allows.
+        settings: `api_key`, `base_url` and other arguments of both client classes.
+        proxies: Whether to use the environment's proxies; a proxy cannot reach this machine's loopback.
+        idle: Idle timeout of connections in seconds. It must be less than the server's: a request fails if the server
+            closes the connection at the same moment.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class StainlessTransport:
             base_url, credentials = split_credentials(settings["base_url"])
             settings = {**settings, "base_url": base_url}
         self._response = library.Response
-        # As many as the SDKs allow.
+        # The same limits as the SDKs' own.
         limits = library.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=idle)
         self._address = ""
         self._streams = {False: sdk.Stream[object], True: sdk.AsyncStream[object]}
@@ -63,7 +63,7 @@ class StainlessTransport:
             self._address = str(sdk_client.base_url).rstrip("/")
             _ = (
                 sdk_client.default_headers
-            )  # the SDK asks for the platform once, under a lock that a fork would leave held
+            )  # the SDK detects the platform once, under a lock that a fork would leave held
             return sdk_client
 
         self._clients = Clients(
@@ -74,12 +74,12 @@ class StainlessTransport:
         )
 
     async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
-        """Ask for a whole answer."""
+        """Request a complete answer."""
         client = await self._clients.native() if io.native else self._clients.blocking()
 
-        def post() -> Any:  # a function without arguments: a traceback may show local variables
+        def post() -> Any:  # no arguments: a traceback may show local variables
             return client.post(
-                self._address + encoded.path,  # whole, or the SDK spends 50 µs on joining the two
+                self._address + encoded.path,  # a full URL; joining costs the SDK 50 µs
                 body=encoded.body,
                 cast_to=self._response,
                 options=_options(encoded),
@@ -89,7 +89,7 @@ class StainlessTransport:
         return Reply(response.content, response.headers)
 
     async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
-        """Ask for a stream of events, each a JSON value."""
+        """Request a stream of events, each a JSON value."""
         client = await self._clients.native() if io.native else self._clients.blocking()
         stream_class = self._streams[io.native]
 
@@ -111,13 +111,13 @@ class StainlessTransport:
         self._clients.close()
 
     async def aclose(self) -> None:
-        """Close the running loop's async client, and the sync one."""
+        """Close the running loop's async client, and the sync client."""
         await self._clients.aclose()
         self._clients.close()
 
 
 def _options(encoded: Encoded) -> dict[str, Any]:
-    """What the SDK is told of one request."""
+    """Returns the SDK's request options."""
     options: dict[str, Any] = {}
     if encoded.headers:
         options["headers"] = dict(encoded.headers)
@@ -127,12 +127,12 @@ def _options(encoded: Encoded) -> dict[str, Any]:
 
 
 class Events:
-    """The events of a stream, each a JSON value, to the very end of the body.
+    """The events of a stream, each a JSON value, up to the end of the body.
 
-    The SDKs' own iterators hang up at OpenAI's `[DONE]`, before the body's last bytes, so that every stream costs a
-    connection, and over TLS a handshake. They also know neither a BOM nor an error under a name of its own.
+    The SDKs' own iterators stop at OpenAI's `[DONE]`, before the body's last bytes, so that every stream costs a
+    connection, and over TLS a handshake. They also handle neither a BOM nor a named error event.
 
-    An event that cannot be read raises, and the next one can be read all the same.
+    An unreadable event raises an error, and iteration can continue with the next event.
     """
 
     __slots__ = ("_events", "_over", "_pieces", "_reader", "_response")
@@ -141,12 +141,12 @@ class Events:
         self._response = response
         self._pieces: Any = response.aiter_bytes() if native else response.iter_bytes()
         self._reader = StreamReader()
-        self._events: list[ServerSentEvent] = []  # the first one last
+        self._events: list[ServerSentEvent] = []  # in reverse order
         self._over = False
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The reply's headers."""
+        """Returns the response headers."""
         return self._response.headers
 
     def __next__(self) -> Any:
@@ -178,7 +178,7 @@ class Events:
                 self._events.reverse()
 
     def _end(self) -> Reply | None:
-        """The body is over; it is given as a whole where it is one answer and no stream."""
+        """Finish the body; returns it as a `Reply` if it is a complete JSON body instead of a stream."""
         self._over = True
         self._events = self._reader.end()
         self._events.reverse()
@@ -187,11 +187,11 @@ class Events:
         return None if self._reader.body is None else Reply(self._reader.body, self._response.headers)
 
     def close(self) -> None:
-        """Give the connection back, or drop it where the body was not read to its end."""
+        """Return the connection to the pool, or drop it if the body was not read completely."""
         self._response.close()
         self._pieces.close()
 
     async def aclose(self) -> None:
-        """The same on an event loop."""
+        """The async version of `close`."""
         await self._response.aclose()
         await self._pieces.aclose()

@@ -1,4 +1,4 @@
-"""Server-sent events as JSON values: what the data of an event say, and what a body that is no event stream says."""
+"""Stream event payloads: decode server-sent events to JSON values, and bodies that are not an event stream."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from multiroute_core.providers.sse import ERROR, ServerSentEvent
 
 _MARKUP = re.compile(r"<(style|script)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _LONGEST = 1_000
-"""Characters of a text that an error quotes."""
+"""Maximum number of characters quoted in an error message."""
 
 
 def to_value(event: ServerSentEvent, *, last: bool = False) -> Any:
-    """The event's data as a JSON value; `DONE` for the end marker, None for nothing.
+    """Returns the event's data as a JSON value; `DONE` for the end marker, None for an empty event.
 
     Args:
-        last: Whether the body ended in the event. One that is cut is nothing then: the stream lacks its end.
+        event: The event.
+        last: Whether the body ended in the event. A truncated event is then ignored: the stream lacks its end.
 
     Raises:
-        WireError: it reports an error, or is no JSON.
+        WireError: If the event reports an error, or is not JSON.
     """
     name, data = event
     if name == ERROR:
@@ -35,14 +36,14 @@ def to_value(event: ServerSentEvent, *, last: bool = False) -> Any:
             return DONE
         if not text or last:
             return None
-        if not _is_utf8(data):  # the standard puts a replacement character for what is no UTF-8
+        if not _is_utf8(data):  # the standard substitutes a replacement character for invalid UTF-8
             return to_value(ServerSentEvent(name, text.encode()))
         message = f"An event of the stream is no JSON ({error}): {text[:_LONGEST]}"
         raise UnreadableReply(message, {"error": {"message": message}}) from error
 
 
 def to_error_body(data: bytes) -> dict[str, Any]:
-    """The data of an event that is an error, whatever their shape, as a body with an `error` object."""
+    """Returns the data of an error event, in any format, as a body with an `error` object."""
     try:
         value: Any = decode_json(data)
     except NO_JSON:
@@ -51,7 +52,7 @@ def to_error_body(data: bytes) -> dict[str, Any]:
 
 
 def error_body_of(value: Any) -> dict[str, Any]:
-    """An error of any shape as a body with an `error` object."""
+    """Returns an error in any format as a body with an `error` object."""
     if isinstance(value, list):
         value = next(iter(cast("list[Any]", value)), None)
     if isinstance(value, Mapping):
@@ -66,7 +67,7 @@ def error_body_of(value: Any) -> dict[str, Any]:
 
 
 def to_text_error(text: bytes) -> UnreadableReply:
-    """The error that a body is which is neither JSON nor an event stream."""
+    """Returns the error for a body that is neither JSON nor an event stream."""
     page = text.decode("utf-8", "replace")
     kind = "an HTML page" if page.lstrip().startswith("<") else "plain text"
     words = " ".join(_MARKUP.sub(" ", page).split())

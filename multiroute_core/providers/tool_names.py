@@ -1,4 +1,4 @@
-"""Tool names as each vendor takes them: names beyond a vendor's pattern are replaced, reversibly. Pure."""
+"""Tool names: replace names that a provider's pattern does not allow, reversibly. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from multiroute_core.messages import Api, InvalidToolCall, Message, Part, ToolCa
 from multiroute_core.tools import ServerTool, Tool, ToolChoice
 from multiroute_core.types import Request
 
-_PATTERNS: Mapping[Api, re.Pattern[str]] = {
-    # The API answers "String should match pattern '^[a-zA-Z0-9_-]{1,128}$'" and "String should have at most 128
-    # characters", as https://github.com/home-assistant/core/issues/147760 and
-    # https://github.com/anthropics/claude-code/issues/96152 quote it (2026-11-29). Its documentation says 64.
+_PATTERNS: Mapping[Wire, re.Pattern[str]] = {
+    # The API returns "String should match pattern '^[a-zA-Z0-9_-]{1,128}$'" and "String should have at most 128
+    # characters", as quoted in https://github.com/home-assistant/core/issues/147760 and
+    # https://github.com/anthropics/claude-code/issues/96152 (2026-11-29). Its documentation states 64.
     "anthropic": re.compile(r"[a-zA-Z0-9_-]{1,128}"),
     # "Must be a-z, A-Z, 0-9, or contain underscores and dashes, with a maximum length of 64": openai 2.54.0,
     # `FunctionDefinition`
@@ -22,21 +22,21 @@ _PATTERNS: Mapping[Api, re.Pattern[str]] = {
     "openai.responses": re.compile(r"[a-zA-Z0-9_-]{1,64}"),
     # "Must start with a letter or an underscore. Must be a-z, A-Z, 0-9, or contain underscores, dots, colons and
     # dashes, with a maximum length of 128": google-genai 3.6.1, `FunctionDeclaration.name`. The definition of v1beta
-    # says 64: https://pub.dev/documentation/google_cloud_ai_generativelanguage_v1beta (2026-11-29). The lower limit is
-    # safe.
+    # states 64: https://pub.dev/documentation/google_cloud_ai_generativelanguage_v1beta (2026-11-29). The lower limit
+    # is safe.
     "google": re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}"),
 }
 _SUFFIX = 9
-"""The length of `_` and eight digits, which make a changed name unique."""
+"""The length of `_` and eight digits, which make a replaced name unique."""
 _STEM = 64 - _SUFFIX - 1
 
 
-def with_wire_names(request: Request, wire: Api) -> tuple[Request, Mapping[str, str]]:
-    """`request` with tool names that the vendor takes, and the caller's names by those.
+def with_wire_names(request: Request, wire: Wire) -> tuple[Request, Mapping[str, str]]:
+    """Returns `request` with tool names that the API accepts, and the caller's names by the replaced ones.
 
-    The definitions, the choice and the history are renamed alike. A name is changed the same way in every request, so
-    that a conversation and a vendor's prompt cache stay as they are: its illegal characters become `_`, and a digest of
-    it is appended.
+    Definitions, tool choice and history are renamed consistently. A name is replaced in the same way in every request,
+    which keeps conversations and the provider's prompt cache valid: illegal characters become `_`, and a digest of the
+    name is appended.
     """
     pattern = _PATTERNS.get(wire)
     if pattern is None:

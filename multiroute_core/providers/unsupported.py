@@ -1,10 +1,10 @@
-"""Unsupported capabilities: which ability or parameter an error says that this model or server lacks.
+"""Unsupported capabilities: find the capability or parameter that a model or server lacks according to an error.
 
-The rule: a sentence says "not supported", "unavailable", "not enabled", "unrecognized" or the like *about* a named
-ability or parameter. What is wrong with the request anywhere (a schema that is no schema, a value out of its range, an
-image in no known format, a parameter that nobody has heard of) is the caller's, and stays a `BadRequestError`.
+The rule: a sentence states "not supported", "unavailable", "not enabled", "unrecognized" or the like *about* a named
+capability or parameter. A request that is wrong with every provider (an invalid schema, a value out of range, an image
+in an unknown format, an unknown parameter) is the caller's error, and stays a `BadRequestError`.
 
-Where the words come from: Ollama, llama.cpp, vLLM, SGLang, LM Studio and OpenRouter as quoted in public repositories
+Sources of the wordings: Ollama, llama.cpp, vLLM, SGLang, LM Studio and OpenRouter as quoted in public repositories
 (November 2026), OpenAI's `unsupported_parameter` and `unsupported_value`, Anthropic's and Mistral's validators,
 Bedrock's ValidationException, Gemini's "… is not enabled for models/…".
 """
@@ -24,20 +24,20 @@ ACTIVE = re.compile(
     r"(?:argument|parameter)s? not supported",
     re.IGNORECASE,
 )
-"""What is lacking stands behind these words, as a rule."""
+"""Wordings that usually precede the missing capability."""
 PASSIVE = re.compile(
     rf"{_N} (?:currently |yet |been |be )*(?:supported|available|enabled|permitted|allowed|implemented)|"
     r"unsupported|unavailable|deprecated for this model|only (?:be )?supported (?:by|on|for|with|in)|"
     r"requires? --|incompatible with|不支持",
     re.IGNORECASE,
 )
-"""What is lacking stands before these words."""
+"""Wordings that follow the missing capability."""
 STRONG = re.compile(
     rf"{_N} (?:currently |yet )?support|unsupported|requires? --|missing data required|no endpoints found that|"
     r"not enabled|not implemented|not_supported",
     re.IGNORECASE,
 )
-"""What counts under 5xx as well, where "unavailable" means a failure."""
+"""Wordings that also count under 5xx, where "unavailable" means a failure."""
 ONLY_HERE = re.compile(r"no endpoints found that (?:support|can handle)", re.IGNORECASE)
 
 CALLERS = re.compile(
@@ -49,7 +49,7 @@ CALLERS = re.compile(
     r"(?:out of range|must be between|greater than or equal|less than or equal)",
     re.IGNORECASE,
 )
-"""What would be wrong with any provider."""
+"""Errors that would occur with any provider."""
 SCHEMA_PATH = re.compile(r"(?:schema|parameters|properties)\b", re.IGNORECASE)
 
 NAMED = re.compile(
@@ -75,11 +75,11 @@ UNWANTED_VALUE = re.compile(
 )
 PARAMETER = re.compile(r"parameter|argument|\bfield\b|property|deprecated for", re.IGNORECASE)
 FLAGS = re.compile(r"--enable-auto-tool-choice|--tool-call-parser|--jinja")
-"""vLLM's and llama.cpp's: without them these servers call no tool, unless they are made to call one."""
+"""Options of vLLM and llama.cpp, without which these servers support only forced tool calls."""
 TEXT_ONLY = re.compile(
     r"\bonly (?:supports? |accepts? )?['\"`]?text['\"`]? (?:inputs?|content|messages|types?|is|are)\b", re.IGNORECASE
 )
-"""What else was sent is an image, as a rule."""
+"""Wordings without a named capability; usually an image was sent."""
 TEMPORARY = re.compile(r"temporar|overload|try again|\bservice\b", re.IGNORECASE)
 
 _PARAMETERS = {
@@ -110,8 +110,9 @@ SENT = frozenset(
         *("parametersjsonschema", "betas", "budget_tokens", "labels", "modalities"),
     )
 )
-"""Further parameters that MultiRoute writes itself. A server that does not know another one was sent it by the caller,
-through `extra`."""
+"""Further parameters that MultiRoute itself sends. Any other parameter that a server does not know comes from the
+caller's `extra`.
+"""
 
 _FORM = (
     r"response[_ ]?format|json[_ ](?:schema|object|mode|output)|structured[_ ]outputs?|"
@@ -135,8 +136,9 @@ _NOUNS = (
     ("cache_control", r"(?:prompt )?cach(?:e|ing)(?:[_ ]control)?", ""),
     ("stream", r"stream(?:ing)?(?: mode)?|SSE", ""),
 )
-"""Each ability with its English names and its Chinese ones, which stand between no spaces. A name within a model's name
-(`llava-vision:7b`) is none."""
+"""Each capability with its English and Chinese names; the latter are not separated by spaces. A match inside a model's
+name (`llava-vision:7b`) does not count.
+"""
 NOUNS = tuple(
     (
         ability,
@@ -147,11 +149,13 @@ NOUNS = tuple(
 
 
 def read_ability(body: ErrorBody, *, failed: bool = False) -> str | None:
-    """The ability that an error says is lacking; `""` for one without a name; None where it says nothing of the kind.
+    """Returns the capability that is missing according to an error.
+
+    Returns `""` if the capability is unnamed, and None if the error has another cause.
 
     Args:
-        body: What the error says.
-        failed: Whether the server calls it a failure of its own (5xx), so that only plain words count.
+        body: The parsed error body.
+        failed: Whether the status is 5xx, so that only unambiguous wordings count.
     """
     if CALLERS.search(body.words) or (body.param and SCHEMA_PATH.search(body.param)):
         return None
@@ -163,7 +167,7 @@ def read_ability(body: ErrorBody, *, failed: bool = False) -> str | None:
 
 
 def ability_of(path: str) -> str:
-    """The ability that a parameter belongs to, or its own name."""
+    """Returns the capability that a parameter belongs to, or the parameter's own name."""
     pieces = [piece for piece in re.split(r"[.\[\]]+", path) if piece and not piece.isdigit()]
     if not pieces:
         return ""
@@ -171,12 +175,12 @@ def ability_of(path: str) -> str:
         return "reasoning_history"
     key = next((piece for piece in reversed(pieces) if piece.lower() in ABILITY_OF), None)
     if key == "tools" and pieces[-1] != key:
-        return f"tools.{pieces[-1]}"  # a member of a tool: others without it are welcome
+        return f"tools.{pieces[-1]}"  # a field of a tool: tools without it are still supported
     return pieces[-1] if key is None else ABILITY_OF[key.lower()]
 
 
 def _find_ability(path: str) -> str | None:
-    """The ability of a parameter that a server does not know, if MultiRoute itself may have sent it."""
+    """Returns the capability of a parameter unknown to the server, if MultiRoute itself may have sent it."""
     ability = ability_of(path)
     tail = ability.rpartition(".")[2].lower()
     is_sendable = ability in _PARAMETERS or ability == "reasoning_history" or tail in SENT

@@ -1,4 +1,4 @@
-"""Events of a stream as deltas; a whole answer, from who streams nothing, is a stream of one event. Pure."""
+"""Stream events as deltas; a complete answer of a non-streaming server is a stream of one event. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from multiroute_core.providers.provider import Decoder, Encoded, Provider, Reply
 from multiroute_core.types import Delta
 
 BUGS = (TypeError, AttributeError, NameError, AssertionError, ImportError, LookupError)
-"""Errors of a program, not of a provider: to fall back on them would hide them for ever."""
+"""Programming errors; a fallback would hide them permanently."""
 
 
 CONTROL_FLOW = frozenset({"langgraph.errors.GraphBubbleUp", "workflows.runtime.types.results.WaitingForEvent"})
-"""Exceptions by which LangGraph and LlamaIndex's workflows suspend a run: they are no failures, and pass."""
+"""Exceptions with which LangGraph and LlamaIndex's workflows suspend a run; they propagate and are not failures."""
 
 
 def is_control_flow(error: BaseException) -> bool:
-    """Whether a framework's graph or workflow raised `error` to suspend or leave the step that is running."""
+    """Whether a framework's graph or workflow raised `error` to suspend or leave the current step."""
     return any(f"{kind.__module__}.{kind.__qualname__}" in CONTROL_FLOW for kind in type(error).__mro__)
 
 
 def read_event(provider: Provider, decoder: Decoder, encoded: Encoded, event: Any) -> Delta | None:
-    """What is new in one event. Where the answer is complete, a bad event harms nothing.
+    """Decode one event; a bad event after the complete answer is ignored.
 
     Raises:
-        WireError: it reports an error, or has a shape that no event has.
+        WireError: If the event reports an error, or is malformed.
     """
     try:
-        if type(event) is Reply:  # the server ignores that a stream is asked for
+        if type(event) is Reply:  # the server ignored the stream option
             delta = to_stream(provider.decode(event, encoded))
             decoder.complete = True
         else:
@@ -46,7 +46,7 @@ def read_event(provider: Provider, decoder: Decoder, encoded: Encoded, event: An
 
 
 def to_stream(delta: Delta) -> Delta:
-    """`delta` with its tool calls as a stream has them, each in one piece."""
+    """Returns `delta` with its tool calls in stream form, each as a single chunk."""
     calls = 0
     parts: list[Part] = []
     for part in delta.parts:

@@ -1,4 +1,4 @@
-"""What the calls came to, for people: in notebooks, in terminals, and as a page to pass on.
+"""Usage reports for notebooks and terminals, and as an HTML page.
 
 Example:
     >>> from multiroute_core import report

@@ -1,4 +1,4 @@
-"""The charts of the page, as HTML and SVG that stretch with it: bars are drawn, words and numbers stay text."""
+"""Charts of the HTML page, as resizable HTML and SVG: bars are drawn, labels and numbers stay text."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from html import escape
 
 COLOURS = 6
-"""How many colours the style sheet has for series; the last one is for what is left over."""
+"""Number of series colours in the style sheet; the last one is for the remainder."""
 
 MOST_TICKS = 5
 
 LEAST_COLUMNS = 12
-"""For how many columns there is room at least, so that a single one does not fill the chart."""
+"""Minimum number of columns, so that a single one does not fill the chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class Series:
     """One colour of a chart.
 
     Attributes:
-        name: What it stands for.
-        values: Its share of every bar.
-        paint: The style sheet's name of its colour: `"0"` to `"5"`, `"good"`, `"cached"`, `"bad"`.
+        name: The series' name.
+        values: Its share of each bar.
+        paint: The colour's name in the style sheet: `"0"` to `"5"`, `"good"`, `"cached"`, `"bad"`.
     """
 
     name: str
@@ -32,13 +32,13 @@ class Series:
 
 
 def columns(title: str, labels: Sequence[str], series: Sequence[Series], format_value: Callable[[float], str]) -> str:
-    """Stacked columns over time.
+    """Renders stacked columns over time.
 
     Args:
-        title: What they show.
-        labels: What stands under each column.
-        series: From the bottom to the top.
-        written: How a value is written; empty where the scale shall not name it.
+        title: The chart's title.
+        labels: The label of each column.
+        series: From bottom to top.
+        format_value: Formats a value; an empty result leaves the value out of the scale.
     """
     heights = [math.fsum(values) for values in zip(*(each.values for each in series), strict=True)]
     ceiling = _ceiling(max(heights, default=0.0))
@@ -71,7 +71,7 @@ def columns(title: str, labels: Sequence[str], series: Sequence[Series], format_
 
 
 def bar(mark: str, begin: float, end: float) -> str:
-    """A thin bar from `begin` to `end`, both from 0 to 1; `mark` is how the style sheet calls it."""
+    """Renders a thin bar from `begin` to `end`, both from 0 to 1; `mark` is its class in the style sheet."""
     fill = f'<i style="left:{100 * begin:.2f}%;width:{100 * (end - begin):.2f}%"></i>' if end > 0 else ""
     return f'<span class="{mark}">{fill}</span>'
 
@@ -84,7 +84,7 @@ def _legend(series: Sequence[Series]) -> str:
 
 
 def _ticks(labels: Sequence[str]) -> str:
-    """Some of the labels, evenly spread, each below its column's middle; those at the ends stay inside."""
+    """Renders some labels, evenly spaced, each below its column's centre; those at the ends stay inside."""
     pace = math.ceil(len(labels) / MOST_TICKS)
     ticks: list[str] = []
     for place in range(pace // 2 if len(labels) > pace else 0, len(labels), pace or 1):
@@ -96,7 +96,7 @@ def _ticks(labels: Sequence[str]) -> str:
 
 
 def _ceiling(most: float) -> float:
-    """The round number at which a scale ends."""
+    """Returns the round number at which a scale ends."""
     if most <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(most))

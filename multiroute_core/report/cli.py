@@ -1,4 +1,4 @@
-"""The command line: `multiroute report` and `multiroute watch`."""
+"""Command line: `multiroute report` and `multiroute watch`."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ read, and routers may go on to write it meanwhile.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """Runs the command line.
 
     Args:
-        arguments: What stands behind the program's name; None takes the process's own.
+        arguments: The arguments after the program's name; None for the process's own.
 
     Returns:
-        The exit code: 0, or 2 where something that was given cannot be used.
+        The exit code: 0, 2 if an argument cannot be used, or 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"multiroute: {printable_lines(str(error))}", file=sys.stderr)  # noqa: T201
         return 2
     except BrokenPipeError:
-        # Who read has seen enough; at exit, Python would still try to write what is left.
+        # The reader closed the pipe; at exit, Python would still try to write the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -124,7 +124,7 @@ def _watch(options: argparse.Namespace) -> int:
 
 
 def _console(usage_report: report.Report) -> None:
-    """Print with colours where rich is installed, and without where it is not."""
+    """Prints with colours if rich is installed, and without otherwise."""
     try:
         console: Any = terminal.module("console").Console(highlight=False)
     except ConfigurationError:

@@ -1,4 +1,4 @@
-"""The figures of a report: plain data, without a word of how they are shown."""
+"""Data model of a report, independent of its rendering."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Step: TypeAlias = Literal["minute", "ten minutes", "hour", "day", "month"]
-"""How long the pieces are into which time is cut."""
+"""The lengths of a timeline's buckets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What some of the records come to: those of a model or of a tenant, or all.
+    """Totals of some or all records, such as those of a model or a tenant.
 
     Attributes:
-        name: What they have in common; None for the records that say nothing.
-        attempts: How many tries.
-        answers: How many answers, those out of the cache included.
-        cached: How many of them came out of the cache.
-        failed: How many tries ended with an error.
-        cancelled: How many tries were called off.
-        input_tokens: All tokens read.
-        output_tokens: All tokens written.
-        cache_read_tokens: Part of the input that came from the vendors' prompt caches.
+        name: The value that the records share; None for records without a value.
+        attempts: Number of attempts.
+        answers: Number of responses, including those from the cache.
+        cached: Number of responses from the cache.
+        failed: Number of attempts that ended with an error.
+        cancelled: Number of cancelled attempts.
+        input_tokens: All input tokens.
+        output_tokens: All output tokens.
+        cache_read_tokens: Part of the input that was read from the providers' prompt caches.
         reasoning_tokens: Part of the output that is reasoning.
-        cost: In USD, of all records whose cost is known, estimates included.
-        unknown: How many records used tokens, or have an answer, at a cost that nobody knows.
-        estimated: How many records are estimates, since they ended in the middle.
-        estimated_cost: Part of `cost` that is estimated, in USD.
-        wasted: Part of `cost` that went to tries which gave no answer, in USD.
-        saved_cost: What the cache spared, in USD.
+        cost: In USD, of all records with a known cost, including estimates.
+        unknown: Number of records with tokens or a response but an unknown cost.
+        estimated: Number of records that are estimates, because the attempt was interrupted.
+        estimated_cost: The estimated part of `cost`, in USD.
+        wasted: Part of `cost` spent on attempts without a response, in USD.
+        saved_cost: Cost saved by the cache, in USD.
     """
 
     name: str | None
@@ -59,14 +59,14 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A piece of the time line.
+    """A bucket of the timeline.
 
     Attributes:
-        start: When it begins, in seconds since 1970; days and months are those of UTC.
-        costs: What was spent in it on each model, in USD; models without a known cost are left out.
-        answers: How many answers came, those out of the cache included.
-        cached: How many of them came out of the cache.
-        failed: How many tries ended with an error.
+        start: Its start, in seconds since 1970; days and months are UTC.
+        costs: The cost per model, in USD; models without a known cost are omitted.
+        answers: Number of responses, including those from the cache.
+        cached: Number of responses from the cache.
+        failed: Number of attempts that ended with an error.
     """
 
     start: float
@@ -77,21 +77,21 @@ class Bucket:
 
     @property
     def cost(self) -> float:
-        """What was spent in it, in USD."""
+        """The total cost in USD."""
         return math.fsum(self.costs.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long a route takes. Only tries that were answered count; None where nothing was measured.
+    """The latency of a route. Only successful attempts count; None if nothing was measured.
 
     Attributes:
         route: The route's name.
-        answers: How many answers were measured.
-        median: Seconds to the end of the answer, within which half of them came.
-        p95: The same for 95 of 100.
-        first_token_median: Seconds to the first token of an answer that was streamed.
-        first_token_p95: The same for 95 of 100.
+        answers: Number of measured responses.
+        median: Median seconds to the end of the response.
+        p95: The 95th percentile of the same.
+        first_token_median: Median seconds to the first token of a streamed response.
+        first_token_p95: The 95th percentile of the same.
     """
 
     route: str
@@ -104,12 +104,12 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Tries of one route that failed in the same way.
+    """Attempts on one route that failed with the same error.
 
     Attributes:
         route: The route's name.
-        kind: The kind of the error: `"timeout"`, `"rate_limit"`, …
-        count: How many.
+        kind: The error code: `"timeout"`, `"rate_limit"`, …
+        count: Number of attempts.
     """
 
     route: str
@@ -119,15 +119,15 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """What became of the requests that reached a route or the cache.
+    """Outcomes of the requests that reached a route or the cache.
 
     Attributes:
-        count: How many.
-        answered: How many got an answer.
-        failed: How many did not, and at least one try ended with an error.
-        cancelled: How many were given up by their callers.
-        tried_again: How many took more than one try.
-        rescued: How many were answered after a try of theirs had failed.
+        count: Number of requests.
+        answered: Requests with a response.
+        failed: Requests without a response and with at least one failed attempt.
+        cancelled: Requests that their callers abandoned.
+        tried_again: Requests with more than one attempt.
+        rescued: Requests with a response after a failed attempt.
     """
 
     count: int = 0
@@ -139,7 +139,7 @@ class Requests:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float | None:
-    """The smallest value that `share` of the values do not exceed; None where there is none.
+    """Returns the smallest value that `share` of the values do not exceed; None if no values exist.
 
     Args:
         ordered: The values, ascending.

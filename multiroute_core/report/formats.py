@@ -1,4 +1,4 @@
-"""How figures, moments and names are written for people. What users have named is made harmless here."""
+"""Formats of numbers, times and names for display. Names from users are sanitized here."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from multiroute_core._util.display import printable
 from multiroute_core.report.figures import Slice, Step
 
 NOTHING = "–"
-"""What stands where nothing is known or nothing was named."""
+"""The placeholder for unknown or missing values."""
 
 LONGEST_NAME = 60
-"""Characters of a name that are shown."""
+"""Maximum displayed characters of a name."""
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def name(value: str | None) -> str:
-    """A name that may stand in a terminal and in a page: without control characters, and cut."""
+    """Formats a name for terminals and HTML: without control characters, and truncated."""
     if not value:
         return NOTHING
     text = printable(value[: 4 * LONGEST_NAME]).strip() or NOTHING
@@ -28,18 +28,18 @@ def name(value: str | None) -> str:
 
 
 def leftward(text: str) -> bool:
-    """Whether some of it is written from the right to the left."""
+    """Returns whether the text contains right-to-left characters."""
     return any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text)
 
 
 def digits(values: Iterable[float]) -> int:
-    """How many digits sums of money in one column have behind the point: cents, or three digits of the largest."""
+    """Returns the decimal places for the amounts of one column: cents, or three digits of the largest."""
     largest = max((abs(value) for value in values), default=0.0)
     return 2 if largest >= 1 or not largest else min(2 - math.floor(math.log10(largest)), 12)
 
 
 def usd(value: float, places: int | None = None) -> str:
-    """A sum of money, `$1,234.50`; what is too little for its digits is `<$0.01`."""
+    """Formats an amount as `$1,234.50`; one too small for its decimal places as `<$0.01`."""
     places = digits((value,)) if places is None else places
     least = 10.0**-places
     if not value:
@@ -48,14 +48,14 @@ def usd(value: float, places: int | None = None) -> str:
 
 
 def cost(of: Slice, places: int | None = None) -> str:
-    """What was spent; a question mark stands for what nobody knows."""
+    """Formats a cost; a question mark stands for an unknown part."""
     if not of.unknown:
         return usd(of.cost, places)
     return f"{usd(of.cost, places)}\u00a0+\u00a0?" if of.cost else "unknown"
 
 
 def short(count: float) -> str:
-    """A large count in few letters, `48.2M`."""
+    """Formats a large count briefly, as `48.2M`."""
     for unit, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
         if count >= unit * 0.9995:
             in_units = count / unit
@@ -64,7 +64,7 @@ def short(count: float) -> str:
 
 
 def share(part: float, total: float) -> str:
-    """A part of a whole in per cent; only nothing is 0 %, and only all of it is 100 %."""
+    """Formats a share in per cent; only zero is 0 %, and only the whole is 100 %."""
     if not total:
         return NOTHING
     percent = 100 * part / total
@@ -76,29 +76,29 @@ def share(part: float, total: float) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A time that something took."""
+    """Formats a duration."""
     if value is None:
         return NOTHING
     return f"{value:,.0f} s" if value >= 99.95 else f"{value:.1f} s" if value >= 9.95 else f"{value:.2f} s"
 
 
 def format_count(count: int, noun: str, nouns: str | None = None) -> str:
-    """`1 try`, `2 tries`."""
+    """Formats a count with its noun: `1 try`, `2 tries`."""
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
 def moment(at: float) -> str:
-    """A moment, to the minute."""
+    """Formats a time, to the minute."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def clock(at: float) -> str:
-    """A time of the day, to the second."""
+    """Formats a time of day, to the second."""
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
 
 
 def period(first: float, last: float) -> str:
-    """From when to when, in UTC."""
+    """Formats a period, in UTC."""
     begin = moment(first)
     end = moment(last)
     if begin[:10] == end[:10]:
@@ -107,7 +107,7 @@ def period(first: float, last: float) -> str:
 
 
 def tick(at: float, step: Step) -> str:
-    """What stands under a bar of the time line."""
+    """Formats the label of a timeline's bar."""
     time = datetime.fromtimestamp(at, UTC)
     if step == "month":
         return f"{MONTHS[time.month - 1]} {time.year}"

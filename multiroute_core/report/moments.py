@@ -1,4 +1,4 @@
-"""Moments as people write them: `7d` ago, or a date."""
+"""Time parsing: relative times such as `7d`, and dates."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from datetime import UTC, datetime
 from multiroute_core.errors import ConfigurationError
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-"""How long each unit is."""
+"""Seconds per unit."""
 
 _AGO = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])")
 
 
 def moment(name: str, value: float | str | datetime, now: float) -> float:
-    """A moment in seconds since 1970.
+    """Converts a time to seconds since 1970.
 
     Args:
-        name: What it is given as, for the error.
-        value: Such seconds; a time that has passed since, `"90m"`, `"7d"` (units `s`, `m`, `h`, `d`, `w`); a date or
-            a time by ISO 8601, `"2026-11-01"`, `"2026-11-01T12:00+01:00"`; or a `datetime`. Without a time zone it is
-            UTC.
-        now: The present moment.
+        name: The argument's name, for the error.
+        value: Seconds since 1970; a relative time in the past, `"90m"`, `"7d"` (units `s`, `m`, `h`, `d`, `w`); an ISO
+            8601 date or time, `"2026-11-01"`, `"2026-11-01T12:00+01:00"`; or a `datetime`. UTC if it has no time zone.
+        now: The current time in seconds since 1970.
 
     Raises:
-        ConfigurationError: it is none of these.
+        ConfigurationError: if the value is not valid.
 
     Example:
         >>> moment("since", "1h", 10_000.0)

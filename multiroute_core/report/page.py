@@ -1,4 +1,4 @@
-"""A report as HTML: a page that needs nothing else, and the same for notebooks."""
+"""HTML rendering of a report: as a self-contained page, and for notebooks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from multiroute_core.report.sections import Section, headlines, notes, sections,
 if TYPE_CHECKING:
     from multiroute_core.report.report import Report
 
-# Behind these marks a long name may be broken; not behind the semicolon of an entity.
+# Long names may break after these characters, but not after the semicolon of an entity.
 _JOINT = re.compile(r"(?<=[:/_.@-])(?=\w{3})")
 _BREAK = "<wbr/>"
 
 
 def document(report: Report) -> str:
-    """A whole page, well-formed as XML too."""
+    """Renders a complete page, which is also well-formed XML."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
@@ -35,7 +35,7 @@ def document(report: Report) -> str:
 
 
 def fragment(report: Report) -> str:
-    """The same for a notebook's cell."""
+    """Renders the report for a notebook cell."""
     return f"<style>{_style()}</style>{_body(report)}"
 
 
@@ -87,7 +87,7 @@ def _time_lines(report: Report) -> tuple[str, ...]:
 
 
 def _by_model(report: Report) -> list[Series]:
-    """A colour for each of the dearest models, and one for all others."""
+    """Returns one series for each of the most expensive models, and one for all others."""
     names = [group.name or "" for group in report.models if group.cost > 0]
     alone = names if len(names) <= charts.COLOURS - 1 else names[: charts.COLOURS - 1]
     series = [

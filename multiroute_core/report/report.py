@@ -1,4 +1,4 @@
-"""What the calls came to, for people: in a notebook, in a terminal, and as a page to pass on."""
+"""Usage report of a ledger: shown in notebooks and terminals, or saved as an HTML page."""
 
 from __future__ import annotations
 
@@ -23,26 +23,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Report:
-    """What the records of a ledger come to. It prints as tables; notebooks show it with its charts.
+    """Totals of a ledger's records. Prints as tables; notebooks also show charts.
 
     Attributes:
-        since: From which moment on records were asked for, in seconds since 1970; None for all.
-        until: Before which moment; None for all.
-        first: When the first record's try ended, in seconds since 1970; None where there are no records.
-        last: When the last one's did.
-        total: What all of them come to.
-        requests: What became of the requests.
-        step: How long the buckets of the time line are.
-        buckets: The time line, from the first record to the last, without gaps.
-        models: What each model comes to, the dearest first; so the next ones.
+        since: The start of the requested period, in seconds since 1970; None for all records.
+        until: The end of the requested period; None for all records.
+        first: The time of the earliest record, in seconds since 1970; None if no records exist.
+        last: The time of the latest record.
+        total: Totals of all records.
+        requests: Outcomes of the requests.
+        step: The length of the timeline's buckets.
+        buckets: The timeline, from the first record to the last, without gaps.
+        models: Totals by model, by descending cost; the same order applies to the other groups.
         providers: By provider.
         routes: By route.
-        tenants: By tenant; the name None is for calls on nobody's behalf.
+        tenants: By tenant; the name is None for calls without a tenant.
         tasks: By task.
-        labels: By label. A record with several counts in each of them, so that they may come to more than the total.
-        latencies: How long each route takes, the one with the most answers first.
-        failures: Errors by route and kind, the most frequent first.
-        dropped: How many records the ledger had to give up: they are in none of these figures.
+        labels: By label. A record with several labels counts in each of them, so they may add up to more than the
+            total.
+        latencies: Latency by route, by descending number of responses.
+        failures: Errors by route and code, most frequent first.
+        dropped: Number of records that the ledger dropped: these figures do not include them.
     """
 
     since: float | None
@@ -70,27 +71,27 @@ class Report:
         return terminal.text(self)
 
     def __rich__(self) -> RenderableType:
-        """For the consoles of rich."""
+        """Renders the report for rich's consoles."""
         return terminal.renderable(self)
 
     def _repr_html_(self) -> str:
         return page.fragment(self)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001
-        """For IPython in a terminal."""
+        """Renders the report for IPython in a terminal."""
         printer.text(repr(self) if cycle else str(self))
 
     def save(self, path: str | Path) -> Path:
-        """Write the report as one HTML page that needs nothing else: no network, no script.
+        """Writes the report as one self-contained HTML page, without network access or scripts.
 
         Args:
-            path: Where to; a file that is there is replaced.
+            path: The target; an existing file is replaced.
 
         Returns:
             The path.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: if the file cannot be written.
 
         Example:
             >>> router.report(since="7d").save("report.html")  # doctest: +SKIP
@@ -107,17 +108,17 @@ def of(
     until: float | str | datetime | None = None,
     dropped: int | None = None,
 ) -> Report:
-    """The report of a ledger, or of records.
+    """Builds the report of a ledger or of records.
 
     Args:
         records: A ledger, or records in any order; they are read once.
-        since: From this moment on: seconds since 1970, `"7d"` ago, `"2026-11-01"` (UTC), or a `datetime`. All by
-            default.
-        until: Before this moment.
-        dropped: How many records had to be given up; None asks the ledger.
+        since: From this moment on (inclusive): seconds since 1970, `"7d"` ago, `"2026-11-01"` (UTC), or a `datetime`.
+            All by default.
+        until: Before this moment (exclusive).
+        dropped: Number of dropped records; None to take it from the ledger.
 
     Raises:
-        ConfigurationError: `since` or `until` is no moment, or lies behind the other.
+        ConfigurationError: if `since` or `until` is not valid, or `since` is later than `until`.
 
     Example:
         >>> print(of(router.ledger, since="7d"))  # doctest: +SKIP

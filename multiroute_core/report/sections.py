@@ -1,4 +1,4 @@
-"""What a report says, in words and rows, before it is decided where that is shown."""
+"""Content of a report as text and table rows, independent of the output format."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from multiroute_core.report.report import Report
 
 MOST_ROWS = 12
-"""Groups that a section shows; the others come together in one row."""
+"""Maximum groups per section; the others are merged into one row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """One of the figures that stand above everything else: a title, the figure, and what is to be said of it."""
+    """A key figure at the top: its title, the figure, and a comment."""
 
     title: str
     figure: str
@@ -42,12 +42,12 @@ class Section:
     """One table.
 
     Attributes:
-        title: What it is about.
-        heads: The heads of its columns.
-        rows: Its cells.
-        words: Which columns hold words; the others hold numbers.
-        bars: For every row, where its bar begins and ends, from 0 to 1; empty for no bars.
-        mark: What the bars show: a sum of money, a range of times, or a count of errors.
+        title: The table's title.
+        heads: The column headers.
+        rows: The cells.
+        words: The columns with text; the others contain numbers.
+        bars: The start and end of each row's bar, from 0 to 1; empty for no bars.
+        mark: What the bars show: an amount, a range of times, or a count of errors.
     """
 
     title: str
@@ -59,7 +59,7 @@ class Section:
 
 
 def title(report: Report) -> str:
-    """From when to when, and how much that is."""
+    """Returns the period of the report."""
     if report.first is None or report.last is None:
         return "No records" + _describe_period(report)
     return period(report.first, report.last)
@@ -72,7 +72,7 @@ def _describe_period(report: Report) -> str:
 
 
 def headlines(report: Report) -> tuple[Headline, ...]:
-    """The figures that matter most; none where there are no records."""
+    """Returns the key figures; empty if no records exist."""
     total = report.total
     requests = report.requests
     if report.first is None:
@@ -111,7 +111,7 @@ def headlines(report: Report) -> tuple[Headline, ...]:
 
 
 def notes(report: Report) -> tuple[str, ...]:
-    """What must be known to read the figures rightly: sentences."""
+    """Returns sentences that qualify the figures."""
     total = report.total
     sentences = list[str]()
     if report.first is None:
@@ -139,7 +139,7 @@ def notes(report: Report) -> tuple[str, ...]:
 
 
 def sections(report: Report) -> tuple[Section, ...]:
-    """All tables that have something to say."""
+    """Returns all non-empty tables."""
     tables: list[Section] = []
     for what, groups in (
         ("model", report.models),

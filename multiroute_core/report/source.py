@@ -1,4 +1,4 @@
-"""A ledger that somebody only looks at, while other processes write it."""
+"""Read-only access to a ledger that other processes write."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from multiroute_core.options import path_of
 from multiroute_core.report.tally import RecordRow
 
 PATIENCE = 5.0
-"""Seconds for which a file that somebody else has locked is waited for."""
+"""Seconds to wait for a locked file."""
 
 REMOTE = ("redis://", "rediss://", "unix://")
 
 
 class Source(Protocol):
-    """Where a report's records come from."""
+    """The source of a report's records."""
 
     def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | RecordRow]:
-        """Records from `since` on and before `until`, in seconds since 1970, in any order."""
+        """Returns records from `since` on and before `until`, in seconds since 1970, in any order."""
         ...
 
     def close(self) -> None:
-        """Let go."""
+        """Releases the source."""
         ...
 
 
 def source(place: str) -> Source:
-    """Open a ledger to look at it.
+    """Opens a ledger for reading.
 
     Args:
         place: The path of a ledger's file, `sqlite:///path`, or `redis://host:6379/0`.
 
     Raises:
-        ConfigurationError: there is no such file or it is no ledger; or no such Redis URL.
+        ConfigurationError: if the file does not exist or is not a ledger, or the Redis URL is not valid.
 
     Example:
         >>> records = source("ledger.db").read()  # doctest: +SKIP
@@ -65,7 +65,7 @@ class _Shared:
 
 
 class _File:
-    """A ledger in an SQLite file. It is neither made nor changed, nor brought into a newer form."""
+    """A ledger in an SQLite file. The file is never created, changed or migrated."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -76,7 +76,7 @@ class _File:
 
     def _connect(self) -> sqlite3.Connection:
         with self._translate_errors():
-            # Not mode=ro: what a process that was killed has left behind must be put in order before it can be read.
+            # Not mode=ro: SQLite must recover what a killed process left behind before it can read the file.
             db = sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=rw", uri=True, timeout=PATIENCE)
             try:
                 db.execute("PRAGMA query_only = ON")
@@ -101,7 +101,7 @@ class _File:
             there = {row[1] for row in self._db.execute("PRAGMA table_info(records)")}
             if not there.issuperset(REQUIRED):
                 raise self._foreign()
-            columns = [name if name in there else "NULL" for name in RecordRow._fields]  # an older form lacks some
+            columns = [name if name in there else "NULL" for name in RecordRow._fields]  # an older schema lacks some
             clauses = [(text, value) for text, value in (("at >= ?", since), ("at < ?", until)) if value is not None]
             checked = [name for name in RecordRow._fields if name in there]
             where = f"WHERE {' AND '.join((*(text for text, _ in clauses), build_row_check(checked)))}"

@@ -1,6 +1,7 @@
-"""Adds records up in one pass, in memory that grows with what is told apart and not with how much there was.
+"""Aggregation for reports: sums records in one pass, in memory that grows with the number of groups.
 
-But for two things: what became of each request, and how long each answer took, some 150 bytes of a record.
+Two things grow with the number of records, about 150 bytes each: the outcome of each request and the latency of each
+response.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ from multiroute_core.ledger.record import CACHED, CANCELLED, Record, is_failure
 from multiroute_core.report.figures import Bucket, Failure, Latency, Requests, Slice, Step, quantile
 
 STEPS: tuple[tuple[Step, int], ...] = (("minute", 60), ("ten minutes", 600), ("hour", 3600), ("day", 86400))
-"""Into what time is cut, and how many seconds that is."""
+"""The bucket lengths of the timeline, in seconds."""
 
 MOST_BUCKETS = 150
-"""How many bars a time line has at most, until months are the only way."""
+"""Maximum buckets of a timeline, unless they are months."""
 
 ANSWERED = "success"
 _ANSWER = 1
 _ERROR = 2
 _TRY = 4
-"""What a number for each request holds: whether it was answered, whether a try failed, and how many tries it had."""
+"""The bits of a request's state: whether it has a response, whether an attempt failed, and the number of attempts."""
 
 
 class Kind(NamedTuple):
-    """What records that are added up together have in common."""
+    """The values that the records of one sum share."""
 
     route: str
     provider: str
@@ -41,7 +42,7 @@ class Kind(NamedTuple):
 
 
 class RecordRow(NamedTuple):
-    """As much of a record as is added up here, under the same names. It is made five times as quickly."""
+    """The fields of a record that a report needs, under the same names; created five times as fast as a `Record`."""
 
     at: float
     request_id: str
@@ -69,7 +70,7 @@ _values: Callable[[Any], Any] = attrgetter(*RecordRow._fields)
 
 
 class Tally:
-    """Sums over records that are told one after another.
+    """Sums over records.
 
     Example:
         >>> tally = Tally()
@@ -80,15 +81,15 @@ class Tally:
     def __init__(self) -> None:
         self.first: float | None = None
         self.last: float | None = None
-        # Of each kind: count, read, written, cache read, reasoning, cost, unknown, estimated, estimated cost, saved.
-        # A plain tuple finds what stands under an equal Kind, and is made in a third of the time.
+        # Per kind: count, input, output, cache read, reasoning, cost, unknown, estimated, estimated cost, saved.
+        # Keyed by a plain tuple, which equals its Kind and is created in a third of the time.
         self._sums: dict[tuple[Any, ...], list[float]] = {}
         self._requests: dict[str, int] = {}
         self._times: dict[str, tuple[array[float], array[float]]] = {}
         self._line = _TimeLine()
 
     def add(self, records: Iterable[Record | RecordRow]) -> None:
-        """Add records, in any order."""
+        """Adds records, in any order."""
         sums = self._sums
         requests = self._requests
         times = self._times
@@ -150,11 +151,11 @@ class Tally:
                 cell[1] += cost
 
     def total(self) -> Slice:
-        """Everything."""
+        """Returns the totals of all records."""
         return _slice(None, self._rows())
 
     def groups(self, by: Callable[[Kind], Iterable[str | None]]) -> tuple[Slice, ...]:
-        """What each group comes to: the dearest first, then the one with the most answers."""
+        """Returns the totals per group, by descending cost, then by descending number of responses."""
         rows_by_name: dict[str | None, list[tuple[Kind, list[float]]]] = {}
         for kind, row in self._rows():
             for name in by(kind):
@@ -163,7 +164,7 @@ class Tally:
         return tuple(sorted(slices, key=lambda g: (-g.cost, -g.answers, -g.attempts, g.name is None, g.name or "")))
 
     def requests(self) -> Requests:
-        """What became of the requests."""
+        """Returns the outcomes of the requests."""
         states = Counter(self._requests.values())
 
         def those(having: Callable[[int], bool]) -> int:
@@ -181,7 +182,7 @@ class Tally:
         )
 
     def latencies(self) -> tuple[Latency, ...]:
-        """How long each route takes, the one with the most answers first."""
+        """Returns the latency per route, by descending number of responses."""
         latency_list: list[Latency] = []
         for route, (durations, first) in self._times.items():
             seconds = sorted(durations)
@@ -199,7 +200,7 @@ class Tally:
         return tuple(sorted(latency_list, key=lambda latency: (-latency.answers, latency.route)))
 
     def failures(self) -> tuple[Failure, ...]:
-        """Errors by route and kind, the most frequent first."""
+        """Returns the errors by route and code, most frequent first."""
         counts: dict[tuple[str, str], int] = {}
         for kind, row in self._rows():
             if is_failure(kind.outcome):
@@ -211,16 +212,16 @@ class Tally:
         return cast("dict[Kind, list[float]]", self._sums).items()
 
     def buckets(self) -> tuple[Step, tuple[Bucket, ...]]:
-        """The time line: into what time is cut, and every bucket from the first record to the last, empty ones too."""
+        """Returns the bucket length, and all buckets from the first record to the last, including empty ones."""
         return self._line.buckets()
 
 
 class _TimeLine:
-    """A time line that becomes coarser as it grows.
+    """A timeline that becomes coarser as it grows.
 
     Attributes:
-        seconds: How long its pieces are.
-        cells: How many records each piece has of a model and an outcome, and what they cost.
+        seconds: The length of its buckets.
+        cells: The number and cost of the records per bucket, model and outcome.
     """
 
     def __init__(self) -> None:
@@ -231,7 +232,7 @@ class _TimeLine:
         self._high = 0
 
     def cell(self, at: float, model: str, outcome: str) -> list[float]:
-        """The cell of this moment, which is made if it is not there."""
+        """Returns the cell of a time, created if missing."""
         low = high = int(at // self.seconds)
         if self._low is not None:
             low = min(self._low, low)
@@ -248,7 +249,7 @@ class _TimeLine:
         return self.cells.setdefault((int(at // self.seconds), model, outcome), [0, 0.0])
 
     def buckets(self) -> tuple[Step, tuple[Bucket, ...]]:
-        """The whole line, from end to end."""
+        """Returns all buckets."""
         if self._low is None:
             return "day", ()
         step, seconds = STEPS[self._level]

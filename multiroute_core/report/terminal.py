@@ -1,4 +1,4 @@
-"""A report in a terminal: tables of rich where it is installed, and plain ones otherwise."""
+"""Terminal rendering of a report: tables of rich if it is installed, plain ones otherwise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEFT_TO_RIGHT = "\u200e"
 
 
 def text(report: Report) -> str:
-    """The report as text, without colours."""
+    """Renders the report as text, without colours."""
     try:
         console: Any = module("console").Console(file=io.StringIO(), color_system=None, highlight=False)
     except ConfigurationError:
@@ -33,7 +33,7 @@ def text(report: Report) -> str:
 
 
 def plain(report: Report) -> str:
-    """The report without rich."""
+    """Renders the report without rich."""
     parts = [title(report)]
     if lines := headlines(report):
         parts.append(
@@ -46,10 +46,10 @@ def plain(report: Report) -> str:
 
 
 def renderable(report: Report) -> RenderableType:
-    """The report for a console of rich.
+    """Renders the report for a rich console.
 
     Raises:
-        ConfigurationError: rich is not installed.
+        ConfigurationError: if rich is not installed.
     """
     words = module("text").Text
     parts: list[Any] = [words(title(report), style="bold")]
@@ -71,7 +71,7 @@ def renderable(report: Report) -> RenderableType:
 
 
 def section(part: Section) -> RenderableType:
-    """One table."""
+    """Renders one table."""
     words = module("text").Text
     grid = module("table").Table(
         title=part.title,
@@ -92,10 +92,10 @@ def section(part: Section) -> RenderableType:
 
 
 def module(name: str) -> Any:
-    """A module of rich.
+    """Imports a module of rich.
 
     Raises:
-        ConfigurationError: it is not installed.
+        ConfigurationError: if rich is not installed.
     """
     try:
         return importlib.import_module(f"rich.{name}")
@@ -106,12 +106,12 @@ def module(name: str) -> Any:
 
 
 def _framed(cell: str) -> str:
-    """A name from right to left would turn the numbers behind it around, in terminals that know directions."""
+    """Isolates a right-to-left name, which would reorder the numbers after it in bidirectional terminals."""
     return f"{LEFT_TO_RIGHT}{cell}{LEFT_TO_RIGHT}" if formats.leftward(cell) else cell
 
 
 def _line(report: Report) -> Any:
-    """The time line in one line: what was spent, or else how many answers came."""
+    """Renders the timeline as one line of costs, or of responses if no cost is known."""
     costs = [bucket.cost for bucket in report.buckets]
     what = "spent" if any(costs) else "answers"
     heights = costs if any(costs) else [float(bucket.answers) for bucket in report.buckets]

@@ -1,4 +1,4 @@
-"""What happens now: the last minutes of a ledger, on a screen that follows them."""
+"""Live view: the last minutes of a ledger, refreshed on screen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 BEAT_SECONDS = 1.0
-"""How often the screen is made anew."""
+"""Seconds between two refreshes."""
 
 LAST_ERRORS = 5
 
@@ -32,18 +32,18 @@ def watch(
     now: Callable[[], float] = time.time,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Show the last minutes until Ctrl-C.
+    """Shows the last minutes until Ctrl-C.
 
     Args:
-        source: Where the records are.
-        console: Of rich.
-        minutes: How many.
-        now: The time in seconds since 1970.
-        pause: What waits for some seconds.
+        source: The source of the records.
+        console: A rich console.
+        minutes: The number of minutes.
+        now: Returns the time in seconds since 1970.
+        pause: Sleeps for a number of seconds.
 
     Raises:
-        ConfigurationError: rich is not installed.
-        MultiRouteError: the records cannot be read from the first. What fails later is shown, and tried again.
+        ConfigurationError: if rich is not installed.
+        MultiRouteError: if the first read fails. Later failures are shown, and the read is retried.
     """
     picture = frame(source, minutes, now())
     with terminal.module("live").Live(picture, console=console, screen=console.is_terminal, auto_refresh=False) as live:
@@ -62,7 +62,7 @@ def watch(
 
 
 def frame(source: Source, minutes: float, now: float) -> RenderableType:
-    """One picture of the last minutes before `now`."""
+    """Renders the last minutes before `now`."""
     errors: list[Record | RecordRow] = []
 
     def read_records() -> Iterator[Record | RecordRow]:

@@ -1,1 +1,1 @@
-"""Pure rules: state and time in, state and verdict out. Nothing here waits, locks, or looks at a clock."""
+"""Resilience rules: circuit breaker, rate limits, retry budget. Pure: no waiting, no locks, no clock access."""

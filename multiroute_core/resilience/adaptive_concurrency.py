@@ -1,9 +1,9 @@
-"""How many calls may be in flight at once, learned from rate limits.
+"""Adaptive concurrency: client-side throttling, a limit on calls in flight that is learned from rate limit errors.
 
-There is no limit until a provider first refuses a call for its rate. Then the limit is four fifths of what was in
-flight, once in an episode: calls that went out together are refused together, and tell one thing. Afterwards it grows
-by a twentieth with each round of answers, as long as it is used up; and it is forgotten when it has been far from used
-for long. (Additive increase, multiplicative decrease, as inspect_ai does it. Latency tells nothing here: it follows the
+No limit exists until a provider first rejects a call for its rate. Then the limit is four fifths of the calls in
+flight, once per episode: calls that were sent together are rejected together and count as one signal. Afterwards the
+limit grows by a twentieth per round of answers while it is used up; it is dropped after a long time of low use.
+(Additive increase, multiplicative decrease, as inspect_ai does it. Latency is not a signal here: it depends on the
 length of the answer.)
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 CUT = 0.8
 GROWTH = 0.05
 USED = 0.8
-"""The share of the limit that must be in flight for an answer to tell that more would go."""
+"""The share of the limit that must be in flight before it grows."""
 UNUSED = 0.5
 EPISODE_SECONDS = 15.0
 FORGET_SECONDS = 300.0
@@ -22,13 +22,13 @@ FORGET_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Concurrency:
-    """What is known. Times are moments on the caller's clock, in seconds.
+    """The state. Times are moments on the caller's clock, in seconds.
 
     Attributes:
-        limit: The calls that may be in flight, 1 or more; None for no limit.
-        calm_at: When the last episode is over.
+        limit: The maximum calls in flight, 1 or more; None for no limit.
+        calm_at: When the last episode ends.
         answers: The answers of this round; a round has as many as the limit allows calls.
-        most: The most calls that were in flight at one of them.
+        most: The most calls in flight at one of them.
     """
 
     limit: float | None = None
@@ -38,22 +38,22 @@ class Concurrency:
 
 
 def admits(state: Concurrency, most: int | None, in_flight: int) -> bool:
-    """Whether one more may go out beside `in_flight` others; `most` is a fixed maximum."""
+    """Whether one more call may start beside `in_flight` others; `most` is a fixed maximum."""
     if most is not None and in_flight >= most:
         return False
     return state.limit is None or in_flight + 1 <= state.limit
 
 
 def record_answer(state: Concurrency, now: float, in_flight: int) -> Concurrency:
-    """An answer came; it is still counted in `in_flight`."""
-    if state.limit is None or now < state.calm_at:  # what was sent before the cut says nothing about it
+    """Record an answer; it is still counted in `in_flight`."""
+    if state.limit is None or now < state.calm_at:  # calls sent before the cut say nothing about the new limit
         return state
     answers = state.answers + 1
     most = max(state.most, in_flight)
     if answers < state.limit:
         return replace(state, answers=answers, most=most)
     if most >= USED * int(state.limit):
-        # At least by one: a twentieth of a small limit is none for a long while.
+        # At least by one: a twentieth of a small limit would not raise it for a long time.
         return Concurrency(state.limit + max(1.0, GROWTH * state.limit), state.calm_at)
     if most < UNUSED * state.limit and now >= state.calm_at + FORGET_SECONDS:
         return Concurrency(None, state.calm_at)
@@ -61,15 +61,15 @@ def record_answer(state: Concurrency, now: float, in_flight: int) -> Concurrency
 
 
 def limited(state: Concurrency, now: float, in_flight: int, door: float | None) -> Concurrency:
-    """A call was refused for its rate; it is still counted in `in_flight`.
+    """Record a call that was rejected for its rate; it is still counted in `in_flight`.
 
     Args:
-        door: Seconds for which the provider wants to be left alone: the episode lasts as long.
+        door: The provider's retry-after in seconds: the episode lasts at least as long.
     """
     calm_at = max(state.calm_at, now + max(EPISODE_SECONDS, door or 0.0))
     if now < state.calm_at:
         return replace(state, calm_at=max(state.calm_at, now + (door or 0.0)), answers=0, most=0)
-    if in_flight < 2:  # one call at a time is refused for how often it comes, which a limit does not change
+    if in_flight < 2:  # sequential calls are rejected for their frequency, which a concurrency limit does not change
         return replace(state, calm_at=calm_at, answers=0, most=0)
     load = in_flight if state.limit is None else min(float(in_flight), state.limit)
     return Concurrency(max(1.0, CUT * load), calm_at)

@@ -1,4 +1,4 @@
-"""What admission to a route gives: a permit, or the reason why there is none; and what comes back with the permit."""
+"""Admission to a route: a permit, or a rejection with its reason; and the outcome that settles a permit."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ Why: TypeAlias = Literal["open", "probing", "rate_limit", "limit", "busy", "budg
 
 
 class Verdict(enum.Enum):
-    """What a settled permit says about the health of its route."""
+    """What a settled permit means for the circuit breaker of its route."""
 
     SUCCESS = "success"
     FAILURE = "failure"
     LASTING = "lasting"
     """A failure that will not pass soon, such as a bad key: opens at once, and for long."""
     NONE = "none"
-    """Nothing: the caller gave up, the try lost a race, or the fault is the caller's."""
+    """No verdict: the caller cancelled, the attempt lost a race, or the request is at fault."""
 
 
 class Place:
-    """A place in flight: whoever asks has the only reference to it, and with that it is free again.
+    """A slot in flight, freed when its only reference, held by the caller, is dropped.
 
-    So an interrupt between any two steps of a call leaves no place behind, though no `finally` knows of it yet.
+    So an interrupt between any two steps of a call leaks no slot, even before a `finally` block is entered.
     """
 
     __slots__ = ("__weakref__",)
 
 
 class Permit(NamedTuple):
-    """Leave to ask a route once.
+    """The permission for one attempt on a route.
 
     Attributes:
-        generation: Of the breaker that gave it. A verdict on an older one moves nothing.
-        probe: Whether the route is being tried after a break.
-        slot: The place in flight that it holds.
-        tokens: What was reserved for it.
-        mark: All tokens that its quota had given when it was given.
-        place: Keeps the place in flight.
+        generation: Of the breaker that issued it. A verdict for an older generation changes nothing.
+        probe: Whether the attempt probes an open route.
+        slot: The slot in flight that it holds.
+        tokens: The tokens reserved for it.
+        mark: All tokens taken from its rate limit group when it was issued.
+        place: Keeps the slot in flight.
     """
 
     generation: int = 0
@@ -56,15 +56,15 @@ class Permit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """No leave, and why.
+    """A rejected admission and its reason.
 
     Attributes:
-        why: `"open"` (it failed too often), `"probing"` (another caller is trying it), `"rate_limit"` (the provider
-            asked to be left alone, or would), `"limit"` (its `rpm` or `tpm` is used up), `"busy"` (as many calls are
-            in flight as it takes), `"budget"` (a budget cannot pay for it), or `"unsupported"` (it has refused of late
-            what the request needs).
-        seconds: Until asking again makes sense.
-        error: What the caller is told, if this is why nobody can answer; None where that needs no error of its own.
+        why: `"open"` (it failed too often), `"probing"` (another call is probing it), `"rate_limit"` (the provider's
+            retry-after or rate-limit headers), `"limit"` (its `rpm` or `tpm` is used up), `"busy"` (its concurrency
+            limit is reached), `"budget"` (a budget cannot pay for it), or `"unsupported"` (it recently rejected a
+            feature that the request needs).
+        seconds: Until a new attempt makes sense.
+        error: The error for the caller, if no route can answer for this reason; None if it needs no error of its own.
     """
 
     why: Why
@@ -90,19 +90,19 @@ class Rejection:
 
 
 class Outcome(NamedTuple):
-    """What comes back with a permit.
+    """What settles a permit.
 
     Attributes:
-        verdict: What the try says about the route's health.
-        door: Seconds for which the provider wants to be left alone; None where it did not say so. It counts whatever
-            the generation of the permit, since it is a fact about the provider and not a verdict.
-        limited: Whether the provider refused the try for its rate limit.
-        shared: Whether what it says holds for every route that shares the quota, as spent credit does.
-        used: The tokens that it took, input and output; None where nobody said.
-        headroom: What the provider's headers say that it would still take.
-        first_token: Seconds to the first token of a stream; None where none came.
-        seconds: Seconds to a whole answer that was not streamed; None where none came.
-        failure: What went wrong, for the log and `Router.health`; None for nothing that concerns the route.
+        verdict: What the attempt means for the circuit breaker.
+        door: The cooldown in seconds that the provider requested; None if it requested none. It applies whatever the
+            generation of the permit, since it is a fact about the provider and not a verdict.
+        limited: Whether the provider rejected the attempt for its rate limit.
+        shared: Whether the cooldown applies to every route of the rate limit group, as for exhausted credit.
+        used: The tokens used, input and output; None if unknown.
+        headroom: The remaining limits reported by the provider's headers.
+        first_token: Seconds to the first token of a stream; None without one.
+        seconds: Seconds to a response that was not streamed; None without one.
+        failure: The failure, for the log and `Router.health`; None if the route is not at fault.
     """
 
     verdict: Verdict

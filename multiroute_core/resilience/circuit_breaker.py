@@ -1,15 +1,15 @@
-"""When a route is left alone, and when it is tried again.
+"""Circuit breaker: when a route is skipped and when it is probed again.
 
-    closed ── failures in a row, or half of all calls, or one that will last ──▶ open ── its break is over ──▶ half open
-      ▲                                                                           ▲                     │ one probe
-      └───────────────────────── the probe succeeds ──────────────────────────────┼─────────────────────┤ at a time
-                                                                                  └── the probe fails ──┘
+    closed ── failures in a row, or half of all calls, or a permanent one ──▶ open ── its break ends ──▶ half open
+      ▲                                                                       ▲                     │ one probe
+      └──────────────────────── the probe succeeds ───────────────────────────┼─────────────────────┤ at a time
+                                                                              └── the probe fails ──┘
 
-Each break is twice as long as the one before, until the route has been well for a while; it is jittered, so that a
-fleet does not come back as one. Admission hands out a permit with the *generation* in which it was given (as
-sony/gobreaker does), so that an answer that comes late moves nothing. A permit settled without a verdict (the caller
-cancelled, or is at fault) gives a probe back. A probe is a lease: a stream that is abandoned and never settles does not
-keep the route shut. (Polly and resilience4j ask for the current state only, so that a stale success closes theirs.)
+Each break is twice as long as the one before, until the route has been healthy for a while; breaks are jittered, so
+that a fleet does not come back at once. Admission issues a permit with the current *generation* (as sony/gobreaker
+does), so that a late result changes nothing. A permit settled without a verdict (the caller cancelled, or is at fault)
+returns its probe. A probe is a lease: an abandoned stream that never settles does not keep the route open. (Polly and
+resilience4j check only the current state, so a stale success closes theirs.)
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ Condition: TypeAlias = Literal["closed", "open", "half_open"]
 
 @dataclass(frozen=True, slots=True)
 class BreakerSettings:
-    """When to open and for how long. All times are in seconds.
+    """When the breaker opens and for how long. All times are in seconds.
 
     Attributes:
-        failures: Failures in a row that open the route.
+        failures: Consecutive failures that open it.
         ratio: The share of failures within the window that opens it as well.
-        calls: How many calls the window must hold before the ratio counts.
-        window: Over how long calls are counted; it moves on by halves.
+        calls: The minimum calls in the window before the ratio counts.
+        window: The length of the window; it advances by halves.
         seconds: The first break; each one after it is twice as long.
-        longest: The longest break.
-        lasting: The break after a failure that will not pass soon.
-        forget: How long a route must be well before its next break is a first one again.
-        probe: How long a probe may stay unsettled before another one is let through.
+        longest: The maximum break.
+        lasting: The break after a permanent failure.
+        forget: How long a route must be healthy before its next break is a first one again.
+        probe: How long a probe may stay unsettled before another one is admitted.
     """
 
     failures: int = 3
@@ -54,15 +54,17 @@ class Breaker:
     """The state of one route's breaker. Times are moments on the caller's clock, in seconds.
 
     Attributes:
-        generation: Counts the states that it has been in; a permit of another one moves nothing.
+        generation: Counts its state changes; a permit of another generation changes nothing.
         opened_until: The end of its break; None while it is closed.
-        probe_until: The end of the lease of the probe that is out; None for none.
+        probe_until: The end of the current probe's lease; None without a probe.
         closed_at: When it last closed.
-        breaks: How many breaks there were since it was last well for long.
-        run: Failures in a row.
-        half: When the present half of the window began.
-        calls: Calls within this half, and `failed` how many of them failed.
-        calls_before: The same of the half before, with `failed_before`.
+        breaks: The number of breaks since it was last healthy for long.
+        run: Consecutive failures.
+        half: When the current half of the window began.
+        calls: Calls within this half.
+        failed: Failed calls within this half.
+        calls_before: Calls within the half before.
+        failed_before: Failed calls within the half before.
     """
 
     generation: int = 0
@@ -78,7 +80,7 @@ class Breaker:
     failed_before: int = 0
 
     def condition(self, now: float) -> Condition:
-        """What it is in one word."""
+        """Return the state's name."""
         if self.opened_until is None:
             return "closed"
         return "open" if now < self.opened_until else "half_open"
@@ -87,25 +89,28 @@ class Breaker:
 def admit(
     breaker: Breaker, settings: BreakerSettings, now: float, *, early: bool = False
 ) -> tuple[Breaker, Permit | Rejection]:
-    """Ask to use the route now.
+    """Request a permit for the route.
 
     Args:
-        early: Let a probe through before the break is over. The flow asks for it when every route is shut.
+        breaker: The current state.
+        settings: The settings.
+        now: The current time.
+        early: Admit a probe before the break ends. The retry plan requests it when every route is rejected.
 
     Returns:
-        The new state, and either a permit or why there is none.
+        The new state, and either a permit or a rejection.
     """
     if breaker.opened_until is None:
         return breaker, Permit(breaker.generation)
     if (stop := shut(breaker, now, early=early)) is not None:
         return breaker, stop
-    # A new generation for each probe: an abandoned one that settles after all must not speak for its successor.
+    # A new generation for each probe: an abandoned probe that settles late must not decide for its successor.
     generation = breaker.generation + 1
     return replace(breaker, probe_until=now + settings.probe, generation=generation), Permit(generation, True)
 
 
 def shut(breaker: Breaker, now: float, *, early: bool = False) -> Rejection | None:
-    """Why the route may not be asked now; None where it may."""
+    """Return why the route rejects a call now; None if it accepts one."""
     if breaker.opened_until is None:
         return None
     if breaker.probe_until is not None and now < breaker.probe_until:
@@ -118,9 +123,14 @@ def shut(breaker: Breaker, now: float, *, early: bool = False) -> Rejection | No
 def settle(
     breaker: Breaker, settings: BreakerSettings, now: float, permit: Permit, verdict: Verdict, random: float
 ) -> Breaker:
-    """Give a permit back, with what it taught.
+    """Settle a permit with its verdict and return the new state.
 
     Args:
+        breaker: The current state.
+        settings: The settings.
+        now: The current time.
+        permit: The permit.
+        verdict: The result of the attempt.
         random: A random number from 0 to 1, for the jitter of a break.
     """
     if permit.generation != breaker.generation:
@@ -157,7 +167,7 @@ def _count_call(breaker: Breaker, settings: BreakerSettings, now: float, *, fail
         calls = 0
         lost = 0
         calls_before, lost_before = (breaker.calls, breaker.failed) if age < 2 * half else (0, 0)
-    return Breaker(  # and not `replace`, which takes longer than all the rest; this is done once a call
+    return Breaker(  # faster than `replace`, which would dominate the cost of this function; runs once per call
         generation=breaker.generation,
         opened_until=breaker.opened_until,
         probe_until=breaker.probe_until,

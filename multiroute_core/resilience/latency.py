@@ -1,4 +1,4 @@
-"""How fast a route is lately: quantiles of its last answers."""
+"""Latency statistics: quantiles of a route's recent responses."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 from collections import deque
 
 SAMPLES = 200
-"""How many answers are remembered: enough for the 99th percentile, few enough to forget a bad hour."""
+"""The number of recorded responses: enough for the 99th percentile, few enough to forget a bad hour."""
 
 FEWEST = 20
-"""How many there must be before a quantile is worth a decision."""
+"""The minimum number of samples for a quantile that decisions may use."""
 
 
 class Latencies:
-    """The last answers of one kind of one route. Appending is atomic; no lock is needed."""
+    """The recent latencies of one kind on one route. Appending is atomic; no lock is needed."""
 
     __slots__ = ("_samples",)
 
@@ -24,11 +24,11 @@ class Latencies:
         return len(self._samples)
 
     def record(self, seconds: float) -> None:
-        """An answer took `seconds`."""
+        """Record a latency in seconds."""
         self._samples.append(seconds)
 
     def quantile(self, share: float, *, fewest: int = FEWEST) -> float | None:
-        """The seconds within which `share` (0 to 1) of the answers came; None where too few are known."""
+        """Return the latency that `share` (0 to 1) of the responses did not exceed; None below `fewest` samples."""
         samples = list(self._samples)
         if len(samples) < max(1, fewest):
             return None

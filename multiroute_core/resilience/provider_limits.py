@@ -1,8 +1,8 @@
-"""What a provider would still take, by the headers of its own answers: so that a refusal is avoided before it happens.
+"""Remaining rate limits reported by provider headers; used to avoid a rejection in advance.
 
-An answer tells what remains of each limit and when the limit is full again. Until the next one that is refilled evenly
-and lowered by what goes out. A level holds until its own reset and for a minute at most, so that a wrong header stops
-nobody for longer; a level that is not known stops nobody.
+A response reports what remains of each limit and when the limit resets. Until the next response, each level is refilled
+evenly and lowered by outgoing requests. A level is valid until its reset and for a minute at most, so that a wrong
+header blocks requests no longer; an unknown level blocks none.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 GRACE = 1e-6
-"""Seconds that nobody is sent away for: the rounding of a clock."""
+"""Waits below this many seconds are ignored: rounding of a clock."""
 
 TRUSTED_SECONDS = 60.0
-"""How long a level is believed, at the most."""
+"""How long a level is valid at most, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One limit as an answer told it. Times are moments on the caller's clock, in seconds.
+    """One limit as reported by a response. Times are moments on the caller's clock, in seconds.
 
     Attributes:
-        remaining: What was left of it.
-        limit: All of it.
+        remaining: What remained of it.
+        limit: Its size.
         reset: When it is full again.
-        at: When the answer came.
-        spent: What went out since.
+        at: When the response came.
+        spent: What was sent since.
     """
 
     remaining: float
@@ -37,7 +37,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class RateLimitHeaders:
-    """The limits of a provider; None for what it did not tell."""
+    """The limits of a provider; None for those it did not report."""
 
     requests: Level | None = None
     tokens: Level | None = None
@@ -46,12 +46,12 @@ class RateLimitHeaders:
 
 
 def take(headroom: RateLimitHeaders, now: float, tokens: float) -> tuple[RateLimitHeaders, float]:
-    """Count a request of so many tokens against the levels, or be told to wait.
+    """Count a request of `tokens` tokens against the levels, or return how long to wait.
 
-    How long an answer will be is counted by nobody beforehand, so the output's level must only not be empty.
+    The length of the answer is unknown in advance, so the output level must only not be empty.
 
     Returns:
-        The lowered headroom and 0.0; or the old one and the seconds until there is enough, as far as is known.
+        The lowered levels and 0.0; or the old ones and the estimated seconds until there is enough.
     """
     wait = max(
         _wait(headroom.requests, 1.0, now),
@@ -73,7 +73,7 @@ def spend(headroom: RateLimitHeaders, requests: float, tokens: float) -> RateLim
 
 
 def learn(headroom: RateLimitHeaders | None, headers: RateLimitHeaders, now: float) -> RateLimitHeaders:
-    """Take over what an answer told, level by level; an older answer than the one known tells nothing."""
+    """Merge the levels of a response; a level older than the known one is ignored."""
     if headroom is None:
         return headers
     return RateLimitHeaders(
@@ -85,12 +85,12 @@ def learn(headroom: RateLimitHeaders | None, headers: RateLimitHeaders, now: flo
 
 
 def requests_left(headroom: RateLimitHeaders, now: float) -> float | None:
-    """How many requests it would take now; None where that is not known, or not any more."""
+    """Return the requests that the provider accepts now; None if unknown or expired."""
     return _left(headroom.requests, now)
 
 
 def tokens_left(headroom: RateLimitHeaders, now: float) -> float | None:
-    """How many tokens a request might have now; None where that is not known, or not any more."""
+    """Return the tokens that a request may use now; None if unknown or expired."""
     output = _left(headroom.output_tokens, now)
     if output is not None and output < 1.0:
         return 0.0
@@ -106,7 +106,7 @@ def _left(level: Level | None, now: float) -> float | None:
 
 
 def _until(level: Level) -> float:
-    """Until when the level is believed."""
+    """Return until when the level is valid."""
     return min(level.reset, level.at + TRUSTED_SECONDS)
 
 
@@ -137,6 +137,6 @@ def _newer(previous: Level | None, latest: Level | None, now: float) -> Level | 
         return previous or latest
     if latest.at < previous.at:
         return previous
-    # What went out since the older answer, and is told of after the newer one came, is shared out evenly over the time.
+    # Usage since the older response that the newer one does not include yet: assumed to be spread evenly over the time.
     late = (now - latest.at) / (now - previous.at) if now > previous.at else 0.0
     return replace(latest, spent=previous.spent * late) if late > 0.0 else latest

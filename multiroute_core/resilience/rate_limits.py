@@ -1,6 +1,6 @@
-"""What a quota may still take: a closed door, the provider's headers, requests and tokens a minute, and calls at once.
+"""Rate limits and cooldown of a route: retry-after, provider headers, requests and tokens per minute, concurrency.
 
-A quota is what one route has for itself, or what several routes with the same `Route.quota` share.
+The state belongs to one route, or to several routes with the same `Route.rate_limit_group`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from multiroute_core.resilience.admission import Rejection
 from multiroute_core.resilience.provider_limits import RateLimitHeaders
 
 POLL_SECONDS = 0.05
-"""When to ask again where too many calls are in flight: nobody knows when the next one ends."""
+"""Poll interval in seconds at the concurrency limit: the end of the next call is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimitSettings:
-    """What the user said: requests and tokens a minute, and calls at once; None for no limit."""
+    """The configured requests and tokens per minute and concurrent calls; None for no limit."""
 
     rpm: float | None = None
     tpm: float | None = None
@@ -29,16 +29,16 @@ class RateLimitSettings:
 
 @dataclass(frozen=True, slots=True)
 class RateLimitState:
-    """The state of one quota. Times are moments on the caller's clock, in seconds.
+    """The state of one rate limit group. Times are moments on the caller's clock, in seconds.
 
     Attributes:
-        door_until: Until when the provider wants to be left alone.
-        requests: When `rpm` is all there again.
-        tokens: When `tpm` is all there again.
-        taken: All tokens ever taken from `tpm`. It is kept with an admission, so that its settling knows what was taken
-            after it.
-        concurrency: How many calls may be in flight.
-        headroom: What the provider's headers said.
+        door_until: The end of the cooldown that the provider requested.
+        requests: When the `rpm` bucket is full again.
+        tokens: When the `tpm` bucket is full again.
+        taken: All tokens ever taken from `tpm`. A permit keeps a copy, so that its settlement knows what was taken
+            later.
+        concurrency: The adaptive concurrency limit.
+        headroom: The remaining limits reported by the provider's headers.
     """
 
     door_until: float = 0.0
@@ -52,10 +52,10 @@ class RateLimitState:
 def admit(
     allowance: RateLimitState, settings: RateLimitSettings, now: float, *, tokens: int, in_flight: int
 ) -> tuple[RateLimitState, Rejection | None]:
-    """Ask for one request of so many tokens, beside `in_flight` others.
+    """Admit one request of `tokens` tokens beside `in_flight` others.
 
     Returns:
-        The new state and None; or the state as it was, and why not.
+        The new state and None; or the unchanged state and the rejection.
     """
     if now < allowance.door_until:
         return allowance, Rejection("rate_limit", allowance.door_until - now)
@@ -89,7 +89,7 @@ def admit(
 
 
 def requests_left(allowance: RateLimitState, settings: RateLimitSettings, now: float) -> float | None:
-    """How many requests it would take now, its door and its places in flight aside; None for unknown."""
+    """Return the requests accepted now, regardless of cooldown and concurrency; None if unknown."""
     room = allowance.headroom
     return _least(
         None if settings.rpm is None else token_bucket.left(allowance.requests, settings.rpm, now),
@@ -98,7 +98,7 @@ def requests_left(allowance: RateLimitState, settings: RateLimitSettings, now: f
 
 
 def tokens_left(allowance: RateLimitState, settings: RateLimitSettings, now: float) -> float | None:
-    """How many tokens it would take now, its door and its places in flight aside; None for unknown."""
+    """Return the tokens accepted now, regardless of cooldown and concurrency; None if unknown."""
     room = allowance.headroom
     return _least(
         None if settings.tpm is None else token_bucket.left(allowance.tokens, settings.tpm, now),
@@ -123,16 +123,19 @@ def settle(
     headroom: RateLimitHeaders | None,
     in_flight: int,
 ) -> RateLimitState:
-    """A request that was sent is over.
+    """Settle a request that was sent and return the new state.
 
     Args:
-        tokens: What was reserved for it.
-        used: What it took; None where nobody said, which leaves the reservation as it is.
-        mark: `taken`, as it stood after it was let in.
-        outcome: Whether an answer came, or a refusal for the rate, or something else.
-        door: Seconds for which the provider wants to be left alone; for a refusal that names no time, the caller's.
-        headroom: What the headers said.
-        in_flight: How many calls there are, this one included.
+        allowance: The current state.
+        settings: The configured limits.
+        now: The current time.
+        tokens: The tokens reserved for it.
+        used: The tokens it used; None if unknown, which keeps the reservation.
+        mark: `taken` as it was after its admission.
+        outcome: Whether it was answered, rejected for the rate, or ended otherwise.
+        door: The cooldown in seconds that the provider requested; the caller's default for a rejection without one.
+        headroom: The remaining limits reported by the headers.
+        in_flight: The calls in flight, this one included.
     """
     left = allowance.tokens
     total_tokens = allowance.taken

@@ -1,8 +1,8 @@
-"""How many tries may be made besides the first ones: retries and hedges pay for them out of one purse.
+"""Retry budget: limits the extra load of retries; hedging has a budget of its own.
 
-A share of every request goes in, a try takes one out, and a reserve keeps a quiet program going (Finagle's
-`RetryBudget`). So a provider that is in trouble gets a fifth more at most, and not three times as much. To ask a route
-for the first time costs nothing: it adds no load where it hurts.
+Every request deposits a share of an attempt, a retry withdraws one, and a reserve serves programs with little traffic
+(Finagle's `RetryBudget`). So a failing provider gets a fifth more load at most, and not three times as much. The first
+attempt on a route is free: it adds no load where it hurts.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RetryBudgetSettings:
-    """How full a purse gets.
+    """The size of a retry budget.
 
     Attributes:
-        share: What every request puts in.
-        reserve: How many tries are there without any request.
-        per_second: How fast the reserve comes back.
-        most: What a purse holds at most.
+        share: What every request deposits.
+        reserve: The retries available without any request.
+        per_second: How fast the reserve is refilled.
+        most: The maximum balance.
     """
 
     share: float
@@ -31,25 +31,25 @@ RETRIES = RetryBudgetSettings(share=0.2, reserve=10.0, per_second=1.0, most=50.0
 
 
 def hedges(share: float) -> RetryBudgetSettings:
-    """The purse of hedges: nothing but their share."""
+    """Return the settings of the hedge budget: only its share, and one attempt at the start."""
     return RetryBudgetSettings(share=share, reserve=1.0, per_second=0.0, most=10.0)
 
 
 @dataclass(frozen=True, slots=True)
 class RetryBudget:
-    """What is left. `at` is the moment on the caller's clock, in seconds; None before the first one."""
+    """The balance. `at` is the moment on the caller's clock, in seconds; None before the first one."""
 
     left: float = 0.0
     at: float | None = None
 
 
 def deposit(purse: RetryBudget, settings: RetryBudgetSettings, now: float) -> RetryBudget:
-    """A request begins."""
+    """Deposit the share of a new request."""
     return RetryBudget(min(settings.most, _left(purse, settings, now) + settings.share), now)
 
 
 def withdraw(purse: RetryBudget, settings: RetryBudgetSettings, now: float) -> tuple[RetryBudget, bool]:
-    """Pay for a try; False where there is not enough left."""
+    """Withdraw one attempt; False if the balance is too low."""
     left = _left(purse, settings, now)
     return (RetryBudget(left, now), False) if left < 1.0 else (RetryBudget(left - 1.0, now), True)
 

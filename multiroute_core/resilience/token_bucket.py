@@ -1,29 +1,30 @@
-"""So many a minute, requests or tokens: a token bucket that holds one minute's worth, as the vendors' own buckets do.
+"""Token bucket rate limiter (GCRA): requests or tokens per minute; it holds one minute, like the providers' own.
 
-It is kept as one number, the moment at which the bucket is full again (GCRA, the generic cell rate algorithm): what is
-taken moves the moment on, time catches up with it, and it is never more than a minute ahead when something is let
-through. So in every span of t seconds at most `per_minute * (1 + t / 60)` are let through.
+The state is one number, the moment at which the bucket is full again (GCRA, the generic cell rate algorithm): taking
+moves it forward, time catches up with it, and it is never more than a minute ahead when a request is admitted. So in
+any span of t seconds at most `per_minute * (1 + t / 60)` are admitted.
 
-Tokens are reserved before they are known, and settled afterwards. What is given back late is given back only as far as
-it would still be there: a bucket that was full in between has lost it.
+Tokens are reserved before their number is known, and settled afterwards. A late refund is limited to what the bucket
+would still hold: a bucket that was full in between has lost it.
 """
 
 from __future__ import annotations
 
 SECONDS = 60.0
-"""The span of a limit, and what the bucket holds."""
+"""The period of a limit and the capacity of the bucket, in seconds."""
 
 GRACE = 1e-6
-"""Seconds that nobody is sent away for: the rounding of a clock that counts from 1970."""
+"""Waits below this many seconds are ignored: rounding of a clock that counts from 1970."""
 
 
 def take(tat: float, per_minute: float, amount: float, now: float) -> tuple[float, float]:
-    """Take an amount, or be told to wait.
+    """Take an amount, or return how long to wait.
 
     Args:
         tat: The moment at which the bucket is full again; 0.0 for a new one.
-        amount: What is wanted. More than the bucket holds counts as all that it holds: otherwise it would never be let
-            through.
+        per_minute: The rate and capacity.
+        amount: The amount. More than the capacity counts as the capacity: otherwise it would never be admitted.
+        now: The current time.
 
     Returns:
         The new moment and 0.0; or the old one and the seconds until there is enough.
@@ -34,14 +35,16 @@ def take(tat: float, per_minute: float, amount: float, now: float) -> tuple[floa
 
 
 def settle(tat: float, per_minute: float, reserved: float, used: float, now: float, since: float) -> float:
-    """Charge what was used beyond the reservation, or give back what was not used.
+    """Charge what exceeds the reservation, or refund what was not used.
 
     Args:
         tat: The moment at which the bucket is full again.
-        reserved: What was asked of `take`.
-        used: What it came to.
-        since: What was taken from the bucket after the reservation. So much is missing from it at the most if the
-            reservation was for nothing; it tells what a late return may give back.
+        per_minute: The rate and capacity.
+        reserved: The amount that was passed to `take`.
+        used: The actual amount.
+        now: The current time.
+        since: What was taken from the bucket after the reservation. If the reservation was unused, the bucket lacks at
+            most this much; it limits a late refund.
 
     Returns:
         The new moment.
@@ -53,5 +56,5 @@ def settle(tat: float, per_minute: float, reserved: float, used: float, now: flo
 
 
 def left(tat: float, per_minute: float, now: float) -> float:
-    """What could be taken now."""
+    """Return what could be taken now."""
     return max(0.0, SECONDS - max(0.0, tat - now)) * per_minute / SECONDS

@@ -1,30 +1,29 @@
-"""Who is asked, and in which order. Pure: how the routes are doing, and chance, come in as arguments.
+"""Candidate selection, ranking strategies and load balancing. Pure: route health and randomness are arguments.
 
-`candidates` says who may answer, `ranking` in which order they are asked: with `preference`, which is stronger than any
-order, and `expected`, what a request will use. `explain` tells all of it to people. The orders:
+`candidates` selects the routes that may answer, `strategies` ranks them; `affinity` holds the criteria that outrank any
+strategy, `expected_usage` the usage that a request is expected to have. `explain` describes the result. The strategies:
 
-* `"priority"`: as they are listed.
-* `"weighted"`: by chance; of many requests each route is the first for its share of the weights.
-* `"least_busy"`: the fewest calls in flight for its size, which is its limit where all limits are known, or else its
-  weight; full ones after the others.
-* `"fastest"`: of two drawn by chance, the one whose answers have begun sooner of late, then the others by the same
-  measure. One request in twenty goes first to a route that has not been measured, or else to any: so that none is
-  judged for ever by an old figure, or by none.
-* `"cheapest"`: by the expected cost of this very request: its tokens by their estimated number, what the vendor has in
-  its prompt cache at the price of cache reads, long inputs at theirs, a usual answer. Unknown prices come last.
-* A function of one's own, `(request, routes, standings) -> routes`: any of the candidates, in any order. If it fails,
-  its error is logged and the routes stay as they are listed.
+* `"priority"`: in the given order.
+* `"weighted"`: at random; each route is first for its share of the weights.
+* `"least_busy"`: the fewest calls in flight relative to the route's size, which is its concurrency limit if all limits
+  are known, otherwise its weight; full routes come after the others.
+* `"fastest"`: of two routes drawn at random, the one with the lower recent latency, then the others by latency. One
+  request in twenty goes first to a route that has not been measured, or else to any route, so that no route is ranked
+  forever by an old measurement or by none.
+* `"cheapest"`: by the expected cost of this request: its estimated tokens, prompt cache reads at their price, long
+  inputs at theirs, and an answer of typical length. Unknown prices come last.
+* A custom function, `(request, routes, standings) -> routes`: any of the candidates, in any order. If it fails, its
+  error is logged and the routes keep the given order.
 
-Whatever the order: routes good at the task come before the others, then those of the vendor with whom a tool loop is
-open, and backups last. Sorting is stable: what says nothing leaves the routes as they were.
+With every strategy, routes suited to the task come before the others, then those of the provider with an open tool
+call, and backups last. Sorting is stable: a criterion without a preference keeps the order.
 
-A conversation stays with its prompt cache. A route is warm if its model gave the latest answer in the history, as far
-as that can be told, and what it had read then is long enough to be kept (1,024 tokens). With `"cheapest"` a warm route
-pays less for that part, and no more: it is the first only if that makes it the cheapest. A warm route that is well goes
-first with `"weighted"`; with `"least_busy"` it counts one call less and wins a tie; with `"fastest"` it goes first if
-its answers begin at most a quarter later than those of the one that would. `"priority"` and functions are explicit, and
-stay as they are.
+Prompt cache affinity: a route is warm if its model gave the latest answer in the history, as far as that is known, and
+the prompt it read then is long enough to be cached (1,024 tokens). With `"cheapest"` a warm route gets the cache price
+for that part and no other preference. A healthy warm route goes first with `"weighted"`; with `"least_busy"` it counts
+one call less and wins a tie; with `"fastest"` it goes first if its latency is at most a quarter above that of the route
+chosen otherwise. `"priority"` and custom functions are explicit and not changed.
 
-With `"weighted"`, `"least_busy"` and `"fastest"`, routes that cannot be asked now go behind those that can. In the
-other orders they keep their place, and are passed over when their turn comes.
+With `"weighted"`, `"least_busy"` and `"fastest"`, routes that cannot be used now come after those that can. With the
+other strategies they keep their place and are skipped at their turn.
 """

@@ -1,4 +1,8 @@
-"""What is stronger than the order of the routes: the task, an open tool loop, and that backups come last. Pure."""
+"""Affinity criteria that outrank any strategy; for prompt cache affinity see `strategies`. Pure.
+
+The criteria: the task, an open tool call, and that backups come last.
+Prompt cache affinity is part of each strategy, because it weighs against cost, load and latency.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +22,11 @@ _BACKUP = attrgetter("backup")
 
 @dataclass(frozen=True, slots=True)
 class SortCriterion:
-    """One reason for a route to stand before another.
+    """One criterion that places a route before another.
 
     Attributes:
-        key: Less comes first; None moves nothing.
-        why: What to say of a route; empty for nothing.
+        key: The sort key, lower first; None changes nothing.
+        why: The explanation for a route; empty for none.
     """
 
     key: Callable[[Route], Any] | None
@@ -32,7 +36,7 @@ class SortCriterion:
 def preferences(
     request: Request, routes: Sequence[Route], options: Options, facts: Mapping[str, RouteCapabilities]
 ) -> Sequence[SortCriterion]:
-    """What is stronger than any order: the weakest first."""
+    """Return the criteria that outrank any strategy, the weakest first."""
     steps: list[SortCriterion] = []
     if (task := options.task) is not None:
         fits = {r.name: 0 if task in r.tasks else 1 if not r.tasks else 2 for r in routes}
@@ -48,7 +52,7 @@ def preferences(
 
 
 def open_call(request: Request) -> Raw | None:
-    """The call whose answer the last message brings, as its vendor wrote it: that vendor should go on if it can."""
+    """Return the raw tool call whose result the last message contains: its provider should continue if possible."""
     if request.messages[-1].role != "tool":
         return None
     turns = (message.parts for message in reversed(request.messages) if message.role == "assistant")

@@ -1,4 +1,4 @@
-"""One checked call: its request, its options and its candidates."""
+"""A validated call: its request, its options and its candidates."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from multiroute_core.types import Request
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call, checked.
+    """A validated call.
 
     Attributes:
-        request_id: It stands in every event.
-        request: What is asked.
-        options: How it is routed.
-        routes: The candidates, as they are listed.
-        tokens: The request's tokens, estimated.
-        stream: Whether the answer comes in chunks.
+        request_id: Included in every event.
+        request: The request.
+        options: The routing options.
+        routes: The candidates, in the given order.
+        tokens: The estimated tokens of the request.
+        stream: Whether the response is streamed.
     """
 
     request_id: str

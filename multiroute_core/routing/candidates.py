@@ -1,7 +1,7 @@
-"""Which routes may answer a request, and why the others may not. Pure.
+"""Candidate selection: which routes may answer a request, and why the others are excluded. Pure.
 
-This is settled before the call begins: by what the caller asks for (a model, tags, a region) and by what the request
-needs (tools, pictures, a window that is large enough).
+Candidates are selected before the call starts: by what the caller requires (a model, tags, a region) and by the
+capabilities the request needs (tools, images, a context window that is large enough).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from multiroute_core.routing import expected_usage
 from multiroute_core.types import Request
 
 Drops = Callable[[Route], Sequence[str]]
-"""The parameters that a route would drop."""
+"""Returns the parameters that a route would drop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class Candidates:
     """The routes that may answer.
 
     Attributes:
-        routes: As they are listed.
-        excluded: Why the others may not, by their names: the first reason for each.
-        tokens: The request's tokens, estimated.
-        problem: Why nobody may, in one sentence; None where somebody may.
+        routes: In the given order.
+        excluded: The first reason for each excluded route, by its name.
+        tokens: The estimated tokens of the request.
+        problem: Why no route may answer, in one sentence; None if some route may.
     """
 
     routes: tuple[Route, ...]
@@ -41,11 +41,11 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class _Filter:
-    """One thing that a route must have.
+    """One requirement for a route.
 
     Attributes:
-        lacks: Why a route has it not, by the names of those that have it not.
-        problem: The sentence for the case that no route has it, of those that were left.
+        lacks: Returns why a route does not meet it, by the names of those that do not.
+        problem: Returns the sentence for the case that none of the remaining routes meets it.
     """
 
     lacks: Callable[[Sequence[Route]], dict[str, str]]
@@ -59,22 +59,22 @@ def candidates(
     facts: Mapping[str, RouteCapabilities],
     drops: Drops | None = None,
 ) -> Candidates:
-    """The routes that may answer, and why the others may not.
+    """Return the routes that may answer, and why the others are excluded.
 
-    A route is left out if it is not the `model` that is asked for, lacks one of the `route_tags`, is not in the
-    `region`, cannot carry something that is in the request, or would drop a parameter where that is not allowed.
+    A route is excluded if it is not the requested `model`, lacks one of the `route_tags`, is not in the `region`, does
+    not support something in the request, or would drop a parameter where that is not allowed.
 
-    It is also left out if its window is smaller than the prompt and `max_tokens` together (a usual answer where that is
-    not given), as far as they can be estimated, and another route's is not. For a `backup` the prompt alone counts: a
-    short answer is better than none, and a backup is no reason to leave out a route that is none. If all windows are
-    too small, the largest stay: estimates err.
+    It is also excluded if its context window is smaller than the prompt plus `max_tokens` (by default a typical
+    answer), as estimated, and another route's is not. For a `backup` only the prompt counts: a short answer is better
+    than none, and a backup does not exclude a route that is not one. If all windows are too small, the largest ones
+    stay, because estimates are inexact.
 
     Args:
-        request: What is asked.
-        routes: As they are listed.
-        options: What the caller wants.
-        facts: By the routes' names.
-        drops: The parameters that a route would drop; None where that is no matter.
+        request: The request.
+        routes: In the given order.
+        options: The caller's options.
+        facts: The capabilities by route name.
+        drops: Returns the parameters that a route would drop; None if dropping is allowed.
     """
     size = token_count.estimate(request)
     left = tuple(routes)
@@ -94,7 +94,7 @@ def candidates(
 def _undemanding(
     request: Request, options: Options, facts: Mapping[str, RouteCapabilities], drops: Drops | None, size: int
 ) -> bool:
-    """Whether there is nothing that a route may lack, as with most requests."""
+    """Whether no requirement applies, as for most requests."""
     if drops is not None or capabilities.required(request):
         return False
     if options.model is not None or options.route_tags is not None or options.region is not None:
@@ -106,7 +106,7 @@ def _undemanding(
 def _filters(
     request: Request, options: Options, facts: Mapping[str, RouteCapabilities], drops: Drops | None, size: int
 ) -> Iterator[_Filter]:
-    """What is asked for in this call."""
+    """Yield the requirements of this call."""
     if (model := options.model) is not None:
         yield _Filter(
             lambda routes: {
@@ -168,13 +168,14 @@ def _filters(
         )
     answer = expected_usage.answer(request)
     if any(fact.window is not None and fact.window < size + answer for fact in facts.values()):
-        yield _Filter(lambda routes: _too_small(routes, facts, size, answer), lambda _: "")  # it never excludes all
+        # it never excludes all routes
+        yield _Filter(lambda routes: _too_small(routes, facts, size, answer), lambda _: "")
 
 
 def _too_small(
     routes: Sequence[Route], facts: Mapping[str, RouteCapabilities], size: int, answer: int
 ) -> dict[str, str]:
-    """The routes whose window is too small, as long as others are there."""
+    """Return the routes whose context window is too small, as long as others remain."""
     windows = {r.name: math.inf if (window := facts[r.name].window) is None else window for r in routes}
     small = {r.name for r in routes if windows[r.name] < (size if r.backup else size + answer)}
     first = [r.name for r in routes if not r.backup] or [r.name for r in routes]
@@ -196,7 +197,7 @@ def _listed(words: Sequence[str] | Iterator[str] | frozenset[str]) -> str:
 
 
 def _describe(ability: str) -> str:
-    """An ability, as a sentence names it."""
+    """Return the description of a capability for an error message."""
     kind, _, whose = ability.partition(":")
     if whose:
         return f"a file in the store of {whose}" if kind == "file" else f"what only {whose} understands"

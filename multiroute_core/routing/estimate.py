@@ -1,4 +1,4 @@
-"""What a request will likely cost, and what it may cost, before it is asked. Pure."""
+"""Cost estimate of a request before it is sent: expected and maximum. Pure."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from multiroute_core.types import Request
 
 @dataclass(frozen=True, slots=True)
 class RouteEstimate:
-    """One route.
+    """The estimate for one route.
 
     Attributes:
         route: Its name.
-        input_tokens: What it will read, about.
-        output_tokens: What it will write, likely.
-        cost: Likely, in USD; None for unknown.
-        most_output_tokens: What it may write: `max_tokens`, or 1,024 where that is not given.
-        most_cost: What that would cost, in USD: so much a budget sets aside.
+        input_tokens: The estimated input tokens.
+        output_tokens: The expected output tokens.
+        cost: The expected cost in USD; None if unknown.
+        most_output_tokens: The maximum output tokens: `max_tokens`, or 1,024 by default.
+        most_cost: The cost at that maximum, in USD, which a budget reserves; None if unknown.
     """
 
     route: str
@@ -35,13 +35,13 @@ class RouteEstimate:
 
 
 class Estimate(tuple[RouteEstimate, ...]):
-    """One for each route that may answer, as they are listed. It prints as a table, in notebooks too."""
+    """One estimate per candidate, in the given order. Prints as a table, also in notebooks."""
 
     __slots__ = ()
 
     @property
     def cost(self) -> float | None:
-        """What the first route will likely cost, in USD; None for unknown."""
+        """The expected cost on the first route, in USD; None if unknown."""
         return self[0].cost if self else None
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ _TITLES = ("route", "tokens in", "out", "cost", "at most out", "at most")
 def estimate(
     request: Request, candidates: Candidates, facts: Mapping[str, RouteCapabilities], cost_on: CostOn
 ) -> Estimate:
-    """What `request` would cost on each of the routes that may answer."""
+    """Return the cost of `request` on each candidate."""
     read = expected_usage.read_again(request, candidates.routes, facts)
     estimates: list[RouteEstimate] = []
     for route in candidates.routes:

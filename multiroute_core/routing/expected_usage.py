@@ -1,4 +1,4 @@
-"""What a request is expected to use on a route, and what its vendor may still have in its prompt cache. Pure."""
+"""Expected usage of a request on a route, including likely prompt cache reads. Pure."""
 
 from __future__ import annotations
 
@@ -13,33 +13,34 @@ from multiroute_core.route import Route
 from multiroute_core.types import Request, Usage
 
 OUTPUT_TOKENS = 256
-"""How long an answer is expected to be, where the caller does not say that it must be shorter."""
+"""The expected output tokens, unless the caller sets a lower maximum."""
 
 MOST_OUTPUT_TOKENS = 1_024
-"""How much is set aside in a budget for an answer of which the caller does not say how long it may be."""
+"""The output tokens that a budget reserves if the caller sets no maximum."""
 
 OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-"""What the vendors call the longest answer in their bodies."""
+"""The providers' names of the maximum output tokens in a request body."""
 
-TOOLS_PROMPT: Mapping[Api, int] = {"anthropic": 500}
-"""What a vendor puts before the tools on its own, and charges for."""
+TOOLS_PROMPT: Mapping[Wire, int] = {"anthropic": 500}
+"""The tokens that a provider adds before the tools and bills."""
 
 LEAST_KEPT = 1_024
-"""Vendors keep no shorter beginning of a conversation in their prompt caches."""
+"""The minimum length of a cached prefix in tokens; providers cache no shorter one."""
 
-KEEPING: frozenset[Api] = frozenset({"anthropic", "openai.chat", "openai.responses", "google"})
-"""The wires whose vendors keep prompts: OpenAI and Google by themselves, Anthropic what is marked, by the caller or,
-where it is long, by us."""
+KEEPING: frozenset[Wire] = frozenset({"anthropic", "openai.chat", "openai.responses", "google"})
+"""The APIs whose providers cache prompts: OpenAI and Google automatically, Anthropic up to a mark that the caller sets
+or, in long prompts, this library.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The beginning of a conversation that a vendor has read before, and likely keeps in its prompt cache.
+    """A prefix of the conversation that a provider has read and likely holds in its prompt cache.
 
     Attributes:
-        wire: The API that was spoken.
+        wire: The API that was used.
         model: The model that read it.
-        tokens: How long it is.
+        tokens: Its length.
     """
 
     wire: Api
@@ -48,11 +49,11 @@ class Kept:
 
 
 def find_cached_prefix(request: Request) -> Kept | None:
-    """What the model of the latest answer in the history has read before it gave that answer.
+    """Return the prefix that the model of the latest answer in the history has read before that answer.
 
-    An answer tells its model by the `raw` form of its parts; plain text from elsewhere tells nothing. Where the caller
-    has set marks (`CachePoint`), Anthropic keeps what stands before the last of them. None where nothing is known, or
-    what is known is too short to be kept.
+    The `raw` form of an answer's parts identifies its model; plain text from elsewhere does not. If the caller has set
+    marks (`CachePoint`), Anthropic caches up to the last of them. Returns None if the model is unknown, or the prefix
+    is too short to be cached.
     """
     messages = request.messages
     for place in range(len(messages) - 1, 0, -1):
@@ -71,27 +72,27 @@ def find_cached_prefix(request: Request) -> Kept | None:
 
 
 def read_again(request: Request, routes: Sequence[Route], facts: Mapping[str, RouteCapabilities]) -> dict[str, int]:
-    """The tokens that each warm route reads from its prompt cache, by the names of the warm ones."""
+    """Return the tokens that each warm route reads from its prompt cache, by route name."""
     if (latest := find_cached_prefix(request)) is None:
         return {}
     warm = (r.name for r in routes if r.model == latest.model and facts[r.name].api == latest.wire)
     return dict.fromkeys(warm, latest.tokens)
 
 
-def most(request: Request, route: Route, wire: Api, size: int) -> Usage:
-    """What `request` may take on a route at most, as far as that can be told before: what a budget holds for it.
+def most(request: Request, route: Route, wire: Wire, size: int) -> Usage:
+    """Return the maximum usage of `request` on a route as far as known in advance, for the budget reservation.
 
     Args:
-        request: What is asked.
-        route: The route that is asked.
+        request: The request.
+        route: The route.
         wire: Its API.
-        size: The request's tokens.
+        size: The tokens of the request.
     """
     likely = usage(request, wire, size)
     extra = request.extra.get(route.provider)
     if not extra:
         return replace(likely, output_tokens=request.max_tokens or MOST_OUTPUT_TOKENS)
-    # What `extra` lays over the body decides about the bill as well.
+    # Values that `extra` sets in the body affect the bill as well.
     generation = mapping(extra.get("generationConfig"))
     limits = [count(extra.get(name)) for name in OUTPUT_LIMITS] + [count(generation.get("maxOutputTokens"))]
     answers = max(count(extra.get("n")) or 1, count(generation.get("candidateCount")) or 1)
@@ -105,18 +106,18 @@ def most(request: Request, route: Route, wire: Api, size: int) -> Usage:
 
 
 def answer(request: Request) -> int:
-    """How many tokens to set aside for the answer."""
+    """Return the tokens to reserve for the answer."""
     return request.max_tokens or OUTPUT_TOKENS
 
 
-def usage(request: Request, wire: Api, size: int, read: int = 0) -> Usage:
-    """What `request` will use; good enough to rank prices, not to bill.
+def usage(request: Request, wire: Wire, size: int, read: int = 0) -> Usage:
+    """Return the expected usage of `request`; precise enough to rank prices, not to bill.
 
     Args:
-        request: What is asked.
+        request: The request.
         wire: The API of the route.
-        size: The request's tokens.
-        read: How many of them come from the vendor's prompt cache.
+        size: The tokens of the request.
+        read: How many of them come from the provider's prompt cache.
     """
     size += TOOLS_PROMPT.get(wire, 0) if request.tools else 0
     return Usage(
@@ -128,7 +129,7 @@ def usage(request: Request, wire: Api, size: int, read: int = 0) -> Usage:
 
 
 def _comes_again(request: Request) -> bool:
-    """Whether the request is one of several with the same beginning. Anthropic takes more for what it is to keep."""
+    """Whether further requests will likely share the prefix. Anthropic charges extra for cache writes."""
     return bool(request.tools) or any(
         message.role not in ("user", "system") or any(isinstance(part, CachePoint) for part in message.parts)
         for message in request.messages
@@ -136,7 +137,7 @@ def _comes_again(request: Request) -> bool:
 
 
 def _truncate_at_mark(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The messages up to the last mark; all of them where there is none."""
+    """Return the messages up to the last mark; all of them without one."""
     for place in range(len(messages) - 1, -1, -1):
         if any(isinstance(part, CachePoint) for part in messages[place].parts):
             return messages[: place + 1]

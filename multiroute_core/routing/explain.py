@@ -1,4 +1,4 @@
-"""Why each route would be asked, and when, or why not: what the call itself decides by, in words."""
+"""Routing explanation: for each route its position and the reasons, or why it is excluded."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from multiroute_core.types import Request
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One route, as one request finds it.
+    """One route in the explanation of a request.
 
     Attributes:
         route: Its name.
         candidate: Whether it may answer.
-        position: When it would be asked, if those before it fail: 1 is first; None is never.
-        why: Why so: sentences without their full stops, the strongest reason first.
-        expected_cost: Of this request, in USD; None for unknown.
-        cached_tokens: Those of the request that are likely in its prompt cache.
-        seconds: After how many an answer of its comes of late, or a stream's first token; None for unknown.
-        breaker: Whether it is asked (`"closed"`), left alone (`"open"`), or about to be probed (`"half_open"`).
-        open_seconds: Seconds until asking it makes sense; 0 is now.
-        in_flight: Calls that it is working on.
-        window: Tokens that fit in; None for unknown.
+        position: Its position in the fallback order, from 1; None if it is never used.
+        why: The reasons: sentences without their full stops, the strongest first.
+        expected_cost: The expected cost of this request, in USD; None if unknown.
+        cached_tokens: The tokens of the request that are likely in its prompt cache.
+        seconds: The recent latency of a response, or of the first token of a stream; None if unknown.
+        breaker: The state of its circuit breaker: `"closed"` (in use), `"open"` (skipped) or `"half_open"` (next call
+            probes).
+        open_seconds: Seconds until it accepts requests; 0 means now.
+        in_flight: Its calls in flight.
+        window: The context window in tokens; None if unknown.
     """
 
     route: str
@@ -50,15 +51,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Where a request would go, and why; nothing has been asked. It prints as a table, in notebooks too.
+    """Where a request would be routed, and why; no request is sent. Prints as a table, also in notebooks.
 
-    Where chance is part of an order, this is one draw.
+    If the strategy is random, this is one draw.
 
     Attributes:
-        request_tokens: How many tokens the request has, estimated.
+        request_tokens: The estimated tokens of the request.
         strategy: The strategy's name.
-        rows: One for each route: those that would be asked first, in that order, then the others as they are listed.
-        problem: Why nobody may answer; None where somebody may.
+        rows: One per route: first the ranked ones in that order, then the others in the given order.
+        problem: Why no route may answer; None if some route may.
     """
 
     request_tokens: int
@@ -84,17 +85,17 @@ class Explanation:
 def explain(
     request: Request, routes: Sequence[Route], candidates: Candidates, options: Options, live: LiveStats
 ) -> Explanation:
-    """What a call would do.
+    """Explain the routing of a call.
 
     Args:
-        request: What would be asked.
-        routes: As they are listed.
-        found: Those that may answer.
-        options: What the caller wants.
-        live: How things stand.
+        request: The request.
+        routes: In the given order.
+        candidates: Those that may answer.
+        options: The caller's options.
+        live: Health, prices and capabilities of the routes.
 
     Raises:
-        ConfigurationError: an order function gave something else than candidates.
+        ConfigurationError: a custom strategy did not return candidates.
     """
     order = options.strategy or "priority"
     ranked = ranking(request, candidates.routes, options, live) if candidates.routes else None
@@ -134,7 +135,7 @@ def explain(
 
 
 def _passed_over(route: Route, live: LiveStats, size: int) -> str:
-    """Why a route is not asked when its turn comes, but after the others; empty where it is."""
+    """Return why a route is skipped at its turn and tried after the others; empty if it is not."""
     standing = live.standing(route)
     limit = standing.limit
     if standing.retry_in > 0:

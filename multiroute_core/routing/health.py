@@ -1,4 +1,4 @@
-"""How the routes of a router are doing, for people."""
+"""Health report: the health of a router's routes, printable as a table."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from multiroute_core.routing.route_health import RouteHealth
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How every route is doing at one moment. It prints as a table, in notebooks too.
+    """The health of every route at one moment. Prints as a table, also in notebooks.
 
     Attributes:
-        routes: The routes' standings, by their names, as they are listed.
+        routes: The health by route name, in the given order.
     """
 
     routes: Mapping[str, RouteHealth]
@@ -63,7 +63,7 @@ _WORDS = (0, 1, 2, 3)
 
 
 def _reason(standing: RouteHealth) -> str:
-    """Why it is not used, with the HTTP status and the provider's code where they belong to it."""
+    """Return why a route is unavailable, with the HTTP status and the provider's code if they belong to that reason."""
     reason = standing.reason or ""
     error = standing.last_error or ""
     return error if reason and error.partition(" ")[0] == reason else reason

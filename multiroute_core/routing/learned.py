@@ -1,9 +1,9 @@
-"""Learned capabilities: what routes have refused as unsupported, remembered for a while, and what is done about it.
+"""Learned capabilities: features that routes rejected as unsupported, remembered for a while.
 
-A server tells what it cannot do only when it is asked: that it takes no tools, no images, no `temperature`. What can be
-left out (a parameter) is left out and recorded as dropped, and the same route is asked again. What cannot (tools, an
-image) moves the request on to the next route. Either way the route is asked that no more for `REMEMBER_SECONDS`, and
-requests that need nothing of it do not notice.
+A server reports only on use that it supports no tools, no images or no `temperature`. An optional parameter is dropped,
+recorded as dropped, and the same route is tried again. For anything else (tools, an image) the request falls back to
+the next route. In both cases the route is not sent that feature again for `REMEMBER_SECONDS`; requests that do not need
+it are not affected.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from multiroute_core.runtime import forks
 from multiroute_core.types import Request
 
 REMEMBER_SECONDS = 600.0
-"""How long a refusal is remembered: a server that is restarted with other settings is asked again after that."""
+"""How long a rejection is remembered, in seconds: the server may be restarted with other settings."""
 
 HISTORY = "reasoning_history"
-"""The ability to take the encrypted reasoning and the signatures that stand in the history."""
+"""The capability to accept encrypted reasoning and signatures from the history."""
 
 _PARAMETERS = ("temperature", "top_p", "seed", "parallel_tool_calls", "reasoning")
-"""What can be left out of a request: the answer is less as the caller wishes, but it is an answer."""
+"""Parameters that can be dropped: the answer follows the caller's wishes less closely, but is still an answer."""
 
 _NAMES: Mapping[str, str] = {
     "reasoning_effort": "reasoning",
@@ -41,19 +41,19 @@ _NAMES: Mapping[str, str] = {
     "functions": "tools",
     "max_output_tokens": "max_tokens",
 }
-"""The vendors' names for what has one name here."""
+"""Maps the providers' parameter names to the names of a `Request`."""
 
 _LIMITS: Mapping[str, str] = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
-"""What Chat Completions call the longest answer, by the name that is refused."""
+"""The alternative Chat Completions parameter for the maximum output tokens, by the rejected one."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdaptedRequest:
-    """A request as a route takes it.
+    """A request adapted to a route.
 
     Attributes:
-        encoded: The request in the vendor's words.
-        lacks: What was left out, or put another way, since the route lacks it.
+        encoded: The request encoded for the provider.
+        lacks: What was dropped or encoded differently, because the route does not support it.
     """
 
     encoded: Encoded
@@ -61,10 +61,10 @@ class AdaptedRequest:
 
 
 class LearnedCapabilities:
-    """What the routes of one router have refused as unsupported. Threads share it.
+    """What the routes of one router have rejected as unsupported. Thread-safe.
 
     Args:
-        strict: Whether no parameter may be left out (`strict_params`): then all that a route lacks moves on.
+        strict: Whether no parameter may be dropped (`strict_params`): then every missing feature leads to a fallback.
     """
 
     def __init__(self, *, strict: bool = False) -> None:
@@ -74,10 +74,10 @@ class LearnedCapabilities:
         forks.renew(self, _lock=threading.Lock)
 
     def encode(self, provider: Provider, request: Request, route: Route, now: float, *, stream: bool) -> AdaptedRequest:
-        """The request in the route's words, without what the route has refused before.
+        """Encode the request for a route, without what the route has rejected before.
 
         Raises:
-            ConfigurationError: the request cannot be put into the route's words.
+            ConfigurationError: the request cannot be encoded for the route.
         """
         readable = history.for_account(request, getattr(provider, "account", None))
         if readable is request:
@@ -102,17 +102,17 @@ class LearnedCapabilities:
     def learn(
         self, error: UnsupportedError, request: Request, route: Route, now: float, adapted: AdaptedRequest
     ) -> bool:
-        """Remember a refusal; whether the same route may be asked again without what it refused."""
+        """Remember a rejection; return whether the same route may be tried again without the rejected feature."""
         ability = ability_of(error, request)
         stream = bool(adapted.encoded.body.get("stream"))
         if ability in adapted.lacks or ability not in demands(request, stream=stream):
-            return False  # it was not even asked for: the route means something else
+            return False  # the request did not contain it: the error means something else
         with self._lock:
             self._until[route.name, ability] = now + REMEMBER_SECONDS
         return ability in self._adaptable(request, route, stream=stream)
 
     def unable(self, routes: Sequence[Route], request: Request, now: float, *, stream: bool) -> dict[str, Rejection]:
-        """The routes that lack what the request cannot do without, as long as others are left."""
+        """Return rejections for routes that lack a required feature; empty if all routes lack one."""
         if not self._until:
             return {}
         shut: dict[str, Rejection] = {}
@@ -132,21 +132,21 @@ class LearnedCapabilities:
             return frozenset(ability for name, ability in self._until if name == route.name)
 
     def _adaptable(self, request: Request, route: Route, *, stream: bool) -> frozenset[str]:
-        """What the request can do without on this route."""
+        """Return what the request can do without on this route."""
         parameters = frozenset({"stream_options", HISTORY, *(() if self._strict else _PARAMETERS)})
         limits = _LIMITS if route.provider == "openai" and request.max_tokens is not None else ()
         return (parameters & demands(request, stream=stream)) | frozenset(limits)
 
 
 def ability_of(error: UnsupportedError, request: Request) -> str:
-    """What the route lacks, by the name that it has in a `Request`."""
+    """Return the unsupported feature by its name in a `Request`."""
     if error.ability in _LIMITS and request.max_tokens is not None:
         return error.ability
     return _NAMES.get(error.ability, error.ability)
 
 
 def demands(request: Request, *, stream: bool) -> frozenset[str]:
-    """What a route is asked for beside plain text: abilities and parameters."""
+    """Return the capabilities and parameters that a request needs beside plain text."""
     names = {name for name, asks in _DEMANDS.items() if asks(request)}
     if stream:
         names.add("stream_options")
@@ -175,7 +175,7 @@ _DEMANDS: Mapping[str, Callable[[Request], bool]] = {
 
 
 def _without(request: Request, lacks: frozenset[str], route: Route) -> tuple[Request, list[str]]:
-    """The request without what the route lacks, and what was dropped."""
+    """Return the request without what the route lacks, and the dropped parameters."""
     left_out = [name for name in _PARAMETERS if name in lacks]
     request = replace(request, **dict.fromkeys(left_out, None))
     if HISTORY in lacks:

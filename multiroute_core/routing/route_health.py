@@ -1,4 +1,4 @@
-"""How a route is doing: what orders and people look at."""
+"""Route health, as used by strategies and reports."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class RouteHealth:
-    """How a route is doing at one moment.
+    """The health of a route at one moment.
 
     Attributes:
-        breaker: Whether it is asked (`"closed"`), left alone (`"open"`), or about to be probed (`"half_open"`).
-        open_seconds: Seconds until asking it makes sense; 0 is now.
-        in_flight: Calls that are being worked on, by it and the other routes of its quota.
-        limit: How many it takes at once, as it was told or as its refusals taught; None for any number.
-        first_token_seconds: To the first token of a stream, typically, of late; None where none is known.
-        seconds: To a whole answer that is not streamed, typically, of late.
-        samples: How many answers stand behind those.
-        requests_left: Requests that it would still take now; None for unknown.
-        tokens_left: Tokens that it would still take now; None for unknown.
-        reason: Why it is not used now: the code of the failure that keeps its breaker open (`"authentication"`,
-            `"quota_exhausted"`, `"not_found"`, `"server_error"`, `"timeout"`, …), `"open"` where this process has not
-            seen that failure, `"rate_limit"` or `"limit"`; None while it is used.
-        last_error: Its last failure in a few words that are safe to log, such as
-            `"authentication (HTTP 401, invalid_api_key)"`; it stays when the route recovers. None for none yet.
-        since: When its breaker opened, in seconds since 1970; None while it is closed or where that is not known.
+        breaker: The state of its circuit breaker: `"closed"` (in use), `"open"` (skipped) or `"half_open"` (next call
+            probes).
+        retry_in: Seconds until it accepts requests; 0 means now.
+        in_flight: Calls in flight on it and on the other routes of its rate limit group.
+        limit: Its concurrency limit, configured or learned from rate limit errors; None for no limit.
+        time_to_first_token: Typical recent seconds to the first token of a stream; None if unknown.
+        latency: Typical recent seconds to a response that is not streamed; None if unknown.
+        samples: The number of responses behind those two values.
+        requests_left: Requests that it accepts now; None if unknown.
+        tokens_left: Tokens that it accepts now; None if unknown.
+        reason: Why it is unavailable: the code of the failure that keeps its breaker open (`"authentication"`,
+            `"quota_exhausted"`, `"not_found"`, `"server_error"`, `"timeout"`, …), `"open"` if this process has not seen
+            that failure, `"rate_limit"` or `"limit"`; None while it is available.
+        last_error: Its last failure in a short form that is safe to log, such as `"authentication (HTTP 401,
+            invalid_api_key)"`; it stays when the route recovers. None before the first one.
+        since: When its breaker opened, in seconds since 1970; None while it is closed or if unknown.
     """
 
     breaker: Literal["closed", "open", "half_open"] = "closed"

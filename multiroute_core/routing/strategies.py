@@ -1,4 +1,4 @@
-"""The candidates in order; the orders are told of in the package's own words. Pure."""
+"""Load balancing: the ranking strategies; the package docstring describes them. Pure."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.types import Request
 
 EXPLORE = 0.05
-"""The share of requests by which `"fastest"` learns of routes that it would not ask."""
+"""The share of requests with which `"fastest"` explores routes that it would not choose."""
 
 NEARLY = 1.25
-"""How much later a warm route may begin, and still be as good as the fastest."""
+"""The factor by which the latency of a warm route may exceed that of the fastest one."""
 
 _T = TypeVar("_T")
 
@@ -34,15 +34,15 @@ _UNKNOWN = RouteHealth()
 
 @dataclass(frozen=True, slots=True)
 class LiveStats:
-    """How things stand when a request is ordered.
+    """Live data for the ranking of a request.
 
     Attributes:
-        facts: What is known of the routes, by their names.
-        standings: How they are doing, by their names; a route that is not there has not been asked yet.
-        cost_on: What a usage costs on a route.
-        tokens: The request's tokens, estimated.
+        facts: The capabilities by route name.
+        standings: The health by route name; a missing route has not been used yet.
+        cost_on: Returns the cost of a usage on a route.
+        tokens: The estimated tokens of the request.
         random: Random numbers from 0 to 1.
-        stream: Whether a stream is asked for: its speed is that of first tokens, else that of whole answers.
+        stream: Whether the call streams: its latency is that of first tokens, otherwise that of whole responses.
     """
 
     facts: Mapping[str, RouteCapabilities]
@@ -53,33 +53,33 @@ class LiveStats:
     stream: bool = False
 
     def standing(self, route: Route) -> RouteHealth:
-        """How a route is doing."""
+        """Return the health of a route."""
         return self.standings.get(route.name, _UNKNOWN)
 
     def speed(self, route: Route) -> float | None:
-        """After how many seconds a route's answers come, typically, of late; None for unknown."""
+        """Return the typical recent latency of a route in seconds; None if unknown."""
         standing = self.standing(route)
         return standing.time_to_first_token if self.stream else standing.latency
 
     def expected_cost(self, request: Request, route: Route, read: int) -> float | None:
-        """What `request` is expected to cost on a route, in USD; None for unknown.
+        """Return the expected cost of `request` on a route, in USD; None if unknown.
 
         Args:
-            request: What is asked.
-            route: Who would be asked.
-            read: How many of them come from the route's prompt cache.
+            request: The request.
+            route: The route.
+            read: How many input tokens come from the route's prompt cache.
         """
         return self.cost_on(route, expected_usage.usage(request, self.facts[route.name].api, self.tokens, read))
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The candidates in order.
+    """The candidates in ranked order.
 
     Attributes:
-        routes: Those that are asked.
-        steps: The reasons for the order, each stronger than the ones before.
-        rest: Those that are not asked, and why.
+        routes: The routes to try.
+        steps: The sort criteria, each stronger than the ones before.
+        excluded: The reasons for excluded candidates by route name.
     """
 
     routes: list[Route]
@@ -87,25 +87,26 @@ class Ranking:
     excluded: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def why(self, route: Route) -> tuple[str, ...]:
-        """Why a route stands where it stands."""
+        """Return the reasons for the rank of a route."""
         if (reason := self.excluded.get(route.name)) is not None:
             return (reason,)
         return tuple(explanation for step in reversed(self.steps) if (explanation := step.why(route)))
 
 
 def needs_live_stats(options: Options) -> bool:
-    """Whether the order looks at how the routes are doing; where it does not, nobody need find out."""
+    """Whether the strategy uses route health; if not, it need not be fetched."""
     return options.strategy not in (None, "priority", "cheapest")
 
 
 def rank_routes(request: Request, routes: Sequence[Route], options: Options, live: LiveStats) -> list[Route]:
-    """The routes of `routes` that are asked, in order; see the package's own words.
+    """Return the routes to try, in ranked order; the package docstring describes the strategies.
 
     Raises:
-        ConfigurationError: an order function gave something else than candidates.
+        ConfigurationError: a custom strategy did not return candidates.
     """
     plain = options.strategy in (None, "priority") and options.fallback is not False
-    if plain and not preferences(request, routes, options, live.facts):  # most requests: nothing moves a route
+    # fast path for most requests: no criterion applies
+    if plain and not preferences(request, routes, options, live.facts):
         return list(routes)
     if len(routes) == 1 and not callable(options.strategy):
         return list(routes)
@@ -113,7 +114,7 @@ def rank_routes(request: Request, routes: Sequence[Route], options: Options, liv
 
 
 def ranking(request: Request, routes: Sequence[Route], options: Options, live: LiveStats) -> Ranking:
-    """`arranged`, with the reasons."""
+    """Rank the routes as `rank_routes` does, with the reasons."""
     candidates = list(routes)
     order = options.strategy or "priority"
     preferred = preferences(request, candidates, options, live.facts)
@@ -135,7 +136,7 @@ def ranking(request: Request, routes: Sequence[Route], options: Options, live: L
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What an order looks at."""
+    """The input of a strategy."""
 
     request: Request
     routes: tuple[Route, ...]
@@ -143,22 +144,22 @@ class _Case:
     preferred: Sequence[SortCriterion]
 
     def shut(self, route: Route) -> bool:
-        """Whether asking now makes no sense."""
+        """Whether the route is unavailable now."""
         return self.live.standing(route).retry_in > 0
 
     def best(self) -> list[Route]:
-        """The routes that can be asked now and that nothing stronger than the order puts behind another."""
+        """Return the available routes that no stronger criterion places behind another."""
         ready = [r for r in self.routes if not self.shut(r)]
         ranks = [tuple(step.key(r) for step in reversed(self.preferred) if step.key) for r in ready]
         return [r for r, rank in zip(ready, ranks, strict=True) if rank == min(ranks)]
 
     def warm(self) -> set[str]:
-        """The names of the warm routes that are well."""
+        """Return the names of the healthy warm routes."""
         warm = expected_usage.read_again(self.request, self.routes, self.live.facts)
         return {r.name for r in self.routes if r.name in warm and self.live.standing(r).breaker == "closed"}
 
     def behind(self) -> SortCriterion:
-        """Routes that cannot be asked now go behind the others."""
+        """Return the criterion that places unavailable routes behind the others."""
         return SortCriterion(
             self.shut, lambda r: f"it opens in {self.live.standing(r).retry_in:.3g} s" if self.shut(r) else ""
         )
@@ -170,7 +171,7 @@ def _priority(case: _Case) -> Sequence[SortCriterion]:
 
 def _weighted(case: _Case) -> Sequence[SortCriterion]:
     total = sum(r.weight for r in case.routes)
-    # Exponential variates: the smallest is a route's with the chance of its share of the weights.
+    # Exponential variates: a route has the smallest one with the probability of its share of the weights.
     variates = {r.name: -math.log(max(case.live.random(), 1e-300)) / r.weight for r in case.routes}
     warm = case.warm()
     return (
@@ -263,7 +264,7 @@ _ORDERS: Mapping[str, Callable[[_Case], Sequence[SortCriterion]]] = {
 def _apply_order(
     order: OrderFunction, request: Request, routes: Sequence[Route], standings: Mapping[str, RouteHealth]
 ) -> tuple[list[Route], Sequence[SortCriterion]]:
-    """What a function of the user's own says."""
+    """Apply a custom strategy function."""
     name = getattr(order, "__name__", type(order).__name__)
     health_by_route = MappingProxyType({r.name: standings.get(r.name, _UNKNOWN) for r in routes})
     try:
@@ -273,7 +274,8 @@ def _apply_order(
         logger.exception("The order function %r failed; the routes are asked as they are listed.", name)
         return list(routes), (SortCriterion(None, lambda _: f"as listed: the order function {name!r} failed"),)
     if isinstance(answer, Coroutine):
-        cast("Coroutine[Any, Any, Any]", answer).close()  # it would complain later, and elsewhere
+        # otherwise Python warns later, elsewhere, that it was never awaited
+        cast("Coroutine[Any, Any, Any]", answer).close()
     if not ordering or any(r not in routes for r in ordering) or len({r.name for r in ordering}) < len(ordering):
         raise ConfigurationError(
             f"The order function {name!r} gave {answer!r:.200}; "

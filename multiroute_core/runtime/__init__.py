@@ -1,5 +1,5 @@
-"""One async flow, run with or without an event loop.
+"""Runtime: one async implementation, run with or without an event loop.
 
-`io` says what a flow may await; `native` does it on a running event loop; `blocking` does it in plain sync code, where
-nothing ever suspends; `limit` is the time limit that both obey, and `sockets` how a socket does.
+`io` defines what it may await; `async_io` awaits on a running event loop; `sync_io` runs in plain sync code and never
+suspends; `deadline` is the timeout that both obey, and `sockets` applies it to a socket.
 """

@@ -1,4 +1,4 @@
-"""The flow on a running event loop: cancellation, timeouts and tracebacks are Python's own."""
+"""I/O on a running event loop: cancellation, timeouts and tracebacks are Python's own."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class AsyncIO:
         steps: Any = anext(source, END).__await__()
         try:
             waiting = steps.send(None)
-        except StopIteration as stop:  # it was there already, as most chunks are: no timer is started for it
+        except StopIteration as stop:  # it was available at once, as most chunks are: no timer needed
             return stop.value
         timer = asyncio.timeout(limit.remaining())
         try:
@@ -74,7 +74,7 @@ class AsyncIO:
                 done.set_exception(error) if error is not None else done.set_result(value)
 
         def tell(value: Any, error: BaseException | None) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended; nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and its waiters with it
                 loop.call_soon_threadsafe(finish, value, error)
 
         begin(tell)
@@ -93,7 +93,7 @@ class AsyncIO:
 
 @types.coroutine
 def _go_on(steps: Any, waiting: Any) -> Generator[Any, Any, Any]:
-    """Await the rest of `steps`, whose first step was taken by hand and waits for `waiting`."""
+    """Await the rest of `steps`, whose first step was already sent and waits for `waiting`."""
     try:
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Time and chance, as a router takes them from the world around it; a rehearsal puts others in their place."""
+"""Clock and randomness, injectable for tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 def _elapsed() -> float:
-    """Seconds on a clock that nobody sets; where the system has one, it goes on while the machine sleeps."""
+    """Return seconds on a monotonic clock that keeps running during system sleep, if the system has one."""
     return time.clock_gettime(_CLOCK) if _CLOCK is not None else time.monotonic()
 
 
@@ -18,14 +18,14 @@ _CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 @dataclass(slots=True)
 class Clock:
-    """Where time and chance come from.
+    """The sources of time and randomness.
 
     Attributes:
-        now: The clock of every limit and rule, in seconds; it never goes back.
+        now: The clock of all timeouts and rules, in seconds; it never goes back.
         wall: The time in seconds since 1970.
-        sleep: Waits for so many seconds, in sync code.
+        sleep: Sleeps for some seconds, in sync code.
         random: Random numbers from 0 to 1.
-        elapsed: A clock that counts the seconds for which the machine sleeps as well.
+        elapsed: A clock that also counts the seconds of system sleep.
     """
 
     now: Callable[[], float] = time.monotonic
@@ -36,18 +36,18 @@ class Clock:
     _started: tuple[float, float] | None = None
 
     def draw(self) -> float:
-        """A random number, by whatever `random` is then."""
+        """Return a random number from the current `random`."""
         return self.random()
 
     def read_wall(self) -> float:
-        """The time since 1970, by whatever `wall` is then."""
+        """Return the time since 1970 from the current `wall`."""
         return self.wall()
 
     def steady(self) -> float:
-        """The time since 1970 by which the periods of budgets begin and end.
+        """Return the time since 1970 that defines budget periods.
 
-        It is the wall clock's as of its first call, and goes on with the time that passes. So a wall clock that jumps,
-        because it is set or was wrong, begins no period anew.
+        It is the wall clock at the first call plus the time elapsed since. So a wall clock that jumps, because it is
+        set or was wrong, does not restart a period.
         """
         if self._started is None:
             self._started = self.wall(), self.elapsed()

@@ -1,7 +1,7 @@
-"""The time limit of what is being awaited now.
+"""Deadline: the timeout of the current await.
 
-On an event loop the loop cuts in when it passes. In sync code nobody can, so each read and write of the socket is given
-only the time that is left; see `sockets`.
+An event loop interrupts the await when it passes. Sync code cannot be interrupted, so each read and write of the socket
+gets only the remaining time; see `sockets`.
 """
 
 from __future__ import annotations
@@ -13,35 +13,37 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 CONNECT_TIMEOUT = 5.0
-"""Seconds for one TCP or TLS handshake, as the vendors' SDKs have it."""
+"""Timeout of one TCP or TLS handshake in seconds, as in the providers' SDKs."""
 
 
 MAX_RESPONSE_BYTES = 64 * 2**20
-"""Bytes of one reply's body, decompressed, that are read by default: far more than the longest answer, and less than
-what would exhaust a worker's memory."""
+"""Default maximum size of a response body, decompressed, in bytes: far more than the longest answer, and less than what
+would exhaust a worker's memory.
+"""
 
 
 class Expired(TimeoutError):
-    """The time limit of an awaited step passed."""
+    """The deadline of an await passed."""
 
 
 class Cancelled(BaseException):
-    """The try was called off from another thread: what `asyncio.CancelledError` is on an event loop."""
+    """The attempt was cancelled from another thread; the sync counterpart of `asyncio.CancelledError`."""
 
 
 class Deadline:
-    """The time limit of one attempt; its owner moves it from phase to phase.
+    """The deadline of one attempt; its owner moves it from phase to phase.
 
     Attributes:
-        until: The moment, on `clock`, by which the awaited step must be done.
-        phase: What is being waited for, in words, for the error message.
-        allowed: How long it was allowed to take, in seconds.
-        body_within: Seconds from a plain reply's headers to its first meaningful byte, so that a provider that only
-            keeps the connection alive is left; None where the answer is a stream, whose chunks are watched one by one.
-        max_bytes: How large the body of a reply may be, decompressed, in bytes; None is without limit.
-        replied: Whether the head of a reply has come: what the SDK stumbles over after that is the reply's fault.
-        cancelled: Whether the try was called off.
-        interrupt: Wakes whoever blocks under this limit now; None where nobody does, or nobody can.
+        until: The moment, on `clock`, by which the current step must be done.
+        phase: The name of what is awaited, for the error message.
+        allowed: How long it may take, in seconds.
+        body_within: Seconds from the headers of a response that is not streamed to its first meaningful byte, so that a
+            provider that only keeps the connection alive times out; None for a stream, whose chunks are timed one by
+            one.
+        max_bytes: The maximum size of a response body, decompressed, in bytes; None for no limit.
+        replied: Whether response headers have arrived: an SDK error after that is caused by the response.
+        cancelled: Whether the attempt was cancelled.
+        interrupt: Wakes the thread that blocks under this deadline now; None if no thread does, or it cannot be woken.
     """
 
     __slots__ = (
@@ -63,7 +65,7 @@ class Deadline:
         self.moved: Callable[[float], None] | None = None
 
     def set(self, phase: str, until: float, allowed: float) -> None:
-        """Allow until `until` for `phase`; a waiting event loop is told."""
+        """Set the deadline of `phase` to `until`, and update a waiting event loop."""
         if self.cancelled:
             raise Cancelled
         self.phase = phase
@@ -73,17 +75,17 @@ class Deadline:
             self.moved(until)
 
     def cancel(self) -> None:
-        """Call the try off, from any thread."""
+        """Cancel the attempt, from any thread."""
         self.cancelled = True
         self.until = -math.inf
         if (interrupt := self.interrupt) is not None:
-            with contextlib.suppress(Exception):  # it came back in this very moment
+            with contextlib.suppress(Exception):  # the step may end in this very moment
                 interrupt()
 
     def remaining(self) -> float:
-        """Seconds left; 0 or less when it has passed."""
+        """Return the seconds left; 0 or less once it has passed."""
         return self.until - self.clock()
 
 
 current: ContextVar[Deadline | None] = ContextVar("multiroute_limit", default=None)
-"""The limit under which the running code waits."""
+"""The deadline of the running code."""

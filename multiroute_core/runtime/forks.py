@@ -1,8 +1,8 @@
-"""Fork safety: what a forked child must have anew, because the threads of its parent do not come along.
+"""Fork safety: what a forked child must replace, because the parent's threads do not exist in it.
 
-A lock that another thread holds at the moment of a fork stays held in the child for ever. So whoever has locks
-registers them here, and each child begins with new ones. What its threads were about to give back (places in flight,
-reservations, requests that others wait for) is the parent's: `forked` of the owner lets go of it.
+A lock that another thread holds at the moment of a fork stays locked in the child forever. So owners register their
+locks here, and each child gets new ones. What the parent's threads were about to release (slots in flight,
+reservations, requests that others wait for) belongs to the parent: the owner's `forked` method drops it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ _generations = [0]
 
 
 postponed = threading.RLock()
-"""Held during work that a fork must not cut in two: imports, and the first use of OpenSSL, whose own locks would stay
-held in the child for ever. A fork waits until it is free."""
+"""Held during work that a fork must not interrupt: imports, and the first use of OpenSSL, whose own locks would stay
+locked in the child forever. A fork waits until it is released.
+"""
 
 
 PATIENCE_SECONDS = 10.0
@@ -31,29 +32,29 @@ _acquisitions: list[bool] = []
 
 
 def generation() -> int:
-    """How many forks lie between this process and the one that loaded this module."""
+    """Return the number of forks between the process that loaded this module and this one."""
     return _generations[0]
 
 
 def renew(owner: Any, **factories: Callable[[], Any]) -> None:
-    """Have attributes of `owner` made anew in the child of a fork, and its method `forked` called, if it has one.
+    """Recreate attributes of `owner` in the child of a fork, and call its method `forked`, if it has one.
 
     Args:
-        owner: Whose they are; it is not kept alive.
-        **factories: What makes each attribute, such as `_lock=threading.Lock`.
+        owner: The owner; a weak reference is kept.
+        **factories: The factory of each attribute, such as `_lock=threading.Lock`.
     """
     key = id(owner)
     _owners[key] = weakref.ref(owner, partial(_forget, key)), factories
 
 
 def _forget(key: int, reference: weakref.ref[Any]) -> None:
-    if (entry := _owners.get(key)) is not None and entry[0] is reference:  # the place may be another one's by now
+    if (entry := _owners.get(key)) is not None and entry[0] is reference:  # the id may have been reused
         _owners.pop(key, None)
 
 
 def _in_child() -> None:
     _generations[0] += 1
-    with contextlib.suppress(AttributeError):  # a private name that is no more
+    with contextlib.suppress(AttributeError):  # a private name that may be removed
         _free_imports(cast("Any", import_module("importlib._bootstrap")))
     for reference, factories in list(_owners.values()):
         if (owner := reference()) is None:
@@ -65,9 +66,9 @@ def _in_child() -> None:
 
 
 def _free_imports(bootstrap: Any) -> None:
-    """Have modules imported anew that threads of the parent were importing: their locks stay held for ever.
+    """Re-import modules that the parent's threads were importing: their locks stay locked forever.
 
-    Python frees its global import lock in a child, and none of those of single modules (CPython 3.11).
+    Python releases its global import lock in a child, but not those of single modules (CPython 3.11).
     """
     for name, reference in list(bootstrap._module_locks.items()):  # noqa: SLF001
         lock = reference()
@@ -79,10 +80,10 @@ def _free_imports(bootstrap: Any) -> None:
 
 
 def _before() -> None:
-    """Wait for what must not be cut in two.
+    """Wait for work that must not be interrupted.
 
     Python calls this before the hooks of modules that were imported earlier: so before `logging` takes its lock, which
-    an import needs. A thread that needs a lock of a later hook would wait for ever, hence the limit.
+    an import needs. A thread that needs a lock of a later hook would wait forever, hence the timeout.
     """
     _acquisitions.append(postponed.acquire(timeout=PATIENCE_SECONDS))
 

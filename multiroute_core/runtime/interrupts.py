@@ -1,14 +1,14 @@
-"""Cleanup after an interrupt: what a sync call held is free when the interrupt leaves it.
+"""Cleanup after an interrupt: what a sync call holds is released when the interrupt leaves it.
 
-An interrupt (Ctrl-C, a timer's signal whose handler raises, an exception that another thread sends) may come between
-any two steps of a call, also where no `finally` knows yet of what the step before it took. So what a call takes hangs
-on objects that only the frames of the call hold: places in flight, reservations, leadership among equal requests. Here
-those frames are cleared, since a traceback that somebody keeps, as IPython does, would keep them. Then connections are
-closed whose call is gone.
+An interrupt (Ctrl-C, a timer signal whose handler raises, an exception raised from another thread) may occur between
+any two steps of a call, also where no `finally` block yet covers what the previous step acquired. So what a call
+acquires is referenced only by objects in the frames of the call: slots in flight, reservations, single-flight
+leadership. This module clears those frames, because a traceback that is kept, as IPython does, would keep them alive.
+Then the connections of the dead call are closed.
 
-In CPython signals are handled, and asynchronous exceptions raised, only after calls, at the beginning of functions
-and at backward jumps (`eval_breaker` in Python/ceval.c). So a few plain assignments in a row happen all or not at all,
-and `with lock:` on a lock of `threading` never leaves it locked, which `acquire` before a `try` may.
+In CPython signals are handled, and asynchronous exceptions raised, only after calls, at the beginning of functions and
+at backward jumps (`eval_breaker` in Python/ceval.c). So a few plain assignments in a row happen all or not at all, and
+`with lock:` on a lock of `threading` never leaves it locked, which `acquire` before a `try` may.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from collections.abc import Callable
 from multiroute_core.runtime.deadline import current
 
 LOOK_SECONDS = 0.001
-"""The pause between two looks at a lock that another thread holds."""
+"""The poll interval for a lock that another thread holds, in seconds."""
 
 sweepers: list[Callable[[], object]] = []
-"""Called after an interrupt: each closes what nobody has any more."""
+"""Called after an interrupt: each closes resources without an owner."""
 
 
 def wait_until_free(lock: threading.Lock, seconds: float) -> bool:
-    """Wait for a lock to be free, before `with lock:`; whether it is.
+    """Wait for a lock to be free, before `with lock:`; return whether it is.
 
-    Not `acquire` with a timeout: an interrupt between it and its `try` would leave the lock locked for ever.
+    Not `acquire` with a timeout: an interrupt between it and its `try` would leave the lock locked forever.
 
     Args:
         lock: A lock that is held for a short time only.
-        seconds: How long to wait; 0 looks once.
+        seconds: How long to wait; 0 checks once.
     """
     until = time.monotonic() + seconds
     while lock.locked():
@@ -46,13 +46,13 @@ def wait_until_free(lock: threading.Lock, seconds: float) -> bool:
 
 
 def clean_up(error: BaseException) -> None:
-    """Free what a call held that `error` has ended; to be called in the frame that the call began in."""
+    """Release what the call held that `error` ended; call it in the frame in which the call began."""
     if (trace := error.__traceback__) is not None:
         traceback.clear_frames(trace.tb_next)
     while (context := error.__context__) is not None and type(context).__module__.startswith("multiroute_core"):
-        error = context  # of a try that had failed just before
+        error = context  # of an attempt that failed just before
         traceback.clear_frames(error.__traceback__)
-    current.set(None)  # as it is outside of every step that waits
+    current.set(None)  # as outside of every awaited step
     for sweep in sweepers:
         with contextlib.suppress(Exception):
             sweep()

@@ -1,8 +1,8 @@
-"""All that a flow may await.
+"""The I/O interface: everything the async implementation may await.
 
-The flow is written once, as `async def`. On an event loop it awaits `NativeIO`; in sync code it awaits `BlockingIO`,
-whose methods block the thread and never suspend, so that `coro.send(None)` runs it to its end without any loop.
-(The Gel client and the Vercel SDK do the same.)
+The code is written once, as `async def`. On an event loop it awaits `AsyncIO`; in sync code it awaits `SyncIO`, whose
+methods block the thread and never suspend, so that `coro.send(None)` runs it to its end without a loop. (The Gel client
+and the Vercel SDK do the same.)
 """
 
 from __future__ import annotations
@@ -27,69 +27,69 @@ END = End()
 
 
 class Runner(Protocol):
-    """A generator that runs in a task or thread of its own, so that several can be waited for at once.
+    """A generator in a task or thread of its own, so that several can be awaited at once.
 
-    It is run there from its first step to its last: scopes and context variables that it opens do not survive a change
-    of task. It goes one item ahead of its reader and no more.
+    It runs there from its first step to its last: scopes and context variables that it opens do not survive a change of
+    task. It runs at most one item ahead of its reader.
     """
 
     async def next(self) -> Any:
-        """The next item, or `END`; raises what the generator raised."""
+        """Return the next item, or `END`; raises what the generator raised."""
         ...
 
     async def close(self) -> None:
-        """Call the generator off, and wait for its end: not for long where its thread cannot be woken."""
+        """Cancel the generator, and wait for its end: only briefly if its thread cannot be woken."""
         ...
 
 
 class IO(Protocol):
-    """What a flow may await."""
+    """What the async implementation may await."""
 
     native: bool
     """True on an event loop: the async clients of the SDKs are used."""
 
     def now(self) -> float:
-        """The clock of every limit and rule, in seconds; it never goes back."""
+        """The clock of all timeouts and rules, in seconds; it never goes back."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Sleep."""
         ...
 
     async def wait(self, limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Call, and await where it is async; raises `Expired` when the limit passes first."""
+        """Call, and await an async call; raises `Expired` if the deadline passes first."""
         ...
 
     async def next(self, limit: Deadline, source: Any, /) -> Any:
-        """The next item of an (async) iterator, or `END`; raises `Expired` when the limit passes first."""
+        """Return the next item of an (async) iterator, or `END`; raises `Expired` if the deadline passes first."""
         ...
 
     async def thread(self, limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Call in a thread of its own, for code that obeys no limit and knows no event loop."""
+        """Call in a thread of its own, for code that supports neither timeouts nor event loops."""
         ...
 
     async def await_callback(
         self, limit: Deadline, begin: Callable[[Callable[[Any, BaseException | None], None]], None]
     ) -> Any:
-        """Wait to be told something from anywhere: another thread, another event loop.
+        """Wait for a callback from anywhere: another thread, another event loop.
 
         Args:
-            limit: How long to wait.
-            begin: Called at once, with what is to be called then: with a value, or with an error that is raised here.
+            limit: The deadline.
+            begin: Called at once with the callback, which takes a value, or an error that is raised here.
         """
         ...
 
     async def close(self, source: Any, /) -> None:
-        """Close a stream; its connection is given back or dropped."""
+        """Close a stream; its connection is returned to the pool or dropped."""
         ...
 
     def start(self, generator: AsyncGenerator[Any, None], limit: Deadline) -> Runner:
-        """Run a generator apart; `limit` is the one that it waits under."""
+        """Run a generator in a task or thread of its own; `limit` is its deadline."""
         ...
 
     async def first(self, runners: Sequence[Any], seconds: float | None) -> Any:
-        """The runner that has something: an item, its end or its error. The earlier one where several have.
+        """Return the first runner with a result: an item, its end or its error. The earlier one if several have one.
 
-        None where none has within `seconds`; None is without limit.
+        None if none has one within `seconds`; None waits without a timeout.
         """
         ...

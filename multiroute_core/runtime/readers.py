@@ -1,14 +1,14 @@
-"""Abandoned streams: calls a sync stream off when the AnyIO task that reads it in a worker thread is cancelled.
+"""Abandoned streams: cancels a sync stream when the AnyIO task that reads it in a worker thread is cancelled.
 
 Web servers on AnyIO (Starlette, FastAPI, Litestar) read a sync generator in worker threads for a task of their event
-loop. When the client leaves they cancel that task, and neither close the generator nor let go of it: AnyIO keeps the
-cancelled task's exception, and with it the frames that hold the generator, in a circle that only the garbage collector
-breaks (anyio 4.16.0, `TaskGroup`'s `task_done`; read 2026-11-29). Until then the call would go on, hold its place in
-flight and its money, and the provider would go on sending.
+loop. When the client disconnects they cancel that task, but neither close nor release the generator: AnyIO keeps the
+cancelled task's exception, and with it the frames that hold the generator, in a reference cycle that only the garbage
+collector breaks (anyio 4.16.0, `TaskGroup`'s `task_done`; read 2026-11-29). Until then the call would go on, hold its
+slot in flight and its budget reservation, and the provider would go on sending.
 
-So each step looks for whose task it is done; where that is cancelled and nobody else reads on, the call is closed.
-AnyIO tells a worker thread its task's cancel scope by a private name. Where that is missing, streams are closed by
-whoever drops them, as all others are.
+So each step records the task that it runs for; if that is cancelled and no further step follows, the call is closed.
+AnyIO exposes a task's cancel scope to its worker thread under a private name. Without it, streams are closed when their
+last reference is dropped, as all others are.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from typing import Any
 from multiroute_core.runtime.deadline import current
 
 BEAT_SECONDS = 0.02
-"""How often the tasks are looked at that read streams. A stream is called off when it was idle for one beat."""
+"""The interval between checks of the reading tasks, in seconds. A stream is cancelled after one idle interval."""
 
 ABANDONED = "The task that read this stream was cancelled, and with that the call was ended."
 
 
 class Reader:
-    """Who reads a stream.
+    """The reader of a stream.
 
     Args:
-        context: What every step of the stream runs in.
-        close: Ends the stream, between two steps.
+        context: The context of every step of the stream.
+        close: Closes the stream, between two steps.
 
     Attributes:
-        scope: The cancel scope of the task that reads; None for a reader of another kind, and after the end.
-        called_off: Whether the call was ended.
+        scope: The cancel scope of the reading task; None outside of AnyIO, and after the end.
+        called_off: Whether the call was cancelled.
     """
 
     __slots__ = ("__weakref__", "called_off", "close", "context", "scope", "steps", "suspected")
@@ -51,7 +51,7 @@ class Reader:
         self.suspected = -1
 
     def read_in(self, scope: Any) -> None:
-        """The next step is for the task of `scope`; None outside of AnyIO's threads."""
+        """Record that the next step runs for the task of `scope`; None outside of AnyIO's threads."""
         self.scope = scope
         self.steps += 1
         if (task := getattr(scope, "_host_task", None)) is not None:
@@ -59,7 +59,7 @@ class Reader:
             loop.call_soon_threadsafe(_watch, loop, self)
 
     def is_abandoned(self) -> bool:
-        """Whether the task is cancelled, and was so a beat ago, and nobody reads on."""
+        """Whether the task is cancelled, was so at the last check, and no step has run since."""
         if not _is_cancelled(self.scope):
             return False
         before = self.suspected
@@ -67,18 +67,18 @@ class Reader:
         return before == self.steps
 
     def call_off(self) -> None:
-        """End the call, from any thread. One that reads now is woken, and ends it."""
+        """Cancel the call, from any thread. A thread that is reading is woken and ends it."""
         self.called_off = True
         if (limit := self.context.get(current)) is not None:
             limit.cancel()
         try:
             self.context.run(self.close)
-        except RuntimeError:  # a thread is in this context: it reads, and sees that it was called off
+        except RuntimeError:  # a thread is in this context: it is reading, and will see the cancellation
             return
 
 
 def worker_locals() -> Any:
-    """What AnyIO tells each of its worker threads; anything else where it is not loaded."""
+    """Return the thread locals of AnyIO's worker threads; None if AnyIO is not loaded."""
     return getattr(sys.modules.get("anyio._core._eventloop"), "threadlocals", None)
 
 
@@ -98,7 +98,7 @@ _watched: weakref.WeakKeyDictionary[Any, weakref.WeakSet[Reader]] = weakref.Weak
 
 
 def _watch(loop: Any, reader: Reader) -> None:
-    """Look at a reader from now on; in the loop's thread."""
+    """Start to check a reader; runs in the loop's thread."""
     readers = _watched.setdefault(loop, weakref.WeakSet())
     if not readers:
         loop.call_later(BEAT_SECONDS, _look, loop)

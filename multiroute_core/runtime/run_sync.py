@@ -1,6 +1,15 @@
-"""Coroutines that never suspend, run without an event loop.
+"""Runs coroutines that never suspend, without an event loop.
 
-So sync calls work inside Jupyter, LangGraph and any other running loop, and context variables stay the caller's.
+How this works:
+
+* In sync code the async implementation awaits only `SyncIO`, which blocks instead of suspending. So one `send(None)`
+  runs a coroutine to its end, and `StopIteration` carries its result (`run`).
+* `iterate` does the same for an async generator: one `send` per item, all of them in the same context.
+* No loop is started, so sync calls work inside Jupyter, LangGraph and any other running loop, and context variables
+  stay the caller's.
+* A running loop's hooks for async generators are suspended during each step.
+* A coroutine that suspends all the same is a bug; `Suspended` is thrown into it to name the await.
+* After an interrupt the coroutine is closed and `clean_up` releases what the call held.
 """
 
 from __future__ import annotations
@@ -19,15 +28,15 @@ from multiroute_core.runtime.readers import ABANDONED, Reader, worker_locals
 T = TypeVar("T")
 
 LOCK_SECONDS = 0.2
-"""After so long a lock that is held for microseconds was left locked."""
+"""A lock that is normally held for microseconds and is still locked after this many seconds was abandoned."""
 
 
 class Suspended(BaseException):
-    """A flow that runs without an event loop awaited something that needs one: a bug, never a fault to route around."""
+    """Code without an event loop awaited something that needs one: a bug, which must not cause a fallback."""
 
 
 def outcome(call: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, BaseException | None]:
-    """What `call` returned, or raised: for a thread that hands it to another."""
+    """Return what `call` returned or raised, for transfer to another thread."""
     try:
         return call(*args, **kwargs), None
     except BaseException as error:
@@ -35,7 +44,7 @@ def outcome(call: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, B
 
 
 def unwrap(completion: tuple[T, BaseException | None]) -> T:
-    """The value of an `outcome`; its error is raised."""
+    """Return the value of an `outcome`, or raise its error."""
     value, error = completion
     if error is not None:
         raise error
@@ -45,13 +54,13 @@ def unwrap(completion: tuple[T, BaseException | None]) -> T:
 def start_thread(work: Callable[[], Any]) -> None:
     """Run `work` in a daemon thread, in the caller's context.
 
-    Not in a pool: pool threads are joined at exit, so one abandoned call would hold the interpreter up.
+    Not in a thread pool: pool threads are joined at exit, so one abandoned call would block the interpreter's exit.
     """
     start(threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True))
 
 
 def start(thread: threading.Thread) -> None:
-    """Start a thread; where that is interrupted, it begins all the same, and so ends."""
+    """Start a thread; if the call is interrupted, the thread starts all the same, and so ends."""
     try:
         thread.start()
     except Exception:
@@ -62,23 +71,23 @@ def start(thread: threading.Thread) -> None:
 
 
 def _unlock(thread: threading.Thread) -> None:
-    """Free the lock that an interrupt may have left locked in the `start` of a thread.
+    """Release the lock that an interrupt may have left locked in `Thread.start`.
 
     `Thread.start` waits for an `Event`, whose lock is taken in Python code: an interrupt there leaves it locked, and
-    the new thread would wait for it for ever.
+    the new thread would wait for it forever.
     """
     condition = getattr(getattr(thread, "_started", None), "_cond", None)
     lock = getattr(condition, "_lock", None)
     if lock is not None:
-        lock.acquire(timeout=LOCK_SECONDS)  # the thread may have it for a moment
+        lock.acquire(timeout=LOCK_SECONDS)  # the thread may hold it for a moment
         lock.release()
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that never suspends, and return what it returns.
+    """Run a coroutine that never suspends, and return its result.
 
     A running loop registers every async generator that starts as its own, and cuts it off silently when the loop ends.
-    So its hooks are set aside.
+    So its hooks are suspended.
     """
     hooks = sys.get_asyncgen_hooks()
     try:
@@ -130,7 +139,7 @@ def iterate(flow: AsyncGenerator[T, None], context: contextvars.Context) -> Gene
 
 
 def _step(flow: AsyncGenerator[T, None]) -> T | End:
-    """What `run(anext(flow, END))` does, without a coroutine around it: this is done for every chunk."""
+    """Do what `run(anext(flow, END))` does, without the extra coroutine: it runs once per chunk."""
     hooks = sys.get_asyncgen_hooks()
     step: Any = None
     try:
@@ -147,6 +156,6 @@ def _step(flow: AsyncGenerator[T, None]) -> T | End:
 
 
 def _suspended(coroutine: Any) -> Suspended:
-    # Thrown in, not only raised, so that the traceback names the await that is to blame.
+    # Thrown in, not only raised, so that the traceback names the await at fault.
     coroutine.throw(Suspended("A sync call awaited something that needs an event loop; see the await above."))
     return Suspended("A sync call awaited something that needs an event loop.")

@@ -1,21 +1,21 @@
-"""How a socket under an HTTP client obeys the current time limit, and is not left behind.
+"""Sockets: an HTTP client's socket obeys the current deadline and does not leak.
 
-Socket timeouts alone do not keep a limit: every ping, comment or dripped byte starts them anew. So in sync code the
-limit goes to the one place where the thread blocks: each read and write of the HTTP client's socket is given only the
-time that is left. No thread watches, and a limit that passes is an ordinary timeout of the transport, never mistaken
-for the end of a body.
+Socket timeouts alone do not enforce a deadline: every ping, comment or dripped byte restarts them. So in sync code the
+deadline is applied where the thread blocks: each read and write of the HTTP client's socket gets only the remaining
+time. No watchdog thread is needed, and an expired deadline is an ordinary timeout of the transport, never mistaken for
+the end of a body.
 
-httpx has no public way to give its transport a network backend, although httpcore has; so `obey` and `tidy` reach for
-two private names. Where they are missing the client still works, under its own socket timeouts.
+httpx has no public way to give its transport a network backend, although httpcore has; so `obey` and `tidy` use two
+private names. Without them the client still works, under its own socket timeouts.
 
-A sync stream that was abandoned is closed by the garbage collector, which may run anywhere: also in a thread that is
-inside the pool that the stream's connection belongs to. There the close would wait for a lock that its own thread holds
-(httpcore), or change the lists that are being gone through, so that a new connection is lost (httpcore2). So `obey`
-makes the pools re-entrant, by two more private names; where those are missing, they stay as they are.
+An abandoned sync stream is closed by the garbage collector, which may run anywhere: also in a thread inside the
+connection pool of that stream. There the close would wait for a lock that its own thread holds (httpcore), or change
+lists during iteration, so that a new connection is lost (httpcore2). So `obey` makes the pools re-entrant, by two more
+private names; without those, they stay as they are.
 
-An interrupt may come inside the pool, or between the reply and whoever would close it. So each connection knows the
-limit of the call that has used it last, and `sweep` closes those whose call is gone. In the child of a fork the
-connections of the parent are neither read nor written.
+An interrupt may occur inside the pool, or before the response has an owner that closes it. So each connection
+references the deadline of the call that used it last, and `sweep` closes those whose call is gone. In the child of a
+fork the parent's connections are neither read nor written.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from multiroute_core.runtime.deadline import CONNECT_TIMEOUT, Deadline, current
 
 
 def obey(client: Any) -> None:
-    """Make a sync client of httpx (or httpx2) obey the current limit, and its pools re-entrant."""
+    """Make a sync client of httpx (or httpx2) obey the current deadline, and its pools re-entrant."""
     _replace(client, LimitedBackend)
     for pool in _pools(client):
         is_supported = hasattr(pool, "_optional_thread_lock") and hasattr(pool, "_assign_requests_to_connections")
@@ -49,7 +49,7 @@ def obey(client: Any) -> None:
 
 
 def tidy(client: Any) -> None:
-    """Make an async client of httpx (or httpx2) leave no socket behind in a handshake that was cancelled."""
+    """Make an async client of httpx (or httpx2) close the socket of a cancelled handshake."""
     _replace(client, ClosingBackend)
 
 
@@ -62,7 +62,7 @@ def _replace(client: Any, backend_class: Callable[[Any, Any], Any]) -> None:
 
 
 def _pools(client: Any) -> Iterator[Any]:
-    """The connection pools of a client, the ones of its proxies too."""
+    """Yield the connection pools of a client, those of its proxies too."""
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
         if (pool := getattr(transport, "_pool", None)) is not None:
             yield pool
@@ -71,7 +71,7 @@ def _pools(client: Any) -> Iterator[Any]:
 def sweep() -> None:
     """Close the connections whose calls are gone."""
     for pool in list(_obeying):
-        with contextlib.suppress(AttributeError):  # a private name that is no more
+        with contextlib.suppress(AttributeError):  # a private name that may be removed
             _sweep(pool)
 
 
@@ -86,7 +86,8 @@ def _sweep(pool: Any) -> None:
             if not one.is_idle() and not one.is_closed() and (id(one) not in assigned or _is_orphan(one))
         ]
         for request in list(requests):
-            # The pool's list, its copy, the variable and the argument: whoever has made the request is gone.
+            # Four references: the pool's list, its copy, the variable and the argument. The caller of the request is
+            # gone.
             if any(request.connection is one for one in orphans) or sys.getrefcount(request) <= 4:
                 requests.remove(request)
             elif _is_done(request):  # and its connection is free
@@ -109,7 +110,7 @@ def _sweep(pool: Any) -> None:
 
 
 def _is_done(request: Any) -> bool:
-    """Whether the stream of a request is closed, and an interrupt has kept the pool from hearing of it."""
+    """Whether the stream of a request is closed, but an interrupt kept the pool from noticing."""
     connection = request.connection
     if connection is None or not (connection.is_idle() or connection.is_closed()):
         return False
@@ -121,7 +122,7 @@ def _is_done(request: Any) -> bool:
 
 
 def _is_orphan(connection: Any) -> bool:
-    """Whether the call is gone that has used a connection last."""
+    """Whether the call that used a connection last is gone."""
     inner = connection
     while inner is not None:
         stream = getattr(inner, "_network_stream", None)
@@ -133,8 +134,8 @@ def _is_orphan(connection: Any) -> bool:
 
 def drop_connections(client: Any) -> None:
     """Close the sockets of an async client whose event loop has ended, or will not run again."""
-    http = getattr(client, "http", None) or getattr(client, "_client", client)  # an SDK's client has one of httpx
-    with contextlib.suppress(AttributeError):  # a private name that is no more
+    http = getattr(client, "http", None) or getattr(client, "_client", client)  # an SDK's client wraps one of httpx
+    with contextlib.suppress(AttributeError):  # a private name that may be removed
         for pool in _pools(http):
             for connection in list(pool._connections):  # noqa: SLF001
                 _drop(connection)
@@ -159,23 +160,23 @@ def _drop(connection: Any) -> None:
         return
     try:
         transport.abort()
-    except RuntimeError:  # its loop is closed, so that it cannot be told; the rest of the goodbye is made here
+    except RuntimeError:  # its loop is closed and cannot schedule it, so the rest of the close is done here
         with contextlib.suppress(Exception):
             transport._call_connection_lost(None)  # noqa: SLF001
 
 
 _obeying: weakref.WeakSet[Any] = weakref.WeakSet()
-forks.renew(sys.modules[__name__], _obeying=weakref.WeakSet)  # those of the parent are its own
+forks.renew(sys.modules[__name__], _obeying=weakref.WeakSet)  # the parent's pools belong to the parent
 interrupts.sweepers.append(sweep)
 
 
 class _Reentrant:
-    """A connection pool in which a thread may close a stream while it is at work there."""
+    """A connection pool in which a thread may close a stream while it is working there."""
 
     _at_work = _again = False
 
     def _assign_requests_to_connections(self) -> list[Any]:
-        """Hand connections to requests; who comes in between has it done once more by the one who is at work."""
+        """Assign connections to requests; a nested call lets the outer one repeat it."""
         closing: list[Any] = []
         if self._at_work:
             self._again = True
@@ -197,9 +198,9 @@ def _reentrant(pool_class: type) -> type:
 
 
 def _left(core: Any, timeout: float | None, late: str) -> float | None:
-    """The time that a step of the socket may take; raises the transport's own error `late` when there is none."""
+    """Return the time that a socket operation may take; raises the transport's own error `late` if none is left."""
     limit = current.get()
-    if limit is None or limit.until == math.inf:  # which no socket takes for a timeout
+    if limit is None or limit.until == math.inf:  # infinity is not a valid socket timeout
         return timeout
     left = limit.remaining()
     if left <= 0:
@@ -212,12 +213,12 @@ _PARENTS = "the connection belongs to the process of which this one is a fork"
 
 
 def _owner(limit: Deadline | None) -> Callable[[], object]:
-    """Gives None when a call is gone; without a limit nobody knows."""
+    """Return a function that returns None once the call is gone; without a deadline that is unknown."""
     return object if limit is None else weakref.ref(limit)
 
 
 class LimitedStream:
-    """A network stream of httpcore (or httpcore2) whose every step is bound by the current limit."""
+    """A network stream of httpcore (or httpcore2) whose operations obey the current deadline."""
 
     def __init__(self, inner: Any, core: Any) -> None:
         self._inner = inner
@@ -238,8 +239,8 @@ class LimitedStream:
             limit.interrupt = None
 
     def _shut(self) -> None:
-        """Wake the thread that reads, which another one's `close` would not; TLS has no say in it."""
-        if self._generation == forks.generation():  # it would be felt in the parent
+        """Wake the reading thread, which `close` from another thread would not; bypasses TLS."""
+        if self._generation == forks.generation():  # a shutdown would affect the parent's connection
             self._inner.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:

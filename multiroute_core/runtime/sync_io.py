@@ -1,4 +1,4 @@
-"""The flow in sync code: it blocks the thread where a loop would wait."""
+"""I/O in sync code: blocks the thread where an event loop would suspend."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _within(limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: 
     finally:
         current.reset(token)
     if limit.cancelled:  # a socket that was shut down looks like a clean end
-        if (close := getattr(value, "close", None)) is not None:  # a stream that nobody will read
+        if (close := getattr(value, "close", None)) is not None:  # a stream without a reader
             with contextlib.suppress(Exception):
                 close()
         raise Cancelled

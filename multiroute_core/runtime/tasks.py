@@ -1,4 +1,4 @@
-"""Generators in tasks of their own, on a running event loop."""
+"""Task runners: generators in tasks of their own, on a running event loop."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class TaskRunner:
         while not self._task.done():
             try:
                 await asyncio.wait((self._task,))
-            except asyncio.CancelledError as error:  # the caller is called off as well; first the end of the task
+            # the caller is cancelled as well; wait for the end of the task first
+            except asyncio.CancelledError as error:
                 cancelled = error
         if cancelled is not None:
             raise cancelled
@@ -49,7 +50,7 @@ class TaskRunner:
                     await self._items.put((item, None))
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # the reader's to see
+        except BaseException as error:  # passed on to the reader
             failure = error
         if self._closed:
             return
@@ -58,7 +59,7 @@ class TaskRunner:
 
 
 async def first(runners: Sequence[TaskRunner], seconds: float | None) -> TaskRunner | None:
-    """The first runner that has something, or None when the time is over."""
+    """Return the first runner with a result, or None after a timeout."""
     waits = [asyncio.ensure_future(runner.begun.wait()) for runner in runners]
     try:
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""Reads a stream that obeys no limit, and can be waited for without one."""
+"""Threaded iterator: applies a timeout to a stream that supports none."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from multiroute_core.runtime.run_sync import start_thread
 
 
 class ThreadedIterator:
-    """An iterator of somebody else's, read in a thread of its own.
+    """A foreign iterator, read in a thread of its own.
 
-    Whoever waits for its next item waits no longer than the limit of the running step allows. It is read ahead: a
-    thread that waited for its reader would wait for ever where the reader has gone.
+    Waiting for its next item obeys the current deadline. It is read ahead without a bound: a thread that waited for its
+    reader would wait forever if the reader is gone.
 
     Args:
-        begin: Begins the stream; called in that thread.
+        begin: Opens the stream; called in that thread.
     """
 
     def __init__(self, begin: Callable[[], Iterator[Any]]) -> None:
@@ -54,7 +54,7 @@ class ThreadedIterator:
         return item
 
     def close(self) -> None:
-        """Tell the thread to close the stream, when it comes back from it."""
+        """Make the thread close the stream when its current read returns."""
         self._closed = True
 
     def _read(self) -> None:

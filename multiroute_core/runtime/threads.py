@@ -1,7 +1,7 @@
-"""Generators in threads of their own, in sync code.
+"""Thread runners: generators in threads of their own, in sync code; not a thread pool, which would join them at exit.
 
-Between the threads there is nothing but queues in C: the locks of `threading`'s semaphores, conditions and events are
-taken in Python code, where an interrupt may leave them locked.
+The threads communicate only through queues implemented in C: the locks of `threading`'s semaphores, conditions and
+events are taken in Python code, where an interrupt may leave them locked.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from multiroute_core.runtime.io import END
 from multiroute_core.runtime.run_sync import iterate, start_thread, unwrap
 
 PARTING_SECONDS = 1.0
-"""How long a call that was called off is waited for. A socket wakes at once; a program of somebody else's may not."""
+"""How long to wait for a cancelled call, in seconds. A socket wakes at once; foreign code may not."""
 
 
 class ThreadRunner:
-    """A generator that never suspends, in a thread of its own. The last reference to the runner calls it off."""
+    """A generator that never suspends, in a thread of its own. Dropping the last reference to the runner cancels it."""
 
     def __init__(self, generator: AsyncGenerator[Any, None], limit: Deadline) -> None:
         self._work = work = _Work(limit)
@@ -33,7 +33,7 @@ class ThreadRunner:
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is something."""
+        """Whether a result is available."""
         return self._work.begun
 
     async def next(self) -> Any:
@@ -49,17 +49,17 @@ class ThreadRunner:
         work.call_off()
         with contextlib.suppress(queue.Empty):
             work.ended.get(timeout=PARTING_SECONDS)
-            work.ended.put(None)  # it may be closed twice
+            work.ended.put(None)  # `close` may be called twice
 
     def tell(self, bell: queue.SimpleQueue[None]) -> None:
-        """Ring `bell` when there is something, at once if there is."""
+        """Put an item into `bell` when a result is available."""
         self._work.bells.append(bell)
         if self._work.begun:
             bell.put(None)
 
 
 class _Work:
-    """What the thread has: it does not keep the runner."""
+    """The thread's part: it does not reference the runner."""
 
     def __init__(self, limit: Deadline) -> None:
         self.items: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
@@ -72,7 +72,7 @@ class _Work:
         self.limit = limit
 
     def call_off(self, _: object = None) -> None:
-        """Nobody reads on."""
+        """Cancel the generator: its reader is gone."""
         self.closed = True
         if not self.over:
             self.limit.cancel()
@@ -89,14 +89,14 @@ class _Work:
                 self._put(item, None)
         except Cancelled:
             pass
-        except BaseException as error:  # the reader's to see
+        except BaseException as error:  # passed on to the reader
             failure = error
         finally:
             try:
                 steps.close()
             finally:
                 self.over = True
-                self.runner = None  # and with it the circle through the callback
+                self.runner = None  # breaks the reference cycle through the callback
                 self.ended.put(None)
         self._put(END, failure)
 
@@ -108,7 +108,7 @@ class _Work:
 
 
 async def first(runners: Sequence[ThreadRunner], seconds: float | None) -> ThreadRunner | None:
-    """The first runner that has something, or None when the time is over."""
+    """Return the first runner with a result, or None after a timeout."""
     bell: queue.SimpleQueue[None] = queue.SimpleQueue()
     for runner in runners:
         runner.tell(bell)

@@ -1,1 +1,1 @@
-"""What routers remember between requests: which routes are well. `memory` keeps it in this process, `redis` for all."""
+"""Shared routing state: health and limits of the routes, in this process (`memory`) or for all (`redis`)."""

@@ -1,4 +1,4 @@
-"""The URL of a Redis: what it says, and what connects to it."""
+"""Redis address: parses a Redis URL and connects to it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import unknown
 
 CONNECT_SECONDS = 1.0
-"""How long a connection may take: no request waits for it."""
+"""Connect timeout in seconds: no request waits for it."""
 
 SETTINGS = ("client_name", "db", "password", "username")
-"""What may stand in the query of a URL, besides redis-py's `ssl_…`."""
+"""The settings allowed in the query of a URL, besides redis-py's `ssl_…`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a Redis is, and how to connect to it.
+    """The address of a Redis, and how to connect to it.
 
     Attributes:
         where: The URL without its secrets, for logs.
-        secret: Whether the URL holds credentials.
+        secret: Whether the URL contains credentials.
     """
 
     where: str
@@ -34,14 +34,14 @@ class Address:
 
     @classmethod
     def of(cls, url: str, timeout: float) -> Address:
-        """What a URL says.
+        """Parse a URL.
 
         Args:
             url: As of `Link`.
             timeout: Seconds for one reply.
 
         Raises:
-            ConfigurationError: it says nothing that can be used, or redis-py is missing.
+            ConfigurationError: the URL cannot be used, or redis-py is missing.
         """
         redis = _redis()
         scheme = url.partition("://")[0]
@@ -50,7 +50,7 @@ class Address:
         try:
             parts = urlsplit(url)
             settings = dict(redis.connection.parse_url(url))
-        except ValueError:  # whose text may hold a piece of the password
+        except ValueError:  # its text may contain a part of the password
             raise ConfigurationError(
                 f"The {scheme}:// URL cannot be read; what is special in its password must be percent-encoded, "
                 "as in redis://:p%2Fw@host:6379/0."
@@ -60,7 +60,7 @@ class Address:
                 raise unknown("Redis setting", name, SETTINGS)
         where = _where(parts, settings)
         connection = settings.pop("connection_class", redis.Connection)
-        # What redis-py would tell of itself takes it 2 ms to find out.
+        # redis-py takes 2 ms to find out its own name and version.
         silent = {"driver_info": None} if hasattr(redis, "driver_info") else {"lib_name": None, "lib_version": None}
         options = {
             "client_name": "multiroute",
@@ -80,7 +80,7 @@ class Address:
         return cls(where, any(name.endswith(("password", "username")) for name in settings), connection, options)
 
     def connect(self) -> Any:
-        """A connection of redis-py; raises its errors."""
+        """Return a redis-py connection; raises its errors."""
         connection = self._connection(**self._options)
         connection.connect()
         return connection
@@ -96,7 +96,7 @@ def _redis() -> Any:
 
 
 def _where(parts: SplitResult, settings: Mapping[str, Any]) -> str:
-    """The URL without its secrets."""
+    """Return the URL without its secrets."""
     scheme = parts.scheme
     database = settings.get("db", 0)
     if scheme == "unix":

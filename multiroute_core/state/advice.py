@@ -1,6 +1,6 @@
 """Log messages of the circuit breaker: what happened to a route, and which variable or setting to check.
 
-They consist of the program's own settings and of `Failure`: no prompt, no key and no text of the provider's.
+They consist of the program's own settings and of `Failure`: no prompt, no key and no text of the provider.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BASE_URLS = {
     "google": "GOOGLE_GEMINI_BASE_URL",
     "openai": "OPENAI_BASE_URL",
 }
-"""Environment variables that hold a provider's address."""
+"""Environment variables with a provider's address."""
 
 _PHRASES = {
     "authentication": "authentication failed",
@@ -33,17 +33,17 @@ _PHRASES = {
     "timeout": "timeout",
 }
 _SEGMENT = re.compile(r"[A-Za-z._-]{1,20}|v\d{1,2}(?:(?:alpha|beta)\d?)?")
-"""A part of a path that is shown; others may be an account or a token."""
+"""A path segment that may be shown; others may be an account or a token."""
 
 
 def describe_opening(names: Sequence[str], route: Route, failure: Failure | None, seconds: float, *, new: bool) -> str:
-    """The message about breakers that open.
+    """Return the message about breakers that open.
 
     Args:
         names: The routes whose breakers open.
-        route: The one whose attempt failed.
-        failure: How it failed; None where that is not known.
-        seconds: For how long they are open.
+        route: The route whose attempt failed.
+        failure: How it failed; None if unknown.
+        seconds: How long they are open.
         new: Whether they were closed before.
     """
     many = len(names) > 1
@@ -61,22 +61,22 @@ def describe_opening(names: Sequence[str], route: Route, failure: Failure | None
 
 
 def describe_recovery(name: str, seconds: float) -> str:
-    """The message about a breaker that closes.
+    """Return the message about a breaker that closes.
 
     Args:
         name: The route's name.
-        seconds: For how long it was not closed.
+        seconds: How long it was not closed.
     """
     return f"Route {name!r}: recovered; circuit breaker closed after {format_seconds(max(0.0, seconds))}."
 
 
 def format_seconds(seconds: float) -> str:
-    """Seconds in as many digits as matter."""
+    """Format seconds with the digits that matter."""
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
 
 
 def advise(route: Route, failure: Failure) -> str:
-    """What to check after a failure; empty where only waiting helps."""
+    """Return what to check after a failure; empty if only waiting helps."""
     match failure.code:
         case "authentication":
             return f"Check {_key(route)}{_permissions(route, failure)}."
@@ -102,7 +102,7 @@ def _key(route: Route) -> str:
 
 
 def _permissions(route: Route, failure: Failure) -> str:
-    """A key that is known, and refused all the same: it lacks a permission."""
+    """Return advice for a valid key that was rejected: it lacks a permission."""
     return f", and whether it may use the model {route.model!r} from here" if failure.status == 403 else ""
 
 
@@ -117,7 +117,7 @@ def _and(address: str) -> str:
 
 
 def _address(route: Route, *, path: bool) -> str:
-    """Where the address comes from, and its host; empty for the vendor's own."""
+    """Return the source of the address, and its host; empty for the provider's default."""
     if route.llm is not None:
         return ""
     if route.base_url is not None:
@@ -127,7 +127,7 @@ def _address(route: Route, *, path: bool) -> str:
 
 
 def safe_address(url: str, *, path: bool) -> str:
-    """An address without credentials, query and whatever else may be secret; empty where that is not sure.
+    """Return an address without credentials, query and other possible secrets; empty if that is uncertain.
 
     Args:
         url: The address.

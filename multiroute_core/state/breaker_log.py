@@ -1,7 +1,7 @@
 """Circuit breaker log: why each route's breaker is open, since when, and one warning each time that one opens.
 
-A state tells the log what its breakers do, possibly under a lock. Nothing is written then: a log handler may be slow,
-or may use the router. Notices go into a queue, and `emit` writes them when the lock is free.
+A state records breaker changes here, possibly under a lock. Nothing is written then: a log handler may be slow, or may
+use the router. Notices go into a queue, and `emit` writes them when the lock is free.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Opening(NamedTuple):
 
     Attributes:
         route: The route's name.
-        seconds: For how long.
-        generation: Of the breaker from now on.
+        seconds: How long it is open.
+        generation: The breaker's new generation.
         new: Whether it was closed before; otherwise a probe failed.
     """
 
@@ -39,7 +39,7 @@ class Opening(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """Why a route is not used now; see `Standing`."""
+    """Why a route is unavailable; see `RouteHealth`."""
 
     reason: str | None
     last_error: str | None
@@ -48,13 +48,13 @@ class Explanation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Incident:
-    """What is known of one route.
+    """The failures of one route.
 
     Attributes:
         failure: The last failure that counted; it stays when the route recovers.
         opened_at: When its breaker opened, on the state's clock; None while it is closed.
         generation: Of the breaker that opened.
-        warned: The codes of the failures that the log has warned of since then.
+        warned: The codes of the failures with a logged warning since then.
     """
 
     failure: Failure | None = None
@@ -67,20 +67,20 @@ _NOTHING = _Incident()
 
 
 def find_opening(name: str, before: Breaker, after: Breaker, now: float) -> Opening | None:
-    """The opening that lies between two states of a breaker; None for none."""
+    """Return the opening between two states of a breaker; None if there is none."""
     if after.opened_until is None or after.opened_until == before.opened_until:
         return None
     return Opening(name, after.opened_until - now, after.generation, before.opened_until is None)
 
 
 class BreakerLog:
-    """What went wrong with the routes of this process.
+    """The failures of the routes, as seen by this process.
 
     Args:
         wall: The time in seconds since 1970.
 
     Attributes:
-        notices: What is to be written: a level, and what makes the message.
+        notices: The pending log records: a level, and a function that builds the message.
     """
 
     def __init__(self, wall: Callable[[], float]) -> None:
@@ -89,15 +89,15 @@ class BreakerLog:
         self._incidents: dict[str, _Incident] = {}
 
     def record_failure(self, name: str, failure: Failure) -> None:
-        """An attempt failed, and the breaker stays closed."""
+        """Record a failed attempt that leaves the breaker closed."""
         incident = self._incidents.get(name, _NOTHING)
         self._incidents[name] = replace(incident, failure=failure)
 
     def record_openings(self, route: Route, openings: Sequence[Opening], failure: Failure | None, now: float) -> None:
-        """An attempt on `route` failed, and these breakers open.
+        """Record a failed attempt on `route` that opens these breakers.
 
-        There is one warning for all that were closed. A probe that fails again is worth one only if it tells something
-        new that will last, such as a refused key after timeouts.
+        All that were closed share one warning. A probe that fails again causes one only for a new permanent failure,
+        such as a rejected key after timeouts.
         """
         code = "" if failure is None else failure.code
         loud: list[Opening] = []
@@ -121,12 +121,13 @@ class BreakerLog:
         self.notices.append((level, partial(describe_opening, names, route, failure, seconds, new=new)))
 
     def record_recovery(self, name: str, now: float, generation: int | None = None) -> None:
-        """The breaker is closed.
+        """Record that the breaker closed.
 
         Args:
             name: The route's name.
             now: The moment on the state's clock.
-            generation: Of the closed breaker; an older one than that which opened says nothing. None is the newest.
+            generation: Of the closed breaker; one that is not newer than the one that opened is ignored. None means the
+                newest.
         """
         incident = self._incidents.get(name, _NOTHING)
         if incident.opened_at is None or (generation is not None and generation <= incident.generation):
@@ -139,32 +140,32 @@ class BreakerLog:
         return self._incidents.get(name, _NOTHING).opened_at is not None
 
     def explain(self, name: str, now: float, why: str | None) -> Explanation:
-        """Why a route is not used.
+        """Explain why a route is unavailable.
 
         Args:
             name: The route's name.
             now: The moment on the state's clock.
-            why: `"open"` if its breaker is open or half open, or what else keeps it from being used, such as
-                `"rate_limit"`; None for nothing.
+            why: `"open"` if its breaker is open or half open, or another reason for its unavailability, such as
+                `"rate_limit"`; None if it is available.
         """
         incident = self._incidents.get(name, _NOTHING)
         last_error = None if incident.failure is None else str(incident.failure)
-        if why != "open" or incident.opened_at is None:  # if it is open, another process opened it
+        if why != "open" or incident.opened_at is None:  # otherwise another process opened it
             return Explanation(why, last_error, None)
         reason = "open" if incident.failure is None else incident.failure.code
         return Explanation(reason, last_error, self._wall() - (now - incident.opened_at))
 
     def emit(self) -> None:
-        """Write what is to be written; never under a lock."""
+        """Write the pending log records; never call it under a lock."""
         while self.notices:
             try:
                 level, describe = self.notices.popleft()
             except IndexError:  # another thread writes it
                 return
             if logger.isEnabledFor(level):
-                with contextlib.suppress(Exception):  # a log filter that fails is no reason for a call to fail
+                with contextlib.suppress(Exception):  # a failing log filter must not fail a call
                     logger.log(level, "%s", describe())
 
 
 LASTING_CODES = frozenset({"authentication", "not_found", "quota_exhausted"})
-"""Failures that somebody has to mend: a refused key, model or credit."""
+"""Failures that need a manual fix: a rejected key, model or credit."""

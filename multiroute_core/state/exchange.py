@@ -1,4 +1,4 @@
-"""What the scripts are asked, and what they reply."""
+"""Serialization of the script arguments and replies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ encode = msgspec.msgpack.encode
 
 
 class Admission(msgspec.Struct):
-    """What `admit` and `confirm` reply; `closed` is whether `confirm` closed the breaker."""
+    """The reply of `admit` and `confirm`; `closed` is whether `confirm` closed the breaker."""
 
     why: Why | None = None
     seconds: float = 0.0
@@ -31,12 +31,12 @@ class Admission(msgspec.Struct):
 
 
 class Settled(msgspec.Struct):
-    """What `settle` replies.
+    """The reply of `settle`.
 
     Attributes:
         counted: Whether the verdict counted.
         opened: The breakers that it opened.
-        generation: Of the route's breaker that it closed; None for none.
+        generation: Of the route's breaker that it closed; None if it closed none.
     """
 
     counted: bool
@@ -44,11 +44,12 @@ class Settled(msgspec.Struct):
     generation: int | None = None
 
 
-class HealthReply(msgspec.Struct):
-    """What `standing` replies: numbers as of `Standing`.
+class Told(msgspec.Struct):
+    """The reply of `standing`: numbers as of `RouteHealth`.
 
     Attributes:
-        blocked: What keeps the route from being used besides its breaker, such as `"rate_limit"`; None for nothing.
+        blocked: Why the route is unavailable besides its breaker, such as `"rate_limit"`; None if nothing else blocks
+            it.
     """
 
     breaker: Literal["closed", "open", "half_open"]
@@ -66,13 +67,14 @@ read_told = msgspec.msgpack.Decoder(HealthReply).decode
 
 
 class Quota:
-    """The keys of a quota, and what its routes say of its limits.
+    """The Redis keys of a rate limit group, and its configured limits.
 
     Attributes:
-        keys: Its allowance, its routes' breakers and its places in flight. They share a hash tag, so that a cluster has
-            them in one place.
+        keys: Its limit state, its routes' breakers and its slots in flight. They share a hash tag, so that a cluster
+            keeps them on one shard.
         routes: The names of its routes, as far as this process knows them.
-        limits: Its settings, written for the scripts.
+        settings: Its limits.
+        limits: The same, encoded for the scripts.
     """
 
     __slots__ = ("keys", "limits", "routes", "settings")
@@ -85,7 +87,7 @@ class Quota:
         self.limits = msgspec.Raw(encode(self.settings))
 
     def know(self, route: Route) -> None:
-        """One more route."""
+        """Add a route."""
         settings = self.settings
         self.routes.append(route.name)
         self.settings = RateLimitSettings(
@@ -96,12 +98,12 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """The command that settles; made when it is sent, since it says how long ago that was.
+    """The command that settles a permit; built when it is sent, since it contains the time elapsed since `at`.
 
     Attributes:
-        keys: The quota's.
-        asked: The rest of what the script wants to know.
-        at: The moment of the settling, on this process's monotonic clock.
+        keys: The rate limit group's.
+        arguments: The other arguments of the script.
+        at: The moment of the settlement, on this process's monotonic clock.
     """
 
     keys: tuple[str, ...]
@@ -114,12 +116,12 @@ class Settling:
 
 
 def of_breaker(permit: Permit) -> dict[str, Any]:
-    """What the breaker wants to see of a permit."""
+    """Return the fields of a permit that the breaker needs."""
     return {"generation": permit.generation, "probe": permit.probe}
 
 
 def since(headroom: RateLimitHeaders | None, now: float) -> dict[str, dict[str, float]] | None:
-    """What headers said, with its moments in seconds from now: Redis has another clock."""
+    """Return reported limits with their moments in seconds from now, because Redis has another clock."""
     if headroom is None:
         return None
     levels = {name: level for name in RateLimitHeaders.__slots__ if (level := getattr(headroom, name)) is not None}

@@ -1,4 +1,4 @@
-"""One command on its way to Redis, and how that may end."""
+"""Job: one command for Redis, and its possible errors."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 Command: TypeAlias = "tuple[Any, ...] | Callable[[bool], tuple[Any, ...]]"
-"""A command; or what makes it when it is sent, and is told whether it may have been carried out once already.
+"""A command; or a function that builds it when it is sent, from whether it may already have been executed.
 
-Where a `Script` stands first, a tuple of its keys follows, and then its arguments.
+If a `Script` comes first, a tuple of its keys follows, and then its arguments.
 """
 
 Tell: TypeAlias = Callable[[Any, BaseException | None], None]
@@ -18,7 +18,7 @@ _log = logging.getLogger("multiroute_core")
 
 
 class Down(Exception):
-    """Redis does not answer, or is known not to.
+    """Redis does not answer, or is known to be unavailable.
 
     Attributes:
         asked: Whether the command may have reached it all the same.
@@ -30,21 +30,21 @@ class Down(Exception):
 
 
 class Refused(Exception):
-    """Redis answered one command with an error, and is well otherwise."""
+    """Redis answered one command with an error, and is otherwise available."""
 
 
 class Job:
-    """One command on its way.
+    """One pending command.
 
     Args:
-        command: What is sent.
-        listener: Is called once, with the reply or an error, in the multiplexer's thread; None for nobody.
-        keep: Whether it is sent later where Redis is away now.
-        lazy: Whether it may wait for company.
+        command: The command.
+        listener: Called once, with the reply or an error, in the multiplexer's thread; None for no callback.
+        keep: Whether it is sent later if Redis is unavailable now.
+        lazy: Whether it may wait to be batched.
 
     Attributes:
-        again: Whether it may have been carried out already.
-        dropped: Whether nobody waits for it any more, so that it need not be sent.
+        again: Whether it may already have been executed.
+        dropped: Whether its caller has given up, so that it need not be sent.
         whole: Whether the text of its script is sent with it.
     """
 
@@ -60,7 +60,7 @@ class Job:
         self.again = self.dropped = self.whole = False
 
     def tell(self, reply: Any, error: BaseException | None) -> None:
-        """Tell whoever listens, the first time."""
+        """Call the listener, the first time only."""
         listener = self.listener
         self.listener = None
         if listener is not None:

@@ -1,7 +1,7 @@
-"""The way to Redis: two calls that are the same in sync code and on any event loop.
+"""Redis link: two operations that are the same in sync code and on any event loop.
 
-    call  asks and gives the reply, or `Down`: after the first silence nobody waits for Redis until it is back
-    send  costs the caller nothing, and is safe in a finalizer
+    call  sends a command and returns the reply, or raises `Down`: after one timeout no caller waits until Redis is back
+    send  returns at once, and is safe in a finalizer
 
 A process has one connection for all of its threads and loops; see `multiplexer`.
 """
@@ -26,31 +26,31 @@ from multiroute_core.state.multiplexer import AWAY, PARTING_SECONDS, Multiplexer
 __all__ = ["Down", "Link", "Refused"]
 
 PATIENCE = 1.0
-"""Seconds that a caller waits for a multiplexer that is up: it is that one's task to tell that Redis is silent."""
+"""Maximum wait for a multiplexer that is up, in seconds: the multiplexer itself detects that Redis does not respond."""
 
 
 class Link:
-    """A Redis, by its URL. It is shared by `copy`.
+    """A Redis, by its URL. `copy` returns the same object.
 
-    Building it asks Redis once whether the settings are right, for a second at most. A wrong password is an error then:
-    it does not mend itself, and a fleet that shares nothing should not believe that it does. A Redis that cannot be
-    reached is none: a fleet must start while Redis restarts. A password that is refused later, since it was changed
+    Creating it asks Redis once whether the settings are valid, for a second at most. A wrong password is an error then:
+    it does not resolve itself, and a fleet that shares no state should not believe that it does. An unreachable Redis
+    is not an error: a fleet must start while Redis restarts. A password that is rejected later, because it was changed
     under a running program, is logged as an error and fails no request.
 
-    It takes one server, or the one address of a managed service. A cluster of several shards and Sentinel are not
-    supported; the names of the keys are ready for a cluster.
+    It supports one server, or the single address of a managed service. A cluster of several shards and Sentinel are not
+    supported; the key names are ready for a cluster.
 
     Args:
         url: `redis://[[user]:password@]host[:port][/db]`, `rediss://…` for TLS, or `unix://[user@]/path?db=…`. The
-            query may hold `db`, `username`, `password`, `client_name` and redis-py's `ssl_…` settings, such as
+            query may contain `db`, `username`, `password`, `client_name` and redis-py's `ssl_…` settings, such as
             `ssl_ca_certs`.
-        prefix: What the names of all keys begin with. Whoever shares a Redis and a prefix shares what is in it.
-        timeout: Seconds for which Redis may be silent in the middle of an operation before it counts as away. A request
-            waits no longer than that, once; those after it do not wait at all until Redis has answered a probe, which
-            comes after 0.25 s, and then after twice as long each time, up to 5 s.
+        prefix: The prefix of all key names. Processes with the same Redis and prefix share their state.
+        timeout: Seconds without a response in the middle of an operation before Redis counts as unavailable. A request
+            waits no longer than that, once; later ones do not wait at all until Redis has answered a probe, which is
+            sent after 0.25 s, and then after twice as long each time, up to 5 s.
 
     Raises:
-        ConfigurationError: the URL or a setting is wrong, Redis refuses the password, the database or the commands that
+        ConfigurationError: the URL or a setting is wrong, Redis rejects the password, the database or the commands that
             are needed, or the package `redis` is missing.
 
     Example:
@@ -61,29 +61,29 @@ class Link:
     def __init__(self, url: str, *, prefix: str = "multiroute", timeout: float = 0.02) -> None:
         if not prefix or not prefix.isprintable() or prefix.strip() != prefix:
             raise ConfigurationError(f"prefix={prefix!r} must be a word.")
-        self.prefix = quote(prefix, safe=":-_./%")  # braces mean something in the names of keys
+        self.prefix = quote(prefix, safe=":-_./%")  # braces would set a hash tag in the key names
         self.timeout = seconds("timeout", timeout)
         self._address = Address.of(url, self.timeout)
         self._url = None if self._address.secret else url
-        # A Redis that is full, or only reads, still says PONG.
+        # A Redis that is full or read-only still answers PONG.
         self._probe = (("PING",), ("SET", f"{self.prefix}:probe", "", "PX", 1000), ("EVAL", "return 1", 0))
-        # After a fork the child has its own: threads do not come along.
+        # By process id, since a forked child needs its own: threads do not survive a fork.
         self._multiplexers: dict[int, Multiplexer] = {}
         weakref.finalize(self, _stop, self._multiplexers).atexit = False
         self._check()
         self._multiplexer().start()
 
     async def call(self, io: IO, *command: Any) -> Any:
-        """What Redis replies to a command.
+        """Send a command and return its reply.
 
         Args:
             io: How to wait for it.
-            *command: Its name and arguments: bytes, strings and numbers. A `Script` stands for its name, and is
-                followed by a tuple of its keys.
+            *command: Its name and arguments: bytes, strings and numbers. A `Script` replaces the name, and is followed
+                by a tuple of its keys.
 
         Raises:
-            Down: Redis is away; it was waited for `timeout` at most.
-            Refused: it says that the command is wrong.
+            Down: Redis is unavailable; the call waited for `timeout` at most.
+            Refused: Redis rejected the command.
         """
         multiplexer = self._multiplexer()
         if (down := multiplexer.down()) is not None:
@@ -108,33 +108,33 @@ class Link:
             raise
 
     def send(self, command: Command, listener: Tell | None = None, *, keep: bool = False, lazy: bool = True) -> None:
-        """Have a command sent before all that is asked for later; nobody waits for the reply. Safe in a finalizer.
+        """Queue a command before all later ones, without waiting for the reply. Safe in a finalizer.
 
         Args:
-            command: As of `call`, in a tuple; or a function that makes it when it is sent, for which it is told
-                whether the command may have been carried out once already.
+            command: As of `call`, in a tuple; or a function that builds it when it is sent, from whether the command
+                may already have been executed.
             listener: Called once in another thread, with the reply or an error.
-            keep: Whether it is sent when Redis is back, where it is away.
-            lazy: Whether it may wait a few milliseconds for company.
+            keep: Whether it is sent later if Redis is unavailable.
+            lazy: Whether it may wait a few milliseconds to be batched.
         """
         self._multiplexer().put(Job(command, listener, keep=keep, lazy=lazy))
 
     @property
     def up(self) -> bool:
-        """Whether Redis is known to be there."""
+        """Whether Redis is known to be available."""
         return self._multiplexer().state == "up"
 
     @property
     def away(self) -> bool:
-        """Whether it is known not to be."""
+        """Whether Redis is known to be unavailable."""
         return self._multiplexer().down() is not None
 
     @property
     def url(self) -> str:
-        """Its URL, for a pickle.
+        """Its URL, for pickling.
 
         Raises:
-            ConfigurationError: it holds credentials, which go into no pickle.
+            ConfigurationError: it contains credentials, which are never pickled.
         """
         if self._url is None:
             raise ConfigurationError(
@@ -144,7 +144,7 @@ class Link:
         return self._url
 
     def close(self) -> None:
-        """Send what is still to be sent, briefly, and close the connection. Calls are answered with `Down` then."""
+        """Send pending commands, briefly, and close the connection. Later calls raise `Down`."""
         self._multiplexer().stop(PARTING_SECONDS)
 
     def __copy__(self) -> Link:
@@ -168,7 +168,7 @@ class Link:
         return multiplexer
 
     def _check(self) -> None:
-        """See that Redis takes the settings, if it is there."""
+        """Check that Redis accepts the settings, if it is available."""
         where = self._address.where
         errors: Any = importlib.import_module("redis.exceptions")
         connection: Any = None
@@ -181,12 +181,12 @@ class Link:
             raise ConfigurationError(
                 f"Redis at {where} refuses the password ({error}); write it as in redis://user:password@host."
             ) from None
-        except (errors.ReadOnlyError, errors.OutOfMemoryError, errors.ClusterDownError):  # that passes
+        except (errors.ReadOnlyError, errors.OutOfMemoryError, errors.ClusterDownError):  # temporary
             return
         except errors.ResponseError as error:
             if not str(error).startswith(AWAY):
                 raise ConfigurationError(f"Redis at {where} cannot be used as it is: {error}.") from None
-        except Exception:  # it is away, which the multiplexer finds and tells
+        except Exception:  # unavailable; the multiplexer detects and logs it
             return
         finally:
             if connection is not None:
@@ -198,6 +198,6 @@ def _rebuild(url: str, prefix: str, timeout: float) -> Link:
 
 
 def _stop(multiplexers: dict[int, Multiplexer]) -> None:
-    """The link is gone: its thread goes as well, and is not waited for."""
+    """End the thread of a link that no longer exists, without waiting for it."""
     if (multiplexer := multiplexers.get(os.getpid())) is not None:
         multiplexer.stop(0.0)

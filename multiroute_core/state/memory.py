@@ -1,4 +1,4 @@
-"""State in this process, for every thread and event loop in it."""
+"""In-memory state: shared by all threads and event loops of this process."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from multiroute_core.runtime.io import IO
 from multiroute_core.state.breaker_log import BreakerLog, find_opening
 
 SLOT_SECONDS = 900.0
-"""How long a call holds its place in flight at most: one that was abandoned may never give it back."""
+"""The maximum time that a call holds its slot in flight, in seconds: an abandoned call may never release it."""
 
 TYPICAL = 0.5
-"""The quantile that is called typical."""
+"""The quantile used as the typical latency."""
 
 
 _ABANDONED = Outcome(Verdict.NONE)
 
 
 class _Held(weakref.ref[Place]):
-    """A place that is held: it is told when nobody has the place any more."""
+    """A weak reference to a held slot; its callback runs when the caller's last reference is gone."""
 
     __slots__ = ("permit", "route", "until")
     permit: Permit
@@ -45,7 +45,7 @@ class _Held(weakref.ref[Place]):
 
 
 class _Quota:
-    """What the routes of one quota share."""
+    """The state that the routes of one rate limit group share."""
 
     __slots__ = ("allowance", "lines", "settings")
 
@@ -59,7 +59,7 @@ class _Quota:
 
 
 class _RouteState:
-    """One route."""
+    """The state of one route."""
 
     __slots__ = ("answers", "breaker", "first_tokens", "name", "quota", "slots")
 
@@ -82,7 +82,7 @@ class MemoryState:
         wall: The time in seconds since 1970.
 
     Attributes:
-        log: What went wrong with the routes.
+        log: The failures of the routes.
     """
 
     def __init__(
@@ -103,16 +103,16 @@ class MemoryState:
         self._quotas: dict[str, _Quota] = {}
         self._slots = itertools.count(1)
         self._lock = threading.Lock()
-        # A generator may be finalized by the collector in a thread that is inside the lock. So what is settled goes
-        # into a queue, and whoever has the lock next works it off.
+        # The garbage collector may finalize a generator in a thread that holds the lock. So settlements go into a
+        # queue, and the next owner of the lock processes it.
         self._settled: deque[tuple[Route, float, Permit, Outcome, bool]] = deque()
-        # Places whose call has gone without a word: an interrupt came where no `finally` knew of them yet. They are
-        # put here by a function in C, which no interrupt can cut.
+        # Slots of calls that ended without settling: an interrupt came where no `finally` covered them yet. A function
+        # in C puts them here, which no interrupt can split.
         self._orphans: deque[weakref.ref[Place]] = deque()
         forks.renew(self, _lock=threading.Lock, _settled=deque, _orphans=deque)
 
     def forked(self) -> None:
-        """What is in flight is the parent's."""
+        """Drop what is in flight: it belongs to the parent."""
         for line in self._lines.values():
             line.slots = {}
             if line.breaker.probe_until is not None:
@@ -132,7 +132,7 @@ class MemoryState:
     async def afford(self, io: IO, now: float, *, hedge: bool = False) -> bool:
         with self._lock:
             retries, enough = budgets.withdraw(self._retries, budgets.RETRIES, now)
-            if enough and hedge:  # it is paid for out of both purses
+            if enough and hedge:  # a hedge is paid from both budgets
                 if self._hedging is None:
                     return False
                 hedges, enough = budgets.withdraw(self._hedges, self._hedging, now)
@@ -192,13 +192,18 @@ class MemoryState:
     async def settle(
         self, io: IO, route: Route, now: float, permit: Permit, outcome: Outcome, *, silent: bool = False
     ) -> None:
-        """Give a permit back.
+        """Settle a permit.
 
         Args:
-            silent: Whether the log hears nothing of it: somebody else decides, and these rules only follow.
+            io: Sync or async I/O.
+            route: The route.
+            now: The moment on the clock of `io`.
+            permit: The permit.
+            outcome: The outcome of the attempt.
+            silent: Whether the log ignores it: another state decides, and these rules only follow.
         """
         self._settled.append((route, now, permit, outcome, silent))
-        # Not `acquire(blocking=False)`: an interrupt between it and its `try` would leave the lock locked for ever.
+        # Not `acquire(blocking=False)`: an interrupt between it and its `try` would leave the lock locked forever.
         if not self._lock.locked():
             with self._lock:
                 self._work_off()
@@ -250,7 +255,7 @@ class MemoryState:
         return line
 
     def _abandoned(self, quota: _Quota, now: float) -> bool:
-        """Take the places back that are held for too long; whether there were any."""
+        """Release slots that are held for too long; return whether there were any."""
         before = quota.in_flight()
         for line in quota.lines:
             line.slots = {slot: hold for slot, hold in line.slots.items() if now < hold.until}
@@ -262,7 +267,8 @@ class MemoryState:
                 route, now, permit, outcome, silent = self._settled.popleft()
                 line = self._line(route)
             else:
-                hold = cast("_Held", self._orphans[0])  # it goes when its place is free: an interrupt may come
+                # removed only once its slot is free: an interrupt may come in between
+                hold = cast("_Held", self._orphans[0])
                 route = hold.route
                 permit = hold.permit
                 outcome = _ABANDONED
@@ -300,10 +306,10 @@ class MemoryState:
             line.slots.pop(permit.slot, None)
 
     def _share(self, line: _RouteState, now: float, verdict: Verdict) -> list[tuple[str, Breaker, Breaker]]:
-        """Have the other routes of a quota hear a verdict: their names, with their breakers before and after it."""
+        """Apply a verdict to the other routes of a group; return their names and breakers before and after it."""
         changes: list[tuple[str, Breaker, Breaker]] = []
         for other in line.quota.lines:
-            if other is not line and breakers.shut(other.breaker, now) is None:  # or else its probe learns it
+            if other is not line and breakers.shut(other.breaker, now) is None:  # otherwise its probe decides
                 before = other.breaker
                 leave = Permit(other.breaker.generation)
                 other.breaker = breakers.settle(before, self.settings, now, leave, verdict, self.random())
@@ -318,7 +324,7 @@ class MemoryState:
         permit: Permit,
         outcome: Outcome,
     ) -> None:
-        """Have the log hear what the breakers did."""
+        """Record the breaker changes in the log."""
         _, before, after = changes[0]
         openings = [opening for change in changes if (opening := find_opening(*change, now)) is not None]
         if openings:

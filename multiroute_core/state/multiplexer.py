@@ -1,11 +1,19 @@
-"""One connection to Redis for a whole process: a thread sends what everybody asks for, and judges how Redis is.
+"""Redis multiplexer: one connection for a whole process; a thread batches all commands and detects outages.
 
-Why not a pool, and one async client a loop? With 20 ms for an operation, a burst of a thousand tasks on redis-py's
-async pool fails while Redis is well: the time that the loop needs itself is taken for Redis's. Here the time limit
-stands on the socket of a thread that does nothing else, so that only a silent Redis is called silent. Addresses are
-resolved and connections made where nobody waits for them. What comes while a batch is on its way leaves with the next
-one; what nobody waits for waits a few milliseconds for company. And one connection keeps the order: who settles and
-then asks is answered by what was settled.
+How this works:
+
+* Callers put a `Job` into a queue. The thread collects a batch of at most `BATCH` jobs, sends it in one write, reads
+  the replies and calls each job's listener. Jobs that arrive meanwhile go into the next batch.
+* A lazy job, whose caller does not wait, is delayed by a few milliseconds so that more jobs join its batch.
+* The connection keeps the order: a caller that settles and then asks sees the effect of its settlement.
+* After a connection error the state is `"down"`: waiting callers get `Down`, later callers do not wait, and `keep` jobs
+  are stored and sent when Redis is back. The thread probes Redis with increasing pauses.
+* A script is loaded before its first use on a connection and called by its hash; after NOSCRIPT its text is sent.
+
+Why not a connection pool, and one async client per loop? With a timeout of 20 ms, a burst of a thousand tasks on
+redis-py's async pool fails while Redis is healthy: the time that the loop itself needs counts as Redis's. Here the
+timeout applies to the socket of a dedicated thread, so that only an unresponsive Redis times out, and DNS lookups and
+connects block no caller.
 """
 
 from __future__ import annotations
@@ -28,29 +36,29 @@ from multiroute_core.state.job import Down, Job, Refused
 from multiroute_core.state.scripts import Script
 
 BATCH = 64
-"""How many commands are sent at once at most: a few milliseconds of Redis's time. It replies when it has done them."""
+"""Maximum number of commands per batch: a few milliseconds of Redis's time. It replies after all of them."""
 
 COMPANY_SECONDS = 0.003
-"""How long what nobody waits for waits for company."""
+"""How long a lazy job waits to be batched, in seconds."""
 
 KEPT = 10_000
-"""How much is kept for later at most; what is older is given up, and lapses in Redis."""
+"""Maximum number of jobs kept for later; older ones are dropped, and expire in Redis."""
 
 BEAT_SECONDS = 5.0
-"""After so long without a command Redis is asked whether it is there, while nobody waits for it."""
+"""The idle time in seconds after which Redis is pinged, while no caller waits for it."""
 
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 5.0
-"""Seconds between two probes of a Redis that is away; each pause is twice as long as the one before."""
+"""Seconds between two probes of an unavailable Redis; each pause is twice as long as the one before."""
 
 STEADY_SECONDS = 10.0
-"""Who was there for so long is not fickle: the first probe follows at once."""
+"""After a connection that lasted this many seconds, the first reconnect follows at once."""
 
 PARTING_SECONDS = 0.25
-"""How long the end of the program waits for what is still to be sent."""
+"""How long the exit of the program waits for pending jobs, in seconds."""
 
 AWAY = ("MISCONF", "BUSY", "NOREPLICAS")
-"""Error replies that have no class in redis-py, and tell that Redis cannot serve."""
+"""Error replies without a class in redis-py that mean that Redis cannot serve."""
 
 _log = logging.getLogger("multiroute_core")
 
@@ -59,14 +67,15 @@ class Multiplexer:
     """The thread and its connection. It starts with the first job, if not before.
 
     Args:
-        connect: Gives a connection of redis-py that is connected, or raises.
-        where: What the log calls this Redis: no secrets.
+        connect: Returns a connected redis-py connection, or raises.
+        where: The name of this Redis in the log, without secrets.
         probe: Commands that show that Redis can serve.
 
     Attributes:
         pid: The process that it belongs to.
-        state: `"starting"` until it is known how Redis is; then `"up"` or `"down"`, and `"closed"` in the end.
-        attempts: How often a connection was tried.
+        state: `"starting"` until the first connection succeeds or fails; then `"up"` or `"down"`, and finally
+            `"closed"`.
+        attempts: The number of connection attempts.
     """
 
     def __init__(self, connect: Callable[[], Any], *, where: str, probe: tuple[tuple[Any, ...], ...]) -> None:
@@ -87,26 +96,26 @@ class Multiplexer:
         self._changing = threading.Lock()
 
     def put(self, job: Job) -> None:
-        """Have it sent; safe in a finalizer."""
+        """Queue a job; safe in a finalizer."""
         self._inbox.put(job)
         if self.state == "starting":
             self.start()
-        elif self.state != "up" and not job.keep:  # the thread may have looked into its inbox just before
+        elif self.state != "up" and not job.keep:  # the thread may have checked its inbox just before
             job.dropped = True
             job.tell(None, self._reason(is_sent=True))
 
     def down(self) -> Down | None:
-        """Why nothing is to be waited for; None where there may be an answer."""
+        """Return the error if a caller should not wait; None if Redis may answer."""
         return self._reason() if self.state in ("down", "closed") else None
 
     def late(self) -> None:
-        """Somebody has waited in vain for the first connection: nobody else shall."""
+        """Record that a caller timed out on the first connection: no other caller should wait for it."""
         with self._changing:
             if self.state == "starting":
                 self._mark_down(TimeoutError("no connection yet"))
 
     def stop(self, seconds: float) -> None:
-        """Send what is there, and end. It is waited for, but for no longer than `seconds`."""
+        """Send pending jobs, and end. Waits for that, but no longer than `seconds`."""
         self._inbox.put(None)
         if (thread := self._thread) is None:
             self.state = "closed"
@@ -114,14 +123,14 @@ class Multiplexer:
             thread.join(seconds)
 
     def start(self) -> None:
-        """Begin to connect."""
-        if self._starting.locked():  # somebody else does
+        """Start the thread, which connects."""
+        if self._starting.locked():  # another thread does
             return
         with self._starting:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="multiroute-redis", daemon=True)
                 _living.add(self)
-                with contextlib.suppress(RuntimeError):  # the interpreter ends: nothing can be sent any more
+                with contextlib.suppress(RuntimeError):  # the interpreter is exiting: nothing can be sent any more
                     start(thread)
                 self._thread = thread
 
@@ -145,7 +154,7 @@ class Multiplexer:
                 return
 
     def _open_connection(self) -> Any:
-        """A connection that Redis has answered on; None where there is none to be had."""
+        """Return a connection on which Redis has answered; None if it is unavailable."""
         self.attempts += 1
         connection: Any = None
         try:
@@ -169,7 +178,7 @@ class Multiplexer:
         is_auth_error = isinstance(error, self._errors.AuthenticationError)
         if self.state != "down" or (
             is_auth_error and not self._refused
-        ):  # waiting does not mend that, so it is told as well
+        ):  # waiting does not resolve a rejected password, so it is logged as well
             level = logging.ERROR if is_auth_error else logging.WARNING
             _log.log(level, "Redis at %s is away (%s: %s): local rules.", self._where, type(error).__name__, error)
         if self.state != "down":
@@ -178,7 +187,7 @@ class Multiplexer:
         self._refused = is_auth_error
 
     def _rested(self, seconds: float) -> bool:
-        """Wait before the next probe; False where it is time to end."""
+        """Wait before the next probe; False if the thread should end."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             with contextlib.suppress(queue.Empty):
@@ -188,7 +197,7 @@ class Multiplexer:
         return True
 
     def _turn_away(self) -> None:
-        """Let nobody wait for what does not come."""
+        """Fail all queued jobs, so that no caller waits."""
         jobs: list[Job | None] = []
         with contextlib.suppress(queue.Empty):
             while True:
@@ -209,7 +218,7 @@ class Multiplexer:
         return Down(f"Redis at {self._where} is {'closed' if self.state == 'closed' else 'away'}.", was_sent=is_sent)
 
     def _served(self, connection: Any) -> bool:
-        """Carry jobs until the connection fails; False where it is time to end."""
+        """Process jobs until the connection fails; False if the thread should end."""
         go_on = True
         try:
             while go_on:
@@ -221,7 +230,7 @@ class Multiplexer:
             _close(connection)
 
     def _gathered(self) -> tuple[list[Job], bool]:
-        """The next jobs, and whether there will be more."""
+        """Return the next batch, and whether more may follow."""
         batch = [self._kept.popleft() for _ in range(min(BATCH // 2, len(self._kept)))]
         until = time.monotonic() + (0.0 if batch else BEAT_SECONDS)
         while len(batch) < BATCH:
@@ -238,7 +247,7 @@ class Multiplexer:
         return batch or [Job(("PING",))], True
 
     def _send_batch(self, connection: Any, batch: list[Job]) -> bool:
-        """Send a batch and tell the replies; False where Redis is away."""
+        """Send a batch and deliver the replies; False if Redis is unavailable."""
         text, senders = self._encode_batch(connection, batch)
         replies: list[Any] = []
         failure: BaseException | None = None
@@ -262,7 +271,7 @@ class Multiplexer:
         return self.state == "up"
 
     def _encode_batch(self, connection: Any, batch: list[Job]) -> tuple[bytes, list[Job | None]]:
-        """A batch as bytes, and whose its commands are; scripts go before their first use."""
+        """Encode a batch; return the bytes and the job of each command. Scripts are loaded before their first use."""
         text: list[bytes] = []
         senders: list[Job | None] = []
         for job in batch:
@@ -273,7 +282,7 @@ class Multiplexer:
                     run = ("EVAL", script.text) if job.whole else ("EVALSHA", script.sha)
                     command = (*run, len(command[1]), *command[1], *command[2:])
                 packed = connection.pack_command(*command)
-            except Exception as error:  # a bug of one caller, and no other's
+            except Exception as error:  # a bug of one caller must not affect the others
                 job.tell(None, Refused(f"{type(error).__name__}: {error}"))
                 continue
             if isinstance(script, Script) and not job.whole and script.sha not in self._loaded:
@@ -287,7 +296,7 @@ class Multiplexer:
     def _reply(self, connection: Any) -> Any:
         try:
             return connection.read_response()
-        except self._errors.ResponseError as error:  # of one command; the connection is well
+        except self._errors.ResponseError as error:  # of one command; the connection is intact
             return error
 
     def _tells_away(self, reply: Any) -> bool:
@@ -301,7 +310,7 @@ class Multiplexer:
         if isinstance(reply, self._errors.NoScriptError) and not job.whole:
             self._loaded.clear()
             job.whole = True
-            self._kept.appendleft(job)  # it leaves with the next batch
+            self._kept.appendleft(job)  # sent with the next batch
         elif isinstance(reply, Exception):
             job.tell(None, Refused(f"{type(reply).__name__}: {reply}"))
         else:
@@ -319,7 +328,7 @@ _living: weakref.WeakSet[Multiplexer] = weakref.WeakSet()
 
 @atexit.register
 def _part() -> None:
-    """The program ends: what is settled should still arrive."""
+    """Send pending jobs at the exit of the program, so that settlements still arrive."""
     until = time.monotonic() + PARTING_SECONDS
     for multiplexer in list(_living):
         if multiplexer.pid == os.getpid():

@@ -1,10 +1,10 @@
-"""State on Redis, for all processes of a fleet; and in this process as long as Redis is away.
+"""Redis state: shared by all processes of a fleet; in-memory rules while Redis is unavailable.
 
-Every operation is one Lua script and one round trip, by Redis's clock. To settle, and to put a request's share aside,
-costs the caller nothing: that leaves before whatever is asked next. While Redis is away the process goes by its own
-rules, and limits hold for each process by itself. It is not without a memory then: it has heard the verdicts on its own
-calls, and knows what Redis said last. What is settled in the meantime is told to Redis when it is back. Latencies stay
-in the process, since they depend on where it runs.
+Every operation is one Lua script and one round trip, by Redis's clock. Settlements and retry budget deposits do not
+block the caller: they are sent before later commands. While Redis is unavailable the process uses its own rules, and
+limits hold for each process by itself. These rules do not start empty: they have seen the verdicts on the process's own
+calls, and the latest replies of Redis. Settlements in the meantime are sent when Redis is back. Latencies stay in the
+process, since they depend on where it runs.
 """
 
 from __future__ import annotations
@@ -44,30 +44,30 @@ from multiroute_core.state.memory import SLOT_SECONDS, MemoryState
 from multiroute_core.state.scripts import script
 
 KEEP_SECONDS = 3600.0
-"""How long Redis keeps what nobody asks for, at the least."""
+"""The minimum time that Redis keeps unused keys, in seconds."""
 
 LASTS = ("open", "rate_limit", "limit")
-"""Why a route may be shut until a moment that is known: that is believed when Redis is away."""
+"""Reasons of a rejection that ends at a known time; such a reply stays valid while Redis is unavailable."""
 
 _log = logging.getLogger("multiroute_core")
 
 
 class RedisState:
-    """The state of a fleet: breakers, limits, places in flight and purses that all of its processes share.
+    """The state of a fleet: breakers, limits, slots in flight and retry budgets that all of its processes share.
 
-    It is shared by `copy`, and pickles as its settings, where the URL holds no credentials.
+    `copy` returns the same object. It pickles as its settings, unless the URL contains credentials.
 
     Args:
         url: Where Redis is; see `Link`. Or a link, to share its connection.
-        prefix: What the names of all keys begin with; a fleet is who has the same. A link has its own.
-        timeout: Seconds for which Redis may be silent before local rules are used; see `Link`. A link has its own.
+        prefix: The prefix of all key names; processes with the same prefix form a fleet. A link has its own.
+        timeout: Seconds without a response before local rules are used; see `Link`. A link has its own.
         settings: The breakers' settings.
         hedge_budget: The share of extra load that hedging may cost, 0 to 1; None for none.
         random: Random numbers from 0 to 1, for jitter.
         wall: The time in seconds since 1970.
 
     Raises:
-        ConfigurationError: the URL is wrong, or Redis refuses the password; see `Link`.
+        ConfigurationError: the URL is wrong, or Redis rejects the password; see `Link`.
 
     Example:
         >>> state = RedisState("redis://127.0.0.1:6379/0", prefix="shop")  # doctest: +SKIP
@@ -101,7 +101,7 @@ class RedisState:
         self._of: dict[str, Quota] = {}
         self._words: dict[str, tuple[Why, float]] = {}
         self._complaints: set[str] = set()
-        # By which clock the scripts go: None is Redis's own. A seam for rehearsals, and for nothing else.
+        # The clock of the scripts: None is Redis's own. Only tests replace it.
         self._clock: Callable[[float], float | None] = lambda _: None
 
     def know(self, routes: Sequence[Route]) -> None:
@@ -148,7 +148,7 @@ class RedisState:
                 self._withdraw(quota, route, slot)
             self._complain(error)
             return await self._admit_here(io, route, now, tokens=tokens, early=early)
-        except BaseException:  # called off, and nobody takes the permit
+        except BaseException:  # cancelled: no caller takes the permit
             self._withdraw(quota, route, slot)
             raise
         if leave.why is not None:
@@ -169,7 +169,7 @@ class RedisState:
         )
         try:
             reply = await self.link.call(io, script("confirm"), (self._quota(route).keys[1],), payload)
-        except (Down, Refused) as error:  # then its settling will say that the route is well
+        except (Down, Refused) as error:  # then its settlement will close the breaker
             self._complain(error)
             return permit
         leave = read_leave(reply)
@@ -234,7 +234,7 @@ class RedisState:
         return await self._local.hedge_after(io, route, share, stream=stream)
 
     def close(self) -> None:
-        """Send what was settled, and close the connection; local rules go on. A link that was given stays open."""
+        """Send pending settlements and close the connection; local rules go on. A link passed in stays open."""
         if self._own:
             self.link.close()
 
@@ -253,7 +253,7 @@ class RedisState:
         return f"RedisState({self.link!r})"
 
     async def _admit_here(self, io: IO, route: Route, now: float, *, tokens: int, early: bool) -> Permit | Rejection:
-        """Leave by this process's own rules."""
+        """Request a permit by this process's own rules."""
         if (word := self._words.get(route.name)) is not None:
             why, until = word
             if now < until and not (early and why == "open"):
@@ -262,13 +262,17 @@ class RedisState:
         return leave if isinstance(leave, Rejection) else _local(leave)
 
     def _learn(self, route: Route, now: float, permit: Permit, outcome: Outcome, *, is_counted: bool | None) -> None:
-        """Have this process's own rules hear of a call that Redis let through.
+        """Apply a call that Redis admitted to this process's own rules.
 
         Args:
-            counted: Whether Redis counted the verdict; None where it is away.
+            route: The route.
+            now: The moment on the call's clock.
+            permit: The permit from Redis.
+            outcome: The outcome of the attempt.
+            is_counted: Whether Redis counted the verdict; None if it is unavailable.
         """
-        # What is well for Redis is well here: that is what `early` is for. Without Redis nobody knows whether the
-        # verdict is stale, and it opens nothing that is open already.
+        # If Redis admitted the call, the local rules must as well: hence `early`. Without Redis the verdict may be
+        # stale, and it opens nothing that is open already.
         leave = run(self._local.admit(_io, route, now, tokens=permit.tokens, early=is_counted is True))
         if isinstance(leave, Rejection):
             leave = Permit(-1)
@@ -278,7 +282,7 @@ class RedisState:
         run(self._local.settle(_io, route, now, leave, outcome, silent=is_counted is not None))
 
     def _report(self, route: Route, now: float, outcome: Outcome, settlement: Settled) -> None:
-        """Have the log hear what the breakers on Redis did: one process of the fleet hears of each opening."""
+        """Record the breaker changes on Redis in the log: each opening is reported to one process of the fleet."""
         if settlement.opened:
             self._log.record_openings(route, settlement.opened, outcome.failure, now)
         elif settlement.generation is not None:
@@ -295,7 +299,7 @@ class RedisState:
         return encode(fields | self._always(now))
 
     def _always(self, now: float) -> dict[str, float]:
-        """What every script is told."""
+        """Return the arguments of every script."""
         clock = self._clock(now)
         return {"keep": self._keep} if clock is None else {"keep": self._keep, "now": clock}
 
@@ -310,7 +314,7 @@ class RedisState:
         return f"{{{self.link.prefix}}}:purses"
 
     def _complain(self, error: Exception) -> None:
-        """Tell of an error that is no outage, once."""
+        """Log an error that is not an outage, once."""
         if (
             isinstance(error, Refused)
             and (message := str(error)) not in self._complaints
@@ -324,5 +328,5 @@ _io = SyncIO()
 
 
 def _local(permit: Permit) -> Permit:
-    """A permit of this process's own rules as others see it, and back: its slot is below zero."""
+    """Convert a permit of the local rules to its public form and back: its slot is negative."""
     return permit._replace(slot=-permit.slot)

@@ -1,6 +1,6 @@
-"""The Lua scripts that Redis runs: each is put together from the twins of the rules and one operation.
+"""Lua scripts run by Redis: each is composed of the Lua twins of the resilience rules and one operation.
 
-The twins have no numbers of their own: they get the constants of the Python rules, so that those cannot differ.
+The twins have no constants of their own: they get those of the Python rules, so that they cannot differ.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RULES: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
     "retry_budget": (retry_budget, ()),
     "spend_account": (spend_account, ()),
 }
-"""The rules that have a twin, the simpler ones first, and the constants that they share."""
+"""The rules with a twin, the simpler ones first, and the constants that they share."""
 
 Operation: TypeAlias = Literal[
     "admit", "afford", "begun", "confirm", "release", "reserve", "settle", "spent", "standing", "withdraw"
@@ -53,7 +53,7 @@ _OPERATIONS: dict[Operation, tuple[str, ...]] = {
     "reserve": ("spend_account",),
     "spent": ("spend_account",),
 }
-"""The rules that each operation goes by. What is not here does without the argument that all others begin with."""
+"""The rules that each operation uses. An operation that is not listed takes no encoded argument and has no prelude."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Script:
     """A Lua script.
 
     Attributes:
-        text: What Redis runs.
-        sha: Its name in Redis.
+        text: Its source.
+        sha: Its SHA-1 hash, its name in Redis.
     """
 
     text: str = field(repr=False)
@@ -70,20 +70,20 @@ class Script:
 
     @classmethod
     def of(cls, text: str) -> Script:
-        """The script with this text."""
+        """Return the script with this text."""
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 @functools.cache
 def script(operation: Operation) -> Script:
-    """The script of an operation."""
+    """Return the script of an operation."""
     rules = _OPERATIONS.get(operation)
     begin = "" if rules is None else compose(*rules)
     return Script.of(begin + _text(f"operations/{operation}"))
 
 
 def compose(*rules: str) -> str:
-    """What a script begins with that goes by these rules."""
+    """Return the beginning of a script that uses these rules."""
     return "\n".join((_text("prelude"), *map(_rule, rules), ""))
 
 

@@ -1,4 +1,4 @@
-"""The seam of shared state: async in form, so that it may live elsewhere; the memory state never suspends."""
+"""State protocol: shared routing state; async, so that it may be remote; the memory state never suspends."""
 
 from __future__ import annotations
 
@@ -12,46 +12,49 @@ from multiroute_core.runtime.io import IO
 
 
 class State(Protocol):
-    """What the routes of a router, or of a fleet of them, know about themselves. Routes go by their names.
+    """The health and limits of the routes of a router, or of a fleet of them. Routes are identified by their names.
 
-    `io` is what the call may await with, and `now` the moment on its clock, in seconds.
+    `io` is the call's I/O, and `now` the moment on its clock, in seconds.
     """
 
     def know(self, routes: Sequence[Route]) -> None:
-        """These routes will be asked; those with the same quota share its limits."""
+        """Register routes; those of the same rate limit group share its limits."""
         ...
 
     async def begin_request(self, io: IO, now: float) -> None:
-        """A request begins: its share for retries and hedges is put aside."""
+        """Start a request: deposit its share for retries and hedges."""
         ...
 
     async def afford(self, io: IO, now: float, *, hedge: bool = False) -> bool:
-        """Whether one more try may be made besides the first ones; it is paid for."""
+        """Withdraw one attempt beyond the first ones from the retry budget; return whether the balance sufficed."""
         ...
 
     async def admit(
         self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False
     ) -> Permit | Rejection:
-        """A permit to ask `route`, or why there is none.
+        """Return a permit for `route`, or a rejection.
 
         Args:
-            tokens: What the call is expected to take, input and output; reserved until it is settled.
-            early: Let a probe through before the route's break is over.
+            io: The call's I/O.
+            route: The route.
+            now: The moment on its clock.
+            tokens: The expected tokens of the call, input and output; reserved until it is settled.
+            early: Admit a probe before the route's break ends.
         """
         ...
 
     async def confirm(self, io: IO, route: Route, now: float, permit: Permit) -> Permit:
-        """A probe has a first token: the route is well. Gives the permit to settle with in its place."""
+        """Confirm a probe that received its first token: the breaker closes. Returns the permit that replaces it."""
         ...
 
     async def settle(self, io: IO, route: Route, now: float, permit: Permit, outcome: Outcome) -> None:
-        """Give a permit back; must be safe inside a finalizer."""
+        """Settle a permit; must be safe inside a finalizer."""
         ...
 
     async def standing(self, io: IO, route: Route, now: float) -> RouteHealth:
-        """How the route is doing."""
+        """Return the route's health."""
         ...
 
     async def hedge_after(self, io: IO, route: Route, share: float, *, stream: bool) -> float | None:
-        """Seconds within which all but a `share` (0 to 1) of a route's answers begin; None where too few are known."""
+        """Return the seconds within which all but a `share` (0 to 1) of a route's answers begin; None if unknown."""
         ...

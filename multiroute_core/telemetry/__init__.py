@@ -1,7 +1,7 @@
-"""What tells other systems what happens.
+"""Telemetry: hooks and exporters that send events and records to other systems.
 
-Hooks: `OpenTelemetry`, Python's own logging (`LogEvents`), and a `Webhook` for the alerts of budgets. And for the
-records of a ledger: `BigQuery` and `JSONLines`.
+Hooks: `OpenTelemetry`, Python's logging (`LogEvents`), and a `Webhook` for budget alerts. Exporters of ledger records:
+`BigQuery` and `JSONLines`.
 
 Example:
     >>> ledger = Ledger("sqlite:///ledger.db", export=[JSONLines("calls.jsonl")])  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""The ledger's records as rows of a table in BigQuery."""
+"""BigQuery exporter: ledger records as rows of a table."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from multiroute_core.telemetry.delivery import DeliveryResult, Timing
 from multiroute_core.telemetry.outbox import Outbox
 
 BATCH = 500
-"""How many rows are sent at once at most: as Google recommends."""
+"""Maximum rows per request, as recommended by Google."""
 
 CLUSTERED = ("tenant", "model")
-"""By which rows are sorted within a day; both are often asked for."""
+"""The clustering columns; queries often filter by both."""
 
 _AGAIN = {"stopped", "timeout", "backendError", "internalError", "rateLimitExceeded", "quotaExceeded"}
-"""Reasons for which a row is not taken now, but may be later."""
+"""Error reasons for which a row may be accepted later."""
 
 
 class _Loader:
-    """Makes the table what the records want, and sends rows to it."""
+    """Creates and updates the table, and inserts rows."""
 
     def __init__(self, client: Any, table: Any, timeout: float, *, create: bool) -> None:
         self.client = client
@@ -46,8 +46,8 @@ class _Loader:
         )
 
     def __call__(self, records: Sequence[Any]) -> DeliveryResult[Any]:
-        """Send a batch."""
-        if self.process != os.getpid():  # after a fork: a connection of one's own
+        """Sends a batch."""
+        if self.process != os.getpid():  # a forked child needs its own connection
             self.client.close()
             self.process = os.getpid()
         try:
@@ -61,7 +61,7 @@ class _Loader:
             return DeliveryResult(unsent=records, reason=f"there is no connection ({type(error).__name__})")
 
     def _prepared(self, record: type[Any]) -> frozenset[str]:
-        """The names of the table's columns, in small letters; what is missing is made first."""
+        """Returns the table's column names in lower case; creates what is missing."""
         if not self.create:
             return _names(self.client.get_table(self.table, retry=None, timeout=self.timeout).schema)
         fields = [self._field(column) for column in columns(record)]
@@ -85,7 +85,7 @@ class _Loader:
         table.description = "What MultiRoute's ledger recorded: one row for each try and each answer out of the cache."
         try:
             return self.client.create_table(table, retry=None, timeout=self.timeout)
-        except self.api.Conflict:  # another process was quicker
+        except self.api.Conflict:  # another process created it first
             return self.client.get_table(self.table, retry=None, timeout=self.timeout)
 
     def _field(self, column: Any) -> Any:
@@ -113,7 +113,7 @@ class _Loader:
         return self._sorted(records, errors, there)
 
     def _sorted(self, records: Sequence[Any], errors: Sequence[Any], there: frozenset[str]) -> DeliveryResult[Any]:
-        """What BigQuery said of single rows; the others have landed."""
+        """Evaluates the errors of single rows; the other rows were inserted."""
         left: list[int] = []
         rejections: list[str] = []
         for error in errors:
@@ -121,7 +121,7 @@ class _Loader:
             reasons = {str(each.get("reason", "unknown")) for each in causes}
             if reasons and reasons <= _AGAIN:
                 left.append(error["index"])
-            elif any(_new_column(each, there) for each in causes):  # it takes BigQuery some minutes to know a new one
+            elif any(_new_column(each, there) for each in causes):  # BigQuery takes minutes to recognize a new column
                 left.append(error["index"])
                 self.there = None
             else:
@@ -131,7 +131,7 @@ class _Loader:
         return DeliveryResult(unsent=[records[index] for index in sorted(left)], rejected=len(rejections), reason=why)
 
     def _describe_error(self, error: Any) -> str:
-        """What is wrong, and what to do; without Google's own text, which may quote a value."""
+        """Describes an error and its remedy, without Google's own text, which may quote a value."""
         reason = next((str(each.get("reason")) for each in error.errors or () if each.get("reason")), "")
         summary = f"the answer was HTTP {error.code}" + (f" ({reason})" if reason else "")
         if isinstance(error, self.api.NotFound):
@@ -143,24 +143,24 @@ class _Loader:
 
 
 class BigQuery:
-    """A sink that writes records to a table in BigQuery. It returns at once; one thread sends the rows.
+    """Exporter that writes records to a BigQuery table. It returns at once; one thread sends the rows.
 
-    The table is made when it is not there, partitioned by the day of `at` and clustered by tenant and model; its
-    dataset must be there. Columns that it lacks are added, others are left alone. Where BigQuery is down or refuses,
-    records wait and are sent later; a row that it will never take is given up, and the others of its batch land. A row
-    has an insert id that is made of the record alone, by which BigQuery knows one that comes twice within a minute.
+    The table is created if it does not exist, partitioned by the day of `at` and clustered by tenant and model; its
+    dataset must exist. Missing columns are added, extra columns are not changed. If BigQuery is unavailable, records
+    are queued and sent later. A row that is rejected permanently is dropped; the other rows of its batch are inserted.
+    Each row has an insert id derived from the record, by which BigQuery removes duplicates within about a minute.
 
     Args:
         table: `"project.dataset.table"`.
-        client: A `google.cloud.bigquery.Client`; None makes one with the environment's credentials.
-        create: Whether to make the table and its columns. With False, fields that have no column are left out.
-        batch: How many rows are sent at once at most.
-        timeout: Seconds for one request.
-        max_waiting: How many records wait at most; of more, the oldest are given up, and counted.
+        client: A `google.cloud.bigquery.Client`; None creates one with the environment's credentials.
+        create: Whether to create the table and missing columns. If False, fields without a column are omitted.
+        batch: Maximum number of rows per request.
+        timeout: Timeout of a request in seconds.
+        max_waiting: Maximum number of queued records; beyond it, the oldest are dropped and counted.
         timing: Clock and sleep, for tests.
 
     Raises:
-        ConfigurationError: google-cloud-bigquery is not installed, there are no credentials, or `table` names none.
+        ConfigurationError: if google-cloud-bigquery is not installed, no credentials exist, or `table` is not valid.
 
     Example:
         >>> ledger = Ledger(export=[BigQuery("my-project.llm.calls")])  # doctest: +SKIP
@@ -186,32 +186,32 @@ class BigQuery:
         self._outbox: Outbox[Any] = Outbox(loader, what, batch=batch, max_waiting=max_waiting, timing=timing)
 
     def __call__(self, records: Sequence[Any]) -> None:
-        """Write records, which are dataclasses. It neither waits nor raises."""
+        """Queues records, which are dataclasses. Never blocks or raises."""
         self._outbox.put(records)
 
     @property
     def dropped(self) -> int:
-        """How many records were given up."""
+        """Number of dropped records."""
         return self._outbox.dropped
 
     @property
     def waiting(self) -> int:
-        """How many records are not sent yet."""
+        """Number of records not sent yet."""
         return self._outbox.waiting
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Send what waits, within `timeout` seconds; whether all of it is sent."""
+        """Sends queued records for up to `timeout` seconds; returns whether all were sent."""
         return self._outbox.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Send what waits, within `timeout` seconds, and end. A client that was given stays open."""
+        """Sends queued records for up to `timeout` seconds, then stops. A client passed by the caller stays open."""
         self._outbox.close(timeout)
 
     def __repr__(self) -> str:
         return f"BigQuery({self.table!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """It pickles without its client and what waits; the credentials are then those of the environment."""
+        """Pickles without its client and queue; the copy uses the environment's credentials."""
         return _rebuild, (self.table, self._options)
 
 
@@ -266,7 +266,7 @@ def _too_large(error: Any) -> bool:
 
 
 def _new_column(cause: Mapping[str, Any], there: frozenset[str]) -> bool:
-    """Whether a row is refused for a column that the table has."""
+    """Returns whether a row was rejected for a column that the table has."""
     message = str(cause.get("message", "")).lower()
     name = message.partition("no such field:")[2].strip(" .")
     return bool(name) and name in there

@@ -1,4 +1,4 @@
-"""A record's fields as the columns of a table: derived from its dataclass, so that a new field is a new column."""
+"""Table columns of a record, derived from its dataclass, so that a new field becomes a new column."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 TIME = "at"
-"""The field that is a moment, in seconds since 1970; its column is a TIMESTAMP."""
+"""The field with a time in seconds since 1970; its column is a TIMESTAMP."""
 
 _KINDS = {bool: "BOOLEAN", int: "INTEGER", float: "FLOAT", str: "STRING"}
 
@@ -26,7 +26,7 @@ class Column:
         name: The field's name.
         kind: `STRING`, `INTEGER`, `FLOAT`, `BOOLEAN` or `TIMESTAMP`.
         repeated: Whether it holds a list.
-        description: What the class's docstring says of it.
+        description: The field's description in the class's docstring.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Column:
     description: str
 
     def value(self, field_value: Any) -> Any:
-        """A field's value as JSON that the column takes; what it cannot hold is None."""
+        """Converts a field's value to JSON for the column; None if it cannot be represented."""
         if self.repeated:
             return [self._one(each) for each in field_value or ()]
         return self._one(field_value)
@@ -53,7 +53,7 @@ class Column:
 
 @cache
 def columns(record: type[Any]) -> tuple[Column, ...]:
-    """The columns of a dataclass, in the order of its fields.
+    """Returns the columns of a dataclass, in the order of its fields.
 
     Example:
         >>> from multiroute_core import Record
@@ -82,7 +82,7 @@ def _kind(hint: Any) -> tuple[str, bool]:
 
 
 def _descriptions(record: type[Any]) -> dict[str, str]:
-    """What stands under `Attributes:`; nothing where Python runs without docstrings."""
+    """Returns the entries under `Attributes:`; empty if Python runs without docstrings."""
     _, _, section = (inspect.getdoc(record) or "").partition("Attributes:\n")
     descriptions: dict[str, str] = {}
     for entry in re.split(r"\n(?=    \S)", "\n" + section.partition("\n\n")[0]):

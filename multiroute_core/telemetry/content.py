@@ -1,7 +1,7 @@
-"""Conversations as OpenTelemetry's GenAI message schemas write them, as JSON. Pure.
+"""Message serialization to the JSON schemas of OpenTelemetry's GenAI conventions.
 
-Bytes are left out, and of addresses what may carry a signature or a password. So is what only a vendor understands:
-its tools may hold the keys of other servers.
+Binary data is omitted, and so are the parts of URLs that may carry a signature or a password. Provider-specific data is
+omitted too: server tools may contain the keys of other servers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from multiroute_core.types import Request, Response
 
 
 def of_request(request: Request) -> dict[str, str]:
-    """What was asked, as span attributes."""
+    """Returns the request's messages and tools as span attributes."""
     messages = [_message(message) for message in request.messages]
     attributes = {"gen_ai.input.messages": _json(messages)}
     if request.tools:
@@ -40,7 +40,7 @@ def of_request(request: Request) -> dict[str, str]:
 
 
 def of_response(response: Response) -> dict[str, str]:
-    """What was answered, as span attributes."""
+    """Returns the response's message as span attributes."""
     message = _message(Message("assistant", response.parts))
     return {"gen_ai.output.messages": _json([message | {"finish_reason": response.finish_reason or "error"}])}
 
@@ -75,12 +75,12 @@ def _part(part: Part) -> dict[str, Any]:
             return {"type": "file", "modality": part.modality, "mime_type": part.mime_type, "file_id": part.file_id}
         case VendorPart():
             return {"type": "vendor", "wire": part.raw.api}
-        case ToolCallDelta() | CachePoint():  # no part of a whole message that says anything
+        case ToolCallDelta() | CachePoint():  # carries no content in a complete message
             return {"type": "none"}
 
 
 def _address(uri: str) -> str:
-    """Where something is, without what opens it."""
+    """Returns a URL without credentials, query and fragment."""
     try:
         split = urlsplit(uri)
     except ValueError:
@@ -99,4 +99,4 @@ def _tool(tool: Tool | ServerTool) -> dict[str, str]:
 
 def _json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return text.encode("utf-8", "replace").decode()  # half a surrogate pair cannot be exported
+    return text.encode("utf-8", "replace").decode()  # a lone surrogate cannot be exported

@@ -1,4 +1,4 @@
-"""A queue of what is to be sent, and the thread that sends it: again and again where the other end is down."""
+"""Delivery queue: pending items and the thread that sends them, with retries and backoff."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from multiroute_core.runtime.run_sync import start
 
 BASE_SECONDS = 0.5
 CAP_SECONDS = 60.0
-"""How long the first wait is after a failure, and the longest one; each is twice the one before, less up to a half."""
+"""The first and the longest retry delay; each is twice the previous one, minus jitter of up to a half."""
 
 QUIET = 60.0
-"""The same trouble is logged again only when it had gone, and at most once in so many seconds."""
+"""Seconds before a warning of the same kind is logged again; it must also have cleared in between."""
 
 T = TypeVar("T")
 
@@ -27,13 +27,13 @@ logger = logging.getLogger("multiroute_core")
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult(Generic[T]):
-    """What became of a batch. As it is by default, all of it was taken.
+    """The result of sending a batch. By default, the whole batch was accepted.
 
     Attributes:
-        unsent: What is to be sent again, in order.
-        rejected: How many will never be taken.
-        reason: The reason for either, without secrets, to be logged.
-        seconds: How long to wait at least before the next try; None for the outbox's own time.
+        unsent: Items to send again, in order.
+        rejected: Number of items that will never be accepted.
+        reason: The reason for either, without secrets, for logs.
+        seconds: Minimum delay in seconds before the next attempt; None for the queue's own backoff.
     """
 
     unsent: Sequence[T] = ()
@@ -44,12 +44,12 @@ class DeliveryResult(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Clock, chance and sleep, to be replaced in tests.
+    """Clock, randomness and sleep, replaceable in tests.
 
     Attributes:
         clock: A monotonic clock, in seconds.
-        random: Random numbers from 0 to 1.
-        sleep: Waits on a condition, which may end it early, for so many seconds.
+        random: Returns random numbers from 0 to 1.
+        sleep: Waits on a condition, which may end the wait early, for a number of seconds.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -58,9 +58,9 @@ class Timing:
 
 
 class DeliveryQueue(Generic[T]):
-    """The queue and its thread: the inside of an `Outbox`, which it outlives for as long as it takes to send.
+    """The queue and the thread of an `Outbox`, which it outlives until everything is sent.
 
-    `lose`, `drop`, `tell`, `trim`, `start`, `next`, `later` and `works` want the lock `changed` to be held.
+    `lose`, `drop`, `tell`, `trim`, `start`, `next`, `later` and `works` require the lock `changed` to be held.
     """
 
     def __init__(
@@ -75,9 +75,9 @@ class DeliveryQueue(Generic[T]):
         self.begin()
 
     def begin(self) -> None:
-        """Begin with nothing, as the child of a fork does too: what the parent has, the parent sends."""
-        # An RLock: a finalizer may come in the thread that holds it. It is taken by itself, and not by the condition,
-        # whose way in is Python code: an interrupt there would leave it locked.
+        """Resets the queue, also in a forked child: the parent sends its own items."""
+        # An RLock, because a finalizer may run in the thread that holds it. Code acquires it directly instead of
+        # through the condition, whose `__enter__` is Python code: an interrupt there would leave it locked.
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.pending: deque[T] = deque()
@@ -113,7 +113,7 @@ class DeliveryQueue(Generic[T]):
             try:
                 start(threading.Thread(target=self.run, name="multiroute-outbox", daemon=True))
                 self.running = True
-            except RuntimeError:  # the program is ending, or has too many threads
+            except RuntimeError:  # the interpreter is shutting down, or there are too many threads
                 self.running = False
 
     def run(self) -> None:
@@ -129,7 +129,7 @@ class DeliveryQueue(Generic[T]):
             raise
 
     def take(self) -> Sequence[T]:
-        """The next batch, when its time has come; nothing when the thread may end."""
+        """Returns the next batch when it is due; empty if the thread may end."""
         with self.lock:
             while True:
                 now = self.timing.clock()
@@ -157,7 +157,7 @@ class DeliveryQueue(Generic[T]):
         delivery: DeliveryResult[T]
         try:
             delivery = self.deliver(batch)
-        except Exception as error:  # a bug, which would come again: it must not stop what waits behind it
+        except Exception as error:  # a bug, which would recur: it must not block the queue
             delivery = DeliveryResult(rejected=len(batch), reason=f"sending failed with {type(error).__name__}")
         with self.lock:
             self.sending = ()
@@ -190,7 +190,7 @@ class DeliveryQueue(Generic[T]):
                 self.told[kind] = when, False
 
     def lose(self, why: str, in_hand: int = 0) -> None:
-        """Give up what waits."""
+        """Drops all pending items."""
         count = len(self.pending) + in_hand
         self.pending.clear()
         self.drop(count, "lost", why)
@@ -201,7 +201,7 @@ class DeliveryQueue(Generic[T]):
             self.tell(kind, f"{self.what}: {count} given up ({self.dropped} so far), since {why}.")
 
     def tell(self, kind: str, line: str) -> None:
-        """Have it logged by `say`, outside the lock: a handler has locks too."""
+        """Queues a log line for `say`, which logs outside the lock, because log handlers have locks too."""
         now = self.timing.clock()
         when, still = self.told.get(kind, (now - QUIET, False))
         if not still and now - when >= QUIET:
@@ -212,7 +212,7 @@ class DeliveryQueue(Generic[T]):
         while True:
             try:
                 level, line = self.lines.popleft()
-            except IndexError:  # another thread may have been quicker
+            except IndexError:  # another thread was faster
                 return
             logger.log(level, "%s", line)
 
@@ -241,7 +241,7 @@ class DeliveryQueue(Generic[T]):
             self.send(batch)
 
     def leave(self, seconds: float) -> None:
-        """End the thread, in so many seconds at most."""
+        """Stops the thread within `seconds`."""
         with self.lock:
             self.closed, self.until = True, min(self.until, self.timing.clock() + seconds)
             self.tries = 0

@@ -1,4 +1,4 @@
-"""The ledger's records as lines of a file, one JSON object each."""
+"""JSON Lines exporter: ledger records as lines of a file, one JSON object each."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from multiroute_core.telemetry.delivery import DeliveryResult, Timing
 from multiroute_core.telemetry.outbox import Outbox
 
 BATCH = 1000
-"""How many lines are written at once at most."""
+"""Maximum lines per write."""
 
 _HEALS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EINTR, errno.ESTALE)
-"""What may be over before long; any other trouble at the start is a wrong path."""
+"""Errors that may be temporary; any other error in the constructor means a wrong path."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
-    """Writes lines at the end of a file, a batch in one piece."""
+    """Appends lines to a file, one write per batch."""
 
     path: Path
 
     def __call__(self, records: Sequence[Any]) -> DeliveryResult[Any]:
-        """Write a batch."""
+        """Writes a batch."""
         lines, bad = _lines(records)
         try:
             with self.open_file() as file:
@@ -44,7 +44,7 @@ class _Writer:
 
     @contextlib.contextmanager
     def open_file(self) -> Generator[int]:
-        """The file, made if it is not there. It is opened for each batch, so that it may be moved away meanwhile."""
+        """Opens or creates the file. It is opened for each batch, so that it can be moved in between."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o600)
         try:
@@ -54,20 +54,21 @@ class _Writer:
 
 
 class JSONLines:
-    """A sink that appends records to a file, one JSON object a line. It returns at once; one thread writes.
+    """Exporter that appends records to a file, one JSON object per line. It returns at once; one thread writes.
 
-    Several processes may write to one file: each batch is one piece. A batch of which a part finds no room is taken
-    back, so no line is ever cut. Where the file cannot be written, records wait and are written later. The file may be
-    moved away at any time, by `logrotate` for instance; the next batch begins a new one.
+    Several processes can write to one file, because each batch is appended in one piece. A batch that is written only
+    partly, for lack of space, is rolled back, so no line is ever truncated. While the file cannot be written, records
+    are queued and written later. The file can be moved at any time, for example by `logrotate`; the next batch starts a
+    new file.
 
     Args:
-        path: Where. The file and its directory are made if they are not there; only its owner may read it.
-        batch: How many lines are written at once at most.
-        max_waiting: How many records wait at most; of more, the oldest are given up, and counted.
+        path: The file's path. The file and its directory are created if they do not exist; only the owner can read it.
+        batch: Maximum number of lines per write.
+        max_waiting: Maximum number of queued records; beyond it, the oldest are dropped and counted.
         timing: Clock and sleep, for tests.
 
     Raises:
-        ConfigurationError: there can be no such file.
+        ConfigurationError: if the file cannot be created or opened.
 
     Example:
         >>> ledger = Ledger(export=[JSONLines("calls.jsonl")])  # doctest: +SKIP
@@ -95,25 +96,25 @@ class JSONLines:
         self._outbox: Outbox[Any] = Outbox(writer, what, batch=batch, max_waiting=max_waiting, timing=timing)
 
     def __call__(self, records: Sequence[Any]) -> None:
-        """Write records, which are dataclasses. It neither waits nor raises."""
+        """Queues records, which are dataclasses. Never blocks or raises."""
         self._outbox.put(records)
 
     @property
     def dropped(self) -> int:
-        """How many records were given up."""
+        """Number of dropped records."""
         return self._outbox.dropped
 
     @property
     def waiting(self) -> int:
-        """How many records are not written yet."""
+        """Number of records not written yet."""
         return self._outbox.waiting
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Write what waits, within `timeout` seconds; whether all of it is written."""
+        """Writes queued records for up to `timeout` seconds; returns whether all were written."""
         return self._outbox.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Write what waits, within `timeout` seconds, and end."""
+        """Writes queued records for up to `timeout` seconds, then stops."""
         self._outbox.close(timeout)
 
     def __repr__(self) -> str:
@@ -128,7 +129,7 @@ def _rebuild(path: Path, batch: int, max_waiting: int) -> JSONLines:
 
 
 def _lines(records: Sequence[Any]) -> tuple[bytes, int]:
-    """Records as lines, and how many cannot be written as JSON."""
+    """Serializes records as lines; also returns how many cannot be serialized."""
     lines: list[bytes] = []
     for record in records:
         with contextlib.suppress(Exception):
@@ -137,7 +138,7 @@ def _lines(records: Sequence[Any]) -> tuple[bytes, int]:
 
 
 def _append(file: int, lines: bytes) -> None:
-    """Write all of `lines` at the end, or nothing."""
+    """Appends all of `lines` to the file, or nothing."""
     with _locked(file) as alone:
         state = os.fstat(file)
         regular = stat.S_ISREG(state.st_mode)
@@ -155,7 +156,7 @@ def _append(file: int, lines: bytes) -> None:
 
 
 def _ends_with_newline(file: int, size: int) -> bool:
-    """Whether the last line has its end: whoever wrote it may have died over it."""
+    """Returns whether the last line is complete; a writer may have died before finishing it."""
     if not size:
         return True
     os.lseek(file, size - 1, os.SEEK_SET)
@@ -164,7 +165,7 @@ def _ends_with_newline(file: int, size: int) -> bool:
 
 @contextlib.contextmanager
 def _locked(file: int) -> Generator[bool]:
-    """Hold the file alone among those who write to it in this way; False where there are no such locks."""
+    """Locks the file against other exporters; yields False if the platform has no such locks."""
     try:
         import fcntl
 

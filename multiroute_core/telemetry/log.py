@@ -1,4 +1,4 @@
-"""Events as lines in Python's own logging."""
+"""Logging hook: events as lines in Python's logging."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from multiroute_core.types import Usage
 
 
 class LogEvents:
-    """A hook that logs one line for each try and one for each request: `Router(on_event=[LogEvents()])`.
+    """A hook that logs one line per attempt and one per request: `Router(on_event=[LogEvents()])`.
 
-    A line says what happened in words, and carries the same as fields of its record, for formatters that write JSON:
+    Each line describes the event in words and carries the same data as fields of its log record, for JSON formatters:
     `multiroute_event` (`"attempt"` or `"request"`), `multiroute_request_id`, `multiroute_outcome`, `multiroute_route`,
     `multiroute_provider`, `multiroute_model`, `multiroute_seconds`, `multiroute_input_tokens`,
-    `multiroute_output_tokens`, `multiroute_cost` (USD), and more where it is known; what is unknown is None.
+    `multiroute_output_tokens`, `multiroute_cost` (USD), and more if known; unknown values are None.
 
-    No line holds a message, an answer, a key, or what a provider said of an error, which may quote any of them.
+    No line contains a message, a response, a key, or a provider's error text, which may quote any of them.
 
     Args:
-        logger: Where to; None is the logger `multiroute_core.events`.
-        level: The level of what went well, as a number or a name. A failure is a `WARNING`, or `level` where that is
-            higher.
+        logger: The logger; None for `multiroute_core.events`.
+        level: The level for successes, as a number or a name. Failures are logged as `WARNING`, or at `level` if that
+            is higher.
 
     Raises:
-        ConfigurationError: there is no such level.
+        ConfigurationError: if the level does not exist.
 
     Example:
         >>> router = Router(routes, on_event=[LogEvents(level="DEBUG")])  # doctest: +SKIP
@@ -42,7 +42,7 @@ class LogEvents:
     event_types = AttemptEnded, RequestEnded
 
     def __call__(self, event: Event) -> None:
-        """Hear an event."""
+        """Handles an event."""
         if isinstance(event, AttemptEnded):
             self._attempt(event)
         elif isinstance(event, RequestEnded):

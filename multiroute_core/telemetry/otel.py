@@ -1,7 +1,7 @@
-"""OpenTelemetry: spans and metrics by its semantic conventions for generative AI, version 1.41.
+"""OpenTelemetry exporter: spans and metrics by the semantic conventions for generative AI, version 1.41.
 
-That is the last version that was released; the conventions are still in development. What they have no name for is
-called `multiroute.…`. `docs/telemetry.md` lists everything.
+That is the latest released version; the conventions are still in development. Attributes without a standard name are
+called `multiroute.…`. `docs/telemetry.md` lists all of them.
 """
 
 from __future__ import annotations
@@ -39,30 +39,30 @@ SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20
 TOKENS = tuple(4**power for power in range(14))
 
 MAX_OPEN = 10_000
-"""So many requests may be on their way; beyond, the oldest one counts as abandoned."""
+"""Maximum number of open requests; beyond it, the oldest counts as abandoned."""
 
 IDLE_SECONDS = 3600.0
-"""A request of which nothing was heard for so long counts as abandoned."""
+"""A request without events for this many seconds counts as abandoned."""
 
 SWEEP_SECONDS = 60.0
 
 
 class OpenTelemetry:
-    """A hook that tells OpenTelemetry of every request: `Router(on_event=[OpenTelemetry()])`.
+    """A hook that exports every request to OpenTelemetry: `Router(on_event=[OpenTelemetry()])`.
 
-    Each request becomes a span under the one that is current where it was asked, with a span under it for each try;
-    they are made when the request is over. A request of which nothing is heard for an hour, or that is still open at
-    exit or at `close`, gets its spans then. Metrics tell durations, tokens and cost. Every token that a provider
-    reported is counted once: on the span of its try, and in the metric.
+    Each request becomes a span under the span that is current in the caller, with a child span per attempt; they are
+    created when the request ends. A request without events for an hour, or one that is still open at exit or at
+    `close`, gets its spans then. Metrics report durations, tokens and cost. Every token that a provider reports is
+    counted once: on the span of its attempt, and in the metric.
 
     Args:
-        tracer_provider: Where spans go; None is the process's own provider.
-        meter_provider: Where metrics go; None is the process's own provider.
-        capture_content: Whether the messages and the answer stand on the request's span. They are personal data more
-            often than not.
+        tracer_provider: The provider for spans; None for the global provider.
+        meter_provider: The provider for metrics; None for the global provider.
+        capture_content: Whether the request's span contains the messages and the response. They are usually personal
+            data.
 
     Raises:
-        ConfigurationError: the package `opentelemetry-api` is not installed.
+        ConfigurationError: if the package `opentelemetry-api` is not installed.
 
     Example:
         >>> router = Router(routes, on_event=[OpenTelemetry()])  # doctest: +SKIP
@@ -87,17 +87,17 @@ class OpenTelemetry:
         self._here = context.get_current
         self._tracer = trace.get_tracer(SCOPE, tracer_provider=tracer_provider, schema_url=SCHEMA)
         self._metrics = _Metrics(metrics.get_meter(SCOPE, meter_provider=meter_provider, schema_url=SCHEMA))
-        # No lock: a collected stream may tell its end in the middle of any line here, on the thread that would hold it.
-        # Every step is one operation of the dictionary, and who pops a request makes its spans.
+        # No lock: a garbage-collected stream may emit its end at any line here, on the thread that would hold the lock.
+        # Every step is one dictionary operation, and the thread that pops a request creates its spans.
         self._open: dict[str, Asked] = {}
         self._swept = time.monotonic()
         self._thread = threading.local()
         self._at_exit: Any = None
 
     def __call__(self, event: Event) -> None:
-        """Hear an event."""
+        """Handles an event."""
         late: deque[tuple[Event, int]] | None = getattr(self._thread, "late", None)
-        if late is not None:  # a stream was collected while the SDK, below us, holds a lock: its turn comes after
+        if late is not None:  # a stream was collected while the SDK below holds a lock: handled later
             late.append((event, time.time_ns()))
             return
         self._thread.late = late = deque([(event, time.time_ns())])
@@ -109,11 +109,11 @@ class OpenTelemetry:
 
     @property
     def open_requests(self) -> int:
-        """How many requests are on their way."""
+        """Number of open requests."""
         return len(self._open)
 
     def close(self) -> None:
-        """Make the spans of all requests that are still open. Those that end later have their tokens counted only."""
+        """Creates the spans of all open requests. Requests that end later only have their tokens counted."""
         at_exit = self._at_exit
         self._at_exit = None
         if at_exit is not None:
@@ -151,7 +151,7 @@ class OpenTelemetry:
             case RouteSkipped() if request is not None:
                 request.skipped.append((now, event))
             case _:
-                pass  # of a request that counted as abandoned
+                pass  # the request counts as abandoned
 
     def _begin(self, event: RequestStarted, now: int) -> None:
         if self._at_exit is None:
@@ -172,7 +172,7 @@ class OpenTelemetry:
         while len(self._open) > MAX_OPEN:
             try:
                 self._abandon(next(iter(self._open)))
-            except (RuntimeError, StopIteration):  # another thread was quicker
+            except (RuntimeError, StopIteration):  # another thread was faster
                 break
 
     def _abandon(self, request_id: str) -> None:
@@ -181,7 +181,7 @@ class OpenTelemetry:
 
 
 class _Metrics:
-    """What is counted: requests when they end, and tokens and money with every try that used them."""
+    """Metrics: durations of requests, and durations, tokens and cost of attempts."""
 
     def __init__(self, meter: Meter) -> None:
         def seconds(name: str, what: str) -> Histogram:
@@ -201,7 +201,7 @@ class _Metrics:
         self._cost: Counter = meter.create_counter("multiroute.cost", "{USD}", "What the providers charge, in USD.")
 
     def request(self, request: Asked, ended: RequestEnded, now: int) -> None:
-        """A request is over."""
+        """Records the end of a request."""
         response = ended.response
         error = ended.error
         labels = spans.target(*request.target) | spans.drop_none(
@@ -220,7 +220,7 @@ class _Metrics:
             self._used(response.usage, labels | provider | {"multiroute.route": response.route})
 
     def attempt(self, ended: AttemptEnded, attempt_state: Tried | None) -> None:
-        """A try is over, of a request that is known or of one that counted as abandoned: its tokens were used."""
+        """Records the end of an attempt, even of an abandoned request, because its tokens were used."""
         attempt = ended.attempt
         error = ended.error
         if attempt_state is None:
@@ -247,7 +247,7 @@ class _Metrics:
 
 
 def _closer(hook: OpenTelemetry) -> Any:
-    """Close `hook` at exit, if it still lives: before its provider, which registered itself earlier, shuts down."""
+    """Closes `hook` at exit if it is alive, before the shutdown of its provider, which registered itself earlier."""
     alive = weakref.ref(hook)
 
     def close() -> None:

@@ -1,7 +1,7 @@
-"""What is sent elsewhere, off the way of a request: it waits in a queue, and one thread sends it.
+"""Outbox: sends items off the request path, from a queue and on one thread.
 
-Where the other end is down, things wait and are sent later, in order. Nobody who puts something in ever waits, and
-nothing is raised there; what had to be given up is counted, and told once.
+If the receiver is down, items are queued and sent later, in order. `put` never blocks or raises; dropped items are
+counted and logged once.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from typing import Any, Generic, TypeVar
 from multiroute_core.telemetry.delivery import DeliveryQueue, DeliveryResult, Timing
 
 PATIENCE = 3.0
-"""Seconds that all outboxes together have at the end of the program, and one has whose owner is gone."""
+"""Shutdown timeout in seconds: of all outboxes together at exit, and of one outbox whose owner is gone."""
 
 T = TypeVar("T")
 
 
 class Outbox(Generic[T]):
-    """Sends things off the way of a request, in order, each as often as it takes.
+    """Sends items off the request path, in order, and retries as often as needed.
 
-    One daemon thread is started at the first thing that is put in. It ends, after a last try, when the outbox is
-    closed or nobody has it any more. At the end of the program what waits is sent, for `PATIENCE` seconds at most. The
-    child of a fork begins with an empty outbox and a thread of its own.
+    The first item starts one daemon thread. It ends, after a last attempt, when the outbox is closed or
+    garbage-collected. At exit, queued items are sent for up to `PATIENCE` seconds. A forked child starts with an empty
+    outbox and its own thread.
 
     Args:
-        deliver: Sends a batch and says what became of it; called in the outbox's thread, never twice at once. What it
-            raises counts as a refusal of the whole batch. It must not hold the outbox or its owner.
-        what: Its name in logs, without secrets.
-        batch: How many things are sent at once, at most.
-        max_waiting: How many may wait; of more, the oldest are given up, and counted.
+        deliver: Sends a batch and returns its result; called in the outbox's thread, never concurrently. An exception
+            counts as a rejection of the whole batch. It must not reference the outbox or its owner.
+        what: The name in logs, without secrets.
+        batch: Maximum number of items per call.
+        max_waiting: Maximum number of queued items; beyond it, the oldest are dropped and counted.
         timing: The clock, for tests.
 
     Example:
         >>> sent = []
-        >>> outbox = Outbox(lambda batch: sent.extend(batch) or Delivery(), "the list", batch=10)
+        >>> outbox = Outbox(lambda batch: sent.extend(batch) or DeliveryResult(), "the list", batch=10)
         >>> outbox.put([1, 2, 3])
         >>> outbox.flush(5.0), sent
         (True, [1, 2, 3])
@@ -60,7 +60,7 @@ class Outbox(Generic[T]):
         weakref.finalize(self, self._line.leave, PATIENCE).atexit = False
 
     def put(self, items: Iterable[T]) -> None:
-        """Let things be sent. It neither waits nor raises; only at the very end of the program it waits a little."""
+        """Queues items. Never blocks or raises, except for a short wait at the very end of the program."""
         line = self._line
         _part_from_a_pool()
         line.put(list(items))
@@ -69,35 +69,35 @@ class Outbox(Generic[T]):
 
     @property
     def dropped(self) -> int:
-        """How many things were given up: refused, or too many, or there was no time left to send them."""
+        """Number of dropped items: rejected, over the limit, or unsent at shutdown."""
         return self._line.dropped
 
     @property
     def waiting(self) -> int:
-        """How many things are not sent yet."""
+        """Number of items not sent yet."""
         line = self._line
         with line.lock:
             return len(line.pending) + len(line.sending)
 
     def drop(self, count: int, why: str) -> None:
-        """Count, and tell once, what cannot even be put in."""
+        """Counts, and logs once, items that cannot be queued."""
         with self._line.lock:
             self._line.drop(count, "refused", why)
         self._line.say()
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Send what waits now, and wait for that; whether all of it is sent.
+        """Sends queued items and waits; returns whether all were sent.
 
         Args:
-            timeout: Seconds to wait at most. What the other end said of when to come back is kept even so.
+            timeout: Maximum wait in seconds. A retry delay requested by the receiver is still respected.
         """
         return self._line.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Send what waits, and end the thread. What is put in afterwards is given up, and counted.
+        """Sends queued items and stops the thread. Items queued afterwards are dropped and counted.
 
         Args:
-            timeout: Seconds to wait at most; what is not sent by then is given up too.
+            timeout: Maximum wait in seconds; items not sent by then are dropped too.
         """
         self._line.flush(timeout)
         self._line.leave(0.0)
@@ -106,13 +106,13 @@ class Outbox(Generic[T]):
 
 _lines: weakref.WeakSet[DeliveryQueue[Any]] = weakref.WeakSet()
 _ended = False
-_parting: set[int] = set()  # the processes that know how to end
+_parting: set[int] = set()  # processes with a registered exit handler
 
 
 @atexit.register
 def _at_exit() -> None:
     global _ended  # noqa: PLW0603
-    # A ledger that is flushed after this puts in what has no other chance.
+    # A ledger flushed after this queues items that have no other chance to be sent.
     _ended = True
     until = time.monotonic() + PATIENCE
     lines = list(_lines)
@@ -130,7 +130,7 @@ def _lost(line: DeliveryQueue[Any]) -> None:
 
 
 def _part_from_a_pool() -> None:
-    """A process that `multiprocessing` has forked ends without what `atexit` knows."""
+    """Processes forked by `multiprocessing` do not run `atexit` handlers."""
     if (here := os.getpid()) in _parting:
         return
     _parting.add(here)

@@ -1,4 +1,4 @@
-"""One POST, and what came of it in words that hold no secret."""
+"""HTTP POST: sends one request and describes the result without secrets."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from http import HTTPStatus
 from typing import Any
 
 AGAIN = (408, 409, 425, 429)
-"""Statuses below 500 after which it is worth while to try again."""
+"""Statuses below 500 that are worth a retry."""
 
 LONGEST_DOOR = 3600.0
-"""Seconds for which a `Retry-After` is kept at most."""
+"""Maximum `Retry-After` in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a POST.
+    """The result of a POST.
 
     Attributes:
-        status: The HTTP status; None where none came.
-        what: What happened, for a log; it holds nothing of the URL.
-        retry_after: The header of that name.
+        status: The HTTP status; None if no response arrived.
+        what: The result for logs; it contains nothing of the URL.
+        retry_after: The `Retry-After` header.
     """
 
     status: int | None
@@ -34,16 +34,16 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether it was taken."""
+        """Whether the request was accepted."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
     def again(self) -> bool:
-        """Whether the same may be taken another time."""
+        """Whether a retry may be accepted."""
         return self.status is None or self.status >= 500 or self.status in AGAIN
 
     def door(self, now: float) -> float | None:
-        """For how many seconds it wants to be left alone, an hour at most; None where it did not say.
+        """Returns the retry delay that the server requests, in seconds, at most one hour; None if not given.
 
         Args:
             now: The time in seconds since 1970.
@@ -57,23 +57,23 @@ class Answer:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """What is signed for one address goes to no other."""
+    """Does not follow redirects: a request signed for one address must not reach another."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """None is followed."""
+        """Returns None, which stops the redirect."""
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
-    """Send a POST, through the proxies of the environment; it raises nothing that the other end or the network causes.
+    """Sends a POST through the environment's proxies; never raises for server or network errors.
 
-    Each has a connection of its own: they are rare, and so there is nothing to go stale, or to share after a fork. The
-    standard library does it, since httpx comes only with the vendors' SDKs.
+    Each request has its own connection: they are rare, so no connection can go stale or be shared after a fork. It uses
+    the standard library, because httpx is installed only with the providers' SDKs.
 
     Args:
         url: `http` or `https`, without credentials.
-        body: What to send.
-        headers: With what.
-        timeout: Seconds for each step of the connection.
+        body: The request body.
+        headers: The request headers.
+        timeout: Timeout in seconds for each step of the connection.
     """
     request = urllib.request.Request(url, body, dict(headers), method="POST")  # noqa: S310  (the caller has looked)
     try:
@@ -86,7 +86,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> A
             )
     except TimeoutError:
         return Answer(None, f"there was no answer within {timeout:g} s")
-    except urllib.error.URLError as error:  # whose text may hold what the URL says
+    except urllib.error.URLError as error:  # the text may contain parts of the URL
         if isinstance(error.reason, TimeoutError):
             return Answer(None, f"there was no connection within {timeout:g} s")
         reason = type(error.reason).__name__ if isinstance(error.reason, Exception) else "URLError"

@@ -1,7 +1,7 @@
-"""Signs what a webhook sends, and verifies it where it is received: the form of Standard Webhooks.
+"""Webhook signatures: signs webhooks, and verifies them at the receiver, as Standard Webhooks specifies.
 
-That is https://www.standardwebhooks.com: three headers, `webhook-id`, `webhook-timestamp` and `webhook-signature`, the
-last of which is `v1,` and the base64 of an HMAC-SHA-256 over `id.timestamp.body`.
+See https://www.standardwebhooks.com. It uses three headers: `webhook-id`, `webhook-timestamp` and `webhook-signature`,
+which is `v1,` followed by the base64 of an HMAC-SHA-256 over `id.timestamp.body`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from collections.abc import Callable, Mapping
 from multiroute_core.errors import ConfigurationError, MultiRouteError
 
 PREFIX = "whsec_"
-"""How a secret begins that is written as base64; without it a string is base64 as well."""
+"""The prefix of a base64 secret; a string without it is base64 as well."""
 
 
 class SignatureError(MultiRouteError):
-    """What came was not signed with this secret, or is too old."""
+    """The webhook was not signed with this secret, or is too old."""
 
 
 def key(secret: str | bytes) -> bytes:
-    """The key that a secret is: bytes as they are, or base64 with or without `whsec_` before it.
+    """Returns the key of a secret: bytes unchanged, or base64 with or without the prefix `whsec_`.
 
     Raises:
-        ConfigurationError: it is empty, or no base64.
+        ConfigurationError: if the secret is empty or not valid base64.
     """
     if isinstance(secret, bytes):
         key_bytes = secret
@@ -45,7 +45,7 @@ def key(secret: str | bytes) -> bytes:
 
 
 def sign(body: bytes, message_id: str, timestamp: int, secret: bytes) -> str:
-    """The value of the header `webhook-signature`; `secret` is a key as `key` gives it."""
+    """Returns the value of the header `webhook-signature`; `secret` is a key returned by `key`."""
     signed = b"%s.%d.%s" % (message_id.encode(), timestamp, body)
     return "v1," + base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()
 
@@ -58,18 +58,18 @@ def verify(
     tolerance: float = 300.0,
     wall: Callable[[], float] = time.time,
 ) -> None:
-    """Make sure that a webhook comes from who has the secret, and is not an old one sent again.
+    """Verifies that a webhook was signed with the secret and is not an old one sent again.
 
     Args:
-        body: The body as it came, byte for byte: not parsed and written again.
-        headers: The request's headers; small and capital letters are the same.
-        secret: As of `Webhook`.
-        tolerance: Seconds by which its time and this machine's may differ.
-        wall: The time in seconds since 1970.
+        body: The raw body, byte for byte: not parsed and serialized again.
+        headers: The request's headers; names are case-insensitive.
+        secret: As in `Webhook`.
+        tolerance: Maximum difference in seconds between the webhook's time and this machine's.
+        wall: Returns the time in seconds since 1970.
 
     Raises:
-        SignatureError: a header is missing, it is too old, or no signature in it is right.
-        ConfigurationError: the secret is none.
+        SignatureError: if a header is missing, the webhook is too old, or no signature matches.
+        ConfigurationError: if the secret is not valid.
 
     Example:
         >>> verify(request.body, request.headers, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")  # doctest: +SKIP

@@ -1,7 +1,7 @@
-"""A request as spans: one for it, and one for each try under it.
+"""OpenTelemetry spans: one per request, with a child span per attempt.
 
-They are made when the request is over, with the times at which things happened: until then there is only a small
-record, so that a request that never ends leaves nothing open.
+They are created when the request ends, with the times of its events. Until then only a small record exists, so that a
+request that never ends leaves no span open.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 OPERATION = "chat"
 
 PROVIDERS = {"google": "gcp.gemini"}
-"""Providers that the conventions name otherwise than we do."""
+"""Providers that have another name in the conventions."""
 
 
 @dataclass(slots=True)
 class Tried:
-    """One try.
+    """One attempt.
 
     Attributes:
         route: The route's name.
-        kind: `"first"`, `"retry"` (the route was asked before), `"fallback"` (another one was), or `"hedge"` (another
-            one is still being asked).
-        began: When, in nanoseconds since 1970.
-        provider: The route's provider; empty where nobody said.
-        model: The model that was asked; None where nobody said.
+        kind: `"first"`, `"retry"` (the same route again), `"fallback"` (another route after a failure), or `"hedge"`
+            (another attempt is still running).
+        start_time: In nanoseconds since 1970.
+        provider: The route's provider; empty if unknown.
+        model: The requested model; None if unknown.
         region: The route's region.
-        ended: How it ended; None before.
+        ended: The event of its end; None before.
     """
 
     route: str
@@ -49,7 +49,7 @@ class Tried:
     ended: AttemptEnded | None = None
 
     def end(self, ended: AttemptEnded) -> None:
-        """The try is over."""
+        """Records the end of the attempt."""
         self.ended = ended
         if not self.provider:
             self.provider = ended.attempt.provider
@@ -58,19 +58,19 @@ class Tried:
 
 @dataclass(slots=True)
 class Asked:
-    """One request on its way.
+    """One open request.
 
     Attributes:
-        request_id: Its id.
-        context: Where it was asked: its span belongs under the one that is current there.
-        began: When, in nanoseconds since 1970.
-        seen: When something of it was heard last, on the monotonic clock.
-        stream: Whether the answer comes in chunks.
+        request_id: The request's id.
+        context: The caller's context, whose current span is the parent.
+        start_time: In nanoseconds since 1970.
+        last_activity: The time of its latest event, on the monotonic clock.
+        stream: Whether the response is streamed.
         first: The name of the first candidate.
-        attributes: What was asked, as span attributes.
-        tries: Every try, in the order of their beginnings.
-        skipped: The routes that were passed over, and when.
-        first_token: When the first chunk came, in nanoseconds since 1970.
+        attributes: The span attributes that describe the request.
+        tries: All attempts, in the order of their start.
+        skipped: The skipped routes, each with its time.
+        first_token: The time of the first chunk, in nanoseconds since 1970.
     """
 
     request_id: str
@@ -85,7 +85,7 @@ class Asked:
     first_token: int | None = None
 
     def start(self, event: AttemptStarted, now: int) -> None:
-        """A try begins."""
+        """Records the start of an attempt."""
         if any(attempt_state.ended is None for attempt_state in self.tries):
             kind = "hedge"
         elif any(tried.route == event.route for tried in self.tries):
@@ -95,7 +95,7 @@ class Asked:
         self.tries.append(Tried(event.route, kind, now, event.provider, event.model or None, event.region))
 
     def end(self, event: AttemptEnded) -> Tried | None:
-        """A try is over: the last one on its route."""
+        """Records the end of the latest open attempt on the route."""
         for attempt_state in reversed(self.tries):
             if attempt_state.route == event.attempt.route and attempt_state.ended is None:
                 attempt_state.end(event)
@@ -104,18 +104,18 @@ class Asked:
 
     @property
     def target(self) -> tuple[str, str | None]:
-        """The provider and the model that were asked first."""
+        """The provider and model of the first attempt."""
         if self.tries and self.tries[0].provider:
             return self.tries[0].provider, self.tries[0].model
         return of_name(self.first)
 
     def before(self, ended: RequestEnded, now: int) -> int:
-        """When it really began: a look at the cache comes before the first event."""
+        """Returns the actual start time: the cache lookup precedes the first event."""
         return min(self.start_time, now - round(ended.seconds * 1e9))
 
 
 def describe_request(event: RequestStarted) -> dict[str, Any]:
-    """What was asked, without its content, as span attributes."""
+    """Returns span attributes that describe the request without its content."""
     request: Request = event.request
     return drop_none(
         {
@@ -134,12 +134,12 @@ def describe_request(event: RequestStarted) -> dict[str, Any]:
 
 
 def drop_none(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """`attributes` without those that nobody knows."""
+    """Returns `attributes` without None values."""
     return {name: value for name, value in attributes.items() if value is not None}
 
 
 def target(provider: str, model: str | None) -> dict[str, str]:
-    """Who is asked, by the conventions' names."""
+    """Returns provider and model as attributes of the conventions."""
     return drop_none(
         {
             "gen_ai.operation.name": OPERATION,
@@ -150,7 +150,7 @@ def target(provider: str, model: str | None) -> dict[str, str]:
 
 
 def of_name(route: str, provider: str | None = None) -> tuple[str, str | None]:
-    """The provider and the model that a route's name tells, where it is the usual one."""
+    """Returns the provider and model in a route's name, if it has the default form."""
     first, _, model = route.partition(":")
     if model and provider in (None, first):
         return first, model
@@ -158,7 +158,7 @@ def of_name(route: str, provider: str | None = None) -> tuple[str, str | None]:
 
 
 def outcome(ended: RequestEnded | None) -> str:
-    """How a request ended, in one word: as of an attempt, or `"cached"`, or `"abandoned"`."""
+    """Returns a request's outcome: as for an attempt, or `"cached"`, or `"abandoned"`."""
     if ended is None:
         return "abandoned"
     if ended.error is not None:
@@ -169,12 +169,12 @@ def outcome(ended: RequestEnded | None) -> str:
 
 
 def error_type(error: MultiRouteError) -> str:
-    """The class of an error: the `kind` of a route's, or the name of its class."""
+    """Returns the `code` of a route error, or the name of the error's class."""
     return error.code if isinstance(error, RouteError) else type(error).__name__
 
 
 def used(usage: Usage | None) -> dict[str, int]:
-    """Tokens, by the conventions' names."""
+    """Returns the token counts as attributes of the conventions."""
     if usage is None:
         return {}
     return drop_none(
@@ -189,7 +189,7 @@ def used(usage: Usage | None) -> dict[str, int]:
 
 
 def emit(tracer: Tracer, request: Asked, ended: RequestEnded | None, now: int, *, capture: bool) -> None:
-    """Make the spans of a request that is over; `ended` is None for one that was abandoned."""
+    """Creates the spans of a finished request; `ended` is None for an abandoned one."""
     from opentelemetry import trace
 
     start_time = request.start_time if ended is None else request.before(ended, now)
@@ -227,7 +227,7 @@ def emit(tracer: Tracer, request: Asked, ended: RequestEnded | None, now: int, *
 
 
 def _result(request: Asked, ended: RequestEnded | None, start_time: int) -> dict[str, Any]:
-    """What came of a request. Tokens stand on the tries, so that a sum over all spans counts each of them once."""
+    """Describes the result. Tokens are on the attempts, so that a sum over all spans counts each token once."""
     tries = request.tries
     first_chunk = None if request.first_token is None else max(0, request.first_token - start_time) / 1e9
     attributes: dict[str, Any] = {
@@ -290,13 +290,13 @@ def _attempt(attempt_state: Tried, number: int, *, stream: bool) -> dict[str, An
 
 
 def _answered_by(attempt: Attempt) -> str | None:
-    """The model that spoke, if one did: of a try that failed at once the record tells the one that was asked."""
-    spoke = attempt.outcome == "success" or attempt.first_token_seconds is not None
+    """Returns the model that responded, if any; the record of an attempt that failed at once has the requested one."""
+    spoke = attempt.outcome == "answered" or attempt.first_token_seconds is not None
     return attempt.model if spoke else None
 
 
 def _status(span: Span, error: MultiRouteError | None) -> None:
-    """Mark a failure. What the provider said of it is left out: it may quote the prompt, or a key."""
+    """Marks a failure. The provider's error text is omitted: it may quote the prompt or a key."""
     from opentelemetry.trace import Status, StatusCode
 
     if error is not None:
@@ -305,6 +305,6 @@ def _status(span: Span, error: MultiRouteError | None) -> None:
 
 
 def _find_response(ended: RequestEnded) -> Response | None:
-    """The answer, or what came of it before it broke."""
+    """Returns the response, or the partial response of an interrupted stream."""
     error = ended.error
     return error.partial if isinstance(error, StreamInterruptedError) else ended.response

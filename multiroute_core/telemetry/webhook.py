@@ -1,4 +1,4 @@
-"""Alerts to an address on the web, signed, and sent until they are taken."""
+"""Webhook: sends signed alerts to a URL, with retries until they are accepted."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from multiroute_core.telemetry.outbox import Outbox
 from multiroute_core.telemetry.signature import key, sign
 
 STALE = 86400.0
-"""An alert that nobody has taken after so many seconds is given up."""
+"""Seconds after which an undelivered alert is dropped."""
 
 _OF_A_CALL = (RequestStarted, AttemptStarted, FirstToken, AttemptEnded, RouteSkipped, RequestEnded)
 
 
 @dataclass(frozen=True, slots=True)
 class _Letter:
-    """An alert on its way. Its id stays the same however often it is sent, so that receivers know it again."""
+    """A queued alert. Its id is the same in every attempt, so that receivers can detect duplicates."""
 
     message_id: str
     at: float
@@ -37,7 +37,7 @@ class _Letter:
 
 @dataclass(frozen=True, slots=True)
 class _Post:
-    """Where letters go, and how."""
+    """Posts alerts to the URL."""
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
@@ -46,8 +46,8 @@ class _Post:
     wall: Callable[[], float] = field(repr=False)
 
     def __call__(self, letters: Sequence[_Letter]) -> DeliveryResult[_Letter]:
-        """Send one."""
-        from multiroute_core.telemetry.post import post  # which loads what speaks HTTP
+        """Sends one alert."""
+        from multiroute_core.telemetry.post import post  # imports the HTTP modules
 
         (letter,) = letters
         now = self.wall()
@@ -69,28 +69,28 @@ class _Post:
 
 
 class Webhook:
-    """Sends alerts to an address: `Webhook(url, secret)(alert)` returns at once, and the alert is on its way.
+    """Sends alerts to a URL: `Webhook(url, secret)(alert)` queues the alert and returns at once.
 
     An alert is posted as `{"type": "budget.alert", "timestamp": "2026-11-28T13:45:00Z", "data": {...}}`, where `data`
-    holds its fields. It counts as taken when the answer is a 2xx. After a 5xx, 408, 409, 425, 429 or no answer it is
-    sent again, in order and with the same `webhook-id`, and not before a `Retry-After` of at most an hour; after any
-    other answer, or a day, it is given up. Redirects are not followed. Proxies are those of the environment.
+    holds its fields. A 2xx response means that it was accepted. After a 5xx, 408, 409, 425, 429 or no response it is
+    sent again, in order and with the same `webhook-id`, respecting a `Retry-After` of up to an hour; after any other
+    response, or a day, it is dropped. Redirects are not followed. The environment's proxies are used.
 
-    What a call tells of itself (`RequestStarted` and the like) holds messages and is ignored; so a webhook may stand
-    among a router's hooks.
+    Events of calls (`RequestStarted` and the like) contain messages and are ignored; so a webhook can be one of a
+    router's hooks.
 
     Args:
-        url: `https://…` or `http://…`. A name and password in it are sent as basic authentication.
-        secret: Signs what is sent, so that receivers can verify it: base64 with or without `whsec_` before it, or
-            bytes. None sends without a signature.
-        headers: More headers, such as an `Authorization`.
-        timeout: Seconds for each step of the connection: to connect, and to wait for the answer.
-        max_waiting: How many alerts wait at most while nobody takes them; of more, the oldest are given up.
-        wall: The time in seconds since 1970, for tests.
+        url: `https://…` or `http://…`. A user name and password in it are sent as basic authentication.
+        secret: Signs the webhooks, so that receivers can verify them: base64 with or without the prefix `whsec_`, or
+            bytes. None sends them unsigned.
+        headers: Additional headers, such as `Authorization`.
+        timeout: Timeout in seconds for each step of the connection: connecting, and waiting for the response.
+        max_waiting: Maximum number of queued alerts; beyond it, the oldest are dropped.
+        wall: Returns the time in seconds since 1970, for tests.
         timing: Clock and sleep, for tests.
 
     Raises:
-        ConfigurationError: the URL, a header, the secret or the timeout cannot be used.
+        ConfigurationError: if the URL, a header, the secret or the timeout is not valid.
 
     Example:
         >>> webhook = Webhook("https://ops.example/hooks/budget", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
@@ -125,7 +125,7 @@ class Webhook:
         )
 
     def __call__(self, alert: Any) -> None:
-        """Send an alert: any dataclass of plain values. It neither waits nor raises."""
+        """Queues an alert: any dataclass of plain values. Never blocks or raises."""
         if isinstance(alert, _OF_A_CALL):
             return
         now = self._wall()
@@ -140,20 +140,20 @@ class Webhook:
 
     @property
     def dropped(self) -> int:
-        """How many alerts were given up."""
+        """Number of dropped alerts."""
         return self._outbox.dropped
 
     @property
     def waiting(self) -> int:
-        """How many alerts are not sent yet."""
+        """Number of alerts not sent yet."""
         return self._outbox.waiting
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Send what waits, within `timeout` seconds; whether all of it is sent."""
+        """Sends queued alerts for up to `timeout` seconds; returns whether all were sent."""
         return self._outbox.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Send what waits, within `timeout` seconds, and end."""
+        """Sends queued alerts for up to `timeout` seconds, then stops."""
         self._outbox.close(timeout)
 
     def __repr__(self) -> str:
@@ -164,9 +164,9 @@ class Webhook:
 
 
 def _address(url: str) -> tuple[str, str, dict[str, str]]:
-    """The URL without credentials, the same for logs, and the header that the credentials are.
+    """Returns the URL without credentials, its loggable part, and the header for the credentials.
 
-    Of the path and the query nothing is logged: that of a chat's webhook is a secret.
+    The path and query are never logged, because a chat webhook's URL is a secret.
     """
     wrong = ConfigurationError(
         "url=... is no address of a webhook; write https://host/path, with what is special in it percent-encoded."

@@ -1,8 +1,8 @@
 """Support for tests, drills and benchmarks.
 
-To drill a chain: routes that do what a script says (`scripted_route`, with `behaviours`), routes and servers that speak
-the `dialects` of real providers, failures included, schedules of `faults`, and `virtual` time in which hours pass in a
-second. Besides: `recorded` provider traffic, and a `server` that replays it.
+To test a fallback chain: scripted routes (`scripted_route`, with `behaviours`), routes and servers that speak the
+`dialects` of real providers, including their failures, schedules of `faults`, and `virtual` time, in which hours pass
+in a second. Also: `recorded` provider traffic, and a `server` that replays it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _ROOMS = ("behaviours", "dialects", "faults", "scripted", "virtual")
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, each loaded when it is first asked for."""
+    """Imports public names on first access."""
     for room in _ROOMS if name in __all__ else ():
         if hasattr(module := importlib.import_module(f"{__name__}.{room}"), name):
             return getattr(module, name)

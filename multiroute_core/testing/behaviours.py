@@ -1,7 +1,7 @@
-"""What a scripted provider may do when it is asked: answer, fail, hang, drip, break off.
+"""Behaviours of a scripted provider for one call: respond, fail, hang, stream slowly, drop the connection.
 
-A behaviour is a list of steps. Each says how long the provider takes for it, and what then comes: the reply's headers,
-a heartbeat, a piece of the answer, an error, or nothing ever again.
+A behaviour is a sequence of steps. Each has a delay and an event: the response headers, a heartbeat, a piece of the
+response, or an error. A step with an infinite delay never comes.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from multiroute_core.types import Delta, FinishReason, Request, Usage
 CHARACTERS_PER_TOKEN = 4
 
 HEADERS = "headers"
-"""The reply has begun: from here on a stream is open."""
+"""The response headers: from here on a stream is open."""
 
 PING = "ping"
-"""A sign of life that says nothing."""
+"""A heartbeat without content."""
 
 
 class IncomingCall(NamedTuple):
-    """One call, as its provider sees it.
+    """One call, as its provider receives it.
 
     Attributes:
         route: The route's name.
-        number: Which call of this provider it is, from 0.
-        at: When it came in, on the caller's clock, in seconds.
-        request: What is asked.
-        stream: Whether the answer is to be streamed.
+        number: The call's number within this provider, from 0.
+        at: The time of arrival on the caller's clock, in seconds.
+        request: The request.
+        stream: Whether the response is to be streamed.
     """
 
     route: str
@@ -44,45 +44,45 @@ class IncomingCall(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The last message."""
+        """The text of the last message."""
         return self.request.messages[-1].text
 
     @property
     def tokens(self) -> int:
-        """The prompt's tokens, by its length."""
+        """The prompt's tokens, estimated from its length."""
         return sum(len(message.text) for message in self.request.messages) // CHARACTERS_PER_TOKEN + 1
 
 
 class Step(NamedTuple):
-    """What comes, and how many seconds after the step before."""
+    """An event, and its delay after the previous step in seconds."""
 
     after: float
     event: str | Delta | Exception
 
 
 class Behaviour(Protocol):
-    """What a provider does with one call."""
+    """The reaction of a provider to one call."""
 
     def steps(self, incoming: IncomingCall) -> Iterator[Step]:
-        """What happens, in order. A stream whose steps end without a `finish_reason` was cut."""
+        """Yields the steps, in order. A stream whose steps end without a `finish_reason` was cut off."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Answer. All times are in seconds.
+    """Responds successfully. All times are in seconds.
 
     Attributes:
-        text: The answer; one piece, or pieces in order. `{route}`, `{number}` and `{asked}` are filled in, in tool
-            calls too.
-        headers: Until the reply begins.
-        first_token: From there to the first piece.
-        per_chunk: Between two pieces, and from the last one to the end.
-        tool_calls: What the model wants to be called, after the text.
-        usage: Its tokens; None counts them by length.
-        finish_reason: Why it ends; None for the usual one. `"refusal"` and `"content_filter"` are answers too.
-        pings: Heartbeats before the first piece; `first_token` is spread over them.
-        goodbye: From the answer's end to that of its stream.
+        text: The response; one piece, or several in order. `{route}`, `{number}` and `{asked}` (the last message's
+            text) are substituted, also in tool calls.
+        headers: Delay until the headers.
+        first_token: Delay from the headers to the first piece.
+        per_chunk: Delay between two pieces, and from the last one to the end.
+        tool_calls: The tool calls, after the text.
+        usage: The token counts; None estimates them from the length.
+        finish_reason: The finish reason; None for the usual one. `"refusal"` and `"content_filter"` are valid too.
+        pings: Number of heartbeats before the first piece, spread over `first_token`.
+        goodbye: Delay from the end of the response to the end of its stream.
     """
 
     text: str | Sequence[str] = "ok"
@@ -96,7 +96,7 @@ class Answer:
     goodbye: float = 0.0
 
     def steps(self, incoming: IncomingCall) -> Iterator[Step]:
-        """Headers, heartbeats, pieces, end."""
+        """Yields headers, heartbeats, pieces and the end."""
         pieces = self.pieces(incoming)
         yield Step(self.headers, HEADERS)
         wait = self.first_token / (self.pings + 1)
@@ -112,7 +112,7 @@ class Answer:
             yield Step(self.goodbye, PING)
 
     def pieces(self, incoming: IncomingCall) -> list[Part]:
-        """The parts of a stream."""
+        """Returns the parts of the stream."""
         texts = [self.text] if isinstance(self.text, str) else self.text
         parts: list[Part] = [Text(_filled(text, incoming)) for text in texts if text]
         for index, call in enumerate(self.tool_calls):
@@ -125,13 +125,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Fail before anything came.
+    """Fails before any content.
 
     Attributes:
-        error: The class of the error, or a function that makes one.
-        after: Seconds until it comes.
-        retry_after: Seconds for which the provider wants to be left alone; it goes into an error made from a class.
-        opened: Whether the reply has begun: the error then comes inside it.
+        error: The class of the error, or a function that creates one.
+        after: Delay until the error in seconds.
+        retry_after: The retry delay that the provider requests, in seconds; used only if `error` is a class.
+        opened: Whether the headers arrive before the error.
     """
 
     error: Callable[[], RouteError] | type[RouteError] = ServerError
@@ -140,35 +140,35 @@ class Fail:
     opened: bool = False
 
     def steps(self, incoming: IncomingCall) -> Iterator[Step]:
-        """The error."""
+        """Yields the error."""
         if self.opened:
             yield Step(0.0, HEADERS)
         yield Step(self.after, self.make_error())
 
     def make_error(self) -> RouteError:
-        """A new error: one that is raised twice would carry the marks of the first time."""
+        """Creates a new error: one that is raised twice would carry the state of the first time."""
         if isinstance(self.error, type):
             return self.error("As the script says.", retry_after=self.retry_after)
         return self.error()
 
 
 def rate_limited(retry_after: float | None = None, after: float = 0.0) -> Fail:
-    """Refuse for the rate limit, with the time to come back."""
+    """Fails with a rate-limit error, with its retry delay."""
     return Fail(RateLimitError, after, retry_after)
 
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """Say nothing, for ever.
+    """Never responds.
 
     Attributes:
-        opened: Whether the reply has begun before.
+        opened: Whether the headers arrive first.
     """
 
     opened: bool = False
 
     def steps(self, incoming: IncomingCall) -> Iterator[Step]:
-        """Nothing."""
+        """Yields a step that never comes."""
         if self.opened:
             yield Step(0.0, HEADERS)
         yield Step(math.inf, PING)
@@ -176,16 +176,16 @@ class Hang:
 
 @dataclass(frozen=True, slots=True)
 class SlowStream:
-    """Begin to reply, and keep the connection alive with heartbeats for ever.
+    """Sends headers, and then only heartbeats, forever.
 
     Attributes:
-        every: Seconds between two of them.
+        every: Seconds between two heartbeats.
     """
 
     every: float = 0.1
 
     def steps(self, incoming: IncomingCall) -> Iterator[Step]:
-        """Heartbeats."""
+        """Yields heartbeats."""
         yield Step(0.0, HEADERS)
         while True:
             yield Step(self.every, PING)
@@ -193,14 +193,14 @@ class SlowStream:
 
 @dataclass(frozen=True, slots=True)
 class DropConnection:
-    """Begin an answer, and break off.
+    """Starts a response and drops the connection.
 
     Attributes:
-        after: How many pieces come before.
-        answer: What is being said.
-        error: What is raised then; None is a connection that just closes.
-        stall: True says nothing more, and does not close either.
-        usage: The tokens that it still tells.
+        after: Number of pieces before the drop.
+        answer: The response.
+        error: Creates the error to raise; None just closes the connection.
+        stall: If True, the connection stays open without further data.
+        usage: The token counts reported before the drop.
     """
 
     after: int = 1
@@ -210,7 +210,7 @@ class DropConnection:
     usage: Usage | None = None
 
     def steps(self, incoming: IncomingCall) -> Iterator[Step]:
-        """The answer's beginning, and the break."""
+        """Yields the beginning of the response, then the drop."""
         piece_count = 0
         for step in self.answer.steps(incoming):
             if isinstance(step.event, Delta):
@@ -228,18 +228,18 @@ class DropConnection:
 
 @dataclass(frozen=True, slots=True)
 class EnforceContextWindow:
-    """Refuse prompts that are too long, and do something else with the others.
+    """Rejects prompts that are too long, and passes the others to another behaviour.
 
     Attributes:
-        tokens: How many fit in.
-        fitting: What happens with those that fit.
+        tokens: The size of the context window.
+        fitting: The behaviour for prompts that fit.
     """
 
     tokens: int
     fitting: Behaviour
 
     def steps(self, incoming: IncomingCall) -> Iterator[Step]:
-        """The refusal, or what else happens."""
+        """Returns the rejection, or the steps of the other behaviour."""
         if incoming.tokens > self.tokens:
             message = f"The prompt is too long: {incoming.tokens} tokens, and {self.tokens} fit in."
             return iter((Step(0.0, ContextOverflowError(message, status=400)),))
@@ -249,7 +249,7 @@ class EnforceContextWindow:
 def SlowAnswer(  # noqa: N802  (a behaviour, as the classes beside it)
     seconds: float, answer: Answer | None = None
 ) -> Answer:
-    """An answer whose first token takes its time."""
+    """Returns an answer with a slow first token."""
     return replace(answer or Answer(), first_token=seconds)
 
 
@@ -261,6 +261,6 @@ def _filled(text: str, incoming: IncomingCall) -> str:
 
 
 def estimate_usage(incoming: IncomingCall, pieces: Sequence[Any]) -> Usage:
-    """Tokens by length: enough to tell one answer's from another's."""
+    """Estimates tokens from the length, precisely enough to distinguish answers."""
     output_tokens = sum(len(getattr(piece, "text", "")) for piece in pieces) // CHARACTERS_PER_TOKEN + 1
     return Usage(input_tokens=incoming.tokens, output_tokens=output_tokens)

@@ -1,7 +1,7 @@
-"""Schedules of faults: what a route does with its n-th call, which comes at a given moment. Pure, and seeded.
+"""Fault schedules: the behaviour of a route's n-th call at a given time, seeded and deterministic.
 
-Times are multiples of `QUANTUM`: with times as fine as real ones two things never happen in the same moment, and what
-goes wrong only then is never found.
+Times are multiples of `QUANTUM`: with real resolution, two events would never coincide, and bugs that need a
+coincidence would never be found.
 
 Example:
     >>> schedule = Schedule({"first": [Spell(10.0, 40.0, Hang())]})
@@ -45,7 +45,7 @@ from multiroute_core.testing.scripted import scripted_route
 from multiroute_core.types import Usage
 
 QUANTUM = 0.05
-"""The grain of time, in seconds."""
+"""The time resolution, in seconds."""
 
 Mix: TypeAlias = Sequence[tuple[float, Behaviour]]
 """Behaviours with their weights."""
@@ -53,13 +53,13 @@ Mix: TypeAlias = Sequence[tuple[float, Behaviour]]
 
 @dataclass(frozen=True, slots=True)
 class Spell:
-    """A time in which something else happens than usual.
+    """A period with a different behaviour.
 
     Attributes:
-        since: Its first moment, in seconds.
-        until: The first moment after it.
-        behaviour: What happens then.
-        share: With which share of the calls, 0 to 1.
+        since: The start (inclusive), in seconds.
+        until: The end (exclusive), in seconds.
+        behaviour: The behaviour in this period.
+        share: The share of calls that it affects, 0 to 1.
     """
 
     since: float
@@ -70,13 +70,13 @@ class Spell:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What every route does, and when.
+    """The behaviour of each route over time.
 
     Attributes:
-        spells: The spells of each route, by its name; of two at the same time the first one counts.
-        usual: What happens at other times; one mix for every route, or one each.
-        until: From then on every route answers at once; None is never.
-        seed: Of the choices between behaviours.
+        spells: The spells per route name; the first of overlapping ones applies.
+        usual: The behaviours at other times; one mix for all routes, or one per route.
+        until: The time from which every route responds successfully; None for never.
+        seed: The seed for choices between behaviours.
     """
 
     spells: Mapping[str, Sequence[Spell]] = field(default_factory=dict[str, Sequence[Spell]])
@@ -85,7 +85,7 @@ class Schedule:
     seed: int = 0
 
     def behaviour(self, route: str, at: float, number: int) -> Behaviour:
-        """What `route` does with its call `number`, which comes at `at`."""
+        """Returns the behaviour of `route` for call `number` at time `at`."""
         usual = self.usual[route] if isinstance(self.usual, Mapping) else self.usual
         if self.until is not None and at >= self.until:
             return next((b for _, b in usual if isinstance(b, Answer)), Answer())
@@ -101,21 +101,21 @@ class Schedule:
         return usual[-1][1]
 
     def script(self, call: IncomingCall) -> Behaviour:
-        """The same, as a script."""
+        """Returns the behaviour of a call; a script for `scripted_route`."""
         return self.behaviour(call.route, call.at, call.number)
 
     def route(self, name: str, **options: Any) -> Route:
-        """A scripted route that lives by this schedule.
+        """Creates a scripted route that follows this schedule.
 
         Args:
-            name: Its name.
-            **options: Those of `scripted_route`.
+            name: The route's name.
+            **options: Options of `scripted_route`.
         """
         return scripted_route(name, self.script, **options)
 
 
 def outage(since: float, until: float, behaviour: Behaviour | None = None) -> Spell:
-    """A route fails for a time: with a server's errors, unless something else is said."""
+    """Returns a period in which a route fails, by default with server errors."""
     return Spell(since, until, behaviour or Fail(ServerError))
 
 
@@ -128,15 +128,17 @@ def random_schedule(
     sound: Sequence[str] = (),
     answer: Answer | None = None,
 ) -> Schedule:
-    """Every kind of fault, at random: outages of seconds to half the time, and single faults between them.
+    """Creates a random schedule of all kinds of faults.
+
+    It contains outages from seconds to half the time, and single faults in between.
 
     Args:
-        seed: The same seed makes the same schedule.
+        seed: The same seed produces the same schedule.
         routes: The names of the routes.
-        seconds: How long there are faults; after that there are none.
-        trouble: Of the calls outside outages, how many meet a fault, 0 to 1.
+        seconds: The period with faults; no faults occur afterwards.
+        trouble: The share of faulty calls outside outages, 0 to 1.
         sound: Routes that never fail.
-        answer: What is answered; its times are replaced by random ones.
+        answer: The successful response; its times are replaced by random ones.
     """
     dice = random.Random(f"{seed} {seconds} {trouble}")  # noqa: S311  (to be repeated, not to be secret)
     spells: dict[str, list[Spell]] = {}
@@ -154,7 +156,7 @@ def random_schedule(
 
 
 def quantised(seconds: float) -> float:
-    """The nearest multiple of the quantum."""
+    """Rounds to the nearest multiple of the quantum."""
     return round(round(seconds / QUANTUM) * QUANTUM, 9)
 
 
@@ -178,7 +180,7 @@ FAULTS: tuple[Callable[[random.Random, Answer], Behaviour], ...] = (
     lambda dice, good: replace(good, goodbye=dice.choice((0.5, 1.5, math.inf))),
     lambda dice, good: replace(good, finish_reason=dice.choice(("refusal", "content_filter", "length"))),
 )
-"""Makers of every kind of fault."""
+"""Factories for each kind of fault."""
 
 
 def _fault(dice: random.Random, good: Answer) -> Behaviour:
@@ -202,6 +204,6 @@ def _spell(dice: random.Random, seconds: float, good: Answer) -> Spell:
 
 
 def _chances(seed: int, route: str, number: int) -> tuple[float, float]:
-    """Two random numbers from 0 to 1, the same for the same call."""
+    """Returns two random numbers from 0 to 1 that depend only on the call."""
     digest = hashlib.blake2b(f"{seed} {route} {number}".encode(), digest_size=16).digest()
     return int.from_bytes(digest[:8]) / math.ldexp(1, 64), int.from_bytes(digest[8:]) / math.ldexp(1, 64)

@@ -1,4 +1,4 @@
-"""A provider that does what a script says, in both worlds and on any clock, and keeps the truth of it.
+"""Scripted provider: follows a script, sync and async, on any clock, and records every call.
 
 Example:
     >>> from multiroute_core import Router
@@ -30,25 +30,26 @@ from multiroute_core.testing.behaviours import HEADERS, PING, Behaviour, Incomin
 from multiroute_core.types import Delta, FinishReason, Request, Usage
 
 PROVIDER = "scripted"
-"""The word before the colon of a scripted route."""
+"""The provider prefix of a scripted route."""
 
 Script: TypeAlias = Behaviour | Sequence[Behaviour] | Callable[[IncomingCall], Behaviour]
-"""What a route does: the same with every call; one behaviour a call, the last one for ever; or a function of it."""
+"""The script of a route: one behaviour for all calls; one per call, the last one repeated; or a function of the call.
+"""
 
 
 @dataclass(slots=True, eq=False)
 class RecordedCall:
-    """The truth about one call.
+    """The record of one call.
 
     Attributes:
-        asked: The call.
-        opened: When the reply began; None before.
-        ended: When it was over, whoever ended it; None while it is in flight.
-        parts: What was sent of the answer.
-        usage: The tokens that were told.
-        finish_reason: Why the answer ended; None where it was not sent to its end.
-        error: The error that was raised.
-        cut: Whether the reply ended before its answer did.
+        asked: The incoming call.
+        opened: The time of the headers; None before.
+        ended: The time at which either side ended the call; None while it is in flight.
+        parts: The parts of the response sent so far.
+        usage: The reported token counts.
+        finish_reason: The finish reason; None if the response was not completed.
+        error: The raised error.
+        cut: Whether the stream ended before the response was complete.
     """
 
     asked: IncomingCall
@@ -62,16 +63,17 @@ class RecordedCall:
 
 
 class ScriptedProvider:
-    """A provider whose every step is written in its script.
+    """A provider that follows a script.
 
     Args:
-        script: What it does with each call.
-        model: What is known of its model: the context window, say.
-        sleep: How sync code waits; None really waits, and can be called off. On an event loop the loop waits.
+        script: The behaviour for each call.
+        model: The model's properties, such as its context window.
+        sleep: The sleep function of sync code; None sleeps in real time and can be cancelled. Async code sleeps on the
+            event loop.
 
     Attributes:
-        takes: Every call, in the order in which they came.
-        on_end: Called with a take when it is over; None for nobody.
+        takes: All calls, in the order of arrival.
+        on_end: Called with a record when its call ends; None for no callback.
     """
 
     def __init__(
@@ -86,7 +88,7 @@ class ScriptedProvider:
 
     @property
     def in_flight(self) -> int:
-        """Calls that are not over."""
+        """Number of calls that have not ended."""
         return sum(take.ended is None for take in self.takes)
 
     def api(self, route: Route) -> Api:
@@ -121,10 +123,10 @@ class ScriptedProvider:
         return play
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Does nothing: the provider holds no resources."""
 
     async def aclose(self) -> None:
-        """There is nothing to close."""
+        """Does nothing: the provider holds no resources."""
 
     def _play(self, io: IO, limit: Deadline, encoded: Encoded) -> _Play:
         body = encoded.body
@@ -143,19 +145,23 @@ class ScriptedProvider:
 
 
 def scripted_route(name: str, script: Script, **options: Any) -> Route:
-    """A route that does what `script` says. Its provider, with the truth of what happened, is `route.llm`.
+    """Creates a route that follows `script`. Its provider, which records the calls, is `route.llm`.
 
     Args:
-        name: The route's name, and its model's.
-        script: What it does with each call.
-        **options: Those of `Route`, and `model` and `sleep` of `ScriptedProvider`.
+        name: The name of the route and of its model.
+        script: The behaviour for each call.
+        **options: Options of `Route`, and `model` and `sleep` of `ScriptedProvider`.
     """
     own = {key: options.pop(key) for key in ("model", "sleep") if key in options}
     return Route(f"{PROVIDER}:{name}", name=name, llm=ScriptedProvider(script, **own), **options)
 
 
 def provider_of(route: Route) -> ScriptedProvider:
-    """The provider of a scripted route, which knows what happened."""
+    """Returns the provider of a scripted route, which records the calls.
+
+    Raises:
+        TypeError: if the route is not scripted.
+    """
     if not isinstance(route.llm, ScriptedProvider):
         raise TypeError(f"Route {route.name!r} is not scripted.")
     return route.llm
@@ -163,7 +169,7 @@ def provider_of(route: Route) -> ScriptedProvider:
 
 @dataclass(frozen=True, slots=True)
 class _Said(Reply):
-    """A whole answer."""
+    """A complete response."""
 
     delta: Delta
 
@@ -180,7 +186,7 @@ class _Decoder:
 
 
 class _Play:
-    """One call, as it goes on: a stream of both worlds, or a whole answer."""
+    """One call in progress: a sync and async stream, or a complete response."""
 
     def __init__(
         self, provider: ScriptedProvider, io: IO, limit: Deadline, take: RecordedCall, steps: Iterator[Step]
@@ -273,7 +279,7 @@ class _Play:
         return event
 
     def _adjust_deadline(self, event: str | Delta) -> None:
-        """A plain reply that has begun is given less time to say something, so that none only keeps alive."""
+        """Shortens the deadline of a non-streamed reply after its headers; heartbeats alone must not extend it."""
         limit = self._limit
         if event is HEADERS and limit.body_within is not None:
             until = limit.clock() + limit.body_within
@@ -291,7 +297,7 @@ class _Play:
         return Delta(assemble(take.parts), take.finish_reason, take.usage, raw=self._raw)
 
     def _sleep(self, seconds: float) -> None:
-        """Wait as a socket does: no longer than the limit of the running step allows."""
+        """Sleeps as a socket does: no longer than the deadline of the current step."""
         limit = current.get() or self._limit
         allowed = limit.remaining()
         late = seconds > allowed

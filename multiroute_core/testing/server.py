@@ -1,4 +1,4 @@
-"""A small real HTTP server that answers every POST with what a test tells it to, streams and broken ones included."""
+"""HTTP test server: answers every POST with a configured reply, including streams and dropped connections."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-_FRAMING = ("content-length", "transfer-encoding")  # ours to say
+_FRAMING = ("content-length", "transfer-encoding")  # set by the server
 
 
 class Drop(Exception):
-    """Raised by a reply's body, or instead of a reply: the connection is cut there."""
+    """Raised by a reply's body, or instead of a reply: drops the connection at that point."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A request that came in. The headers' names are in lower case."""
+    """A received request. Header names are in lower case."""
 
     method: str
     path: str
@@ -35,15 +35,15 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to answer.
+    """The reply to send.
 
     Attributes:
         status: The HTTP status.
-        headers: The headers, but for those of the framing, which are the server's to say and are ignored.
-        body: The bytes; or pieces of them, which are asked for one by one as they are sent, so that their iterator
-            says when each goes. A generator serves one request only: for several, serve a function that makes one.
-        stream: Whether the body goes out in chunks, one write for each piece. A plain reply goes out in one write with
-            its Content-Length when its last piece is there; if it is dropped, what there is goes out and then no more.
+        headers: The headers; framing headers are ignored, because the server sets them.
+        body: The bytes, or an iterable of pieces, which are requested one by one as they are sent, so that the iterator
+            controls the timing. A generator serves one request only: for several, serve a function that creates one.
+        stream: Whether the body is sent in chunks, one write per piece. Otherwise it is sent in one write with its
+            Content-Length when the last piece is available; if it is dropped, the available pieces are sent first.
     """
 
     status: int = 200
@@ -56,17 +56,17 @@ Serving: TypeAlias = Reply | Callable[[Received], Reply]
 
 
 def split_events(body: bytes) -> list[bytes]:
-    """Cut the text of an event stream after each event. Together the pieces are the body again."""
+    """Splits the text of an event stream after each event. The joined pieces equal the body."""
     return re.findall(rb".+?(?:\r?\n){2,}|.+\Z", body, re.DOTALL)
 
 
 class ReplayServer:
-    """An HTTP/1.1 server on a free port of 127.0.0.1, running while its `with` block does.
+    """An HTTP/1.1 server on a free port of 127.0.0.1, running within its `with` block.
 
-    Every POST, whatever its path, gets what `serve` was last told; every GET gets a 404.
+    Every POST to any path gets the reply last set with `serve`; every GET gets a 404.
 
     Attributes:
-        requests: What came in, in order.
+        requests: The received requests, in order.
 
     Example:
         >>> with ReplayServer(Reply(body=b"{}")) as server:
@@ -82,10 +82,10 @@ class ReplayServer:
 
     @property
     def url(self) -> str:
-        """The server's address, without a slash at its end.
+        """The server's address, without a trailing slash.
 
         Raises:
-            RuntimeError: the server has not been started.
+            RuntimeError: if the server has not been started.
         """
         if not hasattr(self, "_server"):
             raise RuntimeError("The server does not run yet; use it in a `with` block.")
@@ -93,11 +93,11 @@ class ReplayServer:
 
     @property
     def connections(self) -> int:
-        """How many connections were opened so far."""
+        """Number of connections opened so far."""
         return self._server.connections
 
     def serve(self, reply: Serving) -> None:
-        """Answer with this from now on: a reply, or a function from the request to one. It may raise `Drop`."""
+        """Sets the reply from now on: a reply, or a function from the request to one, which may raise `Drop`."""
         self._reply = reply
 
     def _answer(self, received: Received) -> Reply:
@@ -106,7 +106,7 @@ class ReplayServer:
 
     def __enter__(self) -> Self:
         self._server = _Server(self.requests, self._answer)
-        # Stopping takes as long as a poll at most; a request wakes the thread at once.
+        # Stopping takes up to one poll interval; a request wakes the thread at once.
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         return self
@@ -122,7 +122,7 @@ class ReplayServer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 256  # with the usual 5, a burst of connections waits a second for its second SYN
+    request_queue_size = 256  # with the default of 5, a burst of connections waits a second for its second SYN
 
     def __init__(self, requests: list[Received], answer: Callable[[Received], Reply]) -> None:
         self.requests = requests
@@ -132,7 +132,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def server_bind(self) -> None:
-        socketserver.TCPServer.server_bind(self)  # HTTPServer's asks DNS for the host's name, which may take seconds
+        socketserver.TCPServer.server_bind(self)  # HTTPServer's looks up the host's name in DNS, which may take seconds
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self.connections += 1
@@ -145,17 +145,17 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)  # a fault in a test's own reply: to be seen
+            super().handle_error(request, client_address)  # a bug in a test's own reply: show it
 
     def hang_up(self) -> None:
-        """Close what is open, whatever its thread does."""
+        """Closes open connections, whatever their threads are doing."""
         for connection in list(self._open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)  # wakes a thread that reads or writes, which then closes it
         patience = time.monotonic() + 0.1
         while self._open and time.monotonic() < patience:
             time.sleep(0.002)
-        for connection in list(self._open):  # its thread sleeps in a body: it will find the socket gone when it wakes
+        for connection in list(self._open):  # its thread sleeps in a body; it finds the socket closed later
             descriptor = connection.detach()
             if descriptor >= 0:
                 socket.close(descriptor)
@@ -172,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         try:
-            if "transfer-encoding" in self.headers:  # no SDK sends it; unread, it would pass for the next request
+            if "transfer-encoding" in self.headers:  # no SDK sends it; unread, it would be parsed as the next request
                 self._plain(Reply(411, {"connection": "close"}))
                 return
             reply = self.server.answer(self._receive())
@@ -180,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._stream(reply)
             else:
                 self._plain(reply)
-        except (Drop, OSError):  # OSError: the client went away, or the server is being stopped
+        except (Drop, OSError):  # OSError: the client disconnected, or the server is being stopped
             self.close_connection = True
 
     def _receive(self) -> Received:
@@ -209,7 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
                 for piece in reply.body:
                     body += piece
         except Drop:
-            missing = 1  # the client is promised more than it gets
+            missing = 1  # announce more than is sent
         self.wfile.write(self._head(reply, f"Content-Length: {len(body) + missing}") + body)
         if missing:
             raise Drop
@@ -224,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
         finally:
             close = getattr(pieces, "close", None)
-            if close is not None:  # so that a generator learns at once that nobody listens any more
+            if close is not None:  # so that a generator notices a disconnected client at once
                 close()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (its name there)

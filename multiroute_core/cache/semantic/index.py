@@ -1,4 +1,4 @@
-"""The seam of the semantic cache: vectors in a scope, and which of them are near to another one."""
+"""The vector index interface of the semantic cache: similarity search within a scope."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any, Protocol, TypeAlias
 from multiroute_core.runtime.io import IO
 
 Vector: TypeAlias = Any
-"""A numpy array of floats in one dimension, of length 1: the product of two is the cosine of their angle."""
+"""A one-dimensional numpy array of floats with length 1: the dot product of two is their cosine similarity."""
 
 COUNT = 8
-"""How many of those that are near are looked at: the nearest may ask for something else."""
+"""Maximum number of matches examined: the nearest may have a different meaning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """A question that was asked before.
+    """A similar earlier question.
 
     Attributes:
-        key: The key of its answer in the cache.
-        text: What was asked, normalised.
-        similarity: The cosine of the angle between the vectors, -1 to 1.
+        key: The cache key of its response.
+        text: The question, normalized.
+        similarity: The cosine similarity of the vectors, -1 to 1.
     """
 
     key: str
@@ -31,23 +31,23 @@ class Near:
 
 
 class SemanticIndex(Protocol):
-    """Keeps vectors by scope: nothing is ever found from another scope.
+    """Stores vectors by scope; a search never returns vectors of another scope.
 
-    The methods are async in form, as those of `Cache` are. What they raise is logged and counts as nothing found.
+    The methods are async in form, as those of `Cache` are. Exceptions are logged and count as no match.
     """
 
     async def near(self, io: IO, scope: str, vector: Vector, threshold: float) -> Sequence[Near]:
-        """The nearest in the scope, at most `COUNT`, whose similarity is `threshold` or more; the nearest first."""
+        """Return up to `COUNT` vectors in the scope with a similarity of at least `threshold`, the nearest first."""
         ...
 
     async def add(self, io: IO, scope: str, vector: Vector, text: str, key: str, seconds: float) -> None:
-        """Keep a vector for so many seconds; what was there for the same scope and key is replaced."""
+        """Store a vector for `seconds`, replacing an earlier one with the same scope and key."""
         ...
 
     def close(self) -> None:
-        """Close what belongs to sync code."""
+        """Close the resources of sync code."""
         ...
 
     async def aclose(self) -> None:
-        """Close what belongs to the running event loop."""
+        """Close the resources of the running event loop."""
         ...

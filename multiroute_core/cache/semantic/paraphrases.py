@@ -1,4 +1,4 @@
-"""Finds what was asked in other words: text → vector → those that are near → the first that nothing speaks against."""
+"""Semantic matcher: embeds a text, searches similar ones, returns the first that passes the lexical guards."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
 
 REMEMBERED = 256
-"""How many texts' vectors are kept: what is looked up in vain is added a moment later."""
+"""Number of recent vectors kept: a text that is not found is usually added a moment later."""
 
 
 class SemanticMatcher:
-    """The questions that were asked, by what they mean.
+    """Finds earlier questions with the same meaning.
 
-    It never fails a request: what goes wrong is logged, and nothing is found.
+    It never fails a request: errors are logged and count as no match.
 
     Args:
-        settings: How to compare.
-        index: Where the vectors are. By default in this process.
+        settings: The settings of the semantic cache.
+        index: The vector index. By default in this process.
 
     Raises:
-        ConfigurationError: a package is missing.
+        ConfigurationError: A required package is missing.
 
     Example:
-        >>> paraphrases = Paraphrases(Semantic())  # doctest: +SKIP
-        >>> await paraphrases.add(io, scope, "How do I reset my password?", key, 86_400.0)  # doctest: +SKIP
-        >>> (await paraphrases.find(io, scope, "how can I reset my password")).key == key  # doctest: +SKIP
+        >>> matcher = SemanticMatcher(SemanticCache())  # doctest: +SKIP
+        >>> await matcher.add(io, scope, "How do I reset my password?", key, 86_400.0)  # doctest: +SKIP
+        >>> (await matcher.find(io, scope, "how can I reset my password")).key == key  # doctest: +SKIP
         True
     """
 
@@ -49,12 +49,12 @@ class SemanticMatcher:
         forks.renew(self, _lock=threading.Lock)
 
     async def find(self, io: IO, scope: str, text: str) -> Near | None:
-        """The question that asks the same as `text`, if one was asked in this scope.
+        """Return an earlier question with the same meaning as `text` in this scope; None if there is none.
 
         Args:
-            io: How to wait.
-            scope: The key of everything else in the request. What differs in it has nothing in common.
-            text: What the user said last.
+            io: The IO of the call.
+            scope: The key of everything else in the request. Requests that differ in it never match.
+            text: The user's last message.
         """
         text = normalised(text)
         try:
@@ -67,7 +67,7 @@ class SemanticMatcher:
         return next((near for near in candidates if difference(text, near.text) is None), None)
 
     async def add(self, io: IO, scope: str, text: str, key: str, seconds: float) -> None:
-        """Remember for so many seconds that the answer to `text` is under `key`."""
+        """Store for `seconds` that the response to `text` is under `key`."""
         text = normalised(text)
         try:
             if (vector := await self._vector(io, text)) is not None:
@@ -76,11 +76,11 @@ class SemanticMatcher:
             self._trouble.tell("A question was not remembered", error)
 
     def close(self) -> None:
-        """Close what belongs to sync code."""
+        """Close the resources of sync code."""
         self.index.close()
 
     async def aclose(self) -> None:
-        """Close what belongs to the running event loop."""
+        """Close the resources of the running event loop."""
         await self.index.aclose()
 
     async def _vector(self, io: IO, text: str) -> Vector | None:
@@ -100,7 +100,7 @@ class SemanticMatcher:
         return vector
 
     def _checked(self, vectors: Any) -> Vector | None:
-        """The one vector, with length 1."""
+        """Validate the embedding and normalize it to length 1."""
         np = self._numpy
         if len(vectors) != 1:
             raise ValueError(f"embed gave {len(vectors)} vectors for one text.")

@@ -1,4 +1,4 @@
-"""Vectors on Redis, for all processes that share it: Redis 8's vector sets, one for each scope."""
+"""Redis vector index, for all processes that share the server: Redis 8 vector sets, one per scope."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ logger = logging.getLogger("multiroute_core")
 
 _UNKNOWN = re.compile(r"unknown .*command", re.IGNORECASE)
 
-# An element is the key of an answer; beside its vector stand what was asked and until when it is kept. The set itself
-# goes when its last element's time is over. A full one loses the one of a few, drawn by lot, whose time ends first.
+# An element is the cache key of a response; its attributes are the question and the expiry. The set itself expires
+# with its last element. A full set evicts, of a few random elements, the one that expires first.
 _ADD = """
 local set, vector, key, text, ms, most = KEYS[1], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
@@ -59,18 +59,20 @@ return told
 
 
 class RedisIndex:
-    """Keeps vectors on Redis 8, whose vector sets search through a graph: the very nearest are found almost always.
+    """A vector index on Redis 8.
 
-    A server without vector sets, such as Valkey or Redis 7, is no error: the vectors are then kept in this process, and
-    the log says so once. Another process finds the answers still, but only by what it was asked itself.
+    Its vector sets use approximate graph search: the nearest vectors are almost always found.
+
+    On a server without vector sets, such as Valkey or Redis 7, the vectors are kept in this process, and a warning is
+    logged once. Other processes still share the responses, but each finds only paraphrases of its own questions.
 
     Args:
-        url: Where Redis is; see `Link`. Or a link, to share its connection.
-        prefix: What the names of all keys begin with. A link has its own.
-        max_entries: How many it keeps in each scope. 10,000 by default: about 23 MB of Redis's memory.
+        url: The Redis URL; see `Link`. Or a `Link`, to share its connection.
+        prefix: Prefix of all key names. A link has its own.
+        max_entries: Maximum number of vectors per scope. 10,000 by default: about 23 MB of Redis's memory.
 
     Raises:
-        ConfigurationError: the URL is wrong, Redis refuses the password, or a package is missing.
+        ConfigurationError: The URL is wrong, Redis rejects the password, or a package is missing.
     """
 
     def __init__(self, url: str | Link, *, prefix: str = "multiroute", max_entries: int = 10_000) -> None:
@@ -107,16 +109,16 @@ class RedisIndex:
         await self._instead.add(io, scope, vector, text, key, seconds)
 
     def close(self) -> None:
-        """Close the connection to Redis; a link that was given stays open."""
+        """Close the connection to Redis; a link passed as `url` stays open."""
         if self._own:
             self.link.close()
 
     async def aclose(self) -> None:
-        """Close the connection to Redis: it is the same for all loops."""
+        """Close the connection to Redis, which all event loops share."""
         self.close()
 
     def _without(self, error: Refused) -> MemoryIndex:
-        """What to use in its place, where the server has no vector sets; whatever else it refuses is raised."""
+        """Return the replacement index if the server has no vector sets; re-raise any other error."""
         if not _UNKNOWN.search(str(error)):
             raise error
         logger.warning(

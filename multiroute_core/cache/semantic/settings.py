@@ -1,4 +1,4 @@
-"""What a semantic cache shall do: the one thing that a user sets."""
+"""`SemanticCache`: the settings of the semantic cache."""
 
 from __future__ import annotations
 
@@ -11,41 +11,44 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import seconds
 
 Embed: TypeAlias = Callable[[Sequence[str]], Sequence[Sequence[float]]]
-"""Turns texts into vectors, one each; an empty one where a text cannot be compared."""
+"""Embeds texts: returns one vector per text, an empty one for a text that cannot be compared."""
 
 THRESHOLD = 0.95
 """For the bundled model; see `docs/semantic.md`."""
 
 MAX_CHARS = 300
-"""The longest texts that the threshold was calibrated on. In longer ones a word that changes all moves little."""
+"""The longest texts that the threshold was calibrated on. In longer texts, a word that changes the meaning has little
+effect on the vector."""
 
 EMBED_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class SemanticCache:
-    """How to find the answer to what was asked in other words. It is wrong now and then; see `docs/semantic.md`.
+    """Settings of the semantic cache, which finds responses to paraphrases.
 
-    Only requests are compared that are the same but for what the user said last, and that is plain text.
+    A match is occasionally wrong; see `docs/semantic.md`.
+
+    Two requests match only if they are identical except for the user's last message, and that is plain text.
 
     Args:
-        embed: A function that turns texts into vectors, one each; called in a thread of its own. By default the model
-            that comes with `multiroute-llm[semantic]`, which reads English.
-        threshold: From which similarity on, 0 to 1, two texts may ask the same: the cosine of the angle between their
-            vectors. 0.95 by default. For a function of your own it must be given: `python -m benchmarks.semantic
-            --embed module:function` shows what each costs.
-        model: What the vectors' space is called: vectors of one are never compared with those of another. By default
-            the function's name; give one that changes when the model does.
-        max_chars: The longest text that is compared, in characters. 300 by default, the longest that the threshold was
-            calibrated on.
-        timeout: Seconds that `embed` may take; after that, the request goes on without.
+        embed: A function that returns one vector per text; called in a separate thread. By default the model bundled
+            with `multiroute-llm[semantic]`, which reads English.
+        threshold: Minimum cosine similarity of the vectors, 0 to 1, for a match. 0.95 by default. Required for a
+            function of your own: `python -m benchmarks.semantic --embed module:function` shows what each threshold
+            costs.
+        model: The name of the vector space: vectors of different spaces are never compared. By default the function's
+            name; give a name that changes when the model does.
+        max_chars: Maximum length of a text that is compared, in characters. 300 by default, the longest that the
+            threshold was calibrated on.
+        timeout: Seconds that `embed` may take; after that, the request proceeds without a match. 2 by default.
 
     Raises:
-        ConfigurationError: a value is out of range, or `embed` is no plain function.
+        ConfigurationError: A value is out of range, or `embed` is not a plain function.
 
     Example:
-        >>> Semantic(threshold=0.96)
-        Semantic(model='all-MiniLM-L6-v2-int8', threshold=0.96, max_chars=300, timeout=2.0)
+        >>> SemanticCache(threshold=0.96)
+        SemanticCache(model='all-MiniLM-L6-v2-int8', threshold=0.96, max_chars=300, timeout=2.0)
     """
 
     embed: Embed | None = field(repr=False)
@@ -91,10 +94,10 @@ class SemanticCache:
             object.__setattr__(self, name, value)
 
     def load_embedder(self) -> Embed:
-        """What turns texts into vectors.
+        """Return the embedding function.
 
         Raises:
-            ConfigurationError: a package is missing.
+            ConfigurationError: A required package is missing.
         """
         if self.embed is not None:
             return self.embed
@@ -104,7 +107,7 @@ class SemanticCache:
 
 
 def _name(embed: Embed) -> str:
-    function: Any = getattr(embed, "func", embed)  # of a partial
+    function: Any = getattr(embed, "func", embed)  # a `functools.partial`
     if not hasattr(function, "__qualname__"):
         function = cast("type[Any]", type(function))
     return f"{function.__module__}.{function.__qualname__}"

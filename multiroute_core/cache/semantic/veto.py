@@ -1,8 +1,8 @@
-"""What makes two texts different questions however near their vectors are. Pure.
+"""Lexical guards: reject texts with similar vectors but different meaning. Pure.
 
-Small embedding models hardly see a number, a "not", or who does what to whom: "Can I take 200 mg?" and "Can I take 2000
-mg?" are as near as two spellings of one question. A reader sees such things at once, and so does a look at the words.
-Each test here pays: `benchmarks/semantic.py` shows what it costs and what it prevents.
+Small embedding models hardly notice a number, a "not", or who does what to whom: "Can I take 200 mg?" and "Can I take
+2000 mg?" are as close as two spellings of one question. A comparison of the words detects such differences.
+`benchmarks/semantic.py` measures what each guard costs and what it prevents.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*(?:k\b)?")
 _SYMBOL = re.compile(r"[^\w\s.,?!'\"():;/-]")
 
 _ENDS = ".?!"
-"""After these a word has its capital for beginning a sentence."""
+"""After these, a word is capitalized because it begins a sentence."""
 
 _PLAIN = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"', "–": "-", "—": "-", "…": "."})
 
 
 def normalised(text: str) -> str:
-    """The text that is compared: one form of each letter, one blank between words."""
+    """Normalize a text for comparison: Unicode NFKC, uniform punctuation, single spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).translate(_PLAIN).split())
 
 
 def difference(one: str, other: str) -> str | None:
-    """Why two texts, however alike, do not ask the same.
+    """Return why two similar texts do not have the same meaning.
 
     Returns:
-        One of `VETOES`: the first that speaks against it; None where none does.
+        The name of the first of `VETOES` that differs; None if all agree.
 
     Example:
         >>> difference("Is it safe to fly to Rome?", "Is it not safe to fly to Rome?")
@@ -47,10 +47,10 @@ def difference(one: str, other: str) -> str | None:
 
 
 class Words:
-    """What there is to see in a text.
+    """Lexical features of a text.
 
     Args:
-        text: A normalised one.
+        text: A normalized text.
     """
 
     def __init__(self, text: str) -> None:
@@ -60,7 +60,7 @@ class Words:
 
     @cached_property
     def lower(self) -> list[str]:
-        """The words, in small letters."""
+        """The words in lower case."""
         return [word.lower() for word in self.spelt]
 
     @cached_property
@@ -70,12 +70,12 @@ class Words:
 
     @cached_property
     def small(self) -> bool:
-        """Whether it has no capital at all, so that names cannot be told from other words."""
+        """Whether the text has no capitals, so that names cannot be recognized."""
         return self.text == self.text.lower()
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """Stems of words with a capital that is not a sentence's, or with several."""
+        """Stems of words capitalized inside a sentence, or with several capitals."""
         name_stems: set[str] = set()
         for match, stem in zip(self._found, self.stems, strict=True):
             word = match[0]
@@ -88,18 +88,18 @@ class Words:
 
     @cached_property
     def content(self) -> frozenset[str]:
-        """Stems of words that say something."""
+        """Stems of words that are not stop words."""
         return frozenset(stem for word, stem in zip(self.lower, self.stems, strict=True) if word not in EMPTY)
 
     @cached_property
     def numbers(self) -> frozenset[str]:
-        """Its numbers, however they are written."""
+        """The numbers, in digits or words."""
         digits = {_value(number) for number in _NUMBER.findall(self.text.lower())}
         return frozenset(digits | {NUMERALS[word] for word in self.lower if word in NUMERALS})
 
     @cached_property
     def asks(self) -> str:
-        """What it asks for: who, when, where, why, how, how many; nothing where it is "what", or no question word."""
+        """What it asks for: who, when, where, why, how, how many; empty for "what", or without a question word."""
         for place, word in enumerate(self.lower):
             if (question := ASKS.get(word.partition("'")[0])) is not None:
                 more = self.lower[place + 1 : place + 2]
@@ -118,7 +118,7 @@ def _negation(a: Words, b: Words) -> bool:
 
 
 def _names(a: Words, b: Words) -> bool:
-    """Each has a name that the other lacks: they speak of different things."""
+    """Whether each text has a name that the other lacks: they have different subjects."""
     if a.small and b.small:
         return False
     mine = (a.content if a.small else a.names).difference(b.stems)
@@ -126,7 +126,7 @@ def _names(a: Words, b: Words) -> bool:
 
 
 def _order(a: Words, b: Words) -> bool:
-    """The same names and numbers in another order: who does it to whom, from where to where."""
+    """Whether the same names and numbers occur in another order: who does it to whom, from where to where."""
     marks = a.content | b.content if a.small and b.small else a.names | b.names | a.numbers | b.numbers
     mine = [stem for stem in a.stems if stem in marks]
     theirs = [stem for stem in b.stems if stem in marks]
@@ -157,7 +157,7 @@ VETOES: Mapping[str, Callable[[Words, Words], bool]] = {
     "question": _question,
     "symbols": _symbols,
 }
-"""By name; each says whether two texts differ in it."""
+"""The guards by name; each returns whether two texts differ in its feature."""
 
 
 def _negated(words: Iterable[str]) -> bool:

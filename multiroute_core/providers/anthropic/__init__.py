@@ -1,1 +1,1 @@
-"""Anthropic's Messages API, and servers that speak it."""
+"""Provider for Anthropic's Messages API and compatible servers."""

@@ -1,4 +1,4 @@
-"""What Anthropic's Messages API answers, whole and streamed, as neutral parts."""
+"""Decoder for responses of Anthropic's Messages API, complete or streamed, into neutral parts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FINISH: Mapping[str, FinishReason] = {
 
 
 def decode(reply: Reply, encoded: Encoded) -> Delta:
-    """A whole message."""
+    """Decode a complete message."""
     message = body.of(reply)
     usage = read_usage(message.get("usage"), default_model=encoded.model)
     model = word(message.get("model"))
@@ -54,7 +54,7 @@ def decode(reply: Reply, encoded: Encoded) -> Delta:
         parts += _parts(block, encoded, f"{message.get('id')}_{at}", followed=kinds[at + 1 : at + 2] == ["text"])
     if parts and FINISH.get(word(message.get("stop_reason")) or "") == "length":
         parts[-1] = reopen_call(parts[-1])
-    # A whole answer whose end is not explained is whole all the same.
+    # A complete response without a known stop reason still counts as complete.
     return Delta(
         parts=tuple(parts),
         finish_reason=_finish(word(message.get("stop_reason")), parts, has_content=bool(parts)),
@@ -65,12 +65,12 @@ def decode(reply: Reply, encoded: Encoded) -> Delta:
 
 
 def _parts(block: Mapping[str, Any], encoded: Encoded, spare_id: str, *, followed: bool) -> list[Part]:
-    """The part that a whole block is; none for an empty text.
+    """Return the neutral parts of a complete content block; an empty text yields none.
 
     Args:
-        spare_id: For a call without an id.
-        followed: Whether another text comes next. Pieces of a stream hold no border between two texts but `raw`, so
-            such a text has it here as well.
+        spare_id: ID for a call that has none.
+        followed: Whether another text block comes next. In a stream, only `raw` separates two adjacent texts, so such
+            a text carries `raw` here as well.
     """
     raw = Raw("anthropic", block, encoded.model, encoded.account)
     text = word(block.get("text"))
@@ -88,7 +88,7 @@ def _parts(block: Mapping[str, Any], encoded: Encoded, spare_id: str, *, followe
 
 
 def _is_form(block: Mapping[str, Any], encoded: Encoded) -> bool:
-    """Whether a call only stands for the form of the answer."""
+    """Return whether a tool call stands in for structured output."""
     return encoded.output_tool is not None and block.get("name") == encoded.output_tool
 
 
@@ -102,9 +102,9 @@ def _call(block: Mapping[str, Any], spare_id: str, raw: Raw) -> ToolCall | Inval
 
 
 def reopen_call(part: Part) -> Part:
-    """The last part of an answer that ended at its limit of tokens: the input of a call may be cut there.
+    """Convert the last tool call of a response that hit its token limit to an incomplete call.
 
-    The API closes it again, so it is opened here.
+    The input may be cut off there, but the API closes the JSON, so the closing brace is removed.
 
     "If Claude's response is cut off because it hit the max_tokens limit, and the truncated response contains an
     incomplete tool use block, you'll need to retry the request with a higher max_tokens value":
@@ -117,9 +117,10 @@ def reopen_call(part: Part) -> Part:
 
 
 def _finish(reason: str | None, parts: list[Part], *, has_content: bool) -> FinishReason:
-    """The reason in normal form; a call that only stood for the form of the answer was no call.
+    """Return the normalized finish reason.
 
-    An answer that is whole and gives no reason ends as such answers do.
+    A call that only stands in for structured output does not count as a tool call. A complete response without a
+    reason gets the one that fits its content.
     """
     has_call = any(isinstance(part, ToolCall | InvalidToolCall | ToolCallDelta) for part in parts)
     if reason == "tool_use" and not has_call:
@@ -131,7 +132,7 @@ def _finish(reason: str | None, parts: list[Part], *, has_content: bool) -> Fini
 
 @dataclass(slots=True)
 class _Block:
-    """A block of a stream while it grows: strings come in pieces under their names."""
+    """A content block while it streams; string fields arrive in fragments and are collected by field name."""
 
     start: Mapping[str, Any]
     pieces: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
@@ -147,7 +148,7 @@ class _Block:
         self.pieces.setdefault(name, []).append(piece)
 
     def assemble(self) -> dict[str, Any] | None:
-        """The block as a whole answer would have it; None where its input is cut."""
+        """Return the block as a complete response would contain it; None if its input is truncated JSON."""
         content = dict(self.start)
         for name, pieces in self.pieces.items():
             text = "".join(pieces)
@@ -164,7 +165,10 @@ class _Block:
 
 
 class MessagesDecoder:
-    """Makes deltas of the Messages API's events. Input is counted at the start, output at the end."""
+    """Decodes the event stream of the Messages API into deltas.
+
+    Input tokens are reported at the start, output tokens at the end.
+    """
 
     def __init__(self, encoded: Encoded) -> None:
         self.complete = False
@@ -181,8 +185,8 @@ class MessagesDecoder:
         self._unsaid: ToolCallDelta | None = None
 
     def feed(self, event: Any) -> Delta | None:
-        """What is new in one event."""
-        if event is DONE:  # the wire has an end of its own
+        """Return the new content of one event."""
+        if event is DONE:  # this API has its own end event
             return None
         payload = body.event(event)
         match payload.get("type"):
@@ -207,7 +211,7 @@ class MessagesDecoder:
                 counts = mapping(payload.get("usage"))
                 body.merge_counts(self._usage, counts)
                 if not (self._said or self._calls) and count(counts.get("output_tokens")) == 0:
-                    self._usage["output_tokens"] = 0  # nothing was said: the start's count was a placeholder
+                    self._usage["output_tokens"] = 0  # no content: the count of the start event was a placeholder
                 delta = mapping(payload.get("delta"))
                 self._reason = word(delta.get("stop_reason")) or self._reason
                 self._stop_details = mapping(delta.get("stop_details")) or self._stop_details
@@ -230,7 +234,7 @@ class MessagesDecoder:
             case None if in_band.is_error(payload):
                 raise self._error(payload)
             case _:
-                if payload.get("error"):  # a gateway's, in another vendor's form
+                if payload.get("error"):  # an error of a gateway, in another provider's format
                     raise WireError("The provider reported an error inside the stream.", payload)
                 return None
 
@@ -272,7 +276,7 @@ class MessagesDecoder:
         index = count(payload.get("index"))
         delta = mapping(payload.get("delta"))
         block = self._blocks.get(index)
-        if block is None:  # a server that did not say that a block begins
+        if block is None:  # some servers do not send content_block_start
             block = self._blocks[index] = self._latest = _Block({"type": "text"})
         if delta.get("type") == "citations_delta":
             block.citations.append(delta.get("citation"))
@@ -301,7 +305,7 @@ class MessagesDecoder:
             case "thinking" | "redacted_thinking":
                 return [Reasoning("", raw)]
             case "tool_use":
-                # Some servers send the input with the block's start, and so does Anthropic where it is empty.
+                # Some servers send the input in content_block_start; so does Anthropic if it is empty.
                 arguments = "" if "partial_json" in block.pieces else json.dumps(raw.body.get("input") or {})
                 if block.call is None:
                     return [Text(arguments)] if arguments else []
@@ -313,7 +317,7 @@ class MessagesDecoder:
                 return [VendorPart(raw)] if raw.body else []
 
     def _close_call(self, *, is_cut: bool = False) -> list[Part]:
-        """The end of a call of which no arguments came: it has none, or the answer was cut before they began."""
+        """End a call that received no arguments: it has none, or the output was truncated before they began."""
         call = self._unsaid
         self._unsaid = None
         if call is None:

@@ -1,4 +1,4 @@
-"""A request as the body of Anthropic's `POST /v1/messages`."""
+"""Encoder for requests to Anthropic's `POST /v1/messages`."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ from multiroute_core.tools import OutputSchema, ServerTool, Tool, ToolChoice
 from multiroute_core.types import Request
 
 SAMPLING_VERSION = "2023-06-01"
-"""The API version that still takes temperature and top_p; SDKs from 2.0 on send 2026-10-21, which refuses them."""
+"""The API version that still accepts temperature and top_p. SDKs from 2.0 on send 2026-10-21, which rejects them."""
 SAMPLING = ("temperature", "top_p", "top_k")
 
 MARKS = 4
-"""Most marks for the cache in one request; the last ones are worth most."""
+"""Maximum number of cache breakpoints per request. If there are more, the last ones are kept, as they save the most."""
 LEAST_OUTPUT = 4_096
-"""Tokens that every model writes."""
+"""Output tokens that every model supports."""
 WORTH_CACHING = 4_096
-"""Characters. Less than about a thousand tokens is not cached."""
+"""Minimum prompt length in characters for automatic prompt caching. Prompts below about a thousand tokens are not
+cached."""
 
 JSON_MODE = "Answer with one JSON object, and with nothing before or after it."
 SCHEMA_MODE = "Answer with JSON that follows this JSON schema, and with nothing before or after it:"
 
 
 def encode(request: Request, model: str, traits: Model, *, stream: bool, account: str | None = None) -> Encoded:
-    """The body, and what stands in its headers."""
+    """Encode a request: the body and its headers."""
     dropped = ["seed: the Messages API has no seed"] if request.seed is not None else []
     marks: list[Block] = []
     request, names = with_wire_names(request, "anthropic")
@@ -56,7 +57,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     if form and output_tool:
         tools.append(_as_tool(form, output_tool, ask.schema or {}))
     builder = Turns(model, marks)
-    # A conversation of system messages only is the user's turn.
+    # If all messages are system messages, they become the user turn.
     system = builder.system(request.messages) if any(m.role != "system" for m in request.messages) else []
     turns = builder.conversation(request.turns)
     if ask.words:
@@ -80,7 +81,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         config["format"] = {"type": "json_schema", "schema": ask.schema}
     fields = {
         "model": model,
-        "max_tokens": max_tokens,  # required here
+        "max_tokens": max_tokens,  # required by this API
         "system": _system(system),
         "messages": [{**turn, "content": plain(turn["content"])} for turn in turns],
         "tools": tools or None,
@@ -111,7 +112,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
 
 
 def _with_headers(own: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
-    """The caller's headers over our own; the betas of both."""
+    """Merge the caller's headers over our own; beta flags of both are combined."""
     merged = merge_headers(own, headers)
     if beta := own.get("anthropic-beta"):
         for name in headers:
@@ -121,14 +122,14 @@ def _with_headers(own: Mapping[str, str], headers: Mapping[str, str]) -> dict[st
 
 
 def _system(blocks: list[Block]) -> str | list[Block] | None:
-    """The system text as one, unless there are marks in it."""
+    """Join the system texts into one, unless one of them has a cache breakpoint."""
     if any("cache_control" in block for block in blocks):
         return blocks
     return "\n\n".join(block["text"] for block in blocks) or None
 
 
 def _mark_unasked(system: list[Block], tools: list[Block], turns: list[Turn], marks: list[Block]) -> None:
-    """Mark what comes again in the next request, where it is long: this vendor caches nothing by itself."""
+    """Set cache breakpoints on long content that the next request repeats; this API does not cache automatically."""
     if not tools and all(turn["role"] == "user" for turn in turns):
         return
     blocks = [*system, *(block for turn in turns for block in turn["content"])]
@@ -139,7 +140,7 @@ def _mark_unasked(system: list[Block], tools: list[Block], turns: list[Turn], ma
 
 
 def _characters(block: Any) -> int:
-    """How long the texts of a block are; what a server tool answered is an object, a list or a text."""
+    """Return the length of a block's texts; the result of a server tool is an object, a list or a string."""
     if isinstance(block, str):
         return len(block)
     if isinstance(block, Mapping):
@@ -150,13 +151,13 @@ def _characters(block: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _FormRequest:
-    """How the form of the answer is asked for.
+    """How structured output is requested.
 
     Attributes:
-        schema: As a structured output, or as the input of `tool`.
-        tool: A tool whose call is the answer.
-        words: An instruction.
-        shape: How the answer is read back.
+        schema: The schema for structured outputs, or for the input of `tool`.
+        tool: Name of a tool whose call is the response.
+        words: An instruction for the prompt.
+        shape: How the response is restored.
     """
 
     schema: Mapping[str, Any] | None = None
@@ -166,7 +167,7 @@ class _FormRequest:
 
 
 def _ask_form(form: OutputSchema, request: Request, traits: Model, dropped: list[str]) -> _FormRequest:
-    """A structured output where there is one that states the form; or else a tool, or else words."""
+    """Select structured outputs if they can express the schema, otherwise a tool, otherwise an instruction."""
     if form.schema is None:
         return _FormRequest(words=JSON_MODE)
     if traits.json_schema:
@@ -187,12 +188,12 @@ def _ask_form(form: OutputSchema, request: Request, traits: Model, dropped: list
 
 
 def _is_object(schema: Mapping[str, Any]) -> bool:
-    """Whether a schema that names no type is an object's."""
+    """Return whether a schema without a type describes an object."""
     return "type" not in schema and "properties" in schema
 
 
 def _output_tool(form: OutputSchema, request: Request) -> str:
-    """A name for the tool that stands for the form of the answer, which no other tool has."""
+    """Return a name, unused by other tools, for the tool that stands in for structured output."""
     name = form.name
     while any(isinstance(tool, Tool) and tool.name == name for tool in request.tools):
         name += "_"
@@ -244,7 +245,7 @@ def _tool_choice(
         return None
     mode = choice.mode
     name = choice.name
-    if output_tool and mode in ("auto", "none"):  # the answer is a call in any case
+    if output_tool and mode in ("auto", "none"):  # the response is a tool call in any case
         mode, name = ("required", None) if mode == "auto" and request.tools else ("tool", output_tool)
     if mode in ("required", "tool") and (on or not traits.forced_tool):
         dropped.append(f"tool_choice: the model cannot be made to use a tool{' while it thinks' if on else ''}")

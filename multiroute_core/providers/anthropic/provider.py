@@ -1,4 +1,4 @@
-"""Anthropic's Messages API."""
+"""Provider adapter for Anthropic's Messages API, built on the `anthropic` SDK."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from multiroute_core.types import Delta, Request
 
 
 class AnthropicProvider(StainlessTransport):
-    """Anthropic, or a server that speaks its wire at `base_url` (without `/v1`)."""
+    """Anthropic, or a server with a compatible API at `base_url` (without `/v1`)."""
 
     def __init__(self, api_key: str, base_url: str | None) -> None:
         sdk = importlib.import_module("anthropic")
-        # As the SDK would read it; but it may hold a password, which goes into no log.
+        # Read here as the SDK would; it may contain a password, which must not be logged.
         base_url = base_url or conceal(os.environ.get("ANTHROPIC_BASE_URL") or None)
         super().__init__(sdk, sdk.Anthropic, sdk.AsyncAnthropic, {"api_key": api_key, "base_url": base_url})
         address = base_url or "https://api.anthropic.com"
         self.api_key = api_key
         self.account = history.account_of(address, api_key)
 
-    def api(self, route: Route) -> Api:
-        """The API that the route speaks."""
+    def wire(self, route: Route) -> Wire:
+        """Return the API of the route."""
         return "anthropic"
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
-        """The body of `POST /v1/messages`."""
+        """Encode the body of `POST /v1/messages`."""
         traits = models.lookup("anthropic", route.model)
         return encode.encode(request, route.model, traits, stream=stream, account=self.account)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
-        """A whole message."""
+        """Decode a complete message."""
         return decode.decode(reply, encoded)
 
     def decoder(self, encoded: Encoded) -> Decoder:
-        """A decoder for one stream."""
+        """Return a decoder for one stream."""
         return decode.MessagesDecoder(encoded)
 
     def classify(self, error: Exception) -> RouteError:
-        """The error's class."""
+        """Convert an SDK error to a `RouteError`."""
         return classify.classify(error)

@@ -1,4 +1,4 @@
-"""JSON schemas as Anthropic takes them: strict for structured outputs and strict tools, others nearly as given."""
+"""Adapts JSON schemas to Anthropic: closed for structured outputs and strict tools, nearly unchanged otherwise."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ STRICT = Dialect(
     most_optional=24,
     most_unions=16,
 )
-"""https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations, and what the SDK's
-`transform_schema` keeps (anthropic 2.14.0); patterns are taken as the page says. (2026-11-29)"""
+"""Sources: https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations, and what
+the SDK's `transform_schema` keeps (anthropic 2.14.0); patterns follow the page. (2026-11-29)
+"""
 
 MOST_STRICT_TOOLS = 20
-"""Most tools with `strict: true` in one request (the same page, "Explicit limits")."""
+"""Maximum number of tools with `strict: true` in one request (same page, "Explicit limits")."""
 
 
 class StrictBudget:
-    """What the strict schemas of one request may still use.
+    """Remaining limits for the strict schemas of one request.
 
-    "These limits apply to the combined total across all strict schemas in a single request" (the same page). The form
-    of the answer is counted first, then the tools in their order.
+    "These limits apply to the combined total across all strict schemas in a single request" (same page). The output
+    schema is counted first, then the tools in order.
     """
 
     __slots__ = ("_optional", "_tools", "_unions")
@@ -49,7 +50,7 @@ class StrictBudget:
         """Count the closed schema of a tool.
 
         Raises:
-            InexpressibleError: it is one too many; it is not counted, and the message says what there is too much of.
+            InexpressibleError: If it exceeds a limit; the schema is not counted and the message names the limit.
         """
         size = SchemaSize(schema)
         tools = self._tools + 1
@@ -71,7 +72,7 @@ class StrictBudget:
 def adapt_tool(
     tool: Tool, dropped: list[str], budget: StrictBudget, *, can_be_strict: bool
 ) -> tuple[Mapping[str, Any], bool, Shape]:
-    """The schema of a tool's input, whether it is kept strictly, and how calls are read back."""
+    """Return the schema of a tool's input, whether it is strict, and how calls are restored."""
     if tool.strict and can_be_strict:
         try:
             closed, shape = close(tool.parameters, STRICT, arguments=True)

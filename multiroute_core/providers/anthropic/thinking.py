@@ -1,4 +1,4 @@
-"""How Anthropic's models are told how long to think: by an effort, or by a budget of tokens."""
+"""Maps reasoning options to Anthropic's extended thinking: an effort level or a token budget."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from multiroute_core.tools import EFFORTS, Effort, ReasoningOptions
 from multiroute_core.types import Request
 
 LEAST = 1_024
-"""The smallest budget that the API takes; it must also be below `max_tokens`."""
+"""The smallest thinking budget that the API accepts; it must also be below `max_tokens`."""
 BUDGETS: Mapping[Effort, int] = {
     "minimal": LEAST,
     "low": 2_048,
@@ -21,16 +21,16 @@ BUDGETS: Mapping[Effort, int] = {
     "xhigh": 32_768,
     "max": 65_536,
 }
-"""What an effort comes to in tokens."""
+"""Token budget of each effort level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thought:
-    """What a body says of thinking.
+    """The thinking fields of a request body.
 
     Attributes:
-        thinking: Its `thinking`.
-        effort: Its `output_config.effort`.
+        thinking: The value of `thinking`.
+        effort: The value of `output_config.effort`.
     """
 
     thinking: dict[str, Any] | None = None
@@ -38,7 +38,7 @@ class Thought:
 
     @property
     def on(self) -> bool:
-        """Whether the model is asked to think, so that it takes neither a temperature nor a forced tool."""
+        """Whether thinking is enabled; if so, the API accepts neither a temperature nor a forced tool."""
         return self.thinking is not None and self.thinking["type"] in ("enabled", "adaptive")
 
 
@@ -51,11 +51,11 @@ def encode(
     *,
     tool_forced: bool,
 ) -> Thought:
-    """How long to think, as the model is told.
+    """Return the thinking fields for a request.
 
     Args:
         turns: The conversation so far, encoded.
-        tool_forced: Whether the answer must be a call, because its form cannot be had otherwise: no model thinks then.
+        tool_forced: Whether a tool call is forced to get structured output. Thinking is then off.
     """
     reasoning = request.reasoning
     if reasoning is None:
@@ -64,7 +64,7 @@ def encode(
         return _by_effort(reasoning, traits, dropped)
     why = ""
     if reasoning.effort == "none" or (reasoning.effort is None and reasoning.budget_tokens is None):
-        return Thought()  # these models think only when told to
+        return Thought()  # these models think only on request
     if traits.reasoning == "none":
         why = "the model does not think"
     elif tool_forced:
@@ -79,7 +79,7 @@ def encode(
     if reasoning.budget_tokens is not None:
         budget = min(reasoning.budget_tokens, max_tokens - 1)
     else:
-        budget = min(BUDGETS[reasoning.effort or "medium"], max_tokens // 2)  # the answer needs room as well
+        budget = min(BUDGETS[reasoning.effort or "medium"], max_tokens // 2)  # leave room for the response
     return Thought({"type": "enabled", "budget_tokens": max(LEAST, budget)})
 
 
@@ -102,10 +102,10 @@ def _rank(effort: str) -> int:
 
 
 def _in_open_loop(turns: Sequence[Turn]) -> bool:
-    """Whether the answers of tools are the last turn, and the calls before them came without thoughts.
+    """Return whether the last turn contains tool results and the calls before them came without thinking blocks.
 
-    With a budget the API wants every step of such a loop to begin with its thoughts, which another vendor's step, or
-    one of another model, cannot have.
+    With a budget, the API requires each step of such a tool loop to begin with its thinking blocks. A step from
+    another provider or model has none.
     """
     if len(turns) < 2 or turns[-1]["role"] != "user" or turns[-1]["content"][0]["type"] != "tool_result":
         return False

@@ -1,4 +1,4 @@
-"""A conversation as Anthropic's Messages API takes it: the system text apart, then turns of blocks that alternate."""
+"""Encodes a conversation for Anthropic's Messages API: the system text, and alternating turns of content blocks."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ from multiroute_core.providers.ids import tool_call_id
 
 THINKING = ("thinking", "redacted_thinking")
 _UNMARKABLE = (*THINKING, "mcp_tool_listing", "fallback")
-"""Blocks that take no `cache_control`: their types in the SDK (2.14) have none."""
+"""Blocks without `cache_control`, according to their types in the SDK (2.14)."""
 _SHOWN = ("image", "document")
 
 Block = dict[str, Any]
 
 
 class Turn(TypedDict):
-    """A turn while it is made."""
+    """A turn under construction."""
 
     role: str
     content: list[Block]
 
 
 class Turns:
-    """Makes the turns of one request. What is marked for the vendor's cache is kept in `marks`, in its order.
+    """Builds the turns of one request. Blocks with a cache breakpoint are appended to `marks` in order.
 
     Args:
-        model: The model that is asked: reasoning goes back to no other.
-        marks: Blocks that are marked already and stand before.
+        model: The requested model; reasoning is sent back only to the model that wrote it.
+        marks: Earlier blocks that already have a breakpoint.
     """
 
     def __init__(self, model: str, marks: list[Block]) -> None:
@@ -54,7 +54,7 @@ class Turns:
         self._marks = marks
 
     def system(self, messages: Iterable[Message]) -> list[Block]:
-        """The texts of the system messages, wherever they stand."""
+        """Return the texts of the system messages, wherever they occur."""
         blocks: list[Block] = []
         for message in messages:
             if message.role == "system":
@@ -65,10 +65,10 @@ class Turns:
         return blocks
 
     def conversation(self, messages: Iterable[Message]) -> list[Turn]:
-        """The turns of all other messages.
+        """Return the turns of all other messages.
 
-        Neighbours of one role are one turn. The answers of tools come first in theirs, directly after the calls: the
-        API refuses them anywhere else. Pictures that another model made in its answer go to the user's next turn.
+        Adjacent messages of one role form one turn. Tool results come first in their turn, directly after the calls, as
+        the API rejects them anywhere else. Images that another model generated move to the next user turn.
         """
         turns: list[Turn] = []
         media_blocks: list[Block] = []
@@ -89,7 +89,7 @@ class Turns:
         return _without_space_at_end(turns)
 
     def _blocks(self, parts: Iterable[Part], before: list[Block]) -> list[Block]:
-        """The blocks of a message's parts; a mark is set on the block before it, which may be one of `before`."""
+        """Return the blocks of a message's parts; a cache point marks the preceding block, which may be in `before`."""
         blocks: list[Block] = []
         for part in parts:
             if isinstance(part, CachePoint):
@@ -106,13 +106,13 @@ class Turns:
         return blocks
 
     def _block(self, part: Part) -> Block | None:
-        """The part as a block; None for what the API, or this model, does not take."""
+        """Return the part as a block; None if the API or this model does not support it."""
         raw = getattr(part, "raw", None)
         if raw is not None and raw.api == "anthropic":
             return self._own(part, raw)
         match part:
             case Text():
-                return {"type": "text", "text": part.text} if part.text.strip() else None  # it refuses mere space
+                return {"type": "text", "text": part.text} if part.text.strip() else None  # the API rejects blank text
             case InvalidToolCall() if part.is_nameable:
                 return self._block(part.to_tool_call())
             case ToolCall():
@@ -130,7 +130,7 @@ class Turns:
                 return None
 
     def _own(self, part: Part, raw: Raw) -> Block | None:
-        """What the vendor wrote, unchanged but for what would make it refuse it."""
+        """Return the provider's original block, changed only where the API would reject it."""
         body = dict(raw.body)
         match part:
             case Text():
@@ -156,16 +156,16 @@ class Turns:
 
 
 def _shown_apart(answer: Block) -> list[Block]:
-    """What is no text in a tool's answer that is an error, taken out of it: the API takes texts alone there."""
+    """Move non-text blocks out of an error result: the API accepts only text there."""
     content: str | list[Block] = answer.get("content") or ""
     blocks = content if isinstance(content, list) else [{"type": "text", "text": content}] if content else []
     texts = [block for block in blocks if block["type"] == "text"]
-    answer["content"] = plain(texts) or "The tool failed."  # nor may it be empty
+    answer["content"] = plain(texts) or "The tool failed."  # empty content is rejected
     return [block for block in blocks if block["type"] != "text"]
 
 
 def mark(blocks: list[Block], marks: list[Block], point: CachePoint) -> None:
-    """Mark the last of `blocks` that can be marked; thoughts cannot."""
+    """Set a cache breakpoint on the last of `blocks` that supports one; thinking blocks do not."""
     block = next((block for block in reversed(blocks) if block.get("type") not in _UNMARKABLE), None)
     if block is not None and "cache_control" not in block:
         block["cache_control"] = {"type": "ephemeral"} if point.ttl == "5m" else {"type": "ephemeral", "ttl": point.ttl}
@@ -173,14 +173,14 @@ def mark(blocks: list[Block], marks: list[Block], point: CachePoint) -> None:
 
 
 def plain(blocks: list[Block]) -> str | list[Block]:
-    """Blocks that are one text and no more as that text."""
+    """Return a single plain text block as a string; other lists unchanged."""
     if len(blocks) == 1 and blocks[0].keys() == {"type", "text"}:
         return blocks[0]["text"]
     return blocks
 
 
 def _with_extras(block: Block, part: Blob | Uri | File) -> Block:
-    """The block with the citations, title and context given beside it; the API takes them on documents alone."""
+    """Add citations, title and context from `extras`; the API accepts them only on documents."""
     extras = part.extras.get("anthropic") if part.extras and block["type"] == "document" else None
     return {**block, **extras} if extras else block
 
@@ -201,10 +201,10 @@ def _blob(part: Blob) -> Block:
 
 
 def _pair(turns: list[Turn]) -> None:
-    """Put the answers of tools at the head of their turns, and see that no id stands for two calls.
+    """Put tool results first in their turns and make call IDs unique.
 
-    Some vendors number the calls of each answer anew, and the API wants an id to be the only one of a conversation. An
-    answer to no call of the turn before is told as it is.
+    Some providers restart call IDs with each response, but the API requires IDs to be unique in a conversation. A
+    result without a call in the preceding turn becomes plain content.
     """
     used: set[str] = set()
     calls: dict[str, list[str]] = {}
@@ -234,7 +234,7 @@ def _pair(turns: list[Turn]) -> None:
 
 
 def _without_space_at_end(turns: list[Turn]) -> list[Turn]:
-    """Turns whose last one, if the model is to go on with it, ends in no white space, which the API refuses."""
+    """Strip trailing whitespace from a final assistant turn (a prefill), as the API rejects it."""
     if turns and turns[-1]["role"] == "assistant" and turns[-1]["content"][-1]["type"] == "text":
         last = turns[-1]["content"][-1]
         last["text"] = last["text"].rstrip()

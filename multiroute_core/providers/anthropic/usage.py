@@ -1,4 +1,4 @@
-"""Token usage of Anthropic's Messages API in normal form, with what other models used on the way."""
+"""Token usage of Anthropic's Messages API in normal form, including other models used for the response."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_cr
 
 
 def read_usage(counts: Any, *, default_model: str | None = None) -> Usage | None:
-    """Tokens in normal form: Anthropic counts cache reads and writes apart from the input.
+    """Normalize token counts; Anthropic counts cache reads and writes separately from the input.
 
-    Of `usage.iterations`, the top-level counts are those of the model that answered, without compactions and advisors
+    With `usage.iterations`, the top-level counts are those of the responding model, without compactions and advisors
     (anthropic 2.14, `types/beta/beta_usage.py`; https://platform.claude.com/docs/en/build-with-claude/compaction and
     /docs/en/agents-and-tools/tool-use/advisor-tool, 2026-11-28), and without attempts of models that declined, which
     are billed at their own prices unless they wrote nothing (ccusage/ccusage#1552, BerriAI/litellm#39294).
 
     Args:
         counts: The `usage` object.
-        asked: The model that was asked, for iterations that do not name theirs.
+        default_model: The requested model, for iterations that do not name theirs.
     """
     counts = mapping(counts)
     if not counts:
@@ -48,7 +48,7 @@ def read_usage(counts: Any, *, default_model: str | None = None) -> Usage | None
 
 
 def serving_model(counts: Mapping[str, Any]) -> str | None:
-    """The model that took over from one that declined, and that the counts are of; None where none did."""
+    """Return the fallback model that took over after a model declined, which the counts belong to; None if none did."""
     for each in map(mapping, array(counts.get("iterations"))):
         if each.get("type") == "fallback_message":
             return word(each.get("model"))
@@ -58,7 +58,7 @@ def serving_model(counts: Mapping[str, Any]) -> str | None:
 def _with_iterations(
     counts: Mapping[str, Any], iterations: list[Mapping[str, Any]], default_model: str | None
 ) -> tuple[Mapping[str, Any], tuple[tuple[str, Usage], ...]]:
-    """The counts with the compactions of the same answer, and what other models used."""
+    """Return the counts including compactions of the same response, and the usage of other models."""
     totals: dict[str, Any] = dict(counts)
     others: dict[str, list[Mapping[str, Any]]] = {}
     serving = serving_model(counts)
@@ -84,7 +84,7 @@ def _sum(iterations: list[Mapping[str, Any]]) -> Usage | None:
 
 
 def _add(totals: dict[str, Any], more: Mapping[str, Any]) -> None:
-    """Add the counts of an iteration to those of the whole."""
+    """Add the counts of an iteration to the totals."""
     for name in _COUNTS:
         if (number := count(more.get(name))) is not None:
             totals[name] = (count(totals.get(name)) or 0) + number

@@ -1,1 +1,1 @@
-"""Google's Gemini: `wire` is its REST wire, `genai` and `legacy` carry it through the newer SDK and the older one."""
+"""Provider for Google's Gemini API: `genai` uses the current SDK, `legacy` the older one."""

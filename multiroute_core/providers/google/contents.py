@@ -1,4 +1,4 @@
-"""A conversation as Gemini's `contents`: user and model by turns, the answers of tools right after their calls."""
+"""Encodes a conversation as Gemini's `contents`: alternating user and model turns, tool results right after calls."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ from multiroute_core.providers.ids import tool_call_id
 from multiroute_core.providers.models import Model
 
 UNSIGNED = "skip_thought_signature_validator"
-"""What stands for the signature of a call that no Gemini made.
+"""Placeholder for the thought signature of a call that Gemini did not make.
 
-Gemini 3 refuses a step whose first call bears none; for calls that come from elsewhere Google has this word. It goes
-into the field as it is, as Google's own Gemini CLI sends it. It is base64 already (32 letters of the URL-safe
-alphabet), so to encode it would make another word of it on the wire, though others do that and are said to get through.
+Gemini 3 rejects a step whose first call has no signature; Google documents this value for calls of other origin. It
+goes into the field as is, as Google's own Gemini CLI sends it. It is base64 already (32 letters of the URL-safe
+alphabet), so encoding it would send a different value, though others reportedly do that and get through.
 """
 
 FILES = "https://generativelanguage.googleapis.com/v1beta/"
-"""Where the files are whose ids look like `files/abc`; the API wants the whole address."""
+"""Base URL of files with IDs such as `files/abc`; the API requires the full URL."""
 
 _INSIDE = frozenset({"image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"})
-"""What an answer of a tool may hold, for models that look into one."""
+"""Media types allowed inside a tool result, for models that support media there."""
 
 
 def contents(messages: Iterable[Message], model: str, traits: Model) -> list[dict[str, Any]]:
-    """The turns of `messages`. Nothing of theirs is changed; what goes back as it came is copied.
+    """Return the turns of `messages`. The messages are not changed; parts that go back verbatim are copied.
 
-    What was said in a row by one side is one turn. All answers to the calls of one turn stand at the beginning of the
-    next, in the calls' order, wherever they were in the conversation.
+    Adjacent messages of one role form one turn. All results of one turn's calls come first in the next turn, in the
+    order of the calls, wherever they were in the conversation.
     """
     talk = _Conversation(model, traits)
     for message in messages:
@@ -69,7 +69,7 @@ def contents(messages: Iterable[Message], model: str, traits: Model) -> list[dic
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A call that waits for its answer: its turn, its place among the calls, and what ties the answer to it."""
+    """A call waiting for its result: its turn, its position among the calls, and its ID."""
 
     turn: int
     place: int
@@ -78,7 +78,7 @@ class _Call:
 
 
 class _Conversation:
-    """The turns as they grow."""
+    """Builds the turns."""
 
     def __init__(self, model: str, traits: Model) -> None:
         self._model = model
@@ -89,12 +89,12 @@ class _Conversation:
         self._places = 0
 
     def say(self, role: str, parts: list[dict[str, Any]]) -> None:
-        """Add parts to the turn that is open, if it is `role`'s, or to a new one."""
+        """Add parts to the current turn if it belongs to `role`, otherwise to a new turn."""
         if parts:
             self._open(role)["parts"].extend(parts)
 
     def call(self, call: ToolCall) -> None:
-        """Add a call, and await its answer."""
+        """Add a call and register it for its result."""
         raw = _own(call.raw)
         self._open("model")["parts"].append(dict(raw) if raw is not None else _function_call(call))
         wire_id = tool_call_id(call.id) if raw is None else word(mapping(raw.get("functionCall")).get("id"))
@@ -102,7 +102,7 @@ class _Conversation:
         self._calls[call.id] = _Call(len(self._turns) - 1, self._places, call.name, wire_id)
 
     def answer(self, answer: ToolCallResponse) -> None:
-        """Put an answer after its call. Without a call Gemini would refuse it; so it is told in words."""
+        """Put a result after its call. Gemini rejects a result without a call, so it becomes plain text."""
         media = [part for part in answer.parts if not isinstance(part, Text)]
         call = self._calls.pop(answer.id, None)
         if call is None:
@@ -125,7 +125,7 @@ class _Conversation:
         self._answers.setdefault(call.turn, []).append((call.place, answer_part, [] if raw is not None else beside))
 
     def turns(self) -> list[dict[str, Any]]:
-        """All turns, with the answers and the signatures in their places."""
+        """Return all turns with results and signatures in place."""
         for turn, entries in self._answers.items():
             entries.sort(key=lambda answer: answer[0])
             answers = [answer_part for _, answer_part, _ in entries]
@@ -145,12 +145,12 @@ class _Conversation:
 
 
 def _own(raw: Raw | None) -> Mapping[str, Any] | None:
-    """The part as Gemini wrote it; None where it did not."""
+    """Return the part as Gemini wrote it; None if another provider wrote it."""
     return raw.body if raw is not None and raw.api == "google" else None
 
 
 def _convert_part(part: Part, model: str, traits: Model) -> list[dict[str, Any]]:
-    """A part that is neither a call nor an answer. Those that only another vendor understands are left out."""
+    """Convert a part that is neither a call nor a result. Parts specific to another provider are dropped."""
     match part:
         case Text():
             return _text(part)
@@ -171,9 +171,9 @@ def _convert_part(part: Part, model: str, traits: Model) -> list[dict[str, Any]]
 
 
 def _text(part: Text) -> list[dict[str, Any]]:
-    """A text; where its last piece was signed, in two pieces, as Gemini wrote it: signatures must stay where they were.
+    """Convert a text. If its last fragment is signed, the text is split so that the signature stays on its fragment.
 
-    A text that was changed since is no longer Gemini's.
+    A text that was edited since is sent unsigned.
     """
     raw = _own(part.raw)
     signed = "" if raw is None else word(raw.get("text")) or ""
@@ -184,17 +184,18 @@ def _text(part: Text) -> list[dict[str, Any]]:
 
 
 def _beside(part: Blob | Uri | File) -> dict[str, Any]:
-    """The video's metadata and the resolution given beside a file."""
+    """Return the video metadata and the media resolution from `extras`."""
     return dict(part.extras.get("google", {})) if part.extras else {}
 
 
 _TEXT_FILES = frozenset({"text/plain", "text/csv", "text/html", "text/markdown"})
-"""Texts that are taken as files; others are told in words:
-https://ai.google.dev/gemini-api/docs/document-processing (2026-11-29)."""
+"""Text types accepted as files; others are sent as text:
+https://ai.google.dev/gemini-api/docs/document-processing (2026-11-29).
+"""
 
 
 def _content(blob: Blob) -> dict[str, Any]:
-    """A medium by its bytes; as words where it is a text with a name, or of a type that Gemini refuses."""
+    """Return media inline; as text if it is a named text file or a text type that Gemini rejects."""
     if (media_types.type_of(blob) in _TEXT_FILES and not blob.name) or (text := media_types.titled_text(blob)) is None:
         return _inline(blob)
     return {"text": text}
@@ -203,12 +204,12 @@ def _content(blob: Blob) -> dict[str, Any]:
 def _inline(blob: Blob) -> dict[str, Any]:
     kind = media_types.type_of(blob)
     text = media_types.text_of(blob)
-    data = blob.data if text is None else text.encode()  # no charset stands beside the type
+    data = blob.data if text is None else text.encode()  # the media type carries no charset
     return {"inlineData": {"mimeType": _NAMES.get(kind, kind), "data": base64.b64encode(data).decode()}}
 
 
 _NAMES = {"audio/mpeg": "audio/mp3"}
-"""Gemini's names of types ("MP3 - audio/mp3"): https://ai.google.dev/gemini-api/docs/audio (2026-11-29)."""
+"""Gemini's names of media types ("MP3 - audio/mp3"): https://ai.google.dev/gemini-api/docs/audio (2026-11-29)."""
 
 
 def _type_of(mime_type: str | None) -> str | None:
@@ -224,7 +225,7 @@ def _function_call(call: ToolCall) -> dict[str, Any]:
 
 
 def _result(answer: ToolCallResponse) -> dict[str, Any]:
-    """What a tool said, as the object that Gemini wants: its own where it is one."""
+    """Return a tool's result as the JSON object that Gemini requires; an object is passed unchanged."""
     if answer.error:
         return {"error": answer.text}
     try:
@@ -235,10 +236,10 @@ def _result(answer: ToolCallResponse) -> dict[str, Any]:
 
 
 def _sign(parts: list[dict[str, Any]]) -> None:
-    """See that the first call of a step bears a signature. The other calls beside it bear none by nature.
+    """Sign the first call of a step. Gemini does not sign further parallel calls.
 
-    Gemini looks at the steps of the running turn only. All are signed alike, or the beginning of a conversation would
-    change with its next turn, and no prompt cache would know it again.
+    Gemini checks only the steps of the current turn. All steps are signed anyway; otherwise the beginning of the
+    conversation would change with the next turn, which breaks prompt caching.
     """
     for place, part in enumerate(parts):
         if "functionCall" in part:

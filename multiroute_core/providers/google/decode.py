@@ -1,4 +1,4 @@
-"""Gemini's answers, whole and streamed."""
+"""Decoder for Gemini responses, complete and streamed."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ FINISH: Mapping[str, FinishReason] = {
     "IMAGE_RECITATION": "content_filter",
 }
 UNSAID = ("FINISH_REASON_UNSPECIFIED", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED")
-"""What Protocol Buffers write where nothing was said."""
+"""Default enum values that Protocol Buffers write for an unset field."""
 
 _SHAPES: Mapping[str, type] = {"text": str, "functionCall": dict, "inlineData": dict, "thought": type(None)}
-"""What these fields of a part must be to say something."""
+"""Types that these fields of a part must have to count as content."""
 
 
 def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
-    """A whole `GenerateContentResponse`."""
+    """Decode a complete `GenerateContentResponse`."""
     model = word(body.get("modelVersion"))
     usage = _count(body.get("usageMetadata"), search_queries(_first(body)), model or encoded.model)
     candidate = _candidate(body, usage)
@@ -50,13 +50,13 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     parts = assemble(reader.read(body, candidate))
     _check(candidate, body, usage=usage, has_content=reader.said)
     finish = _finish(candidate, has_calls=reader.called)
-    if finish is None:  # a whole answer whose end is not explained is whole all the same
+    if finish is None:  # a complete response without a known reason still counts as complete
         finish = ("tool_call" if reader.called else "stop") if parts else "other"
     return Delta(parts=parts, finish_reason=finish, usage=usage, model=model, raw=body)
 
 
 class GeminiDecoder:
-    """Makes deltas of a stream's `GenerateContentResponse`s. A finish reason is the end."""
+    """Decodes a stream of `GenerateContentResponse` events into deltas. A finish reason ends the stream."""
 
     def __init__(self, encoded: Encoded) -> None:
         self.complete = False
@@ -66,8 +66,8 @@ class GeminiDecoder:
         self._queries: set[str] = set()
 
     def feed(self, event: Any) -> Delta | None:
-        """What is new in one event; its counts are those of the whole stream so far."""
-        if event is DONE:  # the wire has an end of its own
+        """Return the new content of one event; its token counts are cumulative."""
+        if event is DONE:  # this API has its own end event
             return None
         body = bodies.event(event)
         model = word(body.get("modelVersion"))
@@ -91,7 +91,7 @@ class GeminiDecoder:
 
 
 class _Open:
-    """A call whose arguments still come."""
+    """A call whose arguments are still streaming."""
 
     def __init__(self, index: int, part: Mapping[str, Any]) -> None:
         self.index = index
@@ -101,11 +101,11 @@ class _Open:
 
 
 class _Reader:
-    """Reads the parts of one answer, which come at once or in pieces.
+    """Reads the parts of one response, complete or in fragments.
 
     Attributes:
-        called: Whether the answer calls a tool.
-        said: Whether the answer says anything besides its thoughts.
+        called: Whether the response calls a tool.
+        said: Whether the response has content besides thoughts.
     """
 
     def __init__(self, encoded: Encoded, *, is_complete: bool) -> None:
@@ -117,7 +117,7 @@ class _Reader:
         self.called = self.said = False
 
     def read(self, body: Mapping[str, Any], candidate: Mapping[str, Any]) -> Iterator[Part]:
-        """The parts of a candidate that say something."""
+        """Yield the non-empty parts of a candidate."""
         for raw_part in array(mapping(candidate.get("content")).get("parts")):
             part = mapping(raw_part)
             if self._open is not None and "functionCall" in part:
@@ -130,22 +130,22 @@ class _Reader:
                 yield self._part(body, part)
 
     def end(self) -> Iterator[Part]:
-        """What closes the thoughts that came last, if any did."""
+        """Yield the part that ends the preceding thoughts, if any."""
         if self._thoughts:
             yield Reasoning("", self._raw({"text": "".join(self._thoughts), "thought": True}))
             self._thoughts.clear()
 
     def cut(self) -> Iterator[Part]:
-        """What came of a call whose end did not come: no whole JSON, so that nobody takes it for a call."""
+        """Yield the rest of an unfinished call, as invalid JSON so that it is not taken for a complete one."""
         if self._open is not None:
             yield ToolCallDelta(self._open.index, arguments=_text(self._open.arguments.made).removesuffix("}"))
             self._open = None
 
     def _thought(self, part: Mapping[str, Any]) -> Iterator[Part]:
-        """A thought. In a stream, where one comes in pieces, its raw form is whole when the last has come."""
+        """Yield a thought. In a stream, its raw form is complete once the last fragment has arrived."""
         text = word(part.get("text")) or ""
         more = {name: value for name, value in part.items() if name not in ("text", "thought") and value}
-        if more and "text" not in part and "thoughtSignature" not in part:  # a picture on the way
+        if more and "text" not in part and "thoughtSignature" not in part:  # an intermediate image
             yield from self.end()
             yield Reasoning("", self._raw(part))
         elif more or (text and self._whole):
@@ -172,7 +172,7 @@ class _Reader:
         return VendorPart(self._raw(part))
 
     def _call(self, body: Mapping[str, Any], part: Mapping[str, Any], call: Mapping[str, Any]) -> ToolCallDelta:
-        """A call of a tool, which comes whole also in streams, unless the caller asked for its pieces."""
+        """Return a tool call. Calls arrive complete even in streams, unless the caller requested argument streaming."""
         index = self._index
         self._index = self._index + 1
         self.called = True
@@ -186,7 +186,7 @@ class _Reader:
         return ToolCallDelta(index, call_id, name, "" if args is None else _text(args), self._raw(part))
 
     def _more(self, open_call: _Open, call: Mapping[str, Any]) -> Iterator[Part]:
-        """The next piece of a call; with the last one it is told, its raw form as if it had come whole."""
+        """Add a fragment of a call; the last one yields the call, with its raw form as if it had arrived complete."""
         open_call.arguments.add(call.get("partialArgs"))
         if not call.get("willContinue"):
             self._open = None
@@ -198,7 +198,7 @@ class _Reader:
             yield ToolCallDelta(open_call.index, arguments=_text(arguments), raw=raw)
 
     def _call_id(self, body: Mapping[str, Any], index: int) -> str:
-        """An id for a call that has none: of the answer's own id, or else of the conversation, which grows by turns."""
+        """Derive an ID for a call without one: from the response ID, otherwise from the conversation so far."""
         seed = word(body.get("responseId")) or msgspec.json.encode(self._encoded.body.get("contents")).decode()
         return f"call_{hashlib.blake2b(f'{index} {seed}'.encode(), digest_size=12).hexdigest()}"
 
@@ -211,16 +211,16 @@ def _count(counts: Any, queries: set[str], model: str | None) -> Usage | None:
 
 
 def _first(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The first candidate, or nothing."""
+    """Return the first candidate, or an empty mapping."""
     return mapping(next(iter(array(body.get("candidates"))), None))
 
 
 def _candidate(body: Mapping[str, Any], usage: Usage | None) -> Mapping[str, Any] | None:
-    """The first candidate; None where there is none.
+    """Return the first candidate; None if there is none.
 
     Raises:
-        WireError: the body is an error.
-        NoAnswer: the prompt was blocked.
+        WireError: If the body is an error.
+        NoAnswer: If the prompt was blocked.
     """
     model = word(body.get("modelVersion"))
     if in_band.has_error(body):
@@ -237,14 +237,18 @@ def _candidate(body: Mapping[str, Any], usage: Usage | None) -> Mapping[str, Any
 
 
 def _check(candidate: Mapping[str, Any], body: Mapping[str, Any], *, usage: Usage | None, has_content: bool) -> None:
-    """Whether a candidate that ended is an answer.
+    """Check that a finished candidate is a valid response.
 
     Args:
-        said: Whether it says anything.
+        candidate: The candidate.
+        body: The response that contains it.
+        usage: The token usage, for the error.
+        has_content: Whether the response has content.
 
     Raises:
-        WireError: it failed, as its reason says: https://ai.google.dev/api/generate-content#FinishReason (2026-11-28).
-        UnsupportedError: the model does not know the language.
+        WireError: If its reason reports a failure: https://ai.google.dev/api/generate-content#FinishReason
+            (2026-11-28).
+        UnsupportedError: If the model does not support the language.
     """
     reason = candidate.get("finishReason")
     if not reason or (isinstance(reason, str) and reason in FINISH):
@@ -258,7 +262,7 @@ def _check(candidate: Mapping[str, Any], body: Mapping[str, Any], *, usage: Usag
 
 
 def _finish(candidate: Mapping[str, Any], *, has_calls: bool) -> FinishReason | None:
-    """Why it ended; None where nothing is said. Calls of tools end with STOP, as answers do."""
+    """Return the finish reason; None if there is none. Tool calls end with STOP, as texts do."""
     reason = candidate.get("finishReason")
     if not reason or reason in UNSAID:
         return None
@@ -272,7 +276,7 @@ def _text(arguments: Any) -> str:
 
 
 def _bytes(data: Any) -> bytes | None:
-    """What base64 says, in either alphabet."""
+    """Decode base64 of either alphabet."""
     try:
         return base64.b64decode(data.replace("-", "+").replace("_", "/"), validate=True)
     except (AttributeError, ValueError):

@@ -1,4 +1,4 @@
-"""Requests as bodies of Gemini's `generateContent`, as its REST API writes them."""
+"""Encoder for requests to Gemini's `generateContent`, in the format of the REST API."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from multiroute_core.types import Request
 
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "tool": "ANY"}
 BUDGETS = {"none": 0, "minimal": 512, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 32_768, "max": 32_768}
-"""What an effort is in tokens, for models that count them; each model cuts it to its own range."""
+"""Token budget of each effort, for models with budgets; it is clamped to the model's own range."""
 
 
 def encode(request: Request, model: str, traits: Model, *, stream: bool, account: str | None = None) -> Encoded:
-    """The body of `POST /v1beta/models/{model}:generateContent`, or of its stream."""
+    """Return the body of `POST /v1beta/models/{model}:generateContent`, or of its streaming variant."""
     dropped: list[str] = []
     request, names = with_wire_names(request, "google")
     temperature, top_p = sampling(request, traits, dropped)
@@ -71,7 +71,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
 
 
 def _tools(request: Request, dropped: list[str]) -> list[dict[str, Any]]:
-    """The caller's functions as one entry, and the tools that Google runs as further ones."""
+    """Return the caller's functions as one entry, followed by Google's server tools."""
     functions = [tool for tool in request.tools if isinstance(tool, Tool)]
     if any(tool.strict for tool in functions):
         dropped.append("strict: Gemini has no strict tools")
@@ -95,7 +95,7 @@ def _declaration(tool: Tool) -> dict[str, Any]:
 
 
 def _parameters(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool's schema in Gemini's dialect; as it is where that cannot state it, since calls are not bound by it."""
+    """Return a tool's schema in Gemini's dialect; flattened only if it is inexpressible, as calls need not conform."""
     try:
         return json_schema.adapt(schema)
     except InexpressibleError:
@@ -115,7 +115,7 @@ def _tool_config(request: Request) -> dict[str, Any] | None:
 def _form(
     schema: OutputSchema | None, traits: Model, dropped: list[str], *, tools: bool
 ) -> tuple[Mapping[str, Any], str | None]:
-    """The form of the answer as parameters; or as words, where the model would refuse those."""
+    """Return structured output parameters, or an instruction if the model would reject them."""
     if schema is None:
         return {}, None
     if traits.json_schema and (traits.schema_with_tools or not tools):
@@ -135,13 +135,13 @@ def _form(
 
 
 def in_words(schema: Mapping[str, Any]) -> str:
-    """An instruction to answer in the form of a schema."""
+    """Return an instruction to respond in the form of a schema."""
     schema_json = msgspec.json.encode(schema).decode()
     return f"Answer with JSON and nothing else. It must keep to this JSON schema:\n{schema_json}"
 
 
 def _thinking(reasoning: ReasoningOptions | None, traits: Model, dropped: list[str]) -> dict[str, Any]:
-    """How long to think, in the model's own measure."""
+    """Return the thinking config in the model's own unit: a level or a budget."""
     if reasoning is None:
         return {}
     if traits.reasoning == "none":
@@ -160,7 +160,7 @@ def _thinking(reasoning: ReasoningOptions | None, traits: Model, dropped: list[s
 
 
 def _level(reasoning: ReasoningOptions, traits: Model, dropped: list[str]) -> str:
-    """The model's effort that is nearest to the one that is asked for; the lower of two."""
+    """Return the supported effort nearest to the requested one; the lower one on a tie."""
     effort = reasoning.effort
     if effort is None:
         tokens = reasoning.budget_tokens or 0
@@ -171,7 +171,7 @@ def _level(reasoning: ReasoningOptions, traits: Model, dropped: list[str]) -> st
 
 
 def _budget(reasoning: ReasoningOptions, traits: Model, dropped: list[str]) -> int:
-    """The tokens that are asked for, as far as the model goes along."""
+    """Return the requested token budget, clamped to the model's range."""
     tokens = reasoning.budget_tokens if reasoning.budget_tokens is not None else BUDGETS[reasoning.effort or "none"]
     least, most = traits.budgets
     if tokens < least:

@@ -1,4 +1,4 @@
-"""Telling an SDK's stumbling over a body from a mistake in our own code."""
+"""Distinguishes an SDK's failure to parse a response from a bug in our own code."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from multiroute_core.providers.provider import WireError
 
 @contextlib.contextmanager
 def reading(package: str, status: Callable[[], int | None] = lambda: None) -> Generator[None, None, None]:
-    """While this runs, what `package` stumbles over is the provider's fault.
+    """Context manager that converts exceptions raised inside `package` to provider errors.
 
-    Google's SDKs take every error for one of Google's shape. A gateway's `{"error": "overloaded"}` makes them raise
-    TypeErrors and AttributeErrors, which the flow would take for bugs and let through.
+    Google's SDKs assume that every error has Google's format. A gateway's `{"error": "overloaded"}` makes them raise
+    TypeErrors and AttributeErrors, which would otherwise count as bugs and propagate.
 
     Args:
-        package: The import name of the SDK, or the one that it shares with what it is built on.
-        status: Says the HTTP status of the reply, where it is known.
+        package: The import name of the SDK, or the package it shares with its dependencies.
+        status: Returns the HTTP status of the response, if known.
     """
     try:
         yield
@@ -31,5 +31,5 @@ def reading(package: str, status: Callable[[], int | None] = lambda: None) -> Ge
         raise WireError(f"The provider's error could not be read by its SDK ({error}).", status=status()) from error
     except Exception as error:
         if (inside := error_of(error)) is not None:
-            raise inside from None  # it would be classified by the SDK's class
+            raise inside from None  # otherwise classified by the SDK's exception type
         raise

@@ -1,4 +1,4 @@
-"""Gemini through `google-genai`, by its low-level door: exact JSON in and out, at a tenth of the typed call's cost."""
+"""Gemini provider on `google-genai`, via its low-level API: exact JSON, at a tenth of the typed call's cost."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from multiroute_core.runtime.io import IO
 from multiroute_core.types import Delta, Request
 
 API_VERSION = "v1beta"
-"""Said on every client: SDKs from 3.0 on take `v1`, which knows neither every model nor every field."""
+"""Set on every client: SDKs from 3.0 on default to `v1`, which lacks some models and fields."""
 
 
 class GenaiProvider:
-    """Gemini, or a server that speaks its wire at `base_url` (without `/v1beta`).
+    """Gemini, or a server with a compatible API at `base_url` (without `/v1beta`).
 
     Args:
-        api_key: The key.
-        base_url: None is Google's own, or `GOOGLE_GEMINI_BASE_URL`.
+        api_key: The API key.
+        base_url: None for `GOOGLE_GEMINI_BASE_URL`, or Google's endpoint if that is unset.
     """
 
     def __init__(self, api_key: str, base_url: str | None) -> None:
@@ -47,7 +47,7 @@ class GenaiProvider:
         self._credentials = None
         base_url = base_url or conceal(os.environ.get("GOOGLE_GEMINI_BASE_URL") or None)
         self.account = history.account_of(base_url or "https://generativelanguage.googleapis.com", api_key)
-        if base_url:  # a password in it goes into no log
+        if base_url:  # a password in the URL must not be logged
             base_url, self._credentials = split_credentials(base_url)
         self._base_url = base_url
         self._clients = Clients(
@@ -57,33 +57,33 @@ class GenaiProvider:
             aclose=lambda client: client.http.aclose(),
         )
 
-    def api(self, route: Route) -> Api:
-        """The API that the route speaks."""
+    def wire(self, route: Route) -> Wire:
+        """Return the API of the route."""
         return "google"
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
-        """The body of `generateContent`."""
+        """Encode the body of `generateContent`."""
         traits = models.lookup("google", route.model)
         return encode.encode(request, route.model, traits, stream=stream, account=self.account)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
-        """A whole answer."""
+        """Decode a complete response."""
         return decode.decode(body.of(reply), encoded)
 
     def decoder(self, encoded: Encoded) -> Decoder:
-        """A decoder for one stream."""
+        """Return a decoder for one stream."""
         return decode.GeminiDecoder(encoded)
 
     def classify(self, error: Exception) -> RouteError:
-        """The error's class."""
+        """Convert an SDK error to a `RouteError`."""
         return classify.classify(error)
 
     async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
-        """Ask for a whole answer."""
+        """Request a complete response."""
         calls = _calls((await self._clients.native() if io.native else self._clients.blocking()).sdk)
         ask = calls.async_request if io.native else calls.request
 
-        def post() -> Any:  # a function without arguments: a traceback may show local variables
+        def post() -> Any:  # takes no arguments, as a traceback may show local variables
             return ask("post", _path(encoded), encoded.body, *_options(encoded))
 
         with reading("google.genai"):
@@ -91,7 +91,7 @@ class GenaiProvider:
         return Reply(reply.body or "", reply.headers or {})
 
     async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
-        """Ask for a stream of events, each a dict. It is sent with the first `next`."""
+        """Open a stream of events, each a dict. The request is sent on the first `next`."""
         calls = _calls((await self._clients.native() if io.native else self._clients.blocking()).sdk)
         return _native(calls, encoded, limit) if io.native else _blocking(calls, encoded)
 
@@ -100,23 +100,23 @@ class GenaiProvider:
         self._clients.close()
 
     async def aclose(self) -> None:
-        """Close the running loop's async client, and the sync one."""
+        """Close the running loop's async client and the sync client."""
         await self._clients.aclose()
         self._clients.close()
 
     def _client(self, *, native: bool) -> _Client:
-        """A client of the SDK, on an HTTP client of ours that obeys the time limit.
+        """Create an SDK client on an HTTP client of ours, which enforces the deadline.
 
-        Without one for async calls the SDK would take aiohttp where that is installed, whose errors, limits and retries
-        are others. It makes whatever HTTP client it is not given, so it is given both kinds, of which one is not used;
-        and an SSL context for those that it does not make, or it would spend 20 ms on each of three.
+        Without an async HTTP client the SDK would use aiohttp if it is installed, with other errors, limits and
+        retries. The SDK creates every HTTP client that it is not given, so it gets both kinds, one of them unused. It
+        also gets an SSL context for the clients it does not create; otherwise it spends 20 ms on each of three.
         """
         library = self._library
         unused = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         http_client = http.client(
             _timed(library.AsyncClient if native else library.Client),
             timeout=library.Timeout(None, connect=CONNECT_TIMEOUT),
-            limits=library.Limits(max_connections=1000, max_keepalive_connections=100),  # as the other vendors' SDKs do
+            limits=library.Limits(max_connections=1000, max_keepalive_connections=100),  # same limits as other SDKs
             follow_redirects=True,
             auth=self._credentials,
         )
@@ -131,20 +131,20 @@ class GenaiProvider:
             "client_args": {"verify": unused},
             "async_client_args": {"verify": unused, "ssl": unused},
         }
-        # vertexai is said, or GOOGLE_GENAI_USE_VERTEXAI would turn this into a client of Vertex.
+        # Explicit, as GOOGLE_GENAI_USE_VERTEXAI would otherwise turn this into a Vertex client.
         return _Client(self._sdk.Client(api_key=self.api_key, vertexai=False, http_options=options), http_client)
 
 
 @dataclass(frozen=True, slots=True)
 class _Client:
-    """A client of the SDK, and the HTTP client that it was given and does not close."""
+    """A client of the SDK, and its HTTP client, which the SDK does not close."""
 
     sdk: Any
     http: Any
 
 
 def _http_library(sdk: ModuleType) -> ModuleType:
-    """The HTTP library that this version of the SDK prefers, of those that are installed."""
+    """Return the HTTP library that this SDK version prefers, or the installed alternative."""
     newer = int(sdk.__version__.partition(".")[0]) >= 3
     try:
         return importlib.import_module("httpx2" if newer else "httpx")
@@ -153,7 +153,7 @@ def _http_library(sdk: ModuleType) -> ModuleType:
 
 
 def _timed(base: Any) -> type:
-    """An HTTP client that keeps its own timeouts: the SDK gives every request a timeout, and as a rule none at all."""
+    """Return an HTTP client class that ignores per-request timeouts: the SDK sets one on each request, usually none."""
 
     class Timed(base):
         def build_request(self, *args: Any, timeout: Any = None, **rest: Any) -> Any:
@@ -164,11 +164,10 @@ def _timed(base: Any) -> type:
 
 
 def _calls(client: Any) -> Any:
-    """The four calls of `client`'s low-level API: our one private door.
+    """Return the four low-level calls of `client`, the only private API that is used.
 
-    The SDK has no public call that gives JSON as it is, and its typed one drops parts that it does not know. These
-    four have had the same signature from 1.52 to 3.4, and the tests hold that. Where they are missing, the typed call
-    takes their place.
+    The SDK has no public call that returns raw JSON, and its typed calls drop unknown parts. These four have had the
+    same signature from 1.52 to 3.4, which the tests check. If they are missing, the typed calls are used instead.
     """
     api = getattr(client, "_api_client", None)
     names = ("request", "request_streamed", "async_request", "async_request_streamed")
@@ -176,14 +175,14 @@ def _calls(client: Any) -> Any:
 
 
 def _path(encoded: Encoded) -> str:
-    """The path with the query, for which the SDK has no other place."""
+    """Return the path with the query appended, as the SDK has no separate parameter for it."""
     if not encoded.query:
         return encoded.path
     return f"{encoded.path}{'&' if '?' in encoded.path else '?'}{urlencode(encoded.query)}"
 
 
 def _options(encoded: Encoded) -> tuple[dict[str, Any], ...]:
-    """The SDK's `http_options` of one request, where there are some."""
+    """Return the SDK's `http_options` of one request, if any."""
     return ({"headers": dict(encoded.headers)},) if encoded.headers else ()
 
 
@@ -194,7 +193,7 @@ def _blocking(calls: Any, encoded: Encoded) -> Generator[Any, None, None]:
             for chunk in chunks:
                 yield decode_json(chunk.body)
         finally:
-            chunks.close()  # where the answer is not whole, this drops the connection
+            chunks.close()  # drops the connection if the response is incomplete
 
 
 async def _native(calls: Any, encoded: Encoded, limit: Deadline) -> AsyncGenerator[Any, None]:
@@ -216,8 +215,9 @@ async def _native(calls: Any, encoded: Encoded, limit: Deadline) -> AsyncGenerat
         finally:
             for reply in replies:
                 await reply.aclose()
-            # The SDK's generators stand nested in a circle of references. Closing the outer one would leave the others
-            # to the garbage collector, which closes them late and in any order; on a dead connection they end by turns.
+            # The SDK's generators are nested and form a reference cycle. Closing the outer one would leave the others
+            # to the garbage collector, which closes them late and in any order; on a closed connection they end one
+            # after the other.
             with contextlib.suppress(Exception):
                 while chunks is not None and await anext(chunks, None) is not None:
                     pass
@@ -228,7 +228,7 @@ _replies: ContextVar[list[Any] | None] = ContextVar("multiroute_google_replies",
 
 def _noting(library: ModuleType) -> Callable[[Any], Awaitable[None]]:
     async def note(reply: Any) -> None:
-        """Note an HTTP reply for the stream that asked for it: the SDK hides it, and does not close it in time."""
+        """Record an HTTP response for its stream: the SDK hides it and does not close it in time."""
         sse_normalizer.normalize(library, reply)
         if (replies := _replies.get()) is not None:
             replies.append(reply)
@@ -240,7 +240,7 @@ _Options: TypeAlias = Mapping[str, Any] | None
 
 
 class _Typed:
-    """The same four calls by the typed API, whose answers are made JSON again."""
+    """The same four calls on the typed API, with responses serialized back to JSON."""
 
     def __init__(self, client: Any) -> None:
         self._models = client.models
@@ -272,17 +272,17 @@ class _Typed:
 
 
 def _typed(path: str, body: Mapping[str, Any], options: _Options) -> dict[str, Any]:
-    """The arguments of `generate_content` that make the SDK send `body`, once.
+    """Return arguments for `generate_content` that make the SDK send `body`, exactly once.
 
-    The body stands over the one that the SDK makes, which is empty but for a turn that it must have. So nothing is read
-    by the SDK's types, that would drop what they do not know and refuse what they do not like.
+    The body overrides the one that the SDK builds, which is empty except for a mandatory turn. So the SDK's types,
+    which drop or reject what they do not know, never parse it.
     """
     config_class: Any = importlib.import_module("google.genai.types").GenerateContentConfig
     config: dict[str, Any] = {
         "httpOptions": {**(options or {}), "extraBody": body},
         "automaticFunctionCalling": {"disable": True},
     }
-    if "automatic_continuation" in config_class.model_fields:  # from 3.0 on it would ask again by itself
+    if "automatic_continuation" in config_class.model_fields:  # since 3.0 the SDK continues by itself
         config["automaticContinuation"] = False
     path, _, query = path.partition("?")
     if query not in ("", "alt=sse"):

@@ -1,4 +1,4 @@
-"""Streams as the JSON array that google-generativeai reads, where a gateway makes SSE or one object of them. Pure."""
+"""Converts streams to the JSON array that google-generativeai expects, if a gateway sends SSE or one object. Pure."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _BLANK = "\ufeff \t\r\n"
 
 
 def to_array(pieces: Iterator[str]) -> Iterator[str]:
-    """The text of a body, which comes in pieces, as that of a JSON array. An array is not touched.
+    """Convert the text of a streamed body to a JSON array. An array passes through unchanged.
 
     Raises:
-        WireError: it reports an error, or is no stream of answers.
+        WireError: If the body reports an error or is not a response stream.
     """
     for piece in pieces:
         if text := piece.lstrip(_BLANK):
@@ -30,7 +30,7 @@ def to_array(pieces: Iterator[str]) -> Iterator[str]:
 
 
 def without_bom(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """A body without the BOM before it. Its pieces are larger than that."""
+    """Strip a leading BOM from a body. Its chunks are larger than the BOM."""
     for piece in pieces:
         yield piece.removeprefix(BOM)
         break
@@ -60,7 +60,7 @@ def _values(pieces: Iterator[str]) -> Iterator[Any]:
 
 def _answer(value: Any) -> str:
     if value is None or value is DONE:
-        return "{}"  # which says nothing
+        return "{}"  # an empty chunk
     answer = body.event(value)
     if answer.get("error"):
         raise WireError("The provider reported an error inside the stream.", error_body_of(answer))

@@ -1,13 +1,13 @@
-"""JSON schemas as Gemini takes them: `responseJsonSchema` and `parametersJsonSchema`.
+"""Adapts JSON schemas to Gemini's `responseJsonSchema` and `parametersJsonSchema`.
 
-Known are `$id`, `$defs`, `$ref`, `$anchor`, `type`, `format`, `title`, `description`, `enum` (of strings and numbers),
-`items`, `prefixItems`, `minItems`, `maxItems`, `minimum`, `maximum`, `anyOf`, `oneOf`, `properties`,
+Supported are `$id`, `$defs`, `$ref`, `$anchor`, `type`, `format`, `title`, `description`, `enum` (of strings and
+numbers), `items`, `prefixItems`, `minItems`, `maxItems`, `minimum`, `maximum`, `anyOf`, `oneOf`, `properties`,
 `additionalProperties`, `required`. "Cyclic references are unrolled to a limited degree and, as such, may only be used
-within non-required properties. (Nullable properties are not sufficient.)" Nothing but `$…` may stand beside a `$ref`.
+within non-required properties. (Nullable properties are not sufficient.)" Only `$…` keywords may accompany a `$ref`.
 Source: `GenerationConfig.responseJsonSchema` in
 https://github.com/googleapis/googleapis/blob/master/google/ai/generativelanguage/v1beta/generative_service.proto
-(2026-11-29). "Not all features are supported", so other keywords are assumed to be ignored and are left in place: they
-may still tell the model something.
+(2026-11-29). "Not all features are supported", so other keywords are assumed to be ignored and are kept: they may still
+inform the model.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from multiroute_core.providers.schema_nodes import (
 
 
 def adapt(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """`schema` in Gemini's dialect; it is not changed.
+    """Return `schema` in Gemini's dialect; the argument is not changed.
 
     Raises:
-        InexpressibleError: it cannot be stated there; the message says what.
+        InexpressibleError: If the dialect cannot express it; the message names the reason.
     """
     try:
         flat = flatten(schema)
@@ -57,7 +57,7 @@ class _Adapter:
         self._cycles = cycles
 
     def node(self, raw_node: Any) -> Any:
-        """One node."""
+        """Rewrite one node."""
         if not isinstance(raw_node, dict):
             return raw_node
         schema = mapping(raw_node)
@@ -96,7 +96,7 @@ class _Adapter:
 
 
 def _adapt_constants(node: dict[str, Any]) -> None:
-    """Constants as an `enum` of strings or numbers; the others are known by their types."""
+    """Rewrite constants as an `enum` of strings or numbers; other constants are reduced to their types."""
     values = constants_of(node)
     kinds = types_of({"enum": values})
     node.pop("const", None)
@@ -114,7 +114,7 @@ def _adapt_constants(node: dict[str, Any]) -> None:
 
 
 def _required_references(node: Any) -> Iterator[str]:
-    """The references that lead on by way of required properties alone."""
+    """Yield the references reachable through required properties only."""
     waiting = [node]
     while waiting:
         schema = mapping(waiting.pop())

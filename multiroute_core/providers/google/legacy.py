@@ -1,7 +1,8 @@
-"""Gemini through `google-generativeai`, the SDK before `google-genai`; its support ended in November 2025.
+"""Gemini provider on `google-generativeai`, the predecessor of `google-genai`; its support ended in November 2025.
 
-It speaks REST through `requests`: blocking, with no async world, no limit to the time of a whole body and no way to let
-go of a call. So every call and every step of a stream runs in a thread of its own, and who stops waiting hangs up.
+The SDK sends REST through `requests`, which blocks: no async API, no total timeout for a response body, no
+cancellation. So each call and each step of a stream runs in its own thread, and an abandoned call shuts down its
+socket.
 """
 
 from __future__ import annotations
@@ -34,19 +35,19 @@ from multiroute_core.types import Delta, Request
 
 
 class LegacyProvider:
-    """Gemini, or a server that speaks its wire at `base_url` (without `/v1beta`), through the older SDK.
+    """Gemini, or a server with a compatible API at `base_url` (without `/v1beta`), through the older SDK.
 
-    It knows no seed and no thinking: it gives thoughts as plain text, loses their signatures, and counts them only in
-    the total.
+    The SDK supports neither a seed nor thinking: it returns thoughts as plain text, loses their signatures, and counts
+    them only in the total.
 
     Args:
-        api_key: The key.
-        base_url: None is Google's own, or `GOOGLE_GEMINI_BASE_URL`.
+        api_key: The API key.
+        base_url: None for `GOOGLE_GEMINI_BASE_URL`, or Google's endpoint if that is unset.
     """
 
     def __init__(self, api_key: str, base_url: str | None) -> None:
         _import("google.generativeai")
-        self._api = _import("google.ai.generativelanguage")  # its lower half, which has no global state
+        self._api = _import("google.ai.generativelanguage")  # the lower layer, which has no global state
         self._json = _import("google.protobuf.json_format")
         self._timeout = _import("google.api_core.timeout").ConstantTimeout
         address = base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL")
@@ -55,28 +56,28 @@ class LegacyProvider:
         self._options = _import("google.api_core.client_options").ClientOptions(api_key=api_key, api_endpoint=address)
         self._clients = Clients(self._client, self._client, close=_close, aclose=_close)
 
-    def api(self, route: Route) -> Api:
-        """The API that the route speaks."""
+    def wire(self, route: Route) -> Wire:
+        """Return the API of the route."""
         return "google"
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
-        """The body of `generateContent`."""
+        """Encode the body of `generateContent`."""
         return older.encode(request, route.model, models.lookup("google", route.model), stream=stream)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
-        """A whole answer."""
+        """Decode a complete response."""
         return decode.decode(body.of(reply), encoded)
 
     def decoder(self, encoded: Encoded) -> Decoder:
-        """A decoder for one stream."""
+        """Return a decoder for one stream."""
         return decode.GeminiDecoder(encoded)
 
     def classify(self, error: Exception) -> RouteError:
-        """The error's class."""
+        """Convert an SDK error to a `RouteError`."""
         return classify.classify(error)
 
     async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
-        """Ask for a whole answer."""
+        """Request a complete response."""
         line = _Line(limit)
         try:
             return await io.thread(limit, self._generate, line, encoded)
@@ -85,7 +86,7 @@ class LegacyProvider:
             raise
 
     async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
-        """Ask for a stream of events, each a dict. It is sent with the first `next`."""
+        """Open a stream of events, each a dict. The request is sent on the first `next`."""
         line = _Line(limit, stream=True)
         return _Source(io, line, self._events(line, encoded))
 
@@ -110,20 +111,20 @@ class LegacyProvider:
         return older.reply(self._json.MessageToDict(self._api.GenerateContentResponse.pb(message)))
 
     def _ask(self, method: str, line: _Line, encoded: Encoded) -> Any:
-        _line.set(line)  # the thread has a context of its own
+        _line.set(line)  # the thread has its own context
         request = self._api.GenerateContentRequest(model=encoded.path.rpartition(":")[0])
         bare = self._api.GenerateContentRequest.pb(request)
         self._json.ParseDict(encoded.body, bare, ignore_unknown_fields=True)
         timeout = self._timeout((CONNECT_TIMEOUT, line.seconds))
         with reading("google", lambda: line.status):
             ask = getattr(self._clients.blocking(), method)
-            return ask(request, retry=None, timeout=timeout, metadata=tuple(encoded.headers.items()))  # REST's headers
+            return ask(request, retry=None, timeout=timeout, metadata=tuple(encoded.headers.items()))  # HTTP headers
 
     def _client(self) -> Any:
-        """A client for this key alone, unlike that of the SDK's `configure`, on which one can hang up.
+        """Create a client for this key alone, unlike the SDK's `configure`, with connections that can be shut down.
 
-        For that it reaches for the private session under the REST transport. Where there is none, the client still
-        works, and what is not waited for any more ends with the server.
+        This uses the private session of the REST transport. If it is missing, the client still works, but an abandoned
+        call runs until the server ends it.
         """
         client = self._api.GenerativeServiceClient(transport="rest", client_options=self._options)
         session: Any = getattr(client.transport, "_session", None)
@@ -135,7 +136,7 @@ class LegacyProvider:
 
 
 class _Line:
-    """The connection of one call, for hanging up from outside the thread that reads it."""
+    """The connection of one call, which can be shut down from outside the thread that reads it."""
 
     def __init__(self, limit: Deadline, *, stream: bool = False) -> None:
         self._limit = limit
@@ -145,27 +146,27 @@ class _Line:
 
     @property
     def seconds(self) -> float | None:
-        """How long the socket may be silent."""
+        """Socket timeout in seconds; None for no limit."""
         left = self._limit.remaining()
         return max(left, 0.001) if math.isfinite(left) else None
 
     @property
     def max_bytes(self) -> int | None:
-        """The size that the reply's body may have."""
+        """Maximum size of the response body."""
         return self._limit.max_bytes
 
     @property
     def status(self) -> int | None:
-        """The reply's HTTP status, when it has come."""
+        """HTTP status of the response, once received."""
         return getattr(self._reply, "status", None)
 
     @property
     def headers(self) -> Any:
-        """The reply's headers, when they have come."""
+        """Headers of the response, once received."""
         return getattr(self._reply, "headers", {})
 
     def take(self, reply: Any) -> None:
-        """The reply's head has come. Called by the thread that will read the body."""
+        """Register the response once its headers have arrived. Called by the thread that will read the body."""
         self._reply = reply
         self._limit.replied = True
         if self.dropped:
@@ -173,16 +174,16 @@ class _Line:
             raise ConnectionError("nobody waits for the answer any more")
         socket = getattr(getattr(reply, "connection", None), "sock", None)
         if self._stream and socket is not None:
-            socket.settimeout(None)  # the limit moves with every chunk, so who waits keeps it
+            socket.settimeout(None)  # the deadline moves with each chunk, so the waiting side enforces it
 
     def hang_up(self) -> None:
-        """Wake the thread that reads, which then closes the connection. To close it under that thread may block."""
+        """Wake the reading thread, which then closes the connection. Closing it from another thread may block."""
         self.dropped = True
-        with contextlib.suppress(Exception):  # the reply is whole, or not there yet; or urllib3 is older than 2.3
+        with contextlib.suppress(Exception):  # the response is complete or not there yet, or urllib3 is older than 2.3
             self._reply.shutdown()
 
     def close(self) -> None:
-        """Close the connection, which no thread reads now; a whole reply has given it back before."""
+        """Close the connection, which no thread is reading; a complete response has already released it."""
         self.dropped = True
         if self._reply is not None:
             self._reply.close()
@@ -192,7 +193,7 @@ _line: ContextVar[_Line | None] = ContextVar("multiroute_line", default=None)
 
 
 class _Source:
-    """A stream of events for both worlds; each step is a thread's."""
+    """A stream of events for sync and async code; each step runs in a thread."""
 
     def __init__(self, io: IO, line: _Line, events: Iterator[Any]) -> None:
         self._io = io
@@ -213,7 +214,7 @@ class _Source:
         return self
 
     async def __anext__(self) -> Any:
-        event = await self._step(Deadline())  # without a limit: the event loop cuts in
+        event = await self._step(Deadline())  # no limit: the event loop cancels the step
         if event is END:
             raise StopAsyncIteration
         return event
@@ -233,7 +234,7 @@ class _Source:
     def close(self) -> None:
         if self._busy:
             self._line.hang_up()
-        if not self._busy:  # asked again: the step may have ended just now
+        if not self._busy:  # checked again, as the step may have just ended
             self._line.close()
 
     async def aclose(self) -> None:
@@ -245,7 +246,7 @@ def _adapter_class() -> Callable[[], Any]:
     base: Any = _import("requests.adapters").HTTPAdapter
 
     class Adapter(base):
-        """Tells a call's line of its reply, before the body is read."""
+        """Registers each response with its `_Line` before the body is read."""
 
         def build_response(self, req: Any, resp: Any) -> Any:
             line = _line.get()
@@ -267,7 +268,7 @@ def _adapter_class() -> Callable[[], Any]:
 
 
 def _limit_size(response: Any, max_bytes: int | None) -> None:
-    """Count what is read of a reply; urllib3 decompresses in steps of what is asked for, 10 KiB at most."""
+    """Enforce the size limit while reading; urllib3 decompresses in steps of the requested size, 10 KiB at most."""
     check_length(response.headers, max_bytes)
     if max_bytes is None:
         return
@@ -286,7 +287,7 @@ def _limit_size(response: Any, max_bytes: int | None) -> None:
 
 
 def _make_readable(response: Any) -> None:
-    """Let the SDK read what a gateway makes of Google's answers. It reads a stream as text, and all else as bytes."""
+    """Normalize gateway responses for the SDK, which reads a stream as text and everything else as bytes."""
     read = response.iter_content
 
     def iter_content(chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:  # noqa: FBT001, FBT002  (its own signature)
@@ -299,7 +300,7 @@ def _make_readable(response: Any) -> None:
 
 
 def _import(name: str) -> Any:
-    with warnings.catch_warnings():  # what the route's author knows; other warnings are shown
+    with warnings.catch_warnings():  # known to the route's author; other warnings are shown
         warnings.filterwarnings("ignore", r"\s*All support for the `google.generativeai` package", FutureWarning)
         warnings.filterwarnings("ignore", "You are using a Python version", FutureWarning)
         return importlib.import_module(name)

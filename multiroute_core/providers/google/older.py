@@ -1,6 +1,6 @@
-"""What the older SDK cannot say, put into the words that it has: its types ended before thoughts and JSON schemas.
+"""Encoder for the older SDK: rewrites what its types cannot express, as they predate thinking and JSON schemas.
 
-It drops in silence what they do not name, so what is not put here would be lost there.
+The SDK silently drops unknown fields, so anything not rewritten here would be lost.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ PARTS = frozenset(
     {"text", "inlineData", "fileData", "functionCall", "functionResponse", "executableCode", "codeExecutionResult"}
 )
 TOOLS = frozenset({"functionDeclarations", "codeExecution", "googleSearch", "googleSearchRetrieval"})
-"""What its types know as a part, and as a tool."""
+"""Fields of a part and of a tool that the SDK's types support."""
 
 
 def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Encoded:
-    """The body of `generateContent` in the older SDK's types."""
+    """Encode the body of `generateContent` for the older SDK's types."""
     traits = replace(traits, reasoning="none", signed_calls=False, media_in_answers=False)
     encoding = newer.encode(replace(request, reasoning=None), model, traits, stream=stream)
     dropped = list(encoding.dropped)
@@ -49,7 +49,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Enco
 
 
 def reply(body: dict[str, Any]) -> dict[str, Any]:
-    """An answer as its types tell it, whose numbers are all floats: what tools are called with is made whole again."""
+    """Restore integers in the arguments of calls; the SDK's types turn all numbers into floats."""
     for candidate in array(body.get("candidates")):
         for part in array(mapping(mapping(candidate).get("content")).get("parts")):
             if call := mapping(mapping(part).get("functionCall")):
@@ -70,7 +70,7 @@ def _to_integers(value: Any) -> Any:
 
 
 def _turns(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The turns without the parts that would arrive empty, such as a signature that stood by itself."""
+    """Return the turns without parts that would arrive empty, such as a signature on its own."""
     contents = [
         {**turn, "parts": [part for part in turn["parts"] if any(part.get(name) for name in PARTS)]} for turn in turns
     ]
@@ -85,9 +85,9 @@ def _is_supported(tool: Mapping[str, Any], names: frozenset[str], dropped: list[
 
 
 def _tool(tool: Mapping[str, Any], dropped: list[str]) -> dict[str, Any]:
-    """A tool with its functions' schemas in the older dialect. A function of no arguments has none.
+    """Convert the function schemas of a tool to the older dialect. A function without arguments has no schema.
 
-    What the dialect cannot state of a schema stands in the function's description.
+    If the dialect cannot express a schema, the full schema goes into the function's description.
     """
     if "functionDeclarations" not in tool:
         return dict(tool)
@@ -108,7 +108,7 @@ def _tool(tool: Mapping[str, Any], dropped: list[str]) -> dict[str, Any]:
 
 
 def _config(generation_config: Mapping[str, Any], dropped: list[str]) -> tuple[dict[str, Any], str | None]:
-    """The parameters, and the form of the answer in words where the dialect cannot state it."""
+    """Return the parameters, and an output instruction if the dialect cannot express the output schema."""
     config = dict(generation_config)
     if config.pop("seed", None) is not None:
         dropped.append("seed: google-generativeai has no seed")

@@ -1,4 +1,4 @@
-"""Arguments of tools in pieces, as Gemini sends them where a caller asks for it (`streamFunctionCallArguments`)."""
+"""Assembles streamed tool arguments, which Gemini sends if a caller sets `streamFunctionCallArguments`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _VALUES = ("stringValue", "numberValue", "boolValue")
 
 
 class Arguments:
-    """The arguments as they grow.
+    """The arguments received so far.
 
     Attributes:
-        made: What has come.
+        made: The arguments as an object.
     """
 
     def __init__(self) -> None:
         self.made: dict[str, Any] = {}
 
     def add(self, pieces: Any) -> None:
-        """Put each piece where its path says, such as `$.trips[0].city`; texts go on where they are."""
+        """Put each fragment at its path, such as `$.trips[0].city`; strings are appended to."""
         for raw_piece in array(pieces):
             piece = mapping(raw_piece)
             steps = _steps(word(piece.get("jsonPath")) or "")
@@ -49,7 +49,7 @@ def _steps(path: str) -> list[str | int]:
 
 
 def _at(place: Any, step: str | int) -> Any:
-    """What stands at a step; None where nothing does."""
+    """Return the value at a step; None if there is none."""
     if isinstance(step, int):
         return next(iter(place[step : step + 1]), None)
     return place.get(step)
@@ -57,6 +57,6 @@ def _at(place: Any, step: str | int) -> Any:
 
 def _put(place: Any, step: str | int, value: Any) -> None:
     if isinstance(step, int):
-        place[step : step + 1] = [value]  # items come in order, so behind the last there is one
+        place[step : step + 1] = [value]  # items arrive in order, so the index is at most the length
     else:
         place[step] = value

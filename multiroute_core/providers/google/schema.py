@@ -1,4 +1,4 @@
-"""JSON schemas in the dialect of the older SDK, a small part of OpenAPI's: what it has no words for is left out."""
+"""Converts JSON schemas to the older SDK's dialect, a small subset of OpenAPI; unsupported keywords are dropped."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from multiroute_core.providers.body import array, count, mapping, word
 
 TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object"})
 FORMATS = {"number": ("float", "double"), "integer": ("int32", "int64"), "string": ("date-time",)}
-"""The formats that the API takes; it refuses all others."""
+"""Formats that the API accepts; it rejects all others."""
 
 
 def older(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """`schema` in the older dialect, which is not touched. References are written out; what holds itself ends there."""
+    """Return `schema` in the older dialect, as a new dict. References are inlined; recursion is cut off."""
     return _Dialect(schema).convert(schema, ())
 
 
 def to_older(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """`schema` in the older dialect, and whether it says the same there, bounds and patterns aside."""
+    """Return `schema` in the older dialect, and whether it is equivalent, apart from bounds and patterns."""
     dialect = _Dialect(schema)
     converted = dialect.convert(schema, ())
     return converted, not dialect.lossy
 
 
 class _Dialect:
-    """Tells the schemas within one root, where their references lead."""
+    """Converts the schemas within one root, which references resolve to."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
         self.lossy = False
 
     def convert(self, node: Any, above: tuple[str, ...]) -> dict[str, Any]:
-        """One schema. `above` are the references that lead to it."""
+        """Convert one schema. `above` holds the references that led to it."""
         schema, above = self._one(mapping(node), above)
         kinds = _kinds(schema)
         nullable = "null" in kinds or bool(schema.get("nullable"))
@@ -77,7 +77,7 @@ class _Dialect:
                 dialect_schema["required"] = needed
 
     def _one(self, schema: Mapping[str, Any], above: tuple[str, ...]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-        """A schema without references and choices: of several it is the first, since the dialect knows no choice."""
+        """Resolve references and unions; of a union the first member is kept, as the dialect has no unions."""
         if (address := word(schema.get("$ref"))) is not None:
             if address in above:
                 self.lossy = True
@@ -107,7 +107,7 @@ class _Dialect:
         return _both(merged, {name: value for name, value in schema.items() if name != "allOf"}), above
 
     def _at(self, address: str) -> Mapping[str, Any]:
-        """What stands at an address such as `#/$defs/City`."""
+        """Resolve a reference such as `#/$defs/City`."""
         node: Any = self._root
         for step in address.removeprefix("#").split("/")[1:]:
             node = mapping(node).get(step.replace("~1", "/").replace("~0", "~"))
@@ -115,7 +115,7 @@ class _Dialect:
 
 
 def _kinds(schema: Mapping[str, Any]) -> list[str]:
-    """The types that a schema allows; by its other words where it names none."""
+    """Return the types that a schema allows, inferred from other keywords if it names none."""
     type_keyword = schema.get("type")
     kinds = [kind.lower() for kind in (array(type_keyword) or [type_keyword]) if isinstance(kind, str)]
     if not kinds and "properties" in schema:
@@ -133,14 +133,14 @@ def _enum(schema: Mapping[str, Any]) -> list[Any]:
 
 
 def _words(choices: list[Mapping[str, Any]]) -> list[str]:
-    """The words that a choice is between, where it is between nothing else."""
+    """Return the strings of a union of string enums; empty for any other union."""
     enums = [_enum(choice) for choice in choices]
     words = [value for values in enums for value in values]
     return words if all(enums) and all(isinstance(value, str) for value in words) else []
 
 
 def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema that asks for what both ask for."""
+    """Return a schema that requires what both require."""
     schema = {**one, **other}
     if properties := {**mapping(one.get("properties")), **mapping(other.get("properties"))}:
         schema["properties"] = properties

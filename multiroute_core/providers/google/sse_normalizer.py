@@ -1,8 +1,8 @@
-"""SSE normalizer: makes any event stream one that google-genai can read, before it gets to see it.
+"""SSE normalizer: rewrites any event stream into one that google-genai can parse.
 
-The SDK takes every line but `data: ` for JSON and breaks on comments, `retry:`, `id:`, a BOM, `[DONE]` and the like.
-Gemini sends none of these, but gateways do, to keep a connection alive. Errors that Google would not write it takes for
-Google's, and breaks on them too; so they are put into Google's form, and `error_of` gets them out of the SDK's error.
+The SDK parses every line except `data: ` as JSON and fails on comments, `retry:`, `id:`, a BOM, `[DONE]` and the like.
+Gemini sends none of these, but gateways do, to keep a connection alive. The SDK also fails on errors that are not in
+Google's format, so these are wrapped in that format, and `error_of` extracts them from the SDK's exception.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from multiroute_core.providers.sse import ERROR, ServerSentEvent, StreamReader
 from multiroute_core.providers.stream_body import error_body_of, to_text_error, to_value
 
 _SEPARATORS = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"), (b"\xc2\x85", b"\\u0085"))
-"""Characters at which Python ends a line, and older versions of the SDK an event; as JSON may write them."""
+"""Characters that Python treats as line ends, and older SDK versions as event ends, with their JSON escapes."""
 
 _INSIDE = 200
-"""The code of an error that holds another one: errors inside a stream come under this HTTP status."""
+"""Code of an error that wraps another: errors inside a stream arrive under this HTTP status."""
 
 
 class SSENormalizer:
-    """Puts a body that comes in pieces, cut anywhere, into events of one `data: ` line each and nothing else."""
+    """Rewrites a body in arbitrary chunks to events of one `data: ` line each."""
 
     def __init__(self) -> None:
         self._reader = StreamReader()
 
     def feed(self, piece: bytes) -> bytes:
-        """The events that `piece` completes."""
+        """Return the events that `piece` completes."""
         return b"".join([to_frame(event) for event in self._reader.feed(piece)])
 
     def end(self) -> bytes:
-        """The last events: also those of a JSON body, and the error that another body is."""
+        """Return the last events, including those of a JSON body, or an error for any other body."""
         frames = [to_frame(event, last=True) for event in self._reader.end()]
         if self._reader.text is not None:
             frames.append(_to_error_frame(to_text_error(self._reader.text)))
@@ -48,14 +48,15 @@ class SSENormalizer:
 
 
 def to_frame(event: ServerSentEvent, *, last: bool = False) -> bytes:
-    """The event as the SDK reads it; empty where it says nothing.
+    """Return the event in the SDK's format; empty if it has no content.
 
     Args:
-        last: Whether the body ended in the event, which may be cut then.
+        event: The name and data of the event.
+        last: Whether the body ended in the event, which may then be truncated.
     """
     name, data = event
     if name != ERROR and data.startswith(b"{") and b'"error"' not in data and not last:
-        return _framed(data)  # the usual one, which only the SDK parses
+        return _framed(data)  # the common case, parsed only by the SDK
     try:
         value = to_value(event, last=last)
     except WireError as error:
@@ -66,11 +67,11 @@ def to_frame(event: ServerSentEvent, *, last: bool = False) -> bytes:
 
 
 def _to_frames(body: bytes) -> list[bytes]:
-    """A JSON body: an answer or an error, or a list of these, which is Gemini's other form of a stream."""
+    """Convert a JSON body: a response, an error, or a list of these, which is Gemini's other stream format."""
     try:
         value: Any = decode_json(body)
     except NO_JSON:
-        return [_framed(body)]  # the SDK says that it is no JSON
+        return [_framed(body)]  # the SDK reports invalid JSON
     return [_value_frame(one, None) for one in (cast("list[Any]", value) if isinstance(value, list) else [value])]
 
 
@@ -86,12 +87,12 @@ def _to_error_frame(error: WireError) -> bytes:
 
 
 def _error_frame(body: Mapping[str, Any]) -> bytes:
-    """An error whose status Google would not write, inside of one that the SDK can raise."""
+    """Wrap an error without a valid HTTP status in one that the SDK can raise."""
     return _framed(msgspec.json.encode({"error": {"code": _INSIDE, "body": error_body_of(body)}}))
 
 
 def error_of(error: Exception) -> WireError | None:
-    """The error that was put into the SDK's; None where that is Google's own."""
+    """Return the error wrapped in an SDK error; None if it is Google's own."""
     if getattr(error, "code", None) != _INSIDE:
         return None
     body = mapping(mapping(mapping(getattr(error, "details", None)).get("error")).get("body"))
@@ -99,7 +100,7 @@ def error_of(error: Exception) -> WireError | None:
 
 
 def _framed(data: bytes) -> bytes:
-    if b"\n" in data or b"\r" in data:  # outside of strings, where JSON has them escaped
+    if b"\n" in data or b"\r" in data:  # outside strings; inside them JSON escapes these
         data = data.replace(b"\n", b" ").replace(b"\r", b" ")
     if not data.isascii():
         for character, escaped in _SEPARATORS:
@@ -108,10 +109,10 @@ def _framed(data: bytes) -> bytes:
 
 
 def normalize(library: ModuleType, response: Any) -> None:
-    """Make an HTTP response of `library` (httpx or httpx2) to a streamed request give a normalized event stream."""
+    """Normalize the event stream of a streamed HTTP response of `library` (httpx or httpx2)."""
     if response.status_code == 200 and "streamGenerateContent" in response.request.url.path:
         source = response.stream
-        if "content-encoding" in response.headers:  # what comes out of the normalizer is decoded
+        if "content-encoding" in response.headers:  # the normalizer's output is decompressed
             source = library.Response(200, headers=response.headers, stream=source)
             del response.headers["content-encoding"]
         response.stream = _normalized(library)(source, response.stream)

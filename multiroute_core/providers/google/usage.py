@@ -1,4 +1,4 @@
-"""Token usage of Gemini in normal form, by modality, and the searches that it charges one by one."""
+"""Token usage of Gemini in normal form, by modality, and searches that are charged individually."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from multiroute_core.types import Usage
 
 AUDIO = ("AUDIO",)
 IMAGES = ("IMAGE", "DOCUMENT")
-"""What is priced as images: pages of documents are, too."""
+"""Modalities priced as images; these include pages of documents."""
 
 _GENERATION = re.compile(r"gemini-(\d+)")
 
 
 def read_usage(counts: Any, searches: int = 0) -> Usage | None:
-    """Tokens in normal form: the prompt includes what was cached, the candidates leave out what was thought.
+    """Normalize token counts; prompt counts include cached tokens, candidate counts exclude thoughts.
 
     Args:
-        counts: The `usageMetadata`.
-        searches: Searches that are charged.
+        counts: The `usageMetadata` object.
+        searches: Number of charged searches.
     """
     counts = mapping(counts)
     if not counts:
@@ -33,7 +33,7 @@ def read_usage(counts: Any, searches: int = 0) -> Usage | None:
     if total is not None and read is None and output_tokens is not None:
         read = max(0, total - output_tokens)
     elif total is not None and read is not None and thought is None:
-        # The older SDK does not know what was thought, but it is in the total.
+        # The older SDK does not report thoughts, but the total includes them.
         output_tokens = max(output_tokens or 0, total - read)
     prompt = (counts.get("promptTokensDetails"), counts.get("toolUsePromptTokensDetails"))
     answer = (counts.get("candidatesTokensDetails"),)
@@ -53,17 +53,17 @@ def read_usage(counts: Any, searches: int = 0) -> Usage | None:
 
 
 def search_queries(candidate: Mapping[str, Any]) -> set[str]:
-    """The queries that Gemini ran for an answer; empty ones are not charged."""
+    """Return the queries that Gemini ran for a response; empty ones are not charged."""
     grounding = mapping(candidate.get("groundingMetadata"))
     queries = (*array(grounding.get("webSearchQueries")), *array(grounding.get("imageSearchQueries")))
     return {query for each in queries if (query := word(each))}
 
 
 def charged_searches(queries: set[str], model: str | None) -> int:
-    """How many searches are charged: since Gemini 3 each query, before that each prompt that was grounded.
+    """Return the number of charged searches: each query since Gemini 3, one per grounded prompt before.
 
-    https://ai.google.dev/gemini-api/docs/google-search and /docs/pricing (2026-11-28). What is free of charge in a day
-    is an account's own matter and is not subtracted.
+    https://ai.google.dev/gemini-api/docs/google-search and /docs/pricing (2026-11-28). The daily free quota depends on
+    the account and is not subtracted.
     """
     generation = _GENERATION.search(model or "")
     if generation is not None and int(generation[1]) < 3:
@@ -77,6 +77,6 @@ def _sum(*counts: int | None) -> int | None:
 
 
 def _of_modality(details: Iterable[Any], modalities: tuple[str, ...]) -> int | None:
-    """The tokens of some modalities, of counts by modality."""
+    """Sum the tokens of some modalities."""
     rows = [mapping(row) for each in details for row in array(each)]
     return _sum(*(count(row.get("tokenCount")) for row in rows if row.get("modality") in modalities))

@@ -1,1 +1,1 @@
-"""OpenAI, and every server that speaks its wire: `chat` and `responses` are its APIs, `provider` ties them together."""
+"""Provider for OpenAI and compatible servers: `chat` and `responses` encode its two APIs, `provider` selects one."""

@@ -1,4 +1,4 @@
-"""OpenAI's Chat Completions, the wire that most compatible servers speak as well: how it is asked."""
+"""Encoder for OpenAI's Chat Completions API, which most compatible servers implement as well."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from multiroute_core.types import Request
 
 
 def encode(request: Request, model: str, traits: Model, *, stream: bool, account: str | None = None) -> Encoded:
-    """The body of `POST /chat/completions`, as small as can be: compatible servers refuse what they do not know."""
+    """Return a minimal body of `POST /chat/completions`, as compatible servers reject unknown fields."""
     dropped: list[str] = []
     request, names = with_wire_names(request, WIRE)
     shapes: dict[str, Shape] = {}
@@ -64,7 +64,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
 
 
 def _effort(request: Request, traits: Model, dropped: list[str]) -> str | None:
-    """How long to think. What is refused here, the highest and with tools any, newer models take in Responses."""
+    """Return the reasoning effort. Newer models accept the highest one, and any with tools, only in Responses."""
     reasoning = request.reasoning
     effort_level = effort(reasoning, traits, dropped, without="max")
     if reasoning is not None and reasoning.summary and traits.reasoning == "effort":
@@ -76,7 +76,7 @@ def _effort(request: Request, traits: Model, dropped: list[str]) -> str | None:
 
 
 def _tools(request: Request, traits: Model, dropped: list[str], shapes: dict[str, Shape]) -> dict[str, Any]:
-    """What the model may call, and whether it must; nothing where there are no tools, as servers demand."""
+    """Return the tools and the tool choice; empty if there are no tools, as servers require."""
     tools = [one for tool in request.tools if (one := _tool(tool, traits, dropped, shapes)) is not None]
     if not tools:
         return {}

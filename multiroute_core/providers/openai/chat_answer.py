@@ -1,7 +1,7 @@
-"""What Chat Completions answer, as a whole or in a stream.
+"""Decoder for Chat Completions responses, complete and streamed.
 
-Compatible servers tell the same in other ways: thoughts under two names, content in parts, calls whole or in pieces,
-without an index, without an id, or all under index 0, and with "stop" for their end.
+Compatible servers differ: reasoning under two names, content as a list of parts, calls complete or in fragments,
+without an index, without an ID, or all under index 0, and with "stop" as their finish reason.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SOUNDS = {"mp3": "audio/mpeg", "pcm16": "audio/pcm"}
 
 
 def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
-    """A whole `chat.completion`."""
+    """Decode a complete `chat.completion`."""
     usage = find_usage(body)
     model = word(body.get("model"))
     choices = array(body.get("choices"))
@@ -67,15 +67,15 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     if calls := calls_of(message):
         parts += [whole_call(call, encoded, is_cut=finish == "length" and call is calls[-1]) for call in calls]
         finish = "tool_call" if finish in ("stop", None) else finish
-    if finish is None:  # a whole answer whose end is not explained is whole all the same
+    if finish is None:  # a complete response without a known reason still counts as complete
         finish = "stop" if parts else "other"
     return Delta(parts=tuple(parts), finish_reason=finish, usage=usage, model=model, raw=body)
 
 
 class ChatDecoder:
-    """Makes deltas of `chat.completion.chunk` events. A finish reason is the end; usage comes after it.
+    """Decodes `chat.completion.chunk` events into deltas. A finish reason is the end; usage comes after it.
 
-    Some servers give no finish reason. Then `[DONE]` is the end, if there is something that it can be the end of.
+    Some servers send no finish reason. Then `[DONE]` is the end, provided that there was content before it.
     """
 
     def __init__(self, encoded: Encoded) -> None:
@@ -91,7 +91,7 @@ class ChatDecoder:
         self._usage: Usage | None = None
 
     def feed(self, event: Any) -> Delta | None:
-        """What is new in one chunk."""
+        """Return the new content of one chunk."""
         if event is DONE:
             return self._done()
         chunk = object_of(event)
@@ -119,7 +119,7 @@ class ChatDecoder:
         return Delta(parts=tuple(parts), finish_reason=finish, usage=usage, model=model)
 
     def _count(self, chunk: Mapping[str, Any], choice: Mapping[str, Any], content: Mapping[str, Any]) -> Usage | None:
-        """The stream's usage so far, where a chunk says something of it."""
+        """Return the stream's usage so far if the chunk reports any, otherwise None."""
         if not (
             chunk.get("usage") or "usage" in choice or "usage" in content or "x_groq" in chunk or "timings" in chunk
         ):
@@ -130,7 +130,7 @@ class ChatDecoder:
         return self._usage
 
     def _done(self) -> Delta | None:
-        """The end marker came: the end of an answer that has begun, whatever was not said of it."""
+        """End a response that has content at the end marker, even without a finish reason."""
         if self.complete or not (self._begun or self._calls or self._refusal):
             return None
         self.complete = True
@@ -146,7 +146,7 @@ class ChatDecoder:
             parts += [Reasoning(thought)] if (thought := reasoning_text(fields)) else []
         text = _text(delta.get("content"))
         if text is None and (refusal := word(delta.get("refusal"))):
-            self._refusal.append(refusal)  # it is told whole: it is no text of the answer, and its pieces would be
+            self._refusal.append(refusal)  # sent complete at the end: its fragments would pass for text
         if (audio := mapping(delta.get("audio"))) and any(audio.values()):
             self._sounds.append(word(audio.get("data")) or "")
             speech = word(audio.get("transcript"))
@@ -162,7 +162,7 @@ class ChatDecoder:
         return parts
 
     def _of(self, piece: Mapping[str, Any]) -> Call:
-        """The call that a piece belongs to."""
+        """Return the call that a fragment belongs to."""
         index = piece.get("index")
         call_id = word(piece.get("id"))
         has_name = bool(read_function(piece).get("name"))
@@ -178,10 +178,10 @@ class ChatDecoder:
         return candidates[-1]
 
     def _end(self, *, is_cut: bool = False) -> list[Part]:
-        """What closes the parts, with their raw forms.
+        """Return the closing parts, with their raw forms.
 
         Args:
-            is_cut: Whether the answer ended at its limit of tokens, so that its last call may not be whole.
+            is_cut: Whether the response hit its token limit, so that its last call may be incomplete.
         """
         parts: list[Part] = [*self._end_thought(), *self._end_text()]
         if self._refusal:
@@ -210,10 +210,10 @@ class ChatDecoder:
 def _finish(
     choice: Mapping[str, Any], body: Mapping[str, Any], usage: Usage | None, model: str | None
 ) -> FinishReason | None:
-    """Why the answer ended; None where that is not said.
+    """Return the finish reason; None if there is none.
 
     Raises:
-        WireError: it failed, as the choice's reason or its `error` says.
+        WireError: If the choice's reason or its `error` reports a failure.
     """
     if "error" in choice and in_band.has_error(choice):  # OpenRouter
         message = "The provider reported that the answer failed."
@@ -232,7 +232,7 @@ def _refusal(text: str, encoded: Encoded) -> Text:
 
 
 def _sound(audio: Mapping[str, Any], pieces: list[str], encoded: Encoded) -> Blob:
-    """A spoken answer. Its raw form is without the bytes, which stand beside it."""
+    """Return a spoken response. Its raw form omits the bytes, which are in the blob."""
     try:
         data = b"".join(base64.b64decode(piece) for piece in pieces)
     except binascii.Error:
@@ -245,7 +245,7 @@ def _sound(audio: Mapping[str, Any], pieces: list[str], encoded: Encoded) -> Blo
 
 
 def _text(content: Any) -> str | None:
-    """The text of a content: a string, or with some compatible servers a list of parts, of which thoughts are none."""
+    """Return the text of a content: a string, or for some servers a list of parts; reasoning parts are skipped."""
     if isinstance(content, list):
         parts = map(mapping, cast("list[Any]", content))
         return "".join(word(part.get("text")) or "" for part in parts if part.get("type") == "text") or None

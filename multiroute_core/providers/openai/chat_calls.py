@@ -1,4 +1,4 @@
-"""Calls of tools in Chat Completions: whole, or in pieces that servers cut as they like."""
+"""Decodes tool calls of Chat Completions, complete or in fragments of any size."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from multiroute_core.providers.openai.chat_history import WIRE
 from multiroute_core.providers.provider import Encoded
 
 CUT = "{"
-"""Stands for the arguments of a call that was cut before they began. None at all would be a call without arguments."""
+"""Arguments of a call that was truncated before they began. An empty string would be a call without arguments."""
 
 
 class Call:
-    """A call whose pieces come one after the other."""
+    """A call assembled from consecutive fragments."""
 
     def __init__(self, place: int, index: Any, encoded: Encoded) -> None:
         self.index = index
@@ -34,7 +34,7 @@ class Call:
     id: str | None
 
     def add(self, piece: Mapping[str, Any]) -> list[Part]:
-        """The next piece; nothing goes out before the name is known."""
+        """Add a fragment; emits nothing before the name is known."""
         self._told |= {name: value for name, value in piece.items() if value is not None and name != "index"}
         if not self._begun:
             self._custom = is_custom(self._told)
@@ -55,7 +55,7 @@ class Call:
         return self._send()
 
     def end(self, *, is_cut: bool) -> list[Part]:
-        """The last piece, with the whole call as a server that does not stream tells it."""
+        """Return the last fragment, with the complete call as a non-streaming server sends it."""
         fields = _without_noise(self._told, custom=self._custom)
         call = {**fields, "type": word(self._told.get("type")) or ("custom" if self._custom else "function")}
         arguments = "".join(self._arguments)
@@ -83,9 +83,9 @@ class Call:
 
 
 def _rest_of_name(before: str, piece: str, encoded: Encoded) -> str:
-    """What the next name of a call adds to the name so far: servers repeat it, cut it, or send it longer each time.
+    """Return what the next name fragment adds: servers repeat the name, split it, or resend it with more characters.
 
-    A piece belongs to the name if a tool that was offered begins with both together.
+    A fragment belongs to the name if the name of an offered tool begins with the result.
     """
     if not before or not piece:
         return piece
@@ -94,14 +94,14 @@ def _rest_of_name(before: str, piece: str, encoded: Encoded) -> str:
 
 
 def _offered(encoded: Encoded) -> Iterator[str]:
-    """The names of the tools of the request."""
+    """Yield the names of the request's tools."""
     for tool in array(encoded.body.get("tools")):
         if name := word(read_function(mapping(tool)).get("name")):
             yield name
 
 
 def whole_call(call: Mapping[str, Any], encoded: Encoded, *, is_cut: bool) -> Part:
-    """A call that came as a whole, or as much of it as the limit of tokens left."""
+    """Decode a complete call, or the part of it that fit into the token limit."""
     custom_call = is_custom(call)
     fields = _without_noise(call, custom=custom_call)
     inner = read_function(call, custom=custom_call)
@@ -124,9 +124,9 @@ def whole_call(call: Mapping[str, Any], encoded: Encoded, *, is_cut: bool) -> Pa
 
 
 def is_custom(call: Mapping[str, Any]) -> bool:
-    """Whether a call is of a custom tool.
+    """Return whether a call is for a custom tool.
 
-    Its type says so: some servers put an empty `custom` beside a `function`, and the other way.
+    Its type decides: some servers put an empty `custom` beside a `function`, and vice versa.
     """
     kind = call.get("type")
     custom = mapping(call.get("custom"))
@@ -136,19 +136,19 @@ def is_custom(call: Mapping[str, Any]) -> bool:
 
 
 def read_function(call: Mapping[str, Any], *, custom: bool = False) -> Mapping[str, Any]:
-    """What a call, or a piece of one, says of the tool: its name and arguments, or its input."""
+    """Return the inner object of a call or fragment: the name and the arguments or input."""
     first, second = ("custom", "function") if custom else ("function", "custom")
     return mapping(call.get(first)) or mapping(call.get(second))
 
 
 def _without_noise(call: Mapping[str, Any], *, custom: bool) -> dict[str, Any]:
-    """A call without its place in the list and without what is empty beside what it calls."""
+    """Return a call without its index and without the empty object beside the actual one."""
     empty = "function" if custom else "custom"
     return {name: value for name, value in call.items() if name not in ("index", empty)}
 
 
 def _arguments(inner: Mapping[str, Any]) -> str:
-    """The arguments, or a piece of them, as text; some servers send an object."""
+    """Return the arguments, or a fragment of them, as text; some servers send an object."""
     arguments = inner.get("arguments", inner.get("input"))
     if isinstance(arguments, dict):
         return json.dumps(arguments)
@@ -156,7 +156,7 @@ def _arguments(inner: Mapping[str, Any]) -> str:
 
 
 def calls_of(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The calls of a message or a delta; the one of the older form counts where no other is beside it."""
+    """Return the calls of a message or delta; the deprecated `function_call` counts only as the sole call."""
     if calls := [call for one in array(message.get("tool_calls")) if (call := mapping(one))]:
         return calls
     call = mapping(message.get("function_call"))

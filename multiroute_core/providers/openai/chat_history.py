@@ -1,4 +1,4 @@
-"""A conversation as the messages of Chat Completions."""
+"""Encodes a conversation as Chat Completions messages."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ WIRE: Final = "openai.chat"
 
 
 def history(messages: Iterable[Message], model: str, provider: str) -> list[dict[str, Any]]:
-    """The messages for `model`. Where all of a message is text its content is a string: many servers know no other."""
+    """Return the messages for `model`. Text-only content is a string, as many servers accept nothing else."""
     wire_messages: list[dict[str, Any]] = []
     for turn in turns(messages):
         if assistant_message := _build_assistant_message(turn.parts, model, provider):
             wire_messages.append(assistant_message if turn.name is None else {**assistant_message, "name": turn.name})
         pictures: list[dict[str, Any]] = []
         wire_messages += [_build_tool_message(answer, provider, pictures) for answer in turn.answers]
-        # Tools may answer in text alone, and so does the assistant: what they show is shown by the user.
+        # Tools and the assistant may send only text, so their media go into a user message.
         pictures += _build_media(turn.parts, provider)
         if pictures:
             wire_messages.append({"role": "user", "content": pictures})
@@ -51,12 +51,12 @@ def history(messages: Iterable[Message], model: str, provider: str) -> list[dict
 
 
 def _build_name(message: Message) -> dict[str, Any]:
-    """The participant's name, where there is one that the API takes."""
+    """Return the participant's name, if the API accepts it."""
     return {} if message.name is None or (name := sendable_name(message)) is None else {"name": name}
 
 
 def _build_assistant_message(parts: Iterable[Part], model: str, provider: str) -> dict[str, Any] | None:
-    """An assistant message; None where nothing of it can be sent."""
+    """Build an assistant message; None if nothing in it can be sent."""
     texts: list[Text] = []
     calls: list[dict[str, Any]] = []
     thoughts: list[Mapping[str, Any]] = []
@@ -69,7 +69,7 @@ def _build_assistant_message(parts: Iterable[Part], model: str, provider: str) -
             case InvalidToolCall() if part.is_nameable:
                 function = {"name": part.name, "arguments": written_arguments(part, provider)}
                 calls.append({"id": tool_call_id(part.id), "type": "function", "function": function})
-            case VendorPart(raw=Raw(api="openai.chat", body=body)) if "id" in body:  # a call of a tool of no schema
+            case VendorPart(raw=Raw(api="openai.chat", body=body)) if "id" in body:  # a call of a custom tool
                 calls.append(dict(body))
             case Reasoning(raw=Raw(api="openai.chat", body=body, model=None | str() as thinker)):
                 if thinker in (None, model):
@@ -98,7 +98,7 @@ def _call(call: ToolCall) -> dict[str, Any]:
 
 
 def _build_tool_message(answer: ToolCallResponse, provider: str, pictures: list[dict[str, Any]]) -> dict[str, Any]:
-    """A tool message; what it shows besides text is added to `pictures`."""
+    """Build a tool message; its media are added to `pictures`."""
     blocks = _build_media(answer.parts, provider)
     words = [one["text"] for one in blocks if one["type"] == "text"]
     if media_blocks := [one for one in blocks if one["type"] != "text"]:
@@ -110,7 +110,7 @@ def _build_tool_message(answer: ToolCallResponse, provider: str, pictures: list[
 
 
 def _build_media(parts: Iterable[Part], provider: str) -> list[dict[str, Any]]:
-    """What there is besides text, but not the assistant's own recordings: those are told in its text."""
+    """Return the media, except the assistant's own recordings, whose transcript is in its text."""
     media = (part for part in parts if isinstance(part, Blob | Uri | File) and not _is_own_audio(part.raw))
     return [block for part in media if (block := content.chat(part, provider)) is not None]
 
@@ -120,7 +120,7 @@ def _is_own_audio(raw: Raw | None) -> bool:
 
 
 def _build_user_content(parts: Iterable[Part], provider: str) -> str | list[dict[str, Any]] | None:
-    """The content of a user's message; None where nothing of it can be sent."""
+    """Build the content of a user message; None if nothing in it can be sent."""
     blocks: list[dict[str, Any]] = []
     for part in parts:
         if isinstance(part, VendorPart):

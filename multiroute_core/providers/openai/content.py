@@ -1,4 +1,4 @@
-"""Pictures, documents and recordings in the words of OpenAI's two wires."""
+"""Encodes images, documents and audio for OpenAI's two APIs."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from multiroute_core.messages import Blob, File, Part, Raw, Text, Uri
 from multiroute_core.parsing import media_types
 
 _AUDIO = {"audio/wav": "wav", "audio/mpeg": "mp3"}
-"""What Chat Completions call a recording."""
+"""Chat Completions' names of audio formats."""
 _TYPES = {
     "openai.chat": ("text", "image_url", "input_audio", "file"),
     "openai.responses": ("input_text", "input_image", "input_file", "input_audio"),
 }
 
 MARK = "prompt_cache_breakpoint"
-"""OpenAI's own mark for its prompt cache, on any part of a message in both of its APIs (SDK 2.54)."""
+"""OpenAI's prompt cache breakpoint, valid on any message part in both of its APIs (SDK 2.54)."""
 
 
 def own(part: Part, wire: str) -> dict[str, Any] | None:
-    """A part of a user's message as the caller gave it in the wire's own words; None where it has none."""
+    """Return the original form of a user message's part in the given API's format; None if it has none."""
     raw: Raw | None = getattr(part, "raw", None)
     if raw is None or raw.api not in _TYPES:
         return None
     if raw.api == wire and raw.body.get("type") in _TYPES[wire]:
         return dict(raw.body)
-    if isinstance(part, Text) and MARK in raw.body:  # the mark is the same in both APIs, the type of a text is not
+    if isinstance(part, Text) and MARK in raw.body:  # both APIs share the breakpoint but not the text type
         return {"type": _TYPES[wire][0], "text": part.text, MARK: raw.body[MARK]}
     return None
 
 
 def chat(part: Part, provider: str) -> dict[str, Any] | None:
-    """A part of a user's message for Chat Completions; None for what it has no words for."""
+    """Encode a part of a user message for Chat Completions; None if unsupported."""
     return _convert(part, "openai.chat", provider)
 
 
 def responses(part: Part, provider: str) -> dict[str, Any] | None:
-    """A part of a user's message, or of a tool's answer, for Responses; None for what it has no words for."""
+    """Encode a part of a user message or tool result for Responses; None if unsupported."""
     return _convert(part, "openai.responses", provider)
 
 
@@ -61,7 +61,7 @@ def _convert(part: Part, wire: str, provider: str) -> dict[str, Any] | None:
 
 
 _DETAILED = ("image_url", "input_image", "input_file")
-"""The types of blocks that say how closely to look."""
+"""Block types with a `detail` field."""
 
 
 def _chat(part: Part, provider: str) -> dict[str, Any] | None:
@@ -109,7 +109,7 @@ def _responses(part: Part, provider: str) -> dict[str, Any] | None:
 
 
 def _extras(part: Part) -> Mapping[str, Any]:
-    """What OpenAI takes beside a file."""
+    """Return the OpenAI-specific extras of a file."""
     extras = part.extras if isinstance(part, Blob | Uri | File) else None
     return extras.get("openai", {}) if extras else {}
 
@@ -119,6 +119,6 @@ def _data(blob: Blob) -> str:
 
 
 def _name(blob: Blob) -> str:
-    """The file's name, with an ending, by which the file's type is known too."""
+    """Return the file's name with an extension, which also identifies its type."""
     name = blob.name or "document"
     return name if "." in name else f"{name}{mimetypes.guess_extension(blob.mime_type) or ''}"

@@ -1,6 +1,6 @@
-"""Custom tools of OpenAI's, whose input is free text: their calls as calls of tools, and the tools on both wires.
+"""OpenAI's custom tools, whose input is free text: converts their calls to tool calls, and the tools for both APIs.
 
-The text is the one argument of the call, under the name that LangChain's ChatOpenAI gives it.
+The text is the only argument of the call, under the name that LangChain's ChatOpenAI uses.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from multiroute_core.tools import CUSTOM_INPUT
 
 BEGINNING = f'{{"{CUSTOM_INPUT}": "'
 END = '"}'
-"""What stands around the escaped text in the arguments as JSON."""
+"""JSON around the escaped text in the arguments."""
 
 
 def to_call(call_id: str, name: str, text: str, raw: Raw, *, is_cut: bool) -> ToolCall | InvalidToolCall:
-    """A call by its input. That a text is cut cannot be seen in it, so the end of the answer must say it."""
+    """Build a call from its input. Truncation is not visible in the text, so `is_cut` reports it."""
     if not name:
         return InvalidToolCall(call_id, name, text, "The call names no tool.")
     if is_cut:
@@ -28,12 +28,12 @@ def to_call(call_id: str, name: str, text: str, raw: Raw, *, is_cut: bool) -> To
 
 
 def escape(text: str) -> str:
-    """A piece of the input as a piece of a JSON string."""
+    """Escape a fragment of the input as a fragment of a JSON string."""
     return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def is_custom(call: ToolCall) -> bool:
-    """Whether a call is one of a custom tool, in the words of either wire."""
+    """Return whether a call is for a custom tool, in the format of either API."""
     raw = call.raw
     if raw is None or raw.api not in ("openai.chat", "openai.responses"):
         return False
@@ -41,13 +41,13 @@ def is_custom(call: ToolCall) -> bool:
 
 
 def input_of(call: ToolCall) -> str:
-    """The input of a call of a custom tool."""
+    """Return the input of a custom tool call."""
     text = call.arguments.get(CUSTOM_INPUT)
     return text if isinstance(text, str) else json.dumps(dict(call.arguments), ensure_ascii=False)
 
 
 def to_chat_tool(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A custom tool as Chat Completions spell it, with its grammar in an object of its own.
+    """Return a custom tool in the format of Chat Completions, with its grammar in a nested object.
 
     Source: openai 2.54.0, `ChatCompletionCustomToolParam` and, for Responses, `CustomToolParam`.
     """
@@ -62,7 +62,7 @@ def to_chat_tool(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_responses_tool(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A custom tool as the Responses API spells it, with everything beside its type."""
+    """Return a custom tool in the format of the Responses API, with all fields beside its type."""
     if "custom" not in body:
         return dict(body)
     custom = dict(mapping(body.get("custom")))
@@ -73,5 +73,5 @@ def to_responses_tool(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def name_of(body: Mapping[str, Any]) -> str | None:
-    """The name of a custom tool in either spelling."""
+    """Return the name of a custom tool in either format."""
     return word(body.get("name")) or word(mapping(body.get("custom")).get("name"))

@@ -1,4 +1,4 @@
-"""How long to think, in OpenAI's words: one of the efforts that a model knows."""
+"""Maps reasoning options to OpenAI's reasoning effort, limited to the levels that a model supports."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from multiroute_core.providers.models import Model
 from multiroute_core.tools import EFFORTS, ReasoningOptions
 
 _TOKENS = ((0, "none"), (1_024, "minimal"), (4_096, "low"), (16_384, "medium"), (32_768, "high"))
-"""The most tokens for which an effort is enough."""
+"""Largest token budget of each effort."""
 
 
 def effort(reasoning: ReasoningOptions | None, traits: Model, dropped: list[str], without: str = "") -> str | None:
-    """The effort to send, the nearest that the model and the API know; None for none.
+    """Return the effort to send, the nearest that the model and the API support; None for none.
 
     Args:
-        asked: What the request says.
-        traits: What is known of the model.
-        dropped: Gets the reason where the model cannot be told.
-        without: An effort that the API does not know, though the model does.
+        reasoning: The requested reasoning options.
+        traits: Known properties of the model.
+        dropped: Gets the reason if the model does not support it.
+        without: An effort that the API does not support, though the model does.
     """
     if reasoning is None or (reasoning.effort is None and reasoning.budget_tokens is None):
         return None
@@ -32,7 +32,7 @@ def effort(reasoning: ReasoningOptions | None, traits: Model, dropped: list[str]
 
 
 def _nearest(level: str, levels: Sequence[str]) -> str:
-    """The effort of `known` that is nearest to `wanted`; of two as near, the greater."""
+    """Return the effort of `levels` nearest to `level`; the higher one on a tie."""
     ranks: Sequence[str] = EFFORTS
     place = ranks.index(level)
     return min(levels, key=lambda name: (abs(ranks.index(name) - place), -ranks.index(name)))

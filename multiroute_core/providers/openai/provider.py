@@ -1,4 +1,4 @@
-"""The `openai` provider: Responses where the model needs it on OpenAI's own endpoint, else Chat Completions."""
+"""The `openai` provider: Responses if the model requires it on OpenAI's own endpoint, otherwise Chat Completions."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ DECODERS = {"/chat/completions": chat_answer.ChatDecoder, "/responses": response
 
 
 class OpenAIProvider(StainlessTransport):
-    """OpenAI, or a server that speaks its wire at `base_url`.
+    """OpenAI, or a server with a compatible API at `base_url`.
 
     Args:
-        api_key: The key; a server of one's own often wants none, and any word will do.
-        base_url: Ends with `/v1` as a rule; None is OpenAI's own, or `OPENAI_BASE_URL`.
+        api_key: The API key; a self-hosted server often needs none, then any string works.
+        base_url: Usually ends with `/v1`; None for `OPENAI_BASE_URL`, or OpenAI's endpoint if that is unset.
     """
 
     def __init__(self, api_key: str, base_url: str | None) -> None:
         sdk = importlib.import_module("openai")
-        # As the SDK would read it; but it may hold a password, which goes into no log.
+        # Read here as the SDK would; it may contain a password, which must not be logged.
         base_url = base_url or conceal(os.environ.get("OPENAI_BASE_URL") or None)
         super().__init__(sdk, sdk.OpenAI, sdk.AsyncOpenAI, {"api_key": api_key, "base_url": base_url})
         address = base_url or f"https://{OWN_HOST}/v1"
@@ -42,17 +42,17 @@ class OpenAIProvider(StainlessTransport):
         self.api_key = api_key
         self.account = history.account_of(address, api_key)
 
-    def api(self, route: Route) -> Api:
-        """The API that the route speaks."""
+    def wire(self, route: Route) -> Wire:
+        """Return the API of the route."""
         return "openai.responses" if self._api(route) == "responses" else "openai.chat"
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
-        """The request for the API that the route needs."""
+        """Encode the request for the API that the route uses."""
         traits = models.lookup(route.provider, route.model)
         return ENCODE[self._api(route)](request, route.model, traits, stream=stream, account=self.account)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
-        """A whole answer."""
+        """Decode a complete response."""
         delta = DECODE[encoded.path](body.of(reply), encoded)
         if not self._own and (usage := delta.usage) is not None and usage.stated_cost is None:
             cost = header_cost(reply.headers)
@@ -60,11 +60,11 @@ class OpenAIProvider(StainlessTransport):
         return delta
 
     def decoder(self, encoded: Encoded) -> Decoder:
-        """A decoder for one stream."""
+        """Return a decoder for one stream."""
         return DECODERS[encoded.path](encoded)
 
     def classify(self, error: Exception) -> RouteError:
-        """The error's class."""
+        """Convert an SDK error to a `RouteError`."""
         return classify.classify(error)
 
     def _api(self, route: Route) -> str:

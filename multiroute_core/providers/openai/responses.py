@@ -1,4 +1,4 @@
-"""OpenAI's Responses API, always with `store=False`: how it is asked. Nothing of the conversation stays there."""
+"""Encoder for OpenAI's Responses API, always with `store=False`, so that OpenAI stores no conversation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from multiroute_core.types import Request
 
 
 def encode(request: Request, model: str, traits: Model, *, stream: bool, account: str | None = None) -> Encoded:
-    """The body of `POST /responses`."""
+    """Return the body of `POST /responses`."""
     dropped: list[str] = []
     request, names = with_wire_names(request, WIRE)
     shapes: dict[str, Shape] = {}
@@ -41,7 +41,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         **_tools(request, traits, dropped, shapes),
         "text": None if form is None else {"format": _format(form, traits)},
         "reasoning": _reasoning(request, traits, dropped),
-        # Nothing is stored, so the thoughts must come along to go back with the next request.
+        # Nothing is stored, so the response must include the encrypted reasoning for the next request.
         "include": ["reasoning.encrypted_content"] if traits.reasoning == "effort" else None,
         "stream": stream or None,
     }
@@ -62,7 +62,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
 
 
 def _tools(request: Request, traits: Model, dropped: list[str], shapes: dict[str, Shape]) -> dict[str, Any]:
-    """What the model may call, and whether it must; nothing where there are no tools."""
+    """Return the tools and the tool choice; empty if there are no tools."""
     tools = [one for tool in request.tools if (one := _tool(tool, traits, dropped, shapes)) is not None]
     if not tools:
         return {}
@@ -73,7 +73,7 @@ def _tools(request: Request, traits: Model, dropped: list[str], shapes: dict[str
 
 
 def _build_tool_choice(name: str | None, tools: Sequence[Tool | ServerTool]) -> dict[str, Any]:
-    """The one tool that must be used; those that OpenAI runs itself go by their type or their own name."""
+    """Return the choice of one mandatory tool; server tools are named by their type, name or label."""
     for tool in tools:
         if isinstance(tool, ServerTool) and tool.is_custom and name == name_of(tool.body):
             return {"type": "custom", "name": name}
@@ -97,7 +97,7 @@ def _tool(
     definition: dict[str, Any] = {"type": "function", "name": tool.name, "parameters": parameters}
     if tool.description:
         definition["description"] = tool.description
-    # Where nothing is said this API makes every parameter required, unlike the other one.
+    # By default this API makes every parameter required, unlike Chat Completions.
     definition["strict"] = bool(strict)
     return overlay(definition, tool.extras.get(traits.provider))
 

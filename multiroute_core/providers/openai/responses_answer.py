@@ -1,4 +1,4 @@
-"""What the Responses API answers, as a whole or in a stream: items, which a stream tells whole when they are done."""
+"""Decoder for Responses API responses, complete and streamed; a stream sends each item complete once it is done."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ INCOMPLETE: Mapping[str, FinishReason] = {"max_output_tokens": "length", "conten
 
 
 def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
-    """A whole `response`."""
+    """Decode a complete `response`."""
     if in_band.has_error(body) or not isinstance(body.get("output"), list):
         raise in_band.no_answer(body, "The answer has no output.", usage=_usage(body), model=word(body.get("model")))
     _check(body)
@@ -44,7 +44,7 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
         has_call = has_call or item.get("type") in CALLS
         parts += _parts(item, Raw(WIRE, item, encoded.model, encoded.account))
     return Delta(
-        parts=assemble(parts),  # as a stream would tell them
+        parts=assemble(parts),  # merged as in a stream
         finish_reason=_finish(body, has_refusal=has_refusal, has_call=has_call),
         usage=_usage(body),
         model=word(body.get("model")),
@@ -53,24 +53,24 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
 
 
 class ResponsesDecoder:
-    """Makes deltas of the Responses API's typed events."""
+    """Decodes the typed events of the Responses API into deltas."""
 
     def __init__(self, encoded: Encoded) -> None:
         self.complete = False
         self._encoded = encoded
         self._refused = False
-        self._refusals: dict[Any, list[str]] = {}  # by the place of their item
-        self._calls: dict[Any, _Call] = {}  # by the place of their item in the output
-        self._told: set[Any] = set()  # places of items of which something was told
+        self._refusals: dict[Any, list[str]] = {}  # by the output index of their item
+        self._calls: dict[Any, _Call] = {}  # by the output index of their item
+        self._told: set[Any] = set()  # indexes of items with emitted content
         self._searches = 0
 
     def feed(self, event: Any) -> Delta | None:
-        """What is new in one event."""
-        if event is DONE:  # the wire has an end of its own
+        """Return the new content of one event."""
+        if event is DONE:  # this API has its own end event
             return None
         payload = object_of(event)
         place = payload.get("output_index")
-        if place is None:  # some servers leave it out; an item's own events name the item instead
+        if place is None:  # some servers omit it; events of an item then name the item
             place = payload.get("item_id") or mapping(payload.get("item")).get("id")
         text = word(payload.get("delta")) or ""
         match payload.get("type"):
@@ -78,7 +78,7 @@ class ResponsesDecoder:
                 return self._emit_part(place, Text(text))
             case "response.refusal.delta":
                 self._refused = True
-                self._refusals.setdefault(place, []).append(text)  # told whole, with its item
+                self._refusals.setdefault(place, []).append(text)  # emitted complete, with its item
                 return None
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
                 return self._emit_part(place, Reasoning(text))
@@ -117,12 +117,12 @@ class ResponsesDecoder:
             case None if in_band.is_error(payload):
                 raise in_band.no_answer(payload, "The event has no type.")
             case _:
-                if payload.get("error"):  # a gateway's, in another API's form
+                if payload.get("error"):  # an error of a gateway, in another API's format
                     raise WireError("The provider reported an error inside the stream.", payload)
                 return None
 
     def _unsaid(self) -> list[Part]:
-        """Refusals whose item was never told whole."""
+        """Return refusals whose item never arrived complete."""
         texts = ["".join(pieces) for pieces in self._refusals.values()]
         return [_refusal(text, self._encoded) for text in texts if text]
 
@@ -133,7 +133,7 @@ class ResponsesDecoder:
         return Delta(parts=(part,))
 
     def _done(self, place: Any, item: Mapping[str, Any]) -> Delta | None:
-        """An item is whole: what was not told of it, and its raw form."""
+        """Return the content of a complete item that was not yet emitted, and its raw form."""
         raw = Raw(WIRE, item, self._encoded.model, self._encoded.account)
         if item.get("type") in CALLS:
             first: tuple[Part, ...] = ()
@@ -156,7 +156,7 @@ class ResponsesDecoder:
 
 
 class _Call:
-    """A call whose arguments come in pieces."""
+    """A call whose arguments arrive in fragments."""
 
     def __init__(self, index: int, item: Mapping[str, Any]) -> None:
         self.is_open = True
@@ -166,18 +166,18 @@ class _Call:
         self._told = self._text_of(item)
 
     def first(self) -> ToolCallDelta:
-        """The call's beginning."""
+        """Return the beginning of the call."""
         beginning = custom.BEGINNING if self._custom else ""
         arguments = beginning + self._spell(self._told)
         return ToolCallDelta(self._index, _id(self._item), word(self._item.get("name")) or "", arguments)
 
     def next(self, text: str) -> ToolCallDelta:
-        """The next piece."""
+        """Return the next fragment."""
         self._told += text
         return ToolCallDelta(self._index, arguments=self._spell(text))
 
     def last(self, raw: Raw) -> ToolCallDelta:
-        """The call's end, with those arguments that came in no piece."""
+        """Return the end of the call, with arguments that arrived in no fragment."""
         arguments = self._text_of(raw.body)
         remaining = arguments.removeprefix(self._told) if arguments.startswith(self._told) else ""
         self._told += remaining
@@ -187,7 +187,7 @@ class _Call:
         return ToolCallDelta(self._index, arguments=self._spell(remaining) + closing, raw=raw)
 
     def cut(self) -> ToolCallDelta:
-        """The end of a call that did not become whole: its arguments must not look as if they were."""
+        """End an incomplete call, so that its arguments are not valid JSON."""
         self.is_open = False
         return ToolCallDelta(self._index, arguments="" if self._custom or self._told.strip() else CUT)
 
@@ -199,14 +199,14 @@ class _Call:
 
 
 def _parts(item: Mapping[str, Any], raw: Raw) -> list[Part]:
-    """The parts of a whole item."""
+    """Return the parts of a complete item."""
     match item.get("type"):
         case "message":
             contents = [mapping(content) for content in array(item.get("content"))]
             text = text_of(item)
             refusal = refusal_of(item)
             more = item.get("phase") or any(each.get("annotations") or each.get("logprobs") for each in contents)
-            # Neighbouring texts are one unless the first has a raw form.
+            # Adjacent texts are merged unless the first has a raw form.
             parts: list[Part] = [Text(text, raw if more or refusal else None)] if text else []
             if refusal and not text:
                 return [Text(refusal, Raw(WIRE, {**item, "refusal": refusal}, raw.model, raw.account))]
@@ -238,7 +238,7 @@ def _texts(pieces: Any) -> list[str]:
 
 
 def _id(item: Mapping[str, Any]) -> str:
-    """The id of a call; where a server gives none, one is made."""
+    """Return the ID of a call; generated if the server sends none."""
     return word(item.get("call_id")) or word(item.get("id")) or f"call_{uuid.uuid4().hex[:24]}"
 
 
@@ -258,10 +258,10 @@ def _finish(body: Mapping[str, Any], *, has_refusal: bool, has_call: bool) -> Fi
 
 
 def _check(body: Mapping[str, Any], searches: int = 0) -> None:
-    """Whether a response is an answer.
+    """Check that a response is valid.
 
     Raises:
-        WireError: it failed, was called off, or has not ended, as its status says.
+        WireError: If its status reports that it failed, was cancelled, or is unfinished.
     """
     status = body.get("status")
     if status in _ANSWERED:
@@ -277,7 +277,7 @@ _ANSWERED = ("completed", "incomplete", None)
 
 
 def _failed(body: Mapping[str, Any], searches: int) -> WireError:
-    """The error of a response that failed or was called off."""
+    """Return the error of a failed or cancelled response."""
     usage = _usage(body, searches)
     model = word(body.get("model"))
     if in_band.has_error(body):
@@ -293,10 +293,11 @@ def _failed(body: Mapping[str, Any], searches: int) -> WireError:
 
 
 def _usage(body: Mapping[str, Any], searches: int = 0) -> Usage | None:
-    """The tokens of a response, and the searches that OpenAI ran for it.
+    """Return the token usage of a response, and the web searches that OpenAI ran for it.
 
     Args:
-        searches: Those that the stream told of: some servers leave the output out of its last event.
+        body: The response.
+        searches: Searches seen in the stream: some servers omit the output from the last event.
     """
     usage = find_usage(body)
     if usage is None or usage.web_searches is not None:
@@ -307,7 +308,7 @@ def _usage(body: Mapping[str, Any], searches: int = 0) -> Usage | None:
 
 
 def _is_charged_search(item: Mapping[str, Any]) -> bool:
-    """Whether an item is a search that costs: to open a page or to search in it does not.
+    """Return whether an item is a charged search; opening a page or searching within it is free.
 
     "Search actions incur a tool call cost":
     https://developers.openai.com/api/docs/guides/tools-web-search (2026-11-28). An unknown action counts as a search.

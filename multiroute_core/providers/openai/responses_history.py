@@ -1,7 +1,8 @@
-"""A conversation as the input items of the Responses API, which keeps nothing of it: `store` is false.
+"""Encodes a conversation as input items of the Responses API, without server-side state: `store` is false.
 
-So no item is named by the id of a message, and thoughts go back whole, encrypted, to the model that had them. What came
-after thoughts that cannot go back is bound to them by its id, and goes without it or not at all.
+So no item refers to a stored message by ID, and reasoning is sent back complete and encrypted to the model that
+produced it. Items that follow reasoning that cannot be sent back are tied to it by their ID, so they are sent without
+the ID or dropped.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ WIRE: Final = "openai.responses"
 
 
 def history(messages: Iterable[Message], model: str, provider: str) -> list[dict[str, Any]]:
-    """The input items for `model`."""
+    """Return the input items for `model`."""
     items: list[dict[str, Any]] = []
     for turn in turns(messages):
         items += _build_assistant_items(turn.parts, model, provider)
         inputs = _custom_calls(turn.parts)
         items += [_build_tool_output(answer, provider, custom=answer.id in inputs) for answer in turn.answers]
         media = [part for part in turn.parts if isinstance(part, Blob | Uri | File)]
-        items += _build_user_items(media, provider)  # the assistant may show nothing, so the user does
+        items += _build_user_items(media, provider)  # the assistant cannot send media, so the user does
         for message in turn.messages:
             if message.role == "system":
                 items.append({"role": "system", "content": message.text})
@@ -50,7 +51,7 @@ def history(messages: Iterable[Message], model: str, provider: str) -> list[dict
 
 
 def _build_assistant_items(parts: Iterable[Part], model: str, provider: str) -> list[dict[str, Any]]:
-    """What the assistant said. Thoughts wait until something follows them; without that they are refused."""
+    """Build the assistant's items. Reasoning is held back until an item follows it; otherwise the API rejects it."""
     items: list[dict[str, Any]] = []
     thoughts: list[dict[str, Any]] = []
     severed = False
@@ -83,9 +84,9 @@ def _build_assistant_items(parts: Iterable[Part], model: str, provider: str) -> 
 
 
 def _message(text: Text, model: str, *, severed: bool) -> dict[str, Any]:
-    """A message of the model's; one with citations or a phase goes back to its model as it came, if its text does.
+    """Build an assistant message; one with citations or a phase is sent back unchanged if its text is unchanged.
 
-    Models of today are told which of their words were asides, by `phase`.
+    For current models, `phase` marks commentary.
     """
     raw = text.raw
     body: Mapping[str, Any] = raw.body if raw is not None and raw.api == WIRE else {}
@@ -97,17 +98,17 @@ def _message(text: Text, model: str, *, severed: bool) -> dict[str, Any]:
 
 
 def text_of(item: Mapping[str, Any]) -> str:
-    """The text of a message item, without its refusals."""
+    """Return the text of a message item, without its refusals."""
     return "".join(word(content.get("text")) or "" for content in map(mapping, array(item.get("content"))))
 
 
 def refusal_of(item: Mapping[str, Any]) -> str:
-    """The refusal in a message item."""
+    """Return the refusal in a message item."""
     return "".join(word(content.get("refusal")) or "" for content in map(mapping, array(item.get("content"))))
 
 
 def _holds_refusal(item: Mapping[str, Any], text: Text) -> bool:
-    """Whether a refusal stands in the item of the text before it, which goes back as it came."""
+    """Return whether the preceding text's item, which is sent back unchanged, already contains this refusal."""
     is_refusal = text.raw is not None and text.raw.api == WIRE and text.raw.body.get("type") == "refusal"
     return is_refusal and refusal_of(item) == text.text
 
@@ -130,11 +131,11 @@ def _call(call: ToolCall, model: str, *, severed: bool) -> dict[str, Any]:
 
 
 CALLS = ("function_call", "custom_tool_call")
-"""Items that ask for a tool of the caller's."""
+"""Items that call a tool of the caller."""
 
 
 def _custom_calls(parts: Iterable[Part]) -> frozenset[str]:
-    """The ids of calls of custom tools: their answers have a type of their own."""
+    """Return the IDs of custom tool calls, whose results have their own type."""
     calls = {part.id for part in parts if isinstance(part, ToolCall) and custom.is_custom(part)}
     items = (part.raw.body for part in parts if isinstance(part, VendorPart) and part.raw.api == WIRE)
     return frozenset({*calls, *(str(item.get("call_id")) for item in items if item.get("type") == "custom_tool_call")})
@@ -153,7 +154,7 @@ def _build_tool_output(answer: ToolCallResponse, provider: str, *, custom: bool)
 
 
 def _build_user_items(parts: Iterable[Part], provider: str) -> list[dict[str, Any]]:
-    """What the user said: one message, and beside it items that are none."""
+    """Build the user's items: one message, preceded by items that are not part of a message."""
     items: list[dict[str, Any]] = []
     blocks: list[dict[str, Any]] = []
     for part in parts:

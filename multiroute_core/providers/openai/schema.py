@@ -1,4 +1,4 @@
-"""JSON schemas as OpenAI's strict mode takes them, and in words for models that know no schemas."""
+"""Adapts JSON schemas to OpenAI's strict mode, or to an instruction for models without schema support."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STRICT = Dialect(
 
 
 def strict(schema: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The schema of a tool's arguments as strict mode takes it; None where strict mode cannot state it."""
+    """Return the schema of a tool's arguments for strict mode; None if strict mode cannot express it."""
     try:
         return close(schema, STRICT, arguments=True)[0]
     except InexpressibleError:
@@ -44,9 +44,9 @@ def strict(schema: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def adapt_tool(tool: Tool, traits: Model, dropped: list[str]) -> tuple[Mapping[str, Any], bool | None, Shape]:
-    """The schema of a tool's arguments, whether it is kept strictly, and how calls are read back.
+    """Return the schema of a tool's arguments, whether it is strict, and how calls are restored.
 
-    It is strict where that is asked for and strict mode can state it; otherwise `dropped` says why not.
+    It is strict if requested and if strict mode can express it; otherwise `dropped` gets the reason.
     """
     if tool.strict:
         try:
@@ -56,17 +56,17 @@ def adapt_tool(tool: Tool, traits: Model, dropped: list[str]) -> tuple[Mapping[s
         else:
             return closed, True, shape
     is_strict = None if tool.strict is None else False
-    if traits.provider == "local":  # it takes any schema
+    if traits.provider == "local":  # local servers accept any schema
         return tool.parameters, is_strict, Shape()
     parameters, shape = with_object_root(tool.parameters, "arguments")
     return parameters, is_strict, shape
 
 
 def adapt_form(form: OutputSchema | None, traits: Model, dropped: list[str]) -> tuple[OutputSchema | None, Shape]:
-    """The form of the answer as it is asked for, and how the answer is read back.
+    """Return the output schema to send, and how the response is restored.
 
-    It is strict unless the caller says that it need not be: without `strict: true` OpenAI only shows the schema to the
-    model. Where strict mode cannot state it, `dropped` says why.
+    It is strict unless the caller opts out: without `strict: true`, OpenAI only shows the schema to the model. If
+    strict mode cannot express it, `dropped` gets the reason.
     """
     if form is None or form.schema is None:
         return form, Shape()
@@ -85,9 +85,9 @@ def adapt_form(form: OutputSchema | None, traits: Model, dropped: list[str]) -> 
 
 
 def in_words(messages: tuple[Message, ...], form: OutputSchema | None, traits: Model) -> tuple[Message, ...]:
-    """The messages, with the form of the answer told at the end of the system message where that is needed.
+    """Return the messages, with the output schema appended to the system message if needed.
 
-    It is where the model knows no schemas; and JSON mode is refused where nobody says JSON.
+    It is needed if the model supports no schemas. JSON mode also requires the word JSON in the messages.
     """
     if form is None:
         return messages

@@ -1,7 +1,7 @@
-"""A conversation as OpenAI's wires want it: what the model said, then at once the answers of its tools, then the rest.
+"""Groups a conversation for OpenAI's APIs: the model's output, its tool results right after it, then other messages.
 
-Both refuse an answer without its call, and a call whose answer comes late. An answer that has no call, since the call
-was malformed or another program forgot it, is told in words.
+Both APIs reject a result without its call, and a call whose result comes late. A result without a call, because the
+call was malformed or another program dropped it, becomes text.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from multiroute_core.providers.dropped_content import sendable_name
 
 @dataclass(slots=True)
 class Turn:
-    """What the model said, and what came until it spoke again.
+    """The model's output, and the messages up to its next output.
 
     Attributes:
-        said: The model's parts; none before its first words.
-        answers: What the tools answered that it called.
-        rest: Messages of the system and the user.
-        name: The name of the one who said it, where the API takes it.
+        parts: The model's parts; empty before its first output.
+        answers: The results of the tools that it called.
+        messages: System and user messages.
+        name: The participant's name, if the API accepts it.
     """
 
     parts: list[Part] = field(default_factory=list[Part])
@@ -32,13 +32,13 @@ class Turn:
 
 
 def turns(messages: Iterable[Message]) -> list[Turn]:
-    """The turns of a conversation."""
+    """Return the turns of a conversation."""
     history = [Turn()]
     waiting: set[str] = set()
     for message in messages:
         turn = history[-1]
         if message.role == "assistant":
-            # Two messages in a row are one where the first has calls: their answers come after both.
+            # Consecutive messages are merged if the first has calls: the results come after both.
             if turn.answers or turn.messages or not waiting:
                 waiting = set()
                 history.append(turn := Turn())
@@ -62,10 +62,10 @@ def turns(messages: Iterable[Message]) -> list[Turn]:
 
 
 def written_arguments(call: InvalidToolCall, provider: str) -> str:
-    """The arguments of a malformed call for a history.
+    """Return the arguments of a malformed call for the conversation history.
 
-    OpenAI takes back any text. Other servers read the arguments of earlier calls as JSON and refuse what is none; they
-    get an object that holds the text. vLLM is one of them: https://github.com/vllm-project/vllm/issues/43995
+    OpenAI accepts any text. Other servers parse the arguments of earlier calls as JSON and reject invalid ones, so they
+    get an object that contains the text. vLLM is one of them: https://github.com/vllm-project/vllm/issues/43995
     (2026-11-29).
     """
     if provider == "openai":
@@ -74,13 +74,13 @@ def written_arguments(call: InvalidToolCall, provider: str) -> str:
 
 
 def outcome(response: ToolCallResponse) -> str:
-    """A tool's answer as text, which says when it is an error: the wires have no other place for that."""
+    """Return a tool result as text, marked if it is an error, as the APIs have no error flag."""
     text = response.text
     return f"Error: {text}" if response.error and "error" not in text.lower() else text
 
 
 def _calls(parts: Iterable[Part]) -> set[str]:
-    """The ids that answers may have: of calls, and of calls in the vendor's own words."""
+    """Return the IDs that results may refer to: those of calls, including calls in provider-specific parts."""
     ids = {
         part.id
         for part in parts

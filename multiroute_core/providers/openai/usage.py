@@ -1,8 +1,8 @@
-"""Token usage of Chat Completions and Responses, in every dialect of compatible servers, in normal form.
+"""Token usage of Chat Completions and Responses in normal form, for all variants of compatible servers.
 
-Servers differ in where the usage stands, in the names of its counts, in whether the prompt's count includes what was
-cached and the completion's what was reasoned, and in what they say of the price. `total_tokens` decides where it is
-there: what it has beyond the prompt and the completion is one of the counts that stand beside them.
+Servers differ in the location of the usage, the names of its counts, whether prompt counts include cached tokens and
+completion counts include reasoning, and how they report the price. `total_tokens` decides if it is present: its surplus
+over prompt and completion is one of the separately reported counts.
 """
 
 from __future__ import annotations
@@ -37,17 +37,18 @@ CACHE_READ = (
 )
 CACHE_WRITE = ("cache_creation_input_tokens", "cacheWriteInputTokens", "cache_write_tokens", "cache_creation_tokens")
 COSTS = ("cost", "estimated_cost", "total_cost", "cost_usd", "cost_usd_total")
-"""Where a provider says in USD what an answer cost. OpenRouter's `cost` is in credits, each of which is a USD; with a
-key of the user's own it is OpenRouter's share alone: https://openrouter.ai/docs/use-cases/usage-accounting
-(2026-11-28). Perplexity's is an object with a `total_cost`: https://docs.perplexity.ai/guides/pricing. DeepInfra says
-`estimated_cost`."""
+"""Fields with the cost of a response in USD. OpenRouter's `cost` is in credits, each worth one USD; with the user's own
+provider key it is only OpenRouter's share: https://openrouter.ai/docs/use-cases/usage-accounting (2026-11-28).
+Perplexity's is an object with a `total_cost`: https://docs.perplexity.ai/guides/pricing. DeepInfra reports
+`estimated_cost`.
+"""
 
 TICKS_PER_USD = 1e10
 """The unit of xAI's `cost_in_usd_ticks`: https://docs.x.ai/developers/cost-tracking (2026-11-28)."""
 
 
 def find_usage(body: Mapping[str, Any]) -> Usage | None:
-    """The usage of a whole answer or of a chunk, wherever it stands; None where nothing is counted."""
+    """Return the usage of a response or chunk, wherever it is located; None if nothing is reported."""
     service_tier = tier(body.get("service_tier"))
     usage = _read_own(body.get("usage"), service_tier)
     if usage is not None:
@@ -64,9 +65,9 @@ def find_usage(body: Mapping[str, Any]) -> Usage | None:
 
 
 def _read_own(counts: Any, service_tier: str | None) -> Usage | None:
-    """A usage in OpenAI's own form, which most servers write: read at once, since nothing is to be looked for.
+    """Read a usage in OpenAI's own format, the fast path for most servers.
 
-    None for any other form, and for one that contradicts itself.
+    Returns None for any other format, and for contradictory counts.
     """
     if type(counts) is not dict:
         return None
@@ -140,7 +141,7 @@ _WRITTEN_NAMES = frozenset(
 
 
 def merge_usage(previous: Usage | None, latest: Usage) -> Usage:
-    """A stream's latest usage over what is known; a zero or nothing never replaces a count."""
+    """Merge a stream's latest usage over the previous one; zero or None never replaces a count."""
     if previous is None or previous == latest:
         return latest
     fallbacks = {name: value for name in _FIELDS if (value := getattr(previous, name)) and not getattr(latest, name)}
@@ -151,11 +152,11 @@ _FIELDS = tuple(field.name for field in fields(Usage))
 
 
 def read_usage(counts: Mapping[str, Any], service_tier: str | None = None) -> Usage | None:
-    """A usage object in normal form: the input includes what was cached, the output what was reasoned.
+    """Normalize a usage object: the input includes cached tokens, the output includes reasoning.
 
     Args:
-        counts: The object, as the server wrote it.
-        service_tier: In which tier the server answered, where that is not its standard one.
+        counts: The object as the server wrote it.
+        service_tier: The service tier of the response, if not the server's standard tier.
     """
     read_details = _details(counts, READ_DETAILS)
     written_details = _details(counts, WRITTEN_DETAILS)
@@ -198,7 +199,7 @@ def read_usage(counts: Mapping[str, Any], service_tier: str | None = None) -> Us
 
 
 def stated_cost(counts: Mapping[str, Any]) -> float | None:
-    """What the provider itself says that the answer cost, in USD."""
+    """Return the cost of a response in USD as reported by the provider."""
     for name in COSTS:
         raw_cost = counts.get(name)
         if raw_cost is None:
@@ -224,11 +225,11 @@ def _reconcile_counts(
     cached: tuple[int, int],
     reasoning: int,
 ) -> tuple[int | None, int | None]:
-    """Input and output with all that belongs to them.
+    """Return complete input and output counts.
 
-    xAI counts what was reasoned beside the completion (vercel/ai#12425, UKGovernmentBEIS/inspect_ai#5528), Gemini's
-    OpenAI endpoint only in the total (router-for-me/CLIProxyAPI#5733), and gateways before Anthropic's models leave
-    what was cached out of the prompt.
+    xAI reports reasoning separately from the completion (vercel/ai#12425, UKGovernmentBEIS/inspect_ai#5528), Gemini's
+    OpenAI endpoint only in the total (router-for-me/CLIProxyAPI#5733), and gateways to Anthropic's models exclude
+    cached tokens from the prompt.
     """
     read, write = cached
     if input_tokens is None or output is None:
@@ -253,7 +254,7 @@ def _reconcile_counts(
 
 
 def _apart(counts: Mapping[str, Any]) -> bool:
-    """Whether the names are Anthropic's or Bedrock's, whose input leaves out what was cached."""
+    """Return whether the names are Anthropic's or Bedrock's, whose input excludes cached tokens."""
     if "prompt_tokens" in counts or any(name in counts for name in READ_DETAILS):
         return False
     return "cache_read_input_tokens" in counts or "cacheReadInputTokens" in counts
@@ -267,7 +268,7 @@ def _details(counts: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, 
 
 
 def _first(counts: Mapping[str, Any], names: tuple[str, ...], otherwise: int | None = None) -> int | None:
-    """The first count that is not 0, or else a 0, if there is one: some servers write zeros under a second name."""
+    """Return the first non-zero count, otherwise 0 if one is present: some servers write zeros under a second name."""
     zero = otherwise
     for name in names:
         if name in counts and (number := count(counts[name])) is not None:
@@ -284,7 +285,7 @@ def _written_for_an_hour(counts: Mapping[str, Any]) -> int | None:
 
 
 def _searches(counts: Mapping[str, Any]) -> int | None:
-    """Searches on the web: as Anthropic and OpenRouter count them, and as Perplexity does in its two APIs."""
+    """Return the number of web searches, as reported by Anthropic, OpenRouter, or either API of Perplexity."""
     if used := mapping(counts.get("server_tool_use")):
         return count(used.get("web_search_requests"))
     if calls := mapping(counts.get("tool_calls_details")):
@@ -293,9 +294,9 @@ def _searches(counts: Mapping[str, Any]) -> int | None:
 
 
 def _timings(timings: Mapping[str, Any]) -> Usage | None:
-    """Tokens as llama.cpp measures them, whether or not it counts them besides.
+    """Return the tokens as measured by llama.cpp, which may omit the usual usage.
 
-    `prompt_n` leaves out the `cache_n` that were reused (ggml-org/llama.cpp, tools/server/README.md, 2026-11-28).
+    `prompt_n` excludes the `cache_n` reused tokens (ggml-org/llama.cpp, tools/server/README.md, 2026-11-28).
     """
     fresh, reused, output_tokens = (count(timings.get(name)) for name in ("prompt_n", "cache_n", "predicted_n"))
     if fresh is None and output_tokens is None:
@@ -305,8 +306,8 @@ def _timings(timings: Mapping[str, Any]) -> Usage | None:
 
 
 def header_cost(headers: Mapping[str, str]) -> float | None:
-    """What LiteLLM's proxy says of the cost, in its header: https://docs.litellm.ai/docs/proxy/cost_tracking.
+    """Return the cost reported in LiteLLM proxy's header: https://docs.litellm.ai/docs/proxy/cost_tracking.
 
-    It writes 0 for a model whose price it does not know.
+    The proxy writes 0 for a model without a known price.
     """
     return amount(word(headers.get("x-litellm-response-cost"))) or None

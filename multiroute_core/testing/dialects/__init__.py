@@ -1,7 +1,8 @@
-"""Provider dialects for tests: how servers that speak one API differ in what they really send.
+"""Provider dialects for tests: how servers of one API differ in what they really send.
 
-Each dialect answers on its wire as real servers of that kind do: where and under which names usage is told, what an
-answer is called, how a failure under HTTP 200 looks, how a stream begins and ends. The vendor's real decoder reads it.
+Each dialect responds in its API as real servers of that kind do: where and under which names usage is reported, which
+model name a response has, what a failure under HTTP 200 looks like, how a stream starts and ends. The provider's real
+decoder reads it.
 
 Example:
     >>> from multiroute_core import Router

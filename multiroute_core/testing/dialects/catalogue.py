@@ -1,6 +1,6 @@
-"""The catalogue of dialects: how each counts tokens and where it says so, and how failures look on each wire.
+"""Catalogue of dialects: how each counts and reports tokens, and what failures look like in each API.
 
-The shapes are those of public reports and of the vendors' own pages; see `docs/dialects.md` for their sources.
+The shapes come from public reports and the providers' documentation; see `docs/dialects.md` for the sources.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ class Dialect:
     """How one kind of server speaks an API.
 
     Attributes:
-        name: Its name in `DIALECTS`.
-        wire: The API that it is a dialect of: `"openai.chat"`, `"openai.responses"`, `"anthropic"` or `"google"`.
+        name: The name in `DIALECTS`.
+        wire: The API: `"openai.chat"`, `"openai.responses"`, `"anthropic"` or `"google"`.
         count: Writes a `Usage`, in tokens, as the server does. The `Usage` counts cached tokens in the input and
             reasoning in the output.
-        place: Where a stream reports usage: in the chunk's `"usage"`, in the `"choice"`, in `"x_groq"`, or
-            `"nowhere"`. A plain answer reports it under `usage`, or nowhere as well.
+        place: Where a stream reports usage: in the chunk's `"usage"`, in the `"choice"`, in `"x_groq"`, or `"nowhere"`.
+            A non-streamed response reports it under `usage`, or also nowhere.
         growing: Whether every chunk of a stream reports the usage so far. False by default, as all below.
         zeros_at_end: Whether the last chunk of a stream reports zeros.
-        alias: The model name in its answers, such as a deployment; None repeats the requested model.
+        alias: The model name in its responses, such as a deployment; None repeats the requested model.
         done_ends: Whether a stream ends with `[DONE]` alone, without a finish reason.
-        control_lines: Whether a stream begins with a BOM and holds comments, `retry:` and empty data.
+        control_lines: Whether a stream starts with a BOM and contains comments, `retry:` and empty data.
     """
 
     name: str
@@ -59,13 +59,13 @@ def _openai(usage: Usage) -> JSON:
 
 
 def _xai(usage: Usage) -> JSON:
-    """Reasoning beside the completion, and in the total."""
+    """Reports reasoning outside the completion, but within the total."""
     block = _openai(usage)
     return block | {"completion_tokens": block["completion_tokens"] - (usage.reasoning_tokens or 0)}
 
 
 def _gemini_openai(usage: Usage) -> JSON:
-    """Thoughts in the total alone."""
+    """Reports reasoning only within the total."""
     block = _xai(usage)
     return {name: block[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
 
@@ -97,7 +97,7 @@ def _strings(usage: Usage) -> JSON:
 
 
 def _half(usage: Usage) -> JSON:
-    """The completion is to be had from the total."""
+    """The completion must be derived from the total."""
     block = _openai(usage)
     return {"prompt_tokens": block["prompt_tokens"], "total_tokens": block["total_tokens"]}
 
@@ -167,7 +167,7 @@ DIALECTS: Mapping[str, Dialect] = {
         Dialect("chatty_google", "google", _google, control_lines=True),
     )
 }
-"""The dialects by their names."""
+"""The dialects by name."""
 
 _UPSTREAM = {"code": 502, "message": "Upstream provider failed"}
 
@@ -205,7 +205,7 @@ FAILURES: Mapping[Api, Mapping[str, JSON]] = {
         "top_error": {"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}},
     },
 }
-"""Failures that come under HTTP 200, by wire and name: what the body, or the last event of a stream, is."""
+"""Failures under HTTP 200, by API and name: the body, or the last event of a stream."""
 
 REFUSALS: Mapping[str, tuple[int, str, str]] = {
     "bad_key": (401, "authentication_error", "invalid api key"),
@@ -222,13 +222,13 @@ REFUSALS: Mapping[str, tuple[int, str, str]] = {
 
 
 def failures_of(dialect: str) -> tuple[str, ...]:
-    """The names that `Failure` accepts for a dialect: those under HTTP 200 first, then those with an error status.
+    """Returns the names that `Failure` accepts for a dialect: those under HTTP 200, then those with an error status.
 
     Args:
         dialect: One of `DIALECTS`.
 
     Raises:
-        ConfigurationError: there is no such dialect.
+        ConfigurationError: if the dialect does not exist.
 
     Example:
         >>> failures_of("google")[:2]

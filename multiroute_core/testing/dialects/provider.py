@@ -1,4 +1,4 @@
-"""A scripted provider that speaks a dialect: the script says what, the dialect how, the vendor's decoder reads it."""
+"""Dialect provider: scripted responses, written in a dialect and read by the provider's real decoder."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ _THREE = Answer(("one ", "two ", "three"))
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Fail as servers of a dialect do. The name is checked when it is given to a route or a server.
+    """Fails as servers of a dialect do. The name is checked when a route or a server is created.
 
     Attributes:
-        name: Which failure: one of `failures_of(dialect)`. Those of `FAILURES` come under HTTP 200, the others with
-            an error status such as 401.
-        answer: The answer that a stream begins before the failure; three words by default.
-        after: How many pieces of `answer` a stream sends before the failure: 0 by default. A plain answer sends none,
-            and a failure with an error status comes before any piece.
-        usage: The tokens that the server reports for the failed answer; None where it reports none.
+        name: The failure: one of `failures_of(dialect)`. Those of `FAILURES` come under HTTP 200, the others with an
+            error status such as 401.
+        answer: The response that a stream starts before the failure; three words by default.
+        after: Number of pieces of `answer` that a stream sends before the failure: 0 by default. A non-streamed
+            response sends none, and a failure with an error status comes before any piece.
+        usage: The token counts that the server reports for the failed response; None if it reports none.
 
     Example:
         >>> route = dialect_route("openrouter", Failure("choice_error", after=2))  # breaks after two words
@@ -57,7 +57,7 @@ class Failure:
     usage: Usage | None = None
 
     def steps(self, incoming: IncomingCall) -> Iterator[Step]:
-        """The beginning of an answer, and the failure."""
+        """Yields the beginning of a response, then the failure."""
         if self.name in REFUSALS:
             status, kind, message = REFUSALS[self.name]
             error = {"type": kind, "code": kind, "message": message}
@@ -70,10 +70,10 @@ class Failure:
 
 
 def check_script(dialect: str, script: Any) -> None:
-    """Check the failures of a script before the first call.
+    """Checks the failures of a script before the first call.
 
     Raises:
-        ConfigurationError: the dialect has no such failure, or a string stands where a behaviour is needed.
+        ConfigurationError: if the dialect has no such failure, or a string is given instead of a behaviour.
     """
     failures = failures_of(dialect)
     is_list = isinstance(script, Sequence) and not isinstance(script, str)
@@ -86,15 +86,15 @@ def check_script(dialect: str, script: Any) -> None:
 
 
 class DialectProvider(ScriptedProvider):
-    """A scripted provider whose answers go over a wire.
+    """A scripted provider whose responses are encoded in a dialect.
 
     Args:
-        dialect: Its name, one of `DIALECTS`.
-        script: What it does with each call; see `ScriptedProvider`.
-        **options: Those of `ScriptedProvider`.
+        dialect: The name, one of `DIALECTS`.
+        script: The behaviour for each call; see `ScriptedProvider`.
+        **options: Options of `ScriptedProvider`.
 
     Raises:
-        ConfigurationError: there is no such dialect, or it has no such failure.
+        ConfigurationError: if the dialect does not exist or has no such failure.
     """
 
     def __init__(self, dialect: str, script: Script, **options: Any) -> None:
@@ -104,12 +104,12 @@ class DialectProvider(ScriptedProvider):
         self.dialect: Dialect = DIALECTS[dialect]
         check_script(dialect, script)
 
-    def api(self, route: Route) -> Api:
-        """The API that the dialect is one of."""
+    def wire(self, route: Route) -> Wire:
+        """Returns the dialect's API."""
         return self.dialect.wire
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
-        """What the vendor's decoder reads in the dialect's body."""
+        """Writes the response in the dialect and decodes it with the provider's decoder."""
         content = Writer(self.dialect, encoded.model or "").write_body(cast("Any", reply).delta)
         reply = Reply(content, {})
         match self.dialect.wire:
@@ -123,12 +123,12 @@ class DialectProvider(ScriptedProvider):
                 return chat_answer.decode(body.of(reply), encoded)
 
     def decoder(self, encoded: Encoded) -> Any:
-        """The vendor's decoder, behind the dialect's event stream."""
+        """Returns the provider's decoder, fed by the dialect's event stream."""
         return _DialectDecoder(self.dialect, encoded)
 
 
 class _DialectDecoder:
-    """Writes each delta as bytes of an event stream, and reads those."""
+    """Writes each delta as bytes of an event stream, and decodes them."""
 
     def __init__(self, dialect: Dialect, encoded: Encoded) -> None:
         self._writer = Writer(dialect, encoded.model or "")
@@ -137,11 +137,11 @@ class _DialectDecoder:
 
     @property
     def complete(self) -> bool:
-        """Whether the proper end was seen."""
+        """Whether the stream ended properly."""
         return self._decoder.complete
 
     def feed(self, event: Any) -> Delta | None:
-        """What the vendor's decoder reads in the bytes for `event`."""
+        """Returns what the provider's decoder reads from the bytes of `event`."""
         if event is PING:
             return None
         parts: list[Part] = []
@@ -161,19 +161,19 @@ class _DialectDecoder:
 def dialect_route(
     dialect: str, script: Script = _OK, *, model: str | None = None, name: str | None = None, **options: Any
 ) -> Route:
-    """A route to a scripted provider that speaks a dialect, without a socket.
+    """Creates a route to a scripted provider that speaks a dialect, without a socket.
 
     Args:
         dialect: One of `DIALECTS`.
-        script: What it does with each call: a behaviour such as `Answer`, `Cut` or `Failure`, or a list of them, one
-            per call, the last one for ever. By default it answers "ok".
-        model: The model's name; the dialect's name by default. Such a model has no list price: give `prices` where
-            costs or budgets in USD matter.
+        script: The behaviour for each call: a behaviour such as `Answer`, `DropConnection` or `Failure`, or a list of
+            them, one per call, the last one repeated. By default it responds "ok".
+        model: The model's name; the dialect's name by default. Such a model has no list price: set `prices` if costs or
+            budgets in USD matter.
         name: The route's name; the dialect's name by default.
-        **options: Those of `Route`.
+        **options: Options of `Route`.
 
     Raises:
-        ConfigurationError: there is no such dialect, it has no such failure, or an option is wrong.
+        ConfigurationError: if the dialect does not exist, it has no such failure, or an option is not valid.
 
     Example:
         >>> dialect_route("xai", prices={"input": 3, "output": 15}).name

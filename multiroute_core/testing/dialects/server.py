@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that speaks a dialect."""
+"""Dialect server: a real HTTP server on loopback that speaks a dialect."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ _OK = Answer()
 
 
 class DialectServer:
-    """An HTTP server on a free port of 127.0.0.1 that speaks a dialect while its `with` block runs.
+    """An HTTP server on a free port of 127.0.0.1 that speaks a dialect within its `with` block.
 
     Args:
         dialect: One of `DIALECTS`.
-        behaviour: What it does with each call: `Answer` or `Failure`. Their times, such as `first_token`, do not pass.
+        behaviour: The behaviour for each call: `Answer` or `Failure`. Their delays, such as `first_token`, are ignored.
 
     Attributes:
-        requests: The requests so far, in order.
-        url: Its address without a path, such as `http://127.0.0.1:40123`. Every path is served, so for OpenAI's SDK
-            both this and `f"{server.url}/v1"` work as `base_url`. RuntimeError outside the `with` block.
+        requests: The received requests, in order.
+        url: The address without a path, such as `http://127.0.0.1:40123`. Every path is served, so for OpenAI's SDK
+            both this and `f"{server.url}/v1"` work as `base_url`. Raises RuntimeError outside the `with` block.
 
     Raises:
-        ConfigurationError: there is no such dialect, or it has no such failure.
+        ConfigurationError: if the dialect does not exist or has no such failure.
 
     Example:
         >>> with DialectServer("alias") as server:
@@ -70,19 +70,19 @@ class DialectServer:
 
     @property
     def requests(self) -> list[Received]:
-        """The requests so far."""
+        """The received requests."""
         return self._server.requests
 
     def route(self, **options: Any) -> Route:
-        """A route to it, through the vendor's SDK, named after the dialect.
+        """Creates a route to the server, through the provider's SDK, named after the dialect.
 
         Args:
-            **options: Those of `Route`, such as `name` or `prices`. The models of Chat Completions' dialects have no
+            **options: Options of `Route`, such as `name` or `prices`. The models of Chat Completions dialects have no
                 list price.
 
         Raises:
-            ConfigurationError: an option is wrong.
-            RuntimeError: the server does not run.
+            ConfigurationError: if an option is not valid.
+            RuntimeError: if the server is not running.
         """
         path = "/v1" if self.dialect.wire.startswith("openai") else ""
         options = {"api_key": "test", "name": self.dialect.name, **options}
@@ -119,7 +119,7 @@ class DialectServer:
 
 
 def _request(body: dict[str, Any]) -> Request:
-    """What is asked, as far as a behaviour looks at it: its text."""
+    """Returns the request as far as a behaviour needs it: its text."""
     return Request((Message("user", _texts(body.get("messages") or body.get("contents") or body.get("input"))),))
 
 

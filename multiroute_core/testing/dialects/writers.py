@@ -1,4 +1,4 @@
-"""Writers of dialects: neutral parts as the bodies and event streams that servers send."""
+"""Dialect serialization: neutral parts as the bodies and event streams that servers send."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ ANTHROPIC_ENDS = {"stop": "end_turn", "length": "max_tokens", "tool_call": "tool
 GOOGLE_ENDS = {"length": "MAX_TOKENS", "content_filter": "SAFETY"}
 
 FAILURE = "multiroute.failure"
-"""The mark of a delta that stands for a failure."""
+"""The key that marks a delta as a failure."""
 
 
 class Writer:
-    """Writes one answer in a dialect.
+    """Writes one response in a dialect.
 
     Args:
         dialect: The dialect.
-        model: The model that is asked.
+        model: The requested model.
     """
 
     def __init__(self, dialect: Dialect, model: str) -> None:
@@ -34,14 +34,14 @@ class Writer:
         self._calls: list[ToolCallDelta] = []
 
     def write_body(self, delta: Delta) -> bytes:
-        """The body of a whole answer, or of a failure."""
+        """Returns the body of a complete response, or of a failure."""
         usage = self._write_usage(delta.usage)
         if (failure := failure_in(delta)) is not None:
             return _dump(self._failed(failure, usage))
         return _dump(getattr(self, f"_whole_{_method(self.dialect)}")(delta, usage))
 
     def frames(self, delta: Delta) -> bytes:
-        """The next bytes of a stream."""
+        """Returns the next bytes of a stream."""
         self._usage = delta.usage or self._usage
         events: list[JSON | str] = []
         is_continuation = self._begun
@@ -209,14 +209,14 @@ class Writer:
     def _events_google(self, delta: Delta, is_continuation: bool) -> list[JSON | str]:  # noqa: FBT001
         self._calls += [part for part in delta.parts if isinstance(part, ToolCallDelta)]
         parts = tuple(part for part in delta.parts if not isinstance(part, ToolCallDelta))
-        if delta.finish_reason is None:  # a call of a tool comes whole
+        if delta.finish_reason is None:  # tool calls are sent in one piece
             return [self._whole_google(Delta(parts), None)] if parts else []
         usage = self._write_usage(self._usage)
         return [self._whole_google(Delta((*parts, *self._calls), delta.finish_reason), usage)]
 
 
 def failure_in(delta: Delta) -> str | None:
-    """The name of the failure that a delta stands for; None for an answer."""
+    """Returns the name of the failure that a delta represents; None for a response."""
     return None if delta.raw is None else delta.raw.get(FAILURE)
 
 

@@ -1,4 +1,4 @@
--- A permit, or why there is none. KEYS: the quota's allowance, its routes' breakers, its places in flight.
+-- Admission: a permit or a rejection. KEYS: the group's rate limit state, its routes' breakers, its slots in flight.
 
 local now = moment()
 local kept, breakers, places = KEYS[1], KEYS[2], KEYS[3]

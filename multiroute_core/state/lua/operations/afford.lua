@@ -1,4 +1,4 @@
--- One more try is paid for, out of every purse that is named, or out of none. KEYS: the purses of the fleet.
+-- Withdraw one attempt from every named retry budget, or from none. KEYS: the retry budgets of the fleet.
 
 local now = moment()
 local purses = read(redis.call('GET', KEYS[1])) or {}

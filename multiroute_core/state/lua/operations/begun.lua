@@ -1,4 +1,4 @@
--- A request begins: its share for retries and hedges is put aside. KEYS: the purses of the fleet.
+-- Deposit the share of a new request for retries and hedges. KEYS: the retry budgets of the fleet.
 
 local now = moment()
 local purses = read(redis.call('GET', KEYS[1])) or {}

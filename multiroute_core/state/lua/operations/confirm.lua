@@ -1,4 +1,4 @@
--- A probe has a first token. KEYS: the breakers of the quota's routes.
+-- A probe received its first token: the breaker closes. KEYS: the breakers of the group's routes.
 
 local now = moment()
 local before = read(redis.call('HGET', KEYS[1], asked.route)) or circuit_breaker.new()

@@ -1,6 +1,6 @@
--- What a call may take is held on all of its accounts, or on none.
--- KEYS: of each claim its account, and the places of what is held on it.
--- A period begins when the clock of Redis and that of the caller agree on it: one of them may have jumped.
+-- Reserve a call's maximum spend on all of its accounts, or on none.
+-- KEYS: for each claim its account, and the reservations on it.
+-- A period starts when the clocks of Redis and of the caller agree on it: one of them may have jumped.
 
 local now = moment()
 local accounts, fresh, balances, refused = {}, {}, {}, nil
@@ -11,7 +11,7 @@ for number, claim in ipairs(asked.claims) do
     if not claim.opened then fresh[#fresh + 1] = number - 1 end
     account = spend_account.new()
   end
-  -- Who was killed does not settle.
+  -- A killed process does not settle its reservations.
   for _, place in ipairs(redis.call('ZRANGEBYSCORE', places, '-inf', string.format('%.17g', now))) do
     account = spend_account.settle(account, tonumber(string.match(place, ':(%d+)$')), 0)
     redis.call('ZREM', places, place)
@@ -29,7 +29,7 @@ for number, claim in ipairs(asked.claims) do
   if #fresh == 0 then
     redis.call('SET', kept, cmsgpack.pack(accounts[number][granted and 2 or 1]))
     expire(kept, claim.keep)
-  elseif redis.call('EXISTS', kept) == 1 then -- what has lapsed is gone from its places as well
+  elseif redis.call('EXISTS', kept) == 1 then -- remove expired reservations from the account as well
     redis.call('SET', kept, cmsgpack.pack(accounts[number][1]), 'KEEPTTL')
   end
   if granted then

@@ -1,5 +1,5 @@
--- A call is over: what was held for it is free, and what it took is spent.
--- KEYS: of each claim its account, and the places of what is held on it.
+-- Settle a call: release its reservations and add what it spent.
+-- KEYS: for each claim its account, and the reservations on it.
 
 local now = moment()
 local balances = {}
@@ -9,9 +9,9 @@ for number, claim in ipairs(asked.claims) do
   local account = spend_account.current(there or spend_account.new(), claim.starts, math.min(now, asked.wall or now), claim.known)
   local held = redis.call('ZREM', places, asked.slot .. ':' .. string.format('%.0f', claim.amount)) == 1
   local before = account.spent
-  if not there then -- it was lost: to be opened anew by what is known elsewhere
+  if not there then -- lost: the caller must reopen it with the amount known elsewhere
     account.period = -1
-  elseif held or not asked.again then -- or else it came the first time
+  elseif held or not asked.again then -- otherwise the first one was executed
     account = spend_account.settle(account, held and claim.amount or 0, claim.took)
     redis.call('SET', kept, cmsgpack.pack(account))
     expire(kept, claim.keep)

@@ -1,4 +1,4 @@
--- How a route is doing. KEYS: the quota's allowance, its routes' breakers, its places in flight.
+-- The health of a route. KEYS: the group's rate limit state, its routes' breakers, its slots in flight.
 
 local now = moment()
 local state = read(redis.call('GET', KEYS[1])) or rate_limits.new()

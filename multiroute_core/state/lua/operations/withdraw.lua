@@ -1,5 +1,5 @@
--- Nobody knows whether this permit was given: its place and its probe are free again.
--- KEYS: the breakers of the quota's routes, the quota's places in flight.
+-- Withdraw a permit whose reply may be lost: free its slot and its probe.
+-- KEYS: the breakers of the group's routes, the group's slots in flight.
 
 local place = redis.call('ZREM', KEYS[2], asked.slot)
 local before = read(redis.call('HGET', KEYS[1], asked.route))

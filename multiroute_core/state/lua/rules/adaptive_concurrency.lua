@@ -1,4 +1,4 @@
--- How many calls may be in flight at once: the twin of resilience/adaptive_concurrency.py.
+-- Adaptive concurrency limit: the Lua twin of resilience/adaptive_concurrency.py.
 
 function adaptive_concurrency.new() return {calm_at = 0, answers = 0, most = 0} end
 

@@ -1,4 +1,4 @@
--- When a route is left alone, and when it is tried again: the twin of resilience/circuit_breaker.py.
+-- Circuit breaker: the Lua twin of resilience/circuit_breaker.py.
 
 function circuit_breaker.new(generation, closed_at, breaks, half)
   return {
@@ -33,7 +33,7 @@ function circuit_breaker.shut(state, now, early)
   if now < state.opened_until and not early then return {why = 'open', seconds = state.opened_until - now} end
 end
 
--- Gives the state, and a permit or why there is none.
+-- Returns the state, and either a permit or a rejection.
 function circuit_breaker.admit(state, settings, now, early)
   if not state.opened_until then return state, {generation = state.generation, probe = false} end
   local stop = circuit_breaker.shut(state, now, early)

@@ -1,4 +1,4 @@
--- What a provider would still take, by its own headers: the twin of resilience/provider_limits.py.
+-- Remaining limits reported by provider headers: the Lua twin of resilience/provider_limits.py.
 
 local function upto(level) return math.min(level.reset, level.at + TRUSTED_SECONDS) end
 

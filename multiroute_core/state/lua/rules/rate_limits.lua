@@ -1,10 +1,10 @@
--- What a quota may still take: the twin of resilience/rate_limits.py. `settings` has rpm, tpm and max_concurrency.
+-- Rate limits and cooldown: the Lua twin of resilience/rate_limits.py. `settings` has rpm, tpm and max_concurrency.
 
 function rate_limits.new()
   return {door_until = 0, requests = 0, tokens = 0, taken = 0, concurrency = adaptive_concurrency.new()}
 end
 
--- Gives the state, why not (and for how many seconds), and whether the state is another one.
+-- Returns the state, the rejection (with its seconds), and whether the state has changed.
 function rate_limits.admit(state, settings, now, tokens, in_flight)
   if now < state.door_until then return state, {why = 'rate_limit', seconds = state.door_until - now} end
   local rpm, tpm, room, wait, longer = settings.rpm, settings.tpm, state.headroom, 0, 0
@@ -49,7 +49,7 @@ function rate_limits.tokens_left(state, settings, now)
   return least(settings.tpm and token_bucket.left(state.tokens, settings.tpm, now), room and provider_limits.tokens_left(room, now))
 end
 
--- `ended` has tokens, used, mark, outcome, door, headroom and in_flight. Gives the state, and whether it is another one.
+-- `ended` has tokens, used, mark, outcome, door, headroom and in_flight. Returns the state, and whether it has changed.
 function rate_limits.settle(state, settings, now, ended)
   local left, taken, flight, door = state.tokens, state.taken, state.concurrency, ended.door
   if settings.tpm and ended.used and ended.used ~= ended.tokens then
@@ -76,7 +76,7 @@ function rate_limits.settle(state, settings, now, ended)
   return after, true
 end
 
--- How long the state has something to tell.
+-- How long the state carries information, in seconds.
 function rate_limits.lasts(state, now)
   return math.max(state.door_until, state.requests, state.tokens, state.concurrency.calm_at) - now
 end

@@ -1,4 +1,4 @@
--- How many tries may be made besides the first ones: the twin of resilience/retry_budget.py.
+-- Retry budget: the Lua twin of resilience/retry_budget.py.
 
 function retry_budget.new() return {left = 0} end
 

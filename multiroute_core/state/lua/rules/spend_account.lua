@@ -1,4 +1,4 @@
--- What may be spent in a period: the twin of resilience/spend_account.py.
+-- Spend account: the Lua twin of resilience/spend_account.py.
 
 function spend_account.new() return {period = 0, spent = 0, held = 0} end
 
@@ -7,7 +7,7 @@ function spend_account.current(account, starts, now, known)
   for place = 2, #starts do
     if starts[place] <= now then start = starts[place] end
   end
-  start = math.max(start, account.period) -- a clock that is set back gives no period again
+  start = math.max(start, account.period) -- a clock that is set back does not restart a period
   local spent = account.period == start and account.spent or 0
   if known and known[1] == start and known[2] > spent then spent = known[2] end
   return {period = start, spent = spent, held = account.held}

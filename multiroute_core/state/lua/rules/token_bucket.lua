@@ -1,4 +1,4 @@
--- So many a minute: the twin of resilience/token_bucket.py.
+-- Token bucket (GCRA): the Lua twin of resilience/token_bucket.py.
 
 function token_bucket.take(tat, per_minute, amount, now)
   local due = math.max(tat, now) + math.min(amount, per_minute) * SECONDS / per_minute
