@@ -78,7 +78,7 @@ def messages_back(messages: Iterable[Message]) -> list[BaseMessage]:
     return chat_messages
 
 
-def messages_for(messages: Iterable[Message], model: str, wire: Wire | None = None) -> list[BaseMessage]:
+def messages_for(messages: Iterable[Message], model: str, wire: Api | None = None) -> list[BaseMessage]:
     """Convert a conversation for a wrapped LangChain chat model.
 
     The model's own messages are sent back unchanged; messages of other models are reduced to provider-neutral content.
@@ -104,7 +104,7 @@ def messages_for(messages: Iterable[Message], model: str, wire: Wire | None = No
     return chat_messages
 
 
-def unsendable(messages: Iterable[Message], model: str, wire: Wire | None) -> list[str]:
+def unsendable(messages: Iterable[Message], model: str, wire: Api | None) -> list[str]:
     """List what `messages_for` leaves out of a conversation, as entries for `dropped`, without duplicates."""
     dropped: dict[str, None] = {}
     for message in messages:
@@ -126,7 +126,7 @@ def unsendable(messages: Iterable[Message], model: str, wire: Wire | None) -> li
     return list(dropped)
 
 
-def _for_wire(message: Message, wire: Wire) -> Iterator[BaseMessage]:
+def _for_wire(message: Message, wire: Api) -> Iterator[BaseMessage]:
     """Convert user and tool messages, with the native blocks and cache marks of `wire` unchanged."""
     if message.role != "tool":
         (back,) = messages_back([Message(message.role, [], message.name)])

@@ -37,7 +37,7 @@ FIELDS = {
 """Request parameters, and the names of the corresponding fields in LangChain's classes."""
 
 
-OWN_BLOCKS: Mapping[str, Wire] = {"anthropic": "anthropic"}
+OWN_BLOCKS: Mapping[str, Api] = {"anthropic": "anthropic"}
 """Providers whose LangChain classes pass native blocks and cache marks through."""
 
 

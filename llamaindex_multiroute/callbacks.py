@@ -97,7 +97,7 @@ class AttemptEvent(BaseEvent):
     Attributes:
         route: The route's name.
         model: The requested model, or the one that responded.
-        outcome: `"answered"`, `"cancelled"`, or the error's `code`.
+        outcome: `"success"`, `"cancelled"`, or the error's `code`.
         seconds: Duration of the attempt.
         cost: In USD; None if unknown.
         error: The error in one sentence; None if the attempt succeeded.

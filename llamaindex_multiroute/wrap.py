@@ -122,7 +122,7 @@ class LLMProvider:
         self.address: str | None = model_address(llm)
         self._bare: Any = bare(llm)
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         """The API of the route."""
         return "llamaindex"
 

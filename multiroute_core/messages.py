@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 from multiroute_core._util.json_text import load_json
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
-Wire: TypeAlias = Literal["anthropic", "openai.chat", "openai.responses", "google", "langchain", "llamaindex"]
+Api: TypeAlias = Literal["anthropic", "openai.chat", "openai.responses", "google", "langchain", "llamaindex"]
 """A provider API, identified by its JSON format; compatible servers use it too. The last two are framework models used
 as routes."""
 Modality: TypeAlias = Literal["image", "audio", "video", "document"]

@@ -47,7 +47,7 @@ class ServerTool:
     @property
     def is_custom(self) -> bool:
         """Whether it is an OpenAI custom tool: the caller runs it, with free text, and both OpenAI APIs support it."""
-        return self.body.get("type") == "custom" and self.wire in ("openai.chat", "openai.responses")
+        return self.body.get("type") == "custom" and self.api in ("openai.chat", "openai.responses")
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ class Attempt:
         route: The route's name.
         provider: The route's provider.
         model: The requested model, or the model reported by the provider.
-        outcome: `"answered"`, `"cancelled"`, or the `code` of the error: `"timeout"`, `"rate_limit"`, …
+        outcome: `"success"`, `"cancelled"`, or the `code` of the error: `"timeout"`, `"rate_limit"`, …
         seconds: Duration of the attempt.
         first_token_seconds: Time from the start to the first meaningful chunk; None if there was none.
         usage: Token counts, if the provider reported them.

@@ -86,7 +86,7 @@ class Ledger:
         Args:
             since: From this moment on (inclusive), in seconds since 1970.
             until: Before this moment (exclusive).
-            **equal: Field values to match, such as `model="gpt-6-luna"`, `tenant="a"` or `outcome="answered"`; None
+            **equal: Field values to match, such as `model="gpt-6-luna"`, `tenant="a"` or `outcome="success"`; None
                 matches records without a value. Also `label="x"` for records that have this label among others, and
                 `day="2026-11-28"` and `month="2026-11"`, in UTC.
 

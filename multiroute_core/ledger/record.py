@@ -21,7 +21,7 @@ CANCELLED = "cancelled"
 
 def is_failure(outcome: str) -> bool:
     """Returns whether an outcome is an error, that is, neither a response nor a cancellation."""
-    return outcome not in ("answered", CACHED, CANCELLED)
+    return outcome not in ("success", CACHED, CANCELLED)
 
 
 MOST = 10**12
@@ -38,7 +38,7 @@ class Record:
         route: The route's name.
         provider: The route's provider.
         model: The model that responded, or else the requested model.
-        outcome: `"answered"`, `"cancelled"`, `"cached"`, or the error code: `"timeout"`, `"rate_limit"`, …
+        outcome: `"success"`, `"cancelled"`, `"cached"`, or the error code: `"timeout"`, `"rate_limit"`, …
         seconds: Duration of the attempt.
         first_token_seconds: Time to the first token; None if none arrived.
         input_tokens: All input tokens; None if neither reported nor estimated.

@@ -68,12 +68,12 @@ _STORES = (
 """Prefixes of the ids in each provider's file store."""
 
 
-def raw(wire: Wire, block: Block) -> Raw:
+def raw(wire: Api, block: Block) -> Raw:
     """Return a block in the form that its provider accepts."""
     return Raw(wire, {name: value for name, value in block.items() if name not in _MARKS})
 
 
-def richer(wire: Wire, block: Block, *said: str) -> Raw | None:
+def richer(wire: Api, block: Block, *said: str) -> Raw | None:
     """Return the raw form of a block with fields besides `said`, which the neutral part covers; None otherwise."""
     names = (name for name, value in block.items() if value is not None and name not in _MARKS)
     return raw(wire, block) if any(name not in (*said, "type") for name in names) else None

@@ -176,7 +176,7 @@ def _of_mapping(definition: Mapping[str, Any]) -> Iterator[Tool | ServerTool]:
         )
 
 
-def _vendor(kind: str) -> Wire | None:
+def _vendor(kind: str) -> Api | None:
     """Return the API that a server tool's type belongs to."""
     return next((wire for pattern, wire in SERVER_TOOLS if fnmatchcase(kind, pattern)), None)
 

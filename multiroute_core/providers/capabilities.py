@@ -62,7 +62,7 @@ FORMATS: Mapping[Api, frozenset[str]] = {
 ANY_FORMAT = "any format"
 """Capability of framework models, which decide themselves which formats they accept."""
 
-_READS_TEXT_FILES: frozenset[Wire] = frozenset({"google", "openai.responses", "langchain", "llamaindex"})
+_READS_TEXT_FILES: frozenset[Api] = frozenset({"google", "openai.responses", "langchain", "llamaindex"})
 """APIs whose providers fetch a text file from its URL."""
 
 
@@ -71,7 +71,7 @@ class RouteCapabilities:
     """What is known about a route when it is selected.
 
     Attributes:
-        wire: The route's API.
+        api: The route's API.
         offers: The supported capabilities; see the module docstring.
         window: Context window in tokens, prompt and answer together; None if unknown.
     """
@@ -136,7 +136,7 @@ def _of_tool(tool: Tool | ServerTool) -> str:
     return "custom_tools" if tool.is_custom else f"wire:{tool.api}"
 
 
-def supported(provider: str, wire: Wire, inputs: frozenset[str], *, tools: bool) -> frozenset[str]:
+def supported(provider: str, wire: Api, inputs: frozenset[str], *, tools: bool) -> frozenset[str]:
     """Returns the capabilities of a route.
 
     Args:

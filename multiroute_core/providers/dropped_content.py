@@ -59,7 +59,7 @@ def sendable_name(message: Message) -> str | None:
     return message.name if message.name is not None and _NAME.fullmatch(message.name) else None
 
 
-def list_dropped(request: Request, wire: Wire, model: str) -> list[str]:
+def list_dropped(request: Request, wire: Api, model: str) -> list[str]:
     """List what is dropped from `request` for an API, without duplicates, in order of first occurrence.
 
     Args:
@@ -109,14 +109,14 @@ def _of_parts(parts: Sequence[Part], wire: Api, model: str) -> Iterator[str]:
                 pass
 
 
-def _returns(raw: Raw | None, wire: Wire, model: str) -> bool:
+def _returns(raw: Raw | None, wire: Api, model: str) -> bool:
     """Whether reasoning is sent back: only to the model that wrote it, and for Responses only if encrypted."""
     if raw is None or raw.api != wire or raw.model not in (None, model):
         return False
     return wire != "openai.responses" or bool(raw.body.get("encrypted_content"))
 
 
-def _extras(part: Blob | Uri | File, extras: Mapping[str, Mapping[str, Any]], wire: Wire) -> Iterator[str]:
+def _extras(part: Blob | Uri | File, extras: Mapping[str, Mapping[str, Any]], wire: Api) -> Iterator[str]:
     """Yield file extras that belong to another vendor, or that this type of file does not accept."""
     for vendor, values in extras.items():
         for name in values:

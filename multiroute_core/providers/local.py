@@ -178,7 +178,7 @@ class LocalProvider:
         self._traits = models.lookup("local", model)
         self._held: dict[int, tuple[Server, StainlessTransport]] = {}  # by process id: a forked child has its own
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         """Returns the API of the route."""
         return "openai.chat"
 

@@ -89,7 +89,7 @@ class Decoder(Protocol):
 class Provider(Protocol):
     """One provider's API for one set of credentials."""
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         """Returns the API of the route."""
         ...
 

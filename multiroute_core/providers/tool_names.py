@@ -11,7 +11,7 @@ from multiroute_core.messages import Api, InvalidToolCall, Message, Part, ToolCa
 from multiroute_core.tools import ServerTool, Tool, ToolChoice
 from multiroute_core.types import Request
 
-_PATTERNS: Mapping[Wire, re.Pattern[str]] = {
+_PATTERNS: Mapping[Api, re.Pattern[str]] = {
     # The API returns "String should match pattern '^[a-zA-Z0-9_-]{1,128}$'" and "String should have at most 128
     # characters", as quoted in https://github.com/home-assistant/core/issues/147760 and
     # https://github.com/anthropics/claude-code/issues/96152 (2026-11-29). Its documentation states 64.
@@ -31,7 +31,7 @@ _SUFFIX = 9
 _STEM = 64 - _SUFFIX - 1
 
 
-def with_wire_names(request: Request, wire: Wire) -> tuple[Request, Mapping[str, str]]:
+def with_wire_names(request: Request, wire: Api) -> tuple[Request, Mapping[str, str]]:
     """Returns `request` with tool names that the API accepts, and the caller's names by the replaced ones.
 
     Definitions, tool choice and history are renamed consistently. A name is replaced in the same way in every request,

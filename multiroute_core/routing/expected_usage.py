@@ -21,13 +21,13 @@ MOST_OUTPUT_TOKENS = 1_024
 OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 """The providers' names of the maximum output tokens in a request body."""
 
-TOOLS_PROMPT: Mapping[Wire, int] = {"anthropic": 500}
+TOOLS_PROMPT: Mapping[Api, int] = {"anthropic": 500}
 """The tokens that a provider adds before the tools and bills."""
 
 LEAST_KEPT = 1_024
 """The minimum length of a cached prefix in tokens; providers cache no shorter one."""
 
-KEEPING: frozenset[Wire] = frozenset({"anthropic", "openai.chat", "openai.responses", "google"})
+KEEPING: frozenset[Api] = frozenset({"anthropic", "openai.chat", "openai.responses", "google"})
 """The APIs whose providers cache prompts: OpenAI and Google automatically, Anthropic up to a mark that the caller sets
 or, in long prompts, this library.
 """
@@ -79,7 +79,7 @@ def read_again(request: Request, routes: Sequence[Route], facts: Mapping[str, Ro
     return dict.fromkeys(warm, latest.tokens)
 
 
-def most(request: Request, route: Route, wire: Wire, size: int) -> Usage:
+def most(request: Request, route: Route, wire: Api, size: int) -> Usage:
     """Return the maximum usage of `request` on a route as far as known in advance, for the budget reservation.
 
     Args:
@@ -110,7 +110,7 @@ def answer(request: Request) -> int:
     return request.max_tokens or OUTPUT_TOKENS
 
 
-def usage(request: Request, wire: Wire, size: int, read: int = 0) -> Usage:
+def usage(request: Request, wire: Api, size: int, read: int = 0) -> Usage:
     """Return the expected usage of `request`; precise enough to rank prices, not to bill.
 
     Args:

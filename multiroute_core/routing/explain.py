@@ -28,10 +28,10 @@ class Row:
         why: The reasons: sentences without their full stops, the strongest first.
         expected_cost: The expected cost of this request, in USD; None if unknown.
         cached_tokens: The tokens of the request that are likely in its prompt cache.
-        seconds: The recent latency of a response, or of the first token of a stream; None if unknown.
+        latency: The recent latency of a response, or of the first token of a stream; None if unknown.
         breaker: The state of its circuit breaker: `"closed"` (in use), `"open"` (skipped) or `"half_open"` (next call
             probes).
-        open_seconds: Seconds until it accepts requests; 0 means now.
+        retry_in: Seconds until it accepts requests; 0 means now.
         in_flight: Its calls in flight.
         window: The context window in tokens; None if unknown.
     """

@@ -44,7 +44,7 @@ class Settled(msgspec.Struct):
     generation: int | None = None
 
 
-class Told(msgspec.Struct):
+class HealthReply(msgspec.Struct):
     """The reply of `standing`: numbers as of `RouteHealth`.
 
     Attributes:

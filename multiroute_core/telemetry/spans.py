@@ -291,7 +291,7 @@ def _attempt(attempt_state: Tried, number: int, *, stream: bool) -> dict[str, An
 
 def _answered_by(attempt: Attempt) -> str | None:
     """Returns the model that responded, if any; the record of an attempt that failed at once has the requested one."""
-    spoke = attempt.outcome == "answered" or attempt.first_token_seconds is not None
+    spoke = attempt.outcome == "success" or attempt.first_token_seconds is not None
     return attempt.model if spoke else None
 
 

@@ -28,7 +28,7 @@ class AnthropicProvider(StainlessTransport):
         self.api_key = api_key
         self.account = history.account_of(address, api_key)
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         """Return the API of the route."""
         return "anthropic"
 

@@ -57,7 +57,7 @@ class GenaiProvider:
             aclose=lambda client: client.http.aclose(),
         )
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         """Return the API of the route."""
         return "google"
 

@@ -56,7 +56,7 @@ class LegacyProvider:
         self._options = _import("google.api_core.client_options").ClientOptions(api_key=api_key, api_endpoint=address)
         self._clients = Clients(self._client, self._client, close=_close, aclose=_close)
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         """Return the API of the route."""
         return "google"
 

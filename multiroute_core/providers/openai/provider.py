@@ -42,7 +42,7 @@ class OpenAIProvider(StainlessTransport):
         self.api_key = api_key
         self.account = history.account_of(address, api_key)
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         """Return the API of the route."""
         return "openai.responses" if self._api(route) == "responses" else "openai.chat"
 

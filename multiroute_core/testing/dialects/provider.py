@@ -104,7 +104,7 @@ class DialectProvider(ScriptedProvider):
         self.dialect: Dialect = DIALECTS[dialect]
         check_script(dialect, script)
 
-    def wire(self, route: Route) -> Wire:
+    def api(self, route: Route) -> Api:
         """Returns the dialect's API."""
         return self.dialect.wire
 
