@@ -1,4 +1,4 @@
-"""Load balancing: the ranking strategies; the package docstring describes them. Pure."""
+"""Load balancing: how each strategy ranks candidates; the package docstring describes them. Pure."""
 
 from __future__ import annotations
 

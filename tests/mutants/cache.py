@@ -36,7 +36,7 @@ CACHED = (
         "whoever is given up is waited for",
         RECALL,
         "lead.flight, value)\n                if lead.token",
-        "Flight(), value)\n                if lead.token",
+        "type(lead.flight)(), value)\n                if lead.token",
         CACHE,
     ),
     Mutant("who fails hands over to the next to fail", RECALL, "lead.flight, failed=True)", "lead.flight)", CACHE),
@@ -49,7 +49,7 @@ CACHED = (
     ),
     Mutant("one waits for oneself", FLIGHT, "if threading.get_ident() != self._thread:", "if True:", CACHE),
     Mutant("an old answer is no better than none", RECALL, "flow.spare = spare", "pass", WORLDS),
-    Mutant("a hit costs what it cost", ENTRY, "cost=0.0,", "cost=kept.cost,", WORLDS),
+    Mutant("a hit costs what it cost", ENTRY, "cost=0.0,", "cost=record.cost,", WORLDS),
     Mutant("a hit uses tokens again", ENTRY, "usage=NOTHING,", "usage=Usage(1, 1),", WORLDS),
     Mutant("a stream comes back in one piece", ENTRY, "entry_pieces if record.streamed else None", "None", WORLDS),
     Mutant(
