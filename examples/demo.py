@@ -1,6 +1,6 @@
 """One router under a LangChain chain and a LlamaIndex query engine, in good weather and in bad.
 
-It needs no key and no network: the three vendors are embedded servers that speak their wires (see stage.py), and the
+It needs no key and no network: the three vendors are embedded servers that implement their APIs (see stage.py), and the
 last resort is a real model on this machine. Where real keys are in the environment, the first scene asks the real
 providers.
 Exit code 0 means that every scene ended as it should.
@@ -27,7 +27,7 @@ def main(scenes: Sequence[Scene] | None = None) -> int:
     began, screen = time.monotonic(), Screen()
     screen.say("MultiRoute: one router, a LangChain chain and a LlamaIndex query engine", "bold")
     with contextlib.ExitStack() as stack:
-        # Two frameworks and three SDKs take seconds to import; nobody should look at an empty screen meanwhile.
+        # Two frameworks and three SDKs take seconds to import; the screen should not be empty meanwhile.
         with screen.wait("Importing the frameworks, starting the embedded providers"):
             from scenes import SCENES, Show, perform
             from stage import Stage

@@ -39,7 +39,7 @@ class Team(NamedTuple):
     read: int
     written: int
     questions: int
-    """How many different ones there are: what is asked again comes out of the cache."""
+    """How many different ones there are: repeated requests come from the cache."""
 
 
 TEAMS = (

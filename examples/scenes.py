@@ -187,7 +187,7 @@ def broken_streams(show: Show) -> None:
         read()
     except StreamInterruptedError as error:
         kept = error.partial.text if error.partial else ""
-        show.screen.say(f"   BrokenStreamError; its .partial keeps “{kept.strip()}”", "yellow")
+        show.screen.say(f"   StreamInterruptedError; its .partial keeps “{kept.strip()}”", "yellow")
         show.expect(bool(kept), "nothing was kept of the stream that broke")
     else:
         show.expect(False, "a stream that broke was taken for a whole answer")
@@ -215,7 +215,7 @@ def rate_limit(show: Show) -> None:
     hits, seconds = show.stage.hits("openai") - before, time.monotonic() - began
     answered = show.screen.record.answered
     show.expect(answered == ["google"] * 4, f"Gemini answered {answered.count('google')} of 4 calls")
-    show.expect(hits == 1, f"OpenAI was asked {hits} times, though it wanted to be left alone")
+    show.expect(hits == 1, f"OpenAI was called {hits} times, though its cooldown had not ended")
     show.expect(seconds < 10, f"four calls took {seconds:.0f} s: somebody waited")
 
 
@@ -266,7 +266,7 @@ SCENES = (
     Scene("Anthropic is down", "OpenAI answers 10 of 10; at most 4 reach Anthropic", outage),
     Scene("Streams break", "early: moved on unseen; late: an error keeps the text", broken_streams),
     Scene("A stream goes on", "another route ends the sentence, unseen", goes_on),
-    Scene("OpenAI is limited", "Gemini answers, nobody waits", rate_limit),
+    Scene("OpenAI is limited", "Gemini answers at once", rate_limit),
     Scene("Everything is down", "the local model answers", all_down),
 )
 

@@ -42,7 +42,7 @@ class Record:
 
     @property
     def tried(self) -> list[str]:
-        """The providers that were asked, one for each attempt."""
+        """The providers that were called, one for each attempt."""
         return [attempt.provider for attempt in self.attempts]
 
     @property
@@ -178,7 +178,7 @@ class Screen:
             line.append(_told(attempt, error), "red")
         elif skipped:
             who = skipped[0] if len(skipped) == 1 else f"{len(skipped)} routes"
-            line.append(f"{who} left alone", "dim")
+            line.append(f"{who} skipped", "dim")
         self.say(line)
 
 
@@ -190,4 +190,4 @@ def _told(attempt: Attempt, error: RouteError) -> str:
 def _counted(names: list[str]) -> str:
     """`["a", "a", "b"]` as "a ×2, b"."""
     counts = Counter(names)
-    return ", ".join(name if count == 1 else f"{name} ×{count}" for name, count in counts.items()) or "nobody"
+    return ", ".join(name if count == 1 else f"{name} ×{count}" for name, count in counts.items()) or "none"

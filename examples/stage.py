@@ -1,4 +1,4 @@
-"""The stage: three embedded providers that speak their vendors' wires, so that nothing here needs a key or a network.
+"""The stage: three embedded providers that implement their vendors' APIs; no key or network is needed.
 
 Each vendor has a real HTTP server of its own (LLMock) on a free port of 127.0.0.1. What it says is scripted, and how
 long it takes to say it; the official SDKs, the sockets and the failures on them are real.
@@ -17,7 +17,7 @@ from llmock.testing import LLMockServer
 from multiroute_core import Route
 
 WIRES = {"anthropic": "anthropic", "openai": "openai", "google": "gemini"}
-"""For each provider, the name that LLMock has for its wire."""
+"""For each provider, the name that LLMock has for its API."""
 
 LATENCY_MS = {"anthropic": 90, "openai": 60, "google": 40}
 
@@ -81,7 +81,7 @@ class Stage:
         self._add(vendor, Fail(status, times=None))
 
     def limited(self, vendor: str, seconds: float) -> None:
-        """The provider answers every call with HTTP 429, and wants to be left alone for so long."""
+        """The provider answers every call with HTTP 429 and a `Retry-After` of so many seconds."""
         self._add(vendor, Fail(429, retry_after=seconds, times=None))
 
     def breaks(self, vendor: str, after_chunks: int) -> None:

@@ -15,7 +15,7 @@ SHOWN = {
     "01_quickstart": (
         r"\n1 +anthropic:\S+ +server_error",  # the table of the failover
         r"\n1 +openai:\S+ +rate_limit",
-        r"\n1 +google:\S+ +answered",
+        r"\n1 +google:\S+ +success",
         r"The stream broke after \d+ characters",
         r"local:smollm2",
     ),

@@ -37,7 +37,9 @@ def test_what_is_said_stays_through_copies_pickles_and_new_keys(given_settings):
     for name in ("rpm", "tpm", "max_concurrency", "region"):
         assert getattr(route, name) == given_settings.get(name)
     assert route.weight == given_settings.get("weight", 1)
-    assert route.rate_limit_group == given_settings.get("quota", "one"), "by default a route shares with none"
+    assert route.rate_limit_group == given_settings.get("rate_limit_group", "one"), (
+        "by default a route shares with none"
+    )
     assert copy.deepcopy(route) == route.with_key(None)
     assert pickle.loads(pickle.dumps(route)) == route.with_key(None)
     assert route.with_key("other") == Route("openai:gpt-6-luna", name="one", api_key="other", **given_settings)
@@ -56,7 +58,7 @@ def test_what_is_said_stays_through_copies_pickles_and_new_keys(given_settings):
         ({"weight": -1}, "weight=-1 must be a number above 0"),
         ({"max_concurrency": 0}, "max_concurrency=0 must be a whole number, 1 or more"),
         ({"max_concurrency": 1.5}, "max_concurrency=1.5 must be a whole number"),
-        ({"rate_limit_group": ""}, "quota='' must be a word"),
+        ({"rate_limit_group": ""}, "rate_limit_group='' must be a word"),
         ({"region": 7}, "region=7 must be a word"),
         ({"prices": 3}, "prices=3 must be a mapping"),
         ({"prices": {"input": 1}}, "lacks 'output', in USD per million tokens"),

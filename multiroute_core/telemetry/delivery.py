@@ -1,4 +1,4 @@
-"""Delivery queue: pending items and the thread that sends them, with retries and backoff."""
+"""DeliveryResult queue: pending items and the thread that sends them, with retries and backoff."""
 
 from __future__ import annotations
 

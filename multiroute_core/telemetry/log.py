@@ -65,7 +65,8 @@ class LogEvents:
             "dropped": list(attempt.dropped),
             "estimated_cost": attempt.estimated_cost,
         } | _used(attempt.usage, attempt.cost)
-        what = attempt.outcome + (f" (HTTP {status})" if status else "")
+        what = "succeeded" if attempt.outcome == "success" else attempt.outcome
+        what += f" (HTTP {status})" if status else ""
         if event.error is not None:
             what = f"failed, {what},"
         usage = _describe_usage(attempt.usage, attempt.cost)

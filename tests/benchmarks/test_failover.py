@@ -51,7 +51,7 @@ def test_patience_ends(who, behaviour):
 
 
 @pytest.mark.parametrize("behaviour", [providers.cut, providers.ends_early])
-@pytest.mark.parametrize(("mode", "cell"), [("continue", "completed"), (None, "partial kept (BrokenStreamError)")])
+@pytest.mark.parametrize(("mode", "cell"), [("continue", "completed"), (None, "partial kept (StreamInterruptedError)")])
 def test_a_broken_stream_goes_on_or_is_kept(who, behaviour, mode, cell):
     found = failover._broken(behaviour, mode)(who, SCALE)
     assert found.text == cell

@@ -132,7 +132,7 @@ def test_what_was_settled_twice_counts_once(accounts):
     run(accounts.reserve(IO, [claim()], "1"))
     accounts.settle([claim()], "1", [7], _nobody)
     assert balance(accounts)[1:3] == (7, 0)
-    again = accounts._asked([claim()], "1", [7], again=True)
+    again = accounts._encode_claims([claim()], "1", [7], again=True)
     from multiroute_core.state.scripts import script
 
     run(accounts._link.call(IO, script("spent"), accounts._keys([claim()]), again))
@@ -146,7 +146,7 @@ class TestAway:
         try:
             with pytest.raises(UnavailableError):
                 run(accounts.reserve(IO, [claim()], "2"))
-            assert run(accounts.reserve(IO, [claim(cap=None)], "3")).refused is None
+            assert run(accounts.reserve(IO, [claim(cap=None)], "3")).refused_index is None
             accounts.settle([claim()], "1", [4], _nobody)
             accounts.settle([claim(cap=None)], "3", [5], _nobody)
         finally:

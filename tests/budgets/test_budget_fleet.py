@@ -52,7 +52,7 @@ def spend_all(router):
                 router.generate("Hi", max_tokens=10)
                 answered.append(1)
         except BudgetExceededError as error:
-            if error.left is None:
+            if error.remaining is None:
                 errors.append(error)
         except BaseException as error:
             errors.append(error)

@@ -56,7 +56,7 @@ def check(router, answered, *, estimated):
     assert [record.outcome for record in records] == ["success"] * answered
     assert {record.estimated for record in records} == {estimated}
     (standing,) = [one for one in router.budgets() if one.unit == "usd"]
-    assert standing.spent <= standing.cap
+    assert standing.spent <= standing.limit
     assert standing.spent == pytest.approx(sum(record.charged for record in records))
     assert router.ledger.spent(since=0).usd == pytest.approx(standing.spent)
 

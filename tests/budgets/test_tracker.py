@@ -72,7 +72,7 @@ class TestHard:
             asked(router, face)
         assert calls(route) == 3
         error = e.value
-        assert (error.budget, error.who, error.left) == ("usd/day", "", 0.0)
+        assert (error.budget, error.scope_value, error.remaining) == ("usd/day", "", 0.0)
         assert 0 < error.retry_after <= DAY and error.resets_at == pytest.approx(
             time.time() + error.retry_after, abs=60
         )
@@ -100,7 +100,7 @@ class TestHard:
         asked(router, face)
         with pytest.raises(BudgetExceededError, match=r"50 tokens left of 60 tokens") as e:
             ask(router, face, max_tokens=50)
-        assert e.value.left == 50
+        assert e.value.remaining == 50
 
 
 class TestCalls:
@@ -221,7 +221,10 @@ class TestSoft:
         router = Router([dear(), cheap()], budget=budget, on_event=[heard.append])
         with caplog.at_level(logging.WARNING, "multiroute_core"):
             assert [asked(router).route for _ in range(5)] == ["dear", "dear", "cheap", "cheap", "cheap"]
-        assert [(alert.share, alert.spent, alert.cap) for alert in alerts] == [(0.5, 0.001, 0.002), (1.0, 0.002, 0.002)]
+        assert [(alert.threshold, alert.spent, alert.limit) for alert in alerts] == [
+            (0.5, 0.001, 0.002),
+            (1.0, 0.002, 0.002),
+        ]
         assert alerts == [event for event in heard if isinstance(event, BudgetAlert)]
         assert [record.getMessage() for record in caplog.records] == [
             "Budget 'usd/day': 0.001 USD of 0.002 USD spent.",
@@ -235,7 +238,7 @@ class TestSoft:
         assert [asked(router).route for _ in range(2)] == ["dear", "cheap"]
         clock.sleep(DAY)
         assert [asked(router).route for _ in range(2)] == ["dear", "cheap"]
-        assert [alert.share for alert in alerts] == [0.8, 1.0, 0.8, 1.0]
+        assert [alert.threshold for alert in alerts] == [0.8, 1.0, 0.8, 1.0]
 
     def test_who_is_told_cannot_break_anything(self, caplog):
         router = Router([dear()], budget=Budget(usd=0.0001, on_alert=lambda _: 1 / 0))
@@ -288,7 +291,7 @@ class TestReserve:
         assert ledger.spent(since=0).usd == attempt.estimated_cost
         with pytest.raises(BudgetExceededError) as e:
             ask(router, "generate", max_tokens=10_000)
-        assert e.value.left == pytest.approx(1 - attempt.estimated_cost, abs=1e-8)
+        assert e.value.remaining == pytest.approx(1 - attempt.estimated_cost, abs=1e-8)
 
     def test_a_count_of_the_beginning_is_none_of_what_was_said(self):
         """Anthropic tells the prompt's tokens at once, and one token of output."""
@@ -316,7 +319,7 @@ class TestReserve:
         assert asked(router).route == "quick"
         with pytest.raises(BudgetExceededError) as e:
             ask(router, "generate", max_tokens=100)
-        assert e.value.left == pytest.approx(0.0015)  # who was called off has told no usage
+        assert e.value.remaining == pytest.approx(0.0015)  # who was called off has told no usage
 
     def test_a_hit_of_the_cache_costs_nothing(self):
         router = Router([dear()], budget=Budget(usd=0.001, hard=True), cache="memory")
@@ -443,7 +446,7 @@ class TestBadInput:
             ({"tokens": 1.5}, "tokens=1.5 must be"),
             ({"usd": 1, "per": "days"}, "Unknown per 'days': did you mean 'day'"),
             ({"usd": 1, "scope": "tenants"}, "did you mean 'tenant'"),
-            ({"usd": 1, "only": {"a"}}, "only= needs scope="),
+            ({"usd": 1, "scope_values": {"a"}}, "scope_values= needs scope="),
             ({"usd": 1, "hard": 1}, "hard=1 must be True or False"),
             ({"usd": 1, "timezone": "Europe/Berln"}, "timezone='Europe/Berln' is unknown"),
             ({"usd": 1, "timezone": "../etc/passwd"}, "is unknown"),

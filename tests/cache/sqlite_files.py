@@ -31,10 +31,10 @@ def whole(key, value):
 BEGIN = f"""
 import hashlib, logging, os, resource, signal, sys, time
 from multiroute_core.cache.sqlite import SQLiteCache
-from multiroute_core.runtime.sync_io import BlockingIO
+from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.runtime.run_sync import run
 logging.basicConfig(stream=sys.stdout, format="log: %(message)s")
-io, path = BlockingIO(), sys.argv[1]
+io, path = SyncIO(), sys.argv[1]
 
 {inspect.getsource(value)}
 {inspect.getsource(whole)}

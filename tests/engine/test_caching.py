@@ -499,7 +499,14 @@ def test_what_is_no_cache_is_refused(cache, sentence):
 
 @pytest.mark.parametrize(
     "given",
-    [{"ttl": 0}, {"ttl": -1}, {"ttl": "day"}, {"stale_if_error": -1}, {"also": ["lenght"]}, {"alias": ""}],
+    [
+        {"ttl": 0},
+        {"ttl": -1},
+        {"ttl": "day"},
+        {"stale_if_error": -1},
+        {"cacheable_finish_reasons": ["lenght"]},
+        {"namespace": ""},
+    ],
     ids=str,
 )
 def test_settings_out_of_range_are_refused(given):

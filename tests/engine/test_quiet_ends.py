@@ -45,7 +45,7 @@ ENDS = {
         "threading.Thread(target=slow.generate, args=('Hi',), daemon=True).start(); time.sleep(0.005)"
     ),
     "a hedged call": (
-        "hedged = Router([route(), route('slow', 'two')], hedge=0.9)\nfor n in range(30): hedged.generate(f'q {n}')"
+        "hedged = Router([route(), route('slow', 'two')], hedge_budget=0.9)\nfor n in range(30): hedged.generate(f'q {n}')"
     ),
     "nest_asyncio": """
 import gc

@@ -44,7 +44,7 @@ def build(mode: str, url: str) -> Router:
             Budget(tokens=10**9, per="session", scope="route", hard=True),
         ]
     elif mode == "hedged":
-        options["hedge"] = 0.5
+        options["hedge_budget"] = 0.5
     elif mode == "waiting":
         routes = [route("busy", "busy")]
         options |= {"max_retries": 50, "cache": "memory"}

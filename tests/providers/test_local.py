@@ -151,26 +151,26 @@ def python(script: str, *, kill: bool = False) -> tuple[int, str, str, float]:
 
 HEAD = """
     import contextlib, os, sys, threading, time
-    from multiroute_core.runtime.sync_io import BlockingIO
+    from multiroute_core.runtime.sync_io import SyncIO
     from multiroute_core.runtime.run_sync import run
-    from multiroute_core.runtime.deadline import Limit
+    from multiroute_core.runtime.deadline import Deadline
     from multiroute_core.providers.local import LocalProvider
     from multiroute_core.route import Route
     from multiroute_core.messages import Message
     from multiroute_core.types import Request
 
     def limit():
-        made = Limit()
+        made = Deadline()
         made.set("the answer", time.monotonic() + 60, 60)
         return made
 
     provider, route = LocalProvider("smollm2"), Route("local:smollm2")
     def call(max_tokens=4):
         request = Request((Message("user", "Tell a long story."),), max_tokens=max_tokens)
-        return run(provider.call(BlockingIO(), limit(), provider.encode(request, route, stream=False)))
+        return run(provider.call(SyncIO(), limit(), provider.encode(request, route, stream=False)))
     def stream():
         request = Request((Message("user", "Tell a long story."),))
-        return run(provider.open(BlockingIO(), limit(), provider.encode(request, route, stream=True)))
+        return run(provider.open(SyncIO(), limit(), provider.encode(request, route, stream=True)))
     def background(max_tokens):
         def work():
             with contextlib.suppress(Exception):  # the end of the interpreter is no error of the call

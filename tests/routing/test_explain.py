@@ -96,7 +96,7 @@ def every_row_is_true(loop, router, routes, call, seed):
             standing.breaker,
             standing.retry_in,
             standing.in_flight,
-            standing.seconds,
+            standing.latency,
         )
 
     # The same moment, the same chance: everybody fails, so that everybody's turn comes.
@@ -161,7 +161,7 @@ def test_it_prints_as_a_table_and_names_cannot_break_out_of_the_markup():
     assert html.escape(HOSTILE) in page
     assert re.findall(r"<(/?[a-z]+)", page.replace("</", "<")).count("tr") == 6
     text = str(told).splitlines()
-    assert text[0] == "About 7 tokens; 1 of 2 routes, order priority."
+    assert text[0] == "About 7 tokens; 1 of 2 routes, strategy priority."
     assert [line.split()[0] for line in text[2:]] == ["1", "–"]
     assert HOSTILE in text[3]
     nobody = Router(routes).explain("Hello", region=HOSTILE + "!")

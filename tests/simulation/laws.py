@@ -60,7 +60,7 @@ def permits_balance(world: World) -> Iterator[str]:
 
 def bounded_work(world: World) -> Iterator[str]:
     """A request makes no more tries than it may, and all of them together no more than the budgets allow."""
-    hedge = world.settings["hedge"]
+    hedge = world.settings["hedge_budget"]
     # A try that lost a race does not count, but is paid for.
     most = len(world.routes) * (1 + world.settings["max_retries"] + (hedge is not None))
     again: list[float] = []
@@ -229,7 +229,7 @@ def sound_routes_answer(world: World) -> Iterator[str]:
 
 def all_is_well_again(world: World) -> Iterator[str]:
     """When the faults are over, and the longest break, every request is answered at the first try."""
-    most = 1 if world.settings["hedge"] is None else 2
+    most = 1 if world.settings["hedge_budget"] is None else 2
     for caller in world.late:
         if caller.end != "success" or not 1 <= len(caller.attempts) <= most:
             yield f"{caller.name} ended with {caller.end} after {len(caller.attempts)} attempts, without any faults"

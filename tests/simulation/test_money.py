@@ -23,8 +23,8 @@ def test_every_law_of_money_holds(batch):
 
 def test_the_worlds_are_full_of_what_can_happen():
     counts, _ = run(range(1_000, 1_016), 100)
-    ends = "answered refused left".split()
-    outcomes = "answered cancelled server_error broken_stream".split()
+    ends = "success refused left".split()
+    outcomes = "success cancelled server_error broken_stream".split()
     expected = {f"request: {end}" for end in ends} | {f"attempt: {outcome}" for outcome in outcomes}
     expected.add("worlds that crossed the cap")
     assert not {name for name in expected if not counts[name]}

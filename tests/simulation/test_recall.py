@@ -185,7 +185,7 @@ def test_the_worlds_are_full_of_what_can_happen():
             found[kind] += 1
             if kind == "hit" and caller.ended > caller.began:
                 found["waited"] += 1
-    for kind in ("hit", "stale", "asked", "left", "waited", "AllRoutesFailedError", "BrokenStreamError"):
+    for kind in ("hit", "stale", "asked", "left", "waited", "AllRoutesFailedError", "StreamInterruptedError"):
         assert found[kind] > 5, dict(found)
 
 

@@ -43,8 +43,8 @@ def test_the_worlds_are_full_of_what_can_happen():
             seen["declined, and another one asked"] += bool(caller.options["fallback_on"]) and len(outcomes) > 1
             seen["calls of tools"] += bool(caller.response and caller.response.tool_calls)
         seen.update(why for skipped in world.skipped for why in [f"shut: {skipped.reason}"])
-    ends = "answered broken_stream cancel close drop AllRoutesFailedError DeadlineExceededError bad_request"
-    outcomes = "answered cancelled server_error overloaded rate_limit connection bad_reply authentication not_found"
+    ends = "success broken_stream cancel close drop AllRoutesFailedError DeadlineExceededError bad_request"
+    outcomes = "success cancelled server_error overloaded rate_limit connection bad_reply authentication not_found"
     more = "quota_exhausted bad_request content_filter context_overflow timeout broken_stream"
     expected = {f"end: {end}" for end in ends.split()} | {f"attempt: {o}" for o in (outcomes + " " + more).split()}
     expected |= {f"shut: {why}" for why in ("open", "probing", "rate_limit", "limit", "busy")}

@@ -155,7 +155,7 @@ class WatchedState:
         if self._lost(take, now):
             right = {Verdict.NONE}
         late = now >= caller.began + caller.deadline - 1e-9
-        gone = caller.end != "" or late or caller.leaves == "cancel" or self.world.settings["hedge"] is not None
+        gone = caller.end != "" or late or caller.leaves == "cancel" or self.world.settings["hedge_budget"] is not None
         if outcome.verdict not in right and not (gone and outcome.verdict is Verdict.NONE):
             self._wrong(now, f"the verdict on call {take.asked.number} of {name} is {outcome.verdict}, not {right}")
         if caller.end in ("close", "drop") and not (take.finish_reason or take.error or take.cut):
@@ -169,7 +169,7 @@ class WatchedState:
     def _lost(self, take: RecordedCall, now: float) -> bool:
         """Whether it was called off because another one has begun to answer the same caller."""
         settings = self.world.settings
-        if settings["hedge"] is None or take.finish_reason or take.error is not None or take.cut:
+        if settings["hedge_budget"] is None or take.finish_reason or take.error is not None or take.cut:
             return False
         if any(limit and abs(now - take.asked.at - limit) < 1e-6 for limit in settings.values()):
             return False  # its time was over in the same moment

@@ -224,7 +224,7 @@ def test_a_spent_quota_is_spent_for_a_route_that_only_another_process_knows(serv
 
 def _pays(state, barrier):
     for _ in range(5):
-        run(state.begun(IO, time.monotonic()))
+        run(state.begin_request(IO, time.monotonic()))
     barrier.wait(60)
     standing(state, PLAIN)
     barrier.wait(60)

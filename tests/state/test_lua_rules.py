@@ -101,14 +101,14 @@ def test_limits(lua, now, ahead, per_minute, one, other, third):
     steps=st.lists(
         st.tuples(
             SECONDS,
-            st.sampled_from(["success", "success", "success", "limited", "admits"]),
+            st.sampled_from(["answered", "answered", "answered", "limited", "admits"]),
             st.sampled_from([1, 1, 2, 2, 3, 8]),
             st.sampled_from([None, None, 3.0, 70.0]),
         ),
         max_size=60,
     ),
 )
-@example(now=0.0, steps=[(0.0, "limited", 2, None), (20.0, "success", 1, None), (0.0, "success", 1, None)])
+@example(now=0.0, steps=[(0.0, "limited", 2, None), (20.0, "answered", 1, None), (0.0, "answered", 1, None)])
 def test_concurrency(lua, now, steps):
     mine, twin = Concurrency(), lua("adaptive_concurrency", "new")[0]
     for seconds, what, in_flight, door in steps:
@@ -118,9 +118,9 @@ def test_concurrency(lua, now, steps):
                 adaptive_concurrency.admits(mine, door, in_flight),
                 lua("adaptive_concurrency", "admits", twin, door, in_flight)[0],
             )
-        elif what == "success":
+        elif what == "answered":
             mine = adaptive_concurrency.record_answer(mine, now, in_flight)
-            twin = lua("adaptive_concurrency", "success", twin, now, in_flight)[0]
+            twin = lua("adaptive_concurrency", "answered", twin, now, in_flight)[0]
         else:
             mine = adaptive_concurrency.limited(mine, now, in_flight, door)
             twin = lua("adaptive_concurrency", "limited", twin, now, in_flight, door)[0]

@@ -139,7 +139,7 @@ def test_memory_and_redis_tell_the_same_story(server, data):
             elif what == "pay":
                 run(pair.memory.begin_request(IO, pair.now))
                 run(pair.redis.begin_request(IO, pair.now))
-                one, other = pair.both("afford", pair.now, hedge_budget=data.draw(st.booleans()))
+                one, other = pair.both("afford", pair.now, hedge=data.draw(st.booleans()))
                 assert one == other
             elif pair.out:
                 number = data.draw(st.integers(0, len(pair.out) - 1))
@@ -174,6 +174,6 @@ def test_a_spent_quota_leaves_those_alone_that_are_shut_or_being_probed(server):
 def test_a_try_that_cannot_be_paid_for_costs_nothing(server):
     """A hedge is paid for out of two purses, or out of none."""
     pair = Pair(server.unix_url)
-    paid = [pair.both("afford", pair.now, hedge_budget=hedge) for hedge in [True] * 5 + [False] * 12]
+    paid = [pair.both("afford", pair.now, hedge=hedge) for hedge in [True] * 5 + [False] * 12]
     assert [one for one, _ in paid] == [other for _, other in paid] == [True] + [False] * 4 + [True] * 9 + [False] * 3
     pair.redis.close()

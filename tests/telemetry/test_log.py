@@ -48,7 +48,7 @@ def test_one_line_for_each_try_and_one_for_the_request(lines, face):
     first, second, request = lines()
     assert [record.levelname for record in (first, second, request)] == ["WARNING", "INFO", "INFO"]
     assert first.getMessage().startswith("Attempt on 'a' failed, rate_limit (HTTP 429), in 0.0")
-    assert second.getMessage().startswith("Attempt on 'b' answered in 0.")
+    assert second.getMessage().startswith("Attempt on 'b' succeeded in 0.")
     assert second.getMessage().endswith(" s, 100 tokens read and 20 written, $0.000140.")
     id_ = request.multiroute_request_id
     assert request.getMessage().startswith(f"Request {id_} answered by 'b' in 0.")

@@ -299,11 +299,11 @@ class TestEnd:
     def test_the_end_of_the_program_sends_what_waits(self):
         code = """
 import time
-from multiroute_core.telemetry.outbox import Outbox, Delivery
+from multiroute_core.telemetry.outbox import Outbox, DeliveryResult
 def slow(batch):
     time.sleep(0.01)
     print(*batch, flush=True)
-    return Delivery()
+    return DeliveryResult()
 outbox = Outbox(slow, "The list", batch=3)
 outbox.put(range(20))
 """
@@ -316,8 +316,8 @@ import atexit
 def last():
     outbox.put(["last"])
     again.put(["of all"])
-from multiroute_core.telemetry.outbox import Outbox, Delivery
-deliver = lambda batch: print(*batch, flush=True) or Delivery()
+from multiroute_core.telemetry.outbox import Outbox, DeliveryResult
+deliver = lambda batch: print(*batch, flush=True) or DeliveryResult()
 outbox, again = Outbox(deliver, "The list"), Outbox(deliver, "Another")
 outbox.put(["first"])
 """
@@ -326,9 +326,9 @@ outbox.put(["first"])
     def test_a_program_ends_though_the_other_end_is_down_and_says_what_is_lost(self):
         code = """
 import logging
-from multiroute_core.telemetry.outbox import Outbox, Delivery
+from multiroute_core.telemetry.outbox import Outbox, DeliveryResult
 logging.basicConfig(level="WARNING")
-outboxes = [Outbox(lambda batch: Delivery(left=batch, why="down"), f"List {n}") for n in "ab"]
+outboxes = [Outbox(lambda batch: DeliveryResult(unsent=batch, reason="down"), f"List {n}") for n in "ab"]
 for outbox in outboxes: outbox.put(range(20))
 """
         began = time.monotonic()
@@ -341,12 +341,12 @@ for outbox in outboxes: outbox.put(range(20))
     def test_a_fork_begins_with_nothing_and_has_its_own_thread(self):
         code = """
 import os, threading, time
-from multiroute_core.telemetry.outbox import Outbox, Delivery
+from multiroute_core.telemetry.outbox import Outbox, DeliveryResult
 gate = threading.Event()
 def deliver(batch):
     gate.wait(60)
     print(*batch, flush=True)
-    return Delivery()
+    return DeliveryResult()
 outbox = Outbox(deliver, "The list", batch=10)
 outbox.put(["parent"] * 2)
 child = os.fork()
@@ -369,11 +369,11 @@ assert outbox.flush(30)
         script = tmp_path / "program.py"
         script.write_text("""
 import multiprocessing, sys, time
-from multiroute_core.telemetry.outbox import Outbox, Delivery
+from multiroute_core.telemetry.outbox import Outbox, DeliveryResult
 def slow(batch):
     time.sleep(0.1)
     print(*batch, flush=True)
-    return Delivery()
+    return DeliveryResult()
 outbox = Outbox(slow, "The list", batch=10)
 def work():
     outbox.put(range(20))

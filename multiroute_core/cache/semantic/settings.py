@@ -73,7 +73,7 @@ class SemanticCache:
                 )
             if threshold is None:
                 raise ConfigurationError(
-                    "Semantic(embed=...) needs a threshold: each model has its own scale. "
+                    "SemanticCache(embed=...) needs a threshold: each model has its own scale. "
                     "`python -m benchmarks.semantic --embed module:function` shows what each costs."
                 )
         number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
