@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -23,10 +23,12 @@ from langchain_multiroute.convert import messages_in
 from langchain_multiroute.errors import translated
 from langchain_multiroute.profile import profile
 from langchain_multiroute.traces import answered_by, traced
-from multiroute_core import Chunk, Response, Router
-from multiroute_core._util.redaction import redact_url
-from multiroute_core.adapter import CALL_FIELDS, advertised, call_options, fold, hide_secrets, plain
+from multiroute_core import Budget, Chunk, Ledger, Response, Route, Router
+from multiroute_core._util.redaction import conceal, redact_url
+from multiroute_core.adapter import CALL_FIELDS, DEFAULT, advertised, call_options, collect, conceal_key, fold, plain
+from multiroute_core.events import Hook
 from multiroute_core.options import OrderFunction
+from multiroute_core.state.state import State
 
 CHARACTERS_OF_A_TOKEN = 4
 """Average for most languages and tokenizers."""
@@ -39,6 +41,7 @@ class ChatMultiRoute(BaseChatModel):
     `response_metadata["multiroute"]` holds the route, the cost in USD and every attempt.
 
     Args:
+        positional: The routes, one by one or as one list; the same as `routes`.
         routes: Routes in order of preference: `multiroute_core.Route`s, `"provider:model"` strings, or LangChain chat
             models. Without `routes` and `router`: one route for each provider whose API key is in the environment.
         router: A `multiroute_core.Router` to share with other models and frameworks, instead of `routes`.
@@ -54,9 +57,15 @@ class ChatMultiRoute(BaseChatModel):
         max_retries: How often the routes are retried after all have failed.
         api_key: The API key, if all routes use the same provider.
         streaming: True streams inside `invoke` as well, for handlers that need tokens.
-        **options: The fields of `multiroute_core.Options` (`task`, `strategy`, `route_tags`, `region`, `deadline`,
-            `fallback`, `fallback_on`, `on_stream_error`, `model`, `tenant`, `labels`), and the arguments of
-            `multiroute_core.Router` (`attempt_timeout`, `on_event`, …).
+        model: Without `routes` and `router`, the only route: `"provider:model"`, or a name that implies its provider,
+            such as `"gpt-6.1-sol"`. Beside them, only routes with this name or model are used.
+        deadline: Seconds until the caller receives output, retries and fallbacks included.
+        attempt_timeout, first_token_timeout, stall_timeout, total_timeout: Limits of one attempt in seconds; None means
+            no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `strict_params`,
+            `max_response_bytes` are arguments of `multiroute_core.Router`, and cannot be given beside `router`.
+        fallback, fallback_on, on_stream_error, strategy, task, route_tags, region, tenant, labels: Options of every
+            call, as in `multiroute_core.Options`.
+        **base_fields: The fields of LangChain's `BaseChatModel` (`callbacks`, `tags`, `rate_limiter`, …).
 
     Raises:
         ConfigurationError: an argument is unknown or out of range, or a key or package is missing.
@@ -91,8 +100,54 @@ class ChatMultiRoute(BaseChatModel):
     labels: frozenset[str] | None = None
     streaming: bool = False
 
-    def __init__(self, **options: Any) -> None:
-        hide_secrets(options)
+    def __init__(
+        self,
+        *positional: Route | str | BaseChatModel | Iterable[Route | str | BaseChatModel],
+        routes: Route | str | BaseChatModel | Iterable[Route | str | BaseChatModel] | None = None,
+        router: Router | None = None,
+        model: str | None = None,
+        api_key: Any = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        top_p: float | None = None,
+        stop: list[str] | str | None = None,
+        seed: int | None = None,
+        parallel_tool_calls: bool | None = None,
+        reasoning: Any = None,
+        extra: dict[str, dict[str, Any]] | None = None,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        attempt_timeout: float | None = DEFAULT,
+        first_token_timeout: float | None = DEFAULT,
+        stall_timeout: float | None = DEFAULT,
+        total_timeout: float | None = DEFAULT,
+        max_retries: int | None = None,
+        fallback: bool | None = None,
+        fallback_on: Iterable[str] | None = None,
+        on_stream_error: Literal["raise", "restart", "continue"] | None = None,
+        strategy: str | OrderFunction | None = None,
+        hedge_budget: float | None = None,
+        task: str | None = None,
+        route_tags: Iterable[str] | None = None,
+        region: str | None = None,
+        tenant: str | None = None,
+        labels: Iterable[str] | None = None,
+        cache: Any = None,
+        state: str | State | None = None,
+        budget: Budget | Sequence[Budget] | None = None,
+        ledger: str | Ledger | None = None,
+        on_event: Sequence[Hook] | None = None,
+        strict_params: bool | None = None,
+        max_response_bytes: int | None = DEFAULT,
+        streaming: bool = False,
+        **base_fields: Any,
+    ) -> None:
+        # A traceback may show local variables.
+        api_key = conceal_key(api_key)
+        cache = conceal(cache)
+        state = conceal(state)
+        ledger = conceal(ledger)
+        options = collect(locals())
         if not plain(options.get("routes")):
             from langchain_multiroute import wrap
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from typing import Any, Literal, TypeVar, cast
 
 from llama_index.core.base.llms.generic_utils import (
@@ -33,7 +33,7 @@ from llama_index.core.bridge.pydantic import (
 from llama_index.core.chat_engine.types import AgentChatResponse
 from llama_index.core.llms import callbacks
 from llama_index.core.llms.function_calling import FunctionCallingLLM
-from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.llms.llm import LLM, ToolSelection
 from llama_index.core.program import utils as programs
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import BaseTool
@@ -43,19 +43,23 @@ from llamaindex_multiroute.answer import Answer, refusing, response_out, selecti
 from llamaindex_multiroute.closing import aclosing, closing, register
 from llamaindex_multiroute.convert import messages_in
 from llamaindex_multiroute.schemas import tool_dict
-from multiroute_core import Router
-from multiroute_core._util.redaction import bare_url
+from multiroute_core import Budget, Ledger, Route, Router
+from multiroute_core._util.redaction import bare_url, conceal
 from multiroute_core.adapter import (
     CALL_FIELDS,
+    DEFAULT,
     advertised,
     call_options,
+    collect,
+    conceal_key,
     fold,
-    hide_secrets,
     plain,
     smallest_output,
     smallest_window,
 )
+from multiroute_core.events import Hook
 from multiroute_core.options import OrderFunction
+from multiroute_core.state.state import State
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -77,6 +81,7 @@ class MultiRoute(FunctionCallingLLM):
     route, the cost in USD and every attempt.
 
     Args:
+        positional: The routes, one by one or as one list; the same as `routes`.
         routes: Routes in order of preference: `multiroute_core.Route`s, `"provider:model"` strings, or LlamaIndex LLMs.
             Without `routes` and `router`: one route for each provider whose API key is in the environment.
         router: A `multiroute_core.Router` to share with other models and frameworks, instead of `routes`.
@@ -92,10 +97,15 @@ class MultiRoute(FunctionCallingLLM):
         max_retries: How often the routes are retried after all have failed.
         api_key: The API key, if all routes use the same provider.
         context_window: Tokens to report to prompt packing; the smallest window of the routes by default.
-        **options: The fields of `multiroute_core.Options` (`task`, `strategy`, `route_tags`, `region`, `deadline`,
-            `fallback`, `fallback_on`, `on_stream_error`, `model`, `tenant`, `labels`), the arguments of
-            `multiroute_core.Router` (`attempt_timeout`, `on_event`, …), and the fields of LlamaIndex's `LLM`
-            (`system_prompt`, `callback_manager`, …).
+        model: Without `routes` and `router`, the only route: `"provider:model"`, or a name that implies its provider,
+            such as `"gpt-6.1-sol"`. Beside them, only routes with this name or model are used.
+        deadline: Seconds until the caller receives output, retries and fallbacks included.
+        attempt_timeout, first_token_timeout, stall_timeout, total_timeout: Limits of one attempt in seconds; None means
+            no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `strict_params`,
+            `max_response_bytes` are arguments of `multiroute_core.Router`, and cannot be given beside `router`.
+        fallback, fallback_on, on_stream_error, strategy, task, route_tags, region, tenant, labels: Options of every
+            call, as in `multiroute_core.Options`.
+        **base_fields: The fields of LlamaIndex's `LLM` (`system_prompt`, `callback_manager`, …).
 
     Raises:
         ConfigurationError: an argument is unknown or out of range, or a key or package is missing.
@@ -127,8 +137,54 @@ class MultiRoute(FunctionCallingLLM):
     labels: frozenset[str] | None = None
     context_window: int | None = None
 
-    def __init__(self, **options: Any) -> None:
-        hide_secrets(options)
+    def __init__(
+        self,
+        *positional: Route | str | LLM | Iterable[Route | str | LLM],
+        routes: Route | str | LLM | Iterable[Route | str | LLM] | None = None,
+        router: Router | None = None,
+        model: str | None = None,
+        api_key: Any = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        top_p: float | None = None,
+        stop: list[str] | str | None = None,
+        seed: int | None = None,
+        parallel_tool_calls: bool | None = None,
+        reasoning: Any = None,
+        extra: dict[str, dict[str, Any]] | None = None,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        attempt_timeout: float | None = DEFAULT,
+        first_token_timeout: float | None = DEFAULT,
+        stall_timeout: float | None = DEFAULT,
+        total_timeout: float | None = DEFAULT,
+        max_retries: int | None = None,
+        fallback: bool | None = None,
+        fallback_on: Iterable[str] | None = None,
+        on_stream_error: Literal["raise", "restart", "continue"] | None = None,
+        strategy: str | OrderFunction | None = None,
+        hedge_budget: float | None = None,
+        task: str | None = None,
+        route_tags: Iterable[str] | None = None,
+        region: str | None = None,
+        tenant: str | None = None,
+        labels: Iterable[str] | None = None,
+        cache: Any = None,
+        state: str | State | None = None,
+        budget: Budget | Sequence[Budget] | None = None,
+        ledger: str | Ledger | None = None,
+        on_event: Sequence[Hook] | None = None,
+        strict_params: bool | None = None,
+        max_response_bytes: int | None = DEFAULT,
+        context_window: int | None = None,
+        **base_fields: Any,
+    ) -> None:
+        # A traceback may show local variables.
+        api_key = conceal_key(api_key)
+        cache = conceal(cache)
+        state = conceal(state)
+        ledger = conceal(ledger)
+        options = collect(locals())
         if not plain(options.get("routes")):
             from llamaindex_multiroute.wrap import routes_of
 

@@ -5,11 +5,12 @@ An adapter holds one router and its own fields; it contains no routing logic.
 
 from __future__ import annotations
 
+import fnmatch
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, cast
 
-from multiroute_core._util.redaction import Secret, conceal
+from multiroute_core._util.redaction import Secret
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import NAMES, NONE, current, parse, unknown
 from multiroute_core.parsing.arguments import PARAMETERS
@@ -28,6 +29,29 @@ ROUTER_ARGUMENTS = tuple(
 )
 """Settings that only a router takes; an adapter passes them to the router that it builds."""
 
+
+class _Default:
+    """Not given: the router's default."""
+
+    def __repr__(self) -> str:
+        return "<default>"
+
+
+DEFAULT: Any = _Default()
+"""The default of arguments that may be None, which means no limit."""
+
+VENDOR_PATTERNS = {
+    "anthropic": ("claude*",),
+    "google": ("gemini*", "gemma*"),
+    "openai": ("gpt-*", "o[134]*", "chatgpt*"),
+}
+"""Model names that say who serves them, as `init_chat_model` of LangChain reads them."""
+
+NONE_MEANS_NO_LIMIT = frozenset(
+    {"attempt_timeout", "first_token_timeout", "stall_timeout", "total_timeout", "max_response_bytes"}
+)
+"""Arguments of the router for which None differs from not given."""
+
 UNKNOWN_WINDOW = 8_192
 """Context window in tokens to assume if no route's is known."""
 
@@ -40,6 +64,30 @@ def plain(routes: Any) -> bool:
     if routes is None or isinstance(routes, str | Route):
         return True
     return isinstance(routes, list | tuple) and all(isinstance(r, str | Route) for r in cast("list[Any]", routes))
+
+
+def collect(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was given to a constructor, from its `locals()`.
+
+    Positional arguments are the routes: several, or one list of them.
+
+    Raises:
+        ConfigurationError: Routes were given twice.
+    """
+    options = {name: value for name, value in arguments.items() if name not in ("self", "__class__", "positional")}
+    options |= cast("dict[str, Any]", options.pop("base_fields"))
+    options = {name: value for name, value in options.items() if value is not DEFAULT}
+    for name, value in arguments.items():
+        if value is None and name not in NONE_MEANS_NO_LIMIT:
+            options.pop(name, None)
+    if positional := arguments["positional"]:
+        if "routes" in options:
+            raise ConfigurationError("The routes were given twice: by position and as routes=. Give them once.")
+        first = positional[0]
+        is_model = isinstance(first, str) or hasattr(type(first), "model_fields")  # pydantic's models are iterable
+        is_one_list = len(positional) == 1 and isinstance(first, Iterable) and not is_model
+        options["routes"] = list(cast("Iterable[Any]", first)) if is_one_list else list(positional)
+    return options
 
 
 def fold(values: Mapping[str, Any], field_names: Collection[str]) -> dict[str, Any]:
@@ -65,9 +113,12 @@ def fold(values: Mapping[str, Any], field_names: Collection[str]) -> dict[str, A
         own["deadline"] = timeout
     ours = {"cache"} if "cache" not in field_names or not _of_framework(own.get("cache")) else set[str]()
     settings = {name: own.pop(name) for name in ("routes", "api_key", *ROUTER_ARGUMENTS, *ours) if name in own}
-    settings = {name: value for name, value in settings.items() if value is not None}
+    settings = {name: value for name, value in settings.items() if value is not None or name in NONE_MEANS_NO_LIMIT}
     router = own.get("router")
     if router is None:
+        if "routes" not in settings and (model := own.get("model")) is not None:
+            settings["routes"] = [_route_of_model(model)]
+            del own["model"]
         own["router"] = _router(**settings)
     elif not isinstance(router, Router):
         raise ConfigurationError(f"router is a {type(router).__name__}; give a multiroute_core.Router.")
@@ -105,13 +156,23 @@ def advertised(router: Router) -> list[Model]:
     return [registry.traits(route) for route in routes]
 
 
-def hide_secrets(options: dict[str, Any]) -> None:
-    """Wrap keys and URLs among a model's arguments in strings whose repr hides secrets."""
-    if type(key := options.get("api_key")) is str:
-        options["api_key"] = Secret(key)
-    for name in ("state", "cache", "ledger"):
-        if name in options:
-            options[name] = conceal(options[name])
+def conceal_key(key: Any) -> Any:
+    """Return an API key as a string whose repr hides it; anything else is returned as it is."""
+    return Secret(key) if type(key) is str else key
+
+
+def _route_of_model(model: Any) -> str:
+    """Return the route that `model` alone names."""
+    if not isinstance(model, str) or not model:
+        raise ConfigurationError(f"model={model!r:.100} must be a model's name, such as 'openai:gpt-6.1-sol'.")
+    if ":" in model:
+        return model
+    for provider, patterns in VENDOR_PATTERNS.items():
+        if any(fnmatch.fnmatchcase(model, pattern) for pattern in patterns):
+            return f"{provider}:{model}"
+    raise ConfigurationError(
+        f"model={model!r} does not name its provider; write 'provider:model', for example model='openai:{model}'."
+    )
 
 
 def _of_framework(cache: Any) -> bool:
