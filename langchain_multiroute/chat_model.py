@@ -139,7 +139,7 @@ class ChatMultiRoute(BaseChatModel):
         on_event: Sequence[Hook] | None = None,
         strict_params: bool | None = None,
         max_response_bytes: int | None = DEFAULT,
-        streaming: bool = False,
+        streaming: bool | None = None,
         **base_fields: Any,
     ) -> None:
         # A traceback may show local variables.

@@ -80,11 +80,11 @@ def collect(arguments: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in arguments.items():
         if value is None and name not in NONE_MEANS_NO_LIMIT:
             options.pop(name, None)
-    if positional := arguments["positional"]:
+    if positional := cast("tuple[Any, ...]", arguments["positional"]):
         if "routes" in options:
             raise ConfigurationError("The routes were given twice: by position and as routes=. Give them once.")
         first = positional[0]
-        is_model = isinstance(first, str) or hasattr(type(first), "model_fields")  # pydantic's models are iterable
+        is_model = isinstance(first, str) or hasattr(first, "model_fields_set")  # pydantic's models are iterable
         is_one_list = len(positional) == 1 and isinstance(first, Iterable) and not is_model
         options["routes"] = list(cast("Iterable[Any]", first)) if is_one_list else list(positional)
     return options
