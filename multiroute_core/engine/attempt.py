@@ -21,8 +21,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from multiroute_core._util.redaction import SHORTEST_SECRET, without_secret
-from multiroute_core.budgets import charges
-from multiroute_core.budgets.charges import Charge
 from multiroute_core.errors import (
     AttemptTimeoutError,
     QuotaExhaustedError,
@@ -32,7 +30,8 @@ from multiroute_core.errors import (
 )
 from multiroute_core.messages import Part, assemble, join
 from multiroute_core.parsing import token_count
-from multiroute_core.pricing import Pricing
+from multiroute_core.pricing import Pricing, charges
+from multiroute_core.pricing.charges import Charge
 from multiroute_core.providers.error_code import failure_of
 from multiroute_core.providers.headroom import headroom
 from multiroute_core.providers.provider import Decoder, Provider, UnreadableReply, WireError

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from multiroute_core import Budget, Route, Router
-from multiroute_core.budgets import charges
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.events import AttemptEnded, AttemptStarted, FirstToken, RequestEnded, RequestStarted
+from multiroute_core.pricing import charges
 from multiroute_core.testing import Answer, rate_limited, scripted_route
 from tests.providers.faces import FACES, STREAMED
 
