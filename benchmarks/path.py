@@ -1,7 +1,7 @@
 """The path of one request through the files: python -m benchmarks.path
 
-Traces one sync `Router.generate` over a loopback server, plain and with cache, budget and ledger, and prints the files and
-folders that it enters and the moves between them. A reader of the code makes the same moves.
+Traces one sync `Router.generate` over a loopback server, plain and with cache, budget and ledger, and prints the files
+and folders that it enters and the moves between them. A reader of the code makes the same moves.
 """
 
 from __future__ import annotations
