@@ -57,6 +57,8 @@ from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.tools import OutputSchema, ReasoningOptions, ServerTool, Tool, ToolChoice
 from multiroute_core.types import Attempt, Chunk, Request, Response, Usage
 
+__version__ = "0.1.0"
+
 __all__ = [
     "APIConnectionError",
     "AllRoutesFailedError",

@@ -41,7 +41,7 @@ for other processes after one has waited in vain."""
 QUEUE = 0.5
 """Seconds that a write waits for other threads of this process."""
 
-OPENING = 2.0
+OPENING = 5.0
 """Seconds that a new cache waits for the process that creates the file."""
 
 GRAIN = 60.0

@@ -196,6 +196,8 @@ def _check(path: Path, db: sqlite3.Connection) -> None:
 
 def _prepare(path: Path, db: sqlite3.Connection, wait: float) -> None:
     """Check that the file is writable, and create its tables if missing."""
+    patience = f"PRAGMA busy_timeout = {wait * 1000:.0f}"  # another process may be creating the file, under a lock
+    db.execute(patience)
     db.execute("PRAGMA page_size = 8192")  # for a new file; typical responses waste half of SQLite's default of 4096
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA journal_size_limit = 16777216")
@@ -204,13 +206,13 @@ def _prepare(path: Path, db: sqlite3.Connection, wait: float) -> None:
     except sqlite3.OperationalError as error:
         if _code(error) != sqlite3.SQLITE_BUSY:
             raise
-        db.execute(f"PRAGMA busy_timeout = {wait * 1000:.0f}")
     else:
         if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             for statement in _SCHEMA.split(";\n"):
                 db.execute(statement)
         db.execute("DELETE FROM claims WHERE 0")  # raises if read-only, which BEGIN does not
         _commit(db, wait)  # before WAL mode, a reader in another process blocks writes
+    db.execute(patience)
     _check(path, db)
     db.execute("SELECT bytes, (SELECT max(id) FROM entries) FROM total").fetchone()  # raises if damaged
     if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":

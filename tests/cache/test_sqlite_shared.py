@@ -95,6 +95,21 @@ def test_a_new_file_waits_for_a_reader_before_its_first_commit(path):
     sound(path)
 
 
+def test_a_new_cache_waits_for_another_process_that_holds_the_whole_file(path):
+    SQLiteCache(path).close()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as holder:
+        holder.execute("PRAGMA journal_mode = DELETE")  # as before the first process has switched it
+        holder.execute("BEGIN EXCLUSIVE")
+        timer = threading.Timer(0.4, holder.execute, ["ROLLBACK"])
+        timer.start()
+        cache = SQLiteCache(path)
+        timer.join()
+    put(cache, "a", b"1")
+    assert get(cache, "a") == b"1"
+    cache.close()
+    sound(path)
+
+
 def test_many_processes_make_one_file(tmp_path):
     code = "cache = SQLiteCache(path); run(cache.put(io, sys.argv[2], b'1', 1000)); cache.close()"
     for turn in range(6):
