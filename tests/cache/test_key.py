@@ -225,6 +225,18 @@ class TestWhereOthersErr:
         with pytest.raises(UnkeyableError):
             of("half a pair: \ud800")
 
+    def test_another_group_of_models_has_another_key(self):
+        request = Request((Message("user", "Hi"),))
+        assert key(request, "some", None) == key(request, "some", None) != key(request, "others", None)
+
+    def test_what_a_vendor_wrote_beside_the_neutral_form_counts(self):
+        def thought(signature):
+            raw = Raw("anthropic", {"type": "thinking", "thinking": "So.", "signature": signature}, "a", "b")
+            turns = [Message("assistant", [Reasoning("So.", raw), Text("Well.")]), Message("user", "And?")]
+            return of([Message("user", "Hi"), *turns])
+
+        assert thought("EqoB") == thought("EqoB") != thought("EqoC")
+
 
 class TestModels:
     def test_neither_order_nor_names_nor_keys_count(self):

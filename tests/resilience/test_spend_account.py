@@ -26,6 +26,15 @@ def test_who_takes_no_more_than_was_held_never_spends_more_than_the_cap(cap, ste
         assert account.held == sum(out)
 
 
+def test_a_reservation_counts_until_it_is_settled():
+    first = spend_account.reserve(Account(), 10, 6)
+    assert first == Account(held=6)
+    assert spend_account.reserve(first, 10, 5) is None
+    settled = spend_account.settle(first, 6, 2)
+    assert settled == Account(spent=2)
+    assert spend_account.reserve(settled, 10, 8) == Account(spent=2, held=8)
+
+
 @given(amounts=st.lists(AMOUNTS))
 def test_without_a_cap_everything_is_held(amounts):
     account = Account()
