@@ -170,3 +170,14 @@ def test_an_alert_is_told_once_in_a_fleet(server):
     while not told.empty():
         found.append(told.get())
     assert found == [0.5, 1.0]
+
+
+def test_what_was_reserved_for_a_route_that_is_not_called_is_free_again(server):
+    """Redis does not notice that nobody holds a reservation any more, as this process does."""
+    prices = {"input": 0.0, "output": 100.0}
+    answer = Answer("Well.", usage=Usage(input_tokens=0, output_tokens=10))
+    routes = [scripted_route("first", answer, prices=prices, rpm=1), scripted_route("second", answer, prices=prices)]
+    with Router(routes, state=server.url, budget=Budget(usd=0.0021, hard=True)) as router:
+        assert router.generate("Hi", max_tokens=10).route == "first"
+        # The first is at its rate limit; the budget does not cover both reservations at once.
+        assert router.generate("Hi", max_tokens=10).route == "second"

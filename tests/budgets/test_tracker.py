@@ -60,15 +60,6 @@ def calls(route):
 
 
 @EVERY
-def test_what_was_reserved_for_a_route_that_is_not_called_is_free_again(face):
-    first, second = dear("first", rpm=1), dear("second")
-    router = Router([first, second], budget=Budget(usd=0.0021, hard=True))
-    assert asked(router, face).route == "first"
-    assert asked(router, face).route == "second"  # the first is at its rate limit; both reservations do not fit at once
-    assert (calls(first), calls(second)) == (1, 1)
-
-
-@EVERY
 class TestHard:
     def test_it_refuses_what_it_cannot_pay_for_and_sends_nothing(self, face):
         route = dear()

@@ -10,6 +10,7 @@ BUDGET = "multiroute_core/budgets/budget.py"
 FLOW = "multiroute_core/engine/execution.py"
 
 TESTS = "tests/budgets/test_tracker.py"
+FREED = "tests/budgets/test_budget_fleet.py -k not_called"
 SPEND = "tests/resilience/test_spend_account.py"
 
 MONEY = (
@@ -32,7 +33,7 @@ MONEY = (
         PURSE,
         "            if attempt is None:\n                _free(reservations, slot)",
         "            if attempt is None:\n                pass",
-        TESTS,
+        FREED,
     ),
     Mutant("soft budgets refuse", PURSE, "budget.cap if budget.hard else None", "budget.cap", TESTS),
     Mutant("hard budgets do not refuse", PURSE, "budget.cap if budget.hard else None", "None", TESTS),
@@ -63,7 +64,7 @@ MONEY = (
         FLOW,
         "if pay is not None and isinstance(leave, Rejection):",
         "if False:",
-        TESTS,
+        FREED,
     ),
     Mutant("alerts are told again and again", SPENDING, "balance.before < share", "0 < share", TESTS),
     Mutant(

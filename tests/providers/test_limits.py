@@ -77,7 +77,7 @@ def test_a_whole_stream_may_have_a_limit_too(server: Misbehaving) -> None:
     for key, outcome in asked(server.url, ALL, STREAMED, "endless-stream", total_timeout=LIMIT).items():
         assert type(outcome.error) is StreamInterruptedError, (key, outcome)
         check_time(key, outcome)
-        assert outcome.text.startswith("HelloHello"), key
+        assert outcome.text.startswith("Hello"), key  # how many there are depends on how busy the machine is
 
 
 def test_a_stream_that_has_begun_is_not_hurried(server: Misbehaving) -> None:
