@@ -40,12 +40,12 @@ class _Default:
 DEFAULT: Any = _Default()
 """The default of arguments that may be None, which means no limit."""
 
-VENDOR_PATTERNS = {
+PROVIDER_PATTERNS = {
     "anthropic": ("claude*",),
     "google": ("gemini*", "gemma*"),
     "openai": ("gpt-*", "o[134]*", "chatgpt*"),
 }
-"""Model names that say who serves them, as `init_chat_model` of LangChain reads them."""
+"""Model names that imply their provider, as `init_chat_model` of LangChain reads them."""
 
 NONE_MEANS_NO_LIMIT = frozenset(
     {"attempt_timeout", "first_token_timeout", "stall_timeout", "total_timeout", "max_response_bytes"}
@@ -74,12 +74,14 @@ def collect(arguments: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigurationError: Routes were given twice.
     """
-    options = {name: value for name, value in arguments.items() if name not in ("self", "__class__", "positional")}
-    options |= cast("dict[str, Any]", options.pop("base_fields"))
-    options = {name: value for name, value in options.items() if value is not DEFAULT}
-    for name, value in arguments.items():
-        if value is None and name not in NONE_MEANS_NO_LIMIT:
-            options.pop(name, None)
+    options = {
+        name: value
+        for name, value in arguments.items()
+        if name not in ("self", "__class__", "positional", "base_fields")
+        and value is not DEFAULT
+        and (value is not None or name in NONE_MEANS_NO_LIMIT)
+    }
+    options |= arguments["base_fields"]
     if positional := cast("tuple[Any, ...]", arguments["positional"]):
         if "routes" in options:
             raise ConfigurationError("The routes were given twice: by position and as routes=. Give them once.")
@@ -94,7 +96,7 @@ def fold(values: Mapping[str, Any], field_names: Collection[str]) -> dict[str, A
     """Move the router's settings among an adapter's init arguments into one `router`.
 
     Args:
-        values: The arguments given by the user.
+        values: The arguments given by the user, as `collect` returns them: None is there only where it has a meaning.
         field_names: The names of the adapter's own fields.
 
     Raises:
@@ -113,7 +115,6 @@ def fold(values: Mapping[str, Any], field_names: Collection[str]) -> dict[str, A
         own["deadline"] = timeout
     ours = {"cache"} if "cache" not in field_names or not _of_framework(own.get("cache")) else set[str]()
     settings = {name: own.pop(name) for name in ("routes", "api_key", *ROUTER_ARGUMENTS, *ours) if name in own}
-    settings = {name: value for name, value in settings.items() if value is not None or name in NONE_MEANS_NO_LIMIT}
     router = own.get("router")
     if router is None:
         if "routes" not in settings and (model := own.get("model")) is not None:
@@ -167,7 +168,7 @@ def _route_of_model(model: Any) -> str:
         raise ConfigurationError(f"model={model!r:.100} must be a model's name, such as 'openai:gpt-6.1-sol'.")
     if ":" in model:
         return model
-    for provider, patterns in VENDOR_PATTERNS.items():
+    for provider, patterns in PROVIDER_PATTERNS.items():
         if any(fnmatch.fnmatchcase(model, pattern) for pattern in patterns):
             return f"{provider}:{model}"
     raise ConfigurationError(
