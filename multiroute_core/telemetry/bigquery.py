@@ -156,7 +156,7 @@ class BigQuery:
         create: Whether to create the table and missing columns. If False, fields without a column are omitted.
         batch: Maximum number of rows per request.
         timeout: Timeout of a request in seconds.
-        max_waiting: Maximum number of queued records; beyond it, the oldest are dropped and counted.
+        max_pending: Maximum number of queued records; beyond it, the oldest are dropped and counted.
         timing: Clock and sleep, for tests.
 
     Raises:
@@ -174,16 +174,16 @@ class BigQuery:
         create: bool = True,
         batch: int = BATCH,
         timeout: float = 10.0,
-        max_waiting: int = 50_000,
+        max_pending: int = 50_000,
         timing: Timing | None = None,
     ) -> None:
         self.table = table
-        self._options = {"create": create, "batch": batch, "timeout": timeout, "max_waiting": max_waiting}
+        self._options = {"create": create, "batch": batch, "timeout": timeout, "max_pending": max_pending}
         bigquery = _library()
         reference = _reference(bigquery, table)
         loader = _Loader(client or _client(bigquery, reference.project), reference, timeout, create=create)
         what = f"The table {table} of BigQuery"
-        self._outbox: Outbox[Any] = Outbox(loader, what, batch=batch, max_waiting=max_waiting, timing=timing)
+        self._outbox: Outbox[Any] = Outbox(loader, what, batch=batch, max_pending=max_pending, timing=timing)
 
     def __call__(self, records: Sequence[Any]) -> None:
         """Queues records, which are dataclasses. Never blocks or raises."""
@@ -195,9 +195,9 @@ class BigQuery:
         return self._outbox.dropped
 
     @property
-    def waiting(self) -> int:
+    def pending(self) -> int:
         """Number of records not sent yet."""
-        return self._outbox.waiting
+        return self._outbox.pending
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Sends queued records for up to `timeout` seconds; returns whether all were sent."""

@@ -64,7 +64,7 @@ class JSONLines:
     Args:
         path: The file's path. The file and its directory are created if they do not exist; only the owner can read it.
         batch: Maximum number of lines per write.
-        max_waiting: Maximum number of queued records; beyond it, the oldest are dropped and counted.
+        max_pending: Maximum number of queued records; beyond it, the oldest are dropped and counted.
         timing: Clock and sleep, for tests.
 
     Raises:
@@ -79,11 +79,11 @@ class JSONLines:
         path: str | os.PathLike[str],
         *,
         batch: int = BATCH,
-        max_waiting: int = 50_000,
+        max_pending: int = 50_000,
         timing: Timing | None = None,
     ) -> None:
         self.path = Path(path)
-        self._options = batch, max_waiting
+        self._options = batch, max_pending
         writer = _Writer(self.path.absolute())
         try:
             with writer.open_file():
@@ -93,7 +93,7 @@ class JSONLines:
                 reason = os.strerror(error.errno or 0)
                 raise ConfigurationError(f"The file {str(path)!r} cannot be written: {reason}.") from error
         what = f"The file {str(path)!r}"
-        self._outbox: Outbox[Any] = Outbox(writer, what, batch=batch, max_waiting=max_waiting, timing=timing)
+        self._outbox: Outbox[Any] = Outbox(writer, what, batch=batch, max_pending=max_pending, timing=timing)
 
     def __call__(self, records: Sequence[Any]) -> None:
         """Queues records, which are dataclasses. Never blocks or raises."""
@@ -105,9 +105,9 @@ class JSONLines:
         return self._outbox.dropped
 
     @property
-    def waiting(self) -> int:
+    def pending(self) -> int:
         """Number of records not written yet."""
-        return self._outbox.waiting
+        return self._outbox.pending
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Writes queued records for up to `timeout` seconds; returns whether all were written."""
@@ -124,8 +124,8 @@ class JSONLines:
         return _rebuild, (self.path, *self._options)
 
 
-def _rebuild(path: Path, batch: int, max_waiting: int) -> JSONLines:
-    return JSONLines(path, batch=batch, max_waiting=max_waiting)
+def _rebuild(path: Path, batch: int, max_pending: int) -> JSONLines:
+    return JSONLines(path, batch=batch, max_pending=max_pending)
 
 
 def _lines(records: Sequence[Any]) -> tuple[bytes, int]:

@@ -34,7 +34,7 @@ class Outbox(Generic[T]):
             counts as a rejection of the whole batch. It must not reference the outbox or its owner.
         what: The name in logs, without secrets.
         batch: Maximum number of items per call.
-        max_waiting: Maximum number of queued items; beyond it, the oldest are dropped and counted.
+        max_pending: Maximum number of queued items; beyond it, the oldest are dropped and counted.
         timing: The clock, for tests.
 
     Example:
@@ -52,10 +52,10 @@ class Outbox(Generic[T]):
         what: str,
         *,
         batch: int = 1,
-        max_waiting: int = 10_000,
+        max_pending: int = 10_000,
         timing: Timing | None = None,
     ) -> None:
-        self._line: DeliveryQueue[T] = DeliveryQueue(deliver, what, batch, max_waiting, timing or Timing())
+        self._line: DeliveryQueue[T] = DeliveryQueue(deliver, what, batch, max_pending, timing or Timing())
         _lines.add(self._line)
         weakref.finalize(self, self._line.leave, PATIENCE).atexit = False
 
@@ -73,7 +73,7 @@ class Outbox(Generic[T]):
         return self._line.dropped
 
     @property
-    def waiting(self) -> int:
+    def pending(self) -> int:
         """Number of items not sent yet."""
         line = self._line
         with line.lock:

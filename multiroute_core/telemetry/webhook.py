@@ -85,7 +85,7 @@ class Webhook:
             bytes. None sends them unsigned.
         headers: Additional headers, such as `Authorization`.
         timeout: Timeout in seconds for each step of the connection: connecting, and waiting for the response.
-        max_waiting: Maximum number of queued alerts; beyond it, the oldest are dropped.
+        max_pending: Maximum number of queued alerts; beyond it, the oldest are dropped.
         wall: Returns the time in seconds since 1970, for tests.
         timing: Clock and sleep, for tests.
 
@@ -105,7 +105,7 @@ class Webhook:
         *,
         headers: Mapping[str, str] | None = None,
         timeout: float = 5.0,
-        max_waiting: int = 1000,
+        max_pending: int = 1000,
         wall: Callable[[], float] = time.time,
         timing: Timing | None = None,
     ) -> None:
@@ -121,7 +121,7 @@ class Webhook:
         )
         self._wall = wall
         self._outbox: Outbox[_Letter] = Outbox(
-            post, f"The webhook at {self._where}", max_waiting=max_waiting, timing=timing
+            post, f"The webhook at {self._where}", max_pending=max_pending, timing=timing
         )
 
     def __call__(self, alert: Any) -> None:
@@ -144,9 +144,9 @@ class Webhook:
         return self._outbox.dropped
 
     @property
-    def waiting(self) -> int:
+    def pending(self) -> int:
         """Number of alerts not sent yet."""
-        return self._outbox.waiting
+        return self._outbox.pending
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Sends queued alerts for up to `timeout` seconds; returns whether all were sent."""

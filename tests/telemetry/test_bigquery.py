@@ -169,7 +169,7 @@ class TestTrouble:
         server.trouble = [trouble] * 4 + [None, trouble, None, None, trouble]
         sink([record(number) for number in range(5)])
         sink([record(number) for number in range(5, 8)])
-        eventually(lambda: sink.waiting == 0)
+        eventually(lambda: sink.pending == 0)
         assert ids(server) == [f"r{number}" for number in range(8)]
         assert sink.dropped == 0
         eventually(lambda: len(caplog.records) == 2)
@@ -212,7 +212,7 @@ class TestTrouble:
         seen = []
         server.rejects = lambda row: None if row["request_id"] in seen or seen.append(row["request_id"]) else slow
         sink([record(number) for number in range(4)])
-        eventually(lambda: sink.waiting == 0)
+        eventually(lambda: sink.pending == 0)
         assert sorted(ids(server)) == ["r0", "r1", "r2", "r3"]
         assert sink.dropped == 0
 
@@ -221,7 +221,7 @@ class TestTrouble:
         assert sink.flush(20.0)
         server.blind = {"cost": 3}
         sink([record(number) for number in range(1, 4)])
-        eventually(lambda: sink.waiting == 0)
+        eventually(lambda: sink.pending == 0)
         assert ids(server) == ["r0", "r1", "r2", "r3"]
         assert sink.dropped == 0
 
@@ -230,7 +230,7 @@ class TestTrouble:
         assert sink.flush(20.0)
         server.tables.clear()
         sink([record(2)])
-        eventually(lambda: sink.waiting == 0)
+        eventually(lambda: sink.pending == 0)
         assert ids(server) == ["r2"]
 
     def test_nothing_is_there_twice(self, server, sink):
@@ -244,7 +244,7 @@ class TestTrouble:
         server._insert = lost
         rows = [record(number) for number in range(10)]
         sink(rows)
-        eventually(lambda: sink.waiting == 0)
+        eventually(lambda: sink.pending == 0)
         with server.client() as client:
             other = BigQuery(TABLE, client=client)  # or another process, that sends the same
             other(rows)
@@ -264,12 +264,12 @@ class TestTrouble:
 
     def test_who_writes_does_not_wait_and_sees_no_error(self, server):
         client = client_of("http://127.0.0.1:1")
-        sink = BigQuery(TABLE, client=client, max_waiting=100)
+        sink = BigQuery(TABLE, client=client, max_pending=100)
         began = time.monotonic()
         for number in range(1000):
             sink([record(number)])
         assert time.monotonic() - began < 10.0
-        assert (sink.waiting, sink.dropped) == (100, 900)
+        assert (sink.pending, sink.dropped) == (100, 900)
         sink.close(0.0)
         client.close()
 

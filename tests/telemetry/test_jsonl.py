@@ -55,7 +55,7 @@ class TestLines:
         assert len(lines) == 3001
         for line, expected in zip(lines, given, strict=False):
             assert json.loads(line) == json.loads(json.dumps(expected.to_dict()))
-        assert (sink.waiting, sink.dropped) == (0, 0)
+        assert (sink.pending, sink.dropped) == (0, 0)
 
     @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
     def test_only_the_owner_may_read_it(self, sink, path):
@@ -138,13 +138,13 @@ class TestTrouble:
         caplog.set_level(logging.INFO, "multiroute_core")
         link = tmp_path / "calls.jsonl"
         link.symlink_to("/dev/full")
-        sink = JSONLines(link, timing=Clock().timing, max_waiting=20)
+        sink = JSONLines(link, timing=Clock().timing, max_pending=20)
         for number in range(25):
             sink([record(number)])
         eventually(lambda: any("No space left" in message for message in caplog.messages))
         eventually(lambda: sink.dropped == 5)
         link.unlink()  # room again
-        eventually(lambda: sink.waiting == 0)
+        eventually(lambda: sink.pending == 0)
         kept = [line["request_id"] for line in told(link)]
         # What was just being written when the queue overflowed is not given up, but the next one.
         assert len(kept) == 20 and kept[1:] == [f"r{number}" for number in range(6, 25)]
@@ -202,10 +202,10 @@ class TestTrouble:
             sink([record(number, tenant="x" * 10_000)])
         assert time.monotonic() - began < 10.0
         assert not sink.flush(0.1)
-        assert sink.waiting > 0
+        assert sink.pending > 0
         reader = threading.Thread(target=lambda: drain(pipe), daemon=True)
         reader.start()
-        eventually(lambda: sink.waiting == 0)
+        eventually(lambda: sink.pending == 0)
         sink.close()
         reader.join(20)
 

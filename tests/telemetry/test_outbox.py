@@ -45,7 +45,7 @@ class TestSending:
         assert outbox.flush(20.0)
         assert other.taken == list(range(100))
         assert max(map(len, other.calls)) <= 10
-        assert (outbox.dropped, outbox.waiting) == (0, 0)
+        assert (outbox.dropped, outbox.pending) == (0, 0)
         outbox.close()
 
     def test_threads_lose_nothing(self):
@@ -222,12 +222,12 @@ class TestTrouble:
             taken.extend(batch)
             return DeliveryResult()
 
-        outbox = Outbox(slow, "The list", batch=1, max_waiting=10)
+        outbox = Outbox(slow, "The list", batch=1, max_pending=10)
         outbox.put([0])
-        eventually(lambda: outbox.waiting == 1 and not outbox._line.pending)  # in hand
+        eventually(lambda: outbox.pending == 1 and not outbox._line.pending)  # in hand
         for number in range(1, 31):
             outbox.put([number])
-        assert (outbox.waiting, outbox.dropped) == (10, 21)
+        assert (outbox.pending, outbox.dropped) == (10, 21)
         gate.set()
         assert outbox.flush(20.0)
         assert taken == [0, *range(22, 31)]
@@ -237,7 +237,7 @@ class TestTrouble:
     def test_what_comes_back_finds_no_more_room_than_there_is(self):
         gate = threading.Event()
         other = Other(lambda batch: gate.wait(60) and DeliveryResult(unsent=batch, reason="down"))
-        outbox = Outbox(other, "The list", batch=5, max_waiting=5, timing=Clock().timing)
+        outbox = Outbox(other, "The list", batch=5, max_pending=5, timing=Clock().timing)
         outbox.put(range(5))
         eventually(lambda: other.calls)
         outbox.put([5, 6, 7])  # there is no room for them beside what is in hand
@@ -352,7 +352,7 @@ outbox.put(["parent"] * 2)
 child = os.fork()
 if child == 0:
     gate.set()
-    assert outbox.waiting == 0
+    assert outbox.pending == 0
     outbox.put(["child"])
     os._exit(0 if outbox.flush(30) else 1)
 assert os.waitpid(child, 0)[1] == 0

@@ -144,7 +144,7 @@ class TestTrouble:
         webhook = make()
         webhook(ALERT)
         webhook(BudgetWarning("monthly", "x", 1.0, 2.0))
-        eventually(lambda: webhook.waiting == 0)
+        eventually(lambda: webhook.pending == 0)
         names = [json.loads(received.body)["data"]["budget"] for received in server.requests]
         ids = [received.headers["webhook-id"] for received in server.requests]
         assert names == ["daily"] * 4 + ["monthly"]
@@ -158,7 +158,7 @@ class TestTrouble:
         times = iter([1e9, 1e9, 1e9 + 600.0])  # when it was made, and the two tries
         webhook = make(wall=lambda: next(times))
         webhook(ALERT)
-        eventually(lambda: webhook.waiting == 0)
+        eventually(lambda: webhook.pending == 0)
         for received, when in zip(server.requests, (1e9, 1e9 + 600.0), strict=True):
             assert received.headers["webhook-timestamp"] == str(int(when))
             verify(received.body, received.headers, SECRET, wall=lambda when=when: when)
@@ -190,7 +190,7 @@ class TestTrouble:
         server.serve(turns(Reply(429, {"Retry-After": after}), OK))
         webhook = make(wall=lambda: 1e9)
         webhook(ALERT)
-        eventually(lambda: webhook.waiting == 0)
+        eventually(lambda: webhook.pending == 0)
         assert sum(clock.slept) == pytest.approx(seconds)
 
     def test_what_nobody_takes_for_a_day_is_given_up(self, make, server, clock):
@@ -209,7 +209,7 @@ class TestTrouble:
         for number in range(5):
             webhook(BudgetWarning(f"budget {number}", "x", 0.8, 1.0))
         eventually(lambda: "waits" in caplog.text)
-        assert webhook.waiting == 5
+        assert webhook.pending == 5
         with listening(reserved) as got:
             assert webhook.flush(60.0)
             assert [json.loads(body)["data"]["budget"] for body in got] == [f"budget {n}" for n in range(5)]
@@ -250,7 +250,7 @@ class TestTrouble:
             webhook = Webhook(f"http://127.0.0.1:{strange.getsockname()[1]}", SECRET)
             webhook(ALERT)
             thread.join(60)
-            assert webhook.waiting == 1
+            assert webhook.pending == 1
             webhook.close(0.0)
         assert "connection broke" in caplog.text
 
