@@ -4,8 +4,43 @@ from __future__ import annotations
 
 import html as markup
 from collections.abc import Collection, Sequence
+from typing import ClassVar
 
 from multiroute_core._util.display import printable
+
+
+class PrintableTable:
+    """Mixin of a class whose instances print as a table: as text, and as HTML in notebooks.
+
+    A subclass sets the titles, and `_TEXT_COLUMNS` if other columns than the first hold text, and defines `_rows`.
+    """
+
+    __slots__ = ()
+
+    _TITLES: ClassVar[Sequence[str]]
+    _TEXT_COLUMNS: ClassVar[Collection[int]] = (0,)
+
+    def __str__(self) -> str:
+        heading = self._heading()
+        body = text(self._TITLES, self._rows(), self._TEXT_COLUMNS)
+        return f"{heading}\n{body}" if heading else body
+
+    def _repr_html_(self) -> str:
+        heading = self._heading()
+        body = html(self._TITLES, self._rows(), self._TEXT_COLUMNS, self._faded())
+        return f"<p>{markup.escape(heading)}</p>{body}" if heading else body
+
+    def _rows(self) -> Sequence[Sequence[str]]:
+        """Return the cells."""
+        raise NotImplementedError
+
+    def _heading(self) -> str:
+        """Return the line above the table; empty for none."""
+        return ""
+
+    def _faded(self) -> Sequence[bool]:
+        """Return for each row whether notebooks show it faded; empty if none is."""
+        return ()
 
 
 def text(titles: Sequence[str], rows: Sequence[Sequence[str]], words: Collection[int]) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
-from multiroute_core._util import table
+from multiroute_core._util.table import PrintableTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,13 @@ class BudgetStatus:
     resets_at: float | None
 
 
-class BudgetStatuses(tuple[BudgetStatus, ...]):
-    """The budgets with spending, the lowest remaining share first."""
+class BudgetStatuses(PrintableTable, tuple[BudgetStatus, ...]):
+    """The budgets with spending, the lowest remaining share first. Prints as a table, also in notebooks."""
 
     __slots__ = ()
 
-    def __str__(self) -> str:
-        return table.text(_TITLES, self._rows(), (0, 1, 6))
-
-    def _repr_html_(self) -> str:
-        return table.html(_TITLES, self._rows(), (0, 1, 6), [False] * len(self))
+    _TITLES: ClassVar = ("budget", "who", "spent", "of", "left", "", "begins anew")
+    _TEXT_COLUMNS: ClassVar = (0, 1, 6)
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [
@@ -58,9 +55,6 @@ class BudgetStatuses(tuple[BudgetStatus, ...]):
             )
             for one in self
         ]
-
-
-_TITLES = ("budget", "who", "spent", "of", "left", "", "begins anew")
 
 
 def _format_amount(amount: float, unit: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from multiroute_core._util import table
+from multiroute_core._util.table import PrintableTable
 from multiroute_core.ledger.record import CACHED, CANCELLED, Record, is_failure
 
 GROUPS = ("model", "provider", "route", "tenant", "task", "label", "day", "month", "outcome")
@@ -100,16 +100,23 @@ class Group:
     saved_cost: float
 
 
-class Groups(tuple[Group, ...]):
+class Groups(PrintableTable, tuple[Group, ...]):
     """Groups of records, sorted by descending cost. They print as a table, also in notebooks."""
 
     __slots__ = ()
 
-    def __str__(self) -> str:
-        return table.text(_TITLES, self._rows(), (0,))
-
-    def _repr_html_(self) -> str:
-        return table.html(_TITLES, self._rows(), (0,))
+    _TITLES: ClassVar = (
+        "",
+        "requests",
+        "attempts",
+        "failed",
+        "cancelled",
+        "cached",
+        "tokens in",
+        "tokens out",
+        "cost",
+        "saved",
+    )
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [
@@ -127,9 +134,6 @@ class Groups(tuple[Group, ...]):
             )
             for group in self
         ]
-
-
-_TITLES = ("", "requests", "attempts", "failed", "cancelled", "cached", "tokens in", "tokens out", "cost", "saved")
 
 
 class _Sums:

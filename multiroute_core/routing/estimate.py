@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
-from multiroute_core._util import table
+from multiroute_core._util.table import PrintableTable
 from multiroute_core.pricing import CostOn
 from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.routing import expected_usage
@@ -34,21 +35,17 @@ class RouteEstimate:
     most_cost: float | None
 
 
-class Estimate(tuple[RouteEstimate, ...]):
+class Estimate(PrintableTable, tuple[RouteEstimate, ...]):
     """One estimate per candidate, in the given order. Prints as a table, also in notebooks."""
 
     __slots__ = ()
+
+    _TITLES: ClassVar = ("route", "tokens in", "out", "cost", "at most out", "at most")
 
     @property
     def cost(self) -> float | None:
         """The expected cost on the first route, in USD; None if unknown."""
         return self[0].cost if self else None
-
-    def __str__(self) -> str:
-        return table.text(_TITLES, self._rows(), (0,))
-
-    def _repr_html_(self) -> str:
-        return table.html(_TITLES, self._rows(), (0,))
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [
@@ -62,9 +59,6 @@ class Estimate(tuple[RouteEstimate, ...]):
             )
             for one in self
         ]
-
-
-_TITLES = ("route", "tokens in", "out", "cost", "at most out", "at most")
 
 
 def estimate(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from multiroute_core._util import table
 from multiroute_core._util.display import printable
+from multiroute_core._util.table import PrintableTable
 from multiroute_core.options import Options
 from multiroute_core.route import Route
 from multiroute_core.routing import expected_usage
@@ -50,7 +49,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(PrintableTable):
     """Where a request would be routed, and why; no request is sent. Prints as a table, also in notebooks.
 
     If the strategy is random, this is one draw.
@@ -67,14 +66,16 @@ class Explanation:
     rows: tuple[Row, ...]
     problem: str | None = None
 
-    def __str__(self) -> str:
-        return f"{self._head()}\n{table.text(_TITLES, list(map(_cells, self.rows)), _WORDS)}"
+    _TITLES: ClassVar = ("", "route", "cost", "seconds", "health", "in flight", "window", "why")
+    _TEXT_COLUMNS: ClassVar = (1, 4, 7)
 
-    def _repr_html_(self) -> str:
-        faded = [row.position is None for row in self.rows]
-        return f"<p>{html.escape(self._head())}</p>{table.html(_TITLES, list(map(_cells, self.rows)), _WORDS, faded)}"
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [_cells(row) for row in self.rows]
 
-    def _head(self) -> str:
+    def _faded(self) -> list[bool]:
+        return [row.position is None for row in self.rows]
+
+    def _heading(self) -> str:
         if self.problem is not None:
             return printable(self.problem)
         route_count = sum(row.position is not None for row in self.rows)
@@ -145,10 +146,6 @@ def _passed_over(route: Route, live: LiveStats, size: int) -> str:
     if standing.tokens_left is not None and standing.tokens_left < min(size, route.tpm or size):
         return f"passed over for now, about {size:,} tokens are more than it takes in this minute"
     return ""
-
-
-_TITLES = ("", "route", "cost", "seconds", "health", "in flight", "window", "why")
-_WORDS = (1, 4, 7)
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
-from multiroute_core._util import table
+from multiroute_core._util.table import PrintableTable
 from multiroute_core.routing.route_health import RouteHealth
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class Health(PrintableTable):
     """The health of every route at one moment. Prints as a table, also in notebooks.
 
     Attributes:
@@ -19,15 +20,25 @@ class Health:
 
     routes: Mapping[str, RouteHealth]
 
+    _TITLES: ClassVar = (
+        "route",
+        "breaker",
+        "asked again",
+        "reason",
+        "in flight",
+        "first token",
+        "answer",
+        "answers",
+        "requests left",
+        "tokens left",
+    )
+    _TEXT_COLUMNS: ClassVar = (0, 1, 2, 3)
+
     def __getitem__(self, route: str) -> RouteHealth:
         return self.routes[route]
 
-    def __str__(self) -> str:
-        return table.text(_TITLES, self._rows(), _WORDS)
-
-    def _repr_html_(self) -> str:
-        faded = [standing.retry_in > 0 for standing in self.routes.values()]
-        return table.html(_TITLES, self._rows(), _WORDS, faded)
+    def _faded(self) -> list[bool]:
+        return [standing.retry_in > 0 for standing in self.routes.values()]
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [
@@ -45,21 +56,6 @@ class Health:
             )
             for name, standing in self.routes.items()
         ]
-
-
-_TITLES = (
-    "route",
-    "breaker",
-    "asked again",
-    "reason",
-    "in flight",
-    "first token",
-    "answer",
-    "answers",
-    "requests left",
-    "tokens left",
-)
-_WORDS = (0, 1, 2, 3)
 
 
 def _reason(standing: RouteHealth) -> str:
