@@ -16,23 +16,23 @@ from urllib.parse import urlencode
 
 from multiroute_core._util.json_text import decode_json
 from multiroute_core._util.redaction import conceal, split_credentials
-from multiroute_core.errors import ConfigurationError, RouteError
-from multiroute_core.messages import Api
-from multiroute_core.providers import body, classify, history, http, models
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.providers import http, models
 from multiroute_core.providers.clients import Clients
-from multiroute_core.providers.google import decode, encode, sse_normalizer
+from multiroute_core.providers.google import encode, sse_normalizer
+from multiroute_core.providers.google.base import GeminiProvider
 from multiroute_core.providers.google.faults import reading
-from multiroute_core.providers.provider import Decoder, Encoded, Reply
+from multiroute_core.providers.provider import Encoded, Reply
 from multiroute_core.route import Route
 from multiroute_core.runtime.deadline import CONNECT_TIMEOUT, Deadline, current
 from multiroute_core.runtime.io import IO
-from multiroute_core.types import Delta, Request
+from multiroute_core.types import Request
 
 API_VERSION = "v1beta"
 """Set on every client: SDKs from 3.0 on default to `v1`, which lacks some models and fields."""
 
 
-class GenaiProvider:
+class GenaiProvider(GeminiProvider):
     """Gemini, or a server with a compatible API at `base_url` (without `/v1beta`).
 
     Args:
@@ -43,10 +43,9 @@ class GenaiProvider:
     def __init__(self, api_key: str, base_url: str | None) -> None:
         self._sdk = importlib.import_module("google.genai")
         self._library = _http_library(self._sdk)
-        self.api_key = api_key
         self._credentials = None
         base_url = base_url or conceal(os.environ.get("GOOGLE_GEMINI_BASE_URL") or None)
-        self.account = history.account_of(base_url or "https://generativelanguage.googleapis.com", api_key)
+        super().__init__(api_key, base_url)
         if base_url:  # a password in the URL must not be logged
             base_url, self._credentials = split_credentials(base_url)
         self._base_url = base_url
@@ -57,26 +56,10 @@ class GenaiProvider:
             aclose=lambda client: client.http.aclose(),
         )
 
-    def api(self, route: Route) -> Api:
-        """Return the API of the route."""
-        return "google"
-
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
         """Encode the body of `generateContent`."""
         traits = models.lookup("google", route.model)
         return encode.encode(request, route.model, traits, stream=stream, account=self.account)
-
-    def decode(self, reply: Reply, encoded: Encoded) -> Delta:
-        """Decode a complete response."""
-        return decode.decode(body.of(reply), encoded)
-
-    def decoder(self, encoded: Encoded) -> Decoder:
-        """Return a decoder for one stream."""
-        return decode.GeminiDecoder(encoded)
-
-    def classify(self, error: Exception) -> RouteError:
-        """Convert an SDK error to a `RouteError`."""
-        return classify.classify(error)
 
     async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
         """Request a complete response."""
@@ -94,15 +77,6 @@ class GenaiProvider:
         """Open a stream of events, each a dict. The request is sent on the first `next`."""
         calls = _calls((await self._clients.native() if io.native else self._clients.blocking()).sdk)
         return _native(calls, encoded, limit) if io.native else _blocking(calls, encoded)
-
-    def close(self) -> None:
-        """Close the sync client."""
-        self._clients.close()
-
-    async def aclose(self) -> None:
-        """Close the running loop's async client and the sync client."""
-        await self._clients.aclose()
-        self._clients.close()
 
     def _client(self, *, native: bool) -> _Client:
         """Create an SDK client on an HTTP client of ours, which enforces the deadline.

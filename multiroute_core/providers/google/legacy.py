@@ -19,22 +19,21 @@ from typing import Any
 
 import msgspec
 
-from multiroute_core.errors import RouteError
-from multiroute_core.messages import Api
-from multiroute_core.providers import body, classify, history, models
+from multiroute_core.providers import models
 from multiroute_core.providers.clients import Clients
-from multiroute_core.providers.google import decode, json_array, older
+from multiroute_core.providers.google import json_array, older
+from multiroute_core.providers.google.base import GeminiProvider
 from multiroute_core.providers.google.faults import reading
-from multiroute_core.providers.provider import Decoder, Encoded, Reply
+from multiroute_core.providers.provider import Encoded, Reply
 from multiroute_core.providers.response_guard import ResponseTooLargeError, check_length, check_redirect
 from multiroute_core.route import Route
 from multiroute_core.runtime.deadline import CONNECT_TIMEOUT, Deadline, current
 from multiroute_core.runtime.io import END, IO
 from multiroute_core.runtime.run_sync import run
-from multiroute_core.types import Delta, Request
+from multiroute_core.types import Request
 
 
-class LegacyProvider:
+class LegacyProvider(GeminiProvider):
     """Gemini, or a server with a compatible API at `base_url` (without `/v1beta`), through the older SDK.
 
     The SDK supports neither a seed nor thinking: it returns thoughts as plain text, loses their signatures, and counts
@@ -51,30 +50,13 @@ class LegacyProvider:
         self._json = _import("google.protobuf.json_format")
         self._timeout = _import("google.api_core.timeout").ConstantTimeout
         address = base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL")
-        self.api_key = api_key
-        self.account = history.account_of(address or "https://generativelanguage.googleapis.com", api_key)
+        super().__init__(api_key, address)
         self._options = _import("google.api_core.client_options").ClientOptions(api_key=api_key, api_endpoint=address)
         self._clients = Clients(self._client, self._client, close=_close, aclose=_close)
-
-    def api(self, route: Route) -> Api:
-        """Return the API of the route."""
-        return "google"
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
         """Encode the body of `generateContent`."""
         return older.encode(request, route.model, models.lookup("google", route.model), stream=stream)
-
-    def decode(self, reply: Reply, encoded: Encoded) -> Delta:
-        """Decode a complete response."""
-        return decode.decode(body.of(reply), encoded)
-
-    def decoder(self, encoded: Encoded) -> Decoder:
-        """Return a decoder for one stream."""
-        return decode.GeminiDecoder(encoded)
-
-    def classify(self, error: Exception) -> RouteError:
-        """Convert an SDK error to a `RouteError`."""
-        return classify.classify(error)
 
     async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
         """Request a complete response."""
@@ -89,14 +71,6 @@ class LegacyProvider:
         """Open a stream of events, each a dict. The request is sent on the first `next`."""
         line = _Line(limit, stream=True)
         return _Source(io, line, self._events(line, encoded))
-
-    def close(self) -> None:
-        """Close the client."""
-        self._clients.close()
-
-    async def aclose(self) -> None:
-        """Close the client."""
-        self._clients.close()
 
     def _generate(self, line: _Line, encoded: Encoded) -> Reply:
         message = self._ask("generate_content", line, encoded)
