@@ -6,7 +6,7 @@ The SDK handles authentication, connection pool, transport, headers and error cl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -48,11 +48,14 @@ class StainlessTransport:
         if settings.get("base_url"):
             base_url, credentials = split_credentials(settings["base_url"])
             settings = {**settings, "base_url": base_url}
-        self._response = library.Response
+        self._complete = {"cast_to": library.Response}
+        self._streamed = {
+            native: {"cast_to": object, "stream": True, "stream_cls": stream_class[object]}
+            for native, stream_class in ((False, sdk.Stream), (True, sdk.AsyncStream))
+        }
         # The same limits as the SDKs' own.
         limits = library.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=idle)
         self._address = ""
-        self._streams = {False: sdk.Stream[object], True: sdk.AsyncStream[object]}
 
         def build_client(client: type, http_client: type) -> Any:
             sdk_client = client(
@@ -76,35 +79,27 @@ class StainlessTransport:
     async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
         """Request a complete answer."""
         client = await self._clients.native() if io.native else self._clients.blocking()
-
-        def post() -> Any:  # no arguments: a traceback may show local variables
-            return client.post(
-                self._address + encoded.path,  # a full URL; joining costs the SDK 50 µs
-                body=encoded.body,
-                cast_to=self._response,
-                options=_options(encoded),
-            )
-
-        response = await io.wait(limit, post)
+        response = await io.wait(limit, self._post(client, encoded, self._complete))
         return Reply(response.content, response.headers)
 
     async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
         """Request a stream of events, each a JSON value."""
         client = await self._clients.native() if io.native else self._clients.blocking()
-        stream_class = self._streams[io.native]
+        stream = await io.wait(limit, self._post(client, encoded, self._streamed[io.native]))
+        return Events(stream.response, native=io.native)
 
-        def post() -> Any:  # as above
+    def _post(self, client: Any, encoded: Encoded, kind: Mapping[str, Any]) -> Callable[[], Any]:
+        """Returns the SDK's call; `kind` says whether it returns a complete answer or a stream."""
+
+        def post() -> Any:  # no arguments: a traceback may show local variables
             return client.post(
-                self._address + encoded.path,
+                self._address + encoded.path,  # a full URL; joining costs the SDK 50 µs
                 body=encoded.body,
-                cast_to=object,
-                stream=True,
-                stream_cls=stream_class,
-                options=_options(encoded),
+                options=_options(encoded) if encoded.headers or encoded.query else {},
+                **kind,
             )
 
-        stream = await io.wait(limit, post)
-        return Events(stream.response, native=io.native)
+        return post
 
     def close(self) -> None:
         """Close the sync client."""
