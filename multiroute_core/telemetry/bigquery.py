@@ -12,8 +12,7 @@ from typing import Any
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.telemetry.columns import TIME, columns
-from multiroute_core.telemetry.delivery import DeliveryResult, Timing
-from multiroute_core.telemetry.outbox import Outbox
+from multiroute_core.telemetry.outbox import DeliveryResult, Outbox, Timing
 
 BATCH = 500
 """Maximum rows per request, as recommended by Google."""
@@ -142,13 +141,14 @@ class _Loader:
         return summary
 
 
-class BigQuery:
+class BigQuery(Outbox[Any]):
     """Exporter that writes records to a BigQuery table. It returns at once; one thread sends the rows.
 
     The table is created if it does not exist, partitioned by the day of `at` and clustered by tenant and model; its
     dataset must exist. Missing columns are added, extra columns are not changed. If BigQuery is unavailable, records
     are queued and sent later. A row that is rejected permanently is dropped; the other rows of its batch are inserted.
     Each row has an insert id derived from the record, by which BigQuery removes duplicates within about a minute.
+    `close` leaves a client passed by the caller open.
 
     Args:
         table: `"project.dataset.table"`.
@@ -183,29 +183,11 @@ class BigQuery:
         reference = _reference(bigquery, table)
         loader = _Loader(client or _client(bigquery, reference.project), reference, timeout, create=create)
         what = f"The table {table} of BigQuery"
-        self._outbox: Outbox[Any] = Outbox(loader, what, batch=batch, max_pending=max_pending, timing=timing)
+        super().__init__(loader, what, batch=batch, max_pending=max_pending, timing=timing)
 
     def __call__(self, records: Sequence[Any]) -> None:
         """Queues records, which are dataclasses. Never blocks or raises."""
-        self._outbox.put(records)
-
-    @property
-    def dropped(self) -> int:
-        """Number of dropped records."""
-        return self._outbox.dropped
-
-    @property
-    def pending(self) -> int:
-        """Number of records not sent yet."""
-        return self._outbox.pending
-
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Sends queued records for up to `timeout` seconds; returns whether all were sent."""
-        return self._outbox.flush(timeout)
-
-    def close(self, timeout: float = 5.0) -> None:
-        """Sends queued records for up to `timeout` seconds, then stops. A client passed by the caller stays open."""
-        self._outbox.close(timeout)
+        self.put(records)
 
     def __repr__(self) -> str:
         return f"BigQuery({self.table!r})"

@@ -14,8 +14,7 @@ from typing import Any
 import msgspec
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.telemetry.delivery import DeliveryResult, Timing
-from multiroute_core.telemetry.outbox import Outbox
+from multiroute_core.telemetry.outbox import DeliveryResult, Outbox, Timing
 
 BATCH = 1000
 """Maximum lines per write."""
@@ -53,7 +52,7 @@ class _Writer:
             os.close(file)
 
 
-class JSONLines:
+class JSONLines(Outbox[Any]):
     """Exporter that appends records to a file, one JSON object per line. It returns at once; one thread writes.
 
     Several processes can write to one file, because each batch is appended in one piece. A batch that is written only
@@ -93,29 +92,11 @@ class JSONLines:
                 reason = os.strerror(error.errno or 0)
                 raise ConfigurationError(f"The file {str(path)!r} cannot be written: {reason}.") from error
         what = f"The file {str(path)!r}"
-        self._outbox: Outbox[Any] = Outbox(writer, what, batch=batch, max_pending=max_pending, timing=timing)
+        super().__init__(writer, what, batch=batch, max_pending=max_pending, timing=timing)
 
     def __call__(self, records: Sequence[Any]) -> None:
         """Queues records, which are dataclasses. Never blocks or raises."""
-        self._outbox.put(records)
-
-    @property
-    def dropped(self) -> int:
-        """Number of dropped records."""
-        return self._outbox.dropped
-
-    @property
-    def pending(self) -> int:
-        """Number of records not written yet."""
-        return self._outbox.pending
-
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Writes queued records for up to `timeout` seconds; returns whether all were written."""
-        return self._outbox.flush(timeout)
-
-    def close(self, timeout: float = 5.0) -> None:
-        """Writes queued records for up to `timeout` seconds, then stops."""
-        self._outbox.close(timeout)
+        self.put(records)
 
     def __repr__(self) -> str:
         return f"JSONLines({str(self.path)!r})"

@@ -1,25 +1,75 @@
-"""Outbox: sends items off the request path, from a queue and on one thread.
+"""Outbox: the queue and the thread that send items off the request path, with retries and backoff.
 
-If the receiver is down, items are queued and sent later, in order. `put` never blocks or raises; dropped items are
+`put` never blocks or raises. If the receiver is down, items are queued and sent later, in order; dropped items are
 counted and logged once.
+
+Exporters derive from `Outbox`. The queue and its thread are an object of their own, `DeliveryQueue`, which does not
+reference the outbox: so the garbage collector can collect an outbox whose thread is still sending, and the queue ends
+once everything is sent.
 """
 
 from __future__ import annotations
 
 import atexit
+import logging
 import os
+import random as randomness
 import sys
+import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from multiroute_core.telemetry.delivery import DeliveryQueue, DeliveryResult, Timing
+from multiroute_core.runtime.run_sync import start
 
 PATIENCE = 3.0
 """Shutdown timeout in seconds: of all outboxes together at exit, and of one outbox whose owner is gone."""
 
+BASE_SECONDS = 0.5
+CAP_SECONDS = 60.0
+"""The first and the longest retry delay; each is twice the previous one, minus jitter of up to a half."""
+
+QUIET = 60.0
+"""Seconds before a warning of the same kind is logged again; it must also have cleared in between."""
+
 T = TypeVar("T")
+
+logger = logging.getLogger("multiroute_core")
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryResult(Generic[T]):
+    """The result of sending a batch. By default, the whole batch was accepted.
+
+    Attributes:
+        unsent: Items to send again, in order.
+        rejected: Number of items that will never be accepted.
+        reason: The reason for either, without secrets, for logs.
+        seconds: Minimum delay in seconds before the next attempt; None for the queue's own backoff.
+    """
+
+    unsent: Sequence[T] = ()
+    rejected: int = 0
+    reason: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Clock, randomness and sleep, replaceable in tests.
+
+    Attributes:
+        clock: A monotonic clock, in seconds.
+        random: Returns random numbers from 0 to 1.
+        sleep: Waits on a condition, which may end the wait early, for a number of seconds.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    random: Callable[[], float] = randomness.random
+    sleep: Callable[[threading.Condition, float], object] = threading.Condition.wait
 
 
 class Outbox(Generic[T]):
@@ -55,35 +105,35 @@ class Outbox(Generic[T]):
         max_pending: int = 10_000,
         timing: Timing | None = None,
     ) -> None:
-        self._line: DeliveryQueue[T] = DeliveryQueue(deliver, what, batch, max_pending, timing or Timing())
-        _lines.add(self._line)
-        weakref.finalize(self, self._line.leave, PATIENCE).atexit = False
+        self._queue: DeliveryQueue[T] = DeliveryQueue(deliver, what, batch, max_pending, timing or Timing())
+        _queues.add(self._queue)
+        weakref.finalize(self, self._queue.leave, PATIENCE).atexit = False
 
     def put(self, items: Iterable[T]) -> None:
         """Queues items. Never blocks or raises, except for a short wait at the very end of the program."""
-        line = self._line
+        queue = self._queue
         _part_from_a_pool()
-        line.put(list(items))
-        if _ended and not line.flush(0.0 if line.tries else PATIENCE):
-            _lost(line)
+        queue.put(list(items))
+        if _ended and not queue.flush(0.0 if queue.tries else PATIENCE):
+            _lost(queue)
 
     @property
     def dropped(self) -> int:
         """Number of dropped items: rejected, over the limit, or unsent at shutdown."""
-        return self._line.dropped
+        return self._queue.dropped
 
     @property
     def pending(self) -> int:
         """Number of items not sent yet."""
-        line = self._line
-        with line.lock:
-            return len(line.pending) + len(line.sending)
+        queue = self._queue
+        with queue.lock:
+            return len(queue.pending) + len(queue.sending)
 
-    def drop(self, count: int, why: str) -> None:
+    def _drop(self, count: int, why: str) -> None:
         """Counts, and logs once, items that cannot be queued."""
-        with self._line.lock:
-            self._line.drop(count, "refused", why)
-        self._line.say()
+        with self._queue.lock:
+            self._queue.drop(count, "refused", why)
+        self._queue.say()
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Sends queued items and waits; returns whether all were sent.
@@ -91,7 +141,7 @@ class Outbox(Generic[T]):
         Args:
             timeout: Maximum wait in seconds. A retry delay requested by the receiver is still respected.
         """
-        return self._line.flush(timeout)
+        return self._queue.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
         """Sends queued items and stops the thread. Items queued afterwards are dropped and counted.
@@ -99,12 +149,206 @@ class Outbox(Generic[T]):
         Args:
             timeout: Maximum wait in seconds; items not sent by then are dropped too.
         """
-        self._line.flush(timeout)
-        self._line.leave(0.0)
-        self._line.say()
+        self._queue.flush(timeout)
+        self._queue.leave(0.0)
+        self._queue.say()
 
 
-_lines: weakref.WeakSet[DeliveryQueue[Any]] = weakref.WeakSet()
+class DeliveryQueue(Generic[T]):
+    """The queue and the thread of an `Outbox`, which it outlives until everything is sent.
+
+    `lose`, `drop`, `tell`, `trim`, `start`, `next`, `later` and `works` require the lock `changed` to be held.
+    """
+
+    def __init__(
+        self, deliver: Callable[[Sequence[T]], DeliveryResult[T]], what: str, batch: int, most: int, timing: Timing
+    ) -> None:
+        self.deliver = deliver
+        self.what = what
+        self.batch = batch
+        self.most = most
+        self.timing = timing
+        self.closed = False
+        self.begin()
+
+    def begin(self) -> None:
+        """Resets the queue, also in a forked child: the parent sends its own items."""
+        # An RLock, because a finalizer may run in the thread that holds it. Code acquires it directly instead of
+        # through the condition, whose `__enter__` is Python code: an interrupt there would leave it locked.
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        self.pending: deque[T] = deque()
+        self.sending: Sequence[T] = ()
+        self.running = False
+        self.tries = 0
+        self.not_before = 0.0
+        self.door = 0.0
+        self.until = float("inf")
+        self.dropped = 0
+        self.told: dict[str, tuple[float, bool]] = {}
+        self.lines: deque[tuple[int, str]] = deque()
+
+    def put(self, items: Sequence[T]) -> None:
+        with self.lock:
+            if self.closed:
+                self.drop(len(items), "closed", "it is closed")
+            else:
+                self.pending.extend(items)
+                self.trim()
+                self.start()
+                self.changed.notify_all()
+        self.say()
+
+    def trim(self) -> None:
+        over = min(len(self.pending), len(self.pending) + len(self.sending) - self.most)
+        for _ in range(over):
+            self.pending.popleft()
+        self.drop(over, "overflow", f"more than {self.most} wait")
+
+    def start(self) -> None:
+        if not self.running and self.pending:
+            try:
+                start(threading.Thread(target=self.run, name="multiroute-outbox", daemon=True))
+                self.running = True
+            except RuntimeError:  # the interpreter is shutting down, or there are too many threads
+                self.running = False
+
+    def run(self) -> None:
+        try:
+            while batch := self.take():
+                self.send(batch)
+        except BaseException as error:
+            with self.lock:
+                self.drop(len(self.sending), "refused", f"sending ended with {type(error).__name__}")
+                self.running = False
+                self.sending = ()
+                self.changed.notify_all()
+            raise
+
+    def take(self) -> Sequence[T]:
+        """Returns the next batch when it is due; empty if the thread may end."""
+        with self.lock:
+            while True:
+                now = self.timing.clock()
+                pause = max(self.not_before, self.door) - now
+                if now + max(0.0, pause) > self.until:
+                    self.lose("it was closed before they were taken")
+                if not self.pending and self.closed:
+                    self.running = False
+                    self.changed.notify_all()
+                    break
+                if not self.pending:
+                    self.changed.wait()
+                elif pause > 0:
+                    self.timing.sleep(self.changed, pause)
+                else:
+                    return self.next()
+        self.say()
+        return ()
+
+    def next(self) -> Sequence[T]:
+        self.sending = [self.pending.popleft() for _ in range(min(self.batch, len(self.pending)))]
+        return self.sending
+
+    def send(self, batch: Sequence[T]) -> None:
+        delivery: DeliveryResult[T]
+        try:
+            delivery = self.deliver(batch)
+        except Exception as error:  # a bug, which would recur: it must not block the queue
+            delivery = DeliveryResult(rejected=len(batch), reason=f"sending failed with {type(error).__name__}")
+        with self.lock:
+            self.sending = ()
+            self.drop(delivery.rejected, "refused", delivery.reason)
+            if delivery.unsent:
+                self.later(delivery)
+            else:
+                self.works(rejections=delivery.rejected)
+            self.changed.notify_all()
+        self.say()
+
+    def later(self, delivery: DeliveryResult[T]) -> None:
+        self.pending.extendleft(reversed(delivery.unsent))
+        self.trim()
+        self.tries += 1
+        now = self.timing.clock()
+        longest = min(CAP_SECONDS, BASE_SECONDS * 2.0 ** min(self.tries - 1, 32))
+        self.not_before = now + longest * (0.5 + 0.5 * self.timing.random())
+        self.door = 0.0 if delivery.seconds is None else now + delivery.seconds
+        self.tell("down", f"{self.what} takes nothing now, so what is for it waits: {delivery.reason}.")
+
+    def works(self, *, rejections: int) -> None:
+        self.tries = 0
+        self.not_before = 0.0
+        self.door = 0.0
+        if self.told.get("down", (0.0, False))[1]:
+            self.lines.append((logging.INFO, f"{self.what} works again."))
+        for kind, (when, _) in list(self.told.items()):
+            if kind != "refused" or not rejections:
+                self.told[kind] = when, False
+
+    def lose(self, why: str, in_hand: int = 0) -> None:
+        """Drops all pending items."""
+        count = len(self.pending) + in_hand
+        self.pending.clear()
+        self.drop(count, "lost", why)
+
+    def drop(self, count: int, kind: str, why: str) -> None:
+        if count > 0:
+            self.dropped += count
+            self.tell(kind, f"{self.what}: {count} given up ({self.dropped} so far), since {why}.")
+
+    def tell(self, kind: str, line: str) -> None:
+        """Queues a log line for `say`, which logs outside the lock, because log handlers have locks too."""
+        now = self.timing.clock()
+        when, still = self.told.get(kind, (now - QUIET, False))
+        if not still and now - when >= QUIET:
+            self.told[kind] = now, True
+            self.lines.append((logging.WARNING, line))
+
+    def say(self) -> None:
+        while True:
+            try:
+                level, line = self.lines.popleft()
+            except IndexError:  # another thread was faster
+                return
+            logger.log(level, "%s", line)
+
+    def hurry(self) -> None:
+        with self.lock:
+            self.tries = 0
+            self.not_before = 0.0
+            self.start()
+            self.changed.notify_all()
+
+    def flush(self, seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        self.hurry()
+        while True:
+            with self.lock:
+                done = not (self.pending or self.sending)
+                left = until - time.monotonic()
+                if done or left <= 0:
+                    return done
+                if self.running:
+                    self.changed.wait(left)
+                    continue
+                if self.sending or self.timing.clock() < max(self.not_before, self.door):
+                    return False
+                batch = self.next()  # no thread can be started any more
+            self.send(batch)
+
+    def leave(self, seconds: float) -> None:
+        """Stops the thread within `seconds`."""
+        with self.lock:
+            self.closed, self.until = True, min(self.until, self.timing.clock() + seconds)
+            self.tries = 0
+            self.not_before = 0.0
+            if not self.running or seconds <= 0:
+                self.lose("it was closed before they were taken")
+            self.changed.notify_all()
+
+
+_queues: weakref.WeakSet[DeliveryQueue[Any]] = weakref.WeakSet()
 _ended = False
 _parting: set[int] = set()  # processes with a registered exit handler
 
@@ -115,18 +359,18 @@ def _at_exit() -> None:
     # A ledger flushed after this queues items that have no other chance to be sent.
     _ended = True
     until = time.monotonic() + PATIENCE
-    lines = list(_lines)
-    for line in lines:
-        line.hurry()
-    for line in lines:
-        if not line.flush(until - time.monotonic()):
-            _lost(line)
+    queues = list(_queues)
+    for queue in queues:
+        queue.hurry()
+    for queue in queues:
+        if not queue.flush(until - time.monotonic()):
+            _lost(queue)
 
 
-def _lost(line: DeliveryQueue[Any]) -> None:
-    with line.lock:
-        line.lose("the program ended first", in_hand=len(line.sending))
-    line.say()
+def _lost(queue: DeliveryQueue[Any]) -> None:
+    with queue.lock:
+        queue.lose("the program ended first", in_hand=len(queue.sending))
+    queue.say()
 
 
 def _part_from_a_pool() -> None:
@@ -140,8 +384,8 @@ def _part_from_a_pool() -> None:
 
 
 def _in_child() -> None:
-    for line in list(_lines):
-        line.begin()
+    for queue in list(_queues):
+        queue.begin()
 
 
 if hasattr(os, "register_at_fork"):

@@ -16,8 +16,7 @@ import msgspec
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import AttemptEnded, AttemptStarted, FirstToken, RequestEnded, RequestStarted, RouteSkipped
-from multiroute_core.telemetry.delivery import DeliveryResult, Timing
-from multiroute_core.telemetry.outbox import Outbox
+from multiroute_core.telemetry.outbox import DeliveryResult, Outbox, Timing
 from multiroute_core.telemetry.signature import key, sign
 
 STALE = 86400.0
@@ -68,7 +67,7 @@ class _Post:
         return DeliveryResult(unsent=letters, reason=answer.what, seconds=answer.door(now))
 
 
-class Webhook:
+class Webhook(Outbox[_Letter]):
     """Sends alerts to a URL: `Webhook(url, secret)(alert)` queues the alert and returns at once.
 
     An alert is posted as `{"type": "budget.alert", "timestamp": "2026-11-28T13:45:00Z", "data": {...}}`, where `data`
@@ -120,9 +119,7 @@ class Webhook:
             wall,
         )
         self._wall = wall
-        self._outbox: Outbox[_Letter] = Outbox(
-            post, f"The webhook at {self._where}", max_pending=max_pending, timing=timing
-        )
+        super().__init__(post, f"The webhook at {self._where}", max_pending=max_pending, timing=timing)
 
     def __call__(self, alert: Any) -> None:
         """Queues an alert: any dataclass of plain values. Never blocks or raises."""
@@ -134,27 +131,9 @@ class Webhook:
             stamp = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             body = msgspec.json.encode({"type": _kind(kind), "timestamp": stamp, "data": alert})
         except Exception as error:
-            self._outbox.drop(1, f"a {kind} cannot be written as JSON ({type(error).__name__})")
+            self._drop(1, f"a {kind} cannot be written as JSON ({type(error).__name__})")
             return
-        self._outbox.put([_Letter(f"msg_{uuid.uuid4().hex}", now, body)])
-
-    @property
-    def dropped(self) -> int:
-        """Number of dropped alerts."""
-        return self._outbox.dropped
-
-    @property
-    def pending(self) -> int:
-        """Number of alerts not sent yet."""
-        return self._outbox.pending
-
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Sends queued alerts for up to `timeout` seconds; returns whether all were sent."""
-        return self._outbox.flush(timeout)
-
-    def close(self, timeout: float = 5.0) -> None:
-        """Sends queued alerts for up to `timeout` seconds, then stops."""
-        self._outbox.close(timeout)
+        self.put([_Letter(f"msg_{uuid.uuid4().hex}", now, body)])
 
     def __repr__(self) -> str:
         return f"Webhook({self._where!r})"

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from multiroute_core.telemetry.delivery import Timing
+from multiroute_core.telemetry.outbox import Timing
 
 
 class Clock:

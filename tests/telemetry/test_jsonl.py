@@ -188,7 +188,7 @@ class TestTrouble:
         path.unlink()
         path.mkdir()
         sink([record()])
-        eventually(lambda: sink._outbox._line.tries)
+        eventually(lambda: sink._queue.tries)
         path.rmdir()
         assert sink.flush(20.0)
         assert len(told(path)) == 1

@@ -11,8 +11,7 @@ import time
 
 import pytest
 
-from multiroute_core.telemetry.delivery import CAP_SECONDS, QUIET, DeliveryResult, Timing
-from multiroute_core.telemetry.outbox import PATIENCE, Outbox
+from multiroute_core.telemetry.outbox import CAP_SECONDS, PATIENCE, QUIET, DeliveryResult, Outbox, Timing
 from tests.telemetry.patience import Clock, eventually, outboxes
 
 
@@ -224,7 +223,7 @@ class TestTrouble:
 
         outbox = Outbox(slow, "The list", batch=1, max_pending=10)
         outbox.put([0])
-        eventually(lambda: outbox.pending == 1 and not outbox._line.pending)  # in hand
+        eventually(lambda: outbox.pending == 1 and not outbox._queue.pending)  # in hand
         for number in range(1, 31):
             outbox.put([number])
         assert (outbox.pending, outbox.dropped) == (10, 21)

@@ -177,7 +177,7 @@ class TestTrouble:
         (line,) = caplog.messages
         assert f"HTTP {status}" in line
         assert server.url in line
-        told = line + repr(webhook) + repr(webhook._outbox._line.deliver)
+        told = line + repr(webhook) + repr(webhook._queue.deliver)
         assert "hush" not in told
         assert "user" not in told
         assert SECRET.removeprefix("whsec_") not in told
