@@ -138,6 +138,29 @@ class Requests:
     rescued: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ReportData:
+    """What the renderers of a report read; `Report` describes the attributes."""
+
+    since: float | None
+    until: float | None
+    first: float | None
+    last: float | None
+    total: Slice
+    requests: Requests
+    step: Step
+    buckets: tuple[Bucket, ...]
+    models: tuple[Slice, ...]
+    providers: tuple[Slice, ...]
+    routes: tuple[Slice, ...]
+    tenants: tuple[Slice, ...]
+    tasks: tuple[Slice, ...]
+    labels: tuple[Slice, ...]
+    latencies: tuple[Latency, ...]
+    failures: tuple[Failure, ...]
+    dropped: int = 0
+
+
 def quantile(ordered: Sequence[float], share: float) -> float | None:
     """Returns the smallest value that `share` of the values do not exceed; None if no values exist.
 

@@ -7,22 +7,18 @@ import importlib.resources
 import math
 import re
 from html import escape
-from typing import TYPE_CHECKING
 
 from multiroute_core.report import charts, formats
 from multiroute_core.report.charts import Series
-from multiroute_core.report.figures import Bucket
+from multiroute_core.report.figures import Bucket, ReportData
 from multiroute_core.report.sections import Section, headlines, notes, sections, title
-
-if TYPE_CHECKING:
-    from multiroute_core.report.report import Report
 
 # Long names may break after these characters, but not after the semicolon of an entity.
 _JOINT = re.compile(r"(?<=[:/_.@-])(?=\w{3})")
 _BREAK = "<wbr/>"
 
 
-def document(report: Report) -> str:
+def document(report: ReportData) -> str:
     """Renders a complete page, which is also well-formed XML."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
@@ -34,12 +30,12 @@ def document(report: Report) -> str:
     )
 
 
-def fragment(report: Report) -> str:
+def fragment(report: ReportData) -> str:
     """Renders the report for a notebook cell."""
     return f"<style>{_style()}</style>{_body(report)}"
 
 
-def _body(report: Report) -> str:
+def _body(report: ReportData) -> str:
     tiles = "".join(
         f"<div><dt>{escape(line.title)}</dt><dd>{escape(line.figure)}</dd><dd>{escape(line.detail)}</dd></div>"
         for line in headlines(report)
@@ -56,7 +52,7 @@ def _body(report: Report) -> str:
     return f'<main class="multiroute-report">{"".join(parts)}</main>'
 
 
-def _time_lines(report: Report) -> tuple[str, ...]:
+def _time_lines(report: ReportData) -> tuple[str, ...]:
     labels = [formats.tick(bucket.start, report.step) for bucket in report.buckets]
     figures: list[str] = []
     if report.total.cost > 0:
@@ -86,7 +82,7 @@ def _time_lines(report: Report) -> tuple[str, ...]:
     return tuple(figures)
 
 
-def _by_model(report: Report) -> list[Series]:
+def _by_model(report: ReportData) -> list[Series]:
     """Returns one series for each of the most expensive models, and one for all others."""
     names = [group.name or "" for group in report.models if group.cost > 0]
     alone = names if len(names) <= charts.COLOURS - 1 else names[: charts.COLOURS - 1]

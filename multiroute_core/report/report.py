@@ -13,7 +13,7 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.ledger.ledger import Ledger
 from multiroute_core.ledger.record import Record
 from multiroute_core.report import page, terminal
-from multiroute_core.report.figures import Bucket, Failure, Latency, Requests, Slice, Step
+from multiroute_core.report.figures import ReportData
 from multiroute_core.report.moments import moment
 from multiroute_core.report.tally import RecordRow, Tally
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Report:
+class Report(ReportData):
     """Totals of a ledger's records. Prints as tables; notebooks also show charts.
 
     Attributes:
@@ -45,24 +45,6 @@ class Report:
         failures: Errors by route and code, most frequent first.
         dropped: Number of records that the ledger dropped: these figures do not include them.
     """
-
-    since: float | None
-    until: float | None
-    first: float | None
-    last: float | None
-    total: Slice
-    requests: Requests
-    step: Step
-    buckets: tuple[Bucket, ...]
-    models: tuple[Slice, ...]
-    providers: tuple[Slice, ...]
-    routes: tuple[Slice, ...]
-    tenants: tuple[Slice, ...]
-    tasks: tuple[Slice, ...]
-    labels: tuple[Slice, ...]
-    latencies: tuple[Latency, ...]
-    failures: tuple[Failure, ...]
-    dropped: int = 0
 
     def __repr__(self) -> str:
         return f"<Report: {self.requests.count:,} requests, ${self.total.cost:,.6f}>"

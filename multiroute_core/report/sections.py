@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from multiroute_core.report.figures import Slice
+from multiroute_core.report.figures import ReportData, Slice
 from multiroute_core.report.formats import (
     NOTHING,
     cost,
@@ -20,9 +20,6 @@ from multiroute_core.report.formats import (
     short,
     usd,
 )
-
-if TYPE_CHECKING:
-    from multiroute_core.report.report import Report
 
 MOST_ROWS = 12
 """Maximum groups per section; the others are merged into one row."""
@@ -58,20 +55,20 @@ class Section:
     mark: Literal["bar", "range", "bad"] = "bar"
 
 
-def title(report: Report) -> str:
+def title(report: ReportData) -> str:
     """Returns the period of the report."""
     if report.first is None or report.last is None:
         return "No records" + _describe_period(report)
     return period(report.first, report.last)
 
 
-def _describe_period(report: Report) -> str:
+def _describe_period(report: ReportData) -> str:
     since = "" if report.since is None else f" from {moment(report.since)}"
     until = "" if report.until is None else f" until {moment(report.until)}"
     return f"{since}{until} UTC" if since or until else ""
 
 
-def headlines(report: Report) -> tuple[Headline, ...]:
+def headlines(report: ReportData) -> tuple[Headline, ...]:
     """Returns the key figures; empty if no records exist."""
     total = report.total
     requests = report.requests
@@ -110,7 +107,7 @@ def headlines(report: Report) -> tuple[Headline, ...]:
     )
 
 
-def notes(report: Report) -> tuple[str, ...]:
+def notes(report: ReportData) -> tuple[str, ...]:
     """Returns sentences that qualify the figures."""
     total = report.total
     sentences = list[str]()
@@ -138,7 +135,7 @@ def notes(report: Report) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def sections(report: Report) -> tuple[Section, ...]:
+def sections(report: ReportData) -> tuple[Section, ...]:
     """Returns all non-empty tables."""
     tables: list[Section] = []
     for what, groups in (
@@ -190,7 +187,7 @@ def _together(groups: Sequence[Slice]) -> Slice:
     return Slice(f"{len(groups):,} others", **sums)
 
 
-def _latency(report: Report) -> Section:
+def _latency(report: ReportData) -> Section:
     latencies = report.latencies[:MOST_ROWS]
     longest = max(latency.p95 for latency in latencies) or 1.0
     return Section(
@@ -212,7 +209,7 @@ def _latency(report: Report) -> Section:
     )
 
 
-def _failures(report: Report) -> Section:
+def _failures(report: ReportData) -> Section:
     failures = report.failures[:MOST_ROWS]
     others = report.failures[MOST_ROWS:]
     tries = {group.name: group.attempts for group in report.routes}

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 from multiroute_core._util import table
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.report import formats
+from multiroute_core.report.figures import ReportData
 from multiroute_core.report.sections import Section, headlines, notes, sections, title
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from multiroute_core.report.report import Report
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 MOST_BLOCKS = 60
 LEFT_TO_RIGHT = "\u200e"
 
 
-def text(report: Report) -> str:
+def text(report: ReportData) -> str:
     """Renders the report as text, without colours."""
     try:
         console: Any = module("console").Console(file=io.StringIO(), color_system=None, highlight=False)
@@ -32,7 +32,7 @@ def text(report: Report) -> str:
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 
 
-def plain(report: Report) -> str:
+def plain(report: ReportData) -> str:
     """Renders the report without rich."""
     parts = [title(report)]
     if lines := headlines(report):
@@ -45,7 +45,7 @@ def plain(report: Report) -> str:
     return "\n\n".join(parts)
 
 
-def renderable(report: Report) -> RenderableType:
+def renderable(report: ReportData) -> RenderableType:
     """Renders the report for a rich console.
 
     Raises:
@@ -110,7 +110,7 @@ def _framed(cell: str) -> str:
     return f"{LEFT_TO_RIGHT}{cell}{LEFT_TO_RIGHT}" if formats.leftward(cell) else cell
 
 
-def _line(report: Report) -> Any:
+def _line(report: ReportData) -> Any:
     """Renders the timeline as one line of costs, or of responses if no cost is known."""
     costs = [bucket.cost for bucket in report.buckets]
     what = "spent" if any(costs) else "answers"
