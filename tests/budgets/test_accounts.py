@@ -20,6 +20,8 @@ from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.link import Link
 from tests.redis_servers import KINDS, eventually, running
 
+pytestmark = pytest.mark.redis
+
 IO = SyncIO()
 NAMES = ["a", "b:{c} é"]
 CAPS = {"a": 100, "b:{c} é": 60}

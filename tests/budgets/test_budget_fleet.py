@@ -15,6 +15,8 @@ from multiroute_core.state.redis import RedisState
 from multiroute_core.testing import Answer, SlowAnswer, scripted_route
 from tests.redis_servers import KINDS, eventually, running
 
+pytestmark = pytest.mark.redis
+
 FORK = multiprocessing.get_context("fork")
 WORKERS, THREADS = 4, 64
 CALLS = 600

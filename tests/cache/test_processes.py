@@ -13,13 +13,13 @@ from multiroute_core import CacheConfig, Route, Router
 from multiroute_core.engine import caching
 from multiroute_core.testing.server import ReplayServer
 from tests.chat_server import answer
-from tests.redis_servers import running
+from tests.redis_servers import KINDS, running
 
 CONTEXT = multiprocessing.get_context("spawn")
 TASKS, THREADS = 25, 25
 
 
-@pytest.fixture(params=["sqlite", "valkey", "redis"])
+@pytest.fixture(params=["sqlite", *(pytest.param(kind, marks=pytest.mark.redis) for kind in KINDS)])
 def cache(request, tmp_path):
     """Where answers are kept."""
     if request.param == "sqlite":

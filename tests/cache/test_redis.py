@@ -17,6 +17,8 @@ from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.link import Down, Link
 from tests.redis_servers import eventually, running
 
+pytestmark = pytest.mark.redis
+
 IO = SyncIO()
 FORK = multiprocessing.get_context("fork")
 PATIENT = 10.0

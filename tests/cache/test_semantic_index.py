@@ -183,6 +183,7 @@ def opened(server, **options):
     return index
 
 
+@pytest.mark.redis
 async def test_redis_finds_what_memory_finds(redis_server):
     index, memory, io = opened(redis_server), MemoryIndex(), AsyncIO()
     random, missed = np.random.default_rng(1), 0
@@ -205,6 +206,7 @@ async def test_redis_finds_what_memory_finds(redis_server):
     await index.aclose()
 
 
+@pytest.mark.redis
 def test_redis_forgets_what_is_over_and_the_set_with_its_last(redis_server):
     index, io = opened(redis_server), SyncIO()
     add(index, "s", unit(1, 0), "short", 0.3, io)
@@ -221,6 +223,7 @@ def test_redis_forgets_what_is_over_and_the_set_with_its_last(redis_server):
     index.close()
 
 
+@pytest.mark.redis
 def test_redis_replaces_and_keeps_no_more_than_it_may(redis_server):
     index, io = opened(redis_server, max_entries=20), SyncIO()
     vectors = [unit(*numbers) for numbers in np.random.default_rng(2).normal(size=(61, 16))]
@@ -235,6 +238,7 @@ def test_redis_replaces_and_keeps_no_more_than_it_may(redis_server):
     index.close()
 
 
+@pytest.mark.redis
 def test_processes_that_share_redis_find_each_others(redis_server):
     one, other = opened(redis_server), RedisIndex(redis_server.url)
     other.link.timeout = PATIENT
@@ -244,6 +248,7 @@ def test_processes_that_share_redis_find_each_others(redis_server):
     other.close()
 
 
+@pytest.mark.redis
 def test_redis_refuses_vectors_of_another_length(redis_server):
     index, io = opened(redis_server), SyncIO()
     add(index, "s", unit(1, 2, 3), "a", 100.0, io)
@@ -252,6 +257,7 @@ def test_redis_refuses_vectors_of_another_length(redis_server):
     index.close()
 
 
+@pytest.mark.redis
 def test_a_server_without_vector_sets_is_told_once_and_memory_serves(valkey_server, caplog):
     index, io = opened(valkey_server), SyncIO()
     assert not near(index, "s", unit(1, 2), 0.9, io)
@@ -262,6 +268,7 @@ def test_a_server_without_vector_sets_is_told_once_and_memory_serves(valkey_serv
     index.close()
 
 
+@pytest.mark.redis
 def test_a_redis_that_is_away_is_no_index():
     with running("redis") as server:
         index = RedisIndex(server.url)

@@ -33,7 +33,7 @@ def server():
         yield found
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("redis", marks=pytest.mark.redis)])
 def where(request, tmp_path):
     """Where records are kept."""
     if request.param == "memory":

@@ -21,6 +21,8 @@ from multiroute_core.ledger.redis import RedisStore
 from multiroute_core.testing import Answer, scripted_route
 from tests.redis_servers import KINDS, Server, eventually, free_port, running
 
+pytestmark = pytest.mark.redis
+
 FORK = multiprocessing.get_context("fork")
 ALL = LedgerQuery()
 KEY = "multiroute:ledger"

@@ -16,7 +16,7 @@ from multiroute_core.ledger.sqlite import SQLiteStore
 from multiroute_core.ledger.store import MemoryStore
 from tests.redis_servers import running
 
-STORES = ("memory", "sqlite", "redis")
+STORES = ("memory", "sqlite", pytest.param("redis", marks=pytest.mark.redis))
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -104,19 +105,18 @@ ENVELOPES = {
 }
 
 
-@pytest.mark.parametrize("status", [400, 413, 422, 500])
-@pytest.mark.parametrize("envelope", ENVELOPES)
 @pytest.mark.parametrize("sentence", SENTENCES)
-def test_a_prompt_that_is_too_long(sentence: str, envelope: str, status: int) -> None:
-    found = classify(refused(status, ENVELOPES[envelope](sentence)))
-    assert type(found) is ContextOverflowError, repr(found)
+def test_a_prompt_that_is_too_long(sentence: str) -> None:
+    for envelope, status in itertools.product(ENVELOPES, [400, 413, 422, 500]):
+        error = classify(refused(status, ENVELOPES[envelope](sentence)))
+        assert type(error) is ContextOverflowError, (envelope, status, error)
 
 
-@pytest.mark.parametrize("envelope", sorted(set(ENVELOPES) - {"array"}))
 @pytest.mark.parametrize("sentence", SENTENCES)
-def test_a_prompt_that_is_too_long_for_a_stream(sentence: str, envelope: str) -> None:
-    found = classify(WireError("The provider reported an error.", ENVELOPES[envelope](sentence)))
-    assert type(found) is ContextOverflowError, repr(found)
+def test_a_prompt_that_is_too_long_for_a_stream(sentence: str) -> None:
+    for envelope in set(ENVELOPES) - {"array"}:
+        error = classify(WireError("The provider reported an error.", ENVELOPES[envelope](sentence)))
+        assert type(error) is ContextOverflowError, (envelope, error)
 
 
 TPM = "Request too large for model `m` on tokens per minute (TPM): Limit 6000, Requested {}, please reduce your message size."

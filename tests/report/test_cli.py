@@ -297,6 +297,7 @@ def terminal(*command):
     return Screen(ours), child
 
 
+@pytest.mark.redis
 def test_a_ledger_on_redis():
     with running() as server:
         url = f"{server.url}/0"

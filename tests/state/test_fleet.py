@@ -16,6 +16,8 @@ from multiroute_core.state import redis as on_redis
 from multiroute_core.state.redis import RedisState
 from tests.redis_servers import KINDS, running
 
+pytestmark = pytest.mark.redis
+
 IO = SyncIO()
 FORK = multiprocessing.get_context("fork")
 WORKERS = 4

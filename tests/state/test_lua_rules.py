@@ -25,6 +25,8 @@ from multiroute_core.resilience.rate_limits import RateLimitSettings, RateLimitS
 from multiroute_core.state.scripts import RULES, compose
 from tests.redis_servers import KINDS, running
 
+pytestmark = pytest.mark.redis
+
 CALL = f"""
 local rules = {{{", ".join(f"{name} = {name}" for name in RULES)}}}
 local found = {{rules[asked.rule][asked.name](unpack(asked.args, 1, asked.count))}}

@@ -15,6 +15,8 @@ from multiroute_core.state.link import Down, Link
 from multiroute_core.state.scripts import Script
 from tests.redis_servers import KINDS, Server, ask, eventually, free_port, is_down, running
 
+pytestmark = pytest.mark.redis
+
 PATIENT = 10.0  # no machine is so busy
 ADD = Script.of("return redis.call('INCRBY', KEYS[1], ARGV[1])")
 

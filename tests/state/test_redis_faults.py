@@ -21,6 +21,8 @@ from multiroute_core.testing.behaviours import Answer, Fail
 from multiroute_core.testing.scripted import scripted_route
 from tests.redis_servers import KINDS, eventually, running
 
+pytestmark = pytest.mark.redis
+
 TIMEOUT = 0.25
 ROUTES = [
     Route("openai:plain"),

@@ -18,6 +18,8 @@ from multiroute_core.state.memory import MemoryState
 from multiroute_core.state.redis import RedisState
 from tests.redis_servers import KINDS, running
 
+pytestmark = pytest.mark.redis
+
 IO = SyncIO()
 RULES = BreakerSettings(failures=2, calls=4, seconds=4, longest=40, lasting=100, forget=50, probe=20)
 ROUTES = [

@@ -494,6 +494,7 @@ def on_redis(server, prefix, **more):
     )
 
 
+@pytest.mark.redis
 def test_on_redis_an_opening_is_one_warning_of_the_fleet(server, caplog):
     """Three failures in three processes: none of them would open by its own rules."""
     fleet = [on_redis(server, "spread") for _ in range(3)]
@@ -509,6 +510,7 @@ def test_on_redis_an_opening_is_one_warning_of_the_fleet(server, caplog):
         driven.state.close()
 
 
+@pytest.mark.redis
 def test_on_redis_another_process_closes_the_breaker(server, caplog):
     opener, prober = on_redis(server, "closed"), on_redis(server, "closed")
     opener.attempt(ROUTE, WRONG_KEY)
@@ -528,6 +530,7 @@ def test_on_redis_another_process_closes_the_breaker(server, caplog):
         driven.state.close()
 
 
+@pytest.mark.redis
 def test_on_redis_probes_shared_quotas_and_rate_limits_are_as_in_memory(server, caplog):
     driven = on_redis(server, "same")
     driven.state.know([ONE, OTHER])
@@ -549,6 +552,7 @@ def test_on_redis_probes_shared_quotas_and_rate_limits_are_as_in_memory(server, 
     driven.state.close()
 
 
+@pytest.mark.redis
 def test_on_redis_calls_that_fail_together_are_one_warning(server, caplog):
     router = Router(
         [scripted_route("broken", Fail(failing(AuthenticationError, 401), after=0.2))],
@@ -565,6 +569,7 @@ def test_on_redis_calls_that_fail_together_are_one_warning(server, caplog):
     assert not [line for line in lines(caplog, logging.INFO) if "recovered" in line], "a late reply is no recovery"
 
 
+@pytest.mark.redis
 def test_while_redis_is_away_the_process_reports_what_its_own_rules_do(caplog):
     with running("valkey") as server:
         driven = Driven(RedisState(server.url, timeout=0.25, random=lambda: 0.5, wall=lambda: 5000.0))
