@@ -36,7 +36,7 @@ def event(document: Any) -> Mapping[str, Any]:
         UnreadableReply: If it is not a JSON object.
     """
     if isinstance(document, dict):
-        return cast("dict[str, Any]", document)
+        return document  # pyright: ignore[reportUnknownVariableType]  (as in `mapping`)
     if (error := _listed_error(document)) is not None:
         return error
     message = f"The provider sent a JSON {type(document).__name__} where an object should be"
@@ -53,12 +53,13 @@ def _listed_error(document: Any) -> Mapping[str, Any] | None:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """Returns `value` if it is an object, otherwise an empty mapping."""
-    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
+    # Without `cast`, which is a function call: this runs several times for every chunk of a stream.
+    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType]
 
 
 def array(value: Any) -> list[Any]:
     """Returns `value` if it is an array, otherwise an empty list."""
-    return cast("list[Any]", value) if isinstance(value, list) else []
+    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]
 
 
 def word(value: Any) -> str | None:

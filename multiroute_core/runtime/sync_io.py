@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from multiroute_core.runtime import threads
 from multiroute_core.runtime.deadline import Cancelled, Deadline, Expired, current
@@ -34,7 +34,17 @@ class SyncIO:
         return _within(limit, call, *args, **kwargs)
 
     async def next(self, limit: Deadline, source: Any, /) -> Any:
-        return _within(limit, next, source, END)
+        # What `_within` does, without its call: this runs for every chunk of a stream.
+        token = current.set(limit)
+        try:
+            value = next(source, END)
+        except Exception as error:
+            _reraise(limit, error)
+        finally:
+            current.reset(token)
+        if limit.cancelled:  # a socket that was shut down looks like a clean end
+            raise Cancelled
+        return value
 
     async def thread(self, limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         return await self.await_callback(
@@ -70,11 +80,7 @@ def _within(limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: 
     try:
         value = call(*args, **kwargs)
     except Exception as error:
-        if limit.cancelled:
-            raise Cancelled from error
-        if limit.expired or limit.remaining() <= 0:
-            raise Expired(limit.phase) from error
-        raise
+        _reraise(limit, error)
     finally:
         current.reset(token)
     if limit.cancelled:  # a socket that was shut down looks like a clean end
@@ -83,3 +89,12 @@ def _within(limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: 
                 close()
         raise Cancelled
     return value
+
+
+def _reraise(limit: Deadline, error: Exception) -> NoReturn:
+    """Raise `error`, or the passed deadline or the cancellation that caused it."""
+    if limit.cancelled:
+        raise Cancelled from error
+    if limit.expired or limit.remaining() <= 0:
+        raise Expired(limit.phase) from error
+    raise error

@@ -26,7 +26,7 @@ from multiroute_core.state.multiplexer import AWAY, PARTING_SECONDS, Multiplexer
 __all__ = ["Down", "Link", "Refused"]
 
 PATIENCE = 1.0
-"""Maximum wait for a multiplexer that is up, in seconds: the multiplexer itself detects that Redis does not respond."""
+"""Seconds to wait for a multiplexer that is up, or the timeout if that is longer: it detects a silent Redis itself."""
 
 
 class Link:
@@ -90,7 +90,7 @@ class Link:
             raise down
         limit = Deadline()
         job = Job(command)
-        allowed = PATIENCE if multiplexer.state == "up" else self.timeout
+        allowed = max(PATIENCE, self.timeout) if multiplexer.state == "up" else self.timeout
         limit.set("Redis", time.monotonic() + allowed, allowed)
 
         def begin(tell: Tell) -> None:

@@ -192,7 +192,8 @@ class MessagesDecoder:
         match payload.get("type"):
             case "content_block_delta":
                 self._said = True
-                return _delta(self._grown(payload))
+                parts = self._grown(payload)
+                return Delta(tuple(parts)) if parts else None
             case "content_block_start":
                 return _delta([*self._close_call(), *self._start_block(payload)])
             case "content_block_stop":

@@ -96,7 +96,8 @@ class ChatDecoder:
             return self._done()
         chunk = object_of(event)
         model = word(chunk.get("model"))
-        choice = mapping(next(iter(array(chunk.get("choices"))), None))
+        choices = array(chunk.get("choices"))
+        choice: Mapping[str, Any] = mapping(choices[0]) if choices else {}
         content = mapping(choice.get("delta"))
         usage = self._count(chunk, choice, content)
         if "error" in chunk and in_band.has_error(chunk):
@@ -144,18 +145,22 @@ class ChatDecoder:
         if fields := read_fields(delta):
             self._reasoning.append(fields)
             parts += [Reasoning(thought)] if (thought := reasoning_text(fields)) else []
-        text = _text(delta.get("content"))
-        if text is None and (refusal := word(delta.get("refusal"))):
+        content = delta.get("content")
+        text = content if isinstance(content, str) else _text(content)
+        if not text and (refusal := word(delta.get("refusal"))):
             self._refusal.append(refusal)  # sent complete at the end: its fragments would pass for text
-        if (audio := mapping(delta.get("audio"))) and any(audio.values()):
+        if "audio" in delta and (audio := mapping(delta["audio"])) and any(audio.values()):
             self._sounds.append(word(audio.get("data")) or "")
             speech = word(audio.get("transcript"))
             transcript = (self._audio.get("transcript") or "") + (speech or "")
             self._audio |= {**audio, "transcript": transcript}
             text = (text or "") + (speech or "")
         if text:
-            parts += (*self._end_thought(), Text(text))
-        self._notes += array(delta.get("annotations"))
+            if self._reasoning:
+                parts += self._end_thought()
+            parts.append(Text(text))
+        if "annotations" in delta:
+            self._notes += array(delta["annotations"])
         if "tool_calls" in delta or "function_call" in delta:
             for call in calls_of(delta):
                 parts += (*self._end_thought(), *self._end_text(), *self._of(call).add(call))
