@@ -22,10 +22,9 @@ from llamaindex_multiroute import MultiRoute
 from multiroute_core import Route, Router
 from multiroute_core.messages import join
 from multiroute_core.parsing.arguments import build
+from multiroute_core.providers import Encoded, Reply
 from multiroute_core.providers.openai.provider import OpenAIProvider
-from multiroute_core.providers.provider import Encoded, Reply
-from multiroute_core.runtime.deadline import Deadline
-from multiroute_core.runtime.io import IO
+from multiroute_core.runtime import IO, Deadline
 
 GPT, CLAUDE = "gpt-4.1", "claude-sonnet-4-6"
 SYSTEM, QUESTION = "You are a terse assistant.", "What did the fox do, and what did the dog do then?"

@@ -9,14 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from benchmarks.incidents import ROUTES, History, Stretch, arrivals
-from multiroute_core import Route, Router
-from multiroute_core.errors import MultiRouteError
+from multiroute_core import Delta, MultiRouteError, Route, Router
 from multiroute_core.parsing.arguments import build
 from multiroute_core.pricing.prices import Prices
-from multiroute_core.testing.behaviours import IncomingCall
-from multiroute_core.testing.scripted import ScriptedProvider, provider_of
-from multiroute_core.testing.virtual import VirtualLoop, run_in_virtual_time
-from multiroute_core.types import Delta
+from multiroute_core.testing import IncomingCall, ScriptedProvider, VirtualLoop, provider_of, run_in_virtual_time
 
 CALL_SECONDS, REQUEST_SECONDS = 30.0, 300.0
 

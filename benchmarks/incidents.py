@@ -20,10 +20,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from multiroute_core.errors import APIConnectionError, OverloadedError, ServerError
-from multiroute_core.testing.behaviours import Answer, Behaviour, Fail, Hang, IncomingCall, Step
-from multiroute_core.testing.faults import Schedule, Spell
-from multiroute_core.types import Usage
+from multiroute_core import APIConnectionError, OverloadedError, ServerError, Usage
+from multiroute_core.testing import Answer, Behaviour, Fail, Hang, IncomingCall, Schedule, Spell, Step
 
 ROUTES = {
     "openai": "openai:gpt-6.1-sol",

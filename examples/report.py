@@ -18,10 +18,18 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from multiroute_core import Ledger, MultiRouteError, Route, Router, Usage, report
-from multiroute_core.errors import OverloadedError
-from multiroute_core.testing import Answer, DropConnection, Fail, ScriptedProvider, VirtualLoop, run_in_virtual_time
-from multiroute_core.testing.behaviours import Behaviour, IncomingCall, rate_limited
+from multiroute_core import Ledger, MultiRouteError, OverloadedError, Route, Router, Usage, report
+from multiroute_core.testing import (
+    Answer,
+    Behaviour,
+    DropConnection,
+    Fail,
+    IncomingCall,
+    ScriptedProvider,
+    VirtualLoop,
+    rate_limited,
+    run_in_virtual_time,
+)
 
 START = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
 DAY = 86400.0

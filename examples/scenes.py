@@ -249,7 +249,7 @@ def spent(show: Show) -> None:
         show.screen.quote(refusal)
         with options(tenant="team"):
             chain.invoke({"question": "What is a budget?"})
-        paid = router.ledger.spent(since=0.0, tenant="intern").usd if router.ledger is not None else 0.0
+        paid = router.ledger.spent(since=0.0, tenant="intern").usd
         show.screen.say("   " + str(router.budgets()).replace("\n", "\n   "), "dim")
     hits = show.stage.hits("anthropic") - before
     show.expect("left of 0.003 USD" in refusal, "the intern was never refused")

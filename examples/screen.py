@@ -15,8 +15,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from multiroute_core import Attempt, Response, RouteError
-from multiroute_core.events import AttemptEnded, Event, RequestEnded, RequestStarted, RouteSkipped
+from multiroute_core import (
+    Attempt,
+    AttemptEnded,
+    Event,
+    RequestEnded,
+    RequestStarted,
+    Response,
+    RouteError,
+    RouteSkipped,
+)
 
 
 @dataclass

@@ -1,9 +1,8 @@
 """MultiRoute for LlamaIndex: `MultiRoute`, a fallback router for LLMs exposed as a LlamaIndex LLM."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from llamaindex_multiroute.llm import MultiRoute
+from multiroute_core._util.lazy import attach
 
 if TYPE_CHECKING:
     from llamaindex_multiroute.callbacks import (
@@ -15,7 +14,20 @@ if TYPE_CHECKING:
         MultiRouteEventHandler,
         MultiRouteSpanHandler,
     )
+    from llamaindex_multiroute.llm import MultiRoute
     from llamaindex_multiroute.wrap import route_of
+else:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "callbacks": (
+                "AttemptEvent CacheHitEvent CostEvent CostHandler FallbackEvent MultiRouteEventHandler "
+                "MultiRouteSpanHandler"
+            ),
+            "llm": "MultiRoute",
+            "wrap": "route_of",
+        },
+    )
 
 __all__ = [
     "AttemptEvent",
@@ -28,11 +40,3 @@ __all__ = [
     "MultiRouteSpanHandler",
     "route_of",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """Import rarely used names lazily."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    room = "wrap" if name == "route_of" else "callbacks"
-    return getattr(importlib.import_module(f"{__name__}.{room}"), name)

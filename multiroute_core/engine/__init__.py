@@ -1,1 +1,1 @@
-"""The request pipeline: caching, planning, attempts, hedging, fallback and stream continuation."""
+"""Internal: the request pipeline: caching, planning, attempts, hedging, fallback and stream continuation."""

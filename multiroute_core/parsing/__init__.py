@@ -1,26 +1,24 @@
-"""Parsing of framework and provider formats into the neutral data model.
+"""Internal: parsing of framework and provider formats into the neutral data model.
 
 Each parser is imported on first use: most programs need only a few, and importing all of them takes time.
 """
 
-from __future__ import annotations
-
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from multiroute_core._util.lazy import attach
+
+_PARSERS = ("blocks", "conversation", "schemas", "tools")
 
 if TYPE_CHECKING:
     from multiroute_core.parsing import blocks, conversation, schemas, tools
 
-__all__ = ["blocks", "conversation", "schemas", "tools"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    __all__ = ["blocks", "conversation", "schemas", "tools"]
+else:
+    __getattr__, __dir__ = attach(__name__, {}, modules=_PARSERS)
 
 
 def preload() -> None:
     """Import all parsers, so that no fork happens during an import: the child would wait forever for its lock."""
-    for name in __all__:
+    for name in _PARSERS:
         importlib.import_module(f"{__name__}.{name}")

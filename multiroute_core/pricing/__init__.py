@@ -1,4 +1,4 @@
-"""Pricing: what responses cost in USD."""
+"""Internal: pricing, what responses cost in USD."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Resilience rules: circuit breaker, rate limits, retry budget. Pure: no waiting, no locks, no clock access."""
+"""Internal: resilience rules, such as circuit breaker and rate limits. Pure: no waiting, no locks, no clock access."""

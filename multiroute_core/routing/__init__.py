@@ -27,3 +27,32 @@ chosen otherwise. `"priority"` and custom functions are explicit and not changed
 With `"weighted"`, `"least_busy"` and `"fastest"`, routes that cannot be used now come after those that can. With the
 other strategies they keep their place and are skipped at their turn.
 """
+
+from typing import TYPE_CHECKING
+
+from multiroute_core._util.lazy import attach
+
+if TYPE_CHECKING:
+    from multiroute_core.routing.estimate import Estimate, RouteEstimate
+    from multiroute_core.routing.explain import ExplainedRoute, Explanation
+    from multiroute_core.routing.health import Health
+    from multiroute_core.routing.route_health import RouteHealth
+else:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "estimate": "Estimate RouteEstimate",
+            "explain": "ExplainedRoute Explanation",
+            "health": "Health",
+            "route_health": "RouteHealth",
+        },
+    )
+
+__all__ = [
+    "Estimate",
+    "ExplainedRoute",
+    "Explanation",
+    "Health",
+    "RouteEstimate",
+    "RouteHealth",
+]

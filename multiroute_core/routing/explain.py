@@ -17,7 +17,7 @@ from multiroute_core.types import Request
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ExplainedRoute:
     """One route in the explanation of a request.
 
     Attributes:
@@ -63,7 +63,7 @@ class Explanation(PrintableTable):
 
     request_tokens: int
     strategy: str
-    rows: tuple[Row, ...]
+    rows: tuple[ExplainedRoute, ...]
     problem: str | None = None
 
     _TITLES: ClassVar = ("", "route", "cost", "seconds", "health", "in flight", "window", "why")
@@ -109,14 +109,14 @@ def explain(
     places = {route.name: place for place, route in enumerate(ask_order, 1)}
     read = expected_usage.read_again(request, routes, live.facts)
 
-    def row(route: Route) -> Row:
+    def row(route: Route) -> ExplainedRoute:
         excluded = candidates.excluded.get(route.name)
         standing = live.standing(route)
         cached = read.get(route.name, 0)
         why = (excluded,) if excluded is not None else ranked.why(route) if ranked is not None else ()
         if route.name in places and route.name in passed:
             why = (passed[route.name], *why)
-        return Row(
+        return ExplainedRoute(
             route=route.name,
             candidate=excluded is None,
             position=places.get(route.name),
@@ -148,7 +148,7 @@ def _passed_over(route: Route, live: LiveStats, size: int) -> str:
     return ""
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: ExplainedRoute) -> tuple[str, ...]:
     wait = f" for {row.retry_in:.3g} s" if row.retry_in > 0 else ""
     return (
         "–" if row.position is None else str(row.position),

@@ -8,10 +8,41 @@ Example:
     >>> router = Router(routes, ledger=ledger, on_event=[LogEvents(), OpenTelemetry()])  # doctest: +SKIP
 """
 
-from multiroute_core.telemetry.bigquery import BigQuery
-from multiroute_core.telemetry.jsonl import JSONLines
-from multiroute_core.telemetry.log import LogEvents
-from multiroute_core.telemetry.otel import OpenTelemetry
-from multiroute_core.telemetry.webhook import Webhook
+from typing import TYPE_CHECKING
 
-__all__ = ["BigQuery", "JSONLines", "LogEvents", "OpenTelemetry", "Webhook"]
+from multiroute_core._util.lazy import attach
+
+if TYPE_CHECKING:
+    from multiroute_core.telemetry.bigquery import BigQuery
+    from multiroute_core.telemetry.jsonl import JSONLines
+    from multiroute_core.telemetry.log import LogEvents
+    from multiroute_core.telemetry.otel import OpenTelemetry
+    from multiroute_core.telemetry.outbox import DeliveryResult, Outbox, Timing
+    from multiroute_core.telemetry.signature import SignatureError, verify_signature
+    from multiroute_core.telemetry.webhook import Webhook
+else:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "bigquery": "BigQuery",
+            "jsonl": "JSONLines",
+            "log": "LogEvents",
+            "otel": "OpenTelemetry",
+            "outbox": "DeliveryResult Outbox Timing",
+            "signature": "SignatureError verify_signature",
+            "webhook": "Webhook",
+        },
+    )
+
+__all__ = [
+    "BigQuery",
+    "DeliveryResult",
+    "JSONLines",
+    "LogEvents",
+    "OpenTelemetry",
+    "Outbox",
+    "SignatureError",
+    "Timing",
+    "Webhook",
+    "verify_signature",
+]

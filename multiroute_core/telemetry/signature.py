@@ -50,7 +50,7 @@ def sign(body: bytes, message_id: str, timestamp: int, secret: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()
 
 
-def verify(
+def verify_signature(
     body: bytes,
     headers: Mapping[str, str],
     secret: str | bytes,
@@ -72,7 +72,7 @@ def verify(
         ConfigurationError: if the secret is not valid.
 
     Example:
-        >>> verify(request.body, request.headers, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")  # doctest: +SKIP
+        >>> verify_signature(request.body, request.headers, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")  # doctest: +SKIP
     """
     lower = {name.lower(): value for name, value in headers.items()}
     try:

@@ -5,10 +5,9 @@ To test a fallback chain: scripted routes (`scripted_route`, with `behaviours`),
 in a second. Also: `recorded` provider traffic, and a `server` that replays it.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from multiroute_core._util.lazy import attach
 
 if TYPE_CHECKING:
     from multiroute_core.testing.behaviours import (
@@ -25,9 +24,25 @@ if TYPE_CHECKING:
         rate_limited,
     )
     from multiroute_core.testing.dialects import DIALECTS, DialectServer, Failure, dialect_route
-    from multiroute_core.testing.faults import QUANTUM, Schedule, Spell, outage, random_schedule
-    from multiroute_core.testing.scripted import RecordedCall, ScriptedProvider, provider_of, scripted_route
-    from multiroute_core.testing.virtual import Deadlock, VirtualClock, VirtualLoop, run, run_in_virtual_time
+    from multiroute_core.testing.faults import QUANTUM, Mix, Schedule, Spell, outage, random_schedule
+    from multiroute_core.testing.scripted import RecordedCall, Script, ScriptedProvider, provider_of, scripted_route
+    from multiroute_core.testing.server import Drop, Received, ReplayServer, Reply, Serving
+    from multiroute_core.testing.virtual import Deadlock, Timed, VirtualClock, VirtualLoop, run, run_in_virtual_time
+else:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "behaviours": (
+                "Answer Behaviour DropConnection EnforceContextWindow Fail Hang IncomingCall SlowAnswer "
+                "SlowStream Step rate_limited"
+            ),
+            "dialects": "DIALECTS DialectServer Failure dialect_route",
+            "faults": "QUANTUM Mix Schedule Spell outage random_schedule",
+            "scripted": "RecordedCall Script ScriptedProvider provider_of scripted_route",
+            "server": "Drop Received ReplayServer Reply Serving",
+            "virtual": "Deadlock Timed VirtualClock VirtualLoop run run_in_virtual_time",
+        },
+    )
 
 __all__ = [
     "DIALECTS",
@@ -36,19 +51,27 @@ __all__ = [
     "Behaviour",
     "Deadlock",
     "DialectServer",
+    "Drop",
     "DropConnection",
     "EnforceContextWindow",
     "Fail",
     "Failure",
     "Hang",
     "IncomingCall",
+    "Mix",
+    "Received",
     "RecordedCall",
+    "ReplayServer",
+    "Reply",
     "Schedule",
+    "Script",
     "ScriptedProvider",
+    "Serving",
     "SlowAnswer",
     "SlowStream",
     "Spell",
     "Step",
+    "Timed",
     "VirtualClock",
     "VirtualLoop",
     "dialect_route",
@@ -60,13 +83,3 @@ __all__ = [
     "run_in_virtual_time",
     "scripted_route",
 ]
-
-_ROOMS = ("behaviours", "dialects", "faults", "scripted", "virtual")
-
-
-def __getattr__(name: str) -> Any:
-    """Imports public names on first access."""
-    for room in _ROOMS if name in __all__ else ():
-        if hasattr(module := importlib.import_module(f"{__name__}.{room}"), name):
-            return getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

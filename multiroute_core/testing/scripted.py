@@ -2,7 +2,7 @@
 
 Example:
     >>> from multiroute_core import Router
-    >>> from multiroute_core.testing.behaviours import Answer, Fail
+    >>> from multiroute_core.testing import Answer, Fail, scripted_route
     >>> router = Router([scripted_route("first", Fail()), scripted_route("second", Answer("Here."))])
     >>> router.generate("Hello").text
     'Here.'

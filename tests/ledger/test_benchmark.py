@@ -8,6 +8,7 @@ from rich.progress import Progress
 
 from benchmarks import ledger
 from benchmarks.ledger import OFF, Scale
+from multiroute_core import ConfigurationError
 
 SCALE = Scale(rounds=3, calls=40, attempts=1_000)
 PLACES = [OFF, "memory", "SQLite", "Redis"]
@@ -34,7 +35,10 @@ def test_every_place_has_its_times(timed):
     for who in timed:
         assert len(who.calls) == len(who.cpu) == SCALE.rounds
         assert min(who.calls) > 0
-    assert [who.router.ledger is None for who in timed] == [True, False, False, False]
+    for who in timed[1:]:
+        assert who.router.ledger.dropped == 0
+    with pytest.raises(ConfigurationError, match="has no ledger"):
+        _ = timed[0].router.ledger
 
 
 def test_a_ledger_is_compared_in_the_same_round(timed):

@@ -20,7 +20,7 @@ import standardwebhooks
 
 from multiroute_core import ConfigurationError, Router
 from multiroute_core.telemetry.outbox import PATIENCE
-from multiroute_core.telemetry.signature import SignatureError, verify
+from multiroute_core.telemetry.signature import SignatureError, verify_signature
 from multiroute_core.telemetry.webhook import STALE, Webhook
 from multiroute_core.testing import Answer, scripted_route
 from multiroute_core.testing.server import Drop, ReplayServer, Reply
@@ -151,7 +151,7 @@ class TestTrouble:
         assert (len(set(ids[:4])), len(set(ids))) == (1, 2)
         assert webhook.dropped == 0
         for received in server.requests:
-            verify(received.body, received.headers, SECRET)
+            verify_signature(received.body, received.headers, SECRET)
 
     def test_each_try_has_a_time_and_a_signature_of_its_own(self, make, server):
         server.serve(turns(Reply(500), OK))
@@ -161,7 +161,7 @@ class TestTrouble:
         eventually(lambda: webhook.pending == 0)
         for received, when in zip(server.requests, (1e9, 1e9 + 600.0), strict=True):
             assert received.headers["webhook-timestamp"] == str(int(when))
-            verify(received.body, received.headers, SECRET, wall=lambda when=when: when)
+            verify_signature(received.body, received.headers, SECRET, wall=lambda when=when: when)
 
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 422, 301, 302, 307])
     def test_other_answers_give_it_up_and_the_log_tells_no_secret(self, make, server, status, caplog):
@@ -293,7 +293,7 @@ class TestEnd:
         run(PROGRAM.format(name="Usage"), server.url)
         (received,) = server.requests
         assert json.loads(received.body)["data"]["input_tokens"] == 1
-        verify(received.body, received.headers, SECRET)
+        verify_signature(received.body, received.headers, SECRET)
 
     def test_a_receiver_that_hangs_keeps_no_program_from_ending(self, server):
         gate = threading.Event()
@@ -320,7 +320,9 @@ class TestVerify:
 
     def check(self, body=b'{"a":1}', secret=SECRET, **changed):
         headers = {**self.headers(), **{name.replace("_", "-"): value for name, value in changed.items()}}
-        verify(body, {name: value for name, value in headers.items() if value}, secret, wall=lambda: self.NOW + 10.0)
+        verify_signature(
+            body, {name: value for name, value in headers.items() if value}, secret, wall=lambda: self.NOW + 10.0
+        )
 
     def test_what_the_reference_library_signs_is_right(self):
         self.check()

@@ -17,7 +17,11 @@ from multiroute_core import (
     Attempt,
     Budget,
     BudgetAlert,
+    BudgetStatuses,
     Chunk,
+    Event,
+    Explanation,
+    Health,
     Ledger,
     Message,
     Options,
@@ -30,11 +34,8 @@ from multiroute_core import (
     UnsupportedError,
     Usage,
 )
-from multiroute_core.budgets.status import BudgetStatuses
-from multiroute_core.events import Event
+from multiroute_core.ledger import Groups
 from multiroute_core.report import Report
-from multiroute_core.routing.explain import Explanation
-from multiroute_core.routing.health import Health
 from multiroute_core.telemetry import JSONLines
 from multiroute_core.testing.dialects import DialectServer, dialect_route
 
@@ -94,7 +95,9 @@ counted = Router(
 assert_type(counted.budgets(), BudgetStatuses)
 assert_type(counted.estimate("Hello", max_tokens=10).cost, float | None)
 assert_type(counted.report("7d"), Report)
-assert_type(counted.ledger and counted.ledger.query(tenant="a"), list[Record] | None)
+assert_type(counted.ledger.query(tenant="a"), list[Record])
+assert_type(counted.ledger.totals("model"), Groups)
+assert_type(counted.ledger.spent(since=0.0).usd, float)
 assert_type(counted.with_hooks(hook), Router)
 Budget(usd=20, per="days")  # pyright: ignore[reportArgumentType]
 

@@ -1,1 +1,1 @@
-"""Provider for Anthropic's Messages API and compatible servers."""
+"""Internal: the provider for Anthropic's Messages API and compatible servers."""

@@ -1,1 +1,1 @@
-"""Provider for Google's Gemini API: `genai` uses the current SDK, `legacy` the older one."""
+"""Internal: the provider for Google's Gemini API: `genai` uses the current SDK, `legacy` the older one."""

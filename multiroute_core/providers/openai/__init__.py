@@ -1,1 +1,4 @@
-"""Provider for OpenAI and compatible servers: `chat` and `responses` encode its two APIs, `provider` selects one."""
+"""Internal: the provider for OpenAI and compatible servers.
+
+`chat` and `responses` encode its two APIs, `provider` selects one.
+"""

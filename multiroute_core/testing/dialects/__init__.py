@@ -17,9 +17,23 @@ Example:
     2
 """
 
-from multiroute_core.testing.dialects.catalogue import DIALECTS, FAILURES, Dialect, failures_of
-from multiroute_core.testing.dialects.provider import DialectProvider, Failure, dialect_route
-from multiroute_core.testing.dialects.server import DialectServer
+from typing import TYPE_CHECKING
+
+from multiroute_core._util.lazy import attach
+
+if TYPE_CHECKING:
+    from multiroute_core.testing.dialects.catalogue import DIALECTS, FAILURES, Dialect, Place, failures_of
+    from multiroute_core.testing.dialects.provider import DialectProvider, Failure, dialect_route
+    from multiroute_core.testing.dialects.server import DialectServer
+else:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "catalogue": "DIALECTS FAILURES Dialect Place failures_of",
+            "provider": "DialectProvider Failure dialect_route",
+            "server": "DialectServer",
+        },
+    )
 
 __all__ = [
     "DIALECTS",
@@ -28,6 +42,7 @@ __all__ = [
     "DialectProvider",
     "DialectServer",
     "Failure",
+    "Place",
     "dialect_route",
     "failures_of",
 ]
