@@ -10,6 +10,8 @@ from benchmarks import failover, providers
 from benchmarks.failover import OURS, Scale
 from benchmarks.providers import Providers
 
+pytestmark = pytest.mark.slow
+
 SCALE = Scale(calls=4, crowd=5)
 
 

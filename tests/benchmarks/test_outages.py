@@ -10,6 +10,8 @@ from benchmarks.incidents import SHARES, History
 from multiroute_core.testing.behaviours import IncomingCall
 from multiroute_core.types import Message, Request
 
+pytestmark = pytest.mark.slow
+
 INCIDENTS = """\
 incident_impact_level,provider,Incident_Title,start_timestamp,close_timestamp
 3,openai,API is down,2024-03-01 10:00:00+00:00,2024-03-01 10:40:00+00:00

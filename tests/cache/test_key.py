@@ -100,6 +100,7 @@ def calls_of(request):
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(requests, requests, askers, askers)
 def test_two_keys_are_the_same_if_and_only_if_the_requests_mean_the_same(one, other, asker, stranger):
@@ -107,6 +108,7 @@ def test_two_keys_are_the_same_if_and_only_if_the_requests_mean_the_same(one, ot
     assert (key(one, *asker) == key(other, *stranger)) == same
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(requests, st.data())
 def test_whatever_one_thing_is_changed_the_key_changes_with_its_meaning(request, data):
@@ -128,6 +130,7 @@ def shuffled(value, chance):
     return value
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(requests, st.integers(0, 9))
 def test_the_order_of_keys_does_not_count(request, seed):

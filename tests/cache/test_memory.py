@@ -60,7 +60,7 @@ class MemoryMachine(RuleBasedStateMachine):
             assert self.cache.bytes == self.size() <= self.room
 
 
-TestMemory = MemoryMachine.TestCase
+TestMemory = pytest.mark.slow(MemoryMachine.TestCase)
 TestMemory.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
 
 

@@ -15,6 +15,8 @@ from multiroute_core.testing.server import ReplayServer
 from tests.chat_server import answer
 from tests.redis_servers import KINDS, running
 
+pytestmark = pytest.mark.slow
+
 CONTEXT = multiprocessing.get_context("spawn")
 TASKS, THREADS = 25, 25
 

@@ -28,6 +28,7 @@ def embed():
     return MiniLM()
 
 
+@pytest.mark.slow
 def test_vectors_have_length_one_and_do_not_depend_on_the_company(embed):
     texts = ["How do I reset my password?", "What is the capital of France?", "hi"]
     together = embed(texts)
@@ -79,6 +80,7 @@ async def test_the_first_texts_may_come_all_at_once():
     assert len(found.index) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_a_fork_has_a_model_of_its_own():
     code = """

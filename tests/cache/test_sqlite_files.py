@@ -295,6 +295,7 @@ def test_a_file_that_cannot_be_written_is_read(open_folder, open_elsewhere):
     assert "b" not in sound(path)
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written(open_folder):
     open_folder.chmod(0o555)
     code = """

@@ -19,6 +19,8 @@ from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
 from tests.cache.sqlite_files import IO, child, get, put, said, sound, value, whole
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def path(tmp_path):

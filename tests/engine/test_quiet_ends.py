@@ -8,6 +8,8 @@ import pytest
 
 from tests.interrupts.upstream import upstream
 
+pytestmark = pytest.mark.slow
+
 HEAD = """
 import asyncio, sys, threading, time
 from multiroute_core import Route, Router

@@ -11,6 +11,8 @@ from tests.hostile.mutations import Plan, plans
 from tests.hostile.probe import Probe
 from tests.hostile.wire_server import WireServer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[WireServer]:

@@ -8,6 +8,8 @@ from tests.interrupts.__main__ import run_worker
 from tests.interrupts.upstream import upstream
 from tests.interrupts.worker import MODES
 
+pytestmark = pytest.mark.slow
+
 needs_signals = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 
 

@@ -1,7 +1,11 @@
 """LangChain's own tests for chat models, unit and integration, on every wire, plain and with the first route dead."""
 
+import pytest
+
 from tests.langchain.conftest import RAN
 from tests.langchain.standard import Integration, Unit
+
+pytestmark = pytest.mark.standard
 
 
 class TestUnitAnthropic(Unit):

@@ -1,4 +1,8 @@
-"""The standard tests, on every wire, plain and with a route before it that is down."""
+"""The standard tests, on every wire, and on one with a route before it that is down.
+
+What an answer is after a failover, for every wire, is tested in `tests/providers/test_classify_routes.py`, and with
+agents that change the vendor after each step in `test_vendors.py`.
+"""
 
 import gc
 import subprocess
@@ -13,6 +17,8 @@ from multiroute_core import Router
 from tests.llamaindex.conftest import import_openai
 from tests.vendors.server import WIRES, VendorServer
 
+pytestmark = pytest.mark.standard
+
 SECRET = "sk-very-secret"
 
 
@@ -22,7 +28,7 @@ def vendors():
         yield server
 
 
-@pytest.fixture(scope="module", params=[f"{wire}-{way}" for wire in WIRES for way in ("plain", "failover")])
+@pytest.fixture(scope="module", params=[*(f"{wire}-plain" for wire in WIRES), "chat-failover"])
 def router(vendors, request):
     wire, _, way = request.param.partition("-")
     routes = [route.with_key(SECRET) for route in vendors.routes(wire, dead_first=way == "failover")]

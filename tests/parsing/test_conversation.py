@@ -276,6 +276,7 @@ def loops(draw):
     return messages
 
 
+@pytest.mark.slow
 @given(loops(), st.data())
 def test_any_conversation_that_fits_is_read_as_it_is_and_a_lost_or_second_answer_is_seen(messages, data):
     before = copy.deepcopy(messages)

@@ -10,6 +10,7 @@ from multiroute_core.parsing.message_json import from_json, to_json
 from tests.conversations import parts
 
 
+@pytest.mark.slow
 @given(st.lists(parts, max_size=4))
 def test_there_and_back_through_real_json(some):
     assert list(from_json(json.loads(json.dumps(to_json(some))))) == some

@@ -413,6 +413,7 @@ def spelled(draw):
     )
 
 
+@pytest.mark.slow
 @given(st.lists(spelled(), max_size=4))
 def test_any_tools_are_read_or_refused_and_never_changed(some):
     before = copy.deepcopy(some)

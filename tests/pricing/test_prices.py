@@ -115,7 +115,8 @@ times = st.datetimes(*span) | st.datetimes(*span, timezones=zones)
 models = st.sampled_from(MODELS) | st.sampled_from(MODELS) | st.sampled_from(OTHERS) | st.sampled_from(TIMED)
 
 
-@settings(max_examples=1_500, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=500, deadline=None)
 @given(models, whole_usages() | any_usages, times, st.sampled_from(TIERS))
 @example(("deepseek", "deepseek-v4-pro"), Usage(9, 9), datetime(2027, 1, 1, 1, tzinfo=UTC), None)
 @example(("azure", "gpt-6.1-sol"), Usage(9, 9), NOON, "flex")  # prices of another provider, but not its tiers

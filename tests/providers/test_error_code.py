@@ -74,6 +74,7 @@ anything = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(anything)
 def test_any_body_gives_a_code_or_none(body):
     assert error_code(body) is None or isinstance(error_code(body), str)

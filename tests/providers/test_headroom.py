@@ -199,6 +199,7 @@ def test_a_third_of_it_missing_tells_nothing(vendor, missing, what):
     assert headroom(headers, NOW, WALL) is None
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.dictionaries(

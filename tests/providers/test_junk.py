@@ -114,6 +114,7 @@ def mutants(draw: st.DrawFn, value: Any) -> Any:
     return replaced(value, draw(st.sampled_from(list(places(value)))), draw(anything))
 
 
+@pytest.mark.slow
 @every_wire
 @settings(max_examples=100, deadline=None)
 @given(st.data())
@@ -125,6 +126,7 @@ def test_an_answer_with_something_wrong_in_it(server: ReplayServer, name: str, d
     assert native.told == sync.told
 
 
+@pytest.mark.slow
 @every_wire
 @settings(max_examples=100, deadline=None)
 @given(st.data())

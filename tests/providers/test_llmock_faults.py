@@ -170,6 +170,7 @@ def test_a_slow_first_token_is_of_no_concern_to_a_plain_answer(server: LLMockSer
         assert outcome.told[:2] == (TEXT, "stop"), (case, outcome)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alone", [True, False], ids=["alone", "with-a-second"])
 @pytest.mark.parametrize("fault", BREAKS)
 def test_wherever_a_stream_breaks_what_had_come_is_kept(

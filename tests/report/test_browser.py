@@ -16,7 +16,10 @@ WIDTHS = (320, 390, 768, 1200)
 DARK = "--blink-settings=preferredColorScheme=0"
 SECONDS = 120
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium"),
+]
 
 PROBE = """<!DOCTYPE html><html><body>%s<script>
 window.hacked = 0;

@@ -63,6 +63,7 @@ def refused(*arguments, how=run):
 
 
 class TestReport:
+    @pytest.mark.slow
     def test_prints_what_a_path_or_a_url_names(self, ledger):
         path = ledger(*(record(n, cost=1.5) for n in range(4)), failure(9))
         for place in (path, f"sqlite:///{path}"):
@@ -147,6 +148,7 @@ class TestReport:
 
 
 class TestBadInput:
+    @pytest.mark.slow
     def test_no_such_file_and_none_is_made(self, tmp_path):
         for command in (("report",), ("watch", "--once")):
             assert "does not exist" in refused(*command, tmp_path / "none.db", how=process)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from multiroute_core import report
@@ -13,6 +14,7 @@ from multiroute_core.report.source import source
 ROOT = Path(__file__).parent.parent.parent
 
 
+@pytest.mark.slow
 def test_a_day_of_it_is_the_same_in_print_and_in_the_ledger(tmp_path):
     command = [sys.executable, str(ROOT / "examples" / "report.py"), "--days", "1", "--ledger", f"{tmp_path}/day.db"]
     done = subprocess.run(

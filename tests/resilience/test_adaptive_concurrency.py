@@ -70,7 +70,7 @@ class ConcurrencyMachine(RuleBasedStateMachine):
             assert not admits(self.state, None, int(self.state.limit))
 
 
-TestConcurrency = ConcurrencyMachine.TestCase
+TestConcurrency = pytest.mark.slow(ConcurrencyMachine.TestCase)
 TestConcurrency.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
 
 
@@ -107,6 +107,7 @@ def hour(capacity: int, demand: int, state: Concurrency, seconds: int = 3600, be
     return state, told
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(2, 60), st.integers(2, 4))
 def test_the_true_limit_is_found_and_used(capacity, times):

@@ -165,7 +165,7 @@ class BreakerMachine(RuleBasedStateMachine):
         raise AssertionError("shut for ever")
 
 
-TestBreaker = BreakerMachine.TestCase
+TestBreaker = pytest.mark.slow(BreakerMachine.TestCase)
 TestBreaker.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
 
 

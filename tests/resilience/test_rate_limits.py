@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -155,7 +156,7 @@ class AllowanceMachine(RuleBasedStateMachine):
         raise AssertionError(f"shut for ever: {shut}")
 
 
-TestAllowance = AllowanceMachine.TestCase
+TestAllowance = pytest.mark.slow(AllowanceMachine.TestCase)
 TestAllowance.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
 
 
@@ -213,6 +214,7 @@ SCHEDULES = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(SCHEDULES)
 def test_whoever_ends_first_what_they_used_is_missing_from_the_bucket(calls):

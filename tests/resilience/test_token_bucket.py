@@ -96,7 +96,7 @@ class LimitMachine(RuleBasedStateMachine):
         assert left >= self.per_minute - self.unreturned() - slack
 
 
-TestLimit = LimitMachine.TestCase
+TestLimit = pytest.mark.slow(LimitMachine.TestCase)
 TestLimit.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
 
 

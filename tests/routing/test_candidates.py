@@ -97,6 +97,7 @@ def fits(kind, name, wanted, needs, *, strict):
     )
 
 
+@pytest.mark.slow
 @given(fleets, wishes, asked_for, st.booleans())
 @settings(max_examples=400, deadline=None)
 def test_they_are_those_that_have_all_that_is_asked_for(drawn, wanted, asked, strict):

@@ -67,6 +67,7 @@ def lived(drawn, loop, seed, before):
     return router, routes
 
 
+@pytest.mark.slow
 @given(st.lists(kinds, min_size=1, max_size=5), calls, st.integers(0, 40), st.integers(0, 99))
 @settings(max_examples=200, deadline=None)
 def test_every_row_is_true(drawn, call, before, seed):

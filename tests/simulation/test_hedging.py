@@ -4,6 +4,8 @@ import pytest
 
 from tests.simulation.hedging import measure
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("seed", range(3))

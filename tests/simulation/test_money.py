@@ -6,6 +6,8 @@ import pytest
 
 from tests.simulation.money import World, run
 
+pytestmark = pytest.mark.slow
+
 WORLDS = int(os.environ.get("MULTIROUTE_MONEY_WORLDS", "40"))
 """Each has 100 requests. `scripts/simulate --money` runs as many as one likes."""
 

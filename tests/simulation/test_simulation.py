@@ -8,8 +8,10 @@ import pytest
 from tests.simulation.laws import judged
 from tests.simulation.world import World
 
-WORLDS = int(os.environ.get("MULTIROUTE_WORLDS", "496"))
-"""Each has 204 requests."""
+pytestmark = pytest.mark.slow
+
+WORLDS = int(os.environ.get("MULTIROUTE_WORLDS", "120"))
+"""Each has 204 requests; `scripts/simulate` runs as many more as it is told."""
 
 BATCH = 8
 

@@ -6,6 +6,7 @@ import copy
 import re
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,6 +57,7 @@ def blocks_of(content: Any) -> list[dict[str, Any]]:
     return [text(content)] if isinstance(content, str) else content
 
 
+@pytest.mark.slow
 @given(conversation=conversations, model=st.sampled_from([MODEL, "claude-opus-4-1", "claude-opus-5-5"]))
 def test_any_conversation_is_a_body_that_the_api_takes(conversation: list[Message], model: str):
     given = copy.deepcopy(conversation)

@@ -4,6 +4,7 @@ import copy
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -103,6 +104,7 @@ def _named(turn, what):
     return [(part[what]["name"], part[what].get("id")) for part in turn["parts"] if what in part]
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(conversations(), st.sampled_from([NEWER, OLDER]))
 def test_turns_alternate_and_every_call_has_its_answer(talk, model):
@@ -120,6 +122,7 @@ def test_turns_alternate_and_every_call_has_its_answer(talk, model):
     assert all(part.keys().isdisjoint({"type", "thinking"}) for turn in made for part in turn["parts"])
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(conversations(), st.sampled_from([NEWER, OLDER]))
 def test_steps_are_signed_for_models_that_want_it(talk, model):
@@ -133,6 +136,7 @@ def test_steps_are_signed_for_models_that_want_it(talk, model):
             assert UNSIGNED not in signatures
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(conversations())
 def test_the_older_sdk_is_given_only_parts_that_it_knows(talk):

@@ -208,6 +208,7 @@ bodies = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(bodies)
 def test_whatever_comes_is_an_answer_or_a_wire_error(body):
@@ -225,6 +226,7 @@ def test_whatever_comes_is_an_answer_or_a_wire_error(body):
     _plausible(delta.usage)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(bodies | odd, max_size=5))
 def test_whatever_streams_is_understood_or_a_wire_error(events):

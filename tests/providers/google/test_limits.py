@@ -195,6 +195,7 @@ def test_a_cancelled_call_is_dropped(provider, slow, kind, sdk):
     assert asyncio.run(flow()), "the connection was not dropped"
 
 
+@pytest.mark.slow
 def test_one_provider_for_many_loops(provider, server, sdk, caplog):
     """No loop leaves a connection, a task or a warning behind; a warning of an unclosed one would be an error here."""
 
@@ -272,6 +273,7 @@ def test_closing_on_a_loop(provider):
     asyncio.run(flow())
 
 
+@pytest.mark.slow
 def test_the_sdks_warn_of_nothing(sdk):
     """Neither at import nor at the end of a process whose provider nobody closed."""
     if sdk == "typed":

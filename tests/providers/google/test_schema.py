@@ -100,6 +100,7 @@ schemas = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(schemas)
 def test_whatever_is_given_the_older_sdk_takes_what_is_made(schema):
