@@ -7,14 +7,12 @@ from multiroute_core._util.lazy import attach
 if TYPE_CHECKING:
     from langchain_multiroute.callbacks import MultiRouteCallbackHandler, get_multiroute_callback
     from langchain_multiroute.chat_model import ChatMultiRoute
-    from langchain_multiroute.wrap import route_of
 else:
     __getattr__, __dir__ = attach(
         __name__,
         {
             "callbacks": "MultiRouteCallbackHandler get_multiroute_callback",
             "chat_model": "ChatMultiRoute",
-            "wrap": "route_of",
         },
     )
 
@@ -22,5 +20,4 @@ __all__ = [
     "ChatMultiRoute",
     "MultiRouteCallbackHandler",
     "get_multiroute_callback",
-    "route_of",
 ]

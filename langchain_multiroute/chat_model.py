@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
@@ -25,7 +25,17 @@ from langchain_multiroute.profile import profile
 from langchain_multiroute.traces import answered_by, traced
 from multiroute_core import Budget, Chunk, Ledger, Response, Route, Router
 from multiroute_core._util.redaction import conceal, redact_url
-from multiroute_core.adapter import CALL_FIELDS, DEFAULT, advertised, call_options, collect, conceal_key, fold, plain
+from multiroute_core.adapter import (
+    CALL_FIELDS,
+    DEFAULT,
+    ConstructorSignature,
+    advertised,
+    call_options,
+    collect,
+    conceal_key,
+    fold,
+    plain,
+)
 from multiroute_core.events import Hook
 from multiroute_core.options import OrderFunction
 from multiroute_core.state.state import State
@@ -99,6 +109,9 @@ class ChatMultiRoute(BaseChatModel):
     tenant: str | None = None
     labels: frozenset[str] | None = None
     streaming: bool = False
+
+    if not TYPE_CHECKING:
+        __signature__ = ConstructorSignature()
 
     def __init__(
         self,

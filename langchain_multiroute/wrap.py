@@ -20,7 +20,7 @@ from multiroute_core.messages import Api
 from multiroute_core.providers.addresses import model_address
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
-from multiroute_core.route import ALIASES, Route
+from multiroute_core.route import ALIASES, FrameworkModel, Route
 from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
 from multiroute_core.tools import OutputSchema, Tool
@@ -55,12 +55,12 @@ def routes(entries: Any) -> Any:
     names: set[str] = set()
     for one in cast("Iterable[Any]", entries):
         if isinstance(one, BaseChatModel | RunnableBinding):
-            route = route_of(cast("Any", one))
+            route = Route(llm=one)
             number = 1
             base = route.name
             while route.name in names:
                 number += 1
-                route = route_of(cast("Any", one), name=f"{base}-{number}")
+                route = Route(llm=one, name=f"{base}-{number}")
             chain.append(route)
         else:
             chain.append(one)
@@ -68,20 +68,16 @@ def routes(entries: Any) -> Any:
     return chain
 
 
-def route_of(chat_model: Any, **details: Any) -> Route:
-    """Build a route that calls `chat_model`, with prices, a timeout or any other argument of a route.
+def wrap_model(chat_model: Any, provider: str | None, name: str | None) -> FrameworkModel:
+    """Wrap a chat model for a route, with its bound arguments.
 
     Args:
-        chat_model: Any LangChain chat model, including its bound arguments.
-        **details: Arguments of `multiroute_core.Route`: `prices`, `tasks`, `tags`, `timeout`, `backup`, `name`.
+        chat_model: Any LangChain chat model.
+        provider: The provider's name; None takes what the model reports to tracers.
+        name: The model's name; None takes what the model reports to tracers.
 
     Raises:
-        ConfigurationError: `chat_model` is not a chat model, or an argument is invalid.
-
-    Example:
-        >>> ChatMultiRoute(
-        ...     routes=[route_of(ChatMistralAI(), prices={"input": 2, "output": 6}), "openai:gpt-6-luna"]
-        ... )  # doctest: +SKIP
+        ConfigurationError: `chat_model` is not a chat model.
     """
     model = chat_model
     bindings = dict[str, Any]()
@@ -90,14 +86,15 @@ def route_of(chat_model: Any, **details: Any) -> Route:
         model = cast("Any", model.bound)
     if not isinstance(model, BaseChatModel):
         raise ConfigurationError(
-            f"A route is a {type(model).__name__}; give a chat model, a Route or 'provider:model'."
+            f"Route(llm=...): a LangChain {type(model).__name__} is not a chat model; give a BaseChatModel."
         )
     ls_params = below.who(model)
-    provider = re.sub(r"[^a-z_]", "_", str(ls_params.get("ls_provider") or "langchain").lower())
-    provider = ALIASES.get(provider, provider)
-    model_name = str(ls_params.get("ls_model_name") or type(model).__name__).strip()
-    details.setdefault("name", f"langchain:{model_name}")
-    return Route(f"{provider}:{model_name}", llm=ModelProvider(model, bindings, provider, model_name), **details)
+    if provider is None:
+        provider = re.sub(r"[^a-z_]", "_", str(ls_params.get("ls_provider") or "langchain").lower())
+        provider = ALIASES.get(provider, provider)
+    if name is None:
+        name = str(ls_params.get("ls_model_name") or type(model).__name__).strip()
+    return FrameworkModel(provider, name, f"langchain:{name}", ModelProvider(model, bindings, provider, name))
 
 
 class ModelProvider:
@@ -175,6 +172,15 @@ class ModelProvider:
 
     async def aclose(self) -> None:
         """Do nothing: the caller owns the model's connections."""
+
+    def __eq__(self, other: object) -> bool:
+        """Routes are equal if their models and bound arguments are."""
+        if not isinstance(other, ModelProvider):
+            return NotImplemented
+        return (self.model, self.bound, self.chat_model) == (other.model, other.bound, other.chat_model)
+
+    def __hash__(self) -> int:
+        return hash(self.model)
 
     def _extra(self, request: Request) -> dict[str, Any]:
         """The caller's provider-specific options for this integration."""

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
         MultiRouteSpanHandler,
     )
     from llamaindex_multiroute.llm import MultiRoute
-    from llamaindex_multiroute.wrap import route_of
 else:
     __getattr__, __dir__ = attach(
         __name__,
@@ -25,7 +24,6 @@ else:
                 "MultiRouteSpanHandler"
             ),
             "llm": "MultiRoute",
-            "wrap": "route_of",
         },
     )
 
@@ -38,5 +36,4 @@ __all__ = [
     "MultiRoute",
     "MultiRouteEventHandler",
     "MultiRouteSpanHandler",
-    "route_of",
 ]

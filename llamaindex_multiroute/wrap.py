@@ -25,7 +25,7 @@ from multiroute_core.providers import classify
 from multiroute_core.providers.addresses import model_address
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
-from multiroute_core.route import ALIASES
+from multiroute_core.route import ALIASES, FrameworkModel
 from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
 from multiroute_core.runtime.thread_iterator import ThreadedIterator
@@ -38,41 +38,41 @@ PARAMETERS = ("temperature", "max_tokens", "top_p", "stop", "seed")
 _INTEGRATION = re.compile(r"llama_index\.llms\.([a-z_]+)")
 
 
-def route_of(llm: LLM, **details: Any) -> Route:
-    """Build a route that calls `llm`.
+def wrap_model(llm: Any, provider: str | None, name: str | None) -> FrameworkModel:
+    """Wrap an LLM for a route.
 
-    The LLM's own retries delay the fallback, so build it with `max_retries=0`. Parameters without a matching field are
-    dropped; `extra`, by the name of its integration (`"openai"`, `"ollama"`), is passed to its `chat` as keyword
-    arguments.
+    Parameters without a matching field are dropped; `extra`, by the name of its integration (`"openai"`, `"ollama"`),
+    is passed to its `chat` as keyword arguments.
 
     Args:
         llm: Any LLM.
-        **details: Other arguments of `multiroute_core.Route`: `tasks`, `tags`, `timeout`, `backup`, `name`.
+        provider: The provider's name; None takes the name of the LLM's integration.
+        name: The model's name; None takes what its metadata say.
 
     Raises:
-        ConfigurationError: the LLM's metadata cannot be read.
-
-    Example:
-        >>> MultiRoute(routes=["openai:gpt-6-luna", route_of(Ollama(model="qwen3"), backup=True)])  # doctest: +SKIP
+        ConfigurationError: `llm` is not an LLM, or its metadata cannot be read.
     """
+    if not isinstance(llm, LLM):
+        raise ConfigurationError(f"Route(llm=...): a LlamaIndex {type(llm).__name__} is not an LLM; give an LLM.")
     try:
         metadata = llm.metadata
     except Exception as error:
         raise ConfigurationError(f"{type(llm).__name__} cannot tell its metadata: {error}") from error
-    match = _INTEGRATION.match(type(llm).__module__)
-    provider = match[1] if match is not None else "llamaindex"
-    provider = ALIASES.get(provider, provider)
-    model_name = metadata.model_name.strip() if metadata.model_name not in ("", "unknown") else type(llm).__name__
+    if provider is None:
+        match = _INTEGRATION.match(type(llm).__module__)
+        integration: str = match[1] if match is not None else "llamaindex"
+        provider = ALIASES.get(integration, integration)
+    if name is None:
+        name = metadata.model_name.strip() if metadata.model_name not in ("", "unknown") else type(llm).__name__
     model = Model(
         provider,
-        model_name,
+        name,
         window=metadata.context_window,
         max_output=metadata.num_output if metadata.num_output > 0 else None,
         tools=isinstance(llm, FunctionCallingLLM) and metadata.is_function_calling_model,
         inputs=frozenset({"image", "document", "audio", "video"}),
     )
-    details.setdefault("name", f"llamaindex:{model_name}")
-    return Route(f"{provider}:{model_name}", llm=LLMProvider(llm, model), **details)
+    return FrameworkModel(provider, name, f"llamaindex:{name}", LLMProvider(llm, model))
 
 
 def routes_of(candidates: Any) -> Any:
@@ -84,11 +84,11 @@ def routes_of(candidates: Any) -> Any:
     routes: list[Any] = []
     names: set[str] = set()
     for one in cast("Iterable[Any]", candidates):
-        route = route_of(one) if isinstance(one, LLM) else one
+        route = Route(llm=one) if isinstance(one, LLM) else one
         number = 1
         while isinstance(one, LLM) and route.name in names:
             number += 1
-            route = route_of(one, name=f"{route.name.removesuffix(f'-{number - 1}')}-{number}")
+            route = Route(llm=one, name=f"{route.name.removesuffix(f'-{number - 1}')}-{number}")
         routes.append(route)
         names.add(route if isinstance(route, str) else getattr(route, "name", ""))
     return routes
@@ -211,6 +211,15 @@ class LLMProvider:
         return (
             self._bare.get_tool_calls_from_response(response, error_on_no_tool_call=False) if self.model.tools else []
         )
+
+    def __eq__(self, other: object) -> bool:
+        """Routes are equal if their LLMs are."""
+        if not isinstance(other, LLMProvider):
+            return NotImplemented
+        return (self.model, self.llm) == (other.model, other.llm)
+
+    def __hash__(self) -> int:
+        return hash(self.model)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return LLMProvider, (self.llm, self.model)

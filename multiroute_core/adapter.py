@@ -40,6 +40,33 @@ class _Default:
 DEFAULT: Any = _Default()
 """The default of arguments that may be None, which means no limit."""
 
+
+class ConstructorSignature:
+    """The `__signature__` of a pydantic class: the parameters of its `__init__`, and the inherited fields as keywords.
+
+    pydantic sets its own when it builds the class. If the build is deferred, that is at the first instance; until then
+    the class would show its base's. An instance has none, as in pydantic: it may be callable.
+    """
+
+    def __get__(self, instance: object, owner: Any) -> inspect.Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        _, *parameters = inspect.signature(owner.__init__).parameters.values()
+        own = [parameter for parameter in parameters if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
+        names = {parameter.name for parameter in own}
+        inherited = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=DEFAULT if field.default_factory is not None else field.default,
+                annotation=field.annotation,
+            )
+            for name, field in owner.model_fields.items()
+            if name not in names
+        ]
+        return inspect.Signature([*own, *inherited])
+
+
 PROVIDER_PATTERNS = {
     "anthropic": ("claude*",),
     "google": ("gemini*", "gemma*"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from multiroute_core._util.redaction import Address, Secret
 from multiroute_core.errors import ConfigurationError
@@ -43,6 +44,9 @@ VENDORS = {
 }
 """Provider names of framework integrations, mapped to the ids that `genai-prices` uses."""
 
+FRAMEWORKS = {"langchain_core": "langchain", "llama_index": "llamaindex"}
+"""Packages whose models can be a route's `llm`, and the extra of each: its adapter package wraps the model."""
+
 _ROUTE = re.compile(r"(?P<provider>[a-z_]+):(?P<model>\S(?:.*\S)?)")
 
 
@@ -63,14 +67,31 @@ class TokenPrices:
     cache_write: float | None = None
 
 
+class FrameworkModel(NamedTuple):
+    """A framework's model, wrapped by the framework's adapter.
+
+    Attributes:
+        provider: The provider's name in a route.
+        model: The model's name.
+        name: The default name of its route.
+        llm: The provider that calls the model.
+    """
+
+    provider: str
+    model: str
+    name: str
+    llm: Any
+
+
 @dataclass(frozen=True, slots=True, init=False)
 class Route:
     """One model of one provider.
 
     Args:
-        route: `"provider:model"`. Providers: `anthropic`, `openai` (with `base_url`, also every server that implements
-            its Chat Completions API), `google` (also written `gemini` or `google_genai`), and `local`:
-            `"local:smollm2"`, or `"local:/path/to/model.gguf"`.
+        route: `"provider:model"`; optional with a framework's model as `llm`, which names both. Providers:
+            `anthropic`, `openai` (with `base_url`, also every server that implements its Chat Completions API),
+            `google` (also written `gemini` or `google_genai`), and `local`: `"local:smollm2"`, or
+            `"local:/path/to/model.gguf"`.
         api_key: The provider's API key; None reads it from the environment when the router is built. It never appears
             in a repr, event or pickle.
         base_url: Another address for the same API, such as a gateway or a self-hosted server.
@@ -97,15 +118,19 @@ class Route:
             advertises.
         name: Stable identity in events, circuit breakers and records; `provider:model` by default. Required where two
             routes would share a name.
-        llm: A custom provider that executes the calls; the part before the colon may then be any word. The adapters use
-            it for the models of their frameworks.
+        llm: A LangChain chat model or a LlamaIndex LLM that executes the calls, with its bound arguments. It keeps its
+            own key and address; build it with `max_retries=0`, since its own retries delay the fallback. Or a custom
+            provider; the part before the colon may then be any word. As an attribute, the provider that calls it.
 
     Raises:
-        ConfigurationError: The string is not a route, the provider is unknown, or a value is out of range.
+        ConfigurationError: The string is not a route, the provider is unknown, a value is out of range, or `llm` is
+            neither a chat model nor a provider.
 
     Example:
         >>> Route("anthropic:claude-sonnet-5-5", tasks={"code_generation"}).name
         'anthropic:claude-sonnet-5-5'
+        >>> Route(llm=ChatOpenAI(model="gpt-4.1"), prices="openai", timeout=20).name  # doctest: +SKIP
+        'langchain:gpt-4.1'
     """
 
     provider: str
@@ -130,7 +155,7 @@ class Route:
 
     def __init__(
         self,
-        route: str,
+        route: str | None = None,
         *,
         api_key: str | None = None,
         base_url: str | None = None,
@@ -152,12 +177,20 @@ class Route:
     ) -> None:
         api_key = None if api_key is None else Secret(api_key)  # a traceback may show local variables
         base_url = None if base_url is None else Address(base_url)
-        match = _ROUTE.fullmatch(route) if isinstance(route, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
-        if match is None:
+        provider, model = (None, None) if route is None and llm is not None else _parse(route)
+        default_name = f"{provider}:{model}"
+        if (framework_model := _wrap(llm, provider, model)) is not None:
+            for setting, given in (("api_key", api_key), ("base_url", base_url), ("api", api), ("sdk", sdk)):
+                if given is not None:
+                    raise ConfigurationError(f"Route(llm=...): give {setting} to {type(llm).__name__} itself.")
+            provider, model, derived_name, llm = framework_model
+            default_name = derived_name if route is None else default_name
+        if provider is None or model is None:
             raise ConfigurationError(
-                f"{route!r} is no route; write 'provider:model', for example 'anthropic:claude-sonnet-5-5'."
+                f"Route(llm=...): {type(llm).__name__} is neither a LangChain chat model nor a LlamaIndex LLM; a "
+                "provider of your own needs names: Route('provider:model', llm=...)."
             )
-        provider = ALIASES.get(match["provider"], match["provider"])
+        route = f"{provider}:{model}"
         if llm is None and provider not in PROVIDERS:
             raise unknown("provider", provider, (*PROVIDERS, *ALIASES))
         _among("api", api, APIS.get(provider, ()), provider)
@@ -170,10 +203,10 @@ class Route:
             )
         if name is not None and not name.strip():
             raise ConfigurationError(f"Route {route!r}: name={name!r} must be a word.")
-        name = name or f"{provider}:{match['model']}"
+        name = name or default_name
         values: dict[str, Any] = {
             "provider": provider,
-            "model": match["model"],
+            "model": model,
             "api_key": api_key,
             "base_url": Address(base_url.rstrip("/")) if base_url else None,
             "api": api,
@@ -244,6 +277,44 @@ _SHOWN = tuple(f.name for f in fields(Route) if f.repr)
 
 def _rebuild(route: str, settings: dict[str, Any]) -> Route:
     return Route(route, **settings)
+
+
+def _parse(route: Any) -> tuple[str, str]:
+    """Return the provider and the model of `"provider:model"`."""
+    match = _ROUTE.fullmatch(route) if isinstance(route, str) else None
+    if match is None:
+        if route is not None and _framework(route) is not None:
+            raise ConfigurationError(f"{type(route).__name__} is a framework's model; write Route(llm=...).")
+        raise ConfigurationError(
+            f"{route!r} is no route; write 'provider:model', for example 'anthropic:claude-sonnet-5-5'."
+        )
+    return ALIASES.get(match["provider"], match["provider"]), match["model"]
+
+
+def _framework(llm: object) -> str | None:
+    """Return the extra of the framework that the class of `llm` comes from; None if it comes from none."""
+    packages = (kind.__module__.partition(".")[0] for kind in type(llm).__mro__)
+    return next((FRAMEWORKS[package] for package in packages if package in FRAMEWORKS), None)
+
+
+def _wrap(llm: object, provider: str | None, model: str | None) -> FrameworkModel | None:
+    """Return a framework's model wrapped by its adapter; None if `llm` is no object of a framework.
+
+    The adapter is imported here, so the core depends on no framework: the object shows that its framework is there.
+    """
+    if isinstance(llm, type):
+        raise ConfigurationError(f"Route(llm={llm.__name__}): this is a class; give an instance of it.")
+    extra = _framework(llm)
+    if extra is None:
+        return None
+    try:
+        adapter = importlib.import_module(f"{extra}_multiroute.wrap")
+    except ImportError as error:
+        raise ConfigurationError(
+            f"Route(llm={type(llm).__name__}(...)) needs a package that is not installed ({error}); "
+            f"run: pip install 'multiroute-llm[{extra}]'"
+        ) from error
+    return adapter.wrap_model(llm, provider, model)
 
 
 def _among(name: str, value: object, choices: Collection[str], provider: str) -> None:

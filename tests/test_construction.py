@@ -1,12 +1,17 @@
 """How ChatMultiRoute and MultiRoute are constructed: routes by position or as a list, options by name."""
 
+import dataclasses
 import inspect
+import pydoc
+import subprocess
+import sys
 
 import pytest
 
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
-from multiroute_core import ConfigurationError, Route, Router
+from multiroute_core import ConfigurationError, Options, Route, Router
+from multiroute_core.adapter import CALL_FIELDS, DEFAULT
 
 NAMES = ("openai:gpt-4.1", "anthropic:claude-haiku-5-5")
 both = pytest.mark.parametrize("adapter", [ChatMultiRoute, MultiRoute])
@@ -67,3 +72,60 @@ def test_every_option_is_an_explicit_keyword(adapter):
 def test_what_is_misspelt_is_named(adapter):
     with pytest.raises(ConfigurationError, match="did you mean 'strategy'"):
         adapter(NAMES[0], stratgy="fastest")
+
+
+def test_the_options_agree_in_names_and_defaults():
+    """An adapter's default means "not given": the router's default stands in `Router`, and nowhere else."""
+    settings = dict(inspect.signature(Router).parameters)
+    del settings["routes"]
+    options = {field.name: field.default for field in dataclasses.fields(Options)}
+    assert set(options.values()) == {None}, "of a call: as the router says"
+    first, second = (dict(inspect.signature(adapter.__init__).parameters) for adapter in (ChatMultiRoute, MultiRoute))
+    own = {"streaming": first.pop("streaming"), "context_window": second.pop("context_window")}
+    assert {parameter.default for parameter in own.values()} == {None}
+    assert [(p.name, p.kind, p.default) for p in first.values()] == [
+        (p.name, p.kind, p.default) for p in second.values()
+    ]
+    assert settings.keys() | options.keys() <= first.keys()
+    for name in settings.keys() | options.keys():
+        no_limit = name in settings and settings[name].default is not None and "None" in settings[name].annotation
+        assert first[name].default is DEFAULT if no_limit else first[name].default in (None, DEFAULT)
+    for adapter in (ChatMultiRoute, MultiRoute):
+        assert set(CALL_FIELDS) <= adapter.model_fields.keys()
+        assert {adapter.model_fields[name].default for name in CALL_FIELDS} == {None}
+    router = Router([NAMES[0]])
+    for name in settings.keys() & options.keys() - {"cache"}:
+        default = settings[name].default
+        assert getattr(router.options, name) == (frozenset(default) if default == () else default)
+
+
+SHOW = """
+import inspect, {package}
+for _ in range(2):
+    print(*(f"{{p.kind.name}}:{{p.name}}" for p in inspect.signature({package}.{name}).parameters.values()))
+    {package}.{name}("openai:gpt-4.1", api_key="k")
+"""
+
+
+@both
+def test_the_class_shows_its_parameters_before_the_first_instance_and_after(adapter):
+    code = SHOW.format(package=adapter.__module__.partition(".")[0], name=adapter.__name__)
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    before, after = out.splitlines()
+    assert before == after
+    shown = [parameter.split(":") for parameter in before.split()]
+    assert shown[:3] == [["VAR_POSITIONAL", "positional"], ["KEYWORD_ONLY", "routes"], ["KEYWORD_ONLY", "router"]]
+    assert {kind for kind, _ in shown[1:]} == {"KEYWORD_ONLY"}
+    names = {name for _, name in shown}
+    assert inspect.signature(Router).parameters.keys() <= names
+    assert {"ChatMultiRoute": "rate_limiter", "MultiRoute": "system_prompt"}[adapter.__name__] in names
+    assert "attempt_timeout" in pydoc.render_doc(adapter, renderer=pydoc.plaintext).partition("Method resolution")[0]
+
+
+def test_an_instance_has_no_signature_of_its_class():
+    assert (
+        "routes"
+        not in inspect.signature(
+            type("Callable", (ChatMultiRoute,), {"__call__": lambda self, x: x})(NAMES[0])
+        ).parameters
+    )

@@ -214,7 +214,6 @@ SEVERAL = {
     "Failure": ["multiroute_core.report", "multiroute_core.testing.dialects"],
     "Reply": ["multiroute_core.providers", "multiroute_core.testing"],
     "Step": ["multiroute_core.report", "multiroute_core.testing"],
-    "route_of": ["langchain_multiroute", "llamaindex_multiroute"],
 }
 
 

@@ -10,9 +10,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata
 
 from langchain_multiroute import ChatMultiRoute
-from langchain_multiroute import route_of as langchain_route
 from llamaindex_multiroute import MultiRoute
-from llamaindex_multiroute import route_of as llamaindex_route
 from multiroute_core import Budget, BudgetExceededError, ConfigurationError, Route, Router, Text, Usage
 from multiroute_core.parsing import token_count
 from multiroute_core.parsing.arguments import build
@@ -112,9 +110,9 @@ class Complete(CustomLLM):
 
 
 WRAPPED = {
-    "langchain": lambda: langchain_route(Chat(), prices=PRICES),
-    "langchain, silent": lambda: langchain_route(Chat(tells=False), prices=PRICES),
-    "llamaindex": lambda: llamaindex_route(Complete(), prices=PRICES),
+    "langchain": lambda: Route(llm=Chat(), prices=PRICES),
+    "langchain, silent": lambda: Route(llm=Chat(tells=False), prices=PRICES),
+    "llamaindex": lambda: Route(llm=Complete(), prices=PRICES),
 }
 
 
@@ -128,7 +126,7 @@ def test_wrapped_models_count(kind, face):
 
 def test_a_wrapped_model_without_a_price_is_refused_by_a_hard_budget():
     with pytest.raises(ConfigurationError, match=r"price of route 'langchain:Chat' is unknown"):
-        Router([langchain_route(Chat())], budget=Budget(usd=1, hard=True))
+        Router([Route(llm=Chat())], budget=Budget(usd=1, hard=True))
 
 
 class TestUnknownAddress:

@@ -164,7 +164,7 @@ class TestSettings:
         assert [route.name for route in llm.router.routes] == ["langchain:gpt-4o", "langchain:gpt-4o-2"]
 
     def test_what_is_no_model_is_refused(self):
-        with pytest.raises(ConfigurationError, match="A route is a RunnableLambda"):
+        with pytest.raises(ConfigurationError, match="a LangChain RunnableLambda is not a chat model"):
             from langchain_core.runnables import RunnableLambda
 
             ChatMultiRoute(routes=[RunnableLambda(len).bind(x=1)])

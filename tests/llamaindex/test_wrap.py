@@ -16,7 +16,7 @@ from llama_index.core.llms import CompletionResponse, CustomLLM, MockLLM, mock
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.tools import FunctionTool
 
-from llamaindex_multiroute import MultiRoute, route_of
+from llamaindex_multiroute import MultiRoute
 from llamaindex_multiroute.bare import bare
 from llamaindex_multiroute.testing import LLMTests
 from llamaindex_multiroute.testing.suite import add, listening, to_messages
@@ -26,6 +26,7 @@ from multiroute_core import (
     ConfigurationError,
     Message,
     Reasoning,
+    Route,
     Router,
     Text,
 )
@@ -139,7 +140,7 @@ class TestRoutes:
         assert faces(MultiRoute(routes=Plain())) == ["One two."] * 4
 
     def test_names_and_details(self, vendors):
-        given = [openai(vendors), openai(vendors), Plain(), MockLLM(), route_of(Plain(), name="own", backup=True)]
+        given = [openai(vendors), openai(vendors), Plain(), MockLLM(), Route(llm=Plain(), name="own", backup=True)]
         router = MultiRoute(routes=given).router
         assert [route.name for route in router.routes] == [
             "llamaindex:gpt-4o",
@@ -154,7 +155,7 @@ class TestRoutes:
     def test_metadata_takes_them_into_account(self, vendors):
         both = MultiRoute(routes=[openai(vendors), Plain()]).metadata
         assert (both.context_window, both.is_function_calling_model) == (9_000, False)
-        first = MultiRoute(routes=[openai(vendors), route_of(Plain(), backup=True)]).metadata
+        first = MultiRoute(routes=[openai(vendors), Route(llm=Plain(), backup=True)]).metadata
         assert (first.context_window, first.is_function_calling_model) == (128_000, True)
 
     def test_what_calls_no_tools_is_not_asked_with_tools(self, vendors):
@@ -171,7 +172,7 @@ class TestRoutes:
             MultiRoute(routes=[import_openai()(model="gpt-unheard-of", api_key="k")])
 
     def test_the_cost_is_known_where_the_vendor_is(self, vendors):
-        listed = route_of(openai(vendors), prices="openai")
+        listed = Route(llm=openai(vendors), prices="openai")
         assert MultiRoute(routes=[listed]).complete("Hi").additional_kwargs["cost"] > 0
         assert MultiRoute(routes=[openai(vendors)]).complete("Hi").additional_kwargs["cost"] is None
         assert MultiRoute(routes=[Plain()]).complete("Hi").additional_kwargs["cost"] is None
@@ -234,7 +235,7 @@ class TestCalls:
 
     def test_thoughts_go_back_to_their_own_model_only(self, vendors):
         thinker = Thinker()
-        with Router([route_of(thinker, name="thinker")]) as router:
+        with Router([Route(llm=thinker, name="thinker")]) as router:
             first = router.generate("Hi")
             assert (first.reasoning, first.text) == ("Hm.", "Yes.")
             foreign = Message("assistant", [Reasoning("Mine."), Text("No.")])
@@ -249,7 +250,7 @@ class TestCalls:
     def test_a_slow_one_is_left_in_time(self, face):
         """It obeys no limit by itself; sync calls and streams are not held up by it."""
         llm = MultiRoute(
-            routes=[Plain(seconds=15.0), route_of(Plain(), name="quick")], first_token_timeout=0.2, attempt_timeout=0.2
+            routes=[Plain(seconds=15.0), Route(llm=Plain(), name="quick")], first_token_timeout=0.2, attempt_timeout=0.2
         )
         began = time.monotonic()
         response = getattr(llm, face)(to_messages("Hi"))
@@ -295,7 +296,7 @@ class TestCalls:
 
     def test_its_errors_have_classes(self):
         llm = MultiRoute(
-            routes=[Plain(fails=True), route_of(Plain(seconds=1), name="slow", timeout=0.05)], max_retries=0
+            routes=[Plain(fails=True), Route(llm=Plain(seconds=1), name="slow", timeout=0.05)], max_retries=0
         )
         with pytest.raises(AllRoutesFailedError) as caught:
             llm.chat(to_messages("Hi"))

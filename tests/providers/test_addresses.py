@@ -11,9 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, HttpUrl, PrivateAttr
 
-from langchain_multiroute.wrap import routes
-from llamaindex_multiroute import route_of
-from multiroute_core import Usage
+from multiroute_core import Route, Usage
 from multiroute_core.pricing.prices import Prices
 from multiroute_core.providers.addresses import model_address
 from tests.llamaindex.conftest import import_openai
@@ -55,7 +53,7 @@ MODELS: dict[str, tuple[Any, str, float | None, float | None]] = {
 def test_real_models(case: str) -> None:
     build, address, price, estimate = MODELS[case]
     model = build()
-    route = route_of(model) if case.startswith("LlamaIndex") else routes(model)[0]
+    route = Route(llm=model)
     assert route.llm.address.rstrip("/") == address
     assert PRICES.cost_on(route, USAGE) == price
     assert PRICES.estimate_on(route, USAGE) == estimate
@@ -64,24 +62,24 @@ def test_real_models(case: str) -> None:
 @pytest.mark.parametrize("variable", ["OPENAI_API_BASE", "OPENAI_BASE_URL"])
 def test_what_langchain_reads_from_the_environment(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, HERE)
-    (route,) = routes(chat_openai(model="gpt-4o", api_key="k"))
+    route = Route(llm=chat_openai(model="gpt-4o", api_key="k"))
     assert route.llm.address.rstrip("/") == HERE
     assert PRICES.cost_on(route, USAGE) is None
 
 
 def test_what_llamaindex_reads_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_BASE", HERE)
-    assert PRICES.cost_on(route_of(openai(model="gpt-4o", api_key="k")), USAGE) is None
+    assert PRICES.cost_on(Route(llm=openai(model="gpt-4o", api_key="k")), USAGE) is None
 
 
 def test_a_routes_own_words_win() -> None:
     llm = openai(model="gpt-4o", api_key="k", api_base=HERE)
-    assert PRICES.cost_on(route_of(llm, prices="openai"), USAGE) == 2.5
-    assert PRICES.cost_on(route_of(llm, prices={"input": 7, "output": 7}), USAGE) == 7
+    assert PRICES.cost_on(Route(llm=llm, prices="openai"), USAGE) == 2.5
+    assert PRICES.cost_on(Route(llm=llm, prices={"input": 7, "output": 7}), USAGE) == 7
 
 
 def test_a_pickled_one_still_knows() -> None:
-    twin = pickle.loads(pickle.dumps(route_of(openai(model="gpt-4o", api_key="k", api_base=HERE))))
+    twin = pickle.loads(pickle.dumps(Route(llm=openai(model="gpt-4o", api_key="k", api_base=HERE))))
     assert twin.llm.address == HERE
 
 

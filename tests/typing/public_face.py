@@ -12,7 +12,7 @@ from llama_index.core.llms.llm import ToolSelection
 
 import multiroute_core
 from langchain_multiroute import ChatMultiRoute
-from llamaindex_multiroute import MultiRoute, route_of
+from llamaindex_multiroute import MultiRoute
 from multiroute_core import (
     Attempt,
     Budget,
@@ -110,7 +110,9 @@ assert_type(MultiRoute(router=router).chat([ChatMessage("Hello")]), ChatResponse
 with_tools = MultiRoute(router=router).chat_with_tools([], user_msg="Hello", tool_required=True)
 assert_type(with_tools, ChatResponse)
 assert_type(MultiRoute(router=router).get_tool_calls_from_response(with_tools), list[ToolSelection])
-assert_type(route_of(llm, backup=True), Route)
+assert_type(Route(llm=llm, backup=True), Route)
+assert_type(Route(llm=chat_model, prices="openai"), Route)
+Router([Route(llm=llm), Route("openai:gpt-4.1", llm=chat_model)])
 MultiRoute(routes=[llm, Route("openai:gpt-4.1"), "local:smollm2"])
 
 chat = ChatMultiRoute(routes=["openai:gpt-4.1", chat_model])
