@@ -13,6 +13,8 @@ from multiroute_core.tools import ToolChoice
 from tests.chat_server import FACES, ask
 from tests.strict_vendors import OFFICE, WIRES, StrictVendor
 
+pytestmark = pytest.mark.wire
+
 FACE = pytest.mark.parametrize("face", FACES)
 WIRE = pytest.mark.parametrize("wire", WIRES)
 T = TypeVar("T")

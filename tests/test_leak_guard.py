@@ -42,6 +42,7 @@ def test_is_careful(caplog):
 """
 
 
+@pytest.mark.slow
 def test_tests_that_leak_fail(tmp_path: Path):
     (tmp_path / "test_suite.py").write_text(SUITE)
     command = [

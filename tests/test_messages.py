@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,6 +71,7 @@ def test_arguments_that_are_cut_or_no_object():
     assert isinstance(tool_call("a", "", "{}"), InvalidToolCall)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(names, json_objects), min_size=1, max_size=3), st.randoms(use_true_random=False), words)
 def test_whatever_the_pieces_the_calls_are_the_same(calls, random, text):
     """Pieces of any size, of several calls in turns: each call's own pieces in order."""

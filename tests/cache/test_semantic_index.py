@@ -66,6 +66,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(STEPS, VECTORS, st.sampled_from([0.3, 0.5, 0.9, 0.999, 1.0]), st.sampled_from([3, 8, 100]))
 def test_it_finds_what_plain_python_finds(steps, asked, threshold, most):
@@ -94,6 +95,7 @@ def test_it_finds_what_plain_python_finds(steps, asked, threshold, most):
             assert one.text == f"text of {one.key}"
 
 
+@pytest.mark.slow
 @given(STEPS, VECTORS)
 def test_a_higher_threshold_finds_no_more(steps, asked):
     index = MemoryIndex()

@@ -57,6 +57,7 @@ def io(request):
     return request.param()
 
 
+@pytest.mark.slow
 async def test_the_whole(io, embed):
     found = SemanticMatcher(SemanticCache())
     for key, text in {"reset": "How do I reset my Gmail password?", "smoke": "How do I quit smoking?"}.items():

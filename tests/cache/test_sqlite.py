@@ -117,6 +117,7 @@ def test_what_is_closed_opens_again(cache):
     assert get(cache, "b") == b"2"
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_whatever_happens_no_entry_is_wrong_late_or_too_many(data):

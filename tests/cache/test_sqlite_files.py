@@ -267,6 +267,7 @@ STRANGER = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("open_elsewhere", [False, True])
 def test_a_file_that_cannot_be_written_is_read(open_folder, open_elsewhere):
     """Another process may write it meanwhile, or have left it as it is."""

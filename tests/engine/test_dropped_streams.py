@@ -21,6 +21,8 @@ from multiroute_core.errors import MultiRouteError
 from multiroute_core.testing.server import ReplayServer, Reply
 from tests.interrupts.leftovers import after_a_while, leftovers
 
+pytestmark = pytest.mark.wire
+
 SECONDS = 30.0
 
 

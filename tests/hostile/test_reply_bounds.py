@@ -24,6 +24,8 @@ from tests.hostile.mutations import write_body, write_events
 from tests.hostile.wire_server import WireServer
 from tests.providers.faces import FACES, STREAMED, ask
 
+pytestmark = pytest.mark.wire
+
 MODELS = {
     "chat": "openai:gpt-4o-mini",
     "responses": "openai:gpt-4o-mini",
@@ -279,6 +281,7 @@ def test_a_deep_error_body_is_a_typed_error(server, wire, face, status, depth):
     json.dumps(outcome.error.body)
 
 
+@pytest.mark.slow
 def test_the_guard_is_in_the_clients_of_running_loops_too(server):
     async def main() -> tuple[str, str]:
         async with routed(server, "chat", max_response_bytes=50_000) as router:

@@ -29,6 +29,7 @@ def harmful(text: str) -> set[str]:
     return set(text) & set(HARMFUL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_names_drive_no_terminal(name, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)

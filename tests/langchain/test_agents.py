@@ -15,6 +15,8 @@ from pydantic import BaseModel
 from langchain_multiroute import ChatMultiRoute
 from tests.vendors.server import WIRES, VendorServer
 
+pytestmark = pytest.mark.wire
+
 
 @tool
 def add(a: int, b: int) -> int:

@@ -249,6 +249,7 @@ class TestManyAtOnce:
         )
         return chat(flaky, route("b"), on_event=[witness]), witness
 
+    @pytest.mark.slow
     def test_threads(self):
         llm, witness = self.fleet()
         spent = MultiRouteCallbackHandler()
@@ -405,6 +406,7 @@ class TestVendors:
         assert tokens(spent.total) == (told["input_tokens"], told["output_tokens"])
         witness.agrees(spent)
 
+    @pytest.mark.slow
     def test_others_in_the_same_chain_count_by_their_usage_with_no_price(self, server):
         with httpx.Client() as client:
             theirs = ChatOpenAI(

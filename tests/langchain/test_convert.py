@@ -75,6 +75,7 @@ def told(message):
     return found
 
 
+@pytest.mark.slow
 @given(langchain_conversations())
 def test_a_conversation_comes_back_as_it_went_in(messages):
     before = copy.deepcopy(messages)
@@ -91,6 +92,7 @@ stored = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(conversations(blobs | uris | stored, raws))
 def test_what_vendors_said_comes_back_raw(messages):
     before = copy.deepcopy(messages)
@@ -237,6 +239,7 @@ class TestPieces:
         assert whole.tool_calls == []
         assert [call["id"] for call in whole.invalid_tool_calls] == ["1"]
 
+    @pytest.mark.slow
     @given(conversations(raw=raws))
     def test_any_answer_streams_to_itself(self, messages):
         for message in messages:

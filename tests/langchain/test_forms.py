@@ -8,6 +8,8 @@ from langchain_multiroute import ChatMultiRoute
 from tests.strict_vendors import WIRES, StrictVendor
 from tests.test_forms_and_tools import FORMS, Node, Page, Pet, Scores, Words
 
+pytestmark = pytest.mark.wire
+
 WIRE = pytest.mark.parametrize("wire", WIRES)
 ROUTE = {"anthropic": {"model": "anthropic:claude-sonnet-4-6"}}
 

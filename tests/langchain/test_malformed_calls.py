@@ -25,6 +25,8 @@ from tests.wire_replies import (
     whole,
 )
 
+pytestmark = pytest.mark.wire
+
 create_agent = needed("langchain.agents", "create_agent", "langchain is not installed")
 ChatOpenAI = needed("langchain_openai", "ChatOpenAI", "langchain-openai is not installed")
 

@@ -16,6 +16,8 @@ from tests.langchain.faces import own_timeout
 from tests.newer import needed
 from tests.wire_replies import MODELS, NUMBERS, chat_pair, message_pair, response_pair, route, served
 
+pytestmark = pytest.mark.wire
+
 create_agent = needed("langchain.agents", "create_agent", "langchain is not installed")
 ChatAnthropic = needed("langchain_anthropic", "ChatAnthropic", "langchain-anthropic is not installed")
 ChatOpenAI = needed("langchain_openai", "ChatOpenAI", "langchain-openai is not installed")

@@ -18,6 +18,8 @@ from langchain_multiroute import ChatMultiRoute
 from multiroute_core import AllRoutesFailedError, ConfigurationError
 from tests.langchain.conftest import Weather, get_weather
 
+pytestmark = pytest.mark.wire
+
 opened: list[httpx.AsyncClient] = []
 
 

@@ -30,6 +30,7 @@ def lines(show, *given):
     return [line for line in out.getvalue().splitlines() if line.startswith("│")], short
 
 
+@pytest.mark.slow
 def test_every_place_has_its_times(timed):
     assert [who.name for who in timed] == PLACES
     for who in timed:
@@ -54,6 +55,7 @@ def test_a_ledger_is_compared_in_the_same_round(timed):
     assert short == ["memory (+20.0 µs)"]
 
 
+@pytest.mark.slow
 def test_every_place_tells_its_memory_on_the_way(grown):
     assert list(grown) == PLACES[1:]
     for told in grown.values():

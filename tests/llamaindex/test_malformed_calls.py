@@ -23,7 +23,7 @@ from tests.wire_replies import (
 )
 
 # LlamaIndex's own code asks a pydantic model for `__fields__`.
-pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
+pytestmark = [pytest.mark.wire, pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")]
 
 CUT = {
     "a word": '{"days": 30, "dry_run": tr',

@@ -15,6 +15,8 @@ from multiroute_core import Router
 from multiroute_core.events import AttemptEnded
 from tests.vendors.server import WIRES, VendorServer
 
+pytestmark = pytest.mark.wire
+
 
 @pytest.fixture
 def vendors():

@@ -34,6 +34,8 @@ from multiroute_core.testing import Answer, scripted_route
 from tests.llamaindex.conftest import import_openai
 from tests.vendors.server import VendorServer
 
+pytestmark = pytest.mark.wire
+
 
 @pytest.fixture(scope="module")
 def vendors():

@@ -363,6 +363,7 @@ def test_broken_prices_are_none(later_data: list[types.ModelInfo]) -> None:
 # The shop
 
 
+@pytest.mark.slow
 def test_import_is_lazy() -> None:
     code = """
 import sys
@@ -377,6 +378,7 @@ assert "genai_prices.data" in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_threads_share_prices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CAPACITY", 5)
     prices, usage = Prices(), Usage(1_000, 100)

@@ -24,6 +24,8 @@ from tests.conversations import conversations
 from tests.providers.walker import WALKS
 from tests.vendors.server import WIRES, VendorServer
 
+pytestmark = pytest.mark.wire
+
 MEDIA = (
     Blob(b"\x89PNG\r\n\x1a\n", "image/png"),
     Blob(b"RIFF\x04\x00\x00\x00WEBP", "image/webp", "a.webp"),
@@ -79,6 +81,7 @@ def taken(server, router, wire, messages):
     return seen.body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wire", WIRES)
 def test_any_conversation(server, wire):
     with Router([server.route(wire)], max_retries=0) as router:

@@ -170,6 +170,7 @@ bodies = anything | st.fixed_dictionaries({"error": anything | errors}) | errors
 HEADER = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30).map(str.strip)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", PROVIDERS)
 @settings(max_examples=60, deadline=None)
 @given(status=st.integers(400, 599), body=bodies, wait=HEADER, stream=st.booleans())
@@ -190,6 +191,7 @@ def test_any_error_reply_is_some_route_error(
     assert error.retry_after is None or 0 <= error.retry_after < math.inf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", PROVIDERS)
 @settings(max_examples=60, deadline=None)
 @given(status=st.integers(400, 599), body=st.binary(max_size=40), native=st.booleans())

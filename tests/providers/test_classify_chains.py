@@ -420,6 +420,7 @@ ATTRIBUTES = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(body=shaped, message=st.text(max_size=20))
 def test_any_body_is_some_route_error(body: Any, message: str) -> None:
@@ -431,6 +432,7 @@ def test_any_body_is_some_route_error(body: Any, message: str) -> None:
         assert isinstance(found, UnsupportedError) == hasattr(found, "ability")
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(attributes=st.dictionaries(st.sampled_from(ATTRIBUTES), shaped, max_size=6), argument=shaped, deep=st.booleans())
 def test_any_exception_is_some_route_error(attributes: dict[str, Any], argument: Any, deep: bool) -> None:

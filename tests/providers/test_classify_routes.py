@@ -18,6 +18,8 @@ from tests.providers.quoted import anthropic, google, openai
 from tests.providers.refusals import BAD_INPUT, openrouter
 from tests.providers.wires import WIRES
 
+pytestmark = pytest.mark.wire
+
 JSON = {"content-type": "application/json"}
 SSE = {"content-type": "text/event-stream"}
 TIMES = 3

@@ -124,6 +124,7 @@ def asked(server: LLMockServer, backend: Backend, face: str, *behaviours: Any, *
         return ask(face, router, "How far can you count?")
 
 
+@pytest.mark.slow
 @every_backend
 def test_an_answer_is_the_same_in_every_face(server: LLMockServer, backend: Backend) -> None:
     server.state.scenarios.add(Reply(text=TEXT, times=None))

@@ -15,6 +15,8 @@ from multiroute_core.providers.provider import WireError
 from multiroute_core.testing.server import Received, ReplayServer, Reply
 from tests.providers.faces import PLAIN, STREAMED, ask
 
+pytestmark = pytest.mark.wire
+
 E502 = {"code": 502, "message": "Upstream provider failed"}
 USED = Usage(9, 2)
 

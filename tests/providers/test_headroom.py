@@ -200,6 +200,7 @@ def test_a_third_of_it_missing_tells_nothing(vendor, missing, what):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.dictionaries(

@@ -18,6 +18,8 @@ from tests.providers.faces import FACES, PLAIN, STREAMED, Outcome, ask, every_fa
 from tests.providers.reading import data
 from tests.providers.wires import WIRES, Wire
 
+pytestmark = pytest.mark.wire
+
 JSON = {"content-type": "application/json"}
 SSE = {"content-type": "text/event-stream"}
 RESPONSES = {"model": "m", "status": "completed", "usage": {"input_tokens": 1, "output_tokens": 2}, "output": []}

@@ -43,6 +43,8 @@ from tests.providers.llmock_faults import (
     behaviours,
 )
 
+pytestmark = pytest.mark.wire
+
 SECOND = "From the second."
 AMPLE = 10.0
 """Seconds that no case takes."""
@@ -139,6 +141,7 @@ def test_no_fault_is_forgotten() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", STATUSES)
 def test_an_error_has_its_class_and_the_second_route_answers(
     server: LLMockServer, second: LLMockServer, status: int
@@ -229,6 +232,7 @@ def test_half_a_tool_call_is_never_a_call(server: LLMockServer, second: LLMockSe
         assert [attempt.outcome for attempt in error.attempts] == ["broken_stream"], case
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quota", QUOTAS)
 def test_a_quota_that_is_used_up(moody: LLMockServer, second: LLMockServer, quota: str) -> None:
     moody.state.limiter.configure(LimitSettings(**{quota: 1}))

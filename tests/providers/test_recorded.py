@@ -24,7 +24,7 @@ from multiroute_core.testing.server import ReplayServer, Serving
 from tests.providers.faces import PLAIN, STREAMED, Outcome, ask, routed
 from tests.providers.reading import needs_recordings, recordings, reply, route, tokens, told
 
-pytestmark = needs_recordings
+pytestmark = [pytest.mark.wire, needs_recordings]
 
 # The class of every recorded error, by what its body says.
 ERRORS: dict[str, type[RouteError]] = {

@@ -13,7 +13,7 @@ from multiroute_core.testing.server import Drop, ReplayServer, split_events
 from tests.providers.faces import Outcome, ask, routed, streamed_faces
 from tests.providers.reading import before_end, needs_recordings, recordings, reply, route, told
 
-pytestmark = needs_recordings
+pytestmark = [pytest.mark.wire, needs_recordings]
 
 # 23.0 never ends, F02 is an error, F05 is two answers in one, 45.* are no event streams.
 NO_ANSWERS = {"23.0", "45.0", "45.1", "F02.0", "F05.0"}

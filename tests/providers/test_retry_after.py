@@ -21,6 +21,8 @@ from multiroute_core.testing.server import ReplayServer, Reply
 from tests.providers.faces import FACES, ask, routed
 from tests.providers.quoted import anthropic, google, openai, retry_in
 
+pytestmark = pytest.mark.wire
+
 JSON = {"content-type": "application/json"}
 STATUSES: dict[int, type[RouteError]] = {429: RateLimitError, 503: OverloadedError}
 BODIES: dict[str, Callable[[int, str], dict[str, Any]]] = {
@@ -172,6 +174,7 @@ near_dates = st.builds(
 said = near_numbers | near_dates | st.text(max_size=30)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(status=st.sampled_from([429, 500, 503, 529]), after=st.none() | said, ms=st.none() | said, told=said)
 @example(status=429, after="nan", ms="-inf", told="-0")

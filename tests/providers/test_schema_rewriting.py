@@ -120,6 +120,7 @@ def pieces(data, text):
     return [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", sorted(DIALECTS))
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(schema=schemas, data=st.data())

@@ -17,6 +17,8 @@ from tests.providers.faces import Outcome, ask, every_face, plain_faces, routed,
 from tests.providers.test_junk import RESPONSES
 from tests.providers.wires import WIRES
 
+pytestmark = pytest.mark.wire
+
 JSON = {"content-type": "application/json"}
 SSE = {"content-type": "text/event-stream"}
 

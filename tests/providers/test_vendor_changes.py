@@ -15,6 +15,8 @@ from multiroute_core.types import Request
 from tests.providers.walker import WALKS
 from tests.vendors.server import ROUTES, WIRES, VendorServer
 
+pytestmark = pytest.mark.wire
+
 NAMES = {"anthropic": "anthropic", "chat": "openai.chat", "responses": "openai.responses", "google": "google"}
 """The wires by the name that parts bear in their raw form."""
 

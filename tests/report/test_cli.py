@@ -91,6 +91,7 @@ class TestReport:
         assert requests("--since", "2026-11-18", "--until", "2026-11-19") == 1
         assert requests("--until", "2026-11-18") == 0
 
+    @pytest.mark.slow
     def test_reads_while_others_write_and_leaves_no_trace(self, ledger):
         path = ledger(record())
         writer = sqlite3.connect(path)
@@ -135,6 +136,7 @@ class TestReport:
         assert done.returncode == 0
         assert "nothing to tell" in done.stdout
 
+    @pytest.mark.slow
     def test_ends_quietly_where_nobody_reads_on(self, ledger):
         path = ledger(*(record(n, model=f"m{n}") for n in range(50)))
         command = f"{sys.executable} -m multiroute_core.report.cli report {path} | true; exit ${{PIPESTATUS[0]}}"
@@ -142,6 +144,7 @@ class TestReport:
         assert done.returncode in (0, 1)  # 1 is rich's
         assert done.stderr == ""
 
+    @pytest.mark.slow
     def test_a_terminal_that_knows_ascii_only(self, ledger):
         done = process("report", ledger(record(tenant="שירות")), PYTHONIOENCODING="ascii")
         assert done.returncode == 0, done.stderr
@@ -217,6 +220,7 @@ class TestBadInput:
 
 
 class TestWatch:
+    @pytest.mark.slow
     def test_one_frame_of_the_last_minutes(self, ledger):
         now = time.time()
         lately = [record(n, at=now - 5 - n, cost=0.5, tenant="t") for n in range(6)]
@@ -236,6 +240,7 @@ class TestWatch:
     def test_where_no_terminal_is_it_prints_once(self, ledger):
         assert "0 requests" in run("watch", ledger()).stdout
 
+    @pytest.mark.slow
     def test_follows_a_router_in_another_process_until_ctrl_c(self, tmp_path):
         url = f"sqlite:///{tmp_path}/ledger.db"
         routes = [

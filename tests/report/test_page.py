@@ -156,6 +156,7 @@ def test_many_groups_come_together_and_nothing_is_lost(tmp_path):
     assert "20 others" in shown(parsed(made, tmp_path))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=8))
 def test_any_name_makes_a_well_formed_page(names):
@@ -184,6 +185,7 @@ except ConfigurationError as error:
 """
 
 
+@pytest.mark.slow
 def test_without_rich_it_prints_plainly_and_says_what_to_install(tmp_path):
     run = [sys.executable, "-c", WITHOUT, str(tmp_path / "a.html")]
     done = subprocess.run(run, capture_output=True, text=True, check=True)
@@ -192,6 +194,7 @@ def test_without_rich_it_prints_plainly_and_says_what_to_install(tmp_path):
     assert (tmp_path / "a.html").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_loaded_by_a_report_that_is_saved(tmp_path):
     code = (
         "import sys; from multiroute_core import report; from tests.report.conftest import record;"

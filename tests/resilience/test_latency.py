@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ def recorded(times):
     return latencies
 
 
+@pytest.mark.slow
 @given(TIMES, SHARES, st.sampled_from([0, 1, 2, FEWEST]))
 def test_it_is_the_least_time_within_which_the_share_came(times, share, fewest):
     found, last = recorded(times).quantile(share, fewest=fewest), times[-SAMPLES:]

@@ -135,6 +135,7 @@ class Choosy(ScriptedProvider):
         return replace(super().encode(request, route, stream=stream), dropped=self.dropped)
 
 
+@pytest.mark.slow
 @given(fleets, wishes, asked_for, st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_a_filtered_route_is_never_tried_and_every_other_is(drawn, wanted, asked, strict):

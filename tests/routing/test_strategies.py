@@ -115,6 +115,7 @@ class TestEveryOrder:
         strong = [(r.backup, bool(task) and (0 if task in r.tasks else 1 if not r.tasks else 2)) for r in found]
         assert strong == sorted(strong)
 
+    @pytest.mark.slow
     @given(fleets, st.sampled_from(["weighted", "least_busy", "fastest"]), st.integers(0, 9))
     def test_who_cannot_be_asked_now_is_behind_its_equals(self, drawn, order, seed):
         routes, standing = fleet(drawn)
@@ -152,6 +153,7 @@ class TestEveryOrder:
         assert put(routes, order, request)[:2] == ["anthropic:claude-sonnet-5-5", "anthropic:claude-haiku-5-5"]
 
 
+@pytest.mark.slow
 @given(fleets, st.sampled_from([None, "code"]))
 def test_priority_is_the_list_but_for_stronger_reasons(drawn, task):
     routes, standing = fleet(drawn)
@@ -162,6 +164,7 @@ def test_priority_is_the_list_but_for_stronger_reasons(drawn, task):
 
 
 class TestWeighted:
+    @pytest.mark.slow
     @given(st.floats(0.1, 10), st.floats(0.1, 10))
     @settings(max_examples=20)
     def test_of_two_the_share_of_all_draws_is_that_of_the_weights(self, one, other):
@@ -172,6 +175,7 @@ class TestWeighted:
         first = sum(put(routes, "weighted", draws=pair)[0] == "r0" for pair in itertools.product(grid, grid))
         assert first / fine**2 == pytest.approx(one / (one + other), abs=2 / fine)
 
+    @pytest.mark.slow
     @given(st.lists(st.sampled_from([0.25, 1, 2, 3.5, 10]), min_size=2, max_size=5), st.integers(0, 2**32))
     @settings(max_examples=12, deadline=None)
     def test_shares_are_met_in_the_long_run_by_the_first_and_by_the_second(self, weights, seed):
@@ -354,6 +358,7 @@ price_lists = st.builds(
 
 
 class TestCheapest:
+    @pytest.mark.slow
     @given(
         st.permutations(MODELS),
         st.sampled_from([10, 900, 5_000, 150_000, 199_000, 205_000, 280_000]),
@@ -431,6 +436,7 @@ class TestCheapest:
 
 
 class TestFunctions:
+    @pytest.mark.slow
     @given(fleets, st.randoms(use_true_random=False))
     def test_any_of_the_candidates_in_any_order(self, drawn, dice):
         routes, standing = fleet(drawn)
@@ -497,6 +503,7 @@ class TestFunctions:
         assert [attempt.route for attempt in error.value.attempts] == ["r2", "r0"]
 
 
+@pytest.mark.slow
 @given(fleets, st.sampled_from(STRATEGIES), st.integers(0, 9))
 @settings(deadline=None, max_examples=60)
 def test_the_router_asks_all_in_this_order(drawn, order, seed):

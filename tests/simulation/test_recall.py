@@ -166,6 +166,7 @@ def nothing_is_left(world):
 LAWS = (hits_are_true, streams_are_replayed, equal_requests_fly_once, nothing_is_left)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", range(10))
 def test_every_law_holds_in_every_world(batch):
     for seed in range(batch * 6, batch * 6 + 6):
@@ -174,6 +175,7 @@ def test_every_law_holds_in_every_world(batch):
         assert not wrongs, f"World({seed}).run() breaks {len(wrongs)} laws, the first: {wrongs[0]}"
 
 
+@pytest.mark.slow
 def test_the_worlds_are_full_of_what_can_happen():
     found = defaultdict(int)
     for seed in range(30):

@@ -50,6 +50,7 @@ def test_an_answer_in_process(name, face):
     check(ask(Router([dialect_route(name, ANSWER)]), face, "Why?"), name)
 
 
+@pytest.mark.wire
 @EVERY_FACE
 @EVERY_DIALECT
 def test_an_answer_over_a_socket(name, face):
@@ -84,6 +85,7 @@ def test_a_failure_is_a_failure_of_the_route(name, failure, face):
     assert response.attempts[0].outcome not in ("success", "cancelled")
 
 
+@pytest.mark.wire
 @EVERY_FACE
 @pytest.mark.parametrize(("name", "failure"), FAILURES)
 def test_over_a_socket_it_is_the_same(name, failure, face):

@@ -77,6 +77,7 @@ class TestAnthropic:
             model=self.MODEL, max_tokens=2048, messages=[{"role": "user", "content": content}], **more
         )
 
+    @pytest.mark.slow
     def test_plain(self, claude):
         answer = self.ask(claude, system="Be kind.")
         assert answer.content[0].text.startswith("Hello")

@@ -30,6 +30,8 @@ from tests.providers.google.gemini import (
     whole,
 )
 
+pytestmark = pytest.mark.wire
+
 
 def test_a_whole_answer(provider, server, world):
     answer = drive(world, lambda io: whole(provider, io))

@@ -6,6 +6,8 @@ from multiroute_core import errors
 from multiroute_core.testing.server import Reply
 from tests.providers.google.gemini import ANSWER, chunk, drive, either, failure, limited, plain, stream, whole
 
+pytestmark = pytest.mark.wire
+
 RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "26s"}
 
 

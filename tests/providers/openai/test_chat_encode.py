@@ -341,6 +341,7 @@ anything = st.lists(
 ).map(tuple)
 
 
+@pytest.mark.slow
 @given(conversations(shown, raws) | anything)
 @settings(max_examples=100, deadline=None)
 def test_any_conversation_is_one_that_chat_completions_take(talk):
@@ -366,6 +367,7 @@ def test_any_conversation_is_one_that_chat_completions_take(talk):
                 waiting.add(call["id"])
 
 
+@pytest.mark.slow
 @given(conversations(shown))
 @settings(deadline=None)
 def test_no_call_stays_without_its_answer(talk):

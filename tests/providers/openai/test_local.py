@@ -48,6 +48,7 @@ def test_json_mode(router: Router) -> None:
     assert outcome.text.lstrip().startswith("{")
 
 
+@pytest.mark.slow
 def test_a_conversation_with_tools_can_go_on_here(router: Router) -> None:
     talk = [
         Message("user", "What is the weather in Oslo?"),

@@ -222,6 +222,7 @@ def test_models_that_do_not_think():
     assert made.dropped == ("reasoning: the model cannot be told how long to think",)
 
 
+@pytest.mark.slow
 @given(conversations(media | files, raws))
 @settings(deadline=None)
 def test_any_conversation_is_one_that_responses_take(talk):

@@ -208,6 +208,7 @@ inner = st.sampled_from(
 usages = st.dictionaries(names, odd | st.integers(0, 2000) | st.dictionaries(inner, odd, max_size=3), max_size=8)
 
 
+@pytest.mark.slow
 @given(usages, usages)
 def test_odd_usage_never_raises_and_is_never_negative(first: dict[str, Any], second: dict[str, Any]):
     known = read_usage(first)
