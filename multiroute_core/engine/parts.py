@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from multiroute_core import parsing
 from multiroute_core.budgets.reservation import BudgetReservation
 from multiroute_core.budgets.tracker import BudgetTracker
 from multiroute_core.engine.caching import CacheStage
@@ -70,7 +69,6 @@ class Engine:
             ConfigurationError: a key or a package is missing, a store or an address cannot be used, or a price that a
                 budget needs is unknown.
         """
-        parsing.preload()
         routes = settings.routes
         ledger = Ledger(settings.ledger) if isinstance(settings.ledger, str) else settings.ledger
         hooks = settings.on_event if ledger is None else (*settings.on_event, ledger)

@@ -3,7 +3,6 @@
 Each parser is imported on first use: most programs need only a few, and importing all of them takes time.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
 from multiroute_core._util.lazy import attach
@@ -16,9 +15,3 @@ if TYPE_CHECKING:
     __all__ = ["blocks", "conversation", "schemas", "tools"]
 else:
     __getattr__, __dir__ = attach(__name__, {}, modules=_PARSERS)
-
-
-def preload() -> None:
-    """Import all parsers, so that no fork happens during an import: the child would wait forever for its lock."""
-    for name in _PARSERS:
-        importlib.import_module(f"{__name__}.{name}")
