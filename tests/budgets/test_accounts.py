@@ -18,7 +18,7 @@ from multiroute_core.budgets.redis import RedisAccounts
 from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.link import Link
-from tests.redis_servers import KINDS, eventually, running
+from tests.redis_servers import eventually
 
 pytestmark = pytest.mark.redis
 
@@ -27,12 +27,6 @@ NAMES = ["a", "b:{c} é"]
 CAPS = {"a": 100, "b:{c} é": 60}
 SECONDS = st.sampled_from([0.0, 0.0, 0.0, 1.0, 40.0, 100.0, LEASE_SECONDS])
 numbers = itertools.count()
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def server(request):
-    with running(request.param) as found:
-        yield found
 
 
 class Pair:
@@ -85,8 +79,8 @@ class Pair:
 
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
-def test_memory_and_redis_tell_the_same_story(server, data):
-    pair = Pair(server.unix_url)
+def test_memory_and_redis_tell_the_same_story(redis_server, data):
+    pair = Pair(redis_server.unix_url)
     try:
         for _ in range(data.draw(st.integers(1, 40))):
             pair.now += data.draw(SECONDS)
@@ -108,10 +102,10 @@ def balance(accounts, **more):
 
 
 @pytest.fixture
-def accounts(server):
-    with server.client() as client:
+def accounts(redis_server):
+    with redis_server.client() as client:
         client.flushall()
-    link = Link(server.url, prefix="shop", timeout=0.2)
+    link = Link(redis_server.url, prefix="shop", timeout=0.2)
     yield RedisAccounts(link, lambda: 1000.0)
     link.close()
 
@@ -120,9 +114,9 @@ def _nobody(balances):
     pass
 
 
-def test_the_keys_of_one_reservation_are_in_one_place_and_lapse(server, accounts):
+def test_the_keys_of_one_reservation_are_in_one_place_and_lapse(redis_server, accounts):
     run(accounts.reserve(IO, [claim(), ReservationRequest("b ä/{x}", 1, None, (0.0, 5000.0), allow_new=True)], "1"))
-    with server.client() as client:
+    with redis_server.client() as client:
         keys = [key.decode() for key in client.keys("*budget*")]
         assert len(keys) == 4
         assert {key[key.index("{") : key.index("}") + 1] for key in keys} == {"{shop}"}
@@ -142,9 +136,9 @@ def test_what_was_settled_twice_counts_once(accounts):
 
 
 class TestAway:
-    def test_a_cap_is_refused_and_without_one_it_goes_on(self, server, accounts):
+    def test_a_cap_is_refused_and_without_one_it_goes_on(self, redis_server, accounts):
         run(accounts.reserve(IO, [claim()], "1"))
-        server.pause()
+        redis_server.pause()
         try:
             with pytest.raises(UnavailableError):
                 run(accounts.reserve(IO, [claim()], "2"))
@@ -152,15 +146,15 @@ class TestAway:
             accounts.settle([claim()], "1", [4], _nobody)
             accounts.settle([claim(cap=None)], "3", [5], _nobody)
         finally:
-            server.resume()
+            redis_server.resume()
         eventually(lambda: accounts._link.up)
         assert balance(accounts)[1:3] == (9, 0)  # told when it was back, and the reservation of "2" is free again
 
-    def test_after_a_flush_what_is_known_comes_back(self, server, accounts):
+    def test_after_a_flush_what_is_known_comes_back(self, redis_server, accounts):
         run(accounts.reserve(IO, [claim(40)], "1"))
         accounts.settle([claim(40)], "1", [40], _nobody)
         assert balance(accounts).spent == 40
-        with server.client() as client:
+        with redis_server.client() as client:
             client.flushall()
         fresh = ReservationRequest("a", 10, 100, (0.0, 2.0**40), (0.0, 40))
         assert run(accounts.reserve(IO, [fresh], "2")).fresh == (0,)

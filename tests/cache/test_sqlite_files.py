@@ -15,19 +15,6 @@ from multiroute_core.cache.sqlite import SQLiteCache, path_of
 from multiroute_core.errors import ConfigurationError
 from tests.cache.sqlite_files import child, files, get, put, said, sound, value, whole
 
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "llm.db"
-
-
-@pytest.fixture
-def cache(path):
-    made = SQLiteCache(path)
-    yield made
-    made.close()
-
-
 # Files that are not what they should be
 
 NOISE = hashlib.shake_256(b"noise").digest(20_000)

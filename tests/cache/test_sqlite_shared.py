@@ -22,18 +22,6 @@ from tests.cache.sqlite_files import IO, child, get, put, said, sound, value, wh
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "llm.db"
-
-
-@pytest.fixture
-def cache(path):
-    made = SQLiteCache(path)
-    yield made
-    made.close()
-
-
 @pytest.fixture(params=[SyncIO, AsyncIO])
 def io(request):
     return request.param()

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.hostile.mutations import Plan, plans
 from tests.hostile.probe import Probe
-from tests.hostile.wire_server import WireServer
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[WireServer]:
-    with WireServer() as running:
-        yield running
 
 
 @pytest.mark.parametrize("wire", ["chat", "responses", "anthropic", "google"])

@@ -35,12 +35,6 @@ EXTRA = {"anthropic": "anthropic", "google": "google"}
 every_wire = pytest.mark.parametrize("wire", [wire for wire in MODELS if wire != "google-legacy"])
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[WireServer]:
-    with WireServer() as running:
-        yield running
-
-
 @pytest.fixture
 def logs() -> Iterator[list[str]]:
     """Every record of every logger, at DEBUG, as a formatter writes it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -38,12 +37,6 @@ PROMPT = "PROMPTMARK-91ab"
 every_wire = pytest.mark.parametrize("wire", MODELS)
 httpx_wires = pytest.mark.parametrize("wire", [wire for wire in MODELS if wire != "google-legacy"])
 every_face = pytest.mark.parametrize("face", FACES)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[WireServer]:
-    with WireServer() as running:
-        yield running
 
 
 def first_route(server: WireServer, wire: str) -> Route:

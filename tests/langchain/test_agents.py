@@ -13,7 +13,7 @@ from langgraph.config import get_stream_writer
 from pydantic import BaseModel
 
 from langchain_multiroute import ChatMultiRoute
-from tests.vendors.server import WIRES, VendorServer
+from tests.vendors.server import WIRES
 
 pytestmark = pytest.mark.wire
 
@@ -46,12 +46,6 @@ class Weather(BaseModel):
 
     city: str
     sunny: bool
-
-
-@pytest.fixture
-def server():
-    with VendorServer() as server:
-        yield server
 
 
 def finished(messages):

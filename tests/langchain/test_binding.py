@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import ConfigurationError, Route
-from tests.vendors.server import WIRES, VendorServer
+from tests.vendors.server import WIRES
 
 
 @tool
@@ -40,12 +40,6 @@ class WeatherDict(TypedDict):
 
     city: str
     sunny: bool
-
-
-@pytest.fixture
-def server():
-    with VendorServer() as server:
-        yield server
 
 
 @pytest.fixture

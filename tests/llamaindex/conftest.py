@@ -1,9 +1,16 @@
 """What several tests ask with: the vendors on one server, a tool, a form for an answer, and LlamaIndex's own LLM."""
 
 import pytest
+from llama_index.core.llms import ChatMessage
 from pydantic import BaseModel
 
+from multiroute_core import Usage
+from multiroute_core.testing import Answer, scripted_route
 from tests.vendors.server import VendorServer
+
+PRICES = {"input": 10.0, "output": 100.0}
+TOLD = Usage(1000, 100)
+HELLO = [ChatMessage("Hi")]
 
 
 class Weather(BaseModel):
@@ -27,3 +34,18 @@ def import_openai():
 def server():
     with VendorServer() as server:
         yield server
+
+
+def route(name, *script, prices=PRICES):
+    return scripted_route(name, script or [Answer(("one ", "two"), usage=TOLD)], prices=prices)
+
+
+async def ask(llm, face):
+    """The answer by one of LlamaIndex's faces: of a stream, the last chunk."""
+    question = HELLO if "chat" in face else "Hi"
+    answer = getattr(llm, face)(question)
+    if face.startswith("a"):
+        answer = await answer
+    if "stream" not in face:
+        return answer
+    return [chunk async for chunk in answer][-1] if face.startswith("a") else list(answer)[-1]

@@ -13,7 +13,7 @@ from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayloa
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events.llm import LLMChatEndEvent, LLMCompletionEndEvent
-from llama_index.core.llms import ChatMessage, MockLLM
+from llama_index.core.llms import MockLLM
 
 from llamaindex_multiroute import MultiRoute
 from llamaindex_multiroute.callbacks import (
@@ -25,17 +25,14 @@ from llamaindex_multiroute.callbacks import (
     MultiRouteEventHandler,
     MultiRouteSpanHandler,
 )
-from multiroute_core import AllRoutesFailedError, Router, ServerError, StreamInterruptedError, Usage
+from multiroute_core import AllRoutesFailedError, Router, ServerError, StreamInterruptedError
 from multiroute_core.events import AttemptEnded
 from multiroute_core.ledger.totals import Figures
 from multiroute_core.testing import Answer, DropConnection, Fail, scripted_route
-from tests.llamaindex.conftest import Weather, get_weather, import_openai
+from tests.llamaindex.conftest import HELLO, PRICES, TOLD, Weather, ask, get_weather, import_openai, route
 from tests.vendors.server import ROUTES, WIRES
 
-PRICES = {"input": 10.0, "output": 100.0}
-TOLD = Usage(1000, 100)
 COST = (1000 * 10 + 100 * 100) / 1e6
-HELLO = [ChatMessage("Hi")]
 FACES = (
     "chat",
     "achat",
@@ -62,20 +59,6 @@ def counter():
 @pytest.fixture
 def manager(spent, counter):
     return CallbackManager([spent, counter])
-
-
-def route(name, *script, prices=PRICES):
-    return scripted_route(name, script or [Answer(("one ", "two"), usage=TOLD)], prices=prices)
-
-
-async def ask(llm, face):
-    said = HELLO if "chat" in face else "Hi"
-    found = getattr(llm, face)(said)
-    if face.startswith("a"):
-        found = await found
-    if "stream" not in face:
-        return found
-    return [one async for one in found][-1] if face.startswith("a") else list(found)[-1]
 
 
 def tokens(figures):

@@ -10,7 +10,6 @@ from llama_index.core import Document, SummaryIndex
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
-from llama_index.core.llms import ChatMessage
 from openinference.instrumentation.llama_index import LlamaIndexInstrumentor
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -23,12 +22,10 @@ from multiroute_core import Router, ServerError, StreamInterruptedError, Usage
 from multiroute_core.telemetry import OpenTelemetry
 from multiroute_core.testing import Answer, DropConnection, Fail, scripted_route
 from multiroute_core.testing.server import ReplayServer, Reply
+from tests.llamaindex.conftest import HELLO, TOLD, ask, route
 
-PRICES = {"input": 10.0, "output": 100.0}
-TOLD = Usage(1000, 100)
 COST = (1000 * 10 + 100 * 100) / 1e6
 OUTCOMES = ["server_error", "success"]
-HELLO = [ChatMessage("Hi")]
 FACES = (
     "chat",
     "achat",
@@ -42,20 +39,6 @@ FACES = (
 
 # OpenInference asks the metadata for `json()`, and what that raises is lost with the span.
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
-
-
-def route(name, *script):
-    return scripted_route(name, script or [Answer(("one ", "two"), usage=TOLD)], prices=PRICES)
-
-
-async def ask(llm, face):
-    said = HELLO if "chat" in face else "Hi"
-    found = getattr(llm, face)(said)
-    if face.startswith("a"):
-        found = await found
-    if "stream" not in face:
-        return found
-    return [one async for one in found][-1] if face.startswith("a") else list(found)[-1]
 
 
 def hedged(manager=None):

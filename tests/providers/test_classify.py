@@ -6,7 +6,6 @@ import email.utils
 import json
 import math
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,12 +20,6 @@ from tests.providers.wires import WIRES
 
 JSON = {"content-type": "application/json"}
 PROVIDERS = tuple(WIRES)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer() as running:
-        yield running
 
 
 def failed(server: ReplayServer, provider: str, face: str, reply: Reply) -> Outcome:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,12 +17,6 @@ from tests.providers.faces import ask, every_face, routed
 from tests.providers.test_stream_ends import JSON, WAYS, every_way, route, streamed
 
 SECRET = "s3cr3t-of-the-gateway"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer() as running:
-        yield running
 
 
 def sent(server: ReplayServer, way: str, face: str, **options: Any) -> Received:

@@ -53,12 +53,6 @@ anything = st.recursive(
 )
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer() as running:
-        yield running
-
-
 def asked(server: ReplayServer, name: str, face: str, reply: Any) -> Outcome:
     server.serve(reply)
     provider = "openai" if name == "responses" else name

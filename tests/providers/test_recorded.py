@@ -86,12 +86,6 @@ needs_legacy = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def server():
-    with ReplayServer() as running:
-        yield running
-
-
 def replayed(server: ReplayServer, each: Interaction, served: Serving | None = None, **settings) -> tuple[Outcome, ...]:
     """What both worlds make of a recording; they must agree."""
     server.serve(served or reply(each))

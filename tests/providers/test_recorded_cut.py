@@ -24,12 +24,6 @@ CASES = [(tag, sdk) for tag in STREAMS for sdk in SDKS if sdk is None or recordi
 every_stream = pytest.mark.parametrize(("tag", "sdk"), CASES, ids=[f"{tag}-{sdk or 'sdk'}" for tag, sdk in CASES])
 
 
-@pytest.fixture(scope="module")
-def server():
-    with ReplayServer() as running:
-        yield running
-
-
 def dropped(pieces: list[bytes]) -> Iterator[bytes]:
     """The pieces, and then the connection is gone."""
     yield from pieces

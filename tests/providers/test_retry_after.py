@@ -110,12 +110,6 @@ SAYINGS = {
 }
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer() as running:
-        yield running
-
-
 def turns() -> Iterator[tuple[str, str, int, str]]:
     """Every saying from every vendor with every status, each through the next face in turn: the faces agree anyhow."""
     faces = itertools.cycle(FACES)

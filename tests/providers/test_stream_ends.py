@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -46,12 +45,6 @@ WAYS: dict[str, tuple[dict[str, Any], bytes, tuple[bytes, ...]]] = {
 }  # fmt: skip
 every_way = pytest.mark.parametrize("way", WAYS)
 DONE = b"data: [DONE]\n\n"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer() as running:
-        yield running
 
 
 def route(server: ReplayServer, way: str) -> Route:

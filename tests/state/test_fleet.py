@@ -14,7 +14,6 @@ from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state import redis as on_redis
 from multiroute_core.state.redis import RedisState
-from tests.redis_servers import KINDS, running
 
 pytestmark = pytest.mark.redis
 
@@ -23,12 +22,6 @@ FORK = multiprocessing.get_context("fork")
 WORKERS = 4
 PATIENT = 10.0
 FAILED, WELL, SPENT = Outcome(Verdict.FAILURE), Outcome(Verdict.SUCCESS), Outcome(Verdict.LASTING, shared=True)
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def server(request):
-    with running(request.param) as found:
-        yield found
 
 
 @pytest.fixture(autouse=True)

@@ -13,18 +13,12 @@ import pytest
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.state.link import Down, Link
 from multiroute_core.state.scripts import Script
-from tests.redis_servers import KINDS, Server, ask, eventually, free_port, is_down, running
+from tests.redis_servers import Server, ask, eventually, free_port, is_down, running
 
 pytestmark = pytest.mark.redis
 
 PATIENT = 10.0  # no machine is so busy
 ADD = Script.of("return redis.call('INCRBY', KEYS[1], ARGV[1])")
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def server(request):
-    with running(request.param) as found:
-        yield found
 
 
 def test_database_and_socket_and_prefix(server):

@@ -16,7 +16,6 @@ from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.memory import MemoryState
 from multiroute_core.state.redis import RedisState
-from tests.redis_servers import KINDS, running
 
 pytestmark = pytest.mark.redis
 
@@ -33,12 +32,6 @@ ROUTES = [
 SECONDS = st.sampled_from([0.0, 0.0, 0.0, 0.1, 0.7, 1.0, 3.3, 4.0, 20.0, 61.0, 400.0, 900.0])
 VERDICTS = st.sampled_from([*Verdict, Verdict.SUCCESS, Verdict.FAILURE, Verdict.FAILURE, Verdict.LASTING])
 numbers = itertools.count()
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def server(request):
-    with running(request.param) as found:
-        yield found
 
 
 class Pair:

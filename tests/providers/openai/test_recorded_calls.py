@@ -1,7 +1,6 @@
 """Recorded calls of tools, as the official SDK's own types read them over a real socket."""
 
 import json
-from collections.abc import Iterator
 
 import openai
 import pytest
@@ -18,12 +17,6 @@ CALLING = sorted(
     for tag, each in recordings().items()
     if each.api in ("chat", "responses") and each.status < 400 and tag not in NO_ANSWERS
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer() as running:
-        yield running
 
 
 def parsed(client: openai.OpenAI, each: Interaction) -> list[tuple[str, str, str]]:
