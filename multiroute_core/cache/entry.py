@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,11 +69,11 @@ class Entry:
         for piece in self.pieces:
             yield (Text(piece),) if isinstance(piece, str) else piece
 
-    def replayed(self, *, stream: bool) -> Iterator[Chunk]:
+    def replayed(self, *, stream: bool) -> Iterable[Chunk]:
         """Replay the response, streamed or complete."""
-        if not stream:
-            yield Chunk(self.response.parts, self.response)
-            return
+        return self._streamed() if stream else (Chunk(self.response.parts, self.response),)
+
+    def _streamed(self) -> Iterator[Chunk]:
         for parts in self.chunks:
             yield Chunk(parts)
         yield Chunk((), self.response)

@@ -2,12 +2,12 @@
 
 How this works:
 
-* `look` searches the store for a fresh entry under the request's key; with a semantic cache also for a paraphrase.
-* `run` replays a fresh entry. Otherwise it joins an identical request that is in flight in this process (`Flights`), or
-  becomes its leader.
+* `CacheStage.run` searches the store for a fresh entry under the request's key; with a semantic cache also for a
+  paraphrase. It replays a fresh entry.
+* Otherwise it joins an identical request that is in flight in this process (`Flights`), or becomes its leader.
 * A leader claims the key in a shared store, so that a single process sends the request; the others poll the store.
-* The leader runs a `RequestExecution`, stores its response if it is cacheable, and hands it to the waiting requests.
-* A stale entry goes to the execution as `spare` and is returned if all routes fail (stale-if-error).
+* The leader runs the rest of the chain, stores its response if it is cacheable, and hands it to the waiting requests.
+* A stale entry goes on in the call's context and is returned if all routes fail (stale-if-error).
 * A store that fails, or holds an unreadable entry, does not fail the request: the error is logged, and the lookup is a
   cache miss.
 """
@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from multiroute_core._util.display import printable
@@ -27,8 +27,8 @@ from multiroute_core.cache.entry import Entry, UnreadableError
 from multiroute_core.cache.key import UnkeyableError, key, models, scope
 from multiroute_core.cache.single_flight import Flights, Leader
 from multiroute_core.engine.attempt_log import AttemptLog
-from multiroute_core.engine.execution import RequestExecution
-from multiroute_core.events import Listeners, RequestEnded, RequestStarted
+from multiroute_core.engine.stage import CallContext, RunRest
+from multiroute_core.events import RequestEnded, RequestStarted
 from multiroute_core.messages import Part
 from multiroute_core.route import Route
 from multiroute_core.routing.call import Call
@@ -53,23 +53,6 @@ JITTER = 0.1
 _T = TypeVar("_T")
 
 logger = logging.getLogger("multiroute_core")
-
-
-@dataclass(frozen=True, slots=True)
-class CacheLookup:
-    """The result of the first cache lookup.
-
-    Attributes:
-        start: When, on the clock of the call's `io`.
-        name: The call's cache key; None if it has none and so bypasses the cache.
-        entry: The entry under that key.
-        answers: Whether the entry is fresh and so is the response.
-    """
-
-    start: float
-    name: str | None
-    entry: Entry | None = None
-    answers: bool = False
 
 
 class CacheStage:
@@ -101,55 +84,42 @@ class CacheStage:
         self._latest: tuple[tuple[Route, ...], str] = ((), "")
         self._failing = False
 
-    async def look(self, io: IO, call: Call, listeners: Listeners) -> CacheLookup:
-        """Look up the response. A fresh entry ends the call; the hooks are notified."""
-        start = io.now()
+    def run(self, context: CallContext, run_rest: RunRest, /) -> AsyncGenerator[Chunk, None]:
+        """Yield the chunks of a cached response, or those of the rest of the chain, which are then stored."""
+        return run_rest(context) if context.call.options.cache is False else self._run(context, run_rest)
+
+    async def _run(self, context: CallContext, run_rest: RunRest) -> AsyncGenerator[Chunk, None]:
+        io = context.io
+        call = context.call
+        start = context.start_time
         name = self._key(call)
-        if name is None or call.options.cache == "refresh":
-            return CacheLookup(start, name)
-        entry = await self._get_entry(io, name)
-        fresh = self._fresh(entry)
-        if not fresh and self._paraphrases is not None:
-            entry = await self._in_other_words(io, call) or entry
+        reads = name is not None and call.options.cache != "refresh"
+        entry = None
+        fresh = False
+        if reads and name is not None:
+            entry = await self._get_entry(io, name)
             fresh = self._fresh(entry)
+            if not fresh and self._paraphrases is not None:
+                entry = await self._in_other_words(io, call) or entry
+                fresh = self._fresh(entry)
         if fresh and entry is not None:
-            _tell(listeners, call, entry, io.now() - start)
-        return CacheLookup(start, name, entry, fresh)
-
-    async def run(
-        self,
-        io: IO,
-        call: Call,
-        ask: Callable[[IO, Call, float], RequestExecution],
-        listeners: Listeners,
-        look: CacheLookup | None = None,
-    ) -> AsyncGenerator[Chunk, None]:
-        """Yield the chunks of a cached response, or of the execution that `ask` builds.
-
-        `listeners` receive the events. `look` is the result of an earlier lookup; None to look up now.
-        """
-        look = look or await self.look(io, call, listeners)
-        start = look.start
-        name = look.name
-        spare = look.entry
-        if spare is not None and look.answers:
-            for chunk in spare.replayed(stream=call.stream):
+            _notify(context, entry)
+            for chunk in entry.replayed(stream=call.stream):
                 yield chunk
             return
         lead = value = None
         try:
-            if name is not None and call.options.cache != "refresh":
+            if reads and name is not None:
                 until = start + min(WAIT_SECONDS, (call.options.deadline or WAIT_SECONDS * 2) / 2)
-                spare, lead = await self._join_flight(io, name, until, spare)
-                if spare is not None and self._fresh(spare):
-                    _tell(listeners, call, spare, io.now() - start)
-                    for chunk in spare.replayed(stream=call.stream):
+                entry, lead = await self._join_flight(io, name, until, entry)
+                if entry is not None and self._fresh(entry):
+                    _notify(context, entry)
+                    for chunk in entry.replayed(stream=call.stream):
                         yield chunk
                     return
-            flow = ask(io, call, start)
-            flow.spare = spare
+            context.stale_entry = entry
             pieces: list[tuple[Part, ...]] = []
-            chunks = flow.run()
+            chunks = run_rest(context)
             try:  # an interrupt on the exit of `aclosing` would warn of a coroutine that was never awaited
                 async for chunk in chunks:
                     if chunk.restarted:
@@ -322,8 +292,10 @@ class CacheStage:
         return otherwise
 
 
-def _tell(listeners: Listeners, call: Call, entry: Entry, seconds: float) -> None:
+def _notify(context: CallContext, entry: Entry) -> None:
+    """Send the events of a call that the cache answers."""
+    listeners = context.listeners
     if listeners[RequestStarted] or listeners[RequestEnded]:
-        trail = AttemptLog(listeners, call)
-        trail.request_started(call.routes)
-        trail.request_ended(seconds, entry.response, None)
+        log = AttemptLog(listeners, context.call)
+        log.request_started(context.call.routes)
+        log.request_ended(context.io.now() - context.start_time, entry.response, None)

@@ -17,26 +17,23 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from multiroute_core.budgets.reservation import BudgetReservation, SettleBudget
-from multiroute_core.cache.entry import Entry
+from multiroute_core.budgets.reservation import SettleBudget
 from multiroute_core.engine.attempt import AttemptRunner, TimeLimits
 from multiroute_core.engine.attempt_log import ASKED, AttemptLog
 from multiroute_core.engine.continuation import Continuation, PausedTurn, continuable
 from multiroute_core.engine.hedging import StartedAttempt, race
 from multiroute_core.engine.retry_plan import GiveUp, RetryPlan, Wait
+from multiroute_core.engine.stage import CallContext
 from multiroute_core.errors import MultiRouteError, RefusalError, RouteError, StreamInterruptedError, UnsupportedError
-from multiroute_core.events import Listeners
 from multiroute_core.messages import Part, Reasoning, Text
 from multiroute_core.pricing import Pricing
 from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.providers.provider import Provider
 from multiroute_core.resilience.admission import Permit, Rejection
 from multiroute_core.route import Route
-from multiroute_core.routing.call import Call
 from multiroute_core.routing.expected_usage import answer
 from multiroute_core.routing.learned import LearnedCapabilities
 from multiroute_core.routing.strategies import LiveStats, needs_live_stats, rank_routes
-from multiroute_core.runtime.io import IO
 from multiroute_core.state.state import State
 from multiroute_core.types import Chunk, Response
 
@@ -48,41 +45,35 @@ class RequestExecution:
     """One request in execution; `run` may be called once.
 
     Args:
-        io: Sync or async I/O.
-        call: The call.
-        start_time: When it started, on the clock of `io`.
+        context: The call, its I/O, its hooks, and what earlier stages have added.
         providers: The providers by route name.
         facts: The capabilities of the routes by route name.
         pricing: The token prices of a route.
         limits: Timeouts and the maximum size of a response.
-        listeners: The hooks by event type.
         state: The health and limits of the routes.
         hedge_budget: The share of extra load that hedging may cost; None disables hedging.
         random: Random numbers from 0 to 1.
-        purse: The budget reservation of the call; None without budgets.
         learned_capabilities: What the routes have rejected as unsupported.
     """
 
     def __init__(
         self,
-        io: IO,
-        call: Call,
-        start_time: float,
+        context: CallContext,
         *,
         providers: Mapping[str, Provider],
         facts: Mapping[str, RouteCapabilities],
         pricing: Pricing,
         limits: TimeLimits,
-        listeners: Listeners,
         state: State,
         hedge_budget: float | None,
         random: Callable[[], float],
-        purse: BudgetReservation | None = None,
-        learned_capabilities: LearnedCapabilities | None = None,
+        learned_capabilities: LearnedCapabilities,
     ) -> None:
-        self._purse = purse
-        self._learned = learned_capabilities or LearnedCapabilities()
-        self._io = io
+        call = context.call
+        self._purse = context.reservation
+        self._stale_entry = context.stale_entry
+        self._learned = learned_capabilities
+        self._io = context.io
         self._call = call
         self._request = call.request
         self._providers = providers
@@ -92,8 +83,8 @@ class RequestExecution:
         self._state = state
         self._hedge = hedge_budget
         self._random = random
-        self._trail = AttemptLog(listeners, call)
-        self._began = start_time
+        self._trail = AttemptLog(context.listeners, call)
+        self._began = context.start_time
         self._deadline = self._began + (call.options.deadline or float("inf"))
         self._tokens = call.tokens + answer(call.request)
         self._said: Continuation | None = None
@@ -101,8 +92,6 @@ class RequestExecution:
         self._refused: Response | None = None
         self._paused: PausedTurn | None = None
         self._unsaid: Iterable[tuple[Part, ...]] = ()
-        self.spare: Entry | None = None
-        """A stale cache entry, returned if all routes fail."""
 
     async def run(self) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks of the response. Without streaming it is a single chunk."""
@@ -391,10 +380,11 @@ class RequestExecution:
             self._unsaid = (self._refused.parts,)
             return replace(self._refused, attempts=attempts)
         error = self._trail.exhausted(self._plan, self._stop)
-        if self.spare is None or self._broken is not None or getattr(error, "code", None) in ASKED:
+        stale_entry = self._stale_entry
+        if stale_entry is None or self._broken is not None or getattr(error, "code", None) in ASKED:
             raise self._over(error)
-        self._unsaid = self.spare.chunks
-        return replace(self.spare.response, stale=True, attempts=attempts)
+        self._unsaid = stale_entry.chunks
+        return replace(stale_entry.response, stale=True, attempts=attempts)
 
     def _over(self, error: MultiRouteError) -> MultiRouteError:
         """Return the error that ends the request: the stream interruption, with the partial response, if any."""

@@ -6,11 +6,12 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from multiroute_core.budgets.reservation import BudgetReservation
 from multiroute_core.budgets.tracker import BudgetTracker
 from multiroute_core.engine.caching import CacheStage
 from multiroute_core.engine.execution import RequestExecution
 from multiroute_core.engine.settings import Settings
+from multiroute_core.engine.stage import CallContext, Stage, chain
+from multiroute_core.engine.stages import StageInputs, build_stages
 from multiroute_core.events import Hook, Listeners, listeners
 from multiroute_core.ledger.ledger import Ledger
 from multiroute_core.options import Options, current
@@ -39,13 +40,13 @@ class Engine:
         ledger: Stores a record of every attempt; None for none.
         hooks: The hooks; the ledger is one of them.
         listeners: The hooks by event type.
-        recall: The cache; None for none.
         state: The health and limits of the routes.
         prices: The token prices.
         providers: The providers by route name.
         facts: The capabilities of the routes by route name.
         spending: The budgets; None for none.
         learned_capabilities: What the routes have rejected as unsupported.
+        stages: The stages that a call passes before it is routed, outermost first.
     """
 
     settings: Settings
@@ -53,13 +54,13 @@ class Engine:
     ledger: Ledger | None
     hooks: tuple[Hook, ...]
     listeners: Listeners
-    recall: CacheStage | None
     state: State
     prices: Prices
     providers: Mapping[str, Provider]
     facts: Mapping[str, RouteCapabilities]
     spending: BudgetTracker | None
     learned_capabilities: LearnedCapabilities
+    stages: tuple[Stage, ...]
 
     @classmethod
     def of(cls, settings: Settings, world: Clock) -> Engine:
@@ -72,9 +73,6 @@ class Engine:
         routes = settings.routes
         ledger = Ledger(settings.ledger) if isinstance(settings.ledger, str) else settings.ledger
         hooks = settings.on_event if ledger is None else (*settings.on_event, ledger)
-        recall = None
-        if settings.caching is not None:
-            recall = CacheStage(settings.caching, random=world.draw, wall=world.read_wall)
         state = settings.opened_state(world.draw, world.read_wall)
         state.know(routes)
         prices = Prices()
@@ -99,14 +97,19 @@ class Engine:
             ledger,
             hooks,
             listeners(hooks),
-            recall,
             state,
             prices,
             providers,
             facts,
             spending,
             LearnedCapabilities(strict=settings.strict_params),
+            build_stages(StageInputs(settings, world, spending)),
         )
+
+    @property
+    def cache(self) -> CacheStage | None:
+        """The cache; None for none."""
+        return next((stage for stage in self.stages if isinstance(stage, CacheStage)), None)
 
     @property
     def integrations(self) -> frozenset[str]:
@@ -141,62 +144,48 @@ class Engine:
 
     async def answer(self, io: IO, call: Call) -> Response:
         """Return the whole response to a call."""
-        if self.recall is None or call.options.cache is False:
-            return await _last(self._build_execution(io, call, io.now()).run())
-        look = await self.recall.look(io, call, self.listeners)
-        if look.answers and look.entry is not None:  # fast path: builds no chunks
-            return look.entry.response
-        return await _last(self.recall.run(io, call, self._build_execution, self.listeners, look))
+        response: Response | None = None
+        async for chunk in self.chunks(io, call):
+            response = chunk.response
+        return cast("Response", response)
 
     def chunks(self, io: IO, call: Call) -> AsyncGenerator[Chunk, None]:
         """Yield the response to a call as stream chunks."""
-        if self.recall is not None and call.options.cache is not False:
-            return self.recall.run(io, call, self._build_execution, self.listeners)
-        return self._build_execution(io, call, io.now()).run()
+        return chain(self.stages, self._route)(CallContext(io, call, self.listeners, io.now()))
 
     def close(self) -> None:
         """Close the sync resources that the router owns."""
         for provider in set(self.providers.values()):
             provider.close()
-        if self.recall is not None:
-            self.recall.close()
+        if self.cache is not None:
+            self.cache.close()
         self._let_go()
 
     async def aclose(self) -> None:
         """Close the resources that the router owns, on the running event loop and in sync code."""
         for provider in set(self.providers.values()):
             await provider.aclose()
-        if self.recall is not None:
-            await self.recall.aclose()
+        if self.cache is not None:
+            await self.cache.aclose()
         self._let_go()
 
-    def _build_execution(self, io: IO, call: Call, start_time: float) -> RequestExecution:
-        return RequestExecution(
-            io,
-            call,
-            start_time,
+    def _route(self, context: CallContext) -> AsyncGenerator[Chunk, None]:
+        """Route the call: the last stage, which makes the attempts."""
+        execution = RequestExecution(
+            context,
             providers=self.providers,
             facts=self.facts,
             pricing=self.prices,
             limits=self.settings.limits,
-            listeners=self.listeners,
             state=self.state,
             hedge_budget=self.settings.hedge_budget,
             random=self.world.random,
-            purse=None if self.spending is None else BudgetReservation(self.spending, call),
             learned_capabilities=self.learned_capabilities,
         )
+        return execution.run()
 
     def _let_go(self) -> None:
         if self.ledger is not None:
             self.ledger.flush()
         if self.state is not self.settings.state and (close := getattr(self.state, "close", None)) is not None:
             close()
-
-
-async def _last(chunks: AsyncGenerator[Chunk, None]) -> Response:
-    """Return the response of the last chunk."""
-    response: Response | None = None
-    async for chunk in chunks:
-        response = chunk.response
-    return cast("Response", response)

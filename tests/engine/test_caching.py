@@ -401,7 +401,7 @@ class TestFlight:
         thread.start()
         thread.join(10)
         assert [response.cached for response in found] == [False]
-        assert router._parts.recall._flights._flights == {}
+        assert router._parts.cache._flights._flights == {}
 
     def test_nothing_is_left_behind(self):
         route = scripted_route("m", [Fail(), Answer(), DropConnection(1), Answer()])
@@ -411,7 +411,7 @@ class TestFlight:
                 list(router.stream(ask_for))
             except Exception:
                 pass
-        assert router._parts.recall._flights._flights == {}
+        assert router._parts.cache._flights._flights == {}
 
 
 class Broken:
@@ -463,7 +463,7 @@ class TestStore:
         with Router([scripted_route("m", Answer())], cache=mine):
             pass
         router = Router([scripted_route("m", Answer())], cache="memory")
-        router._parts.recall.store.close = lambda: closed.append("named")
+        router._parts.cache.store.close = lambda: closed.append("named")
         router.close()
         assert closed == ["named"]
 
@@ -475,7 +475,7 @@ class TestStore:
                 value = pickle.dumps(router)
             assert b"Hello." not in value
             with pickle.loads(value) as again:
-                assert (again._parts.recall.caching.ttl, again._parts.recall.caching.namespace) == (5.0, "a")
+                assert (again._parts.cache.caching.ttl, again._parts.cache.caching.namespace) == (5.0, "a")
                 assert not again.generate("Hi").cached
 
 

@@ -175,7 +175,7 @@ class Probe:
         held = [(kept.account.held, len(kept.places)) for kept in accounts]
         if any(amount or slots for amount, slots in held):
             raise Leak(f"{where}: reservations {held}")
-        if flights := router._parts.recall._flights._flights:
+        if flights := router._parts.cache._flights._flights:
             raise Leak(f"{where}: flights {flights}")
         loop = self._loop.get_loop()
         if tasks := [task for task in asyncio.all_tasks(loop) if not task.done()]:

@@ -28,7 +28,7 @@ def left(router: Router) -> tuple[Any, ...]:
     accounts = router._parts.spending._shared._accounts.values()
     held = [(kept.account.held, len(kept.places)) for kept in accounts if kept.account.held or kept.places]
     places = {name: one.in_flight for name, one in router.health().routes.items() if one.in_flight}
-    return places, held, dict(router._parts.recall._flights._flights)
+    return places, held, dict(router._parts.cache._flights._flights)
 
 
 NOTHING: tuple[Any, ...] = ({}, [], {})

@@ -19,11 +19,11 @@ def holders(router: Router):
     yield from (parts.state, parts.learned_capabilities)
     if parts.spending is not None:
         yield from (parts.spending._shared, parts.spending._session)
-    if parts.recall is not None:
-        yield parts.recall.store
+    if parts.cache is not None:
+        yield parts.cache.store
         for connection in ("_reader", "_writer"):
-            if hasattr(parts.recall.store, connection):
-                yield getattr(parts.recall.store, connection)
+            if hasattr(parts.cache.store, connection):
+                yield getattr(parts.cache.store, connection)
     if parts.ledger is not None:
         yield from (parts.ledger._book, parts.ledger.store)
     for provider in parts.providers.values():
@@ -65,8 +65,8 @@ def leftovers(router: Router) -> list[str]:
             for name, kept in accounts._accounts.items():
                 if kept.places or kept.account.held:
                     found.append(f"reserved in {name}: {kept.account.held}, {list(kept.places)}")
-    if parts.recall is not None and parts.recall._flights._flights:
-        found.append(f"on their way: {list(parts.recall._flights._flights)}")
+    if parts.cache is not None and parts.cache._flights._flights:
+        found.append(f"on their way: {list(parts.cache._flights._flights)}")
     if current.get() is not None:
         found.append("the limit of a call is still the current one")
     found += in_sockets()

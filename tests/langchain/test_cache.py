@@ -66,7 +66,7 @@ class TestWhoseCache:
         own = InMemoryCache()
         llm = ChatMultiRoute(routes=[server.route("chat")], cache=own)
         assert llm.cache is own
-        assert llm.router._parts.recall is None
+        assert llm.router._parts.cache is None
         for _ in range(2):
             llm.invoke("Hi")
         assert len(server.requests) == 1
@@ -78,7 +78,7 @@ class TestWhoseCache:
     def test_ours_goes_to_the_router(self, server, cache):
         llm = ChatMultiRoute(routes=[server.route("chat")], cache=cache)
         assert llm.cache is None
-        assert llm.router._parts.recall is not None
+        assert llm.router._parts.cache is not None
         for _ in range(2):
             llm.invoke("Hi")
         assert len(server.requests) == 1

@@ -48,7 +48,7 @@ CACHED = (
         WORLDS,
     ),
     Mutant("one waits for oneself", FLIGHT, "if threading.get_ident() != self._thread:", "if True:", CACHE),
-    Mutant("an old answer is no better than none", RECALL, "flow.spare = spare", "pass", WORLDS),
+    Mutant("an old answer is no better than none", RECALL, "context.stale_entry = entry", "pass", WORLDS),
     Mutant("a hit costs what it cost", ENTRY, "cost=0.0,", "cost=record.cost,", WORLDS),
     Mutant("a hit uses tokens again", ENTRY, "usage=NOTHING,", "usage=Usage(1, 1),", WORLDS),
     Mutant("a stream comes back in one piece", ENTRY, "entry_pieces if record.streamed else None", "None", WORLDS),

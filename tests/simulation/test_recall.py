@@ -156,8 +156,8 @@ def equal_requests_fly_once(world):
 
 def nothing_is_left(world):
     """At rest no flight is on its way, and every request was told to have ended."""
-    if world.router._parts.recall._flights._flights:
-        yield f"flights are left: {world.router._parts.recall._flights._flights}"
+    if world.router._parts.cache._flights._flights:
+        yield f"flights are left: {world.router._parts.cache._flights._flights}"
     for take in world.takes:
         if take.ended is None:
             yield f"a call of {take.asked.text} is still open"

@@ -1,0 +1,71 @@
+"""The stages of a request, in order: cache → budget → routing; routing makes the attempts.
+
+A new stage is a file of its own and one entry in `STAGES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+
+from multiroute_core.budgets.reservation import BudgetReservation
+from multiroute_core.budgets.tracker import BudgetTracker
+from multiroute_core.engine.caching import CacheStage
+from multiroute_core.engine.settings import Settings
+from multiroute_core.engine.stage import CallContext, RunRest, Stage
+from multiroute_core.runtime.clock import Clock
+from multiroute_core.types import Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class StageInputs:
+    """What the stages of a router are built from.
+
+    Attributes:
+        settings: The router's settings.
+        clock: Clock and randomness.
+        tracker: The budgets; None for none.
+    """
+
+    settings: Settings
+    clock: Clock
+    tracker: BudgetTracker | None
+
+
+class BudgetStage:
+    """Gives every call its budget reservation; routing reserves from it before each attempt, as routes differ in cost.
+
+    Args:
+        tracker: The router's budgets.
+    """
+
+    def __init__(self, tracker: BudgetTracker) -> None:
+        self._tracker = tracker
+
+    def run(self, context: CallContext, run_rest: RunRest, /) -> AsyncGenerator[Chunk, None]:
+        """Hand over with the call's reservation."""
+        context.reservation = BudgetReservation(self._tracker, context.call)
+        return run_rest(context)
+
+
+def _build_cache(inputs: StageInputs) -> Stage | None:
+    caching = inputs.settings.caching
+    clock = inputs.clock
+    return None if caching is None else CacheStage(caching, random=clock.draw, wall=clock.read_wall)
+
+
+def _build_budget(inputs: StageInputs) -> Stage | None:
+    return None if inputs.tracker is None else BudgetStage(inputs.tracker)
+
+
+STAGES: list[Callable[[StageInputs], Stage | None]] = [_build_cache, _build_budget]
+"""The functions that build the stages, outermost first; None where the settings do not ask for the stage."""
+
+
+def build_stages(inputs: StageInputs) -> tuple[Stage, ...]:
+    """Build the stages that the settings ask for, outermost first.
+
+    Raises:
+        ConfigurationError: A store cannot be used.
+    """
+    return tuple(stage for build in STAGES if (stage := build(inputs)) is not None)
