@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from multiroute_core._util.redaction import conceal
 from multiroute_core.providers import models
 from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import json_array, older
@@ -49,7 +50,7 @@ class LegacyProvider(GeminiProvider):
         self._api = _import("google.ai.generativelanguage")  # the lower layer, which has no global state
         self._json = _import("google.protobuf.json_format")
         self._timeout = _import("google.api_core.timeout").ConstantTimeout
-        address = base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL")
+        address = base_url or conceal(os.environ.get("GOOGLE_GEMINI_BASE_URL") or None)
         super().__init__(api_key, address)
         self._options = _import("google.api_core.client_options").ClientOptions(api_key=api_key, api_endpoint=address)
         self._clients = Clients(self._client, self._client, close=_close, aclose=_close)
