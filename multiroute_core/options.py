@@ -21,8 +21,6 @@ from multiroute_core.errors import ConfigurationError
 STREAM_ERRORS = ("raise", "restart", "continue")
 DECLINED = ("content_filter", "refusal", "empty")
 
-STRATEGIES = ("priority", "weighted", "least_busy", "fastest", "cheapest")
-
 OrderFunction: TypeAlias = Callable[[Any, Any, Any], Any]
 """A custom strategy: takes the `Request`, the candidates as a tuple of `Route`s and their `RouteHealth`s by name, and
 returns the candidates to try, in order."""
@@ -82,6 +80,8 @@ class Options:
 
 NAMES = tuple(field.name for field in fields(Options))
 NONE = Options()
+
+_strategies: Mapping[str, object] = {}
 
 _current: ContextVar[Options] = ContextVar("multiroute_options", default=NONE)
 
@@ -185,12 +185,18 @@ def path_of(url: str) -> str:
     return path
 
 
+def register_strategies(strategies: Mapping[str, object]) -> None:
+    """Set the registry of the strategies, which is in a higher layer; later changes of it count as well."""
+    global _strategies  # noqa: PLW0603
+    _strategies = strategies
+
+
 def strategy(name: str, value: Any) -> str | OrderFunction:
     """Validate `value` as a strategy: a name or a function."""
     if callable(value):
         return value
-    if value not in STRATEGIES:
-        raise unknown(name, value, STRATEGIES)
+    if not isinstance(value, str) or value not in _strategies:
+        raise unknown(name, value, _strategies)
     return value
 
 

@@ -1,4 +1,8 @@
-"""Load balancing: how each strategy ranks candidates; the package docstring describes them. Pure."""
+"""Load balancing: how each strategy ranks candidates; the package docstring describes them. Pure.
+
+How this works: `STRATEGIES` is the only list of strategies. A strategy returns its sort criteria; those of
+`multiroute_core.routing.affinity` are stronger than any of them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.options import Options, OrderFunction
+from multiroute_core.options import Options, OrderFunction, register_strategies
 from multiroute_core.pricing import CostOn
 from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.route import Route
@@ -93,9 +97,25 @@ class Ranking:
         return tuple(explanation for step in reversed(self.steps) if (explanation := step.why(route)))
 
 
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A way to rank candidates.
+
+    Attributes:
+        criteria: Returns the sort criteria for a request, each stronger than the ones before.
+        needs_live_stats: Whether it uses route health; if not, it is not fetched.
+    """
+
+    criteria: Callable[[RankingInput], Sequence[SortCriterion]]
+    needs_live_stats: bool
+
+
 def needs_live_stats(options: Options) -> bool:
-    """Whether the strategy uses route health; if not, it need not be fetched."""
-    return options.strategy not in (None, "priority", "cheapest")
+    """Whether the strategy uses route health; a custom function gets it."""
+    name = options.strategy
+    if name is None:
+        return False
+    return STRATEGIES[name].needs_live_stats if isinstance(name, str) else True
 
 
 def rank_routes(request: Request, routes: Sequence[Route], options: Options, live: LiveStats) -> list[Route]:
@@ -123,7 +143,7 @@ def ranking(request: Request, routes: Sequence[Route], options: Options, live: L
         candidates, own = _apply_order(order, request, routes, live.standings)
         exclusions = {r.name: "the order function leaves it out" for r in routes if r not in candidates}
     else:
-        own = _ORDERS[order](_Case(request, tuple(candidates), live, preferred))
+        own = STRATEGIES[order].criteria(RankingInput(request, tuple(candidates), live, preferred))
     steps = (*own, *preferred)
     for step in steps:
         if step.key is not None:
@@ -135,8 +155,15 @@ def ranking(request: Request, routes: Sequence[Route], options: Options, live: L
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
-    """The input of a strategy."""
+class RankingInput:
+    """The input of a strategy.
+
+    Attributes:
+        request: The request.
+        routes: The candidates in the given order.
+        live: Live data about them.
+        preferred: The criteria that outrank the strategy.
+    """
 
     request: Request
     routes: tuple[Route, ...]
@@ -165,11 +192,11 @@ class _Case:
         )
 
 
-def _priority(case: _Case) -> Sequence[SortCriterion]:
+def _priority(case: RankingInput) -> Sequence[SortCriterion]:
     return (SortCriterion(None, lambda r: f"number {case.routes.index(r) + 1} as they are listed"),)
 
 
-def _weighted(case: _Case) -> Sequence[SortCriterion]:
+def _weighted(case: RankingInput) -> Sequence[SortCriterion]:
     total = sum(r.weight for r in case.routes)
     # Exponential variates: a route has the smallest one with the probability of its share of the weights.
     variates = {r.name: -math.log(max(case.live.random(), 1e-300)) / r.weight for r in case.routes}
@@ -181,7 +208,7 @@ def _weighted(case: _Case) -> Sequence[SortCriterion]:
     )
 
 
-def _least_busy(case: _Case) -> Sequence[SortCriterion]:
+def _least_busy(case: RankingInput) -> Sequence[SortCriterion]:
     limits = {r.name: case.live.standing(r).limit for r in case.routes}
     has_limits = all(limits.values())
     warm = case.warm()
@@ -203,7 +230,7 @@ def _least_busy(case: _Case) -> Sequence[SortCriterion]:
     return SortCriterion(key, why), case.behind()
 
 
-def _fastest(case: _Case) -> Sequence[SortCriterion]:
+def _fastest(case: RankingInput) -> Sequence[SortCriterion]:
     speeds = {r.name: case.live.speed(r) for r in case.routes}
     pool = case.best()
     unknown = [r for r in pool if speeds[r.name] is None]
@@ -234,7 +261,7 @@ def _fastest(case: _Case) -> Sequence[SortCriterion]:
     return SortCriterion(key, why), case.behind()
 
 
-def _cheapest(case: _Case) -> Sequence[SortCriterion]:
+def _cheapest(case: RankingInput) -> Sequence[SortCriterion]:
     live = case.live
     read = expected_usage.read_again(case.request, case.routes, live.facts)
     costs = {r.name: live.expected_cost(case.request, r, read.get(r.name, 0)) for r in case.routes}
@@ -252,13 +279,16 @@ def _cheapest(case: _Case) -> Sequence[SortCriterion]:
 
 WARM = "its prompt cache holds the beginning of the conversation"
 
-_ORDERS: Mapping[str, Callable[[_Case], Sequence[SortCriterion]]] = {
-    "priority": _priority,
-    "weighted": _weighted,
-    "least_busy": _least_busy,
-    "fastest": _fastest,
-    "cheapest": _cheapest,
+STRATEGIES: dict[str, Strategy] = {
+    "priority": Strategy(_priority, needs_live_stats=False),
+    "weighted": Strategy(_weighted, needs_live_stats=True),
+    "least_busy": Strategy(_least_busy, needs_live_stats=True),
+    "fastest": Strategy(_fastest, needs_live_stats=True),
+    "cheapest": Strategy(_cheapest, needs_live_stats=False),
 }
+"""The strategies by name; a new one is one entry."""
+
+register_strategies(STRATEGIES)
 
 
 def _apply_order(

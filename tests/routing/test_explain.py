@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from multiroute_core import AllRoutesFailedError, ConfigurationError, Message, RouteError, Router, Text, Usage
 from multiroute_core.messages import Raw
-from multiroute_core.options import STRATEGIES
 from multiroute_core.providers.models import Model
+from multiroute_core.routing.strategies import STRATEGIES
 from multiroute_core.testing import (
     Answer,
     Fail,

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from multiroute_core import AllRoutesFailedError, ConfigurationError, Message, Route, Router, Text, Usage
 from multiroute_core.messages import Raw, ToolCall, ToolCallResponse
-from multiroute_core.options import STRATEGIES, Options
+from multiroute_core.options import Options
 from multiroute_core.parsing import token_count
 from multiroute_core.parsing.arguments import build
 from multiroute_core.pricing.prices import Prices
 from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.routing.route_health import RouteHealth
-from multiroute_core.routing.strategies import EXPLORE, NEARLY, LiveStats, rank_routes
+from multiroute_core.routing.strategies import EXPLORE, NEARLY, STRATEGIES, LiveStats, rank_routes
 from multiroute_core.testing import (
     Answer,
     Fail,
@@ -104,7 +104,11 @@ def fleet(drawn):
 
 class TestEveryOrder:
     @given(
-        fleets, st.sampled_from(STRATEGIES), st.sampled_from([None, "code", "other"]), st.integers(0, 9), st.booleans()
+        fleets,
+        st.sampled_from(tuple(STRATEGIES)),
+        st.sampled_from([None, "code", "other"]),
+        st.integers(0, 9),
+        st.booleans(),
     )
     def test_all_are_asked_and_stronger_reasons_hold(self, drawn, order, task, seed, stream):
         routes, standing = fleet(drawn)
@@ -130,7 +134,7 @@ class TestEveryOrder:
         found = put(routes, order, standings=same, draws=[NO_EXPLORING, 0.0, 0.0])
         assert found == names(routes)
 
-    @given(fleets, st.sampled_from(STRATEGIES), st.integers(0, 9))
+    @given(fleets, st.sampled_from(tuple(STRATEGIES)), st.integers(0, 9))
     def test_without_fallback_it_is_the_first_of_them_alone(self, drawn, order, seed):
         routes, standing = fleet(drawn)
         whole = rank_routes(HELLO, routes, Options(strategy=order), live(routes, standing, seed=seed))
@@ -504,7 +508,7 @@ class TestFunctions:
 
 
 @pytest.mark.slow
-@given(fleets, st.sampled_from(STRATEGIES), st.integers(0, 9))
+@given(fleets, st.sampled_from(tuple(STRATEGIES)), st.integers(0, 9))
 @settings(deadline=None, max_examples=60)
 def test_the_router_asks_all_in_this_order(drawn, order, seed):
     kinds = [{key: value for key, value in kind.items() if key != "route"} for kind, _ in drawn]
