@@ -14,6 +14,7 @@ from multiroute_core.budgets.budget import Budget
 from multiroute_core.budgets.status import BudgetStatuses
 from multiroute_core.cache.caching import CacheConfig
 from multiroute_core.cache.store import Cache
+from multiroute_core.engine.attempt import TimeLimits
 from multiroute_core.engine.parts import Engine
 from multiroute_core.engine.settings import Settings
 from multiroute_core.errors import ConfigurationError
@@ -30,7 +31,6 @@ from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.routing.strategies import LiveStats
 from multiroute_core.runtime.async_io import AsyncIO
 from multiroute_core.runtime.clock import Clock
-from multiroute_core.runtime.deadline import MAX_RESPONSE_BYTES
 from multiroute_core.runtime.run_sync import iterate, run
 from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.state import State
@@ -38,6 +38,8 @@ from multiroute_core.types import Chunk, Response
 
 if TYPE_CHECKING:
     from multiroute_core.report import Report
+
+_DEFAULT_LIMITS = TimeLimits()
 
 _process = os.urandom(4).hex()
 _numbers = itertools.count(1)
@@ -101,11 +103,11 @@ class Router:
         *,
         strategy: str | OrderFunction = "priority",
         deadline: float = 300.0,
-        attempt_timeout: float | None = 120.0,
-        first_token_timeout: float | None = 30.0,
-        stall_timeout: float | None = 30.0,
-        total_timeout: float | None = None,
-        max_response_bytes: int | None = MAX_RESPONSE_BYTES,
+        attempt_timeout: float | None = _DEFAULT_LIMITS.attempt,
+        first_token_timeout: float | None = _DEFAULT_LIMITS.first_token,
+        stall_timeout: float | None = _DEFAULT_LIMITS.stall,
+        total_timeout: float | None = _DEFAULT_LIMITS.total,
+        max_response_bytes: int | None = _DEFAULT_LIMITS.response_bytes,
         max_retries: int = 2,
         fallback: bool = True,
         fallback_on: Iterable[str] = (),
