@@ -41,12 +41,10 @@ from multiroute_core.messages import (
     is_refusal,
 )
 from multiroute_core.parsing import message_json
+from multiroute_core.provider_table import PROVIDERS
 
 KEPT = "multiroute"
 """Key for MultiRoute's data in a message's `additional_kwargs` and `response_metadata`."""
-
-PROVIDERS: Mapping[str, str] = {"google": "google_genai"}
-"""LangChain's provider names where they differ; LangChain selects its block translators by them."""
 
 BESIDE_BLOCKS_ONLY = frozenset({"anthropic"})
 """Providers for which LangChain reads tool calls only from blocks; with plain text it would miss them."""
@@ -243,10 +241,11 @@ def to_additional_kwargs(parts: Sequence[Part]) -> dict[str, Any]:
 def metadata(response: Response) -> dict[str, Any]:
     """Model, provider and finish reason, and under `multiroute` the routing data of `Response.summary`."""
     inner: Mapping[str, Any] = (response.raw or {}).get("langchain") or {}  # of a wrapped LangChain model
+    spec = PROVIDERS.get(response.provider)  # LangChain selects its block translators by its own names of providers
     return {
         **inner,
         "model_name": response.model,
-        "model_provider": inner.get("model_provider") or PROVIDERS.get(response.provider, response.provider),
+        "model_provider": inner.get("model_provider") or (response.provider if spec is None else spec.langchain_name),
         "finish_reason": response.finish_reason,
         KEPT: response.summary(),
     }

@@ -17,7 +17,7 @@ from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field
 
 from langchain_multiroute import binding
-from langchain_multiroute.answers import BESIDE_BLOCKS_ONLY, PROVIDERS, ChunkBuilder, message_out
+from langchain_multiroute.answers import BESIDE_BLOCKS_ONLY, ChunkBuilder, message_out
 from langchain_multiroute.blocks import asks_for_citations
 from langchain_multiroute.convert import messages_in
 from langchain_multiroute.errors import translated
@@ -38,6 +38,7 @@ from multiroute_core.adapter import (
 )
 from multiroute_core.events import Hook
 from multiroute_core.options import OrderFunction
+from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.state.state import State
 
 CHARACTERS_OF_A_TOKEN = 4
@@ -269,7 +270,8 @@ class ChatMultiRoute(BaseChatModel):
         model = kwargs.get("model") or self.model
         routes = self.router.routes
         first = next((route for route in routes if model in (route.name, route.model)), routes[0])
-        params["ls_provider"] = PROVIDERS.get(first.provider, first.provider)
+        spec = PROVIDERS.get(first.provider)
+        params["ls_provider"] = first.provider if spec is None else spec.langchain_name
         params.setdefault("ls_model_name", first.model)
         return params
 

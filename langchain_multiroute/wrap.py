@@ -17,10 +17,11 @@ from langchain_multiroute.wrapped import Merging, decode_message
 from multiroute_core import ConfigurationError
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Api
+from multiroute_core.provider_table import canonical_name
 from multiroute_core.providers.addresses import model_address
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
-from multiroute_core.route import ALIASES, FrameworkModel, Route
+from multiroute_core.route import FrameworkModel, Route
 from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
 from multiroute_core.tools import OutputSchema, Tool
@@ -91,7 +92,7 @@ def wrap_model(chat_model: Any, provider: str | None, name: str | None) -> Frame
     ls_params = below.who(model)
     if provider is None:
         provider = re.sub(r"[^a-z_]", "_", str(ls_params.get("ls_provider") or "langchain").lower())
-        provider = ALIASES.get(provider, provider)
+        provider = canonical_name(provider)
     if name is None:
         name = str(ls_params.get("ls_model_name") or type(model).__name__).strip()
     return FrameworkModel(provider, name, f"langchain:{name}", ModelProvider(model, bindings, provider, name))
@@ -117,6 +118,7 @@ class ModelProvider:
         self.chat_model = model
         self.bound = dict(bindings)
         self.integrations = _integrations(model, provider)
+        self._extra_names = tuple(canonical_name(name) for name in self.integrations)
         self.address: str | None = model_address(model)
         self.model = _traits(model, provider, name)
         self.own_wire: Api | None = OWN_BLOCKS.get(provider)
@@ -185,8 +187,8 @@ class ModelProvider:
     def _extra(self, request: Request) -> dict[str, Any]:
         """The caller's provider-specific options for this integration."""
         options: dict[str, Any] = {}
-        for name in self.integrations:
-            options.update(request.extra.get(ALIASES.get(name, name), {}))
+        for name in self._extra_names:
+            options.update(request.extra.get(name, {}))
         return options
 
     def _tools(self, request: Request, dropped: list[str]) -> dict[str, Any]:

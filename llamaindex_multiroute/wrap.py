@@ -21,11 +21,12 @@ from llamaindex_multiroute.convert import messages_out
 from llamaindex_multiroute.wrapped import END, CumulativeDecoder, decode_response, own, tool_of
 from multiroute_core import ConfigurationError, Request, Route, RouteError, Tool
 from multiroute_core.messages import Api
+from multiroute_core.provider_table import canonical_name
 from multiroute_core.providers import classify
 from multiroute_core.providers.addresses import model_address
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
-from multiroute_core.route import ALIASES, FrameworkModel
+from multiroute_core.route import FrameworkModel
 from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
 from multiroute_core.runtime.thread_iterator import ThreadedIterator
@@ -61,7 +62,7 @@ def wrap_model(llm: Any, provider: str | None, name: str | None) -> FrameworkMod
     if provider is None:
         match = _INTEGRATION.match(type(llm).__module__)
         integration: str = match[1] if match is not None else "llamaindex"
-        provider = ALIASES.get(integration, integration)
+        provider = canonical_name(integration)
     if name is None:
         name = metadata.model_name.strip() if metadata.model_name not in ("", "unknown") else type(llm).__name__
     model = Model(
@@ -119,6 +120,7 @@ class LLMProvider:
         self.model = model
         names = (match[1] for kind in type(llm).__mro__ if (match := _INTEGRATION.match(kind.__module__)))
         self.integrations = tuple(dict.fromkeys([model.provider, *names]))
+        self._extra_names = tuple(canonical_name(name) for name in self.integrations)
         self.address: str | None = model_address(llm)
         self._bare: Any = bare(llm)
 
@@ -146,8 +148,8 @@ class LLMProvider:
             form = None
         if form is not None or (request.tools and not (request.tool_choice and request.tool_choice.mode == "none")):
             body |= self._with_tools(request, form, body["messages"])
-        for name in self.integrations:
-            body |= request.extra.get(ALIASES.get(name, name), {})
+        for name in self._extra_names:
+            body |= request.extra.get(name, {})
         return Encoded("", body, tuple(dropped), model=route.model, output_tool=form.name if form else None)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:

@@ -14,6 +14,7 @@ from multiroute_core._util.redaction import Secret
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import NAMES, NONE, current, parse, unknown
 from multiroute_core.parsing.arguments import PARAMETERS
+from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.providers import registry
 from multiroute_core.providers.models import Model
 from multiroute_core.route import Route
@@ -66,13 +67,6 @@ class ConstructorSignature:
         ]
         return inspect.Signature([*own, *inherited])
 
-
-PROVIDER_PATTERNS = {
-    "anthropic": ("claude*",),
-    "google": ("gemini*", "gemma*"),
-    "openai": ("gpt-*", "o[134]*", "chatgpt*"),
-}
-"""Model names that imply their provider, as `init_chat_model` of LangChain reads them."""
 
 NONE_MEANS_NO_LIMIT = frozenset(
     {"attempt_timeout", "first_token_timeout", "stall_timeout", "total_timeout", "max_response_bytes"}
@@ -190,14 +184,14 @@ def conceal_key(key: Any) -> Any:
 
 
 def _route_of_model(model: Any) -> str:
-    """Return the route that `model` alone names."""
+    """Return the route that `model` alone names; a bare name implies its provider as in `init_chat_model`."""
     if not isinstance(model, str) or not model:
         raise ConfigurationError(f"model={model!r:.100} must be a model's name, such as 'openai:gpt-6.1-sol'.")
     if ":" in model:
         return model
-    for provider, patterns in PROVIDER_PATTERNS.items():
-        if any(fnmatch.fnmatchcase(model, pattern) for pattern in patterns):
-            return f"{provider}:{model}"
+    for spec in PROVIDERS.values():
+        if any(fnmatch.fnmatchcase(model, pattern) for pattern in spec.model_patterns):
+            return f"{spec.name}:{model}"
     raise ConfigurationError(
         f"model={model!r} does not name its provider; write 'provider:model', for example model='openai:{model}'."
     )
@@ -223,9 +217,14 @@ def _router(routes: Any = None, api_key: Any = None, **settings: Any) -> Router:
     api_key = Secret(api_key)  # a traceback may show local variables
     specs = [routes] if isinstance(routes, str | Route) else list(routes or ())
     route_list = [Route.of(route) for route in specs]
-    if len({route.provider for route in route_list if route.provider != "local"}) != 1:
+    if len({route.provider for route in route_list if _takes_key(route)}) != 1:
         raise ConfigurationError(
             "api_key fits one provider, and the routes name none or several; "
             "give each route its own: Route(..., api_key=...)."
         )
-    return Router([r if r.api_key or r.provider == "local" else r.with_key(api_key) for r in route_list], **settings)
+    return Router([r if r.api_key or not _takes_key(r) else r.with_key(api_key) for r in route_list], **settings)
+
+
+def _takes_key(route: Route) -> bool:
+    spec = PROVIDERS.get(route.provider)
+    return spec is None or not spec.is_local

@@ -12,37 +12,7 @@ from typing import Any, Literal, NamedTuple, cast
 from multiroute_core._util.redaction import Address, Secret
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import seconds, unknown, word, words
-
-PROVIDERS = ("anthropic", "openai", "google", "local")
-ALIASES = {"gemini": "google", "google_genai": "google"}
-APIS = {"openai": ("chat", "responses")}
-SDKS = {"google": ("google-genai", "google-generativeai")}
-
-VENDORS = {
-    "amazon_bedrock": "aws",
-    "amazon_bedrock_converse": "aws",
-    "anthropic_bedrock": "aws",
-    "anthropic_vertex": "google",
-    "azure_ai": "azure",
-    "azure_inference": "azure",
-    "azure_openai": "azure",
-    "bedrock": "aws",
-    "bedrock_converse": "aws",
-    "gemini": "google",
-    "google_anthropic_vertex": "google",
-    "google_genai": "google",
-    "google_vertexai": "google",
-    "mistralai": "mistral",
-    "moonshot": "moonshotai",
-    "openai_like": "openai",
-    "openai_responses": "openai",
-    "together_ai": "together",
-    "togetherai": "together",
-    "vertex": "google",
-    "vertexai": "google",
-    "xai": "x-ai",
-}
-"""Provider names of framework integrations, mapped to the ids that `genai-prices` uses."""
+from multiroute_core.provider_table import OTHER_PRICE_LISTS, PROVIDERS, canonical_name, known_names, price_list_of
 
 FRAMEWORKS = {"langchain_core": "langchain", "llama_index": "llamaindex"}
 """Packages whose models can be a route's `llm`, and the extra of each: its adapter package wraps the model."""
@@ -90,8 +60,8 @@ class Route:
     Args:
         route: `"provider:model"`; optional with a framework's model as `llm`, which names both. Providers:
             `anthropic`, `openai` (with `base_url`, also every server that implements its Chat Completions API),
-            `google` (also written `gemini` or `google_genai`), and `local`: `"local:smollm2"`, or
-            `"local:/path/to/model.gguf"`.
+            `google` (also written `gemini` or `google_genai`), `mistral` (also `mistralai`), `deepseek`, `xai`, `groq`,
+            `openrouter`, and `local`: `"local:smollm2"`, or `"local:/path/to/model.gguf"`.
         api_key: The provider's API key; None reads it from the environment when the router is built. It never appears
             in a repr, event or pickle.
         base_url: Another address for the same API, such as a gateway or a self-hosted server.
@@ -191,13 +161,16 @@ class Route:
                 "provider of your own needs names: Route('provider:model', llm=...)."
             )
         route = f"{provider}:{model}"
-        if llm is None and provider not in PROVIDERS:
-            raise unknown("provider", provider, (*PROVIDERS, *ALIASES))
-        _among("api", api, APIS.get(provider, ()), provider)
-        _among("sdk", sdk, SDKS.get(provider, ()), provider)
+        spec = PROVIDERS.get(provider)
+        if spec is None and llm is None:
+            raise _unknown_provider(provider)
+        if api is not None:
+            _check_choice("api", api, spec.apis if spec is not None else (), provider)
+        if sdk is not None:
+            _check_choice("sdk", sdk, spec.sdks if spec is not None else (), provider)
         if base_url is not None and not re.match(r"https?://[^/\s]+", base_url):
             raise ConfigurationError(f"Route {route!r}: base_url={base_url!r} must begin with http:// or https://.")
-        if base_url is not None and provider == "local":
+        if base_url is not None and spec is not None and spec.is_local:
             raise ConfigurationError(
                 f"Route {route!r} is served on this machine; for a server use 'openai:…' with base_url."
             )
@@ -288,7 +261,7 @@ def _parse(route: Any) -> tuple[str, str]:
         raise ConfigurationError(
             f"{route!r} is no route; write 'provider:model', for example 'anthropic:claude-sonnet-5-5'."
         )
-    return ALIASES.get(match["provider"], match["provider"]), match["model"]
+    return canonical_name(match["provider"]), match["model"]
 
 
 def _framework(llm: object) -> str | None:
@@ -317,8 +290,17 @@ def _wrap(llm: object, provider: str | None, model: str | None) -> FrameworkMode
     return adapter.wrap_model(llm, provider, model)
 
 
-def _among(name: str, value: object, choices: Collection[str], provider: str) -> None:
-    if value is None or value in choices:
+def _unknown_provider(name: str) -> ConfigurationError:
+    if name not in OTHER_PRICE_LISTS:
+        return unknown("provider", name, known_names())
+    return ConfigurationError(  # the most similar name would be a wrong hint: "xai" for "vertexai"
+        f"Unknown provider {name!r}: for a server with OpenAI's Chat Completions API, write 'openai:…' with base_url; "
+        "for a framework's model, write Route(llm=...)."
+    )
+
+
+def _check_choice(name: str, value: object, choices: Collection[str], provider: str) -> None:
+    if value in choices:
         return
     if not choices:
         raise ConfigurationError(f"{name}={value!r} has no meaning for provider {provider!r}; leave it out.")
@@ -370,8 +352,8 @@ def _price_provider(value: str) -> str:
     provider_ids = [provider.id for provider in get_snapshot().providers]
     if name in provider_ids:
         return name
-    alias = VENDORS.get(name.replace("-", "_"))
-    if alias is not None:
+    alias = price_list_of(name.replace("-", "_"))
+    if alias in provider_ids:
         raise ConfigurationError(f"Unknown provider of prices {value!r}: did you mean {alias!r}?")
     raise unknown("provider of prices", value, provider_ids)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from multiroute_core.providers import models
+from multiroute_core.provider_table import PROVIDERS
 from tests.leak_guard import pytest_configure, pytest_runtest_makereport, pytest_unconfigure
 
 __all__ = ["pytest_configure", "pytest_runtest_makereport", "pytest_unconfigure"]
@@ -25,7 +25,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # 20 ms. No test leaves this machine; those that speak TLS bring a certificate of their own.
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("authority.pem"))
 
-VARIABLES = [name for names in models.KEYS.values() for name in names]
+VARIABLES = [name for spec in PROVIDERS.values() for name in (*spec.key_variables, spec.base_url_variable) if name]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -44,7 +44,7 @@ def pytest_collection():
 
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch):
-    for name in (*VARIABLES, "ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL"):
+    for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
 

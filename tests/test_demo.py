@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from llmock.testing import LLMockServer
 
-from multiroute_core.providers import models
+from multiroute_core.provider_table import PROVIDERS
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ for sample in re.findall(r"```python\n(.*?)```", words, re.DOTALL):
 
 
 def play(*arguments, **variables):
-    gone = {name for names in models.KEYS.values() for name in names}
+    gone = {name for spec in PROVIDERS.values() for name in spec.key_variables}
     env = {name: value for name, value in os.environ.items() if name not in gone}
     env |= {"PYTHONPATH": os.pathsep.join([str(EXAMPLES), str(ROOT)]), "PYTHONIOENCODING": "utf-8", "COLUMNS": "80"}
     done = subprocess.run(

@@ -48,7 +48,7 @@ LAYERS = (
     ("errors",),
     ("types",),
     ("messages", "resilience", "runtime", "tools"),
-    ("_util",),
+    ("_util", "provider_table"),
 )
 """From the top down: a module may import from its own layer or a lower one."""
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import unknown
 from multiroute_core.parsing import extra, json_schema
-from multiroute_core.route import ALIASES, PROVIDERS
+from multiroute_core.provider_table import find_provider, known_names
 from multiroute_core.tools import EFFORTS, OutputSchema, ReasoningOptions
 
 JSON_WORDS = frozenset({"json", "json_object", "json_mode", "application/json"})
@@ -214,9 +214,10 @@ def vendor_options(bodies: Any, integrations: Collection[str] = ()) -> Mapping[s
         )
     options_by_provider: dict[str, dict[str, Any]] = {}
     for name, body in cast("Mapping[Any, Any]", bodies).items():
-        provider = ALIASES.get(name, name)
-        if not isinstance(provider, str) or (provider not in PROVIDERS and name not in integrations):
-            raise unknown("provider in extra", name, (*PROVIDERS, *ALIASES, *sorted(integrations)))
+        spec = find_provider(name)
+        if not isinstance(name, str) or (spec is None and name not in integrations):
+            raise unknown("provider in extra", name, (*known_names(), *sorted(integrations)))
+        provider = name if spec is None else spec.name
         if not isinstance(body, Mapping):
             raise ConfigurationError(f"extra[{name!r}] is a {type(body).__name__}; give a mapping.")
         if own := sorted(ROUTER_SAYS & {*cast("Mapping[Any, Any]", body)}):

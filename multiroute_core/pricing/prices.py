@@ -17,13 +17,14 @@ from multiroute_core.pricing import sellers
 from multiroute_core.pricing.cost import NOTHING, OWN, STATED, Cost, priced, source_of
 from multiroute_core.pricing.rates import own_cost
 from multiroute_core.pricing.tariff import Free, Tariff, find_tariff
+from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.route import Route, TokenPrices
 from multiroute_core.types import Usage
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
 
-FREE = frozenset({"local"})
+FREE = frozenset(spec.name for spec in PROVIDERS.values() if spec.is_local)
 """Providers without cost: models on the user's own machine."""
 
 CAPACITY = 4096

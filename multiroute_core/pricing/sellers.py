@@ -13,20 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from multiroute_core.route import VENDORS, Route
+from multiroute_core.provider_table import PROVIDERS, price_list_of
+from multiroute_core.route import Route
 
 if TYPE_CHECKING:
     from genai_prices.types import Provider
-
-VARIABLES = {"openai": "OPENAI_BASE_URL", "anthropic": "ANTHROPIC_BASE_URL", "google": "GOOGLE_GEMINI_BASE_URL"}
-"""Environment variables that the SDKs read if they are given no base URL."""
-
-CLOSED = {
-    "anthropic": re.compile(r"claude-", re.IGNORECASE),
-    "google": re.compile(r"gemini-", re.IGNORECASE),
-    "openai": re.compile(r"(?:ft:)?(?:gpt-(?!oss)|chatgpt-|codex-|computer-use|o\d)", re.IGNORECASE),
-}
-"""Names of models that only their vendor and its partners serve; open-weight models can be served by others."""
 
 PREFIXES = ("", "anthropic", "azure", "azure_ai", "bedrock", "gemini", "google", "openai", "vertex_ai")
 """Prefixes that gateways put before a model's name to select its provider: https://docs.litellm.ai/docs/providers"""
@@ -74,12 +65,12 @@ def price_list(route: Route, providers: Sequence[Provider]) -> PriceList:
         return PriceList(vendor)
     if (seller := provider_at(address, providers)) is not None:
         return PriceList(seller)
-    return PriceList(vendor, closed=True) if vendor in ("anthropic", "google") else PriceList(None)
+    return PriceList(vendor, closed=True) if _has_own_api(vendor) else PriceList(None)
 
 
 def vendor_of(route: Route, providers: Sequence[Provider]) -> str | None:
     """Return the `genai-prices` ID of the provider that a route names; None if unknown."""
-    name = VENDORS.get(route.provider, route.provider)
+    name = price_list_of(route.provider)
     names = (name, name.replace("_", "-"))
     return next((one.id for one in providers if one.id in names), None)
 
@@ -91,7 +82,8 @@ def address_of(route: Route) -> str | None:
     if route.llm is not None:
         address = getattr(route.llm, "address", None)
         return address if isinstance(address, str) and address else None
-    return os.environ.get(VARIABLES.get(route.provider, "")) or None
+    spec = PROVIDERS.get(route.provider)
+    return None if spec is None else os.environ.get(spec.base_url_variable) or None
 
 
 def provider_at(address: str, providers: Sequence[Provider]) -> str | None:
@@ -122,10 +114,17 @@ def provider_at(address: str, providers: Sequence[Provider]) -> str | None:
     return next((provider for pattern, provider in HOSTS if pattern.fullmatch(host)), None)
 
 
+def _has_own_api(vendor: str | None) -> bool:
+    """Return whether no other vendor has the API of a vendor, so that a gateway with that API may sell its models."""
+    specs = (spec for spec in PROVIDERS.values() if spec.price_list == vendor)
+    return any(not spec.speaks_chat_completions and not spec.is_local for spec in specs)
+
+
 def is_closed(provider: str | None, model: str) -> bool:
     """Return whether a name is that of a closed model of the provider."""
-    pattern = CLOSED.get(provider or "")
-    return pattern is not None and pattern.match(model.rpartition("/")[2]) is not None
+    name = model.rpartition("/")[2]
+    patterns = (spec.closed_models for spec in PROVIDERS.values() if spec.price_list == provider)
+    return any(pattern is not None and pattern.match(name) for pattern in patterns)
 
 
 def closed_vendor(model: str) -> tuple[str, str] | None:
@@ -133,5 +132,5 @@ def closed_vendor(model: str) -> tuple[str, str] | None:
     prefix, _, bare = model.rpartition("/")
     if prefix not in PREFIXES:
         return None
-    vendor = next((one for one in CLOSED if is_closed(one, bare)), None)
+    vendor = next((spec.price_list for spec in PROVIDERS.values() if is_closed(spec.price_list, bare)), None)
     return None if vendor is None else (vendor, bare)

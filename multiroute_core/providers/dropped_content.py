@@ -59,13 +59,14 @@ def sendable_name(message: Message) -> str | None:
     return message.name if message.name is not None and _NAME.fullmatch(message.name) else None
 
 
-def list_dropped(request: Request, wire: Api, model: str) -> list[str]:
+def list_dropped(request: Request, wire: Api, model: str, vendor: str | None = None) -> list[str]:
     """List what is dropped from `request` for an API, without duplicates, in order of first occurrence.
 
     Args:
         request: The request.
         wire: The API that it is sent to.
         model: The requested model; reasoning is sent back only to the model that wrote it.
+        vendor: The vendor whose extras of tools are sent; None for that of the API.
     """
     dropped: dict[str, None] = {}
     for message in request.messages:
@@ -77,7 +78,7 @@ def list_dropped(request: Request, wire: Api, model: str) -> list[str]:
         dropped.update(dict.fromkeys(_of_parts(parts, wire, model)))
     for tool in request.tools:
         if isinstance(tool, Tool) and tool.extras:
-            dropped.update(dict.fromkeys(_of_tool(tool, wire)))
+            dropped.update(dict.fromkeys(_of_tool(tool, wire, vendor or VENDORS[wire])))
     return list(dropped)
 
 
@@ -137,8 +138,8 @@ def _only(name: str, wire: Api) -> str:
     return f"content.{name}: only {VENDORS.get(wire, wire)} understands it"
 
 
-def _of_tool(tool: Tool, wire: Api) -> Iterator[str]:
-    own = tool.extras.get(VENDORS[wire], {})
+def _of_tool(tool: Tool, wire: Api, own_vendor: str) -> Iterator[str]:
+    own = tool.extras.get(own_vendor, {})
     owners: dict[str, list[str]] = {}
     for vendor, values in tool.extras.items():
         for name in values:

@@ -1,4 +1,4 @@
-"""Model catalogue: default models, context windows and unsupported parameters. As of 2026-11.
+"""Model catalogue: context windows and unsupported parameters of model families. As of 2026-11.
 
 One row per model family; the first match wins. When a provider changes a model, only its row here changes. Sources: the
 providers' model and migration pages; windows also from `genai-prices`.
@@ -8,24 +8,10 @@ from __future__ import annotations
 
 import fnmatch
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-DEFAULTS = {
-    "anthropic": "claude-sonnet-5-5",
-    "google": "gemini-3.8-flash",
-    "openai": "gpt-6.1-sol",
-}
-"""Each provider's model for a router without routes."""
-
-KEYS = {
-    "anthropic": ("ANTHROPIC_API_KEY",),
-    "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
-    "openai": ("OPENAI_API_KEY",),
-}
-"""Environment variables of each provider's API key, in its SDK's lookup order. The providers are in the order in which
-a router without routes tries them.
-"""
+from multiroute_core.provider_table import PROVIDERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +156,8 @@ MODELS = (
     _gemini_3("gemini-[3-9]*"),
     _gemini_3("gemini-*-latest"),
     Model("google", "*", inputs=_EVERYTHING),
+    # It supports only JSON mode: https://api-docs.deepseek.com/guides/json_mode (2026-11-29)
+    Model("deepseek", "*", token_limit="max_tokens", json_schema=False, inputs=_EVERYTHING),
     Model("local", "smollm2", 2_048, 1_024, token_limit="max_tokens", tools=False, inputs=_TEXT),
     Model("local", "*", 2_048, 1_024, token_limit="max_tokens", inputs=_TEXT),
 )
@@ -177,7 +165,18 @@ MODELS = (
 
 @functools.lru_cache(maxsize=1024)
 def lookup(provider: str, model: str) -> Model:
-    """Returns the catalogue row of `model`; each provider has a fallback row for unknown models."""
+    """Returns the catalogue row of `model`; each provider has a fallback row for unknown models.
+
+    A provider that speaks Chat Completions and has no row for the model has that of the `openai` provider.
+    """
     name = model.removeprefix("models/")
-    rows = (m for m in MODELS if m.provider == provider and fnmatch.fnmatchcase(name, m.pattern))
-    return next(rows, Model(provider, "*", inputs=_EVERYTHING))
+    spec = PROVIDERS.get(provider)
+    families = (provider, "openai") if spec is not None and spec.speaks_chat_completions else (provider,)
+    rows = (
+        row
+        for family in families
+        for row in MODELS
+        if row.provider == family and fnmatch.fnmatchcase(name, row.pattern)
+    )
+    row = next(rows, Model(provider, "*", inputs=_EVERYTHING))
+    return row if row.provider == provider else replace(row, provider=provider)

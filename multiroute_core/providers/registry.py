@@ -6,20 +6,13 @@ import importlib
 import os
 from collections.abc import Iterable
 
-from multiroute_core._util.redaction import Secret
+from multiroute_core._util.redaction import Secret, conceal
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.providers import capabilities, models
 from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.providers.provider import Provider
 from multiroute_core.route import Route
-
-_CLASSES = {
-    "anthropic": ("anthropic", "anthropic.provider:AnthropicProvider"),
-    "openai": ("openai", "openai.provider:OpenAIProvider"),
-    "google": ("google", "google.genai:GenaiProvider"),
-    "google-generativeai": ("google-legacy", "google.legacy:LegacyProvider"),
-}
-"""For each provider or SDK: the package extra that installs its dependencies, and its class."""
 
 
 def build(route: Route) -> Provider:
@@ -30,15 +23,15 @@ def build(route: Route) -> Provider:
     """
     if route.llm is not None:
         return route.llm
-    if route.provider == "local":
-        local = importlib.import_module("multiroute_core.providers.local")
-        return local.LocalProvider(route.model)
-    extra, where = _CLASSES.get(route.sdk or route.provider, _CLASSES[route.provider])
-    module, _, name = where.partition(":")
-    provider_class = getattr(importlib.import_module(f"multiroute_core.providers.{module}"), name)
+    spec = PROVIDERS[route.provider]
+    path, extra = (spec.provider_class, spec.extra) if route.sdk is None else spec.sdks[route.sdk]
+    module, _, name = path.partition(":")
+    provider_class = getattr(importlib.import_module(module), name)
+    if spec.is_local:
+        return provider_class(route.model)
     key = api_key(route)
     try:
-        return provider_class(key, route.base_url)
+        return provider_class(key, base_url(route))
     except ImportError as error:
         raise ConfigurationError(
             f"Route {route.name!r} needs a package that is not installed ({error}); "
@@ -68,20 +61,29 @@ def api_key(route: Route) -> str:
     Raises:
         ConfigurationError: If no key is set and the route uses the provider's own endpoint.
     """
-    names = models.KEYS[route.provider]
+    names = PROVIDERS[route.provider].key_variables
     key = route.api_key or next((Secret(value) for name in names if (value := os.environ.get(name))), None)
     if key:
         return key
-    if route.base_url is not None:
+    if route.base_url is not None or not names:
         return "none"  # a self-hosted server rarely needs a key, but the SDKs require one
     raise ConfigurationError(f"Route {route.name!r} has no key: set {' or '.join(names)}, or give Route(api_key=...).")
+
+
+def base_url(route: Route) -> str | None:
+    """Returns the route's address: its own, the environment's or the provider's; None for the default of the SDK.
+
+    The variable is read here, as the SDK would read it, because it may contain a password, which must not be logged.
+    """
+    spec = PROVIDERS[route.provider]
+    return route.base_url or conceal(os.environ.get(spec.base_url_variable) or None) or spec.base_url
 
 
 def identity(route: Route) -> tuple[str | int | None, ...]:
     """Returns the key by which routes share one provider, with its clients and connections."""
     if route.llm is not None:
         return ("via", id(route.llm))
-    model = route.model if route.provider == "local" else None
+    model = route.model if PROVIDERS[route.provider].is_local else None
     return route.provider, route.sdk, route.base_url, route.api_key, model
 
 
@@ -108,11 +110,11 @@ def routes_of_environment() -> tuple[Route, ...]:
         ConfigurationError: If no key is set; the message names the variables.
     """
     routes = [
-        Route(f"{provider}:{models.DEFAULTS[provider]}")
-        for provider, names in models.KEYS.items()
-        if any(os.environ.get(name) for name in names)
+        Route(f"{spec.name}:{spec.default_model}")
+        for spec in PROVIDERS.values()
+        if spec.default_model and any(os.environ.get(name) for name in spec.key_variables)
     ]
     if not routes:
-        names = ", ".join(name for names in models.KEYS.values() for name in names)
+        names = ", ".join(name for spec in PROVIDERS.values() for name in spec.key_variables)
         raise ConfigurationError(f"No routes: give routes=[...], or set one of {names}.")
     return tuple(routes)

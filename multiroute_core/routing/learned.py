@@ -15,6 +15,7 @@ from typing import Any
 
 from multiroute_core.errors import UnsupportedError
 from multiroute_core.messages import Blob, Uri, every
+from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.providers import history
 from multiroute_core.providers.provider import Encoded, Provider
 from multiroute_core.resilience.admission import Rejection
@@ -134,7 +135,9 @@ class LearnedCapabilities:
     def _adaptable(self, request: Request, route: Route, *, stream: bool) -> frozenset[str]:
         """Return what the request can do without on this route."""
         parameters = frozenset({"stream_options", HISTORY, *(() if self._strict else _PARAMETERS)})
-        limits = _LIMITS if route.provider == "openai" and request.max_tokens is not None else ()
+        spec = PROVIDERS.get(route.provider)
+        is_chat = spec is not None and spec.speaks_chat_completions
+        limits = _LIMITS if is_chat and request.max_tokens is not None else ()
         return (parameters & demands(request, stream=stream)) | frozenset(limits)
 
 

@@ -10,16 +10,9 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from multiroute_core.providers.models import KEYS
+from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.resilience.failure import Failure
 from multiroute_core.route import Route
-
-BASE_URLS = {
-    "anthropic": "ANTHROPIC_BASE_URL",
-    "google": "GOOGLE_GEMINI_BASE_URL",
-    "openai": "OPENAI_BASE_URL",
-}
-"""Environment variables with a provider's address."""
 
 _PHRASES = {
     "authentication": "authentication failed",
@@ -96,7 +89,7 @@ def _key(route: Route) -> str:
         return "the key of the wrapped model"
     if route.api_key is not None:
         return "Route(api_key=...)"
-    names = KEYS.get(route.provider, ())
+    names = PROVIDERS[route.provider].key_variables
     in_use = next((name for name in names if os.environ.get(name)), None)
     return in_use or " or ".join(names) or "the key"
 
@@ -122,7 +115,7 @@ def _address(route: Route, *, path: bool) -> str:
         return ""
     if route.base_url is not None:
         return f"base_url {safe_address(route.base_url, path=path)}".rstrip()
-    variable = BASE_URLS.get(route.provider, "")
+    variable = PROVIDERS[route.provider].base_url_variable
     return variable if os.environ.get(variable) else ""
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from multiroute_core.errors import MultiRouteError, RouteError, StreamInterruptedError
 from multiroute_core.events import AttemptEnded, AttemptStarted, RequestEnded, RequestStarted, RouteSkipped
+from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.telemetry import content
 from multiroute_core.types import Attempt, Request, Response, Usage
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 OPERATION = "chat"
-
-PROVIDERS = {"google": "gcp.gemini"}
-"""Providers that have another name in the conventions."""
 
 
 @dataclass(slots=True)
@@ -140,10 +138,11 @@ def drop_none(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 def target(provider: str, model: str | None) -> dict[str, str]:
     """Returns provider and model as attributes of the conventions."""
+    spec = PROVIDERS.get(provider)
     return drop_none(
         {
             "gen_ai.operation.name": OPERATION,
-            "gen_ai.provider.name": PROVIDERS.get(provider, provider) or None,
+            "gen_ai.provider.name": (provider if spec is None else spec.telemetry_name) or None,
             "gen_ai.request.model": model,
         }
     )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import os
 
-from multiroute_core._util.redaction import conceal
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Api
 from multiroute_core.providers import classify, history, models
@@ -21,8 +19,6 @@ class AnthropicProvider(StainlessTransport):
 
     def __init__(self, api_key: str, base_url: str | None) -> None:
         sdk = importlib.import_module("anthropic")
-        # Read here as the SDK would; it may contain a password, which must not be logged.
-        base_url = base_url or conceal(os.environ.get("ANTHROPIC_BASE_URL") or None)
         super().__init__(sdk, sdk.Anthropic, sdk.AsyncAnthropic, {"api_key": api_key, "base_url": base_url})
         address = base_url or "https://api.anthropic.com"
         self.api_key = api_key

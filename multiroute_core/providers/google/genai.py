@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-import os
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextvars import ContextVar
@@ -15,7 +14,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
 from multiroute_core._util.json_text import decode_json
-from multiroute_core._util.redaction import conceal, split_credentials
+from multiroute_core._util.redaction import split_credentials
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.providers import http, models
 from multiroute_core.providers.clients import Clients
@@ -37,14 +36,13 @@ class GenaiProvider(GeminiProvider):
 
     Args:
         api_key: The API key.
-        base_url: None for `GOOGLE_GEMINI_BASE_URL`, or Google's endpoint if that is unset.
+        base_url: None for Google's endpoint.
     """
 
     def __init__(self, api_key: str, base_url: str | None) -> None:
         self._sdk = importlib.import_module("google.genai")
         self._library = _http_library(self._sdk)
         self._credentials = None
-        base_url = base_url or conceal(os.environ.get("GOOGLE_GEMINI_BASE_URL") or None)
         super().__init__(api_key, base_url)
         if base_url:  # a password in the URL must not be logged
             base_url, self._credentials = split_credentials(base_url)

@@ -11,7 +11,6 @@ import contextlib
 import functools
 import importlib
 import math
-import os
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextvars import ContextVar
@@ -19,7 +18,6 @@ from typing import Any
 
 import msgspec
 
-from multiroute_core._util.redaction import conceal
 from multiroute_core.providers import models
 from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import json_array, older
@@ -42,7 +40,7 @@ class LegacyProvider(GeminiProvider):
 
     Args:
         api_key: The API key.
-        base_url: None for `GOOGLE_GEMINI_BASE_URL`, or Google's endpoint if that is unset.
+        base_url: None for Google's endpoint.
     """
 
     def __init__(self, api_key: str, base_url: str | None) -> None:
@@ -50,9 +48,8 @@ class LegacyProvider(GeminiProvider):
         self._api = _import("google.ai.generativelanguage")  # the lower layer, which has no global state
         self._json = _import("google.protobuf.json_format")
         self._timeout = _import("google.api_core.timeout").ConstantTimeout
-        address = base_url or conceal(os.environ.get("GOOGLE_GEMINI_BASE_URL") or None)
-        super().__init__(api_key, address)
-        self._options = _import("google.api_core.client_options").ClientOptions(api_key=api_key, api_endpoint=address)
+        super().__init__(api_key, base_url)
+        self._options = _import("google.api_core.client_options").ClientOptions(api_key=api_key, api_endpoint=base_url)
         self._clients = Clients(self._client, self._client, close=_close, aclose=_close)
 
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:

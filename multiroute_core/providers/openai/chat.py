@@ -45,7 +45,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         "reasoning_effort": _effort(request, traits, dropped),
     }
     body.update((name, value) for name, value in fields.items() if value is not None)
-    dropped += list_dropped(request, WIRE, model)
+    dropped += list_dropped(request, WIRE, model, traits.provider)
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}

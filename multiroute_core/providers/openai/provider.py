@@ -1,13 +1,11 @@
-"""The `openai` provider: Responses if the model requires it on OpenAI's own endpoint, otherwise Chat Completions."""
+"""Provider adapter for OpenAI and compatible servers: Chat Completions, or Responses if a model of OpenAI needs it."""
 
 from __future__ import annotations
 
 import importlib
-import os
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from multiroute_core._util.redaction import conceal
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Api
 from multiroute_core.providers import body, classify, history, models
@@ -29,13 +27,11 @@ class OpenAIProvider(StainlessTransport):
 
     Args:
         api_key: The API key; a self-hosted server often needs none, then any string works.
-        base_url: Usually ends with `/v1`; None for `OPENAI_BASE_URL`, or OpenAI's endpoint if that is unset.
+        base_url: Usually ends with `/v1`; None for OpenAI's endpoint.
     """
 
     def __init__(self, api_key: str, base_url: str | None) -> None:
         sdk = importlib.import_module("openai")
-        # Read here as the SDK would; it may contain a password, which must not be logged.
-        base_url = base_url or conceal(os.environ.get("OPENAI_BASE_URL") or None)
         super().__init__(sdk, sdk.OpenAI, sdk.AsyncOpenAI, {"api_key": api_key, "base_url": base_url})
         address = base_url or f"https://{OWN_HOST}/v1"
         self._own = urlsplit(address).hostname == OWN_HOST

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from multiroute_core.messages import Message, join
-from multiroute_core.providers import classify
+from multiroute_core.providers import classify, registry
 from multiroute_core.providers.provider import NoAnswer, WireError
+from multiroute_core.route import Route
 from multiroute_core.testing.server import Drop, Reply
 from multiroute_core.types import Request, Usage
 from tests.providers.google.gemini import (
@@ -275,7 +276,7 @@ def test_the_environment_makes_no_vertex_client(make, server, world, monkeypatch
 
 def test_the_environment_names_the_address(make, server, monkeypatch):
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
-    provider = make(None)
+    provider = make(registry.base_url(Route("google:gemini-3.8-flash")))
     drive("sync", lambda io: whole(provider, io))
     assert len(server.requests) == 1
 
