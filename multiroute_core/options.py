@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import importlib
 import math
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextvars import ContextVar
@@ -81,7 +82,8 @@ class Options:
 NAMES = tuple(field.name for field in fields(Options))
 NONE = Options()
 
-_strategies: Mapping[str, object] = {}
+_STRATEGIES = "multiroute_core.routing.strategies"
+"""The module with the registry of strategies. It is in a higher layer, so the first name to check imports it."""
 
 _current: ContextVar[Options] = ContextVar("multiroute_options", default=NONE)
 
@@ -185,18 +187,13 @@ def path_of(url: str) -> str:
     return path
 
 
-def register_strategies(strategies: Mapping[str, object]) -> None:
-    """Set the registry of the strategies, which is in a higher layer; later changes of it count as well."""
-    global _strategies  # noqa: PLW0603
-    _strategies = strategies
-
-
 def strategy(name: str, value: Any) -> str | OrderFunction:
     """Validate `value` as a strategy: a name or a function."""
     if callable(value):
         return value
-    if not isinstance(value, str) or value not in _strategies:
-        raise unknown(name, value, _strategies)
+    registry: Mapping[str, object] = importlib.import_module(_STRATEGIES).STRATEGIES
+    if not isinstance(value, str) or value not in registry:
+        raise unknown(name, value, registry)
     return value
 
 

@@ -4,6 +4,8 @@ import importlib
 import inspect
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -240,6 +242,10 @@ class TestAStrategy:
                 assert "5 letters" in str(router.explain("Hello"))
             with Router(routes) as router, options(strategy="shortest_name"):
                 assert router.generate("Hello").route == "short"
+
+    def test_names_are_known_before_a_router_is_imported(self):
+        code = "from multiroute_core.options import options\nwith options(strategy='fastest'): pass"
+        subprocess.run([sys.executable, "-c", code], check=True)
 
     def test_its_name_is_suggested(self, shortest_name):
         with pytest.raises(ConfigurationError, match="did you mean 'shortest_name'"), options(strategy="shortest_nam"):

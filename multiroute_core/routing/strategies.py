@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.options import Options, OrderFunction, register_strategies
+from multiroute_core.options import Options, OrderFunction
 from multiroute_core.pricing import CostOn
 from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.route import Route
@@ -286,9 +286,7 @@ STRATEGIES: dict[str, Strategy] = {
     "fastest": Strategy(_fastest, needs_live_stats=True),
     "cheapest": Strategy(_cheapest, needs_live_stats=False),
 }
-"""The strategies by name; a new one is one entry."""
-
-register_strategies(STRATEGIES)
+"""The strategies by name; a new one is one entry. `multiroute_core.options` validates names by it."""
 
 
 def _apply_order(
