@@ -52,7 +52,7 @@ def tool_dict(tool: Any, *, strict: bool | None = None) -> dict[str, Any]:
     try:
         openai_tool = convert_to_openai_tool(cast("Any", tool), strict=strict)
     except (ValueError, TypeError, KeyError) as error:
-        raise ConfigurationError(f"{tool!r} is no tool: {error}") from error
+        raise ConfigurationError(f"{tool!r} is not a valid tool: {error}") from error
     if "function" in openai_tool and (schema := recursive_schema(tool)) is not None:
         openai_tool = {**openai_tool, "function": {**openai_tool["function"], "parameters": schema}}
     return openai_tool | {name: value for name, value in extras.items() if name in parsing.tools.EXTRAS}
@@ -77,7 +77,7 @@ def bound_tools(
     if not tools:
         if tool_choice in (None, "auto", "none", False):
             return {}
-        raise ConfigurationError(f"tool_choice={tool_choice!r} demands a tool, but there are none.")
+        raise ConfigurationError(f"tool_choice={tool_choice!r} requires a tool, but there are no tools.")
     bind_kwargs: dict[str, Any] = {"tools": [tool_dict(tool, strict=strict) for tool in tools]}
     if tool_choice is not None:
         tool_specs = [spec for tool in bind_kwargs["tools"] for spec in parsing.tools.tools([tool])]
@@ -102,7 +102,7 @@ def options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
             continue
         own = ALIASES.get(name, name)
         if own in call_options:
-            raise ConfigurationError(f"{name} and {own} are the same thing; give one of them.")
+            raise ConfigurationError(f"{name} and {own} mean the same; pass only one of them.")
         call_options[own] = value
     strict = call_options.pop("strict", None)
     if (tools := call_options.pop("tools", None)) is not None and len(tools):

@@ -116,7 +116,7 @@ def unsendable(messages: Iterable[Message], model: str, wire: Api | None) -> lis
         for part in every((message,)):
             match part:
                 case CachePoint() if own != "anthropic":
-                    dropped["content.cache_control: this chat model gets no mark for a prompt cache here"] = None
+                    dropped["content.cache_control: prompt cache marks are not supported for this chat model"] = None
                 case Reasoning():
                     dropped[REASONING] = None
                 case VendorPart(raw=raw) if raw.api in VENDORS and raw.api != own:
@@ -206,7 +206,7 @@ def _messages(message: BaseMessage, place: int) -> Iterator[Message]:
             yield Message(cast("Role", ROLES.get(message.role, message.role)), _parts(message), _name(message))
         case _:
             raise ConfigurationError(
-                f"A {type(message).__name__} cannot be carried; give system, human, AI and tool messages."
+                f"A {type(message).__name__} is not supported; expected system, human, AI and tool messages."
             )
 
 

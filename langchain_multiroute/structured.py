@@ -43,7 +43,7 @@ def build_bind_kwargs(schema: Any, method: Method, *, strict: bool | None = None
         json_form = root_schema(schema) or recursive_schema(schema) or convert_to_json_schema(schema)
         form: dict[str, Any] = {"name": tool["function"]["name"], "schema": json_form}
     except (ValueError, TypeError, KeyError) as error:
-        raise ConfigurationError(f"schema={schema!r} is no schema: {error}") from error
+        raise ConfigurationError(f"schema={schema!r} is not a valid schema: {error}") from error
     if description := tool["function"].get("description"):
         form["description"] = description
     if strict is not None:

@@ -87,7 +87,7 @@ def wrap_model(chat_model: Any, provider: str | None, name: str | None) -> Frame
         model = cast("Any", model.bound)
     if not isinstance(model, BaseChatModel):
         raise ConfigurationError(
-            f"Route(llm=...): a LangChain {type(model).__name__} is not a chat model; give a BaseChatModel."
+            f"Route(llm=...): a LangChain {type(model).__name__} is not a chat model; expected a BaseChatModel."
         )
     ls_params = below.who(model)
     if provider is None:
@@ -203,7 +203,7 @@ class ModelProvider:
             if "parallel_tool_calls" in parameters:
                 bind_options["parallel_tool_calls"] = request.parallel_tool_calls
             else:
-                dropped.append(f"parallel_tool_calls: {type(self.chat_model).__name__} does not take it")
+                dropped.append(f"parallel_tool_calls: {type(self.chat_model).__name__} does not support it")
         provider = self.model.provider
         tools = [_tool(tool, provider) if isinstance(tool, Tool) else dict(tool.body) for tool in request.tools]
         owners = {
@@ -216,7 +216,9 @@ class ModelProvider:
             if provider not in TOOL_EXTRAS or name not in tool.extras.get(provider, {})
         }
         kind = type(self.chat_model).__name__
-        dropped += [f"tools.{name}: {kind} takes no member of {vendor}'s on a tool" for name, vendor in owners.items()]
+        dropped += [
+            f"tools.{name}: {kind} does not support {vendor}'s fields on a tool" for name, vendor in owners.items()
+        ]
         binding = bind(tools, **bind_options)
         return dict(binding.kwargs) if isinstance(binding, RunnableBinding) else {}
 
@@ -234,7 +236,7 @@ class ModelProvider:
         if bind_options is not None and "tools" not in bind_options:
             return bind_options, None
         if form.schema is None or not self.model.tools:
-            dropped.append(f"output_schema: {type(self.chat_model).__name__} takes none")
+            dropped.append(f"output_schema: {type(self.chat_model).__name__} does not support it")
             return {}, None
         tool = {"type": "function", "function": {"name": form.name, "description": schema["description"]}}
         tool["function"] = {**cast("dict[str, Any]", tool["function"]), "parameters": schema}

@@ -55,7 +55,9 @@ def part_of(block: ContentBlock) -> Part:
     for kind, read in _READ.items():
         if isinstance(block, kind):
             return read(cast("Any", block))
-    raise ConfigurationError(f"A {type(block).__name__} cannot be sent; give text, media, thinking or tool calls.")
+    raise ConfigurationError(
+        f"A {type(block).__name__} is not supported; expected text, media, thinking or tool calls."
+    )
 
 
 def block_of(part: Part) -> ContentBlock | None:
@@ -179,7 +181,7 @@ def _media(
     elif url:
         return Uri(str(url), mime_type, modality)
     else:
-        raise ConfigurationError(f"A {type(block).__name__} is empty; give bytes, a path or a url.")
+        raise ConfigurationError(f"A {type(block).__name__} is empty; expected bytes, a path or a url.")
     return Blob(content, mime_type or _guessed(content, modality), name)
 
 

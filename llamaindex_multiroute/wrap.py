@@ -58,7 +58,7 @@ def wrap_model(llm: Any, provider: str | None, name: str | None) -> FrameworkMod
     try:
         metadata = llm.metadata
     except Exception as error:
-        raise ConfigurationError(f"{type(llm).__name__} cannot tell its metadata: {error}") from error
+        raise ConfigurationError(f"{type(llm).__name__} has no metadata: {error}") from error
     if provider is None:
         match = _INTEGRATION.match(type(llm).__module__)
         integration: str = match[1] if match is not None else "llamaindex"
@@ -141,10 +141,10 @@ class LLMProvider:
             else:
                 dropped.append(f"{name}: {kind.__name__} has no such field")
         if request.reasoning is not None:
-            dropped.append("reasoning: LlamaIndex has no word for it that all LLMs know")
+            dropped.append("reasoning: LlamaIndex has no common parameter for it")
         form = request.output_schema
         if form is not None and not self.model.tools:
-            dropped.append(f"output_schema: {kind.__name__} takes none, and calls no tools that could stand for it")
+            dropped.append(f"output_schema: {kind.__name__} does not support it, nor tools that could replace it")
             form = None
         if form is not None or (request.tools and not (request.tool_choice and request.tool_choice.mode == "none")):
             body |= self._with_tools(request, form, body["messages"])

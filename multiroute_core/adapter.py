@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from multiroute_core._util.redaction import Secret
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.options import NAMES, NONE, current, parse, unknown
+from multiroute_core.options import NAMES, NONE, current, invalid, parse, unknown
 from multiroute_core.parsing.arguments import PARAMETERS
 from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.providers import registry
@@ -105,7 +105,7 @@ def collect(arguments: Mapping[str, Any]) -> dict[str, Any]:
     options |= arguments["base_fields"]
     if positional := cast("tuple[Any, ...]", arguments["positional"]):
         if "routes" in options:
-            raise ConfigurationError("The routes were given twice: by position and as routes=. Give them once.")
+            raise ConfigurationError("Routes were passed twice: by position and as routes=; pass them once.")
         first = positional[0]
         is_model = isinstance(first, str) or hasattr(first, "model_fields_set")  # pydantic's models are iterable
         is_one_list = len(positional) == 1 and isinstance(first, Iterable) and not is_model
@@ -132,7 +132,7 @@ def fold(values: Mapping[str, Any], field_names: Collection[str]) -> dict[str, A
     timeout = own.pop("timeout", None)
     if timeout is not None:
         if own.get("deadline") is not None:
-            raise ConfigurationError("timeout and deadline are the same thing; give one of them.")
+            raise ConfigurationError("timeout and deadline mean the same; pass only one of them.")
         own["deadline"] = timeout
     ours = {"cache"} if "cache" not in field_names or not _of_framework(own.get("cache")) else set[str]()
     settings = {name: own.pop(name) for name in ("routes", "api_key", *ROUTER_ARGUMENTS, *ours) if name in own}
@@ -143,9 +143,11 @@ def fold(values: Mapping[str, Any], field_names: Collection[str]) -> dict[str, A
             del own["model"]
         own["router"] = _router(**settings)
     elif not isinstance(router, Router):
-        raise ConfigurationError(f"router is a {type(router).__name__}; give a multiroute_core.Router.")
+        raise ConfigurationError(f"router is a {type(router).__name__}; expected a multiroute_core.Router.")
     elif settings:
-        raise ConfigurationError(f"{next(iter(settings))} belongs to the router; set it there, or give routes=[...].")
+        raise ConfigurationError(
+            f"{next(iter(settings))} is a setting of the router; set it there, or pass routes=[...]."
+        )
     parse({name: own[name] for name in NAMES if name in CALL_FIELDS and own.get(name) is not None})
     return own
 
@@ -186,14 +188,14 @@ def conceal_key(key: Any) -> Any:
 def _route_of_model(model: Any) -> str:
     """Return the route that `model` alone names; a bare name implies its provider as in `init_chat_model`."""
     if not isinstance(model, str) or not model:
-        raise ConfigurationError(f"model={model!r:.100} must be a model's name, such as 'openai:gpt-6.1-sol'.")
+        raise invalid("model", model, "a model's name, such as 'openai:gpt-6.1-sol'")
     if ":" in model:
         return model
     for spec in PROVIDERS.values():
         if any(fnmatch.fnmatchcase(model, pattern) for pattern in spec.model_patterns):
             return f"{spec.name}:{model}"
     raise ConfigurationError(
-        f"model={model!r} does not name its provider; write 'provider:model', for example model='openai:{model}'."
+        f"model={model!r} does not name its provider; expected 'provider:model', for example model='openai:{model}'."
     )
 
 
@@ -213,13 +215,13 @@ def _router(routes: Any = None, api_key: Any = None, **settings: Any) -> Router:
     if hasattr(api_key, "get_secret_value"):
         api_key = Secret(api_key.get_secret_value())
     if not isinstance(api_key, str) or not api_key:
-        raise ConfigurationError("api_key must be a string that is not empty.")
+        raise ConfigurationError("api_key is not valid; expected a non-empty string.")
     api_key = Secret(api_key)  # a traceback may show local variables
     specs = [routes] if isinstance(routes, str | Route) else list(routes or ())
     route_list = [Route.of(route) for route in specs]
     if len({route.provider for route in route_list if _takes_key(route)}) != 1:
         raise ConfigurationError(
-            "api_key fits one provider, and the routes name none or several; "
+            "api_key is for one provider, but the routes have none or several; "
             "give each route its own: Route(..., api_key=...)."
         )
     return Router([r if r.api_key or not _takes_key(r) else r.with_key(api_key) for r in route_list], **settings)

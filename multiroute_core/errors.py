@@ -280,7 +280,7 @@ class AllRoutesFailedError(MultiRouteError):
         self.skipped = dict(skipped or {})
         self.retry_after = retry_after
         lines = [message, *(f"  {error}" for error in self.errors)]
-        lines += [f"  Route {name!r} was not asked: {printable(why)}" for name, why in self.skipped.items()]
+        lines += [f"  Route {name!r} was skipped: {printable(why)}" for name, why in self.skipped.items()]
         super().__init__("\n".join(lines))
 
 

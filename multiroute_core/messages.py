@@ -343,11 +343,11 @@ def tool_call(call_id: str, name: str, arguments: str, raw: Raw | None = None) -
     try:
         payload: Any = load_json(arguments) if arguments.strip() else {}
     except ValueError as error:
-        return InvalidToolCall(call_id, name, arguments, f"The arguments are no JSON: {error}.")
+        return InvalidToolCall(call_id, name, arguments, f"The arguments are not valid JSON: {error}.")
     if not isinstance(payload, dict):
-        return InvalidToolCall(call_id, name, arguments, "The arguments are JSON, but no object.")
+        return InvalidToolCall(call_id, name, arguments, "The arguments are not a JSON object.")
     if not name:
-        return InvalidToolCall(call_id, name, arguments, "The call names no tool.")
+        return InvalidToolCall(call_id, name, arguments, "The call does not name a tool.")
     return ToolCall(call_id, name, cast("dict[str, Any]", payload), raw)
 
 

@@ -141,21 +141,26 @@ def options(**given: Any) -> Generator[Options, None, None]:
 def unknown(what: str, name: object, choices: Collection[str]) -> ConfigurationError:
     """Build the error for an unknown name, with the closest match among `choices`."""
     near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(choices))}."
+    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(choices))}."
     return ConfigurationError(f"Unknown {what} {name!r}: {hint}")
+
+
+def invalid(name: str, value: object, expected: str) -> ConfigurationError:
+    """Build the error for an invalid value: the setting's name, the value, and what was expected."""
+    return ConfigurationError(f"{name}={value!r:.200} is not valid; expected {expected}.")
 
 
 def seconds(name: str, value: Any) -> float:
     """Validate `value` as a positive number of seconds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0 or math.isnan(value):
-        raise ConfigurationError(f"{name}={value!r} must be a number of seconds above 0.")
+        raise invalid(name, value, "a number of seconds greater than 0")
     return float(value)
 
 
 def share(name: str, value: Any) -> float:
     """Validate `value` as a share, above 0 up to 1."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        raise ConfigurationError(f"{name}={value!r} must be a share above 0, up to 1.")
+        raise invalid(name, value, "a share greater than 0 and at most 1")
     return float(value)
 
 
@@ -167,8 +172,8 @@ def to_be_kept(name: str, url: str) -> str:
     """
     if urlsplit(url).password or "password=" in url:
         raise ConfigurationError(
-            f"The URL that is given as {name} holds a password, which goes into no pickle; "
-            "build the router where it is used."
+            f"The URL in {name} contains a password, so it cannot be pickled; build the router in the process "
+            "that uses it."
         )
     return url
 
@@ -182,7 +187,7 @@ def path_of(url: str) -> str:
     path = url.removeprefix("sqlite:///")
     if path == url or not path or path.startswith(":") or "?" in path:
         raise ConfigurationError(
-            f"{url!r:.200} names no file; give 'sqlite:///relative/path.db' or 'sqlite:////absolute/path.db'."
+            f"{url!r:.200} is not the URL of a file; expected 'sqlite:///relative/path.db' or 'sqlite:////absolute/path.db'."
         )
     return path
 
@@ -202,14 +207,14 @@ def words(name: str, value: Any) -> frozenset[str]:
     if isinstance(value, str):
         value = (value,)
     if not isinstance(value, Collection) or not all(isinstance(word, str) and word for word in value):  # pyright: ignore[reportUnknownVariableType]
-        raise ConfigurationError(f"{name}={value!r} must be a set of words.")
+        raise invalid(name, value, "one or more non-empty strings")
     return frozenset(value)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def word(name: str, value: Any) -> str:
     """Validate `value` as a word."""
     if not isinstance(value, str) or not value:
-        raise ConfigurationError(f"{name}={value!r} must be a word.")
+        raise invalid(name, value, "a non-empty string")
     return value
 
 
@@ -229,21 +234,19 @@ def _on_stream_error(name: str, value: Any) -> str:
 
 def _count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConfigurationError(f"{name}={value!r} must be a whole number, 0 or more.")
+        raise invalid(name, value, "an integer of at least 0")
     return value
 
 
 def _truth(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ConfigurationError(f"{name}={value!r} must be True or False.")
+        raise invalid(name, value, "True or False")
     return value
 
 
 def _cache(name: str, value: Any) -> bool | str:
     if not isinstance(value, bool) and value != "refresh":
-        raise ConfigurationError(
-            f"{name}={value!r} must be True, False or 'refresh'; where answers are kept is Router(cache=...)."
-        )
+        raise invalid(name, value, "True, False or 'refresh' (set the store with Router(cache=...))")
     return value
 
 

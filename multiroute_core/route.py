@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 from multiroute_core._util.redaction import Address, Secret
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.options import seconds, unknown, word, words
+from multiroute_core.options import invalid, seconds, unknown, word, words
 from multiroute_core.provider_table import OTHER_PRICE_LISTS, PROVIDERS, canonical_name, known_names, price_list_of
 
 FRAMEWORKS = {"langchain_core": "langchain", "llama_index": "llamaindex"}
@@ -152,13 +152,13 @@ class Route:
         if (framework_model := _wrap(llm, provider, model)) is not None:
             for setting, given in (("api_key", api_key), ("base_url", base_url), ("api", api), ("sdk", sdk)):
                 if given is not None:
-                    raise ConfigurationError(f"Route(llm=...): give {setting} to {type(llm).__name__} itself.")
+                    raise ConfigurationError(f"Route(llm=...): set {setting} on {type(llm).__name__} itself.")
             provider, model, derived_name, llm = framework_model
             default_name = derived_name if route is None else default_name
         if provider is None or model is None:
             raise ConfigurationError(
                 f"Route(llm=...): {type(llm).__name__} is neither a LangChain chat model nor a LlamaIndex LLM; a "
-                "provider of your own needs names: Route('provider:model', llm=...)."
+                "custom provider needs names: Route('provider:model', llm=...)."
             )
         route = f"{provider}:{model}"
         spec = PROVIDERS.get(provider)
@@ -169,13 +169,16 @@ class Route:
         if sdk is not None:
             _check_choice("sdk", sdk, spec.sdks if spec is not None else (), provider)
         if base_url is not None and not re.match(r"https?://[^/\s]+", base_url):
-            raise ConfigurationError(f"Route {route!r}: base_url={base_url!r} must begin with http:// or https://.")
+            raise ConfigurationError(
+                f"Route {route!r}: base_url={base_url!r} is not valid; expected a URL with http:// or https://."
+            )
         if base_url is not None and spec is not None and spec.is_local:
             raise ConfigurationError(
-                f"Route {route!r} is served on this machine; for a server use 'openai:…' with base_url."
+                f"Route {route!r} runs on this machine and takes no base_url; for a server, use 'openai:…' with "
+                "base_url."
             )
         if name is not None and not name.strip():
-            raise ConfigurationError(f"Route {route!r}: name={name!r} must be a word.")
+            raise ConfigurationError(f"Route {route!r}: name={name!r} is not valid; expected a non-empty string.")
         name = name or default_name
         values: dict[str, Any] = {
             "provider": provider,
@@ -237,7 +240,8 @@ def check_quotas(routes: Sequence[Route]) -> None:
             first = first_routes.setdefault((route.rate_limit_group, limit), route)
             if getattr(first, limit) != value:
                 raise ConfigurationError(
-                    f"Routes {first.name!r} and {route.name!r} share the quota {route.rate_limit_group!r}, and say "
+                    f"Routes {first.name!r} and {route.name!r} share the rate limit group {route.rate_limit_group!r}, "
+                    "and say "
                     f"{limit}={getattr(first, limit):g} and {limit}={value:g}; say it once, or the same."
                 )
 
@@ -259,7 +263,7 @@ def _parse(route: Any) -> tuple[str, str]:
         if route is not None and _framework(route) is not None:
             raise ConfigurationError(f"{type(route).__name__} is a framework's model; write Route(llm=...).")
         raise ConfigurationError(
-            f"{route!r} is no route; write 'provider:model', for example 'anthropic:claude-sonnet-5-5'."
+            f"{route!r} is not a valid route; expected 'provider:model', for example 'anthropic:claude-sonnet-5-5'."
         )
     return canonical_name(match["provider"]), match["model"]
 
@@ -294,8 +298,8 @@ def _unknown_provider(name: str) -> ConfigurationError:
     if name not in OTHER_PRICE_LISTS:
         return unknown("provider", name, known_names())
     return ConfigurationError(  # the most similar name would be a wrong hint: "xai" for "vertexai"
-        f"Unknown provider {name!r}: for a server with OpenAI's Chat Completions API, write 'openai:…' with base_url; "
-        "for a framework's model, write Route(llm=...)."
+        f"Unknown provider {name!r}: for a server with OpenAI's Chat Completions API, use 'openai:…' with base_url; "
+        "for a framework's model, use Route(llm=...)."
     )
 
 
@@ -310,14 +314,14 @@ def _check_choice(name: str, value: object, choices: Collection[str], provider: 
 def _above_zero(name: str, value: Any) -> float:
     """Validate `value` as a number above 0."""
     if not _number(value) or not value > 0:
-        raise ConfigurationError(f"{name}={value!r} must be a number above 0.")
+        raise invalid(name, value, "a number greater than 0")
     return float(value)
 
 
 def _places(name: str, value: Any) -> int:
     """Validate `value` as a maximum number of concurrent requests."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name}={value!r} must be a whole number, 1 or more.")
+        raise invalid(name, value, "an integer of at least 1")
     return value
 
 
@@ -328,16 +332,16 @@ def _prices(value: Any) -> TokenPrices | str | None:
     if isinstance(value, str):
         return _price_provider(value)
     if not isinstance(value, Mapping):
-        raise ConfigurationError(
-            f"prices={value!r} must be a mapping, such as {{'input': 0.25, 'output': 2}}, or a provider's name."
-        )
+        raise invalid("prices", value, "a mapping, such as {'input': 0.25, 'output': 2}, or a provider's name")
     prices = cast("Mapping[Any, Any]", value)
     names = [f.name for f in fields(TokenPrices)]
     for name, price in prices.items():
         if name not in names:
             raise unknown("price", name, names)
         if price is not None and (not _number(price) or price < 0):
-            raise ConfigurationError(f"prices: {name}={price!r} must be USD per million tokens, 0 or more.")
+            raise ConfigurationError(
+                f"prices: {name}={price!r} is not valid; expected USD per million tokens, at least 0."
+            )
     for name in ("input", "output"):
         if prices.get(name) is None:
             raise ConfigurationError(f"prices={value!r} lacks {name!r}, in USD per million tokens.")

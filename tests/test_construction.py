@@ -43,7 +43,7 @@ def test_a_model_alone_is_the_route_and_beside_routes_it_selects(adapter):
     assert names(adapter(model="openai:gpt-4.1")) == ("openai:gpt-4.1",)
     assert names(adapter(model="gpt-4.1")) == ("openai:gpt-4.1",)
     assert names(adapter(model="claude-haiku-5-5")) == ("anthropic:claude-haiku-5-5",)
-    with pytest.raises(ConfigurationError, match="write 'provider:model', for example model='openai:llama-9'"):
+    with pytest.raises(ConfigurationError, match="expected 'provider:model', for example model='openai:llama-9'"):
         adapter(model="llama-9")
     selecting = adapter(*NAMES, model="gpt-4.1")
     assert (names(selecting), selecting.model) == (NAMES, "gpt-4.1")

@@ -92,7 +92,7 @@ def test_credentials_of_every_form_are_seen(text: str):
 @pytest.mark.parametrize(
     "text",
     [
-        "Check OPENAI_API_KEY, or give Route(api_key=...).",
+        "Check OPENAI_API_KEY, or pass Route(api_key=...).",
         "{'authorization': '<redacted>', 'x-api-key': '[secure]', 'api-key': None}",
         "authorization: …",
         "GET https://…@host/v1?key=…",

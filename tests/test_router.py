@@ -293,7 +293,7 @@ def test_a_door_beyond_the_deadline_is_told_with_its_time():
     with Fleet(error(429, "slow down", "rate_limit_error", retry_after="60"), max_retries=0) as fleet:
         with pytest.raises(RateLimitError):
             fleet.router.generate("Hi")
-        with pytest.raises(AllRoutesFailedError, match="wants to be left alone for another") as caught:
+        with pytest.raises(AllRoutesFailedError, match="rate-limited it for another") as caught:
             fleet.router.generate("Hi", deadline=1)
         assert 50 < caught.value.retry_after <= 60
         assert fleet.hits == [1]

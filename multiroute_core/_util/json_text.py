@@ -23,7 +23,7 @@ class NestingError(ValueError):
     """JSON that is nested deeper than `MAX_DEPTH`."""
 
     def __init__(self) -> None:
-        super().__init__(f"it is nested deeper than {MAX_DEPTH} levels")
+        super().__init__(f"nested deeper than {MAX_DEPTH} levels")
 
 
 NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, NestingError)

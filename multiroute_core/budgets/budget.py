@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import BudgetAlert
-from multiroute_core.options import unknown, word, words
+from multiroute_core.options import invalid, unknown, word, words
 
 Period: TypeAlias = Literal["call", "session", "day", "month"]
 Scope: TypeAlias = Literal["tenant", "label", "route", "task"]
@@ -89,26 +89,24 @@ class Budget:
         name: str | None = None,
     ) -> None:
         if (usd is None) == (tokens is None):
-            raise ConfigurationError("A Budget is of usd or of tokens; give one of them, such as Budget(usd=20).")
+            raise ConfigurationError("A Budget takes usd or tokens; pass exactly one of them, such as Budget(usd=20).")
         unit, amount = ("usd", usd) if tokens is None else ("tokens", tokens)
         number = isinstance(amount, int | float) and not isinstance(amount, bool) and math.isfinite(amount)
         if not number or amount is None or amount < 0 or (unit == "tokens" and amount != int(amount)):
-            raise ConfigurationError(f"{unit}={amount!r} must be a number, 0 or more.")
+            raise invalid(unit, amount, "a number of at least 0")
         for what, value, choices in (("per", per, get_args(Period)), ("scope", scope, (*get_args(Scope), None))):
             if value not in choices:
                 raise unknown(what, value, [one for one in choices if one])
         if scope_values is not None and scope is None:
-            raise ConfigurationError(
-                "scope_values= needs scope=, which says what is meant: 'tenant', 'label', 'route', 'task'."
-            )
+            raise ConfigurationError("scope_values= needs scope=: one of 'tenant', 'label', 'route', 'task'.")
         if not isinstance(hard, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"hard={hard!r} must be True or False.")
+            raise invalid("hard", hard, "True or False")
         shares = tuple(sorted(set(alerts)))
         if any(isinstance(share, bool) or not share > 0 for share in shares):
-            raise ConfigurationError(f"alerts={alerts!r} must be shares above 0, such as 0.8.")
+            raise invalid("alerts", alerts, "shares greater than 0, such as 0.8")
         hear = (on_alert,) if callable(on_alert) else tuple(on_alert)
         if not all(map(callable, hear)):
-            raise ConfigurationError(f"on_alert={on_alert!r:.100} must be callables that get a BudgetAlert.")
+            raise invalid("on_alert", on_alert, "functions that take a BudgetAlert")
         _zone(timezone)
         values: dict[str, Any] = {
             "usd": usd,
@@ -178,4 +176,6 @@ def _zone(name: Any) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
-        raise ConfigurationError(f"timezone={name!r} is unknown; give an IANA name such as 'Europe/Berlin'.") from error
+        raise ConfigurationError(
+            f"timezone={name!r} is not a valid time zone; expected an IANA name such as 'Europe/Berlin'."
+        ) from error

@@ -60,7 +60,7 @@ class RedisAccounts:
             if isinstance(error, Down) and error.asked:
                 self.settle(claims, slot, (0,) * len(claims), _nobody)
             if isinstance(error, Refused):
-                logger.warning("Redis refused to reserve money: %s", printable(str(error)))
+                logger.warning("Redis rejected a budget reservation: %s", printable(str(error)))
             if any(claim.cap is not None for claim in claims):
                 raise UnavailableError(str(error)) from error
             return ReservationReply()

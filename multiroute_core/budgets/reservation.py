@@ -191,11 +191,11 @@ def _build_rejection(bill: BudgetCharge, balance: AccountBalance, now: float) ->
     claim = bill.claim
     left = max(0, budget.cap - balance.spent - balance.held)
     ends = budget.resets_at(claim.starts)
-    note = f", {budget.format_amount(balance.held)} of it held for calls on their way" if balance.held else ""
-    when = "" if ends is None else f" It begins anew at {datetime.fromtimestamp(ends, budget.zone):%Y-%m-%d %H:%M %Z}."
+    note = f", {budget.format_amount(balance.held)} reserved for calls in flight" if balance.held else ""
+    when = "" if ends is None else f" It resets at {datetime.fromtimestamp(ends, budget.zone):%Y-%m-%d %H:%M %Z}."
     error = BudgetExceededError(
         f"The budget {budget.name!r}{_whose(bill)} has {budget.format_amount(left)} left of "
-        f"{budget.format_amount(budget.cap)}{note}, and this call may take {budget.format_amount(claim.amount)}.{when}",
+        f"{budget.format_amount(budget.cap)}{note}, and this call may cost {budget.format_amount(claim.amount)}.{when}",
         budget=budget.name,
         scope_value=bill.who,
         remaining=budget.amount(left),
@@ -207,7 +207,7 @@ def _build_rejection(bill: BudgetCharge, balance: AccountBalance, now: float) ->
 
 def _unavailable(bill: BudgetCharge, why: Exception) -> Rejection:
     error = BudgetExceededError(
-        f"The budget {bill.budget.name!r} is a hard one, and what was spent of it cannot be read now: {why}",
+        f"The budget {bill.budget.name!r} is hard, and its spending cannot be read now: {why}",
         budget=bill.budget.name,
         scope_value=bill.who,
     )

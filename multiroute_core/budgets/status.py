@@ -39,7 +39,7 @@ class BudgetStatuses(PrintableTable, tuple[BudgetStatus, ...]):
 
     __slots__ = ()
 
-    _TITLES: ClassVar = ("budget", "who", "spent", "of", "left", "", "begins anew")
+    _TITLES: ClassVar = ("budget", "scope", "spent", "limit", "remaining", "used", "resets")
     _TEXT_COLUMNS: ClassVar = (0, 1, 6)
 
     def _rows(self) -> list[tuple[str, ...]]:

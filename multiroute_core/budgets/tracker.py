@@ -32,7 +32,7 @@ from multiroute_core.types import Usage
 LOOK_SECONDS = 30.0
 """Timeout of a ledger look-up on an event loop, in seconds. It runs once per period and scope value."""
 _PRICE_HINT = (
-    'give Route(prices={"input": ..., "output": ...}) in USD per million tokens (0 if it costs nothing), '
+    'give Route(prices={"input": ..., "output": ...}) in USD per million tokens (0 if it is free), '
     "or limit tokens with Budget(tokens=...)"
 )
 
@@ -175,7 +175,7 @@ class BudgetTracker:
         except Exception as error:
             if budget.hard:
                 raise UnavailableError(f"the ledger cannot be read ({error})") from error
-            logger.warning("What was spent before cannot be read from the ledger: %s", printable(str(error)))
+            logger.warning("Earlier spending cannot be read from the ledger: %s", printable(str(error)))
             return start, 0
         return start, amount
 
@@ -183,7 +183,7 @@ class BudgetTracker:
         for budget in self.budgets:
             counts = budget.scope != "route" or budget.scope_values is None or route.name in budget.scope_values
             if budget.unit == "usd" and counts and self.pricing.estimate_on(route, Usage(1, 1)) is None:
-                message = f"The price of route {route.name!r} is unknown, so that {budget.name!r} cannot count it"
+                message = f"The price of route {route.name!r} is unknown, so the budget {budget.name!r} cannot count it"
                 if budget.hard:
                     raise ConfigurationError(f"{message}; {_PRICE_HINT}.")
                 logger.warning("%s; %s.", message, _PRICE_HINT)

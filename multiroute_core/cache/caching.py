@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from multiroute_core.cache.semantic.settings import SemanticCache
 from multiroute_core.cache.store import Cache
 from multiroute_core.errors import ConfigurationError, StreamInterruptedError
-from multiroute_core.options import seconds, to_be_kept, unknown, word
+from multiroute_core.options import invalid, seconds, to_be_kept, unknown, word
 from multiroute_core.route import Route
 from multiroute_core.types import FinishReason, Response
 
@@ -66,9 +66,11 @@ class CacheConfig:
         namespace: str | None = None,
     ) -> None:
         if not isinstance(store, str) and not all(callable(getattr(store, name, None)) for name in _METHODS):
-            raise ConfigurationError(
-                f"cache={store!r:.100} must be 'memory', 'sqlite:///path', 'redis://…', a CacheConfig or a Cache: "
-                f"an object with {', '.join(_METHODS)}."
+            raise invalid(
+                "cache",
+                store,
+                "'memory', 'sqlite:///path', 'redis://…', a CacheConfig or a Cache: an object with "
+                f"{', '.join(_METHODS)}",
             )
         more = frozenset(
             (cacheable_finish_reasons,) if isinstance(cacheable_finish_reasons, str) else cacheable_finish_reasons
@@ -77,7 +79,7 @@ class CacheConfig:
             if reason not in get_args(FinishReason):
                 raise unknown("cacheable_finish_reasons", reason, get_args(FinishReason))
         if semantic is not None and not isinstance(semantic, SemanticCache):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"semantic={semantic!r:.100} must be a SemanticCache, such as SemanticCache().")
+            raise invalid("semantic", semantic, "a SemanticCache, such as SemanticCache()")
         values: dict[str, Any] = {
             "store": store,
             "ttl": seconds("ttl", ttl),
@@ -163,8 +165,8 @@ class CacheConfig:
 
             return RedisCache(self.store)
         raise ConfigurationError(
-            f"cache={scheme!r} is no place to keep answers; "
-            "give 'memory', 'sqlite:///path', 'redis://host:6379/0', or a Cache."
+            f"cache={scheme!r} is not a valid cache; "
+            "expected 'memory', 'sqlite:///path', 'redis://host:6379/0', or a Cache."
         )
 
 

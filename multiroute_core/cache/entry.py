@@ -113,9 +113,9 @@ def decode(value: bytes) -> Entry:
         UnreadableError: The bytes are not an entry, or one of another format version.
     """
     if not isinstance(value, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]  (a store may be third-party code)
-        raise UnreadableError(f"An entry is {type(value).__name__} where bytes should be.")
+        raise UnreadableError(f"An entry is a {type(value).__name__}; expected bytes.")
     if value[: len(FORM)] != FORM:
-        raise UnreadableError(f"An entry that begins with {value[: len(FORM)]!r} has another form than {FORM!r}.")
+        raise UnreadableError(f"An entry that begins with {value[: len(FORM)]!r} does not have the format {FORM!r}.")
     try:
         record = _DECODER.decode(memoryview(value)[len(FORM) :])
         _check(record)

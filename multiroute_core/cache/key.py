@@ -123,7 +123,7 @@ class _Canon:
             return self.record(value)
         if isinstance(value, Mapping):
             return self.mapping(cast("Mapping[Any, Any]", value))
-        raise UnkeyableError(f"A {kind.__name__} has no canonical form.")
+        raise UnkeyableError(f"A {kind.__name__} cannot be part of a cache key.")
 
     def text(self, value: Text) -> Any:
         return ["t", value.text] if value.raw is None else self.record(value)

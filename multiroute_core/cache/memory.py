@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from typing import Any
 
-from multiroute_core.errors import ConfigurationError
+from multiroute_core.options import invalid
 from multiroute_core.runtime import forks
 from multiroute_core.runtime.io import IO
 
@@ -33,7 +33,7 @@ class MemoryCache:
 
     def __init__(self, max_bytes: int = 64 * 2**20) -> None:
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"max_bytes={max_bytes!r} must be a whole number of bytes, 1 or more.")
+            raise invalid("max_bytes", max_bytes, "a number of bytes of at least 1")
         self.max_bytes = max_bytes
         self._entries: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
         self._bytes = 0

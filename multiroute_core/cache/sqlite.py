@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from multiroute_core.cache.sqlite_file import SOON, Connection, checked
 from multiroute_core.cache.trouble import FailureLogger
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.options import path_of
+from multiroute_core.options import invalid, path_of
 from multiroute_core.runtime.deadline import Deadline, Expired
 from multiroute_core.runtime.interrupts import wait_until_free
 from multiroute_core.runtime.io import IO
@@ -85,7 +85,7 @@ class SQLiteCache:
         self, path: str | os.PathLike[str], *, max_bytes: int = 2**30, clock: Callable[[], float] = time.time
     ) -> None:
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"max_bytes={max_bytes!r} must be a whole number of bytes, 1 or more.")
+            raise invalid("max_bytes", max_bytes, "a number of bytes of at least 1")
         self.path = checked(path)
         self.max_bytes = max_bytes
         self._clock = clock
@@ -99,7 +99,7 @@ class SQLiteCache:
         self._hurried = 0.0
         self._writer.open(OPENING)
         if self._writer.read_only:
-            logger.warning("The cache %s cannot be written; it is only read.", self.path)
+            logger.warning("The cache %s cannot be written; it is used read-only.", self.path)
         self._writer.close()  # reopened on first use: this process may only fork others
         weakref.finalize(self, self._reader.close)
         weakref.finalize(self, self._writer.close)
@@ -125,18 +125,18 @@ class SQLiteCache:
             with self._reader.lock:
                 rows = self._reader.read(_GET, key, now)
         except (sqlite3.Error, ConfigurationError) as error:
-            self._trouble.tell("An answer could not be looked up", error)
+            self._trouble.tell("A cache lookup failed", error)
             return None
         if not rows:
             return None
         entry_id, value, crc, used = rows[0]
         if crc != _crc(key, value):
-            self._trouble.tell("An answer could not be looked up", sqlite3.DatabaseError("an entry is damaged"))
+            self._trouble.tell("A cache lookup failed", sqlite3.DatabaseError("an entry is damaged"))
             return None
         if now - used >= GRAIN and not self._writer.read_only:
             self._used[entry_id] = now
             if now - self._noted >= GRAIN:
-                await self._write(io, "The use of answers was not noted", lambda _: None)
+                await self._write(io, "The use of cached answers was not recorded", lambda _: None)
         return value
 
     async def put(self, io: IO, key: str, value: bytes, seconds: float) -> None:
@@ -145,7 +145,9 @@ class SQLiteCache:
     async def claim(self, io: IO, key: str, seconds: float) -> str | None:
         token = secrets.token_hex(8)
         # If it cannot be written, the claim is granted all the same: a duplicate request is better than none.
-        won = await self._write(io, "A claim was not noted", lambda db: self._claim(db, key, token, seconds))
+        won = await self._write(
+            io, "A single-flight claim was not recorded", lambda db: self._claim(db, key, token, seconds)
+        )
         return None if won is False else token
 
     async def release(self, io: IO, key: str, token: str) -> None:
@@ -154,7 +156,7 @@ class SQLiteCache:
 
     def close(self) -> None:
         if (self._used or self._released) and not self._writer.read_only:
-            self._write_now("The use of answers was not noted", lambda _: None)
+            self._write_now("The use of cached answers was not recorded", lambda _: None)
         for connection in (self._writer, self._reader):
             with connection.lock:
                 connection.close()

@@ -81,8 +81,8 @@ class Connection:
         with _opening:
             if any(other.inherited for other in list(_alive)):  # SQLite would take the parent's locks for its own
                 raise ConfigurationError(
-                    "A cache was open when this process was forked in a way that Python is not told of; "
-                    "make the router after the fork."
+                    "A cache was open when this process was forked without Python's fork hooks; "
+                    "build the router after the fork."
                 )
             self._db, self.read_only = _open_connection(self._path, wait)
         self._file = _identity(self._path)
@@ -131,7 +131,7 @@ def checked(path: str | os.PathLike[str]) -> Path:
     """
     location = os.fspath(path)
     if not location or location.startswith((":", "file:")) or "\0" in location:
-        raise ConfigurationError(f"A cache cannot be kept at {location!r:.200}; give the path of a file.")
+        raise ConfigurationError(f"{location!r:.200} is not a valid cache path; expected the path of a file.")
     return Path(os.path.abspath(os.path.expanduser(location)))  # noqa: PTH100, PTH111  (links stay as they are)
 
 
@@ -155,10 +155,8 @@ def _open_connection(path: Path, wait: float) -> tuple[sqlite3.Connection, bool]
         return _opened_to_read(path), True
     except sqlite3.DatabaseError as error:
         busy = _code(error) == sqlite3.SQLITE_BUSY
-        advice = "another program holds it" if busy else "give another path, or delete it"
-        raise ConfigurationError(
-            f"The cache {path} cannot be used: {error}. It was left as it is; {advice}."
-        ) from error
+        advice = "another program has locked it" if busy else "give another path, or delete it"
+        raise ConfigurationError(f"The cache {path} cannot be used: {error}. It was not changed; {advice}.") from error
 
 
 def _ensure_file(path: Path) -> os.stat_result:
@@ -173,10 +171,10 @@ def _ensure_file(path: Path) -> os.stat_result:
             status = path.stat()
     except OSError as error:
         raise ConfigurationError(
-            f"The cache {path} cannot be made ({error.strerror or error}); give the path of a file that may be written."
+            f"The cache {path} cannot be created ({error.strerror or error}); give the path of a writable file."
         ) from error
     if not stat.S_ISREG(status.st_mode):
-        raise ConfigurationError(f"A cache cannot be kept at {path}, which is no file; give the path of one.")
+        raise ConfigurationError(f"{path} is not a file; give the path of a file for the cache.")
     return status
 
 
@@ -185,7 +183,7 @@ def _check(path: Path, db: sqlite3.Connection) -> None:
     whose, form = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
     if whose != APPLICATION:
         raise ConfigurationError(
-            f"{path} is no cache of MultiRoute's; it was left as it is. Give another path for the cache."
+            f"{path} is not a MultiRoute cache. It was not changed; give another path for the cache."
         )
     if form != VERSION:
         raise ConfigurationError(

@@ -196,7 +196,7 @@ class AttemptRunner:
             if isinstance(error, BUGS):
                 if not self.limit.replied:
                     raise
-                unreadable = UnreadableReply(f"The reply cannot be read ({type(error).__name__}: {error}).")
+                unreadable = UnreadableReply(f"The reply could not be read ({type(error).__name__}: {error}).")
                 unreadable.__cause__ = error
                 error = unreadable
             if isinstance(error, WireError):  # a failed response is billed as well
@@ -245,7 +245,7 @@ class AttemptRunner:
         try:
             return self._take(self._provider.decode(reply, self.encoded)) or None
         except BUGS as error:
-            raise WireError("The answer has a shape that no answer has.") from error
+            raise WireError("The provider returned a malformed answer.") from error
 
     async def _read(self) -> tuple[Part, ...] | None:
         self._watch()
@@ -269,7 +269,7 @@ class AttemptRunner:
                 if decoder.complete:
                     self._done = True
                     return None if self._restorer is None else self._restorer.flush() or None
-                raise EOFError("The stream ended without its end: the answer is not complete.")
+                raise EOFError("The stream ended early: the answer is incomplete.")
             delta = read_event(self._provider, decoder, self.encoded, event)
             if delta is not None and (parts := self._take(delta)):
                 return parts
@@ -316,9 +316,9 @@ class AttemptRunner:
         if isinstance(error, Expired):
             phase = self.limit.phase
             allowed = self.limit.allowed
-            message = f"{phase[:1].upper()}{phase[1:]} did not come within {allowed:g} s."
+            message = f"{phase[:1].upper()}{phase[1:]} did not arrive within {allowed:g} s."
             if phase == DEADLINE:
-                message = f"Nothing came before {phase}, {allowed:.3g} s after the attempt began."
+                message = f"Nothing arrived before {phase}, {allowed:.3g} s after the attempt began."
             route_error: RouteError = AttemptTimeoutError(message)
         else:
             route_error = self._provider.classify(error)

@@ -117,7 +117,7 @@ class AttemptLog:
             message = f"No route answered; {len(errors)} attempts failed."
         else:
             kind = AllRoutesFailedError
-            message = "No route could be asked."
+            message = "No route could be called."
         error = kind(
             message, errors=errors, skipped=shut, retry_after=stop.seconds if stop.seconds != math.inf else None
         )

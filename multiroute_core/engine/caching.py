@@ -171,7 +171,7 @@ class CacheStage:
         try:
             return key(call.request, self._who(call), call.options.tenant)
         except UnkeyableError as error:
-            logger.debug("A request goes past the cache: %s", error)
+            logger.debug("A request bypasses the cache: %s", error)
             return None
 
     def _scope(self, call: Call) -> tuple[str, str] | None:
@@ -203,7 +203,7 @@ class CacheStage:
             if flight.waits_for_me(native=io.native):
                 return entry, None
             limit = Deadline(io.now)
-            limit.set("an equal request", until, until - io.now())
+            limit.set("an identical request", until, until - io.now())
             try:
                 value: bytes | None = await io.await_callback(limit, flight.join)
             except Expired:
@@ -250,7 +250,7 @@ class CacheStage:
         try:
             value = entries.encode(response, pieces if call.stream else None, now=now, fresh_until=now + ttl)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            logger.debug("An answer of %r cannot be kept: %s", response.route, printable(str(error)))
+            logger.debug("An answer of route %r cannot be cached: %s", response.route, printable(str(error)))
             return None
         if self.caching.worth(response, call.routes, continued=call.options.on_stream_error == "continue"):
             await self._guard_store(self.store.put(io, name, value, ttl + self.caching.stale_if_error), None)
@@ -270,7 +270,7 @@ class CacheStage:
         try:
             return entries.decode(value)
         except UnreadableError as error:
-            logger.warning("A cached answer is passed over: %s", printable(str(error)))
+            logger.warning("A cached answer is ignored: %s", printable(str(error)))
             return None
 
     def _fresh(self, entry: Entry | None) -> bool:
@@ -287,7 +287,7 @@ class CacheStage:
 
     def _failed(self, error: Exception, otherwise: _T) -> _T:
         tell = logger.debug if self._failing else logger.warning
-        tell("The cache %r failed, and is gone past until it works again: %r", self.store, error)
+        tell("The cache %r failed; requests bypass it until it recovers: %r", self.store, error)
         self._failing = True
         return otherwise
 

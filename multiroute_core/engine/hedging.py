@@ -42,7 +42,7 @@ class HedgedAttempt:
     async def next(self) -> tuple[Part, ...] | None:
         """Return the next parts, as `AttemptRunner.next` does."""
         if self._generation != forks.generation():  # the reading thread exists only in the parent process
-            raise StreamInterruptedError("The stream belongs to the process of which this one is a fork.")
+            raise StreamInterruptedError("The stream belongs to the parent process; open it after the fork.")
         item: Any = await self.runner.next()
         return None if item is END else item
 

@@ -13,7 +13,7 @@ from multiroute_core.engine.attempt import TimeLimits
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
 from multiroute_core.ledger.ledger import Ledger
-from multiroute_core.options import Options, parse, seconds, share, to_be_kept
+from multiroute_core.options import Options, invalid, parse, seconds, share, to_be_kept
 from multiroute_core.providers import registry
 from multiroute_core.route import Route, check_quotas
 from multiroute_core.state.memory import MemoryState
@@ -145,7 +145,7 @@ def _routes(route_specs: Iterable[Route | str] | None) -> tuple[Route, ...]:
         registry.routes_of_environment() if route_specs is None else tuple(Route.of(route) for route in route_specs)
     )
     if not routes:
-        raise ConfigurationError("No routes: routes=[] is empty; give at least one, such as 'openai:gpt-6.1-sol'.")
+        raise ConfigurationError("routes=[] is empty; expected at least one route, such as 'openai:gpt-6.1-sol'.")
     names = [route.name for route in routes]
     check_quotas(routes)
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -158,23 +158,21 @@ def _max_response_bytes(value: Any) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"max_response_bytes={value!r} must be a whole number of bytes, 1 or more, or None.")
+        raise invalid("max_response_bytes", value, "a number of bytes of at least 1, or None")
     return value
 
 
 def _ledger(ledger: Any) -> str | Ledger | None:
     if ledger is None or isinstance(ledger, str | Ledger):
         return ledger
-    raise ConfigurationError(
-        f"ledger={ledger!r:.100} must be 'memory', 'sqlite:///path', 'redis://host:6379/0', or a Ledger."
-    )
+    raise invalid("ledger", ledger, "'memory', 'sqlite:///path', 'redis://host:6379/0', or a Ledger")
 
 
 def _budgets(setting: Any) -> tuple[Budget, ...]:
     budgets = (setting,) if isinstance(setting, Budget) else tuple(setting or ())
     for budget in budgets:
         if not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"budget={budget!r:.100} must be a Budget, such as Budget(usd=20), or several.")
+            raise invalid("budget", budget, "a Budget, such as Budget(usd=20), or several")
     names = [budget.name for budget in budgets]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ConfigurationError(f"Two budgets are named {twice!r}; give one of them another name=...")
@@ -186,9 +184,9 @@ def _state(state: Any) -> str | State:
         scheme = state.partition(":")[0]
         if state != "memory" and scheme not in ("redis", "rediss", "unix"):
             raise ConfigurationError(
-                f"state={scheme!r} is no place for it; give 'memory', 'redis://host:6379/0', or a State."
+                f"state={scheme!r} is not a valid state; expected 'memory', 'redis://host:6379/0', or a State."
             )
         return state
     if not all(callable(getattr(state, name, None)) for name in ("know", "admit", "settle", "standing")):
-        raise ConfigurationError(f"state={state!r:.100} must be 'memory', 'redis://host:6379/0', or a State.")
+        raise invalid("state", state, "'memory', 'redis://host:6379/0', or a State")
     return state

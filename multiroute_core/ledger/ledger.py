@@ -137,7 +137,7 @@ class Ledger:
         return [record.to_dict() for record in self.query(**which)]
 
     def to_pandas(self, **which: Any) -> Any:
-        """Returns the records of `query` as a `pandas.DataFrame`; `at` is a UTC timestamp.
+        """Returns the records of `query` as a `pandas.DataFrame`; `ended_at` is a UTC timestamp.
 
         Raises:
             ConfigurationError: if pandas is not installed.
@@ -147,7 +147,7 @@ class Ledger:
         except ImportError as error:
             raise ConfigurationError("to_pandas needs pandas; run: pip install pandas") from error
         frame = pandas.DataFrame(self.to_dicts(**which), columns=list(NAMES))
-        frame["at"] = pandas.to_datetime(frame["at"], unit="s", utc=True)
+        frame["ended_at"] = pandas.to_datetime(frame["ended_at"], unit="s", utc=True)
         return frame
 
     def totals(
@@ -189,7 +189,7 @@ class Ledger:
         except (MultiRouteError, GeneratorExit):
             raise
         except Exception as error:
-            raise LedgerUnavailableError(f"The records of the ledger {self.store!r} cannot be read: {error}") from error
+            raise LedgerUnavailableError(f"The ledger {self.store!r} cannot be read: {error}") from error
 
     def __copy__(self) -> Ledger:
         return self
@@ -218,5 +218,5 @@ def _open_store(store: str) -> Store:
 
         return RedisStore(store)
     raise ConfigurationError(
-        f"ledger={scheme!r} is no place for records; give 'memory', 'sqlite:///path' or 'redis://host:6379/0'."
+        f"ledger={scheme!r} is not a valid ledger; expected 'memory', 'sqlite:///path' or 'redis://host:6379/0'."
     )

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from multiroute_core.errors import ConfigurationError
 from multiroute_core.ledger.record import KINDS, NAMES
-from multiroute_core.options import unknown, word, words
+from multiroute_core.options import invalid, unknown, word, words
 
 FILTERS = (*NAMES, "label", "day", "month")
 """The names of the filters."""
@@ -48,7 +47,7 @@ class LedgerQuery:
         """
         for name, moment in (("since", since), ("until", until)):
             if moment is not None and (isinstance(moment, bool) or not isinstance(moment, int | float)):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise ConfigurationError(f"{name}={moment!r:.100} must be a time in seconds since 1970.")
+                raise invalid(name, moment, "a time in seconds since 1970")
         label: str | None = None
         equal: list[tuple[str, Any]] = []
         for name, value in filters.items():
@@ -63,7 +62,7 @@ class LedgerQuery:
             elif name == "labels":
                 equal.append((name, tuple(sorted(words(name, value)))))
             elif value is not None and not isinstance(value, _ACCEPTED[KINDS[name]]):
-                raise ConfigurationError(f"{name}={value!r:.100} must be a {KINDS[name].__name__}, as in the records.")
+                raise invalid(name, value, f"a {KINDS[name].__name__}, as in the records")
             else:
                 equal.append((name, value))
         return cls(since, until, label, tuple(equal))
@@ -71,8 +70,8 @@ class LedgerQuery:
     def takes(self, record: Any) -> bool:
         """Returns whether `record` matches."""
         return (
-            (self.since is None or record.at >= self.since)
-            and (self.until is None or record.at < self.until)
+            (self.since is None or record.ended_at >= self.since)
+            and (self.until is None or record.ended_at < self.until)
             and (self.label is None or self.label in record.labels)
             and all(getattr(record, name) == value for name, value in self.equal)
         )
@@ -84,7 +83,7 @@ def _span(name: str, value: Any) -> tuple[float, float]:
         first = datetime.strptime(value, _FORMS[name]).replace(tzinfo=UTC)
     except (TypeError, ValueError):
         example = datetime(2026, 11, 28, tzinfo=UTC).strftime(_FORMS[name])
-        raise ConfigurationError(f"{name}={value!r:.100} must be a {name} in UTC, such as {example!r}.") from None
+        raise invalid(name, value, f"a {name} in UTC, such as {example!r}") from None
     if name == "day":
         return first.timestamp(), first.timestamp() + 86_400
     year, month = divmod(first.year * 12 + first.month, 12)

@@ -33,7 +33,7 @@ class Record:
     """One attempt, whatever its outcome.
 
     Attributes:
-        at: When it ended, in seconds since 1970.
+        ended_at: When it ended, in seconds since 1970.
         request_id: The request; all attempts of a request share it.
         route: The route's name.
         provider: The route's provider.
@@ -54,12 +54,12 @@ class Record:
         tenant: The tenant of the request.
         task: The task of the request.
         labels: The labels of the request, sorted.
-        price: The source of the price, with the date from which it is valid if known: `"genai-prices 0.2.3
+        price_source: The source of the price, with the date from which it is valid if known: `"genai-prices 0.2.3
             (2026-10-03)"`, `"the route's own"` or `"free"`; None if the cost is unknown.
         charged: The amount charged to budgets, in USD: the cost, or else an estimate; None if no price is known.
     """
 
-    at: float
+    ended_at: float
     request_id: str
     route: str
     provider: str
@@ -79,13 +79,13 @@ class Record:
     tenant: str | None = None
     task: str | None = None
     labels: tuple[str, ...] = ()
-    price: str | None = None
+    price_source: str | None = None
     charged: float | None = None
 
     @property
     def day(self) -> str:
         """The UTC day on which it ended, such as `2026-11-28`."""
-        return datetime.fromtimestamp(self.at, UTC).strftime("%Y-%m-%d")
+        return datetime.fromtimestamp(self.ended_at, UTC).strftime("%Y-%m-%d")
 
     @property
     def month(self) -> str:
@@ -101,7 +101,7 @@ NAMES = tuple(field.name for field in fields(Record))
 
 KINDS: dict[str, type] = {
     **dict.fromkeys(NAMES, str),
-    **dict.fromkeys(("at", "seconds", "first_token_seconds", "cost", "saved_cost", "charged"), float),
+    **dict.fromkeys(("ended_at", "seconds", "first_token_seconds", "cost", "saved_cost", "charged"), float),
     **dict.fromkeys([name for name in NAMES if name.endswith("_tokens")], int),
     **dict.fromkeys(("estimated", "stream"), bool),
     "labels": tuple,
@@ -115,10 +115,10 @@ values = attrgetter(*NAMES)
 """Returns all values of a record, in the order of `NAMES`."""
 
 
-def of_attempt(attempt: Attempt, at: float, request_id: str, about: About) -> Record:
+def of_attempt(attempt: Attempt, ended_at: float, request_id: str, about: About) -> Record:
     """Returns the record of an attempt."""
     return Record(  # positional: keyword arguments take half as long again
-        at,
+        ended_at,
         request_id,
         _text(attempt.route),
         attempt.provider,
@@ -136,10 +136,10 @@ def of_attempt(attempt: Attempt, at: float, request_id: str, about: About) -> Re
     )
 
 
-def of_hit(response: Response, seconds: float, at: float, request_id: str, about: About) -> Record:
+def of_hit(response: Response, seconds: float, ended_at: float, request_id: str, about: About) -> Record:
     """Returns the record of a response from the cache."""
     return Record(
-        at,
+        ended_at,
         request_id,
         _text(response.route),
         response.provider,

@@ -73,7 +73,7 @@ logger = logging.getLogger("multiroute_core")
 class _Spending(msgspec.Struct):
     """The fields that `spent` needs; decoding only these halves the time."""
 
-    at: float
+    ended_at: float
     route: str
     cost: float | None = None
     charged: float | None = None
@@ -150,13 +150,15 @@ class RedisStore:
             for _, entry in page:
                 try:
                     record = decoder.decode(entry[b"record"])
-                    if not 0 <= cast("Any", record).at <= LATEST:
+                    if not 0 <= cast("Any", record).ended_at <= LATEST:
                         raise ValueError("its time is out of range")  # noqa: TRY301  (one place tells of it)
                     yield record
                 except (KeyError, msgspec.DecodeError, ValueError) as error:
                     if not self._spoilt:
                         logger.warning(
-                            "There are entries in the ledger %r that are no records: %s", self, printable(str(error))
+                            "The ledger %r has entries that are not records; they are skipped: %s",
+                            self,
+                            printable(str(error)),
                         )
                     self._spoilt = True
             if len(page) < PAGE:
@@ -178,16 +180,14 @@ class RedisStore:
             pool.connection_class(**pool.connection_kwargs)  # does not connect
         except (TypeError, ValueError, redis.RedisError):  # the text may contain part of the password
             raise ConfigurationError(
-                "The URL of the ledger on Redis cannot be read; write redis://host:6379/0 or "
-                "unix:///path/to/redis.sock, and what is special in a password percent-encoded, as in "
+                "The URL of the ledger is not valid; expected redis://host:6379/0 or "
+                "unix:///path/to/redis.sock, with special characters in a password percent-encoded, as in "
                 "redis://:p%2Fw@host:6379/0."
             ) from None
         options = pool.connection_kwargs
         scheme = self._url.partition(":")[0]
         if scheme == "unix" and not options.get("path", "").strip("/"):
-            raise ConfigurationError(
-                "The URL of the ledger cannot be read: it names no socket; write unix:///path/to/redis.sock."
-            )
+            raise ConfigurationError("The URL of the ledger has no socket path; expected unix:///path/to/redis.sock.")
         host = options.get("host", "localhost")
         place = options.get("path") or f"{f'[{host}]' if ':' in host else host}:{options.get('port', 6379)}"
         self._where = f"{scheme}://{place}/{options.get('db') or 0}"
@@ -200,14 +200,14 @@ class RedisStore:
             kind = self._client.type(self._key)
         except errors.AuthenticationError as error:
             raise ConfigurationError(
-                f"Redis at {self._where} refuses the password ({error}); write it as in redis://user:password@host."
+                f"Redis at {self._where} rejected the password ({error}); give it as in redis://user:password@host."
             ) from None
         except (errors.RedisError, OSError):  # Redis is down; this is reported when records are written
             return
         if kind not in (b"none", b"stream"):
             raise ConfigurationError(
-                f"The key {self._key!r} on Redis at {self._where} is no ledger but a {kind.decode()}; it was left as "
-                "it is. Give another prefix, as in Ledger(RedisStore(url, prefix='shop'))."
+                f"The key {self._key!r} on Redis at {self._where} is not a ledger but a {kind.decode()}. It was not "
+                "changed; give another prefix, as in Ledger(RedisStore(url, prefix='shop'))."
             )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -19,11 +19,11 @@ from multiroute_core.ledger.record import KINDS, LATEST, MOST, NAMES, Record, va
 from multiroute_core.options import path_of
 
 APPLICATION = 0x4D526C67
-VERSION = 3
+VERSION = 4
 """The application id and schema version in the file's header.
 
-Version 1 had no `labels` and no `price`; version 2 had no `charged`, and stored estimates under `cost`. A process that
-has a file of an older version open can still write to it after the migration.
+Version 1 had no `labels` and no `price`; version 2 had no `charged`, and stored estimates under `cost`; version 3 had
+`at` and `price` for `ended_at` and `price_source`.
 """
 
 PATIENCE = 1.0
@@ -42,14 +42,17 @@ _SPENT = (
 
 # The index covers all columns of `_SPENT`, so that the table itself is not read.
 _INDEX = """CREATE INDEX IF NOT EXISTS records_charged ON records
-    (at, charged, cost, input_tokens, output_tokens, tenant, route, task, labels)"""
+    (ended_at, charged, cost, input_tokens, output_tokens, tenant, route, task, labels)"""
+
+_RENAMED = {"at": "ended_at", "price": "price_source"}
+"""Columns that had other names in older versions."""
 
 REQUIRED = NAMES[:7]
 """The fields that every record has."""
 
 _RANGES = {
-    "at": f"0 AND {LATEST!r}",
-    **dict.fromkeys([name for name, kind in KINDS.items() if kind is float and name != "at"], "-1e15 AND 1e15"),
+    "ended_at": f"0 AND {LATEST!r}",
+    **dict.fromkeys([name for name, kind in KINDS.items() if kind is float and name != "ended_at"], "-1e15 AND 1e15"),
     **dict.fromkeys([name for name, kind in KINDS.items() if kind is int], f"-{MOST} AND {MOST}"),
 }
 
@@ -119,8 +122,7 @@ class SQLiteStore:
             self._open()
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError(
-                f"The ledger's file {str(self.path)!r} cannot be used: {error}. "
-                "It was left as it is; give another path."
+                f"The ledger file {str(self.path)!r} cannot be used: {error}. It was not changed; give another path."
             ) from error
 
     @property
@@ -138,7 +140,7 @@ class SQLiteStore:
         try:
             # The query reads a snapshot, unaffected by concurrent writes.
             where = f"{where} AND {_CHECK}" if where else f" WHERE {_CHECK}"
-            rows = db.execute(f"SELECT {_ALL} FROM records{where} ORDER BY at, id", parameters)  # noqa: S608
+            rows = db.execute(f"SELECT {_ALL} FROM records{where} ORDER BY ended_at, id", parameters)  # noqa: S608
         except BaseException:
             db.close()
             raise
@@ -194,13 +196,13 @@ class SQLiteStore:
     def _prepare(self, db: sqlite3.Connection) -> None:
         """Ensures that the file is a ledger with the current schema."""
         until = time.monotonic() + OPENING
-        while (form := self._form(db)) != VERSION:
+        while (version := self._read_version(db)) != VERSION:
             try:
-                if not form:
+                if not version:
                     db.execute("PRAGMA journal_mode = WAL")
                 with db:
                     db.execute("BEGIN IMMEDIATE")
-                    self._bring_up(db, self._form(db))  # another process may have been faster
+                    self._migrate(db, self._read_version(db))  # another process may have been faster
             except sqlite3.OperationalError as error:  # SQLite does not wait if two processes create the file at once
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
                     raise
@@ -208,33 +210,38 @@ class SQLiteStore:
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}")
 
-    def _form(self, db: sqlite3.Connection) -> int:
+    def _read_version(self, db: sqlite3.Connection) -> int:
         """Returns the schema version of the file; 0 if it is empty."""
         outer = db.in_transaction
         if not outer:
             db.execute("BEGIN")  # read all in one transaction: another process may be creating the schema
-        whose, form = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+        whose, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
         tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if not outer:
             db.rollback()
-        if whose != APPLICATION and (whose or form or tables):
+        if whose != APPLICATION and (whose or version or tables):
             raise ConfigurationError(
-                f"The file {str(self.path)!r} is no ledger: it belongs to another application. It was left as it is; "
+                f"The file {str(self.path)!r} is not a ledger: it belongs to another application. It was not changed; "
                 "give another path."
             )
-        if form > VERSION:
+        if version > VERSION:
             raise ConfigurationError(
-                f"The ledger {str(self.path)!r} has form {form}, and this MultiRoute knows forms up to {VERSION}. "
-                "It was left as it is; give another path, or use the newer MultiRoute."
+                f"The ledger {str(self.path)!r} has schema version {version}; this MultiRoute supports versions up "
+                f"to {VERSION}. It was not changed; give another path, or use a newer MultiRoute."
             )
-        return form
+        return version
 
-    def _bring_up(self, db: sqlite3.Connection, form: int) -> None:
+    def _migrate(self, db: sqlite3.Connection, version: int) -> None:
         columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
         db.execute(f"CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY, {columns})")
-        if 0 < form < VERSION:
-            for name in ("labels", "price", "charged") if form == 1 else ("charged",):
-                db.execute(f"ALTER TABLE records ADD COLUMN {name} {_COLUMNS[name]}")
+        if 0 < version < VERSION:
+            for old, new in _RENAMED.items():
+                if old in _read_columns(db):
+                    db.execute(f"ALTER TABLE records RENAME COLUMN {old} TO {new}")
+            existing = _read_columns(db)
+            for name in NAMES:
+                if name not in existing:
+                    db.execute(f"ALTER TABLE records ADD COLUMN {name} {_COLUMNS[name]}")
             db.execute("DROP INDEX IF EXISTS records_by_time")
             db.execute("DROP INDEX IF EXISTS records_spent")
         db.execute(_INDEX)
@@ -248,13 +255,18 @@ class SQLiteStore:
         return repr(self.url)
 
 
+def _read_columns(db: sqlite3.Connection) -> list[str]:
+    """Returns the names of the columns that the table has."""
+    return [row[1] for row in db.execute("PRAGMA table_info(records)")]
+
+
 def _where(which: LedgerQuery) -> tuple[str, list[Any]]:
     """Returns a query as a SQL clause and its parameters."""
     clauses = list[str]()
     parameters = list[Any]()
     for clause, value in (
-        ("at >= ?", which.since),
-        ("at < ?", which.until),
+        ("ended_at >= ?", which.since),
+        ("ended_at < ?", which.until),
         ("instr(labels, ?)", which.label and _quoted(which.label)),
     ):
         if value is not None:

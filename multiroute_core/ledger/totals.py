@@ -192,7 +192,7 @@ class Totals:
         """Renders a table for notebooks."""
         total, models = self._read()
         rows = [
-            (name, *(column(row) for column in _COLUMNS.values())) for name, row in (*models.items(), ("In all", total))
+            (name, *(column(row) for column in _COLUMNS.values())) for name, row in (*models.items(), ("Total", total))
         ]
         return table.html(("Model", *_COLUMNS), rows, (0,))
 
@@ -252,11 +252,11 @@ def _lines(total: Figures) -> Iterator[str]:
     yield _calls(total)
     uncounted = f"; {_count(total.uncounted, 'answer')} uncounted" if total.uncounted else ""
     yield (
-        f"Tokens: {total.input_tokens:,} in ({total.cache_read_tokens:,} from vendors' caches), "
+        f"Tokens: {total.input_tokens:,} in ({total.cache_read_tokens:,} from provider caches), "
         f"{total.output_tokens:,} out ({total.reasoning_tokens:,} reasoning){uncounted}"
     )
-    lost = f"; {_usd(total.failed_cost)} of it for attempts that did not answer" if total.failed_cost else ""
-    more = f"; about {_usd(total.estimated_cost)} more for what ended in the middle" if total.estimated_cost else ""
+    lost = f"; {_usd(total.failed_cost)} of it for failed attempts" if total.failed_cost else ""
+    more = f"; about {_usd(total.estimated_cost)} more for interrupted attempts" if total.estimated_cost else ""
     yield f"Cost: {_format_cost(total)}{lost}{more}"
     figures = [_count(total.attempts, "attempt"), f"{total.failed_attempts:,} failed"]
     figures += [f"{total.cancelled_attempts:,} cancelled"] if total.cancelled_attempts else []

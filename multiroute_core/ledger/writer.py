@@ -132,12 +132,12 @@ class LedgerWriter:
         except Exception as error:
             if not self._failing:
                 logger.warning(
-                    "The ledger %r cannot be written; its records wait: %s", self.store, printable(str(error))
+                    "The ledger %r cannot be written; records are queued: %s", self.store, printable(str(error))
                 )
             self._failing = True
             return
         if self._failing:
-            logger.warning("The ledger %r is written again: %d records had waited.", self.store, len(waiting))
+            logger.warning("The ledger %r is written again; %d queued records were written.", self.store, len(waiting))
         self._failing = self._overflowed = False
         self._first += len(waiting)
         waiting.clear()
@@ -148,7 +148,7 @@ class LedgerWriter:
             try:
                 sink(records)
             except Exception:
-                logger.exception("%r failed on %d records of the ledger.", sink, len(records))
+                logger.exception("The exporter %r failed on %d records of the ledger.", sink, len(records))
 
     def _give_up(self, count: int) -> None:
         with self._counting:
@@ -157,7 +157,7 @@ class LedgerWriter:
             self._overflowed = True
         if not has_warned:
             logger.warning(
-                "More than %d records wait for the ledger %r: the oldest are given up, and counted in its `dropped`.",
+                "More than %d records are queued for the ledger %r; the oldest are dropped and counted in `dropped`.",
                 WAITING,
                 self.store,
             )
@@ -188,7 +188,9 @@ class LedgerWriter:
         self.flush(PATIENCE)
         if (lost := len(self._waiting) + len(self._heard)) and not self._parted:
             self._parted = True
-            logger.warning("The program ends, and %d records of the ledger %r are lost.", lost, self.store)
+            logger.warning(
+                "The program ended before %d records of the ledger %r were written; they are lost.", lost, self.store
+            )
 
     def forked(self) -> None:
         """Resets the writer in a forked child.

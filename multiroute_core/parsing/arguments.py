@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, TypedDict, cast
 from multiroute_core import parsing
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.messages import Message, Text
-from multiroute_core.options import NAMES, NONE, Options, OrderFunction, parse, unknown
+from multiroute_core.options import NAMES, NONE, Options, OrderFunction, invalid, parse, unknown
 from multiroute_core.types import Request
 
 MessageLike: TypeAlias = Message | Mapping[str, Any] | tuple[str, str]
@@ -114,8 +114,8 @@ def build(
     if system is not None:
         conversation = (Message("system", _text("system", system)), *conversation)
     if not _speaks(conversation):
-        what = "The messages hold nothing" if conversation else "There are no messages"
-        raise ConfigurationError(f"{what}; give a question, such as 'Hello'.")
+        what = "The messages are empty" if conversation else "There are no messages"
+        raise ConfigurationError(f"{what}; expected a message, such as 'Hello'.")
     for name, value in parameters.items():
         if name == "extra":
             parameters[name] = parsing.schemas.vendor_options(value, integrations)
@@ -139,13 +139,13 @@ def _speaks(conversation: Sequence[Message]) -> bool:
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise ConfigurationError(f"{name}={value!r} must be a string.")
+        raise invalid(name, value, "a string")
     return value
 
 
 def _truth(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ConfigurationError(f"{name}={value!r} must be True or False.")
+        raise invalid(name, value, "True or False")
     return value
 
 
@@ -153,8 +153,8 @@ def _within(low: float, high: float, *, above: bool = False) -> Any:
     def check(name: str, value: Any) -> float:
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not number or not low <= value <= high or (above and value == low):
-            raise ConfigurationError(
-                f"{name}={value!r} must be a number {'above' if above else 'from'} {low} to {high}."
+            raise invalid(
+                name, value, f"a number {'greater than' if above else 'of at least'} {low} and at most {high}"
             )
         return value
 
@@ -164,9 +164,7 @@ def _within(low: float, high: float, *, above: bool = False) -> Any:
 def _build_integer_check(low: int | None) -> Any:
     def check(name: str, value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or (low is not None and value < low):
-            raise ConfigurationError(
-                f"{name}={value!r} must be a whole number{'' if low is None else f', {low} or more'}."
-            )
+            raise invalid(name, value, f"an integer{'' if low is None else f' of at least {low}'}")
         return value
 
     return check
@@ -176,7 +174,7 @@ def _stop(name: str, value: Any) -> tuple[str, ...]:
     entries = cast("Iterable[Any]", value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
     stops = tuple(entries)
     if not all(isinstance(stop, str) and stop for stop in stops):
-        raise ConfigurationError(f"{name}={value!r} must be strings that are not empty.")
+        raise invalid(name, value, "non-empty strings")
     return stops
 
 

@@ -26,7 +26,7 @@ def part(block: Any) -> Part:
     if isinstance(block, PARTS):
         return cast("Part", block)
     if not isinstance(block, Mapping):
-        raise ConfigurationError(f"A piece of content is a {type(block).__name__}; give a string, a part or a dict.")
+        raise ConfigurationError(f"A content block is a {type(block).__name__}; expected a string, a part or a dict.")
     block = cast("Block", block)
     kind = block.get("type")
     if isinstance(kind, str):
@@ -38,7 +38,7 @@ def part(block: Any) -> Part:
     if (match := blocks_google.reader(block)) is not None:
         return match[0](match[1])
     keys = ", ".join(map(repr, block)) or "none"
-    raise ConfigurationError(f"A piece of content has no type (its keys: {keys}); give {{'type': 'text', 'text': …}}.")
+    raise ConfigurationError(f"A content block has no type (its keys: {keys}); expected {{'type': 'text', 'text': …}}.")
 
 
 def parts(content: Any) -> tuple[Part, ...]:

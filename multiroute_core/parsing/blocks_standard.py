@@ -33,7 +33,7 @@ def _media(block: Block, modality: Modality) -> Part:
         return address(url, modality, mime_type, name, extras=extras)
     if (file_id := content.get("file_id")) is not None:
         return file(file_id, modality, mime_type, extras=extras)
-    raise ConfigurationError(f"A block of type {block['type']!r} has no content; give its base64, url or file_id.")
+    raise ConfigurationError(f"A block of type {block['type']!r} has no content; expected base64, url or file_id.")
 
 
 def _image(block: Block) -> Part:
@@ -64,7 +64,7 @@ def _plain(block: Block) -> Part:
     try:
         return _plain_text(data.decode(), getattr(part, "extras", None))
     except UnicodeDecodeError as error:
-        raise ConfigurationError("A block of type 'text-plain' holds data that is no text.") from error
+        raise ConfigurationError("A block of type 'text-plain' contains data that is not text.") from error
 
 
 def _plain_text(content: str, extras: Extras | None) -> Text:

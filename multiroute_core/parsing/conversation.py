@@ -61,7 +61,7 @@ def read(conversation: Any) -> tuple[Message, ...]:
         conversation = (conversation,)
     if isinstance(conversation, Mapping) or not isinstance(conversation, Iterable):
         kind = type(cast("Any", conversation)).__name__
-        raise ConfigurationError(f"messages is a {kind}; give a string or a list of messages.")
+        raise ConfigurationError(f"messages is a {kind}; expected a string or a list of messages.")
     messages = [_message(one) for one in cast("Iterable[Any]", conversation)]
     if all(_plain(message) for message in messages):
         return tuple(messages)
@@ -92,7 +92,7 @@ def _message(message: Any) -> Message:
             case _:
                 pass
     raise ConfigurationError(
-        f"A message is a {type(cast('Any', message)).__name__}; give Message('user', …), ('user', …) or "
+        f"A message is a {type(cast('Any', message)).__name__}; expected Message('user', …), ('user', …) or "
         "{'role': 'user', 'content': …}."
     )
 
@@ -110,7 +110,7 @@ _SAYS = ("content", "parts", "tool_calls", "function_call")
 def _role(name: str) -> Role:
     role = ALIASES.get(name, name)
     if role not in ROLES:
-        raise ConfigurationError(f"Role {name!r} is unknown; use one of {', '.join(map(repr, ROLES))}.")
+        raise ConfigurationError(f"{name!r} is not a valid role; expected one of {', '.join(map(repr, ROLES))}.")
     return role
 
 
@@ -120,7 +120,7 @@ def _read_parts(role: Role, fields: Mapping[str, Any]) -> Iterator[Part]:
     parts = blocks.parts(content)
     listed = fields.get("tool_calls") or ()
     if not isinstance(listed, list | tuple):
-        raise ConfigurationError(f"tool_calls is a {type(listed).__name__}; give a list.")
+        raise ConfigurationError(f"tool_calls is a {type(listed).__name__}; expected a list.")
     calls = [blocks.part(_call(one)) for one in cast("Iterable[Any]", listed)]
     if isinstance(old := fields.get("function_call"), Mapping):
         calls.append(blocks.part({"type": "function", "function": old}))
@@ -163,22 +163,24 @@ def _checked(message: Message) -> Message:
         )
         if isinstance(part, ToolCallResponse):
             for inner in cast("tuple[Any, ...]", part.parts):
-                _fits(inner, _HELD, "A tool's answer")
+                _fits(inner, _HELD, "A tool result")
     return message if role == message.role else Message(role, message.parts, message.name)
 
 
 def _fits(part: Any, part_types: tuple[type, ...], whose: str) -> None:
     kind = type(part).__name__
     if not isinstance(part, PARTS):
-        raise ConfigurationError(f"{whose} holds a {kind}; give a string or parts such as Text(...).")
+        raise ConfigurationError(f"{whose} contains a {kind}; expected a string or parts such as Text(...).")
     if isinstance(part, ToolCallDelta):
-        raise ConfigurationError(f"{whose} holds a ToolCallDelta, a piece of a stream; join the pieces by assemble().")
+        raise ConfigurationError(
+            f"{whose} contains a ToolCallDelta, a chunk of a stream; join the chunks with assemble()."
+        )
     if not isinstance(part, part_types):
         names = ", ".join(sorted(one.__name__ for one in part_types))
-        raise ConfigurationError(f"{whose} holds a {kind}, which has no place there; it takes {names}.")
+        raise ConfigurationError(f"{whose} contains a {kind}, which is not allowed there; expected {names}.")
     for name, right in _FIELDS.get(kind, {}).items():
         if not isinstance(value := getattr(part, name), right):
-            raise ConfigurationError(f"{whose} holds a {kind} whose {name} is a {type(value).__name__}.")
+            raise ConfigurationError(f"{whose} contains a {kind} whose {name} is a {type(value).__name__}.")
 
 
 _FIELDS: Mapping[str, Mapping[str, type]] = {
@@ -239,8 +241,8 @@ def _matched(answer: ToolCallResponse, waiting: Mapping[str, str]) -> ToolCallRe
         return answer
     call_id = next((call_id for call_id, name in waiting.items() if name == answer.name), None)
     if call_id is None:
-        whose = "of no name" if answer.name is None else f"of {answer.name!r}"
-        raise ConfigurationError(f"A tool's answer {whose} has no id, and no open call fits it; give the call's id.")
+        whose = "without a name" if answer.name is None else f"of {answer.name!r}"
+        raise ConfigurationError(f"A tool result {whose} has no id, and no open call matches it; give the call's id.")
     return ToolCallResponse(call_id, answer.parts, error=answer.error, name=answer.name, raw=answer.raw)
 
 
@@ -265,8 +267,12 @@ def _complete_answers(messages: list[Message]) -> list[Message]:
                 waiting[part.id] = part
             elif isinstance(part, ToolCallResponse):
                 if part.id not in waiting:
-                    why = "is answered twice" if part.id in done else "is answered, but no message before has made it"
-                    raise ConfigurationError(f"The tool call {part.id!r} {why}; give each call one answer, after it.")
+                    why = (
+                        "has two results"
+                        if part.id in done
+                        else "has a result, but no earlier message contains the call"
+                    )
+                    raise ConfigurationError(f"The tool call {part.id!r} {why}; give each call one result, after it.")
                 del waiting[part.id]
                 done.add(part.id)
         conversation.append(message)
@@ -294,4 +300,4 @@ def _refuse(waiting: dict[str, ToolCall | InvalidToolCall], conversation: list[M
 def _closed(waiting: Mapping[str, ToolCall | InvalidToolCall]) -> None:
     if owed := [call for call in waiting.values() if isinstance(call, ToolCall)]:
         calls = ", ".join(f"{call.id!r} of {call.name!r}" for call in owed)
-        raise ConfigurationError(f"Tool calls without an answer: {calls}; no vendor goes on before each has one.")
+        raise ConfigurationError(f"Tool calls without a result: {calls}; every provider requires one for each call.")

@@ -50,7 +50,7 @@ def check(provider: str, options: Mapping[str, Any], reserved: frozenset[str]) -
         what = f"extra[{provider!r}]['extra_body']"
         body = _mapping(options["extra_body"], what)
         if own := sorted(reserved & {*body}):
-            raise ConfigurationError(f"{what} says {own[0]!r}, which the router says itself; leave it out.")
+            raise ConfigurationError(f"{what} sets {own[0]!r}, which the router sets itself; leave it out.")
     if provider == "google":
         for name in HTTP_OPTIONS:
             if name in options:
@@ -71,11 +71,13 @@ def _check_headers(raw_headers: Any, what: str) -> Headers:
     headers = Headers()
     for name, value in _mapping(raw_headers, what).items():
         if not _HEADER_NAME.fullmatch(name):
-            raise ConfigurationError(f"{what} has {name!r}, which is no name of a header.")
+            raise ConfigurationError(f"{what} has {name!r}, which is not a valid header name.")
         if not isinstance(value, str):
-            raise ConfigurationError(f"{what}[{name!r}] is a {type(value).__name__}; give a string.")
+            raise ConfigurationError(f"{what}[{name!r}] is a {type(value).__name__}; expected a string.")
         if not _HEADER_VALUE.fullmatch(value):
-            raise ConfigurationError(f"{what}[{name!r}] has characters that no header may have; give printable ASCII.")
+            raise ConfigurationError(
+                f"{what}[{name!r}] has characters that are not allowed in headers; expected printable ASCII."
+            )
         headers[name] = value
     return headers
 
@@ -83,24 +85,22 @@ def _check_headers(raw_headers: Any, what: str) -> Headers:
 def _check_query(query: Any, what: str) -> None:
     for name, value in _mapping(query, what).items():
         if not isinstance(value, str | int | float):
-            raise ConfigurationError(f"{what}[{name!r}] is a {type(value).__name__}; give a string or a number.")
+            raise ConfigurationError(f"{what}[{name!r}] is a {type(value).__name__}; expected a string or a number.")
 
 
 def _mapping(source: Any, what: str) -> Mapping[str, Any]:
     if source is None:
         return {}
     if not isinstance(source, Mapping):
-        raise ConfigurationError(f"{what} is a {type(source).__name__}; give a mapping of names to values.")
+        raise ConfigurationError(f"{what} is a {type(source).__name__}; expected a mapping of names to values.")
     values = cast("Mapping[Any, Any]", source)
     for name in values:
         if not isinstance(name, str):
-            raise ConfigurationError(
-                f"{what} has a name {name!r}; give a mapping of names to values; names are strings."
-            )
+            raise ConfigurationError(f"{what} has the name {name!r}; expected a mapping with strings as names.")
     return values
 
 
 def _refusal(provider: str, name: str, what: str | None = None) -> ConfigurationError:
     place = what or f"extra[{provider!r}]"
-    instead = _ROUTE_SETTINGS.get(name, "only headers can be given there")
+    instead = _ROUTE_SETTINGS.get(name, "only headers can be set there")
     return ConfigurationError(f"{place} cannot set {name!r} for one request; {instead}.")

@@ -132,7 +132,7 @@ def check(schema: Any, whose: str) -> None:
         ConfigurationError: The schema is not a JSON object, or not a JSON schema; the message begins with `whose`.
     """
     if not isinstance(schema, Mapping):
-        raise ConfigurationError(f"{whose} is a {type(schema).__name__}; give a JSON schema as a mapping.")
+        raise ConfigurationError(f"{whose} is a {type(schema).__name__}; expected a JSON schema as a mapping.")
     try:
         json.dumps(schema, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -142,7 +142,7 @@ def check(schema: Any, whose: str) -> None:
     except RecursionError as error:
         raise ConfigurationError(f"{whose} is nested too deeply.") from error
     if fault is not None:
-        raise ConfigurationError(f"{whose} is no valid JSON schema: {fault}.")
+        raise ConfigurationError(f"{whose} is not a valid JSON schema: {fault}.")
 
 
 def _fault(schema: Any, where: str) -> str | None:
@@ -150,19 +150,19 @@ def _fault(schema: Any, where: str) -> str | None:
     if isinstance(schema, bool):
         return None
     if not isinstance(schema, Mapping):
-        return f"{where[1:]!r} is {schema!r}, no schema"
+        return f"{where[1:]!r} is {schema!r}, not a schema"
     at = f" of {where[1:]!r}" if where else ""
     subschemas: list[tuple[str, Any]] = []
     for word, value in cast("Mapping[str, Any]", schema).items():
         if word == "type":
             if value not in TYPES if isinstance(value, str) else not _are_types(value):
-                return f"the type{at} is {value!r}; known are {', '.join(sorted(TYPES))}"
+                return f"the type{at} is {value!r}; expected one of {', '.join(sorted(TYPES))}"
         elif word == "required":
             if not isinstance(value, list) or not all(isinstance(name, str) for name in cast("list[Any]", value)):
-                return f"required{at} is {value!r}, no list of names"
+                return f"required{at} is {value!r}, not a list of names"
         elif word in _NAMED:
             if not isinstance(value, Mapping):
-                return f"the {word}{at} are a {type(value).__name__}, no mapping"
+                return f"the {word}{at} are a {type(value).__name__}, not a mapping"
             subschemas += cast("Mapping[str, Any]", value).items()
         elif word in _ONE:
             subschemas.append((word, value))
@@ -170,7 +170,7 @@ def _fault(schema: Any, where: str) -> str | None:
             subschemas += ((word, one) for one in cast("list[Any]", value))
     keywords = cast("Mapping[str, Any]", schema)
     if (properties := keywords.get("properties")) and (stray := set(keywords.get("required", ())) - set(properties)):
-        return f"required{at} names {min(stray)!r}, which is none of its properties"
+        return f"required{at} names {min(stray)!r}, which is not one of its properties"
     return next((fault for name, one in subschemas if (fault := _fault(one, f"{where}.{name}")) is not None), None)
 
 

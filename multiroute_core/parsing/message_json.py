@@ -88,7 +88,7 @@ def _part_to_json(part: Part) -> dict[str, Any]:
     if (extras := getattr(part, "extras", None)) is not None:
         fields["extras"] = {vendor: dict(values) for vendor, values in extras.items()}
     if (raw := getattr(part, "raw", None)) is not None:
-        fields["raw"] = {"wire": raw.api, "model": raw.model, "body": dict(raw.body)}
+        fields["raw"] = {"api": raw.api, "model": raw.model, "body": dict(raw.body)}
         if raw.account is not None:
             fields["raw"]["account"] = raw.account
     return fields
@@ -102,7 +102,7 @@ def _raw(fields: Mapping[str, Any]) -> Raw | None:
 def _to_raw(raw: Any) -> Raw:
     model = raw.get("model")
     account = raw.get("account")
-    return Raw(_string(raw["wire"]), _object(raw["body"]), _optional(model), _optional(account))  # pyright: ignore[reportArgumentType]
+    return Raw(_string(raw["api"]), _object(raw["body"]), _optional(model), _optional(account))  # pyright: ignore[reportArgumentType]
 
 
 def _string(value: Any) -> str:
@@ -112,7 +112,7 @@ def _string(value: Any) -> str:
         TypeError: It is not a string, which would fail later and far from here.
     """
     if not isinstance(value, str):
-        raise TypeError(f"a part holds {type(value).__name__} where a string should be")
+        raise TypeError(f"a part contains a {type(value).__name__}; expected a string")
     return value
 
 
@@ -122,7 +122,7 @@ def _optional(value: Any) -> Any:
 
 def _object(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise TypeError(f"a part holds {type(value).__name__} where an object should be")
+        raise TypeError(f"a part contains a {type(value).__name__}; expected an object")
     return cast("Mapping[str, Any]", value)
 
 
@@ -133,7 +133,7 @@ def _extras(fields: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]] | None
 
 def _index(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"a part holds {type(value).__name__} where an index should be")
+        raise TypeError(f"a part contains a {type(value).__name__}; expected an index")
     return value
 
 
@@ -141,7 +141,7 @@ def _response(fields: Mapping[str, Any]) -> ToolCallResponse:
     result = fields["result"]
     raw = _raw(fields)
     if not isinstance(result, list | tuple):
-        raise TypeError(f"a part holds {type(result).__name__} where a list of parts should be")
+        raise TypeError(f"a part contains a {type(result).__name__}; expected a list of parts")
     parts = from_json(cast("list[Mapping[str, Any]]", result))
     return ToolCallResponse(
         _string(fields["id"]), parts, error=bool(fields["error"]), name=_optional(fields["name"]), raw=raw

@@ -145,7 +145,7 @@ def blob(data: Any, mime_type: Any, name: Any = None, form: Raw | None = None, e
     content = data if isinstance(data, bytes) else _decoded(data)
     media_type = mime_type if isinstance(mime_type, str) and "/" in mime_type else _guessed(content)
     if media_type is None:
-        raise ConfigurationError("A block holds a file of unknown kind; say its 'mime_type'.")
+        raise ConfigurationError("A block contains a file of unknown type; set its 'mime_type'.")
     return Blob(content, media_type, name if isinstance(name, str) else None, form, extras)
 
 
@@ -156,7 +156,9 @@ def _decoded(data: Any) -> bytes:
             return base64.b64decode(clean + "=" * (-len(clean) % 4), validate=True)
         except (binascii.Error, ValueError):
             pass
-    raise ConfigurationError("A block's data is no valid base64; give a file's bytes encoded so, or a Blob(bytes, …).")
+    raise ConfigurationError(
+        "A block's data is not valid base64; expected a file's bytes in base64, or a Blob(bytes, …)."
+    )
 
 
 def _guessed(content: bytes) -> str | None:
@@ -180,7 +182,9 @@ def address(
         ConfigurationError: `url` is not a URL.
     """
     if not isinstance(url, str) or ":" not in url:
-        raise ConfigurationError(f"A block's address is {str(url)[:80]!r}, no URL; give https://… or data:….")
+        raise ConfigurationError(
+            f"A block's address {str(url)[:80]!r} is not a valid URL; expected https://… or data:…."
+        )
     media_type = mime_type if isinstance(mime_type, str) else None
     if not url.startswith("data:"):
         return Uri(url, media_type, modality_of(media_type) if media_type else modality, form, extras)
@@ -203,7 +207,9 @@ def file(
     """
     owner = provider or next((who for beginning, who in _STORES if str(file_id).startswith(beginning)), None)
     if owner is None or not isinstance(file_id, str):
-        raise ConfigurationError(f"Whose file is {file_id!r}? Give it as File(file_id, provider='openai').")
+        raise ConfigurationError(
+            f"The provider of the file {file_id!r} is unknown; expected File(file_id, provider='openai')."
+        )
     media_type = mime_type if isinstance(mime_type, str) else None
     return File(file_id, owner, media_type, modality_of(media_type) if media_type else modality, None, extras)
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.options import unknown
+from multiroute_core.options import invalid, unknown
 from multiroute_core.parsing import extra, json_schema
 from multiroute_core.provider_table import find_provider, known_names
 from multiroute_core.tools import EFFORTS, OutputSchema, ReasoningOptions
@@ -36,7 +36,7 @@ def output_schema(spec: Any) -> OutputSchema | None:
     if form is None or form.schema is None:
         return form
     if not isinstance(cast("Any", form.name), str):
-        raise ConfigurationError(f"The output schema's name is {form.name!r}; give a text.")
+        raise ConfigurationError(f"The output schema's name is {form.name!r}; expected a string.")
     schema = json_schema.of_gemini(form.schema) if json_schema.is_gemini(form.schema) else form.schema
     json_schema.check(schema, "The output schema")
     if "$ref" in schema:
@@ -71,7 +71,8 @@ def _form(spec: Any) -> OutputSchema | None:
             return _titled(cast("Mapping[str, Any]", spec))
         case _:
             raise ConfigurationError(
-                f"output_schema={spec!r} is no form; give a JSON schema, a pydantic model, a dataclass, or 'json'."
+                f"output_schema={spec!r} is not a valid schema; expected a JSON schema, a pydantic model, a "
+                "dataclass, or 'json'."
             )
 
 
@@ -80,7 +81,7 @@ def _parse_named_schema(spec: Mapping[str, Any]) -> OutputSchema:
     schema = spec.get("schema")
     strict = spec.get("strict")
     if not isinstance(schema, Mapping):
-        raise ConfigurationError(f"output_schema has no schema in it: 'schema' is {schema!r}.")
+        raise ConfigurationError(f"output_schema contains no schema: 'schema' is {schema!r}.")
     inner = _titled(cast("Mapping[str, Any]", schema))
     name = spec.get("name") or inner.name
     description = spec.get("description") or inner.description
@@ -134,7 +135,7 @@ def reasoning(setting: Any) -> ReasoningOptions | None:
             return _reasoning(cast("Mapping[str, Any]", setting))
         case _:
             raise ConfigurationError(
-                f"reasoning={setting!r} is unknown; give an effort ({', '.join(EFFORTS)}) or a number of tokens."
+                f"reasoning={setting!r} is not valid; expected an effort ({', '.join(EFFORTS)}) or a number of tokens."
             )
 
 
@@ -194,7 +195,7 @@ def _effort(effort: Any) -> Any:
 
 def _budget(budget: Any) -> int | None:
     if budget is not None and (not isinstance(budget, int) or isinstance(budget, bool) or budget < 0):
-        raise ConfigurationError(f"reasoning={budget!r} must be a whole number of tokens, 0 or more.")
+        raise invalid("reasoning", budget, "a number of tokens of at least 0")
     return budget
 
 
@@ -209,9 +210,7 @@ def vendor_options(bodies: Any, integrations: Collection[str] = ()) -> Mapping[s
         ConfigurationError: A provider is unknown, a body is not a JSON object, or it sets a field that the router sets.
     """
     if not isinstance(bodies, Mapping):
-        raise ConfigurationError(
-            f"extra={bodies!r} must be a mapping, such as {{'openai': {{'service_tier': 'flex'}}}}."
-        )
+        raise invalid("extra", bodies, "a mapping, such as {'openai': {'service_tier': 'flex'}}")
     options_by_provider: dict[str, dict[str, Any]] = {}
     for name, body in cast("Mapping[Any, Any]", bodies).items():
         spec = find_provider(name)
@@ -219,9 +218,9 @@ def vendor_options(bodies: Any, integrations: Collection[str] = ()) -> Mapping[s
             raise unknown("provider in extra", name, (*known_names(), *sorted(integrations)))
         provider = name if spec is None else spec.name
         if not isinstance(body, Mapping):
-            raise ConfigurationError(f"extra[{name!r}] is a {type(body).__name__}; give a mapping.")
+            raise ConfigurationError(f"extra[{name!r}] is a {type(body).__name__}; expected a mapping.")
         if own := sorted(ROUTER_SAYS & {*cast("Mapping[Any, Any]", body)}):
-            raise ConfigurationError(f"extra[{name!r}] says {own[0]!r}, which the router says itself; leave it out.")
+            raise ConfigurationError(f"extra[{name!r}] sets {own[0]!r}, which the router sets itself; leave it out.")
         options = extra.check(provider, cast("Mapping[str, Any]", body), ROUTER_SAYS)
         try:
             json.dumps(options, allow_nan=False)

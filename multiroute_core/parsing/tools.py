@@ -92,12 +92,12 @@ def tools(definitions: Iterable[Any]) -> tuple[Tool | ServerTool, ...]:
         ConfigurationError: A value is not a tool, its schema is invalid, or two tools share a name.
     """
     if isinstance(definitions, str | Mapping) or not isinstance(cast("Any", definitions), Iterable):
-        raise ConfigurationError(f"tools is a {type(cast('Any', definitions)).__name__}; give a list of tools.")
+        raise ConfigurationError(f"tools is a {type(cast('Any', definitions)).__name__}; expected a list of tools.")
     neutral_tools = tuple(_checked(tool) for one in definitions for tool in _read(one))
     names: set[str] = set()
     for name in (tool.name if isinstance(tool, Tool) else tool.body.get("name") for tool in neutral_tools):
         if name in names:
-            raise ConfigurationError(f"Two tools are named {name!r}; every tool needs a name of its own.")
+            raise ConfigurationError(f"Two tools are named {name!r}; tool names must be unique.")
         if isinstance(name, str):
             names.add(name)
     return neutral_tools
@@ -114,7 +114,7 @@ def tool_choice(raw_choice: Any, available_tools: Sequence[Tool | ServerTool]) -
         return choice if available_tools else None  # without tools it has no effect, and providers reject it
     if not available_tools:
         raise ConfigurationError(
-            f"tool_choice={raw_choice!r} demands a tool, but there are none; give tools=[...] too."
+            f"tool_choice={raw_choice!r} requires a tool, but there are no tools; pass tools=[...] too."
         )
     names = [name for tool in available_tools for name in _names(tool)]
     if choice.mode == "tool" and choice.name not in names:
@@ -144,7 +144,8 @@ def _read(definition: Any) -> Iterator[Tool | ServerTool]:
         yield Tool(definition.__name__, described, json_schema.of_function(cast("Callable[..., Any]", definition)))
     else:
         raise ConfigurationError(
-            f"A tool is a {type(definition).__name__}; give a Tool, a vendor's dict, a pydantic model or a function."
+            f"A tool is a {type(definition).__name__}; expected a Tool, a provider's dict, a pydantic model "
+            "or a function."
         )
 
 
@@ -171,8 +172,9 @@ def _of_mapping(definition: Mapping[str, Any]) -> Iterator[Tool | ServerTool]:
     else:
         keys = f"the keys {', '.join(map(repr, definition))}" if definition else "no keys"
         raise ConfigurationError(
-            f"A tool with {keys} is in no known form; give its name, description and parameters, or a vendor's own "
-            "tool as ServerTool(wire, body)."
+            f"A tool with {keys} has an unknown format; expected its name, description and parameters, or a "
+            "provider's own "
+            "tool as ServerTool(api, body)."
         )
 
 
@@ -188,10 +190,10 @@ def _of_gemini(definition: Mapping[str, Any]) -> Iterator[Tool | ServerTool]:
             yield ServerTool("google", {camel(name): value})
             continue
         if not isinstance(value, list | tuple):
-            raise ConfigurationError(f"{name} is a {type(value).__name__}; give a list of dicts.")
+            raise ConfigurationError(f"{name} is a {type(value).__name__}; expected a list of dicts.")
         for one in cast("Iterable[Any]", value):
             if not isinstance(one, Mapping):
-                raise ConfigurationError(f"A function declaration is a {type(one).__name__}; give it as a dict.")
+                raise ConfigurationError(f"A function declaration is a {type(one).__name__}; expected a dict.")
             yield _declared(cast("Mapping[str, Any]", one), "google")
 
 
@@ -205,7 +207,9 @@ def _declared(declaration: Mapping[str, Any], vendor: str) -> Tool:
                 extras.setdefault(owner, {})[name] = value
     strict = declaration.get("strict")
     if strict is not None and not isinstance(strict, bool):
-        raise ConfigurationError(f"Tool {declaration.get('name')!r}: strict={strict!r} must be True or False.")
+        raise ConfigurationError(
+            f"Tool {declaration.get('name')!r}: strict={strict!r} is not valid; expected True or False."
+        )
     return Tool(declaration.get("name", ""), declaration.get("description") or "", schema, strict, extras)
 
 
@@ -232,7 +236,7 @@ def _checked(tool: Tool | ServerTool) -> Tool | ServerTool:
     name = cast("Any", tool.name)
     schema = cast("Any", tool.parameters)
     if not isinstance(name, str) or not name.strip():
-        raise ConfigurationError(f"Tool {name!r}: a name is a text that is not empty.")
+        raise ConfigurationError(f"Tool {name!r}: its name must be a non-empty string.")
     if not isinstance(cast("Any", tool.description), str):
         raise ConfigurationError(f"Tool {name!r}: its description must be a string.")
     if json_schema.is_gemini(schema):
@@ -261,7 +265,7 @@ def _choice(raw_choice: Any, available_tools: Sequence[Tool | ServerTool]) -> To
                 return ToolChoice("tool", raw_choice)
             if not available_tools:
                 raise ConfigurationError(
-                    f"tool_choice={raw_choice!r} names a tool, but there are none; give tools=[...] too."
+                    f"tool_choice={raw_choice!r} names a tool, but there are no tools; pass tools=[...] too."
                 )
             raise unknown(
                 "tool_choice",
@@ -281,7 +285,7 @@ def _choice(raw_choice: Any, available_tools: Sequence[Tool | ServerTool]) -> To
             return ToolChoice(cast("Any", MODES[kind])) if kind in MODES else ToolChoice("tool", kind)
         case _:
             raise ConfigurationError(
-                f"tool_choice={raw_choice!r} is unknown; give 'auto', 'none', 'required' or a tool's name."
+                f"tool_choice={raw_choice!r} is not valid; expected 'auto', 'none', 'required' or a tool's name."
             )
 
 

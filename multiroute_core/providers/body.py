@@ -25,7 +25,7 @@ def of(reply: Reply) -> Mapping[str, Any]:
     try:
         document = decode_json(body)
     except NO_JSON as error:
-        raise UnreadableReply(f"The body is no JSON: {error}.") from error
+        raise UnreadableReply(f"The body is not valid JSON: {error}.") from error
     return event(document)
 
 
@@ -39,7 +39,7 @@ def event(document: Any) -> Mapping[str, Any]:
         return document  # pyright: ignore[reportUnknownVariableType]  (as in `mapping`)
     if (error := _listed_error(document)) is not None:
         return error
-    message = f"The provider sent a JSON {type(document).__name__} where an object should be"
+    message = f"The provider sent a JSON {type(document).__name__} instead of an object"
     if isinstance(document, str) and document:
         raise UnreadableReply(f"{message}: {document[:500]}", {"error": {"message": document}})
     raise UnreadableReply(f"{message}.", document)

@@ -331,6 +331,6 @@ def _request_id(headers: Mapping[str, str]) -> str | None:
 def _message(report: ErrorReport) -> str:
     message = next(iter(report.error_body.messages), "")
     if report.error_body.page:
-        message = f"A web page came instead of an API's reply: {message or 'it has no title'}"
+        message = f"The server returned a web page instead of an API response: {message or 'no title'}"
     text = " ".join((message or str(report.error)).split())
     return f"{without_secrets(text)[:500] or 'no message'} ({type(report.error).__name__})"

@@ -84,7 +84,7 @@ def list_dropped(request: Request, wire: Api, model: str, vendor: str | None = N
 
 def _names(message: Message, wire: Api) -> Iterator[str]:
     if wire != "openai.chat":
-        yield "content.name: the API has no names of participants"
+        yield "content.name: the API does not support participant names"
     elif sendable_name(message) is None:
         yield "content.name: the API takes 1 to 64 characters without spaces and <|\\/>"
 
@@ -99,9 +99,9 @@ def _of_parts(parts: Sequence[Part], wire: Api, model: str) -> Iterator[str]:
             case VendorPart(raw=raw) if raw.api in VENDORS and raw.api != wire:
                 yield describe_vendor_part(raw)
             case CachePoint() if wire != "anthropic":
-                yield "content.cache_control: only anthropic takes a mark for its prompt cache"
+                yield "content.cache_control: only Anthropic supports prompt cache marks"
             case InvalidToolCall() if not part.is_nameable:
-                yield "content.invalid_tool_call: no API takes a call without a name"
+                yield "content.invalid_tool_call: no API accepts a call without a name"
             case Blob() | Uri() | File() if part.extras:
                 yield from _extras(part, part.extras, wire)
             case ToolCallResponse():
@@ -122,11 +122,11 @@ def _extras(part: Blob | Uri | File, extras: Mapping[str, Mapping[str, Any]], wi
     for vendor, values in extras.items():
         for name in values:
             if vendor != VENDORS[wire]:
-                yield f"content.{name}: only {vendor} takes it beside a file"
+                yield f"content.{name}: only {vendor} supports it beside a file"
             elif wire == "anthropic" and part.modality != "document":
-                yield f"content.{name}: the API takes it on documents alone"
+                yield f"content.{name}: the API supports it on documents only"
             elif wire == "openai.chat" and name == "detail" and part.modality != "image":
-                yield "content.detail: the API takes it on images alone"
+                yield "content.detail: the API supports it on images only"
 
 
 def describe_vendor_part(raw: Raw) -> str:
@@ -135,7 +135,7 @@ def describe_vendor_part(raw: Raw) -> str:
 
 
 def _only(name: str, wire: Api) -> str:
-    return f"content.{name}: only {VENDORS.get(wire, wire)} understands it"
+    return f"content.{name}: only {VENDORS.get(wire, wire)} supports it"
 
 
 def _of_tool(tool: Tool, wire: Api, own_vendor: str) -> Iterator[str]:
@@ -146,6 +146,6 @@ def _of_tool(tool: Tool, wire: Api, own_vendor: str) -> Iterator[str]:
             owners.setdefault(name, []).append(vendor)
     for name, vendors in owners.items():
         if name not in own:
-            yield f"tools.{name}: no other vendor than {' and '.join(vendors)} takes it on a tool"
+            yield f"tools.{name}: only {' and '.join(vendors)} support{'' if len(vendors) > 1 else 's'} it on a tool"
         elif wire == "openai.chat" and name in RESPONSES_ONLY:
-            yield f"tools.{name}: only the Responses API takes it"
+            yield f"tools.{name}: only the Responses API supports it"

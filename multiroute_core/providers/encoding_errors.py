@@ -11,12 +11,10 @@ NOT_ENCODED = re.compile(
     r"out of range float values|not json serializable|not json compliant|surrogates not allowed|isn't valid utf-8",
     re.IGNORECASE,
 )
-HALF = (
-    "The request holds half of a surrogate pair (an emoji cut in two, as a rule), which no encoding of text can carry."
-)
-NUMBER = "The request holds a number that JSON cannot carry (NaN or infinity)."
-HEADER = "The request holds a character that an HTTP header cannot carry; look at keys and headers for quotation marks."
-OBJECT = "The request holds something that cannot be written as JSON"
+HALF = "The request contains half of a surrogate pair (usually an emoji cut in two), which cannot be encoded."
+NUMBER = "The request contains a number that JSON does not support (NaN or infinity)."
+HEADER = "The request contains a character that HTTP headers do not allow; check keys and headers for quotation marks."
+OBJECT = "The request contains a value that cannot be serialized as JSON"
 
 
 def read_encoding_error(error: Exception) -> str | None:

@@ -17,7 +17,9 @@ from multiroute_core.types import Request
 NO_ACCOUNT = ""
 """An account that matches nothing: a history for it contains no encrypted or signed content."""
 
-FOREIGN = "content.signatures: what another account has encrypted or signed is told without that, or not at all"
+FOREIGN = (
+    "content.signatures: parts encrypted or signed by another account are sent without the signature, or not at all"
+)
 """The `dropped` entry of a request that `for_account` has changed."""
 
 OTHER_MODEL = "a model of another account"

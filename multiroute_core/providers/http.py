@@ -18,7 +18,7 @@ def family(client_class: type) -> ModuleType:
         name = base.__module__.partition(".")[0]
         if name in ("httpx", "httpx2"):
             return importlib.import_module(name)
-    raise TypeError(f"{client_class.__name__} is built on neither httpx nor httpx2.")
+    raise TypeError(f"{client_class.__name__} uses neither httpx nor httpx2.")
 
 
 def client(client_class: type, **settings: Any) -> Any:

@@ -103,7 +103,7 @@ def failed(
     """
     name = finish.normal_word(reason)
     if not has_content and name in finish.SAYING_NOTHING:
-        message = f"The provider ended the answer with {name!r} and said nothing{_colon(detail)}."
+        message = f"The provider ended the answer with {name!r} without a message{_colon(detail)}."
         empty = NoAnswer(message, body, usage=usage, model=model)
         if name != "language":
             return empty

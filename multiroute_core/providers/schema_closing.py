@@ -147,7 +147,7 @@ class _Closer:
     def _node(self, schema: Any, within: tuple[str, ...]) -> dict[str, Any]:
         """Close one node; `within` holds the references that were inlined on the path to it."""
         if not isinstance(schema, Mapping):
-            raise InexpressibleError("a value that may be anything" if schema else "a value that cannot be")
+            raise InexpressibleError("a value of any type" if schema else "a value that cannot exist")
         node = dict(cast("Mapping[str, Any]", schema))
         if isinstance(ref := node.get("$ref"), str):
             beside = {word: value for word, value in node.items() if word != "$ref"}
@@ -178,7 +178,7 @@ class _Closer:
             refs.add(ref)
             target = self._open_defs.get(ref.removeprefix("#/$defs/"))
             if not isinstance(target, Mapping):
-                raise InexpressibleError("a value that may be anything")
+                raise InexpressibleError("a value of any type")
             definition = cast("Mapping[str, Any]", target)
             inner_ref = definition.get("$ref")
             expansion = merge(expansion, {word: value for word, value in definition.items() if word != "$ref"})
@@ -192,7 +192,7 @@ class _Closer:
             if part is True or part == {}:
                 continue
             if not isinstance(part, Mapping):
-                raise InexpressibleError("a value that cannot be")
+                raise InexpressibleError("a value that cannot exist")
             subschema = dict(cast("Mapping[str, Any]", part))
             if isinstance(ref := subschema.get("$ref"), str) and (ref in within or ref in self._cycles):
                 if not conjunction.keys() - ANNOTATIONS and len(array(node["allOf"])) == 1:
@@ -215,7 +215,7 @@ class _Closer:
             if closed not in branches:
                 branches.append(closed)
         if not branches:
-            raise InexpressibleError("a value that cannot be")
+            raise InexpressibleError("a value that cannot exist")
         if len(branches) == 1:
             only = branches[0]
             return only if "$ref" in only else {**only, **about}
@@ -227,7 +227,7 @@ class _Closer:
             return self._constants(node)
         kinds = types_of(node)
         if not kinds:
-            raise InexpressibleError("a value that may be anything")
+            raise InexpressibleError("a value of any type")
         if len(kinds) > 1 and (not self._dialect.type_lists or _is_map(node) or "array" in kinds):
             about = {word: node[word] for word in _KEPT_ANNOTATIONS if word in node}
             bare = {word: value for word, value in node.items() if word not in about}
@@ -265,12 +265,12 @@ class _Closer:
     def _constants(self, node: Mapping[str, Any]) -> dict[str, Any]:
         values = constants_of(node)
         if not values or not all(isinstance(value, _SCALARS) for value in values):
-            raise InexpressibleError("a constant that is no text, number or truth value")
+            raise InexpressibleError("a constant that is not a string, number or boolean")
         if "type" in node:
             type_names = types_of(node)
             values = [value for value in values if _has_type(value, type_names)]
             if not values:
-                raise InexpressibleError("a constant of another type than its own")
+                raise InexpressibleError("a constant of another type than the schema's")
         kinds = types_of({"enum": values})
         closed: dict[str, Any] = {word: node[word] for word in _KEPT_ANNOTATIONS if word in node}
         if len(kinds) > 1 and not self._dialect.type_lists:
@@ -286,12 +286,12 @@ class _Closer:
 
     def _close_object(self, node: Mapping[str, Any], closed: dict[str, Any], within: tuple[str, ...]) -> None:
         if "properties" not in node:
-            raise InexpressibleError("an object that may hold anything")
+            raise InexpressibleError("an object with arbitrary properties")
         extra = node.get("additionalProperties")
         if isinstance(extra, Mapping) and extra:
             raise InexpressibleError("an object with both named and further properties")
         if not node["properties"] and extra is True:
-            raise InexpressibleError("an object that may hold anything")
+            raise InexpressibleError("an object with arbitrary properties")
         properties = mapping(node["properties"])
         if MAP in properties:
             raise InexpressibleError(f"a property named {MAP}")
@@ -347,7 +347,7 @@ class _Closer:
             ("constants", sizes.constants, dialect.most_enum),
             ("characters of names and constants", sizes.text, dialect.most_text),
             ("characters of constants in one place", sizes.long_enum, dialect.most_enum_text),
-            ("properties that may be left out", sizes.optional, dialect.most_optional),
+            ("optional properties", sizes.optional, dialect.most_optional),
             ("choices", sizes.unions, dialect.most_unions),
             ("levels", sizes.depth, dialect.most_depth),
         )

@@ -38,7 +38,7 @@ def to_value(event: ServerSentEvent, *, last: bool = False) -> Any:
             return None
         if not _is_utf8(data):  # the standard substitutes a replacement character for invalid UTF-8
             return to_value(ServerSentEvent(name, text.encode()))
-        message = f"An event of the stream is no JSON ({error}): {text[:_LONGEST]}"
+        message = f"A stream event is not valid JSON ({error}): {text[:_LONGEST]}"
         raise UnreadableReply(message, {"error": {"message": message}}) from error
 
 
@@ -63,7 +63,7 @@ def error_body_of(value: Any) -> dict[str, Any]:
             return {**body, "error": {"message": text}}
         return {"error": {key: inner for key, inner in body.items() if (key, inner) != ("type", "error")}}
     text = value if isinstance(value, str) else "" if value is None else str(value)
-    return {"error": {"message": text[:_LONGEST] or "The provider reported an error and said nothing of it."}}
+    return {"error": {"message": text[:_LONGEST] or "The provider reported an error without a message."}}
 
 
 def to_text_error(text: bytes) -> UnreadableReply:
@@ -71,7 +71,7 @@ def to_text_error(text: bytes) -> UnreadableReply:
     page = text.decode("utf-8", "replace")
     kind = "an HTML page" if page.lstrip().startswith("<") else "plain text"
     words = " ".join(_MARKUP.sub(" ", page).split())
-    message = f"The provider sent {kind} where an answer should be: {words[:_LONGEST]}"
+    message = f"The provider sent {kind} instead of an answer: {words[:_LONGEST]}"
     return UnreadableReply(message, {"error": {"type": UNREADABLE, "message": message}})
 
 

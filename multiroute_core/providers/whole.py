@@ -40,7 +40,7 @@ def read_event(provider: Provider, decoder: Decoder, encoded: Encoded, event: An
             return None
         if isinstance(error, WireError):
             raise
-        raise WireError(f"An event of the stream has a shape that no event has: {event!r:.200}") from error
+        raise WireError(f"A stream event is malformed: {event!r:.200}") from error
     else:
         return delta
 

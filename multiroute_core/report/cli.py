@@ -19,7 +19,7 @@ from multiroute_core.report import report, terminal, watch
 from multiroute_core.report.moments import moment
 from multiroute_core.report.source import source
 
-PLACE = "a ledger: its file, sqlite:///its/file, or redis://host:6379/0"
+PLACE = "a ledger: a file, sqlite:///path, or redis://host:6379/0"
 MOMENT = "7d, 12h or 30m ago, or a date or time in UTC such as 2026-11-01 or 2026-11-01T12:00"
 
 EXAMPLES = """examples:
@@ -28,8 +28,8 @@ EXAMPLES = """examples:
   multiroute report redis://10.0.0.5/0 --since 2026-11-01 --until 2026-12-01
   multiroute watch ledger.db
 
-A ledger is what Router(ledger="sqlite:///ledger.db") writes. Here it is only
-read, and routers may go on to write it meanwhile.
+A ledger is what Router(ledger="sqlite:///ledger.db") writes. These commands
+only read it; routers may keep writing to it.
 """
 
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="multiroute",
-        description="What the calls of MultiRoute's routers came to, and what happens now.",
+        description="Reports of the calls of MultiRoute's routers, and a live view.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -70,31 +70,34 @@ def _parser() -> argparse.ArgumentParser:
 
     report_parser = commands.add_parser(
         "report",
-        help="what was spent on which models, tenants and labels; latencies, failovers, errors, the cache",
-        description="Print what the calls came to, or write it as one HTML page that needs nothing else.",
+        help="spending by model, tenant and label; latencies, fallbacks, errors, cache",
+        description="Print a report, or write it as one self-contained HTML page.",
     )
     report_parser.add_argument("ledger", help=PLACE)
-    report_parser.add_argument("--since", metavar="WHEN", help=f"from this moment on: {MOMENT}; all by default")
-    report_parser.add_argument("--until", metavar="WHEN", help="before this moment, written in the same way")
-    report_parser.add_argument("--html", metavar="FILE", type=Path, help="write the page there instead of printing")
-    report_parser.add_argument("--open", action="store_true", help="show the page in the browser; it needs --html")
+    report_parser.add_argument("--since", metavar="WHEN", help=f"start of the period: {MOMENT}; by default all records")
+    report_parser.add_argument("--until", metavar="WHEN", help="end of the period, in the same format")
+    report_parser.add_argument(
+        "--html", metavar="FILE", type=Path, help="write an HTML page to this file instead of printing"
+    )
+    report_parser.add_argument("--open", action="store_true", help="open the page in the browser; requires --html")
     report_parser.set_defaults(run=_report)
 
     live = commands.add_parser(
         "watch",
-        help="the last minutes, anew every second",
-        description="Show the last minutes, anew every second: requests, spending, routes, errors. Ctrl-C ends it.",
+        help="live view of the last minutes",
+        description="Show the last minutes, refreshed every second: requests, spending, "
+        "routes, errors. Ctrl-C stops it.",
     )
     live.add_argument("ledger", help=PLACE)
-    live.add_argument("--minutes", type=_minutes, default=15.0, help="how many minutes to look back (15)")
-    live.add_argument("--once", action="store_true", help="print it once and end, as is done where no terminal is")
+    live.add_argument("--minutes", type=_minutes, default=15.0, help="number of minutes to show (default: 15)")
+    live.add_argument("--once", action="store_true", help="print once and exit; the default without a terminal")
     live.set_defaults(run=_watch)
     return parser
 
 
 def _report(options: argparse.Namespace) -> int:
     if options.open and options.html is None:
-        raise ConfigurationError("--open needs --html FILE: a page must be written before a browser can show it.")
+        raise ConfigurationError("--open requires --html FILE.")
     now = time.time()
     since = None if options.since is None else moment("--since", options.since, now)
     until = None if options.until is None else moment("--until", options.until, now)
@@ -136,7 +139,7 @@ def _console(usage_report: report.Report) -> None:
 def _minutes(text: str) -> float:
     value = float(text)
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} must be a number of minutes above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected a number of minutes greater than 0")
     return value
 
 

@@ -42,5 +42,6 @@ def moment(name: str, value: float | str | datetime, now: float) -> float:
     except (ValueError, TypeError, OverflowError):
         pass
     raise ConfigurationError(
-        f"{name}={value!r:.100} is no moment; give '7d', '12h' or '30m' ago, or a date such as '2026-11-01' (UTC)."
+        f"{name}={value!r:.100} is not a valid time; expected an age such as '7d', '12h' or '30m', or a "
+        "date such as '2026-11-01' (UTC)."
     )

@@ -59,7 +59,7 @@ def _time_lines(report: ReportData) -> tuple[str, ...]:
         series = _by_model(report)
         places = formats.digits(bucket.cost for bucket in report.buckets)
         figures.append(
-            charts.columns(f"Spending by {report.step}", labels, series, lambda value: formats.usd(value, places))
+            charts.columns(f"Spending per {report.step}", labels, series, lambda value: formats.usd(value, places))
         )
 
     def counts(of: str) -> tuple[float, ...]:
@@ -67,13 +67,13 @@ def _time_lines(report: ReportData) -> tuple[str, ...]:
 
     fresh = tuple(float(bucket.answers - bucket.cached) for bucket in report.buckets)
     outcomes = (
-        Series("answers of models", fresh, "good"),
-        Series("answers out of the cache", counts("cached"), "cached"),
-        Series("failed tries", counts("failed"), "bad"),
+        Series("answers from models", fresh, "good"),
+        Series("answers from the cache", counts("cached"), "cached"),
+        Series("failed attempts", counts("failed"), "bad"),
     )
     figures.append(
         charts.columns(
-            f"Answers and failed tries by {report.step}",
+            f"Answers and failed attempts per {report.step}",
             labels,
             [each for each in outcomes if any(each.values)] or outcomes[:1],
             lambda value: f"{value:,.0f}" if value == int(value) else "",

@@ -109,13 +109,15 @@ def of(
     start = None if since is None else moment("since", since, now)
     end = None if until is None else moment("until", until, now)
     if start is not None and end is not None and start > end:
-        raise ConfigurationError(f"since={since!r} lies behind until={until!r}.")
+        raise ConfigurationError(f"since={since!r} is later than until={until!r}.")
     if isinstance(records, Ledger):
         selection: Iterable[Record | RecordRow] = records.query(since=start, until=end)
         dropped = records.dropped if dropped is None else dropped
     else:
         selection = (
-            record for record in records if (start is None or record.at >= start) and (end is None or record.at < end)
+            record
+            for record in records
+            if (start is None or record.ended_at >= start) and (end is None or record.ended_at < end)
         )
     tally = Tally()
     tally.add(selection)

@@ -78,31 +78,29 @@ def headlines(report: ReportData) -> tuple[Headline, ...]:
     if total.unknown:
         each = "some prices are unknown" if total.cost else "no price is known"
     else:
-        each = (
-            f"{usd(total.cost / paid_answers)} per paid answer"
-            if total.cost and paid_answers
-            else "nothing was charged"
-        )
+        each = f"{usd(total.cost / paid_answers)} per paid answer" if total.cost and paid_answers else "no charges"
     return (
         Headline("Spent", cost(total), each),
         Headline(
             "Saved by the cache",
             usd(total.saved_cost),
-            f"{share(total.cached, total.answers)} of the answers" if total.cached else "no answer came out of it",
+            f"{share(total.cached, total.answers)} of answers" if total.cached else "no answers from the cache",
         ),
         Headline("Requests", f"{requests.count:,}", f"{share(requests.answered, requests.count)} answered"),
         Headline(
-            "Rescued by another try",
+            "Rescued by another attempt",
             f"{requests.rescued:,}",
-            f"{requests.tried_again:,} took more than one try" if requests.tried_again else "all took one try at most",
+            f"{requests.tried_again:,} needed more than one attempt"
+            if requests.tried_again
+            else "no request needed a second attempt",
         ),
         Headline(
-            "Without an answer",
+            "Unanswered",
             f"{requests.failed + requests.cancelled:,}",
-            f"{requests.failed:,} failed, {requests.cancelled:,} given up by the caller",
+            f"{requests.failed:,} failed, {requests.cancelled:,} cancelled by the caller",
         ),
         Headline(
-            "Tokens", short(total.tokens), f"{short(total.input_tokens)} read, {short(total.output_tokens)} written"
+            "Tokens", short(total.tokens), f"{short(total.input_tokens)} input, {short(total.output_tokens)} output"
         ),
     )
 
@@ -112,25 +110,26 @@ def notes(report: ReportData) -> tuple[str, ...]:
     total = report.total
     sentences = list[str]()
     if report.first is None:
-        sentences.append("There is nothing to tell: the ledger has no records of this time.")
+        sentences.append("The ledger has no records of this period.")
     if total.unknown:
         unpriced = [name(group.name) for group in report.models if group.unknown]
         listed = ", ".join(unpriced[:5]) + (f" and {len(unpriced) - 5} more" if len(unpriced) > 5 else "")
         sentences.append(
-            f"{format_count(total.unknown, 'try has', 'tries have')} an unknown cost, so more was spent than is shown. "
+            f"{format_count(total.unknown, 'attempt has', 'attempts have')} an unknown cost, so actual "
+            "spending is higher than shown. "
             f"Models: {listed}."
         )
     if total.estimated:
-        cost_note = f", {usd(total.estimated_cost)} of what was spent" if total.estimated_cost else ""
+        cost_note = f", {usd(total.estimated_cost)} of the spending" if total.estimated_cost else ""
         sentences.append(
-            f"{format_count(total.estimated, 'try', 'tries')} ended in the middle, so that tokens and cost are "
+            f"{format_count(total.estimated, 'attempt was', 'attempts were')} interrupted, so tokens and cost are "
             f"estimates{cost_note}."
         )
     if total.wasted:
-        sentences.append(f"{usd(total.wasted)} went to tries that failed or were called off.")
+        sentences.append(f"{usd(total.wasted)} was spent on failed or cancelled attempts.")
     if report.dropped:
         sentences.append(
-            f"The ledger had to give up {format_count(report.dropped, 'record')}: they are in none of these figures."
+            f"The ledger dropped {format_count(report.dropped, 'record')}, which these figures do not include."
         )
     return tuple(sentences)
 
@@ -148,7 +147,7 @@ def sections(report: ReportData) -> tuple[Section, ...]:
     ):
         if any(group.name is not None for group in groups):
             several = what == "label" and sum(group.attempts for group in groups) > report.total.attempts
-            head = "By label; what has several counts under each" if several else f"By {what}"
+            head = "By label (an attempt with several labels counts for each)" if several else f"By {what}"
             tables.append(_costs(head, groups, report.total))
     if report.latencies:
         tables.append(_latency(report))
@@ -192,7 +191,7 @@ def _latency(report: ReportData) -> Section:
     longest = max(latency.p95 for latency in latencies) or 1.0
     return Section(
         title="Latency by route",
-        heads=("", "answers", "median", "95 %", "first token", "95 %"),
+        heads=("", "answers", "median", "p95", "first token", "p95"),
         rows=tuple(
             (
                 name(latency.route),
@@ -227,7 +226,7 @@ def _failures(report: ReportData) -> Section:
     most = max(failure.count for failure in report.failures)
     return Section(
         title="Errors",
-        heads=("", "error", "tries", "of the route's"),
+        heads=("", "error", "attempts", "share of route"),
         rows=tuple(rows),
         words=(0, 1),
         bars=(*((0.0, failure.count / most) for failure in failures), *([(0.0, 0.0)] if others else [])),

@@ -12,7 +12,7 @@ from typing import Protocol
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.ledger.ledger import Ledger
 from multiroute_core.ledger.record import Record
-from multiroute_core.ledger.sqlite import APPLICATION, REQUIRED, VERSION, build_row_check, parse_labels
+from multiroute_core.ledger.sqlite import APPLICATION, VERSION, build_row_check, parse_labels
 from multiroute_core.options import path_of
 from multiroute_core.report.tally import RecordRow
 
@@ -80,33 +80,38 @@ class _File:
             db = sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=rw", uri=True, timeout=PATIENCE)
             try:
                 db.execute("PRAGMA query_only = ON")
-                whose, form = (
+                whose, version = (
                     db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
                 )
             except BaseException:
                 db.close()
                 raise
-        if whose == APPLICATION and 0 < form <= VERSION:
+        if whose == APPLICATION and version == VERSION:
             return db
         db.close()
-        if whose == APPLICATION and form > VERSION:
+        if whose == APPLICATION and version:
+            advice = (
+                "use a newer MultiRoute" if version > VERSION else "open it once with a Router, which migrates the file"
+            )
             raise ConfigurationError(
-                f"The ledger {str(self._path)!r} has form {form}, and this MultiRoute knows forms up to {VERSION}; "
-                "use the newer MultiRoute."
+                f"The ledger {str(self._path)!r} has schema version {version}; reports support version {VERSION}: "
+                f"{advice}."
             )
         raise self._foreign()
 
     def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | RecordRow]:
         with self._translate_errors():
-            there = {row[1] for row in self._db.execute("PRAGMA table_info(records)")}
-            if not there.issuperset(REQUIRED):
+            columns = {row[1] for row in self._db.execute("PRAGMA table_info(records)")}
+            if not columns.issuperset(RecordRow._fields):
                 raise self._foreign()
-            columns = [name if name in there else "NULL" for name in RecordRow._fields]  # an older schema lacks some
-            clauses = [(text, value) for text, value in (("at >= ?", since), ("at < ?", until)) if value is not None]
-            checked = [name for name in RecordRow._fields if name in there]
-            where = f"WHERE {' AND '.join((*(text for text, _ in clauses), build_row_check(checked)))}"
+            clauses = [
+                (text, value)
+                for text, value in (("ended_at >= ?", since), ("ended_at < ?", until))
+                if value is not None
+            ]
+            where = f"WHERE {' AND '.join((*(text for text, _ in clauses), build_row_check(RecordRow._fields)))}"
             rows = self._db.execute(
-                f"SELECT {', '.join(columns)} FROM records {where}",  # noqa: S608
+                f"SELECT {', '.join(RecordRow._fields)} FROM records {where}",  # noqa: S608
                 [value for _, value in clauses],
             )
             for row in rows:
@@ -125,7 +130,7 @@ class _File:
             raise ConfigurationError(f"The ledger {str(self._path)!r} cannot be read: {error}.") from error
 
     def _foreign(self) -> ConfigurationError:
-        return ConfigurationError(f"The file {str(self._path)!r} is no ledger of MultiRoute.")
+        return ConfigurationError(f"The file {str(self._path)!r} is not a MultiRoute ledger.")
 
 
 @functools.lru_cache(4096)

@@ -44,7 +44,7 @@ class Kind(NamedTuple):
 class RecordRow(NamedTuple):
     """The fields of a record that a report needs, under the same names; created five times as fast as a `Record`."""
 
-    at: float
+    ended_at: float
     request_id: str
     route: str
     provider: str
@@ -96,16 +96,16 @@ class Tally:
         time_line = self._line
         for record in records:
             line = record if type(record) is RecordRow else _values(record)
-            (at, request, route, provider, model, outcome, seconds, first, input_tokens, output_tokens, cache_read,
-             reasoning, cost, estimated, saved, stream, tenant, task, charged, labels) = line  # fmt: skip
+            (ended_at, request, route, provider, model, outcome, seconds, first, input_tokens, output_tokens,
+             cache_read, reasoning, cost, estimated, saved, stream, tenant, task, charged, labels) = line  # fmt: skip
             if charged is not None:
                 cost = charged
             if self.first is None or self.last is None:
-                self.first = self.last = at
-            elif at > self.last:
-                self.last = at
-            elif at < self.first:
-                self.first = at
+                self.first = self.last = ended_at
+            elif ended_at > self.last:
+                self.last = ended_at
+            elif ended_at < self.first:
+                self.first = ended_at
             key = (route, provider, model, tenant, task, labels, outcome)
             row = sums.get(key)
             if row is None:
@@ -143,9 +143,9 @@ class Tally:
             else:
                 state = (state | _ERROR) + _TRY
             requests[request] = state
-            cell = time_line.cells.get((int(at // time_line.seconds), model, outcome))
+            cell = time_line.cells.get((int(ended_at // time_line.seconds), model, outcome))
             if cell is None:
-                cell = time_line.cell(at, model, outcome)
+                cell = time_line.cell(ended_at, model, outcome)
             cell[0] += 1
             if cost:
                 cell[1] += cost

@@ -81,13 +81,13 @@ def frame(source: Source, minutes: float, now: float) -> RenderableType:
         ),
         words(
             f"{formats.format_count(summary.requests.count, 'request')}, "
-            f"{summary.requests.failed:,} failed, {summary.requests.rescued:,} rescued by another try, "
-            f"{summary.total.cached:,} out of the cache"
+            f"{summary.requests.failed:,} failed, {summary.requests.rescued:,} rescued by another attempt, "
+            f"{summary.total.cached:,} from the cache"
         ),
         words.assemble(
-            (f"{formats.usd(hourly)} an hour", "bold"),
+            (f"{formats.usd(hourly)} per hour", "bold"),
             f" ({formats.usd(summary.total.cost)} spent, {formats.usd(summary.total.saved_cost)} saved by the cache)",
-            (f"; the cost of {formats.format_count(summary.total.unknown, 'try', 'tries')} is unknown", "yellow")
+            (f"; the cost of {formats.format_count(summary.total.unknown, 'attempt')} is unknown", "yellow")
             if summary.total.unknown
             else "",
         ),
@@ -97,7 +97,7 @@ def frame(source: Source, minutes: float, now: float) -> RenderableType:
     if errors:
         parts += [
             words(""),
-            terminal.section(_errors(heapq.nlargest(LAST_ERRORS, errors, key=lambda record: record.at))),
+            terminal.section(_errors(heapq.nlargest(LAST_ERRORS, errors, key=lambda record: record.ended_at))),
         ]
     return terminal.module("console").Group(*parts)
 
@@ -119,14 +119,14 @@ def _routes(summary: report.Report) -> Section:
                 formats.cost(route, places),
             )
         )
-    heads = ("", "tries", "failed", "", "median", "95 %", "cost")
+    heads = ("", "attempts", "failed", "", "median", "p95", "cost")
     return Section("Routes", heads, tuple(rows))
 
 
 def _errors(errors: Iterable[Record | RecordRow]) -> Section:
     rows = tuple(
         (
-            formats.clock(record.at),
+            formats.clock(record.ended_at),
             formats.name(record.route),
             formats.name(record.outcome).replace("_", " "),
             formats.name(record.tenant),
@@ -134,4 +134,4 @@ def _errors(errors: Iterable[Record | RecordRow]) -> Section:
         )
         for record in errors
     )
-    return Section("Last errors", ("at", "route", "error", "tenant", "after"), rows, words=(0, 1, 2, 3))
+    return Section("Last errors", ("time", "route", "error", "tenant", "after"), rows, words=(0, 1, 2, 3))

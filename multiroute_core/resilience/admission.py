@@ -61,7 +61,7 @@ class Rejection:
     Attributes:
         why: `"open"` (it failed too often), `"probing"` (another call is probing it), `"rate_limit"` (the provider's
             retry-after or rate-limit headers), `"limit"` (its `rpm` or `tpm` is used up), `"busy"` (its concurrency
-            limit is reached), `"budget"` (a budget cannot pay for it), or `"unsupported"` (it recently rejected a
+            limit is reached), `"budget"` (its cost exceeds a budget), or `"unsupported"` (it recently rejected a
             feature that the request needs).
         seconds: Until a new attempt makes sense.
         error: The error for the caller, if no route can answer for this reason; None if it needs no error of its own.
@@ -74,17 +74,17 @@ class Rejection:
     def __str__(self) -> str:
         match self.why:
             case "open":
-                return f"it failed too often and is left alone for another {self.seconds:.1f} s"
+                return f"its circuit breaker is open for another {self.seconds:.1f} s"
             case "probing":
-                return "it failed too often and another call is probing it now"
+                return "its circuit breaker is half open, and another call probes it"
             case "rate_limit":
-                return f"the provider wants to be left alone for another {self.seconds:.1f} s"
+                return f"the provider rate-limited it for another {self.seconds:.1f} s"
             case "limit":
                 return f"its rpm or tpm is used up for another {self.seconds:.1f} s"
             case "busy":
-                return "as many calls are in flight as it takes"
+                return "its concurrency limit is reached"
             case "budget":
-                return str(self.error or "a budget cannot pay for it")
+                return str(self.error or "its cost exceeds a budget")
             case "unsupported":
                 return str(self.error or "it does not support what the request needs")
 

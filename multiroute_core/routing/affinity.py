@@ -40,11 +40,11 @@ def preferences(
     steps: list[SortCriterion] = []
     if (task := options.task) is not None:
         fits = {r.name: 0 if task in r.tasks else 1 if not r.tasks else 2 for r in routes}
-        fit_reasons = (f"good at {task!r}", "good at any task", f"not meant for {task!r}")
+        fit_reasons = (f"suits task {task!r}", "suits any task", f"does not suit task {task!r}")
         steps.append(SortCriterion(lambda r: fits[r.name], lambda r: fit_reasons[fits[r.name]]))
     if (call := open_call(request)) is not None:
         goes_on = {r.name: 2 if facts[r.name].api != call.api else 0 if r.model == call.model else 1 for r in routes}
-        wait_reasons = ("its model waits for a tool's answer", "its vendor waits for a tool's answer", "")
+        wait_reasons = ("its model made the open tool call", "its provider made the open tool call", "")
         steps.append(SortCriterion(lambda r: goes_on[r.name], lambda r: wait_reasons[goes_on[r.name]]))
     if any(map(_BACKUP, routes)):
         steps.append(SortCriterion(_BACKUP, lambda r: "a backup, after all others" if r.backup else ""))

@@ -110,7 +110,7 @@ def _filters(
     if (model := options.model) is not None:
         yield _Filter(
             lambda routes: {
-                r.name: f"it is not {model!r}, the model that is asked for"
+                r.name: f"it is not the requested model {model!r}"
                 for r in routes
                 if model not in (r.name, r.model, f"{r.provider}:{r.model}")
             },
@@ -119,17 +119,17 @@ def _filters(
     if (tags := options.route_tags) is not None:
         yield _Filter(
             lambda routes: {
-                r.name: f"it lacks {_listed(tags - r.tags)} of route_tags" for r in routes if not tags <= r.tags
+                r.name: f"it does not have the tags {_listed(tags - r.tags)}" for r in routes if not tags <= r.tags
             },
             lambda routes: (
-                f"No route carries all of route_tags={sorted(tags)}; "
+                f"No route has all of route_tags={sorted(tags)}; "
                 f"the routes' tags are {sorted({tag for r in routes for tag in r.tags}) or 'none'}."
             ),
         )
     if (region := options.region) is not None:
         yield _Filter(
             lambda routes: {
-                r.name: f"it is in {'no named region' if r.region is None else f'region {r.region!r}'}, not {region!r}"
+                r.name: f"it is in {'no region' if r.region is None else f'region {r.region!r}'}, not {region!r}"
                 for r in routes
                 if r.region != region
             },
@@ -142,12 +142,14 @@ def _filters(
 
         def incapable(routes: Sequence[Route]) -> dict[str, str]:
             lacks = {r.name: capabilities.lacking(needed, facts[r.name].offers) for r in routes}
-            return {name: f"it cannot carry {_listed(map(_describe, words))}" for name, words in lacks.items() if words}
+            return {
+                name: f"it does not support {_listed(map(_describe, words))}" for name, words in lacks.items() if words
+            }
 
         yield _Filter(
             incapable,
             lambda routes: (
-                "No route can carry all that this request needs: "
+                "No route supports everything that this request needs: "
                 + "; ".join(f"{name!r}: {reason}" for name, reason in incapable(routes).items())
                 + "."
             ),
@@ -156,12 +158,12 @@ def _filters(
         dropped = drops
 
         def choosy(routes: Sequence[Route]) -> dict[str, str]:
-            return {r.name: f"it does not take {_listed(those)}" for r in routes if (those := dropped(r))}
+            return {r.name: f"it does not support {_listed(those)}" for r in routes if (those := dropped(r))}
 
         yield _Filter(
             choosy,
             lambda routes: (
-                "With strict_params=True no route takes all the parameters given ("
+                "With strict_params=True, no route supports all parameters ("
                 + "; ".join(f"{name}: {reason}" for name, reason in choosy(routes).items())
                 + ")."
             ),
@@ -184,7 +186,7 @@ def _too_small(
         small = {name for name in small if windows[name] < largest}
     return {
         r.name: (
-            f"its window of {windows[r.name]:,} tokens is too small for about {size:,}"
+            f"its context window of {windows[r.name]:,} tokens is too small for about {size:,}"
             + ("" if r.backup else f" and an answer of {answer:,}")
         )
         for r in routes
@@ -200,5 +202,5 @@ def _describe(ability: str) -> str:
     """Return the description of a capability for an error message."""
     kind, _, whose = ability.partition(":")
     if whose:
-        return f"a file in the store of {whose}" if kind == "file" else f"what only {whose} understands"
-    return f"{kind.removesuffix('_url')} by its address" if kind.endswith("_url") else kind
+        return f"a file stored at {whose}" if kind == "file" else f"content that only {whose} supports"
+    return f"{kind.removesuffix('_url')} by URL" if kind.endswith("_url") else kind

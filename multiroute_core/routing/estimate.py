@@ -40,7 +40,7 @@ class Estimate(PrintableTable, tuple[RouteEstimate, ...]):
 
     __slots__ = ()
 
-    _TITLES: ClassVar = ("route", "tokens in", "out", "cost", "at most out", "at most")
+    _TITLES: ClassVar = ("route", "input tokens", "output tokens", "cost", "max output tokens", "max cost")
 
     @property
     def cost(self) -> float | None:

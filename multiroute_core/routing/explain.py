@@ -66,7 +66,7 @@ class Explanation(PrintableTable):
     rows: tuple[ExplainedRoute, ...]
     problem: str | None = None
 
-    _TITLES: ClassVar = ("", "route", "cost", "seconds", "health", "in flight", "window", "why")
+    _TITLES: ClassVar = ("", "route", "cost", "latency (s)", "breaker", "in flight", "context window", "reason")
     _TEXT_COLUMNS: ClassVar = (1, 4, 7)
 
     def _rows(self) -> list[tuple[str, ...]]:
@@ -140,11 +140,11 @@ def _passed_over(route: Route, live: LiveStats, size: int) -> str:
     standing = live.standing(route)
     limit = standing.limit
     if standing.retry_in > 0:
-        return f"passed over for now, it opens in {standing.retry_in:.3g} s"
+        return f"skipped for now: its circuit breaker stays open for {standing.retry_in:.3g} s"
     if limit is not None and standing.in_flight + 1 > limit:
-        return f"passed over for now, it takes no more than {limit:.3g} at once"
+        return f"skipped for now: its concurrency limit is {limit:.3g}"
     if standing.tokens_left is not None and standing.tokens_left < min(size, route.tpm or size):
-        return f"passed over for now, about {size:,} tokens are more than it takes in this minute"
+        return f"skipped for now: about {size:,} tokens exceed its rate limit"
     return ""
 
 

@@ -23,12 +23,12 @@ class Health(PrintableTable):
     _TITLES: ClassVar = (
         "route",
         "breaker",
-        "asked again",
+        "available in",
         "reason",
         "in flight",
         "first token",
-        "answer",
-        "answers",
+        "latency",
+        "samples",
         "requests left",
         "tokens left",
     )

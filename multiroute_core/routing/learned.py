@@ -187,4 +187,4 @@ def _without(request: Request, lacks: frozenset[str], route: Route) -> tuple[Req
         extra = dict(request.extra)
         extra[route.provider] = {_LIMITS[limit]: request.max_tokens, **extra.get(route.provider, {})}
         request = replace(request, max_tokens=None, extra=extra)
-    return request, [f"{name}: the route has refused it as unsupported" for name in left_out]
+    return request, [f"{name}: the route rejected it as unsupported" for name in left_out]

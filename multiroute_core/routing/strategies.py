@@ -141,7 +141,7 @@ def ranking(request: Request, routes: Sequence[Route], options: Options, live: L
     exclusions: dict[str, str] = {}
     if callable(order):
         candidates, own = _apply_order(order, request, routes, live.standings)
-        exclusions = {r.name: "the order function leaves it out" for r in routes if r not in candidates}
+        exclusions = {r.name: "the strategy function excludes it" for r in routes if r not in candidates}
     else:
         own = STRATEGIES[order].criteria(RankingInput(request, tuple(candidates), live, preferred))
     steps = (*own, *preferred)
@@ -149,7 +149,7 @@ def ranking(request: Request, routes: Sequence[Route], options: Options, live: L
         if step.key is not None:
             candidates.sort(key=step.key)
     if options.fallback is False:
-        exclusions |= {r.name: "fallback=False stays with the first" for r in candidates[1:]}
+        exclusions |= {r.name: "fallback=False uses only the first route" for r in candidates[1:]}
         candidates = candidates[:1]
     return Ranking(candidates, steps, exclusions)
 
@@ -188,12 +188,15 @@ class RankingInput:
     def behind(self) -> SortCriterion:
         """Return the criterion that places unavailable routes behind the others."""
         return SortCriterion(
-            self.shut, lambda r: f"it opens in {self.live.standing(r).retry_in:.3g} s" if self.shut(r) else ""
+            self.shut,
+            lambda r: (
+                f"its circuit breaker stays open for {self.live.standing(r).retry_in:.3g} s" if self.shut(r) else ""
+            ),
         )
 
 
 def _priority(case: RankingInput) -> Sequence[SortCriterion]:
-    return (SortCriterion(None, lambda r: f"number {case.routes.index(r) + 1} as they are listed"),)
+    return (SortCriterion(None, lambda r: f"number {case.routes.index(r) + 1} in the configured order"),)
 
 
 def _weighted(case: RankingInput) -> Sequence[SortCriterion]:
@@ -202,7 +205,7 @@ def _weighted(case: RankingInput) -> Sequence[SortCriterion]:
     variates = {r.name: -math.log(max(case.live.random(), 1e-300)) / r.weight for r in case.routes}
     warm = case.warm()
     return (
-        SortCriterion(lambda r: variates[r.name], lambda r: f"drawn with {r.weight:g} of {total:g} weights"),
+        SortCriterion(lambda r: variates[r.name], lambda r: f"drawn with weight {r.weight:g} of {total:g}"),
         SortCriterion(lambda r: r.name not in warm, lambda r: WARM if r.name in warm else ""),
         case.behind(),
     )
@@ -240,14 +243,14 @@ def _fastest(case: RankingInput) -> Sequence[SortCriterion]:
     because = ""
     if pool and case.live.random() < EXPLORE:
         first = _draw(unknown or pool, case.live.random)
-        because = "drawn to be measured"
+        because = "drawn for a measurement"
     elif measured:
         one = _draw(measured, case.live.random)
         others = [other for other in measured if other is not one] or [one]
         best = min(one, _draw(others, case.live.random), key=lambda candidate: candidate[:2])
         near = [candidate for candidate in measured if candidate[2].name in warm and candidate[0] <= best[0] * NEARLY]
         first = min(near, default=best, key=lambda candidate: candidate[:2])[2]
-        because = WARM if near else "the faster of two that were drawn"
+        because = WARM if near else "the faster of two drawn routes"
 
     def key(route: Route) -> tuple[bool, float]:
         return route is not first, math.inf if (speed := speeds[route.name]) is None else speed
@@ -268,7 +271,7 @@ def _cheapest(case: RankingInput) -> Sequence[SortCriterion]:
 
     def why(route: Route) -> str:
         if (cost := costs[route.name]) is None:
-            return "its price is not known"
+            return "its price is unknown"
         cache_note = (
             f", {read[route.name]:,} of {live.tokens:,} tokens from its prompt cache" if route.name in read else ""
         )
@@ -277,7 +280,7 @@ def _cheapest(case: RankingInput) -> Sequence[SortCriterion]:
     return (SortCriterion(lambda r: math.inf if (cost := costs[r.name]) is None else cost, why),)
 
 
-WARM = "its prompt cache holds the beginning of the conversation"
+WARM = "its prompt cache contains the beginning of the conversation"
 
 STRATEGIES: dict[str, Strategy] = {
     "priority": Strategy(_priority, needs_live_stats=False),
@@ -299,17 +302,19 @@ def _apply_order(
         answer = order(request, tuple(routes), health_by_route)
         ordering = list(cast("Iterable[Any]", answer)) if isinstance(answer, Iterable) else None
     except Exception:
-        logger.exception("The order function %r failed; the routes are asked as they are listed.", name)
-        return list(routes), (SortCriterion(None, lambda _: f"as listed: the order function {name!r} failed"),)
+        logger.exception("The strategy function %r failed; the routes are used in the configured order.", name)
+        return list(routes), (
+            SortCriterion(None, lambda _: f"in the configured order: the strategy function {name!r} failed"),
+        )
     if isinstance(answer, Coroutine):
         # otherwise Python warns later, elsewhere, that it was never awaited
         cast("Coroutine[Any, Any, Any]", answer).close()
     if not ordering or any(r not in routes for r in ordering) or len({r.name for r in ordering}) < len(ordering):
         raise ConfigurationError(
-            f"The order function {name!r} gave {answer!r:.200}; "
-            "it must give one or more of the candidates, each of them once."
+            f"The strategy function {name!r} returned {answer!r:.200}; "
+            "expected one or more of the candidates, each once."
         )
-    return ordering, (SortCriterion(None, lambda _: f"as the order function {name!r} says"),)
+    return ordering, (SortCriterion(None, lambda _: f"as the strategy function {name!r} returned"),)
 
 
 def _draw(among: Sequence[_T], random: Callable[[], float]) -> _T:

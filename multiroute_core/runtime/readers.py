@@ -25,7 +25,7 @@ from multiroute_core.runtime.deadline import current
 BEAT_SECONDS = 0.02
 """The interval between checks of the reading tasks, in seconds. A stream is cancelled after one idle interval."""
 
-ABANDONED = "The task that read this stream was cancelled, and with that the call was ended."
+ABANDONED = "The task that read this stream was cancelled, which ended the call."
 
 
 class Reader:

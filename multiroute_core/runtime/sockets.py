@@ -209,7 +209,7 @@ def _left(core: Any, timeout: float | None, late: str) -> float | None:
     return left if timeout is None else min(left, timeout)
 
 
-_PARENTS = "the connection belongs to the process of which this one is a fork"
+_PARENTS = "the connection belongs to the parent process"
 
 
 def _owner(limit: Deadline | None) -> Callable[[], object]:

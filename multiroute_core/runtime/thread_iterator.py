@@ -35,15 +35,15 @@ class ThreadedIterator:
 
     def __next__(self) -> Any:
         if self._generation != forks.generation():
-            raise ConnectionError("The stream belongs to the process of which this one is a fork.")
+            raise ConnectionError("The stream belongs to the parent process; open it after the fork.")
         limit = current.get()
         if limit is not None:
-            limit.interrupt = lambda: self._items.put((None, TimeoutError("Called off.")))
+            limit.interrupt = lambda: self._items.put((None, TimeoutError("Cancelled.")))
         allowed = threading.TIMEOUT_MAX if limit is None else limit.remaining()
         try:
             item, error = self._items.get(timeout=min(max(allowed, 0.0), threading.TIMEOUT_MAX))
         except queue.Empty:
-            raise TimeoutError("Nothing came.") from None
+            raise TimeoutError("No chunk arrived in time.") from None
         finally:
             if limit is not None:
                 limit.interrupt = None

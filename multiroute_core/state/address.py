@@ -46,13 +46,13 @@ class Address:
         redis = _redis()
         scheme = url.partition("://")[0]
         if scheme not in ("redis", "rediss", "unix") or "://" not in url:
-            raise ConfigurationError("A Redis URL begins with redis://, rediss:// or unix://.")
+            raise ConfigurationError("The Redis URL is not valid; expected redis://, rediss:// or unix://.")
         try:
             parts = urlsplit(url)
             settings = dict(redis.connection.parse_url(url))
         except ValueError:  # its text may contain a part of the password
             raise ConfigurationError(
-                f"The {scheme}:// URL cannot be read; what is special in its password must be percent-encoded, "
+                f"The {scheme}:// URL is not valid; special characters in its password must be percent-encoded, "
                 "as in redis://:p%2Fw@host:6379/0."
             ) from None
         for name in parse_qs(parts.query, keep_blank_values=True):
@@ -75,7 +75,7 @@ class Address:
             connection(**options)
         except (TypeError, ValueError, redis.RedisError) as error:
             raise ConfigurationError(
-                f"The settings of the URL of {where} cannot be used; ssl_… settings are for rediss://."
+                f"The settings of the URL of {where} are not valid; ssl_… settings are for rediss://."
             ) from error
         return cls(where, any(name.endswith(("password", "username")) for name in settings), connection, options)
 
@@ -101,10 +101,10 @@ def _where(parts: SplitResult, settings: Mapping[str, Any]) -> str:
     database = settings.get("db", 0)
     if scheme == "unix":
         if not settings.get("path", "").strip("/"):
-            raise ConfigurationError("The unix:// URL names no socket; write unix:///path/to/redis.sock.")
+            raise ConfigurationError("The unix:// URL has no socket path; expected unix:///path/to/redis.sock.")
         return f"unix://{settings['path']}?db={database}"
     if not settings.get("host"):
-        raise ConfigurationError(f"The {scheme}:// URL names no server; write {scheme}://host:6379/0.")
+        raise ConfigurationError(f"The {scheme}:// URL has no server; expected {scheme}://host:6379/0.")
     if "db" not in settings and parts.path.strip("/"):
         raise ConfigurationError(f"The database in the {scheme}:// URL must be a number, as in {scheme}://host/0.")
     host = f"[{settings['host']}]" if ":" in settings["host"] else settings["host"]

@@ -67,4 +67,4 @@ class Job:
             try:
                 listener(reply, error)
             except Exception:
-                _log.exception("A reply of Redis could not be taken in.")
+                _log.exception("A reply from Redis could not be processed.")

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.options import seconds
+from multiroute_core.options import invalid, seconds
 from multiroute_core.runtime.deadline import Deadline, Expired
 from multiroute_core.runtime.io import IO
 from multiroute_core.state.address import Address
@@ -60,7 +60,7 @@ class Link:
 
     def __init__(self, url: str, *, prefix: str = "multiroute", timeout: float = 0.02) -> None:
         if not prefix or not prefix.isprintable() or prefix.strip() != prefix:
-            raise ConfigurationError(f"prefix={prefix!r} must be a word.")
+            raise invalid("prefix", prefix, "a non-empty string")
         self.prefix = quote(prefix, safe=":-_./%")  # braces would set a hash tag in the key names
         self.timeout = seconds("timeout", timeout)
         self._address = Address.of(url, self.timeout)
@@ -138,8 +138,8 @@ class Link:
         """
         if self._url is None:
             raise ConfigurationError(
-                f"The URL of Redis at {self._address.where} holds credentials, so it is not pickled; "
-                "give it anew in each process."
+                f"The URL of Redis at {self._address.where} contains credentials, so it cannot be pickled; "
+                "set it in each process."
             )
         return self._url
 
@@ -179,13 +179,13 @@ class Link:
                 connection.read_response()
         except errors.AuthenticationError as error:
             raise ConfigurationError(
-                f"Redis at {where} refuses the password ({error}); write it as in redis://user:password@host."
+                f"Redis at {where} rejected the password ({error}); give it as in redis://user:password@host."
             ) from None
         except (errors.ReadOnlyError, errors.OutOfMemoryError, errors.ClusterDownError):  # temporary
             return
         except errors.ResponseError as error:
             if not str(error).startswith(AWAY):
-                raise ConfigurationError(f"Redis at {where} cannot be used as it is: {error}.") from None
+                raise ConfigurationError(f"Redis at {where} cannot be used: {error}.") from None
         except Exception:  # unavailable; the multiplexer detects and logs it
             return
         finally:

@@ -170,7 +170,9 @@ class Multiplexer:
         self._loaded.clear()
         with self._changing:
             if self.state == "down":
-                _log.warning("Redis at %s is back after %.1f s.", self._where, time.monotonic() - self._since)
+                _log.warning(
+                    "Redis at %s is available again after %.1f s.", self._where, time.monotonic() - self._since
+                )
             self.state = "up"
         return connection
 
@@ -180,7 +182,13 @@ class Multiplexer:
             is_auth_error and not self._refused
         ):  # waiting does not resolve a rejected password, so it is logged as well
             level = logging.ERROR if is_auth_error else logging.WARNING
-            _log.log(level, "Redis at %s is away (%s: %s): local rules.", self._where, type(error).__name__, error)
+            _log.log(
+                level,
+                "Redis at %s is unavailable (%s: %s); local rules are used.",
+                self._where,
+                type(error).__name__,
+                error,
+            )
         if self.state != "down":
             self.state = "down"
             self._since = time.monotonic()
@@ -215,7 +223,9 @@ class Multiplexer:
         job.tell(None, self._reason(is_sent=is_sent))
 
     def _reason(self, *, is_sent: bool = False) -> Down:
-        return Down(f"Redis at {self._where} is {'closed' if self.state == 'closed' else 'away'}.", was_sent=is_sent)
+        return Down(
+            f"Redis at {self._where} is {'closed' if self.state == 'closed' else 'unavailable'}.", was_sent=is_sent
+        )
 
     def _served(self, connection: Any) -> bool:
         """Process jobs until the connection fails; False if the thread should end."""

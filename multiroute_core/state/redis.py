@@ -321,7 +321,7 @@ class RedisState:
             and len(self._complaints) < 100
         ):
             self._complaints.add(message)
-            _log.warning("Redis refused an operation (%s); local rules are used for it.", message)
+            _log.warning("Redis rejected an operation (%s); local rules are used for it.", message)
 
 
 _io = SyncIO()

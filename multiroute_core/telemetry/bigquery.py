@@ -57,7 +57,7 @@ class _Loader:
             self.there = None
             return DeliveryResult(unsent=records, reason=self._describe_error(error))
         except (self.auth.GoogleAuthError, self.requests.RequestException, OSError) as error:
-            return DeliveryResult(unsent=records, reason=f"there is no connection ({type(error).__name__})")
+            return DeliveryResult(unsent=records, reason=f"no connection ({type(error).__name__})")
 
     def _prepared(self, record: type[Any]) -> frozenset[str]:
         """Returns the table's column names in lower case; creates what is missing."""
@@ -81,7 +81,7 @@ class _Loader:
         if TIME in names:
             table.time_partitioning = self.bigquery.TimePartitioning(field=TIME)
         table.clustering_fields = [name for name in CLUSTERED if name in names] or None
-        table.description = "What MultiRoute's ledger recorded: one row for each try and each answer out of the cache."
+        table.description = "MultiRoute ledger: one row per attempt and per answer from the cache."
         try:
             return self.client.create_table(table, retry=None, timeout=self.timeout)
         except self.api.Conflict:  # another process created it first
@@ -125,17 +125,19 @@ class _Loader:
                 self.there = None
             else:
                 places = {str(each.get("location") or "?") for each in causes}
-                rejections.append(f"BigQuery called them {'/'.join(sorted(reasons))} at {'/'.join(sorted(places))}")
-        why = rejections[0] if rejections else "BigQuery does not take all rows yet" if left else ""
+                rejections.append(
+                    f"BigQuery rejected them as {'/'.join(sorted(reasons))} at {'/'.join(sorted(places))}"
+                )
+        why = rejections[0] if rejections else "BigQuery does not accept all rows yet" if left else ""
         return DeliveryResult(unsent=[records[index] for index in sorted(left)], rejected=len(rejections), reason=why)
 
     def _describe_error(self, error: Any) -> str:
         """Describes an error and its remedy, without Google's own text, which may quote a value."""
         reason = next((str(each.get("reason")) for each in error.errors or () if each.get("reason")), "")
-        summary = f"the answer was HTTP {error.code}" + (f" ({reason})" if reason else "")
+        summary = f"the response was HTTP {error.code}" + (f" ({reason})" if reason else "")
         if isinstance(error, self.api.NotFound):
             what = "the dataset" if self.create else "the table, or its dataset,"
-            return f"{summary}: {what} may not be there; create it"
+            return f"{summary}: {what} may not exist; create it"
         if isinstance(error, self.api.Forbidden):
             return f"{summary}: the role roles/bigquery.dataEditor on the dataset is missing, or a quota is used up"
         return summary
@@ -144,11 +146,11 @@ class _Loader:
 class BigQuery(Outbox[Any]):
     """Exporter that writes records to a BigQuery table. It returns at once; one thread sends the rows.
 
-    The table is created if it does not exist, partitioned by the day of `at` and clustered by tenant and model; its
-    dataset must exist. Missing columns are added, extra columns are not changed. If BigQuery is unavailable, records
-    are queued and sent later. A row that is rejected permanently is dropped; the other rows of its batch are inserted.
-    Each row has an insert id derived from the record, by which BigQuery removes duplicates within about a minute.
-    `close` leaves a client passed by the caller open.
+    The table is created if it does not exist, partitioned by the day of `ended_at` and clustered by tenant and model;
+    its dataset must exist. Missing columns are added, extra columns are not changed. If BigQuery is unavailable,
+    records are queued and sent later. A row that is rejected permanently is dropped; the other rows of its batch are
+    inserted. Each row has an insert id derived from the record, by which BigQuery removes duplicates within about a
+    minute. `close` leaves a client passed by the caller open.
 
     Args:
         table: `"project.dataset.table"`.
@@ -216,7 +218,7 @@ def _reference(bigquery: Any, table: str) -> Any:
     except (ValueError, TypeError, AttributeError):
         reference = None
     if reference is None or not re.fullmatch(r"\w+/[\w$-]+", f"{reference.dataset_id}/{reference.table_id}"):
-        raise ConfigurationError(f"table={table!r:.200} names no table; write 'project.dataset.table'.")
+        raise ConfigurationError(f"table={table!r:.200} is not a valid table; expected 'project.dataset.table'.")
     return reference
 
 
@@ -227,7 +229,7 @@ def _client(bigquery: Any, project: str) -> Any:
     except auth.GoogleAuthError as error:
         raise ConfigurationError(
             "BigQuery has no credentials: run `gcloud auth application-default login`, set "
-            "GOOGLE_APPLICATION_CREDENTIALS, or give client=google.cloud.bigquery.Client(...)."
+            "GOOGLE_APPLICATION_CREDENTIALS, or pass client=google.cloud.bigquery.Client(...)."
         ) from error
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-TIME = "at"
+TIME = "ended_at"
 """The field with a time in seconds since 1970; its column is a TIMESTAMP."""
 
 _KINDS = {bool: "BOOLEAN", int: "INTEGER", float: "FLOAT", str: "STRING"}
@@ -58,7 +58,7 @@ def columns(record: type[Any]) -> tuple[Column, ...]:
     Example:
         >>> from multiroute_core import Record
         >>> [(column.name, column.kind) for column in columns(Record)][:2]
-        [('at', 'TIMESTAMP'), ('request_id', 'STRING')]
+        [('ended_at', 'TIMESTAMP'), ('request_id', 'STRING')]
     """
     hints = get_type_hints(record)
     descriptions = _descriptions(record)

@@ -74,7 +74,7 @@ def _part(part: Part) -> dict[str, Any]:
         case File():
             return {"type": "file", "modality": part.modality, "mime_type": part.mime_type, "file_id": part.file_id}
         case VendorPart():
-            return {"type": "vendor", "wire": part.raw.api}
+            return {"type": "vendor", "api": part.raw.api}
         case ToolCallDelta() | CachePoint():  # carries no content in a complete message
             return {"type": "none"}
 

@@ -39,7 +39,7 @@ class _Writer:
             return DeliveryResult(
                 unsent=records, reason=os.strerror(error.errno) if error.errno else type(error).__name__
             )
-        return DeliveryResult(rejected=bad, reason="they cannot be written as JSON" if bad else "")
+        return DeliveryResult(rejected=bad, reason="they cannot be serialized as JSON" if bad else "")
 
     @contextlib.contextmanager
     def open_file(self) -> Generator[int]:

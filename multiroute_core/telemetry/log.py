@@ -36,7 +36,9 @@ class LogEvents:
         self.logger = logging.getLogger("multiroute_core.events") if logger is None else logger
         level_number = logging.getLevelNamesMapping().get(level.upper()) if isinstance(level, str) else level
         if level_number is None:
-            raise ConfigurationError(f"level={level!r} is no level of logging; give 'DEBUG', 'INFO' or 'WARNING'.")
+            raise ConfigurationError(
+                f"level={level!r} is not a valid logging level; expected 'DEBUG', 'INFO' or 'WARNING'."
+            )
         self.level = level_number
 
     event_types = AttemptEnded, RequestEnded
@@ -127,5 +129,5 @@ def _used(usage: Usage | None, cost: float | None) -> dict[str, Any]:
 
 
 def _describe_usage(usage: Usage | None, cost: float | None) -> str:
-    text = "" if usage is None else f", {usage.input_tokens or 0} tokens read and {usage.output_tokens or 0} written"
+    text = "" if usage is None else f", {usage.input_tokens or 0} input and {usage.output_tokens or 0} output tokens"
     return text if cost is None else f"{text}, ${cost:.6f}"

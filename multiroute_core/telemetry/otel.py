@@ -191,14 +191,14 @@ class _Metrics:
         self._first_chunk = seconds(
             "gen_ai.client.operation.time_to_first_chunk", "Time from the request to the first chunk of a stream."
         )
-        self._tries = seconds("multiroute.attempt.duration", "Duration of one try on one route.")
+        self._tries = seconds("multiroute.attempt.duration", "Duration of one attempt on one route.")
         self._tokens = meter.create_histogram(
             "gen_ai.client.token.usage",
             "{token}",
             "Number of input and output tokens used.",
             explicit_bucket_boundaries_advisory=TOKENS,
         )
-        self._cost: Counter = meter.create_counter("multiroute.cost", "{USD}", "What the providers charge, in USD.")
+        self._cost: Counter = meter.create_counter("multiroute.cost", "{USD}", "Cost charged by the providers, in USD.")
 
     def request(self, request: Asked, ended: RequestEnded, now: int) -> None:
         """Records the end of a request."""

@@ -203,7 +203,7 @@ class DeliveryQueue(Generic[T]):
         over = min(len(self.pending), len(self.pending) + len(self.sending) - self.most)
         for _ in range(over):
             self.pending.popleft()
-        self.drop(over, "overflow", f"more than {self.most} wait")
+        self.drop(over, "overflow", f"more than {self.most} are queued")
 
     def start(self) -> None:
         if not self.running and self.pending:
@@ -232,7 +232,7 @@ class DeliveryQueue(Generic[T]):
                 now = self.timing.clock()
                 pause = max(self.not_before, self.door) - now
                 if now + max(0.0, pause) > self.until:
-                    self.lose("it was closed before they were taken")
+                    self.lose("it was closed before they were sent")
                 if not self.pending and self.closed:
                     self.running = False
                     self.changed.notify_all()
@@ -274,14 +274,14 @@ class DeliveryQueue(Generic[T]):
         longest = min(CAP_SECONDS, BASE_SECONDS * 2.0 ** min(self.tries - 1, 32))
         self.not_before = now + longest * (0.5 + 0.5 * self.timing.random())
         self.door = 0.0 if delivery.seconds is None else now + delivery.seconds
-        self.tell("down", f"{self.what} takes nothing now, so what is for it waits: {delivery.reason}.")
+        self.tell("down", f"{self.what} is unavailable; items are queued: {delivery.reason}.")
 
     def works(self, *, rejections: int) -> None:
         self.tries = 0
         self.not_before = 0.0
         self.door = 0.0
         if self.told.get("down", (0.0, False))[1]:
-            self.lines.append((logging.INFO, f"{self.what} works again."))
+            self.lines.append((logging.INFO, f"{self.what} is available again."))
         for kind, (when, _) in list(self.told.items()):
             if kind != "refused" or not rejections:
                 self.told[kind] = when, False
@@ -295,7 +295,7 @@ class DeliveryQueue(Generic[T]):
     def drop(self, count: int, kind: str, why: str) -> None:
         if count > 0:
             self.dropped += count
-            self.tell(kind, f"{self.what}: {count} given up ({self.dropped} so far), since {why}.")
+            self.tell(kind, f"{self.what}: {count} dropped ({self.dropped} in total): {why}.")
 
     def tell(self, kind: str, line: str) -> None:
         """Queues a log line for `say`, which logs outside the lock, because log handlers have locks too."""
@@ -344,7 +344,7 @@ class DeliveryQueue(Generic[T]):
             self.tries = 0
             self.not_before = 0.0
             if not self.running or seconds <= 0:
-                self.lose("it was closed before they were taken")
+                self.lose("it was closed before they were sent")
             self.changed.notify_all()
 
 

@@ -82,15 +82,15 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> A
     except urllib.error.HTTPError as error:
         with error:
             return Answer(
-                error.code, f"the answer was {_describe_status(error.code)}", error.headers.get("Retry-After")
+                error.code, f"the response was {_describe_status(error.code)}", error.headers.get("Retry-After")
             )
     except TimeoutError:
-        return Answer(None, f"there was no answer within {timeout:g} s")
+        return Answer(None, f"no response within {timeout:g} s")
     except urllib.error.URLError as error:  # the text may contain parts of the URL
         if isinstance(error.reason, TimeoutError):
-            return Answer(None, f"there was no connection within {timeout:g} s")
+            return Answer(None, f"no connection within {timeout:g} s")
         reason = type(error.reason).__name__ if isinstance(error.reason, Exception) else "URLError"
-        return Answer(None, f"there is no connection ({reason})")
+        return Answer(None, f"no connection ({reason})")
     except (OSError, http.client.HTTPException) as error:
         return Answer(None, f"the connection broke ({type(error).__name__})")
 

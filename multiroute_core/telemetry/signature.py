@@ -37,7 +37,8 @@ def key(secret: str | bytes) -> bytes:
             key_bytes = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
         except (binascii.Error, ValueError):
             raise ConfigurationError(
-                "secret=... is no base64, as the secret of a webhook is ('whsec_...'); give other secrets as bytes."
+                "secret=... is not valid base64, the format of webhook secrets ('whsec_...'); pass other secrets "
+                "as bytes."
             ) from None
     if not key_bytes:
         raise ConfigurationError("secret=... is empty; leave it out to send without a signature.")
@@ -80,14 +81,14 @@ def verify_signature(
         stamp = lower["webhook-timestamp"]
         signatures = lower["webhook-signature"].split()
     except KeyError as error:
-        raise SignatureError(f"The header {error.args[0]} is missing: this is no signed webhook.") from None
+        raise SignatureError(f"The header {error.args[0]} is missing: the webhook is not signed.") from None
     if not (stamp.isascii() and stamp.isdigit()) or len(stamp) > 12:
-        raise SignatureError("The header webhook-timestamp is no number of seconds.")
+        raise SignatureError("The header webhook-timestamp is not a number of seconds.")
     timestamp = int(stamp)
     if abs(wall() - timestamp) > tolerance:
         raise SignatureError(
-            f"The webhook's time is more than {tolerance:g} s from now: it is old, or a clock is wrong."
+            f"The webhook's timestamp differs from now by more than {tolerance:g} s: it is old, or a clock is wrong."
         )
     right = sign(body, message_id, timestamp, key(secret)).encode()
     if not any(hmac.compare_digest(right, signature.encode()) for signature in signatures):
-        raise SignatureError("No signature is right: the secret is another, or the body was changed on its way.")
+        raise SignatureError("No signature matches: the secret is wrong, or the body was changed.")

@@ -199,8 +199,8 @@ def emit(tracer: Tracer, request: Asked, ended: RequestEnded | None, now: int, *
     for at, skipped in request.skipped:
         details = {
             "multiroute.route": skipped.route,
-            "multiroute.why": skipped.reason,
-            "multiroute.seconds": skipped.seconds,
+            "multiroute.skip_reason": skipped.reason,
+            "multiroute.retry_after": skipped.seconds,
         }
         span.add_event("multiroute.route_skipped", details, at)
     inside = trace.set_span_in_context(span, request.context)

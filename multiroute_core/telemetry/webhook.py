@@ -16,6 +16,7 @@ import msgspec
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import AttemptEnded, AttemptStarted, FirstToken, RequestEnded, RequestStarted, RouteSkipped
+from multiroute_core.options import invalid
 from multiroute_core.telemetry.outbox import DeliveryResult, Outbox, Timing
 from multiroute_core.telemetry.signature import key, sign
 
@@ -109,7 +110,7 @@ class Webhook(Outbox[_Letter]):
         timing: Timing | None = None,
     ) -> None:
         if not timeout > 0:
-            raise ConfigurationError(f"timeout={timeout!r} must be a number of seconds above 0.")
+            raise invalid("timeout", timeout, "a number of seconds greater than 0")
         address, self._where, credentials = _address(url)
         post = _Post(
             address,
@@ -131,7 +132,7 @@ class Webhook(Outbox[_Letter]):
             stamp = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             body = msgspec.json.encode({"type": _kind(kind), "timestamp": stamp, "data": alert})
         except Exception as error:
-            self._drop(1, f"a {kind} cannot be written as JSON ({type(error).__name__})")
+            self._drop(1, f"a {kind} cannot be serialized as JSON ({type(error).__name__})")
             return
         self.put([_Letter(f"msg_{uuid.uuid4().hex}", now, body)])
 
@@ -139,7 +140,7 @@ class Webhook(Outbox[_Letter]):
         return f"Webhook({self._where!r})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("A Webhook holds secrets and is not pickled; make one in each process.")
+        raise TypeError("A Webhook contains secrets and cannot be pickled; create one in each process.")
 
 
 def _address(url: str) -> tuple[str, str, dict[str, str]]:
@@ -148,7 +149,7 @@ def _address(url: str) -> tuple[str, str, dict[str, str]]:
     The path and query are never logged, because a chat webhook's URL is a secret.
     """
     wrong = ConfigurationError(
-        "url=... is no address of a webhook; write https://host/path, with what is special in it percent-encoded."
+        "url=... is not a valid webhook URL; expected https://host/path with special characters percent-encoded."
     )
     try:
         parts = urlsplit(url)
@@ -172,9 +173,11 @@ def _address(url: str) -> tuple[str, str, dict[str, str]]:
 def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in headers.items():
         if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
-            raise ConfigurationError(f"headers={{{name!r}: ...}}: this is no name of a header.")
+            raise ConfigurationError(f"headers={{{name!r}: ...}}: this is not a valid header name.")
         if any(character in value for character in "\r\n\0") or not _latin(value):
-            raise ConfigurationError(f"headers={{{name!r}: ...}}: its value holds what no header may hold.")
+            raise ConfigurationError(
+                f"headers={{{name!r}: ...}}: its value contains characters that headers do not allow."
+            )
     return dict(headers)
 
 

@@ -241,7 +241,7 @@ class EnforceContextWindow:
     def steps(self, incoming: IncomingCall) -> Iterator[Step]:
         """Returns the rejection, or the steps of the other behaviour."""
         if incoming.tokens > self.tokens:
-            message = f"The prompt is too long: {incoming.tokens} tokens, and {self.tokens} fit in."
+            message = f"The prompt is too long: {incoming.tokens} tokens, and the context window is {self.tokens}."
             return iter((Step(0.0, ContextOverflowError(message, status=400)),))
         return self.fitting.steps(incoming)
 

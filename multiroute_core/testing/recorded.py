@@ -134,7 +134,7 @@ def interactions(folder: Path) -> list[Interaction]:
             elif path.name in rows:
                 recordings.append(_fixture(path.name, path.read_bytes(), rows[path.name]))
         except (ValueError, KeyError, TypeError, zlib.error) as error:
-            raise ValueError(f"{path.name} cannot be read as a recording: {error!r}") from error
+            raise ValueError(f"{path.name} is not a valid recording: {error!r}") from error
     return recordings
 
 

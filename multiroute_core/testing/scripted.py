@@ -293,7 +293,7 @@ class _Play:
     def _build_delta(self) -> Delta:
         take = self._take
         if take.finish_reason is None:
-            raise EOFError("The reply ended before its answer did.")
+            raise EOFError("The response ended before the answer was complete.")
         return Delta(assemble(take.parts), take.finish_reason, take.usage, raw=self._raw)
 
     def _sleep(self, seconds: float) -> None:
@@ -308,7 +308,7 @@ class _Play:
             self._wait(limit, patience)
         if late:
             limit.expired = True
-            raise TimeoutError("Nothing came.")
+            raise TimeoutError("Nothing arrived.")
 
     @staticmethod
     def _wait(limit: Deadline, seconds: float) -> None:

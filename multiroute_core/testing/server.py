@@ -88,7 +88,7 @@ class ReplayServer:
             RuntimeError: if the server has not been started.
         """
         if not hasattr(self, "_server"):
-            raise RuntimeError("The server does not run yet; use it in a `with` block.")
+            raise RuntimeError("The server is not running; use it in a `with` block.")
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property

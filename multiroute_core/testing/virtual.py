@@ -46,7 +46,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def pass_time(self, seconds: float | None) -> None:
         """Advances the clock by the time that the loop would have slept."""
         if seconds is None:
-            raise Deadlock(f"At {self._now:g} s everybody waits, and nothing is scheduled: {self._who_waits()}.")
+            raise Deadlock(f"At {self._now:g} s all tasks wait, and nothing is scheduled: {self._who_waits()}.")
         self._now = round(self._now + max(seconds, 0.0), DIGITS)
         self._measure()
 
@@ -56,7 +56,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> NoReturn:
         """Raises RuntimeError: a thread uses real time."""
-        raise RuntimeError("Threads cannot be used on virtual time: their time does not pass there.")
+        raise RuntimeError("Threads cannot be used with virtual time: they run in real time.")
 
     def _who_waits(self) -> str:
         waits: list[str] = []
@@ -64,7 +64,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             frames = task.get_stack(limit=1)
             where = f" at {frames[0].f_code.co_filename}:{frames[0].f_lineno}" if frames else ""
             waits.append(f"{task.get_name()}{where}")
-        return ", ".join(sorted(waits)) or "there is no task"
+        return ", ".join(sorted(waits)) or "there are no tasks"
 
 
 class _Jumping(selectors.SelectSelector):

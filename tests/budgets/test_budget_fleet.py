@@ -129,7 +129,7 @@ def test_redis_is_flushed_paused_and_started_anew(server, tmp_path):
         some(50)
         router._parts.state.link.timeout = 0.2
         server.kill()
-        with pytest.raises(BudgetExceededError, match="is a hard one, and what was spent of it cannot be read now"):
+        with pytest.raises(BudgetExceededError, match="is hard, and its spending cannot be read now"):
             some_at_once = [router.generate("Hi", max_tokens=10) for _ in range(3)]
             assert not some_at_once
         server.start()

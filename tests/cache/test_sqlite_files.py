@@ -36,7 +36,7 @@ def test_a_file_that_is_no_database(path, content):
 def test_another_applications_database(path):
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.executescript("CREATE TABLE entries (key); INSERT INTO entries VALUES ('theirs')")
-    refused(path, "no cache of MultiRoute's")
+    refused(path, "is not a MultiRoute cache")
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
@@ -46,7 +46,7 @@ def test_another_applications_database_that_is_in_use(path, journal):
         db.execute("CREATE TABLE theirs (key)")
         db.execute("BEGIN IMMEDIATE")
         db.execute("INSERT INTO theirs VALUES (1)")
-        refused(path, "no cache of MultiRoute's")
+        refused(path, "is not a MultiRoute cache")
         with contextlib.closing(sqlite3.connect(path, timeout=0)) as other:
             with pytest.raises(sqlite3.OperationalError, match="locked"):
                 other.execute("BEGIN IMMEDIATE")  # they still have their lock
@@ -61,7 +61,7 @@ def test_another_applications_database_whose_writer_was_killed(path, tmp_path):
         db.execute("CREATE TABLE theirs (key)")
         for file in path.parent.glob("llm.db*"):
             shutil.copy(file, there.parent / file.name.replace("llm", "x"))
-    refused(there, "no cache of MultiRoute's")
+    refused(there, "is not a MultiRoute cache")
 
 
 @pytest.mark.parametrize("form", [0, 2, 99])
@@ -221,7 +221,7 @@ def test_a_url_names_a_path(url, path):
     + ["sqlite:llm.db", "sqlite+aiosqlite:///llm.db", "sqlite:///llm.db?mode=ro", "SQLITE:///llm.db", "redis:///0", ""],
 )
 def test_other_urls_are_refused(url):
-    with pytest.raises(ConfigurationError, match="give 'sqlite:///relative/path.db'"):
+    with pytest.raises(ConfigurationError, match="expected 'sqlite:///relative/path.db'"):
         path_of(url)
 
 
@@ -295,9 +295,9 @@ def test_a_folder_that_cannot_be_written(open_folder):
             print(error)
     """
     out = said(child(code, open_folder / "llm.db"))
-    assert "cannot be made (Permission denied); give the path of a file that may be written" in out
+    assert "cannot be created (Permission denied); give the path of a file that may be written" in out
     out = said(child(code, open_folder / "folder" / "llm.db"))
-    assert "cannot be made (Permission denied)" in out
+    assert "cannot be created (Permission denied)" in out
     assert not [*open_folder.iterdir()]
 
 

@@ -453,7 +453,7 @@ class TestStore:
         for key, (_, until) in list(store._entries.items()):
             store._entries[key] = b"MR9 from the future", until
         assert ask(router, face).text == "Two."
-        assert "passed over" in caplog.text
+        assert "is ignored" in caplog.text
         assert ask(router, face).cached
 
     def test_what_is_given_stays_the_users_and_what_is_named_the_routers(self):
@@ -482,12 +482,12 @@ class TestStore:
 @pytest.mark.parametrize(
     ("cache", "sentence"),
     [
-        ("memroy", "no place to keep answers"),
-        ("mysql://x:pw@y", "no place to keep answers"),
-        ("", "no place"),
-        ("sqlite:", "no place"),
-        (5, "must be"),
-        (True, "must be"),
+        ("memroy", "is not a valid cache"),
+        ("mysql://x:pw@y", "is not a valid cache"),
+        ("", "is not a valid cache"),
+        ("sqlite:", "is not a valid cache"),
+        (5, "expected"),
+        (True, "expected"),
         (object(), "get, put, claim"),
     ],
 )

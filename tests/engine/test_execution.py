@@ -266,7 +266,7 @@ class TestLimits:
 
 @pytest.mark.parametrize("share", [0, -0.1, 1.5, True, "much"])
 def test_a_share_is_a_share(share):
-    with pytest.raises(ConfigurationError, match="must be a share above 0"):
+    with pytest.raises(ConfigurationError, match="expected a share greater than 0"):
         Router([scripted_route("a", Answer())], hedge_budget=share)
 
 

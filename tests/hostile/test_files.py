@@ -48,7 +48,7 @@ class Holding(MemoryCache):
 
 def pieces() -> list[Any]:
     return [
-        [{"type": "text", "content": "hi"}, {"type": "reasoning", "content": "hm", "raw": {"wire": "w", "body": {}}}],
+        [{"type": "text", "content": "hi"}, {"type": "reasoning", "content": "hm", "raw": {"api": "w", "body": {}}}],
         [{"type": "tool_call", "id": "i", "name": "n", "arguments": {"a": [1, {"b": 2}]}}],
         [{"type": "tool_call_delta", "index": 0, "id": "i", "name": "n", "arguments": '{"a": 1}'}],
         [{"type": "blob", "mime_type": "image/png", "content": "aGk=", "modality": "image", "name": None}],
@@ -209,7 +209,9 @@ def test_a_damaged_file_is_a_typed_error_or_a_miss(originals, tmp_path, seed):
     assert use(cache, ledger)
 
 
-@pytest.mark.parametrize("column", ["at", "route", "seconds", "input_tokens", "cost", "labels", "tenant", "outcome"])
+@pytest.mark.parametrize(
+    "column", ["ended_at", "route", "seconds", "input_tokens", "cost", "labels", "tenant", "outcome"]
+)
 @pytest.mark.parametrize("value", VALUES)
 def test_a_row_that_is_no_record_is_passed_over_and_the_others_count(originals, tmp_path, column, value):
     path = tmp_path / "ledger.db"

@@ -150,7 +150,7 @@ class TestCalls:
     def test_unknown_and_double_names(self, llm):
         with pytest.raises(ConfigurationError, match="did you mean 'temperature'"):
             llm.invoke("Hi", temprature=1)
-        with pytest.raises(ConfigurationError, match="are the same thing"):
+        with pytest.raises(ConfigurationError, match="mean the same"):
             llm.invoke("Hi", max_tokens=1, max_output_tokens=2)
 
     def test_a_model_for_one_call(self, llm):

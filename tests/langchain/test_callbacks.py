@@ -459,7 +459,7 @@ class TestTelling:
         text = str(self.spent())
         for part in (
             "2 calls: 2 answers, 0 failures",
-            "1,000 in (400 from vendors' caches), 100 out (30 reasoning)",
+            "1,000 in (400 from provider caches), 100 out (30 reasoning)",
             "Cost: $0.016400",
             "2 attempts, 1 failed, 1 fallback, 0 retries",
             "1 hit, $0.016400 saved",

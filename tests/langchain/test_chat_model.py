@@ -244,8 +244,8 @@ class TestConstruction:
                 "Unknown option 'temprature': did you mean 'temperature'",
             ),
             ({"routes": ["openai:gpt-4.1"], "api_key": "k", "timeout": 1, "deadline": 2}, "give one of them"),
-            ({"routes": ["openai:gpt-4.1", "anthropic:x"], "api_key": "k"}, "api_key fits one provider"),
-            ({"routes": ["openai:gpt-4.1"], "api_key": ""}, "must be a string that is not empty"),
+            ({"routes": ["openai:gpt-4.1", "anthropic:x"], "api_key": "k"}, "api_key is for one provider"),
+            ({"routes": ["openai:gpt-4.1"], "api_key": ""}, "expected a non-empty string"),
             ({"router": "x"}, "router is a str"),
             ({"routes": ["openai:gpt-4.1"], "api_key": "k", "strategy": "cheep"}, "did you mean 'cheapest'"),
             ({}, "No routes"),
@@ -293,9 +293,9 @@ class TestMessages:
     @pytest.mark.parametrize(
         ("message", "sentence"),
         [
-            (ToolMessage("x", tool_call_id="1"), "The tool call '1' is answered"),
-            (FunctionMessage("x", name="f"), "A FunctionMessage cannot be carried"),
-            (RemoveMessage(id="1"), "A RemoveMessage cannot be carried"),
+            (ToolMessage("x", tool_call_id="1"), "The tool call '1' has a result"),
+            (FunctionMessage("x", name="f"), "A FunctionMessage is not supported"),
+            (RemoveMessage(id="1"), "A RemoveMessage is not supported"),
             (HumanMessage([{"type": "hologram"}]), "Unknown type of content 'hologram'"),
         ],
     )

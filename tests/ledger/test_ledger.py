@@ -65,9 +65,9 @@ class TestRecords:
         assert failed.request_id == answered.request_id
         assert (answered.tenant, answered.task, answered.estimated) == ("t", "talk", False)
         assert failed.labels == answered.labels == ("a", "z")
-        assert (failed.price, answered.price) == (None, "the route's own")
+        assert (failed.price_source, answered.price_source) == (None, "the route's own")
         assert answered.stream == (face in ("stream", "astream"))
-        assert began <= failed.at <= answered.at <= time.time()
+        assert began <= failed.ended_at <= answered.ended_at <= time.time()
         router.ledger.close()
 
     def test_a_hit_has_one_that_costs_nothing(self, face, where):
@@ -79,7 +79,7 @@ class TestRecords:
             ("cached", 0.0, 0, 0)
         ] * 2
         assert [hit.saved_cost for hit in hits] == [paid.cost] * 2
-        assert [hit.price for hit in hits] == ["free"] * 2
+        assert [hit.price_source for hit in hits] == ["free"] * 2
         (total,) = router.ledger.totals()
         assert (total.requests, total.attempts, total.cached, total.saved_cost) == (3, 1, 2, pytest.approx(0.004))
         router.ledger.close()
@@ -128,7 +128,7 @@ class TestAnswers:
     def test_queries(self, ledger):
         assert [r.route for r in ledger.query()] == ["a", "a", "b", "a"]
         assert [r.route for r in ledger.query(tenant="y", outcome="success")] == ["b", "a"]
-        middle = ledger.query()[1].at
+        middle = ledger.query()[1].ended_at
         assert len(ledger.query(since=middle)) + len(ledger.query(until=middle)) == 4
         assert ledger.query(day="1970-01-01") == ledger.query(month="1970-01") == []
         assert [r.labels for r in ledger.query(label="night")] == [("night", "team")] * 2
@@ -162,18 +162,18 @@ class TestAnswers:
         assert ledger.spent(since=0, label="night") == Spent(0.0, 1500)
         assert ledger.spent(since=0, label="team", route="a") == Spent(pytest.approx(0.002), 1500)
         assert ledger.spent(since=0, task="none") == ledger.spent(since=time.time() + 60) == Spent(0.0, 0)
-        last = ledger.query()[-1].at
+        last = ledger.query()[-1].ended_at
         assert ledger.spent(since=0, until=last) + ledger.spent(since=last) == ledger.spent(since=0)
 
     @pytest.mark.parametrize(
         ("wrong", "sentence"),
         [
-            ({"tenant": 5}, "tenant=5 must be a str"),
+            ({"tenant": 5}, "tenant=5 is not valid; expected a str"),
             ({"day": "28.11.2026"}, "such as '2026-11-28'"),
             ({"month": 11}, "such as '2026-11'"),
-            ({"label": ""}, "label='' must be a word"),
+            ({"label": ""}, "label='' is not valid; expected a non-empty string"),
             ({"since": "yesterday"}, "seconds since 1970"),
-            ({"cost": "dear"}, "must be a float"),
+            ({"cost": "dear"}, "expected a float"),
         ],
     )
     def test_what_no_record_has_is_refused(self, ledger, wrong, sentence):
@@ -185,7 +185,7 @@ class TestAnswers:
         frame = ledger.to_pandas(route="a")
         assert list(frame["outcome"]) == ["success", "server_error", "success"]
         assert frame["cost"].sum() == pytest.approx(0.004)
-        assert str(frame["at"].dtype).startswith("datetime64")
+        assert str(frame["ended_at"].dtype).startswith("datetime64")
 
 
 class TestKept:
@@ -386,11 +386,11 @@ def test_a_real_wire_is_priced():
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ("memroy", "no place"),
+        ("memroy", "is not a valid ledger"),
         ("mysql://x", "'redis://host:6379/0'"),
-        ("sqlite://x.db", "names no file"),
-        ("sqlite:///:memory:", "names no file"),
-        (5, "must be"),
+        ("sqlite://x.db", "is not the URL of a file"),
+        ("sqlite:///:memory:", "is not the URL of a file"),
+        (5, "expected"),
     ],
 )
 def test_what_is_no_place_for_records_is_refused(given, sentence):

@@ -106,11 +106,11 @@ class TestKept:
     def test_the_oldest_make_room_and_are_counted(self, server):
         ledger = Ledger(RedisStore(server.url, max_records=500))
         for start in range(0, 3_000, 300):
-            many = [dataclasses.replace(ONE, at=float(number)) for number in range(start, start + 300)]
+            many = [dataclasses.replace(ONE, ended_at=float(number)) for number in range(start, start + 300)]
             ledger.store.append(many, start)
         kept = ledger.query()
         assert 500 <= len(kept) <= 900
-        assert kept[-1].at == 2_999.0
+        assert kept[-1].ended_at == 2_999.0
         assert ledger.dropped == 3_000 - len(kept)
         ledger.close()
 
@@ -126,7 +126,7 @@ class TestKept:
 
     def test_only_what_may_be_in_the_window_is_read(self, server, monkeypatch):
         store, now = RedisStore(server.url), time.time()
-        store.append([dataclasses.replace(ONE, at=now - 90_000.0), dataclasses.replace(ONE, at=now)], 0)
+        store.append([dataclasses.replace(ONE, ended_at=now - 90_000.0), dataclasses.replace(ONE, ended_at=now)], 0)
         assert len(list(store.read(LedgerQuery.of(now - 100_000.0, None, {})))) == 2
         assert len(list(store.read(LedgerQuery.of(now - 10.0, None, {})))) == 1, (
             "what came late is chosen by its own time"
@@ -144,12 +144,12 @@ class TestKept:
         with server.client() as client:
             client.xadd(KEY, {"record": b"\xc1 no msgpack"})
             client.xadd(KEY, {"something": b"else"})
-            client.xadd(KEY, {"record": msgspec.msgpack.encode({"at": "noon"})})
+            client.xadd(KEY, {"record": msgspec.msgpack.encode({"ended_at": "noon"})})
             newer = {**msgspec.to_builtins(ONE), "colour": "blue"}
             client.xadd(KEY, {"record": msgspec.msgpack.encode(newer)})
         assert list(store.read(ALL)) == [ONE]
         assert store.read_spending(ALL) == Spent(0.25, 15)
-        assert [record.message.split(":")[0] for record in caplog.records] == ["There are entries in the ledger 'redis"]
+        assert [record.message.split(":")[0] for record in caplog.records] == ["The ledger 'redis"]
         store.close()
 
 
@@ -160,7 +160,7 @@ def _ask_in_child(router, start):
 class TestNothingTwice:
     def test_what_is_sent_again_is_kept_once(self, server):
         store = RedisStore(server.url)
-        many = [dataclasses.replace(ONE, at=float(number)) for number in range(1_200)]
+        many = [dataclasses.replace(ONE, ended_at=float(number)) for number in range(1_200)]
         store.append(many[:700], 0)
         store.append(many[:700], 0)
         store.append(many[300:1_200], 300)
@@ -226,7 +226,7 @@ class TestAway:
             server.start()
             eventually(lambda: len(Ledger(server.url).query()) == 100)  # the thread does it by itself
             assert router.ledger.dropped == 0
-            assert sum("records wait" in record.message for record in caplog.records) == 1
+            assert sum("records are queued" in record.message for record in caplog.records) == 1
         finally:
             router.ledger.close()
             server.stop()
@@ -297,7 +297,7 @@ class TestAway:
             server.start()
             router.ledger.flush()
             assert tenants(router.ledger) == list(range(router.ledger.dropped, 1_000))
-            assert sum("are given up" in record.message for record in caplog.records) == 1
+            assert sum("are dropped" in record.message for record in caplog.records) == 1
         finally:
             router.ledger.close()
             server.stop()
@@ -371,7 +371,7 @@ class TestSecrets:
 def test_a_key_that_is_something_else_is_left_as_it_is(server):
     with server.client() as client:
         client.set(KEY, "theirs")
-        with pytest.raises(ConfigurationError, match="is no ledger but a string"):
+        with pytest.raises(ConfigurationError, match="is not a ledger but a string"):
             routed(server.url)
         assert client.get(KEY) == b"theirs"
 
@@ -385,7 +385,7 @@ def test_without_the_package_it_says_what_to_install(monkeypatch):
 def test_a_batch_goes_in_pieces(server, monkeypatch):
     monkeypatch.setattr(redis, "BATCH", 7)
     store = RedisStore(server.url)
-    many = [dataclasses.replace(ONE, at=float(number)) for number in range(50)]
+    many = [dataclasses.replace(ONE, ended_at=float(number)) for number in range(50)]
     store.append(many, 0)
     store.append(many[20:], 20)
     assert list(store.read(ALL)) == many

@@ -32,7 +32,7 @@ INSERT INTO records (at, request_id, route, provider, model, outcome, seconds, i
     estimated, stream, tenant) VALUES (1000.5, 'r-1', 'a', 'openai', 'gpt-4.1', 'success', 0.25, 10, 5, 0.5, 0, 1, 't');
 """
 OLD = Record(1000.5, "r-1", "a", "openai", "gpt-4.1", "success", 0.25, None, 10, 5, cost=0.5, stream=True, tenant="t")
-NEW = dataclasses.replace(OLD, at=2000.0, labels=("x", "y"), price="free")
+NEW = dataclasses.replace(OLD, ended_at=2000.0, labels=("x", "y"), price_source="free")
 
 
 def of_form_1(path, records=1):
@@ -62,7 +62,7 @@ class TestForms:
         assert store.read_spending(ALL) == Spent(1.0, 30)
         store.close()
         with contextlib.closing(sqlite3.connect(tmp_path / "l.db")) as db:
-            assert db.execute("PRAGMA user_version").fetchone() == (VERSION,) == (3,)
+            assert db.execute("PRAGMA user_version").fetchone() == (VERSION,) == (4,)
             assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             indexes = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'index'")]
             assert indexes == ["records_charged"]
@@ -76,6 +76,8 @@ class TestForms:
         with contextlib.closing(sqlite3.connect(tmp_path / "l.db")) as db:
             db.executescript(
                 "DROP INDEX records_charged; ALTER TABLE records DROP COLUMN charged; PRAGMA user_version = 2;"
+                "ALTER TABLE records RENAME COLUMN ended_at TO at;"
+                "ALTER TABLE records RENAME COLUMN price_source TO price;"
                 "INSERT INTO records (at, request_id, route, provider, model, outcome, seconds, cost, estimated, stream)"
                 " VALUES (1.0, 'r', 'a', 'p', 'm', 'cancelled', 1.0, 0.25, 1, 1)"
             )
@@ -95,17 +97,18 @@ class TestForms:
         SQLiteStore(f"sqlite:///{tmp_path}/new.db").close()
         assert columns(tmp_path / "old.db") == columns(tmp_path / "new.db")
 
-    def test_who_has_it_open_in_form_1_goes_on_to_write(self, tmp_path):
-        url = of_form_1(tmp_path / "l.db")
-        with contextlib.closing(sqlite3.connect(tmp_path / "l.db")) as old:
-            assert old.execute("SELECT count(*) FROM records").fetchone() == (1,)
-            store = SQLiteStore(url)
-            old.execute(
-                "INSERT INTO records (at, request_id, route, provider, model, outcome, seconds, estimated, stream) "
-                "VALUES (3000.0, 'r', 'a', 'p', 'm', 'success', 1.0, 0, 0)"
+    def test_a_file_of_version_3_is_migrated(self, tmp_path):
+        store = SQLiteStore(f"sqlite:///{tmp_path}/l.db")
+        store.append([NEW], 0)
+        store.close()
+        with contextlib.closing(sqlite3.connect(tmp_path / "l.db")) as db:
+            db.executescript(
+                "ALTER TABLE records RENAME COLUMN ended_at TO at;"
+                "ALTER TABLE records RENAME COLUMN price_source TO price; PRAGMA user_version = 3;"
             )
-            old.commit()
-        assert [(r.at, r.labels, r.price) for r in store.read(ALL)] == [(1000.5, (), None), (3000.0, (), None)]
+        store = SQLiteStore(f"sqlite:///{tmp_path}/l.db")
+        assert list(store.read(ALL)) == [NEW]
+        assert store.read_spending(LedgerQuery.of(1999.0, 2001.0, {})).usd == 0.5
         store.close()
 
     def test_processes_that_open_it_at_once_bring_it_up_once(self, tmp_path):
@@ -153,7 +156,7 @@ class TestForms:
             db.execute(f"PRAGMA user_version = {VERSION + 1}")
             db.commit()
         content = path.read_bytes()
-        with pytest.raises(ConfigurationError, match="has form 4, and this MultiRoute knows forms up to 3"):
+        with pytest.raises(ConfigurationError, match="has schema version 5; this MultiRoute supports versions up to 4"):
             Router([scripted_route("a", Answer())], ledger=f"sqlite:///{path}")
         assert path.read_bytes() == content
 
@@ -234,13 +237,17 @@ class TestReading:
             where, bound = _where(LedgerQuery.of(5.0, 9.0, given))
             with contextlib.closing(sqlite3.connect(store.path)) as db:
                 plan = db.execute(f"EXPLAIN QUERY PLAN {_SPENT}{where}", bound).fetchall()
-            assert [row[3] for row in plan] == ["SEARCH records USING COVERING INDEX records_charged (at>? AND at<?)"]
+            assert [row[3] for row in plan] == [
+                "SEARCH records USING COVERING INDEX records_charged (ended_at>? AND ended_at<?)"
+            ]
         store.close()
 
     def test_a_large_ledger_tells_quickly_what_was_spent(self, tmp_path):
         """A million takes twenty times as long as these."""
         store = SQLiteStore(f"sqlite:///{tmp_path}/l.db")
-        many = [dataclasses.replace(NEW, at=float(number), labels=(f"l{number % 10}",)) for number in range(50_000)]
+        many = [
+            dataclasses.replace(NEW, ended_at=float(number), labels=(f"l{number % 10}",)) for number in range(50_000)
+        ]
         store.append(many, 0)
         began = time.perf_counter()
         assert store.read_spending(LedgerQuery.of(0.0, None, {})) == Spent(25_000.0, 750_000)
@@ -273,7 +280,7 @@ class TestFullDisk:
         assert [record.message.split()[0] for record in caplog.records] == ["The", "More"]
         db.execute("PRAGMA max_page_count = 1000000")
         assert len(router.ledger.query()) == 151
-        assert "is written again: 150 records had waited" in caplog.text
+        assert "is written again; 150 queued records were written" in caplog.text
         router.ledger.close()
         with contextlib.closing(sqlite3.connect(tmp_path / "l.db")) as db:
             assert db.execute("SELECT count(*) FROM records").fetchone() == (151,)
@@ -321,7 +328,7 @@ def test_several_processes_write_one_file(tmp_path):
         child.join(120)
     assert [child.exitcode for child in children] == [0] * 3
     ledger = Ledger(url)
-    assert len({(r.request_id, r.at) for r in ledger.query()}) == 3 * 700
+    assert len({(r.request_id, r.ended_at) for r in ledger.query()}) == 3 * 700
     ledger.close()
 
 

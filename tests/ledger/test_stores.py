@@ -61,7 +61,7 @@ def charge(record):
 
 records = st.builds(
     Record,
-    at=moments,
+    ended_at=moments,
     request_id=texts,
     route=few | texts,
     provider=texts,
@@ -82,7 +82,7 @@ records = st.builds(
     tenant=st.none() | few | words,
     task=st.none() | few,
     labels=st.sets(few | words, max_size=3).map(lambda labels: tuple(sorted(labels))),
-    price=st.none() | texts,
+    price_source=st.none() | texts,
 )
 many = st.lists(records, max_size=8)
 windows = st.fixed_dictionaries({}, optional={"since": moments, "until": moments})
@@ -110,14 +110,14 @@ def test_what_is_asked_for_is_what_is_found(kind, request, kept, window, scope, 
     equal = dict(scope)
     if kept:  # what one of them has, others may have, too
         one = data.draw(st.sampled_from(kept))
-        names = ["model", "tenant", "cost", "input_tokens", "stream", "outcome", "day", "month", "at"]
+        names = ["model", "tenant", "cost", "input_tokens", "stream", "outcome", "day", "month", "ended_at"]
         names += ["labels"] if one.labels else []
         for name in data.draw(st.sets(st.sampled_from(names), max_size=2)):
             equal[name] = getattr(one, name)
     expected = [
         record
         for record in kept
-        if window.get("since", -math.inf) <= record.at < window.get("until", math.inf)
+        if window.get("since", -math.inf) <= record.ended_at < window.get("until", math.inf)
         and all(
             value in record.labels if name == "label" else getattr(record, name) == value
             for name, value in equal.items()
@@ -136,7 +136,7 @@ def test_what_it_comes_to_is_a_plain_sum(kind, request, kept, window, scope, by)
     chosen = [
         record
         for record in kept
-        if window["since"] <= record.at < window.get("until", math.inf)
+        if window["since"] <= record.ended_at < window.get("until", math.inf)
         and all(
             value in record.labels if name == "label" else getattr(record, name) == value
             for name, value in scope.items()

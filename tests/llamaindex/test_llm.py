@@ -262,7 +262,7 @@ class TestMessages:
     def test_what_cannot_be_sent_is_refused_before_the_network(self, fleet, llm):
         with pytest.raises(ConfigurationError, match="ImageBlock is empty"):
             llm.chat([ChatMessage(role="user", blocks=[ImageBlock()])])
-        with pytest.raises(ConfigurationError, match="no message before has made it"):
+        with pytest.raises(ConfigurationError, match="no earlier message contains the call"):
             llm.chat([ChatMessage(role="tool", content="x", additional_kwargs={"tool_call_id": "1"})])
         assert fleet.hits == [0, 0]
 

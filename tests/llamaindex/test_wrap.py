@@ -170,7 +170,7 @@ class TestRoutes:
             MultiRoute(routes=[Plain()]).chat_with_tools(tools, "What is add(2, 3)?")
 
     def test_an_llm_that_cannot_say_what_it_is(self):
-        with pytest.raises(ConfigurationError, match="OpenAI cannot tell its metadata"):
+        with pytest.raises(ConfigurationError, match="OpenAI has no metadata"):
             MultiRoute(routes=[import_openai()(model="gpt-unheard-of", api_key="k")])
 
     def test_the_cost_is_known_where_the_vendor_is(self, vendors):

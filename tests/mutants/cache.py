@@ -41,7 +41,7 @@ CACHED = (
     ),
     Mutant("who fails hands over to the next to fail", RECALL, "lead.flight, failed=True)", "lead.flight)", CACHE),
     Mutant(
-        "nobody waits for an equal request",
+        "nobody waits for an identical request",
         FLIGHT,
         "flight = self._flights.setdefault(key, mine)",
         "flight = mine",

@@ -221,7 +221,7 @@ FLOW = (
     Mutant(
         "a stream without its end is believed",
         CORE + "engine/attempt.py",
-        'raise EOFError("The stream ended without its end: the answer is not complete.")',
+        'raise EOFError("The stream ended early: the answer is incomplete.")',
         "return None",
     ),
     Mutant(

@@ -330,7 +330,7 @@ class TestPricesByName:
 
     @pytest.mark.parametrize("name", ["", "?", "q" * 50])
     def test_one_that_is_near_none_is_refused_with_all(self, name: str) -> None:
-        with pytest.raises(ConfigurationError, match="known are anthropic, "):
+        with pytest.raises(ConfigurationError, match="expected one of anthropic, "):
             Route("openai:gpt-4o", prices=name)
 
     def test_it_is_copied_pickled_and_printed(self) -> None:

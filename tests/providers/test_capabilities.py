@@ -78,7 +78,7 @@ def test_nobody_can_carry_it_and_the_sentence_says_what_and_where():
     request = asked(Blob(b"x", "video/mp4"), File("f", "openai"))
     found = candidates(request, [CLAUDE, GPT, GEMINI, SPARE], Options(), FACTS)
     assert found.routes == ()
-    for word in ("video", "store of openai", "anthropic:c", "google:x"):
+    for word in ("video", "stored at openai", "anthropic:c", "google:x"):
         assert word in (found.problem or "")
 
 

@@ -362,7 +362,7 @@ def test_a_request_that_cannot_be_written(name: str) -> None:
         assert type(found).code == "bad_request"
         assert not found.counts_against_breaker
         assert not found.fallback_allowed
-        assert found.message.startswith("The request holds")
+        assert found.message.startswith("The request contains")
     assert ("surrogate" in classify(error).message) == name.startswith("surrogate")
     assert ("NaN" in classify(error).message) == (name in ("nan", "infinity"))
 

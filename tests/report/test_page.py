@@ -116,7 +116,7 @@ class TestEveryPage:
             if records:
                 assert "Spent" in text
             else:
-                assert "nothing to tell" in text
+                assert "no records of this period" in text
 
 
 def shown(page):
@@ -140,7 +140,7 @@ def test_names_are_shown_as_they_are(tmp_path):
 def test_what_is_not_known_is_said():
     made = report.of(MIXED)
     said = " ".join(notes(made))
-    assert "1 try has an unknown cost" in said
+    assert "1 attempt has an unknown cost" in said
     assert "Models: own." in said
     assert "1 try ended in the middle" in said
     assert "$0.01" in said

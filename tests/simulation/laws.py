@@ -193,7 +193,7 @@ def the_ledger_is_true(world: World) -> Iterator[str]:
             yield f"what was not begun is estimated: {record}"
         if begun and record.input_tokens is None:
             yield f"what was begun is not estimated: {record}"
-        if not 0.0 <= record.at <= world.loop.time():
+        if not 0.0 <= record.ended_at <= world.loop.time():
             yield f"a record from another time: {record}"
 
 

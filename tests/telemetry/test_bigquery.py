@@ -64,12 +64,12 @@ class TestTable:
         made = server.tables[TABLE]
         kinds = {column["name"]: (column["type"], column["mode"]) for column in made["schema"]["fields"]}
         assert list(kinds) == [field.name for field in fields(Record)]
-        assert kinds["at"] == ("TIMESTAMP", "NULLABLE")
+        assert kinds["ended_at"] == ("TIMESTAMP", "NULLABLE")
         assert kinds["request_id"] == ("STRING", "NULLABLE")
         assert kinds["seconds"] == kinds["cost"] == ("FLOAT", "NULLABLE")
         assert kinds["input_tokens"] == ("INTEGER", "NULLABLE")
         assert kinds["stream"] == ("BOOLEAN", "NULLABLE")
-        assert made["timePartitioning"] == {"type": "DAY", "field": "at"}
+        assert made["timePartitioning"] == {"type": "DAY", "field": "ended_at"}
         assert made["clustering"] == {"fields": ["tenant", "model"]}
         for column in made["schema"]["fields"]:
             assert len(column["description"]) > 5, column["name"]
@@ -80,7 +80,7 @@ class TestTable:
         assert sink.flush(20.0)
         (row,) = server.rows[TABLE]
         assert set(row) == {field.name for field in fields(Record)}
-        assert datetime.fromisoformat(row.pop("at")).timestamp() == given.at
+        assert datetime.fromisoformat(row.pop("ended_at")).timestamp() == given.ended_at
         assert row.pop("first_token_seconds") is None
         for name, value in row.items():
             expected = getattr(given, name)
@@ -88,7 +88,7 @@ class TestTable:
 
     def test_columns_that_are_missing_are_added_and_others_left_alone(self, server, sink):
         own = {"name": "remark", "type": "STRING", "mode": "NULLABLE"}
-        old = [{"name": "AT", "type": "TIMESTAMP", "mode": "NULLABLE"}, own]
+        old = [{"name": "ENDED_AT", "type": "TIMESTAMP", "mode": "NULLABLE"}, own]
         server._create(
             TABLE,
             {
@@ -99,7 +99,7 @@ class TestTable:
         sink([record()])
         assert sink.flush(20.0)
         names = [column["name"] for column in server.tables[TABLE]["schema"]["fields"]]
-        assert names == ["AT", "remark", *(field.name for field in fields(Record) if field.name != "at")]
+        assert names == ["ENDED_AT", "remark", *(field.name for field in fields(Record) if field.name != "ended_at")]
         assert server.tables[TABLE]["schema"]["fields"][1] == own
         assert ids(server) == ["r1"]
 
@@ -174,7 +174,7 @@ class TestTrouble:
         assert sink.dropped == 0
         eventually(lambda: len(caplog.records) == 2)
         assert f"HTTP {trouble.status} ({trouble.reason})" in caplog.messages[0]
-        assert "works again" in caplog.messages[1]
+        assert "is available again" in caplog.messages[1]
 
     def test_an_unreachable_server_and_a_dataset_that_is_made_later(self, caplog):
         with BigQueryServer(datasets=()) as server:
@@ -188,7 +188,7 @@ class TestTrouble:
         with BigQueryServer(datasets=()) as server, server.client() as client:
             sink = BigQuery(TABLE, client=client, timing=Clock().timing)
             sink([record()])
-            eventually(lambda: "the dataset may not be there; create it" in caplog.text)
+            eventually(lambda: "the dataset may not exist; create it" in caplog.text)
             server.datasets.add("p.d")
             assert sink.flush(20.0)
             assert ids(server) == ["r1"]
@@ -204,7 +204,7 @@ class TestTrouble:
         assert sink.dropped == 20
         eventually(lambda: caplog.messages)
         (line,) = caplog.messages
-        assert "BigQuery called them invalid at model" in line
+        assert "BigQuery rejected them as invalid at model" in line
         assert "hush" not in line
 
     def test_rows_that_are_not_taken_yet_are_sent_again(self, server, sink):
@@ -320,7 +320,7 @@ def run(code, url):
 class TestUse:
     @pytest.mark.parametrize("table", ["calls", "d.calls", "p.d.t.x.y", "p.d.t ", "p.d.t/x", "", None, 5])
     def test_what_names_no_table_is_refused(self, table):
-        with pytest.raises(ConfigurationError, match="names no table"):
+        with pytest.raises(ConfigurationError, match="is not a valid table"):
             BigQuery(table, client=object())
 
     def test_without_credentials_it_says_what_to_do(self, monkeypatch, tmp_path):

@@ -148,7 +148,7 @@ class TestTrouble:
         kept = [line["request_id"] for line in told(link)]
         # What was just being written when the queue overflowed is not given up, but the next one.
         assert len(kept) == 20 and kept[1:] == [f"r{number}" for number in range(6, 25)]
-        eventually(lambda: "works again" in caplog.messages[-1])
+        eventually(lambda: "is available again" in caplog.messages[-1])
         assert (
             sorted(message.split(":")[0].split(" takes")[0] for message in caplog.messages[:2])
             == [f"The file {str(link)!r}"] * 2
@@ -291,7 +291,7 @@ class TestParquet:
         again = parquet.read_table(tmp_path / "calls.parquet").to_pylist()
         assert again == json.loads(json.dumps(dicts))
         kinds = {field.name: str(field.type) for field in table.schema}
-        assert (kinds["at"], kinds["cost"], kinds["input_tokens"], kinds["stream"], kinds["model"]) == (
+        assert (kinds["ended_at"], kinds["cost"], kinds["input_tokens"], kinds["stream"], kinds["model"]) == (
             "double",
             "double",
             "int64",

@@ -212,7 +212,7 @@ class TestFaces:
         assert ask(router, face).route == "scripted:m1"
         [event] = collected.spans()[1][0].events
         assert event.name == "multiroute.route_skipped"
-        assert (event.attributes["multiroute.route"], event.attributes["multiroute.why"]) == (
+        assert (event.attributes["multiroute.route"], event.attributes["multiroute.skip_reason"]) == (
             "scripted:m0",
             "rate_limit",
         )

@@ -144,8 +144,8 @@ class TestTrouble:
         outbox.put([1])
         eventually(lambda: other.taken == [1] and len(caplog.records) == 2)
         assert caplog.messages == [
-            "The list takes nothing now, so what is for it waits: it is down.",
-            "The list works again.",
+            "The list is unavailable; items are queued: it is down.",
+            "The list is available again.",
         ]
         other.answers = [down] * 3  # a new trouble, but the log has just heard of one
         outbox.put([2])
@@ -165,7 +165,7 @@ class TestTrouble:
         outbox.put([1, 2, 3, 4])
         assert outbox.flush(20.0)
         assert (other.taken, outbox.dropped) == ([4], 3)
-        assert caplog.messages == ["The list: 1 given up (1 so far), since the answer was HTTP 400."]
+        assert caplog.messages == ["The list: 1 dropped (1 in total): the answer was HTTP 400."]
         outbox.close()
 
     def test_a_bug_holds_up_nothing_and_tells_no_text(self, caplog):
@@ -230,7 +230,7 @@ class TestTrouble:
         gate.set()
         assert outbox.flush(20.0)
         assert taken == [0, *range(22, 31)]
-        assert caplog.messages == ["The list: 1 given up (1 so far), since more than 10 wait."]
+        assert caplog.messages == ["The list: 1 dropped (1 in total): more than 10 are queued."]
         outbox.close()
 
     def test_what_comes_back_finds_no_more_room_than_there_is(self):
@@ -293,7 +293,7 @@ class TestEnd:
         del outbox
         gc.collect()
         eventually(lambda: not outboxes() - before, PATIENCE + 20.0)
-        eventually(lambda: "20 given up" in caplog.text)
+        eventually(lambda: "20 dropped" in caplog.text)
 
     def test_the_end_of_the_program_sends_what_waits(self):
         code = """
@@ -334,7 +334,7 @@ for outbox in outboxes: outbox.put(range(20))
         log = program(code)[1]
         assert time.monotonic() - began < PATIENCE + 30.0
         for n in "ab":
-            assert f"List {n}: 20 given up (20 so far), since the program ended first." in log
+            assert f"List {n}: 20 dropped (20 in total): the program ended first." in log
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
     def test_a_fork_begins_with_nothing_and_has_its_own_thread(self):

@@ -143,11 +143,11 @@ def test_names_are_checked():
 
 
 def test_a_string_or_a_list_in_place_of_a_behaviour_is_refused():
-    with pytest.raises(ConfigurationError, match=r"is a str; give Failure\('choice_error'\)"):
+    with pytest.raises(ConfigurationError, match=r"is a str; expected Failure\('choice_error'\)"):
         dialect_route("groq", "choice_error")
-    with pytest.raises(ConfigurationError, match=r"is a str; give Failure\('choice_error'\)"):
+    with pytest.raises(ConfigurationError, match=r"is a str; expected Failure\('choice_error'\)"):
         DialectServer("groq", "choice_error")
-    with pytest.raises(ConfigurationError, match="is a list; give an Answer or a Failure"):
+    with pytest.raises(ConfigurationError, match="is a list; expected an Answer or a Failure"):
         DialectServer("groq", [Answer()])
 
 

@@ -64,7 +64,7 @@ def test_threads_are_refused():
     async def main():
         await asyncio.to_thread(time.sleep, 0)
 
-    with pytest.raises(RuntimeError, match="Threads cannot be used on virtual time"):
+    with pytest.raises(RuntimeError, match="Threads cannot be used with virtual time"):
         run(main())
 
 

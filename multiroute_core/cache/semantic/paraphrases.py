@@ -62,7 +62,7 @@ class SemanticMatcher:
                 return None
             candidates = await self.index.near(io, self._scope(scope), vector, self.settings.threshold)
         except Exception as error:
-            self._trouble.tell("A question could not be compared", error)
+            self._trouble.tell("A semantic lookup failed", error)
             return None
         return next((near for near in candidates if difference(text, near.text) is None), None)
 
@@ -73,7 +73,7 @@ class SemanticMatcher:
             if (vector := await self._vector(io, text)) is not None:
                 await self.index.add(io, self._scope(scope), vector, text, key, seconds)
         except Exception as error:
-            self._trouble.tell("A question was not remembered", error)
+            self._trouble.tell("A question was not added to the semantic index", error)
 
     def close(self) -> None:
         """Close the resources of sync code."""
@@ -103,13 +103,13 @@ class SemanticMatcher:
         """Validate the embedding and normalize it to length 1."""
         np = self._numpy
         if len(vectors) != 1:
-            raise ValueError(f"embed gave {len(vectors)} vectors for one text.")
+            raise ValueError(f"embed returned {len(vectors)} vectors for one text.")
         vector = np.asarray(vectors[0], np.float32)
         if vector.ndim != 1:
-            raise ValueError(f"embed gave an array of shape {vector.shape} for a vector.")
+            raise ValueError(f"embed returned an array of shape {vector.shape}; expected a vector.")
         length = float(np.linalg.norm(vector.astype(np.float64))) if len(vector) else 0.0
         if not np.isfinite(length):
-            raise ValueError("embed gave a vector that is not finite.")
+            raise ValueError("embed returned a vector that is not finite.")
         return vector / length if length else None
 
     def _scope(self, scope: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from multiroute_core.cache.semantic.index import COUNT, Near, Vector
 from multiroute_core.cache.semantic.memory import ROUNDING, MemoryIndex, numpy
-from multiroute_core.errors import ConfigurationError
+from multiroute_core.options import invalid
 from multiroute_core.runtime.io import IO
 from multiroute_core.state.link import Link, Refused
 from multiroute_core.state.scripts import Script
@@ -78,7 +78,7 @@ class RedisIndex:
     def __init__(self, url: str | Link, *, prefix: str = "multiroute", max_entries: int = 10_000) -> None:
         self._numpy = numpy()
         if isinstance(max_entries, bool) or not isinstance(max_entries, int) or max_entries < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"max_entries={max_entries!r} must be a whole number, 1 or more.")
+            raise invalid("max_entries", max_entries, "an integer of at least 1")
         self.max_entries = max_entries
         self.link = url if isinstance(url, Link) else Link(url, prefix=prefix)
         self._own = self.link is not url
@@ -122,7 +122,7 @@ class RedisIndex:
         if not _UNKNOWN.search(str(error)):
             raise error
         logger.warning(
-            "%r has no vector sets (Redis 8 has): each process finds only what it was asked itself.",
+            "%r does not support vector sets (Redis 8 does): each process finds only its own questions.",
             self.link,
         )
         return MemoryIndex(self.max_entries)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.options import seconds
+from multiroute_core.options import invalid, seconds
 
 Embed: TypeAlias = Callable[[Sequence[str]], Sequence[Sequence[float]]]
 """Embeds texts: returns one vector per text, an empty one for a text that cannot be compared."""
@@ -68,19 +68,19 @@ class SemanticCache:
     ) -> None:
         if embed is not None:
             if not callable(embed) or inspect.iscoroutinefunction(embed):
-                raise ConfigurationError(
-                    f"embed={embed!r:.100} must be a plain function that takes a list of texts and gives their vectors."
+                raise invalid(
+                    "embed", embed, "a synchronous function that takes a list of texts and returns their vectors"
                 )
             if threshold is None:
                 raise ConfigurationError(
-                    "SemanticCache(embed=...) needs a threshold: each model has its own scale. "
-                    "`python -m benchmarks.semantic --embed module:function` shows what each costs."
+                    "SemanticCache(embed=...) needs a threshold, because each model has its own scale; "
+                    "`python -m benchmarks.semantic --embed module:function` measures it."
                 )
         number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
         if threshold is not None and not (number and 0.0 < threshold <= 1.0):
-            raise ConfigurationError(f"threshold={threshold!r} must be above 0 and not above 1.")
+            raise invalid("threshold", threshold, "a number greater than 0 and at most 1")
         if isinstance(max_chars, bool) or not isinstance(max_chars, int) or max_chars < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"max_chars={max_chars!r} must be a whole number, 1 or more.")
+            raise invalid("max_chars", max_chars, "an integer of at least 1")
         from multiroute_core.cache.semantic.minilm import NAME
 
         values: dict[str, Any] = {

@@ -113,7 +113,7 @@ def reopen_call(part: Part) -> Part:
     if not isinstance(part, ToolCall):
         return part
     arguments = json.dumps(dict(part.arguments), ensure_ascii=False).removesuffix("}")
-    return InvalidToolCall(part.id, part.name, arguments, "The answer ended before the call was whole.")
+    return InvalidToolCall(part.id, part.name, arguments, "The answer ended before the call was complete.")
 
 
 def _finish(reason: str | None, parts: list[Part], *, has_content: bool) -> FinishReason:
@@ -201,7 +201,7 @@ class MessagesDecoder:
                 return _delta(self._ended(block)) if block else None
             case "message_start":
                 if self._started:
-                    raise WireError("The stream began anew in its middle.", payload)
+                    raise WireError("The stream restarted in the middle.", payload)
                 self._started = True
                 message = mapping(payload.get("message"))
                 self._message_id = word(message.get("id"))
@@ -224,7 +224,7 @@ class MessagesDecoder:
                 if (error := in_band.failed(self._reason, payload, usage=usage, model=self._model)) is not None:
                     raise error
                 if not normal_word(self._reason) and not (self._said or self._calls):
-                    message = "The stream ended without a reason: the answer is not complete."
+                    message = "The stream ended without a stop reason: the answer is incomplete."
                     raise WireError(message, payload, usage=usage, model=self._model)
                 self.complete = True
                 raw = {"stop_reason": self._reason, "stop_details": self._stop_details} if self._stop_details else None

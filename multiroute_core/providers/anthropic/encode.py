@@ -66,7 +66,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
         _mark_unasked(system, tools, turns, marks)
     dropped += list_dropped(request, "anthropic", model)
     if marks[:-MARKS]:
-        dropped.append(f"content.cache_control: the API takes {MARKS} marks; the last ones are set")
+        dropped.append(f"content.cache_control: the API takes {MARKS} marks; only the last ones are set")
     for block in marks[:-MARKS]:
         del block["cache_control"]
 
@@ -74,7 +74,9 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     thought = thinking.encode(request, traits, turns, max_tokens, dropped, tool_forced=output_tool is not None)
     sampled = dict(zip(SAMPLING, sampling(request, traits, dropped), strict=False))
     if thought.on:
-        dropped += [f"{name}: not while the model thinks" for name, value in sampled.items() if value is not None]
+        dropped += [
+            f"{name}: not supported together with reasoning" for name, value in sampled.items() if value is not None
+        ]
         sampled = {}
     config: dict[str, Any] = {"effort": thought.effort} if thought.effort else {}
     if ask.schema is not None and not output_tool:
@@ -176,7 +178,7 @@ def _ask_form(form: OutputSchema, request: Request, traits: Model, dropped: list
         except InexpressibleError as error:
             thinks = request.reasoning is not None and request.reasoning.effort != "none"
             by_tool = traits.forced_tool and not thinks
-            instead = "a tool takes its place" if by_tool else "it is asked for in words"
+            instead = "a tool replaces it" if by_tool else "an instruction replaces it"
             dropped.append(f"output_schema: structured outputs cannot state {error}; {instead}")
             if not by_tool:
                 schema_text = json.dumps(form.schema, ensure_ascii=False)
@@ -215,7 +217,7 @@ def _tools(
     if not request.tools:
         return []
     if not traits.json_schema and any(isinstance(tool, Tool) and tool.strict for tool in request.tools):
-        dropped.append("strict: the model does not keep to a schema by itself")
+        dropped.append("strict: the model does not support strict tools")
     budget = StrictBudget(output_schema)
     blocks = [
         dict(tool.body) if isinstance(tool, ServerTool) else _tool(tool, traits, dropped, shapes, budget)
@@ -248,7 +250,7 @@ def _tool_choice(
     if output_tool and mode in ("auto", "none"):  # the response is a tool call in any case
         mode, name = ("required", None) if mode == "auto" and request.tools else ("tool", output_tool)
     if mode in ("required", "tool") and (on or not traits.forced_tool):
-        dropped.append(f"tool_choice: the model cannot be made to use a tool{' while it thinks' if on else ''}")
+        dropped.append(f"tool_choice: the model cannot be forced to use a tool{' while it reasons' if on else ''}")
         mode = "auto"
     block: Block = {"type": {"required": "any"}.get(mode, mode)}
     if mode == "tool":

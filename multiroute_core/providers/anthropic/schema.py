@@ -58,7 +58,7 @@ class StrictBudget:
         unions = self._unions + size.unions
         limits = (
             (tools, MOST_STRICT_TOOLS, "strict tools"),
-            (optional, STRICT.most_optional, "properties that may be left out"),
+            (optional, STRICT.most_optional, "optional properties"),
             (unions, STRICT.most_unions, "choices"),
         )
         for number, most, what in limits:

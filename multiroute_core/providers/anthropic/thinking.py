@@ -66,13 +66,13 @@ def encode(
     if reasoning.effort == "none" or (reasoning.effort is None and reasoning.budget_tokens is None):
         return Thought()  # these models think only on request
     if traits.reasoning == "none":
-        why = "the model does not think"
+        why = "the model does not support it"
     elif tool_forced:
-        why = "not while the form of the answer is asked for by a tool"
+        why = "not together with a tool that replaces the output schema"
     elif max_tokens <= LEAST:
-        why = f"max_tokens leaves no room for it; it takes {LEAST} tokens at least"
+        why = f"max_tokens is too small; it needs at least {LEAST} tokens"
     elif _in_open_loop(turns):
-        why = "the earlier steps of this turn hold no thoughts of the model's own"
+        why = "the earlier steps of this turn have no reasoning of the model itself"
     if why:
         dropped.append(f"reasoning: {why}")
         return Thought()
@@ -91,7 +91,7 @@ def _by_effort(reasoning: ReasoningOptions, traits: Model, dropped: list[str]) -
     if target is None and reasoning.budget_tokens is not None:
         target = next((effort for effort, tokens in BUDGETS.items() if tokens >= reasoning.budget_tokens), "max")
     if target == "none":
-        dropped.append("reasoning: the model always thinks; it gets its least effort")
+        dropped.append("reasoning: the model always reasons; its lowest effort is used")
     efforts = [effort for effort in traits.efforts if effort != "none"]
     effort = min(efforts, key=lambda one: abs(_rank(one) - _rank(target))) if target else None
     return Thought({"type": "adaptive", **display}, effort)

@@ -228,7 +228,7 @@ def _pair(turns: list[Turn]) -> None:
                 block["tool_use_id"] = waiting.pop(0)
                 answers.append(block)
             else:
-                content = block.get("content") or "The tool answered nothing."
+                content = block.get("content") or "The tool returned nothing."
                 others += [{"type": "text", "text": content}] if isinstance(content, str) else content
         turn["content"] = answers + others
 

@@ -33,7 +33,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     temperature, top_p = sampling(request, traits, dropped)
     stop = list(request.stop) or None
     if stop and not traits.stop:
-        dropped.append("stop: the model takes no stop sequences")
+        dropped.append("stop: the model does not support stop sequences")
         stop = None
     tools = _tools(request, dropped)
     form, instruction = _form(request.output_schema, traits, dropped, tools=bool(tools))
@@ -74,9 +74,9 @@ def _tools(request: Request, dropped: list[str]) -> list[dict[str, Any]]:
     """Return the caller's functions as one entry, followed by Google's server tools."""
     functions = [tool for tool in request.tools if isinstance(tool, Tool)]
     if any(tool.strict for tool in functions):
-        dropped.append("strict: Gemini has no strict tools")
+        dropped.append("strict: Gemini does not support strict tools")
     if functions and request.parallel_tool_calls is False:
-        dropped.append("parallel_tool_calls: Gemini cannot be kept from calling several tools at once")
+        dropped.append("parallel_tool_calls: Gemini may always call several tools at once")
     entries: list[dict[str, Any]] = []
     if functions:
         entries.append({"functionDeclarations": [_declaration(tool) for tool in functions]})
@@ -124,11 +124,11 @@ def _form(
             try:
                 config["responseJsonSchema"] = json_schema.adapt(schema.schema)
             except InexpressibleError as error:
-                dropped.append(f"output_schema: Gemini cannot be bound to {error}; it is asked for in words")
+                dropped.append(f"output_schema: Gemini does not support {error}; an instruction replaces it")
                 return config, in_words(schema.schema)
         return config, None
-    why = "together with tools" if traits.json_schema else "by itself"
-    dropped.append(f"output_schema: the model does not keep to one {why}; it is asked for it in words")
+    why = "together with tools" if traits.json_schema else "on its own"
+    dropped.append(f"output_schema: the model does not support one {why}; an instruction replaces it")
     if schema.schema is None:
         return {}, "Answer with one JSON object and nothing else."
     return {}, in_words(schema.schema)
@@ -146,7 +146,7 @@ def _thinking(reasoning: ReasoningOptions | None, traits: Model, dropped: list[s
         return {}
     if traits.reasoning == "none":
         if reasoning.effort != "none":
-            dropped.append("reasoning: the model cannot be told how long to think")
+            dropped.append("reasoning: the model does not support an effort")
         return {}
     config: dict[str, Any] = {}
     if reasoning.effort is not None or reasoning.budget_tokens is not None:
@@ -166,7 +166,7 @@ def _level(reasoning: ReasoningOptions, traits: Model, dropped: list[str]) -> st
         tokens = reasoning.budget_tokens or 0
         effort = min(EFFORTS, key=lambda effort: abs(BUDGETS[effort] - tokens))
     if effort == "none":
-        dropped.append(f"reasoning: the model always thinks; it is asked for the least, {traits.efforts[0]}")
+        dropped.append(f"reasoning: the model always reasons; its minimum is used, {traits.efforts[0]}")
     return min(traits.efforts, key=lambda level: abs(EFFORTS.index(level) - EFFORTS.index(effort))).upper()
 
 
@@ -175,5 +175,5 @@ def _budget(reasoning: ReasoningOptions, traits: Model, dropped: list[str]) -> i
     tokens = reasoning.budget_tokens if reasoning.budget_tokens is not None else BUDGETS[reasoning.effort or "none"]
     least, most = traits.budgets
     if tokens < least:
-        dropped.append(f"reasoning: the model always thinks; it is asked for the least, {least} tokens")
+        dropped.append(f"reasoning: the model always reasons; its minimum is used, {least} tokens")
     return min(max(tokens, least), most)

@@ -258,7 +258,7 @@ def _typed(path: str, body: Mapping[str, Any], options: _Options) -> dict[str, A
         config["automaticContinuation"] = False
     path, _, query = path.partition("?")
     if query not in ("", "alt=sse"):
-        raise ConfigurationError("This version of google-genai takes no extra_query; leave it out.")
+        raise ConfigurationError("This version of google-genai does not support extra_query; leave it out.")
     model, _, _ = path.rpartition(":")
     return {"model": model, "contents": "-", "config": config_class.model_validate(config)}
 

@@ -143,7 +143,7 @@ class _Line:
         self._limit.replied = True
         if self.dropped:
             reply.close()
-            raise ConnectionError("nobody waits for the answer any more")
+            raise ConnectionError("the caller has stopped waiting for the answer")
         socket = getattr(getattr(reply, "connection", None), "sock", None)
         if self._stream and socket is not None:
             socket.settimeout(None)  # the deadline moves with each chunk, so the waiting side enforces it

@@ -31,9 +31,9 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool) -> Enco
     encoding = newer.encode(replace(request, reasoning=None), model, traits, stream=stream)
     dropped = list(encoding.dropped)
     if request.reasoning is not None:
-        dropped.append("reasoning: google-generativeai knows no thinking")
+        dropped.append("reasoning: google-generativeai does not support it")
     if encoding.query:
-        dropped.append("extra_query: google-generativeai sends no parameters of the URL")
+        dropped.append("extra_query: google-generativeai does not send query parameters")
     body = {**encoding.body, "contents": _turns(encoding.body["contents"])}
     if tools := [
         _tool(tool, dropped) for tool in array(body.pop("tools", None)) if _is_supported(tool, TOOLS, dropped)
@@ -79,7 +79,7 @@ def _turns(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _is_supported(tool: Mapping[str, Any], names: frozenset[str], dropped: list[str]) -> bool:
     if names.isdisjoint(tool):
-        dropped.append(f"tools: google-generativeai does not know {', '.join(tool)}")
+        dropped.append(f"tools: google-generativeai does not support {', '.join(tool)}")
         return False
     return True
 
@@ -102,7 +102,10 @@ def _tool(tool: Mapping[str, Any], dropped: list[str]) -> dict[str, Any]:
             schema_json = msgspec.json.encode(given_schema).decode()
             about = f"The arguments must keep to this JSON schema: {schema_json}"
             function["description"] = " ".join(filter(None, (word(function.get("description")), about)))
-            dropped.append(f"tools: the API cannot state all of the schema of {function.get('name')}; it is described")
+            dropped.append(
+                f"tools: the API does not support all of the schema of {function.get('name')}; a description "
+                "replaces it"
+            )
         functions.append(function)
     return {**tool, "functionDeclarations": functions}
 
@@ -111,11 +114,11 @@ def _config(generation_config: Mapping[str, Any], dropped: list[str]) -> tuple[d
     """Return the parameters, and an output instruction if the dialect cannot express the output schema."""
     config = dict(generation_config)
     if config.pop("seed", None) is not None:
-        dropped.append("seed: google-generativeai has no seed")
+        dropped.append("seed: google-generativeai does not support it")
     if (schema := config.pop("responseJsonSchema", None)) is not None:
         converted, exact = to_older(mapping(schema))
         if not exact:
-            dropped.append("output_schema: the API has no words for all of the schema; it is asked for in words")
+            dropped.append("output_schema: the API does not support all of the schema; an instruction replaces it")
             return config, newer.in_words(mapping(schema))
         config["responseSchema"] = converted
     return config, None

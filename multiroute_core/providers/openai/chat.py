@@ -32,7 +32,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     temperature, top_p = sampling(request, traits, dropped)
     stop = list(request.stop) or None
     if stop and not traits.stop:
-        dropped.append("stop: the model takes no stop sequences")
+        dropped.append("stop: the model does not support stop sequences")
         stop = None
     fields: dict[str, Any] = {
         "temperature": temperature,
@@ -68,9 +68,9 @@ def _effort(request: Request, traits: Model, dropped: list[str]) -> str | None:
     reasoning = request.reasoning
     effort_level = effort(reasoning, traits, dropped, without="max")
     if reasoning is not None and reasoning.summary and traits.reasoning == "effort":
-        dropped.append("reasoning.summary: Chat Completions have no word for it")
+        dropped.append("reasoning.summary: Chat Completions do not support it")
     if request.tools and traits.api == "responses" and effort_level not in (None, "none"):
-        dropped.append("reasoning: the model takes it together with tools in the Responses API alone")
+        dropped.append("reasoning: the model supports it together with tools only in the Responses API")
         return None
     return effort_level
 
@@ -90,7 +90,7 @@ def _tools(request: Request, traits: Model, dropped: list[str], shapes: dict[str
         if traits.parallel_tool_calls:
             fields["parallel_tool_calls"] = request.parallel_tool_calls
         else:
-            dropped.append("parallel_tool_calls: the model cannot be told")
+            dropped.append("parallel_tool_calls: the model does not support it")
     return fields
 
 

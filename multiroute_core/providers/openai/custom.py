@@ -21,9 +21,11 @@ END = '"}'
 def to_call(call_id: str, name: str, text: str, raw: Raw, *, is_cut: bool) -> ToolCall | InvalidToolCall:
     """Build a call from its input. Truncation is not visible in the text, so `is_cut` reports it."""
     if not name:
-        return InvalidToolCall(call_id, name, text, "The call names no tool.")
+        return InvalidToolCall(call_id, name, text, "The call does not name a tool.")
     if is_cut:
-        return InvalidToolCall(call_id, name, BEGINNING + escape(text), "The answer ended before the input was whole.")
+        return InvalidToolCall(
+            call_id, name, BEGINNING + escape(text), "The answer ended before the input was complete."
+        )
     return ToolCall(call_id, name, {CUSTOM_INPUT: text}, raw)
 
 

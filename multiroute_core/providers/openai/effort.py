@@ -23,7 +23,7 @@ def effort(reasoning: ReasoningOptions | None, traits: Model, dropped: list[str]
     if reasoning is None or (reasoning.effort is None and reasoning.budget_tokens is None):
         return None
     if traits.reasoning != "effort":
-        dropped.append("reasoning: the model cannot be told how long to think")
+        dropped.append("reasoning: the model does not support an effort")
         return None
     level: str | None = reasoning.effort
     if level is None:

@@ -74,7 +74,9 @@ def adapt_form(form: OutputSchema | None, traits: Model, dropped: list[str]) -> 
         try:
             closed, shape = close(form.schema, STRICT)
         except InexpressibleError as error:
-            dropped.append(f"strict of the answer: strict mode cannot state {error}; the model is shown its schema")
+            dropped.append(
+                f"strict of the answer: strict mode cannot state {error}; an instruction contains the schema"
+            )
         else:
             return replace(form, schema=closed, strict=True), shape
     is_strict = None if form.strict is None else False

@@ -80,7 +80,9 @@ def check_script(dialect: str, script: Any) -> None:
     behaviours = cast("Sequence[Any]", script if is_list else (script,))
     for behaviour in behaviours:
         if isinstance(behaviour, str):
-            raise ConfigurationError(f"{behaviour!r} is a str; give Failure({behaviour!r}) or Answer({behaviour!r}).")
+            raise ConfigurationError(
+                f"{behaviour!r} is a str; expected Failure({behaviour!r}) or Answer({behaviour!r})."
+            )
         if isinstance(behaviour, Failure) and behaviour.name not in failures:
             raise unknown("failure", behaviour.name, failures)
 

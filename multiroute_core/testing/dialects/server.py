@@ -58,7 +58,7 @@ class DialectServer:
         self.dialect: Dialect = DIALECTS[dialect]
         check_script(dialect, behaviour)
         if not hasattr(behaviour, "steps"):
-            raise ConfigurationError(f"behaviour is a {type(behaviour).__name__}; give an Answer or a Failure.")
+            raise ConfigurationError(f"behaviour is a {type(behaviour).__name__}; expected an Answer or a Failure.")
         self.behaviour = behaviour
         self._server = ReplayServer(self._serve)
         self._numbers = itertools.count()

@@ -44,7 +44,7 @@ def test_tools():
         {"type": "web_search_20250305", "name": "web_search", "max_uses": 3},
     ]
     assert "tool_choice" not in made.body
-    lost = ("tools.x: no other vendor than openai takes it on a tool",)
+    lost = ("tools.x: only openai supports it on a tool",)
     assert (made.dropped, made.model, given) == (lost, NEW, kept)
 
 

@@ -164,7 +164,7 @@ def test_an_answer_to_a_call_that_was_malformed_and_names_no_tool_is_told_as_tex
     )
     assert made[1:] == [
         {"role": "assistant", "content": "Well."},
-        {"role": "user", "content": [text("Arguments were cut."), text("The tool answered nothing.")]},
+        {"role": "user", "content": [text("Arguments were cut."), text("The tool returned nothing.")]},
     ]
 
 

@@ -90,7 +90,7 @@ def test_everything_that_can_be_said_is_said(make, server, sdk):
     assert (config["maxOutputTokens"], config["stopSequences"]) == (9, ["END", "X"])
     if sdk == "legacy":
         assert "seed" not in config
-        assert encoded.dropped == ("seed: google-generativeai has no seed",)
+        assert encoded.dropped == ("seed: google-generativeai does not support it",)
     else:
         assert config["seed"] == 7
         assert encoded.dropped == ()

@@ -238,7 +238,7 @@ def test_without_tools_nothing_is_said_of_them():
 def test_models_that_cannot_be_told_to_call_one_tool_at_a_time():
     made = encode(model="o3-mini", tools=(WEATHER,), parallel_tool_calls=False)
     assert "parallel_tool_calls" not in made.body
-    assert made.dropped == ("parallel_tool_calls: the model cannot be told",)
+    assert made.dropped == ("parallel_tool_calls: the model does not support it",)
 
 
 def test_strict_tools_get_a_schema_that_strict_mode_takes():
@@ -315,7 +315,7 @@ def test_how_long_to_think(model, asked, sent):
 def test_models_that_cannot_be_told_how_long_to_think(model):
     made = encode(model=model, reasoning=ReasoningOptions("high"))
     assert "reasoning_effort" not in made.body
-    assert made.dropped == ("reasoning: the model cannot be told how long to think",)
+    assert made.dropped == ("reasoning: the model does not support an effort",)
 
 
 def test_newer_models_do_not_think_as_told_when_they_have_tools_here():

@@ -219,7 +219,7 @@ def test_how_long_to_think(model, asked, sent):
 def test_models_that_do_not_think():
     made = encode(model="gpt-4.1", reasoning=ReasoningOptions("high", summary=True))
     assert made.body.keys() == {"model", "input", "store"}
-    assert made.dropped == ("reasoning: the model cannot be told how long to think",)
+    assert made.dropped == ("reasoning: the model does not support an effort",)
 
 
 @pytest.mark.slow
