@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from multiroute_core import APIConnectionError, OverloadedError, ServerError, Usage
-from multiroute_core.testing import Answer, Behaviour, Fail, Hang, IncomingCall, Schedule, Spell, Step
+from multiroute_core.testing import Answer, Behaviour, Fail, FaultPeriod, Hang, IncomingCall, Schedule, Step
 
 ROUTES = {
     "openai": "openai:gpt-6.1-sol",
@@ -82,12 +82,12 @@ class Incident:
     level: int
     title: str
 
-    def spells(self) -> Iterator[Spell]:
-        """What its calls meet: of two spells at a time the first one counts, so the shares add up."""
+    def periods(self) -> Iterator[FaultPeriod]:
+        """What its calls meet: of two periods at a time the first one counts, so the shares add up."""
         share = 0.0
         for part, behaviour in self._mix():
             share += part * SHARES[self.level]
-            yield Spell(self.since, self.until, behaviour, share)
+            yield FaultPeriod(self.since, self.until, behaviour, share)
 
     def _mix(self) -> tuple[tuple[float, Behaviour], ...]:
         if SLOW.search(self.title):
@@ -197,10 +197,10 @@ class History:
     @staticmethod
     def _schedule(active: Sequence[Incident], seed: int) -> Schedule:
         worst_first = sorted(active, key=lambda one: -one.level)
-        spells = {
-            route: [s for one in worst_first if one.route == route for s in one.spells()] for route in ROUTES.values()
+        periods = {
+            route: [s for one in worst_first if one.route == route for s in one.periods()] for route in ROUTES.values()
         }
-        return Schedule(spells, ((1.0, Served()),), seed=seed)
+        return Schedule(periods, ((1.0, Served()),), seed=seed)
 
 
 def shared() -> Path | None:

@@ -198,7 +198,7 @@ def grow(place: str, attempts: int) -> Iterator[dict[str, int]]:
             ledger.flush()
             gc.collect()
             told = {"attempts": number, "rss": rss(), "dropped": ledger.dropped}
-            told["waiting"] = len(ledger._book._heard) + len(ledger._book._waiting)
+            told["waiting"] = len(ledger._writer._events) + len(ledger._writer._waiting)
             if number == attempts:
                 held = sum(1 for _ in ledger.store.read(LedgerQuery()))
             yield {**told, "held": held}

@@ -52,11 +52,11 @@ class traced:  # noqa: N801  (a context manager, named as in `contextlib`)
         ...     router.generate("Hello")  # doctest: +SKIP
     """
 
-    __slots__ = ("_router", "_tries")
+    __slots__ = ("_attempt_runs", "_router")
 
     def __init__(self, router: Router, run: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None) -> None:
-        self._tries = AttemptRuns(run) if run is not None and any(map(_hears, run.handlers)) else None
-        self._router = router if self._tries is None else router.with_hooks(self._tries)
+        self._attempt_runs = AttemptRuns(run) if run is not None and any(map(_shows_retries, run.handlers)) else None
+        self._router = router if self._attempt_runs is None else router.with_hooks(self._attempt_runs)
 
     def __enter__(self) -> Router:
         return self._router
@@ -68,8 +68,8 @@ class traced:  # noqa: N801  (a context manager, named as in `contextlib`)
         return self._router
 
     async def __aexit__(self, *_: object) -> None:
-        if self._tries is not None:
-            await self._tries.wait_for_handlers()
+        if self._attempt_runs is not None:
+            await self._attempt_runs.wait_for_handlers()
 
 
 class AttemptRuns:
@@ -146,7 +146,7 @@ def answered_by(response: Response, about: Mapping[str, Any]) -> dict[str, Any] 
     return {GATEWAY: {"provider": about["model_provider"], "model": response.model, "route": response.route}}
 
 
-def _hears(handler: BaseCallbackHandler) -> bool:
+def _shows_retries(handler: BaseCallbackHandler) -> bool:
     """Whether a handler implements `on_retry`; tracers do."""
     return type(handler).on_retry not in (BaseCallbackHandler.on_retry, AsyncCallbackHandler.on_retry)
 

@@ -50,7 +50,7 @@ def _introduce(spans: Any, ours: Iterable[type[BaseEvent]]) -> None:
     hearing = inspect.getattr_static(spans, "_process_event")
     for kind in ours:
         if kind not in hearing.dispatcher.registry:
-            hearing.register(kind, _hear)
+            hearing.register(kind, _ignore_event)
 
 
 def _attributes(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,5 +69,5 @@ def _attributes(summary: Mapping[str, Any]) -> dict[str, Any]:
     return attributes | {name: summary[ours] for name, ours in PARTS.items() if ours in summary}
 
 
-def _hear(span: Any, event: BaseEvent) -> None:
+def _ignore_event(span: Any, event: BaseEvent) -> None:
     """Ignore the event: the span already has its data."""

@@ -34,7 +34,7 @@ def test_routes_by_position_as_a_list_and_by_name(adapter):
     assert names(adapter(name for name in NAMES)) == NAMES
     assert names(adapter(routes=list(NAMES))) == NAMES
     assert names(adapter(Route(NAMES[0], name="first"), NAMES[1])) == ("first", NAMES[1])
-    with pytest.raises(ConfigurationError, match="given twice"):
+    with pytest.raises(ConfigurationError, match="passed twice"):
         adapter(NAMES[0], routes=[NAMES[1]])
 
 

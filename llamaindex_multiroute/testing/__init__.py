@@ -20,8 +20,8 @@ Example:
 
 import pytest
 
-_ROOMS = ("suite", "faces", "told", "tools", "structured", "agents", "engines", "standing")
-pytest.register_assert_rewrite(*(f"{__name__}.{room}" for room in _ROOMS))
+_MODULES = ("suite", "faces", "told", "tools", "structured", "agents", "engines", "standing")
+pytest.register_assert_rewrite(*(f"{__name__}.{submodule}" for submodule in _MODULES))
 
 from llamaindex_multiroute.testing.agents import AgentTests  # noqa: E402  (pytest rewrites their assertions on import)
 from llamaindex_multiroute.testing.engines import EngineTests  # noqa: E402

@@ -104,8 +104,8 @@ class Budget:
         shares = tuple(sorted(set(alerts)))
         if any(isinstance(share, bool) or not share > 0 for share in shares):
             raise invalid("alerts", alerts, "shares greater than 0, such as 0.8")
-        hear = (on_alert,) if callable(on_alert) else tuple(on_alert)
-        if not all(map(callable, hear)):
+        listeners = (on_alert,) if callable(on_alert) else tuple(on_alert)
+        if not all(map(callable, listeners)):
             raise invalid("on_alert", on_alert, "functions that take a BudgetAlert")
         _zone(timezone)
         values: dict[str, Any] = {
@@ -117,7 +117,7 @@ class Budget:
             "hard": hard,
             "timezone": timezone,
             "alerts": shares,
-            "on_alert": hear,
+            "on_alert": listeners,
             "name": "/".join(filter(None, (unit, per, scope))) if name is None else word("name", name),
         }
         for attribute, value in values.items():

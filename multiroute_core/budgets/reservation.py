@@ -75,22 +75,22 @@ class BudgetReservation:
         reservations = list[tuple[Accounts, list[BudgetCharge]]]()
         try:
             for accounts, bills in self._group_bills(route, amounts, now):
-                shut, charges = await self._reserve_bills(io, accounts, bills, slot, now)
-                if shut is not None:
+                rejection, charges = await self._reserve_bills(io, accounts, bills, slot, now)
+                if rejection is not None:
                     _free(reservations, slot)
-                    return shut
+                    return rejection
                 reservations.append((accounts, charges))
         except BaseException:
             _free(reservations, slot)
             raise
 
-        def pay(attempt: Attempt | None) -> None:
+        def settle(attempt: Attempt | None) -> None:
             if attempt is None:
                 _free(reservations, slot)
             else:
                 _settle(reservations, slot, _charges(attempt, amounts), partial(spending.on_settled, call.request_id))
 
-        return pay
+        return settle
 
     async def _reserve_bills(
         self, io: IO, accounts: Accounts, bills: list[BudgetCharge], slot: str, now: float
@@ -173,17 +173,17 @@ def _charges(attempt: Attempt, reserved: dict[str, int]) -> dict[str, int]:
 def _settle(
     reservations: Sequence[tuple[Accounts, list[BudgetCharge]]],
     slot: str,
-    took: dict[str, int],
+    amounts_by_unit: dict[str, int],
     on_settled: Callable[[Sequence[BudgetCharge], Sequence[int], Sequence[AccountBalance]], None],
 ) -> None:
     for accounts, bills in reservations:
-        amounts = [took[bill.budget.unit] for bill in bills]
+        amounts = [amounts_by_unit[bill.budget.unit] for bill in bills]
         accounts.settle([bill.claim for bill in bills], slot, amounts, partial(on_settled, bills, amounts))
 
 
 def _free(reservations: Sequence[tuple[Accounts, list[BudgetCharge]]], slot: str) -> None:
     """Release the reservations, as nothing was sent."""
-    _settle(reservations, slot, {"usd": 0, "tokens": 0}, lambda _bills, _took, _balances: None)
+    _settle(reservations, slot, {"usd": 0, "tokens": 0}, lambda _bills, _amounts, _balances: None)
 
 
 def _build_rejection(bill: BudgetCharge, balance: AccountBalance, now: float) -> Rejection:
@@ -194,7 +194,7 @@ def _build_rejection(bill: BudgetCharge, balance: AccountBalance, now: float) ->
     note = f", {budget.format_amount(balance.held)} reserved for calls in flight" if balance.held else ""
     when = "" if ends is None else f" It resets at {datetime.fromtimestamp(ends, budget.zone):%Y-%m-%d %H:%M %Z}."
     error = BudgetExceededError(
-        f"The budget {budget.name!r}{_whose(bill)} has {budget.format_amount(left)} left of "
+        f"The budget {budget.name!r}{_describe_scope(bill)} has {budget.format_amount(left)} left of "
         f"{budget.format_amount(budget.cap)}{note}, and this call may cost {budget.format_amount(claim.amount)}.{when}",
         budget=budget.name,
         scope_value=bill.who,
@@ -214,5 +214,5 @@ def _unavailable(bill: BudgetCharge, why: Exception) -> Rejection:
     return Rejection("budget", math.inf, error)
 
 
-def _whose(bill: BudgetCharge) -> str:
+def _describe_scope(bill: BudgetCharge) -> str:
     return f" of {bill.budget.scope} {bill.who!r}" if bill.who else ""

@@ -85,7 +85,7 @@ class BudgetTracker:
         self._session = MemoryAccounts(wall)
         self._ledger = ledger
         self._hooks = hooks
-        self._heard: dict[str, tuple[float, int]] = {}
+        self._known_spend: dict[str, tuple[float, int]] = {}
         self._bills: dict[str, BudgetCharge] = {}
         self._starts: dict[str, tuple[float, ...]] = {}
         for route in routes:
@@ -97,7 +97,7 @@ class BudgetTracker:
 
     def get_spend(self, account: str) -> tuple[float, int] | None:
         """Return the period of an account, and the known spending in it."""
-        return self._heard.get(account)
+        return self._known_spend.get(account)
 
     def starts(self, budget: Budget, now: float) -> tuple[float, ...]:
         """Return `Budget.starts`, which is slow, cached per period."""
@@ -110,12 +110,12 @@ class BudgetTracker:
         """Update the known account balances."""
         for bill, balance in zip(bills, balances, strict=True):
             if bill.budget.per != "call":
-                if len(self._heard) >= ROOM:
-                    self._heard.clear()
+                if len(self._known_spend) >= ROOM:
+                    self._known_spend.clear()
                     self._bills.clear()
                 name = bill.claim.account
                 self._bills[name] = bill
-                self._heard[name] = max(self._heard.get(name, (0.0, 0)), (balance.period, balance.spent))
+                self._known_spend[name] = max(self._known_spend.get(name, (0.0, 0)), (balance.period, balance.spent))
 
     def standings(self) -> BudgetStatuses:
         """Return the status of the budgets, as last known to this process."""
@@ -123,7 +123,7 @@ class BudgetTracker:
         statuses = list[BudgetStatus]()
         for name, bill in list(self._bills.items()):
             budget = bill.budget
-            (period, spend) = self._heard.get(name, (0.0, 0))
+            (period, spend) = self._known_spend.get(name, (0.0, 0))
             starts = self.starts(budget, now)
             if period != starts[-2]:
                 continue
@@ -136,15 +136,15 @@ class BudgetTracker:
         return BudgetStatuses(sorted(statuses, key=lambda one: one.remaining / one.limit if one.limit else 0.0))
 
     def on_settled(
-        self, request_id: str, bills: Sequence[BudgetCharge], took: Sequence[int], balances: Sequence[AccountBalance]
+        self, request_id: str, bills: Sequence[BudgetCharge], amounts: Sequence[int], balances: Sequence[AccountBalance]
     ) -> None:
         """Update balances and send alerts after a request's spending was booked."""
-        for bill, amount, balance in zip(bills, took, balances, strict=True):
+        for bill, amount, balance in zip(bills, amounts, balances, strict=True):
             if balance.period < 0:  # the account was lost; it is recreated from known spending
                 name = bill.claim.account
                 (start, _) = bill.claim.baseline or (bill.claim.starts[-2], 0)
-                start, spend = self._heard.get(name, (start, 0))
-                self._heard[name] = start, spend + amount
+                start, spend = self._known_spend.get(name, (start, 0))
+                self._known_spend[name] = start, spend + amount
                 continue
             self.update_balances([bill], [balance])
             for share in bill.budget.alerts:

@@ -95,7 +95,7 @@ class SQLiteCache:
         self._noted = clock()
         # A finalizer may release a claim in a thread that holds the lock, so releases are queued.
         self._released: deque[tuple[str, str]] = deque()
-        self._trouble = FailureLogger(str(self.path))
+        self._failures = FailureLogger(str(self.path))
         self._hurried = 0.0
         self._writer.open(OPENING)
         if self._writer.read_only:
@@ -125,13 +125,13 @@ class SQLiteCache:
             with self._reader.lock:
                 rows = self._reader.read(_GET, key, now)
         except (sqlite3.Error, ConfigurationError) as error:
-            self._trouble.tell("A cache lookup failed", error)
+            self._failures.log("A cache lookup failed", error)
             return None
         if not rows:
             return None
         entry_id, value, crc, used = rows[0]
         if crc != _crc(key, value):
-            self._trouble.tell("A cache lookup failed", sqlite3.DatabaseError("an entry is damaged"))
+            self._failures.log("A cache lookup failed", sqlite3.DatabaseError("an entry is damaged"))
             return None
         if now - used >= GRAIN and not self._writer.read_only:
             self._used[entry_id] = now
@@ -198,12 +198,12 @@ class SQLiteCache:
         try:
             return await io.thread(limit, self._write_now, otherwise, work)
         except Expired as error:
-            self._trouble.tell(otherwise, error)
+            self._failures.log(otherwise, error)
             return None
 
     def _write_now(self, otherwise: str, work: Callable[[sqlite3.Connection], T]) -> T | None:
         if not wait_until_free(self._writer.lock, QUEUE):
-            self._trouble.tell(otherwise, TimeoutError("other threads are writing"))
+            self._failures.log(otherwise, TimeoutError("other threads are writing"))
             return None
         try:
             with self._writer.lock, self._writer.transaction(SOON if time.monotonic() >= self._hurried else 0.0) as db:
@@ -211,7 +211,7 @@ class SQLiteCache:
                 done = work(db)
         except (sqlite3.Error, ConfigurationError) as error:
             self._hurried = time.monotonic() + PATIENCE
-            self._trouble.tell(otherwise, error)
+            self._failures.log(otherwise, error)
             return None
         else:
             self._hurried = 0.0

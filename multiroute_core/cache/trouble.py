@@ -25,14 +25,14 @@ class FailureLogger:
 
     def __init__(self, where: str = "") -> None:
         self._where = f" ({where})" if where else ""
-        self._told = dict[str, float]()
+        self._last_logged = dict[str, float]()
 
-    def tell(self, what: str, error: Exception) -> None:
+    def log(self, what: str, error: Exception) -> None:
         """Log what failed, and why, unless the same was logged recently."""
         now = time.monotonic()
         line = printable(f"{what}: {str(error).rstrip('.') or type(error).__name__}{self._where}")
-        if now - self._told.get(line, -QUIET) >= QUIET:
-            if len(self._told) >= MOST:
-                self._told.clear()
-            self._told[line] = now
+        if now - self._last_logged.get(line, -QUIET) >= QUIET:
+            if len(self._last_logged) >= MOST:
+                self._last_logged.clear()
+            self._last_logged[line] = now
             logger.warning("%s", line)

@@ -48,7 +48,7 @@ from multiroute_core.types import Attempt, Delta, FinishReason, Response, Usage
 
 logger = logging.getLogger("multiroute_core")
 
-DOOR_SECONDS = 1.0
+DEFAULT_COOLDOWN = 1.0
 """Cooldown in seconds after a rate limit error without a retry-after."""
 
 GOODBYE_SECONDS = 2.0
@@ -100,13 +100,13 @@ class AttemptRunner:
         pricing: Pricing,
         tokens: int,
         max_tokens: int | None = None,
-        pay: Callable[[Attempt | None], None] | None = None,
+        settle_budget: Callable[[Attempt | None], None] | None = None,
     ) -> None:
         self.route = route
         self.adapted = adapted
         self.encoded = adapted.encoded
         self.stream = stream
-        self._pay = pay
+        self._settle_budget = settle_budget
         self.parts: list[Part] = []
         self.finish_reason: FinishReason | None = None
         self.usage: Usage | None = None
@@ -147,8 +147,8 @@ class AttemptRunner:
         # only the garbage collector would release the permit and the reservation.
         permit = self._permit
         self._permit = Permit()
-        pay = self._pay
-        self._pay = None
+        settle_budget = self._settle_budget
+        self._settle_budget = None
         self.failure = error
         try:
             if self._source is not None:
@@ -157,10 +157,10 @@ class AttemptRunner:
             if error is not None:
                 error.add_note(f"Closing the stream failed as well: {failure!r}")
         finally:
-            await self._settle(error, permit, pay)
+            await self._settle(error, permit, settle_budget)
 
     async def _settle(
-        self, error: BaseException | None, permit: Permit, pay: Callable[[Attempt | None], None] | None
+        self, error: BaseException | None, permit: Permit, settle_budget: Callable[[Attempt | None], None] | None
     ) -> None:
         """Build the record, then settle the reservation and the permit, whatever fails in between."""
         outcome = Outcome(Verdict.NONE)
@@ -169,8 +169,8 @@ class AttemptRunner:
             outcome = self._outcome(error)
         finally:
             try:
-                if pay is not None:
-                    pay(self.record)
+                if settle_budget is not None:
+                    settle_budget(self.record)
             finally:
                 await self._state.settle(self._io, self.route, self._io.now(), permit, outcome)
 
@@ -382,7 +382,7 @@ class AttemptRunner:
     def _outcome(self, error: BaseException | None) -> Outcome:
         """Return what the state learns from the end of the attempt."""
         limited = isinstance(error, RateLimitError)
-        door = error.retry_after if isinstance(error, RouteError) else None
+        retry_after = error.retry_after if isinstance(error, RouteError) else None
         used = None if self.usage is None else self.usage.total_tokens or None
         if used is None and isinstance(error, RouteError) and error.status is not None and not self.committed:
             used = 0  # the provider rejected the request, so it used no tokens
@@ -396,7 +396,7 @@ class AttemptRunner:
         )
         return Outcome(
             _verdict(error),
-            door=DOOR_SECONDS if limited and door is None else door,
+            retry_after=DEFAULT_COOLDOWN if limited and retry_after is None else retry_after,
             limited=limited,
             shared=isinstance(error, QuotaExhaustedError),
             used=used,
@@ -413,4 +413,4 @@ def _verdict(error: BaseException | None) -> Verdict:
         return Verdict.SUCCESS
     if not isinstance(error, RouteError) or not error.counts_against_breaker:
         return Verdict.NONE
-    return Verdict.LASTING if error.permanent else Verdict.FAILURE
+    return Verdict.PERMANENT if error.permanent else Verdict.FAILURE

@@ -31,7 +31,7 @@ from multiroute_core.route import Route
 from multiroute_core.routing.call import Call
 from multiroute_core.types import Attempt, Response
 
-ASKED = (ContextOverflowError.code, ContentFilterError.code)
+REQUEST_ERRORS = (ContextOverflowError.code, ContentFilterError.code)
 """Error codes that describe the request itself: if all routes report one of them, the last such error is raised as is.
 """
 
@@ -61,10 +61,10 @@ class AttemptLog:
             names = tuple(route.name for route in routes)
             tell(hooks, RequestStarted(self._id, call.request, names, *self._about()))
 
-    def skipped(self, route: Route, shut: Rejection) -> None:
+    def skipped(self, route: Route, rejection: Rejection) -> None:
         """A route was skipped."""
         if hooks := self._listeners[RouteSkipped]:
-            tell(hooks, RouteSkipped(self._id, route.name, shut.why, str(shut), shut.seconds))
+            tell(hooks, RouteSkipped(self._id, route.name, rejection.reason, str(rejection), rejection.seconds))
 
     def attempt_started(self, route: Route) -> None:
         """An attempt on `route` starts."""
@@ -101,14 +101,14 @@ class AttemptLog:
         """Return the error of an exhausted plan: the single route's own error, or one that lists all attempts."""
         call = self._call
         errors = self._errors
-        if errors and not stop.late and (len(plan.routes) == 1 or all(e.code in ASKED for e in errors)):
+        if errors and not stop.late and (len(plan.routes) == 1 or all(e.code in REQUEST_ERRORS for e in errors)):
             return errors[-1]
         if not errors and not stop.late:
-            own = [why.error for why in plan.closed.values()]
+            own = [rejection.error for rejection in plan.rejections.values()]
             # no attempt was made, and every route has an error of its own
             if own and own[0] is not None and None not in own:
                 return own[0]
-        shut = {name: str(why) for name, why in plan.closed.items()}
+        skipped = {name: str(rejection) for name, rejection in plan.rejections.items()}
         if stop.late:
             kind = DeadlineExceededError
             message = f"No route answered within the deadline of {call.options.deadline:g} s."
@@ -119,7 +119,7 @@ class AttemptLog:
             kind = AllRoutesFailedError
             message = "No route could be called."
         error = kind(
-            message, errors=errors, skipped=shut, retry_after=stop.seconds if stop.seconds != math.inf else None
+            message, errors=errors, skipped=skipped, retry_after=stop.seconds if stop.seconds != math.inf else None
         )
         error.__cause__ = errors[-1] if errors else None
         return error

@@ -100,7 +100,7 @@ class CacheStage:
             entry = await self._get_entry(io, name)
             fresh = self._fresh(entry)
             if not fresh and self._paraphrases is not None:
-                entry = await self._in_other_words(io, call) or entry
+                entry = await self._find_paraphrase(io, call) or entry
                 fresh = self._fresh(entry)
         if fresh and entry is not None:
             _notify(context, entry)
@@ -118,16 +118,16 @@ class CacheStage:
                         yield chunk
                     return
             context.stale_entry = entry
-            pieces: list[tuple[Part, ...]] = []
+            chunk_parts: list[tuple[Part, ...]] = []
             chunks = run_rest(context)
             try:  # an interrupt on the exit of `aclosing` would warn of a coroutine that was never awaited
                 async for chunk in chunks:
                     if chunk.restarted:
-                        pieces.clear()
+                        chunk_parts.clear()
                     elif chunk.parts and call.stream:
-                        pieces.append(chunk.parts)
+                        chunk_parts.append(chunk.parts)
                     if chunk.response is not None and name is not None:
-                        value = await self._store_response(io, name, call, chunk.response, pieces)
+                        value = await self._store_response(io, name, call, chunk.response, chunk_parts)
                     yield chunk
             finally:
                 await chunks.aclose()
@@ -178,7 +178,7 @@ class CacheStage:
         """Return the scope within which two prompts are comparable, and the prompt; None if there is none."""
         return scope(call.request, self._who(call), call.options.tenant)
 
-    async def _in_other_words(self, io: IO, call: Call) -> Entry | None:
+    async def _find_paraphrase(self, io: IO, call: Call) -> Entry | None:
         """Return a fresh response to a paraphrase of the prompt, with its similarity."""
         near = entry = None
         if self._paraphrases is not None and (place := self._scope(call)):
@@ -239,7 +239,7 @@ class CacheStage:
             pause = min(SLOWEST_POLL_SECONDS, pause * 1.5)
 
     async def _store_response(
-        self, io: IO, name: str, call: Call, response: Response, pieces: list[tuple[Part, ...]]
+        self, io: IO, name: str, call: Call, response: Response, chunk_parts: list[tuple[Part, ...]]
     ) -> bytes | None:
         """Store a response if it is cacheable; return the encoded entry for the waiting requests."""
         if response.cached:
@@ -248,7 +248,7 @@ class CacheStage:
         ttl = self.caching.ttl
         ttl *= 1.0 - JITTER + 2 * JITTER * self._random()
         try:
-            value = entries.encode(response, pieces if call.stream else None, now=now, fresh_until=now + ttl)
+            value = entries.encode(response, chunk_parts if call.stream else None, now=now, fresh_until=now + ttl)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             logger.debug("An answer of route %r cannot be cached: %s", response.route, printable(str(error)))
             return None

@@ -1,4 +1,4 @@
-"""Stream continuation: another route resumes a response whose stream broke, or the same route a paused turn. Pure.
+"""Stream continuation: another route resumes a response whose stream add_break, or the same route a paused turn. Pure.
 
 How this works:
 
@@ -47,14 +47,14 @@ class Continuation:
 
     def __init__(self) -> None:
         self.parts: list[Part] = []
-        self._speakers: list[Attempt] = []
+        self._broken_attempts: list[Attempt] = []
         self._overlap: Overlap | None = None
 
-    def broke(self, parts: Iterable[Part], attempt: Attempt) -> None:
+    def add_break(self, parts: Iterable[Part], attempt: Attempt) -> None:
         """Record a broken attempt. The parts of attempts after the first were already added by `add_parts`."""
         if self._overlap is None:
             self.parts.extend(parts)
-        self._speakers.append(attempt)
+        self._broken_attempts.append(attempt)
         self._overlap = Overlap(join(self.parts))
 
     def request(self, request: Request) -> Request:
@@ -82,8 +82,8 @@ class Continuation:
 
     def response(self, last: Response) -> Response:
         """Return the whole response with the finish reason of `last`; usage and cost are summed over all attempts."""
-        usages = [last.usage, *(s.usage for s in self._speakers)]
-        costs = [last.cost, *(s.cost for s in self._speakers)]
+        usages = [last.usage, *(s.usage for s in self._broken_attempts)]
+        costs = [last.cost, *(s.cost for s in self._broken_attempts)]
         known_costs = [cost for cost in costs if cost is not None]
         return replace(
             last,
@@ -144,8 +144,8 @@ class Overlap:
 
     def __init__(self, previous: str) -> None:
         self.over = False
-        self._said = previous
-        self._held = ""
+        self._previous = previous
+        self._pending = ""
         self._places: list[int] | None = None
         self._repeated = 0
 
@@ -153,9 +153,9 @@ class Overlap:
         """Return the text that is known to be new."""
         if self.over:
             return text
-        self._held += text
-        buffer = self._held
-        previous = self._said
+        self._pending += text
+        buffer = self._pending
+        previous = self._previous
         if not buffer:
             return ""
         if self._places is None:
@@ -174,13 +174,13 @@ class Overlap:
     def end(self) -> str:
         """Return the new text that was held back, at the end of the response."""
         self.over = True
-        new = self._held[self._repeated :]
-        self._held = ""
+        new = self._pending[self._repeated :]
+        self._pending = ""
         return new
 
     def _counts(self, place: int) -> bool:
         """Whether the text from `place` on is too long to match by chance."""
-        previous = self._said
+        previous = self._previous
         alone = place == 0 or not (previous[place - 1].isalnum() and previous[place].isalnum())
         return len(previous) - place >= (LIKELY if alone else SURE)
 

@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from multiroute_core.budgets.reservation import SettleBudget
 from multiroute_core.engine.attempt import AttemptRunner, TimeLimits
-from multiroute_core.engine.attempt_log import ASKED, AttemptLog
+from multiroute_core.engine.attempt_log import REQUEST_ERRORS, AttemptLog
 from multiroute_core.engine.continuation import Continuation, PausedTurn, continuable
 from multiroute_core.engine.hedging import StartedAttempt, race
 from multiroute_core.engine.retry_plan import GiveUp, RetryPlan, Wait
@@ -70,7 +70,7 @@ class RequestExecution:
         learned_capabilities: LearnedCapabilities,
     ) -> None:
         call = context.call
-        self._purse = context.reservation
+        self._reservation = context.reservation
         self._stale_entry = context.stale_entry
         self._learned = learned_capabilities
         self._io = context.io
@@ -81,86 +81,88 @@ class RequestExecution:
         self._pricing = pricing
         self._limits = limits
         self._state = state
-        self._hedge = hedge_budget
+        self._hedge_budget = hedge_budget
         self._random = random
-        self._trail = AttemptLog(context.listeners, call)
+        self._log = AttemptLog(context.listeners, call)
         self._began = context.start_time
         self._deadline = self._began + (call.options.deadline or float("inf"))
         self._tokens = call.tokens + answer(call.request)
-        self._said: Continuation | None = None
-        self._broken: StreamInterruptedError | None = None
-        self._refused: Response | None = None
+        self._continuation: Continuation | None = None
+        self._interruption: StreamInterruptedError | None = None
+        self._refused_response: Response | None = None
         self._paused: PausedTurn | None = None
-        self._unsaid: Iterable[tuple[Part, ...]] = ()
+        self._unsent_parts: Iterable[tuple[Part, ...]] = ()
 
     async def run(self) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks of the response. Without streaming it is a single chunk."""
         call = self._call
-        trail = self._trail
+        log = self._log
         response: Response | None = None
         failure: MultiRouteError | None = None
         try:
-            routes = await self._ordered()
-            unable = self._learned.unable(routes, call.request, self._began, stream=call.stream)
-            if unable:
-                routes = [route for route in routes if route.name not in unable]
-            trail.request_started(routes)
+            routes = await self._rank()
+            rejections = self._learned.find_rejections(routes, call.request, self._began, stream=call.stream)
+            if rejections:
+                routes = [route for route in routes if route.name not in rejections]
+            log.request_started(routes)
             await self._state.begin_request(self._io, self._began)
             self._plan: RetryPlan = self._build_plan(routes)
-            for route in call.routes if unable else ():
-                if (shut := unable.get(route.name)) is not None:
-                    self._plan.shut(route, shut)
-                    trail.skipped(route, shut)
+            for route in call.routes if rejections else ():
+                if (rejection := rejections.get(route.name)) is not None:
+                    self._plan.reject(route, rejection)
+                    log.skipped(route, rejection)
             while response is None:
-                if (voice := await self._voice()) is None:
-                    response = self._best()
+                if (active := await self._next_attempt()) is None:
+                    response = self._conclude_failure()
                     break
-                attempt = voice.attempt
-                parts = voice.first
+                attempt = active.attempt
+                parts = active.first
                 error = None
                 try:
                     if call.stream:
-                        trail.first_token(attempt)
+                        log.first_token(attempt)
                     while parts is not None:
-                        if call.stream and (parts := parts if self._said is None else self._said.add_parts(parts)):
+                        if call.stream and (
+                            parts := parts if self._continuation is None else self._continuation.add_parts(parts)
+                        ):
                             yield Chunk(parts)
-                        parts = await voice.next()
-                    if self._said is not None and (parts := self._said.flush()):
+                        parts = await active.next()
+                    if self._continuation is not None and (parts := self._continuation.flush()):
                         yield Chunk(parts)
                 except BaseException as caught:
                     error = caught
                 try:
-                    await voice.close(error)
+                    await active.close(error)
                 finally:
-                    trail.attempt_ended(attempt, error)
+                    log.attempt_ended(attempt, error)
                 if error is not None:
-                    begins_anew = self._recover_stream(attempt, error)
+                    restarts = self._recover_stream(attempt, error)
                 elif attempt.finish_reason == "pause" and self._continue_paused(attempt):
-                    begins_anew = False
-                elif (begins_anew := self._handle_refusal(attempt)) is None:
+                    restarts = False
+                elif (restarts := self._handle_refusal(attempt)) is None:
                     response = self._build_response(attempt)
-                if begins_anew and call.stream:
+                if restarts and call.stream:
                     yield Chunk(restarted=True)
             if call.stream:
-                for parts in self._unsaid:
+                for parts in self._unsent_parts:
                     yield Chunk(parts)
             yield Chunk(() if call.stream else response.parts, response)
         except MultiRouteError as error:
             failure = error
-            error.attempts = trail.attempts
+            error.attempts = log.attempts
             raise
         finally:
-            trail.request_ended(self._io.now() - self._began, response, failure)
+            log.request_ended(self._io.now() - self._began, response, failure)
 
     def _build_plan(self, routes: Sequence[Route]) -> RetryPlan:
         windows = {route.name: self._facts[route.name].window for route in routes}
         return RetryPlan(routes, self._call.options.max_retries or 0, windows, self._call.tokens)
 
-    async def _ordered(self) -> list[Route]:
+    async def _rank(self) -> list[Route]:
         """Return the candidates in ranked order."""
         call = self._call
         options = self._call.options
-        if self._purse is not None and self._purse.over_soft_budget:
+        if self._reservation is not None and self._reservation.over_soft_budget:
             options = replace(options, strategy="cheapest")
         standings = {}
         if needs_live_stats(options):
@@ -168,7 +170,7 @@ class RequestExecution:
         live = LiveStats(self._facts, standings, self._pricing.cost_on, self._random, call.tokens, call.stream)
         return rank_routes(call.request, call.routes, options, live)
 
-    async def _voice(self) -> StartedAttempt | None:
+    async def _next_attempt(self) -> StartedAttempt | None:
         """Return the first attempt that begins to respond; None if the plan gives up."""
         io = self._io
         plan = self._plan
@@ -181,39 +183,39 @@ class RequestExecution:
             if isinstance(step, GiveUp):
                 self._stop: GiveUp = step
                 return None
-            if step.again and not await self._state.afford(io, now):
+            if step.is_retry and not await self._state.afford(io, now):
                 plan.retry_denied()
                 continue
             delay = None
-            if self._hedge is not None and plan.next_hedge_candidate() is not None:
-                delay = await self._state.hedge_after(io, step.route, self._hedge, stream=self._call.stream)
-            attempt = await self._admitted(step.route, early=step.early)
+            if self._hedge_budget is not None and plan.next_hedge_candidate() is not None:
+                delay = await self._state.hedge_after(io, step.route, self._hedge_budget, stream=self._call.stream)
+            attempt = await self._launch(step.route, early=step.early)
             if attempt is None:
                 continue
             if delay is not None:
-                voice = await race(io, attempt, delay, self._rival, self._ended)
-                if voice is None:
+                active = await race(io, attempt, delay, self._start_hedge, self._handle_failure)
+                if active is None:
                     continue
-                return voice
+                return active
             try:
                 return StartedAttempt(attempt, await attempt.next(), attempt)
             except BaseException as error:
                 await attempt.close(error)
-                self._ended(attempt, error)
+                self._handle_failure(attempt, error)
                 if not isinstance(error, RouteError):
                     raise
 
-    async def _admitted(self, route: Route, *, early: bool = False) -> AttemptRunner | None:
+    async def _launch(self, route: Route, *, early: bool = False) -> AttemptRunner | None:
         """Start an attempt on `route`; None if the route rejects it."""
         io = self._io
         stream = self._call.stream
         provider = self._providers[route.name]
         # Encode first: if it fails, no permit is held yet.
         adapted = self._learned.encode(provider, self._request, route, io.now(), stream=stream)
-        leave, pay = await self._leave(route, early=early)
-        if isinstance(leave, Rejection):
-            self._plan.shut(route, leave)
-            self._trail.skipped(route, leave)
+        admission, settle_budget = await self._admit(route, early=early)
+        if isinstance(admission, Rejection):
+            self._plan.reject(route, admission)
+            self._log.skipped(route, admission)
             return None
         attempt = AttemptRunner(
             io,
@@ -224,68 +226,69 @@ class RequestExecution:
             limits=self._limits,
             deadline=self._deadline,
             state=self._state,
-            permit=leave,
+            permit=admission,
             pricing=self._pricing,
             tokens=self._call.tokens,
             max_tokens=self._request.max_tokens,
-            pay=pay,
+            settle_budget=settle_budget,
         )
         try:
-            self._trail.attempt_started(route)
+            self._log.attempt_started(route)
         except BaseException as error:  # a hook was interrupted: Ctrl-C
             await attempt.close(error)
             raise
         return attempt
 
-    async def _leave(self, route: Route, *, early: bool) -> tuple[Permit | Rejection, SettleBudget | None]:
+    async def _admit(self, route: Route, *, early: bool) -> tuple[Permit | Rejection, SettleBudget | None]:
         """Return a permit for `route` or the reason of its rejection, and the function that settles the budget."""
         io = self._io
-        pay = None
-        if self._purse is not None:
-            pay = await self._purse.reserve(io, route)
-            if isinstance(pay, Rejection):
-                return pay, None
+        settle_budget = None
+        if self._reservation is not None:
+            settle_budget = await self._reservation.reserve(io, route)
+            if isinstance(settle_budget, Rejection):
+                return settle_budget, None
         try:
-            leave = await self._state.admit(io, route, io.now(), tokens=self._tokens, early=early)
+            admission = await self._state.admit(io, route, io.now(), tokens=self._tokens, early=early)
         except BaseException:
-            if pay is not None:
-                pay(None)
+            if settle_budget is not None:
+                settle_budget(None)
             raise
-        if pay is not None and isinstance(leave, Rejection):
-            pay(None)
-        return leave, pay
+        if settle_budget is not None and isinstance(admission, Rejection):
+            settle_budget(None)
+        return admission, settle_budget
 
-    async def _rival(self) -> AttemptRunner | None:
+    async def _start_hedge(self) -> AttemptRunner | None:
         """Start a hedged attempt beside a slow one, if the hedge budget allows it."""
         plan = self._plan
         if plan.next_hedge_candidate() is None or not await self._state.afford(self._io, self._io.now(), hedge=True):
             return None
         while (route := plan.next_hedge_candidate()) is not None:
             plan.take(route)
-            if (attempt := await self._admitted(route)) is not None:
+            if (attempt := await self._launch(route)) is not None:
                 return attempt
         return None
 
-    def _ended(self, attempt: AttemptRunner, error: BaseException | None) -> None:
+    def _handle_failure(self, attempt: AttemptRunner, error: BaseException | None) -> None:
         """Handle the end of an attempt that was never committed; `error` is None if it was cancelled.
 
         An error of the request itself, which forbids a fallback, ends the request, unless a route has begun to respond
         to it.
         """
         failure = attempt.failure if error is None else error  # it may have failed before it was cancelled
-        self._trail.attempt_ended(attempt, failure)
+        self._log.attempt_ended(attempt, failure)
         if not isinstance(failure, RouteError):
             if error is None:
                 self._plan.lost_race(attempt.route)
             return
         fatal = not failure.fallback_allowed and failure.code not in (self._call.options.fallback_on or ())
-        pending = self._refused or self._broken or self._paused  # a response or a partial response exists
+        # a response or a partial response exists
+        pending = self._refused_response or self._interruption or self._paused
         if fatal and error is not None and pending is None:
             raise failure
         if isinstance(failure, UnsupportedError) and self._learned.learn(
             failure, self._request, attempt.route, self._io.now(), attempt.adapted
         ):
-            self._plan.again(attempt.route)
+            self._plan.retry_uncounted(attempt.route)
         else:
             self._plan.failed(attempt.route, failure)
 
@@ -296,9 +299,9 @@ class RequestExecution:
         """
         if not isinstance(error, StreamInterruptedError):
             raise error
-        continuation = self._said
+        continuation = self._continuation
         how = self._call.options.on_stream_error
-        partial = attempt.response(self._trail.attempts)
+        partial = attempt.response(self._log.attempts)
         parts = attempt.parts
         if self._paused is not None:
             partial = self._paused.merge_response(partial)
@@ -308,15 +311,15 @@ class RequestExecution:
             parts = continuation.parts
         error.partial = partial
         if how == "continue" and continuable(parts, self._call.request):
-            self._said = continuation = continuation or Continuation()
-            continuation.broke(parts, self._trail.attempts[-1])
+            self._continuation = continuation = continuation or Continuation()
+            continuation.add_break(parts, self._log.attempts[-1])
             self._request = continuation.request(self._call.request)
         elif how != "restart":
             raise error
         if self._paused is not None:  # another route restarts, or continues from the text so far
             self._plan = self._build_plan(self._call.routes)
             self._paused = None
-        self._broken = error
+        self._interruption = error
         self._deadline = self._io.now() + (self._call.options.deadline or float("inf"))
         self._plan.failed(attempt.route, error)
         return how == "restart"
@@ -324,7 +327,7 @@ class RequestExecution:
     def _continue_paused(self, attempt: AttemptRunner) -> bool:
         """Prepare the resumption of a paused turn on the same route; False after too many pauses."""
         paused = self._paused
-        response = attempt.response(self._trail.attempts)
+        response = attempt.response(self._log.attempts)
         if paused is None:
             self._paused = paused = PausedTurn(response)
         elif paused.count >= MOST_PAUSES:
@@ -348,7 +351,7 @@ class RequestExecution:
         if self._call.stream and attempt.committed and options.on_stream_error != "restart":
             return None
         response = attempt.response(())
-        self._refused = self._refused or response
+        self._refused_response = self._refused_response or response
         refusal = RefusalError(
             "The answer is empty." if reason == "empty" else f"The model declined to answer ({reason}).",
             route=attempt.route.name,
@@ -366,32 +369,32 @@ class RequestExecution:
         )
 
     def _build_response(self, attempt: AttemptRunner) -> Response:
-        response = attempt.response(self._trail.attempts)
+        response = attempt.response(self._log.attempts)
         if self._paused is not None:
             response = self._paused.merge_response(response)
-        return response if self._said is None else self._said.response(response)
+        return response if self._continuation is None else self._continuation.response(response)
 
-    def _best(self) -> Response:
+    def _conclude_failure(self) -> Response:
         """Return a paused turn, a refusal or a stale entry if all routes failed; raise the error otherwise."""
-        attempts = self._trail.attempts
+        attempts = self._log.attempts
         if self._paused is not None:
             return replace(self._paused.paused, attempts=attempts)
-        if self._refused is not None:
-            self._unsaid = (self._refused.parts,)
-            return replace(self._refused, attempts=attempts)
-        error = self._trail.exhausted(self._plan, self._stop)
+        if self._refused_response is not None:
+            self._unsent_parts = (self._refused_response.parts,)
+            return replace(self._refused_response, attempts=attempts)
+        error = self._log.exhausted(self._plan, self._stop)
         stale_entry = self._stale_entry
-        if stale_entry is None or self._broken is not None or getattr(error, "code", None) in ASKED:
-            raise self._over(error)
-        self._unsaid = stale_entry.chunks
+        if stale_entry is None or self._interruption is not None or getattr(error, "code", None) in REQUEST_ERRORS:
+            raise self._final_error(error)
+        self._unsent_parts = stale_entry.chunks
         return replace(stale_entry.response, stale=True, attempts=attempts)
 
-    def _over(self, error: MultiRouteError) -> MultiRouteError:
+    def _final_error(self, error: MultiRouteError) -> MultiRouteError:
         """Return the error that ends the request: the stream interruption, with the partial response, if any."""
-        interruption = self._broken
+        interruption = self._interruption
         if interruption is None:
             return error
         if interruption.partial is not None:
-            interruption.partial = replace(interruption.partial, attempts=self._trail.attempts)
+            interruption.partial = replace(interruption.partial, attempts=self._log.attempts)
         interruption.add_note(f"No other route could take over: {error}")
         return interruption

@@ -23,12 +23,12 @@ class StartedAttempt:
     __slots__ = ("attempt", "close", "first", "next")
 
     def __init__(
-        self, attempt: AttemptRunner, first: tuple[Part, ...] | None, speaker: AttemptRunner | HedgedAttempt
+        self, attempt: AttemptRunner, first: tuple[Part, ...] | None, source: AttemptRunner | HedgedAttempt
     ) -> None:
         self.attempt = attempt
         self.first = first
-        self.next: Callable[[], Awaitable[tuple[Part, ...] | None]] = speaker.next
-        self.close: Callable[[BaseException | None], Awaitable[None]] = speaker.close
+        self.next: Callable[[], Awaitable[tuple[Part, ...] | None]] = source.next
+        self.close: Callable[[BaseException | None], Awaitable[None]] = source.close
 
 
 class HedgedAttempt:
@@ -59,8 +59,8 @@ async def race(
     io: IO,
     first: AttemptRunner,
     seconds: float,
-    rival: Callable[[], Awaitable[AttemptRunner | None]],
-    ended: Callable[[AttemptRunner, BaseException | None], None],
+    start_hedge: Callable[[], Awaitable[AttemptRunner | None]],
+    on_end: Callable[[AttemptRunner, BaseException | None], None],
 ) -> StartedAttempt | None:
     """Return the attempt that responds first and cancel the other one; None if both failed.
 
@@ -68,8 +68,8 @@ async def race(
         io: Sync or async I/O.
         first: The first attempt.
         seconds: The delay before the second attempt starts.
-        rival: Starts the second attempt; returns None if none may start.
-        ended: Called with every ended attempt and its error; an error that it raises ends the race.
+        start_hedge: Starts the second attempt; returns None if none may start.
+        on_end: Called with every ended attempt and its error; an error that it raises ends the race.
     """
     racers = [HedgedAttempt(io, first)]
     alone = True
@@ -78,34 +78,34 @@ async def race(
             ready = await io.first([racer.runner for racer in racers], seconds if alone else None)
             if ready is None:
                 alone = False
-                if (second := await rival()) is not None:
+                if (second := await start_hedge()) is not None:
                     racers.append(HedgedAttempt(io, second))
                 continue
             racer = next(racer for racer in racers if racer.runner is ready)
             try:
-                voice = StartedAttempt(racer.attempt, await racer.next(), racer)
+                active = StartedAttempt(racer.attempt, await racer.next(), racer)
             except RouteError as error:
                 racers.remove(racer)
                 await racer.close(error)
-                ended(racer.attempt, error)
+                on_end(racer.attempt, error)
                 continue
             first.overtaken = racer.attempt is not first
             for loser in [other for other in racers if other is not racer]:
                 racers.remove(loser)
-                await _called_off(loser, ended)
+                await _cancel(loser, on_end)
             racers.clear()
-            return voice
+            return active
         return None
     finally:
         for racer in racers:
-            await _called_off(racer, ended)
+            await _cancel(racer, on_end)
 
 
-async def _called_off(racer: HedgedAttempt, ended: Callable[[AttemptRunner, BaseException | None], None]) -> None:
+async def _cancel(racer: HedgedAttempt, on_end: Callable[[AttemptRunner, BaseException | None], None]) -> None:
     try:
         await racer.close(None)
     finally:
-        ended(racer.attempt, None)
+        on_end(racer.attempt, None)
 
 
 async def _parts(attempt: AttemptRunner) -> AsyncGenerator[tuple[Part, ...], None]:

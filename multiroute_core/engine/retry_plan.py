@@ -18,17 +18,17 @@ from multiroute_core.route import Route
 
 
 @dataclass(frozen=True, slots=True)
-class AskRoute:
+class StartAttempt:
     """Start an attempt on this route now.
 
     Attributes:
         early: Request an early probe from its circuit breaker.
-        again: This request has tried the route before, so the retry budget must pay for it.
+        is_retry: This request has tried the route before, so the retry budget must pay for it.
     """
 
     route: Route
     early: bool = False
-    again: bool = False
+    is_retry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class GiveUp:
     seconds: float | None = None
 
 
-Step = AskRoute | Wait | GiveUp
+Step = StartAttempt | Wait | GiveUp
 
 POLL_SECONDS = (0.05, 0.1, 0.2, 0.4)
 """Poll intervals in seconds while another request probes or occupies a route; the last one repeats."""
@@ -60,7 +60,7 @@ POLL_SECONDS = (0.05, 0.1, 0.2, 0.4)
 SHORTEST_SECONDS = 0.001
 """Minimum sleep in seconds; a shorter one would busy-loop."""
 
-DOORS = ("rate_limit", "limit")
+TIMED_REASONS = ("rate_limit", "limit")
 """Reasons of a rejection that ends at a known time, without a probe."""
 
 
@@ -71,8 +71,8 @@ FAR_BELOW = 3
 class RetryPlan:
     """The attempts of one request.
 
-    `RequestExecution` calls `next`, executes the step, and reports the result of an `AskRoute`: `failed`, `shut`,
-    `retry_denied`, `lost_race` or `again`.
+    `RequestExecution` calls `next`, executes the step, and reports the result of a `StartAttempt`: `failed`, `reject`,
+    `retry_denied`, `lost_race` or `retry_uncounted`.
 
     Args:
         routes: In ranked order.
@@ -90,11 +90,11 @@ class RetryPlan:
     ) -> None:
         self.routes = tuple(routes)
         self.max_retries = max_retries
-        self.closed: dict[str, Rejection] = {}
+        self.rejections: dict[str, Rejection] = {}
         self._windows = windows or {}
         self._tokens = tokens
         self._failed: dict[str, RouteError] = {}
-        self._tries: dict[str, int] = {}
+        self._attempts: dict[str, int] = {}
         self._queue = list(self.routes)
         self._early: Route | None = None
         self._probed = self._stale = False
@@ -114,14 +114,14 @@ class RetryPlan:
             route = self._queue.pop(0)
             early = route is self._early
             self._early = None
-            return AskRoute(route, early, route.name in self._tries)
-        hopeful = [r for r in self.routes if self._hopeful(r)]
-        ready = [r for r in hopeful if r.name not in self.closed]
-        return self._retry(hopeful, ready, left, random) if ready else self._wait(hopeful, left)
+            return StartAttempt(route, early, route.name in self._attempts)
+        candidates = [r for r in self.routes if self._may_succeed(r)]
+        ready = [r for r in candidates if r.name not in self.rejections]
+        return self._retry(candidates, ready, left, random) if ready else self._wait(candidates, left)
 
     def next_hedge_candidate(self) -> Route | None:
         """Return a route for a hedged attempt: the next one that is untried and not a backup."""
-        return next((r for r in self._queue if not r.backup and r.name not in self._tries), None)
+        return next((r for r in self._queue if not r.backup and r.name not in self._attempts), None)
 
     def take(self, route: Route) -> None:
         """The hedge candidate `route` is being tried."""
@@ -129,73 +129,76 @@ class RetryPlan:
 
     def failed(self, route: Route, error: RouteError) -> None:
         """The attempt on `route` failed."""
-        self._tries[route.name] = self._tries.get(route.name, 0) + 1
+        self._attempts[route.name] = self._attempts.get(route.name, 0) + 1
         self._failed[route.name] = error
         self._stale = True
-        self.closed.pop(route.name, None)
+        self.rejections.pop(route.name, None)
         if isinstance(error, ContextOverflowError):
             window = self._windows.get(route.name)
             self._queue = [r for r in self._queue if not self._too_small(self._windows.get(r.name), window)]
 
     def lost_race(self, route: Route) -> None:
         """The attempt on `route` lost the race. It may be tried again if the winner's stream breaks."""
-        self._tries[route.name] = self._tries.get(route.name, 0) + 1
+        self._attempts[route.name] = self._attempts.get(route.name, 0) + 1
         self._queue.insert(0, route)
 
-    def again(self, route: Route) -> None:
+    def retry_uncounted(self, route: Route) -> None:
         """`route` rejected an unsupported parameter; trying it again without that is not counted as a retry."""
         self._stale = True
         self._queue.insert(0, route)
 
-    def shut(self, route: Route, shut: Rejection) -> None:
+    def reject(self, route: Route, rejection: Rejection) -> None:
         """`route` rejected admission; no attempt was made."""
-        self.closed[route.name] = shut
+        self.rejections[route.name] = rejection
 
     def retry_denied(self) -> None:
         """The retry budget denied a retry: no further retries."""
         self.max_retries = 0
-        self._queue = [r for r in self._queue if r.name not in self._tries]
+        self._queue = [r for r in self._queue if r.name not in self._attempts]
 
-    def _hopeful(self, route: Route) -> bool:
+    def _may_succeed(self, route: Route) -> bool:
         """Whether an attempt on `route`, now or later, may succeed."""
         if (error := self._failed.get(route.name)) is None:
-            return route.name in self.closed
-        return error.retryable and self._tries[route.name] <= self.max_retries
+            return route.name in self.rejections
+        return error.retryable and self._attempts[route.name] <= self.max_retries
 
-    def _retry(self, hopeful: list[Route], ready: list[Route], left: float, random: float) -> Step:
+    def _retry(self, candidates: list[Route], ready: list[Route], left: float, random: float) -> Step:
         self._round += 1
-        names = {r.name for r in hopeful}
+        names = {r.name for r in candidates}
         # Retry-After is a lower bound; the earliest one among the ready routes decides.
         pause = max(min(self._failed[r.name].retry_after or 0.0 for r in ready), backoff(self._round, random))
-        pause = min((pause, *(s.seconds for name, s in self.closed.items() if s.why in DOORS and name in names)))
+        pause = min(
+            (pause, *(s.seconds for name, s in self.rejections.items() if s.reason in TIMED_REASONS and name in names))
+        )
         if pause >= left:
             return GiveUp(late=True, seconds=pause)
-        self._queue = hopeful
+        self._queue = candidates
         return Wait(max(SHORTEST_SECONDS, pause))
 
-    def _wait(self, hopeful: list[Route], left: float) -> Step:
+    def _wait(self, candidates: list[Route], left: float) -> Step:
         """No route can be tried now."""
         if self._stale:  # the rejections may be outdated: another attempt ran since
             self._stale = False
-            self._queue = hopeful
+            self._queue = candidates
             return self.next(left, 0.0)
-        shut = {r.name: self.closed[r.name] for r in hopeful}
-        open_routes = [r for r in hopeful if shut[r.name].why == "open"]
-        busy = any(s.why == "busy" for s in shut.values())  # a busy route is healthy and soon has a free permit
+        rejections = {r.name: self.rejections[r.name] for r in candidates}
+        open_routes = [r for r in candidates if rejections[r.name].reason == "open"]
+        # a busy route is healthy and soon has a free permit
+        busy = any(s.reason == "busy" for s in rejections.values())
         if open_routes and not busy and not self._probed and not self._polls:
-            self._early = min(open_routes, key=lambda r: shut[r.name].seconds)
+            self._early = min(open_routes, key=lambda r: rejections[r.name].seconds)
             self._probed = True
             self._queue = [self._early]
             return self.next(left, 0.0)
-        pauses = [s.seconds for s in shut.values() if s.why in DOORS]
-        if any(s.why in ("probing", "busy") for s in shut.values()):
+        pauses = [s.seconds for s in rejections.values() if s.reason in TIMED_REASONS]
+        if any(s.reason in ("probing", "busy") for s in rejections.values()):
             pauses.append(POLL_SECONDS[min(self._polls, len(POLL_SECONDS) - 1)])
             self._polls += 1
             if min(pauses) >= left:
                 return Wait(left)
         if not pauses or min(pauses) >= left:
-            return GiveUp(seconds=min((s.seconds for s in self.closed.values()), default=None))
-        self._queue = hopeful
+            return GiveUp(seconds=min((s.seconds for s in self.rejections.values()), default=None))
+        self._queue = candidates
         return Wait(max(SHORTEST_SECONDS, min(pauses)))
 
     def _too_small(self, window: int | None, other: int | None) -> bool:

@@ -57,28 +57,28 @@ class Ledger:
     ) -> None:
         self.store: Store = _open_store(store) if isinstance(store, str) else store
         self._wall = wall
-        self._book = LedgerWriter(self.store, export)
-        weakref.finalize(self, self._book.flush).atexit = False
+        self._writer = LedgerWriter(self.store, export)
+        weakref.finalize(self, self._writer.flush).atexit = False
 
     event_types = AttemptEnded, RequestEnded
 
     def __call__(self, event: Event) -> None:
         """Handles an event."""
         if isinstance(event, AttemptEnded):
-            self._book.hear((self._wall(), event), self)
+            self._writer.add_event((self._wall(), event), self)
         elif isinstance(event, RequestEnded):
             response = event.response
             if response is not None and response.cached and not event.attempts:
-                self._book.hear((self._wall(), event), self)
+                self._writer.add_event((self._wall(), event), self)
 
     @property
     def dropped(self) -> int:
         """Number of records that were dropped because the queue was full or they could not be written."""
-        return self._book.dropped + self.store.dropped
+        return self._writer.dropped + self.store.dropped
 
     def flush(self) -> None:
         """Writes the queued records."""
-        self._book.flush(PATIENCE)
+        self._writer.flush(PATIENCE)
 
     def query(self, *, since: float | None = None, until: float | None = None, **equal: Any) -> list[Record]:
         """Returns matching records, oldest first.
@@ -129,7 +129,7 @@ class Ledger:
         if label is not None:
             equal |= {"label": label} if label else {"labels": ()}
         which = LedgerQuery.of(since, until, equal)
-        with self._reading(), self._book.hold_writes() as waiting:
+        with self._reading(), self._writer.hold_writes() as waiting:
             return self.store.read_spending(which) + sum_spending(filter(which.takes, waiting))
 
     def to_dicts(self, **which: Any) -> list[dict[str, Any]]:
@@ -177,7 +177,7 @@ class Ledger:
 
     def _read(self, which: LedgerQuery) -> Iterator[Record]:
         with self._reading():
-            with self._book.hold_writes() as waiting:
+            with self._writer.hold_writes() as waiting:
                 records = self.store.read(which)
             yield from records
             yield from filter(which.takes, waiting)

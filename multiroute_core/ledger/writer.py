@@ -36,7 +36,7 @@ WAITING = 50_000
 Sink: TypeAlias = Callable[[Sequence[Record]], object]
 """Receives records as they are written, off the request path; must return quickly."""
 
-Heard: TypeAlias = "tuple[float, AttemptEnded | RequestEnded]"
+TimedEvent: TypeAlias = "tuple[float, AttemptEnded | RequestEnded]"
 """The time of an event, and the event."""
 
 logger = logging.getLogger("multiroute_core")
@@ -57,39 +57,39 @@ class LedgerWriter:
         self.store = store
         self.export = tuple(export)
         self.dropped = 0
-        self._quick = store.quick and not export
-        self._begin()
-        _books.add(self)
+        self._writes_inline = store.quick and not export
+        self._reset()
+        _writers.add(self)
 
-    def _begin(self) -> None:
-        self._heard: deque[Heard] = deque()
+    def _reset(self) -> None:
+        self._events: deque[TimedEvent] = deque()
         self._waiting: deque[Record] = deque()
         self._first = 0
-        self._failing = self._overflowed = self._running = self._parted = False
+        self._failing = self._overflowed = self._running = self._reported_loss = False
         self._full: queue.SimpleQueue[None] = queue.SimpleQueue()  # an interrupt may leave an Event's lock locked
         self._lock = threading.Lock()
         self._starting = threading.Lock()
         self._counting = threading.Lock()
 
-    def hear(self, entry: Heard, owner: object) -> None:
+    def add_event(self, entry: TimedEvent, owner: object) -> None:
         """Queues an event; runs on the request path.
 
         Args:
             entry: The event with its time.
             owner: The writer thread runs as long as this object is alive.
         """
-        self._heard.append(entry)
-        if not self._running and not self._quick:
+        self._events.append(entry)
+        if not self._running and not self._writes_inline:
             self._start(owner)
-        if (many := len(self._heard)) >= BATCH:
-            if self._quick:
+        if (many := len(self._events)) >= BATCH:
+            if self._writes_inline:
                 self.flush()
             elif self._full.empty():
                 self._full.put(None)
             if many > WAITING:  # the writer is stuck
                 with contextlib.suppress(IndexError):
-                    self._heard.popleft()
-                    self._give_up(1)
+                    self._events.popleft()
+                    self._count_dropped(1)
 
     def flush(self, wait: float = 0.0) -> None:
         """Writes the queue, or leaves it to another thread that is writing if that takes longer than `wait` seconds.
@@ -111,12 +111,12 @@ class LedgerWriter:
         waiting = self._waiting
         records = list[Record]()
         try:
-            while self._heard:
-                at, event = self._heard.popleft()
+            while self._events:
+                ended_at, event = self._events.popleft()
                 if isinstance(event, AttemptEnded):
-                    records.append(of_attempt(event.attempt, at, event.request_id, event.about))
+                    records.append(of_attempt(event.attempt, ended_at, event.request_id, event.about))
                 elif event.response is not None:
-                    records.append(of_hit(event.response, event.seconds, at, event.request_id, event.about))
+                    records.append(of_hit(event.response, event.seconds, ended_at, event.request_id, event.about))
         finally:  # an interrupt loses at most one record
             waiting.extend(records)
         self._export(records)
@@ -124,7 +124,7 @@ class LedgerWriter:
             for _ in range(over):
                 waiting.popleft()
             self._first += over
-            self._give_up(over)
+            self._count_dropped(over)
         if not waiting:
             return
         try:
@@ -150,7 +150,7 @@ class LedgerWriter:
             except Exception:
                 logger.exception("The exporter %r failed on %d records of the ledger.", sink, len(records))
 
-    def _give_up(self, count: int) -> None:
+    def _count_dropped(self, count: int) -> None:
         with self._counting:
             self.dropped += count
             has_warned = self._overflowed
@@ -173,7 +173,7 @@ class LedgerWriter:
                 with contextlib.suppress(RuntimeError):  # the interpreter is shutting down; the exit handler writes
                     start(thread)
                 self._running = True
-                _part_from_a_pool()
+                _finish_in_pool_worker()
 
     def _run(self, owner: weakref.ref[object]) -> None:
         """Writes once a second, and when a batch is full."""
@@ -183,11 +183,11 @@ class LedgerWriter:
             self.flush()
         self.flush(PATIENCE)
 
-    def part(self) -> None:
+    def finish(self) -> None:
         """Writes the queue at exit."""
         self.flush(PATIENCE)
-        if (lost := len(self._waiting) + len(self._heard)) and not self._parted:
-            self._parted = True
+        if (lost := len(self._waiting) + len(self._events)) and not self._reported_loss:
+            self._reported_loss = True
             logger.warning(
                 "The program ended before %d records of the ledger %r were written; they are lost.", lost, self.store
             )
@@ -197,20 +197,20 @@ class LedgerWriter:
 
         The parent writes its own queue; its thread and locks do not survive the fork.
         """
-        self._begin()
+        self._reset()
         self.store.forked()
 
 
-_books: weakref.WeakSet[LedgerWriter] = weakref.WeakSet()
+_writers: weakref.WeakSet[LedgerWriter] = weakref.WeakSet()
 
 
 @atexit.register
 def _at_exit() -> None:
-    for book in list(_books):
-        book.part()
+    for writer in list(_writers):
+        writer.finish()
 
 
-def _part_from_a_pool() -> None:
+def _finish_in_pool_worker() -> None:
     """Processes forked by `multiprocessing` do not run `atexit` handlers."""
     process, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
     if process is not None and util is not None and process.parent_process() is not None:
@@ -218,8 +218,8 @@ def _part_from_a_pool() -> None:
 
 
 def _in_child() -> None:
-    for book in list(_books):
-        book.forked()
+    for writer in list(_writers):
+        writer.forked()
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork

@@ -205,11 +205,11 @@ class LocalProvider:
 
     async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
         """Request a complete answer; the first call starts the server."""
-        return await (await self._door(io, limit)).call(io, limit, encoded)
+        return await (await self._build_transport(io, limit)).call(io, limit, encoded)
 
     async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
         """Request a stream of events; the first call starts the server."""
-        return await (await self._door(io, limit)).open(io, limit, encoded)
+        return await (await self._build_transport(io, limit)).open(io, limit, encoded)
 
     def close(self) -> None:
         """Close the sync client and release the server; a later call starts it again."""
@@ -221,7 +221,7 @@ class LocalProvider:
         if (connection := self._held.pop(os.getpid(), None)) is not None:
             await connection[1].aclose()
 
-    async def _door(self, io: IO, limit: Deadline) -> StainlessTransport:
+    async def _build_transport(self, io: IO, limit: Deadline) -> StainlessTransport:
         connection = self._held.get(os.getpid())
         if connection is None or not connection[0].alive:
             connection = await io.thread(limit, self._hold)
@@ -239,8 +239,8 @@ class LocalProvider:
                     _servers[where] = server
                 settings = {"api_key": server.key, "base_url": f"{server.address}/v1"}
                 classes = (self._sdk.OpenAI, self._sdk.AsyncOpenAI)
-                door = StainlessTransport(self._sdk, *classes, settings, proxies=False, idle=IDLE_SECONDS)
-                connection = self._held[where[0]] = (server, door)
+                transport = StainlessTransport(self._sdk, *classes, settings, proxies=False, idle=IDLE_SECONDS)
+                connection = self._held[where[0]] = (server, transport)
             return connection
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -60,15 +60,15 @@ def record_answer(state: Concurrency, now: float, in_flight: int) -> Concurrency
     return Concurrency(state.limit, state.calm_at)
 
 
-def limited(state: Concurrency, now: float, in_flight: int, door: float | None) -> Concurrency:
+def limited(state: Concurrency, now: float, in_flight: int, retry_after: float | None) -> Concurrency:
     """Record a call that was rejected for its rate; it is still counted in `in_flight`.
 
     Args:
-        door: The provider's retry-after in seconds: the episode lasts at least as long.
+        retry_after: The provider's retry-after in seconds: the episode lasts at least as long.
     """
-    calm_at = max(state.calm_at, now + max(EPISODE_SECONDS, door or 0.0))
+    calm_at = max(state.calm_at, now + max(EPISODE_SECONDS, retry_after or 0.0))
     if now < state.calm_at:
-        return replace(state, calm_at=max(state.calm_at, now + (door or 0.0)), answers=0, most=0)
+        return replace(state, calm_at=max(state.calm_at, now + (retry_after or 0.0)), answers=0, most=0)
     if in_flight < 2:  # sequential calls are rejected for their frequency, which a concurrency limit does not change
         return replace(state, calm_at=calm_at, answers=0, most=0)
     load = in_flight if state.limit is None else min(float(in_flight), state.limit)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from multiroute_core.resilience.failure import Failure
     from multiroute_core.resilience.provider_limits import RateLimitHeaders
 
-Why: TypeAlias = Literal["open", "probing", "rate_limit", "limit", "busy", "budget", "unsupported"]
+RejectionReason: TypeAlias = Literal["open", "probing", "rate_limit", "limit", "busy", "budget", "unsupported"]
 
 
 class Verdict(enum.Enum):
@@ -19,7 +19,7 @@ class Verdict(enum.Enum):
 
     SUCCESS = "success"
     FAILURE = "failure"
-    LASTING = "lasting"
+    PERMANENT = "permanent"
     """A failure that will not pass soon, such as a bad key: opens at once, and for long."""
     NONE = "none"
     """No verdict: the caller cancelled, the attempt lost a race, or the request is at fault."""
@@ -59,7 +59,7 @@ class Rejection:
     """A rejected admission and its reason.
 
     Attributes:
-        why: `"open"` (it failed too often), `"probing"` (another call is probing it), `"rate_limit"` (the provider's
+        reason: `"open"` (it failed too often), `"probing"` (another call is probing it), `"rate_limit"` (the provider's
             retry-after or rate-limit headers), `"limit"` (its `rpm` or `tpm` is used up), `"busy"` (its concurrency
             limit is reached), `"budget"` (its cost exceeds a budget), or `"unsupported"` (it recently rejected a
             feature that the request needs).
@@ -67,12 +67,12 @@ class Rejection:
         error: The error for the caller, if no route can answer for this reason; None if it needs no error of its own.
     """
 
-    why: Why
+    reason: RejectionReason
     seconds: float
     error: MultiRouteError | None = None
 
     def __str__(self) -> str:
-        match self.why:
+        match self.reason:
             case "open":
                 return f"its circuit breaker is open for another {self.seconds:.1f} s"
             case "probing":
@@ -94,8 +94,8 @@ class Outcome(NamedTuple):
 
     Attributes:
         verdict: What the attempt means for the circuit breaker.
-        door: The cooldown in seconds that the provider requested; None if it requested none. It applies whatever the
-            generation of the permit, since it is a fact about the provider and not a verdict.
+        retry_after: The cooldown in seconds that the provider requested; None if it requested none. It applies
+            whatever the generation of the permit, since it is a fact about the provider and not a verdict.
         limited: Whether the provider rejected the attempt for its rate limit.
         shared: Whether the cooldown applies to every route of the rate limit group, as for exhausted credit.
         used: The tokens used, input and output; None if unknown.
@@ -106,7 +106,7 @@ class Outcome(NamedTuple):
     """
 
     verdict: Verdict
-    door: float | None = None
+    retry_after: float | None = None
     limited: bool = False
     shared: bool = False
     used: int | None = None

@@ -33,7 +33,7 @@ class BreakerSettings:
         window: The length of the window; it advances by halves.
         seconds: The first break; each one after it is twice as long.
         longest: The maximum break.
-        lasting: The break after a permanent failure.
+        permanent: The break after a permanent failure.
         forget: How long a route must be healthy before its next break is a first one again.
         probe: How long a probe may stay unsettled before another one is admitted.
     """
@@ -44,7 +44,7 @@ class BreakerSettings:
     window: float = 60.0
     seconds: float = 5.0
     longest: float = 300.0
-    lasting: float = 300.0
+    permanent: float = 300.0
     forget: float = 60.0
     probe: float = 120.0
 
@@ -147,7 +147,7 @@ def settle(
     calls = next_breaker.calls + next_breaker.calls_before
     failed = next_breaker.failed + next_breaker.failed_before
     often = calls >= settings.calls and failed >= settings.ratio * calls
-    if verdict is Verdict.LASTING or next_breaker.run >= settings.failures or often:
+    if verdict is Verdict.PERMANENT or next_breaker.run >= settings.failures or often:
         return _open_breaker(breaker, settings, now, verdict, random)
     return next_breaker
 
@@ -185,8 +185,8 @@ def _count_call(breaker: Breaker, settings: BreakerSettings, now: float, *, fail
 def _open_breaker(breaker: Breaker, settings: BreakerSettings, now: float, verdict: Verdict, random: float) -> Breaker:
     well = breaker.opened_until is None and now - breaker.closed_at >= settings.forget
     breaks = 0 if well else min(breaker.breaks, 64)  # 2.0 ** 1024 is too large for a float
-    if verdict is Verdict.LASTING:
-        seconds = settings.lasting
+    if verdict is Verdict.PERMANENT:
+        seconds = settings.permanent
     else:
         seconds = min(settings.longest, settings.seconds * 2.0**breaks)
     seconds *= 0.75 + random / 2  # equal on average

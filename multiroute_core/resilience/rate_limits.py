@@ -32,7 +32,7 @@ class RateLimitState:
     """The state of one rate limit group. Times are moments on the caller's clock, in seconds.
 
     Attributes:
-        door_until: The end of the cooldown that the provider requested.
+        cooldown_until: The end of the cooldown that the provider requested.
         requests: When the `rpm` bucket is full again.
         tokens: When the `tpm` bucket is full again.
         taken: All tokens ever taken from `tpm`. A permit keeps a copy, so that its settlement knows what was taken
@@ -41,7 +41,7 @@ class RateLimitState:
         headroom: The remaining limits reported by the provider's headers.
     """
 
-    door_until: float = 0.0
+    cooldown_until: float = 0.0
     requests: float = 0.0
     tokens: float = 0.0
     taken: float = 0.0
@@ -57,8 +57,8 @@ def admit(
     Returns:
         The new state and None; or the unchanged state and the rejection.
     """
-    if now < allowance.door_until:
-        return allowance, Rejection("rate_limit", allowance.door_until - now)
+    if now < allowance.cooldown_until:
+        return allowance, Rejection("rate_limit", allowance.cooldown_until - now)
     rpm = settings.rpm
     tpm = settings.tpm
     room = allowance.headroom
@@ -78,7 +78,7 @@ def admit(
         return allowance, None
     asked_for = 0.0 if tpm is None else min(tokens, tpm)
     left = RateLimitState(
-        door_until=allowance.door_until,
+        cooldown_until=allowance.cooldown_until,
         requests=requests,
         tokens=refill_time,
         taken=allowance.taken + asked_for,
@@ -119,7 +119,7 @@ def settle(
     used: int | None,
     mark: float,
     outcome: Literal["success", "rate_limited", "other"],
-    door: float | None,
+    retry_after: float | None,
     headroom: RateLimitHeaders | None,
     in_flight: int,
 ) -> RateLimitState:
@@ -133,7 +133,8 @@ def settle(
         used: The tokens it used; None if unknown, which keeps the reservation.
         mark: `taken` as it was after its admission.
         outcome: Whether it was answered, rejected for the rate, or ended otherwise.
-        door: The cooldown in seconds that the provider requested; the caller's default for a rejection without one.
+        retry_after: The cooldown in seconds that the provider requested; the caller's default for a rejection
+            without one.
         headroom: The remaining limits reported by the headers.
         in_flight: The calls in flight, this one included.
     """
@@ -146,11 +147,13 @@ def settle(
     if outcome == "success":
         flight = adaptive_concurrency.record_answer(flight, now, in_flight)
     elif outcome == "rate_limited":
-        flight = adaptive_concurrency.limited(flight, now, in_flight, door)
-    if door is None and headroom is None and left == allowance.tokens and flight is allowance.concurrency:
+        flight = adaptive_concurrency.limited(flight, now, in_flight, retry_after)
+    if retry_after is None and headroom is None and left == allowance.tokens and flight is allowance.concurrency:
         return allowance
     return RateLimitState(
-        door_until=allowance.door_until if door is None else max(allowance.door_until, now + door),
+        cooldown_until=allowance.cooldown_until
+        if retry_after is None
+        else max(allowance.cooldown_until, now + retry_after),
         requests=allowance.requests,
         tokens=left,
         taken=total_tokens,

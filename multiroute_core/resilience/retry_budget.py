@@ -43,20 +43,20 @@ class RetryBudget:
     at: float | None = None
 
 
-def deposit(purse: RetryBudget, settings: RetryBudgetSettings, now: float) -> RetryBudget:
+def deposit(budget: RetryBudget, settings: RetryBudgetSettings, now: float) -> RetryBudget:
     """Deposit the share of a new request."""
-    return RetryBudget(min(settings.most, _left(purse, settings, now) + settings.share), now)
+    return RetryBudget(min(settings.most, _left(budget, settings, now) + settings.share), now)
 
 
-def withdraw(purse: RetryBudget, settings: RetryBudgetSettings, now: float) -> tuple[RetryBudget, bool]:
+def withdraw(budget: RetryBudget, settings: RetryBudgetSettings, now: float) -> tuple[RetryBudget, bool]:
     """Withdraw one attempt; False if the balance is too low."""
-    left = _left(purse, settings, now)
+    left = _left(budget, settings, now)
     return (RetryBudget(left, now), False) if left < 1.0 else (RetryBudget(left - 1.0, now), True)
 
 
-def _left(purse: RetryBudget, settings: RetryBudgetSettings, now: float) -> float:
-    if purse.at is None:
+def _left(budget: RetryBudget, settings: RetryBudgetSettings, now: float) -> float:
+    if budget.at is None:
         return settings.reserve
-    if purse.left >= settings.reserve:
-        return purse.left
-    return min(settings.reserve, purse.left + (now - purse.at) * settings.per_second)
+    if budget.left >= settings.reserve:
+        return budget.left
+    return min(settings.reserve, budget.left + (now - budget.at) * settings.per_second)

@@ -26,11 +26,11 @@ class SortCriterion:
 
     Attributes:
         key: The sort key, lower first; None changes nothing.
-        why: The explanation for a route; empty for none.
+        explain: The explanation for a route; empty for none.
     """
 
     key: Callable[[Route], Any] | None
-    why: Callable[[Route], str]
+    explain: Callable[[Route], str]
 
 
 def preferences(

@@ -24,7 +24,7 @@ class ExplainedRoute:
         route: Its name.
         candidate: Whether it may answer.
         position: Its position in the fallback order, from 1; None if it is never used.
-        why: The reasons: sentences without their full stops, the strongest first.
+        reasons: The reasons: sentences without their full stops, the strongest first.
         expected_cost: The expected cost of this request, in USD; None if unknown.
         cached_tokens: The tokens of the request that are likely in its prompt cache.
         latency: The recent latency of a response, or of the first token of a stream; None if unknown.
@@ -38,7 +38,7 @@ class ExplainedRoute:
     route: str
     candidate: bool
     position: int | None
-    why: tuple[str, ...]
+    reasons: tuple[str, ...]
     expected_cost: float | None
     cached_tokens: int
     latency: float | None
@@ -113,14 +113,14 @@ def explain(
         excluded = candidates.excluded.get(route.name)
         standing = live.standing(route)
         cached = read.get(route.name, 0)
-        why = (excluded,) if excluded is not None else ranked.why(route) if ranked is not None else ()
+        reasons = (excluded,) if excluded is not None else ranked.reasons(route) if ranked is not None else ()
         if route.name in places and route.name in passed:
-            why = (passed[route.name], *why)
+            reasons = (passed[route.name], *reasons)
         return ExplainedRoute(
             route=route.name,
             candidate=excluded is None,
             position=places.get(route.name),
-            why=why,
+            reasons=reasons,
             expected_cost=live.expected_cost(request, route, cached),
             cached_tokens=cached,
             latency=live.speed(route),
@@ -158,5 +158,5 @@ def _cells(row: ExplainedRoute) -> tuple[str, ...]:
         row.breaker.replace("_", " ") + wait,
         str(row.in_flight),
         "?" if row.window is None else f"{row.window:,}",
-        "; ".join(row.why),
+        "; ".join(row.reasons),
     )

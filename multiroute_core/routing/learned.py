@@ -112,19 +112,21 @@ class LearnedCapabilities:
             self._until[route.name, ability] = now + REMEMBER_SECONDS
         return ability in self._adaptable(request, route, stream=stream)
 
-    def unable(self, routes: Sequence[Route], request: Request, now: float, *, stream: bool) -> dict[str, Rejection]:
+    def find_rejections(
+        self, routes: Sequence[Route], request: Request, now: float, *, stream: bool
+    ) -> dict[str, Rejection]:
         """Return rejections for routes that lack a required feature; empty if all routes lack one."""
         if not self._until:
             return {}
-        shut: dict[str, Rejection] = {}
+        rejections: dict[str, Rejection] = {}
         for route in routes:
             missing = self._lacks(route, now) & demands(request, stream=stream)
             missing -= self._adaptable(request, route, stream=stream)
             if missing:
                 names = ", ".join(sorted(missing))
                 error = UnsupportedError(f"The route does not support {names}.", route=route.name, ability=names)
-                shut[route.name] = Rejection("unsupported", REMEMBER_SECONDS, error)
-        return shut if len(shut) < len(routes) else {}
+                rejections[route.name] = Rejection("unsupported", REMEMBER_SECONDS, error)
+        return rejections if len(rejections) < len(routes) else {}
 
     def _lacks(self, route: Route, now: float) -> frozenset[str]:
         with self._lock:

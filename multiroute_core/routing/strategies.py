@@ -90,11 +90,11 @@ class Ranking:
     steps: Sequence[SortCriterion]
     excluded: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    def why(self, route: Route) -> tuple[str, ...]:
+    def reasons(self, route: Route) -> tuple[str, ...]:
         """Return the reasons for the rank of a route."""
         if (reason := self.excluded.get(route.name)) is not None:
             return (reason,)
-        return tuple(explanation for step in reversed(self.steps) if (explanation := step.why(route)))
+        return tuple(explanation for step in reversed(self.steps) if (explanation := step.explain(route)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +224,13 @@ def _least_busy(case: RankingInput) -> Sequence[SortCriterion]:
         is_warm = route.name in warm
         return full, max(0, busy - is_warm) / size, not is_warm
 
-    def why(route: Route) -> str:
+    def explain(route: Route) -> str:
         limit = limits[route.name]
         busy = case.live.standing(route).in_flight
         size = f"a limit of {limit:.3g}" if has_limits and limit else f"a weight of {route.weight:g}"
         return f"{busy} in flight, for {size}" + (f"; {WARM}" if route.name in warm else "")
 
-    return SortCriterion(key, why), case.behind()
+    return SortCriterion(key, explain), case.behind()
 
 
 def _fastest(case: RankingInput) -> Sequence[SortCriterion]:
@@ -255,13 +255,13 @@ def _fastest(case: RankingInput) -> Sequence[SortCriterion]:
     def key(route: Route) -> tuple[bool, float]:
         return route is not first, math.inf if (speed := speeds[route.name]) is None else speed
 
-    def why(route: Route) -> str:
+    def explain(route: Route) -> str:
         speed = speeds[route.name]
         what = "first tokens" if case.live.stream else "answers"
         reason = "not measured yet" if speed is None else f"{what} come after {speed:.3g} s"
         return f"{reason}; {because}" if route is first else reason
 
-    return SortCriterion(key, why), case.behind()
+    return SortCriterion(key, explain), case.behind()
 
 
 def _cheapest(case: RankingInput) -> Sequence[SortCriterion]:
@@ -269,7 +269,7 @@ def _cheapest(case: RankingInput) -> Sequence[SortCriterion]:
     read = expected_usage.read_again(case.request, case.routes, live.facts)
     costs = {r.name: live.expected_cost(case.request, r, read.get(r.name, 0)) for r in case.routes}
 
-    def why(route: Route) -> str:
+    def explain(route: Route) -> str:
         if (cost := costs[route.name]) is None:
             return "its price is unknown"
         cache_note = (
@@ -277,7 +277,7 @@ def _cheapest(case: RankingInput) -> Sequence[SortCriterion]:
         )
         return f"expected to cost ${cost:.3g}{cache_note}"
 
-    return (SortCriterion(lambda r: math.inf if (cost := costs[r.name]) is None else cost, why),)
+    return (SortCriterion(lambda r: math.inf if (cost := costs[r.name]) is None else cost, explain),)
 
 
 WARM = "its prompt cache contains the beginning of the conversation"

@@ -105,7 +105,7 @@ class BreakerLog:
             incident = self._incidents.get(opening.route, _NOTHING)
             new = opening.new or incident.opened_at is None
             warned = frozenset[str]() if new else incident.warned
-            if opening.new or (code in LASTING_CODES and code not in warned):
+            if opening.new or (code in PERMANENT_CODES and code not in warned):
                 loud.append(opening)
                 warned |= {code}
             self._incidents[opening.route] = _Incident(
@@ -167,5 +167,5 @@ class BreakerLog:
                     logger.log(level, "%s", describe())
 
 
-LASTING_CODES = frozenset({"authentication", "not_found", "quota_exhausted"})
+PERMANENT_CODES = frozenset({"authentication", "not_found", "quota_exhausted"})
 """Failures that need a manual fix: a rejected key, model or credit."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from multiroute_core.resilience.admission import Permit, Why
+from multiroute_core.resilience.admission import Permit, RejectionReason
 from multiroute_core.resilience.provider_limits import RateLimitHeaders
 from multiroute_core.resilience.rate_limits import RateLimitSettings
 from multiroute_core.route import Route
@@ -22,7 +22,7 @@ encode = msgspec.msgpack.encode
 class Admission(msgspec.Struct):
     """The reply of `admit` and `confirm`; `closed` is whether `confirm` closed the breaker."""
 
-    why: Why | None = None
+    reason: RejectionReason | None = None
     seconds: float = 0.0
     generation: int = 0
     probe: bool = False
@@ -61,9 +61,9 @@ class HealthReply(msgspec.Struct):
     blocked: str | None = None
 
 
-read_leave = msgspec.msgpack.Decoder(Admission).decode
+read_admission = msgspec.msgpack.Decoder(Admission).decode
 read_settled = msgspec.msgpack.Decoder(Settled).decode
-read_told = msgspec.msgpack.Decoder(HealthReply).decode
+read_health = msgspec.msgpack.Decoder(HealthReply).decode
 
 
 class Quota:

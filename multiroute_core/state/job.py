@@ -12,7 +12,7 @@ Command: TypeAlias = "tuple[Any, ...] | Callable[[bool], tuple[Any, ...]]"
 If a `Script` comes first, a tuple of its keys follows, and then its arguments.
 """
 
-Tell: TypeAlias = Callable[[Any, BaseException | None], None]
+Listener: TypeAlias = Callable[[Any, BaseException | None], None]
 
 _log = logging.getLogger("multiroute_core")
 
@@ -21,12 +21,12 @@ class Down(Exception):
     """Redis does not answer, or is known to be unavailable.
 
     Attributes:
-        asked: Whether the command may have reached it all the same.
+        was_sent: Whether the command may have reached it all the same.
     """
 
     def __init__(self, message: str, *, was_sent: bool = False) -> None:
         super().__init__(message)
-        self.asked = was_sent
+        self.was_sent = was_sent
 
 
 class Refused(Exception):
@@ -43,23 +43,23 @@ class Job:
         lazy: Whether it may wait to be batched.
 
     Attributes:
-        again: Whether it may already have been executed.
+        maybe_executed: Whether it may already have been executed.
         dropped: Whether its caller has given up, so that it need not be sent.
-        whole: Whether the text of its script is sent with it.
+        sends_text: Whether the text of its script is sent with it.
     """
 
-    __slots__ = ("again", "command", "dropped", "keep", "lazy", "listener", "whole")
+    __slots__ = ("command", "dropped", "keep", "lazy", "listener", "maybe_executed", "sends_text")
 
     def __init__(
-        self, command: Command, listener: Tell | None = None, *, keep: bool = False, lazy: bool = False
+        self, command: Command, listener: Listener | None = None, *, keep: bool = False, lazy: bool = False
     ) -> None:
         self.command = command
         self.listener = listener
         self.keep = keep
         self.lazy = lazy
-        self.again = self.dropped = self.whole = False
+        self.maybe_executed = self.dropped = self.sends_text = False
 
-    def tell(self, reply: Any, error: BaseException | None) -> None:
+    def finish(self, reply: Any, error: BaseException | None) -> None:
         """Call the listener, the first time only."""
         listener = self.listener
         self.listener = None

@@ -20,7 +20,7 @@ from multiroute_core.options import invalid, seconds
 from multiroute_core.runtime.deadline import Deadline, Expired
 from multiroute_core.runtime.io import IO
 from multiroute_core.state.address import Address
-from multiroute_core.state.job import Command, Down, Job, Refused, Tell
+from multiroute_core.state.job import Command, Down, Job, Listener, Refused
 from multiroute_core.state.multiplexer import AWAY, PARTING_SECONDS, Multiplexer
 
 __all__ = ["Down", "Link", "Refused"]
@@ -93,8 +93,8 @@ class Link:
         allowed = max(PATIENCE, self.timeout) if multiplexer.state == "up" else self.timeout
         limit.set("Redis", time.monotonic() + allowed, allowed)
 
-        def begin(tell: Tell) -> None:
-            job.listener = tell
+        def begin(finish: Listener) -> None:
+            job.listener = finish
             multiplexer.put(job)
 
         try:
@@ -107,7 +107,9 @@ class Link:
             job.dropped = True
             raise
 
-    def send(self, command: Command, listener: Tell | None = None, *, keep: bool = False, lazy: bool = True) -> None:
+    def send(
+        self, command: Command, listener: Listener | None = None, *, keep: bool = False, lazy: bool = True
+    ) -> None:
         """Queue a command before all later ones, without waiting for the reply. Safe in a finalizer.
 
         Args:

@@ -35,7 +35,7 @@ TYPICAL = 0.5
 _ABANDONED = Outcome(Verdict.NONE)
 
 
-class _Held(weakref.ref[Place]):
+class _SlotReference(weakref.ref[Place]):
     """A weak reference to a held slot; its callback runs when the caller's last reference is gone."""
 
     __slots__ = ("permit", "route", "until")
@@ -47,15 +47,15 @@ class _Held(weakref.ref[Place]):
 class _Quota:
     """The state that the routes of one rate limit group share."""
 
-    __slots__ = ("allowance", "lines", "settings")
+    __slots__ = ("allowance", "route_states", "settings")
 
     def __init__(self) -> None:
         self.settings = RateLimitSettings()
         self.allowance = RateLimitState()
-        self.lines: list[_RouteState] = []
+        self.route_states: list[_RouteState] = []
 
     def in_flight(self) -> int:
-        return sum(len(line.slots) for line in self.lines)
+        return sum(len(route_state.slots) for route_state in self.route_states)
 
 
 class _RouteState:
@@ -67,7 +67,7 @@ class _RouteState:
         self.name = name
         self.quota = quota
         self.breaker = Breaker()
-        self.slots: dict[int, _Held] = {}
+        self.slots: dict[int, _SlotReference] = {}
         self.first_tokens = Latencies()
         self.answers = Latencies()
 
@@ -99,7 +99,7 @@ class MemoryState:
         self._notices = self.log.notices
         self._retries = self._hedges = budgets.RetryBudget()
         self._hedging = None if hedge_budget is None else budgets.hedges(hedge_budget)
-        self._lines: dict[str, _RouteState] = {}
+        self._route_states: dict[str, _RouteState] = {}
         self._quotas: dict[str, _Quota] = {}
         self._slots = itertools.count(1)
         self._lock = threading.Lock()
@@ -113,15 +113,17 @@ class MemoryState:
 
     def forked(self) -> None:
         """Drop what is in flight: it belongs to the parent."""
-        for line in self._lines.values():
-            line.slots = {}
-            if line.breaker.probe_until is not None:
-                line.breaker = replace(line.breaker, probe_until=None, generation=line.breaker.generation + 1)
+        for route_state in self._route_states.values():
+            route_state.slots = {}
+            if route_state.breaker.probe_until is not None:
+                route_state.breaker = replace(
+                    route_state.breaker, probe_until=None, generation=route_state.breaker.generation + 1
+                )
 
     def know(self, routes: Sequence[Route]) -> None:
         with self._lock:
             for route in routes:
-                self._line(route)
+                self._find_route_state(route)
 
     async def begin_request(self, io: IO, now: float) -> None:
         with self._lock:
@@ -148,29 +150,29 @@ class MemoryState:
         try:
             with self._lock:
                 self._work_off()
-                line = self._line(route)
-                quota = line.quota
+                route_state = self._find_route_state(route)
+                quota = route_state.quota
                 in_flight = quota.in_flight()
                 left, shut = limits.admit(quota.allowance, quota.settings, now, tokens=tokens, in_flight=in_flight)
-                if shut is not None and shut.why == "busy" and self._abandoned(quota, now):
+                if shut is not None and shut.reason == "busy" and self._abandoned(quota, now):
                     in_flight = quota.in_flight()
                     left, shut = limits.admit(quota.allowance, quota.settings, now, tokens=tokens, in_flight=in_flight)
                 if shut is not None:
                     return shut
-                state, answer = breakers.admit(line.breaker, self.settings, now, early=early)
+                state, answer = breakers.admit(route_state.breaker, self.settings, now, early=early)
                 if isinstance(answer, Rejection):
                     return answer
                 slot = next(self._slots)
                 place = Place()
                 permit = Permit(answer.generation, answer.probe, slot, tokens, left.taken, place)
                 alone = Permit(answer.generation, answer.probe, slot, tokens, left.taken)
-                hold = _Held(place, self._orphans.append)
+                reference = _SlotReference(place, self._orphans.append)
                 # No call from here on: an interrupt comes before all of it, or after.
-                hold.route = route
-                hold.permit = alone
-                hold.until = now + SLOT_SECONDS
-                line.slots[slot] = hold
-                line.breaker = state
+                reference.route = route
+                reference.permit = alone
+                reference.until = now + SLOT_SECONDS
+                route_state.slots[slot] = reference
+                route_state.breaker = state
                 quota.allowance = left
                 return permit
         finally:
@@ -180,12 +182,12 @@ class MemoryState:
     async def confirm(self, io: IO, route: Route, now: float, permit: Permit) -> Permit:
         with self._lock:
             self._work_off()
-            line = self._line(route)
-            before = line.breaker
-            line.breaker = breakers.settle(before, self.settings, now, permit, Verdict.SUCCESS, self.random())
-            if before.opened_until is not None and line.breaker.opened_until is None:
+            route_state = self._find_route_state(route)
+            before = route_state.breaker
+            route_state.breaker = breakers.settle(before, self.settings, now, permit, Verdict.SUCCESS, self.random())
+            if before.opened_until is not None and route_state.breaker.opened_until is None:
                 self.log.record_recovery(route.name, now)
-            permit = permit._replace(probe=False, generation=line.breaker.generation)
+            permit = permit._replace(probe=False, generation=route_state.breaker.generation)
         self.log.emit()
         return permit
 
@@ -213,22 +215,22 @@ class MemoryState:
     async def standing(self, io: IO, route: Route, now: float) -> RouteHealth:
         with self._lock:
             self._work_off()
-            line = self._line(route)
-            quota = line.quota
-            breaker = line.breaker
+            route_state = self._find_route_state(route)
+            quota = route_state.quota
+            breaker = route_state.breaker
             _, closed = limits.admit(quota.allowance, quota.settings, now, tokens=0, in_flight=0)
             most = [m for m in (quota.settings.max_concurrency, quota.allowance.concurrency.limit) if m is not None]
             doors = [rejection.seconds for rejection in (closed, breakers.shut(breaker, now)) if rejection is not None]
-            why = "open" if breaker.opened_until is not None else None if closed is None else closed.why
+            why = "open" if breaker.opened_until is not None else None if closed is None else closed.reason
             explanation = self.log.explain(route.name, now, why)
             standing = RouteHealth(
                 breaker=breaker.condition(now),
                 retry_in=max(doors, default=0.0),
                 in_flight=quota.in_flight(),
                 limit=min(most, default=None),
-                time_to_first_token=line.first_tokens.quantile(TYPICAL, fewest=1),
-                latency=line.answers.quantile(TYPICAL, fewest=1),
-                samples=len(line.first_tokens) + len(line.answers),
+                time_to_first_token=route_state.first_tokens.quantile(TYPICAL, fewest=1),
+                latency=route_state.answers.quantile(TYPICAL, fewest=1),
+                samples=len(route_state.first_tokens) + len(route_state.answers),
                 requests_left=limits.requests_left(quota.allowance, quota.settings, now),
                 tokens_left=limits.tokens_left(quota.allowance, quota.settings, now),
                 reason=explanation.reason,
@@ -239,46 +241,48 @@ class MemoryState:
         return standing
 
     async def hedge_after(self, io: IO, route: Route, share: float, *, stream: bool) -> float | None:
-        line = self._line(route)
-        return (line.first_tokens if stream else line.answers).quantile(1.0 - share)
+        route_state = self._find_route_state(route)
+        return (route_state.first_tokens if stream else route_state.answers).quantile(1.0 - share)
 
-    def _line(self, route: Route) -> _RouteState:
-        line = self._lines.get(route.name)
-        if line is None:
+    def _find_route_state(self, route: Route) -> _RouteState:
+        route_state = self._route_states.get(route.name)
+        if route_state is None:
             quota = self._quotas.setdefault(route.rate_limit_group, _Quota())
             settings = quota.settings
             quota.settings = RateLimitSettings(
                 route.rpm or settings.rpm, route.tpm or settings.tpm, route.max_concurrency or settings.max_concurrency
             )
-            line = self._lines[route.name] = _RouteState(route.name, quota)
-            quota.lines.append(line)
-        return line
+            route_state = self._route_states[route.name] = _RouteState(route.name, quota)
+            quota.route_states.append(route_state)
+        return route_state
 
     def _abandoned(self, quota: _Quota, now: float) -> bool:
         """Release slots that are held for too long; return whether there were any."""
         before = quota.in_flight()
-        for line in quota.lines:
-            line.slots = {slot: hold for slot, hold in line.slots.items() if now < hold.until}
+        for route_state in quota.route_states:
+            route_state.slots = {
+                slot: reference for slot, reference in route_state.slots.items() if now < reference.until
+            }
         return quota.in_flight() < before
 
     def _work_off(self) -> None:
         while self._settled or self._orphans:
             if self._settled:
                 route, now, permit, outcome, silent = self._settled.popleft()
-                line = self._line(route)
+                route_state = self._find_route_state(route)
             else:
                 # removed only once its slot is free: an interrupt may come in between
-                hold = cast("_Held", self._orphans[0])
-                route = hold.route
-                permit = hold.permit
+                reference = cast("_SlotReference", self._orphans[0])
+                route = reference.route
+                permit = reference.permit
                 outcome = _ABANDONED
                 silent = True
-                line = self._line(route)
-                now = hold.until - SLOT_SECONDS
-                if line.slots.get(permit.slot) is not hold:
+                route_state = self._find_route_state(route)
+                now = reference.until - SLOT_SECONDS
+                if route_state.slots.get(permit.slot) is not reference:
                     self._orphans.popleft()
                     continue
-            quota = line.quota
+            quota = route_state.quota
             quota.allowance = limits.settle(
                 quota.allowance,
                 quota.settings,
@@ -287,32 +291,32 @@ class MemoryState:
                 used=outcome.used,
                 mark=permit.mark,
                 outcome=_classify_outcome(outcome),
-                door=outcome.door,
+                retry_after=outcome.retry_after,
                 headroom=outcome.headroom,
                 in_flight=quota.in_flight(),
             )
-            before = line.breaker
-            line.breaker = breakers.settle(before, self.settings, now, permit, outcome.verdict, self.random())
+            before = route_state.breaker
+            route_state.breaker = breakers.settle(before, self.settings, now, permit, outcome.verdict, self.random())
             if outcome.verdict is not Verdict.SUCCESS or before.opened_until is not None or outcome.shared:
-                changes = [(route.name, before, line.breaker)]
+                changes = [(route.name, before, route_state.breaker)]
                 if outcome.shared:
-                    changes += self._share(line, now, outcome.verdict)
+                    changes += self._share(route_state, now, outcome.verdict)
                 if not silent:
                     self._report(changes, route, now, permit, outcome)
             if outcome.first_token is not None:
-                line.first_tokens.record(outcome.first_token)
+                route_state.first_tokens.record(outcome.first_token)
             if outcome.seconds is not None:
-                line.answers.record(outcome.seconds)
-            line.slots.pop(permit.slot, None)
+                route_state.answers.record(outcome.seconds)
+            route_state.slots.pop(permit.slot, None)
 
-    def _share(self, line: _RouteState, now: float, verdict: Verdict) -> list[tuple[str, Breaker, Breaker]]:
+    def _share(self, route_state: _RouteState, now: float, verdict: Verdict) -> list[tuple[str, Breaker, Breaker]]:
         """Apply a verdict to the other routes of a group; return their names and breakers before and after it."""
         changes: list[tuple[str, Breaker, Breaker]] = []
-        for other in line.quota.lines:
-            if other is not line and breakers.shut(other.breaker, now) is None:  # otherwise its probe decides
+        for other in route_state.quota.route_states:
+            if other is not route_state and breakers.shut(other.breaker, now) is None:  # otherwise its probe decides
                 before = other.breaker
-                leave = Permit(other.breaker.generation)
-                other.breaker = breakers.settle(before, self.settings, now, leave, verdict, self.random())
+                permit = Permit(other.breaker.generation)
+                other.breaker = breakers.settle(before, self.settings, now, permit, verdict, self.random())
                 changes.append((other.name, before, other.breaker))
         return changes
 

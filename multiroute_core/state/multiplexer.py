@@ -102,7 +102,7 @@ class Multiplexer:
             self.start()
         elif self.state != "up" and not job.keep:  # the thread may have checked its inbox just before
             job.dropped = True
-            job.tell(None, self._reason(is_sent=True))
+            job.finish(None, self._reason(is_sent=True))
 
     def down(self) -> Down | None:
         """Return the error if a caller should not wait; None if Redis may answer."""
@@ -218,9 +218,9 @@ class Multiplexer:
 
     def _put_off(self, job: Job, *, is_sent: bool = False) -> None:
         if job.keep:
-            job.again = job.again or is_sent
+            job.maybe_executed = job.maybe_executed or is_sent
             self._kept.append(job)
-        job.tell(None, self._reason(is_sent=is_sent))
+        job.finish(None, self._reason(is_sent=is_sent))
 
     def _reason(self, *, is_sent: bool = False) -> Down:
         return Down(
@@ -286,16 +286,16 @@ class Multiplexer:
         senders: list[Job | None] = []
         for job in batch:
             try:
-                command = job.command(job.again) if callable(job.command) else job.command
+                command = job.command(job.maybe_executed) if callable(job.command) else job.command
                 script = command[0]
                 if isinstance(script, Script):
-                    run = ("EVAL", script.text) if job.whole else ("EVALSHA", script.sha)
+                    run = ("EVAL", script.text) if job.sends_text else ("EVALSHA", script.sha)
                     command = (*run, len(command[1]), *command[1], *command[2:])
                 packed = connection.pack_command(*command)
             except Exception as error:  # a bug of one caller must not affect the others
-                job.tell(None, Refused(f"{type(error).__name__}: {error}"))
+                job.finish(None, Refused(f"{type(error).__name__}: {error}"))
                 continue
-            if isinstance(script, Script) and not job.whole and script.sha not in self._loaded:
+            if isinstance(script, Script) and not job.sends_text and script.sha not in self._loaded:
                 self._loaded.add(script.sha)
                 text.extend(connection.pack_command("SCRIPT", "LOAD", script.text))
                 senders.append(None)
@@ -317,14 +317,14 @@ class Multiplexer:
         return isinstance(reply, (*error_types, errors.ClusterDownError)) or str(reply).startswith(AWAY)
 
     def _answer(self, job: Job, reply: Any) -> None:
-        if isinstance(reply, self._errors.NoScriptError) and not job.whole:
+        if isinstance(reply, self._errors.NoScriptError) and not job.sends_text:
             self._loaded.clear()
-            job.whole = True
+            job.sends_text = True
             self._kept.appendleft(job)  # sent with the next batch
         elif isinstance(reply, Exception):
-            job.tell(None, Refused(f"{type(reply).__name__}: {reply}"))
+            job.finish(None, Refused(f"{type(reply).__name__}: {reply}"))
         else:
-            job.tell(reply, None)
+            job.finish(reply, None)
 
 
 def _close(connection: Any) -> None:

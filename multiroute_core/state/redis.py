@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from multiroute_core.resilience import retry_budget
-from multiroute_core.resilience.admission import Outcome, Permit, Rejection, Verdict, Why
+from multiroute_core.resilience.admission import Outcome, Permit, Rejection, RejectionReason, Verdict
 from multiroute_core.resilience.circuit_breaker import BreakerSettings
 from multiroute_core.route import Route
 from multiroute_core.routing.route_health import RouteHealth
@@ -34,9 +34,9 @@ from multiroute_core.state.exchange import (
     Settling,
     encode,
     of_breaker,
-    read_leave,
+    read_admission,
+    read_health,
     read_settled,
-    read_told,
     since,
 )
 from multiroute_core.state.link import Down, Link, Refused
@@ -92,14 +92,14 @@ class RedisState:
         self._local = MemoryState(self.settings, hedge_budget=hedge_budget, random=random, wall=wall)
         self._log = self._local.log
         self._breaker = msgspec.Raw(encode(self.settings))
-        longest = max(self.settings.longest, self.settings.lasting, self.settings.forget, self.settings.window)
+        longest = max(self.settings.longest, self.settings.permanent, self.settings.forget, self.settings.window)
         self._keep = KEEP_SECONDS + 2 * longest + self.settings.probe
-        self._purses: dict[str, dict[str, Any]] = {"retries": asdict(retry_budget.RETRIES)}
+        self._retry_budgets: dict[str, dict[str, Any]] = {"retries": asdict(retry_budget.RETRIES)}
         if hedge_budget is not None:
-            self._purses["hedges"] = asdict(retry_budget.hedges(hedge_budget))
+            self._retry_budgets["hedges"] = asdict(retry_budget.hedges(hedge_budget))
         self._quotas: dict[str, Quota] = {}
         self._of: dict[str, Quota] = {}
-        self._words: dict[str, tuple[Why, float]] = {}
+        self._rejections: dict[str, tuple[RejectionReason, float]] = {}
         self._complaints: set[str] = set()
         # The clock of the scripts: None is Redis's own. Only tests replace it.
         self._clock: Callable[[float], float | None] = lambda _: None
@@ -113,15 +113,17 @@ class RedisState:
         if self.link.away:
             await self._local.begin_request(io, now)
         else:
-            self.link.send((script("begun"), (self._purse_key(),), self._build_payload(now, purses=self._purses)))
+            self.link.send(
+                (script("begun"), (self._retry_budget_key(),), self._build_payload(now, budgets=self._retry_budgets))
+            )
 
     async def afford(self, io: IO, now: float, *, hedge: bool = False) -> bool:
-        if hedge and "hedges" not in self._purses:
+        if hedge and "hedges" not in self._retry_budgets:
             return False
-        purses = self._purses if hedge else {"retries": self._purses["retries"]}
+        budgets = self._retry_budgets if hedge else {"retries": self._retry_budgets["retries"]}
         try:
-            payload = self._build_payload(now, purses=purses)
-            return await self.link.call(io, script("afford"), (self._purse_key(),), payload) == 1
+            payload = self._build_payload(now, budgets=budgets)
+            return await self.link.call(io, script("afford"), (self._retry_budget_key(),), payload) == 1
         except (Down, Refused) as error:
             self._complain(error)
             return await self._local.afford(io, now, hedge=hedge)
@@ -142,24 +144,24 @@ class RedisState:
             lease=SLOT_SECONDS,
         )
         try:
-            leave = read_leave(await self.link.call(io, script("admit"), quota.keys, payload))
+            admission = read_admission(await self.link.call(io, script("admit"), quota.keys, payload))
         except (Down, Refused) as error:
-            if isinstance(error, Down) and error.asked:
+            if isinstance(error, Down) and error.was_sent:
                 self._withdraw(quota, route, slot)
             self._complain(error)
             return await self._admit_here(io, route, now, tokens=tokens, early=early)
         except BaseException:  # cancelled: no caller takes the permit
             self._withdraw(quota, route, slot)
             raise
-        if leave.why is not None:
-            if leave.why in LASTS:
-                self._words[route.name] = leave.why, now + leave.seconds
-            return Rejection(leave.why, leave.seconds)
-        self._words.pop(route.name, None)
-        if not leave.probe and self._log.is_open(route.name):  # another process may have closed it
-            self._log.record_recovery(route.name, now, leave.generation)
+        if admission.reason is not None:
+            if admission.reason in LASTS:
+                self._rejections[route.name] = admission.reason, now + admission.seconds
+            return Rejection(admission.reason, admission.seconds)
+        self._rejections.pop(route.name, None)
+        if not admission.probe and self._log.is_open(route.name):  # another process may have closed it
+            self._log.record_recovery(route.name, now, admission.generation)
             self._log.emit()
-        return Permit(leave.generation, leave.probe, slot, tokens, leave.mark)
+        return Permit(admission.generation, admission.probe, slot, tokens, admission.mark)
 
     async def confirm(self, io: IO, route: Route, now: float, permit: Permit) -> Permit:
         if permit.slot < 0:
@@ -172,11 +174,11 @@ class RedisState:
         except (Down, Refused) as error:  # then its settlement will close the breaker
             self._complain(error)
             return permit
-        leave = read_leave(reply)
-        if leave.closed:
-            self._log.record_recovery(route.name, now, leave.generation)
+        admission = read_admission(reply)
+        if admission.closed:
+            self._log.record_recovery(route.name, now, admission.generation)
             self._log.emit()
-        return permit._replace(probe=False, generation=leave.generation)
+        return permit._replace(probe=False, generation=admission.generation)
 
     async def settle(self, io: IO, route: Route, now: float, permit: Permit, outcome: Outcome) -> None:
         if permit.slot < 0:
@@ -194,7 +196,7 @@ class RedisState:
                 "tokens": permit.tokens,
                 "used": outcome.used,
                 "mark": permit.mark,
-                "door": outcome.door,
+                "retry_after": outcome.retry_after,
                 "headroom": since(outcome.headroom, now),
             },
             "limits": quota.limits,
@@ -215,11 +217,11 @@ class RedisState:
         quota = self._quota(route)
         try:
             payload = self._build_payload(now, route=route.name, limits=quota.limits)
-            health = read_told(await self.link.call(io, script("standing"), quota.keys, payload))
+            health = read_health(await self.link.call(io, script("standing"), quota.keys, payload))
         except (Down, Refused) as error:
             self._complain(error)
             here = await self._local.standing(io, route, now)
-            why, until = self._words.get(route.name, ("", now))
+            why, until = self._rejections.get(route.name, ("", now))
             if until <= now:
                 return here
             reason = here.reason or self._log.explain(route.name, now, why).reason
@@ -254,12 +256,12 @@ class RedisState:
 
     async def _admit_here(self, io: IO, route: Route, now: float, *, tokens: int, early: bool) -> Permit | Rejection:
         """Request a permit by this process's own rules."""
-        if (word := self._words.get(route.name)) is not None:
+        if (word := self._rejections.get(route.name)) is not None:
             why, until = word
             if now < until and not (early and why == "open"):
                 return Rejection(why, until - now)
-        leave = await self._local.admit(io, route, now, tokens=tokens, early=early)
-        return leave if isinstance(leave, Rejection) else _local(leave)
+        admission = await self._local.admit(io, route, now, tokens=tokens, early=early)
+        return admission if isinstance(admission, Rejection) else _local(admission)
 
     def _learn(self, route: Route, now: float, permit: Permit, outcome: Outcome, *, is_counted: bool | None) -> None:
         """Apply a call that Redis admitted to this process's own rules.
@@ -273,13 +275,13 @@ class RedisState:
         """
         # If Redis admitted the call, the local rules must as well: hence `early`. Without Redis the verdict may be
         # stale, and it opens nothing that is open already.
-        leave = run(self._local.admit(_io, route, now, tokens=permit.tokens, early=is_counted is True))
-        if isinstance(leave, Rejection):
-            leave = Permit(-1)
+        admission = run(self._local.admit(_io, route, now, tokens=permit.tokens, early=is_counted is True))
+        if isinstance(admission, Rejection):
+            admission = Permit(-1)
             outcome = outcome._replace(verdict=Verdict.NONE, used=None)
         elif is_counted is False:
             outcome = outcome._replace(verdict=Verdict.NONE)
-        run(self._local.settle(_io, route, now, leave, outcome, silent=is_counted is not None))
+        run(self._local.settle(_io, route, now, admission, outcome, silent=is_counted is not None))
 
     def _report(self, route: Route, now: float, outcome: Outcome, settlement: Settled) -> None:
         """Record the breaker changes on Redis in the log: each opening is reported to one process of the fleet."""
@@ -310,8 +312,8 @@ class RedisState:
             self._of[route.name] = quota
         return quota
 
-    def _purse_key(self) -> str:
-        return f"{{{self.link.prefix}}}:purses"
+    def _retry_budget_key(self) -> str:
+        return f"{{{self.link.prefix}}}:retry_budgets"
 
     def _complain(self, error: Exception) -> None:
         """Log an error that is not an outage, once."""

@@ -25,7 +25,7 @@ from multiroute_core.events import (
     RouteSkipped,
 )
 from multiroute_core.telemetry import content, spans
-from multiroute_core.telemetry.spans import Asked, Tried
+from multiroute_core.telemetry.spans import TracedAttempt, TracedRequest
 from multiroute_core.types import Usage
 
 if TYPE_CHECKING:
@@ -82,14 +82,14 @@ class OpenTelemetry:
                 f"OpenTelemetry needs a package that is not installed ({error}); "
                 "run: pip install 'multiroute-llm[otel]'"
             ) from error
-        self._given = (tracer_provider, meter_provider, capture_content)
+        self._constructor_arguments = (tracer_provider, meter_provider, capture_content)
         self._capture = capture_content
-        self._here = context.get_current
+        self._current_context = context.get_current
         self._tracer = trace.get_tracer(SCOPE, tracer_provider=tracer_provider, schema_url=SCHEMA)
         self._metrics = _Metrics(metrics.get_meter(SCOPE, meter_provider=meter_provider, schema_url=SCHEMA))
         # No lock: a garbage-collected stream may emit its end at any line here, on the thread that would hold the lock.
         # Every step is one dictionary operation, and the thread that pops a request creates its spans.
-        self._open: dict[str, Asked] = {}
+        self._open: dict[str, TracedRequest] = {}
         self._swept = time.monotonic()
         self._thread = threading.local()
         self._at_exit: Any = None
@@ -103,7 +103,7 @@ class OpenTelemetry:
         self._thread.late = late = deque([(event, time.time_ns())])
         try:
             while late:
-                self._hear(*late.popleft())
+                self._handle(*late.popleft())
         finally:
             self._thread.late = None
 
@@ -122,12 +122,12 @@ class OpenTelemetry:
             self._abandon(request_id)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, self._given
+        return _rebuild, self._constructor_arguments
 
     def __repr__(self) -> str:
         return f"OpenTelemetry(capture_content={self._capture})"
 
-    def _hear(self, event: Event, now: int) -> None:
+    def _handle(self, event: Event, now: int) -> None:
         if isinstance(event, RequestStarted):
             self._begin(event, now)
             return
@@ -161,8 +161,8 @@ class OpenTelemetry:
         if self._capture:
             attributes |= content.of_request(event.request)
         first = event.candidates[0] if event.candidates else ""
-        self._open[event.request_id] = Asked(
-            event.request_id, self._here(), now, moment, event.stream, first, attributes
+        self._open[event.request_id] = TracedRequest(
+            event.request_id, self._current_context(), now, moment, event.stream, first, attributes
         )
         if moment - self._swept > SWEEP_SECONDS:
             self._swept = moment
@@ -191,7 +191,7 @@ class _Metrics:
         self._first_chunk = seconds(
             "gen_ai.client.operation.time_to_first_chunk", "Time from the request to the first chunk of a stream."
         )
-        self._tries = seconds("multiroute.attempt.duration", "Duration of one attempt on one route.")
+        self._attempt_durations = seconds("multiroute.attempt.duration", "Duration of one attempt on one route.")
         self._tokens = meter.create_histogram(
             "gen_ai.client.token.usage",
             "{token}",
@@ -200,7 +200,7 @@ class _Metrics:
         )
         self._cost: Counter = meter.create_counter("multiroute.cost", "{USD}", "Cost charged by the providers, in USD.")
 
-    def request(self, request: Asked, ended: RequestEnded, now: int) -> None:
+    def request(self, request: TracedRequest, ended: RequestEnded, now: int) -> None:
         """Records the end of a request."""
         response = ended.response
         error = ended.error
@@ -219,7 +219,7 @@ class _Metrics:
             provider = spans.target(response.provider, None)
             self._used(response.usage, labels | provider | {"multiroute.route": response.route})
 
-    def attempt(self, ended: AttemptEnded, attempt_state: Tried | None) -> None:
+    def attempt(self, ended: AttemptEnded, attempt_state: TracedAttempt | None) -> None:
         """Records the end of an attempt, even of an abandoned request, because its tokens were used."""
         attempt = ended.attempt
         error = ended.error
@@ -229,7 +229,7 @@ class _Metrics:
             who = spans.target(attempt_state.provider, attempt_state.model)
         who |= {"multiroute.route": attempt.route, "multiroute.outcome": attempt.outcome}
         failed = {} if error is None else {"error.type": error.code}
-        self._tries.record(attempt.seconds, who | failed)
+        self._attempt_durations.record(attempt.seconds, who | failed)
         who["gen_ai.response.model"] = attempt.model
         self._used(attempt.usage, who)
         if attempt.cost is not None:

@@ -24,7 +24,7 @@ OPERATION = "chat"
 
 
 @dataclass(slots=True)
-class Tried:
+class TracedAttempt:
     """One attempt.
 
     Attributes:
@@ -55,7 +55,7 @@ class Tried:
 
 
 @dataclass(slots=True)
-class Asked:
+class TracedRequest:
     """One open request.
 
     Attributes:
@@ -66,7 +66,7 @@ class Asked:
         stream: Whether the response is streamed.
         first: The name of the first candidate.
         attributes: The span attributes that describe the request.
-        tries: All attempts, in the order of their start.
+        attempts: All attempts, in the order of their start.
         skipped: The skipped routes, each with its time.
         first_token: The time of the first chunk, in nanoseconds since 1970.
     """
@@ -78,23 +78,23 @@ class Asked:
     stream: bool
     first: str
     attributes: dict[str, Any]
-    tries: list[Tried] = field(default_factory=list[Tried])
+    attempts: list[TracedAttempt] = field(default_factory=list[TracedAttempt])
     skipped: list[tuple[int, RouteSkipped]] = field(default_factory=list[tuple[int, RouteSkipped]])
     first_token: int | None = None
 
     def start(self, event: AttemptStarted, now: int) -> None:
         """Records the start of an attempt."""
-        if any(attempt_state.ended is None for attempt_state in self.tries):
+        if any(attempt_state.ended is None for attempt_state in self.attempts):
             kind = "hedge"
-        elif any(tried.route == event.route for tried in self.tries):
+        elif any(traced.route == event.route for traced in self.attempts):
             kind = "retry"
         else:
-            kind = "fallback" if self.tries else "first"
-        self.tries.append(Tried(event.route, kind, now, event.provider, event.model or None, event.region))
+            kind = "fallback" if self.attempts else "first"
+        self.attempts.append(TracedAttempt(event.route, kind, now, event.provider, event.model or None, event.region))
 
-    def end(self, event: AttemptEnded) -> Tried | None:
+    def end(self, event: AttemptEnded) -> TracedAttempt | None:
         """Records the end of the latest open attempt on the route."""
-        for attempt_state in reversed(self.tries):
+        for attempt_state in reversed(self.attempts):
             if attempt_state.route == event.attempt.route and attempt_state.ended is None:
                 attempt_state.end(event)
                 return attempt_state
@@ -103,8 +103,8 @@ class Asked:
     @property
     def target(self) -> tuple[str, str | None]:
         """The provider and model of the first attempt."""
-        if self.tries and self.tries[0].provider:
-            return self.tries[0].provider, self.tries[0].model
+        if self.attempts and self.attempts[0].provider:
+            return self.attempts[0].provider, self.attempts[0].model
         return of_name(self.first)
 
     def before(self, ended: RequestEnded, now: int) -> int:
@@ -187,7 +187,7 @@ def used(usage: Usage | None) -> dict[str, int]:
     )
 
 
-def emit(tracer: Tracer, request: Asked, ended: RequestEnded | None, now: int, *, capture: bool) -> None:
+def emit(tracer: Tracer, request: TracedRequest, ended: RequestEnded | None, now: int, *, capture: bool) -> None:
     """Creates the spans of a finished request; `ended` is None for an abandoned one."""
     from opentelemetry import trace
 
@@ -205,19 +205,21 @@ def emit(tracer: Tracer, request: Asked, ended: RequestEnded | None, now: int, *
         span.add_event("multiroute.route_skipped", details, at)
     inside = trace.set_span_in_context(span, request.context)
     response = None if ended is None else ended.response
-    last = next((attempt_state for attempt_state in reversed(request.tries) if attempt_state.ended is not None), None)
-    for number, tried in enumerate(request.tries, 1):
-        name = f"attempt {tried.route}"
-        mine = _attempt(tried, number, stream=request.stream)
-        is_answer = tried is last and response is not None and response.route == tried.route and not response.cached
+    last = next(
+        (attempt_state for attempt_state in reversed(request.attempts) if attempt_state.ended is not None), None
+    )
+    for number, traced in enumerate(request.attempts, 1):
+        name = f"attempt {traced.route}"
+        span_attributes = _attempt(traced, number, stream=request.stream)
+        is_answer = traced is last and response is not None and response.route == traced.route and not response.cached
         if is_answer and response is not None and response.finish_reason:
-            mine["gen_ai.response.finish_reasons"] = (response.finish_reason,)
-        child = tracer.start_span(name, inside, client, mine, start_time=tried.start_time)
+            span_attributes["gen_ai.response.finish_reasons"] = (response.finish_reason,)
+        child = tracer.start_span(name, inside, client, span_attributes, start_time=traced.start_time)
         until = now
-        if tried.ended is not None:
-            until = min(now, tried.start_time + round(tried.ended.attempt.seconds * 1e9))
-            _status(child, tried.ended.error)
-        child.end(max(until, tried.start_time))
+        if traced.ended is not None:
+            until = min(now, traced.start_time + round(traced.ended.attempt.seconds * 1e9))
+            _status(child, traced.ended.error)
+        child.end(max(until, traced.start_time))
     if ended is not None:
         _status(span, ended.error)
         if capture and (answer := _find_response(ended)) is not None and span.is_recording():
@@ -225,14 +227,14 @@ def emit(tracer: Tracer, request: Asked, ended: RequestEnded | None, now: int, *
     span.end(now)
 
 
-def _result(request: Asked, ended: RequestEnded | None, start_time: int) -> dict[str, Any]:
+def _result(request: TracedRequest, ended: RequestEnded | None, start_time: int) -> dict[str, Any]:
     """Describes the result. Tokens are on the attempts, so that a sum over all spans counts each token once."""
-    tries = request.tries
+    attempts = request.attempts
     first_chunk = None if request.first_token is None else max(0, request.first_token - start_time) / 1e9
     attributes: dict[str, Any] = {
         "multiroute.outcome": outcome(ended),
-        "multiroute.request.attempts": len(tries),
-        "multiroute.request.retries": sum(attempt_state.kind == "retry" for attempt_state in tries),
+        "multiroute.request.attempts": len(attempts),
+        "multiroute.request.retries": sum(attempt_state.kind == "retry" for attempt_state in attempts),
         "gen_ai.response.time_to_first_chunk": first_chunk,
     }
     if ended is None:
@@ -247,7 +249,9 @@ def _result(request: Asked, ended: RequestEnded | None, start_time: int) -> dict
         attributes["error.type"] = error_type(ended.error)
     if (response := ended.response) is not None:
         attributes["multiroute.route"] = response.route
-        attributes["multiroute.fallback"] = bool(tries) and tries[0].route != response.route and not response.cached
+        attributes["multiroute.fallback"] = (
+            bool(attempts) and attempts[0].route != response.route and not response.cached
+        )
         attributes["gen_ai.response.model"] = response.model
         attributes["gen_ai.response.finish_reasons"] = (response.finish_reason,) if response.finish_reason else None
         attributes["multiroute.cached"] = response.cached
@@ -259,7 +263,7 @@ def _result(request: Asked, ended: RequestEnded | None, start_time: int) -> dict
     return drop_none(attributes)
 
 
-def _attempt(attempt_state: Tried, number: int, *, stream: bool) -> dict[str, Any]:
+def _attempt(attempt_state: TracedAttempt, number: int, *, stream: bool) -> dict[str, Any]:
     attributes: dict[str, Any] = {
         "gen_ai.request.stream": True if stream else None,
         "multiroute.route": attempt_state.route,
@@ -290,8 +294,8 @@ def _attempt(attempt_state: Tried, number: int, *, stream: bool) -> dict[str, An
 
 def _answered_by(attempt: Attempt) -> str | None:
     """Returns the model that responded, if any; the record of an attempt that failed at once has the requested one."""
-    spoke = attempt.outcome == "success" or attempt.first_token_seconds is not None
-    return attempt.model if spoke else None
+    has_responded = attempt.outcome == "success" or attempt.first_token_seconds is not None
+    return attempt.model if has_responded else None
 
 
 def _status(span: Span, error: MultiRouteError | None) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         rate_limited,
     )
     from multiroute_core.testing.dialects import DIALECTS, DialectServer, Failure, dialect_route
-    from multiroute_core.testing.faults import QUANTUM, Mix, Schedule, Spell, outage, random_schedule
+    from multiroute_core.testing.faults import QUANTUM, FaultPeriod, Mix, Schedule, outage, random_schedule
     from multiroute_core.testing.scripted import RecordedCall, Script, ScriptedProvider, provider_of, scripted_route
     from multiroute_core.testing.server import Drop, Received, ReplayServer, Reply, Serving
     from multiroute_core.testing.virtual import Deadlock, Timed, VirtualClock, VirtualLoop, run, run_in_virtual_time
@@ -37,7 +37,7 @@ else:
                 "SlowStream Step rate_limited"
             ),
             "dialects": "DIALECTS DialectServer Failure dialect_route",
-            "faults": "QUANTUM Mix Schedule Spell outage random_schedule",
+            "faults": "QUANTUM FaultPeriod Mix Schedule outage random_schedule",
             "scripted": "RecordedCall Script ScriptedProvider provider_of scripted_route",
             "server": "Drop Received ReplayServer Reply Serving",
             "virtual": "Deadlock Timed VirtualClock VirtualLoop run run_in_virtual_time",
@@ -56,6 +56,7 @@ __all__ = [
     "EnforceContextWindow",
     "Fail",
     "Failure",
+    "FaultPeriod",
     "Hang",
     "IncomingCall",
     "Mix",
@@ -69,7 +70,6 @@ __all__ = [
     "Serving",
     "SlowAnswer",
     "SlowStream",
-    "Spell",
     "Step",
     "Timed",
     "VirtualClock",

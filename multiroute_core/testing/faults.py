@@ -4,7 +4,7 @@ Times are multiples of `QUANTUM`: with real resolution, two events would never c
 coincidence would never be found.
 
 Example:
-    >>> schedule = Schedule({"first": [Spell(10.0, 40.0, Hang())]})
+    >>> schedule = Schedule({"first": [FaultPeriod(10.0, 40.0, Hang())]})
     >>> schedule.behaviour("first", at=12.0, number=0)
     Hang(opened=False)
 """
@@ -52,7 +52,7 @@ Mix: TypeAlias = Sequence[tuple[float, Behaviour]]
 
 
 @dataclass(frozen=True, slots=True)
-class Spell:
+class FaultPeriod:
     """A period with a different behaviour.
 
     Attributes:
@@ -73,13 +73,13 @@ class Schedule:
     """The behaviour of each route over time.
 
     Attributes:
-        spells: The spells per route name; the first of overlapping ones applies.
+        periods: The periods per route name; the first of overlapping ones applies.
         usual: The behaviours at other times; one mix for all routes, or one per route.
         until: The time from which every route responds successfully; None for never.
         seed: The seed for choices between behaviours.
     """
 
-    spells: Mapping[str, Sequence[Spell]] = field(default_factory=dict[str, Sequence[Spell]])
+    periods: Mapping[str, Sequence[FaultPeriod]] = field(default_factory=dict[str, Sequence[FaultPeriod]])
     usual: Mix | Mapping[str, Mix] = ((1.0, Answer()),)
     until: float | None = None
     seed: int = 0
@@ -90,9 +90,9 @@ class Schedule:
         if self.until is not None and at >= self.until:
             return next((b for _, b in usual if isinstance(b, Answer)), Answer())
         first, second = _chances(self.seed, route, number)
-        for spell in self.spells.get(route, ()):
-            if spell.since <= at < spell.until and first < spell.share:
-                return spell.behaviour
+        for period in self.periods.get(route, ()):
+            if period.since <= at < period.until and first < period.share:
+                return period.behaviour
         left = second * sum(weight for weight, _ in usual)
         for weight, behaviour in usual:
             left -= weight
@@ -114,9 +114,9 @@ class Schedule:
         return scripted_route(name, self.script, **options)
 
 
-def outage(since: float, until: float, behaviour: Behaviour | None = None) -> Spell:
+def outage(since: float, until: float, behaviour: Behaviour | None = None) -> FaultPeriod:
     """Returns a period in which a route fails, by default with server errors."""
-    return Spell(since, until, behaviour or Fail(ServerError))
+    return FaultPeriod(since, until, behaviour or Fail(ServerError))
 
 
 def random_schedule(
@@ -141,18 +141,18 @@ def random_schedule(
         answer: The successful response; its times are replaced by random ones.
     """
     dice = random.Random(f"{seed} {seconds} {trouble}")  # noqa: S311  (to be repeated, not to be secret)
-    spells: dict[str, list[Spell]] = {}
+    periods: dict[str, list[FaultPeriod]] = {}
     usual: dict[str, Mix] = {}
     for name in routes:
-        good = [_quick(dice, answer or Answer()) for _ in range(3)]
+        good = [_random_answer(dice, answer or Answer()) for _ in range(3)]
         if name in sound:
             usual[name] = tuple((1.0, one) for one in good)
-            spells[name] = []
+            periods[name] = []
             continue
         bad = [_fault(dice, good[0]) for _ in range(4)]
         usual[name] = (*(((1.0 - trouble) / 3, one) for one in good), *((trouble / 4, one) for one in bad))
-        spells[name] = [_spell(dice, seconds, good[0]) for _ in range(dice.choice((0, 1, 1, 2, 3)))]
-    return Schedule(spells, usual, seconds, seed)
+        periods[name] = [_random_period(dice, seconds, good[0]) for _ in range(dice.choice((0, 1, 1, 2, 3)))]
+    return Schedule(periods, usual, seconds, seed)
 
 
 def quantised(seconds: float) -> float:
@@ -187,7 +187,7 @@ def _fault(dice: random.Random, good: Answer) -> Behaviour:
     return dice.choice(FAULTS)(dice, good)
 
 
-def _quick(dice: random.Random, answer: Answer) -> Answer:
+def _random_answer(dice: random.Random, answer: Answer) -> Answer:
     return replace(
         answer,
         headers=dice.choice((0.0, 0.0, 0.1)),
@@ -197,10 +197,10 @@ def _quick(dice: random.Random, answer: Answer) -> Answer:
     )
 
 
-def _spell(dice: random.Random, seconds: float, good: Answer) -> Spell:
+def _random_period(dice: random.Random, seconds: float, good: Answer) -> FaultPeriod:
     since = quantised(dice.uniform(0, seconds * 0.8))
     length = quantised(dice.choice((1.0, 5.0, seconds / 4, seconds / 2)))
-    return Spell(since, since + length, _fault(dice, good), dice.choice((1.0, 1.0, 0.5)))
+    return FaultPeriod(since, since + length, _fault(dice, good), dice.choice((1.0, 1.0, 0.5)))
 
 
 def _chances(seed: int, route: str, number: int) -> tuple[float, float]:

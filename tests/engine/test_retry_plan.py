@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiroute_core import AuthenticationError, ContextOverflowError, RateLimitError, Route, ServerError
-from multiroute_core.engine.retry_plan import POLL_SECONDS, AskRoute, GiveUp, RetryPlan, Wait
+from multiroute_core.engine.retry_plan import POLL_SECONDS, GiveUp, RetryPlan, StartAttempt, Wait
 from multiroute_core.resilience.admission import Rejection
 
 ROUTES = [Route("openai:m", name=name) for name in "abc"]
@@ -12,8 +12,8 @@ ROUTES = [Route("openai:m", name=name) for name in "abc"]
 
 def while_shut(plan, **shuts):
     """The first step that is more than a look at a route that is shut."""
-    while isinstance(step := plan.next(100, 0), AskRoute) and step.route.name in shuts and not step.early:
-        plan.shut(step.route, shuts[step.route.name])
+    while isinstance(step := plan.next(100, 0), StartAttempt) and step.route.name in shuts and not step.early:
+        plan.reject(step.route, shuts[step.route.name])
     return step
 
 
@@ -21,7 +21,7 @@ def test_every_candidate_is_asked_before_any_is_asked_again():
     plan = RetryPlan(ROUTES, max_retries=1)
     for name in "abc":
         step = plan.next(100, 0.5)
-        assert step == AskRoute(next(r for r in ROUTES if r.name == name))
+        assert step == StartAttempt(next(r for r in ROUTES if r.name == name))
         plan.failed(step.route, ServerError("down"))
     assert plan.next(100, 0.5) == Wait(0.25)
     assert [plan.next(100, 0.5).route.name for _ in "abc"] == ["a", "b", "c"]
@@ -34,7 +34,7 @@ def test_what_will_last_is_not_asked_again():
     plan.next(100, 0)
     plan.failed(ROUTES[1], ServerError("down"))
     assert isinstance(plan.next(100, 0), Wait)
-    assert plan.next(100, 0) == AskRoute(ROUTES[1], again=True)
+    assert plan.next(100, 0) == StartAttempt(ROUTES[1], is_retry=True)
 
 
 def test_retry_after_is_a_floor_and_the_deadline_is_not_waited_out():
@@ -51,9 +51,9 @@ def test_retry_after_is_a_floor_and_the_deadline_is_not_waited_out():
 def test_when_all_are_open_the_one_that_recovers_soonest_is_probed_early():
     plan = RetryPlan(ROUTES, max_retries=0)
     for seconds, route in zip((30, 10, 20), ROUTES, strict=True):
-        assert plan.next(100, 0) == AskRoute(route)
-        plan.shut(route, Rejection("open", seconds))
-    assert plan.next(100, 0) == AskRoute(ROUTES[1], early=True)
+        assert plan.next(100, 0) == StartAttempt(route)
+        plan.reject(route, Rejection("open", seconds))
+    assert plan.next(100, 0) == StartAttempt(ROUTES[1], early=True)
     plan.failed(ROUTES[1], ServerError("still down"))
     assert while_shut(plan, a=Rejection("open", 30), c=Rejection("open", 20)) == GiveUp(seconds=20)
 
@@ -61,10 +61,10 @@ def test_when_all_are_open_the_one_that_recovers_soonest_is_probed_early():
 def test_who_finds_a_probe_out_waits_for_its_result_and_does_not_probe_after_it_failed():
     plan = RetryPlan(ROUTES[:1], max_retries=2)
     plan.next(100, 0)
-    plan.shut(ROUTES[0], Rejection("probing", 90))
+    plan.reject(ROUTES[0], Rejection("probing", 90))
     assert plan.next(100, 0) == Wait(0.05)
-    assert plan.next(100, 0) == AskRoute(ROUTES[0])
-    plan.shut(ROUTES[0], Rejection("open", 60))
+    assert plan.next(100, 0) == StartAttempt(ROUTES[0])
+    plan.reject(ROUTES[0], Rejection("open", 60))
     assert plan.next(100, 0) == GiveUp(seconds=60)
 
 
@@ -72,7 +72,7 @@ def test_a_door_is_waited_for_if_the_deadline_allows():
     for left, expected in ((10, Wait(5)), (3, GiveUp(seconds=5))):
         plan = RetryPlan(ROUTES[:1], max_retries=2)
         plan.next(left, 0)
-        plan.shut(ROUTES[0], Rejection("rate_limit", 5))
+        plan.reject(ROUTES[0], Rejection("rate_limit", 5))
         assert plan.next(left, 0) == expected
 
 
@@ -80,8 +80,8 @@ def test_a_failed_early_probe_is_the_only_one():
     plan = RetryPlan(ROUTES[:2], max_retries=2)
     for route in ROUTES[:2]:
         plan.next(100, 0)
-        plan.shut(route, Rejection("open", 30))
-    assert plan.next(100, 0) == AskRoute(ROUTES[0], early=True)
+        plan.reject(route, Rejection("open", 30))
+    assert plan.next(100, 0) == StartAttempt(ROUTES[0], early=True)
     plan.failed(ROUTES[0], ServerError("still down"))
     assert isinstance(while_shut(plan, b=Rejection("open", 60)), Wait)
     assert while_shut(plan, a=Rejection("open", 60), b=Rejection("open", 60)) == GiveUp(seconds=60)
@@ -92,22 +92,22 @@ def test_a_door_is_waited_for_when_all_others_cannot_help():
     plan.next(100, 0)
     plan.failed(ROUTES[0], AuthenticationError("bad key"))
     assert while_shut(plan, b=Rejection("rate_limit", 5)) == Wait(5)
-    assert plan.next(95, 0) == AskRoute(ROUTES[1])
+    assert plan.next(95, 0) == StartAttempt(ROUTES[1])
 
 
 def test_who_finds_no_place_looks_again_soon():
     plan = RetryPlan(ROUTES[:1], max_retries=0)
     for pause in (*POLL_SECONDS, POLL_SECONDS[-1]):
-        assert plan.next(100, 0) == AskRoute(ROUTES[0])
-        plan.shut(ROUTES[0], Rejection("busy", 0.05))
+        assert plan.next(100, 0) == StartAttempt(ROUTES[0])
+        plan.reject(ROUTES[0], Rejection("busy", 0.05))
         assert plan.next(100, 0) == Wait(pause)
 
 
 def test_what_is_too_long_for_one_window_goes_to_larger_and_unknown_ones_only():
     plan = RetryPlan(ROUTES, 2, {"a": 8_000, "b": 8_000, "c": None}, 9_000)
-    assert plan.next(100, 0) == AskRoute(ROUTES[0])
+    assert plan.next(100, 0) == StartAttempt(ROUTES[0])
     plan.failed(ROUTES[0], ContextOverflowError("too long"))
-    assert plan.next(100, 0) == AskRoute(ROUTES[2])
+    assert plan.next(100, 0) == StartAttempt(ROUTES[2])
     plan.failed(ROUTES[2], ContextOverflowError("too long"))
     assert isinstance(plan.next(100, 0), GiveUp)
 
@@ -116,7 +116,7 @@ def test_a_short_request_that_overflows_rules_nobody_out():
     plan = RetryPlan(ROUTES[:2], 2, {"a": 8_000, "b": 8_000}, 100)
     plan.next(100, 0)
     plan.failed(ROUTES[0], ContextOverflowError("too long"))
-    assert plan.next(100, 0) == AskRoute(ROUTES[1])
+    assert plan.next(100, 0) == StartAttempt(ROUTES[1])
 
 
 def test_without_means_nobody_is_asked_again():
@@ -125,9 +125,9 @@ def test_without_means_nobody_is_asked_again():
         plan.next(100, 0)
         plan.failed(route, ServerError("down"))
     plan.next(100, 0)
-    plan.shut(ROUTES[2], Rejection("rate_limit", 5))
+    plan.reject(ROUTES[2], Rejection("rate_limit", 5))
     assert isinstance(plan.next(100, 0), Wait)
-    assert plan.next(100, 0) == AskRoute(ROUTES[0], again=True)
+    assert plan.next(100, 0) == StartAttempt(ROUTES[0], is_retry=True)
     plan.retry_denied()
     assert while_shut(plan, c=Rejection("rate_limit", 4)) == Wait(4)
 
@@ -187,17 +187,17 @@ def test_whatever_happens(count, retries, story, random, windows):
         name = step.route.name
         looked.add(name)
         early += step.early
-        assert step.again == (name in dict(failed))
-        if step.again:
+        assert step.is_retry == (name in dict(failed))
+        if step.is_retry:
             assert dict(failed)[name].retryable
         told = story[turns % len(story)]
         if isinstance(told, Rejection):
-            plan.shut(step.route, told)
+            plan.reject(step.route, told)
         elif told == "unpaid":
-            if step.again:
+            if step.is_retry:
                 plan.retry_denied()
             else:
-                plan.shut(step.route, Rejection("open", 5.0))
+                plan.reject(step.route, Rejection("open", 5.0))
         else:
             failed.append((name, told))
             plan.failed(step.route, told)

@@ -25,7 +25,7 @@ def holders(router: Router):
             if hasattr(parts.cache.store, connection):
                 yield getattr(parts.cache.store, connection)
     if parts.ledger is not None:
-        yield from (parts.ledger._book, parts.ledger.store)
+        yield from (parts.ledger._writer, parts.ledger.store)
     for provider in parts.providers.values():
         for value in vars(provider).values():
             yield value

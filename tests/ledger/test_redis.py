@@ -328,7 +328,7 @@ class TestSecrets:
         told = [repr(x) for x in (router, router.ledger, router.ledger.store, router._settings)]
         assert not any("sesame" in text for text in told), told
         for kept in (router, router.ledger, router.ledger.store):
-            with pytest.raises(ConfigurationError, match="ledger holds a password") as caught:
+            with pytest.raises(ConfigurationError, match="ledger contains a password") as caught:
                 pickle.dumps(kept)
             assert "sesame" not in str(caught.value)
         router.ledger.close()
@@ -346,7 +346,7 @@ class TestSecrets:
 
     def test_a_wrong_password_is_refused_at_once(self, guarded):
         for wrong in (f"redis://:hush@127.0.0.1:{guarded.port}", f"redis://127.0.0.1:{guarded.port}"):
-            with pytest.raises(ConfigurationError, match="refuses the password") as caught:
+            with pytest.raises(ConfigurationError, match="rejected the password") as caught:
                 routed(wrong)
             assert "hush" not in str(caught.value)
 
@@ -362,7 +362,7 @@ class TestSecrets:
         ],
     )
     def test_a_url_that_says_nothing_is_refused(self, url):
-        with pytest.raises(ConfigurationError, match="cannot be read") as caught:
+        with pytest.raises(ConfigurationError, match="is not valid|has no socket path") as caught:
             routed(url)
         assert "p/w" not in str(caught.value).replace("p%2Fw", "")
         assert caught.value.__cause__ is None

@@ -270,7 +270,9 @@ class TestFullDisk:
                 assert router.generate("Hi").text == "ok"
             router.ledger.flush()
             router.ledger.flush()
-            assert [record.message.partition("wait: ")[2] for record in caplog.records] == ["database or disk is full"]
+            assert [record.message.partition("are queued: ")[2] for record in caplog.records] == [
+                "database or disk is full"
+            ]
             assert len(router.ledger.query()) == 201, "those that wait can be seen"
             monkeypatch.setattr("multiroute_core.ledger.writer.WAITING", 150)
             router.generate("Hi")

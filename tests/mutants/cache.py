@@ -28,7 +28,7 @@ CACHED = (
     Mutant(
         "what was void is kept",
         RECALL,
-        "                        pieces.clear()\n",
+        "                        chunk_parts.clear()\n",
         "                        pass\n",
         CACHE,
     ),

@@ -18,7 +18,7 @@ FLOW = (
     Mutant(
         "to ask a route again costs nothing",
         CORE + "engine/execution.py",
-        "if step.again and not await self._state.afford(io, now):",
+        "if step.is_retry and not await self._state.afford(io, now):",
         "if False:",
     ),
     Mutant(
@@ -55,7 +55,7 @@ FLOW = (
     Mutant(
         "the end of a continued answer is held back",
         CORE + "engine/execution.py",
-        "if self._said is not None and (parts := self._said.flush()):",
+        "if self._continuation is not None and (parts := self._continuation.flush()):",
         "if False:",
         "tests/engine/test_continuation.py",
     ),
@@ -69,8 +69,8 @@ FLOW = (
     Mutant(
         "what a model repeats is said again",
         CORE + "engine/continuation.py",
-        "        if self.over:\n            return text\n        self._held",
-        "        if True:\n            return text\n        self._held",
+        "        if self.over:\n            return text\n        self._pending",
+        "        if True:\n            return text\n        self._pending",
         "tests/engine/test_continuation.py",
     ),
     Mutant(
@@ -90,14 +90,14 @@ FLOW = (
     Mutant(
         "the loser of a race is not closed",
         CORE + "engine/hedging.py",
-        "                await _called_off(loser, ended)\n",
+        "                await _cancel(loser, on_end)\n",
         "                pass\n",
         RACE,
     ),
     Mutant(
         "the loser of a race is not recorded",
         CORE + "engine/hedging.py",
-        "        ended(racer.attempt, None)\n",
+        "        on_end(racer.attempt, None)\n",
         "        pass\n",
         RACE,
     ),
@@ -112,7 +112,7 @@ FLOW = (
     Mutant(
         "a caller that gives up leaves its racers running",
         CORE + "engine/hedging.py",
-        "        for racer in racers:\n            await _called_off(racer, ended)",
+        "        for racer in racers:\n            await _cancel(racer, on_end)",
         "        pass",
         RACE,
     ),
@@ -144,14 +144,14 @@ FLOW = (
     Mutant(
         "what will last is asked again",
         CORE + "engine/retry_plan.py",
-        "return error.retryable and self._tries",
-        "return self._tries",
+        "return error.retryable and self._attempts",
+        "return self._attempts",
     ),
     Mutant(
         "one try too many",
         CORE + "engine/retry_plan.py",
-        "self._tries[route.name] <= self.max_retries",
-        "self._tries[route.name] <= self.max_retries + 1",
+        "self._attempts[route.name] <= self.max_retries",
+        "self._attempts[route.name] <= self.max_retries + 1",
     ),
     Mutant(
         "every route is probed before its time, though another may be asked",
@@ -176,7 +176,7 @@ FLOW = (
     Mutant(
         "who cannot pay asks for ever",
         CORE + "engine/retry_plan.py",
-        "        self.max_retries = 0\n        self._queue = [r for r in self._queue if r.name not in self._tries]\n",
+        "        self.max_retries = 0\n        self._queue = [r for r in self._queue if r.name not in self._attempts]\n",
         "        pass\n",
         PLAN,
     ),
@@ -209,14 +209,14 @@ FLOW = (
     Mutant(
         "a bad key is a failure like any other",
         CORE + "engine/attempt.py",
-        "Verdict.LASTING if error.permanent else Verdict.FAILURE",
+        "Verdict.PERMANENT if error.permanent else Verdict.FAILURE",
         "Verdict.FAILURE",
     ),
     Mutant(
         "Retry-After is forgotten",
         CORE + "engine/attempt.py",
-        "door = error.retry_after if isinstance(error, RouteError) else None",
-        "door = None",
+        "retry_after = error.retry_after if isinstance(error, RouteError) else None",
+        "retry_after = None",
     ),
     Mutant(
         "a stream without its end is believed",

@@ -62,7 +62,7 @@ MONEY = (
     Mutant(
         "a shut route keeps what was held for it",
         FLOW,
-        "if pay is not None and isinstance(leave, Rejection):",
+        "if settle_budget is not None and isinstance(admission, Rejection):",
         "if False:",
         FREED,
     ),

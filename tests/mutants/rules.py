@@ -64,7 +64,7 @@ RULES = (
     Mutant(
         "a place in flight is not given back",
         MEMORY,
-        "            line.slots.pop(permit.slot, None)\n",
+        "            route_state.slots.pop(permit.slot, None)\n",
         "            pass\n",
     ),
     Mutant(
@@ -77,8 +77,8 @@ RULES = (
     Mutant(
         "a spent quota takes a probe's lease away",
         MEMORY,
-        "if other is not line and breakers.shut(other.breaker, now) is None:",
-        "if other is not line:",
+        "if other is not route_state and breakers.shut(other.breaker, now) is None:",
+        "if other is not route_state:",
         STATE,
     ),
     Mutant(
@@ -139,8 +139,8 @@ RULES = (
     Mutant(
         "the dearest comes first",
         "multiroute_core/routing/strategies.py",
-        "math.inf if (cost := costs[r.name]) is None else cost, why),)",
-        "math.inf if (cost := costs[r.name]) is None else -cost, why),)",
+        "math.inf if (cost := costs[r.name]) is None else cost, explain),)",
+        "math.inf if (cost := costs[r.name]) is None else -cost, explain),)",
         ORDER,
     ),
     Mutant(

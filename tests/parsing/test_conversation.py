@@ -233,22 +233,22 @@ def test_a_malformed_call_without_an_answer_gets_one():
         ([("user", [Reasoning("x")])], "A user message contains a Reasoning"),
         ([("user", [ASK])], "A user message contains a ToolCall,"),
         ([("assistant", [SUN])], "An assistant message contains a ToolCallResponse"),
-        ([Message("assistant", [ToolCallDelta(0)])], "holds a ToolCallDelta, a piece of a stream; join the pieces"),
+        ([Message("assistant", [ToolCallDelta(0)])], "contains a ToolCallDelta, a chunk of a stream; join the chunks"),
         ([*LOOP[:2], Message("tool", [ToolCallResponse("1", [ASK])])], "A tool result contains a ToolCall"),
         ([*LOOP[:2], Message("tool", [ToolCallResponse("1", [5])])], "A tool result contains a int"),
         ([Message("user", [Text(5), Text("x")])], "A user message contains a Text whose text is a int"),
         ([Message("user", [Blob("x", "image/png")])], "A user message contains a Blob whose data is a str"),
         ([Message("user", [Uri(None)])], "A user message contains a Uri whose uri is a NoneType"),
-        ([Message("assistant", [ToolCall("1", "x", "{}")])], "holds a ToolCall whose arguments is a str"),
-        ([Message("assistant", [ToolCall(None, "x", {})])], "holds a ToolCall whose id is a NoneType"),
+        ([Message("assistant", [ToolCall("1", "x", "{}")])], "contains a ToolCall whose arguments is a str"),
+        ([Message("assistant", [ToolCall(None, "x", {})])], "contains a ToolCall whose id is a NoneType"),
         ([("robot", "x")], "'robot' is not a valid role; expected one of 'system', 'user', 'assistant', 'tool'"),
         ([{"role": "user"}], "A message is a dict; expected Message('user', …)"),
         ([{"role": 5, "content": "x"}], "A message is a dict"),
         ([{"role": "user", "content": [{"type": "imge"}]}], "Unknown type of content 'imge': did you mean 'image'?"),
         ([{"role": "user", "content": 5}], "A content block is a int"),
-        ([{"role": "assistant", "content": "", "tool_calls": 5}], "tool_calls is a int; give a list"),
+        ([{"role": "assistant", "content": "", "tool_calls": 5}], "tool_calls is a int; expected a list"),
         ([{"role": "assistant", "content": "", "tool_calls": [5]}], "A content block is a int"),
-        ({"role": "user", "content": "x"}, "messages is a dict; give a string or a list of messages"),
+        ({"role": "user", "content": "x"}, "messages is a dict; expected a string or a list of messages"),
     ],
 )
 def test_conversations_that_do_not_fit(messages, sentence):
@@ -293,5 +293,5 @@ def test_any_conversation_that_fits_is_read_as_it_is_and_a_lost_or_second_answer
         twice[place] = Message("tool", [first, *others, first])
         lost[place] = Message("tool", others)
         for broken in (twice, lost):
-            with pytest.raises(ConfigurationError, match="answer"):
+            with pytest.raises(ConfigurationError, match="result"):
                 build([*broken, Message("user", "x")], {})

@@ -182,7 +182,7 @@ def test_the_sdks_own_words_of_levels():
         ("hihg", "Unknown reasoning effort 'hihg': did you mean 'high'?"),
         (-5, "reasoning=-5 is not valid; expected a number of tokens of at least 0"),
         (1.5, "reasoning=1.5 is not valid; expected an effort (none, minimal"),
-        ({}, "reasoning={} is unknown"),
+        ({}, "reasoning={} is not valid"),
         ({"efort": "low"}, "Unknown word in reasoning 'efort': did you mean 'effort'?"),
         ({"effort": "hihg"}, "did you mean 'high'"),
         ({"effort": 5}, "Unknown reasoning effort 5"),
@@ -220,10 +220,10 @@ def test_vendor_options_go_by_the_provider():
         ({"openai": "flex"}, "extra['openai'] is a str; expected a mapping"),
         ({"openai": {"x": {1}}}, "extra['openai'] cannot be written as JSON"),
         ({"openai": {"model": "x"}}, "extra['openai'] sets 'model', which the router sets itself; leave it out"),
-        ({"anthropic": {"messages": []}}, "says 'messages'"),
-        ({"gemini": {"contents": []}}, "extra['gemini'] says 'contents'"),
-        ({"openai": {"stream": True}}, "says 'stream'"),
-        ({"openai": {"input": []}}, "says 'input'"),
+        ({"anthropic": {"messages": []}}, "sets 'messages'"),
+        ({"gemini": {"contents": []}}, "extra['gemini'] sets 'contents'"),
+        ({"openai": {"stream": True}}, "sets 'stream'"),
+        ({"openai": {"input": []}}, "sets 'input'"),
     ],
 )
 def test_what_are_no_vendor_options(given_, sentence):

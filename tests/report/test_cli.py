@@ -229,7 +229,7 @@ class TestWatch:
         done = process("watch", path, "--once", "--minutes", "30")
         assert (done.returncode, done.stderr) == (0, "")
         assert "14 requests, 8 failed" in done.stdout
-        assert "$6.00 an hour ($3.00 spent" in done.stdout
+        assert "$6.00 per hour ($3.00 spent" in done.stdout
         assert re.search(r"google:gemini +8 +8 +100 %", done.stdout)
         assert done.stdout.count("timeout") == 5
         assert "old" not in done.stdout

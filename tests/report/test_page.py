@@ -142,7 +142,7 @@ def test_what_is_not_known_is_said():
     said = " ".join(notes(made))
     assert "1 attempt has an unknown cost" in said
     assert "Models: own." in said
-    assert "1 try ended in the middle" in said
+    assert "1 attempt was interrupted" in said
     assert "$0.01" in said
     assert notes(report.of([record()])) == ()
     assert "unknown" in str(report.of(ALL_UNKNOWN))

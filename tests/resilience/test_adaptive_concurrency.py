@@ -43,17 +43,17 @@ class ConcurrencyMachine(RuleBasedStateMachine):
             self.answers = 0
 
     @precondition(lambda self: self.in_flight)
-    @rule(calls=st.integers(1, 30), door=st.sampled_from([None, 0.0, 5.0, 30.0]))
-    def end_refused(self, calls, door):
+    @rule(calls=st.integers(1, 30), retry_after=st.sampled_from([None, 0.0, 5.0, 30.0]))
+    def end_refused(self, calls, retry_after):
         for _ in range(min(calls, self.in_flight)):
             before = self.state.limit
-            self.state = limited(self.state, self.now, self.in_flight, door)
+            self.state = limited(self.state, self.now, self.in_flight, retry_after)
             after = self.state.limit
             if self.now < self.episode_until:
                 assert after == before, "calls that went out together tell one thing"
-                self.episode_until = max(self.episode_until, self.now + (door or 0.0))
+                self.episode_until = max(self.episode_until, self.now + (retry_after or 0.0))
             else:
-                self.episode_until = self.now + max(15.0, door or 0.0)
+                self.episode_until = self.now + max(15.0, retry_after or 0.0)
                 held = self.in_flight if before is None else min(self.in_flight, before)
                 assert after == (before if self.in_flight == 1 else max(1.0, 0.8 * held))
             self.in_flight -= 1
@@ -75,17 +75,17 @@ TestConcurrency.settings = settings(max_examples=120, stateful_step_count=30, de
 
 
 @given(st.integers(2, 40), st.floats(0, 14), st.floats(16, 300), st.floats(0, 0.99))
-def test_an_episode_lasts_as_long_as_the_longest_door(flying, later, door, share):
+def test_an_episode_lasts_as_long_as_the_longest_door(flying, later, retry_after, share):
     state = limited(Concurrency(), 0.0, flying, None)
-    state = limited(state, later, flying, door)
+    state = limited(state, later, flying, retry_after)
     cut = state.limit
-    within = later + share * door
+    within = later + share * retry_after
     assert limited(state, within, flying, None).limit == cut
     calm = state
     for _ in range(2 * flying):
         calm = record_answer(calm, within, flying)
     assert calm.limit == cut
-    again = limited(state, later + door, flying, None).limit
+    again = limited(state, later + retry_after, flying, None).limit
     assert again == (1.0 if cut == 1.0 else max(1.0, 0.8 * min(flying, cut)))
 
 

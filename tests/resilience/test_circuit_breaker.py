@@ -14,12 +14,12 @@ from multiroute_core.resilience.admission import Permit, Rejection, Verdict
 from multiroute_core.resilience.circuit_breaker import Breaker, BreakerSettings, admit, settle
 
 JITTERS = st.sampled_from([0.0, 0.5, 1.0])
-VERDICTS = st.sampled_from([Verdict.SUCCESS, Verdict.FAILURE, Verdict.NONE, Verdict.LASTING])
-SHORT = BreakerSettings(failures=3, calls=6, seconds=4, longest=40, lasting=100, forget=50, probe=20, window=60)
+VERDICTS = st.sampled_from([Verdict.SUCCESS, Verdict.FAILURE, Verdict.NONE, Verdict.PERMANENT])
+SHORT = BreakerSettings(failures=3, calls=6, seconds=4, longest=40, permanent=100, forget=50, probe=20, window=60)
 LONG_RUN = BreakerSettings(
-    failures=50, ratio=0.5, calls=6, seconds=8, longest=16, lasting=64, forget=20, probe=10, window=40
+    failures=50, ratio=0.5, calls=6, seconds=8, longest=16, permanent=64, forget=20, probe=10, window=40
 )
-STRICT = BreakerSettings(failures=1, calls=100, seconds=1, longest=512, lasting=4, forget=1000, probe=2, window=10)
+STRICT = BreakerSettings(failures=1, calls=100, seconds=1, longest=512, permanent=4, forget=1000, probe=2, window=10)
 
 
 @dataclass
@@ -132,7 +132,7 @@ class BreakerMachine(RuleBasedStateMachine):
         run = len(last) == self.rules.failures and all(last)
         often = ratios(self.log, self.rules, self.now)
         failed = verdict is not Verdict.SUCCESS
-        must = failed and (out.probe or run or verdict is Verdict.LASTING or all(often))
+        must = failed and (out.probe or run or verdict is Verdict.PERMANENT or all(often))
         may = failed and (must or any(often))
         opened = after.condition(self.now) != "closed"
         assert opened or not must, "it had to open"
@@ -141,7 +141,7 @@ class BreakerMachine(RuleBasedStateMachine):
             if self.until is None and self.now - self.closed_since >= self.rules.forget:
                 self.breaks = 0
             base = min(self.rules.longest, self.rules.seconds * 2**self.breaks)
-            seconds = self.rules.lasting if verdict is Verdict.LASTING else base
+            seconds = self.rules.permanent if verdict is Verdict.PERMANENT else base
             self.until = self.now + seconds * {0.0: 0.75, 0.5: 1.0, 1.0: 1.25}[random]
             self.lease, self.log, self.era = None, [], self.era + 1
             self.breaks += 1

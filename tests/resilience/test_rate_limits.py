@@ -1,4 +1,4 @@
-"""A quota as a whole: its door, limits, places and headers together, against a log of what was let through."""
+"""A quota as a whole: its retry_after, limits, places and headers together, against a log of what was let through."""
 
 from dataclasses import dataclass
 
@@ -48,7 +48,7 @@ class AllowanceMachine(RuleBasedStateMachine):
     def begin(self, rules):
         self.rules, self.now, self.state = rules, 1000.0, RateLimitState()
         self.calls: list[Call] = []
-        self.door = 0.0
+        self.retry_after = 0.0
         self.episode_until: float | None = None
         self.told: tuple[float, float] | None = None  # when headers were last told, and the requests that remained
 
@@ -68,7 +68,7 @@ class AllowanceMachine(RuleBasedStateMachine):
         if shut is not None:
             self.refused(before, shut, tokens, left)
             return
-        assert self.now >= self.door, "nobody passes a closed door"
+        assert self.now >= self.retry_after, "nobody passes a closed retry_after"
         assert self.rules.max_concurrency is None or flying < self.rules.max_concurrency
         charged = tokens if self.rules.tpm is None else min(tokens, self.rules.tpm)
         self.calls.append(Call(self.now, tokens, self.state.taken, charged=charged))
@@ -78,20 +78,20 @@ class AllowanceMachine(RuleBasedStateMachine):
     def refused(self, before: RateLimitState, shut: Rejection, tokens: int, left: tuple[float | None, float | None]):
         assert self.state == before, "a refusal takes nothing"
         assert 0 < shut.seconds
-        if self.now < self.door:
-            assert shut == Rejection("rate_limit", self.door - self.now)
-        elif shut.why == "rate_limit":
+        if self.now < self.retry_after:
+            assert shut == Rejection("rate_limit", self.retry_after - self.now)
+        elif shut.reason == "rate_limit":
             assert self.told is not None
             assert shut.seconds <= self.told[0] + 60.0 - self.now + SLACK, (
                 "headers stop nobody for longer than a minute"
             )
-        elif shut.why == "limit":
+        elif shut.reason == "limit":
             # What was used beyond what was there is a debt, in which nothing goes, not even a request of no tokens.
             assert any(
                 n is not None and (n < wanted or n == 0.0) for n, wanted in zip(left, (1.0, tokens), strict=True)
             )
         else:
-            assert shut.why == "busy"
+            assert shut.reason == "busy"
             assert self.rules.max_concurrency is not None or self.episode_until is not None
             assert self.out, "one call at a time always goes"
 
@@ -100,10 +100,10 @@ class AllowanceMachine(RuleBasedStateMachine):
         data=st.data(),
         used=st.sampled_from([None, 0.0, 0.5, 1.0, 1.2]),
         outcome=st.sampled_from(["success", "success", "success", "rate_limited", "other"]),
-        door=st.sampled_from([None, None, None, 3.0, 70.0]),
+        retry_after=st.sampled_from([None, None, None, 3.0, 70.0]),
         remaining=st.sampled_from([None, None, 0.0, 0.5, 1.0]),
     )
-    def over(self, data, used, outcome, door, remaining):
+    def over(self, data, used, outcome, retry_after, remaining):
         call = data.draw(st.sampled_from(self.out))
         told = None
         if remaining is not None:
@@ -118,17 +118,17 @@ class AllowanceMachine(RuleBasedStateMachine):
             used=took,
             mark=call.mark,
             outcome=outcome,
-            door=door,
+            retry_after=retry_after,
             headroom=told,
             in_flight=len(self.out),
         )
         call.over = True
         if took is not None and took != call.tokens:
             call.charged = float(took)
-        if door is not None:
-            self.door = max(self.door, self.now + door)
+        if retry_after is not None:
+            self.retry_after = max(self.retry_after, self.now + retry_after)
         if outcome == "rate_limited":
-            self.episode_until = max(self.episode_until or 0.0, self.now + max(15.0, door or 0.0))
+            self.episode_until = max(self.episode_until or 0.0, self.now + max(15.0, retry_after or 0.0))
 
     @invariant()
     def limits_hold_in_hindsight(self):
@@ -148,7 +148,7 @@ class AllowanceMachine(RuleBasedStateMachine):
     def it_always_opens_again(self):
         """Once nothing is in flight, whoever waits as long as he is told gets in within a few tries."""
         state, now = self.state, self.now
-        for _ in range(4):  # the door, the headers, the limits, and in
+        for _ in range(4):  # the retry_after, the headers, the limits, and in
             state, shut = admit(state, self.rules, now, tokens=10, in_flight=0)
             if shut is None:
                 return
@@ -239,7 +239,7 @@ def test_whoever_ends_first_what_they_used_is_missing_from_the_bucket(calls):
                 used=used,
                 mark=log[n].mark,
                 outcome="other",
-                door=None,
+                retry_after=None,
                 headroom=None,
                 in_flight=1,
             )
@@ -261,7 +261,7 @@ def test_who_learns_of_a_rate_limit_has_fewer_calls_in_flight_after_it(flying, m
             used=None,
             mark=0.0,
             outcome="rate_limited",
-            door=2.0,
+            retry_after=2.0,
             headroom=None,
             in_flight=flying,
         )

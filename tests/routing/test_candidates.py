@@ -165,7 +165,7 @@ def test_a_filtered_route_is_never_tried_and_every_other_is(drawn, wanted, asked
         own = {**wanted, "model": wanted["model"].replace(PROVIDER, "openai")} if "model" in wanted else wanted
         needs = asked["needs"] - {"file:openai"}
         if not fits(kind, name, own, needs, strict=strict) or "file:openai" in asked["needs"]:
-            assert name not in tried, f"{name} lacks something: {row.why}"
+            assert name not in tried, f"{name} lacks something: {row.reasons}"
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ def test_where_nobody_is_left_the_sentence_says_what_there_is(wanted, sentence):
 @pytest.mark.parametrize(
     ("wanted", "reason"),
     [
-        ({"model": "b"}, "it is not 'b'"),
-        ({"route_tags": {"eu", "fast"}}, "it lacks eu, fast of route_tags"),
+        ({"model": "b"}, "it is not the requested model 'b'"),
+        ({"route_tags": {"eu", "fast"}}, "it does not have the tags eu, fast"),
         ({"region": "eu"}, "it is in no region, not 'eu'"),
         ({"needs": [PICTURE]}, "it does not support image"),
         ({"needs": [CONTENT["image_url"]]}, "it does not support image by URL"),
@@ -203,5 +203,5 @@ def test_a_reason_is_a_sentence(wanted, reason):
         scripted_route("b", Answer(), tags={"eu", "fast"}, region="eu"),
     ]
     rows = {row.route: row for row in Router(routes).explain([Message("user", content)], **wanted).rows}
-    assert rows["a"].why == (reason,)
+    assert rows["a"].reasons == (reason,)
     assert rows["b"].candidate

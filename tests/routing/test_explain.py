@@ -89,7 +89,7 @@ def every_row_is_true(loop, router, routes, call, seed):
     assert [row.position for row in told.rows if row.position] == list(
         range(1, 1 + sum(r.position is not None for r in told.rows))
     )
-    assert all(row.why and all(row.why) for row in told.rows if told.problem is None or not row.candidate)
+    assert all(row.reasons and all(row.reasons) for row in told.rows if told.problem is None or not row.candidate)
     health = router.health()
     for row in told.rows:
         standing = health[row.route]
@@ -113,7 +113,7 @@ def every_row_is_true(loop, router, routes, call, seed):
     with pytest.raises((RouteError, AllRoutesFailedError)) as failed:
         loop.run_until_complete(router.agenerate("Hello", deadline=0.01, **call))
     tried = [attempt.route for attempt in failed.value.attempts]
-    in_turn = [row.route for row in told.rows if row.position and not row.why[0].startswith("skipped for now")]
+    in_turn = [row.route for row in told.rows if row.position and not row.reasons[0].startswith("skipped for now")]
     assert [row.route for row in told.rows][: len(in_turn)] == in_turn, "a skipped route comes after the others"
     assert tried[: len(in_turn)] == in_turn
     for name in tried[len(in_turn) :]:  # none was left, so one that is shut was probed
@@ -171,5 +171,5 @@ def test_it_prints_as_a_table_and_names_cannot_break_out_of_the_markup():
 
 
 def test_an_order_function_that_gives_nonsense_is_an_error_here_too():
-    with pytest.raises(ConfigurationError, match="each of them once"):
+    with pytest.raises(ConfigurationError, match="each once"):
         Router([scripted_route("a", Answer())]).explain("Hello", strategy=lambda q, r, s: None)

@@ -475,7 +475,7 @@ class TestFunctions:
     @pytest.mark.parametrize("bad", range(len(BAD)))
     def test_anything_else_is_refused_and_nobody_is_asked(self, bad):
         routes = [scripted_route("r0", Answer()), scripted_route("r1", Answer())]
-        with pytest.raises(ConfigurationError, match=r"one or more of the candidates, each of them once"):
+        with pytest.raises(ConfigurationError, match=r"one or more of the candidates, each once"):
             Router(routes).generate("Hello", strategy=self.BAD[bad])
         assert not any(provider_of(route).takes for route in routes)
 
@@ -483,7 +483,7 @@ class TestFunctions:
         async def mine(request, routes, standings):
             return routes
 
-        with pytest.raises(ConfigurationError, match="'mine' gave <coroutine"):
+        with pytest.raises(ConfigurationError, match="'mine' returned <coroutine"):
             put(plain(2), mine)
         assert not recwarn.list
 

@@ -63,10 +63,10 @@ def replay(seed: int, users: int, console: Console) -> int:
             f"rpm {route.rpm}, tpm {route.tpm}, max_concurrency {route.max_concurrency}, quota {route.rate_limit_group}"
         )
         console.print(f"  {route.name}: {limits}, weight {route.weight:g}{', a backup' if route.backup else ''}")
-    for route, spells in world.schedule.spells.items():
-        for spell in spells:
+    for route, periods in world.schedule.periods.items():
+        for period in periods:
             console.print(
-                f"  {route} from {spell.since:g} to {spell.until:g} s, {spell.share:.0%}: {spell.behaviour}",
+                f"  {route} from {period.since:g} to {period.until:g} s, {period.share:.0%}: {period.behaviour}",
                 soft_wrap=True,
             )
         for weight, behaviour in world.schedule.usual[route]:

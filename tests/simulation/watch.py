@@ -159,11 +159,11 @@ class WatchedState:
         if outcome.verdict not in right and not (gone and outcome.verdict is Verdict.NONE):
             self._wrong(now, f"the verdict on call {take.asked.number} of {name} is {outcome.verdict}, not {right}")
         if caller.end in ("close", "drop") and not (take.finish_reason or take.error or take.cut):
-            if outcome.verdict in (Verdict.FAILURE, Verdict.LASTING):
+            if outcome.verdict in (Verdict.FAILURE, Verdict.PERMANENT):
                 self._wrong(now, f"{name} is blamed for a caller that walked away")
         error = take.error
         if isinstance(error, RouteError) and error.retry_after is not None and outcome.verdict is not Verdict.SUCCESS:
-            if outcome.door is None and not gone:
+            if outcome.retry_after is None and not gone:
                 self._wrong(now, f"{name} asked to be left alone for {error.retry_after:g} s, and nobody keeps it")
 
     def _lost(self, take: RecordedCall, now: float) -> bool:
@@ -223,5 +223,5 @@ def verdicts(take: RecordedCall) -> set[Verdict]:
     if isinstance(error, RouteError):
         if not error.counts_against_breaker:
             return {Verdict.NONE}
-        return {Verdict.LASTING} if error.permanent else {Verdict.FAILURE}
+        return {Verdict.PERMANENT} if error.permanent else {Verdict.FAILURE}
     return {Verdict.FAILURE}

@@ -25,7 +25,7 @@ FAULTY_SECONDS = 60.0
 """How long things go wrong; after that they do not."""
 
 COOL_SECONDS = 500.0
-"""After so long without faults every break and every door is over."""
+"""After so long without faults every break and every retry_after is over."""
 
 
 BUDGETS = Budget(tokens=10**12, per="session", hard=True), Budget(usd=1e6, per="month", scope="route", hard=True)

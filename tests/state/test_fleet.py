@@ -21,7 +21,7 @@ IO = SyncIO()
 FORK = multiprocessing.get_context("fork")
 WORKERS = 4
 PATIENT = 10.0
-FAILED, WELL, SPENT = Outcome(Verdict.FAILURE), Outcome(Verdict.SUCCESS), Outcome(Verdict.LASTING, shared=True)
+FAILED, WELL, SPENT = Outcome(Verdict.FAILURE), Outcome(Verdict.SUCCESS), Outcome(Verdict.PERMANENT, shared=True)
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +83,7 @@ def _takes_all(state, barrier, until):
             taken.append((now, time.monotonic()))
             settle(state, SIXTY, leave, WELL)
         else:
-            assert leave.why == "limit"
+            assert leave.reason == "limit"
             time.sleep(0.002)
     return taken
 
@@ -109,7 +109,7 @@ def _crowds(state, barrier, url, seconds):
         while time.monotonic() < until:
             leave = admit(state, NARROW)
             if isinstance(leave, Rejection):
-                assert leave.why == "busy"
+                assert leave.reason == "busy"
                 continue
             most = max(most, client.incr("flying"))
             time.sleep(0.005)
@@ -144,7 +144,7 @@ def test_the_places_of_a_process_that_dies_lapse(server, monkeypatch):
     state = RedisState(server.url, timeout=PATIENT)
     leave = admit(state, NARROW)
     assert isinstance(leave, Rejection)
-    assert leave.why == "busy"
+    assert leave.reason == "busy"
     time.sleep(1.1)
     assert standing(state, NARROW).in_flight == 0
     assert isinstance(admit(state, NARROW), Permit)
@@ -181,11 +181,11 @@ def test_one_probe_for_the_whole_fleet(server):
     """One process's failures open the route for all, one probe decides for all, and closes it for all."""
     told = list(zip(*fleet(server, _probes), strict=True))
     for opened in (told[0], told[2]):
-        assert [leave.why for leave in opened] == ["open"] * WORKERS
+        assert [leave.reason for leave in opened] == ["open"] * WORKERS
     for probed in (told[1], told[3]):
         permits = [leave for leave in probed if isinstance(leave, Permit)]
         assert [permit.probe for permit in permits] == [True]
-        assert [leave.why for leave in probed if isinstance(leave, Rejection)] == ["probing"] * (WORKERS - 1)
+        assert [leave.reason for leave in probed if isinstance(leave, Rejection)] == ["probing"] * (WORKERS - 1)
     assert all(isinstance(leave, Permit) and not leave.probe for leave in told[4])
 
 
@@ -203,7 +203,7 @@ def _spends(state, barrier):
 
 def test_a_spent_quota_is_spent_for_every_route_of_every_process(server):
     for leaves in fleet(server, _spends):
-        assert [leave.why for leave in leaves] == ["open", "open"]
+        assert [leave.reason for leave in leaves] == ["open", "open"]
 
 
 def test_a_spent_quota_is_spent_for_a_route_that_only_another_process_knows(server):
@@ -212,7 +212,7 @@ def test_a_spent_quota_is_spent_for_a_route_that_only_another_process_knows(serv
     assert standing(other, ACCOUNT[1]).breaker == "closed"
     settle(one, ACCOUNT[0], admit(one, ACCOUNT[0]), SPENT)
     assert standing(one, ACCOUNT[0]).breaker == "open"
-    assert admit(other, ACCOUNT[1]).why == "open"
+    assert admit(other, ACCOUNT[1]).reason == "open"
     one.close()
     other.close()
 
@@ -237,7 +237,7 @@ def test_nothing_stays_for_ever_and_all_of_a_quota_is_in_one_slot(server):
     state = RedisState(server.url, timeout=PATIENT, hedge_budget=0.1, prefix="a {fleet}")
     for route in (ACCOUNT[0], Route("openai:é {x}", rpm=60, tpm=1000, max_concurrency=3)):
         run(state.begin_request(IO, 0.0))
-        settle(state, route, admit(state, route, tokens=5), FAILED._replace(used=7, door=100_000.0))
+        settle(state, route, admit(state, route, tokens=5), FAILED._replace(used=7, retry_after=100_000.0))
         admit(state, route)
         assert standing(state, route).retry_in > 99_000
     assert isinstance(admit(state, NARROW), Permit)
@@ -248,7 +248,9 @@ def test_nothing_stays_for_ever_and_all_of_a_quota_is_in_one_slot(server):
     assert len(tags) == 4, "three quotas, and the purses"
     assert all(key.isascii() and "{fleet" not in key for key in keys)
     assert all(0 < left < 200_000_000 for left in keys.values()), keys
-    assert all(keys[key] > 99_000_000 for key in keys if key.endswith(":allowance")), "a door outlasts what it closes"
+    assert all(keys[key] > 99_000_000 for key in keys if key.endswith(":allowance")), (
+        "a retry_after outlasts what it closes"
+    )
     state.close()
 
 

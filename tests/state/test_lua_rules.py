@@ -113,19 +113,19 @@ def test_limits(lua, now, ahead, per_minute, one, other, third):
 @example(now=0.0, steps=[(0.0, "limited", 2, None), (20.0, "answered", 1, None), (0.0, "answered", 1, None)])
 def test_concurrency(lua, now, steps):
     mine, twin = Concurrency(), lua("adaptive_concurrency", "new")[0]
-    for seconds, what, in_flight, door in steps:
+    for seconds, what, in_flight, retry_after in steps:
         now += seconds
         if what == "admits":
             agree(
-                adaptive_concurrency.admits(mine, door, in_flight),
-                lua("adaptive_concurrency", "admits", twin, door, in_flight)[0],
+                adaptive_concurrency.admits(mine, retry_after, in_flight),
+                lua("adaptive_concurrency", "admits", twin, retry_after, in_flight)[0],
             )
         elif what == "answered":
             mine = adaptive_concurrency.record_answer(mine, now, in_flight)
             twin = lua("adaptive_concurrency", "answered", twin, now, in_flight)[0]
         else:
-            mine = adaptive_concurrency.limited(mine, now, in_flight, door)
-            twin = lua("adaptive_concurrency", "limited", twin, now, in_flight, door)[0]
+            mine = adaptive_concurrency.limited(mine, now, in_flight, retry_after)
+            twin = lua("adaptive_concurrency", "limited", twin, now, in_flight, retry_after)[0]
         agree(mine, twin, what)
 
 
@@ -191,7 +191,7 @@ def test_allowance(lua, now, rules, data):
                 "used": data.draw(st.none() | st.sampled_from([0, tokens, 2 * tokens, 7])),
                 "mark": mark,
                 "outcome": data.draw(st.sampled_from(["success", "rate_limited", "other"])),
-                "door": data.draw(st.sampled_from([None, None, 3.0, 70.0])),
+                "retry_after": data.draw(st.sampled_from([None, None, 3.0, 70.0])),
                 "headroom": data.draw(st.none() | headrooms(now)),
                 "in_flight": len(calls) + 1,
             }
@@ -205,9 +205,9 @@ def test_allowance(lua, now, rules, data):
 BREAKERS = st.sampled_from(
     [
         BreakerSettings(),
-        BreakerSettings(failures=3, calls=6, seconds=4, longest=40, lasting=100, forget=50, probe=20),
-        BreakerSettings(failures=50, calls=6, seconds=8, longest=16, lasting=64, forget=20, probe=10, window=40),
-        BreakerSettings(failures=1, calls=100, seconds=1, longest=512, lasting=4, forget=1000, probe=2, window=10),
+        BreakerSettings(failures=3, calls=6, seconds=4, longest=40, permanent=100, forget=50, probe=20),
+        BreakerSettings(failures=50, calls=6, seconds=8, longest=16, permanent=64, forget=20, probe=10, window=40),
+        BreakerSettings(failures=1, calls=100, seconds=1, longest=512, permanent=4, forget=1000, probe=2, window=10),
     ]
 )
 

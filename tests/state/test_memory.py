@@ -7,7 +7,7 @@ from multiroute_core.state.memory import MemoryState
 
 IO = SyncIO()
 ONE, OTHER = (Route(f"openai:{name}", name=name, rate_limit_group="account") for name in ("one", "other"))
-SPENT = Outcome(Verdict.LASTING, shared=True)
+SPENT = Outcome(Verdict.PERMANENT, shared=True)
 
 
 async def permit(state, route, now, **more):
@@ -23,7 +23,7 @@ async def test_a_spent_quota_is_spent_for_every_route_of_it():
     for route in (ONE, OTHER):
         leave = await state.admit(IO, route, 1.0)
         assert isinstance(leave, Rejection)
-        assert (leave.why, leave.seconds) == ("open", 299.0)
+        assert (leave.reason, leave.seconds) == ("open", 299.0)
 
 
 async def test_a_spent_quota_leaves_those_alone_that_are_shut_or_being_probed():
@@ -36,7 +36,7 @@ async def test_a_spent_quota_leaves_those_alone_that_are_shut_or_being_probed():
         await state.settle(IO, ONE, now, await permit(state, ONE, now, early=True), SPENT)
         leave = await state.admit(IO, OTHER, now, early=True)
         assert isinstance(leave, Rejection)
-        assert leave.why == "probing"
+        assert leave.reason == "probing"
     await state.settle(IO, OTHER, 5.0, probe, Outcome(Verdict.SUCCESS))
     assert not (await permit(state, OTHER, 5.0)).probe
 

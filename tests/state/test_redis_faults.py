@@ -117,7 +117,7 @@ class Load:
         try:
             return await self._call(io, *command)
         except Down as error:
-            if error.asked:
+            if error.was_sent:
                 self.waited[asyncio.current_task().get_name() if io.native else threading.current_thread().name] += 1
             raise
 
@@ -126,7 +126,7 @@ class Load:
         await state.begin_request(io, io.now())
         leave = await state.admit(io, route, io.now(), tokens=5)
         if isinstance(leave, Rejection):
-            assert leave.why == "busy"
+            assert leave.reason == "busy"
             return
         self.given["Redis" if leave.slot > 0 else "here"] += 1
         if io.native:
@@ -211,7 +211,7 @@ async def test_a_permit_that_nobody_takes_is_given_back(server):
     assert leave.probe
     await called_off(broken, early=True)  # which Redis refused
     assert isinstance(leave := await state.admit(io, broken, io.now(), early=True), Rejection)
-    assert leave.why == "probing", "nobody takes another one's probe back"
+    assert leave.reason == "probing", "nobody takes another one's probe back"
     state.close()
 
 
@@ -260,7 +260,7 @@ def test_what_is_settled_in_an_outage_counts_from_when_it_was(server):
     for leave in leaves:
         run(state.settle(io, ROUTES[0], io.now(), leave, FAILED))
     eventually(
-        lambda: isinstance(leave := run(state.admit(io, ROUTES[0], io.now())), Rejection) and leave.why == "open"
+        lambda: isinstance(leave := run(state.admit(io, ROUTES[0], io.now())), Rejection) and leave.reason == "open"
     )
     time.sleep(1.2)
     server.resume()
@@ -300,14 +300,14 @@ def test_what_redis_said_last_holds_while_it_is_away(server):
     run(one.standing(io, ROUTES[0], io.now()))
     for _ in range(2):
         assert isinstance(run(one.admit(io, few, io.now())), Permit)
-    assert run(other.admit(io, ROUTES[0], io.now())).why == "open"
-    assert run(other.admit(io, few, io.now())).why == "limit"
+    assert run(other.admit(io, ROUTES[0], io.now())).reason == "open"
+    assert run(other.admit(io, few, io.now())).reason == "limit"
     server.kill()
     run(other.standing(io, ROUTES[0], io.now()))
     eventually(lambda: other.link.away)
-    assert run(other.admit(io, ROUTES[0], io.now())).why == "open"
+    assert run(other.admit(io, ROUTES[0], io.now())).reason == "open"
     assert run(other.standing(io, ROUTES[0], io.now())).retry_in > 0
-    assert run(other.admit(io, few, io.now())).why == "limit"
+    assert run(other.admit(io, few, io.now())).reason == "limit"
     early = run(other.admit(io, ROUTES[0], io.now(), early=True))
     assert isinstance(early, Permit), "nobody is shut out for ever"
     one.close()

@@ -20,7 +20,7 @@ from multiroute_core.state.redis import RedisState
 pytestmark = pytest.mark.redis
 
 IO = SyncIO()
-RULES = BreakerSettings(failures=2, calls=4, seconds=4, longest=40, lasting=100, forget=50, probe=20)
+RULES = BreakerSettings(failures=2, calls=4, seconds=4, longest=40, permanent=100, forget=50, probe=20)
 ROUTES = [
     Route("openai:plain"),
     Route("openai:limited", rpm=6, tpm=1000),
@@ -30,7 +30,7 @@ ROUTES = [
     Route("openai:three", name="three", rate_limit_group="an {account}"),
 ]
 SECONDS = st.sampled_from([0.0, 0.0, 0.0, 0.1, 0.7, 1.0, 3.3, 4.0, 20.0, 61.0, 400.0, 900.0])
-VERDICTS = st.sampled_from([*Verdict, Verdict.SUCCESS, Verdict.FAILURE, Verdict.FAILURE, Verdict.LASTING])
+VERDICTS = st.sampled_from([*Verdict, Verdict.SUCCESS, Verdict.FAILURE, Verdict.FAILURE, Verdict.PERMANENT])
 numbers = itertools.count()
 
 
@@ -66,7 +66,7 @@ class Pair:
     def admit(self, route, tokens, early):
         one, other = self.both("admit", route, self.now, tokens=tokens, early=early)
         if isinstance(one, Rejection):
-            assert one.why == other.why
+            assert one.reason == other.reason
             assert math.isclose(one.seconds, other.seconds, abs_tol=1e-6)
         else:
             assert math.isclose(one.mark, other.mark, abs_tol=1e-6)
@@ -107,7 +107,7 @@ def outcomes(draw, now):
         told = RateLimitHeaders(requests=level) if limit < 10 else RateLimitHeaders(tokens=level, output_tokens=level)
     return Outcome(
         draw(VERDICTS),
-        door=draw(st.sampled_from([None, None, None, 1.0, 30.0])),
+        retry_after=draw(st.sampled_from([None, None, None, 1.0, 30.0])),
         limited=limited,
         shared=draw(st.integers(0, 4)) == 0,
         used=draw(st.sampled_from([None, 0, 10, 700])),
@@ -149,7 +149,7 @@ def test_memory_and_redis_tell_the_same_story(server, data):
 
 
 def test_a_spent_quota_leaves_those_alone_that_are_shut_or_being_probed(server):
-    pair, spent = Pair(server.unix_url), Outcome(Verdict.LASTING, shared=True)
+    pair, spent = Pair(server.unix_url), Outcome(Verdict.PERMANENT, shared=True)
     one, other, third = ROUTES[3:]
     pair.admit(one, 0, False)
     pair.settle(0, spent)

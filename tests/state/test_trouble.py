@@ -40,8 +40,8 @@ ONE, OTHER = (Route(f"openai:{name}", name=name, rate_limit_group="account") for
 KEY, PROMPT = "sk-live-K3yThatIsSecret", "PineappleSecret"
 REFUSED = Failure("authentication", 401, "invalid_api_key")
 FAILED = Outcome(Verdict.FAILURE, failure=Failure("server_error", 500))
-WRONG_KEY = Outcome(Verdict.LASTING, failure=REFUSED)
-SPENT = Outcome(Verdict.LASTING, shared=True, failure=Failure("quota_exhausted", 429, "insufficient_quota"))
+WRONG_KEY = Outcome(Verdict.PERMANENT, failure=REFUSED)
+SPENT = Outcome(Verdict.PERMANENT, shared=True, failure=Failure("quota_exhausted", 429, "insufficient_quota"))
 WELL = Outcome(Verdict.SUCCESS)
 
 
@@ -167,7 +167,7 @@ def test_a_late_answer_of_an_older_generation_says_nothing(caplog):
 
 def test_a_rate_limit_is_a_reason_and_no_warning(caplog):
     driven = Driven()
-    limited = Outcome(Verdict.NONE, door=30.0, limited=True, failure=Failure("rate_limit", 429))
+    limited = Outcome(Verdict.NONE, retry_after=30.0, limited=True, failure=Failure("rate_limit", 429))
     driven.attempt(ROUTE, limited)
     standing = driven.standing(ROUTE)
     assert (standing.reason, standing.last_error, standing.since) == ("rate_limit", "rate_limit (HTTP 429)", None)
@@ -210,7 +210,7 @@ def test_of_routes_of_one_quota_the_warning_names_those_that_open(caplog):
 
 def test_an_outcome_without_a_failure_is_reported_all_the_same(caplog):
     driven = Driven()
-    driven.attempt(ROUTE, Outcome(Verdict.LASTING))
+    driven.attempt(ROUTE, Outcome(Verdict.PERMANENT))
     assert lines(caplog) == ["Route 'openai:gpt-6.1-sol': circuit breaker opened for 300 s."]
     assert (driven.standing(ROUTE).reason, driven.standing(ROUTE).last_error) == ("open", None)
 
@@ -545,7 +545,7 @@ def test_on_redis_probes_shared_quotas_and_rate_limits_are_as_in_memory(server, 
     driven.settle(ONE, permit, WELL)
     assert driven.standing(ONE).reason is None
     assert len(lines(caplog, logging.INFO)) == 2
-    driven.attempt(ONE, Outcome(Verdict.NONE, door=30.0, limited=True, failure=Failure("rate_limit", 429)))
+    driven.attempt(ONE, Outcome(Verdict.NONE, retry_after=30.0, limited=True, failure=Failure("rate_limit", 429)))
     standing = driven.standing(ONE)
     assert (standing.reason, standing.last_error) == ("rate_limit", "rate_limit (HTTP 429)")
     assert len(lines(caplog)) == 1

@@ -105,7 +105,7 @@ class TestLines:
         assert sink.flush(20.0)
         assert [line["request_id"] for line in told(path)] == ["r1", "r3"]
         assert sink.dropped == 1
-        eventually(lambda: "cannot be written as JSON" in caplog.text)
+        eventually(lambda: "cannot be serialized as JSON" in caplog.text)
 
     def test_several_processes_write_whole_lines(self, path):
         sinks = [
@@ -150,7 +150,7 @@ class TestTrouble:
         assert len(kept) == 20 and kept[1:] == [f"r{number}" for number in range(6, 25)]
         eventually(lambda: "is available again" in caplog.messages[-1])
         assert (
-            sorted(message.split(":")[0].split(" takes")[0] for message in caplog.messages[:2])
+            sorted(message.split(":")[0].split(" is unavailable")[0] for message in caplog.messages[:2])
             == [f"The file {str(link)!r}"] * 2
         )
         assert len(caplog.records) == 3

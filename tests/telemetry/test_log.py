@@ -49,10 +49,10 @@ def test_one_line_for_each_try_and_one_for_the_request(lines, face):
     assert [record.levelname for record in (first, second, request)] == ["WARNING", "INFO", "INFO"]
     assert first.getMessage().startswith("Attempt on 'a' failed, rate_limit (HTTP 429), in 0.0")
     assert second.getMessage().startswith("Attempt on 'b' succeeded in 0.")
-    assert second.getMessage().endswith(" s, 100 tokens read and 20 written, $0.000140.")
+    assert second.getMessage().endswith(" s, 100 input and 20 output tokens, $0.000140.")
     id_ = request.multiroute_request_id
     assert request.getMessage().startswith(f"Request {id_} answered by 'b' in 0.")
-    assert " s after 2 attempts, 100 tokens read and 20 written, $0.000140." in request.getMessage()
+    assert " s after 2 attempts, 100 input and 20 output tokens, $0.000140." in request.getMessage()
     assert first.multiroute_request_id == second.multiroute_request_id == id_
     told = fields(second)
     assert told.pop("multiroute_seconds") > 0

@@ -133,7 +133,7 @@ class TestWhatIsSent:
         webhook(BudgetWarning("daily", "x", float("nan"), 1.0))
         assert webhook.flush(20.0)
         assert webhook.dropped == 1
-        assert "BudgetWarning cannot be written as JSON" in caplog.text
+        assert "BudgetWarning cannot be serialized as JSON" in caplog.text
         assert json.loads(server.requests[0].body)["data"]["share"] is None
 
 
@@ -366,7 +366,7 @@ class TestVerify:
         ({"secret": "whsec_hush!"}, "not valid base64"),
         ({"secret": "whsec_"}, "empty"),
         ({"secret": b""}, "empty"),
-        ({"headers": {"X Y": "hush"}}, "no name of a header"),
+        ({"headers": {"X Y": "hush"}}, "not a valid header name"),
         ({"headers": {"X": "hush\r\nY: 1"}}, "headers do not allow"),
         ({"headers": {"X": "hush–"}}, "headers do not allow"),
         ({"timeout": 0}, "timeout"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiroute_core import Router
-from multiroute_core.testing import QUANTUM, Answer, Fail, Hang, Schedule, Spell, outage, random_schedule
+from multiroute_core.testing import QUANTUM, Answer, Fail, FaultPeriod, Hang, Schedule, outage, random_schedule
 
 NAMES = ("a", "b", "c")
 
@@ -33,9 +33,9 @@ def test_all_times_are_multiples_of_the_quantum(seed):
                     check(getattr(value, field.name))
 
     schedule = random_schedule(seed, NAMES, seconds=60.0)
-    for spells in schedule.spells.values():
-        for spell in spells:
-            check(spell)
+    for periods in schedule.periods.values():
+        for period in periods:
+            check(period)
     for mix in schedule.usual.values():
         for _, behaviour in mix:
             check(behaviour)
@@ -50,14 +50,14 @@ def test_sound_routes_answer_and_so_does_everybody_afterwards(seed, ticks, numbe
 
 
 def test_spells_count_from_their_first_moment_to_their_last():
-    schedule = Schedule({"a": [outage(10.0, 20.0), Spell(15.0, 30.0, Hang())]})
+    schedule = Schedule({"a": [outage(10.0, 20.0), FaultPeriod(15.0, 30.0, Hang())]})
     behaviours = [schedule.behaviour("a", at, 0) for at in (9.95, 10.0, 19.95, 20.0, 29.95, 30.0)]
     assert behaviours == [Answer(), Fail(), Fail(), Hang(), Hang(), Answer()]
     assert schedule.behaviour("b", 15.0, 0) == Answer()
 
 
 def test_shares_and_mixes_are_met_in_the_long_run():
-    schedule = Schedule({"a": [Spell(0.0, 1.0, Hang(), 0.25)]}, ((3.0, Answer()), (1.0, Fail())), seed=5)
+    schedule = Schedule({"a": [FaultPeriod(0.0, 1.0, Hang(), 0.25)]}, ((3.0, Answer()), (1.0, Fail())), seed=5)
     often = [schedule.behaviour("a", 0.0, number) for number in range(4000)]
     assert 900 < often.count(Hang()) < 1100
     assert 600 < often.count(Fail()) < 900

@@ -45,7 +45,7 @@ class SemanticMatcher:
         self._numpy, self._embed = numpy(), self.settings.load_embedder()
         self._known: OrderedDict[str, Vector | None] = OrderedDict()
         self._lock = threading.Lock()
-        self._trouble = FailureLogger()
+        self._failures = FailureLogger()
         forks.renew(self, _lock=threading.Lock)
 
     async def find(self, io: IO, scope: str, text: str) -> Near | None:
@@ -62,7 +62,7 @@ class SemanticMatcher:
                 return None
             candidates = await self.index.near(io, self._scope(scope), vector, self.settings.threshold)
         except Exception as error:
-            self._trouble.tell("A semantic lookup failed", error)
+            self._failures.log("A semantic lookup failed", error)
             return None
         return next((near for near in candidates if difference(text, near.text) is None), None)
 
@@ -73,7 +73,7 @@ class SemanticMatcher:
             if (vector := await self._vector(io, text)) is not None:
                 await self.index.add(io, self._scope(scope), vector, text, key, seconds)
         except Exception as error:
-            self._trouble.tell("A question was not added to the semantic index", error)
+            self._failures.log("A question was not added to the semantic index", error)
 
     def close(self) -> None:
         """Close the resources of sync code."""

@@ -13,5 +13,5 @@ return tell({
   limit = limit and most and math.min(limit, most) or limit or most,
   requests_left = rate_limits.requests_left(state, asked.limits, now),
   tokens_left = rate_limits.tokens_left(state, asked.limits, now),
-  blocked = closed and closed.why,
+  blocked = closed and closed.reason,
 })

@@ -21,13 +21,13 @@ function adaptive_concurrency.answered(state, now, in_flight)
   return round
 end
 
-function adaptive_concurrency.limited(state, now, in_flight, door)
+function adaptive_concurrency.limited(state, now, in_flight, retry_after)
   local after = {limit = state.limit, answers = 0, most = 0}
   if now < state.calm_at then
-    after.calm_at = math.max(state.calm_at, now + (door or 0))
+    after.calm_at = math.max(state.calm_at, now + (retry_after or 0))
     return after
   end
-  after.calm_at = math.max(state.calm_at, now + math.max(EPISODE_SECONDS, door or 0))
+  after.calm_at = math.max(state.calm_at, now + math.max(EPISODE_SECONDS, retry_after or 0))
   if in_flight >= 2 then
     local held = state.limit and math.min(in_flight, state.limit) or in_flight
     after.limit = math.max(1, CUT * held)

@@ -28,9 +28,9 @@ end
 function circuit_breaker.shut(state, now, early)
   if not state.opened_until then return nil end
   if state.probe_until and now < state.probe_until then
-    return {why = 'probing', seconds = state.probe_until - now}
+    return {reason = 'probing', seconds = state.probe_until - now}
   end
-  if now < state.opened_until and not early then return {why = 'open', seconds = state.opened_until - now} end
+  if now < state.opened_until and not early then return {reason = 'open', seconds = state.opened_until - now} end
 end
 
 -- Returns the state, and either a permit or a rejection.
@@ -57,8 +57,8 @@ end
 local function opened(state, settings, now, verdict, random)
   local well = not state.opened_until and now - state.closed_at >= settings.forget
   local breaks = well and 0 or math.min(state.breaks, 64)
-  local seconds = settings.lasting
-  if verdict ~= 'lasting' then seconds = math.min(settings.longest, settings.seconds * 2 ^ breaks) end
+  local seconds = settings.permanent
+  if verdict ~= 'permanent' then seconds = math.min(settings.longest, settings.seconds * 2 ^ breaks) end
   local after = circuit_breaker.new(state.generation + 1, state.closed_at, breaks + 1)
   after.opened_until = now + seconds * (0.75 + random / 2)
   return after
@@ -80,7 +80,7 @@ function circuit_breaker.settle(state, settings, now, permit, verdict, random)
   if verdict == 'success' then return after end
   local calls, failed = after.calls + after.calls_before, after.failed + after.failed_before
   local often = calls >= settings.calls and failed >= settings.ratio * calls
-  if verdict == 'lasting' or after.run >= settings.failures or often then
+  if verdict == 'permanent' or after.run >= settings.failures or often then
     return opened(state, settings, now, verdict, random)
   end
   return after
