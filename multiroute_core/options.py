@@ -207,7 +207,7 @@ def words(name: str, value: Any) -> frozenset[str]:
     if isinstance(value, str):
         value = (value,)
     if not isinstance(value, Collection) or not all(isinstance(word, str) and word for word in value):  # pyright: ignore[reportUnknownVariableType]
-        raise invalid(name, value, "one or more non-empty strings")
+        raise invalid(name, cast("object", value), "one or more non-empty strings")
     return frozenset(value)  # pyright: ignore[reportUnknownArgumentType]
 
 

@@ -57,7 +57,7 @@ class RedisAccounts:
         try:
             reply = _read(await self._link.call(io, script("reserve"), self._keys(claims), payload))
         except (Down, Refused) as error:
-            if isinstance(error, Down) and error.asked:
+            if isinstance(error, Down) and error.was_sent:
                 self.settle(claims, slot, (0,) * len(claims), _nobody)
             if isinstance(error, Refused):
                 logger.warning("Redis rejected a budget reservation: %s", printable(str(error)))

@@ -180,15 +180,15 @@ def _ensure_file(path: Path) -> os.stat_result:
 
 def _check(path: Path, db: sqlite3.Connection) -> None:
     """Check that the file is a MultiRoute cache of this version."""
-    whose, form = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    whose, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
     if whose != APPLICATION:
         raise ConfigurationError(
             f"{path} is not a MultiRoute cache. It was not changed; give another path for the cache."
         )
-    if form != VERSION:
+    if version != VERSION:
         raise ConfigurationError(
-            f"The cache {path} has form {form}, and this MultiRoute knows form {VERSION}; "
-            "it was left as it is. Give another path."
+            f"The cache {path} has schema version {version}; this MultiRoute supports version {VERSION}. "
+            "It was not changed; give another path."
         )
 
 

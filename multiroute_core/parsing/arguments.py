@@ -174,7 +174,7 @@ def _stop(name: str, value: Any) -> tuple[str, ...]:
     entries = cast("Iterable[Any]", value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
     stops = tuple(entries)
     if not all(isinstance(stop, str) and stop for stop in stops):
-        raise invalid(name, value, "non-empty strings")
+        raise invalid(name, cast("object", value), "non-empty strings")
     return stops
 
 

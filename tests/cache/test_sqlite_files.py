@@ -30,7 +30,7 @@ def refused(path, words):
 @pytest.mark.parametrize("content", [b"x", b"# notes\n" * 1000, NOISE[:100], NOISE, b"\0" * 4096])
 def test_a_file_that_is_no_database(path, content):
     path.write_bytes(content)
-    refused(path, "It was left as it is|it was left as it is")
+    refused(path, "It was not changed")
 
 
 def test_another_applications_database(path):
@@ -71,7 +71,7 @@ def test_a_cache_of_another_form(path, form):
         db.execute(f"PRAGMA user_version = {form}")
         db.commit()
         db.execute("PRAGMA journal_mode = delete")
-    refused(path, f"has form {form}, and this MultiRoute knows form 1")
+    refused(path, f"has schema version {form}; this MultiRoute supports version 1")
 
 
 def filled(path, entries=50):
@@ -91,7 +91,7 @@ def test_a_file_that_was_cut(path, share):
     try:
         cache = SQLiteCache(path)
     except ConfigurationError as error:
-        assert "It was left as it is" in str(error)
+        assert "It was not changed" in str(error)
         assert path.read_bytes() == cut
         return
     for n in range(50):
@@ -165,14 +165,14 @@ def test_a_file_that_is_replaced_by_somebody_elses_is_left_alone(cache, path, ca
 
 @pytest.mark.parametrize("bad", ["", ":memory:", "file:x.db", "file::memory:?cache=shared", "a\0b"])
 def test_what_is_no_path_is_refused(bad):
-    with pytest.raises(ConfigurationError, match="give the path of a file"):
+    with pytest.raises(ConfigurationError, match="expected the path of a file"):
         SQLiteCache(bad)
 
 
 def test_what_is_no_file_is_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match="is no file"):
+    with pytest.raises(ConfigurationError, match="is not a file"):
         SQLiteCache(tmp_path)
-    with pytest.raises(ConfigurationError, match="is no file"):
+    with pytest.raises(ConfigurationError, match="is not a file"):
         SQLiteCache("/dev/null")
     (tmp_path / "file").write_text("x")
     with pytest.raises(ConfigurationError, match="Not a directory"):
@@ -268,7 +268,7 @@ def test_a_file_that_cannot_be_written_is_read(open_folder, open_elsewhere):
     open_folder.chmod(0o555)
     process = child(STRANGER, path, "more", stdin=subprocess.PIPE)
     told = [process.stdout.readline() for _ in range(3)]
-    assert "cannot be written; it is only read" in told[0]
+    assert "cannot be written; it is used read-only" in told[0]
     assert told[1:] == ["read b'1'\n", "token True\n"]
     if os.getuid() == 0:  # whoever owns it writes on
         put(cache, "a", b"3")
@@ -295,7 +295,7 @@ def test_a_folder_that_cannot_be_written(open_folder):
             print(error)
     """
     out = said(child(code, open_folder / "llm.db"))
-    assert "cannot be created (Permission denied); give the path of a file that may be written" in out
+    assert "cannot be created (Permission denied); give the path of a writable file" in out
     out = said(child(code, open_folder / "folder" / "llm.db"))
     assert "cannot be created (Permission denied)" in out
     assert not [*open_folder.iterdir()]

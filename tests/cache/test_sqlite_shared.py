@@ -261,7 +261,7 @@ def test_a_fork_that_python_is_not_told_of_uses_nothing_of_its_parents(path):
         assert run(cache.get(io, "b")) is None
         cache.close()
     """
-    assert "make the router after the fork" in said(child(code, path))
+    assert "build the router after the fork" in said(child(code, path))
     assert set(sound(path)) == {"a"}
 
 

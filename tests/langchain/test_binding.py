@@ -87,8 +87,8 @@ class TestTools:
         ("tools", "choice", "sentence"),
         [
             ([get_weather], "get_wether", "did you mean 'get_weather'"),
-            ([], "any", "there are none"),
-            ([3], None, "is no tool"),
+            ([], "any", "there are no tools"),
+            ([3], None, "is not a valid tool"),
         ],
     )
     def test_what_is_wrong_is_told_when_it_is_bound(self, llm, tools, choice, sentence):
@@ -121,7 +121,7 @@ def test_wrong_forms(llm):
     for arguments, sentence in (
         ({"schema": Weather, "method": "json"}, "Unknown method 'json'"),
         ({"schema": None}, "needs a schema"),
-        ({"schema": {}}, "is no schema"),
+        ({"schema": {}}, "is not a valid schema"),
     ):
         with pytest.raises(ConfigurationError, match=sentence):
             llm.with_structured_output(**arguments)

@@ -84,7 +84,7 @@ class TestWhoseCache:
         assert len(server.requests) == 1
 
     def test_it_is_refused_beside_a_router(self, server):
-        with pytest.raises(ConfigurationError, match="cache belongs to the router"):
+        with pytest.raises(ConfigurationError, match="cache is a setting of the router"):
             ChatMultiRoute(router=Router([server.route("chat")]), cache="memory")
 
     def test_a_call_may_go_past_it(self, server):

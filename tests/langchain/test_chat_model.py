@@ -243,7 +243,7 @@ class TestConstruction:
                 {"routes": ["openai:gpt-4.1"], "temprature": 1},
                 "Unknown option 'temprature': did you mean 'temperature'",
             ),
-            ({"routes": ["openai:gpt-4.1"], "api_key": "k", "timeout": 1, "deadline": 2}, "give one of them"),
+            ({"routes": ["openai:gpt-4.1"], "api_key": "k", "timeout": 1, "deadline": 2}, "pass only one of them"),
             ({"routes": ["openai:gpt-4.1", "anthropic:x"], "api_key": "k"}, "api_key is for one provider"),
             ({"routes": ["openai:gpt-4.1"], "api_key": ""}, "expected a non-empty string"),
             ({"router": "x"}, "router is a str"),
@@ -257,7 +257,7 @@ class TestConstruction:
         assert sentence in str(caught.value)
 
     def test_a_setting_of_the_router_beside_a_router(self, fleet):
-        with pytest.raises(ConfigurationError, match="attempt_timeout belongs to the router"):
+        with pytest.raises(ConfigurationError, match="attempt_timeout is a setting of the router"):
             ChatMultiRoute(router=fleet.router, attempt_timeout=3)
 
     def test_different_configurations_have_different_cache_keys(self, fleet):

@@ -76,7 +76,7 @@ def check(outcome: Outcome) -> None:
     if outcome.error is not None:
         assert isinstance(outcome.error, RouteError), repr(outcome.error)
         # What only lacks its end has no cause but that.
-        assert outcome.error.__cause__ is not None or "without its end" in outcome.error.message
+        assert outcome.error.__cause__ is not None or "ended early" in outcome.error.message
         return
     assert outcome.response is not None
     assert isinstance(outcome.text, str)

@@ -196,7 +196,7 @@ def test_an_end_marker_of_nothing(server: ReplayServer, face: str, events: list[
 def test_an_end_marker_after_an_error_ends_nothing(server: ReplayServer, face: str, before: Any, error: Any) -> None:
     outcome = asked(server, "chat", face, streamed(*map(data, [*before, error]), DONE))
     assert isinstance(outcome.error, RouteError)
-    assert "without its end" not in outcome.error.message
+    assert "ended early" not in outcome.error.message
 
 
 @plain_faces
@@ -252,7 +252,7 @@ def test_an_error_after_some_text(server: ReplayServer, way: str, face: str, nam
     outcome = asked(server, way, face, streamed(*begin, *pieces, DONE))
     assert outcome.kind is StreamInterruptedError, repr(outcome)
     assert outcome.text == "Hello"
-    assert "without its end" not in str(outcome.error)  # what it reports is told, not what it lacks
+    assert "ended early" not in str(outcome.error)  # what it reports is told, not what it lacks
 
 
 @streamed_faces

@@ -99,7 +99,7 @@ def test_a_wrong_password_is_told_at_once():
             assert ask(right, "PING") == b"PONG"
             right.close()
             for wrong in ("", ":gu3ss@", "somebody:gu3ss@"):
-                with pytest.raises(ConfigurationError, match="refuses the password") as told:
+                with pytest.raises(ConfigurationError, match="rejected the password") as told:
                     Link(address.format(wrong))
                 assert "gu3ss" not in str(told.value)
 

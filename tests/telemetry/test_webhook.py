@@ -208,7 +208,7 @@ class TestTrouble:
         webhook = Webhook(f"http://127.0.0.1:{reserved.getsockname()[1]}/hook", SECRET)
         for number in range(5):
             webhook(BudgetWarning(f"budget {number}", "x", 0.8, 1.0))
-        eventually(lambda: "waits" in caplog.text)
+        eventually(lambda: "are queued" in caplog.text)
         assert webhook.pending == 5
         with listening(reserved) as got:
             assert webhook.flush(60.0)
@@ -227,7 +227,7 @@ class TestTrouble:
         for _ in range(100):
             webhook(ALERT)
         took = time.monotonic() - began
-        eventually(lambda: "waits" in caplog.text)
+        eventually(lambda: "are queued" in caplog.text)
         gate.set()
         assert took < 5.0
         assert "no response within 2 s" in caplog.text
