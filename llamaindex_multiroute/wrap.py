@@ -54,7 +54,7 @@ def wrap_model(llm: Any, provider: str | None, name: str | None) -> FrameworkMod
         ConfigurationError: `llm` is not an LLM, or its metadata cannot be read.
     """
     if not isinstance(llm, LLM):
-        raise ConfigurationError(f"Route(llm=...): a LlamaIndex {type(llm).__name__} is not an LLM; give an LLM.")
+        raise ConfigurationError(f"Route(llm=...): a LlamaIndex {type(llm).__name__} is not an LLM; expected an LLM.")
     try:
         metadata = llm.metadata
     except Exception as error:

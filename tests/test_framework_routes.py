@@ -74,7 +74,7 @@ def test_it_compares_copies_pickles_and_is_not_changed(framework):
 def test_what_belongs_to_the_model_is_refused(framework):
     model = MODELS[framework][0]()
     for setting in ({"api_key": "k"}, {"base_url": "http://127.0.0.1:9/v1"}, {"api": "chat"}, {"sdk": "google-genai"}):
-        with pytest.raises(ConfigurationError, match=f"give {next(iter(setting))} to {type(model).__name__} itself"):
+        with pytest.raises(ConfigurationError, match=f"set {next(iter(setting))} on {type(model).__name__} itself"):
             Route(llm=model, **setting)
 
 
