@@ -89,7 +89,7 @@ def test_what_belongs_to_the_model_is_refused(framework):
         (lambda: Route(llm=object()), "object is neither a LangChain chat model nor a LlamaIndex LLM"),
         (lambda: Route(MockLLM()), r"MockLLM is a framework's model; write Route\(llm=\.\.\.\)"),
         (lambda: Router([MockLLM()]), r"write Route\(llm=\.\.\.\)"),
-        (lambda: Route(), "is no route; write 'provider:model'"),
+        (lambda: Route(), "is not a valid route; expected 'provider:model'"),
     ],
 )
 def test_what_is_no_model_is_refused_with_a_sentence(build, sentence):
