@@ -203,7 +203,7 @@ class TestTheTable:
         ("mistrall", "did you mean 'mistral'?"),
         ("google_gemini", "did you mean 'google"),
         ("bedrock", "write Route(llm=...)"),
-        ("together_ai", "write 'openai:…' with base_url"),
+        ("together_ai", "use 'openai:…' with base_url"),
         ("vertexai", "write Route(llm=...)"),
     ],
 )
