@@ -18,7 +18,7 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.runtime.async_io import AsyncIO
 from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
-from multiroute_core.state.link import Down, Refused
+from multiroute_core.state.link import Down, Link, Refused
 from tests.redis_servers import running
 
 PATIENT = 10.0
@@ -177,12 +177,17 @@ def valkey_server():
         yield server
 
 
+def patient_index(url, **options):
+    """An index on a link that a busy machine does not time out; the index closes it."""
+    index = RedisIndex(Link(url, timeout=PATIENT), **options)
+    index._own = True
+    return index
+
+
 def opened(server, **options):
     with server.client() as client:
         client.flushall()
-    index = RedisIndex(server.url, **options)
-    index.link.timeout = PATIENT
-    return index
+    return patient_index(server.url, **options)
 
 
 @pytest.mark.redis
@@ -242,8 +247,7 @@ def test_redis_replaces_and_keeps_no_more_than_it_may(redis_server):
 
 @pytest.mark.redis
 def test_processes_that_share_redis_find_each_others(redis_server):
-    one, other = opened(redis_server), RedisIndex(redis_server.url)
-    other.link.timeout = PATIENT
+    one, other = opened(redis_server), patient_index(redis_server.url)
     add(one, "s", unit(1, 2), "a", 100.0, SyncIO())
     assert near(other, "s", unit(1, 2), 0.99, SyncIO())[0].key == "a"
     one.close()
@@ -273,8 +277,7 @@ def test_a_server_without_vector_sets_is_told_once_and_memory_serves(valkey_serv
 @pytest.mark.redis
 def test_a_redis_that_is_away_is_no_index():
     with running("redis") as server:
-        index = RedisIndex(server.url)
-        index.link.timeout = PATIENT
+        index = patient_index(server.url)
         add(index, "s", unit(1, 2), "a", 100.0, SyncIO())
         server.kill()
         with pytest.raises(Down):

@@ -59,7 +59,7 @@ def io(request):
 
 @pytest.mark.slow
 async def test_the_whole(io, embed):
-    found = SemanticMatcher(SemanticCache())
+    found = SemanticMatcher(SemanticCache(timeout=60.0))
     for key, text in {"reset": "How do I reset my Gmail password?", "smoke": "How do I quit smoking?"}.items():
         await found.add(io, "s", text, key, 100.0)
     near = await found.find(io, "s", "How do I reset my Gmail password?")
