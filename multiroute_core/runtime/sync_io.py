@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from multiroute_core.runtime import threads
 from multiroute_core.runtime.deadline import Cancelled, Deadline, Expired, current
@@ -39,7 +39,9 @@ class SyncIO:
         try:
             value = next(source, END)
         except Exception as error:
-            _reraise(limit, error)
+            if (reason := _why_ended(limit)) is not None:
+                raise reason from error
+            raise
         finally:
             current.reset(token)
         if limit.cancelled:  # a socket that was shut down looks like a clean end
@@ -80,7 +82,9 @@ def _within(limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: 
     try:
         value = call(*args, **kwargs)
     except Exception as error:
-        _reraise(limit, error)
+        if (reason := _why_ended(limit)) is not None:
+            raise reason from error
+        raise
     finally:
         current.reset(token)
     if limit.cancelled:  # a socket that was shut down looks like a clean end
@@ -91,10 +95,11 @@ def _within(limit: Deadline, call: Callable[..., Any], /, *args: Any, **kwargs: 
     return value
 
 
-def _reraise(limit: Deadline, error: Exception) -> NoReturn:
-    """Raise `error`, or the passed deadline or the cancellation that caused it."""
+def _why_ended(limit: Deadline) -> BaseException | None:
+    """Return the cancellation or the passed deadline that explains an error; None if the error stands for itself.
+
+    The error itself is not passed: a frame of its traceback would hold it, and so the request with its key.
+    """
     if limit.cancelled:
-        raise Cancelled from error
-    if limit.expired or limit.remaining() <= 0:
-        raise Expired(limit.phase) from error
-    raise error
+        return Cancelled()
+    return Expired(limit.phase) if limit.expired or limit.remaining() <= 0 else None

@@ -189,7 +189,7 @@ def test_where_nobody_listens_the_router_is_asked_itself(monkeypatch):
     monkeypatch.setattr(
         Router, "generate", lambda self, *args, **kwargs: asked.append(self) or generate(self, *args, **kwargs)
     )
-    llm = chat(route("a"))
+    llm = chat(route("a"), ledger="memory")
     llm.invoke("Hi")
     with get_usage_metadata_callback(), get_multiroute_callback():
         llm.invoke("Hi", config={"callbacks": [BaseCallbackHandler(), AsyncCallbackHandler()]})
