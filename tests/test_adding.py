@@ -91,7 +91,7 @@ class TestARow:
 
     def test_without_a_key_nothing_is_sent(self, acme, monkeypatch):
         monkeypatch.delenv("ACME_API_KEY")
-        with pytest.raises(ConfigurationError, match=r"Route 'acme:acme-large' has no key: set ACME_API_KEY, or give"):
+        with pytest.raises(ConfigurationError, match=r"Route 'acme:acme-large' has no API key: set ACME_API_KEY, or pass"):
             Router([f"acme:{MODEL}"])
         assert acme.requests == []
 
@@ -202,9 +202,9 @@ class TestTheTable:
     [
         ("mistrall", "did you mean 'mistral'?"),
         ("google_gemini", "did you mean 'google"),
-        ("bedrock", "write Route(llm=...)"),
+        ("bedrock", "use Route(llm=...)"),
         ("together_ai", "use 'openai:…' with base_url"),
-        ("vertexai", "write Route(llm=...)"),
+        ("vertexai", "use Route(llm=...)"),
     ],
 )
 def test_an_unknown_provider_is_refused_with_a_hint(name, hint):
