@@ -12,8 +12,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-CHAT_COMPLETIONS = "multiroute_core.providers.openai.provider:OpenAIProvider"
-"""The class for every server that implements OpenAI's Chat Completions API."""
+CHAT_COMPLETIONS = "multiroute_core.providers.openai.provider:CompatibleProvider"
+"""The class for every other vendor that implements OpenAI's Chat Completions API."""
+
+_OPENAI = "multiroute_core.providers.openai.provider:OpenAIProvider"
 
 _GENAI = "multiroute_core.providers.google.genai:GenaiProvider"
 _LEGACY = "multiroute_core.providers.google.legacy:LegacyProvider"
@@ -68,7 +70,7 @@ class ProviderSpec:
     @property
     def speaks_chat_completions(self) -> bool:
         """Whether its API is OpenAI's Chat Completions."""
-        return self.provider_class == CHAT_COMPLETIONS
+        return self.provider_class in (CHAT_COMPLETIONS, _OPENAI)
 
 
 PROVIDERS: dict[str, ProviderSpec] = {
@@ -105,6 +107,7 @@ PROVIDERS: dict[str, ProviderSpec] = {
             key_variables=("OPENAI_API_KEY",),
             default_model="gpt-6.1-sol",
             base_url_variable="OPENAI_BASE_URL",
+            provider_class=_OPENAI,
             apis=("chat", "responses"),
             model_patterns=("gpt-*", "o[134]*", "chatgpt*"),
             closed_models=re.compile(r"(?:ft:)?(?:gpt-(?!oss)|chatgpt-|codex-|computer-use|o\d)", re.IGNORECASE),

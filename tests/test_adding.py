@@ -67,6 +67,25 @@ class TestARow:
         # The name of the limit that every compatible server knows.
         assert json.loads(acme.requests[0].body)["max_tokens"] == 9
 
+    @pytest.mark.parametrize("authorization", ["Authorization", "authorization"])
+    def test_it_gets_nothing_of_an_account_of_openai(self, acme, monkeypatch, authorization):
+        monkeypatch.setenv("OPENAI_ORG_ID", "org-of-openai")
+        monkeypatch.setenv("OPENAI_PROJECT_ID", "project-of-openai")
+        monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"X-Team: of-openai\n{authorization}: Bearer of-openai")
+        with Router([f"acme:{MODEL}"]) as router:
+            assert router.generate("Hello").text == "Hello from Acme."
+        headers = acme.requests[0].headers
+        assert headers["authorization"] == "Bearer a-key-of-acme"
+        assert not [name for name, value in headers.items() if "of-openai" in value]
+
+    @pytest.mark.parametrize("name", ["OPENAI_ORG_ID", "OPENAI_PROJECT_ID"])
+    def test_a_gateway_of_openai_gets_what_the_environment_sets(self, acme, monkeypatch, name):
+        monkeypatch.setenv(name, "of-openai")
+        route = Route("openai:gpt-4.1", base_url=f"{acme.url}/v1", api_key="k")
+        with Router([route]) as router:
+            router.generate("Hello")
+        assert "of-openai" in acme.requests[0].headers.values()
+
     def test_from_the_environment(self, acme):
         with Router() as router:
             assert [route.name for route in router.routes] == [f"acme:{MODEL}"]
@@ -91,7 +110,9 @@ class TestARow:
 
     def test_without_a_key_nothing_is_sent(self, acme, monkeypatch):
         monkeypatch.delenv("ACME_API_KEY")
-        with pytest.raises(ConfigurationError, match=r"Route 'acme:acme-large' has no API key: set ACME_API_KEY, or pass"):
+        with pytest.raises(
+            ConfigurationError, match=r"Route 'acme:acme-large' has no API key: set ACME_API_KEY, or pass"
+        ):
             Router([f"acme:{MODEL}"])
         assert acme.requests == []
 

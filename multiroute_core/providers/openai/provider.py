@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 from dataclasses import replace
+from types import ModuleType
+from typing import Any
 from urllib.parse import urlsplit
 
 from multiroute_core.errors import RouteError
@@ -32,7 +35,8 @@ class OpenAIProvider(StainlessTransport):
 
     def __init__(self, api_key: str, base_url: str | None) -> None:
         sdk = importlib.import_module("openai")
-        super().__init__(sdk, sdk.OpenAI, sdk.AsyncOpenAI, {"api_key": api_key, "base_url": base_url})
+        settings = {"api_key": api_key, "base_url": base_url, "default_headers": self._headers(sdk, api_key)}
+        super().__init__(sdk, sdk.OpenAI, sdk.AsyncOpenAI, settings)
         address = base_url or f"https://{OWN_HOST}/v1"
         self._own = urlsplit(address).hostname == OWN_HOST
         self.api_key = api_key
@@ -63,6 +67,26 @@ class OpenAIProvider(StainlessTransport):
         """Convert an SDK error to a `RouteError`."""
         return classify.classify(error)
 
+    def _headers(self, sdk: ModuleType, api_key: str) -> dict[str, Any]:
+        """Return headers that take precedence over those that the SDK reads from the environment."""
+        return {}
+
     def _api(self, route: Route) -> str:
         needed = models.lookup(route.provider, route.model).api if self._own else "chat"
         return route.api or needed
+
+
+class CompatibleProvider(OpenAIProvider):
+    """Another vendor's server with OpenAI's Chat Completions API.
+
+    The SDK sends what the environment sets for an account of OpenAI, `OPENAI_ORG_ID`, `OPENAI_PROJECT_ID` and
+    `OPENAI_CUSTOM_HEADERS`, to every address, and an `Authorization` among the latter replaces the given key (openai
+    2.x, `_client.py`, read 2026-11-29). None of it concerns another vendor, so it is left out.
+    """
+
+    def _headers(self, sdk: ModuleType, api_key: str) -> dict[str, Any]:
+        lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
+        names = [name.strip() for name, colon, _ in (line.partition(":") for line in lines) if colon]
+        headers: dict[str, Any] = dict.fromkeys(("OpenAI-Organization", "OpenAI-Project", *names), sdk.Omit())
+        headers |= {name: f"Bearer {api_key}" for name in names if name.lower() == "authorization"}
+        return headers
