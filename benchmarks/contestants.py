@@ -15,6 +15,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.llms.openai import OpenAI
+from pydantic import SecretStr
 
 from benchmarks import loopback
 from langchain_multiroute import ChatMultiRoute
@@ -120,7 +121,8 @@ def langchain(url: str) -> list[Pair]:
     """`ChatMultiRoute` beside `ChatOpenAI`."""
     route = Route(f"openai:{GPT}", base_url=f"{url}/v1", api_key="k", prices="openai")
     ours = ChatMultiRoute(routes=[route], **COLD)
-    theirs = ChatOpenAI(model=GPT, base_url=f"{url}/v1", api_key="k", max_retries=0, stream_usage=True, **COLD)
+    key = SecretStr("k")
+    theirs = ChatOpenAI(model=GPT, base_url=f"{url}/v1", api_key=key, max_retries=0, stream_usage=True, **COLD)
     turns = [SystemMessage(SYSTEM), HumanMessage(QUESTION)]
 
     def pair(face: str, kind: Kind, target: float) -> Pair:

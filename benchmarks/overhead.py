@@ -175,7 +175,8 @@ def measure(pairs: Sequence[Pair], rounds: Rounds, clock: Clock) -> None:
         for batch in range(rounds.batches):
             if batch and time.perf_counter() - began > rounds.seconds:
                 break
-            for kind, count in (("plain", rounds.plain), ("stream", rounds.stream)):
+            counts: tuple[tuple[Kind, int], ...] = (("plain", rounds.plain), ("stream", rounds.stream))
+            for kind, count in counts:
                 turns = count * (batch + 1) // rounds.batches - count * batch // rounds.batches
                 _sync(_turns(pairs, kind, turns, native=False), clock)
                 runner.run(_async(_turns(pairs, kind, turns, native=True), clock))

@@ -128,7 +128,7 @@ def altered(texts: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
 
     def make(kind: str, change: Callable[[str], str | None]) -> None:
         found = ((text, change(text)) for text in texts)
-        made[kind] = [pair for pair in found if pair[1] is not None and pair[1] != pair[0]][:ALTERED]
+        made[kind] = [(text, other) for text, other in found if other is not None and other != text][:ALTERED]
 
     def number(text: str) -> str:
         more = chance.choice((1, 2, 5, 10, 100))

@@ -37,7 +37,7 @@ from multiroute_core import (
 
 DOCUMENTS = Path(__file__).parent / "documents"
 PROMPT = ChatPromptTemplate([("system", "Answer in one or two sentences."), ("user", "{question}")])
-SETTINGS = {"max_tokens": 80, "temperature": 0}
+SETTINGS: dict[str, Any] = {"max_tokens": 80, "temperature": 0}
 
 
 class UnmetError(Exception):

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from typing import TextIO
 
 from rich.box import SIMPLE_HEAD
@@ -64,7 +65,7 @@ class Screen:
 
     def __init__(self, file: TextIO | None = None) -> None:
         stream = file or sys.stdout
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows ASCII only shall see the show as well
         self.console = Console(file=stream, highlight=False)
         self.width = min(self.console.width, 100)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from llmock.chaos import ChaosSettings, StreamChaos
 from llmock.scenarios import Behavior, Fail, Reply, StreamFault
@@ -48,7 +48,9 @@ class Stage:
     @property
     def routes(self) -> tuple[Route, ...]:
         """One route a vendor; two of them say what they are best at."""
-        at = {vendor: {"base_url": s.base_url(WIRES[vendor]), "api_key": "none"} for vendor, s in self.servers.items()}
+        at: dict[str, dict[str, Any]] = {
+            vendor: {"base_url": s.base_url(WIRES[vendor]), "api_key": "none"} for vendor, s in self.servers.items()
+        }
         return (
             Route("anthropic:claude-sonnet-5-5", **at["anthropic"]),
             Route("openai:gpt-6.1-sol", tasks={"code_generation"}, prices="openai", **at["openai"]),

@@ -3,6 +3,9 @@
 It is imported in our environment and in the peers', and so imports nobody before somebody is to be asked.
 """
 
+# The peers live in an environment of their own.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import os
@@ -151,6 +154,7 @@ def litellm_redis(places: Places) -> list[Contestant]:
 def langchain_redis(places: Places) -> list[Contestant]:
     """`ChatOpenAI` with LangChain's caches on Redis: that of `langchain-redis`, and the older one."""
     import redis
+    import redis.asyncio
     from langchain_community.cache import AsyncRedisCache
     from langchain_community.cache import RedisCache as CommunityCache
     from langchain_redis import RedisCache
@@ -208,8 +212,9 @@ def _route(places: Places) -> Any:
 
 def _chat_openai(places: Places, cache: Any) -> Any:
     from langchain_openai import ChatOpenAI
+    from pydantic import SecretStr
 
-    return ChatOpenAI(model=MODEL, base_url=f"{places.provider}/v1", api_key="k", max_retries=0, cache=cache)
+    return ChatOpenAI(model=MODEL, base_url=f"{places.provider}/v1", api_key=SecretStr("k"), max_retries=0, cache=cache)
 
 
 def _langchain(

@@ -5,6 +5,9 @@ left out: each answer is read from the bytes that a provider would send. What gr
 (RSS), or with `traced` what Python has allocated: tracing takes memory itself, so it is not both at once.
 """
 
+# The peers live in an environment of their own.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import contextlib
@@ -79,13 +82,14 @@ def langchain() -> Opened:
     from langchain_core.outputs import ChatResult
     from langchain_openai import ChatOpenAI
     from openai.types.chat import ChatCompletion
+    from pydantic import SecretStr
 
     class Canned(ChatOpenAI):
         def _generate(self, *_: Any, **__: Any) -> ChatResult:
             return self._create_chat_result(ChatCompletion.model_validate_json(BODY))
 
     cache = InMemoryCache()
-    llm = Canned(model=contestants.MODEL, base_url=NOWHERE.provider, api_key="k", cache=cache)
+    llm = Canned(model=contestants.MODEL, base_url=NOWHERE.provider, api_key=SecretStr("k"), cache=cache)
     held = lambda: len(cache._cache)  # noqa: E731
     return Opened(lambda question: llm.invoke(contestants.messages(question)).text, held, cache.clear)
 

@@ -8,6 +8,9 @@ router itself. A line of JSON comes in on stdin, a line of JSON goes out on stdo
 * `ask` asks `count` times in a row, `crowd` `count` times at once, `stream` once, chunk by chunk.
 """
 
+# The peers live in an environment of their own.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import asyncio
@@ -114,9 +117,10 @@ class WithFallbacks:
 
     def __init__(self, urls: Sequence[str], patience: float | None, on_stream_error: str | None) -> None:
         from langchain_openai import ChatOpenAI
+        from pydantic import SecretStr
 
         settings = dict(self.tuned) if patience is None else {**self.tuned, "timeout": patience}
-        first, *others = (ChatOpenAI(model=MODEL, base_url=f"{u}/v1", api_key="k", **settings) for u in urls)
+        first, *others = (ChatOpenAI(model=MODEL, base_url=f"{u}/v1", api_key=SecretStr("k"), **settings) for u in urls)
         self.model = first.with_fallbacks(others)
 
     def ask(self) -> str:
@@ -204,7 +208,8 @@ def main() -> None:
     """Do what the lines say."""
     # What libraries print must not stand between the answers.
     out, sys.stdout = sys.stdout, sys.stderr
-    kind, router = EVERYBODY[sys.argv[1]], None
+    kind = EVERYBODY[sys.argv[1]]
+    router: Any = None
     with asyncio.Runner() as runner:
         for line in sys.stdin:
             told = json.loads(line)
