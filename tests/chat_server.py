@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from typing import Any
 
 from multiroute_core import Route, Router
 from multiroute_core.testing.server import Received, ReplayServer, Reply
@@ -87,7 +88,7 @@ class Fleet:
 FACES = ("generate", "agenerate", "stream", "astream")
 
 
-def ask(router: Router, face: str, messages="Hi", **options):
+def ask(router: Router, face: str, messages: Any = "Hi", **options: Any):
     """Ask through one of the four faces; the response, whatever the face."""
     import asyncio
 

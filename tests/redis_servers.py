@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
@@ -78,7 +80,7 @@ class Server:
             password=self.password,
             protocol=2,
             socket_timeout=10.0,
-            retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0),
+            retry=Retry(NoBackoff(), 0),
         )
 
     def kill(self) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from genai_prices.data_snapshot import get_snapshot
@@ -255,7 +256,7 @@ class TestAStrategy:
 
     def test_it_ranks(self, shortest_name):
         with ReplayServer(answer()) as server:
-            at = {"base_url": f"{server.url}/v1", "api_key": "k"}
+            at: dict[str, Any] = {"base_url": f"{server.url}/v1", "api_key": "k"}
             routes = [Route("openai:a", name="long-name", **at), Route("openai:b", name="short", **at)]
             with Router(routes, strategy="shortest_name") as router:
                 assert router.generate("Hello").route == "short"
@@ -283,7 +284,7 @@ class TestAStrategy:
     def test_docs_name_every_strategy(self, name):
         package = importlib.import_module("multiroute_core.routing")
         routing = (ROOT / "docs" / "routing.md").read_text()
-        assert all(f'"{name}"' in text for text in (Options.__doc__, Router.__doc__, package.__doc__))
+        assert all(f'"{name}"' in str(text) for text in (Options.__doc__, Router.__doc__, package.__doc__))
         assert f'"{name}"' in routing or f"`{name}`" in routing
 
     @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """Bad input fails before any network call, with one sentence that says what to do."""
 
+# The wrong types are the subject.
+# pyright: reportArgumentType=false
+
 import subprocess
 import sys
 

@@ -36,8 +36,11 @@ def declared(package):
     (branch,) = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
     typed = {}
     for node in branch.body:
+        assert isinstance(node, ast.ImportFrom)
         typed.setdefault(node.module, set()).update(alias.name for alias in node.names)
     (assignment,) = branch.orelse
+    assert isinstance(assignment, ast.Assign)
+    assert isinstance(assignment.value, ast.Call)
     lazy = ast.literal_eval(assignment.value.args[1])
     return typed, {f"{package}.{module}": set(names.split()) for module, names in lazy.items()}
 

@@ -4,6 +4,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from langchain_core.embeddings import FakeEmbeddings
@@ -12,6 +13,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.llms import MockLLM
+from pydantic import SecretStr
 
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
@@ -47,10 +49,10 @@ def test_it_names_itself_and_a_route_string_names_it_otherwise(framework):
 
 
 def test_the_names_are_those_that_the_integration_reports():
-    route = Route(llm=ChatOpenAI(model="gpt-5", api_key="sk-secret"), prices="openai")
+    route = Route(llm=ChatOpenAI(model="gpt-5", api_key=SecretStr("sk-secret")), prices="openai")
     assert (route.provider, route.model, route.name) == ("openai", "gpt-5", "langchain:gpt-5")
     assert "secret" not in repr(route)
-    bound = Route(llm=ChatOpenAI(model="gpt-5", api_key="k").bind(stop=["x"]))
+    bound = Route(llm=ChatOpenAI(model="gpt-5", api_key=SecretStr("k")).bind(stop=["x"]))
     assert (bound.model, bound.llm.bound) == ("gpt-5", {"stop": ["x"]})
 
 
@@ -73,7 +75,13 @@ def test_it_compares_copies_pickles_and_is_not_changed(framework):
 @each
 def test_what_belongs_to_the_model_is_refused(framework):
     model = MODELS[framework][0]()
-    for setting in ({"api_key": "k"}, {"base_url": "http://127.0.0.1:9/v1"}, {"api": "chat"}, {"sdk": "google-genai"}):
+    settings: tuple[dict[str, Any], ...] = (
+        {"api_key": "k"},
+        {"base_url": "http://127.0.0.1:9/v1"},
+        {"api": "chat"},
+        {"sdk": "google-genai"},
+    )
+    for setting in settings:
         with pytest.raises(ConfigurationError, match=f"set {next(iter(setting))} on {type(model).__name__} itself"):
             Route(llm=model, **setting)
 
@@ -87,8 +95,8 @@ def test_what_belongs_to_the_model_is_refused(framework):
         (lambda: Route(llm=MockEmbedding(3)), "a LlamaIndex MockEmbedding is not an LLM"),
         (lambda: Route(llm=ScriptedProvider(Answer("x"))), r"needs names: Route\('provider:model', llm=\.\.\.\)"),
         (lambda: Route(llm=object()), "object is neither a LangChain chat model nor a LlamaIndex LLM"),
-        (lambda: Route(MockLLM()), r"MockLLM is a framework's model; write Route\(llm=\.\.\.\)"),
-        (lambda: Router([MockLLM()]), r"write Route\(llm=\.\.\.\)"),
+        (lambda: Route(MockLLM()), r"MockLLM is a framework's model; write Route\(llm=\.\.\.\)"),  # pyright: ignore[reportArgumentType]
+        (lambda: Router([MockLLM()]), r"write Route\(llm=\.\.\.\)"),  # pyright: ignore[reportArgumentType]
         (lambda: Route(), "is not a valid route; expected 'provider:model'"),
     ],
 )

@@ -5,12 +5,15 @@ import io
 import re
 import tokenize
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("multiroute_core", "langchain_multiroute", "llamaindex_multiroute")
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+Node = TypeVar("Node", bound=ast.AST)
 
 PARTICIPLES = frozenset(
     "told said found made given kept asked heard seen known called taken written named recorded mended declined counted opened "
@@ -48,7 +51,7 @@ def share(part, whole):
     return 100 * part / max(whole, 1)
 
 
-def nodes(kind):
+def nodes(kind: type[Node] | tuple[type[Node], ...]) -> list[Node]:
     return [node for path in FILES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kind)]
 
 

@@ -8,6 +8,7 @@ import os
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,11 @@ from multiroute_core import Router
 from multiroute_core.events import AttemptEnded
 from multiroute_core.testing.server import Reply
 from tests.chat_server import SSE, Fleet, answer, events
+
+
+def clients_of(router: Router) -> Any:
+    provider: Any = router._parts.providers["a"]
+    return provider._clients
 
 
 def open_descriptors() -> int:
@@ -37,8 +43,7 @@ def test_asyncio_run_twenty_times_leaks_no_client_descriptor_or_warning():
             assert "".join(asyncio.run(work())) == "Hello."
         gc.collect()
         assert open_descriptors() <= before
-        provider = fleet.router._parts.providers["a"]
-        assert provider._clients._native == {}
+        assert clients_of(fleet.router)._native == {}
 
 
 def test_loops_that_are_closed_by_hand_are_forgotten_at_the_next_call():
@@ -49,7 +54,7 @@ def test_loops_that_are_closed_by_hand_are_forgotten_at_the_next_call():
                 loop = asyncio.new_event_loop()
                 assert loop.run_until_complete(fleet.router.agenerate("Hi")).text == "Hello."
                 loop.close()
-            assert len(fleet.router._parts.providers["a"]._clients._native) == 1
+            assert len(clients_of(fleet.router)._native) == 1
         del fleet, loop
         gc.collect()
         gc.collect()  # the router first, then what its client left in circles of their own
@@ -60,7 +65,7 @@ def test_a_router_in_a_circle_that_is_collected_while_its_loop_lives_leaves_noth
         router = Router(fleet.routes)
         runner.run(router.agenerate("Hi"))
         before = open_descriptors()
-        router.circle = router
+        setattr(router, "circle", router)
         del router
         gc.collect()
         runner.run(asyncio.sleep(0))
@@ -246,7 +251,7 @@ def test_aclose_closes_the_running_loops_client():
             async with Router(fleet.routes) as router:
                 await router.agenerate("Hi")
                 router.generate("Hi")
-            return router._parts.providers["a"]._clients
+            return clients_of(router)
 
         clients = asyncio.run(work())
         assert clients._native == {}

@@ -3,9 +3,10 @@
 import itertools
 import json
 from contextlib import contextmanager
+from typing import Any
 
 from multiroute_core import Route
-from multiroute_core.testing.server import ReplayServer, Reply
+from multiroute_core.testing.server import ReplayServer, Reply, Serving
 
 JSON = {"content-type": "application/json"}
 SSE = {"content-type": "text/event-stream"}
@@ -44,6 +45,14 @@ def wire_of(path):
     return next((wire for end, wire in known.items() if end in path), "google")
 
 
+class BodiesServer(ReplayServer):
+    """A server that keeps the requests' bodies, read."""
+
+    def __init__(self, reply: Serving) -> None:
+        super().__init__(reply)
+        self.bodies: list[Any] = []
+
+
 @contextmanager
 def served(*replies):
     """A server that gives the replies one after the other, the last one for ever; its requests' bodies are `bodies`.
@@ -58,8 +67,7 @@ def served(*replies):
         streams = bool(body.get("stream")) or "streamGenerate" in received.path
         return reply[streams] if isinstance(reply, tuple) else reply
 
-    with ReplayServer(answer) as server:
-        server.bodies = []
+    with BodiesServer(answer) as server:
         yield server
 
 
@@ -147,7 +155,7 @@ def begun(item):
 # Anthropic.
 
 
-def message(*content, stop_reason="end_turn", **more):
+def message(*content, stop_reason: str | None = "end_turn", **more):
     """A whole message."""
     usage = {"input_tokens": 5, "output_tokens": 3}
     about = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_sequence": None}

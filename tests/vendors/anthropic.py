@@ -204,7 +204,8 @@ def _messages(messages: list[Any], asked: Asked, issued: Issued) -> None:
     for i, message in enumerate(messages):
         where = f"messages.{i}"
         checks.known(message, ("role", "content"), f"{where}.{{key}}: Extra inputs are not permitted")
-        role, content = message.get("role"), message.get("content")
+        role = message.get("role")
+        content: Any = message.get("content")
         if role not in ("user", "assistant"):
             raise Refused(
                 f'{where}: Unexpected role "{role}". The Messages API accepts a top-level `system` parameter.'

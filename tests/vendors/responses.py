@@ -99,7 +99,7 @@ def _reasoning(body: dict[str, Any], asked: Asked) -> None:
 
 
 def _tools(body: dict[str, Any], asked: Asked) -> None:
-    for i, tool in enumerate(body.get("tools") or ()):
+    for i, tool in enumerate(body.get("tools") or []):
         if tool.get("type") == "function":
             rest = {key: value for key, value in tool.items() if key != "type"}
             asked.tools.append(chat.function(rest, f"tools[{i}]", ("defer_loading",)))

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from typing import Any
 
 import anthropic
 import openai
@@ -72,7 +73,7 @@ class TestAnthropic:
     MODEL = "claude-sonnet-4-5"
     TOOLS = [{"name": "get_weather", "description": "The weather of a city.", "input_schema": WEATHER}]
 
-    def ask(self, claude, content="Hello", **more):
+    def ask(self, claude, content: Any = "Hello", **more: Any):
         return claude.messages.create(
             model=self.MODEL, max_tokens=2048, messages=[{"role": "user", "content": content}], **more
         )
@@ -93,7 +94,7 @@ class TestAnthropic:
         assert stream.get_final_message().usage.output_tokens > 3
 
     def test_tool_loop(self, claude):
-        history = [{"role": "user", "content": "What's the weather in Paris and London?"}]
+        history: list[Any] = [{"role": "user", "content": "What's the weather in Paris and London?"}]
         with claude.messages.stream(model=self.MODEL, max_tokens=2048, messages=history, tools=self.TOOLS) as stream:
             asked = stream.get_final_message()
         assert [call.input for call in asked.content] == [{"city": "Paris"}, {"city": "London"}]
@@ -185,7 +186,7 @@ class TestChat:
         {"type": "function", "function": {"name": "get_weather", "description": "The weather.", "parameters": WEATHER}}
     ]
 
-    def ask(self, gpt, content="Hello", **more):
+    def ask(self, gpt, content: Any = "Hello", **more: Any):
         more = {"model": "gpt-4o", "messages": [{"role": "user", "content": content}], **more}
         return gpt.chat.completions.create(**more)
 
@@ -296,7 +297,7 @@ class TestResponses:
         "reasoning": {"effort": "low", "summary": "auto"},
     }
 
-    def ask(self, gpt, given="Hello", **more):
+    def ask(self, gpt, given: Any = "Hello", **more: Any):
         return gpt.responses.create(**{"model": "gpt-6.1-sol", "input": given, **more})
 
     def test_plain(self, gpt):
@@ -377,7 +378,7 @@ class TestGoogle:
         }
     ]
 
-    def ask(self, gemini, contents="Hello", model=MODEL, **config):
+    def ask(self, gemini, contents: Any = "Hello", model=MODEL, **config):
         return gemini.models.generate_content(model=model, contents=contents, config=config)
 
     def test_plain(self, gemini):
@@ -476,12 +477,14 @@ def test_nothing_of_it_was_meant_for_a_test():
     """The mind answers by the request: the same question with another tool's name calls that tool."""
     with VendorServer() as server, openai.OpenAI(api_key="test", base_url=server.base_url("openai")) as client:
         for name in ("first_tool", "second_tool"):
-            tool = {
+            tool: Any = {
                 "type": "function",
                 "function": {"name": name, "parameters": {"type": "object", "properties": {"n": {"type": "integer"}}}},
             }
             asked = client.chat.completions.create(
                 model="gpt-4o", messages=[{"role": "user", "content": f"Use {name}(7)."}], tools=[tool]
             )
-            call = asked.choices[0].message.tool_calls[0].function
+            (chosen,) = asked.choices[0].message.tool_calls or []
+            assert chosen.type == "function"
+            call = chosen.function
             assert (call.name, json.loads(call.arguments)) == (name, {"n": 7})
