@@ -93,7 +93,7 @@ def test_memory_and_redis_tell_the_same_story(redis_server, data):
         pair.link.close()
 
 
-def claim(amount=10, cap=100, **more):
+def claim(amount=10, cap: int | None = 100, **more):
     return ReservationRequest("a", amount, cap, (0.0, 2.0**40), allow_new=True, **more)
 
 

@@ -2,7 +2,6 @@
 paused and started anew."""
 
 import multiprocessing
-import os
 import signal
 import threading
 import time
@@ -91,7 +90,7 @@ def test_a_worker_is_killed_in_the_middle(server, monkeypatch):
     for worker in workers:
         worker.start()
     eventually(lambda: made.value > CALLS // 4, 60)
-    os.kill(workers[0].pid, signal.SIGKILL)
+    workers[0].kill()
     for worker in workers:
         worker.join(120)
     assert [worker.exitcode for worker in workers] == [-signal.SIGKILL, 0, 0, 0]
@@ -127,7 +126,9 @@ def test_redis_is_flushed_paused_and_started_anew(server, tmp_path):
         with server.client() as client:
             client.flushall()
         some(50)
-        router._parts.state.link.timeout = 0.2
+        state = router._parts.state
+        assert isinstance(state, RedisState)
+        state.link.timeout = 0.2
         server.kill()
         with pytest.raises(BudgetExceededError, match="is hard, and its spending cannot be read now"):
             some_at_once = [router.generate("Hi", max_tokens=10) for _ in range(3)]

@@ -73,8 +73,10 @@ def test_each_dialect_on_each_face(name, face):
 def test_each_dialect_in_both_frameworks_over_a_socket(name, framework):
     with DialectServer(name, Answer("word " * 10, usage=USAGE)) as server:
         router = Router([server.route(prices=PRICES)], budget=budgets(), ledger="memory", max_retries=0)
-        model = ChatMultiRoute(router=router) if framework == "langchain" else MultiRoute(router=router)
-        call = model.invoke if framework == "langchain" else model.complete
+        if framework == "langchain":
+            call = ChatMultiRoute(router=router).invoke
+        else:
+            call = MultiRoute(router=router).complete
         check(router, spend(lambda: call(PROMPT, max_tokens=10)), estimated=DIALECTS[name].place == "nowhere")
         router.close()
 
@@ -149,7 +151,7 @@ class TestUnknownAddress:
             (attempt,) = response.attempts
             assert (response.cost, attempt.cost, attempt.estimated) == (None, None, True)
             assert attempt.charged == pytest.approx(1_000 * 0.15e-6 + 8_000 * 0.6e-6)
-            assert "estimate" in attempt.price_source
+            assert "estimate" in str(attempt.price_source)
             (record,) = router.ledger.query()
             assert (record.cost, record.charged, record.estimated) == (None, attempt.charged, True)
             assert spend(lambda: router.generate("Hi", max_tokens=1_000)) == 1, "what is left is too little for another"
@@ -198,6 +200,8 @@ class TestReservation:
             router.estimate("Hi", max_tokens=100, extra={"openai": extra})[0].most_cost
             for extra in ({}, {"service_tier": "priority"})
         )
+        assert plain is not None
+        assert priority is not None
         assert priority > 1.5 * plain
 
 
@@ -248,7 +252,10 @@ def test_a_whole_answer_that_loses_a_race_in_the_same_moment_is_charged():
     from multiroute_core.engine.attempt import AttemptRunner
 
     attempt = object.__new__(AttemptRunner)
-    attempt.stream, attempt.parts, attempt.usage, attempt.model = True, [Text("word " * 10)], None, None
+    attempt.stream = True
+    attempt.parts = [Text("word " * 10)]
+    attempt.usage = None
+    attempt.model = None
     attempt.route = scripted_route("a", Answer(), prices=PRICES)
     attempt.first_token_seconds, attempt._done, attempt._max_tokens, attempt._tokens = 0.1, True, 10, READ
     attempt._pricing = Prices()

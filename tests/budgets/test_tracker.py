@@ -26,6 +26,7 @@ from multiroute_core.testing import (
     Answer,
     DropConnection,
     Fail,
+    Script,
     SlowAnswer,
     VirtualClock,
     provider_of,
@@ -41,7 +42,7 @@ TEN = Usage(input_tokens=0, output_tokens=10)
 ANSWER = Answer("Well.", usage=TEN)
 
 
-def dear(name="dear", script=ANSWER, **options):
+def dear(name="dear", script: Script = ANSWER, **options):
     """A route on which ten tokens of output cost 0.001 USD, and input nothing."""
     return scripted_route(name, script, prices={"input": 0.0, "output": 100.0}, **options)
 
@@ -71,9 +72,9 @@ class TestHard:
         assert calls(route) == 3
         error = e.value
         assert (error.budget, error.scope_value, error.remaining) == ("usd/day", "", 0.0)
-        assert 0 < error.retry_after <= DAY and error.resets_at == pytest.approx(
-            time.time() + error.retry_after, abs=60
-        )
+        assert error.retry_after is not None
+        assert 0 < error.retry_after <= DAY
+        assert error.resets_at == pytest.approx(time.time() + error.retry_after, abs=60)
 
     def test_it_passes_over_a_route_that_is_too_dear(self, face):
         first, second, heard = dear(), cheap(), []
@@ -145,7 +146,7 @@ class TestPeriods:
             with pytest.raises(BudgetExceededError) as e:
                 asked(router)
             assert e.value.retry_after == pytest.approx(e.value.resets_at - clock.time())
-            clock.sleep(e.value.retry_after)
+            clock.sleep(e.value.retry_after or 0.0)
 
     def test_of_a_time_zone(self):
         berlin = Budget(usd=1, timezone="Europe/Berlin")
@@ -285,6 +286,7 @@ class TestReserve:
             next(stream)
         stream.close()
         (attempt,) = [event.attempt for event in events if isinstance(event, AttemptEnded)]
+        assert attempt.estimated_cost is not None
         assert 0 < attempt.estimated_cost < 0.004
         assert ledger.spent(since=0).usd == attempt.estimated_cost
         with pytest.raises(BudgetExceededError) as e:
@@ -358,7 +360,7 @@ class TestLedger:
         class Broken:
             dropped, quick = 0, True
 
-            def append(self, records):
+            def append(self, records, first):
                 pass
 
             def read(self, which):
@@ -366,6 +368,9 @@ class TestLedger:
 
             def read_spending(self, which):
                 raise OSError("the disk is gone")
+
+            def forked(self):
+                pass
 
             def close(self):
                 pass
@@ -459,7 +464,7 @@ class TestBadInput:
 
     def test_of_the_router(self):
         with pytest.raises(ConfigurationError, match="expected a Budget, such as"):
-            Router([dear()], budget=[20])
+            Router([dear()], budget=[20])  # pyright: ignore[reportArgumentType]  # refused
         with pytest.raises(ConfigurationError, match="Two budgets are named 'usd/day'"):
             Router([dear()], budget=[Budget(usd=1), Budget(usd=2)])
 

@@ -79,6 +79,7 @@ def test_an_episode_lasts_as_long_as_the_longest_door(flying, later, retry_after
     state = limited(Concurrency(), 0.0, flying, None)
     state = limited(state, later, flying, retry_after)
     cut = state.limit
+    assert cut is not None
     within = later + share * retry_after
     assert limited(state, within, flying, None).limit == cut
     calm = state

@@ -44,8 +44,10 @@ def ratios(log: list[tuple[float, bool]], rules: BreakerSettings, now: float) ->
 
 class BreakerMachine(RuleBasedStateMachine):
     @initialize(rules=st.sampled_from([SHORT, LONG_RUN, STRICT]), now=st.sampled_from([0.0, 1000.0]))
-    def begin(self, rules, now):
-        self.rules, self.now, self.breaker = rules, now, Breaker()
+    def begin(self, rules: BreakerSettings, now: float):
+        self.breaker_settings = rules
+        self.now = now
+        self.breaker = Breaker()
         self.out: list[Out] = []
         self.era = 0
         self.log: list[tuple[float, bool]] = []  # the verdicts of this era
@@ -66,7 +68,7 @@ class BreakerMachine(RuleBasedStateMachine):
     @rule(early=st.booleans())
     def ask(self, early):
         before = self.breaker
-        self.breaker, answer = admit(before, self.rules, self.now, early=early)
+        self.breaker, answer = admit(before, self.breaker_settings, self.now, early=early)
         if self.until is None:
             assert isinstance(answer, Permit)
             assert not answer.probe
@@ -77,7 +79,7 @@ class BreakerMachine(RuleBasedStateMachine):
         else:
             assert isinstance(answer, Permit)
             assert answer.probe
-            self.lease = self.now + self.rules.probe
+            self.lease = self.now + self.breaker_settings.probe
             self.era += 1
         if isinstance(answer, Rejection):
             assert self.breaker == before, "a refusal changes nothing"
@@ -112,7 +114,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
     def back(self, out: Out, verdict: Verdict, random: float):
         before = self.breaker
-        self.breaker = after = settle(before, self.rules, self.now, out.permit, verdict, random)
+        self.breaker = after = settle(before, self.breaker_settings, self.now, out.permit, verdict, random)
         if out.era != self.era:
             assert after == before, "a late answer moves nothing"
             return
@@ -128,9 +130,9 @@ class BreakerMachine(RuleBasedStateMachine):
             return
         if not out.probe:
             self.log.append((self.now, verdict is not Verdict.SUCCESS))
-        last = [failed for _, failed in self.log[-self.rules.failures :]]
-        run = len(last) == self.rules.failures and all(last)
-        often = ratios(self.log, self.rules, self.now)
+        last = [failed for _, failed in self.log[-self.breaker_settings.failures :]]
+        run = len(last) == self.breaker_settings.failures and all(last)
+        often = ratios(self.log, self.breaker_settings, self.now)
         failed = verdict is not Verdict.SUCCESS
         must = failed and (out.probe or run or verdict is Verdict.PERMANENT or all(often))
         may = failed and (must or any(often))
@@ -138,10 +140,10 @@ class BreakerMachine(RuleBasedStateMachine):
         assert opened or not must, "it had to open"
         assert may or not opened, "it had no reason to open"
         if opened:
-            if self.until is None and self.now - self.closed_since >= self.rules.forget:
+            if self.until is None and self.now - self.closed_since >= self.breaker_settings.forget:
                 self.breaks = 0
-            base = min(self.rules.longest, self.rules.seconds * 2**self.breaks)
-            seconds = self.rules.permanent if verdict is Verdict.PERMANENT else base
+            base = min(self.breaker_settings.longest, self.breaker_settings.seconds * 2**self.breaks)
+            seconds = self.breaker_settings.permanent if verdict is Verdict.PERMANENT else base
             self.until = self.now + seconds * {0.0: 0.75, 0.5: 1.0, 1.0: 1.25}[random]
             self.lease, self.log, self.era = None, [], self.era + 1
             self.breaks += 1
@@ -157,7 +159,7 @@ class BreakerMachine(RuleBasedStateMachine):
     def it_always_recovers(self):
         breaker, now = self.breaker, self.now
         for _ in range(3):  # another's probe, the rest of the break, and in
-            breaker, answer = admit(breaker, self.rules, now)
+            breaker, answer = admit(breaker, self.breaker_settings, now)
             if isinstance(answer, Permit):
                 return
             assert answer.seconds > 0

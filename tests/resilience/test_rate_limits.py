@@ -45,8 +45,10 @@ def lacking(log, per_minute, now):
 
 class AllowanceMachine(RuleBasedStateMachine):
     @initialize(rules=SETTINGS)
-    def begin(self, rules):
-        self.rules, self.now, self.state = rules, 1000.0, RateLimitState()
+    def begin(self, rules: RateLimitSettings):
+        self.limit_settings = rules
+        self.now = 1000.0
+        self.state = RateLimitState()
         self.calls: list[Call] = []
         self.retry_after = 0.0
         self.episode_until: float | None = None
@@ -63,14 +65,14 @@ class AllowanceMachine(RuleBasedStateMachine):
     @rule(tokens=TOKENS)
     def ask(self, tokens):
         before, flying = self.state, len(self.out)
-        left = requests_left(before, self.rules, self.now), tokens_left(before, self.rules, self.now)
-        self.state, shut = admit(before, self.rules, self.now, tokens=tokens, in_flight=flying)
+        left = requests_left(before, self.limit_settings, self.now), tokens_left(before, self.limit_settings, self.now)
+        self.state, shut = admit(before, self.limit_settings, self.now, tokens=tokens, in_flight=flying)
         if shut is not None:
             self.refused(before, shut, tokens, left)
             return
         assert self.now >= self.retry_after, "nobody passes a closed retry_after"
-        assert self.rules.max_concurrency is None or flying < self.rules.max_concurrency
-        charged = tokens if self.rules.tpm is None else min(tokens, self.rules.tpm)
+        assert self.limit_settings.max_concurrency is None or flying < self.limit_settings.max_concurrency
+        charged = tokens if self.limit_settings.tpm is None else min(tokens, self.limit_settings.tpm)
         self.calls.append(Call(self.now, tokens, self.state.taken, charged=charged))
         if self.told is not None:
             self.told = (self.told[0], self.told[1] - 1.0)
@@ -92,7 +94,7 @@ class AllowanceMachine(RuleBasedStateMachine):
             )
         else:
             assert shut.reason == "busy"
-            assert self.rules.max_concurrency is not None or self.episode_until is not None
+            assert self.limit_settings.max_concurrency is not None or self.episode_until is not None
             assert self.out, "one call at a time always goes"
 
     @precondition(lambda self: self.out)
@@ -112,7 +114,7 @@ class AllowanceMachine(RuleBasedStateMachine):
         took = None if used is None else int(used * call.tokens)
         self.state = settle(
             self.state,
-            self.rules,
+            self.limit_settings,
             self.now,
             tokens=call.tokens,
             used=took,
@@ -132,16 +134,23 @@ class AllowanceMachine(RuleBasedStateMachine):
 
     @invariant()
     def limits_hold_in_hindsight(self):
-        left = requests_left(self.state, self.rules, self.now), tokens_left(self.state, self.rules, self.now)
-        if self.rules.rpm is not None:
-            held = self.rules.rpm - lacking([(c.at, 1.0) for c in self.calls], self.rules.rpm, self.now)
+        left = (
+            requests_left(self.state, self.limit_settings, self.now),
+            tokens_left(self.state, self.limit_settings, self.now),
+        )
+        if self.limit_settings.rpm is not None:
+            held = self.limit_settings.rpm - lacking(
+                [(c.at, 1.0) for c in self.calls], self.limit_settings.rpm, self.now
+            )
             assert left[0] is not None
             assert 0.0 <= left[0] <= max(0.0, held) + SLACK
-        if self.rules.tpm is not None:
-            held = self.rules.tpm - lacking([(c.at, c.charged) for c in self.calls], self.rules.tpm, self.now)
+        if self.limit_settings.tpm is not None:
+            held = self.limit_settings.tpm - lacking(
+                [(c.at, c.charged) for c in self.calls], self.limit_settings.tpm, self.now
+            )
             assert left[1] is not None
             assert 0.0 <= left[1] <= max(0.0, held) + SLACK
-        if self.rules.rpm is None and (self.told is None or self.now >= self.told[0] + 60.0):
+        if self.limit_settings.rpm is None and (self.told is None or self.now >= self.told[0] + 60.0):
             assert left[0] is None, "what nobody told is not known"
 
     @invariant()
@@ -149,7 +158,7 @@ class AllowanceMachine(RuleBasedStateMachine):
         """Once nothing is in flight, whoever waits as long as he is told gets in within a few tries."""
         state, now = self.state, self.now
         for _ in range(4):  # the retry_after, the headers, the limits, and in
-            state, shut = admit(state, self.rules, now, tokens=10, in_flight=0)
+            state, shut = admit(state, self.limit_settings, now, tokens=10, in_flight=0)
             if shut is None:
                 return
             now += shut.seconds

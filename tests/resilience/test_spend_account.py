@@ -28,6 +28,7 @@ def test_who_takes_no_more_than_was_held_never_spends_more_than_the_cap(cap, ste
 
 def test_a_reservation_counts_until_it_is_settled():
     first = spend_account.reserve(Account(), 10, 6)
+    assert first is not None
     assert first == Account(held=6)
     assert spend_account.reserve(first, 10, 5) is None
     settled = spend_account.settle(first, 6, 2)

@@ -20,6 +20,7 @@ from multiroute_core.state.redis import RedisState
 from multiroute_core.testing.behaviours import Answer, Fail
 from multiroute_core.testing.scripted import scripted_route
 from tests.redis_servers import KINDS, eventually, running
+from tests.state.admissions import expect_permit, expect_rejection
 
 pytestmark = pytest.mark.redis
 
@@ -198,7 +199,7 @@ async def test_a_permit_that_nobody_takes_is_given_back(server):
         await until_up(state)
 
     for _ in range(3):
-        leave = await state.admit(io, broken, io.now())
+        leave = expect_permit(await state.admit(io, broken, io.now()))
         await state.settle(io, broken, io.now(), leave, FAILED)
     assert (await state.standing(io, broken, io.now())).breaker == "open"
     for _ in range(3):
@@ -234,7 +235,7 @@ def outage(server, state, settled):
 def test_what_is_settled_in_an_outage_counts_once(server):
     """It reached a silent Redis, which carried it out later; and it was sent again."""
     state, io, route = RedisState(server.url, timeout=TIMEOUT), SyncIO(), Route("openai:counted", tpm=6000)
-    leaves = [run(state.admit(io, route, io.now(), tokens=100)) for _ in range(3)]
+    leaves = [expect_permit(run(state.admit(io, route, io.now(), tokens=100))) for _ in range(3)]
 
     def settled():
         for leave in leaves[:2]:
@@ -252,7 +253,7 @@ def test_what_is_settled_in_an_outage_counts_once(server):
 def test_what_is_settled_in_an_outage_counts_from_when_it_was(server):
     rules = BreakerSettings(seconds=1.0)
     state, io = RedisState(server.url, timeout=TIMEOUT, settings=rules, random=lambda: 0.5), SyncIO()
-    leaves = [run(state.admit(io, ROUTES[0], io.now())) for _ in range(3)]
+    leaves = [expect_permit(run(state.admit(io, ROUTES[0], io.now()))) for _ in range(3)]
 
     server.pause()
     run(state.standing(io, ROUTES[0], io.now()))
@@ -274,17 +275,17 @@ def test_what_is_well_for_redis_is_well_here(server):
     one, other = (RedisState(server.url, timeout=TIMEOUT) for _ in range(2))
     io, route = SyncIO(), ROUTES[0]
     for _ in range(3):
-        run(one.settle(io, route, io.now(), run(one.admit(io, route, io.now())), FAILED))
+        run(one.settle(io, route, io.now(), expect_permit(run(one.admit(io, route, io.now()))), FAILED))
     assert run(one.standing(io, route, io.now())).breaker == "open"
-    probe = run(other.admit(io, route, io.now(), early=True))
+    probe = expect_permit(run(other.admit(io, route, io.now(), early=True)))
     run(other.settle(io, route, io.now(), probe, WELL))
     assert run(other.standing(io, route, io.now())).breaker == "closed"
-    run(one.settle(io, route, io.now(), run(one.admit(io, route, io.now())), WELL))
+    run(one.settle(io, route, io.now(), expect_permit(run(one.admit(io, route, io.now()))), WELL))
     assert run(one.standing(io, route, io.now())).breaker == "closed"
     server.kill()
     run(one.standing(io, route, io.now()))
     eventually(lambda: one.link.away)
-    leave = run(one.admit(io, route, io.now()))
+    leave = expect_permit(run(one.admit(io, route, io.now())))
     assert leave.slot < 0
     assert not leave.probe
     one.close()
@@ -296,18 +297,18 @@ def test_what_redis_said_last_holds_while_it_is_away(server):
     one, other = (RedisState(server.url, timeout=TIMEOUT) for _ in range(2))
     io, few = SyncIO(), Route("openai:few", rpm=2)
     for _ in range(3):
-        run(one.settle(io, ROUTES[0], io.now(), run(one.admit(io, ROUTES[0], io.now())), FAILED))
+        run(one.settle(io, ROUTES[0], io.now(), expect_permit(run(one.admit(io, ROUTES[0], io.now()))), FAILED))
     run(one.standing(io, ROUTES[0], io.now()))
     for _ in range(2):
         assert isinstance(run(one.admit(io, few, io.now())), Permit)
-    assert run(other.admit(io, ROUTES[0], io.now())).reason == "open"
-    assert run(other.admit(io, few, io.now())).reason == "limit"
+    assert expect_rejection(run(other.admit(io, ROUTES[0], io.now()))).reason == "open"
+    assert expect_rejection(run(other.admit(io, few, io.now()))).reason == "limit"
     server.kill()
     run(other.standing(io, ROUTES[0], io.now()))
     eventually(lambda: other.link.away)
-    assert run(other.admit(io, ROUTES[0], io.now())).reason == "open"
+    assert expect_rejection(run(other.admit(io, ROUTES[0], io.now()))).reason == "open"
     assert run(other.standing(io, ROUTES[0], io.now())).retry_in > 0
-    assert run(other.admit(io, few, io.now())).reason == "limit"
+    assert expect_rejection(run(other.admit(io, few, io.now()))).reason == "limit"
     early = run(other.admit(io, ROUTES[0], io.now(), early=True))
     assert isinstance(early, Permit), "nobody is shut out for ever"
     one.close()
@@ -321,12 +322,12 @@ def test_what_is_unreadable_is_forgotten_and_what_is_foreign_is_told_once(server
         client.set("{multiroute:openai%3Ax}:allowance", b"\xc1\xff nonsense")
         client.hset("{multiroute:openai%3Ax}:breakers", "openai:x", "nonsense")
         client.lpush("{multiroute:openai%3Aforeign}:allowance", "somebody else's")
-    leave = run(state.admit(io, route, io.now(), tokens=5))
+    leave = expect_permit(run(state.admit(io, route, io.now(), tokens=5)))
     assert leave.slot > 0
     run(state.settle(io, route, io.now(), leave, WELL))
     assert run(state.standing(io, route, io.now())).requests_left == pytest.approx(59.0, abs=0.5)
     for _ in range(3):
-        leave = run(state.admit(io, foreign, io.now()))
+        leave = expect_permit(run(state.admit(io, foreign, io.now())))
         assert leave.slot < 0
         run(state.settle(io, foreign, io.now(), leave, WELL))
     assert state.link.up, "the others do not suffer for it"
@@ -349,7 +350,7 @@ def test_a_router_answers_through_all_of_it(server, fault):
         while not over.is_set():
             try:
                 answers[router.generate("Hello").text] += 1
-                answers["".join(p.text for c in router.stream("Hello") for p in c.parts)] += 1
+                answers["".join(chunk.text for chunk in router.stream("Hello"))] += 1
             except BaseException as error:
                 errors.append(error)
 

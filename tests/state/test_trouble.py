@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import threading
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ class Driven:
 
     def __init__(self, state=None, **more):
         self.now = 100.0
-        self.state = state or MemoryState(random=lambda: 0.5, wall=lambda: 1_000_000.0 + self.now, **more)
+        self.state: Any = state or MemoryState(random=lambda: 0.5, wall=lambda: 1_000_000.0 + self.now, **more)
 
     def admit(self, route, **more):
         permit = run(self.state.admit(IO, route, self.now, **more))
@@ -292,7 +293,7 @@ def test_a_router_reports_it_in_both_worlds(caplog, error, times, reason, words,
     health = router.health()
     assert (health["broken"].reason, health["well"].reason) == (reason, None)
     assert health["broken"].last_error.startswith(reason)
-    assert health["broken"].last_error in str(health)
+    assert str(health["broken"].last_error) in str(health)
     assert PROMPT not in f"{caplog.text}{health}{health!r}{health._repr_html_()}"
 
 
@@ -328,7 +329,7 @@ async def test_a_hundred_tasks_that_fail_at_once_are_one_warning(caplog):
 
 
 def test_langchain_and_llamaindex_report_it_too(caplog):
-    for build in (ChatMultiRoute, MultiRoute):
+    for framework in ("langchain", "llamaindex"):
         caplog.clear()
         router = Router(
             [
@@ -336,8 +337,11 @@ def test_langchain_and_llamaindex_report_it_too(caplog):
                 scripted_route("well", Answer("Yes.")),
             ]
         )
-        llm = build(router=router)
-        assert "Yes." in str(llm.invoke("Hello") if build is ChatMultiRoute else llm.complete("Hello"))
+        if framework == "langchain":
+            answer = ChatMultiRoute(router=router).invoke("Hello")
+        else:
+            answer = MultiRoute(router=router).complete("Hello")
+        assert "Yes." in str(answer)
         assert len(lines(caplog)) == 1
         assert router.health()["broken"].reason == "authentication"
 
