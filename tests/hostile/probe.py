@@ -14,6 +14,7 @@ from typing import Any, Self
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import Budget, Response, Route, Router
+from multiroute_core.budgets.accounts import MemoryAccounts
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.parsing import message_json
 from tests.hostile.wire_server import WireServer
@@ -171,8 +172,9 @@ class Probe:
         places = {name: standing.in_flight for name, standing in router.health().routes.items()}
         if any(places.values()):
             raise Leak(f"{where}: places in flight {places}")
-        accounts = router._parts.spending._shared._accounts.values()
-        held = [(kept.account.held, len(kept.places)) for kept in accounts]
+        shared = router._parts.spending._shared
+        assert isinstance(shared, MemoryAccounts)
+        held = [(kept.account.held, len(kept.places)) for kept in shared._accounts.values()]
         if any(amount or slots for amount, slots in held):
             raise Leak(f"{where}: reservations {held}")
         if flights := router._parts.cache._flights._flights:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from multiroute_core import Budget, Route, Router
+from multiroute_core.budgets.accounts import MemoryAccounts
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.events import AttemptEnded, AttemptStarted, FirstToken, RequestEnded, RequestStarted
 from multiroute_core.pricing import charges
@@ -25,8 +26,11 @@ class Interrupt(BaseException):
 
 def left(router: Router) -> tuple[Any, ...]:
     """What is held: places in flight, reservations, flights."""
-    accounts = router._parts.spending._shared._accounts.values()
-    held = [(kept.account.held, len(kept.places)) for kept in accounts if kept.account.held or kept.places]
+    shared = router._parts.spending._shared
+    assert isinstance(shared, MemoryAccounts)
+    held = [
+        (kept.account.held, len(kept.places)) for kept in shared._accounts.values() if kept.account.held or kept.places
+    ]
     places = {name: one.in_flight for name, one in router.health().routes.items() if one.in_flight}
     return places, held, dict(router._parts.cache._flights._flights)
 

@@ -200,7 +200,7 @@ def test_no_secret_is_in_what_the_product_says_and_no_content_unless_it_is_switc
         lambda: Route("openai:x", api_key=KEY, rpm=-1),
         lambda: Route("nobody:x", api_key=KEY),
         lambda: Route("openai:x", api_key=KEY, base_url=f"ftp://u:{PASSWORD}@h/"),
-        lambda: Route("openai:x", api_key=KEY, base_url=f"http://u:{PASSWORD}@h/", weight="x"),
+        lambda: Route("openai:x", api_key=KEY, base_url=f"http://u:{PASSWORD}@h/", weight="x"),  # pyright: ignore[reportArgumentType]
         lambda: Router([Route("openai:x", api_key=KEY)], deadline=-1),
         lambda: Router([Route("openai:x", api_key=KEY)], state=f"redis://:{PASSWORD}@h/0", cache="nowhere"),
         lambda: Router([Route("openai:x", api_key=KEY)], ledger=f"mysql://u:{PASSWORD}@h/0"),
@@ -244,6 +244,7 @@ def test_the_password_of_an_address_in_the_environment_is_sent_and_not_said(serv
     with Router([Route(MODELS[wire], **more)], max_retries=0) as router:
         outcome = ask(face, router, PROMPT)
     assert b"Basic " in server.requests()[-1][1]
+    assert outcome.error is not None
     assert_free("the error", f"{outcome.error}{outcome.error!r}{local_variables(outcome.error)}", SECRETS)
     assert_free("logs", "\n".join(logs), SECRETS)
 
@@ -313,7 +314,8 @@ def test_the_sdk_of_an_async_client_is_given_no_password_in_its_address(server):
         async with Router([route(server, "anthropic")], max_retries=0) as router:
             server.reply(good("anthropic"))
             await router.agenerate(PROMPT)
-            client = await router._parts.providers["first"]._clients.native()
+            provider: Any = router._parts.providers["first"]
+            client = await provider._clients.native()
             return str(client.base_url)
 
     assert PASSWORD not in asyncio.run(main())

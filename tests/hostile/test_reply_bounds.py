@@ -11,9 +11,9 @@ import pytest
 
 from multiroute_core import (
     ConfigurationError,
-    InvalidResponseError,
     NotFoundError,
     Route,
+    RouteError,
     Router,
     StreamInterruptedError,
 )
@@ -85,7 +85,7 @@ def test_a_reply_that_is_too_large_is_a_typed_error_and_the_next_route_is_asked(
         outcome = ask(face, router)
     assert outcome.text == "good"
     failed = outcome.response.attempts[0]
-    assert (failed.outcome, "max_response_bytes=100000" in failed.error) == ("bad_reply", True)
+    assert (failed.outcome, "max_response_bytes=100000" in str(failed.error)) == ("bad_reply", True)
 
 
 @every_face
@@ -110,7 +110,7 @@ def test_a_decompression_bomb_is_stopped_at_the_bound(server, wire, face, encodi
     with routed(server, wire, max_response_bytes=100_000) as router:
         outcome = ask(face, router)
     assert outcome.text == "good"
-    assert "max_response_bytes" in outcome.response.attempts[0].error
+    assert "max_response_bytes" in str(outcome.response.attempts[0].error)
 
 
 @every_face
@@ -192,7 +192,9 @@ def test_other_origins_of_any_form_get_nothing(server, wire, face, location):
     with routed(server, wire) as router:
         outcome = ask(face, router, PROMPT)
     assert outcome.text == "good"
-    assert "pw@" not in outcome.response.attempts[0].error
+    error = outcome.response.attempts[0].error
+    assert error
+    assert "pw@" not in error
     assert [port for port, _ in server.requests()] == [server.port, server.good_port]
 
 
@@ -269,8 +271,7 @@ def test_a_deep_error_body_is_a_typed_error(server, wire, face, status, depth):
     server.reply(reply(body.encode(), status=status))
     with routed(server, wire, alone=True) as router:
         outcome = ask(face, router)
-    assert outcome.error is not None
-    assert type(outcome.error).__module__ == InvalidResponseError.__module__
+    assert isinstance(outcome.error, RouteError)
     json.dumps(outcome.error.body)
 
 

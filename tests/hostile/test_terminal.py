@@ -38,16 +38,17 @@ def test_names_drive_no_terminal(name, tmp_path, caplog):
     provider = scripted_route("a", [rate_limited(), *[Answer("hi")] * 9]).llm
     route = Route("scripted:a", llm=provider, name=name, prices={"input": 1, "output": 1})
     budget = Budget(usd=1, per="day", scope="tenant", name=name)
-    router = Router([route], ledger=f"sqlite:///{path}", budget=budget, on_event=[totals, LogEvents(level="DEBUG")])
+    router = Router([route], ledger=f"sqlite:///{path}", budget=budget, on_event=[LogEvents(level="DEBUG")])
     for _ in range(2):
-        router.generate("hi", tenant=name, task=name, labels={name})
+        response = router.generate("hi", tenant=name, task=name, labels={name})
+        totals.record_answer(name, response.usage, response.summary())
     said = {
         "report": str(router.report()),
         "health": str(router.health()),
         "explain": str(router.explain("hi")),
         "estimate": str(router.estimate("hi")),
         "budgets": str(router.budgets()),
-        "totals of the router": str(totals),
+        "totals of the calls": str(totals),
         **{by: str(router.ledger.totals(by)) for by in ("route", "tenant", "task", "label", "model")},
         "reprs": repr((router, router.routes, router.ledger, router.health())),
         "log": "\n".join(record.getMessage() for record in caplog.records),

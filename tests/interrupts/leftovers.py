@@ -7,6 +7,7 @@ import time
 import traceback
 
 from multiroute_core import Router
+from multiroute_core.budgets.accounts import MemoryAccounts
 from multiroute_core.runtime import sockets
 from multiroute_core.runtime.deadline import current
 
@@ -60,6 +61,7 @@ def leftovers(router: Router) -> list[str]:
         found.append(f"in flight: {in_flight}")
     if parts.spending is not None:
         for accounts in (parts.spending._shared, parts.spending._session):
+            assert isinstance(accounts, MemoryAccounts)
             with accounts._lock:
                 accounts._work_off(0.0)
             for name, kept in accounts._accounts.items():
@@ -78,7 +80,7 @@ def threads(before: set[threading.Thread]) -> list[str]:
     left = [t for t in threading.enumerate() if t not in before and t is not threading.current_thread()]
     frames = sys._current_frames()
     return [
-        f"a thread is left: {t.name} {''.join(traceback.format_stack(frames.get(t.ident))[-6:])}"
+        f"a thread is left: {t.name} {''.join(traceback.format_stack(frames.get(t.ident or 0))[-6:])}"
         for t in left
         if not t.name.startswith("multiroute-")
     ]

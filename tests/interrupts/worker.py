@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import warnings
+from typing import Any
 
 from multiroute_core import Route, Router
 from multiroute_core.budgets.budget import Budget
@@ -33,7 +34,7 @@ def build(mode: str, url: str) -> Router:
         return Route(f"openai:{model}", name=name, base_url=url, api_key="k", prices=prices, **more)
 
     routes = [route("one", "quick"), route("two", "quick")]
-    options = {"deadline": DEADLINE}
+    options: dict[str, Any] = {"deadline": DEADLINE}
     if mode == "cached":
         options["cache"] = "memory"
     elif mode == "sqlite":
@@ -157,12 +158,14 @@ def _send(thread: threading.Thread) -> bool:
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1.0)  # so that nothing happens between the look and the exception
     try:
-        frame = sys._current_frames().get(thread.ident)
+        ident = thread.ident
+        assert ident is not None
+        frame = sys._current_frames().get(ident)
         while frame is not None:
             if frame.f_code is threading.Thread.start.__code__:
                 return False
             frame = frame.f_back
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Interrupt))
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Interrupt))
         return True
     finally:
         sys.setswitchinterval(interval)

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -69,7 +69,8 @@ def replay(seed: int, users: int, console: Console) -> int:
                 f"  {route} from {period.since:g} to {period.until:g} s, {period.share:.0%}: {period.behaviour}",
                 soft_wrap=True,
             )
-        for weight, behaviour in world.schedule.usual[route]:
+        usual = world.schedule.usual
+        for weight, behaviour in usual[route] if isinstance(usual, Mapping) else usual:
             console.print(f"  {route} otherwise {weight:.0%}: {behaviour}", soft_wrap=True)
     wrongs = judged(world)
     for caller in sorted(world.by_name.values(), key=lambda c: c.began):

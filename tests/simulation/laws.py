@@ -6,6 +6,7 @@ import bisect
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from multiroute_core.budgets.accounts import MemoryAccounts
 from multiroute_core.engine.attempt import GOODBYE_SECONDS
 from multiroute_core.errors import ContentFilterError, ContextOverflowError, RouteError
 from multiroute_core.resilience import retry_budget
@@ -205,7 +206,9 @@ def budgets_count_what_the_ledger_has(world: World) -> Iterator[str]:
     for record in world.ledger.query():
         name = f"usd/month/route:{record.route}"
         owed[name] = owed.get(name, 0) + round((record.charged or 0.0) * 1e9)
-    kept = {**spending._session._accounts, **spending._shared._accounts}
+    shared = spending._shared
+    assert isinstance(shared, MemoryAccounts)
+    kept = {**spending._session._accounts, **shared._accounts}
     for name, amount in owed.items():
         account = kept[name].account
         if account.spent != amount:

@@ -289,7 +289,7 @@ class FakeModel(BaseChatModel):
         for place in range(3):
             await asyncio.sleep(self.dice.random() / 3)
             usage = self._usage() if place == 2 else None
-            yield ChatGenerationChunk(message=AIMessageChunk("word ", usage_metadata=usage))
+            yield ChatGenerationChunk(message=AIMessageChunk(content="word ", usage_metadata=usage))
 
     def _usage(self) -> Any:
         return {"input_tokens": 4, "output_tokens": 3, "total_tokens": 7} if self.tells else None

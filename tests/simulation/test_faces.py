@@ -1,6 +1,7 @@
 """The four faces agree: on the same schedule and seed they say, try, tell and take the same."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from multiroute_core.testing import Answer, VirtualClock, VirtualLoop, provider_
 
 REQUESTS = 30
 NAMES = ("a", "b", "c")
-SETTINGS = {"attempt_timeout": 2.0, "first_token_timeout": 1.0, "stall_timeout": 0.5, "deadline": 8.0}
+SETTINGS: dict[str, Any] = {"attempt_timeout": 2.0, "first_token_timeout": 1.0, "stall_timeout": 0.5, "deadline": 8.0}
 STRATEGIES = ("priority", "weighted", "least_busy", "fastest", "cheapest")
 STREAM_ERRORS = ("raise", "restart", "continue")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from multiroute_core import BadRequestError, Router, Usage
-from multiroute_core.errors import AuthenticationError, DeadlineExceededError, RouteError
+from multiroute_core.errors import AllRoutesFailedError, AuthenticationError, DeadlineExceededError, RouteError
 from multiroute_core.events import RouteSkipped
 from multiroute_core.testing import (
     Answer,
@@ -215,7 +215,7 @@ def test_a_fault_of_the_caller_ends_the_race(face):
 
 def test_both_fail(face):
     duel = Duel(face, Fail(after=4 * TICK), Fail(after=TICK))
-    with pytest.raises(Exception, match="2 attempts failed") as caught:
+    with pytest.raises(AllRoutesFailedError, match="2 attempts failed") as caught:
         duel.ask()
     assert all(isinstance(error, RouteError) for error in caught.value.errors)
     duel.end()

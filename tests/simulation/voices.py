@@ -56,7 +56,7 @@ def the_end_is_true(world: World) -> Iterator[str]:
 
 def the_bill_is_true(world: World) -> Iterator[str]:
     """The answer's tokens and cost are those of whoever spoke it; each try costs what its tokens cost there."""
-    prices = {route.name: route.prices for route in world.routes}
+    prices = {route.name: route.prices if isinstance(route.prices, TokenPrices) else None for route in world.routes}
     for caller in world.by_name.values():
         for attempt in caller.attempts:
             # What ended in the middle has told of its beginning only, if of anything.
