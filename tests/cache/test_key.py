@@ -3,6 +3,7 @@
 import json
 import random
 from dataclasses import fields, is_dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -119,7 +120,7 @@ def test_whatever_one_thing_is_changed_the_key_changes_with_its_meaning(request,
     assert (key(request, "x", None) == key(other, "x", None)) == same
 
 
-def shuffled(value, chance):
+def shuffled(value: Any, chance: random.Random) -> Any:
     """The same, with the keys of every dict in another order."""
     if is_dataclass(value):
         return type(value)(**{f.name: shuffled(getattr(value, f.name), chance) for f in fields(value)})

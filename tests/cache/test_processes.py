@@ -2,8 +2,6 @@
 
 import asyncio
 import multiprocessing
-import os
-import signal
 import threading
 import time
 
@@ -104,7 +102,7 @@ def test_a_leader_that_is_killed_is_followed_when_its_lease_is_over(cache, monke
         child = CONTEXT.Process(target=_leads, args=(f"{server.url}/v1", cache, 3.0))
         child.start()
         assert asked.wait(60)
-        os.kill(child.pid, signal.SIGKILL)
+        child.kill()
         child.join()
         began, found = time.monotonic(), []
         with router(f"{server.url}/v1", cache) as asking:

@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 import pickle
 import time
+from typing import Any
 
 import pytest
 
@@ -95,7 +96,7 @@ def test_a_finalizer_may_give_a_claim_back(cache, redis_server):
         def __del__(self):
             run(cache.release(IO, "a", token))
 
-    dropped = Dropped()
+    dropped: Any = Dropped()
     dropped.circle = dropped
     del dropped
     gc.collect()

@@ -10,6 +10,7 @@ import threading
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from multiroute_core.runtime.sync_io import SyncIO
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def bag(texts):
+def bag(texts) -> Any:
     """Counts of words: what is worded alike is near."""
     vectors = np.zeros((len(texts), 64))
     for row, text in enumerate(texts):
@@ -124,7 +125,8 @@ async def test_an_embedding_that_fails_is_a_miss_and_a_line_in_the_log(io, fault
 
 
 async def test_an_empty_or_zero_vector_is_a_text_that_cannot_be_compared(io, caplog):
-    for vectors in ([[]], [[0.0, 0.0]], [()], np.zeros((1, 4))):
+    without_direction: tuple[Any, ...] = ([[]], [[0.0, 0.0]], [()], np.zeros((1, 4)))
+    for vectors in without_direction:
         found = SemanticMatcher(SemanticCache(lambda texts, vectors=vectors: vectors, threshold=0.5))
         await found.add(io, "s", "a text", "key", 100.0)
         assert await found.find(io, "s", "a text") is None
@@ -133,7 +135,9 @@ async def test_an_empty_or_zero_vector_is_a_text_that_cannot_be_compared(io, cap
 
 async def test_an_embedding_that_takes_too_long_is_not_waited_for(io, caplog):
     go_on = threading.Event()
-    found = SemanticMatcher(SemanticCache(lambda texts: go_on.wait(60) and bag(texts), threshold=0.5, timeout=0.05))
+    found = SemanticMatcher(
+        SemanticCache(lambda texts: bag(texts) if go_on.wait(60) else [], threshold=0.5, timeout=0.05)
+    )
     began = time.monotonic()
     assert await found.find(io, "s", "How do I do it?") is None
     assert time.monotonic() - began < 30
@@ -143,11 +147,17 @@ async def test_an_embedding_that_takes_too_long_is_not_waited_for(io, caplog):
 
 async def test_an_index_that_fails_is_a_miss_and_a_line_in_the_log(io, caplog):
     class Broken:
-        async def near(self, *args):
+        async def near(self, *args: Any, **kwargs: Any) -> Any:
             raise OSError("no route to host")
 
-        async def add(self, *args):
+        async def add(self, *args: Any, **kwargs: Any) -> None:
             raise OSError("no route to host")
+
+        def close(self):
+            pass
+
+        async def aclose(self):
+            pass
 
     found = SemanticMatcher(SemanticCache(bag, threshold=0.5), Broken())
     await found.add(io, "s", "a text", "key", 100.0)

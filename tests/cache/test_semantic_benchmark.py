@@ -6,6 +6,7 @@ import json
 import re
 import tarfile
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ PAIRS = [
 PAIRS += [{"origin": "How do I make tea?", "similar": "What is the way to make tea?"}]
 
 
-def bag(texts):
+def bag(texts) -> Any:
     vectors = np.zeros((len(texts), 64))
     for row, text in enumerate(texts):
         for word in re.findall(r"\w+", text.lower()):

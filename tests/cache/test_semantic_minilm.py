@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from multiroute_core.cache.semantic.memory import MemoryIndex
 from multiroute_core.cache.semantic.minilm import MiniLM
 from multiroute_core.cache.semantic.paraphrases import SemanticMatcher
 from multiroute_core.cache.semantic.settings import SemanticCache
@@ -78,6 +79,7 @@ async def test_the_whole(io, embed):
 async def test_the_first_texts_may_come_all_at_once():
     found, io = SemanticMatcher(SemanticCache(timeout=60.0)), AsyncIO()
     await asyncio.gather(*(found.add(io, "s", f"question number {n}", str(n), 100.0) for n in range(8)))
+    assert isinstance(found.index, MemoryIndex)
     assert len(found.index) == 8
 
 

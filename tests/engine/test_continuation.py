@@ -187,7 +187,7 @@ def test_fewer_tokens_are_left_to_who_goes_on():
 
 def test_an_unknown_way_is_refused():
     with pytest.raises(ConfigurationError, match="did you mean 'continue'"):
-        Router([scripted_route("a", Answer())], on_stream_error="continu")
+        Router([scripted_route("a", Answer())], on_stream_error="continu")  # pyright: ignore[reportArgumentType]  # refused
 
 
 @pytest.mark.parametrize("native", [False, True], ids=["stream", "astream"])

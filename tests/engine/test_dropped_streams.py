@@ -10,6 +10,7 @@ import gc
 import json
 import threading
 import time
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -30,6 +31,7 @@ class Upstream:
     """A provider that goes on and on, until its connection is closed."""
 
     def __init__(self) -> None:
+        self.url = ""
         self.open = 0
         self.lock = threading.Lock()
         self.pause = 0.005
@@ -67,7 +69,7 @@ def no_collector():
     gc.enable()
 
 
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "cached": {"cache": "memory"},
     "budgeted": {"budget": Budget(usd=1e6, per="day", hard=True)},

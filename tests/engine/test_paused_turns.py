@@ -4,6 +4,7 @@ import pytest
 
 from multiroute_core import Budget, Message, RefusalError, Router, ServerError, Text, ToolCall, ToolCallResponse, Usage
 from multiroute_core.engine.execution import MOST_PAUSES
+from multiroute_core.errors import StreamInterruptedError
 from multiroute_core.testing import Answer, DropConnection, Fail, provider_of, scripted_route
 from tests.chat_server import FACES, ask
 
@@ -73,6 +74,7 @@ def test_a_stream_that_breaks_after_a_pause(how):
     except Exception as caught:
         error = caught
     if how == "raise":
+        assert isinstance(error, StreamInterruptedError)
         assert error.partial.text == "Let me search. It is"
     else:
         assert error is None and response.route == "b"

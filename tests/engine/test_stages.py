@@ -55,7 +55,7 @@ FACES = {
     "stream": lambda router: "".join(chunk.text for chunk in router.stream("hi")),
     "astream": lambda router: asyncio.run(collect(router)),
     "langchain invoke": lambda router: ChatMultiRoute(router=router).invoke("hi").content,
-    "langchain stream": lambda router: "".join(chunk.content for chunk in ChatMultiRoute(router=router).stream("hi")),
+    "langchain stream": lambda router: "".join(chunk.text for chunk in ChatMultiRoute(router=router).stream("hi")),
     "llama_index chat": lambda router: MultiRoute(router=router).chat([ChatMessage("hi")]).message.content,
     "llama_index stream": lambda router: [*MultiRoute(router=router).stream_complete("hi")][-1].text,
 }

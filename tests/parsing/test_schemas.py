@@ -124,8 +124,8 @@ def test_classes_tell_their_form(kind, description):
         ({"type": "object", "properties": 5}, "the properties are a int, not a mapping"),
         ({"type": "object", "properties": {"a": {}}, "required": ["b"]}, "required names 'b'"),
         ({"type": "object", "default": {1}}, "The output schema cannot be written as JSON"),
-        (OutputSchema("x"), "The output schema is a str"),
-        (OutputSchema(SCHEMA, name=5), "The output schema's name is 5"),
+        (OutputSchema("x"), "The output schema is a str"),  # pyright: ignore[reportArgumentType]
+        (OutputSchema(SCHEMA, name=5), "The output schema's name is 5"),  # pyright: ignore[reportArgumentType]
     ],
 )
 def test_what_is_no_form(given_, sentence):
@@ -191,7 +191,7 @@ def test_the_sdks_own_words_of_levels():
         ({"type": "enabled", "budget_tokens": "many"}, "reasoning='many' is not valid; expected a number"),
         ({"thinkingBudget": True}, "reasoning=True is not valid; expected a number"),
         ({"thinkingBudget": -5}, "reasoning=-5 is not valid"),
-        (ReasoningOptions("hihg"), "did you mean 'high'"),
+        (ReasoningOptions("hihg"), "did you mean 'high'"),  # pyright: ignore[reportArgumentType]
         (ReasoningOptions(budget_tokens=-1), "reasoning=-1 is not valid"),
     ],
 )

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiroute_core import ConfigurationError, Message
+from multiroute_core.messages import Api
 from multiroute_core.parsing.arguments import build
 from multiroute_core.parsing.tools import MODES, parallel, tool_choice, tools
 from multiroute_core.tools import ServerTool, Tool, ToolChoice
@@ -46,9 +47,16 @@ def test_every_spelling_of_a_tool_is_the_same(spelling):
     assert spelling == before
 
 
+def caller_tools(given_) -> list[Tool]:
+    """The tools that the caller runs; there are no others."""
+    found = tools(given_)
+    assert not [tool for tool in found if not isinstance(tool, Tool)]
+    return [tool for tool in found if isinstance(tool, Tool)]
+
+
 def test_what_one_vendor_takes_besides_goes_to_the_extras():
     mark = {"type": "ephemeral"}
-    made = tools(
+    made = caller_tools(
         [
             {"name": "a", "input_schema": SCHEMA, "strict": True, "cache_control": mark, "input_examples": [{}]},
             {"type": "function", "function": {"name": "b", "strict": False}, "cache_control": mark},
@@ -94,14 +102,14 @@ def test_what_one_vendor_takes_besides_goes_to_the_extras():
 )
 def test_tools_that_a_vendor_runs(spelling, made):
     before = copy.deepcopy(spelling)
-    expected = ServerTool(made, spelling) if isinstance(made, str) else made
+    expected = ServerTool(made, spelling) if isinstance(made, str) else made  # pyright: ignore[reportArgumentType]  # an API
     assert tools([spelling]) == (expected,)
     assert spelling == before
 
 
 def test_the_sdks_tool_types_are_all_known():
     """Every tool that the installed SDKs have a type for is read, and as its own vendor's."""
-    from typing import get_args, get_type_hints
+    from typing import Any, get_args, get_type_hints
 
     from anthropic.types.beta.beta_tool_union_param import BetaToolUnionParam
     from google.genai.types import Tool as GeminiTool
@@ -112,17 +120,22 @@ def test_the_sdks_tool_types_are_all_known():
             one for tool in get_args(union) for one in get_args(get_type_hints(tool)["type"]) if isinstance(one, str)
         }
 
-    for union, wire in ((BetaToolUnionParam, "anthropic"), (ToolParam, "openai.responses")):
+    vendors: tuple[tuple[Any, Api], ...] = ((BetaToolUnionParam, "anthropic"), (ToolParam, "openai.responses"))
+    for union, wire in vendors:
         found = types(union) - {"function", "custom"}
         assert len(found) > 10
         assert [kind for kind in found if tools([{"type": kind}]) != (ServerTool(wire, {"type": kind}),)] == []
     ran = set(GeminiTool.model_fields) - {"function_declarations"}
-    assert [name for name in ran if tools([{name: {}}])[0].api != "google"] == []
+    assert [name for name in ran if getattr(tools([{name: {}}])[0], "api", None) != "google"] == []
 
 
 def test_one_gemini_tool_may_be_several():
     made = tools([{"functionDeclarations": [{"name": "a"}, {"name": "b"}], "googleSearch": {}}])
-    assert [getattr(tool, "name", None) or dict(tool.body) for tool in made] == ["a", "b", {"googleSearch": {}}]
+    assert [tool.name if isinstance(tool, Tool) else dict(tool.body) for tool in made] == [
+        "a",
+        "b",
+        {"googleSearch": {}},
+    ]
 
 
 class Node(pydantic.BaseModel):
@@ -178,7 +191,7 @@ def book(
     ],
 )
 def test_classes_and_functions(given_, name, description, required):
-    (tool,) = tools([given_])
+    (tool,) = caller_tools([given_])
     assert (tool.name, tool.description) == (name, description)
     assert tool.parameters["type"] == "object"
     assert tool.parameters.get("required") == required
@@ -189,7 +202,7 @@ def test_classes_and_functions(given_, name, description, required):
 
 
 def test_a_functions_arguments_are_described():
-    (tool,) = tools([book])
+    (tool,) = caller_tools([book])
     assert tool.parameters["properties"]["what"] == {"type": "string", "description": "Which one"}
     assert tool.parameters["properties"]["count"] == {"type": "integer", "default": 1}
     assert tool.parameters["properties"]["how"] == {"enum": ["air", "sea"], "default": "air"}
@@ -209,7 +222,7 @@ def test_the_frameworks_own_dicts():
         convert_to_openai_tool(langchain_tool(weather)),
         FunctionTool.from_defaults(weather).metadata.to_openai_tool(),
     ):
-        (tool,) = tools([made])
+        (tool,) = caller_tools([made])
         assert tool.name == "weather"
         assert "Tells the weather." in tool.description
         assert list(tool.parameters["properties"]) == ["city"]
@@ -219,7 +232,7 @@ def untyped(x):
     """No annotation."""
 
 
-def odd(x: object()):
+def odd(x: object()):  # pyright: ignore[reportInvalidTypeForm]
     """An annotation that is no type."""
 
 
@@ -241,10 +254,10 @@ def opaque(x: Message):
         ([Tool(" \t")], "its name must be a non-empty string"),
         ([{"type": "function", "function": {}}], "Tool '': its name must"),
         ([{"type": "function", "name": 5}], "Tool 5: its name must"),
-        ([Tool("a", description=5)], "Tool 'a': its description must be a string"),
+        ([Tool("a", description=5)], "Tool 'a': its description must be a string"),  # pyright: ignore[reportArgumentType]
         ([WEATHER, WEATHER], "Two tools are named 'weather'"),
         ([Tool("bash"), {"type": "bash_20250124", "name": "bash"}], "Two tools are named 'bash'"),
-        ([Tool("a", parameters="x")], "The schema of tool 'a' is a str; expected a JSON schema as a mapping"),
+        ([Tool("a", parameters="x")], "The schema of tool 'a' is a str; expected a JSON schema as a mapping"),  # pyright: ignore[reportArgumentType]
         ([{"name": "a", "input_schema": []}], "The schema of tool 'a' is a list"),
         ([Tool("a", parameters={"type": "string"})], "its parameters are of type 'string'; they must be an 'object'"),
         ([Tool("a", parameters={"type": ["object", "null"]})], "they must be an 'object'"),
@@ -340,7 +353,7 @@ def test_every_spelling_of_a_choice(spelling, made):
 @pytest.mark.parametrize("word", sorted(MODES))
 def test_a_tool_that_is_called_as_a_mode_can_be_named(word):
     known = tools([{"name": word}])
-    assert tool_choice(word, known) == ToolChoice(MODES[word])
+    assert tool_choice(word, known) == ToolChoice(MODES[word])  # pyright: ignore[reportArgumentType]  # a mode
     assert tool_choice({"type": "tool", "name": word}, known) == ToolChoice("tool", word)
     assert tool_choice({"type": "function", "function": {"name": word}}, known) == ToolChoice("tool", word)
 
@@ -427,7 +440,7 @@ def spelled(draw):
 def test_any_tools_are_read_or_refused_and_never_changed(some):
     before = copy.deepcopy(some)
     try:
-        made = tools(some)
+        made = caller_tools(some)
     except ConfigurationError as error:
         assert "Two tools are named" in str(error)
     else:

@@ -182,7 +182,7 @@ class TestOnTheWire:
 
 def text_of(router, face):
     if face == "langchain":
-        return "".join(chunk.content for chunk in ChatMultiRoute(router=router).stream("Hi"))
+        return "".join(chunk.text for chunk in ChatMultiRoute(router=router).stream("Hi"))
     if face == "llamaindex":
         return list(MultiRoute(router=router).stream_complete("Hi"))[-1].text
     if face == "stream":

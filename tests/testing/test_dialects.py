@@ -6,7 +6,7 @@ import pytest
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import ConfigurationError, Router, ToolCall, Usage
-from multiroute_core.errors import RouteError
+from multiroute_core.errors import StreamInterruptedError
 from multiroute_core.testing import (
     DIALECTS,
     Answer,
@@ -71,7 +71,7 @@ def test_a_call_of_a_tool(name, face):
 @pytest.mark.parametrize("face", ["stream", "astream"])
 def test_a_stream_that_is_cut_is_broken(name, face):
     router = Router([dialect_route(name, DropConnection(2, ANSWER))], max_retries=0)
-    with pytest.raises(RouteError) as error:
+    with pytest.raises(StreamInterruptedError) as error:
         ask(router, face, "Why?")
     assert error.value.partial.text == "All of it."
 
@@ -106,7 +106,7 @@ def test_after_words_it_is_a_broken_stream(name, face):
         router = Router([dialect_route(name, Failure(failure, after=1)), scripted_route("b", Answer("b"))])
         try:
             response = ask(router, face, "Why?")
-        except RouteError as error:
+        except StreamInterruptedError as error:
             assert (error.code, error.partial.text) == ("broken_stream", "one ")
         else:
             assert response.route == "b", "a refusal comes before any word"
@@ -144,11 +144,11 @@ def test_names_are_checked():
 
 def test_a_string_or_a_list_in_place_of_a_behaviour_is_refused():
     with pytest.raises(ConfigurationError, match=r"is a str; expected Failure\('choice_error'\)"):
-        dialect_route("groq", "choice_error")
+        dialect_route("groq", "choice_error")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ConfigurationError, match=r"is a str; expected Failure\('choice_error'\)"):
-        DialectServer("groq", "choice_error")
+        DialectServer("groq", "choice_error")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ConfigurationError, match="is a list; expected an Answer or a Failure"):
-        DialectServer("groq", [Answer()])
+        DialectServer("groq", [Answer()])  # pyright: ignore[reportArgumentType]
 
 
 def test_a_server_has_no_address_before_it_runs():

@@ -36,6 +36,7 @@ def test_all_times_are_multiples_of_the_quantum(seed):
     for periods in schedule.periods.values():
         for period in periods:
             check(period)
+    assert isinstance(schedule.usual, dict)
     for mix in schedule.usual.values():
         for _, behaviour in mix:
             check(behaviour)
