@@ -11,6 +11,7 @@ import pytest
 from genai_prices import data_snapshot, types
 
 from multiroute_core import Router, Usage
+from multiroute_core.events import About
 from multiroute_core.ledger.record import KINDS, MOST, NAMES, Record, of_attempt
 from multiroute_core.pricing.cost import Cost
 from multiroute_core.pricing.prices import Prices
@@ -124,20 +125,21 @@ class TestRecord:
 
     def test_what_no_store_could_keep_is_made_so_that_each_can(self):
         odd = replace(ATTEMPT, model="m\ud800", usage=Usage(10**30, 10, MOST, MOST + 1, None, -(10**30)))
-        record = of_attempt(odd, 1.0, "r", (False, "\udfff", "t", frozenset({"\ud800x"})))
+        record = of_attempt(odd, 1.0, "r", About(False, "\udfff", "t", frozenset({"\ud800x"})))
         assert (record.model, record.tenant, record.labels) == ("m?", "?", ("?x",))
         assert (record.input_tokens, record.output_tokens) == (None, 10)
         assert (record.cache_read_tokens, record.cache_write_tokens, record.reasoning_tokens) == (MOST, None, None)
 
     def test_days_and_months_are_utc(self):
-        assert (Record(0.0, *"rapmo", 1.0).day, Record(0.0, *"rapmo", 1.0).month) == ("1970-01-01", "1970-01")
+        record = Record(0.0, "r", "a", "p", "m", "o", 1.0)
+        assert (record.day, record.month) == ("1970-01-01", "1970-01")
 
     def test_each_field_has_its_kind(self):
         record = of_attempt(
-            replace(ATTEMPT, first_token_seconds=0.1, price_source="free", usage=Usage(*[1] * 8)),
+            replace(ATTEMPT, first_token_seconds=0.1, price_source="free", usage=Usage(1, 1, 1, 1, 1, 1, 1, 1)),
             1.0,
             "r",
-            (True, "t", "t", frozenset({"b", "a"})),
+            About(True, "t", "t", frozenset({"b", "a"})),
         )
         record = replace(record, saved_cost=0.5)
         assert {name: type(getattr(record, name)) for name in NAMES} == KINDS

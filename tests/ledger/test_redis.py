@@ -3,10 +3,9 @@
 import contextlib
 import dataclasses
 import multiprocessing
-import os
 import pickle
-import signal
 import time
+from typing import Any
 
 import msgspec
 import pytest
@@ -172,7 +171,8 @@ class TestNothingTwice:
     def test_a_reply_that_is_lost(self, server):
         """Redis has taken the records, and the ledger cannot know."""
         router = routed(server.url)
-        script, asked = router.ledger.store._script, []
+        store: Any = router.ledger.store
+        script, asked = store._script, []
 
         def unheard(**arguments):
             script(**arguments)
@@ -181,7 +181,7 @@ class TestNothingTwice:
                 raise ConnectionError("cut off")
             return 0
 
-        router.ledger.store._script = unheard
+        store._script = unheard
         ask(router, range(3))
         router.ledger.flush()
         ask(router, range(3, 6))
@@ -269,7 +269,7 @@ class TestAway:
         child.start()
         ledger = Ledger(server.url)
         eventually(lambda: len(ledger.query()) >= 10)
-        os.kill(child.pid, signal.SIGKILL)
+        child.kill()
         child.join(60)
         seen = tenants(ledger)
         assert seen == list(range(len(seen))), "no gap"

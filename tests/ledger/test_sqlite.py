@@ -8,6 +8,7 @@ import os
 import resource
 import sqlite3
 import time
+from typing import Any
 
 import pytest
 
@@ -262,7 +263,8 @@ class TestFullDisk:
         router = Router([scripted_route("a", Answer())], ledger=f"sqlite:///{tmp_path}/l.db")
         router.generate("Hi")
         router.ledger.flush()
-        db = router.ledger.store._connection
+        store: Any = router.ledger.store
+        db = store._connection
         pages = db.execute("PRAGMA page_count").fetchone()[0]
         db.execute(f"PRAGMA max_page_count = {pages}")
         with caplog.at_level(logging.WARNING, "multiroute_core"):

@@ -50,7 +50,8 @@ def run(*arguments, columns=100):
         try:
             code = cli.main([str(each) for each in arguments])
         except SystemExit as end:
-            code = end.code
+            assert end.code is None or isinstance(end.code, int), end.code
+            code = end.code or 0
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 

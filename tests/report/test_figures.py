@@ -151,14 +151,16 @@ def test_the_time_line_has_no_gap_and_loses_nothing(records):
     else:
         assert starts == [starts[0] + seconds_of[made.step] * place for place in range(len(starts))]
         assert len(starts) <= MOST_BUCKETS
+        assert made.last is not None
         assert starts[-1] + seconds_of[made.step] > made.last
+    assert made.first is not None
     assert starts[0] <= made.first
     assert math.fsum(bucket.cost for bucket in made.buckets) == pytest.approx(made.total.cost)
     assert sum(bucket.answers for bucket in made.buckets) == made.total.answers
     assert sum(bucket.cached for bucket in made.buckets) == made.total.cached
     assert sum(bucket.failed for bucket in made.buckets) == made.total.failed
     for model in made.models:
-        assert math.fsum(b.costs.get(model.name, 0) for b in made.buckets) == pytest.approx(model.cost)
+        assert math.fsum(b.costs.get(str(model.name), 0) for b in made.buckets) == pytest.approx(model.cost)
 
 
 @settings(deadline=None, max_examples=40)
@@ -213,6 +215,12 @@ def test_a_ledger_gives_its_records_and_what_it_dropped():
         def read(self, which):
             return filter(which.takes, [record(n) for n in range(10)])
 
+        def read_spending(self, which):
+            raise NotImplementedError
+
+        def forked(self):
+            pass
+
         def close(self):
             pass
 
@@ -252,7 +260,7 @@ def test_moments():
         [],
     ):
         with pytest.raises(ConfigurationError, match="since="):
-            moment("since", wrong, NOON)
+            moment("since", wrong, NOON)  # pyright: ignore[reportArgumentType]  # also of wrong types
 
 
 def test_figures_are_written_for_people():

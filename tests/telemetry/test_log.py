@@ -28,7 +28,8 @@ def router(*scripts, hook, **settings):
         Route(f"scripted:m{n}", name="ab"[n], llm=ScriptedProvider(script), prices={"input": 1, "output": 2})
         for n, script in enumerate(scripts)
     ]
-    return Router(routes, on_event=[hook], **({"max_retries": 0} | settings))
+    settings.setdefault("max_retries", 0)
+    return Router(routes, on_event=[hook], **settings)
 
 
 def fields(record):

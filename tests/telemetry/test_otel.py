@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 import pytest
 from opentelemetry import trace
@@ -19,7 +20,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
@@ -55,6 +56,11 @@ TOKENS, DURATION = "gen_ai.client.token.usage", "gen_ai.client.operation.duratio
 FIRST_CHUNK = "gen_ai.client.operation.time_to_first_chunk"
 
 
+def attribute(span: ReadableSpan, name: str) -> Any:
+    assert span.attributes is not None
+    return span.attributes.get(name)
+
+
 class Collected:
     """A hook over the real SDK, and what came out of it."""
 
@@ -73,16 +79,17 @@ class Collected:
             Route(f"scripted:m{number}", llm=ScriptedProvider(script), prices=PRICES)
             for number, script in enumerate(scripts)
         ]
-        return Router(routes, on_event=[self.hook, self.events.append], **({"max_retries": 0} | settings))
+        settings.setdefault("max_retries", 0)
+        return Router(routes, on_event=[self.hook, self.events.append], **settings)
 
-    def spans(self):
+    def spans(self) -> list[tuple[Any, ...]]:
         """Every request's span with those of its tries, in the order of their beginnings."""
-        found = self.exporter.get_finished_spans()
+        found: tuple[Any, ...] = self.exporter.get_finished_spans()
         roots = [span for span in found if span.name.startswith("chat")]
         tries = {
             root.context.span_id: sorted(
                 (s for s in found if s.parent and s.parent.span_id == root.context.span_id),
-                key=lambda s: s.attributes["multiroute.attempt.number"],
+                key=lambda s: attribute(s, "multiroute.attempt.number"),
             )
             for root in roots
         }
@@ -99,7 +106,7 @@ class Collected:
         [(root, *tries)] = self.spans()
         return root, tries
 
-    def points(self, name):
+    def points(self, name) -> list[Any]:
         data = self.reader.get_metrics_data()
         scopes = [] if data is None else [scope for part in data.resource_metrics for scope in part.scope_metrics]
         found = [metric for scope in scopes for metric in scope.metrics if metric.name == name]
@@ -111,7 +118,7 @@ class Collected:
         spans = self.exporter.get_finished_spans()
         return [
             (
-                sum(span.attributes.get(f"gen_ai.usage.{kind}_tokens", 0) for span in spans),
+                sum(attribute(span, f"gen_ai.usage.{kind}_tokens") or 0 for span in spans),
                 sum(point.sum for point in points if point.attributes["gen_ai.token.type"] == kind),
             )
             for kind in ("input", "output")
@@ -274,8 +281,8 @@ class TestFaces:
         assert "gen_ai.response.finish_reasons" not in tries[0].attributes
         assert (root.attributes["multiroute.route"], root.attributes["multiroute.fallback"]) == ("scripted:m1", True)
         takes = [take.usage for route in router.routes for take in provider_of(route).takes if take.usage]
-        assert collected.counted()[0][1] == sum(usage.input_tokens for usage in takes)
-        assert collected.counted()[1][1] == sum(usage.output_tokens for usage in takes)
+        assert collected.counted()[0][1] == sum(usage.input_tokens or 0 for usage in takes)
+        assert collected.counted()[1][1] == sum(usage.output_tokens or 0 for usage in takes)
 
 
 @pytest.mark.parametrize("face", ("stream", "astream"))
@@ -405,7 +412,7 @@ async def test_fifty_tasks_at_once_keep_their_parents_and_every_token(collected)
         ]
     assert {record.outcome for records in told.values() for record in records} >= {"success", "broken_stream"}
     usages = [record.usage for records in told.values() for record in records if record.usage is not None]
-    tokens = [sum(usage.input_tokens for usage in usages), sum(usage.output_tokens for usage in usages)]
+    tokens = [sum(usage.input_tokens or 0 for usage in usages), sum(usage.output_tokens or 0 for usage in usages)]
     assert collected.counted() == [(count, count) for count in tokens]
     assert sum(point.count for point in collected.points(DURATION)) == 50
 
@@ -501,7 +508,7 @@ class TestContent:
 
     def test_what_was_asked_and_answered_on_demand_and_no_secret(self):
         (root, attempt), (tools,) = self.ask(capture_content=True)
-        assert json.loads(root.attributes["gen_ai.input.messages"]) == [
+        assert json.loads(attribute(root, "gen_ai.input.messages")) == [
             {"role": "system", "parts": [{"type": "text", "content": "Be brief."}]},
             {
                 "role": "user",
@@ -513,14 +520,14 @@ class TestContent:
             },
         ]
         call = {"type": "tool_call", "id": "c1", "name": "get_weather", "arguments": {"city": "Oslo"}}
-        assert json.loads(root.attributes["gen_ai.output.messages"]) == [
+        assert json.loads(attribute(root, "gen_ai.output.messages")) == [
             {
                 "role": "assistant",
                 "parts": [{"type": "text", "content": "It is ?."}, call],
                 "finish_reason": "tool_call",
             }
         ]
-        assert json.loads(tools.attributes["gen_ai.tool.definitions"]) == [
+        assert json.loads(attribute(tools, "gen_ai.tool.definitions")) == [
             {"type": "function", "name": "get_weather"},
             {"type": "mcp", "name": "mcp"},
         ]

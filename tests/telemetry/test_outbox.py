@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -18,13 +19,15 @@ from tests.telemetry.patience import Clock, eventually, outboxes
 class Other:
     """The other end: takes what comes, unless it is told what to say."""
 
-    def __init__(self, *answers):
-        self.answers, self.taken, self.calls = list(answers), [], []
+    def __init__(self, *answers: Any):
+        self.answers = list(answers)
+        self.taken = []
+        self.calls = []
 
-    def __call__(self, batch):
+    def __call__(self, batch) -> DeliveryResult[Any]:
         self.calls.append(list(batch))
-        answer = self.answers.pop(0) if self.answers else DeliveryResult()
-        if callable(answer):
+        answer: Any = self.answers.pop(0) if self.answers else DeliveryResult()
+        if not isinstance(answer, DeliveryResult):
             answer = answer(batch)
         if not answer.unsent and not answer.rejected:
             self.taken += batch
@@ -63,7 +66,12 @@ class TestSending:
 
     def test_who_puts_in_does_not_wait_for_who_sends(self):
         gate = threading.Event()
-        outbox = Outbox(lambda batch: gate.wait(60) and DeliveryResult(), "The list")
+
+        def accept_later(batch) -> DeliveryResult[int]:
+            assert gate.wait(60)
+            return DeliveryResult()
+
+        outbox = Outbox(accept_later, "The list")
         began = time.monotonic()
         for number in range(5000):
             outbox.put([number])
@@ -216,7 +224,7 @@ class TestTrouble:
     def test_there_is_only_so_much_room_and_the_oldest_go(self, caplog):
         gate, taken = threading.Event(), []
 
-        def slow(batch):
+        def slow(batch) -> DeliveryResult[int]:
             gate.wait(60)
             taken.extend(batch)
             return DeliveryResult()
@@ -272,7 +280,7 @@ class TestEnd:
     def test_let_go_it_sends_what_waits_and_ends_its_thread(self):
         before, gate, taken = outboxes(), threading.Event(), []
 
-        def slow(batch):
+        def slow(batch) -> DeliveryResult[int]:
             gate.wait(60)
             taken.extend(batch)
             return DeliveryResult()
