@@ -123,7 +123,7 @@ def test_the_fields_of_other_integrations(fields: dict[str, Any], address: str |
 
 
 def test_a_client_that_a_model_keeps_to_itself() -> None:
-    model = Model(base_url=GROQ)
+    model = Model.model_validate({"base_url": GROQ})
     model._client = SimpleNamespace(base_url=HERE)  # pyright: ignore[reportPrivateUsage]
     assert model_address(model) == HERE
 

@@ -6,8 +6,8 @@ import json
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
+from llama_index.core.base.llms.types import CacheControl, ChatMessage, ImageBlock, TextBlock
 from llama_index.core.base.llms.types import CachePoint as CacheBlock
-from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
 
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
@@ -213,7 +213,7 @@ def test_a_participants_name(face, wire):
 @pytest.mark.parametrize("wire", ["anthropic", "chat", "responses"])
 def test_llamaindex_blocks(wire):
     picture = ImageBlock(image=base64.b64decode(PNG), image_mimetype="image/png", detail="high")
-    blocks = [picture, CacheBlock(cache_control={"type": "ephemeral"}), TextBlock(text="q")]
+    blocks = [picture, CacheBlock(cache_control=CacheControl(type="ephemeral")), TextBlock(text="q")]
     with World(wire) as world:
         response = MultiRoute(router=world.router).chat([ChatMessage(role="user", blocks=blocks)])
         dropped = response.additional_kwargs["attempts"][0].get("dropped") or []

@@ -16,6 +16,7 @@ from multiroute_core import (
     Uri,
     VendorPart,
 )
+from multiroute_core.messages import Role
 from multiroute_core.options import Options
 from multiroute_core.providers.capabilities import RouteCapabilities, required, supported
 from multiroute_core.routing.candidates import candidates
@@ -33,13 +34,13 @@ FACTS = {
 }
 
 
-def asked(*parts, role="user", tools=()):
+def asked(*parts, role: Role = "user", tools=()):
     return Request((Message(role, parts),), tools=tools)
 
 
 def able(request):
     routes = candidates(request, [CLAUDE, GPT, GEMINI, SPARE], Options(), FACTS).routes
-    live = LiveStats(FACTS, {}, lambda *_: None, lambda: 0.5, 1)
+    live = LiveStats(FACTS, {}, lambda route, usage, *, model=None: None, lambda: 0.5, 1)
     return [route.provider for route in rank_routes(request, routes, Options(), live)]
 
 

@@ -124,7 +124,7 @@ def test_botocore(error: ClientError, kind: str, seconds: float | None) -> None:
     ],
 )
 def test_botocore_without_a_reply(name: str, bases: tuple[str, ...], kind: str) -> None:
-    base: type[Exception] = Exception
+    base: Any = Exception
     for one in reversed((name, *bases)):
         base = type(one, (base,), {"fmt": "An unspecified error occurred"})
     assert classify(base("It failed.")).code == kind

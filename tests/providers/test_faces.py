@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from llmock.scenarios import Delay, Fail, Reply, SlowFirstToken, StreamFault
+from llmock.scenarios import Delay, Fail, Reply, SlowFirstToken, StreamFault, StreamFaultKind
 from llmock.testing import LLMockServer
 
 from multiroute_core import (
@@ -205,7 +205,7 @@ def test_a_plain_answer_knows_no_faults_of_streams(server: LLMockServer, backend
 @every_event_stream
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_stream_that_breaks_keeps_what_had_come(
-    server: LLMockServer, backend: Backend, fault: str, face: str
+    server: LLMockServer, backend: Backend, fault: StreamFaultKind, face: str
 ) -> None:
     # Six events on, every wire has said some words and has some left.
     behaviours = (StreamFault(fault, after_chunks=6, stall_seconds=5), Reply(text=TEXT))
@@ -225,7 +225,7 @@ def test_a_stream_that_breaks_keeps_what_had_come(
 @every_event_stream
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_stream_that_breaks_before_its_text_is_as_good_as_none(
-    server: LLMockServer, backend: Backend, fault: str, face: str
+    server: LLMockServer, backend: Backend, fault: StreamFaultKind, face: str
 ) -> None:
     behaviours = (StreamFault(fault, after_chunks=0, stall_seconds=5), Reply(text=TEXT))
     outcome = asked(server, backend, face, *behaviours, first_token_timeout=0.3)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from multiroute_core import AttemptTimeoutError, DeadlineExceededError, StreamInterruptedError
+from multiroute_core import AttemptTimeoutError, DeadlineExceededError, MultiRouteError, StreamInterruptedError
 from multiroute_core.testing.server import split_events
 from tests.providers.faces import FACES, PLAIN, STREAMED, Outcome
 from tests.providers.misbehaving import AFTERWARDS, BEAT, GRACE, HANG_SECONDS, INSTEAD, Misbehaving, asked
@@ -48,6 +48,7 @@ def test_a_provider_that_does_not_answer_is_left(server: Misbehaving, instead: s
         # A plain answer's first token counts from the reply's headers, which on a busy machine may be late themselves.
         plain = limit == "first_token_timeout" and key.endswith("generate")
         check_time(key, outcome, 1.4 * GRACE if plain else GRACE)
+        assert isinstance(error, MultiRouteError)
         assert [attempt.outcome for attempt in error.attempts] == ["timeout"], key
         if limit == "deadline":
             assert type(error) is DeadlineExceededError, (key, error)

@@ -108,7 +108,9 @@ def all_asked(
 def limits(case: Case) -> dict[str, float]:
     """Short only where a silence is to end; a busy machine is late with words as well."""
     wire, _, model = case
-    given = dict.fromkeys(("attempt_timeout", "first_token_timeout", "stall_timeout", "deadline"), AMPLE)
+    given: dict[str, float] = dict.fromkeys(
+        ("attempt_timeout", "first_token_timeout", "stall_timeout", "deadline"), AMPLE
+    )
     if model in SLOW:
         given["attempt_timeout"] = LIMIT
     if model.startswith("stall-at-"):
@@ -127,7 +129,7 @@ def check_second(case: Case, outcome: Outcome, kind: type[RouteError]) -> None:
 
 def test_no_fault_is_forgotten() -> None:
     codes = {status: build_error_response("/v1/chat/completions", status).body for status in range(400, 600)}
-    named = {status for status, body in codes.items() if json.loads(body)["error"]["code"] != f"http_{status}"}
+    named = {status for status, body in codes.items() if json.loads(bytes(body))["error"]["code"] != f"http_{status}"}
     assert named <= set(STATUSES)
     assert {type(one) for one in behaviours()} == set(get_args(Behavior))
     assert set(BREAKS) == set(get_args(StreamFaultKind)) == set(STREAM_FAULT_KINDS)
@@ -244,6 +246,7 @@ def test_a_quota_that_is_used_up(moody: LLMockServer, second: LLMockServer, quot
     for case, outcome in all_asked(moody, cases(FACES, "m"), messages=question):
         assert type(outcome.error) is kind, (case, repr(outcome.error))
         if kind is RateLimitError:
+            assert isinstance(outcome.error, RateLimitError)
             assert outcome.error.retry_after is not None, case
             assert 0 < outcome.error.retry_after <= 3600, case
     for case, outcome in all_asked(moody, cases(FACES, "m"), second, messages=question):

@@ -370,6 +370,7 @@ def test_vendor_change(server, routers, producer, target, case, face):
     assert response.text
     if messages[-1].role == "tool":
         for part in messages[-1].parts:
+            assert isinstance(part, ToolCallResponse)
             assert part.text in response.text  # the answer of the tool arrived
     if "reasoning" in options:
         dropped = any(word.startswith("reasoning") for word in response.attempts[-1].dropped)

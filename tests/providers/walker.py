@@ -12,6 +12,7 @@ import binascii
 import collections.abc
 import enum
 import functools
+import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -134,9 +135,7 @@ def _typed_dict(kind: Any) -> tuple[dict[str, Any], frozenset[str]]:
     kinds = typing_extensions.get_type_hints(kind, include_extras=True)
     required: set[str] = set()
     inherited: set[str] = set()
-    for base in (
-        types.get_original_bases(kind) if hasattr(types, "get_original_bases") else getattr(kind, "__orig_bases__", ())
-    ):
+    for base in types.get_original_bases(kind) if sys.version_info >= (3, 12) else getattr(kind, "__orig_bases__", ()):
         if typing_extensions.is_typeddict(base):
             names, needed = _typed_dict(base)
             inherited |= set(names)

@@ -6,10 +6,10 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any
 
-from multiroute_core.messages import Message
+from multiroute_core.messages import Message, Text
 from multiroute_core.providers.provider import Decoder
 from multiroute_core.route import Route
 from multiroute_core.runtime.async_io import AsyncIO
@@ -106,7 +106,7 @@ def limited(seconds: float = 10.0) -> Deadline:
     return limit
 
 
-def drive(world: str, flow: Callable[[IO], Awaitable[Any]]) -> Any:
+def drive(world: str, flow: Callable[[IO], Coroutine[Any, Any, Any]]) -> Any:
     """Run `flow` with no event loop, or on one of its own."""
     if world == "sync":
         return run(flow(SyncIO()))
@@ -142,4 +142,4 @@ async def either(kind: str, provider: Any, io: IO, limit: Deadline | None = None
 
 
 def text(deltas: Iterable[Delta]) -> str:
-    return "".join(part.text for delta in deltas for part in delta.parts)
+    return "".join(part.text for delta in deltas for part in delta.parts if isinstance(part, Text))

@@ -1,6 +1,7 @@
 """What is made of Gemini's answers, however odd."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -37,7 +38,7 @@ def test_a_whole_answer():
 
 
 def test_a_tool_call_ends_with_stop_on_the_wire():
-    call = {"candidates": [{"content": {"parts": [{"functionCall": {"name": "f", "args": {}}}]}}]}
+    call: Any = {"candidates": [{"content": {"parts": [{"functionCall": {"name": "f", "args": {}}}]}}]}
     stream = decoder()
     assert stream.feed(call).finish_reason is None
     assert stream.feed(chunk("", "STOP")).finish_reason == "tool_call"
@@ -221,7 +222,10 @@ def test_whatever_comes_is_an_answer_or_a_wire_error(body):
     finally:
         assert json.dumps(body) == before, "the body was changed"
     assert delta.finish_reason is not None
-    assert all(isinstance(part, InvalidToolCall) or part.raw is not None or part.text for part in delta.parts)
+    assert all(
+        isinstance(part, InvalidToolCall) or getattr(part, "raw") is not None or getattr(part, "text")
+        for part in delta.parts
+    )
     assert delta.model is None or isinstance(delta.model, str)
     _plausible(delta.usage)
 

@@ -1,6 +1,7 @@
 """What the two wires answer: streamed it is what it is as a whole, in all the ways in which servers tell it."""
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -116,13 +117,17 @@ def test_calls_in_pieces(deltas):
 def test_a_call_without_an_id_gets_one():
     (call,) = whole(calling(piece(0, name="f", arguments="{}"))).parts
     (again,), _ = streamed(calling(piece(0, name="f", arguments="{")), calling(piece(0, arguments="}")))
+    assert isinstance(call, ToolCall)
+    assert isinstance(again, ToolCall)
     for made in (call, again):
+        assert made.raw is not None
         assert (made.name, made.raw.body["id"]) == ("f", made.id)
         assert made.id.startswith("call_")
     assert call.id != again.id
     two, _ = streamed(calling(piece(name="f", arguments="{}")), calling(piece(name="g", arguments="{}")))
-    assert [made.name for made in two] == ["f", "g"]
-    assert two[0].id != two[1].id
+    names_and_ids = [(made.name, made.id) for made in two if isinstance(made, ToolCall)]
+    assert [name for name, _ in names_and_ids] == ["f", "g"]
+    assert names_and_ids[0][1] != names_and_ids[1][1]
 
 
 def test_the_older_form_of_a_call():
@@ -135,6 +140,8 @@ def test_the_older_form_of_a_call():
     )
     assert made.finish_reason == finish == "tool_call"
     for (found,) in (made.parts, parts):
+        assert isinstance(found, ToolCall)
+        assert found.raw is not None
         assert (found.name, found.arguments) == ("f", {"x": 1})
         assert found.raw.body == {"id": found.id, "type": "function", "function": call}
 
@@ -185,8 +192,8 @@ def test_a_spoken_answer():
     )
     assert made.parts == parts
     text, sound = parts
-    assert (text, sound.data, sound.mime_type) == (Text("Hello there"), b"ID3", "audio/mpeg")
     assert isinstance(sound, Blob)
+    assert (text, sound.data, sound.mime_type) == (Text("Hello there"), b"ID3", "audio/mpeg")
     assert sound.raw == Raw("openai.chat", {"audio": audio}, "m")
 
 
@@ -203,7 +210,7 @@ def test_only_the_first_of_several_choices_is_read():
     assert not decoder.complete
 
 
-ITEMS = [
+ITEMS: list[dict[str, Any]] = [
     {
         "type": "reasoning",
         "id": "rs_1",
@@ -238,14 +245,14 @@ ITEMS = [
 RESPONSE = {"model": "m", "status": "completed", "output": ITEMS, "usage": None}
 
 
-def events(items, *, deltas=True, added=True):
+def events(items: list[dict[str, Any]], *, deltas=True, added=True):
     """The events of a stream that tells `items`."""
     for place, item in enumerate(items):
         where = {"output_index": place, "item_id": item.get("id")}
         if added:
             begun = {**item, "content": [], "summary": [], "arguments": ""}
             yield {"type": "response.output_item.added", "item": begun, **where}
-        for index, part in enumerate(item.get("summary", ()) if deltas else ()):
+        for index, part in enumerate(item.get("summary", []) if deltas else []):
             yield {"type": "response.reasoning_summary_part.added", "summary_index": index, **where}
             for letter in part["text"]:
                 yield {"type": "response.reasoning_summary_text.delta", "delta": letter, **where}

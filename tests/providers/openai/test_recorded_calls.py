@@ -1,9 +1,11 @@
 """Recorded calls of tools, as the official SDK's own types read them over a real socket."""
 
 import json
+from typing import Any
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletionMessageParam
 
 from multiroute_core.testing.recorded import Interaction
 from multiroute_core.testing.server import ReplayServer
@@ -28,7 +30,7 @@ def parsed(client: openai.OpenAI, each: Interaction) -> list[tuple[str, str, str
         else:
             body = client.responses.create(model="m", input="Hello")
         return [(item.call_id, item.name, item.arguments) for item in body.output if item.type == "function_call"]
-    messages = [{"role": "user", "content": "Hello"}]
+    messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
     if each.stream:
         with client.chat.completions.stream(model="m", messages=messages) as stream:
             for _ in stream:
@@ -37,7 +39,7 @@ def parsed(client: openai.OpenAI, each: Interaction) -> list[tuple[str, str, str
     else:
         body = client.chat.completions.create(model="m", messages=messages)
     message = body.choices[0].message  # none where a filter took it
-    calls = (message and message.tool_calls) or ()
+    calls: Any = (message and message.tool_calls) or ()
     return [(call.id, call.function.name, call.function.arguments) for call in calls]
 
 

@@ -51,7 +51,7 @@ def items(*messages, model=MODEL):
     return encode(*messages, model=model).body["input"]
 
 
-def own(body, model=MODEL):
+def own(body, model: str | None = MODEL):
     return Raw("openai.responses", body, model)
 
 
