@@ -1,11 +1,12 @@
 """The four faces of a chat model of LangChain's."""
 
 import itertools
+from typing import Any
 
 FACES = ("invoke", "ainvoke", "stream", "astream")
 
 
-async def ask(llm, face, messages="Hi", **kwargs):
+async def ask(llm, face, messages: Any = "Hi", **kwargs: Any) -> Any:
     """The answer, with the chunks of a stream merged."""
     match face:
         case "invoke":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
+from typing import Any
 
 import httpx
 import pytest
@@ -125,7 +126,8 @@ class Integration(Features, ChatModelIntegrationTests):
         return {"invoke": told, "stream": told}
 
     def ask(self, messages, *, stream, **options):
-        llm = ChatMultiRoute(**self.chat_model_params)
+        settings: dict[str, Any] = self.chat_model_params
+        llm = ChatMultiRoute(**settings)
         if not stream:
             return llm.invoke(messages, **options)
         first, *rest = llm.stream(messages, **options)

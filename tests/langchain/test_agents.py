@@ -1,6 +1,7 @@
 """ChatMultiRoute in LangChain's agents and graphs, on every vendor's wire and across them."""
 
 import itertools
+from typing import Any
 
 import pytest
 from langchain.agents import create_agent
@@ -10,6 +11,7 @@ from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_cal
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langgraph.config import get_stream_writer
+from langgraph.types import StreamMode
 from pydantic import BaseModel
 
 from langchain_multiroute import ChatMultiRoute
@@ -76,7 +78,7 @@ class TestAgent:
 
     async def test_a_task_streamed_in_every_mode(self, server, wire, dead):
         agent = create_agent(self.llm(server, wire, dead), TOOLS)
-        modes = ["values", "updates", "messages", "custom"]
+        modes: list[StreamMode] = ["values", "updates", "messages", "custom"]
         seen = {mode: [] for mode in modes}
         async for mode, event in agent.astream({"messages": [HumanMessage(TASK)]}, stream_mode=modes):
             seen[mode].append(event)
@@ -96,7 +98,7 @@ class TestAgent:
 
     def test_events_of_the_third_version(self, server, wire, dead):
         llm = self.llm(server, wire, dead).bind_tools(TOOLS)
-        stream = llm.stream_events("Get the weather in Paris.", version="v3")
+        stream: Any = llm.stream_events("Get the weather in Paris.", version="v3")
         kinds = [event["event"] for event in stream]
         assert (kinds[0], kinds[-1]) == ("message-start", "message-finish")
         assert kinds.count("content-block-start") == kinds.count("content-block-finish") > 0
@@ -109,7 +111,7 @@ class TestAgent:
         llm = self.llm(server, wire, dead).model_copy(update={"output_version": version}).bind_tools(TOOLS)
         whole = llm.invoke(TASK)
         first, *rest = llm.stream(TASK)
-        streamed = first + rest
+        streamed: Any = first + rest
 
         def told(message):
             return [

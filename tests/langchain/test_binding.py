@@ -1,7 +1,7 @@
 """What is bound and what a call says: tools, forms, vendors' own words; and what the model advertises."""
 
 import copy
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import pytest
 from langchain_core.caches import InMemoryCache
@@ -145,7 +145,8 @@ class TestCalls:
     )
     def test_how_long_to_think(self, server, said):
         llm = ChatMultiRoute(routes=[server.route("responses")])
-        assert llm.invoke("Why?", **said).usage_metadata["output_token_details"]["reasoning"] > 0
+        usage: Any = llm.invoke("Why?", **said).usage_metadata
+        assert usage["output_token_details"]["reasoning"] > 0
 
     def test_unknown_and_double_names(self, llm):
         with pytest.raises(ConfigurationError, match="did you mean 'temperature'"):
@@ -182,13 +183,14 @@ class TestAdvertised:
     def test_what_every_route_can_and_the_smallest_limits(self):
         routes = [Route("openai:gpt-4o", api_key="k"), Route("google:gemini-3.8-flash", api_key="k")]
         spare = Route("openai:gpt-3.5-turbo", api_key="k", backup=True)
-        profile = ChatMultiRoute(routes=[*routes, spare]).profile
+        profile: Any = ChatMultiRoute(routes=[*routes, spare]).profile
         assert (profile["max_input_tokens"], profile["max_output_tokens"]) == (128_000, 16_384)
         assert profile["tool_calling"]
         assert profile["structured_output"]
         assert profile["image_inputs"]
         assert not profile["audio_inputs"]
-        assert not ChatMultiRoute(routes=[routes[0], Route("openai:gpt-4", api_key="k")]).profile["structured_output"]
+        profile = ChatMultiRoute(routes=[routes[0], Route("openai:gpt-4", api_key="k")]).profile
+        assert not profile["structured_output"]
 
     def test_a_profile_of_one_s_own_stays(self):
         llm = ChatMultiRoute(routes=[Route("openai:gpt-4o", api_key="k")], profile={"max_input_tokens": 7})

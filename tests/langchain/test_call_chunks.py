@@ -5,10 +5,12 @@ agent runs a tool without its arguments, or a call that no model made.
 """
 
 import json
+from typing import Any
 
 import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
+from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.tools import tool
 
@@ -48,7 +50,7 @@ TWO = [("pay", {"amount": 250}), ("get_balance", {"account": "main"})]
 FIRST, SECOND = '{"amount": 250}', '{"account": "main"}'
 
 
-def piece(arguments=None, name=None, index=0, call_id=None, **more):
+def piece(arguments=None, name=None, index: int | None = 0, call_id=None, **more):
     function = {"arguments": arguments, "name": name}
     told = {"function": {key: value for key, value in function.items() if value is not None}}
     told |= {"type": "function", "id": call_id} if call_id else {}
@@ -286,14 +288,14 @@ KINDS = {"openai.chat": CHAT, "openai.responses": RESPONSES, "anthropic": ANTHRO
 FORMS = [(wire, form) for wire, forms in KINDS.items() for form in forms]
 
 
-def check(chunks, expected):
+def check(chunks, expected) -> Any:
     for chunk in chunks:
         indexes = [call["index"] for call in chunk.tool_call_chunks]
         assert len(indexes) == len(set(indexes))
         if isinstance(chunk.content, list):
             marks = [block["index"] for block in chunk.content]
             assert len(marks) == len(set(marks))
-    merged = sum(chunks[1:], chunks[0])
+    merged: Any = sum(chunks[1:], chunks[0])
     assert [(call["name"], call["args"]) for call in merged.tool_calls] == expected
     assert merged.invalid_tool_calls == []
     ids = [call["id"] for call in merged.tool_calls]
@@ -386,11 +388,11 @@ class Chunked(BaseChatModel):
     def _stream(self, messages, stop=None, run_manager=None, **kwargs):
         for told in self.pieces:
             yield ChatGenerationChunk(
-                message=AIMessageChunk("", tool_call_chunks=[{"type": "tool_call_chunk", **one} for one in told])
+                message=AIMessageChunk(content="", tool_call_chunks=[tool_call_chunk(**one) for one in told])
             )
 
 
-def entry(args, name=None, call_id=None, index=0):
+def entry(args, name=None, call_id=None, index: int | None = 0):
     return {"name": name, "args": args, "id": call_id, "index": index}
 
 
@@ -423,7 +425,7 @@ def test_the_call_goes_back_under_its_whole_name():
     with served(events(*pieces, done=True)) as server:
         model = ChatMultiRoute(routes=[route(server, "openai.chat")]).bind_tools(TOOLS)
         chunks = list(model.stream("Pay."))
-        merged = sum(chunks[1:], chunks[0])
+        merged: Any = sum(chunks[1:], chunks[0])
         list(model.stream([HumanMessage("Pay."), merged, ToolMessage("5", tool_call_id="c1")]))
         (call,) = server.bodies[1]["messages"][1]["tool_calls"]
     assert call["function"]["name"] == "get_balance"

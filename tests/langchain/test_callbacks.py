@@ -7,6 +7,7 @@ import copy
 import gzip
 import json
 import threading
+from typing import Any
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 from langchain_openai import ChatOpenAI
 from langsmith import Client, tracing_context
+from pydantic import SecretStr
 
 from langchain_multiroute import ChatMultiRoute
 from langchain_multiroute import callbacks as our_callbacks
@@ -46,7 +48,7 @@ def chat(*routes, **options):
     return ChatMultiRoute(router=Router(routes, **options))
 
 
-async def ask(llm, face, messages="Hi", **kwargs):
+async def ask(llm, face, messages: Any = "Hi", **kwargs: Any) -> Any:
     if face == "invoke":
         return llm.invoke(messages, **kwargs)
     if face == "ainvoke":
@@ -81,7 +83,7 @@ class TestFigures:
                 output_tokens=100,
                 cache_read_tokens=400,
                 reasoning_tokens=30,
-                known_cost=pytest.approx(COST),
+                known_cost=pytest.approx(COST),  # pyright: ignore[reportArgumentType]  # compared with ==
                 attempts=1,
             )
         )
@@ -179,13 +181,14 @@ class TestStreams:
         llm = chat(route("a"))
 
         async def read(until):
+            stream: Any = llm.stream("Hi") if face == "stream" else llm.astream("Hi")
             if face == "stream":
-                for chunk in (stream := llm.stream("Hi")):
+                for chunk in stream:
                     if until(chunk):
                         break
                 stream.close()
             else:
-                async for chunk in (stream := llm.astream("Hi")):
+                async for chunk in stream:
                     if until(chunk):
                         break
                 await stream.aclose()
@@ -323,7 +326,7 @@ class TestChains:
     def test_several_handlers_and_one_in_several_places(self):
         mine, yours = MultiRouteCallbackHandler(), MultiRouteCallbackHandler()
         llm = ChatMultiRoute(router=Router([route("a")]), callbacks=[mine, yours])
-        chain = RunnableLambda(lambda x: llm.invoke(x, config={"callbacks": [mine]}))
+        chain = RunnableLambda(lambda x: llm.invoke(str(x), config={"callbacks": [mine]}))
         with get_multiroute_callback() as outer:
             with get_multiroute_callback() as inner:
                 chain.invoke("Hi", config={"callbacks": [mine, inner, outer]})
@@ -394,7 +397,7 @@ class TestVendors:
         witness = Witness()
         llm = ChatMultiRoute(router=Router(server.routes("chat", "anthropic", dead_first=True), on_event=[witness]))
         agent = create_agent(llm, [get_weather])
-        asked = {"messages": [HumanMessage("Get the weather in Paris.")]}
+        asked: Any = {"messages": [HumanMessage("Get the weather in Paris.")]}
         with get_multiroute_callback() as spent, get_usage_metadata_callback() as theirs:
             if streaming:
                 async for _ in agent.astream(asked, stream_mode=["messages", "updates"]):
@@ -410,7 +413,11 @@ class TestVendors:
     def test_others_in_the_same_chain_count_by_their_usage_with_no_price(self, server):
         with httpx.Client() as client:
             theirs = ChatOpenAI(
-                model="gpt-4o-mini", base_url=f"{server.url}/v1", api_key="k", max_retries=0, http_client=client
+                model="gpt-4o-mini",
+                base_url=f"{server.url}/v1",
+                api_key=SecretStr("k"),
+                max_retries=0,
+                http_client=client,
             )
             chain = theirs | StrOutputParser() | ChatMultiRoute(routes=[server.route("chat")])
             with get_multiroute_callback() as spent, get_usage_metadata_callback() as counter:
@@ -436,7 +443,7 @@ class TestVendors:
             inner = ChatOpenAI(
                 model="gpt-4o",
                 base_url=f"{server.url}/v1",
-                api_key="k",
+                api_key=SecretStr("k"),
                 max_retries=0,
                 http_client=client,
                 stream_usage=True,

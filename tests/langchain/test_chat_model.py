@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+from typing import Any
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_callback
@@ -189,13 +190,14 @@ class TestOptions:
         graph.add_edge(START, "model")
         graph.add_edge("model", END)
         app = graph.compile()
+        asked: Any = {"messages": [("user", "Hi")]}
         with multiroute_core.options(task="code_generation"):
             if mode == "stream":
-                tokens = list(app.stream({"messages": [("user", "Hi")]}, stream_mode="messages"))
+                tokens: Any = list(app.stream(asked, stream_mode="messages"))
                 assert "".join(chunk.content for chunk, _ in tokens) == "b"
             else:
                 call = app.invoke if mode == "invoke" else lambda given: asyncio.run(app.ainvoke(given))
-                assert self.route(call({"messages": [("user", "Hi")]})["messages"][-1]) == "b"
+                assert self.route(call(asked)["messages"][-1]) == "b"
 
     def test_sampling_reaches_the_wire(self, pair):
         import json
@@ -213,7 +215,7 @@ class TestOptions:
 
 class TestConstruction:
     def test_it_is_a_chat_model_that_shares_its_router(self, fleet, llm):
-        assert isinstance(llm, BaseChatModel)
+        assert issubclass(ChatMultiRoute, BaseChatModel)
         assert copy.deepcopy(llm).router is fleet.router
         assert llm.model_copy(update={"temperature": 1}).router is fleet.router
         assert "router" not in repr(llm)
@@ -261,10 +263,8 @@ class TestConstruction:
             ChatMultiRoute(router=fleet.router, attempt_timeout=3)
 
     def test_different_configurations_have_different_cache_keys(self, fleet):
-        keys = {
-            ChatMultiRoute(router=fleet.router, **fields)._get_llm_string()
-            for fields in ({}, {"temperature": 0.5}, {"task": "x"}, {"stop": ["y"]}, {"model": "a"})
-        }
+        fields: tuple[dict[str, Any], ...] = ({}, {"temperature": 0.5}, {"task": "x"}, {"stop": ["y"]}, {"model": "a"})
+        keys = {ChatMultiRoute(router=fleet.router, **each)._get_llm_string() for each in fields}
         assert len(keys) == 5
 
     def test_keys_of_the_cache_hold_no_secret(self):
@@ -294,7 +294,7 @@ class TestMessages:
         ("message", "sentence"),
         [
             (ToolMessage("x", tool_call_id="1"), "The tool call '1' has a result"),
-            (FunctionMessage("x", name="f"), "A FunctionMessage is not supported"),
+            (FunctionMessage(content="x", name="f"), "A FunctionMessage is not supported"),
             (RemoveMessage(id="1"), "A RemoveMessage is not supported"),
             (HumanMessage([{"type": "hologram"}]), "Unknown type of content 'hologram'"),
         ],

@@ -2,11 +2,12 @@
 
 import base64
 import copy
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from langchain_multiroute.answers import ChunkBuilder, message_out
 from langchain_multiroute.convert import messages_back, messages_in
@@ -24,6 +25,7 @@ from multiroute_core import (
     ToolCallDelta,
 )
 from multiroute_core.messages import VendorPart, assemble
+from multiroute_core.types import FinishReason
 from tests.conversations import blobs, conversations, json_objects, names, raws, uris, words
 
 mime_types = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4", "file": "application/pdf"}
@@ -43,7 +45,7 @@ calls = st.builds(lambda name, args: {"name": name, "args": args}, names, json_o
 @st.composite
 def langchain_conversations(draw):
     """Turns as users of LangChain write them: system, human, AI with calls and reasoning, and the answers of tools."""
-    messages = [SystemMessage(draw(words))] if draw(st.booleans()) else []
+    messages: list[BaseMessage] = [SystemMessage(draw(words))] if draw(st.booleans()) else []
     number = 0
     for _ in range(draw(st.integers(1, 3))):
         messages.append(HumanMessage(draw(contents)))
@@ -105,7 +107,7 @@ def test_what_vendors_said_comes_back_raw(messages):
         assert (one.text, one.tool_calls) == (other.text, other.tool_calls)
 
 
-def answered(*parts, provider="anthropic", finish="tool_call"):
+def answered(*parts, provider="anthropic", finish: FinishReason = "tool_call"):
     return Response(tuple(parts), finish, None, "m", provider, f"{provider}:m")
 
 
@@ -113,6 +115,10 @@ SIGNED = Raw("anthropic", {"type": "thinking", "thinking": "Hm.", "signature": "
 CALL = ToolCall("1", "f", {"a": 1}, Raw("anthropic", {"type": "tool_use", "id": "1", "name": "f", "input": {"a": 1}}))
 SEARCH = VendorPart(Raw("anthropic", {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}, "m"))
 ANSWER = (Reasoning("Hm.", SIGNED), SEARCH, Text("So."), CALL)
+
+
+def blocks_of(message) -> list[dict[str, Any]]:
+    return message.content
 
 
 class TestEdited:
@@ -127,7 +133,7 @@ class TestEdited:
 
     def test_another_text(self):
         message = message_out(answered(*ANSWER))
-        content = [block for block in message.content if block["type"] != "text"]
+        content = [block for block in blocks_of(message) if block["type"] != "text"]
         edited = message.model_copy(update={"content": [*content, {"type": "text", "text": "No."}]})
         assert self.parts(edited) == (ANSWER[0], SEARCH, Text("No."), CALL)
 
@@ -147,7 +153,7 @@ class TestEdited:
 
     def test_reasoning_taken_out(self):
         message = message_out(answered(*ANSWER))
-        content = [block for block in message.content if block["type"] != "reasoning"]
+        content = [block for block in blocks_of(message) if block["type"] != "reasoning"]
         assert self.parts(message.model_copy(update={"content": content})) == ANSWER[1:]
 
 
@@ -171,7 +177,7 @@ class TestAnswers:
             "text",
             "tool_call",
         ]
-        assert message.content_blocks[0]["extras"] == {"signature": "s"}
+        assert message.content_blocks[0].get("extras") == {"signature": "s"}
 
     def test_invalid_calls(self):
         message = message_out(answered(InvalidToolCall("1", "f", '{"a', "cut")))

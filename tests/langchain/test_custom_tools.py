@@ -1,6 +1,7 @@
 """OpenAI's custom tools, whose input is free text: calls as ChatOpenAI gives them, on both APIs, plain and streamed."""
 
 import json
+from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
@@ -273,7 +274,7 @@ def test_the_same_as_chat_openai():
 def test_what_the_tool_answered_is_unwrapped(wire, block):
     output = [{"type": "input_text", "text": "27"}] if block == "parts" else "27"
     told = {"type": "custom_tool_call_output", "output": output}
-    content = [{"type": "non_standard", "value": told}] if block == "wrapped" else [told]
+    content: Any = [{"type": "non_standard", "value": told}] if block == "wrapped" else [told]
     with served(ASKED[wire], DONE[wire]) as server:
         model = model_of(server, wire).bind_tools([run_code])
         answer = model.invoke("Compute.")

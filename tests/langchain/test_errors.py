@@ -7,6 +7,7 @@ from langchain.agents import create_agent
 from langchain.agents.middleware import ModelRetryMiddleware
 from langchain_core import exceptions
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import HumanMessage
 
 from langchain_multiroute import ChatMultiRoute
 from multiroute_core import errors
@@ -33,7 +34,7 @@ def test_one_route(reply, ours, theirs, again, face):
         llm = ChatMultiRoute(router=fleet.router, max_retries=0)
         llm.invoke("Hi") if face == "invoke" else list(llm.stream("Hi"))
     assert isinstance(caught.value, theirs)
-    assert caught.value.is_retryable is again
+    assert getattr(caught.value, "is_retryable") is again
     copy = pickle.loads(pickle.dumps(caught.value, protocol=4)) if not hasattr(caught.value, "response") else None
     assert copy is None or type(copy) is type(caught.value)
 
@@ -51,7 +52,7 @@ def test_all_routes(replies, theirs, again):
     with Fleet(*replies) as fleet, pytest.raises(errors.AllRoutesFailedError) as caught:
         ChatMultiRoute(router=fleet.router, max_retries=0).invoke("Hi")
     assert isinstance(caught.value, theirs)
-    assert caught.value.is_retryable is again
+    assert getattr(caught.value, "is_retryable") is again
     assert len(caught.value.attempts) == 2
 
 
@@ -91,5 +92,5 @@ def test_middleware_asks_again_only_where_it_may_help(reply, calls):
         llm = ChatMultiRoute(router=fleet.router, max_retries=0)
         again = ModelRetryMiddleware(max_retries=2, initial_delay=0.01, on_failure="error")
         with pytest.raises(errors.MultiRouteError):
-            create_agent(llm, [], middleware=[again]).invoke({"messages": [("user", "Hi")]})
+            create_agent(llm, [], middleware=[again]).invoke({"messages": [HumanMessage("Hi")]})
         assert fleet.hits == [calls]

@@ -36,7 +36,7 @@ class Told(BaseChatModel):
 
     def _stream(self, messages, stop=None, run_manager=None, **kwargs):
         self.seen.append(kwargs)
-        yield ChatGenerationChunk(message=AIMessageChunk("ok"))
+        yield ChatGenerationChunk(message=AIMessageChunk(content="ok"))
 
 
 Told.__module__ = "langchain_mistralai.chat_models"  # as if it were that package's

@@ -1,9 +1,11 @@
 """What LangChain's own classes for the vendors said, read so that each vendor gets its own back."""
 
 import copy
+from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from langchain_core.messages.tool import invalid_tool_call
 
 from langchain_multiroute import history
 from langchain_multiroute.convert import messages_in
@@ -116,13 +118,13 @@ def test_calls_without_ids_get_stable_ones():
 
 
 def test_invalid_calls_and_chunks():
-    bad = {"name": "f", "args": "{", "id": "c1", "error": None, "type": "invalid_tool_call"}
-    (made,) = messages_in([AIMessageChunk("a", invalid_tool_calls=[bad])])
+    bad = invalid_tool_call(name="f", args="{", id="c1", error=None)
+    (made,) = messages_in([AIMessageChunk(content="a", invalid_tool_calls=[bad])])
     assert made.parts == (Text("a"), InvalidToolCall("c1", "f", "{", "The arguments are malformed."))
 
 
 def test_anthropic_s_tool_results_in_a_human_message():
-    content = [{"type": "tool_result", "tool_use_id": "c1", "content": "ok"}, {"type": "text", "text": "And now?"}]
+    content: Any = [{"type": "tool_result", "tool_use_id": "c1", "content": "ok"}, {"type": "text", "text": "And now?"}]
     made = messages_in([HumanMessage("x"), AIMessage("", tool_calls=[CALL]), HumanMessage(content)])
     assert [message.role for message in made] == ["user", "assistant", "tool", "user"]
 

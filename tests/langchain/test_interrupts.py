@@ -178,9 +178,9 @@ class Interrupting(BaseChatModel):
 
     def _stream(self, messages, stop=None, run_manager=None, **kwargs):
         if self.late:
-            yield ChatGenerationChunk(message=AIMessageChunk("Hm. "))
+            yield ChatGenerationChunk(message=AIMessageChunk(content="Hm. "))
         word = interrupt("May I?")
-        yield ChatGenerationChunk(message=AIMessageChunk(f"You said {word}."))
+        yield ChatGenerationChunk(message=AIMessageChunk(content=f"You said {word}."))
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -5,6 +5,7 @@ Both get the same answers from a server, send it the same conversations, and lea
 
 import importlib
 import json
+from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, ToolMessage
@@ -141,7 +142,7 @@ def conversation(body):
 
 def blocks_of(body):
     """The same on Anthropic's wire: everything in blocks, and an answer that is no error says so or not."""
-    told = [("system", text_of(body.get("system")))]
+    told: list[tuple[Any, Any]] = [("system", text_of(body.get("system")))]
     for item in body["messages"]:
         blocks = item["content"] if isinstance(item["content"], list) else [{"type": "text", "text": item["content"]}]
         for block in blocks:

@@ -6,6 +6,7 @@ import gzip
 import json
 import threading
 from email import policy
+from typing import Any
 
 import pytest
 from langchain.agents import create_agent
@@ -13,7 +14,7 @@ from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler, 
 from langchain_core.messages import HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 from langsmith import Client, tracing_context
 from openinference.instrumentation.langchain import LangChainInstrumentor
@@ -50,7 +51,7 @@ def chat(*routes, **options):
     return ChatMultiRoute(router=Router(routes, **options))
 
 
-async def ask(llm, face, messages="Hi", **kwargs):
+async def ask(llm, face, messages: Any = "Hi", **kwargs: Any) -> Any:
     match face:
         case "invoke":
             llm.invoke(messages, **kwargs)
@@ -228,6 +229,8 @@ class TestRuns:
                 self.usage = usage.usage_metadata
         (run,) = collector.traced_runs
         for child in run.child_runs:
+            assert child.end_time is not None
+            assert run.end_time is not None
             assert run.start_time <= child.start_time <= child.end_time <= run.end_time
             assert "usage" not in json.dumps([child.inputs, child.outputs, child.extra], default=str)
         return run
@@ -238,7 +241,7 @@ class TestRuns:
         run = await self.runs(llm, face)
         assert tries(run) == [("attempt a", "first"), ("attempt b", "fallback")]
         failed, answered = run.child_runs
-        assert "ServerError" in failed.error
+        assert "ServerError" in str(failed.error)
         assert answered.error is None
         assert (answered.outputs["outcome"], answered.outputs["cost"]) == ("success", pytest.approx(0.02))
         assert [event["name"] for event in run.events if event["name"] == "retry"] == ["retry"]
@@ -253,6 +256,7 @@ class TestRuns:
         assert tries(run) == [("attempt a", "first"), ("attempt b", "hedge")]
         lost, won = run.child_runs
         assert (lost.outputs["outcome"], won.outputs["outcome"]) == ("cancelled", "success")
+        assert lost.end_time is not None
         assert lost.start_time < won.start_time < lost.end_time
         assert {name: told["total_tokens"] for name, told in self.usage.items()} == {"b": 1100}
 
@@ -278,7 +282,7 @@ class TestRuns:
         llm = chat(route("a", DropConnection(usage=TOLD)), route("b"), on_stream_error="continue")
         run = await self.runs(llm, face)
         assert tries(run) == [("attempt a", "first"), ("attempt b", "fallback")]
-        assert StreamInterruptedError.__name__ in run.child_runs[0].error
+        assert StreamInterruptedError.__name__ in str(run.child_runs[0].error)
         assert {name: told["total_tokens"] for name, told in self.usage.items()} == {"b": 2200}
 
     async def test_batches_keep_their_tries_apart(self):
@@ -288,7 +292,8 @@ class TestRuns:
         chain = ChatPromptTemplate.from_template("{x}") | chat(scripted_route("a", third), route("b"))
         for face in ("batch", "abatch"):
             collector = RunCollectorCallbackHandler()
-            given, config = [{"x": str(number)} for number in range(20)], {"callbacks": [collector]}
+            given = [{"x": str(number)} for number in range(20)]
+            config: RunnableConfig = {"callbacks": [collector]}
             answers = chain.batch(given, config) if face == "batch" else await chain.abatch(given, config)
             assert len(answers) == len(collector.traced_runs) == 20
             for run in collector.traced_runs:
@@ -333,7 +338,8 @@ class TestRuns:
         events = [event async for event in chain.astream_events("Hi", version="v2")]
         assert not [event["name"] for event in events if "attempt" in event["name"]]
         (ended,) = (event for event in events if event["event"] == "on_chat_model_end")
-        assert ended["data"]["output"].usage_metadata["total_tokens"] == 1100
+        output: Any = ended["data"].get("output")
+        assert output.usage_metadata["total_tokens"] == 1100
 
 
 def plain(attributes):
@@ -466,8 +472,9 @@ class TestLangSmith:
             head = f"content-type: {received.headers['content-type']}\r\n\r\n".encode()
             for part in email.message_from_bytes(head + received.body, policy=policy.HTTP).iter_parts():
                 name = part.get_param("name", header="content-disposition")
-                _, run_id, *field = name.split(".")
-                value = json.loads(part.get_payload(decode=True))
+                _, run_id, *field = str(name).split(".")
+                payload: Any = part.get_payload(decode=True)
+                value = json.loads(payload)
                 run = found.setdefault(run_id, {})
                 run.update({field[0]: value} if field else {k: v for k, v in value.items() if v is not None})
         return sorted(found.values(), key=lambda run: run["dotted_order"])

@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -40,7 +41,7 @@ def chat_openai(server, **settings):
     return ChatOpenAI(**{**plain, "http_async_client": opened[-1], **settings})
 
 
-def ask(llm, face, messages="Hi"):
+def ask(llm, face, messages: Any = "Hi") -> Any:
     async def astream():
         return [chunk async for chunk in llm.astream(messages)]
 
@@ -145,7 +146,8 @@ class TestSettings:
         assert attempt["dropped"] == ["temperature: FakeListChatModel has no such field"]
 
     def test_bound_options_hold(self, server):
-        ChatMultiRoute(routes=[chat_openai(server).bind(seed=7)]).invoke("Hi")
+        # bind() gives a Runnable, which the constructor takes at run time.
+        ChatMultiRoute(routes=[chat_openai(server).bind(seed=7)]).invoke("Hi")  # pyright: ignore[reportArgumentType]
         assert server.seen[-1].body["seed"] == 7
 
     def test_its_rate_limiter_is_waited_for(self, server):
@@ -169,7 +171,7 @@ class TestSettings:
         with pytest.raises(ConfigurationError, match="a LangChain RunnableLambda is not a chat model"):
             from langchain_core.runnables import RunnableLambda
 
-            ChatMultiRoute(routes=[RunnableLambda(len).bind(x=1)])
+            ChatMultiRoute(routes=[RunnableLambda(len).bind(x=1)])  # pyright: ignore[reportArgumentType]
 
     def test_its_errors_have_their_classes(self, server):
         server.dead.add("chat")

@@ -4,13 +4,14 @@ import asyncio
 import collections
 import copy
 import threading
+from typing import Any
 
 import pytest
 from llama_index.core import Document, PromptTemplate, Settings, SummaryIndex
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.base.llms.types import CompletionResponse
 from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload, TokenCountingHandler
-from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation import get_dispatcher  # pyright: ignore[reportPrivateImportUsage]
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events.llm import LLMChatEndEvent, LLMCompletionEndEvent
 from llama_index.core.llms import MockLLM
@@ -81,7 +82,7 @@ class TestFigures:
                 answers=1,
                 input_tokens=1000,
                 output_tokens=100,
-                known_cost=pytest.approx(COST),
+                known_cost=pytest.approx(COST),  # pyright: ignore[reportArgumentType]  # compared with ==
                 attempts=1,
                 fallbacks=1,
             ),
@@ -181,7 +182,8 @@ class TestVendors:
         index = SummaryIndex.from_documents([Document(text="Routers route.")])
         index.as_query_engine(llm=llm).query("What?")
         await index.as_query_engine(llm=llm).aquery("What?")
-        "".join(index.as_query_engine(llm=llm, streaming=True).query("What?").response_gen)
+        response: Any = index.as_query_engine(llm=llm, streaming=True).query("What?")
+        "".join(response.response_gen)
         await llm.router.aclose()
         assert spent.total.answers == 3
         assert counted(counter) == tokens(spent.total) > (0, 0)

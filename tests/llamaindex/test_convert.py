@@ -199,12 +199,15 @@ class TestIn:
         assert part.extras == {"openai": {"detail": "low"}}
 
     def test_sources_and_citations_are_text_and_a_source_is_native_where_there_is_one(self):
-        source = CitableBlock(title="Moon", source="https://m.org", content="It is far.")
+        source = CitableBlock(title="Moon", source="https://m.org", content=[TextBlock(text="It is far.")])
         (part,) = self.only(ChatMessage(blocks=[source])).parts
+        assert isinstance(part, Text)
         assert part.text == "Moon (https://m.org):\nIt is far."
         assert part.raw.api == "anthropic"
         assert part.raw.body["type"] == "search_result"
-        cited = CitationBlock(cited_content="It is far.", source="s", title="t", additional_location_info={})
+        cited = CitationBlock(
+            cited_content=TextBlock(text="It is far."), source="s", title="t", additional_location_info={}
+        )
         assert self.only(ChatMessage(role="assistant", blocks=[cited])).parts == (Text("It is far."),)
 
     def test_a_cache_point(self):
@@ -316,7 +319,9 @@ class TestOut:
     def test_malformed_arguments_are_shown_but_never_believed(self):
         broken = InvalidToolCall("1", "delete", '{"path": "/home', "The arguments are no JSON.")
         answered = response_out(response(broken))
-        assert answered.message.blocks[-1].tool_kwargs == '{"path": "/home'
+        shown = answered.message.blocks[-1]
+        assert isinstance(shown, ToolCallBlock)
+        assert shown.tool_kwargs == '{"path": "/home'
         assert [call["id"] for call in answered.additional_kwargs["invalid_tool_calls"]] == ["1"]
         (selected,) = selections(answered, required=False)
         assert selected.tool_name.startswith("delete (not run: ")

@@ -3,6 +3,8 @@
 LlamaIndex has no word for such a call: with no arguments a tool would run with its defaults.
 """
 
+from typing import Any
+
 import pytest
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent
 from llama_index.core.llms import ChatMessage, mock
@@ -208,9 +210,10 @@ def test_wrapped_llms_get_the_call_with_its_text():
 
     call = {"id": "call_1", "type": "function", "function": {"name": "purge", "arguments": CUT["a word"]}}
     seen = []
-    llm = Taking(
-        response_generator=lambda messages: seen.append(messages) or ChatMessage(role="assistant", content="Done.")
-    )
+    fields: dict[str, Any] = {
+        "response_generator": lambda messages: seen.append(messages) or ChatMessage(role="assistant", content="Done.")
+    }
+    llm = Taking(**fields)
     said = ChatMessage(role="assistant", content="", additional_kwargs={"tool_calls": [call]})
     MultiRoute(routes=[llm]).chat([ChatMessage("a"), said, ChatMessage("b")])
     _, told, answer, _ = seen[0]

@@ -96,4 +96,4 @@ def test_what_a_model_thought_goes_back_to_it_unchanged(vendors, wire, streaming
     assert bool(thoughts) == (wire != "chat")  # Chat Completions never shows them
     if streaming and thoughts:
         deltas = [event.thinking_delta for event in events if isinstance(event, AgentStream)]
-        assert "".join(delta or "" for delta in deltas) == "".join(thoughts)
+        assert "".join(delta or "" for delta in deltas) == "".join(thought or "" for thought in thoughts)
