@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
-import filetype
+import filetype  # pyright: ignore[reportMissingTypeStubs]
 from llama_index.core.base.llms.types import (
     AudioBlock,
     CacheControl,
