@@ -69,7 +69,11 @@ def child(code, *arguments, **options):
 
 
 def said(process, seconds=60):
-    out, _ = process.communicate(timeout=seconds)
+    try:
+        out, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:  # left alone it would take a core from all later tests
+        process.kill()
+        raise
     assert process.returncode == 0, out
     return out
 
