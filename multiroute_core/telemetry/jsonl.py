@@ -45,7 +45,9 @@ class _Writer:
     def open_file(self) -> Generator[int]:
         """Opens or creates the file. It is opened for each batch, so that it can be moved in between."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o600)
+        # For writing alone, opening a pipe waits for its reader: what is written to one without a reader is lost.
+        access = os.O_WRONLY if self.path.is_fifo() else os.O_RDWR
+        file = os.open(self.path, access | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o600)
         try:
             yield file
         finally:
@@ -85,8 +87,9 @@ class JSONLines(Outbox[Any]):
         self._options = batch, max_pending
         writer = _Writer(self.path.absolute())
         try:
-            with writer.open_file():
-                pass
+            if not writer.path.is_fifo():
+                with writer.open_file():
+                    pass
         except OSError as error:
             if error.errno not in _HEALS:
                 reason = os.strerror(error.errno or 0)

@@ -196,25 +196,32 @@ class TestTrouble:
     def test_who_writes_does_not_wait_for_a_file_that_hangs(self, tmp_path):
         pipe = tmp_path / "pipe"
         os.mkfifo(pipe)
-        sink = JSONLines(pipe)  # which nobody reads: it takes 64 kB and then hangs
+        sink = JSONLines(pipe)  # which nobody reads: opening it waits
         began = time.monotonic()
         for number in range(100):
             sink([record(number, tenant="x" * 10_000)])
         assert time.monotonic() - began < 10.0
         assert not sink.flush(0.1)
         assert sink.pending > 0
-        reader = threading.Thread(target=lambda: drain(pipe), daemon=True)
+        pieces, is_over = [], threading.Event()
+        reader = threading.Thread(target=drain, args=(pipe, pieces, is_over), daemon=True)
         reader.start()
         eventually(lambda: sink.pending == 0)
         sink.close()
+        eventually(lambda: b"".join(pieces).count(b"\n") == 100)
+        assert sink.dropped == 0
+        is_over.set()
         reader.join(20)
 
 
-def drain(pipe):
+def drain(pipe, pieces, is_over):
+    """Read until `is_over`; without a writer a pipe is at its end, until the next one opens it."""
     with open(pipe, "rb") as file:
-        got = b""
-        while got.count(b"\n") < 100:
-            got += file.read1(65536)
+        while not is_over.is_set():
+            if piece := file.read1(65536):
+                pieces.append(piece)
+            else:
+                time.sleep(0.01)
 
 
 LIMITED = """
