@@ -46,6 +46,7 @@ def obey(client: Any) -> None:
             pool.__class__ = _reentrant(pool.__class__)
             forks.renew(pool, _optional_thread_lock=threading.RLock, _at_work=bool)
             _obeying.add(pool)
+    _jars.add(client.cookies.jar)
 
 
 def tidy(client: Any) -> None:
@@ -69,10 +70,22 @@ def _pools(client: Any) -> Iterator[Any]:
 
 
 def sweep() -> None:
-    """Close the connections whose calls are gone."""
+    """Close the connections whose calls are gone, and free the locks that the dead call of this thread has left."""
+    for jar in list(_jars):
+        with contextlib.suppress(AttributeError):  # as below
+            _free_cookies(jar._cookies_lock)  # noqa: SLF001
     for pool in list(_obeying):
         with contextlib.suppress(AttributeError):  # a private name that may be removed
             _sweep(pool)
+
+
+def _free_cookies(lock: Any) -> None:
+    """Release a cookie jar's lock if this thread owns it: its call is dead, and all other threads would wait forever.
+
+    `http.cookiejar` takes it by `acquire` before a `try`, in every call, so an interrupt may come in between.
+    """
+    while lock._is_owned():  # noqa: SLF001
+        lock.release()
 
 
 def _sweep(pool: Any) -> None:
@@ -166,7 +179,10 @@ def _drop(connection: Any) -> None:
 
 
 _obeying: weakref.WeakSet[Any] = weakref.WeakSet()
-forks.renew(sys.modules[__name__], _obeying=weakref.WeakSet)  # the parent's pools belong to the parent
+_jars: weakref.WeakSet[Any] = weakref.WeakSet()
+forks.renew(
+    sys.modules[__name__], _obeying=weakref.WeakSet, _jars=weakref.WeakSet
+)  # the parent's pools belong to the parent
 interrupts.sweepers.append(sweep)
 
 
