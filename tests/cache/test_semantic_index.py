@@ -269,7 +269,7 @@ def test_a_server_without_vector_sets_is_told_once_and_memory_serves(valkey_serv
     assert not near(index, "s", unit(1, 2), 0.9, io)
     add(index, "s", unit(1, 2), "a", 100.0, io)
     assert near(index, "s", unit(1, 2), 0.9, io)[0].key == "a"
-    told = [record for record in caplog.records if "has no vector sets" in record.getMessage()]
+    told = [record for record in caplog.records if "does not support vector sets" in record.getMessage()]
     assert [record.levelno for record in told] == [logging.WARNING]
     index.close()
 

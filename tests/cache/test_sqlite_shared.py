@@ -357,7 +357,7 @@ def test_trouble_is_told_once_and_again_when_it_lasts(cache, path, caplog):
         for _ in range(5):
             put(cache, "b", b"2")
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    cache._trouble._told = {told: when - 61 for told, when in cache._trouble._told.items()}
+    cache._failures._last_logged = {line: when - 61 for line, when in cache._failures._last_logged.items()}
     with held(path):
         put(cache, "b", b"2")
     assert len(caplog.records) == 2

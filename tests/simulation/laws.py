@@ -49,7 +49,7 @@ def permits_balance(world: World) -> Iterator[str]:
     state = world.state
     if state.admitted != state.settled or state.out:
         yield f"permits are out: {state.admitted} were given, {state.settled} came back; missing {state.out}"
-    for name, line in state.inner._lines.items():
+    for name, line in state.inner._route_states.items():
         if line.slots:
             yield f"{name} holds {len(line.slots)} places in flight for nobody"
     for take in world.takes:

@@ -120,7 +120,7 @@ class WatchedState:
         return [name for name, _, _ in self._out.values()]
 
     def _breaker(self, name: str) -> Any:
-        line = self.inner._lines.get(name)
+        line = self.inner._route_states.get(name)
         return None if line is None else line.breaker
 
     def _all_shut(self, name: str, now: float, tokens: int) -> None:
@@ -134,7 +134,7 @@ class WatchedState:
         for route in self.world.routes:
             if route.name == name or route.name not in caller.candidates:
                 continue
-            line = self.inner._line(route)
+            line = self.inner._find_route_state(route)
             quota = line.quota
             _, shut = rate_limits.admit(
                 quota.allowance, quota.settings, now, tokens=tokens, in_flight=quota.in_flight()
