@@ -135,17 +135,14 @@ class _Block:
     """A content block while it streams; string fields arrive in fragments and are collected by field name."""
 
     start: Mapping[str, Any]
+    kind: Any = field(init=False)
     pieces: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     citations: list[Any] = field(default_factory=list[Any])
     call: int | None = None
     has_closing_part: bool = False
 
-    @property
-    def kind(self) -> Any:
-        return self.start.get("type") or "text"
-
-    def add(self, name: str, piece: str) -> None:
-        self.pieces.setdefault(name, []).append(piece)
+    def __post_init__(self) -> None:
+        self.kind = self.start.get("type") or "text"
 
     def assemble(self) -> dict[str, Any] | None:
         """Return the block as a complete response would contain it; None if its input is truncated JSON."""
@@ -274,8 +271,8 @@ class MessagesDecoder:
         return []
 
     def _grown(self, payload: Mapping[str, Any]) -> list[Part]:
-        index = count(payload.get("index"))
         delta = mapping(payload.get("delta"))
+        index = count(payload.get("index"))
         block = self._blocks.get(index)
         if block is None:  # some servers do not send content_block_start
             block = self._blocks[index] = self._latest = _Block({"type": "text"})
@@ -284,15 +281,15 @@ class MessagesDecoder:
             return []
         parts: list[Part] = []
         for name, value in delta.items():
-            if name == "type" or not (piece := word(value)):
+            if name == "type" or not isinstance(value, str) or not value:
                 continue
-            block.add(name, piece)
+            block.pieces.setdefault(name, []).append(value)
             if name == "text" and block.kind == "text":
-                parts.append(Text(piece))
+                parts.append(Text(value))
             elif name == "thinking" and block.kind == "thinking":
-                parts.append(Reasoning(piece))
+                parts.append(Reasoning(value))
             elif name == "partial_json" and block.kind == "tool_use":
-                parts.append(Text(piece) if block.call is None else ToolCallDelta(block.call, arguments=piece))
+                parts.append(Text(value) if block.call is None else ToolCallDelta(block.call, arguments=value))
         return parts
 
     def _ended(self, block: _Block) -> list[Part]:
