@@ -1,6 +1,7 @@
 """What an interrupt leaves behind at one certain place; tests/interrupts searches all places at random."""
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ class StrandedLock:
     """A lock whose first `acquire` is interrupted when it has succeeded."""
 
     def __init__(self):
-        self.inner = threading.RLock()
+        self.inner: Any = threading.RLock()
         self.interrupts = 1
 
     def acquire(self):
@@ -34,7 +35,7 @@ def test_the_lock_of_a_cookie_jar_is_free_again(stream):
     with ReplayServer(answer("Hello", "m")) as server:
         router = Router([Route("openai:m", base_url=f"{server.url}/v1", api_key="k")])
         assert router.generate("Hi").text == "Hello"
-        (provider,) = router._parts.providers.values()
+        provider: Any = next(iter(router._parts.providers.values()))
         jar = provider._clients.blocking()._client.cookies.jar
         jar._cookies_lock = StrandedLock()
         with pytest.raises(KeyboardInterrupt):
