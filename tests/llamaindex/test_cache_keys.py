@@ -1,5 +1,6 @@
 """What LlamaIndex caches by: the ingestion cache's key names the routes and the model, and holds no secret."""
 
+import asyncio
 import copy
 import json
 import pickle
@@ -77,6 +78,14 @@ def test_what_a_dump_says_can_be_given_again(monkeypatch):
     assert rebuilt.temperature == 0.5
 
 
+@pytest.fixture
+def current_loop():
+    """The loop that LlamaIndex's sync methods run on: one that they create for want of it is never closed."""
+    with asyncio.Runner() as runner:
+        yield runner.get_loop()
+
+
+@pytest.mark.usefixtures("current_loop")
 def test_a_pipeline_asks_the_other_model():
     """With one cache for both, the second model's answer is its own."""
     with served(chat_pair({"content": "First."})) as first, served(chat_pair({"content": "Second."})) as second:

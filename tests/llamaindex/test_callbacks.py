@@ -147,8 +147,6 @@ class TestStreams:
         assert counted(counter) == tokens(total)
 
 
-# Sockets of an async client whose loop and router are collected in the same turn are closed by the collector, which warns.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 class TestVendors:
     @pytest.mark.parametrize("wire", WIRES)
     async def test_every_face_counts_as_the_token_counter_does(self, server, spent, counter, manager, wire):
