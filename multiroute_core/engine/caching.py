@@ -84,7 +84,7 @@ class CacheStage:
         self._latest: tuple[tuple[Route, ...], str] = ((), "")
         self._failing = False
 
-    def run(self, context: CallContext, run_rest: RunRest, /) -> AsyncGenerator[Chunk, None]:
+    def run(self, context: CallContext, run_rest: RunRest) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks of a cached response, or those of the rest of the chain, which are then stored."""
         return run_rest(context) if context.call.options.cache is False else self._run(context, run_rest)
 

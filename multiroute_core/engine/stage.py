@@ -64,7 +64,7 @@ class Stage(Protocol):
         ...             await chunks.aclose()
     """
 
-    def run(self, context: CallContext, run_rest: RunRest, /) -> AsyncGenerator[Chunk, None]:
+    def run(self, context: CallContext, run_rest: RunRest) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks of the response; a call without streaming has a single chunk."""
         ...
 
@@ -72,11 +72,5 @@ class Stage(Protocol):
 def chain(stages: Sequence[Stage], last: RunRest) -> RunRest:
     """Return the stages as one function, the first of `stages` outermost."""
     for stage in reversed(stages):
-        last = partial(_run, stage.run, last)
+        last = partial(stage.run, run_rest=last)
     return last
-
-
-def _run(
-    run: Callable[[CallContext, RunRest], AsyncGenerator[Chunk, None]], run_rest: RunRest, context: CallContext
-) -> AsyncGenerator[Chunk, None]:
-    return run(context, run_rest)

@@ -42,7 +42,7 @@ class BudgetStage:
     def __init__(self, tracker: BudgetTracker) -> None:
         self._tracker = tracker
 
-    def run(self, context: CallContext, run_rest: RunRest, /) -> AsyncGenerator[Chunk, None]:
+    def run(self, context: CallContext, run_rest: RunRest) -> AsyncGenerator[Chunk, None]:
         """Hand over with the call's reservation."""
         context.reservation = BudgetReservation(self._tracker, context.call)
         return run_rest(context)
