@@ -275,7 +275,7 @@ def _framework(llm: object) -> str | None:
 
 
 def _wrap(llm: object, provider: str | None, model: str | None) -> FrameworkModel | None:
-    """Return a framework's model wrapped by its adapter; None if `llm` is no object of a framework.
+    """Return a framework's model wrapped by its adapter; None if `llm` is not an object of a framework.
 
     The adapter is imported here, so the core depends on no framework: the object shows that its framework is there.
     """

@@ -70,7 +70,7 @@ class AllowanceMachine(RuleBasedStateMachine):
         if shut is not None:
             self.refused(before, shut, tokens, left)
             return
-        assert self.now >= self.retry_after, "nobody passes a closed retry_after"
+        assert self.now >= self.retry_after, "no call is admitted before retry_after"
         assert self.limit_settings.max_concurrency is None or flying < self.limit_settings.max_concurrency
         charged = tokens if self.limit_settings.tpm is None else min(tokens, self.limit_settings.tpm)
         self.calls.append(Call(self.now, tokens, self.state.taken, charged=charged))

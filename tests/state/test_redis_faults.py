@@ -212,7 +212,7 @@ async def test_a_permit_that_nobody_takes_is_given_back(server):
     assert leave.probe
     await called_off(broken, early=True)  # which Redis refused
     assert isinstance(leave := await state.admit(io, broken, io.now(), early=True), Rejection)
-    assert leave.reason == "probing", "nobody takes another one's probe back"
+    assert leave.reason == "probing", "a probe is taken back by its own request only"
     state.close()
 
 

@@ -196,7 +196,7 @@ class TestTrouble:
     def test_who_writes_does_not_wait_for_a_file_that_hangs(self, tmp_path):
         pipe = tmp_path / "pipe"
         os.mkfifo(pipe)
-        sink = JSONLines(pipe)  # which nobody reads: opening it waits
+        sink = JSONLines(pipe)  # it has no reader yet, and opening it waits for one
         began = time.monotonic()
         for number in range(100):
             sink([record(number, tenant="x" * 10_000)])
