@@ -18,6 +18,7 @@ from multiroute_core.budgets.redis import RedisAccounts
 from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.link import Link
+from tests.examples import examples
 from tests.redis_servers import eventually
 
 pytestmark = pytest.mark.redis
@@ -77,7 +78,7 @@ class Pair:
                 assert balance.before <= balance.spent
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(data=st.data())
 def test_memory_and_redis_tell_the_same_story(redis_server, data):
     pair = Pair(redis_server.unix_url)

@@ -15,6 +15,7 @@ from multiroute_core.messages import CachePoint, File, VendorPart
 from multiroute_core.parsing.arguments import build
 from multiroute_core.tools import OutputSchema, ReasoningOptions, ServerTool, ToolChoice
 from multiroute_core.types import Request
+from tests.examples import examples
 
 few = st.sampled_from
 words = few(["", "a", "b", "l", "id", "0", "Text"])
@@ -102,7 +103,7 @@ def calls_of(request):
 
 
 @pytest.mark.slow
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(requests, requests, askers, askers)
 def test_two_keys_are_the_same_if_and_only_if_the_requests_mean_the_same(one, other, asker, stranger):
     same = (meaning(one, calls_of(one)), asker) == (meaning(other, calls_of(other)), stranger)
@@ -110,7 +111,7 @@ def test_two_keys_are_the_same_if_and_only_if_the_requests_mean_the_same(one, ot
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(requests, st.data())
 def test_whatever_one_thing_is_changed_the_key_changes_with_its_meaning(request, data):
     name = data.draw(few([field.name for field in fields(Request)]))
@@ -132,7 +133,7 @@ def shuffled(value: Any, chance: random.Random) -> Any:
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(requests, st.integers(0, 9))
 def test_the_order_of_keys_does_not_count(request, seed):
     other = Request(

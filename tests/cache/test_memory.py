@@ -13,6 +13,7 @@ from multiroute_core import ConfigurationError
 from multiroute_core.cache.memory import OVERHEAD, MemoryCache
 from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
+from tests.examples import examples
 
 KEYS = st.sampled_from(["a", "b", "c", "d", "e"])
 
@@ -61,7 +62,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
 
 TestMemory = pytest.mark.slow(MemoryMachine.TestCase)
-TestMemory.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestMemory.settings = settings(max_examples=examples(100), stateful_step_count=30, deadline=None)
 
 
 def test_what_was_used_longest_ago_goes_first():

@@ -21,6 +21,7 @@ from multiroute_core.runtime.async_io import AsyncIO
 from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
 from tests.cache.sqlite_files import Clock, get, put, sound
+from tests.examples import examples
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_what_is_closed_opens_again(cache):
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.data())
 def test_whatever_happens_no_entry_is_wrong_late_or_too_many(data):
     clock, last, most = Clock(), {}, 0

@@ -19,6 +19,7 @@ from multiroute_core.cache.entry import FORM
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.report.source import source
 from multiroute_core.testing import Answer, scripted_route
+from tests.examples import examples
 from tests.hostile.mutations import ODD, RAW, mutated
 from tests.providers.faces import FACES, ask
 
@@ -88,7 +89,7 @@ def test_an_entry_of_any_shape_is_an_answer_or_a_miss(face):
     store = Holding()
     router = Router([scripted_route("a", lambda _: Answer("fresh"))], cache=store, deadline=5)
 
-    @settings(max_examples=60, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=examples(60), deadline=None, derandomize=True, database=None)
     @given(entries())
     def look(value: Any) -> None:
         store.value = value

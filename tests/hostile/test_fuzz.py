@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.examples import examples
 from tests.hostile.mutations import Plan, plans
 from tests.hostile.probe import Probe
 
@@ -19,7 +20,9 @@ pytestmark = pytest.mark.slow
 def test_a_mutated_reply_ends_as_an_answer_or_a_typed_error_and_leaves_nothing(server, wire):
     with Probe(server) as probe:
 
-        @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=EVERY_CHECK)
+        @settings(
+            max_examples=examples(25), deadline=None, derandomize=True, database=None, suppress_health_check=EVERY_CHECK
+        )
         @given(plans(wire))
         def ask(plan: Plan) -> None:
             server.reply(*plan.pieces)

@@ -14,6 +14,7 @@ from multiroute_core.ledger.record import MOST, Record
 from multiroute_core.ledger.redis import RedisStore
 from multiroute_core.ledger.sqlite import SQLiteStore
 from multiroute_core.ledger.store import MemoryStore
+from tests.examples import examples
 from tests.redis_servers import running
 
 STORES = ("memory", "sqlite", pytest.param("redis", marks=pytest.mark.redis))
@@ -94,7 +95,7 @@ def order(found):
 
 
 @pytest.mark.parametrize("kind", STORES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(kept=many)
 def test_records_survive(kind, request, kept):
     with opened(kind, request) as ledger:
@@ -104,7 +105,7 @@ def test_records_survive(kind, request, kept):
 
 
 @pytest.mark.parametrize("kind", STORES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(kept=many, window=windows, scope=scopes, data=st.data())
 def test_what_is_asked_for_is_what_is_found(kind, request, kept, window, scope, data):
     equal = dict(scope)
@@ -129,7 +130,7 @@ def test_what_is_asked_for_is_what_is_found(kind, request, kept, window, scope, 
 
 
 @pytest.mark.parametrize("kind", STORES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(kept=many, window=windows, scope=scopes, by=st.sampled_from(GROUPS))
 def test_what_it_comes_to_is_a_plain_sum(kind, request, kept, window, scope, by):
     window = {"since": 0.0, **window}

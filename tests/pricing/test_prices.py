@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from multiroute_core.pricing import prices as module
 from multiroute_core.pricing.prices import Prices
 from multiroute_core.types import Usage
+from tests.examples import examples
 
 
 def name(model: types.ModelInfo) -> str:
@@ -116,7 +117,7 @@ models = st.sampled_from(MODELS) | st.sampled_from(MODELS) | st.sampled_from(OTH
 
 
 @pytest.mark.slow
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(models, whole_usages() | any_usages, times, st.sampled_from(TIERS))
 @example(("deepseek", "deepseek-v4-pro"), Usage(9, 9), datetime(2027, 1, 1, 1, tzinfo=UTC), None)
 @example(("azure", "gpt-6.1-sol"), Usage(9, 9), NOON, "flex")  # prices of another provider, but not its tiers

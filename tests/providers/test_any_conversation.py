@@ -22,6 +22,7 @@ from multiroute_core import (
     VendorPart,
 )
 from tests.conversations import conversations
+from tests.examples import examples
 from tests.providers.walker import WALKS
 from tests.vendors.server import WIRES, VendorServer
 
@@ -89,7 +90,7 @@ def taken(server, router, wire, messages):
 def test_any_conversation(server, wire):
     with Router([server.route(wire)], max_retries=0) as router:
 
-        @settings(max_examples=150, deadline=None, database=None, suppress_health_check=EVERY_CHECK)
+        @settings(max_examples=examples(150), deadline=None, database=None, suppress_health_check=EVERY_CHECK)
         @given(conversations(media(wire), st.none() | foreign(wire)))
         def hold(messages):
             taken(server, router, wire, messages)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from multiroute_core import Route, RouteError, StreamInterruptedError
 from multiroute_core.testing.server import ReplayServer, Reply
+from tests.examples import examples
 from tests.providers.faces import FACES, Outcome, ask, routed, streamed_faces
 from tests.providers.quoted import IN_STREAM, QUOTED, google, openai
 from tests.providers.wires import WIRES
@@ -165,7 +166,7 @@ HEADER = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30
 
 @pytest.mark.slow
 @pytest.mark.parametrize("provider", PROVIDERS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(status=st.integers(400, 599), body=bodies, wait=HEADER, stream=st.booleans())
 @example(status=429, body=[], wait="", stream=False)
 @example(status=500, body={"error": "overloaded"}, wait="", stream=True)
@@ -186,7 +187,7 @@ def test_any_error_reply_is_some_route_error(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("provider", PROVIDERS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(status=st.integers(400, 599), body=st.binary(max_size=40), native=st.booleans())
 def test_any_bytes_are_some_route_error(
     server: ReplayServer, provider: str, status: int, body: bytes, native: bool

@@ -32,6 +32,7 @@ from multiroute_core import RouteError
 from multiroute_core.errors import UnsupportedError
 from multiroute_core.providers.classify import LONGEST_WAIT, classify
 from multiroute_core.providers.provider import NoAnswer, WireError
+from tests.examples import examples
 
 URL = "https://api.example.com/v1"
 URL_OBJECT = yarl.URL(URL)
@@ -421,7 +422,7 @@ ATTRIBUTES = (
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(body=shaped, message=st.text(max_size=20))
 def test_any_body_is_some_route_error(body: Any, message: str) -> None:
     for error in (WireError(message, body), NoAnswer(message, body)):
@@ -433,7 +434,7 @@ def test_any_body_is_some_route_error(body: Any, message: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(attributes=st.dictionaries(st.sampled_from(ATTRIBUTES), shaped, max_size=6), argument=shaped, deep=st.booleans())
 def test_any_exception_is_some_route_error(attributes: dict[str, Any], argument: Any, deep: bool) -> None:
     error = type("Odd", (Exception,), attributes)(argument)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from multiroute_core.providers.headroom import LONGEST_SECONDS, headroom
 from multiroute_core.resilience.provider_limits import Level, RateLimitHeaders, take
+from tests.examples import examples
 from tests.providers.reading import needs_recordings, recordings
 
 NOW, WALL = 50.0, 1_775_384_633.25
@@ -201,7 +202,7 @@ def test_a_third_of_it_missing_tells_nothing(vendor, missing, what):
 
 @pytest.mark.slow
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(

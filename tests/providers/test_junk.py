@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from multiroute_core import APIConnectionError, InvalidResponseError, Route, RouteError, StreamInterruptedError
 from multiroute_core.testing.server import Drop, ReplayServer, Reply, split_events
+from tests.examples import examples
 from tests.providers.faces import FACES, PLAIN, STREAMED, Outcome, ask, every_face, plain_faces, routed, streamed_faces
 from tests.providers.reading import data
 from tests.providers.wires import WIRES, Wire
@@ -112,7 +113,7 @@ def mutants(draw: st.DrawFn, value: Any) -> Any:
 
 @pytest.mark.slow
 @every_wire
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_an_answer_with_something_wrong_in_it(server: ReplayServer, name: str, data: st.DataObject) -> None:
     body = data.draw(mutants({**SAID[name][1], **USAGE[name]}))
@@ -124,7 +125,7 @@ def test_an_answer_with_something_wrong_in_it(server: ReplayServer, name: str, d
 
 @pytest.mark.slow
 @every_wire
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_a_stream_with_something_wrong_in_it(server: ReplayServer, name: str, data: st.DataObject) -> None:
     events = [{**event, **USAGE[name]} if name != "anthropic" else event for event in SAID[name][2]]

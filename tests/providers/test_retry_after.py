@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from multiroute_core import OverloadedError, RateLimitError, Route, RouteError
 from multiroute_core.providers.classify import LONGEST_WAIT, classify
 from multiroute_core.testing.server import ReplayServer, Reply
+from tests.examples import examples
 from tests.providers.faces import FACES, ask, routed
 from tests.providers.quoted import anthropic, google, openai, retry_in
 
@@ -169,7 +170,7 @@ said = near_numbers | near_dates | st.text(max_size=30)
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(status=st.sampled_from([429, 500, 503, 529]), after=st.none() | said, ms=st.none() | said, told=said)
 @example(status=429, after="nan", ms="-inf", told="-0")
 @example(status=503, after="1e309", ms=None, told="9" * 5000 + "h")
@@ -182,7 +183,7 @@ def test_whatever_is_said_is_a_time_or_none(status: int, after: str | None, ms: 
     assert found is None or 0.0 <= found <= LONGEST_WAIT, f"retry_after of {headers} and {told!r}: {found}"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(seconds=st.floats(0, 1e9, allow_subnormal=False))
 def test_a_number_is_believed_up_to_an_hour(seconds: float) -> None:
     expected = min(seconds, LONGEST_WAIT)

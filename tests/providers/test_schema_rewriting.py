@@ -16,6 +16,7 @@ from multiroute_core.providers.restoring import JsonStream, restore_value
 from multiroute_core.providers.schema_closing import close
 from multiroute_core.providers.schema_nodes import InexpressibleError
 from multiroute_core.providers.schema_roots import with_object_root
+from tests.examples import examples
 from tests.providers.schema_rules import function_faults, gemini_faults, strict_faults
 
 NAMES = ["a", "b", "value", "key", "map"]
@@ -122,7 +123,9 @@ def pieces(data, text):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("vendor", sorted(DIALECTS))
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(
+    max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
 @given(schema=schemas, data=st.data())
 def test_a_strict_schema_obeys_its_vendor_and_its_instances_map_back(vendor, schema, data):
     before = json.dumps(schema)
@@ -147,7 +150,7 @@ def test_a_strict_schema_obeys_its_vendor_and_its_instances_map_back(vendor, sch
     assert json.loads("".join(map(stream.feed, pieces(data, text))) + stream.end()) == found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(schema=schemas)
 def test_the_schema_of_a_tool_has_an_object_at_its_root(schema):
     before = json.dumps(schema)
@@ -158,7 +161,7 @@ def test_the_schema_of_a_tool_has_an_object_at_its_root(schema):
         assert list(made["properties"]) == [shape.wrapper]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(schema=schemas)
 def test_a_schema_for_gemini_has_no_words_that_it_misreads(schema):
     before = json.dumps(schema)

@@ -14,6 +14,7 @@ from multiroute_core.report.figures import Requests, quantile
 from multiroute_core.report.formats import digits, name, period, seconds, share, short, usd
 from multiroute_core.report.moments import moment
 from multiroute_core.report.tally import MOST_BUCKETS, Tally
+from tests.examples import examples
 from tests.report.conftest import NOON, failure, hit, record
 
 COUNTS = st.none() | st.integers(0, 10**6)
@@ -82,7 +83,7 @@ def check(figures, records):
     assert figures.estimated_cost == pytest.approx(total_charge(each for each in records if each.estimated))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(RECORDS)
 def test_every_figure_is_a_plain_sum(records):
     made = report.of(records)
@@ -105,7 +106,7 @@ def test_every_figure_is_a_plain_sum(records):
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(RECORDS)
 def test_requests_are_counted_once_however_many_tries_they_took(records):
     by_request = {}
@@ -134,7 +135,7 @@ def test_a_failover_is_one_request_of_two_tries():
     assert report.of(tries).requests == Requests(count=5, answered=3, failed=1, cancelled=1, tried_again=1, rescued=1)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(RECORDS)
 def test_the_time_line_has_no_gap_and_loses_nothing(records):
     made = report.of(records)
@@ -163,7 +164,7 @@ def test_the_time_line_has_no_gap_and_loses_nothing(records):
         assert math.fsum(b.costs.get(str(model.name), 0) for b in made.buckets) == pytest.approx(model.cost)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(RECORDS, st.randoms())
 def test_the_order_of_the_records_does_not_matter(records, dice):
     one = report.of(records)

@@ -14,6 +14,7 @@ from rich.console import Console
 from multiroute_core import ConfigurationError, report
 from multiroute_core.report import terminal
 from multiroute_core.report.sections import MOST_ROWS, notes
+from tests.examples import examples
 from tests.report.conftest import failure, hit, record
 
 EVIL = (
@@ -163,7 +164,7 @@ def test_many_groups_come_together_and_nothing_is_lost(tmp_path):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=8))
 def test_any_name_makes_a_well_formed_page(names):
     made = report.of([record(n, tenant=name, model=name, labels=(name,)) for n, name in enumerate(names)])

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from multiroute_core.resilience.adaptive_concurrency import Concurrency, admits, limited, record_answer
+from tests.examples import examples
 
 
 class ConcurrencyMachine(RuleBasedStateMachine):
@@ -71,7 +72,7 @@ class ConcurrencyMachine(RuleBasedStateMachine):
 
 
 TestConcurrency = pytest.mark.slow(ConcurrencyMachine.TestCase)
-TestConcurrency.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
+TestConcurrency.settings = settings(max_examples=examples(120), stateful_step_count=30, deadline=None)
 
 
 @given(st.integers(2, 40), st.floats(0, 14), st.floats(16, 300), st.floats(0, 0.99))
@@ -109,7 +110,7 @@ def hour(capacity: int, demand: int, state: Concurrency, seconds: int = 3600, be
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(2, 60), st.integers(2, 4))
 def test_the_true_limit_is_found_and_used(capacity, times):
     _, told = hour(capacity, capacity * times, Concurrency(), seconds=1200)
@@ -119,7 +120,7 @@ def test_the_true_limit_is_found_and_used(capacity, times):
     assert refusals <= 0.1 * (answers + refusals) + 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(8, 60))
 def test_who_asks_for_little_for_long_is_not_limited_any_more(capacity):
     state, _ = hour(capacity, 2 * capacity, Concurrency(), seconds=100)

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from multiroute_core.resilience.admission import Permit, Rejection, Verdict
 from multiroute_core.resilience.circuit_breaker import Breaker, BreakerSettings, admit, settle
+from tests.examples import examples
 
 JITTERS = st.sampled_from([0.0, 0.5, 1.0])
 VERDICTS = st.sampled_from([Verdict.SUCCESS, Verdict.FAILURE, Verdict.NONE, Verdict.PERMANENT])
@@ -168,7 +169,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
 
 TestBreaker = pytest.mark.slow(BreakerMachine.TestCase)
-TestBreaker.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestBreaker.settings = settings(max_examples=examples(120), stateful_step_count=40, deadline=None)
 
 
 def opened(breaker: Breaker, rules: BreakerSettings, now: float, random: float) -> Breaker:

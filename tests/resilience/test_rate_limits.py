@@ -17,6 +17,7 @@ from multiroute_core.resilience.rate_limits import (
     settle,
     tokens_left,
 )
+from tests.examples import examples
 
 SLACK = 1e-3
 SETTINGS = st.builds(
@@ -166,7 +167,7 @@ class AllowanceMachine(RuleBasedStateMachine):
 
 
 TestAllowance = pytest.mark.slow(AllowanceMachine.TestCase)
-TestAllowance.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestAllowance.settings = settings(max_examples=examples(150), stateful_step_count=30, deadline=None)
 
 
 @st.composite
@@ -224,7 +225,7 @@ SCHEDULES = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(SCHEDULES)
 def test_whoever_ends_first_what_they_used_is_missing_from_the_bucket(calls):
     """Each is let in some time after the one before, reserves, uses, and lasts."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from multiroute_core.resilience import token_bucket
+from tests.examples import examples
 
 SLACK = 1e-3
 RATES = st.sampled_from([1.0, 60.0, 90.0, 1000.0])
@@ -97,7 +98,7 @@ class LimitMachine(RuleBasedStateMachine):
 
 
 TestLimit = pytest.mark.slow(LimitMachine.TestCase)
-TestLimit.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
+TestLimit.settings = settings(max_examples=examples(120), stateful_step_count=30, deadline=None)
 
 
 @settings(deadline=None)

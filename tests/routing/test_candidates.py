@@ -16,6 +16,7 @@ from multiroute_core.providers.models import Model
 from multiroute_core.routing.candidates import candidates
 from multiroute_core.testing import Answer, Fail, VirtualClock, provider_of, run_in_virtual_time, scripted_route
 from multiroute_core.testing.scripted import PROVIDER, ScriptedProvider
+from tests.examples import examples
 
 TOOL = {"name": "look", "description": "Looks.", "parameters": {"type": "object", "properties": {}}}
 PICTURE = Blob(b"x", "image/png")
@@ -99,7 +100,7 @@ def fits(kind, name, wanted, needs, *, strict):
 
 @pytest.mark.slow
 @given(fleets, wishes, asked_for, st.booleans())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_they_are_those_that_have_all_that_is_asked_for(drawn, wanted, asked, strict):
     (routes, facts), request = fleet(drawn), asks(**asked)
     drops = (lambda r: drawn[int(r.name[1:])]["drops"]) if strict else None
@@ -137,7 +138,7 @@ class Choosy(ScriptedProvider):
 
 @pytest.mark.slow
 @given(fleets, wishes, asked_for, st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_filtered_route_is_never_tried_and_every_other_is(drawn, wanted, asked, strict):
     routes = []
     for n, kind in enumerate(drawn):

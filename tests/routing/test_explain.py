@@ -22,6 +22,7 @@ from multiroute_core.testing import (
     scripted_route,
 )
 from multiroute_core.testing.scripted import PROVIDER
+from tests.examples import examples
 
 kinds = st.fixed_dictionaries(
     {
@@ -69,7 +70,7 @@ def lived(drawn, loop, seed, before):
 
 @pytest.mark.slow
 @given(st.lists(kinds, min_size=1, max_size=5), calls, st.integers(0, 40), st.integers(0, 99))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_every_row_is_true(drawn, call, before, seed):
     loop = VirtualLoop()
     try:
@@ -122,7 +123,7 @@ def every_row_is_true(loop, router, routes, call, seed):
 
 
 @given(st.lists(kinds, min_size=1, max_size=4), st.integers(1, 3_000), st.sampled_from([None, 30]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_the_expected_cost_is_the_bill_of_an_answer_of_the_expected_length(drawn, words, most):
     def script(asked):
         written = min(asked.request.max_tokens or 256, 256)

@@ -28,6 +28,7 @@ from multiroute_core.testing import (
     run_in_virtual_time,
     scripted_route,
 )
+from tests.examples import examples
 
 HELLO, _ = build("Hello", {})
 WIRES: dict[str, Api] = {"anthropic": "anthropic", "openai": "openai.chat", "google": "google", "local": "openai.chat"}
@@ -173,7 +174,7 @@ def test_priority_is_the_list_but_for_stronger_reasons(drawn, task):
 class TestWeighted:
     @pytest.mark.slow
     @given(st.floats(0.1, 10), st.floats(0.1, 10))
-    @settings(max_examples=20)
+    @settings(max_examples=examples(20))
     def test_of_two_the_share_of_all_draws_is_that_of_the_weights(self, one, other):
         """No sample: all pairs of draws, on a grid."""
         fine = 40
@@ -184,7 +185,7 @@ class TestWeighted:
 
     @pytest.mark.slow
     @given(st.lists(st.sampled_from([0.25, 1, 2, 3.5, 10]), min_size=2, max_size=5), st.integers(0, 2**32))
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=examples(12), deadline=None)
     def test_shares_are_met_in_the_long_run_by_the_first_and_by_the_second(self, weights, seed):
         routes, many, total = plain(len(weights), weight=weights), 4_000, sum(weights)
         state = live(routes, seed=seed)
@@ -372,7 +373,7 @@ class TestCheapest:
         st.sampled_from([None, 20, 4_000]),
         st.sampled_from([None, *MODELS[:5]]),
     )
-    @settings(deadline=None, max_examples=60)
+    @settings(deadline=None, max_examples=examples(60))
     def test_by_the_prices_of_this_request_long_inputs_and_prompt_caches_included(self, models, size, most, warm):
         routes, prices = [Route(model) for model in models], Prices()
         provider, _, model = (warm or ":").partition(":")
@@ -409,7 +410,7 @@ class TestCheapest:
         assert put([dear, cheap], "cheapest", warm, cost_on=prices.cost_on)[0] == dear.name
 
     @given(st.lists(price_lists, min_size=2, max_size=4), st.integers(1, 20_000), st.booleans(), st.integers(0, 3))
-    @settings(deadline=None, max_examples=40)
+    @settings(deadline=None, max_examples=examples(40))
     def test_the_one_that_is_asked_costs_least_by_what_the_answers_then_carry(self, lists, size, warm, which):
         """Every route is made to answer the same request; the one that goes first by order has the lowest bill."""
         which %= len(lists)
@@ -513,7 +514,7 @@ class TestFunctions:
 
 @pytest.mark.slow
 @given(fleets, st.sampled_from(tuple(STRATEGIES)), st.integers(0, 9))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_the_router_asks_all_in_this_order(drawn, order, seed):
     kinds = [{key: value for key, value in kind.items() if key != "route"} for kind, _ in drawn]
     assume(len(kinds) > 1)

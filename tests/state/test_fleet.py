@@ -31,7 +31,7 @@ def empty(server):
 
 def _work(number, work, url, barrier, results, args):
     try:
-        state = RedisState(url, timeout=PATIENT, settings=BreakerSettings(seconds=0.5, probe=60.0))
+        state = RedisState(url, timeout=PATIENT, settings=BreakerSettings(seconds=1.0, probe=60.0))
         barrier.wait(60)
         results.put((number, work(state, barrier, *args)))
         state.close()
@@ -74,9 +74,16 @@ def standing(state, route):
 SIXTY = Route("openai:sixty", rpm=60)
 
 
-def _takes_all(state, barrier, until):
+def _takes_all(state, barrier, seconds):
+    """Asks at least 30 times, and once more when `seconds` are over, however busy the machine is."""
     taken = []
-    while (now := time.monotonic()) < until:
+    asked_times = 0
+    until = time.monotonic() + seconds
+    is_over = False
+    while not is_over or asked_times < 30:
+        now = time.monotonic()
+        is_over = now >= until
+        asked_times += 1
         leave = admit(state, SIXTY)
         if isinstance(leave, Permit):
             taken.append((now, time.monotonic()))
@@ -88,8 +95,7 @@ def _takes_all(state, barrier, until):
 
 
 def test_four_processes_share_sixty_requests_a_minute(server):
-    began = time.monotonic()
-    taken = sorted(taken for found in fleet(server, _takes_all, began + 2.5) for taken in found)
+    taken = sorted(taken for found in fleet(server, _takes_all, 2.5) for taken in found)
     for first, (asked, _) in enumerate(taken):
         for last in range(first, len(taken)):
             most = 60 + (taken[last][1] - asked)
@@ -103,9 +109,10 @@ NARROW = Route("openai:narrow", max_concurrency=5)
 def _crowds(state, barrier, url, seconds):
     import redis
 
-    most, until = 0, time.monotonic() + seconds
+    most = 0
+    start = time.monotonic()
     with redis.Redis.from_url(url) as client:
-        while time.monotonic() < until:
+        while time.monotonic() < start + seconds or (most < 3 and time.monotonic() < start + PATIENT):
             leave = admit(state, NARROW)
             if isinstance(leave, Rejection):
                 assert leave.reason == "busy"
@@ -133,7 +140,7 @@ def _holds(url, held):
 
 
 def test_the_places_of_a_process_that_dies_lapse(server, monkeypatch):
-    monkeypatch.setattr(on_redis, "SLOT_SECONDS", 1.0)
+    monkeypatch.setattr(on_redis, "SLOT_SECONDS", 2.0)
     held = FORK.SimpleQueue()
     holder = FORK.Process(target=_holds, args=(server.url, held))
     holder.start()
@@ -144,7 +151,7 @@ def test_the_places_of_a_process_that_dies_lapse(server, monkeypatch):
     leave = admit(state, NARROW)
     assert isinstance(leave, Rejection)
     assert leave.reason == "busy"
-    time.sleep(1.1)
+    time.sleep(2.1)
     assert standing(state, NARROW).in_flight == 0
     assert isinstance(admit(state, NARROW), Permit)
     state.close()
@@ -163,7 +170,7 @@ def _probes(state, barrier):
         barrier.wait(60)
         seen.append(admit(state, PLAIN))  # all find it open
         if outcome is WELL:
-            time.sleep(1.35)  # the second break is over by itself, the first one is cut short
+            time.sleep(2.7)  # the second break is over by itself, the first one is cut short
         barrier.wait(60)
         leave = admit(state, PLAIN, early=outcome is FAILED)
         seen.append(leave)

@@ -24,6 +24,7 @@ from multiroute_core.resilience.circuit_breaker import Breaker, BreakerSettings
 from multiroute_core.resilience.provider_limits import Level, RateLimitHeaders
 from multiroute_core.resilience.rate_limits import RateLimitSettings, RateLimitState
 from multiroute_core.state.scripts import RULES, compose
+from tests.examples import examples
 from tests.redis_servers import KINDS, running
 
 pytestmark = pytest.mark.redis
@@ -36,7 +37,7 @@ return tell({{rest = 0, first = found[1], second = found[2], third = found[3]}})
 
 SECONDS = st.sampled_from([0.0, 0.1, 0.7, 1.0, 3.3, 14.9, 20.0, 61.0, 400.0]) | st.floats(0.0, 100.0)
 BEGIN = st.sampled_from([0.0, 1000.0, 1.79e9 + 1 / 3])
-MANY = settings(max_examples=30, deadline=None)
+MANY = settings(max_examples=examples(30), deadline=None)
 
 
 @pytest.fixture(scope="module", params=KINDS)

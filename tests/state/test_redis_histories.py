@@ -16,6 +16,7 @@ from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.memory import MemoryState
 from multiroute_core.state.redis import RedisState
+from tests.examples import examples
 
 pytestmark = pytest.mark.redis
 
@@ -117,7 +118,7 @@ def outcomes(draw, now):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(data=st.data())
 def test_memory_and_redis_tell_the_same_story(server, data):
     pair = Pair(server.unix_url)

@@ -28,6 +28,7 @@ from multiroute_core.providers.google.contents import UNSIGNED, contents
 from multiroute_core.providers.google.older import PARTS
 from multiroute_core.providers.google.older import encode as older
 from multiroute_core.types import Request
+from tests.examples import examples
 
 NEWER, OLDER = "gemini-3.8-flash", "gemini-2.5-flash"
 words = st.text(max_size=6)
@@ -105,7 +106,7 @@ def _named(turn, what):
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(conversations(), st.sampled_from([NEWER, OLDER]))
 def test_turns_alternate_and_every_call_has_its_answer(talk, model):
     talk = read(talk)
@@ -123,7 +124,7 @@ def test_turns_alternate_and_every_call_has_its_answer(talk, model):
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(conversations(), st.sampled_from([NEWER, OLDER]))
 def test_steps_are_signed_for_models_that_want_it(talk, model):
     made = contents([message for message in talk if message.role != "system"], model, models.lookup("google", model))
@@ -137,7 +138,7 @@ def test_steps_are_signed_for_models_that_want_it(talk, model):
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(conversations())
 def test_the_older_sdk_is_given_only_parts_that_it_knows(talk):
     made = older(Request(read(talk)), OLDER, models.lookup("google", OLDER), stream=False).body["contents"]

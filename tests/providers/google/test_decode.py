@@ -16,6 +16,7 @@ from multiroute_core.providers.google import decode as wire
 from multiroute_core.providers.google.usage import read_usage
 from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
 from multiroute_core.types import Usage
+from tests.examples import examples
 from tests.providers.google.gemini import chunk
 
 ASKED = Encoded("models/gemini-3.8-flash:generateContent", {"contents": []}, model="gemini-3.8-flash")
@@ -210,7 +211,7 @@ bodies = st.fixed_dictionaries(
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(bodies)
 def test_whatever_comes_is_an_answer_or_a_wire_error(body):
     body = json.loads(json.dumps(body))
@@ -231,7 +232,7 @@ def test_whatever_comes_is_an_answer_or_a_wire_error(body):
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(bodies | odd, max_size=5))
 def test_whatever_streams_is_understood_or_a_wire_error(events):
     stream = decoder()

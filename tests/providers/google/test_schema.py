@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiroute_core.providers.google.schema import older
+from tests.examples import examples
 
 CITY = {"title": "City", "type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 OLDER_CITY = {"type": "OBJECT", "properties": {"name": {"type": "STRING"}}, "required": ["name"]}
@@ -101,7 +102,7 @@ schemas = st.recursive(
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(schemas)
 def test_whatever_is_given_the_older_sdk_takes_what_is_made(schema):
     pytest.importorskip("google.generativeai")

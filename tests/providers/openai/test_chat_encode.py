@@ -26,6 +26,7 @@ from multiroute_core.providers.openai import chat
 from multiroute_core.tools import OutputSchema, ReasoningOptions, ServerTool, Tool, ToolChoice
 from multiroute_core.types import Request
 from tests.conversations import conversations, files, media, parts, raws
+from tests.examples import examples
 
 USER = Message("user", "Hello")
 WEATHER = Tool("weather", "Tells the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
@@ -343,7 +344,7 @@ anything = st.lists(
 
 @pytest.mark.slow
 @given(conversations(shown, raws) | anything)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_any_conversation_is_one_that_chat_completions_take(talk):
     before = copy.deepcopy(talk)
     made = history(*talk)
