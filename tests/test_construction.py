@@ -108,6 +108,7 @@ for _ in range(2):
 """
 
 
+@pytest.mark.slow
 @both
 def test_the_class_shows_its_parameters_before_the_first_instance_and_after(adapter):
     code = SHOW.format(package=adapter.__module__.partition(".")[0], name=adapter.__name__)

@@ -24,6 +24,8 @@ from multiroute_core.errors import StreamInterruptedError
 from multiroute_core.testing.server import Drop, Received, Reply
 from tests.chat_server import JSON, SSE, Fleet, answer, error, events
 
+pytestmark = pytest.mark.wire
+
 HELLO = [ChatMessage(role="user", content="Hi")]
 WHOLE = ("invoke", "ainvoke", "chat", "achat")
 STREAMED = ("stream", "astream", "stream_chat", "astream_chat")

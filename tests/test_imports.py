@@ -1,6 +1,7 @@
 """What an import loads, and which way the arrows point."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,7 @@ def room(module: str) -> str:
     return rest.partition(".")[0] if first == "multiroute_core" else first
 
 
+@functools.cache
 def imports(*, types: bool = False) -> list[tuple[str, str]]:
     """Every import between two of our modules, those inside functions too.
 
@@ -72,7 +74,7 @@ def imports(*, types: bool = False) -> list[tuple[str, str]]:
             typing_only = {
                 inner
                 for node in ast.walk(tree)
-                if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+                if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
                 for inner in ast.walk(node)
             }
             for node in ast.walk(tree):

@@ -1,6 +1,7 @@
 """The words of the code: names that say what a thing is, the field's standard terms, plain English."""
 
 import ast
+import functools
 import io
 import re
 import tokenize
@@ -51,8 +52,13 @@ def share(part, whole):
     return 100 * part / max(whole, 1)
 
 
+@functools.cache
+def all_nodes() -> tuple[ast.AST, ...]:
+    return tuple(node for path in FILES for node in ast.walk(ast.parse(path.read_text())))
+
+
 def nodes(kind: type[Node] | tuple[type[Node], ...]) -> list[Node]:
-    return [node for path in FILES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kind)]
+    return [node for node in all_nodes() if isinstance(node, kind)]
 
 
 def test_functions_are_named_by_verbs_and_variables_by_what_they_hold():

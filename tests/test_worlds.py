@@ -46,6 +46,7 @@ def test_asyncio_run_twenty_times_leaks_no_client_descriptor_or_warning():
         assert clients_of(fleet.router)._native == {}
 
 
+@pytest.mark.slow
 def test_loops_that_are_closed_by_hand_are_forgotten_at_the_next_call():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # without shutdown_asyncgens the collector gets the sockets
@@ -60,6 +61,7 @@ def test_loops_that_are_closed_by_hand_are_forgotten_at_the_next_call():
         gc.collect()  # the router first, then what its client left in circles of their own
 
 
+@pytest.mark.slow
 def test_a_router_in_a_circle_that_is_collected_while_its_loop_lives_leaves_nothing_open(recwarn):
     with Fleet(answer()) as fleet, asyncio.Runner() as runner:
         router = Router(fleet.routes)
@@ -199,6 +201,7 @@ def test_a_cancelled_call_is_cancelled_and_counts_for_nobody():
         assert [event.attempt.outcome for event in ended] == ["cancelled"]
 
 
+@pytest.mark.slow
 def test_an_abandoned_stream_is_closed_by_the_collector():
     with Fleet(answer("One two three.")) as fleet:
         stream = fleet.router.stream("Hi")

@@ -42,6 +42,7 @@ def test_every_place_has_its_times(timed):
         _ = timed[0].router.ledger
 
 
+@pytest.mark.slow
 def test_a_ledger_is_compared_in_the_same_round(timed):
     off, memory = timed[:2]
     off.calls, memory.calls = [10.0, 100.0, 20.0], [15.0, 105.0, 60.0]
@@ -64,6 +65,7 @@ def test_every_place_tells_its_memory_on_the_way(grown):
         assert (told[-1]["held"], told[-1]["waiting"], told[-1]["dropped"]) == (SCALE.attempts, 0, 0)
 
 
+@pytest.mark.slow
 def test_the_table_says_short_where_memory_grows(grown):
     rows, _ = lines(ledger.show_growth, grown)
     assert len(rows) == 3

@@ -39,6 +39,7 @@ os._exit(0 if router.generate("Hi", tools=[add]).text else 1)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("module", ["conversation", "tools", "json_schema"])
 def test_a_child_does_not_wait_for_a_module_that_a_thread_of_its_parent_was_importing(module):

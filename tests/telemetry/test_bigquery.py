@@ -295,6 +295,7 @@ if child == 0:
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
 """
+    @ pytest.mark.slow
 )
 
 

