@@ -74,8 +74,8 @@ class ChatMultiRoute(BaseChatModel):
         attempt_timeout, first_token_timeout, stall_timeout, total_timeout: Limits of one attempt in seconds; None means
             no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `strict_params`,
             `max_response_bytes` are arguments of `multiroute_core.Router`, and cannot be given beside `router`.
-        fallback, fallback_on, on_stream_error, strategy, task, route_tags, region, tenant, labels: Options of every
-            call, as in `multiroute_core.Options`.
+        fallback, fallback_on, on_stream_error, strategy, task, route_tags, region, tenant, labels, priority: Options of
+            every call, as in `multiroute_core.Options`.
         **base_fields: The fields of LangChain's `BaseChatModel` (`callbacks`, `tags`, `rate_limiter`, …).
 
     Raises:
@@ -109,6 +109,7 @@ class ChatMultiRoute(BaseChatModel):
     model: str | None = None
     tenant: str | None = None
     labels: frozenset[str] | None = None
+    priority: Literal["interactive", "batch"] | None = None
     streaming: bool = False
 
     if not TYPE_CHECKING:
@@ -146,6 +147,7 @@ class ChatMultiRoute(BaseChatModel):
         region: str | None = None,
         tenant: str | None = None,
         labels: Iterable[str] | None = None,
+        priority: Literal["interactive", "batch"] | None = None,
         cache: Any = None,
         state: str | State | None = None,
         budget: Budget | Sequence[Budget] | None = None,
@@ -180,6 +182,7 @@ class ChatMultiRoute(BaseChatModel):
         """Everything that can change a response; LangChain's cache uses it as a key."""
         own = {name: value for name in CALL_FIELDS if (value := getattr(self, name)) is not None}
         own.pop("labels", None)
+        own.pop("priority", None)
         own["stop_sequences"] = own.pop("stop", None)  # LangChain stores the per-call value under `stop`
         for name in ("route_tags", "fallback_on"):
             if name in own:

@@ -103,8 +103,8 @@ class MultiRoute(FunctionCallingLLM):
         attempt_timeout, first_token_timeout, stall_timeout, total_timeout: Limits of one attempt in seconds; None means
             no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `strict_params`,
             `max_response_bytes` are arguments of `multiroute_core.Router`, and cannot be given beside `router`.
-        fallback, fallback_on, on_stream_error, strategy, task, route_tags, region, tenant, labels: Options of every
-            call, as in `multiroute_core.Options`.
+        fallback, fallback_on, on_stream_error, strategy, task, route_tags, region, tenant, labels, priority: Options of
+            every call, as in `multiroute_core.Options`.
         **base_fields: The fields of LlamaIndex's `LLM` (`system_prompt`, `callback_manager`, …).
 
     Raises:
@@ -135,6 +135,7 @@ class MultiRoute(FunctionCallingLLM):
     model: str | None = None
     tenant: str | None = None
     labels: frozenset[str] | None = None
+    priority: Literal["interactive", "batch"] | None = None
     context_window: int | None = None
 
     def __init__(
@@ -169,6 +170,7 @@ class MultiRoute(FunctionCallingLLM):
         region: str | None = None,
         tenant: str | None = None,
         labels: Iterable[str] | None = None,
+        priority: Literal["interactive", "batch"] | None = None,
         cache: Any = None,
         state: str | State | None = None,
         budget: Budget | Sequence[Budget] | None = None,

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from multiroute_core.errors import ConfigurationError
 
+PRIORITIES = ("interactive", "batch")
 STREAM_ERRORS = ("raise", "restart", "continue")
 DECLINED = ("content_filter", "refusal", "empty")
 
@@ -53,6 +54,9 @@ class Options:
         cache: False bypasses the router's cache; `"refresh"` sends a new request and caches its response.
         tenant: The tenant of the call; included in events. Tenants never share cached responses.
         labels: Labels for the ledger, by which budgets can also count: `{"search", "team-a"}`.
+        priority: `"interactive"` (the default), or `"batch"`: where a route's concurrency or rate is limited, the call
+            leaves a fifth of the limit to interactive calls, and waiting for its turn does not count toward its
+            deadline. `Router.map` sends its calls as `"batch"`.
     """
 
     task: str | None = None
@@ -68,6 +72,7 @@ class Options:
     cache: bool | Literal["refresh"] | None = None
     tenant: str | None = None
     labels: frozenset[str] | None = None
+    priority: Literal["interactive", "batch"] | None = None
 
     def over(self, other: Options) -> Options:
         """Return these options, with values that are None taken from `other`."""
@@ -121,7 +126,8 @@ def options(**given: Any) -> Generator[Options, None, None]:
 
     Args:
         **given: The fields of `Options`: `task`, `strategy`, `route_tags`, `region`, `deadline` (seconds),
-            `max_retries`, `fallback`, `fallback_on`, `on_stream_error`, `model`, `cache`, `tenant`, `labels`.
+            `max_retries`, `fallback`, `fallback_on`, `on_stream_error`, `model`, `cache`, `tenant`, `labels`,
+            `priority`.
 
     Raises:
         ConfigurationError: A name is unknown, or a value is out of range.
@@ -232,6 +238,12 @@ def _on_stream_error(name: str, value: Any) -> str:
     return value
 
 
+def _priority(name: str, value: Any) -> str:
+    if value not in PRIORITIES:
+        raise unknown(name, value, PRIORITIES)
+    return value
+
+
 def _count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise invalid(name, value, "an integer of at least 0")
@@ -264,4 +276,5 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "cache": _cache,
     "tenant": word,
     "labels": words,
+    "priority": _priority,
 }

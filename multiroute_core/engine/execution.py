@@ -29,7 +29,7 @@ from multiroute_core.messages import Part, Reasoning, Text
 from multiroute_core.pricing import Pricing
 from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.providers.provider import Provider
-from multiroute_core.resilience.admission import Permit, Rejection
+from multiroute_core.resilience.admission import BATCH_RESERVE, Permit, Rejection
 from multiroute_core.route import Route
 from multiroute_core.routing.expected_usage import answer
 from multiroute_core.routing.learned import LearnedCapabilities
@@ -87,6 +87,7 @@ class RequestExecution:
         self._began = context.start_time
         self._deadline = self._began + (call.options.deadline or float("inf"))
         self._tokens = call.tokens + answer(call.request)
+        self._reserve = BATCH_RESERVE if call.options.priority == "batch" else 0.0
         self._continuation: Continuation | None = None
         self._interruption: StreamInterruptedError | None = None
         self._refused_response: Response | None = None
@@ -179,6 +180,8 @@ class RequestExecution:
             step = plan.next(self._deadline - now, self._random())
             if isinstance(step, Wait):
                 await io.sleep(step.seconds)
+                if step.for_permit and self._reserve:  # a batch may wait in line for longer than one call may take
+                    self._deadline += io.now() - now
                 continue
             if isinstance(step, GiveUp):
                 self._stop: GiveUp = step
@@ -248,7 +251,9 @@ class RequestExecution:
             if isinstance(settle_budget, Rejection):
                 return settle_budget, None
         try:
-            admission = await self._state.admit(io, route, io.now(), tokens=self._tokens, early=early)
+            admission = await self._state.admit(
+                io, route, io.now(), tokens=self._tokens, early=early, reserve=self._reserve
+            )
         except BaseException:
             if settle_budget is not None:
                 settle_budget(None)

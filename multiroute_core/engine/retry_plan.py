@@ -33,9 +33,15 @@ class StartAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Wait, then call `next` again."""
+    """Wait, then call `next` again.
+
+    Attributes:
+        seconds: How long.
+        for_permit: Whether the call waits for a route to admit it; otherwise it backs off after a failure.
+    """
 
     seconds: float
+    for_permit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +201,12 @@ class RetryPlan:
             pauses.append(POLL_SECONDS[min(self._polls, len(POLL_SECONDS) - 1)])
             self._polls += 1
             if min(pauses) >= left:
-                return Wait(left)
+                self._queue = candidates
+                return Wait(left, for_permit=True)
         if not pauses or min(pauses) >= left:
             return GiveUp(seconds=min((s.seconds for s in self.rejections.values()), default=None))
         self._queue = candidates
-        return Wait(max(SHORTEST_SECONDS, min(pauses)))
+        return Wait(max(SHORTEST_SECONDS, min(pauses)), for_permit=True)
 
     def _too_small(self, window: int | None, other: int | None) -> bool:
         """Whether a request that overflows the window `other` also overflows `window`.

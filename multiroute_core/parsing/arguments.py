@@ -66,6 +66,7 @@ class CallOptions(TypedDict, total=False):
     cache: bool | Literal["refresh"] | None
     tenant: str | None
     labels: Iterable[str] | None
+    priority: Literal["interactive", "batch"] | None
 
 
 PARAMETERS = (

@@ -2,7 +2,8 @@
 
 No limit exists until a provider first rejects a call for its rate. Then the limit is four fifths of the calls in
 flight, once per episode: calls that were sent together are rejected together and count as one signal. Afterwards the
-limit grows by a twentieth per round of answers while it is used up; it is dropped after a long time of low use.
+limit grows by a twentieth per round of answers while it is used as far as batch calls may use it; it is dropped after a
+long time of low use.
 (Additive increase, multiplicative decrease, as inspect_ai does it. Latency is not a signal here: it depends on the
 length of the answer.)
 """
@@ -11,10 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from multiroute_core.resilience.admission import BATCH_RESERVE
+from multiroute_core.resilience.token_bucket import required
+
 CUT = 0.8
 GROWTH = 0.05
-USED = 0.8
-"""The share of the limit that must be in flight before it grows."""
 UNUSED = 0.5
 EPISODE_SECONDS = 15.0
 FORGET_SECONDS = 300.0
@@ -37,11 +39,21 @@ class Concurrency:
     most: int = 0
 
 
-def admits(state: Concurrency, most: int | None, in_flight: int) -> bool:
-    """Whether one more call may start beside `in_flight` others; `most` is a fixed maximum."""
+def admits(state: Concurrency, most: int | None, in_flight: int, reserve: float = 0.0) -> bool:
+    """Whether one more call may start beside `in_flight` others.
+
+    Args:
+        state: The state.
+        most: A fixed maximum; None for none.
+        in_flight: The calls in flight.
+        reserve: The share of the limit that must be left free afterwards, 0 to 1; see `token_bucket.required`.
+    """
     if most is not None and in_flight >= most:
         return False
-    return state.limit is None or in_flight + 1 <= state.limit
+    if not reserve:
+        return state.limit is None or in_flight + 1 <= state.limit
+    limits = [limit for limit in (most, state.limit) if limit is not None]
+    return not limits or in_flight + required(1.0, min(limits), reserve) <= min(limits)
 
 
 def record_answer(state: Concurrency, now: float, in_flight: int) -> Concurrency:
@@ -52,7 +64,8 @@ def record_answer(state: Concurrency, now: float, in_flight: int) -> Concurrency
     most = max(state.most, in_flight)
     if answers < state.limit:
         return replace(state, answers=answers, most=most)
-    if most >= USED * int(state.limit):
+    # As many as a batch may have in flight, so that the limit also grows while a batch alone uses the route.
+    if most >= int(state.limit + 1.0 - required(1.0, state.limit, BATCH_RESERVE)):
         # At least by one: a twentieth of a small limit would not raise it for a long time.
         return Concurrency(state.limit + max(1.0, GROWTH * state.limit), state.calm_at)
     if most < UNUSED * state.limit and now >= state.calm_at + FORGET_SECONDS:

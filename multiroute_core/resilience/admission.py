@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 RejectionReason: TypeAlias = Literal["open", "probing", "rate_limit", "limit", "busy", "budget", "unsupported"]
 
 
+BATCH_RESERVE = 0.2
+"""The share of each limit that calls of priority `"batch"` leave to interactive ones."""
+
+
 class Verdict(enum.Enum):
     """What a settled permit means for the circuit breaker of its route."""
 

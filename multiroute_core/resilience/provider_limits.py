@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from multiroute_core.resilience.token_bucket import required
+
 GRACE = 1e-6
 """Waits below this many seconds are ignored: rounding of a clock."""
 
@@ -45,19 +47,20 @@ class RateLimitHeaders:
     output_tokens: Level | None = None
 
 
-def take(headroom: RateLimitHeaders, now: float, tokens: float) -> tuple[RateLimitHeaders, float]:
+def take(headroom: RateLimitHeaders, now: float, tokens: float, reserve: float = 0.0) -> tuple[RateLimitHeaders, float]:
     """Count a request of `tokens` tokens against the levels, or return how long to wait.
 
-    The length of the answer is unknown in advance, so the output level must only not be empty.
+    The length of the answer is unknown in advance, so the output level must only not be empty. `reserve` is the share
+    of each limit that must be left afterwards, 0 to 1; see `token_bucket.required`.
 
     Returns:
         The lowered levels and 0.0; or the old ones and the estimated seconds until there is enough.
     """
     wait = max(
-        _wait(headroom.requests, 1.0, now),
-        _wait(headroom.tokens, tokens, now),
-        _wait(headroom.input_tokens, tokens, now),
-        _wait(headroom.output_tokens, 1.0, now),
+        _wait(headroom.requests, 1.0, now, reserve),
+        _wait(headroom.tokens, tokens, now, reserve),
+        _wait(headroom.input_tokens, tokens, now, reserve),
+        _wait(headroom.output_tokens, 1.0, now, reserve),
     )
     return (headroom, wait) if wait > GRACE else (spend(headroom, 1.0, tokens), 0.0)
 
@@ -118,10 +121,10 @@ def _rate(level: Level) -> float:
     return (level.limit - level.remaining) / (level.reset - level.at)
 
 
-def _wait(level: Level | None, amount: float, now: float) -> float:
+def _wait(level: Level | None, amount: float, now: float, reserve: float) -> float:
     if level is None or now >= (until := _until(level)):
         return 0.0
-    short = min(amount, level.limit) - _estimate_remaining(level, now)
+    short = required(amount, level.limit, reserve) - _estimate_remaining(level, now)
     if short <= 0.0:
         return 0.0
     rate = _rate(level)

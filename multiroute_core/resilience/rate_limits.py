@@ -50,9 +50,17 @@ class RateLimitState:
 
 
 def admit(
-    allowance: RateLimitState, settings: RateLimitSettings, now: float, *, tokens: int, in_flight: int
+    allowance: RateLimitState,
+    settings: RateLimitSettings,
+    now: float,
+    *,
+    tokens: int,
+    in_flight: int,
+    reserve: float = 0.0,
 ) -> tuple[RateLimitState, Rejection | None]:
     """Admit one request of `tokens` tokens beside `in_flight` others.
+
+    `reserve` is the share of each limit that must be left afterwards, 0 to 1; see `token_bucket.required`.
 
     Returns:
         The new state and None; or the unchanged state and the rejection.
@@ -63,16 +71,18 @@ def admit(
     tpm = settings.tpm
     room = allowance.headroom
     if room is not None:
-        room, wait = levels.take(room, now, tokens)
+        room, wait = levels.take(room, now, tokens, reserve)
         if wait:
             return allowance, Rejection("rate_limit", wait)
-    requests, wait = (allowance.requests, 0.0) if rpm is None else token_bucket.take(allowance.requests, rpm, 1.0, now)
+    requests, wait = (
+        (allowance.requests, 0.0) if rpm is None else token_bucket.take(allowance.requests, rpm, 1.0, now, reserve)
+    )
     refill_time, longer = (
-        (allowance.tokens, 0.0) if tpm is None else token_bucket.take(allowance.tokens, tpm, tokens, now)
+        (allowance.tokens, 0.0) if tpm is None else token_bucket.take(allowance.tokens, tpm, tokens, now, reserve)
     )
     if wait or longer:
         return allowance, Rejection("limit", max(wait, longer))
-    if not adaptive_concurrency.admits(allowance.concurrency, settings.max_concurrency, in_flight):
+    if not adaptive_concurrency.admits(allowance.concurrency, settings.max_concurrency, in_flight, reserve):
         return allowance, Rejection("busy", POLL_SECONDS)
     if room is None and rpm is None and tpm is None:
         return allowance, None

@@ -17,7 +17,21 @@ GRACE = 1e-6
 """Waits below this many seconds are ignored: rounding of a clock that counts from 1970."""
 
 
-def take(tat: float, per_minute: float, amount: float, now: float) -> tuple[float, float]:
+def required(amount: float, limit: float, reserve: float) -> float:
+    """Return how much of a limit must be left to admit an amount.
+
+    A call of low priority leaves a share of the limit to others, and at least as much as it takes itself: so that one
+    more call of its size can start at once. The whole limit is always enough: otherwise it would never be admitted.
+
+    Args:
+        amount: The amount.
+        limit: The limit.
+        reserve: The share to leave, 0 to 1; 0.0 leaves nothing.
+    """
+    return min(amount + max(amount, reserve * limit) if reserve else amount, limit)
+
+
+def take(tat: float, per_minute: float, amount: float, now: float, reserve: float = 0.0) -> tuple[float, float]:
     """Take an amount, or return how long to wait.
 
     Args:
@@ -25,12 +39,15 @@ def take(tat: float, per_minute: float, amount: float, now: float) -> tuple[floa
         per_minute: The rate and capacity.
         amount: The amount. More than the capacity counts as the capacity: otherwise it would never be admitted.
         now: The current time.
+        reserve: The share of the capacity that must be left afterwards, 0 to 1; see `required`.
 
     Returns:
         The new moment and 0.0; or the old one and the seconds until there is enough.
     """
-    due = max(tat, now) + min(amount, per_minute) * SECONDS / per_minute
-    wait = due - now - SECONDS
+    start = max(tat, now)
+    due = start + min(amount, per_minute) * SECONDS / per_minute
+    least = due if not reserve else start + required(amount, per_minute, reserve) * SECONDS / per_minute
+    wait = least - now - SECONDS
     return (tat, wait) if wait > GRACE else (due, 0.0)
 
 

@@ -145,18 +145,23 @@ class MemoryState:
             return enough
 
     async def admit(
-        self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False
+        self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False, reserve: float = 0.0
     ) -> Permit | Rejection:
         try:
             with self._lock:
                 self._work_off()
                 route_state = self._find_route_state(route)
                 quota = route_state.quota
+                settings = quota.settings
                 in_flight = quota.in_flight()
-                left, shut = limits.admit(quota.allowance, quota.settings, now, tokens=tokens, in_flight=in_flight)
+                left, shut = limits.admit(
+                    quota.allowance, settings, now, tokens=tokens, in_flight=in_flight, reserve=reserve
+                )
                 if shut is not None and shut.reason == "busy" and self._abandoned(quota, now):
                     in_flight = quota.in_flight()
-                    left, shut = limits.admit(quota.allowance, quota.settings, now, tokens=tokens, in_flight=in_flight)
+                    left, shut = limits.admit(
+                        quota.allowance, settings, now, tokens=tokens, in_flight=in_flight, reserve=reserve
+                    )
                 if shut is not None:
                     return shut
                 state, answer = breakers.admit(route_state.breaker, self.settings, now, early=early)

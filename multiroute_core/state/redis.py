@@ -129,7 +129,7 @@ class RedisState:
             return await self._local.afford(io, now, hedge=hedge)
 
     async def admit(
-        self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False
+        self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False, reserve: float = 0.0
     ) -> Permit | Rejection:
         quota = self._quota(route)
         slot = secrets.randbits(62) + 1
@@ -139,6 +139,7 @@ class RedisState:
             slot=str(slot),
             tokens=tokens,
             early=early,
+            reserve=reserve,
             limits=quota.limits,
             breaker=self._breaker,
             lease=SLOT_SECONDS,
@@ -149,12 +150,12 @@ class RedisState:
             if isinstance(error, Down) and error.was_sent:
                 self._withdraw(quota, route, slot)
             self._complain(error)
-            return await self._admit_here(io, route, now, tokens=tokens, early=early)
+            return await self._admit_here(io, route, now, tokens=tokens, early=early, reserve=reserve)
         except BaseException:  # cancelled: no caller takes the permit
             self._withdraw(quota, route, slot)
             raise
         if admission.reason is not None:
-            if admission.reason in LASTS:
+            if admission.reason in LASTS and not reserve:  # without a reserve the call might be admitted
                 self._rejections[route.name] = admission.reason, now + admission.seconds
             return Rejection(admission.reason, admission.seconds)
         self._rejections.pop(route.name, None)
@@ -254,13 +255,15 @@ class RedisState:
     def __repr__(self) -> str:
         return f"RedisState({self.link!r})"
 
-    async def _admit_here(self, io: IO, route: Route, now: float, *, tokens: int, early: bool) -> Permit | Rejection:
+    async def _admit_here(
+        self, io: IO, route: Route, now: float, *, tokens: int, early: bool, reserve: float
+    ) -> Permit | Rejection:
         """Request a permit by this process's own rules."""
         if (word := self._rejections.get(route.name)) is not None:
             why, until = word
             if now < until and not (early and why == "open"):
                 return Rejection(why, until - now)
-        admission = await self._local.admit(io, route, now, tokens=tokens, early=early)
+        admission = await self._local.admit(io, route, now, tokens=tokens, early=early, reserve=reserve)
         return admission if isinstance(admission, Rejection) else _local(admission)
 
     def _learn(self, route: Route, now: float, permit: Permit, outcome: Outcome, *, is_counted: bool | None) -> None:

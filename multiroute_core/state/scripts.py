@@ -26,7 +26,7 @@ RULES: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
     "token_bucket": (token_bucket, ("SECONDS", "GRACE")),
     "adaptive_concurrency": (
         adaptive_concurrency,
-        ("CUT", "GROWTH", "USED", "UNUSED", "EPISODE_SECONDS", "FORGET_SECONDS"),
+        ("CUT", "GROWTH", "BATCH_RESERVE", "UNUSED", "EPISODE_SECONDS", "FORGET_SECONDS"),
     ),
     "provider_limits": (provider_limits, ("GRACE", "TRUSTED_SECONDS")),
     "rate_limits": (rate_limits, ("POLL_SECONDS",)),

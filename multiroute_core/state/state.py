@@ -30,7 +30,7 @@ class State(Protocol):
         ...
 
     async def admit(
-        self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False
+        self, io: IO, route: Route, now: float, *, tokens: int = 0, early: bool = False, reserve: float = 0.0
     ) -> Permit | Rejection:
         """Return a permit for `route`, or a rejection.
 
@@ -40,6 +40,7 @@ class State(Protocol):
             now: The moment on its clock.
             tokens: The expected tokens of the call, input and output; reserved until it is settled.
             early: Admit a probe before the route's break ends.
+            reserve: The share of each limit that must be left afterwards, 0 to 1, for calls of a higher priority.
         """
         ...
 

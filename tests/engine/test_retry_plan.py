@@ -67,14 +67,14 @@ def test_who_finds_a_probe_out_waits_for_its_result_and_does_not_probe_after_it_
     plan = RetryPlan(ROUTES[:1], max_retries=2)
     plan.next(100, 0)
     plan.reject(ROUTES[0], Rejection("probing", 90))
-    assert plan.next(100, 0) == Wait(0.05)
+    assert plan.next(100, 0) == Wait(0.05, for_permit=True)
     assert plan.next(100, 0) == StartAttempt(ROUTES[0])
     plan.reject(ROUTES[0], Rejection("open", 60))
     assert plan.next(100, 0) == GiveUp(seconds=60)
 
 
 def test_a_door_is_waited_for_if_the_deadline_allows():
-    for left, expected in ((10, Wait(5)), (3, GiveUp(seconds=5))):
+    for left, expected in ((10, Wait(5, for_permit=True)), (3, GiveUp(seconds=5))):
         plan = RetryPlan(ROUTES[:1], max_retries=2)
         plan.next(left, 0)
         plan.reject(ROUTES[0], Rejection("rate_limit", 5))
@@ -96,7 +96,7 @@ def test_a_door_is_waited_for_when_all_others_cannot_help():
     plan = RetryPlan(ROUTES[:2], max_retries=2)
     plan.next(100, 0)
     plan.failed(ROUTES[0], AuthenticationError("bad key"))
-    assert while_shut(plan, b=Rejection("rate_limit", 5)) == Wait(5)
+    assert while_shut(plan, b=Rejection("rate_limit", 5)) == Wait(5, for_permit=True)
     assert plan.next(95, 0) == StartAttempt(ROUTES[1])
 
 
@@ -105,7 +105,7 @@ def test_who_finds_no_place_looks_again_soon():
     for pause in (*POLL_SECONDS, POLL_SECONDS[-1]):
         assert plan.next(100, 0) == StartAttempt(ROUTES[0])
         plan.reject(ROUTES[0], Rejection("busy", 0.05))
-        assert plan.next(100, 0) == Wait(pause)
+        assert plan.next(100, 0) == Wait(pause, for_permit=True)
 
 
 def test_what_is_too_long_for_one_window_goes_to_larger_and_unknown_ones_only():
@@ -134,7 +134,7 @@ def test_without_means_nobody_is_asked_again():
     assert isinstance(plan.next(100, 0), Wait)
     assert plan.next(100, 0) == StartAttempt(ROUTES[0], is_retry=True)
     plan.retry_denied()
-    assert while_shut(plan, c=Rejection("rate_limit", 4)) == Wait(4)
+    assert while_shut(plan, c=Rejection("rate_limit", 4)) == Wait(4, for_permit=True)
 
 
 def test_a_spare_is_asked_once_and_a_backup_is_none():

@@ -58,12 +58,12 @@ class WatchedState:
         self._ended[take.asked.route].append(take)
 
     async def admit(
-        self, io: Any, route: Route, now: float, *, tokens: int = 0, early: bool = False
+        self, io: Any, route: Route, now: float, *, tokens: int = 0, early: bool = False, reserve: float = 0.0
     ) -> Permit | Rejection:
         self._step(now)
         name = route.name
         breaker = self._breaker(name)
-        answer = await self.inner.admit(io, route, now, tokens=tokens, early=early)
+        answer = await self.inner.admit(io, route, now, tokens=tokens, early=early, reserve=reserve)
         if not isinstance(answer, Permit):
             return answer
         self.admitted[name] += 1

@@ -82,15 +82,27 @@ def agree(one, other, what=""):
 
 
 AMOUNTS = st.sampled_from([0.0, 1.0, 40.0, 100.0, 5000.0]) | st.floats(0.0, 1e6)
+RESERVE = st.sampled_from([0.0, 0.0, 0.2, 1.0])
 PER_MINUTE = st.sampled_from([1.0, 6.0, 60.0, 40_000.0]) | st.floats(0.01, 1e7)
 
 
 @MANY
-@given(now=BEGIN, ahead=st.floats(-100.0, 100.0), per_minute=PER_MINUTE, one=AMOUNTS, other=AMOUNTS, third=AMOUNTS)
-def test_limits(lua, now, ahead, per_minute, one, other, third):
+@given(
+    now=BEGIN,
+    ahead=st.floats(-100.0, 100.0),
+    per_minute=PER_MINUTE,
+    one=AMOUNTS,
+    other=AMOUNTS,
+    third=AMOUNTS,
+    reserve=RESERVE,
+)
+def test_limits(lua, now, ahead, per_minute, one, other, third, reserve):
     tat = now + ahead
     for mine, (first, second, _) in (
-        (token_bucket.take(tat, per_minute, one, now), lua("token_bucket", "take", tat, per_minute, one, now)),
+        (
+            token_bucket.take(tat, per_minute, one, now, reserve),
+            lua("token_bucket", "take", tat, per_minute, one, now, reserve),
+        ),
         (
             (token_bucket.settle(tat, per_minute, one, other, now, third), None),
             lua("token_bucket", "settle", tat, per_minute, one, other, now, third),
@@ -110,19 +122,22 @@ def test_limits(lua, now, ahead, per_minute, one, other, third):
             st.sampled_from(["answered", "answered", "answered", "limited", "admits"]),
             st.sampled_from([1, 1, 2, 2, 3, 8]),
             st.sampled_from([None, None, 3.0, 70.0]),
+            RESERVE,
         ),
         max_size=60,
     ),
 )
-@example(now=0.0, steps=[(0.0, "limited", 2, None), (20.0, "answered", 1, None), (0.0, "answered", 1, None)])
+@example(
+    now=0.0, steps=[(0.0, "limited", 2, None, 0.0), (20.0, "answered", 1, None, 0.0), (0.0, "answered", 1, None, 0.0)]
+)
 def test_concurrency(lua, now, steps):
     mine, twin = Concurrency(), lua("adaptive_concurrency", "new")[0]
-    for seconds, what, in_flight, retry_after in steps:
+    for seconds, what, in_flight, retry_after, reserve in steps:
         now += seconds
         if what == "admits":
             agree(
-                adaptive_concurrency.admits(mine, retry_after, in_flight),
-                lua("adaptive_concurrency", "admits", twin, retry_after, in_flight)[0],
+                adaptive_concurrency.admits(mine, retry_after, in_flight, reserve),
+                lua("adaptive_concurrency", "admits", twin, retry_after, in_flight, reserve)[0],
             )
         elif what == "answered":
             mine = adaptive_concurrency.record_answer(mine, now, in_flight)
@@ -158,8 +173,9 @@ def test_headroom(lua, now, data):
             twin = lua("provider_limits", "learn", twin, plain(told), now)[0]
         else:
             tokens = data.draw(st.sampled_from([0, 1, 40, 5000]))
-            mine, wait = provider_limits.take(mine, now, tokens)
-            twin, other, _ = lua("provider_limits", "take", twin, now, tokens)
+            reserve = data.draw(RESERVE)
+            mine, wait = provider_limits.take(mine, now, tokens, reserve)
+            twin, other, _ = lua("provider_limits", "take", twin, now, tokens, reserve)
             agree(wait, other)
         agree(mine, twin)
         agree(provider_limits.requests_left(mine, now), lua("provider_limits", "requests_left", twin, now)[0])
@@ -183,8 +199,9 @@ def test_allowance(lua, now, rules, data):
         now += data.draw(SECONDS)
         if not calls or data.draw(st.booleans()):
             tokens = data.draw(st.sampled_from([0, 1, 40, 400, 5000]))
-            mine, shut = rate_limits.admit(mine, rules, now, tokens=tokens, in_flight=len(calls))
-            twin, stop, _ = lua("rate_limits", "admit", twin, said, now, tokens, len(calls))
+            reserve = data.draw(RESERVE)
+            mine, shut = rate_limits.admit(mine, rules, now, tokens=tokens, in_flight=len(calls), reserve=reserve)
+            twin, stop, _ = lua("rate_limits", "admit", twin, said, now, tokens, len(calls), reserve)
             agree(shut, stop)
             if shut is None:
                 calls.append((tokens, mine.taken))

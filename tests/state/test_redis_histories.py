@@ -64,8 +64,8 @@ class Pair:
         assert isinstance(other, type(one)), f"{name}{args}: {one} and {other}"
         return one, other
 
-    def admit(self, route, tokens, early):
-        one, other = self.both("admit", route, self.now, tokens=tokens, early=early)
+    def admit(self, route, tokens, early, reserve=0.0):
+        one, other = self.both("admit", route, self.now, tokens=tokens, early=early, reserve=reserve)
         if isinstance(one, Rejection):
             assert one.reason == other.reason
             assert math.isclose(one.seconds, other.seconds, abs_tol=1e-6)
@@ -129,7 +129,8 @@ def test_memory_and_redis_tell_the_same_story(server, data):
             what = data.draw(st.sampled_from(["admit", "admit", "admit", "settle", "settle", "confirm", "look", "pay"]))
             route = ROUTES[data.draw(st.integers(0, len(ROUTES) - 1))]
             if what == "admit":
-                pair.admit(route, data.draw(st.sampled_from([0, 10, 400, 5000])), data.draw(st.booleans()))
+                tokens, reserve = (data.draw(st.sampled_from(few)) for few in ([0, 10, 400, 5000], [0.0, 0.0, 0.2]))
+                pair.admit(route, tokens, data.draw(st.booleans()), reserve)
             elif what == "look":
                 pair.look(route)
             elif what == "pay":

@@ -6,7 +6,7 @@ local state = read(redis.call('GET', kept)) or rate_limits.new()
 redis.call('ZREMRANGEBYSCORE', places, '-inf', string.format('%.17g', now)) -- an abandoned call may never settle
 local in_flight = redis.call('ZCARD', places)
 
-local left, shut, changed = rate_limits.admit(state, asked.limits, now, asked.tokens, in_flight)
+local left, shut, changed = rate_limits.admit(state, asked.limits, now, asked.tokens, in_flight, asked.reserve)
 if shut then return tell(shut) end
 
 local before = read(redis.call('HGET', breakers, asked.route)) or circuit_breaker.new()

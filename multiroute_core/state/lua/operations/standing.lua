@@ -3,7 +3,7 @@
 local now = moment()
 local state = read(redis.call('GET', KEYS[1])) or rate_limits.new()
 local route = read(redis.call('HGET', KEYS[2], asked.route)) or circuit_breaker.new()
-local _, closed = rate_limits.admit(state, asked.limits, now, 0, 0)
+local _, closed = rate_limits.admit(state, asked.limits, now, 0, 0, 0)
 local open = circuit_breaker.shut(route, now)
 local limit, most = state.concurrency.limit, asked.limits.max_concurrency
 return tell({

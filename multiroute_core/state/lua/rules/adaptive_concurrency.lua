@@ -2,9 +2,9 @@
 
 function adaptive_concurrency.new() return {calm_at = 0, answers = 0, most = 0} end
 
-function adaptive_concurrency.admits(state, most, in_flight)
-  if most and in_flight >= most then return false end
-  return not state.limit or in_flight + 1 <= state.limit
+function adaptive_concurrency.admits(state, most, in_flight, reserve)
+  local limit = most and state.limit and math.min(most, state.limit) or most or state.limit
+  return not limit or in_flight + token_bucket.required(1, limit, reserve) <= limit
 end
 
 function adaptive_concurrency.answered(state, now, in_flight)
@@ -13,7 +13,7 @@ function adaptive_concurrency.answered(state, now, in_flight)
   local round = {limit = state.limit, calm_at = state.calm_at, answers = answers, most = most}
   if answers < state.limit then return round end
   round.answers, round.most = 0, 0
-  if most >= USED * math.floor(state.limit) then
+  if most >= math.floor(state.limit + 1 - token_bucket.required(1, state.limit, BATCH_RESERVE)) then
     round.limit = state.limit + math.max(1, GROWTH * state.limit)
   elseif most < UNUSED * state.limit and now >= state.calm_at + FORGET_SECONDS then
     round.limit = nil

@@ -6,9 +6,9 @@ local function rate(level) return (level.limit - level.remaining) / (level.reset
 
 local function held(level, now) return level.remaining + rate(level) * math.max(0, now - level.at) - level.spent end
 
-local function wait_for(level, amount, now)
+local function wait_for(level, amount, now, reserve)
   if not level or now >= upto(level) then return 0 end
-  local short = math.min(amount, level.limit) - held(level, now)
+  local short = token_bucket.required(amount, level.limit, reserve) - held(level, now)
   if short <= 0 then return 0 end
   local refill = rate(level)
   if refill > 0 then return math.min(short / refill, upto(level) - now) end
@@ -35,12 +35,12 @@ local function left(level, now)
   return math.max(0, held(level, now))
 end
 
-function provider_limits.take(room, now, tokens)
+function provider_limits.take(room, now, tokens, reserve)
   local wait = math.max(
-    wait_for(room.requests, 1, now),
-    wait_for(room.tokens, tokens, now),
-    wait_for(room.input_tokens, tokens, now),
-    wait_for(room.output_tokens, 1, now)
+    wait_for(room.requests, 1, now, reserve),
+    wait_for(room.tokens, tokens, now, reserve),
+    wait_for(room.input_tokens, tokens, now, reserve),
+    wait_for(room.output_tokens, 1, now, reserve)
   )
   if wait > GRACE then return room, wait end
   return provider_limits.spend(room, 1, tokens), 0

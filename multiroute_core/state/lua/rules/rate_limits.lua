@@ -5,18 +5,18 @@ function rate_limits.new()
 end
 
 -- Returns the state, the rejection (with its seconds), and whether the state has changed.
-function rate_limits.admit(state, settings, now, tokens, in_flight)
+function rate_limits.admit(state, settings, now, tokens, in_flight, reserve)
   if now < state.cooldown_until then return state, {reason = 'rate_limit', seconds = state.cooldown_until - now} end
   local rpm, tpm, room, wait, longer = settings.rpm, settings.tpm, state.headroom, 0, 0
   if room then
-    room, wait = provider_limits.take(room, now, tokens)
+    room, wait = provider_limits.take(room, now, tokens, reserve)
     if wait > 0 then return state, {reason = 'rate_limit', seconds = wait} end
   end
   local requests, left = state.requests, state.tokens
-  if rpm then requests, wait = token_bucket.take(requests, rpm, 1, now) end
-  if tpm then left, longer = token_bucket.take(left, tpm, tokens, now) end
+  if rpm then requests, wait = token_bucket.take(requests, rpm, 1, now, reserve) end
+  if tpm then left, longer = token_bucket.take(left, tpm, tokens, now, reserve) end
   if wait > 0 or longer > 0 then return state, {reason = 'limit', seconds = math.max(wait, longer)} end
-  if not adaptive_concurrency.admits(state.concurrency, settings.max_concurrency, in_flight) then
+  if not adaptive_concurrency.admits(state.concurrency, settings.max_concurrency, in_flight, reserve) then
     return state, {reason = 'busy', seconds = POLL_SECONDS}
   end
   if not room and not rpm and not tpm then return state end

@@ -1,8 +1,13 @@
 -- Token bucket (GCRA): the Lua twin of resilience/token_bucket.py.
 
-function token_bucket.take(tat, per_minute, amount, now)
-  local due = math.max(tat, now) + math.min(amount, per_minute) * SECONDS / per_minute
-  local wait = due - now - SECONDS
+function token_bucket.required(amount, limit, reserve)
+  return math.min(reserve > 0 and amount + math.max(amount, reserve * limit) or amount, limit)
+end
+
+function token_bucket.take(tat, per_minute, amount, now, reserve)
+  local start = math.max(tat, now)
+  local due = start + math.min(amount, per_minute) * SECONDS / per_minute
+  local wait = start + token_bucket.required(amount, per_minute, reserve) * SECONDS / per_minute - now - SECONDS
   if wait > GRACE then return tat, wait end
   return due, 0
 end
