@@ -10,6 +10,8 @@ from multiroute_core._util.lazy import attach
 from multiroute_core.options import Options, options
 
 if TYPE_CHECKING:
+    from multiroute_core.batch.progress import BatchProgress
+    from multiroute_core.batch.results import BatchInterrupted, BatchResults
     from multiroute_core.budgets.budget import Budget
     from multiroute_core.budgets.status import BudgetStatus, BudgetStatuses
     from multiroute_core.cache.caching import CacheConfig
@@ -88,6 +90,8 @@ else:
     __getattr__, __dir__ = attach(
         __name__,
         {
+            "batch.progress": "BatchProgress",
+            "batch.results": "BatchInterrupted BatchResults",
             "budgets.budget": "Budget",
             "budgets.status": "BudgetStatus BudgetStatuses",
             "cache.caching": "CacheConfig",
@@ -138,6 +142,9 @@ __all__ = [
     "AttemptTimeoutError",
     "AuthenticationError",
     "BadRequestError",
+    "BatchInterrupted",
+    "BatchProgress",
+    "BatchResults",
     "Blob",
     "Budget",
     "BudgetAlert",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import itertools
 import os
-from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
@@ -37,6 +37,9 @@ from multiroute_core.state.state import State
 from multiroute_core.types import Chunk, Response
 
 if TYPE_CHECKING:
+    from multiroute_core.batch.progress import BatchProgress
+    from multiroute_core.batch.reporter import Reporter
+    from multiroute_core.batch.results import BatchResults
     from multiroute_core.report import Report
 
 _DEFAULT_LIMITS = TimeLimits()
@@ -142,7 +145,7 @@ class Router:
                 (strings that end the response), `seed`, and the others in
                 `multiroute_core.parsing.arguments.CallOptions`. Routing options, as in `multiroute_core.Options`:
                 `task`, `strategy`, `route_tags`, `region`, `deadline` (seconds), `max_retries`, `fallback`,
-                `fallback_on`, `on_stream_error`, `model`, `cache`, `tenant`, `labels`.
+                `fallback_on`, `on_stream_error`, `model`, `cache`, `tenant`, `labels`, `priority`.
 
         Raises:
             ConfigurationError: Invalid input; nothing was sent.
@@ -184,6 +187,61 @@ class Router:
     def astream(self, messages: Messages, **options: Unpack[CallOptions]) -> AsyncGenerator[Chunk, None]:
         """Async variant of `stream`, on the running event loop."""
         return self._parts.chunks(AsyncIO(self._world.now), self._call(messages, options, stream=True))
+
+    def map(
+        self,
+        prompts: Iterable[Messages],
+        *,
+        concurrency: int = 16,
+        progress: bool | Callable[[BatchProgress], object] = True,
+        **options: Unpack[CallOptions],
+    ) -> BatchResults:
+        """Send many prompts, several at once, and return their results in order; an error takes its prompt's place.
+
+        It works in a running event loop too, as in Jupyter. With a `cache`, a batch that was interrupted or killed can
+        be run again: what is answered comes from the cache.
+
+        Args:
+            prompts: What `generate` takes as `messages`, for each request. An iterator may be of any length: the next
+                prompt is taken when a call has ended.
+            concurrency: The maximum number of calls in flight, 1 or more.
+            progress: True shows a bar in terminals and notebooks, and log lines elsewhere; False shows nothing; a
+                function receives a `BatchProgress` after each prompt.
+            **options: As in `generate`, for every prompt. `priority` is `"batch"` unless given.
+
+        Raises:
+            ConfigurationError: An option is invalid, or no route supports them; nothing was sent.
+            BatchInterrupted: Ctrl-C; its `results` holds what was done.
+
+        Example:
+            >>> results = router.map(["Red?", "Blue?"], max_tokens=10)  # doctest: +SKIP
+            >>> results.texts, results.cost, results.errors  # doctest: +SKIP
+        """
+        from multiroute_core.batch.threads import CancellableIO, map_in_threads
+
+        reporter, options = self._prepare_batch(prompts, concurrency, progress, options)
+        world = self._world
+        return map_in_threads(
+            prompts,
+            lambda io, prompt: self._parts.answer(io, self._call(prompt, options, stream=False)),
+            lambda: CancellableIO(world.now, world.sleep),
+            concurrency,
+            reporter,
+        )
+
+    async def amap(
+        self,
+        prompts: Iterable[Messages] | AsyncIterable[Messages],
+        *,
+        concurrency: int = 16,
+        progress: bool | Callable[[BatchProgress], object] = True,
+        **options: Unpack[CallOptions],
+    ) -> BatchResults:
+        """Async variant of `map`, on the running event loop. Cancelling it cancels the calls in flight."""
+        from multiroute_core.batch.tasks import map_in_tasks
+
+        reporter, options = self._prepare_batch(prompts, concurrency, progress, options)
+        return await map_in_tasks(prompts, lambda prompt: self.agenerate(prompt, **options), concurrency, reporter)
 
     def explain(self, messages: Messages, *, stream: bool = False, **options: Unpack[CallOptions]) -> Explanation:
         """Explain where a call with these arguments would be routed now, and why. No provider is called.
@@ -335,6 +393,17 @@ class Router:
         if "_closed" not in self.__dict__:
             return "Router()"  # partially initialized, in a traceback that shows local variables
         return f"Router([{', '.join(repr(route.name) for route in self.routes)}], strategy={self.options.strategy!r})"
+
+    def _prepare_batch(
+        self, prompts: object, concurrency: int, progress: Any, options: CallOptions
+    ) -> tuple[Reporter, CallOptions]:
+        """Validate the arguments of a batch before anything is sent."""
+        from multiroute_core.batch.reporter import prepare
+
+        options = options.copy()
+        options.setdefault("priority", "batch")
+        self._call("Hello", options, stream=False)  # in place of the first prompt, which may not exist yet
+        return prepare(prompts, concurrency, progress), options
 
     def _call(self, messages: Messages, arguments: CallOptions, *, stream: bool) -> Call:
         """Validate the arguments of one call; nothing is sent before this has returned."""

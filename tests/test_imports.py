@@ -38,7 +38,7 @@ LAYERS = (
     ("langchain_multiroute", "llamaindex_multiroute"),
     ("adapter",),
     ("router",),
-    ("engine",),
+    ("batch", "engine"),
     ("budgets", "cache"),
     ("state",),
     ("report", "routing", "testing"),
