@@ -20,19 +20,19 @@ Example:
 
 import pytest
 
-_MODULES = ("suite", "faces", "told", "tools", "structured", "agents", "engines", "standing")
+_MODULES = ("suite", "faces", "callbacks", "tools", "structured", "agents", "engines", "standing")
 pytest.register_assert_rewrite(*(f"{__name__}.{submodule}" for submodule in _MODULES))
 
 from llamaindex_multiroute.testing.agents import AgentTests  # noqa: E402  (pytest rewrites their assertions on import)
+from llamaindex_multiroute.testing.callbacks import CallbackTests  # noqa: E402
 from llamaindex_multiroute.testing.engines import EngineTests  # noqa: E402
 from llamaindex_multiroute.testing.faces import FaceTests  # noqa: E402
 from llamaindex_multiroute.testing.standing import StandingTests  # noqa: E402
 from llamaindex_multiroute.testing.structured import StructuredTests  # noqa: E402
-from llamaindex_multiroute.testing.told import ToldTests  # noqa: E402
 from llamaindex_multiroute.testing.tools import ToolTests  # noqa: E402
 
 __all__ = ["LLMTests"]
 
 
-class LLMTests(FaceTests, ToldTests, ToolTests, StructuredTests, AgentTests, EngineTests, StandingTests):
+class LLMTests(FaceTests, CallbackTests, ToolTests, StructuredTests, AgentTests, EngineTests, StandingTests):
     """All standard tests. Subclass it, and override the fixture `llm`."""

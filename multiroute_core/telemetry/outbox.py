@@ -107,15 +107,15 @@ class Outbox(Generic[T]):
     ) -> None:
         self._queue: DeliveryQueue[T] = DeliveryQueue(deliver, what, batch, max_pending, timing or Timing())
         _queues.add(self._queue)
-        weakref.finalize(self, self._queue.leave, PATIENCE).atexit = False
+        weakref.finalize(self, self._queue.stop, PATIENCE).atexit = False
 
     def put(self, items: Iterable[T]) -> None:
         """Queues items. Never blocks or raises, except for a short wait at the very end of the program."""
         queue = self._queue
-        _part_from_a_pool()
+        _register_in_pool_process()
         queue.put(list(items))
         if _ended and not queue.flush(0.0 if queue.tries else PATIENCE):
-            _lost(queue)
+            _drop_unsent(queue)
 
     @property
     def dropped(self) -> int:
@@ -133,7 +133,7 @@ class Outbox(Generic[T]):
         """Counts, and logs once, items that cannot be queued."""
         with self._queue.lock:
             self._queue.drop(count, "refused", why)
-        self._queue.say()
+        self._queue.write_log()
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Sends queued items and waits; returns whether all were sent.
@@ -150,28 +150,34 @@ class Outbox(Generic[T]):
             timeout: Maximum wait in seconds; items not sent by then are dropped too.
         """
         self._queue.flush(timeout)
-        self._queue.leave(0.0)
-        self._queue.say()
+        self._queue.stop(0.0)
+        self._queue.write_log()
 
 
 class DeliveryQueue(Generic[T]):
     """The queue and the thread of an `Outbox`, which it outlives until everything is sent.
 
-    `lose`, `drop`, `tell`, `trim`, `start`, `next`, `later` and `works` require the lock `changed` to be held.
+    `drop_pending`, `drop`, `warn`, `trim`, `start`, `pop_batch`, `postpone` and `mark_available` require the lock
+    `changed` to be held.
     """
 
     def __init__(
-        self, deliver: Callable[[Sequence[T]], DeliveryResult[T]], what: str, batch: int, most: int, timing: Timing
+        self,
+        deliver: Callable[[Sequence[T]], DeliveryResult[T]],
+        what: str,
+        batch: int,
+        max_pending: int,
+        timing: Timing,
     ) -> None:
         self.deliver = deliver
-        self.what = what
+        self.name = what
         self.batch = batch
-        self.most = most
+        self.max_pending = max_pending
         self.timing = timing
         self.closed = False
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Resets the queue, also in a forked child: the parent sends its own items."""
         # An RLock, because a finalizer may run in the thread that holds it. Code acquires it directly instead of
         # through the condition, whose `__enter__` is Python code: an interrupt there would leave it locked.
@@ -182,10 +188,10 @@ class DeliveryQueue(Generic[T]):
         self.running = False
         self.tries = 0
         self.not_before = 0.0
-        self.door = 0.0
-        self.until = float("inf")
+        self.retry_after_time = 0.0
+        self.stop_time = float("inf")
         self.dropped = 0
-        self.told: dict[str, tuple[float, bool]] = {}
+        self.last_warnings: dict[str, tuple[float, bool]] = {}
         self.lines: deque[tuple[int, str]] = deque()
 
     def put(self, items: Sequence[T]) -> None:
@@ -197,13 +203,13 @@ class DeliveryQueue(Generic[T]):
                 self.trim()
                 self.start()
                 self.changed.notify_all()
-        self.say()
+        self.write_log()
 
     def trim(self) -> None:
-        over = min(len(self.pending), len(self.pending) + len(self.sending) - self.most)
+        over = min(len(self.pending), len(self.pending) + len(self.sending) - self.max_pending)
         for _ in range(over):
             self.pending.popleft()
-        self.drop(over, "overflow", f"more than {self.most} are queued")
+        self.drop(over, "overflow", f"more than {self.max_pending} are queued")
 
     def start(self) -> None:
         if not self.running and self.pending:
@@ -215,7 +221,7 @@ class DeliveryQueue(Generic[T]):
 
     def run(self) -> None:
         try:
-            while batch := self.take():
+            while batch := self.wait_for_batch():
                 self.send(batch)
         except BaseException as error:
             with self.lock:
@@ -225,14 +231,14 @@ class DeliveryQueue(Generic[T]):
                 self.changed.notify_all()
             raise
 
-    def take(self) -> Sequence[T]:
+    def wait_for_batch(self) -> Sequence[T]:
         """Returns the next batch when it is due; empty if the thread may end."""
         with self.lock:
             while True:
                 now = self.timing.clock()
-                pause = max(self.not_before, self.door) - now
-                if now + max(0.0, pause) > self.until:
-                    self.lose("it was closed before they were sent")
+                pause = max(self.not_before, self.retry_after_time) - now
+                if now + max(0.0, pause) > self.stop_time:
+                    self.drop_pending("it was closed before they were sent")
                 if not self.pending and self.closed:
                     self.running = False
                     self.changed.notify_all()
@@ -242,11 +248,11 @@ class DeliveryQueue(Generic[T]):
                 elif pause > 0:
                     self.timing.sleep(self.changed, pause)
                 else:
-                    return self.next()
-        self.say()
+                    return self.pop_batch()
+        self.write_log()
         return ()
 
-    def next(self) -> Sequence[T]:
+    def pop_batch(self) -> Sequence[T]:
         self.sending = [self.pending.popleft() for _ in range(min(self.batch, len(self.pending)))]
         return self.sending
 
@@ -260,52 +266,52 @@ class DeliveryQueue(Generic[T]):
             self.sending = ()
             self.drop(delivery.rejected, "refused", delivery.reason)
             if delivery.unsent:
-                self.later(delivery)
+                self.postpone(delivery)
             else:
-                self.works(rejections=delivery.rejected)
+                self.mark_available(rejections=delivery.rejected)
             self.changed.notify_all()
-        self.say()
+        self.write_log()
 
-    def later(self, delivery: DeliveryResult[T]) -> None:
+    def postpone(self, delivery: DeliveryResult[T]) -> None:
         self.pending.extendleft(reversed(delivery.unsent))
         self.trim()
         self.tries += 1
         now = self.timing.clock()
         longest = min(CAP_SECONDS, BASE_SECONDS * 2.0 ** min(self.tries - 1, 32))
         self.not_before = now + longest * (0.5 + 0.5 * self.timing.random())
-        self.door = 0.0 if delivery.seconds is None else now + delivery.seconds
-        self.tell("down", f"{self.what} is unavailable; items are queued: {delivery.reason}.")
+        self.retry_after_time = 0.0 if delivery.seconds is None else now + delivery.seconds
+        self.warn("down", f"{self.name} is unavailable; items are queued: {delivery.reason}.")
 
-    def works(self, *, rejections: int) -> None:
+    def mark_available(self, *, rejections: int) -> None:
         self.tries = 0
         self.not_before = 0.0
-        self.door = 0.0
-        if self.told.get("down", (0.0, False))[1]:
-            self.lines.append((logging.INFO, f"{self.what} is available again."))
-        for kind, (when, _) in list(self.told.items()):
+        self.retry_after_time = 0.0
+        if self.last_warnings.get("down", (0.0, False))[1]:
+            self.lines.append((logging.INFO, f"{self.name} is available again."))
+        for kind, (last_time, _) in list(self.last_warnings.items()):
             if kind != "refused" or not rejections:
-                self.told[kind] = when, False
+                self.last_warnings[kind] = last_time, False
 
-    def lose(self, why: str, in_hand: int = 0) -> None:
+    def drop_pending(self, why: str, sending_count: int = 0) -> None:
         """Drops all pending items."""
-        count = len(self.pending) + in_hand
+        count = len(self.pending) + sending_count
         self.pending.clear()
         self.drop(count, "lost", why)
 
     def drop(self, count: int, kind: str, why: str) -> None:
         if count > 0:
             self.dropped += count
-            self.tell(kind, f"{self.what}: {count} dropped ({self.dropped} in total): {why}.")
+            self.warn(kind, f"{self.name}: {count} dropped ({self.dropped} in total): {why}.")
 
-    def tell(self, kind: str, line: str) -> None:
-        """Queues a log line for `say`, which logs outside the lock, because log handlers have locks too."""
+    def warn(self, kind: str, line: str) -> None:
+        """Queues a log line for `write_log`, which logs outside the lock, because log handlers have locks too."""
         now = self.timing.clock()
-        when, still = self.told.get(kind, (now - QUIET, False))
-        if not still and now - when >= QUIET:
-            self.told[kind] = now, True
+        last_time, persists = self.last_warnings.get(kind, (now - QUIET, False))
+        if not persists and now - last_time >= QUIET:
+            self.last_warnings[kind] = now, True
             self.lines.append((logging.WARNING, line))
 
-    def say(self) -> None:
+    def write_log(self) -> None:
         while True:
             try:
                 level, line = self.lines.popleft()
@@ -313,7 +319,7 @@ class DeliveryQueue(Generic[T]):
                 return
             logger.log(level, "%s", line)
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         with self.lock:
             self.tries = 0
             self.not_before = 0.0
@@ -322,7 +328,7 @@ class DeliveryQueue(Generic[T]):
 
     def flush(self, seconds: float) -> bool:
         until = time.monotonic() + seconds
-        self.hurry()
+        self.retry_now()
         while True:
             with self.lock:
                 done = not (self.pending or self.sending)
@@ -332,25 +338,25 @@ class DeliveryQueue(Generic[T]):
                 if self.running:
                     self.changed.wait(left)
                     continue
-                if self.sending or self.timing.clock() < max(self.not_before, self.door):
+                if self.sending or self.timing.clock() < max(self.not_before, self.retry_after_time):
                     return False
-                batch = self.next()  # no thread can be started any more
+                batch = self.pop_batch()  # no thread can be started any more
             self.send(batch)
 
-    def leave(self, seconds: float) -> None:
+    def stop(self, seconds: float) -> None:
         """Stops the thread within `seconds`."""
         with self.lock:
-            self.closed, self.until = True, min(self.until, self.timing.clock() + seconds)
+            self.closed, self.stop_time = True, min(self.stop_time, self.timing.clock() + seconds)
             self.tries = 0
             self.not_before = 0.0
             if not self.running or seconds <= 0:
-                self.lose("it was closed before they were sent")
+                self.drop_pending("it was closed before they were sent")
             self.changed.notify_all()
 
 
 _queues: weakref.WeakSet[DeliveryQueue[Any]] = weakref.WeakSet()
 _ended = False
-_parting: set[int] = set()  # processes with a registered exit handler
+_registered_processes: set[int] = set()  # processes with a registered exit handler
 
 
 @atexit.register
@@ -361,23 +367,23 @@ def _at_exit() -> None:
     until = time.monotonic() + PATIENCE
     queues = list(_queues)
     for queue in queues:
-        queue.hurry()
+        queue.retry_now()
     for queue in queues:
         if not queue.flush(until - time.monotonic()):
-            _lost(queue)
+            _drop_unsent(queue)
 
 
-def _lost(queue: DeliveryQueue[Any]) -> None:
+def _drop_unsent(queue: DeliveryQueue[Any]) -> None:
     with queue.lock:
-        queue.lose("the program ended first", in_hand=len(queue.sending))
-    queue.say()
+        queue.drop_pending("the program ended first", sending_count=len(queue.sending))
+    queue.write_log()
 
 
-def _part_from_a_pool() -> None:
+def _register_in_pool_process() -> None:
     """Processes forked by `multiprocessing` do not run `atexit` handlers."""
-    if (here := os.getpid()) in _parting:
+    if (here := os.getpid()) in _registered_processes:
         return
-    _parting.add(here)
+    _registered_processes.add(here)
     process, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
     if process is not None and util is not None and process.parent_process() is not None:
         util.Finalize(None, _at_exit, exitpriority=-1)  # after the ledger's, which has 0
@@ -385,7 +391,7 @@ def _part_from_a_pool() -> None:
 
 def _in_child() -> None:
     for queue in list(_queues):
-        queue.begin()
+        queue.reset()
 
 
 if hasattr(os, "register_at_fork"):

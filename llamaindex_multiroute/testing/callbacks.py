@@ -28,7 +28,7 @@ COMPLETE: dict[str, Callable[[Any, str], Any]] = {
 """The four completion methods; each returns the complete response."""
 
 
-class ToldTests(Suite):
+class CallbackTests(Suite):
     """Token counters are correct, and each call is reported once."""
 
     @pytest.mark.parametrize("face", [*CHAT, *COMPLETE])
