@@ -11,27 +11,11 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from langchain_multiroute.schemas import recursive_schema
 from multiroute_core import ConfigurationError, parsing
-from multiroute_core.options import NAMES, unknown
+from multiroute_core.migration.answers import translate_call
+from multiroute_core.options import NAMES
 from multiroute_core.parsing.arguments import PARAMETERS
 
-ALIASES: Mapping[str, str] = {
-    "max_completion_tokens": "max_tokens",
-    "max_output_tokens": "max_tokens",
-    "max_tokens_to_sample": "max_tokens",
-    "stop_sequences": "stop",
-    "thinking": "reasoning",
-    "reasoning_effort": "reasoning",
-    "effort": "reasoning",
-    "thinking_budget": "reasoning",
-    "thinking_level": "reasoning",
-    "response_format": "output_schema",
-    "timeout": "deadline",
-    "request_timeout": "deadline",
-    "model_name": "model",
-}
-"""Argument names of LangChain's provider classes, and the router's names for them."""
-
-KNOWN = (*PARAMETERS, *NAMES, *ALIASES, "strict")
+KNOWN = frozenset((*PARAMETERS, *NAMES))
 
 
 def tool_dict(tool: Any, *, strict: bool | None = None) -> dict[str, Any]:
@@ -94,17 +78,10 @@ def options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigurationError: a name is unknown (the message suggests the closest valid one), or two names are aliases.
     """
-    call_options: dict[str, Any] = {}
-    for name, value in kwargs.items():
-        if name not in KNOWN:
-            raise unknown("option", name, KNOWN)
-        if value is None:
-            continue
-        own = ALIASES.get(name, name)
-        if own in call_options:
-            raise ConfigurationError(f"{name} and {own} mean the same; pass only one of them.")
-        call_options[own] = value
+    call_options = {name: value for name, value in kwargs.items() if value is not None}
     strict = call_options.pop("strict", None)
+    if not call_options.keys() <= KNOWN:
+        call_options = translate_call(call_options, KNOWN)
     if (tools := call_options.pop("tools", None)) is not None and len(tools):
         call_options["tools"] = [tool if isinstance(tool, Mapping) else tool_dict(tool) for tool in tools]
     if (form := call_options.get("output_schema")) is not None:

@@ -33,6 +33,8 @@ from multiroute_core.adapter import (
     call_options,
     collect,
     conceal_key,
+    conceal_keys,
+    explained_field_errors,
     fold,
     plain,
 )
@@ -73,7 +75,8 @@ class ChatMultiRoute(BaseChatModel):
         deadline: Seconds until the caller receives output, retries and fallbacks included.
         attempt_timeout, first_token_timeout, stall_timeout, total_timeout: Limits of one attempt in seconds; None means
             no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `strict_params`,
-            `max_response_bytes` are arguments of `multiroute_core.Router`, and cannot be given beside `router`.
+            `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and cannot be given
+            beside `router`.
         fallback, fallback_on, on_stream_error, strategy, task, route_tags, region, tenant, labels, priority: Options of
             every call, as in `multiroute_core.Options`.
         **base_fields: The fields of LangChain's `BaseChatModel` (`callbacks`, `tags`, `rate_limiter`, …).
@@ -154,6 +157,7 @@ class ChatMultiRoute(BaseChatModel):
         ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] | None = None,
         strict_params: bool | None = None,
+        skip_missing_keys: bool | None = None,
         max_response_bytes: int | None = DEFAULT,
         streaming: bool | None = None,
         **base_fields: Any,
@@ -163,12 +167,14 @@ class ChatMultiRoute(BaseChatModel):
         cache = conceal(cache)
         state = conceal(state)
         ledger = conceal(ledger)
-        options = collect(locals())
+        conceal_keys(base_fields)
+        options = collect("ChatMultiRoute", locals(), type(self).model_fields)
         if not plain(options.get("routes")):
             from langchain_multiroute import wrap
 
             options["routes"] = wrap.routes(options["routes"])
-        super().__init__(**fold(options, type(self).model_fields))
+        with explained_field_errors():
+            super().__init__(**fold(options, type(self).model_fields))
 
     @property
     def _llm_type(self) -> str:

@@ -52,6 +52,8 @@ from multiroute_core.adapter import (
     call_options,
     collect,
     conceal_key,
+    conceal_keys,
+    explained_field_errors,
     fold,
     plain,
     smallest_output,
@@ -102,7 +104,8 @@ class MultiRoute(FunctionCallingLLM):
         deadline: Seconds until the caller receives output, retries and fallbacks included.
         attempt_timeout, first_token_timeout, stall_timeout, total_timeout: Limits of one attempt in seconds; None means
             no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `strict_params`,
-            `max_response_bytes` are arguments of `multiroute_core.Router`, and cannot be given beside `router`.
+            `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and cannot be given
+            beside `router`.
         fallback, fallback_on, on_stream_error, strategy, task, route_tags, region, tenant, labels, priority: Options of
             every call, as in `multiroute_core.Options`.
         **base_fields: The fields of LlamaIndex's `LLM` (`system_prompt`, `callback_manager`, …).
@@ -177,6 +180,7 @@ class MultiRoute(FunctionCallingLLM):
         ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] | None = None,
         strict_params: bool | None = None,
+        skip_missing_keys: bool | None = None,
         max_response_bytes: int | None = DEFAULT,
         context_window: int | None = None,
         **base_fields: Any,
@@ -186,13 +190,15 @@ class MultiRoute(FunctionCallingLLM):
         cache = conceal(cache)
         state = conceal(state)
         ledger = conceal(ledger)
-        options = collect(locals())
+        base_fields.pop("routing", None)  # from a dump: a description of the routes, without keys
+        conceal_keys(base_fields)
+        options = collect("MultiRoute", locals(), type(self).model_fields)
         if not plain(options.get("routes")):
             from llamaindex_multiroute.wrap import routes_of
 
             options["routes"] = routes_of(options["routes"])
-        options.pop("routing", None)  # from a dump: a description of the routes, without keys
-        super().__init__(**fold(options, type(self).model_fields))
+        with explained_field_errors():
+            super().__init__(**fold(options, type(self).model_fields))
 
     @classmethod
     def class_name(cls) -> str:

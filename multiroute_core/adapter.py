@@ -5,20 +5,23 @@ An adapter holds one router and its own fields; it contains no routing logic.
 
 from __future__ import annotations
 
-import fnmatch
+import contextlib
 import inspect
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from typing import Any, cast
 
-from multiroute_core._util.redaction import Secret
+from multiroute_core._util.display import describe_value
+from multiroute_core._util.redaction import Secret, concealed
+from multiroute_core.engine.foreign_arguments import route_of_model, translate_arguments, with_api_key
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.options import NAMES, NONE, current, invalid, parse, unknown
-from multiroute_core.parsing.arguments import PARAMETERS
-from multiroute_core.provider_table import PROVIDERS
+from multiroute_core.migration.actions import Owner
+from multiroute_core.options import NAMES, NONE, current, invalid, seconds
+from multiroute_core.parsing.arguments import PARAMETERS, build
 from multiroute_core.providers import registry
 from multiroute_core.providers.models import Model
 from multiroute_core.route import Route
 from multiroute_core.router import Router
+from multiroute_core.routing.candidates import candidates
 
 CALL_FIELDS = tuple(
     name for name in (*PARAMETERS, *NAMES) if name not in ("system", "tools", "tool_choice", "output_schema", "cache")
@@ -87,13 +90,19 @@ def plain(routes: Any) -> bool:
     return isinstance(routes, list | tuple) and all(isinstance(r, str | Route) for r in cast("list[Any]", routes))
 
 
-def collect(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was given to a constructor, from its `locals()`.
+def collect(owner: Owner, arguments: Mapping[str, Any], field_names: Collection[str]) -> dict[str, Any]:
+    """Return what was given to a constructor, from its `locals()`, with other libraries' names translated.
 
     Positional arguments are the routes: several, or one list of them.
 
+    Args:
+        owner: The name of the constructor.
+        arguments: Its `locals()`.
+        field_names: The names of the adapter's own fields.
+
     Raises:
-        ConfigurationError: Routes were given twice.
+        ConfigurationError: Routes were given twice, or a name is unknown (the message suggests the closest match) or
+            written differently.
     """
     options = {
         name: value
@@ -108,9 +117,11 @@ def collect(arguments: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigurationError("Routes were passed twice: by position and as routes=; pass them once.")
         first = positional[0]
         is_model = isinstance(first, str) or hasattr(first, "model_fields_set")  # pydantic's models are iterable
-        is_one_list = len(positional) == 1 and isinstance(first, Iterable) and not is_model
+        is_collection = isinstance(first, Iterable) and not isinstance(first, Mapping) and not is_model
+        is_one_list = is_collection and len(positional) == 1
         options["routes"] = list(cast("Iterable[Any]", first)) if is_one_list else list(positional)
-    return options
+    accepted = {*field_names, *ROUTER_ARGUMENTS, "routes", "api_key", "timeout", "cache"}
+    return options if options.keys() <= accepted else translate_arguments(owner, options, accepted)
 
 
 def fold(values: Mapping[str, Any], field_names: Collection[str]) -> dict[str, Any]:
@@ -121,25 +132,20 @@ def fold(values: Mapping[str, Any], field_names: Collection[str]) -> dict[str, A
         field_names: The names of the adapter's own fields.
 
     Raises:
-        ConfigurationError: A name is unknown (the message suggests the closest match), a value is out of range, or a
-            router setting is given together with an existing router.
+        ConfigurationError: A value is out of range, or a router setting is given together with an existing router.
     """
     own = dict(values)
-    more = (*ROUTER_ARGUMENTS, "routes", "api_key", "timeout", "cache")
-    for name in own:
-        if name not in field_names and name not in more:
-            raise unknown("option", name, sorted({*field_names, *more}))
     timeout = own.pop("timeout", None)
     if timeout is not None:
         if own.get("deadline") is not None:
             raise ConfigurationError("timeout and deadline mean the same; pass only one of them.")
-        own["deadline"] = timeout
+        own["deadline"] = seconds("timeout", timeout)
     ours = {"cache"} if "cache" not in field_names or not _of_framework(own.get("cache")) else set[str]()
     settings = {name: own.pop(name) for name in ("routes", "api_key", *ROUTER_ARGUMENTS, *ours) if name in own}
     router = own.get("router")
     if router is None:
         if "routes" not in settings and (model := own.get("model")) is not None:
-            settings["routes"] = [_route_of_model(model)]
+            settings["routes"] = [route_of_model(model)]
             del own["model"]
         own["router"] = _router(**settings)
     elif not isinstance(router, Router):
@@ -148,8 +154,50 @@ def fold(values: Mapping[str, Any], field_names: Collection[str]) -> dict[str, A
         raise ConfigurationError(
             f"{next(iter(settings))} is a setting of the router; set it there, or pass routes=[...]."
         )
-    parse({name: own[name] for name in NAMES if name in CALL_FIELDS and own.get(name) is not None})
+    if (window := own.get("context_window")) is not None and (type(window) is not int or window < 1):
+        raise invalid("context_window", window, "a number of tokens of at least 1")
+    own |= _check_call_fields(own["router"], {n: own[n] for n in CALL_FIELDS if own.get(n) is not None})
     return own
+
+
+@contextlib.contextmanager
+def explained_field_errors() -> Generator[None, None, None]:
+    """Raise pydantic's `ValidationError` of an inherited field as a `ConfigurationError`: its first reason.
+
+    Raises:
+        ConfigurationError: A field is not valid.
+    """
+    try:
+        yield
+    except ValueError as error:  # pydantic is not imported here
+        if not callable(getattr(error, "errors", None)):
+            raise
+        raise _explain_field_error(error) from None
+
+
+def _explain_field_error(error: Any) -> ConfigurationError:
+    reason = error.errors()[0]
+    name = str(reason["loc"][0]) if reason["loc"] else type(error).__name__
+    _, should, expected = reason["msg"].partition("Input should be ")
+    if should:
+        return invalid(name, reason["input"], expected)
+    return ConfigurationError(f"{name}={describe_value(reason['input'])} is not valid: {reason['msg']}.")
+
+
+def _check_call_fields(router: Router, fields: dict[str, Any]) -> dict[str, Any]:
+    """Validate the fields that are passed to each call, and that a route is left with them; return the sets among them.
+
+    Raises:
+        ConfigurationError: A value is out of range, or no route has the model, tags or region.
+    """
+    if not fields:
+        return {}
+    engine = router._parts  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (a call with these fields, not sent)
+    request, call_options = build("Hello", fields, engine.integrations)
+    if (problem := candidates(request, router.routes, call_options, engine.facts).problem) is not None:
+        raise ConfigurationError(problem)
+    sets = ((name, getattr(call_options, name)) for name in ("route_tags", "fallback_on", "labels"))
+    return {name: value for name, value in sets if value is not None}
 
 
 def call_options(keywords: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,18 +233,9 @@ def conceal_key(key: Any) -> Any:
     return Secret(key) if type(key) is str else key
 
 
-def _route_of_model(model: Any) -> str:
-    """Return the route that `model` alone names; a bare name implies its provider as in `init_chat_model`."""
-    if not isinstance(model, str) or not model:
-        raise invalid("model", model, "a model's name, such as 'openai:gpt-6.1-sol'")
-    if ":" in model:
-        return model
-    for spec in PROVIDERS.values():
-        if any(fnmatch.fnmatchcase(model, pattern) for pattern in spec.model_patterns):
-            return f"{spec.name}:{model}"
-    raise ConfigurationError(
-        f"model={model!r} does not name its provider; expected 'provider:model', for example model='openai:{model}'."
-    )
+def conceal_keys(arguments: dict[str, Any]) -> None:
+    """Replace the keys and URLs among further arguments by strings whose repr hides them."""
+    arguments.update(concealed(arguments))
 
 
 def _of_framework(cache: Any) -> bool:
@@ -212,21 +251,4 @@ def _smallest(router: Router, name: str) -> int | None:
 def _router(routes: Any = None, api_key: Any = None, **settings: Any) -> Router:
     if api_key is None:
         return Router(routes, **settings)
-    if hasattr(api_key, "get_secret_value"):
-        api_key = Secret(api_key.get_secret_value())
-    if not isinstance(api_key, str) or not api_key:
-        raise ConfigurationError("api_key is not valid; expected a non-empty string.")
-    api_key = Secret(api_key)  # a traceback may show local variables
-    specs = [routes] if isinstance(routes, str | Route) else list(routes or ())
-    route_list = [Route.of(route) for route in specs]
-    if len({route.provider for route in route_list if _takes_key(route)}) != 1:
-        raise ConfigurationError(
-            "api_key is for one provider, but the routes have none or several; "
-            "give each route its own: Route(..., api_key=...)."
-        )
-    return Router([r if r.api_key or not _takes_key(r) else r.with_key(api_key) for r in route_list], **settings)
-
-
-def _takes_key(route: Route) -> bool:
-    spec = PROVIDERS.get(route.provider)
-    return spec is None or not spec.is_local
+    return Router(with_api_key([routes] if isinstance(routes, str | Route) else routes or (), api_key), **settings)

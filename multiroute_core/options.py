@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
+from multiroute_core._util.display import describe_value
 from multiroute_core.errors import ConfigurationError
 
 PRIORITIES = ("interactive", "batch")
@@ -148,12 +149,12 @@ def unknown(what: str, name: object, choices: Collection[str]) -> ConfigurationE
     """Build the error for an unknown name, with the closest match among `choices`."""
     near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(choices))}."
-    return ConfigurationError(f"Unknown {what} {name!r}: {hint}")
+    return ConfigurationError(f"Unknown {what} {describe_value(name)}: {hint}")
 
 
 def invalid(name: str, value: object, expected: str) -> ConfigurationError:
     """Build the error for an invalid value: the setting's name, the value, and what was expected."""
-    return ConfigurationError(f"{name}={value!r:.200} is not valid; expected {expected}.")
+    return ConfigurationError(f"{name}={describe_value(value, 200)} is not valid; expected {expected}.")
 
 
 def seconds(name: str, value: Any) -> float:
@@ -161,6 +162,13 @@ def seconds(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0 or math.isnan(value):
         raise invalid(name, value, "a number of seconds greater than 0")
     return float(value)
+
+
+def truth(name: str, value: Any) -> bool:
+    """Validate `value` as a bool."""
+    if not isinstance(value, bool):
+        raise invalid(name, value, "True or False")
+    return value
 
 
 def share(name: str, value: Any) -> float:
@@ -250,12 +258,6 @@ def _count(name: str, value: Any) -> int:
     return value
 
 
-def _truth(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise invalid(name, value, "True or False")
-    return value
-
-
 def _cache(name: str, value: Any) -> bool | str:
     if not isinstance(value, bool) and value != "refresh":
         raise invalid(name, value, "True, False or 'refresh' (set the store with Router(cache=...))")
@@ -269,7 +271,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "region": word,
     "deadline": seconds,
     "max_retries": _count,
-    "fallback": _truth,
+    "fallback": truth,
     "fallback_on": _parse_decline_reasons,
     "on_stream_error": _on_stream_error,
     "model": word,

@@ -8,6 +8,7 @@ models are in `multiroute_core.providers.models`. See docs/adding-a-provider.md.
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -188,6 +189,14 @@ def find_provider(name: str) -> ProviderSpec | None:
     if (spec := PROVIDERS.get(name)) is not None:
         return spec
     return next((spec for spec in PROVIDERS.values() if name in spec.aliases), None)
+
+
+def implied_provider(model: str) -> str | None:
+    """Return the provider that a model's name implies, as in LangChain's `init_chat_model`; None if it implies none."""
+    for spec in PROVIDERS.values():
+        if any(fnmatch.fnmatchcase(model, pattern) for pattern in spec.model_patterns):
+            return spec.name
+    return None
 
 
 def canonical_name(name: str) -> str:

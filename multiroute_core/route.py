@@ -9,13 +9,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, cast
 
+from multiroute_core._util.display import describe_value
 from multiroute_core._util.redaction import Address, Secret
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.options import invalid, seconds, unknown, word, words
+from multiroute_core.migration.wrong_routes import explain_wrong_route, framework_of
+from multiroute_core.options import invalid, seconds, truth, unknown, word, words
 from multiroute_core.provider_table import OTHER_PRICE_LISTS, PROVIDERS, canonical_name, known_names, price_list_of
 
-FRAMEWORKS = {"langchain_core": "langchain", "llama_index": "llamaindex"}
-"""Packages whose models can be a route's `llm`, and the extra of each: its adapter package wraps the model."""
+_CALLS = ("api", "encode", "decode", "call", "open")
+"""Methods by which a custom provider is recognised."""
 
 _ROUTE = re.compile(r"(?P<provider>[a-z_]+):(?P<model>\S(?:.*\S)?)")
 
@@ -145,8 +147,9 @@ class Route:
         name: str | None = None,
         llm: Any = None,
     ) -> None:
-        api_key = None if api_key is None else Secret(api_key)  # a traceback may show local variables
-        base_url = None if base_url is None else Address(base_url)
+        api_key = _key(api_key)  # a traceback may show local variables
+        if base_url is not None:
+            base_url = Address(word("base_url", base_url))
         provider, model = (None, None) if route is None and llm is not None else _parse(route)
         default_name = f"{provider}:{model}"
         if (framework_model := _wrap(llm, provider, model)) is not None:
@@ -159,6 +162,11 @@ class Route:
             raise ConfigurationError(
                 f"Route(llm=...): {type(llm).__name__} is neither a LangChain chat model nor a LlamaIndex LLM; a "
                 "custom provider needs names: Route('provider:model', llm=...)."
+            )
+        if framework_model is None and llm is not None and not all(callable(getattr(llm, n, None)) for n in _CALLS):
+            raise ConfigurationError(
+                f"Route(llm=...): {type(llm).__name__} is neither a LangChain chat model nor a LlamaIndex LLM, nor a "
+                "provider with the methods of multiroute_core.providers.Provider."
             )
         route = f"{provider}:{model}"
         spec = PROVIDERS.get(provider)
@@ -177,8 +185,10 @@ class Route:
                 f"Route {route!r} runs on this machine and takes no base_url; for a server, use 'openai:…' with "
                 "base_url."
             )
-        if name is not None and not name.strip():
-            raise ConfigurationError(f"Route {route!r}: name={name!r} is not valid; expected a non-empty string.")
+        if name is not None and (not isinstance(name, str) or not name.strip()):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"Route {route!r}: name={describe_value(name)} is not valid; expected a non-empty string."
+            )
         name = name or default_name
         values: dict[str, Any] = {
             "provider": provider,
@@ -197,7 +207,7 @@ class Route:
             "rate_limit_group": name if rate_limit_group is None else word("rate_limit_group", rate_limit_group),
             "weight": _above_zero("weight", weight),
             "prices": _prices(prices),
-            "backup": backup,
+            "backup": truth("backup", backup),
             "name": name,
             "llm": llm,
         }
@@ -211,7 +221,7 @@ class Route:
 
     def with_key(self, api_key: str | None) -> Route:
         """Return the same route with another API key."""
-        api_key = None if api_key is None else Secret(api_key)
+        api_key = _key(api_key)
         return Route(f"{self.provider}:{self.model}", api_key=api_key, **self._settings())
 
     def __repr__(self) -> str:
@@ -224,6 +234,19 @@ class Route:
 
     def _settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _SETTINGS}
+
+
+def _key(api_key: Any) -> Secret | None:
+    """Return an API key as a `Secret`: a string, or an object that wraps one, such as pydantic's `SecretStr`."""
+    if hasattr(api_key, "get_secret_value"):
+        api_key = api_key.get_secret_value()
+    if api_key is None:
+        return None
+    if not isinstance(api_key, str) or not api_key.strip():
+        raise ConfigurationError(
+            "Route(api_key=...) is not valid; expected a non-empty string, or None to read it from the environment."
+        )
+    return Secret(api_key)
 
 
 def check_quotas(routes: Sequence[Route]) -> None:
@@ -260,18 +283,8 @@ def _parse(route: Any) -> tuple[str, str]:
     """Return the provider and the model of `"provider:model"`."""
     match = _ROUTE.fullmatch(route) if isinstance(route, str) else None
     if match is None:
-        if route is not None and _framework(route) is not None:
-            raise ConfigurationError(f"{type(route).__name__} is a framework's model; write Route(llm=...).")
-        raise ConfigurationError(
-            f"{route!r} is not a valid route; expected 'provider:model', for example 'anthropic:claude-sonnet-5-5'."
-        )
+        raise explain_wrong_route(route)
     return canonical_name(match["provider"]), match["model"]
-
-
-def _framework(llm: object) -> str | None:
-    """Return the extra of the framework that the class of `llm` comes from; None if it comes from none."""
-    packages = (kind.__module__.partition(".")[0] for kind in type(llm).__mro__)
-    return next((FRAMEWORKS[package] for package in packages if package in FRAMEWORKS), None)
 
 
 def _wrap(llm: object, provider: str | None, model: str | None) -> FrameworkModel | None:
@@ -281,7 +294,7 @@ def _wrap(llm: object, provider: str | None, model: str | None) -> FrameworkMode
     """
     if isinstance(llm, type):
         raise ConfigurationError(f"Route(llm={llm.__name__}): this is a class; give an instance of it.")
-    extra = _framework(llm)
+    extra = framework_of(llm)
     if extra is None:
         return None
     try:

@@ -15,6 +15,7 @@ from multiroute_core.budgets.status import BudgetStatuses
 from multiroute_core.cache.caching import CacheConfig
 from multiroute_core.cache.store import Cache
 from multiroute_core.engine.attempt import TimeLimits
+from multiroute_core.engine.foreign_arguments import accept_foreign_names
 from multiroute_core.engine.parts import Engine
 from multiroute_core.engine.settings import Settings
 from multiroute_core.errors import ConfigurationError
@@ -56,8 +57,8 @@ class Router:
     environment.
 
     Args:
-        routes: The routes in order of preference: `Route`s or `"provider:model"` strings. None: one route for each
-            provider whose key is in the environment.
+        routes: The routes in order of preference, or one: `Route`s or `"provider:model"` strings. None: one route for
+            each provider whose key is in the environment.
         strategy: How candidates are ranked. `"priority"` keeps the order of `routes`; also `"weighted"`,
             `"least_busy"`, `"fastest"`, `"cheapest"`, or a function of your own; see `multiroute_core.routing`.
         deadline: Seconds until the caller has a result: the complete response, or the first chunk of a stream. It
@@ -85,6 +86,7 @@ class Router:
             `"redis://host:6379/0"` for a fleet that shares them, or a `State`.
         strict_params: True excludes routes that do not support every parameter given; False drops unsupported
             parameters and records them on the attempt.
+        skip_missing_keys: True leaves out, and logs, routes without an API key; False raises an error that names them.
         budget: A spending limit per scope and period: a `Budget`, or several. They are kept where `state` is.
         ledger: Where a record of every attempt is kept, with its tokens and cost: `"memory"`, `"sqlite:///path"`,
             `"redis://host:6379/0"`, or a `Ledger`, which several routers may share; None keeps no records.
@@ -100,9 +102,10 @@ class Router:
         'Hello! How can I help?'
     """
 
+    @accept_foreign_names
     def __init__(
         self,
-        routes: Iterable[Route | str] | None = None,
+        routes: Route | str | Iterable[Route | str] | None = None,
         *,
         strategy: str | OrderFunction = "priority",
         deadline: float = 300.0,
@@ -119,6 +122,7 @@ class Router:
         cache: str | Cache | CacheConfig | None = None,
         state: str | State = "memory",
         strict_params: bool = False,
+        skip_missing_keys: bool = False,
         budget: Budget | Sequence[Budget] | None = None,
         ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] = (),
@@ -300,9 +304,8 @@ class Router:
     def budgets(self) -> BudgetStatuses:
         """Return the spending and the remaining amount of each budget in this period.
 
-        Prints as a table, also in notebooks.
-
-        With a state on Redis, these are the last values that this process has received.
+        Prints as a table, also in notebooks. With a state on Redis, these are the last values that this process has
+        received.
 
         Example:
             >>> print(router.budgets())  # doctest: +SKIP
@@ -327,9 +330,7 @@ class Router:
     def report(
         self, since: float | str | datetime | None = None, until: float | str | datetime | None = None
     ) -> Report:
-        """Summarize the ledger: spending, latencies, failures, savings.
-
-        Prints as tables; in notebooks it is an HTML page.
+        """Summarize the ledger: spending, latencies, failures, savings. In notebooks it is an HTML page.
 
         Args:
             since: Start of the period, inclusive: `"7d"` ago, a date such as `"2026-11-01"`, or seconds since 1970;

@@ -45,6 +45,7 @@ LAYERS = (
     ("ledger", "providers"),
     ("parsing", "pricing"),
     ("route", "telemetry"),
+    ("migration",),
     ("events", "options"),
     ("errors",),
     ("types",),

@@ -8,6 +8,8 @@ backspace overwrites the text before it, and characters that change the writing 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any, cast
 
 _SPACE = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
 _HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
@@ -28,3 +30,42 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """Apply `printable` to each line."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def describe_value(value: object, limit: int = 120) -> str:
+    """Return `value` for an error message: plain data as written in code, any other object by its type alone.
+
+    The repr of a client, a model or a response has hundreds of characters, and may hold a key.
+
+    Example:
+        >>> describe_value({"a": [1, object()]})
+        "{'a': [1, object(...)]}"
+    """
+    text = _describe(value, depth=3)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _describe(value: Any, *, depth: int) -> str:
+    if value is None or value is ... or isinstance(value, str | bytes | bool | int | float | complex):
+        return repr(value)
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if depth and type(value) in (list, tuple, set, frozenset):
+        return _describe_collection(cast("list[Any]", value), depth=depth - 1)
+    if depth and isinstance(value, Mapping):
+        members = cast("Mapping[Any, Any]", value).items()
+        inner = (f"{_describe(k, depth=depth - 1)}: {_describe(v, depth=depth - 1)}" for k, v in members)
+        return f"{{{', '.join(inner)}}}"
+    if callable(value) and (name := getattr(value, "__name__", None)) is not None:
+        return str(name)
+    return f"{type(value).__name__}(...)"
+
+
+def _describe_collection(values: Any, *, depth: int) -> str:
+    inner = ", ".join(_describe(value, depth=depth) for value in values)
+    if isinstance(values, list):
+        return f"[{inner}]"
+    if isinstance(values, tuple):
+        return f"({inner}{',' if len(cast('tuple[Any, ...]', values)) == 1 else ''})"
+    braces = f"{{{inner}}}" if values else "set()"
+    return braces if isinstance(values, set) else f"frozenset({braces if values else ''})"

@@ -8,6 +8,7 @@ dots.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
@@ -92,6 +93,14 @@ class Address(str):
 def conceal(value: Any) -> Any:
     """Wrap a string that may be a URL as an `Address`; return anything else unchanged."""
     return Address(value) if type(value) is str and "://" in value else value
+
+
+def concealed(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments by name, with those that may be keys or URLs as strings whose repr hides them."""
+    return {
+        name: Secret(value) if "key" in name and type(value) is str else conceal(value)
+        for name, value in arguments.items()
+    }
 
 
 def split_credentials(url: str) -> tuple[str, tuple[Secret, Secret] | None]:

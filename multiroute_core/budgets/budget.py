@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from multiroute_core.errors import ConfigurationError
@@ -101,11 +101,9 @@ class Budget:
             raise ConfigurationError("scope_values= needs scope=: one of 'tenant', 'label', 'route', 'task'.")
         if not isinstance(hard, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise invalid("hard", hard, "True or False")
-        shares = tuple(sorted(set(alerts)))
-        if any(isinstance(share, bool) or not share > 0 for share in shares):
-            raise invalid("alerts", alerts, "shares greater than 0, such as 0.8")
-        listeners = (on_alert,) if callable(on_alert) else tuple(on_alert)
-        if not all(map(callable, listeners)):
+        shares = _alert_shares(alerts)
+        listeners = (on_alert,) if callable(on_alert) else on_alert
+        if not isinstance(listeners, Iterable) or not all(map(callable, listeners := tuple(listeners))):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise invalid("on_alert", on_alert, "functions that take a BudgetAlert")
         _zone(timezone)
         values: dict[str, Any] = {
@@ -168,6 +166,15 @@ class Budget:
     def __str__(self) -> str:
         for_whom = f" for each {self.scope}" if self.scope else ""
         return f"{self.format_amount(self.cap)} {_SPENT[self.per]}{for_whom}"
+
+
+def _alert_shares(alerts: Any) -> tuple[float, ...]:
+    """Validate the shares of the limit that trigger an alert."""
+    shares: list[Any] = list(cast("Iterable[Any]", alerts)) if isinstance(alerts, Iterable) else [alerts]
+    numbers = all(isinstance(share, int | float) and not isinstance(share, bool) and share > 0 for share in shares)
+    if not numbers or not isinstance(alerts, Iterable):
+        raise invalid("alerts", cast("object", alerts), "shares greater than 0, such as [0.8, 1.0]")
+    return tuple(sorted(set(shares)))
 
 
 def _zone(name: Any) -> tzinfo:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from multiroute_core.cache.semantic.settings import SemanticCache
 from multiroute_core.cache.store import Cache
 from multiroute_core.errors import ConfigurationError, StreamInterruptedError
-from multiroute_core.options import invalid, seconds, to_be_kept, unknown, word
+from multiroute_core.options import invalid, seconds, to_be_kept, unknown, word, words
 from multiroute_core.route import Route
 from multiroute_core.types import FinishReason, Response
 
@@ -72,8 +72,9 @@ class CacheConfig:
                 "'memory', 'sqlite:///path', 'redis://…', a CacheConfig or a Cache: an object with "
                 f"{', '.join(_METHODS)}",
             )
-        more = frozenset(
-            (cacheable_finish_reasons,) if isinstance(cacheable_finish_reasons, str) else cacheable_finish_reasons
+        more = cast(
+            "frozenset[FinishReason]",
+            words("cacheable_finish_reasons", cacheable_finish_reasons) if cacheable_finish_reasons else frozenset(),
         )
         for reason in sorted(more):
             if reason not in get_args(FinishReason):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
+from multiroute_core._util.display import describe_value
 from multiroute_core.budgets.accounts import Accounts, MemoryAccounts
 from multiroute_core.budgets.budget import Budget
 from multiroute_core.cache.caching import CacheConfig
@@ -13,7 +14,7 @@ from multiroute_core.engine.attempt import TimeLimits
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
 from multiroute_core.ledger.ledger import Ledger
-from multiroute_core.options import Options, invalid, parse, seconds, share, to_be_kept
+from multiroute_core.options import Options, invalid, parse, seconds, share, to_be_kept, truth
 from multiroute_core.providers import registry
 from multiroute_core.route import Route, check_quotas
 from multiroute_core.state.memory import MemoryState
@@ -41,6 +42,7 @@ class Settings:
         hedge_budget: The share of extra load that hedging may cost; None for none.
         caching: The cache configuration; None for none.
         state: Where the shared routing state is kept: `"memory"`, an address, or a `State`.
+        skip_missing_keys: Whether routes without an API key were left out.
         strict_params: Whether a route that would drop a parameter is excluded.
         budgets: The budgets.
         ledger: Stores a record of every attempt: an address or a `Ledger`; None for none.
@@ -54,13 +56,14 @@ class Settings:
     caching: CacheConfig | None
     state: str | State = field(repr=False)  # its URL may contain a password
     strict_params: bool
+    skip_missing_keys: bool
     budgets: tuple[Budget, ...]
     ledger: str | Ledger | None = field(repr=False)  # likewise
     on_event: tuple[Hook, ...]
 
     @classmethod
     def of(
-        cls, routes: Iterable[Route | str] | None, arguments: Mapping[str, Any], on_event: Sequence[Hook]
+        cls, routes: Route | str | Iterable[Route | str] | None, arguments: Mapping[str, Any], on_event: Sequence[Hook]
     ) -> Settings:
         """Build the settings from a router's arguments.
 
@@ -79,16 +82,17 @@ class Settings:
             for name, short in _LIMITS.items()
         }
         return cls(
-            routes=_routes(routes),
+            routes=_routes(routes, skip_missing_keys=truth("skip_missing_keys", arguments["skip_missing_keys"])),
             options=parse({name: arguments[name] for name in _OF_CALLS}),
             limits=TimeLimits(**limits, response_bytes=_max_response_bytes(arguments["max_response_bytes"])),
             hedge_budget=None if hedge_budget is None else share("hedge_budget", hedge_budget),
             caching=None if cache is None else CacheConfig.of(cache),
             state=_state(arguments["state"]),
-            strict_params=arguments["strict_params"],
+            strict_params=truth("strict_params", arguments["strict_params"]),
+            skip_missing_keys=arguments["skip_missing_keys"],
             budgets=_budgets(arguments["budget"]),
             ledger=_ledger(arguments["ledger"]),
-            on_event=tuple(on_event),
+            on_event=_hooks(on_event),
         )
 
     def opened_state(self, random: Callable[[], float], wall: Callable[[], float]) -> State:
@@ -132,25 +136,41 @@ class Settings:
             "cache": self.caching,
             "state": to_be_kept("state", self.state) if isinstance(self.state, str) else self.state,
             "strict_params": self.strict_params,
+            "skip_missing_keys": self.skip_missing_keys,
             "budget": self.budgets,
             "ledger": to_be_kept("ledger", self.ledger) if isinstance(self.ledger, str) else self.ledger,
             "on_event": self.on_event,
         }
 
 
-def _routes(route_specs: Iterable[Route | str] | None) -> tuple[Route, ...]:
-    if isinstance(route_specs, str | Route):
-        route_specs = (route_specs,)
-    routes = (
-        registry.routes_of_environment() if route_specs is None else tuple(Route.of(route) for route in route_specs)
-    )
+def _routes(route_specs: Route | str | Iterable[Route | str] | None, *, skip_missing_keys: bool) -> tuple[Route, ...]:
+    if route_specs is None:
+        routes = registry.routes_of_environment()
+    elif isinstance(route_specs, str | Route | Mapping | type) or not _is_collection(route_specs):
+        routes = (Route.of(cast("Any", route_specs)),)
+    else:
+        routes = tuple(Route.of(route) for route in route_specs)
     if not routes:
         raise ConfigurationError("routes=[] is empty; expected at least one route, such as 'openai:gpt-6.1-sol'.")
     names = [route.name for route in routes]
     check_quotas(routes)
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigurationError(f"Two routes are named {twice[0]!r}; give one of them another name=...")
-    return routes
+    return registry.with_keys(routes) if skip_missing_keys else routes
+
+
+def _is_collection(routes: object) -> bool:
+    """Whether `routes` are several; pydantic's models, such as a framework's LLM, are iterable too."""
+    return not hasattr(type(routes), "model_fields") and isinstance(routes, Iterable)
+
+
+def _hooks(setting: object) -> tuple[Hook, ...]:
+    if callable(setting) or not isinstance(setting, Iterable):
+        raise invalid("on_event", setting, f"a list of hooks, such as on_event=[{describe_value(setting)}]")
+    hooks: tuple[Any, ...] = tuple(cast("Iterable[Any]", setting))
+    if not all(map(callable, hooks)):
+        raise invalid("on_event", list(hooks), "a list of callables that take an event, such as on_event=[print]")
+    return hooks
 
 
 def _max_response_bytes(value: Any) -> int | None:
@@ -169,9 +189,12 @@ def _ledger(ledger: Any) -> str | Ledger | None:
 
 
 def _budgets(setting: Any) -> tuple[Budget, ...]:
-    budgets = (setting,) if isinstance(setting, Budget) else tuple(setting or ())
+    if setting is None:
+        return ()
+    is_several = isinstance(setting, Iterable) and not isinstance(setting, str)
+    budgets = tuple(cast("Iterable[Any]", setting) if is_several else [cast("Any", setting)])
     for budget in budgets:
-        if not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(budget, Budget):
             raise invalid("budget", budget, "a Budget, such as Budget(usd=20), or several")
     names = [budget.name for budget in budgets]
     if twice := next((name for name in names if names.count(name) > 1), None):

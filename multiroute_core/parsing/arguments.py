@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeAlias, TypedDict, cast
 from multiroute_core import parsing
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.messages import Message, Text
-from multiroute_core.options import NAMES, NONE, Options, OrderFunction, invalid, parse, unknown
+from multiroute_core.migration.answers import translate_call
+from multiroute_core.options import NAMES, NONE, Options, OrderFunction, invalid, parse
 from multiroute_core.types import Request
 
 MessageLike: TypeAlias = Message | Mapping[str, Any] | tuple[str, str]
@@ -105,7 +106,7 @@ def build(
         if name in NAMES:
             options[name] = value
         elif name not in PARAMETERS:
-            raise unknown("option", name, (*PARAMETERS, *NAMES))
+            return build(messages, translate_call(arguments, (*PARAMETERS, *NAMES)), integrations)
         elif value is not None:
             parameters[name] = value
     conversation = parsing.conversation.read(messages)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from multiroute_core._util.redaction import Secret, conceal
 from multiroute_core.errors import ConfigurationError
@@ -13,6 +16,29 @@ from multiroute_core.providers import capabilities, models
 from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.providers.provider import Provider
 from multiroute_core.route import Route
+
+logger = logging.getLogger("multiroute_core")
+
+
+class MissingPackageError(ConfigurationError):
+    """A route needs an SDK that is not installed.
+
+    Args:
+        route: The route's name.
+        extra: The package extra that installs the SDK.
+        error: The import error.
+    """
+
+    def __init__(self, route: str, extra: str, error: ImportError) -> None:
+        super().__init__(
+            f"Route {route!r} needs a package that is not installed ({error}); "
+            f"run: pip install 'multiroute-llm[{extra}]'"
+        )
+        self.route = route
+        self.extra = extra
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ConfigurationError, self.args
 
 
 def build(route: Route) -> Provider:
@@ -33,10 +59,7 @@ def build(route: Route) -> Provider:
     try:
         return provider_class(key, base_url(route))
     except ImportError as error:
-        raise ConfigurationError(
-            f"Route {route.name!r} needs a package that is not installed ({error}); "
-            f"run: pip install 'multiroute-llm[{extra}]'"
-        ) from error
+        raise MissingPackageError(route.name, extra, error) from error
 
 
 def facts(route: Route, provider: Provider) -> RouteCapabilities:
@@ -61,15 +84,74 @@ def api_key(route: Route) -> str:
     Raises:
         ConfigurationError: If no key is set and the route uses the provider's own endpoint.
     """
-    names = PROVIDERS[route.provider].key_variables
-    key = route.api_key or next((Secret(value) for name in names if (value := os.environ.get(name))), None)
+    key = route.api_key or _key_of_environment(route)
     if key:
         return key
-    if route.base_url is not None or not names:
-        return "none"  # a self-hosted server rarely needs a key, but the SDKs require one
-    raise ConfigurationError(
-        f"Route {route.name!r} has no API key: set {' or '.join(names)}, or pass Route(api_key=...)."
-    )
+    if missing_key_variables(route):
+        raise _missing_keys([route], has_others=False)
+    return "none"  # a self-hosted server rarely needs a key, but the SDKs require one
+
+
+def missing_key_variables(route: Route) -> tuple[str, ...]:
+    """Return the environment variables that would hold the key that the route lacks; empty if it lacks none."""
+    if route.llm is not None or route.api_key or route.base_url is not None or _key_of_environment(route):
+        return ()
+    return PROVIDERS[route.provider].key_variables
+
+
+def with_keys(routes: Sequence[Route]) -> tuple[Route, ...]:
+    """Return the routes that have an API key or need none, and log the names of the others.
+
+    Raises:
+        ConfigurationError: No route is left.
+    """
+    missing = [route for route in routes if missing_key_variables(route)]
+    if missing and len(missing) == len(routes):
+        raise _missing_keys(missing, has_others=False)
+    if missing:
+        logger.warning("Routes without an API key are left out: %s.", _listed(missing))
+    return tuple(route for route in routes if route not in missing)
+
+
+def _key_of_environment(route: Route) -> Secret | None:
+    names = PROVIDERS[route.provider].key_variables
+    return next((Secret(value) for name in names if (value := os.environ.get(name))), None)
+
+
+def _listed(routes: Sequence[Route]) -> str:
+    """List routes with the environment variables of their keys."""
+    return ", ".join(f"{route.name!r} ({' or '.join(missing_key_variables(route))})" for route in routes)
+
+
+def _missing_keys(routes: Sequence[Route], *, has_others: bool) -> ConfigurationError:
+    """Build the error for routes without a key.
+
+    Args:
+        routes: The routes.
+        has_others: Whether the router has routes besides them.
+    """
+    first = routes[0]
+    ways = ", or write skip_missing_keys=True to use the other routes alone" if has_others else ""
+    if len(routes) == 1:
+        names = " or ".join(missing_key_variables(first))
+        what = f"Route {first.name!r} has no API key: set {names}, or pass Route(api_key=...)"
+    else:
+        what = (
+            f"{len(routes)} routes have no API key: {_listed(routes)}; set these variables, or pass Route(api_key=...)"
+        )
+    return ConfigurationError(f"{what}{ways}.{_similar_variable(routes)}")
+
+
+def _similar_variable(routes: Sequence[Route]) -> str:
+    """Return a hint at an environment variable that is probably meant as one of the missing keys; empty for none."""
+    for route in routes:
+        for name in missing_key_variables(route):
+            vendor = name.partition("_")[0]
+            of_vendor = [one for one in os.environ if vendor in one.upper() and "KEY" in one.upper() and one != name]
+            if near := difflib.get_close_matches(name, [one.upper() for one in of_vendor], n=1, cutoff=0.7):
+                similar = next(one for one in of_vendor if one.upper() == near[0])
+                return f" {similar} is set; rename it to {name}."
+    return ""
 
 
 def base_url(route: Route) -> str | None:
@@ -93,15 +175,31 @@ def build_all(routes: Iterable[Route]) -> dict[str, Provider]:
     """Build the providers of routes; returns them by route name.
 
     Raises:
-        ConfigurationError: As for `build`.
+        ConfigurationError: As for `build`; it names all routes without a key, or without a package.
     """
+    routes = tuple(routes)
+    if missing := [route for route in routes if missing_key_variables(route)]:
+        raise _missing_keys(missing, has_others=len(missing) < len(routes))
     built: dict[tuple[str | int | None, ...], Provider] = {}
     providers: dict[str, Provider] = {}
+    uninstalled: list[MissingPackageError] = []
     for route in routes:
         key = identity(route)
         if key not in built:
-            built[key] = build(route)
+            try:
+                built[key] = build(route)
+            except MissingPackageError as error:
+                uninstalled.append(error)
+                continue
         providers[route.name] = built[key]
+    if len({error.extra for error in uninstalled}) > 1:
+        names = ", ".join(f"{error.route!r}" for error in uninstalled)
+        extras = ",".join(sorted({error.extra for error in uninstalled}))
+        raise ConfigurationError(
+            f"Routes {names} need packages that are not installed; run: pip install 'multiroute-llm[{extras}]'"
+        ) from uninstalled[0].__cause__
+    if uninstalled:
+        raise uninstalled[0]
     return providers
 
 
