@@ -27,7 +27,7 @@ from llama_index.core.instrumentation.span import BaseSpan
 from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
 
 from llamaindex_multiroute.llm import MultiRoute
-from llamaindex_multiroute.traces import put_right
+from llamaindex_multiroute.traces import dispatch, put_right
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.ledger.totals import Totals, moves
 from multiroute_core.types import Usage
@@ -179,9 +179,9 @@ class MultiRouteEventHandler(BaseEventHandler):
     """Report attempts, fallbacks, cache hits and cost of each MultiRoute response to LlamaIndex's instrumentation.
 
     It handles LlamaIndex's own events, and dispatches `AttemptEvent`, `FallbackEvent`, `CacheHitEvent` and `CostEvent`
-    in the same span after the call has ended. Every handler of the root dispatcher receives them. Add it once;
-    `MultiRouteSpanHandler` reports the attempts of calls that failed. With this handler, OpenInference's spans name the
-    model that responded; without it they name the first route's model.
+    in the same span after the call has ended. Every handler of the root dispatcher receives them, except
+    OpenInference's. Add it once; `MultiRouteSpanHandler` reports the attempts of calls that failed. With this handler,
+    OpenInference's spans name the model that responded; without it they name the first route's model.
 
     Example:
         >>> get_dispatcher().add_event_handler(MultiRouteEventHandler())  # doctest: +SKIP
@@ -200,14 +200,15 @@ class MultiRouteEventHandler(BaseEventHandler):
         elif isinstance(event, ANSWERS) and (summary := _read_summary(event.response)) is not None:
             span = event.span_id
             who = {"route": summary["route"], "model": summary["model"]}
-            put_right(span, summary, (AttemptEvent, FallbackEvent, CacheHitEvent, CostEvent))
+            put_right(span, summary)
             if isinstance(event, LLMChatInProgressEvent | LLMCompletionInProgressEvent):
                 return
             _tell_attempts(summary["attempts"], span)
             if summary.get("cached"):
                 saved = summary.get("saved_cost")
-                dispatcher.event(CacheHitEvent(**who, stale=bool(summary.get("stale")), saved_cost=saved, span_id=span))
-            dispatcher.event(CostEvent(**who, cost=summary["cost"], span_id=span))
+                stale = bool(summary.get("stale"))
+                dispatch(dispatcher, CacheHitEvent(**who, stale=stale, saved_cost=saved, span_id=span))
+            dispatch(dispatcher, CostEvent(**who, cost=summary["cost"], span_id=span))
 
 
 class MultiRouteSpanHandler(BaseSpanHandler[BaseSpan]):
@@ -267,9 +268,9 @@ def _tell_attempts(attempts: Iterable[Mapping[str, Any]], span: str | None) -> N
         if move == "fallback" and failed is not None:
             route = failed["route"]
             why = failed["outcome"]
-            dispatcher.event(FallbackEvent(failed_route=route, route=attempt["route"], error=why, span_id=span))
+            dispatch(dispatcher, FallbackEvent(failed_route=route, route=attempt["route"], error=why, span_id=span))
         fields = {name: attempt.get(name) for name in ("route", "model", "outcome", "seconds", "cost", "error")}
-        dispatcher.event(AttemptEvent(**cast("Any", fields), span_id=span))
+        dispatch(dispatcher, AttemptEvent(**cast("Any", fields), span_id=span))
         if "error" in attempt:
             failed = attempt
 

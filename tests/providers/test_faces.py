@@ -181,17 +181,17 @@ def test_a_slow_answer_is_waited_for(server: LLMockServer, backend: Backend, fac
 @every_face
 @every_backend
 def test_an_answer_that_is_too_slow_is_left(server: LLMockServer, backend: Backend, face: str) -> None:
-    outcome = asked(server, backend, face, Delay(4), attempt_timeout=0.3)
+    outcome = asked(server, backend, face, Delay(15), attempt_timeout=0.3)
     assert outcome.kind is AttemptTimeoutError, repr(outcome.error)
-    assert outcome.seconds < 3
+    assert outcome.seconds < 12
 
 
 @streamed_faces
 @every_event_stream
 def test_a_first_token_that_is_too_slow_is_left(server: LLMockServer, backend: Backend, face: str) -> None:
-    outcome = asked(server, backend, face, SlowFirstToken(5), first_token_timeout=0.3)
+    outcome = asked(server, backend, face, SlowFirstToken(15), first_token_timeout=0.3)
     assert outcome.kind is AttemptTimeoutError, repr(outcome.error)
-    assert outcome.seconds < 3
+    assert outcome.seconds < 12
 
 
 @plain_faces
@@ -208,7 +208,7 @@ def test_a_stream_that_breaks_keeps_what_had_come(
     server: LLMockServer, backend: Backend, fault: StreamFaultKind, face: str
 ) -> None:
     # Six events on, every wire has said some words and has some left.
-    behaviours = (StreamFault(fault, after_chunks=6, stall_seconds=5), Reply(text=TEXT))
+    behaviours = (StreamFault(fault, after_chunks=6, stall_seconds=15), Reply(text=TEXT))
     outcome = asked(server, backend, face, *behaviours, stall_timeout=0.3)
     error = outcome.error
     assert type(error) is StreamInterruptedError, repr(error)
@@ -218,7 +218,7 @@ def test_a_stream_that_breaks_keeps_what_had_come(
     assert error.partial is not None
     assert error.partial.text == outcome.text
     assert error.partial.finish_reason is None
-    assert outcome.seconds < 1.5
+    assert outcome.seconds < 12
 
 
 @streamed_faces

@@ -432,8 +432,8 @@ class TestEnd:
     def test_the_interpreter_ends_quickly(self, script: str) -> None:
         code, words, errors, seconds = python(f"{script}\nprint(pid())\nprint('last', flush=True)")
         assert (code, errors) == (0, "")
-        assert seconds < 3.0  # it takes 0.3 s; on a busy machine the interpreter alone may need one
-        assert gone(int(words.split()[0]), within=1.0)
+        assert seconds < 10.0  # it takes 0.3 s; on a busy machine the interpreter alone may need three
+        assert gone(int(words.split()[0]), within=10.0)
 
     def test_it_ends_when_its_parent_is_killed(self) -> None:
         script = "call()\nprint(pid())\nprint('last', flush=True)\ntime.sleep(60)"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from multiroute_core.telemetry import outbox as outbox_module
 from multiroute_core.telemetry.outbox import CAP_SECONDS, PATIENCE, QUIET, DeliveryResult, Outbox, Timing
 from tests.telemetry.patience import Clock, eventually, outboxes
 
@@ -277,7 +278,8 @@ class TestEnd:
         eventually(lambda: outbox.dropped == 2)
         eventually(lambda: "closed before" in caplog.text)
 
-    def test_let_go_it_sends_what_waits_and_ends_its_thread(self):
+    def test_let_go_it_sends_what_waits_and_ends_its_thread(self, monkeypatch):
+        monkeypatch.setattr(outbox_module, "PATIENCE", 60.0)  # a busy machine takes its time to collect
         before, gate, taken = outboxes(), threading.Event(), []
 
         def slow(batch) -> DeliveryResult[int]:
