@@ -7,17 +7,20 @@ from multiroute_core._util.lazy import attach
 if TYPE_CHECKING:
     from langchain_multiroute.callbacks import MultiRouteCallbackHandler, get_multiroute_callback
     from langchain_multiroute.chat_model import ChatMultiRoute
+    from langchain_multiroute.progress import ProgressBar
 else:
     __getattr__, __dir__ = attach(
         __name__,
         {
             "callbacks": "MultiRouteCallbackHandler get_multiroute_callback",
             "chat_model": "ChatMultiRoute",
+            "progress": "ProgressBar",
         },
     )
 
 __all__ = [
     "ChatMultiRoute",
     "MultiRouteCallbackHandler",
+    "ProgressBar",
     "get_multiroute_callback",
 ]

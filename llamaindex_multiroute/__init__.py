@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         MultiRouteSpanHandler,
     )
     from llamaindex_multiroute.llm import MultiRoute
+    from llamaindex_multiroute.progress import ProgressBar
 else:
     __getattr__, __dir__ = attach(
         __name__,
@@ -24,6 +25,7 @@ else:
                 "MultiRouteSpanHandler"
             ),
             "llm": "MultiRoute",
+            "progress": "ProgressBar",
         },
     )
 
@@ -36,4 +38,5 @@ __all__ = [
     "MultiRoute",
     "MultiRouteEventHandler",
     "MultiRouteSpanHandler",
+    "ProgressBar",
 ]

@@ -80,7 +80,7 @@ class CostHandler(BaseCallbackHandler, Totals):
             self.failed(error)
         else:
             response = payload.get(EventPayload.RESPONSE) or payload.get(EventPayload.COMPLETION)
-            summary = _read_summary(response)
+            summary = read_summary(response)
             model, usage = _others(response) if summary is None else (summary["model"], _usage(summary))
             self.record_answer(model, usage, summary)
 
@@ -197,7 +197,7 @@ class MultiRouteEventHandler(BaseEventHandler):
         """Report the routing data of a response, or of a stream's error."""
         if isinstance(event, ExceptionEvent):
             _tell_failure(event.exception, event.span_id)
-        elif isinstance(event, ANSWERS) and (summary := _read_summary(event.response)) is not None:
+        elif isinstance(event, ANSWERS) and (summary := read_summary(event.response)) is not None:
             span = event.span_id
             who = {"route": summary["route"], "model": summary["model"]}
             put_right(span, summary)
@@ -275,7 +275,7 @@ def _tell_attempts(attempts: Iterable[Mapping[str, Any]], span: str | None) -> N
             failed = attempt
 
 
-def _read_summary(response: Any) -> dict[str, Any] | None:
+def read_summary(response: Any) -> dict[str, Any] | None:
     """The routing data of a MultiRoute response; None for another LLM's response."""
     if not isinstance(response, ChatResponse | CompletionResponse):
         return None

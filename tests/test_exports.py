@@ -215,6 +215,7 @@ def test_a_name_means_one_thing():
 
 SEVERAL = {
     "Failure": ["multiroute_core.report", "multiroute_core.testing.dialects"],
+    "ProgressBar": ["langchain_multiroute", "llamaindex_multiroute"],
     "Reply": ["multiroute_core.providers", "multiroute_core.testing"],
     "Step": ["multiroute_core.report", "multiroute_core.testing"],
 }

@@ -8,6 +8,7 @@ backspace overwrites the text before it, and characters that change the writing 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -69,3 +70,10 @@ def _describe_collection(values: Any, *, depth: int) -> str:
         return f"({inner}{',' if len(cast('tuple[Any, ...]', values)) == 1 else ''})"
     braces = f"{{{inner}}}" if values else "set()"
     return braces if isinstance(values, set) else f"frozenset({braces if values else ''})"
+
+
+def in_notebook() -> bool:
+    """Whether this process is a Jupyter kernel: IPython has its front end elsewhere."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None

@@ -16,6 +16,7 @@ import threading
 import time
 from typing import Any
 
+from multiroute_core._util.display import in_notebook
 from multiroute_core.batch.progress import BatchProgress, Display, duration
 
 logger = logging.getLogger("multiroute_core")
@@ -34,13 +35,6 @@ def build_display() -> Display:
         except ImportError:
             logger.info("A progress bar in a terminal needs tqdm; run: pip install tqdm")
     return LogLines()
-
-
-def in_notebook() -> bool:
-    """Whether this process is a Jupyter kernel: IPython has its front end elsewhere."""
-    ipython: Any = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return getattr(shell, "kernel", None) is not None
 
 
 class TerminalBar:
