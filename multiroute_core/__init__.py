@@ -77,6 +77,9 @@ if TYPE_CHECKING:
     )
     from multiroute_core.options import OrderFunction
     from multiroute_core.parsing.arguments import CallOptions, MessageLike, Messages
+    from multiroute_core.request_log.log import RequestLog
+    from multiroute_core.request_log.record import RequestRecord
+    from multiroute_core.request_log.view import RecentRequests
     from multiroute_core.route import Route, TokenPrices
     from multiroute_core.router import Router
     from multiroute_core.routing.estimate import Estimate
@@ -117,6 +120,9 @@ else:
             ),
             "options": "OrderFunction",
             "parsing.arguments": "CallOptions MessageLike Messages",
+            "request_log.log": "RequestLog",
+            "request_log.record": "RequestRecord",
+            "request_log.view": "RecentRequests",
             "route": "Route TokenPrices",
             "router": "Router",
             "routing.estimate": "Estimate",
@@ -191,10 +197,13 @@ __all__ = [
     "Raw",
     "Reasoning",
     "ReasoningOptions",
+    "RecentRequests",
     "Record",
     "RefusalError",
     "Request",
     "RequestEnded",
+    "RequestLog",
+    "RequestRecord",
     "RequestStarted",
     "Response",
     "Role",

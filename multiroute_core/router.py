@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from multiroute_core.batch.reporter import Reporter
     from multiroute_core.batch.results import BatchResults
     from multiroute_core.report import Report
+    from multiroute_core.request_log.view import RecentRequests
 
 _DEFAULT_LIMITS = TimeLimits()
 
@@ -346,6 +347,27 @@ class Router:
         from multiroute_core.report import of
 
         return of(self.ledger, since=since, until=until)
+
+    def requests(self, last: int = 20) -> RecentRequests:
+        """Return the last requests, the latest first, with their attempts and timings.
+
+        Prints as a table; `.watch()` keeps it up to date in a notebook, and `[0]` opens the latest request. With a
+        `RequestLog` among the hooks, running requests are included, and prompts and answers if it captures content;
+        otherwise they are read from the ledger.
+
+        Args:
+            last: The maximum number of requests.
+
+        Raises:
+            ConfigurationError: The router has neither, or `last` is not a positive number.
+
+        Example:
+            >>> router = Router(routes, on_event=[RequestLog()])  # doctest: +SKIP
+            >>> router.requests()  # doctest: +SKIP
+        """
+        from multiroute_core.request_log.source import read_last
+
+        return read_last(self._parts.hooks, self._parts.ledger, last)
 
     def with_hooks(self, *hooks: Hook) -> Router:
         """Return this router with additional hooks; it shares the state and the connections.

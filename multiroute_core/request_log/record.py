@@ -1,0 +1,133 @@
+"""One request of the request log: its attempts and timings, and its prompt and answer where content is captured."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from multiroute_core._util.display import printable_lines
+from multiroute_core._util.table import PrintableTable
+from multiroute_core.report import formats
+from multiroute_core.types import Attempt
+
+BAR_CELLS = 24
+"""Characters of an attempt's bar on the time line."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord(PrintableTable):
+    """One request. It prints as a table of its attempts, with a time line.
+
+    Attributes:
+        request_id: The request's id, as in events and in the ledger.
+        started_at: When it started, in seconds since 1970.
+        state: `"running"`, `"success"`, `"cached"`, `"failed"`, or `"cancelled"`: the caller left, or a stream was not
+            read to its end.
+        seconds: Its duration; None while it runs.
+        route: The route that answered, or was tried last; empty if there was none.
+        model: The model of that route.
+        attempts: Its attempts, in the order in which they ended.
+        offsets: For each attempt, the seconds from the start of the request to its own.
+        cost: The known cost of all attempts, in USD; None if none is known.
+        error: The error in one sentence; None for none.
+        stream: Whether the response is streamed.
+        tenant: Its tenant.
+        task: Its task.
+        labels: Its labels, sorted.
+        prompt: The messages as `(role, text)`; None unless content is captured.
+        answer: The text of the response; None without one, or unless content is captured.
+    """
+
+    request_id: str
+    started_at: float
+    state: Literal["running", "success", "cached", "failed", "cancelled"]
+    seconds: float | None = None
+    route: str = ""
+    model: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    offsets: tuple[float, ...] = ()
+    cost: float | None = None
+    error: str | None = None
+    stream: bool = False
+    tenant: str | None = None
+    task: str | None = None
+    labels: tuple[str, ...] = ()
+    prompt: tuple[tuple[str, str], ...] | None = field(default=None, repr=False)
+    answer: str | None = field(default=None, repr=False)
+
+    _TITLES: ClassVar[Sequence[str]] = (
+        "route",
+        "outcome",
+        "starts",
+        "takes",
+        "first token",
+        "tokens",
+        "cost",
+        "time line",
+    )
+    _TEXT_COLUMNS: ClassVar[Collection[int]] = (0, 1, 7)
+
+    def __str__(self) -> str:
+        table = PrintableTable.__str__(self) if self.attempts else self._heading()
+        content = "\n".join(f"\n{role}:\n{text}" for role, text in self._content())
+        return f"{table}\n{printable_lines(content)}" if content else table
+
+    def _repr_html_(self) -> str:
+        table = PrintableTable._repr_html_(self) if self.attempts else f"<p>{html.escape(self._heading())}</p>"
+        content = "".join(
+            f"<p><b>{html.escape(role)}</b></p>"
+            f'<pre style="white-space:pre-wrap">{html.escape(printable_lines(text))}</pre>'
+            for role, text in self._content()
+        )
+        return f'<div class="tex2jax_ignore mathjax_ignore">{table}{content}</div>'
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001  (IPython's)
+        printer.text(str(self))
+
+    def _heading(self) -> str:
+        parts = [f"Request {formats.name(self.request_id)}: {self.state} at {formats.clock(self.started_at)} UTC"]
+        if self.seconds is not None:
+            parts.append(f"after {formats.seconds(self.seconds)}")
+        if self.cost is not None:
+            parts.append(formats.usd(self.cost))
+        about = {"tenant": self.tenant, "task": self.task, "labels": ", ".join(self.labels)}
+        parts += [f"{name} {formats.name(value)}" for name, value in about.items() if value]
+        if self.error:
+            parts.append(" ".join(self.error.split()))
+        return "; ".join(parts)
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        ends = [offset + attempt.seconds for offset, attempt in zip(self.offsets, self.attempts, strict=True)]
+        whole = max([*ends, self.seconds or 0.0, 1e-9])
+        rows: list[tuple[str, ...]] = []
+        for attempt, offset in zip(self.attempts, self.offsets, strict=True):
+            usage = attempt.usage
+            begin = min(BAR_CELLS - 1, int(BAR_CELLS * offset / whole))
+            end = min(BAR_CELLS, math.ceil(BAR_CELLS * (offset + attempt.seconds) / whole))
+            cells = max(1, end - begin)
+            rows.append(
+                (
+                    formats.name(attempt.route),
+                    formats.name(attempt.outcome).replace("_", " "),
+                    formats.seconds(offset),
+                    formats.seconds(attempt.seconds),
+                    formats.seconds(attempt.first_token_seconds),
+                    formats.NOTHING if usage is None else f"{usage.input_tokens or 0:,} + {usage.output_tokens or 0:,}",
+                    formats.NOTHING if attempt.cost is None else formats.usd(attempt.cost),
+                    "·" * begin + "█" * cells + "·" * (BAR_CELLS - begin - cells),
+                )
+            )
+        return rows
+
+    def _content(self) -> list[tuple[str, str]]:
+        answer = [] if self.answer is None else [("answer", self.answer)]
+        return [*(self.prompt or ()), *answer]
+
+
+def sum_cost(attempts: Sequence[Attempt]) -> float | None:
+    """Return the known cost of attempts in USD; None if none is known."""
+    costs = [attempt.cost for attempt in attempts if attempt.cost is not None]
+    return sum(costs) if costs else None
