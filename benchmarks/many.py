@@ -38,8 +38,8 @@ PROVIDER_SECONDS = 0.05
 PAUSE_SECONDS = 0.02
 """Between two interactive calls: who calls without a pause takes the place again that it has just left."""
 RATIO = 1.2
-ROUNDS = 5
-CALLS = 30
+ROUNDS = 3
+CALLS = 20
 
 
 def build_router(*, seconds: float = PROVIDER_SECONDS, cache: str | None = None, **options: Any) -> Router:

@@ -124,7 +124,8 @@ def _rate(level: Level) -> float:
 def _wait(level: Level | None, amount: float, now: float, reserve: float) -> float:
     if level is None or now >= (until := _until(level)):
         return 0.0
-    short = required(amount, level.limit, reserve) - _estimate_remaining(level, now)
+    least = required(amount, level.limit, reserve) if reserve else min(amount, level.limit)
+    short = least - _estimate_remaining(level, now)
     if short <= 0.0:
         return 0.0
     rate = _rate(level)
