@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -59,9 +58,7 @@ class RequestLog:
         self._ended: deque[RequestRecord] = deque(maxlen=last)
         # A finalizer may send an event at any step: every step below is one operation of a dictionary or a deque.
         self._open: dict[str, RequestRecord] = {}
-        self._lock = threading.Lock()
-        forks.renew(self, _lock=threading.Lock, _open=dict)
-        self.changes = 0
+        forks.renew(self, _open=dict)
 
     def __call__(self, event: Event) -> None:
         """Handle an event."""
@@ -94,7 +91,6 @@ class RequestLog:
             if record is None:
                 record = RequestRecord(event.request_id, now - event.seconds, "running", tenant=event.about.tenant)
             self._ended.append(self._end(record, event))
-        self.changes += 1
 
     def read(self) -> list[RequestRecord]:
         """Return the requests, the latest first, running ones included."""
@@ -104,7 +100,6 @@ class RequestLog:
     def clear(self) -> None:
         """Forget all requests that have ended."""
         self._ended.clear()
-        self.changes += 1
 
     def _end(self, record: RequestRecord, event: RequestEnded) -> RequestRecord:
         response = event.response

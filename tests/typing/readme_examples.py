@@ -4,7 +4,7 @@ from typing import assert_type
 
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
-from multiroute_core import Ledger, Record, Route, Router, options
+from multiroute_core import BatchResults, Ledger, Record, RequestRecord, Response, Route, Router, options
 from multiroute_core.ledger import Groups
 from multiroute_core.telemetry import JSONLines, LogEvents, OpenTelemetry
 
@@ -18,6 +18,11 @@ with Router(["anthropic:claude-sonnet-5-5", "openai:gpt-6.1-sol"], ledger="sqlit
     assert_type(router.ledger, Ledger)
     assert_type(router.ledger.totals("model"), Groups)
     assert_type(router.ledger.query(tenant="shop", outcome="success"), list[Record])
+    results = router.map(f"Name a colour that starts with {letter}." for letter in "abc")
+    print(results.texts, results.errors, results.cost)
+    assert_type(results, BatchResults)
+    assert_type(results[0], Response | Exception)
+    assert_type(router.requests()[0], RequestRecord)
 
 
 async def main() -> None:
