@@ -295,10 +295,10 @@ if child == 0:
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
 """
-    @ pytest.mark.slow
 )
 
 
+@pytest.mark.slow
 class TestProcesses:
     def test_the_end_of_the_program_sends_what_waits(self, server):
         run(PROGRAM, server.url)
