@@ -1,7 +1,8 @@
 """Virtual time: an event loop and a clock that jump to the next scheduled event.
 
 Hours of outages pass in a second, and two runs with the same seed are identical, chunk by chunk. All waiting must
-happen on the loop: threads and sockets use real time, which does not pass on this loop.
+happen on the loop: threads and sockets use real time, which does not pass on this loop. What is sent to the loop's
+executor runs at once, so chains with sync steps work.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import random
 import selectors
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from multiroute_core.router import Router
@@ -54,9 +55,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         # At a time of months, floats are coarser than asyncio's nanosecond: a timer due now would never fire.
         self._clock_resolution = max(10.0**-DIGITS, math.ulp(self._now))
 
-    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> NoReturn:
-        """Raises RuntimeError: a thread uses real time."""
-        raise RuntimeError("Threads cannot be used with virtual time: they run in real time.")
+    def run_in_executor(self, executor: Executor | None, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """Runs `func` at once, on the loop: no virtual time passes, and the order of events stays the same.
+
+        LangChain's output parsers run in an executor, for example. A `func` that waits for the loop would wait for
+        ever.
+        """
+        future = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
     def _who_waits(self) -> str:
         waits: list[str] = []

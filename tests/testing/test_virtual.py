@@ -60,12 +60,15 @@ def test_a_wait_that_cannot_end_says_who_waits_and_where():
         run(main())
 
 
-def test_threads_are_refused():
+def test_what_is_sent_to_an_executor_runs_at_once_on_the_loop():
     async def main():
-        await asyncio.to_thread(time.sleep, 0)
+        loop = asyncio.get_running_loop()
+        threads = [await asyncio.to_thread(threading.get_ident) for _ in range(3)]
+        with pytest.raises(ZeroDivisionError):
+            await loop.run_in_executor(None, lambda: 1 // 0)
+        return set(threads), loop.time()
 
-    with pytest.raises(RuntimeError, match="Threads cannot be used with virtual time"):
-        run(main())
+    assert run(main()) == ({threading.get_ident()}, 0.0)
 
 
 def test_a_loop_can_begin_at_any_moment():
