@@ -11,6 +11,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from langchain_multiroute.schemas import recursive_schema
 from multiroute_core import ConfigurationError, parsing
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.migration.answers import translate_call
 from multiroute_core.options import NAMES
 from multiroute_core.parsing.arguments import PARAMETERS

@@ -12,6 +12,7 @@ from langchain_core.language_models import BaseChatModel, LangSmithParams, Langu
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field
@@ -23,8 +24,9 @@ from langchain_multiroute.convert import messages_in
 from langchain_multiroute.errors import translated
 from langchain_multiroute.profile import profile
 from langchain_multiroute.traces import answered_by, traced
-from multiroute_core import Budget, Chunk, Ledger, Response, Route, Router
+from multiroute_core import Budget, Chunk, Ledger, Response, Route, Router, parsing
 from multiroute_core._util.redaction import conceal, redact_url
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.adapter import (
     CALL_FIELDS,
     DEFAULT,
@@ -179,6 +181,13 @@ class ChatMultiRoute(BaseChatModel):
     @property
     def _llm_type(self) -> str:
         return "multiroute"
+
+    def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
+        try:
+            return super()._convert_input(model_input)
+        except NotImplementedError:  # it holds an object that is not a message
+            parsing.conversation.read(model_input)
+            raise
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         return {**self._identifying_params, "_type": self._llm_type, "stop": stop, **kwargs}

@@ -64,9 +64,20 @@ OURS: dict[str, type[RouteError]] = {
 
 def _both(ours: type[MultiRouteError], name: str) -> type[MultiRouteError]:
     theirs: type[Exception] = getattr(exceptions, name, exceptions.LangChainException)
-    both = f"{ours.__name__}As{name}"
-    error_class = globals()[both] = type(both, (ours, theirs), {"__module__": __name__, "__doc__": ours.__doc__})
-    return error_class  # also a module attribute, so that instances can be unpickled
+    members = {"__doc__": ours.__doc__, "__reduce__": _reduce, "_pair": (ours, name)}
+    # The names of our class: they are what tracebacks and logs show.
+    return type(ours.__name__, (ours, theirs), {**members, "__module__": ours.__module__})
+
+
+def _reduce(error: Any) -> tuple[Any, ...]:
+    """The `__reduce__` of a class of both libraries, which no module has under its name."""
+    _, args, state = MultiRouteError.__reduce__(error)
+    return _rebuild, (*error._pair, args), state  # noqa: SLF001
+
+
+def _rebuild(ours: type[MultiRouteError], name: str, args: tuple[Any, ...]) -> MultiRouteError:
+    error_class = _MADE[ours, name]
+    return error_class(*args)
 
 
 _REFUSAL: type[Exception] | tuple[()] = getattr(exceptions, "ModelRefusalError", ())

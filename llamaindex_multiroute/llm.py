@@ -45,6 +45,7 @@ from llamaindex_multiroute.convert import messages_in
 from llamaindex_multiroute.schemas import tool_dict
 from multiroute_core import Budget, Ledger, Route, Router
 from multiroute_core._util.redaction import bare_url, conceal
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.adapter import (
     CALL_FIELDS,
     DEFAULT,

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from multiroute_core._util.display import describe_value
 from multiroute_core._util.redaction import Secret, concealed
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.engine.foreign_arguments import route_of_model, translate_arguments, with_api_key
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.migration.actions import Owner

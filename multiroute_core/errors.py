@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from multiroute_core._util.display import printable
+from multiroute_core._util.traceback import render_traceback
 from multiroute_core.types import Attempt, Response
 
 
@@ -42,6 +43,10 @@ class MultiRouteError(Exception):
     """
 
     attempts: tuple[Attempt, ...] = ()
+
+    def _render_traceback_(self) -> list[str]:
+        """The traceback in IPython and Jupyter: the user's lines; see `multiroute_core._util.traceback`."""
+        return render_traceback(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Omit the SDK's `response`, which the LangChain adapter adds: it holds the request, and so the API key."""

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import importlib
+import inspect
 import math
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
 from multiroute_core._util.display import describe_value
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.errors import ConfigurationError
 
 PRIORITIES = ("interactive", "batch")
@@ -143,6 +146,24 @@ def options(**given: Any) -> Generator[Options, None, None]:
         yield mine
     finally:
         _current.reset(token)
+
+
+Init = TypeVar("Init", bound=Callable[..., None])
+
+
+def name_unknown_arguments(init: Init) -> Init:
+    """Decorate an `__init__`: an unknown keyword raises a `ConfigurationError` with the closest match."""
+    parameters = inspect.signature(init).parameters
+    names = [name for name in parameters if name != "self"]
+
+    @functools.wraps(init)
+    def checked(self: Any, *positional: Any, **arguments: Any) -> None:
+        for name in arguments:
+            if name not in parameters:
+                raise unknown(f"argument of {type(self).__name__}", name, names)
+        init(self, *positional, **arguments)
+
+    return cast("Init", checked)
 
 
 def unknown(what: str, name: object, choices: Collection[str]) -> ConfigurationError:

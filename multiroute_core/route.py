@@ -11,9 +11,10 @@ from typing import Any, Literal, NamedTuple, cast
 
 from multiroute_core._util.display import describe_value
 from multiroute_core._util.redaction import Address, Secret
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.migration.wrong_routes import explain_wrong_route, framework_of
-from multiroute_core.options import invalid, seconds, truth, unknown, word, words
+from multiroute_core.options import invalid, name_unknown_arguments, seconds, truth, unknown, word, words
 from multiroute_core.provider_table import OTHER_PRICE_LISTS, PROVIDERS, canonical_name, known_names, price_list_of
 
 _CALLS = ("api", "encode", "decode", "call", "open")
@@ -125,6 +126,7 @@ class Route:
     name: str
     llm: Any = field(repr=False)
 
+    @name_unknown_arguments
     def __init__(
         self,
         route: str | None = None,

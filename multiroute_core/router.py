@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from multiroute_core._util.redaction import conceal
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.budgets.budget import Budget
 from multiroute_core.budgets.status import BudgetStatuses
 from multiroute_core.cache.caching import CacheConfig
@@ -175,7 +176,7 @@ class Router:
     async def agenerate(self, messages: Messages, **options: Unpack[CallOptions]) -> Response:
         """Async variant of `generate`, on the running event loop."""
         call = self._call(messages, options, stream=False)
-        del messages, options  # a traceback may show local variables
+        del messages, options  # as in `generate`
         return await self._parts.answer(AsyncIO(self._world.now), call)
 
     def stream(self, messages: Messages, **options: Unpack[CallOptions]) -> Generator[Chunk, None, None]:
@@ -305,8 +306,7 @@ class Router:
     def budgets(self) -> BudgetStatuses:
         """Return the spending and the remaining amount of each budget in this period.
 
-        Prints as a table, also in notebooks. With a state on Redis, these are the last values that this process has
-        received.
+        Prints as a table, also in notebooks. With a state on Redis, these are the last values received from it.
 
         Example:
             >>> print(router.budgets())  # doctest: +SKIP
@@ -331,7 +331,7 @@ class Router:
     def report(
         self, since: float | str | datetime | None = None, until: float | str | datetime | None = None
     ) -> Report:
-        """Summarize the ledger: spending, latencies, failures, savings. In notebooks it is an HTML page.
+        """Summarize the ledger: spending, latencies, failures, savings; as an HTML page in notebooks.
 
         Args:
             since: Start of the period, inclusive: `"7d"` ago, a date such as `"2026-11-01"`, or seconds since 1970;

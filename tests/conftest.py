@@ -25,6 +25,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts its background jobs so, and the programs that tests start and interrupt would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+os.environ.setdefault("MULTIROUTE_TRACEBACK", "full")  # here a failure is ours to find
+
 # One authority (its key was thrown away) in place of a hundred: the SDKs load them for every client, and that takes
 # 20 ms. No test leaves this machine; those that speak TLS bring a certificate of their own.
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("authority.pem"))

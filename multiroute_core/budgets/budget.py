@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Literal, TypeAlias, cast, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import BudgetAlert
-from multiroute_core.options import invalid, unknown, word, words
+from multiroute_core.options import invalid, name_unknown_arguments, unknown, word, words
 
 Period: TypeAlias = Literal["call", "session", "day", "month"]
 Scope: TypeAlias = Literal["tenant", "label", "route", "task"]
@@ -74,6 +75,7 @@ class Budget:
     on_alert: tuple[Callable[[BudgetAlert], object], ...] = field(repr=False, compare=False)
     name: str
 
+    @name_unknown_arguments
     def __init__(
         self,
         usd: float | None = None,

@@ -195,7 +195,8 @@ def _build_rejection(bill: BudgetCharge, balance: AccountBalance, now: float) ->
     when = "" if ends is None else f" It resets at {datetime.fromtimestamp(ends, budget.zone):%Y-%m-%d %H:%M %Z}."
     error = BudgetExceededError(
         f"The budget {budget.name!r}{_describe_scope(bill)} has {budget.format_amount(left)} left of "
-        f"{budget.format_amount(budget.cap)}{note}, and this call may cost {budget.format_amount(claim.amount)}.{when}",
+        f"{budget.format_amount(budget.cap)}{note}, and this call may cost {budget.format_amount(claim.amount)}; "
+        f"a smaller max_tokens= reserves less.{when}",
         budget=budget.name,
         scope_value=bill.who,
         remaining=budget.amount(left),

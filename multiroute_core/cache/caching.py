@@ -6,10 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast, get_args
 
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.cache.semantic.settings import SemanticCache
 from multiroute_core.cache.store import Cache
 from multiroute_core.errors import ConfigurationError, StreamInterruptedError
-from multiroute_core.options import invalid, seconds, to_be_kept, unknown, word, words
+from multiroute_core.options import invalid, name_unknown_arguments, seconds, to_be_kept, unknown, word, words
 from multiroute_core.route import Route
 from multiroute_core.types import FinishReason, Response
 
@@ -55,6 +56,7 @@ class CacheConfig:
     semantic: SemanticCache | None
     namespace: str | None
 
+    @name_unknown_arguments
     def __init__(
         self,
         store: str | Cache = "memory",

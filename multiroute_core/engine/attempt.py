@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from multiroute_core._util.redaction import SHORTEST_SECRET, without_secret
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.errors import (
     AttemptTimeoutError,
     QuotaExhaustedError,

@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from multiroute_core._util.display import printable
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.cache import entry as entries
 from multiroute_core.cache.caching import CacheConfig
 from multiroute_core.cache.entry import Entry, UnreadableError

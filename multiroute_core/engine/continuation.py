@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import Any
 
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.messages import Message, Part, Reasoning, Text, assemble, join
 from multiroute_core.parsing import token_count
 from multiroute_core.types import Attempt, Request, Response, Usage

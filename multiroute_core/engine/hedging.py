@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.engine.attempt import AttemptRunner
 from multiroute_core.errors import RouteError, StreamInterruptedError
 from multiroute_core.messages import Part

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from multiroute_core._util.display import describe_value
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.budgets.accounts import Accounts, MemoryAccounts
 from multiroute_core.budgets.budget import Budget
 from multiroute_core.cache.caching import CacheConfig

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
 
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.budgets.reservation import BudgetReservation
 from multiroute_core.cache.entry import Entry
 from multiroute_core.events import Listeners

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.messages import (
     PARTS,
@@ -27,6 +28,7 @@ from multiroute_core.messages import (
     Uri,
     VendorPart,
 )
+from multiroute_core.migration.wrong_routes import framework_of
 from multiroute_core.parsing import blocks
 
 ALIASES: Mapping[str, Role] = {
@@ -91,10 +93,24 @@ def _message(message: Any) -> Message:
                 return Message(_role(role), blocks.parts(content))
             case _:
                 pass
-    raise ConfigurationError(
-        f"A message is a {type(cast('Any', message)).__name__}; expected Message('user', …), ('user', …) or "
-        "{'role': 'user', 'content': …}."
-    )
+    raise _explain_wrong_message(message)
+
+
+def _explain_wrong_message(message: Any) -> ConfigurationError:
+    """Build the error for a value that is no message, with the line to write where it can be told."""
+    kind = type(message).__name__
+    expected = "Message('user', …), ('user', …) or {'role': 'user', 'content': …}."
+    if isinstance(message, str):
+        return ConfigurationError(
+            "A message is a str; expected one conversation as a string or a list of messages: for several prompts, "
+            "write router.map(prompts)."
+        )
+    if (framework := framework_of(message)) is not None:
+        owner = {"langchain": "ChatMultiRoute", "llamaindex": "MultiRoute"}[framework]
+        return ConfigurationError(
+            f"A message is a {kind}, which is a message of {owner}; write {owner}(router=router), or pass {expected}"
+        )
+    return ConfigurationError(f"A message is a {kind}; expected {expected}")
 
 
 def _name(role: Role, fields: Mapping[str, Any]) -> str | None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import invalid, unknown
 from multiroute_core.parsing import extra, json_schema

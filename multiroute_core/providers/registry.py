@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from multiroute_core._util.redaction import Secret, conceal
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.providers import capabilities, models

@@ -9,6 +9,7 @@ import types
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from typing import Any
 
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.runtime import tasks
 from multiroute_core.runtime.deadline import Deadline, Expired, current
 from multiroute_core.runtime.io import END

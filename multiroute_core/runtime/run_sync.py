@@ -20,6 +20,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.runtime.deadline import Cancelled
 from multiroute_core.runtime.interrupts import clean_up
 from multiroute_core.runtime.io import END, End

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.runtime import threads
 from multiroute_core.runtime.deadline import Cancelled, Deadline, Expired, current
 from multiroute_core.runtime.io import END

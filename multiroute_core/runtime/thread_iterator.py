@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.runtime import forks
 from multiroute_core.runtime.deadline import current
 from multiroute_core.runtime.io import END

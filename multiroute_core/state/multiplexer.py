@@ -184,7 +184,7 @@ class Multiplexer:
             level = logging.ERROR if is_auth_error else logging.WARNING
             _log.log(
                 level,
-                "Redis at %s is unavailable (%s: %s); local rules are used.",
+                "Redis at %s is unavailable (%s: %s); local rules are used. Start it, or correct its address.",
                 self._where,
                 type(error).__name__,
                 error,
