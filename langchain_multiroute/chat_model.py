@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
@@ -22,6 +22,7 @@ from langchain_multiroute.answers import BESIDE_BLOCKS_ONLY, ChunkBuilder, messa
 from langchain_multiroute.blocks import asks_for_citations
 from langchain_multiroute.convert import messages_in
 from langchain_multiroute.errors import translated
+from langchain_multiroute.fields import InheritedFields
 from langchain_multiroute.profile import profile
 from langchain_multiroute.traces import answered_by, traced
 from multiroute_core import Budget, Chunk, Ledger, Response, Route, Router, parsing
@@ -162,14 +163,14 @@ class ChatMultiRoute(BaseChatModel):
         skip_missing_keys: bool | None = None,
         max_response_bytes: int | None = DEFAULT,
         streaming: bool | None = None,
-        **base_fields: Any,
+        **base_fields: Unpack[InheritedFields],
     ) -> None:
         # A traceback may show local variables.
         api_key = conceal_key(api_key)
         cache = conceal(cache)
         state = conceal(state)
         ledger = conceal(ledger)
-        conceal_keys(base_fields)
+        conceal_keys(base_fields)  # at run time there may be any name
         options = collect("ChatMultiRoute", locals(), type(self).model_fields)
         if not plain(options.get("routes")):
             from langchain_multiroute import wrap

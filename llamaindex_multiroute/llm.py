@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, Unpack, cast
 
 from llama_index.core.base.llms.generic_utils import (
     achat_to_completion_decorator,
@@ -42,6 +42,7 @@ from llama_index.core.types import PydanticProgramMode
 from llamaindex_multiroute.answer import Answer, refusing, response_out, selections, single
 from llamaindex_multiroute.closing import aclosing, closing, register
 from llamaindex_multiroute.convert import messages_in
+from llamaindex_multiroute.fields import InheritedFields
 from llamaindex_multiroute.schemas import tool_dict
 from multiroute_core import Budget, Ledger, Route, Router
 from multiroute_core._util.redaction import bare_url, conceal
@@ -184,15 +185,14 @@ class MultiRoute(FunctionCallingLLM):
         skip_missing_keys: bool | None = None,
         max_response_bytes: int | None = DEFAULT,
         context_window: int | None = None,
-        **base_fields: Any,
+        **base_fields: Unpack[InheritedFields],
     ) -> None:
         # A traceback may show local variables.
         api_key = conceal_key(api_key)
         cache = conceal(cache)
         state = conceal(state)
         ledger = conceal(ledger)
-        base_fields.pop("routing", None)  # from a dump: a description of the routes, without keys
-        conceal_keys(base_fields)
+        conceal_keys(base_fields, "routing")  # from a dump: a description of the routes, without keys
         options = collect("MultiRoute", locals(), type(self).model_fields)
         if not plain(options.get("routes")):
             from llamaindex_multiroute.wrap import routes_of

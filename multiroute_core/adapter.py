@@ -234,9 +234,17 @@ def conceal_key(key: Any) -> Any:
     return Secret(key) if type(key) is str else key
 
 
-def conceal_keys(arguments: dict[str, Any]) -> None:
-    """Replace the keys and URLs among further arguments by strings whose repr hides them."""
-    arguments.update(concealed(arguments))
+def conceal_keys(arguments: Mapping[str, Any], *ignored: str) -> None:
+    """Replace the keys and URLs among a constructor's further keywords by strings whose repr hides them.
+
+    Args:
+        arguments: The dict of the keywords, which is the constructor's own; it may hold any name at run time.
+        *ignored: Names to remove.
+    """
+    keywords = cast("dict[str, Any]", arguments)
+    keywords.update(concealed(keywords))
+    for name in ignored:
+        keywords.pop(name, None)
 
 
 def _of_framework(cache: Any) -> bool:

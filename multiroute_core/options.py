@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
 from multiroute_core._util.display import describe_value
+from multiroute_core._util.redaction import conceal, concealed
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.errors import ConfigurationError
 
@@ -158,6 +159,8 @@ def name_unknown_arguments(init: Init) -> Init:
 
     @functools.wraps(init)
     def checked(self: Any, *positional: Any, **arguments: Any) -> None:
+        positional = tuple(map(conceal, positional))  # a traceback may show local variables
+        arguments = concealed(arguments)
         for name in arguments:
             if name not in parameters:
                 raise unknown(f"argument of {type(self).__name__}", name, names)

@@ -23,7 +23,7 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
 from multiroute_core.ledger.ledger import Ledger
 from multiroute_core.options import OrderFunction
-from multiroute_core.parsing.arguments import CallOptions, Messages
+from multiroute_core.parsing.arguments import CallOptions, Messages, show_call_options
 from multiroute_core.route import Route
 from multiroute_core.routing.call import Call
 from multiroute_core.routing.estimate import Estimate, estimate
@@ -51,6 +51,7 @@ _process = os.urandom(4).hex()
 _numbers = itertools.count(1)
 
 
+@show_call_options
 class Router:
     """A fallback router: sends each request to one route after another until one succeeds.
 
@@ -289,9 +290,7 @@ class Router:
         return estimate(request, candidates, self._parts.facts, self._parts.prices.cost_on)
 
     def health(self) -> Health:
-        """Return the current health of all routes: circuit breakers, limits, latencies.
-
-        Prints as a table, also in notebooks.
+        """Return the current health of all routes as a table: circuit breakers, limits, latencies.
 
         Example:
             >>> print(router.health())  # doctest: +SKIP

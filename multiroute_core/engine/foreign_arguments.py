@@ -50,11 +50,11 @@ def accept_foreign_names(init: Init) -> Init:
 
     @functools.wraps(init)
     def checked(self: Any, *positional: Any, **arguments: Any) -> None:
+        arguments = concealed(arguments)  # a traceback may show local variables
         if len(positional) > 1:
             line = render_call("Router", {"routes": list(positional), **arguments})
             raise ConfigurationError(f"Router takes its routes as one list; write {line}")
         if any(name not in parameters for name in arguments):
-            arguments = concealed(arguments)  # a traceback may show local variables
             if positional:
                 arguments = {"routes": positional[0], **arguments}
                 positional = ()

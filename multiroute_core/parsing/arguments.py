@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, TypedDict, cast
+from typing import Any, Literal, TypeAlias, TypedDict, TypeVar, cast
 
 from multiroute_core import parsing
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
@@ -69,6 +70,28 @@ class CallOptions(TypedDict, total=False):
     tenant: str | None
     labels: Iterable[str] | None
     priority: Literal["interactive", "batch"] | None
+
+
+Owner = TypeVar("Owner", bound=type)
+
+
+def show_call_options(owner: Owner) -> Owner:
+    """Decorate a class: the signatures of its methods name the options of a call, for `help` and completion.
+
+    Type checkers read them from `**options: Unpack[CallOptions]`; Jupyter, IPython and jedi only know parameters.
+    """
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options: list[inspect.Parameter] = []
+    for name, annotation in CallOptions.__annotations__.items():
+        text = getattr(annotation, "__forward_arg__", annotation)
+        options.append(inspect.Parameter(name, keyword, default=None, annotation=text))
+    for member in vars(owner).values():
+        if "CallOptions" in str(getattr(member, "__annotations__", {}).get("options")):
+            signature = inspect.signature(member)
+            own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+            names = {parameter.name for parameter in own}
+            member.__signature__ = signature.replace(parameters=own + [o for o in options if o.name not in names])
+    return owner
 
 
 PARAMETERS = (
