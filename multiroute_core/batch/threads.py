@@ -27,17 +27,21 @@ _PENDING = MultiRouteError("Interrupted before this prompt had a response; send 
 
 
 class CancellableIO(SyncIO):
-    """Sync I/O of one call that another thread can cancel."""
+    """Sync I/O of one call that another thread can cancel.
+
+    Attributes:
+        cancelled: Whether it was cancelled.
+    """
 
     def __init__(self, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
         super().__init__(clock, self._wait if sleep is time.sleep else sleep)
-        self._cancelled = False
+        self.cancelled = False
         self._deadlines: list[Deadline] = []
         self._alarm: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def cancel(self) -> None:
         """Cancel the call: it ends with `Cancelled` as soon as it awaits anything, and what it awaits now ends."""
-        self._cancelled = True
+        self.cancelled = True
         self._alarm.put(None)
         for deadline in tuple(self._deadlines):
             deadline.cancel()
@@ -60,7 +64,7 @@ class CancellableIO(SyncIO):
         # First listed, then checked; `cancel` does it the other way round. So one of them sees the other.
         if not self._deadlines or self._deadlines[-1] is not limit:
             self._deadlines.append(limit)
-        if self._cancelled:
+        if self.cancelled:
             raise Cancelled
 
     def _wait(self, seconds: float) -> None:
@@ -217,9 +221,12 @@ def _send(
 ) -> Response:
     call = begin(io, prompt)
     try:
-        return run(call)
+        response = run(call)
     finally:
         call.close()
+    if io.cancelled:  # hedged attempts that are cancelled end like empty responses
+        raise Cancelled
+    return response
 
 
 def _take(inbox: queue.SimpleQueue[_Job | None]) -> Iterator[_Job]:

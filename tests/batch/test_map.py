@@ -260,6 +260,35 @@ def test_an_interrupt_keeps_what_is_done_and_leaves_nothing_behind(waiting):
     assert router.health()["a"].in_flight == 0
 
 
+def test_an_interrupt_ends_hedged_calls_too():
+    """Each call has two attempts in flight, in threads of their own."""
+    hangs = threading.Event()
+
+    def behaviour(call):
+        return Hang() if hangs.is_set() else Answer("ok", headers=0.001)
+
+    routes = [scripted_route(name, behaviour) for name in "ab"]
+    router = Router(routes, hedge_budget=1.0)
+    for _ in range(30):
+        router.generate("warm up")
+    router.generate("the second one too", model="b")
+    hangs.set()
+    before = threads()
+    first, second = map(provider_of, routes)
+    interrupt_soon(lambda: first.in_flight == 3 and second.in_flight > 0)
+    with pytest.raises(BatchInterrupted) as stop:
+        router.map((str(n) for n in range(9)), concurrency=3, progress=False)
+    assert second.takes[-1].asked.text in ("0", "1", "2"), "a hedge was in flight"
+    assert stop.value.results.responses == [], "what was cancelled is no answer"
+    until = time.monotonic() + 5.0
+    while threads() - before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert threads() - before == set()
+    del stop
+    gc.collect()
+    assert [router.health()[name].in_flight for name in "ab"] == [0, 0]
+
+
 async def test_a_cancelled_batch_leaves_nothing_behind():
     route = scripted_route("a", lambda call: Answer("{asked}!") if int(call.text) < 3 else Hang(), max_concurrency=4)
     router = Router([route])

@@ -6,10 +6,21 @@ import gc
 import pickle
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
-from multiroute_core import ConfigurationError, Ledger, RequestLog, Response, RouteError, Router, Text
+from multiroute_core import (
+    Attempt,
+    ConfigurationError,
+    Ledger,
+    RequestLog,
+    RequestRecord,
+    Response,
+    RouteError,
+    Router,
+    Text,
+)
 from multiroute_core.messages import Blob, ToolCall
 from multiroute_core.request_log import log as request_log
 from multiroute_core.request_log.ledger import read_requests
@@ -48,9 +59,19 @@ def test_the_latest_request_comes_first_with_its_attempts():
     assert lines[0].startswith(f"Request {first.request_id}: success at ")
     assert "tenant shop; task greet; labels a, z" in lines[0]
     assert lines[2].split()[:3] == ["a", "server", "error"]
-    assert lines[3].rstrip().endswith("█"), "the second attempt is at the end of the time line"
-    assert lines[3].split()[-1].startswith("·")
+    assert lines[3].split()[:2] == ["b", "success"]
     assert "success" in str(requests)
+
+
+def test_attempts_stand_on_a_time_line():
+    attempts = tuple(
+        Attempt(name, "openai", "m", outcome, 1.0) for name, outcome in (("a", "timeout"), ("b", "success"))
+    )
+    record = RequestRecord("id", 0.0, "success", 4.0, attempts=attempts, offsets=(0.0, 3.0))
+    lines = [line.split()[-1] for line in str(record).split("\n")[2:]]
+    assert lines == ["█" * 6 + "·" * 18, "·" * 18 + "█" * 6]
+    short = replace(record, attempts=(replace(attempts[0], seconds=0.0),), offsets=(4.0,))
+    assert str(short).split()[-1] == "·" * 23 + "█", "every attempt is seen"
 
 
 @pytest.mark.parametrize("face", ["generate", "agenerate", "stream", "astream"])
