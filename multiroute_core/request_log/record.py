@@ -72,15 +72,15 @@ class RequestRecord(PrintableTable):
 
     def __str__(self) -> str:
         table = PrintableTable.__str__(self) if self.attempts else self._heading()
-        content = "\n".join(f"\n{role}:\n{text}" for role, text in self._content())
+        content = "\n".join(f"\n{title}:\n{text}" for title, text in self._content())
         return f"{table}\n{printable_lines(content)}" if content else table
 
     def _repr_html_(self) -> str:
         table = PrintableTable._repr_html_(self) if self.attempts else f"<p>{html.escape(self._heading())}</p>"
         content = "".join(
-            f"<p><b>{html.escape(role)}</b></p>"
+            f"<p><b>{html.escape(title)}</b></p>"
             f'<pre style="white-space:pre-wrap">{html.escape(printable_lines(text))}</pre>'
-            for role, text in self._content()
+            for title, text in self._content()
         )
         return f'<div class="tex2jax_ignore mathjax_ignore">{table}{content}</div>'
 
@@ -117,14 +117,16 @@ class RequestRecord(PrintableTable):
                     formats.seconds(attempt.first_token_seconds),
                     formats.NOTHING if usage is None else f"{usage.input_tokens or 0:,} + {usage.output_tokens or 0:,}",
                     formats.NOTHING if attempt.cost is None else formats.usd(attempt.cost),
-                    "·" * begin + "█" * cells + "·" * (BAR_CELLS - begin - cells),
+                    "░" * begin + "█" * cells + "░" * (BAR_CELLS - begin - cells),
                 )
             )
         return rows
 
     def _content(self) -> list[tuple[str, str]]:
+        """Return titles and texts: the errors of attempts, and what was captured."""
+        errors = [(f"error of {attempt.route}", attempt.error) for attempt in self.attempts if attempt.error]
         answer = [] if self.answer is None else [("answer", self.answer)]
-        return [*(self.prompt or ()), *answer]
+        return [*errors, *(self.prompt or ()), *answer]
 
 
 def sum_cost(attempts: Sequence[Attempt]) -> float | None:

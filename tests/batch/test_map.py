@@ -1,6 +1,7 @@
 """`Router.map` and `amap`: the order, errors as values, prompts taken when needed, nothing left behind."""
 
 import asyncio
+import collections
 import contextvars
 import gc
 import itertools
@@ -8,6 +9,8 @@ import os
 import signal
 import threading
 import time
+import weakref
+from typing import Any
 
 import pytest
 
@@ -101,6 +104,35 @@ def test_the_next_prompt_is_taken_when_a_call_has_ended(face):
 def max_in_flight(provider):
     moments = sorted([(take.asked.at, 1) for take in provider.takes] + [(take.ended, -1) for take in provider.takes])
     return max(itertools.accumulate(step for _, step in moments))
+
+
+class Prompt(str):
+    """A prompt that can be watched."""
+
+    __slots__ = ("__weakref__",)
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_prompts_that_are_answered_are_not_held(face):
+    route = scripted_route("a", Answer("ok"))
+    provider: Any = provider_of(route)
+    provider.takes = collections.deque(maxlen=1)
+    alive: weakref.WeakSet[Prompt] = weakref.WeakSet()
+    counts = []
+
+    def prompts():
+        for number in range(1500):
+            prompt = Prompt(f"prompt {number}")
+            alive.add(prompt)
+            counts.append(len(alive))
+            yield prompt
+
+    results = send(Router([route]), face, prompts(), concurrency=8)
+    assert len(results) == 1500
+    assert results.errors == {}
+    gc.collect()
+    assert max(counts) < 100, "the collector may come late, but not at the end"
+    assert len(alive) <= 2
 
 
 async def test_prompts_may_come_from_an_async_generator():
