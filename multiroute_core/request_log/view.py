@@ -130,7 +130,8 @@ class Watch:
                 except Exception:  # the front end is gone
                     return
 
-        # In a context of its own: its messages then belong to the cell that runs, whose messages every client reads.
+        # In a context of its own: its messages then belong to the cell that runs, and nbclient reads no others
+        # (findings/nbclient_drops_display_updates_of_tasks.sh).
         contextvars.Context().run(start_thread, refresh)
 
     def stop(self) -> None:
