@@ -17,9 +17,6 @@ from multiroute_core.migration.wrong_routes import explain_wrong_route, framewor
 from multiroute_core.options import invalid, name_unknown_arguments, seconds, truth, unknown, word, words
 from multiroute_core.provider_table import OTHER_PRICE_LISTS, PROVIDERS, canonical_name, known_names, price_list_of
 
-_CALLS = ("api", "encode", "decode", "call", "open")
-"""Methods by which a custom provider is recognised."""
-
 _ROUTE = re.compile(r"(?P<provider>[a-z_]+):(?P<model>\S(?:.*\S)?)")
 
 
@@ -164,11 +161,6 @@ class Route:
             raise ConfigurationError(
                 f"Route(llm=...): {type(llm).__name__} is neither a LangChain chat model nor a LlamaIndex LLM; a "
                 "custom provider needs names: Route('provider:model', llm=...)."
-            )
-        if framework_model is None and llm is not None and not all(callable(getattr(llm, n, None)) for n in _CALLS):
-            raise ConfigurationError(
-                f"Route(llm=...): {type(llm).__name__} is neither a LangChain chat model nor a LlamaIndex LLM, nor a "
-                "provider with the methods of multiroute_core.providers.Provider."
             )
         route = f"{provider}:{model}"
         spec = PROVIDERS.get(provider)

@@ -20,6 +20,9 @@ from multiroute_core.route import Route
 
 logger = logging.getLogger("multiroute_core")
 
+_METHODS = ("api", "encode", "decode", "call", "open")
+"""Methods by which a custom provider is recognised."""
+
 
 class MissingPackageError(ConfigurationError):
     """A route needs an SDK that is not installed.
@@ -49,6 +52,11 @@ def build(route: Route) -> Provider:
         ConfigurationError: If its SDK is not installed, or its key is missing.
     """
     if route.llm is not None:
+        if not all(callable(getattr(route.llm, name, None)) for name in _METHODS):
+            raise ConfigurationError(
+                f"Route {route.name!r}: llm is a {type(route.llm).__name__}, which is neither a LangChain chat model "
+                "nor a LlamaIndex LLM, nor a provider with the methods of multiroute_core.providers.Provider."
+            )
         return route.llm
     spec = PROVIDERS[route.provider]
     path, extra = (spec.provider_class, spec.extra) if route.sdk is None else spec.sdks[route.sdk]
