@@ -32,6 +32,7 @@ from multiroute_core.adapter import (
     CALL_FIELDS,
     DEFAULT,
     ConstructorSignature,
+    DisplayableModel,
     advertised,
     call_options,
     collect,
@@ -50,7 +51,7 @@ CHARACTERS_OF_A_TOKEN = 4
 """Average for most languages and tokenizers."""
 
 
-class ChatMultiRoute(BaseChatModel):
+class ChatMultiRoute(DisplayableModel, BaseChatModel):
     """A LangChain chat model that falls back across several routes.
 
     Use it wherever LangChain accepts a `BaseChatModel`. Each message names the model and provider that produced it;

@@ -50,6 +50,7 @@ from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide_
 from multiroute_core.adapter import (
     CALL_FIELDS,
     DEFAULT,
+    DisplayableModel,
     advertised,
     call_options,
     collect,
@@ -78,7 +79,7 @@ def told_as_completion(face: F) -> F:
     return cast("F", cast("Any", callbacks).llm_completion_callback()(face))
 
 
-class MultiRoute(FunctionCallingLLM):
+class MultiRoute(DisplayableModel, FunctionCallingLLM):
     """A LlamaIndex LLM that falls back across several routes.
 
     Use it wherever LlamaIndex accepts an `LLM`. The response's `additional_kwargs` hold the model, the provider, the

@@ -10,9 +10,12 @@ import inspect
 from collections.abc import Collection, Generator, Iterable, Mapping
 from typing import Any, cast
 
-from multiroute_core._util.display import describe_value
 from multiroute_core._util.redaction import Secret, concealed
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
+from multiroute_core.display import card
+from multiroute_core.display.blocks import Table
+from multiroute_core.display.displayable import Displayable
+from multiroute_core.display.text import describe_value, shorten
 from multiroute_core.engine.foreign_arguments import route_of_model, translate_arguments, with_api_key
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.migration.actions import Owner
@@ -70,6 +73,38 @@ class ConstructorSignature:
             if name not in names
         ]
         return inspect.Signature([*own, *inherited])
+
+
+class DisplayableModel(Displayable):
+    """Mixin of the adapters' models, before the framework's class: shows the routes, the settings and the own fields.
+
+    `str` is the repr, since frameworks put it into logs and messages.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def __repr_args__(self) -> list[tuple[str, Any]]:
+        """Return what pydantic's repr shows: the names of the routes, and the fields that are set.
+
+        Also works on a partially initialized model, in a traceback that shows local variables.
+        """
+        router: Router | None = self.__dict__.get("router")
+        routes = [] if router is None else [("routes", [route.name for route in router.routes])]
+        return [*routes, *_own_fields(self).items()]
+
+    def _display(self) -> list[Table]:
+        router: Router = cast("Any", self).router
+        own = card.facts(*((name, shorten(repr(value), 60)) for name, value in _own_fields(self).items()))
+        own_tables = [own] if own.rows[0] else []
+        return [*router._display(), *own_tables]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def _own_fields(model: DisplayableModel) -> dict[str, Any]:
+    """Return the fields of a model that every call gets, as far as they are set."""
+    return {name: value for name in CALL_FIELDS if (value := model.__dict__.get(name)) is not None}
 
 
 NONE_MEANS_NO_LIMIT = frozenset(

@@ -30,8 +30,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from multiroute_core._util.display import printable
 from multiroute_core._util.traceback import render_traceback
+from multiroute_core.display.text import printable
 from multiroute_core.types import Attempt, Response
 
 

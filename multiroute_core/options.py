@@ -19,9 +19,9 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
-from multiroute_core._util.display import describe_value
 from multiroute_core._util.redaction import conceal, concealed
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
+from multiroute_core.display.text import describe_value
 from multiroute_core.errors import ConfigurationError
 
 PRIORITIES = ("interactive", "batch")

@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, cast
 
-from multiroute_core._util.display import describe_value
 from multiroute_core._util.redaction import Address, Secret
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
+from multiroute_core.display.text import describe_value
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.migration.wrong_routes import explain_wrong_route, framework_of
 from multiroute_core.options import invalid, name_unknown_arguments, seconds, truth, unknown, word, words

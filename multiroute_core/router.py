@@ -15,8 +15,11 @@ from multiroute_core.budgets.budget import Budget
 from multiroute_core.budgets.status import BudgetStatuses
 from multiroute_core.cache.caching import CacheConfig
 from multiroute_core.cache.store import Cache
+from multiroute_core.display.blocks import Table
+from multiroute_core.display.displayable import Displayable
 from multiroute_core.engine.attempt import TimeLimits
 from multiroute_core.engine.foreign_arguments import accept_foreign_names
+from multiroute_core.engine.overview import overview
 from multiroute_core.engine.parts import Engine
 from multiroute_core.engine.settings import Settings
 from multiroute_core.errors import ConfigurationError
@@ -52,9 +55,10 @@ _numbers = itertools.count(1)
 
 
 @show_call_options
-class Router:
+class Router(Displayable):
     """A fallback router: sends each request to one route after another until one succeeds.
 
+    A router, and what its methods return, shows itself as tables in notebooks and when printed.
     Thread-safe. It can be used from sync code and from any number of event loops at the same time. `copy` and
     `deepcopy` return the same router. It pickles as its configuration without API keys, which are read again from the
     environment.
@@ -426,6 +430,9 @@ class Router:
         options.setdefault("priority", "batch")
         self._call("Hello", options, stream=False)  # in place of the first prompt, which may not exist yet
         return prepare(prompts, concurrency, progress), options
+
+    def _display(self) -> list[Table]:
+        return overview(self._settings, self.health)
 
     def _call(self, messages: Messages, arguments: CallOptions, *, stream: bool) -> Call:
         """Validate the arguments of one call; nothing is sent before this has returned."""

@@ -9,7 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from multiroute_core.messages import InvalidToolCall, Message, Part, Reasoning, ToolCall, join
+from multiroute_core.display import card
+from multiroute_core.display.blocks import Block, Paragraph, Picture
+from multiroute_core.display.displayable import Displayable
+from multiroute_core.display.numbers import usd
+from multiroute_core.display.text import printable, shorten
+from multiroute_core.messages import Blob, File, InvalidToolCall, Message, Part, Reasoning, Text, ToolCall, Uri, join
 from multiroute_core.tools import OutputSchema, ReasoningOptions, ServerTool, Tool, ToolChoice
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_call", "content_filter", "refusal", "pause", "other"]
@@ -139,6 +144,7 @@ class Attempt:
         price_source: Where the price behind the cost comes from, and since when it is valid: `"genai-prices 0.2.3
             (2026-10-03)"`, `"the route's own"`, `"stated by the provider"`, `"free"`, or `"an estimate by …"`; None if
             no cost is known.
+        started_after: Seconds from the start of the request to the start of the attempt; None if unknown.
     """
 
     route: str
@@ -154,6 +160,7 @@ class Attempt:
     estimated_usage: Usage | None = None
     estimated_cost: float | None = None
     price_source: str | None = None
+    started_after: float | None = None
 
     @property
     def charged(self) -> float | None:
@@ -185,9 +192,11 @@ class Attempt:
         return {name: value for name, value in values.items() if value is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+@dataclass(frozen=True, slots=True, repr=False)
+class Response(Displayable):
     """A complete response, and how it was obtained.
+
+    Shows itself as a card, in notebooks and when printed: the text, the figures, and a timeline of the attempts.
 
     Attributes:
         parts: The model's output, in order.
@@ -252,6 +261,67 @@ class Response:
     def invalid_tool_calls(self) -> tuple[InvalidToolCall, ...]:
         """Tool calls with truncated or malformed arguments."""
         return tuple(part for part in self.parts if isinstance(part, InvalidToolCall))
+
+    def __repr__(self) -> str:
+        text = printable(shorten(self.text, 40))
+        figures = f"route={self.route!r}, model={self.model!r}, cost={_round(self.cost)}, attempts={len(self.attempts)}"
+        calls = f", tool_calls={[call.name for call in self.tool_calls]!r}" if self.tool_calls else ""
+        cached = ", cached=True" if self.cached else ""
+        return f"Response({text!r}{calls}, {figures}{cached})"
+
+    def _display(self) -> list[Block]:
+        usage = self.usage or Usage()
+        cost = usd(self.cost)
+        counts = card.tokens(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.reasoning_tokens)
+        if self.cached:
+            cost = f"{'stale' if self.stale else 'cached'}; it cost {usd(self.saved_cost)}"
+            counts = ""
+        facts = card.facts(
+            ("route", self.route),
+            ("model", self.model),
+            ("cost", cost),
+            ("tokens", counts),
+            ("similarity", "" if self.similarity is None else f"{self.similarity:.2f}"),
+            ("finish", self.finish_reason or "interrupted"),
+        )
+        timeline = [card.timeline(self.attempts)] if self.attempts else []
+        return [*_show_parts(self.parts), facts, *timeline]
+
+
+def _round(cost: float | None) -> str:
+    return "None" if cost is None else f"{cost:.6g}"
+
+
+_PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_LARGEST_PICTURE = 2 * 1024 * 1024
+"""Bytes of a picture that a card shows."""
+
+
+def _show_parts(parts: tuple[Part, ...]) -> list[Block]:
+    """Return what a card shows of a response's parts."""
+    blocks: list[Block] = []
+    if reasoning := "".join(part.text for part in parts if isinstance(part, Reasoning)):
+        blocks.append(Paragraph(f"Reasoning: {shorten(' '.join(reasoning.split()), 300)}", soft=True))
+    if text := join(parts):
+        blocks.append(card.excerpt(text))
+    for part in parts:
+        if isinstance(part, ToolCall):
+            arguments = ", ".join(f"{name}={value!r}" for name, value in part.arguments.items())
+            blocks.append(Paragraph(f"→ {part.name}({shorten(arguments, 300)})"))
+        elif isinstance(part, InvalidToolCall):
+            blocks.append(Paragraph(f"→ {part.name}: {part.error} {shorten(part.arguments, 100)}"))
+        elif isinstance(part, Blob):
+            label = f"[{part.mime_type}, {len(part.data):,} bytes]"
+            if part.mime_type in _PICTURES and len(part.data) <= _LARGEST_PICTURE:
+                blocks.append(Picture(part.data, part.mime_type, label))
+            else:
+                blocks.append(Paragraph(label, soft=True))
+        elif isinstance(part, Uri | File):
+            place = part.uri if isinstance(part, Uri) else part.file_id
+            blocks.append(Paragraph(f"[{part.modality}: {shorten(place, 100)}]", soft=True))
+        elif not isinstance(part, Text | Reasoning):
+            blocks.append(Paragraph(f"[{type(part).__name__}]", soft=True))
+    return blocks
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ LAYERS = (
     ("errors",),
     ("types",),
     ("messages", "resilience", "runtime", "tools"),
-    ("_util", "provider_table"),
+    ("_util", "display", "provider_table"),
 )
 """From the top down: a module may import from its own layer or a lower one."""
 

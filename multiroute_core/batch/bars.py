@@ -16,8 +16,8 @@ import threading
 import time
 from typing import Any
 
-from multiroute_core._util.display import in_notebook
 from multiroute_core.batch.progress import BatchProgress, Display, duration
+from multiroute_core.display.displayable import in_notebook
 
 logger = logging.getLogger("multiroute_core")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from multiroute_core.report import formats
+from multiroute_core.display import numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class BatchProgress:
         parts = [f"{self.failed:,} failed"] if self.failed else []
         if self.cached:
             parts.append(f"{self.cached:,} cached")
-        cost = formats.usd(self.cost) if self.cost or not self.unknown_costs else ""
+        cost = numbers.usd(self.cost) if self.cost or not self.unknown_costs else ""
         if self.unknown_costs:
             cost = f"{cost} + ?" if cost else "cost unknown"
         if cost and self.done > self.failed:
@@ -71,7 +71,7 @@ class BatchProgress:
 def duration(seconds: float) -> str:
     """Format a duration as `12.3 s`, `3:07` or `1:02:45`."""
     if seconds < 60:
-        return formats.seconds(seconds)
+        return numbers.seconds(seconds)
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Sequence
-from typing import Any, ClassVar, overload
+from collections.abc import Sequence
+from typing import Any, overload
 
-from multiroute_core._util.table import PrintableTable
 from multiroute_core.batch.progress import BatchProgress, duration
+from multiroute_core.display import numbers
+from multiroute_core.display.blocks import Table
+from multiroute_core.display.displayable import Displayable
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.report import formats
 from multiroute_core.types import Response
@@ -24,7 +26,7 @@ _COLUMNS = (
 )
 
 
-class BatchResults(PrintableTable, Sequence[Response | Exception]):
+class BatchResults(Displayable, Sequence[Response | Exception]):
     """The responses and errors of a batch, in the order of its prompts: a sequence that prints as a table.
 
     An entry is the `Response`, or the exception that `generate` would have raised. A slice is a `BatchResults` again.
@@ -144,8 +146,13 @@ class BatchResults(PrintableTable, Sequence[Response | Exception]):
     def __repr__(self) -> str:
         return str(self)
 
-    _TITLES: ClassVar[Sequence[str]] = ("prompt", "response", "route", "cost", "time")
-    _TEXT_COLUMNS: ClassVar[Collection[int]] = (1, 2)
+    def _display(self) -> list[Table]:
+        rows = rows_of(self._entries[: self._shown], self._first)
+        faded = [False] * len(rows)
+        if (hidden := len(self) - len(rows)) > 0:
+            rows.append(("…", f"{hidden:,} more: see .table() or .to_pandas()", "", "", ""))
+            faded.append(True)
+        return [Table(("prompt", "response", "route", "cost", "time"), rows, (1, 2), faded, self._heading())]
 
     def _heading(self) -> str:
         answered = len(self.responses)
@@ -156,19 +163,9 @@ class BatchResults(PrintableTable, Sequence[Response | Exception]):
             parts.append(f"{cached:,} from the cache")
         known = sum(response.cost or 0.0 for response in self.responses)
         unknown = sum(response.cost is None for response in self.responses)
-        cost = "cost unknown" if unknown and not known else formats.usd(known) + (" + ?" if unknown else "")
-        prompts = formats.format_count(len(self), "prompt")
+        cost = "cost unknown" if unknown and not known else numbers.usd(known) + (" + ?" if unknown else "")
+        prompts = numbers.format_count(len(self), "prompt")
         return f"{prompts}: {', '.join(parts)}; {cost}; the batch took {duration(self.progress.seconds)}"
-
-    def _rows(self) -> list[tuple[str, ...]]:
-        rows = rows_of(self._entries[: self._shown], self._first)
-        if (hidden := len(self) - len(rows)) > 0:
-            rows.append(("…", f"{hidden:,} more: see .table() or .to_pandas()", "", "", ""))
-        return rows
-
-    def _faded(self) -> list[bool]:
-        rows = len(self._entries[: self._shown])
-        return [False] * rows + [True] * (rows < len(self))
 
 
 class BatchInterrupted(KeyboardInterrupt):
@@ -200,8 +197,8 @@ def rows_of(entries: Sequence[Response | Exception], first: int) -> list[tuple[s
     rows: list[tuple[str, ...]] = []
     for number, entry in enumerate(entries, first):
         if isinstance(entry, Response):
-            cost = "cached" if entry.cached else "unknown" if entry.cost is None else formats.usd(entry.cost)
-            seconds = formats.seconds(_seconds(entry))
+            cost = "cached" if entry.cached else "unknown" if entry.cost is None else numbers.usd(entry.cost)
+            seconds = numbers.seconds(_seconds(entry))
             rows.append((f"{number:,}", shorten(entry.text), formats.name(entry.route), cost, seconds))
         else:
             rows.append((f"{number:,}", shorten(f"{type(entry).__name__}: {entry}"), "", "", ""))

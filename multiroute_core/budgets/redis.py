@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 import msgspec
 
-from multiroute_core._util.display import printable
 from multiroute_core.budgets.accounts import (
     LEASE_SECONDS,
     AccountBalance,
@@ -22,6 +21,7 @@ from multiroute_core.budgets.accounts import (
     Settled,
     UnavailableError,
 )
+from multiroute_core.display.text import printable
 from multiroute_core.runtime.io import IO
 from multiroute_core.state.link import Down, Link, Refused
 from multiroute_core.state.scripts import script

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import ClassVar, Literal
+from typing import Literal
 
-from multiroute_core._util.table import PrintableTable
+from multiroute_core.display.blocks import Bar, Table
+from multiroute_core.display.displayable import Displayable
+from multiroute_core.display.numbers import share, usd
+
+NEARLY_SPENT = 0.8
+"""The used share from which a budget is shown as nearly spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +39,38 @@ class BudgetStatus:
     resets_at: float | None
 
 
-class BudgetStatuses(PrintableTable, tuple[BudgetStatus, ...]):
+class BudgetStatuses(Displayable, tuple[BudgetStatus, ...]):
     """The budgets with spending, the lowest remaining share first. Prints as a table, also in notebooks."""
 
     __slots__ = ()
 
-    _TITLES: ClassVar = ("budget", "scope", "spent", "limit", "remaining", "used", "resets")
-    _TEXT_COLUMNS: ClassVar = (0, 1, 6)
-
-    def _rows(self) -> list[tuple[str, ...]]:
-        return [
+    def _display(self) -> list[Table]:
+        rows = [
             (
                 f"{one.budget}{' (hard)' if one.hard else ''}",
                 one.scope_value,
                 _format_amount(one.spent, one.unit),
                 _format_amount(one.limit, one.unit),
                 _format_amount(one.remaining, one.unit),
-                f"{one.spent / one.limit:.0%}" if one.limit else "",
+                _bar(one),
+                share(one.spent, one.limit),
                 "" if one.resets_at is None else f"{datetime.fromtimestamp(one.resets_at, UTC):%Y-%m-%d %H:%M} UTC",
             )
             for one in self
         ]
+        return [Table(_TITLES, rows, _TEXT_COLUMNS, empty="No budget has spending in this period.", optional=("",))]
+
+
+_TITLES = ("budget", "scope", "spent", "limit", "remaining", "", "used", "resets")
+_TEXT_COLUMNS = (0, 1, 5, 7)
+
+
+def _bar(one: BudgetStatus) -> Bar | str:
+    if not one.limit:
+        return ""
+    used = one.spent / one.limit
+    return Bar(0.0, used, "bad" if used >= 1 else "warning" if used >= NEARLY_SPENT else "accent")
 
 
 def _format_amount(amount: float, unit: str) -> str:
-    return f"${amount:,.6f}" if unit == "usd" else f"{amount:,.0f} tokens"
+    return usd(amount) if unit == "usd" else f"{amount:,.0f} tokens"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from multiroute_core._util.display import printable
 from multiroute_core.budgets.accounts import (
     ROOM,
     AccountBalance,
@@ -18,6 +17,7 @@ from multiroute_core.budgets.accounts import (
 )
 from multiroute_core.budgets.budget import NANO, Budget
 from multiroute_core.budgets.status import BudgetStatus, BudgetStatuses
+from multiroute_core.display.text import printable
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import BudgetAlert, Hook, tell
 from multiroute_core.ledger.aggregate import Spent

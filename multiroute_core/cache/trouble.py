@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from multiroute_core._util.display import printable
+from multiroute_core.display.text import printable
 
 QUIET = 60.0
 """Minimum seconds between two logs of the same failure."""

@@ -100,6 +100,7 @@ class AttemptRunner:
         permit: Permit,
         pricing: Pricing,
         tokens: int,
+        request_start: float | None = None,
         max_tokens: int | None = None,
         settle_budget: Callable[[Attempt | None], None] | None = None,
     ) -> None:
@@ -132,6 +133,7 @@ class AttemptRunner:
         self._tokens = tokens
         self._max_tokens = max_tokens
         self._began = io.now()
+        self._request_start = request_start
         self._restorer = None if self.encoded.restoration is None else Restorer(self.encoded.restoration)
         self._source: Any = None
         self._decoder: Decoder | None = None
@@ -362,6 +364,7 @@ class AttemptRunner:
             estimated_usage=charge.estimate,
             estimated_cost=charge.estimated_cost,
             price_source=charge.source,
+            started_after=None if self._request_start is None else self._began - self._request_start,
         )
 
     def _charge(self, model: str, *, is_answered: bool) -> Charge:

@@ -20,13 +20,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from multiroute_core._util.display import printable
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.cache import entry as entries
 from multiroute_core.cache.caching import CacheConfig
 from multiroute_core.cache.entry import Entry, UnreadableError
 from multiroute_core.cache.key import UnkeyableError, key, models, scope
 from multiroute_core.cache.single_flight import Flights, Leader
+from multiroute_core.display.text import printable
 from multiroute_core.engine.attempt_log import AttemptLog
 from multiroute_core.engine.stage import CallContext, RunRest
 from multiroute_core.events import RequestEnded, RequestStarted

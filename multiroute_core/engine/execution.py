@@ -233,6 +233,7 @@ class RequestExecution:
             permit=admission,
             pricing=self._pricing,
             tokens=self._call.tokens,
+            request_start=self._began,
             max_tokens=self._request.max_tokens,
             settle_budget=settle_budget,
         )

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from multiroute_core._util.display import describe_value
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.budgets.accounts import Accounts, MemoryAccounts
 from multiroute_core.budgets.budget import Budget
 from multiroute_core.cache.caching import CacheConfig
+from multiroute_core.display.text import describe_value
 from multiroute_core.engine.attempt import TimeLimits
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook

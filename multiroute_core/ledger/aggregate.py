@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
-from multiroute_core._util.table import PrintableTable
+from multiroute_core.display.blocks import Bar, Table
+from multiroute_core.display.displayable import Displayable
+from multiroute_core.display.numbers import NOTHING, decimal_places, usd
 from multiroute_core.ledger.record import CACHED, CANCELLED, Record, is_failure
 
 GROUPS = ("model", "provider", "route", "tenant", "task", "label", "day", "month", "outcome")
@@ -100,40 +102,57 @@ class Group:
     saved_cost: float
 
 
-class Groups(PrintableTable, tuple[Group, ...]):
+class Groups(Displayable, tuple[Group, ...]):
     """Groups of records, sorted by descending cost. They print as a table, also in notebooks."""
 
     __slots__ = ()
 
-    _TITLES: ClassVar = (
-        "",
-        "requests",
-        "attempts",
-        "failed",
-        "cancelled",
-        "cached",
-        "tokens in",
-        "tokens out",
-        "cost",
-        "saved",
-    )
-
-    def _rows(self) -> list[tuple[str, ...]]:
-        return [
+    def _display(self) -> list[Table]:
+        most = max((group.cost for group in self), default=0.0)
+        places = decimal_places(group.cost for group in self)
+        rows = [
             (
                 group.name,
                 f"{group.requests:,}",
                 f"{group.attempts:,}",
-                f"{group.failed:,}",
-                f"{group.cancelled:,}",
-                f"{group.cached:,}",
+                _count_or_nothing(group.failed),
+                _count_or_nothing(group.cancelled),
+                _count_or_nothing(group.cached),
                 f"{group.input_tokens:,}",
                 f"{group.output_tokens:,}",
-                f"${group.cost:,.6f}" + ("" if not group.unknown else f" + {group.unknown} unknown"),
-                f"${group.saved_cost:,.6f}",
+                _format_cost(group, places),
+                Bar(0.0, group.cost / most) if group.cost > 0 else "",
+                usd(group.saved_cost) if group.saved_cost else NOTHING,
             )
             for group in self
         ]
+        return [Table(_TITLES, rows, (0, 9), empty="No records.", optional=("", NOTHING))]
+
+
+_TITLES = (
+    "",
+    "requests",
+    "attempts",
+    "failed",
+    "cancelled",
+    "cached",
+    "tokens in",
+    "tokens out",
+    "cost",
+    "",
+    "saved",
+)
+
+
+def _count_or_nothing(count: int) -> str:
+    return f"{count:,}" if count else NOTHING
+
+
+def _format_cost(group: Group, places: int) -> str:
+    """Format the cost; a sum without its unknown part says so."""
+    if not group.unknown:
+        return usd(group.cost, places)
+    return f"{usd(group.cost, places)} + {group.unknown:,} unknown" if group.cost else f"{group.unknown:,} unknown"
 
 
 class _Sums:

@@ -8,6 +8,10 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, TypeAlias
 
+from multiroute_core.display import card
+from multiroute_core.display.blocks import Bar, Cell, Table
+from multiroute_core.display.displayable import Displayable
+from multiroute_core.display.numbers import NOTHING, UNKNOWN, seconds, usd
 from multiroute_core.events import About
 from multiroute_core.pricing.cost import FREE_OF_CHARGE
 from multiroute_core.types import Attempt, Response, Usage
@@ -28,9 +32,9 @@ MOST = 10**12
 """Higher counts are provider errors. Sums of such counts would not fit into 64 bits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One attempt, whatever its outcome.
+@dataclass(frozen=True, slots=True, repr=False)
+class Record(Displayable):
+    """One attempt, whatever its outcome. Shows itself as a card, in notebooks and when printed.
 
     Attributes:
         ended_at: When it ended, in seconds since 1970.
@@ -95,6 +99,53 @@ class Record:
     def to_dict(self) -> dict[str, Any]:
         """Returns the record as plain JSON values."""
         return {**asdict(self), "labels": list(self.labels)}
+
+    def __repr__(self) -> str:
+        return (
+            f"Record({self.request_id!r}, route={self.route!r}, outcome={self.outcome!r}, "
+            f"seconds={self.seconds:.3g}, cost={'None' if self.cost is None else f'{self.cost:.6g}'})"
+        )
+
+    def _display(self) -> list[Table]:
+        first = self.first_token_seconds
+        outcome = card.mark_outcome(self.outcome)
+        bar: Cell = ""
+        if self.seconds > 0:
+            begin = 0.0 if first is None else first / self.seconds
+            bar = Bar(begin, 1.0, outcome.tone, None if first is None else 0.0)
+        return [
+            card.facts(
+                ("route", self.route),
+                ("model", self.model),
+                ("outcome", outcome),
+                (f"0 to {seconds(self.seconds)}", bar),
+                ("first token", "" if first is None else seconds(first)),
+                ("cost", _format_cost(self)),
+                ("saved", usd(self.saved_cost) if self.saved_cost else ""),
+            ),
+            card.facts(
+                ("tokens", self._format_tokens()),
+                ("tenant", self.tenant or ""),
+                ("task", self.task or ""),
+                ("labels", ", ".join(self.labels)),
+                ("ended", f"{datetime.fromtimestamp(self.ended_at, UTC):%Y-%m-%d %H:%M:%S} UTC"),
+                ("request", self.request_id),
+            ),
+        ]
+
+    def _format_tokens(self) -> str:
+        estimated = "about " if self.estimated and self.input_tokens is not None else ""
+        return estimated + card.tokens(
+            self.input_tokens, self.output_tokens, self.cache_read_tokens, self.reasoning_tokens
+        )
+
+
+def _format_cost(record: Record) -> str:
+    if record.cost is not None:
+        return usd(record.cost)
+    if record.charged is not None:
+        return f"about {usd(record.charged)}"
+    return UNKNOWN if record.outcome == "success" or record.input_tokens or record.output_tokens else NOTHING
 
 
 NAMES = tuple(field.name for field in fields(Record))

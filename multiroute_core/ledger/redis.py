@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from multiroute_core._util.display import printable
+from multiroute_core.display.text import printable
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.ledger.aggregate import Spent, sum_spending
 from multiroute_core.ledger.query import LedgerQuery

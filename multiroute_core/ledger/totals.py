@@ -7,12 +7,14 @@ them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, TypeAlias, cast
 
-from multiroute_core._util import table
-from multiroute_core._util.display import printable
+from multiroute_core.display import numbers
+from multiroute_core.display.blocks import Bar, Block, Paragraph, Table
+from multiroute_core.display.displayable import Displayable
+from multiroute_core.display.numbers import NOTHING, decimal_places, format_count, usd
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.ledger.record import CANCELLED, is_failure
 from multiroute_core.runtime import forks
@@ -99,7 +101,7 @@ class Figures:
 _NAMES = tuple(field.name for field in fields(Figures))
 
 
-class Totals:
+class Totals(Displayable):
     """Sums over recorded calls, overall and per model. Thread-safe.
 
     Copies are the same object, so that copies of a model count in one place.
@@ -181,20 +183,31 @@ class Totals:
         total, models = self._read()
         return {"total": total.to_dict(), "models": {name: figures.to_dict() for name, figures in models.items()}}
 
-    def __str__(self) -> str:
-        total, models = self._read()
-        return "\n".join([*_lines(total), *(_line(name, figures) for name, figures in models.items())])
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {_calls(self.total)}, {_format_cost(self.total)}>"
 
-    def _repr_html_(self) -> str:
-        """Renders a table for notebooks."""
+    def _display(self) -> list[Block]:
         total, models = self._read()
+        named = [*models.items(), *([("Total", total)] if len(models) != 1 else [])]
+        dearest = max((row.known_cost for row in models.values()), default=0.0)
+        places = decimal_places(row.known_cost for row in models.values())
         rows = [
-            (name, *(column(row) for column in _COLUMNS.values())) for name, row in (*models.items(), ("Total", total))
+            (
+                name,
+                f"{row.answers:,}",
+                f"{row.input_tokens:,}",
+                f"{row.output_tokens:,}",
+                _format_cost(row, places),
+                Bar(0.0, row.known_cost / dearest) if row.known_cost and row is not total else "",
+                f"{row.attempts:,}",
+                _count_or_nothing(row.failed_attempts),
+                _count_or_nothing(row.cache_hits),
+                usd(row.saved_cost) if row.saved_cost else NOTHING,
+            )
+            for name, row in named
         ]
-        return table.html(("Model", *_COLUMNS), rows, (0,))
+        table = [Table(_TITLES, rows, (0, 5), optional=("", NOTHING))] if models else []
+        return [Paragraph("\n".join(_lines(total))), *table]
 
     def __copy__(self) -> Self:
         return self
@@ -250,53 +263,34 @@ def moves(attempts: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, 
 
 def _lines(total: Figures) -> Iterator[str]:
     yield _calls(total)
-    uncounted = f"; {_count(total.uncounted, 'answer')} uncounted" if total.uncounted else ""
+    uncounted = f"; {format_count(total.uncounted, 'answer')} uncounted" if total.uncounted else ""
     yield (
         f"Tokens: {total.input_tokens:,} in ({total.cache_read_tokens:,} from provider caches), "
         f"{total.output_tokens:,} out ({total.reasoning_tokens:,} reasoning){uncounted}"
     )
-    lost = f"; {_usd(total.failed_cost)} of it for failed attempts" if total.failed_cost else ""
-    more = f"; about {_usd(total.estimated_cost)} more for interrupted attempts" if total.estimated_cost else ""
+    lost = f"; {usd(total.failed_cost)} of it for failed attempts" if total.failed_cost else ""
+    more = f"; about {usd(total.estimated_cost)} more for interrupted attempts" if total.estimated_cost else ""
     yield f"Cost: {_format_cost(total)}{lost}{more}"
-    figures = [_count(total.attempts, "attempt"), f"{total.failed_attempts:,} failed"]
+    figures = [format_count(total.attempts, "attempt"), f"{total.failed_attempts:,} failed"]
     figures += [f"{total.cancelled_attempts:,} cancelled"] if total.cancelled_attempts else []
-    figures += [_count(total.fallbacks, "fallback"), _count(total.retries, "retry", "retries")]
+    figures += [format_count(total.fallbacks, "fallback"), format_count(total.retries, "retry", "retries")]
     yield f"Routes: {', '.join(figures)}"
-    yield f"Caches: {_count(total.cache_hits, 'hit')}, {_usd(total.saved_cost)} saved"
-
-
-def _line(name: str, row: Figures) -> str:
-    tokens = f"{row.input_tokens:,} + {row.output_tokens:,} tokens"
-    counts = f"{_count(row.answers, 'answer')}, {_count(row.attempts, 'attempt')}"
-    return f"  {printable(name)}: {counts}, {tokens}, {_format_cost(row)}"
+    yield f"Caches: {format_count(total.cache_hits, 'hit')}, {usd(total.saved_cost)} saved"
 
 
 def _calls(total: Figures) -> str:
-    ended = [_count(total.answers, "answer"), _count(total.failures, "failure")]
+    ended = [format_count(total.answers, "answer"), format_count(total.failures, "failure")]
     ended += [f"{total.unfinished:,} unfinished"] if total.unfinished else []
-    return f"{_count(total.calls, 'call')}: {', '.join(ended)}"
+    return f"{format_count(total.calls, 'call')}: {', '.join(ended)}"
 
 
-def _format_cost(row: Figures) -> str:
-    unpriced = f" and {_count(row.unpriced, 'answer')} of unknown cost" if row.unpriced else ""
-    return f"{_usd(row.cost)}{unpriced}" if row.cost is not None else "unknown"
+def _format_cost(row: Figures, places: int | None = None) -> str:
+    unpriced = f" and {format_count(row.unpriced, 'answer')} of unknown cost" if row.unpriced else ""
+    return f"{usd(row.cost, places)}{unpriced}" if row.cost is not None else numbers.UNKNOWN
 
 
-def _usd(amount: float | None) -> str:
-    return "unknown" if amount is None else f"${amount:,.6f}"
+def _count_or_nothing(count: int) -> str:
+    return f"{count:,}" if count else NOTHING
 
 
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-_COLUMNS: Mapping[str, Callable[[Figures], str]] = {
-    "Answers": lambda row: f"{row.answers:,}",
-    "Tokens in": lambda row: f"{row.input_tokens:,}",
-    "Tokens out": lambda row: f"{row.output_tokens:,}",
-    "Cost": _format_cost,
-    "Attempts": lambda row: f"{row.attempts:,}",
-    "Failed": lambda row: f"{row.failed_attempts:,}",
-    "Cache hits": lambda row: f"{row.cache_hits:,}",
-    "Saved": lambda row: _usd(row.saved_cost),
-}
+_TITLES = ("model", "answers", "tokens in", "tokens out", "cost", "", "attempts", "failed", "cache hits", "saved")

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from typing import TypeAlias
 
-from multiroute_core._util.display import printable
+from multiroute_core.display.text import printable
 from multiroute_core.events import AttemptEnded, RequestEnded
 from multiroute_core.ledger.record import Record, of_attempt, of_hit
 from multiroute_core.ledger.store import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from multiroute_core._util.display import describe_value
+from multiroute_core.display.text import describe_value
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.provider_table import PROVIDERS, find_provider, implied_provider
 

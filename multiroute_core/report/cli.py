@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from multiroute_core._util.display import printable, printable_lines
+from multiroute_core.display.text import printable, printable_lines
 from multiroute_core.errors import ConfigurationError, MultiRouteError
 from multiroute_core.report import report, terminal, watch
 from multiroute_core.report.moments import moment

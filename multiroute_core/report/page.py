@@ -8,6 +8,7 @@ import math
 import re
 from html import escape
 
+from multiroute_core.display.numbers import decimal_places, usd
 from multiroute_core.report import charts, formats
 from multiroute_core.report.charts import Series
 from multiroute_core.report.figures import Bucket, ReportData
@@ -57,10 +58,8 @@ def _time_lines(report: ReportData) -> tuple[str, ...]:
     figures: list[str] = []
     if report.total.cost > 0:
         series = _by_model(report)
-        places = formats.digits(bucket.cost for bucket in report.buckets)
-        figures.append(
-            charts.columns(f"Spending per {report.step}", labels, series, lambda value: formats.usd(value, places))
-        )
+        places = decimal_places(bucket.cost for bucket in report.buckets)
+        figures.append(charts.columns(f"Spending per {report.step}", labels, series, lambda value: usd(value, places)))
 
     def counts(of: str) -> tuple[float, ...]:
         return tuple(float(getattr(bucket, of)) for bucket in report.buckets)

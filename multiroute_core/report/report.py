@@ -9,10 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multiroute_core.display.numbers import format_count
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.ledger.ledger import Ledger
 from multiroute_core.ledger.record import Record
-from multiroute_core.report import page, terminal
+from multiroute_core.report import formats, page, terminal
 from multiroute_core.report.figures import ReportData
 from multiroute_core.report.moments import moment
 from multiroute_core.report.tally import RecordRow, Tally
@@ -47,7 +48,7 @@ class Report(ReportData):
     """
 
     def __repr__(self) -> str:
-        return f"<Report: {self.requests.count:,} requests, ${self.total.cost:,.6f}>"
+        return f"<Report: {format_count(self.requests.count, 'request')}, {formats.cost(self.total)}>"
 
     def __str__(self) -> str:
         return terminal.text(self)

@@ -6,20 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from multiroute_core.display.numbers import NOTHING, decimal_places, format_count, seconds, share, short, usd
 from multiroute_core.report.figures import ReportData, Slice
-from multiroute_core.report.formats import (
-    NOTHING,
-    cost,
-    digits,
-    format_count,
-    moment,
-    name,
-    period,
-    seconds,
-    share,
-    short,
-    usd,
-)
+from multiroute_core.report.formats import cost, moment, name, period
 
 MOST_ROWS = 12
 """Maximum groups per section; the others are merged into one row."""
@@ -160,7 +149,7 @@ def _costs(head: str, groups: Sequence[Slice], total: Slice) -> Section:
     slices = list(groups)
     if len(groups) > MOST_ROWS + 1:
         slices = [*groups[:MOST_ROWS], _together(groups[MOST_ROWS:])]
-    places = digits(group.cost for group in slices)
+    places = decimal_places(group.cost for group in slices)
     most = max(group.cost for group in slices)
     return Section(
         title=head,

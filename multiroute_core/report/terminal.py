@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 import io
-import math
 from typing import TYPE_CHECKING, Any
 
-from multiroute_core._util import table
+from multiroute_core.display import bars
+from multiroute_core.display import plain as aligned
+from multiroute_core.display.text import is_right_to_left
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.report import formats
 from multiroute_core.report.figures import ReportData
 from multiroute_core.report.sections import Section, headlines, notes, sections, title
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-BLOCKS = "▁▂▃▄▅▆▇█"
-MOST_BLOCKS = 60
 LEFT_TO_RIGHT = "\u200e"
 
 
@@ -36,10 +34,8 @@ def plain(report: ReportData) -> str:
     """Renders the report without rich."""
     parts = [title(report)]
     if lines := headlines(report):
-        parts.append(
-            table.text(("", "", ""), [(line.title, line.figure, line.detail) for line in lines], (0, 2)).strip("\n")
-        )
-    parts += [f"{part.title}\n{table.text(part.heads, part.rows, part.words)}" for part in sections(report)]
+        parts.append(aligned.table(("", "", ""), [(line.title, line.figure, line.detail) for line in lines], (0, 2)))
+    parts += [f"{part.title}\n{aligned.table(part.heads, part.rows, part.words)}" for part in sections(report)]
     if footnotes := notes(report):
         parts.append("\n".join(f"* {note}" for note in footnotes))
     return "\n\n".join(parts)
@@ -107,7 +103,7 @@ def module(name: str) -> Any:
 
 def _framed(cell: str) -> str:
     """Isolates a right-to-left name, which would reorder the numbers after it in bidirectional terminals."""
-    return f"{LEFT_TO_RIGHT}{cell}{LEFT_TO_RIGHT}" if formats.leftward(cell) else cell
+    return f"{LEFT_TO_RIGHT}{cell}{LEFT_TO_RIGHT}" if is_right_to_left(cell) else cell
 
 
 def _line(report: ReportData) -> Any:
@@ -115,8 +111,4 @@ def _line(report: ReportData) -> Any:
     costs = [bucket.cost for bucket in report.buckets]
     what = "spent" if any(costs) else "answers"
     heights = costs if any(costs) else [float(bucket.answers) for bucket in report.buckets]
-    pace = math.ceil(len(heights) / MOST_BLOCKS)
-    merged = [sum(heights[place : place + pace]) for place in range(0, len(heights), pace)]
-    most = max(merged) or 1.0
-    blocks = "".join(BLOCKS[min(int(8 * height / most), 7)] if height else " " for height in merged)
-    return module("text").Text.assemble((f"{what} over time  ", "dim"), (blocks, "cyan"))
+    return module("text").Text.assemble((f"{what} over time  ", "dim"), (bars.sparkline(heights), "cyan"))

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from multiroute_core._util.display import printable
+from multiroute_core.display import numbers
+from multiroute_core.display.text import printable
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.ledger.record import CACHED, Record
 from multiroute_core.report import formats, report, terminal
@@ -80,14 +81,14 @@ def frame(source: Source, minutes: float, now: float) -> RenderableType:
             (f"the last {minutes:g} minutes, at {formats.clock(now)} UTC", "dim"),
         ),
         words(
-            f"{formats.format_count(summary.requests.count, 'request')}, "
+            f"{numbers.format_count(summary.requests.count, 'request')}, "
             f"{summary.requests.failed:,} failed, {summary.requests.rescued:,} rescued by another attempt, "
             f"{summary.total.cached:,} from the cache"
         ),
         words.assemble(
-            (f"{formats.usd(hourly)} per hour", "bold"),
-            f" ({formats.usd(summary.total.cost)} spent, {formats.usd(summary.total.saved_cost)} saved by the cache)",
-            (f"; the cost of {formats.format_count(summary.total.unknown, 'attempt')} is unknown", "yellow")
+            (f"{numbers.usd(hourly)} per hour", "bold"),
+            f" ({formats.cost(summary.total)} spent, {numbers.usd(summary.total.saved_cost)} saved by the cache)",
+            (f"; the cost of {numbers.format_count(summary.total.unknown, 'attempt')} is unknown", "yellow")
             if summary.total.unknown
             else "",
         ),
@@ -104,7 +105,7 @@ def frame(source: Source, minutes: float, now: float) -> RenderableType:
 
 def _routes(summary: report.Report) -> Section:
     times = {latency.route: latency for latency in summary.latencies}
-    places = formats.digits(route.cost for route in summary.routes)
+    places = numbers.decimal_places(route.cost for route in summary.routes)
     rows: list[tuple[str, ...]] = []
     for route in summary.routes:
         latency = times.get(route.name or "")
@@ -113,9 +114,9 @@ def _routes(summary: report.Report) -> Section:
                 formats.name(route.name),
                 f"{route.attempts:,}",
                 f"{route.failed:,}",
-                formats.share(route.failed, route.attempts),
-                formats.seconds(latency and latency.median),
-                formats.seconds(latency and latency.p95),
+                numbers.share(route.failed, route.attempts),
+                numbers.seconds(latency and latency.median),
+                numbers.seconds(latency and latency.p95),
                 formats.cost(route, places),
             )
         )
@@ -130,7 +131,7 @@ def _errors(errors: Iterable[Record | RecordRow]) -> Section:
             formats.name(record.route),
             formats.name(record.outcome).replace("_", " "),
             formats.name(record.tenant),
-            formats.seconds(record.seconds),
+            numbers.seconds(record.seconds),
         )
         for record in errors
     )

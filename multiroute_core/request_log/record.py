@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import html
-import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
-from multiroute_core._util.display import printable_lines
-from multiroute_core._util.table import PrintableTable
+from multiroute_core.display import card
+from multiroute_core.display.blocks import Bar, Block, Cell, Paragraph, Table
+from multiroute_core.display.displayable import Displayable
+from multiroute_core.display.numbers import NOTHING, seconds, usd
 from multiroute_core.report import formats
 from multiroute_core.types import Attempt
 
-BAR_CELLS = 24
-"""Characters of an attempt's bar on the time line."""
+_TITLES = ("route", "outcome", "starts", "takes", "first token", "tokens", "cost", "time line")
 
 
 @dataclass(frozen=True, slots=True)
-class RequestRecord(PrintableTable):
+class RequestRecord(Displayable):
     """One request. It prints as a table of its attempts, with a time line.
 
     Attributes:
@@ -58,66 +57,45 @@ class RequestRecord(PrintableTable):
     prompt: tuple[tuple[str, str], ...] | None = field(default=None, repr=False)
     answer: str | None = field(default=None, repr=False)
 
-    _TITLES: ClassVar[Sequence[str]] = (
-        "route",
-        "outcome",
-        "starts",
-        "takes",
-        "first token",
-        "tokens",
-        "cost",
-        "time line",
-    )
-    _TEXT_COLUMNS: ClassVar[Collection[int]] = (0, 1, 7)
-
-    def __str__(self) -> str:
-        table = PrintableTable.__str__(self) if self.attempts else self._heading()
-        content = "\n".join(f"\n{title}:\n{text}" for title, text in self._content())
-        return f"{table}\n{printable_lines(content)}" if content else table
-
-    def _repr_html_(self) -> str:
-        table = PrintableTable._repr_html_(self) if self.attempts else f"<p>{html.escape(self._heading())}</p>"
-        content = "".join(
-            f"<p><b>{html.escape(title)}</b></p>"
-            f'<pre style="white-space:pre-wrap">{html.escape(printable_lines(text))}</pre>'
-            for title, text in self._content()
-        )
-        return f'<div class="tex2jax_ignore mathjax_ignore">{table}{content}</div>'
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001  (IPython's)
-        printer.text(str(self))
+    def _display(self) -> list[Block]:
+        heading = self._heading()
+        table = Table(_TITLES, self._rows(), (0, 1, 7), title=heading) if self.attempts else Paragraph(heading)
+        content = [
+            paragraph
+            for role, text in self._content()
+            for paragraph in (Paragraph(f"{role}:", strong=True), Paragraph(text))
+        ]
+        return [table, *content]
 
     def _heading(self) -> str:
         parts = [f"Request {formats.name(self.request_id)}: {self.state} at {formats.clock(self.started_at)} UTC"]
         if self.seconds is not None:
-            parts.append(f"after {formats.seconds(self.seconds)}")
+            parts.append(f"after {seconds(self.seconds)}")
         if self.cost is not None:
-            parts.append(formats.usd(self.cost))
+            parts.append(usd(self.cost))
         about = {"tenant": self.tenant, "task": self.task, "labels": ", ".join(self.labels)}
         parts += [f"{name} {formats.name(value)}" for name, value in about.items() if value]
         if self.error:
             parts.append(" ".join(self.error.split()))
         return "; ".join(parts)
 
-    def _rows(self) -> list[tuple[str, ...]]:
+    def _rows(self) -> list[tuple[Cell, ...]]:
         ends = [offset + attempt.seconds for offset, attempt in zip(self.offsets, self.attempts, strict=True)]
         whole = max([*ends, self.seconds or 0.0, 1e-9])
-        rows: list[tuple[str, ...]] = []
+        rows: list[tuple[Cell, ...]] = []
         for attempt, offset in zip(self.attempts, self.offsets, strict=True):
             usage = attempt.usage
-            begin = min(BAR_CELLS - 1, int(BAR_CELLS * offset / whole))
-            end = min(BAR_CELLS, math.ceil(BAR_CELLS * (offset + attempt.seconds) / whole))
-            cells = max(1, end - begin)
+            outcome = card.mark_outcome(attempt.outcome)
             rows.append(
                 (
                     formats.name(attempt.route),
-                    formats.name(attempt.outcome).replace("_", " "),
-                    formats.seconds(offset),
-                    formats.seconds(attempt.seconds),
-                    formats.seconds(attempt.first_token_seconds),
-                    formats.NOTHING if usage is None else f"{usage.input_tokens or 0:,} + {usage.output_tokens or 0:,}",
-                    formats.NOTHING if attempt.cost is None else formats.usd(attempt.cost),
-                    "░" * begin + "█" * cells + "░" * (BAR_CELLS - begin - cells),
+                    outcome,
+                    seconds(offset),
+                    seconds(attempt.seconds),
+                    seconds(attempt.first_token_seconds),
+                    NOTHING if usage is None else f"{usage.input_tokens or 0:,} + {usage.output_tokens or 0:,}",
+                    NOTHING if attempt.cost is None else usd(attempt.cost),
+                    Bar(offset / whole, (offset + attempt.seconds) / whole, outcome.tone),
                 )
             )
         return rows

@@ -6,11 +6,12 @@ import contextvars
 import importlib
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, ClassVar, overload
+from collections.abc import Callable, Sequence
+from typing import Any, overload
 
-from multiroute_core._util.display import in_notebook
-from multiroute_core._util.table import PrintableTable
+from multiroute_core.display import numbers
+from multiroute_core.display.blocks import Table
+from multiroute_core.display.displayable import Displayable, in_notebook
 from multiroute_core.errors import ConfigurationError, MultiRouteError
 from multiroute_core.options import invalid, seconds
 from multiroute_core.report import formats
@@ -26,7 +27,7 @@ REFRESH_SECONDS = 1.0
 SHOWN_CHARACTERS = 40
 
 
-class RecentRequests(PrintableTable, Sequence[RequestRecord]):
+class RecentRequests(Displayable, Sequence[RequestRecord]):
     """The last requests of a router, the latest first: a sequence that prints as a table.
 
     Example:
@@ -75,11 +76,9 @@ class RecentRequests(PrintableTable, Sequence[RequestRecord]):
             )
         return Watch(self._read, for_seconds)
 
-    _TITLES: ClassVar[Sequence[str]] = ("", "time", "state", "route", "attempts", "takes", "cost", "about")
-    _TEXT_COLUMNS: ClassVar[Collection[int]] = (1, 2, 3, 7)
-
-    def _heading(self) -> str:
-        return "" if self._records else "No requests yet."
+    def _display(self) -> list[Table]:
+        faded = [record.state in ("cached", "cancelled") for record in self._records]
+        return [Table(_TITLES, self._rows(), (1, 2, 3, 7), faded, empty="No requests yet.")]
 
     def _rows(self) -> list[tuple[str, ...]]:
         now = time.time()
@@ -95,15 +94,15 @@ class RecentRequests(PrintableTable, Sequence[RequestRecord]):
                     record.state,
                     formats.name(record.route),
                     str(len(record.attempts)),
-                    formats.seconds(elapsed),
-                    formats.NOTHING if record.cost is None else formats.usd(record.cost),
+                    numbers.seconds(elapsed),
+                    numbers.NOTHING if record.cost is None else numbers.usd(record.cost),
                     _shorten(about),
                 )
             )
         return rows
 
-    def _faded(self) -> list[bool]:
-        return [record.state in ("cached", "cancelled") for record in self._records]
+
+_TITLES = ("", "time", "state", "route", "attempts", "takes", "cost", "about")
 
 
 class Watch:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from multiroute_core._util.table import PrintableTable
+from multiroute_core.display.blocks import Bar, Table
+from multiroute_core.display.displayable import Displayable
+from multiroute_core.display.numbers import decimal_places, usd
 from multiroute_core.pricing import CostOn
 from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.routing import expected_usage
@@ -35,30 +36,41 @@ class RouteEstimate:
     most_cost: float | None
 
 
-class Estimate(PrintableTable, tuple[RouteEstimate, ...]):
+class Estimate(Displayable, tuple[RouteEstimate, ...]):
     """One estimate per candidate, in the given order. Prints as a table, also in notebooks."""
 
     __slots__ = ()
-
-    _TITLES: ClassVar = ("route", "input tokens", "output tokens", "cost", "max output tokens", "max cost")
 
     @property
     def cost(self) -> float | None:
         """The expected cost on the first route, in USD; None if unknown."""
         return self[0].cost if self else None
 
-    def _rows(self) -> list[tuple[str, ...]]:
-        return [
+    def _display(self) -> list[Table]:
+        costs = [cost for one in self for cost in (one.cost, one.most_cost)]
+        highest = max((cost for cost in costs if cost), default=0.0)
+        places = decimal_places(costs)
+        rows = [
             (
                 one.route,
                 f"{one.input_tokens:,}",
                 f"{one.output_tokens:,}",
-                _usd(one.cost),
+                usd(one.cost, places),
                 f"{one.most_output_tokens:,}",
-                _usd(one.most_cost),
+                usd(one.most_cost, places),
+                _bar(one, highest),
             )
             for one in self
         ]
+        return [Table(_TITLES, rows, (0, 6), empty="No route can carry this request.", optional=("",))]
+
+
+_TITLES = ("route", "input tokens", "output tokens", "cost", "max output tokens", "max cost", "")
+
+
+def _bar(one: RouteEstimate, highest: float) -> Bar | str:
+    """Return a bar up to the expected cost."""
+    return Bar(0.0, one.cost / highest) if one.cost and highest else ""
 
 
 def estimate(
@@ -82,7 +94,3 @@ def estimate(
             )
         )
     return Estimate(estimates)
-
-
-def _usd(amount: float | None) -> str:
-    return "unknown" if amount is None else f"${amount:,.6f}"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from multiroute_core._util.display import printable
-from multiroute_core._util.table import PrintableTable
+from multiroute_core.display.blocks import Bar, Cell, Table
+from multiroute_core.display.displayable import Displayable
+from multiroute_core.display.numbers import decimal_places, usd
 from multiroute_core.options import Options
 from multiroute_core.route import Route
 from multiroute_core.routing import expected_usage
 from multiroute_core.routing.candidates import Candidates
+from multiroute_core.routing.health import mark_breaker
 from multiroute_core.routing.strategies import LiveStats, ranking
 from multiroute_core.types import Request
 
@@ -49,7 +51,7 @@ class ExplainedRoute:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation(PrintableTable):
+class Explanation(Displayable):
     """Where a request would be routed, and why; no request is sent. Prints as a table, also in notebooks.
 
     If the strategy is random, this is one draw.
@@ -66,21 +68,24 @@ class Explanation(PrintableTable):
     rows: tuple[ExplainedRoute, ...]
     problem: str | None = None
 
-    _TITLES: ClassVar = ("", "route", "cost", "latency (s)", "breaker", "in flight", "context window", "reason")
-    _TEXT_COLUMNS: ClassVar = (1, 4, 7)
-
-    def _rows(self) -> list[tuple[str, ...]]:
-        return [_cells(row) for row in self.rows]
-
-    def _faded(self) -> list[bool]:
-        return [row.position is None for row in self.rows]
+    def _display(self) -> list[Table]:
+        costs = [row.expected_cost for row in self.rows]
+        dearest = max((cost for cost in costs if cost), default=0.0)
+        places = decimal_places(costs)
+        rows = [_cells(row, dearest, places) for row in self.rows]
+        faded = [row.position is None for row in self.rows]
+        return [Table(_TITLES, rows, _TEXT_COLUMNS, faded, self._heading(), optional=("",))]
 
     def _heading(self) -> str:
         if self.problem is not None:
-            return printable(self.problem)
+            return self.problem
         route_count = sum(row.position is not None for row in self.rows)
         routes = f"{route_count} of {len(self.rows)} routes"
-        return f"About {self.request_tokens:,} tokens; {routes}, strategy {printable(self.strategy)}."
+        return f"About {self.request_tokens:,} tokens; {routes}, strategy {self.strategy}."
+
+
+_TITLES = ("", "route", "cost", "", "latency", "breaker", "in flight", "context window", "reason")
+_TEXT_COLUMNS = (1, 3, 5, 8)
 
 
 def explain(
@@ -148,14 +153,15 @@ def _passed_over(route: Route, live: LiveStats, size: int) -> str:
     return ""
 
 
-def _cells(row: ExplainedRoute) -> tuple[str, ...]:
-    wait = f" for {row.retry_in:.3g} s" if row.retry_in > 0 else ""
+def _cells(row: ExplainedRoute, dearest: float, places: int) -> tuple[Cell, ...]:
+    breaker = mark_breaker(row.breaker, row.retry_in)
     return (
         "–" if row.position is None else str(row.position),
         row.route,
-        "?" if row.expected_cost is None else f"${row.expected_cost:.3g}",
-        "?" if row.latency is None else f"{row.latency:.3g}",
-        row.breaker.replace("_", " ") + wait,
+        usd(row.expected_cost, places),
+        Bar(0.0, row.expected_cost / dearest) if row.expected_cost and dearest else "",
+        "?" if row.latency is None else f"{row.latency:.3g} s",
+        replace(breaker, text=f"{breaker.text} for {row.retry_in:.3g} s") if row.retry_in > 0 else breaker,
         str(row.in_flight),
         "?" if row.window is None else f"{row.window:,}",
         "; ".join(row.reasons),

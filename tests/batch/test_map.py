@@ -359,7 +359,7 @@ def test_results_print_as_a_table():
     assert len(str(results.table()).split("\n")) == 16
     assert len(str(results[:3].table()).split("\n")) == 5
     assert "\x1b" not in str(results)
-    assert "<b>" not in results._repr_html_()
+    assert "&lt;b&gt;" in results._repr_html_()
     assert repr(results) == str(results)
     part = results[2:4]
     assert isinstance(part, BatchResults)

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from multiroute_core import Budget, ConfigurationError, Route, RouteError, Router
-from multiroute_core._util.display import printable, printable_lines
+from multiroute_core.display.text import printable, printable_lines
 from multiroute_core.errors import AllRoutesFailedError
 from multiroute_core.ledger.totals import Totals
 from multiroute_core.telemetry import LogEvents

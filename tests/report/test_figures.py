@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiroute_core import ConfigurationError, Ledger, report
+from multiroute_core.display.numbers import decimal_places, seconds, share, short, usd
 from multiroute_core.ledger.record import Record
 from multiroute_core.report.figures import Requests, quantile
-from multiroute_core.report.formats import digits, name, period, seconds, share, short, usd
+from multiroute_core.report.formats import name, period
 from multiroute_core.report.moments import moment
 from multiroute_core.report.tally import MOST_BUCKETS, Tally
 from tests.examples import examples
@@ -272,7 +273,7 @@ def test_figures_are_written_for_people():
         "$0.0412",
         "$0.000120",
     ]
-    assert (digits([0.001, 12.0]), usd(0.001, 2)) == (2, "<$0.01")
+    assert (decimal_places([0.001, 12.0]), usd(0.001, 2)) == (2, "<$0.01")
     assert [short(count) for count in (0, 999, 1000, 48_230_000, 999_960, 2e12)] == [
         "0",
         "999",

@@ -1,4 +1,4 @@
-"""Terminal-safe text: replaces control characters in names and in text from providers before display.
+"""Terminal-safe text: replaces control characters in names and in text from providers, and aligns wide characters.
 
 Escape sequences control a terminal (they clear it, set its title, or put text into its input), a carriage return or a
 backspace overwrites the text before it, and characters that change the writing direction reorder the text beside them
@@ -8,7 +8,7 @@ backspace overwrites the text before it, and characters that change the writing 
 from __future__ import annotations
 
 import re
-import sys
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -31,6 +31,42 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """Apply `printable` to each line."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def display_width(text: str) -> int:
+    """Return the number of terminal columns that a printable text takes.
+
+    East Asian characters and emoji take two columns, combining marks none (Unicode Standard Annex #11). A sequence of
+    emoji that a font joins into one picture counts as the sum of its parts.
+
+    Example:
+        >>> display_width("naïve"), display_width("日本")
+        (5, 4)
+    """
+    if text.isascii():
+        return len(text)
+    return sum(map(_character_width, text))
+
+
+def align(text: str, width: int, *, right: bool = False) -> str:
+    """Pad a text with spaces to a width in terminal columns; a longer one stays as it is."""
+    padding = " " * (width - display_width(text))
+    return padding + text if right else text + padding
+
+
+def shorten(text: str, length: int) -> str:
+    """Cut a text to `length` characters; an ellipsis marks the cut.
+
+    Example:
+        >>> shorten("a long name", 7)
+        'a long…'
+    """
+    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+
+
+def is_right_to_left(text: str) -> bool:
+    """Return whether the text contains right-to-left characters."""
+    return not text.isascii() and any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text)
 
 
 def describe_value(value: object, limit: int = 120) -> str:
@@ -72,8 +108,7 @@ def _describe_collection(values: Any, *, depth: int) -> str:
     return braces if isinstance(values, set) else f"frozenset({braces if values else ''})"
 
 
-def in_notebook() -> bool:
-    """Whether this process is a Jupyter kernel: IPython has its front end elsewhere."""
-    ipython: Any = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return getattr(shell, "kernel", None) is not None
+def _character_width(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1

@@ -1,0 +1,1 @@
+"""Internal: how objects show themselves: as text in terminals, as HTML in notebooks, both from one description."""
