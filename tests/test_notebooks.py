@@ -21,8 +21,27 @@ SHOWN = {
         r"The stream broke after \d+ characters",
         r"local:smollm2",
     ),
+    "02_rag": (
+        r"anthropic:\S+ +broken_stream",
+        r"openai:\S+ +success",
+        r"StreamInterruptedError after: Raise an error",
+    ),
+    "03_agent": (
+        r"Anthropic is degraded since 14:02 and OpenAI is operational",
+        r"anthropic:claude-sonnet-5-5: overloaded → openai:gpt-6.1-sol: success",
+        r'assistant \[\'provider_status\{"provider": "anthropic"\}\'\]',
+    ),
+    "04_costs": (
+        r"40 answered",
+        r"40 from the cache",
+        r"answers, then: The budget 'usd/day/tenant' of tenant 'acme'",
+        r"Saved by the cache",
+    ),
+    "05_drill": (r"1260 questions in", r"1260 +0 +", r"1 passed"),
 }
 """What a notebook must show, whatever else it does."""
+
+WARNINGS = r"(Route '\S+': circuit breaker opened for .+\n|Budget '\S+' of '\S+': .+ spent\.\n)+"
 
 
 @pytest.fixture
@@ -55,7 +74,7 @@ def told(path, notebook):
     for output in outputs(notebook):
         assert output.output_type != "error", output
         if output.get("name") == "stderr":  # the log's warnings, and nothing else
-            assert re.fullmatch(r"(Route '\S+': circuit breaker opened for .+\n)+", output.text), output
+            assert re.fullmatch(WARNINGS, output.text), output
             continue
         found.append(output.get("text") or output.data.get("text/plain", ""))
     text = "\n".join(found)
