@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import logging
 import threading
+from typing import Any
 
 import pytest
 from llama_index.core import Document, SummaryIndex
@@ -42,7 +43,7 @@ FACES = (
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
 
 
-def hedged(manager=None):
+def hedged(manager: Any = None):
     """An LLM whose first route has become slow, so that the second is asked as well."""
     warm, slow = Answer("usual", usage=TOLD), Answer("slow", first_token=20.0)
     routes = [route("a", *[warm] * 40, slow), route("b", Answer("quick", first_token=0.05, usage=TOLD))]
