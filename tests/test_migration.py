@@ -4,6 +4,7 @@
 # pyright: reportCallIssue=false, reportAttributeAccessIssue=false
 
 import contextlib
+import gc
 import inspect
 import json
 import re
@@ -18,6 +19,7 @@ from langchain_anthropic import ChatAnthropic
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_openai import AzureChatOpenAI, ChatOpenAI
+from langchain_openai.chat_models import _client_utils
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.llms import ChatMessage
 from llama_index.llms.openai import OpenAI
@@ -156,8 +158,14 @@ NAMES = tuple(BY_NAME)
 
 @pytest.fixture(scope="module")
 def server():
+    """A server; the clients that the frameworks' models keep for its address are closed with it."""
     with ReplayServer(answer()) as server:
         yield server
+        for client in gc.get_objects():
+            if issubclass(type(client), httpx.Client) and str(client.base_url).startswith(server.url):
+                client.close()
+        VALUES["http_client"].close()
+        _client_utils._cached_sync_httpx_client.cache_clear()  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.fixture
