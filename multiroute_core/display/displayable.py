@@ -26,10 +26,14 @@ class Displayable:
         """Return what to show."""
         raise NotImplementedError
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
+        """Return the text for terminals."""
         from multiroute_core.display import plain
 
         return plain.render(self._display())
+
+    def __str__(self) -> str:
+        return self._text()
 
     def _repr_html_(self) -> str:
         """Render the object for notebooks, and for other hosts that take HTML."""
@@ -39,16 +43,12 @@ class Displayable:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Return all representations for Jupyter, which picks one and filters by `include` and `exclude` itself."""
-        from multiroute_core.display import plain
-
-        return {"text/plain": plain.render(self._display()), "text/html": self._repr_html_()}
+        return {"text/plain": self._text(), "text/html": self._repr_html_()}
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001
         """Render the object for IPython in a terminal; inside a list or a dict, as its one-line repr."""
-        from multiroute_core.display import plain
-
         nested = cycle or len(printer.stack) > 1
-        printer.text(repr(self) if nested else plain.render(self._display()))
+        printer.text(repr(self) if nested else self._text())
 
 
 def in_notebook() -> bool:

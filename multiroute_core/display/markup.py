@@ -31,11 +31,14 @@ COLOURS: dict[Tone, str] = {
 }
 
 _FORMULA = re.compile(r"[$\\]")
-_JOINT = re.compile(r"(?<=[:/_.@-])(?=\w{3})")
+_JOINT = re.compile(r"(?<=[:/_.@-])(?=[^\W\d]{3})")
 """Where a long name may break."""
 
+_RUN = re.compile(r"\S{24}(?=\S{4})")
+"""Where a long run without spaces may break, also where styles are removed."""
+
 _TABLE = "margin:2px 0 10px 0;border-collapse:collapse;table-layout:auto;max-width:100%"
-_WORD = "text-align:left;vertical-align:top;padding:3px 10px 3px 4px;overflow-wrap:anywhere;min-width:4em"
+_WORD = "text-align:left;vertical-align:top;padding:3px 10px 3px 4px;overflow-wrap:break-word"
 _NUMBER = "text-align:right;vertical-align:top;padding:3px 10px 3px 4px;white-space:nowrap"
 _BAR = (
     "font-family:monospace;font-size:11px;line-height:1;white-space:pre;background-color:rgba(128,128,128,0.16);color:"
@@ -59,13 +62,18 @@ def text(value: str) -> str:
         >>> text("<b> costs $5")
         '&lt;b&gt; costs <span>$</span>5'
     """
-    return _FORMULA.sub(lambda sign: f"<span>{sign[0]}</span>", escape(printable(value)))
+    pieces = _RUN.sub("\\g<0>\0", printable(value)).split("\0")  # a printable text has no NUL
+    return "<wbr/>".join(map(_escape, pieces))
 
 
 def name(value: str) -> str:
     """Escape a name, which may break at its joints and keeps its writing direction to itself."""
     pieces = "<wbr/>".join(map(text, _JOINT.split(printable(value))))
     return f"<bdi>{pieces}</bdi>" if is_right_to_left(value) else pieces
+
+
+def _escape(piece: str) -> str:
+    return _FORMULA.sub(lambda sign: f"<span>{sign[0]}</span>", escape(piece))
 
 
 def _render_block(block: Block) -> str:
@@ -80,7 +88,7 @@ def _render_paragraph(block: Paragraph) -> str:
     lines = "<br/>".join(map(_render_line, block.text.split("\n")))
     if block.strong:
         return f'<p style="margin:6px 0 2px 0"><b>{lines}</b></p>'
-    return f'<p style="margin:2px 0 8px 0;overflow-wrap:anywhere{";opacity:0.7" if block.soft else ""}">{lines}</p>'
+    return f'<p style="margin:2px 0 8px 0;overflow-wrap:break-word{";opacity:0.7" if block.soft else ""}">{lines}</p>'
 
 
 def _render_line(line: str) -> str:
@@ -134,5 +142,5 @@ def _render_cell(cell: Cell, is_word: bool) -> str:  # noqa: FBT001
             )
         )
     if isinstance(cell, Mark):
-        return f'<span style="color:{COLOURS[cell.tone]}">{text(cell.sign)}</span>{_NO_BREAK_SPACE}{name(cell.text)}'
+        return f'<span style="color:{COLOURS[cell.tone]}">{text(cell.sign)}</span>{_NO_BREAK_SPACE}{text(cell.text)}'
     return name(cell) if is_word else text(cell)

@@ -41,7 +41,7 @@ def columns(title: str, labels: Sequence[str], series: Sequence[Series], format_
         format_value: Formats a value; an empty result leaves the value out of the scale.
     """
     heights = [math.fsum(values) for values in zip(*(each.values for each in series), strict=True)]
-    ceiling = _ceiling(max(heights, default=0.0))
+    ceiling = scale_end(max(heights, default=0.0))
     groups: list[str] = []
     for place, (label, height) in enumerate(zip(labels, heights, strict=True)):
         if height <= 0:
@@ -95,7 +95,7 @@ def _ticks(labels: Sequence[str]) -> str:
     return "".join(ticks)
 
 
-def _ceiling(most: float) -> float:
+def scale_end(most: float) -> float:
     """Returns the round number at which a scale ends."""
     if most <= 0:
         return 1.0

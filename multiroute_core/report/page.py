@@ -1,4 +1,4 @@
-"""HTML rendering of a report: as a self-contained page, and for notebooks."""
+"""HTML rendering of a report as a self-contained page."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import functools
 import importlib.resources
 import math
 import re
+from collections.abc import Callable, Sequence
 from html import escape
 
 from multiroute_core.display.numbers import decimal_places, usd
@@ -31,35 +32,31 @@ def document(report: ReportData) -> str:
     )
 
 
-def fragment(report: ReportData) -> str:
-    """Renders the report for a notebook cell."""
-    return f"<style>{_style()}</style>{_body(report)}"
-
-
 def _body(report: ReportData) -> str:
     tiles = "".join(
         f"<div><dt>{escape(line.title)}</dt><dd>{escape(line.figure)}</dd><dd>{escape(line.detail)}</dd></div>"
         for line in headlines(report)
     )
+    labels = [formats.tick(bucket.start, report.step) for bucket in report.buckets]
+    lines = time_lines(report) if report.buckets else []
     note_items = "".join(f"<li>{escape(note)}</li>" for note in notes(report))
     parts = (
         f"<header><h1>Language model calls</h1><p>{escape(title(report))}</p></header>",
         f'<dl class="tiles">{tiles}</dl>' if tiles else "",
         f'<ul class="notes">{note_items}</ul>' if note_items else "",
-        *(_time_lines(report) if report.buckets else ()),
+        *(charts.columns(name, labels, series, figures) for name, series, figures in lines),
         f'<div class="tables">{"".join(map(_table, sections(report)))}</div>' if report.buckets else "",
         "<footer>Made by MultiRoute from its ledger. Days and times are UTC; costs are in US dollars.</footer>",
     )
     return f'<main class="multiroute-report">{"".join(parts)}</main>'
 
 
-def _time_lines(report: ReportData) -> tuple[str, ...]:
-    labels = [formats.tick(bucket.start, report.step) for bucket in report.buckets]
-    figures: list[str] = []
+def time_lines(report: ReportData) -> list[tuple[str, Sequence[Series], Callable[[float], str]]]:
+    """Returns the title, the series and the number format of each chart over time."""
+    lines: list[tuple[str, Sequence[Series], Callable[[float], str]]] = []
     if report.total.cost > 0:
-        series = _by_model(report)
         places = decimal_places(bucket.cost for bucket in report.buckets)
-        figures.append(charts.columns(f"Spending per {report.step}", labels, series, lambda value: usd(value, places)))
+        lines.append((f"Spending per {report.step}", _by_model(report), lambda value: usd(value, places)))
 
     def counts(of: str) -> tuple[float, ...]:
         return tuple(float(getattr(bucket, of)) for bucket in report.buckets)
@@ -70,15 +67,14 @@ def _time_lines(report: ReportData) -> tuple[str, ...]:
         Series("answers from the cache", counts("cached"), "cached"),
         Series("failed attempts", counts("failed"), "bad"),
     )
-    figures.append(
-        charts.columns(
+    lines.append(
+        (
             f"Answers and failed attempts per {report.step}",
-            labels,
             [each for each in outcomes if any(each.values)] or outcomes[:1],
             lambda value: f"{value:,.0f}" if value == int(value) else "",
         )
     )
-    return tuple(figures)
+    return lines
 
 
 def _by_model(report: ReportData) -> list[Series]:

@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from multiroute_core.display.blocks import Block
+from multiroute_core.display.displayable import Displayable
 from multiroute_core.display.numbers import format_count
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.ledger.ledger import Ledger
 from multiroute_core.ledger.record import Record
-from multiroute_core.report import formats, page, terminal
+from multiroute_core.report import formats, notebook, page, terminal
 from multiroute_core.report.figures import ReportData
 from multiroute_core.report.moments import moment
 from multiroute_core.report.tally import RecordRow, Tally
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Report(ReportData):
+class Report(ReportData, Displayable):
     """Totals of a ledger's records. Prints as tables; notebooks also show charts.
 
     Attributes:
@@ -50,19 +52,15 @@ class Report(ReportData):
     def __repr__(self) -> str:
         return f"<Report: {format_count(self.requests.count, 'request')}, {formats.cost(self.total)}>"
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         return terminal.text(self)
 
     def __rich__(self) -> RenderableType:
         """Renders the report for rich's consoles."""
         return terminal.renderable(self)
 
-    def _repr_html_(self) -> str:
-        return page.fragment(self)
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001
-        """Renders the report for IPython in a terminal."""
-        printer.text(repr(self) if cycle else str(self))
+    def _display(self) -> list[Block]:
+        return notebook.blocks(self, page.time_lines(self) if self.buckets else [])
 
     def save(self, path: str | Path) -> Path:
         """Writes the report as one self-contained HTML page, without network access or scripts.

@@ -23,7 +23,12 @@ LEFT_TO_RIGHT = "\u200e"
 def text(report: ReportData) -> str:
     """Renders the report as text, without colours."""
     try:
-        console: Any = module("console").Console(file=io.StringIO(), color_system=None, highlight=False)
+        console: Any = module("console").Console(
+            file=io.StringIO(),
+            color_system=None,
+            highlight=False,
+            force_jupyter=False,  # in a notebook, rich would display the report instead of writing it
+        )
     except ConfigurationError:
         return plain(report)
     console.print(renderable(report))

@@ -70,11 +70,12 @@ class Explanation(Displayable):
 
     def _display(self) -> list[Table]:
         costs = [row.expected_cost for row in self.rows]
-        dearest = max((cost for cost in costs if cost), default=0.0)
+        differ = len(set(costs)) > 1  # bars of equal length say nothing
+        dearest = max((cost for cost in costs if cost), default=0.0) if differ else 0.0
         places = decimal_places(costs)
         rows = [_cells(row, dearest, places) for row in self.rows]
         faded = [row.position is None for row in self.rows]
-        return [Table(_TITLES, rows, _TEXT_COLUMNS, faded, self._heading(), optional=("",))]
+        return [Table(_TITLES, rows, _TEXT_COLUMNS, faded, self._heading(), optional=("", "?", "0"))]
 
     def _heading(self) -> str:
         if self.problem is not None:

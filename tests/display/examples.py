@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from multiroute_core import Blob, Budget, OverloadedError, Response, Router, Text, ToolCall, Usage
+from multiroute_core import Blob, Budget, OverloadedError, Response, Router, Text, ToolCall, Usage, report
 from multiroute_core.messages import Reasoning
 from multiroute_core.testing import Answer, Fail, scripted_route
 
@@ -62,4 +62,5 @@ def examples() -> dict[str, Any]:
         "estimate": router.estimate("Hello"),
         "budgets": router.budgets(),
         "totals": router.ledger.totals("route"),
+        "report": report.of(router.ledger),
     }

@@ -239,7 +239,7 @@ def test_records_are_chosen_by_time():
 
 
 def test_a_report_is_short_where_it_is_only_named():
-    assert repr(report.of([record()])) == "<Report: 1 requests, $0.002000>"
+    assert repr(report.of([record()])) == "<Report: 1 request, $0.00200>"
 
 
 def test_moments():

@@ -1,8 +1,11 @@
 """The page is one well-formed file that needs nothing else, and what users have named cannot get out of its place."""
 
+import base64
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -17,6 +20,7 @@ from multiroute_core.report.sections import MOST_ROWS, notes
 from tests.examples import examples
 from tests.report.conftest import failure, hit, record
 
+ROOT = Path(__file__).parents[2]
 EVIL = (
     "<script>alert(1)</script>",
     "</style></title><script>alert(1)</script>",
@@ -101,15 +105,25 @@ class TestEveryPage:
                 assert 0 <= x <= x + wide <= width
                 assert -0.01 <= y <= y + tall <= 100.01
 
-    def test_shows_in_a_notebook_as_it_does_alone(self, records, tmp_path):
+    def test_a_notebook_shows_every_name_and_figure_of_the_page_without_a_style(self, records, tmp_path):
         made = report.of(records)
-        alone = parsed(made, tmp_path)
-        cell = ElementTree.fromstring(f"<div>{made._repr_html_()}</div>")
-        shown = cell.find("main")
-        saved = alone.find("body/main")
-        assert shown is not None
-        assert saved is not None
-        assert ElementTree.tostring(shown) == ElementTree.tostring(saved)
+        page = parsed(made, tmp_path)
+        cell = ElementTree.fromstring(made._repr_html_())
+        assert not {each.tag for each in cell.iter()} & {"style", "script", "svg"}
+        words = "".join(cell.itertext())
+        for kind in ("dd", "td"):
+            for each in page.iter(kind):
+                assert "".join(each.itertext()) in words
+        pictures = list(cell.iter("img"))
+        assert len(pictures) == len([*page.iter("svg")])
+        for picture in pictures:
+            assert picture.get("alt")
+            data = base64.b64decode(picture.get("src").removeprefix("data:image/svg+xml;base64,"))
+            svg = ElementTree.fromstring(data)
+            assert svg.get("width") == "760"
+            for rect in svg.iter("{http://www.w3.org/2000/svg}rect"):
+                x, y, wide, tall = (float(rect.attrib[name]) for name in ("x", "y", "width", "height"))
+                assert 0 <= x and x + wide <= 760.5 and 0 <= y and y + tall <= 190
 
     def test_prints_with_rich_and_without(self, records):
         made = report.of(records)
@@ -225,3 +239,26 @@ def test_rich_is_named_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "rich.live", None)
     with pytest.raises(ConfigurationError, match=r"multiroute-llm\[report\]"):
         terminal.module("live")
+
+
+@pytest.mark.slow
+def test_in_a_kernel_its_text_is_text_and_it_is_shown_once(tmp_path):
+    from jupyter_client.manager import start_new_kernel
+
+    manager, client = start_new_kernel(
+        kernel_name="python3", env={**os.environ, "IPYTHONDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    )
+    outputs = []
+    try:
+        code = (
+            "from multiroute_core import report\nfrom tests.report.conftest import record\nmade = report.of([record()])"
+        )
+        client.execute_interactive(f"{code}\nassert len(str(made)) > 100\nmade", timeout=60, output_hook=outputs.append)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    shown = [
+        message for message in outputs if message["msg_type"] in ("display_data", "execute_result", "stream", "error")
+    ]
+    assert [message["msg_type"] for message in shown] == ["execute_result"], shown
+    assert "Spent" in shown[0]["content"]["data"]["text/plain"]
