@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel, Field, RootModel
 
 from multiroute_core import Blob, ConfigurationError, Message, Router, Text, Tool, ToolCall, ToolCallResponse, Uri
+from multiroute_core.providers.restoring import MAP
 from multiroute_core.tools import ToolChoice
 from tests.chat_server import FACES, ask
 from tests.strict_vendors import OFFICE, WIRES, StrictVendor
@@ -172,6 +173,19 @@ def test_tools_with_any_root(wire, root, strict, face):
 
 
 ODD_NAMES = ["21st_magic", "Page[int]", "a b", "wetter_für", "x" * 70, "x" * 130, "a.b", "a/b", "-x", "名前"]
+
+
+@FACE
+@WIRE
+def test_a_map_in_the_arguments_of_a_strict_tool_comes_back_as_a_map(wire, face):
+    parameters = Scores.model_json_schema() | {"required": ["scores", "by_team"]}
+    tool = Tool("rate", parameters=parameters, strict=True)
+    with StrictVendor(wire) as vendor:
+        response = ask(Router([vendor.route()], max_retries=0), face, "x", tools=[tool])
+    [call] = response.tool_calls
+    assert Scores.model_validate(call.arguments)
+    assert type(call.arguments["scores"]) is dict
+    assert MAP not in call.arguments["scores"]
 
 
 @FACE

@@ -40,7 +40,7 @@ OUTSIDE = (
         f"{FORMS} -k beyond",
     ),
     Mutant(
-        "maps stay lists of entries", RESTORING, "return _with_maps(inner)", "return inner", f"{FORMS} -k read_back"
+        "maps stay lists of entries", RESTORING, "return _with_maps(inner)", "return inner", f"{FORMS} -k strict_tool"
     ),
     Mutant(
         "two names become one",
