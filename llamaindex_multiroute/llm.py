@@ -69,12 +69,12 @@ from multiroute_core.state.state import State
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def told_as_chat(face: F) -> F:
+def report_chat_events(face: F) -> F:
     """LlamaIndex's chat callback decorator with its type preserved; the original is untyped."""
     return cast("F", cast("Any", callbacks).llm_chat_callback()(face))
 
 
-def told_as_completion(face: F) -> F:
+def report_completion_events(face: F) -> F:
     """LlamaIndex's completion callback decorator with its type preserved."""
     return cast("F", cast("Any", callbacks).llm_completion_callback()(face))
 
@@ -236,46 +236,46 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
         inherited = getattr(super(), "to_payload", dict[str, Any])()  # the oldest cores lack it
         return {**inherited, "model": self.router.routes[0].model, "temperature": self.temperature}
 
-    @told_as_chat
+    @report_chat_events
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Request a complete response; keyword arguments are those of `multiroute_core.Router.generate`."""
         return self._chat(messages, **kwargs)
 
-    @told_as_chat
+    @report_chat_events
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Async version of `chat`."""
         return await self._achat(messages, **kwargs)
 
     @closing
-    @told_as_chat
+    @report_chat_events
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """Stream a response; each item holds everything received so far."""
         return self._stream_chat(messages, **kwargs)
 
     @aclosing
-    @told_as_chat
+    @report_chat_events
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         """Async version of `stream_chat`."""
         return await self._astream_chat(messages, **kwargs)
 
-    @told_as_completion
+    @report_completion_events
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
         """Request a complete response to a prompt."""
         return chat_to_completion_decorator(self._chat)(prompt, **kwargs)
 
-    @told_as_completion
+    @report_completion_events
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
         """Async version of `complete`."""
         return await achat_to_completion_decorator(self._achat)(prompt, **kwargs)
 
     @closing
-    @told_as_completion
+    @report_completion_events
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: FBT001, FBT002
         """Stream a response to a prompt."""
         return stream_chat_to_completion_decorator(self._stream_chat)(prompt, **kwargs)
 
     @aclosing
-    @told_as_completion
+    @report_completion_events
     async def astream_complete(
         self,
         prompt: str,
