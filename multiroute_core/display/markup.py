@@ -39,6 +39,7 @@ _RUN = re.compile(r"\S{24}(?=\S{4})")
 
 _TABLE = "margin:2px 0 10px 0;border-collapse:collapse;table-layout:auto;max-width:100%"
 _WORD = "text-align:left;vertical-align:top;padding:3px 10px 3px 4px;overflow-wrap:break-word"
+_TITLE = "text-align:right;vertical-align:bottom;padding:3px 10px 3px 4px"
 _NUMBER = "text-align:right;vertical-align:top;padding:3px 10px 3px 4px;white-space:nowrap"
 _BAR = (
     "font-family:monospace;font-size:11px;line-height:1;white-space:pre;background-color:rgba(128,128,128,0.16);color:"
@@ -116,8 +117,9 @@ def _render_table(block: Table) -> str:
     places = block.columns()
 
     def row(tag: str, cells: Iterable[str], style: str = "") -> str:
+        numbers = _NUMBER if tag == "td" else _TITLE  # a narrow page wraps titles rather than hide columns
         inner = "".join(
-            f'<{tag} align="{"left" if is_word else "right"}" style="{_WORD if is_word else _NUMBER}">{cell}</{tag}>'
+            f'<{tag} align="{"left" if is_word else "right"}" style="{_WORD if is_word else numbers}">{cell}</{tag}>'
             for cell, is_word in zip(cells, (place in block.text_columns for place in places), strict=True)
         )
         return f"<tr{style}>{inner}</tr>"

@@ -64,3 +64,42 @@ def examples() -> dict[str, Any]:
         "totals": router.ledger.totals("route"),
         "report": report.of(router.ledger),
     }
+
+
+def plain_examples() -> dict[str, Any]:
+    """Return objects as users have them, for pictures: the key is the code of the cell."""
+    slow = [Fail(OverloadedError, after=0.12)] * 3 + [Answer("Yes.", first_token=0.04)] * 9
+    answer = "An eclipse is when one body moves into the shadow of another.\n\nA ticket costs $5, or $6 at the door."
+    router = Router(
+        [
+            scripted_route("anthropic:claude-sonnet-4-5", slow, region="eu", prices={"input": 3.0, "output": 15.0}),
+            scripted_route(
+                "openai:gpt-5-mini",
+                [Answer(answer, first_token=0.16, usage=Usage(1_240, 96, 1_024))] * 9,
+                prices={"input": 0.25, "output": 2.0},
+                tags={"fast"},
+            ),
+            scripted_route(
+                "google:gemini-2.5-pro", [Answer("Hi")] * 9, backup=True, prices={"input": 1.25, "output": 10.0}
+            ),
+        ],
+        cache="memory",
+        ledger="memory",
+        budget=Budget(usd=0.001, per="day", scope="tenant"),
+    )
+    *_, chunk = router.stream("What is an eclipse?", tenant="school", labels={"chat"})
+    for number in range(6):
+        router.generate(f"Question {number}", tenant=("school", "shop")[number % 2], labels={"chat"})
+    return {
+        'router.generate("What is an eclipse?")': chunk.response,
+        "router": router,
+        "router.health()": router.health(),
+        'router.explain("What is an eclipse?", strategy="cheapest")': router.explain(
+            "What is an eclipse?", strategy="cheapest"
+        ),
+        'router.estimate("What is an eclipse?")': router.estimate("What is an eclipse?"),
+        "router.budgets()": router.budgets(),
+        'router.ledger.totals("route")': router.ledger.totals("route"),
+        "router.ledger.query()[-1]": router.ledger.query()[-1],
+        "router.report()": report.of(router.ledger),
+    }
