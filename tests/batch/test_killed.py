@@ -19,8 +19,10 @@ CONCURRENCY = 8
 PROGRAM = """
 import asyncio, os, sys
 from multiroute_core import Router
+from multiroute_core.engine import caching
 from multiroute_core.testing import Answer, scripted_route
 
+caching.LEASE_SECONDS = 2.0  # a killed process holds the prompts that it had in flight for so long
 face, cache, asked, prompts, concurrency = sys.argv[1:]
 file = os.open(asked, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 

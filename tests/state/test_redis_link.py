@@ -148,7 +148,7 @@ def test_a_server_that_comes_late_is_found(caplog):
         server.start()
         eventually(lambda: not is_down(link))
         assert ask(link, "GET", "late") == b"1", "what was to be kept came, and nothing else"
-        assert [record.message.split()[-1] for record in caplog.records] == ["used.", "s."]
+        assert [record.message.split()[-1] for record in caplog.records] == ["address.", "s."]
     finally:
         link.close()
         server.stop()
@@ -173,7 +173,7 @@ def test_an_address_that_takes_long_to_be_found_is_waited_for_once(redis_server,
     assert time.monotonic() - began < 20.0, "a hundred that each waited would take 25 s"
     found.set()
     eventually(lambda: not is_down(link))
-    assert [record.message.split()[-1] for record in caplog.records] == ["used.", "s."]
+    assert [record.message.split()[-1] for record in caplog.records] == ["address.", "s."]
     link.close()
 
 
