@@ -22,6 +22,8 @@ from tests.providers.reading import needs_recordings, recordings
 from tests.shape_faces import FACES, ROUTES
 from tests.shapes import SOURCES, Shape
 
+pytestmark = pytest.mark.slow
+
 WIRES = tuple(ROUTES)
 LEAST = {"anthropic": 600, "responses": 800, "chat": 40, "google": 1000}
 """Fewer shapes than these would mean that the generator has lost some; the SDKs' next versions add theirs."""

@@ -35,6 +35,8 @@ from multiroute_core.testing import Answer, ReplayServer, ScriptedProvider
 from tests.chat_server import answer
 from tests.migration_page import page
 
+pytestmark = pytest.mark.wire
+
 ROOT = Path(__file__).parent.parent
 CONSTRUCTORS = {"Router": Router, "ChatMultiRoute": ChatMultiRoute, "MultiRoute": MultiRoute}
 

@@ -243,7 +243,7 @@ def test_no_descriptor_is_left_open(path):
     with contextlib.suppress(ConfigurationError):
         (path.parent / "bad").write_bytes(b"x" * 1000)
         SQLiteCache(path.parent / "bad")
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_a_copy_is_the_same_and_a_pickle_opens_the_file_again(path):

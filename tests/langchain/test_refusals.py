@@ -16,6 +16,8 @@ from tests.langchain.faces import FACES, ask, own_timeout
 from tests.newer import needed
 from tests.wire_replies import candidate_pair, chat_pair, message_pair, response_pair, route, served
 
+pytestmark = pytest.mark.wire
+
 create_agent = needed("langchain.agents", "create_agent", "langchain is not installed")
 ModelFallbackMiddleware = needed("langchain.agents.middleware", "ModelFallbackMiddleware", "langchain is not installed")
 ModelRefusalMiddleware = needed(

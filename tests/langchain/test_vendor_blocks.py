@@ -16,6 +16,8 @@ from tests.langchain.faces import FACES, ask, own_timeout
 from tests.newer import needed
 from tests.wire_replies import chat_pair, events, message, route, served, whole
 
+pytestmark = pytest.mark.wire
+
 ChatAnthropic = needed("langchain_anthropic", "ChatAnthropic", "langchain-anthropic is not installed")
 ChatOpenAI = needed("langchain_openai", "ChatOpenAI", "langchain-openai is not installed")
 

@@ -20,6 +20,8 @@ from multiroute_core.types import Attempt, Usage
 from tests.providers.faces import FACES, PLAIN, STREAMED, ask, routed
 from tests.providers.reading import data, needs_recordings, recordings, reply, route
 
+pytestmark = pytest.mark.wire
+
 FLAVORS = {"chat": "chat", "responses": "responses", "messages": "default", "generate": "default"}
 """What the library calls the vendors' APIs."""
 

@@ -28,6 +28,8 @@ from multiroute_core import (
 )
 from tests.providers.faces import Outcome, ask, ask_all, every_face, plain_faces, routed, streamed_faces
 
+pytestmark = pytest.mark.wire
+
 TEXT = "one two three four five six seven eight nine ten — elf."
 
 

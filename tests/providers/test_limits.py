@@ -18,6 +18,8 @@ from tests.providers.faces import FACES, PLAIN, STREAMED, Outcome
 from tests.providers.misbehaving import AFTERWARDS, BEAT, GRACE, HANG_SECONDS, INSTEAD, Misbehaving, asked
 from tests.providers.wires import WIRES
 
+pytestmark = pytest.mark.wire
+
 LIMIT = 0.3
 UNLIMITED = dict.fromkeys(("attempt_timeout", "first_token_timeout", "stall_timeout", "deadline"), HANG_SECONDS)
 ALL = tuple(WIRES.values())

@@ -20,6 +20,8 @@ from tests.providers.faces import FACES, PLAIN, STREAMED
 from tests.providers.misbehaving import AFTERWARDS, GRACE, INSTEAD, Misbehaving, asked
 from tests.providers.wires import WIRES
 
+pytestmark = pytest.mark.wire
+
 LIMIT = 0.3
 OPENAI = (WIRES["openai"],)
 

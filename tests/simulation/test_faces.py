@@ -10,6 +10,8 @@ from multiroute_core.errors import StreamInterruptedError
 from multiroute_core.runtime import sync_io
 from multiroute_core.testing import Answer, VirtualClock, VirtualLoop, provider_of, random_schedule, run_in_virtual_time
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = 30
 NAMES = ("a", "b", "c")
 SETTINGS: dict[str, Any] = {"attempt_timeout": 2.0, "first_token_timeout": 1.0, "stall_timeout": 0.5, "deadline": 8.0}

@@ -25,6 +25,8 @@ from multiroute_core.testing import (
 from multiroute_core.testing.behaviours import HEADERS, PING
 from multiroute_core.types import Delta
 
+pytestmark = pytest.mark.slow
+
 TICK = 0.02
 """The seconds in which answers usually begin. A rival is asked when it takes longer."""
 
