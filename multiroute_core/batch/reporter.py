@@ -76,8 +76,9 @@ class Reporter:
         if self._callback is not None:
             try:
                 self._callback(self.progress)
-            except Exception:
-                logger.exception("The progress function %r failed.", self._callback)
+            except Exception:  # it would fail for every prompt
+                logger.exception("The progress function %r failed; the batch goes on without it.", self._callback)
+                self._callback = None
         self.refresh(SHOW_SECONDS)
 
     def refresh(self, after: float = 0.0) -> None:

@@ -144,7 +144,7 @@ class BatchResults(Displayable, Sequence[Response | Exception]):
         return BatchResults(self._entries, self.progress, first=self._first, shown=rows)
 
     def __repr__(self) -> str:
-        return str(self)
+        return f"<BatchResults: {self._heading()}>"
 
     def _display(self) -> list[Table]:
         rows = rows_of(self._entries[: self._shown], self._first)

@@ -53,7 +53,7 @@ class RecentRequests(Displayable, Sequence[RequestRecord]):
         return len(self._records)
 
     def __repr__(self) -> str:
-        return str(self)
+        return f"<RecentRequests: {numbers.format_count(len(self), 'request')}>"
 
     def watch(self, for_seconds: float = WATCH_SECONDS) -> Watch:
         """Show the table in the notebook and keep it up to date, while other cells run.
