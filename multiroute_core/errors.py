@@ -27,11 +27,12 @@ A `RouteError` keeps the SDK's or the transport's own error as its `__cause__`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
 from multiroute_core._util.traceback import render_traceback
-from multiroute_core.display.text import printable
+from multiroute_core.display.text import describe_value, printable
 from multiroute_core.types import Attempt, Response
 
 
@@ -291,3 +292,10 @@ class AllRoutesFailedError(MultiRouteError):
 
 class DeadlineExceededError(AllRoutesFailedError, TimeoutError):
     """The deadline passed before any route produced output."""
+
+
+def unknown(what: str, name: object, choices: Collection[str]) -> ConfigurationError:
+    """Build the error for an unknown name, with the closest match among `choices`."""
+    near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(choices))}."
+    return ConfigurationError(f"Unknown {what} {describe_value(name)}: {hint}")

@@ -8,7 +8,6 @@ can therefore be set in three places, listed by precedence: as a keyword of the 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import importlib
 import inspect
@@ -22,7 +21,7 @@ from urllib.parse import urlsplit
 from multiroute_core._util.redaction import conceal, concealed
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.display.text import describe_value
-from multiroute_core.errors import ConfigurationError
+from multiroute_core.errors import ConfigurationError, unknown
 
 PRIORITIES = ("interactive", "batch")
 STREAM_ERRORS = ("raise", "restart", "continue")
@@ -167,13 +166,6 @@ def name_unknown_arguments(init: Init) -> Init:
         init(self, *positional, **arguments)
 
     return cast("Init", checked)
-
-
-def unknown(what: str, name: object, choices: Collection[str]) -> ConfigurationError:
-    """Build the error for an unknown name, with the closest match among `choices`."""
-    near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(choices))}."
-    return ConfigurationError(f"Unknown {what} {describe_value(name)}: {hint}")
 
 
 def invalid(name: str, value: object, expected: str) -> ConfigurationError:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
-from multiroute_core.errors import ConfigurationError
+from multiroute_core.errors import ConfigurationError, unknown
 from multiroute_core.migration.actions import (
     Action,
     Invert,
@@ -21,7 +21,6 @@ from multiroute_core.migration.actions import (
 )
 from multiroute_core.migration.names import BY_NAME
 from multiroute_core.migration.rendering import render_call, render_value
-from multiroute_core.options import unknown
 
 _CALLS: Mapping[str, Mapping[str, str]] = {
     "ChatMultiRoute": {
