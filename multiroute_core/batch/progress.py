@@ -51,11 +51,8 @@ class BatchProgress:
         parts = [f"{self.failed:,} failed"] if self.failed else []
         if self.cached:
             parts.append(f"{self.cached:,} cached")
-        cost = numbers.usd(self.cost) if self.cost or not self.unknown_costs else ""
-        if self.unknown_costs:
-            cost = f"{cost} + ?" if cost else "cost unknown"
-        if cost and self.done > self.failed:
-            parts.append(cost)
+        if self.done > self.failed:
+            parts.append(describe_cost(self.cost, self.unknown_costs))
         return ", ".join(parts)
 
     def __str__(self) -> str:
@@ -66,6 +63,13 @@ class BatchProgress:
         if (left := self.remaining_seconds) is not None and self.done != self.total:
             parts.append(f"{duration(left)} left")
         return ", ".join(parts)
+
+
+def describe_cost(known: float, unknown_costs: int) -> str:
+    """Describe a sum in USD of which `unknown_costs` parts are unknown: `$0.42`, `$0.42 + ?`, `cost unknown`."""
+    if not unknown_costs:
+        return numbers.usd(known)
+    return f"{numbers.usd(known)} + ?" if known else "cost unknown"
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Sequence
 from typing import Any, overload
 
-from multiroute_core.batch.progress import BatchProgress, duration
+from multiroute_core.batch.progress import BatchProgress, describe_cost, duration
 from multiroute_core.display import numbers
 from multiroute_core.display.blocks import Table
 from multiroute_core.display.displayable import Displayable
@@ -163,9 +163,10 @@ class BatchResults(Displayable, Sequence[Response | Exception]):
             parts.append(f"{cached:,} from the cache")
         known = sum(response.cost or 0.0 for response in self.responses)
         unknown = sum(response.cost is None for response in self.responses)
-        cost = "cost unknown" if unknown and not known else numbers.usd(known) + (" + ?" if unknown else "")
         prompts = numbers.format_count(len(self), "prompt")
-        return f"{prompts}: {', '.join(parts)}; {cost}; the batch took {duration(self.progress.seconds)}"
+        parts_text = ", ".join(parts)
+        took = f"the batch took {duration(self.progress.seconds)}"
+        return f"{prompts}: {parts_text}; {describe_cost(known, unknown)}; {took}"
 
 
 class BatchInterrupted(KeyboardInterrupt):

@@ -9,7 +9,7 @@ NOTHING = "–"
 """The placeholder for a value that does not exist."""
 
 UNKNOWN = "unknown"
-"""The placeholder for an amount that nobody has reported."""
+"""The placeholder for an amount that was not reported."""
 
 
 def decimal_places(values: Iterable[float | None]) -> int:

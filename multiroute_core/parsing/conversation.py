@@ -97,7 +97,7 @@ def _message(message: Any) -> Message:
 
 
 def _explain_wrong_message(message: Any) -> ConfigurationError:
-    """Build the error for a value that is no message, with the line to write where it can be told."""
+    """Build the error for a value that is not a message, with the line to write where it can be told."""
     kind = type(message).__name__
     expected = "Message('user', …), ('user', …) or {'role': 'user', 'content': …}."
     if isinstance(message, str):
