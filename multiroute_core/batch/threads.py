@@ -18,8 +18,9 @@ from multiroute_core.batch.reporter import REFRESH_SECONDS, Reporter
 from multiroute_core.batch.results import BatchInterrupted, BatchResults
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.runtime.deadline import Cancelled, Deadline
-from multiroute_core.runtime.run_sync import run, start_thread
+from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
+from multiroute_core.runtime.thread_start import start_thread
 from multiroute_core.runtime.threads import PARTING_SECONDS, ThreadRunner
 from multiroute_core.types import Response
 

@@ -19,7 +19,7 @@ from multiroute_core.events import AttemptEnded, RequestEnded
 from multiroute_core.ledger.record import Record, of_attempt, of_hit
 from multiroute_core.ledger.store import Store
 from multiroute_core.runtime.interrupts import wait_until_free
-from multiroute_core.runtime.run_sync import start
+from multiroute_core.runtime.thread_start import is_started, start
 
 BEAT_SECONDS = 1.0
 """Maximum seconds before a record is written."""
@@ -170,9 +170,11 @@ class LedgerWriter:
                 thread = threading.Thread(
                     target=self._run, args=(weakref.ref(owner),), name="multiroute-ledger", daemon=True
                 )
-                with contextlib.suppress(RuntimeError):  # the interpreter is shutting down; the exit handler writes
-                    start(thread)
-                self._running = True
+                try:
+                    with contextlib.suppress(RuntimeError):  # the interpreter shuts down; the exit handler writes
+                        start(thread)
+                finally:
+                    self._running = is_started(thread)
                 _finish_in_pool_worker()
 
     def _run(self, owner: weakref.ref[object]) -> None:

@@ -16,7 +16,7 @@ from multiroute_core.errors import ConfigurationError, MultiRouteError
 from multiroute_core.options import invalid, seconds
 from multiroute_core.report import formats
 from multiroute_core.request_log.record import RequestRecord
-from multiroute_core.runtime.run_sync import start_thread
+from multiroute_core.runtime.thread_start import start_thread
 
 WATCH_SECONDS = 600.0
 """How long a live view is refreshed, in seconds, unless it is stopped before."""

@@ -13,8 +13,9 @@ from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide_
 from multiroute_core.runtime import tasks
 from multiroute_core.runtime.deadline import Deadline, Expired, current
 from multiroute_core.runtime.io import END
-from multiroute_core.runtime.run_sync import outcome, start_thread
+from multiroute_core.runtime.run_sync import outcome
 from multiroute_core.runtime.tasks import TaskRunner
+from multiroute_core.runtime.thread_start import start_thread
 
 
 class AsyncIO:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextvars
 import sys
-import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
@@ -27,9 +26,6 @@ from multiroute_core.runtime.io import END, End
 from multiroute_core.runtime.readers import ABANDONED, Reader, worker_locals
 
 T = TypeVar("T")
-
-LOCK_SECONDS = 0.2
-"""A lock that is normally held for microseconds and is still locked after this many seconds was abandoned."""
 
 
 class Suspended(BaseException):
@@ -50,38 +46,6 @@ def unwrap(completion: tuple[T, BaseException | None]) -> T:
     if error is not None:
         raise error
     return value
-
-
-def start_thread(work: Callable[[], Any]) -> None:
-    """Run `work` in a daemon thread, in the caller's context.
-
-    Not in a thread pool: pool threads are joined at exit, so one abandoned call would block the interpreter's exit.
-    """
-    start(threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True))
-
-
-def start(thread: threading.Thread) -> None:
-    """Start a thread; if the call is interrupted, the thread starts all the same, and so ends."""
-    try:
-        thread.start()
-    except Exception:
-        raise
-    except BaseException:
-        _unlock(thread)
-        raise
-
-
-def _unlock(thread: threading.Thread) -> None:
-    """Release the lock that an interrupt may have left locked in `Thread.start`.
-
-    `Thread.start` waits for an `Event`, whose lock is taken in Python code: an interrupt there leaves it locked, and
-    the new thread would wait for it forever.
-    """
-    condition = getattr(getattr(thread, "_started", None), "_cond", None)
-    lock = getattr(condition, "_lock", None)
-    if lock is not None:
-        lock.acquire(timeout=LOCK_SECONDS)  # the thread may hold it for a moment
-        lock.release()
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:

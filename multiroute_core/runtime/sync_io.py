@@ -13,7 +13,8 @@ from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide_
 from multiroute_core.runtime import threads
 from multiroute_core.runtime.deadline import Cancelled, Deadline, Expired, current
 from multiroute_core.runtime.io import END
-from multiroute_core.runtime.run_sync import outcome, start_thread, unwrap
+from multiroute_core.runtime.run_sync import outcome, unwrap
+from multiroute_core.runtime.thread_start import start_thread
 from multiroute_core.runtime.threads import ThreadRunner
 
 

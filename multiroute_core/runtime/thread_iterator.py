@@ -11,7 +11,7 @@ from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide_
 from multiroute_core.runtime import forks
 from multiroute_core.runtime.deadline import current
 from multiroute_core.runtime.io import END
-from multiroute_core.runtime.run_sync import start_thread
+from multiroute_core.runtime.thread_start import start_thread
 
 
 class ThreadedIterator:

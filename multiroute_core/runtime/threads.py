@@ -16,7 +16,8 @@ from typing import Any
 
 from multiroute_core.runtime.deadline import Cancelled, Deadline
 from multiroute_core.runtime.io import END
-from multiroute_core.runtime.run_sync import iterate, start_thread, unwrap
+from multiroute_core.runtime.run_sync import iterate, unwrap
+from multiroute_core.runtime.thread_start import start_thread
 
 PARTING_SECONDS = 1.0
 """How long to wait for a cancelled call, in seconds. A socket wakes at once; foreign code may not."""

@@ -31,7 +31,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal
 
-from multiroute_core.runtime.run_sync import start
+from multiroute_core.runtime.thread_start import is_started, start
 from multiroute_core.state.job import Down, Job, Refused
 from multiroute_core.state.scripts import Script
 
@@ -130,9 +130,11 @@ class Multiplexer:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="multiroute-redis", daemon=True)
                 _living.add(self)
-                with contextlib.suppress(RuntimeError):  # the interpreter is exiting: nothing can be sent any more
-                    start(thread)
-                self._thread = thread
+                try:
+                    with contextlib.suppress(RuntimeError):  # the interpreter shuts down: nothing can be sent any more
+                        start(thread)
+                finally:
+                    self._thread = thread if is_started(thread) else None
 
     def _run(self) -> None:
         try:

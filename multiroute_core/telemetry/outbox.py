@@ -11,6 +11,7 @@ once everything is sent.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import random as randomness
@@ -23,7 +24,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from multiroute_core.runtime.run_sync import start
+from multiroute_core.runtime.thread_start import is_started, start
 
 PATIENCE = 3.0
 """Shutdown timeout in seconds: of all outboxes together at exit, and of one outbox whose owner is gone."""
@@ -213,11 +214,12 @@ class DeliveryQueue(Generic[T]):
 
     def start(self) -> None:
         if not self.running and self.pending:
+            thread = threading.Thread(target=self.run, name="multiroute-outbox", daemon=True)
             try:
-                start(threading.Thread(target=self.run, name="multiroute-outbox", daemon=True))
-                self.running = True
-            except RuntimeError:  # the interpreter is shutting down, or there are too many threads
-                self.running = False
+                with contextlib.suppress(RuntimeError):  # the interpreter shuts down, or there are too many threads
+                    start(thread)
+            finally:
+                self.running = is_started(thread)
 
     def run(self) -> None:
         try:
