@@ -7,7 +7,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
@@ -119,7 +119,16 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
     priority: Literal["interactive", "batch"] | None = None
     streaming: bool = False
 
-    if not TYPE_CHECKING:
+    if TYPE_CHECKING:
+        # Fields of LangChain's that jedi misses behind generic base classes.
+        cache: Any = None
+        name: str | None = None
+        verbose: bool = False
+        callbacks: Callbacks = None
+        tags: list[str] | None = None
+        metadata: dict[str, Any] | None = None
+        custom_get_token_ids: Callable[[str], list[int]] | None = None
+    else:
         __signature__ = ConstructorSignature()
 
     def __init__(

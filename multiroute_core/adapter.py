@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Collection, Generator, Iterable, Mapping
-from typing import Any, cast
+from dataclasses import InitVar
+from typing import TYPE_CHECKING, Any, cast
 
 from multiroute_core._util.redaction import Secret, concealed
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
@@ -82,6 +83,26 @@ class DisplayableModel(Displayable):
     """
 
     __slots__ = ()
+
+    if TYPE_CHECKING:
+        # Arguments of the constructors that are no fields. Jedi, which completes in Jupyter and Spyder, reads a
+        # pydantic model's fields and not its `__init__` (findings/jedi_ignores_init_of_pydantic_models.sh).
+        routes: InitVar[Any]
+        api_key: InitVar[Any]
+        timeout: InitVar[Any]
+        attempt_timeout: InitVar[Any]
+        first_token_timeout: InitVar[Any]
+        stall_timeout: InitVar[Any]
+        total_timeout: InitVar[Any]
+        hedge_budget: InitVar[Any]
+        cache: InitVar[Any]
+        state: InitVar[Any]
+        budget: InitVar[Any]
+        ledger: InitVar[Any]
+        on_event: InitVar[Any]
+        strict_params: InitVar[Any]
+        skip_missing_keys: InitVar[Any]
+        max_response_bytes: InitVar[Any]
 
     def __str__(self) -> str:
         return repr(self)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextvars
-import itertools
-import os
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
@@ -18,6 +15,7 @@ from multiroute_core.cache.store import Cache
 from multiroute_core.display.blocks import Table
 from multiroute_core.display.displayable import Displayable
 from multiroute_core.engine.attempt import TimeLimits
+from multiroute_core.engine.calls import RouterCalls
 from multiroute_core.engine.foreign_arguments import accept_foreign_names
 from multiroute_core.engine.overview import overview
 from multiroute_core.engine.parts import Engine
@@ -28,18 +26,15 @@ from multiroute_core.ledger.ledger import Ledger
 from multiroute_core.options import OrderFunction
 from multiroute_core.parsing.arguments import CallOptions, Messages, show_call_options
 from multiroute_core.route import Route
-from multiroute_core.routing.call import Call
 from multiroute_core.routing.estimate import Estimate, estimate
 from multiroute_core.routing.explain import Explanation, explain
 from multiroute_core.routing.health import Health
 from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.routing.strategies import LiveStats
-from multiroute_core.runtime.async_io import AsyncIO
 from multiroute_core.runtime.clock import Clock
-from multiroute_core.runtime.run_sync import iterate, run
+from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.state import State
-from multiroute_core.types import Chunk, Response
 
 if TYPE_CHECKING:
     from multiroute_core.batch.progress import BatchProgress
@@ -50,12 +45,9 @@ if TYPE_CHECKING:
 
 _DEFAULT_LIMITS = TimeLimits()
 
-_process = os.urandom(4).hex()
-_numbers = itertools.count(1)
-
 
 @show_call_options
-class Router(Displayable):
+class Router(Displayable, RouterCalls):
     """A fallback router: sends each request to one route after another until one succeeds.
 
     A router, and what its methods return, shows itself as tables in notebooks and when printed.
@@ -145,59 +137,6 @@ class Router(Displayable):
         self._world = Clock()
         self._parts = Engine.of(settings, self._world)
         self._closed = False
-
-    def generate(self, messages: Messages, **options: Unpack[CallOptions]) -> Response:
-        """Send a request and return the complete response.
-
-        Args:
-            messages: A string (the user's turn), or messages: `Message`s, `{"role": …, "content": …}` or `(role,
-                content)` pairs.
-            **options: Model parameters: `system`, `temperature` (0 to 2), `max_tokens`, `top_p` (above 0 to 1), `stop`
-                (strings that end the response), `seed`, and the others in
-                `multiroute_core.parsing.arguments.CallOptions`. Routing options, as in `multiroute_core.Options`:
-                `task`, `strategy`, `route_tags`, `region`, `deadline` (seconds), `max_retries`, `fallback`,
-                `fallback_on`, `on_stream_error`, `model`, `cache`, `tenant`, `labels`, `priority`.
-
-        Raises:
-            ConfigurationError: Invalid input; nothing was sent.
-            RouteError: The request itself is invalid, or the only candidate failed.
-            BudgetExceededError: A hard budget does not cover the request; nothing was sent.
-            AllRoutesFailedError: All routes failed; `attempts` and `errors` list every attempt.
-
-        Example:
-            >>> router.generate("Name a colour.", temperature=0).text  # doctest: +SKIP
-            'Blue.'
-        """
-        io = SyncIO(self._world.now, self._world.sleep)
-        call = self._call(messages, options, stream=False)
-        del messages, options  # a traceback may show local variables
-        answer = self._parts.answer(io, call)
-        try:
-            return run(answer)
-        except BaseException:
-            answer.close()  # an interrupt before its first step would cause a "never awaited" warning
-            raise
-
-    async def agenerate(self, messages: Messages, **options: Unpack[CallOptions]) -> Response:
-        """Async variant of `generate`, on the running event loop."""
-        call = self._call(messages, options, stream=False)
-        del messages, options  # as in `generate`
-        return await self._parts.answer(AsyncIO(self._world.now), call)
-
-    def stream(self, messages: Messages, **options: Unpack[CallOptions]) -> Generator[Chunk, None, None]:
-        """Send a request and yield the response in chunks; the last chunk carries usage, cost and attempts.
-
-        The input is validated immediately; the first route is called at the first `next`. Arguments and errors are
-        those of `generate`; in addition, an interrupted stream raises `StreamInterruptedError` with the `partial`
-        response.
-        """
-        io = SyncIO(self._world.now, self._world.sleep)
-        chunks = self._parts.chunks(io, self._call(messages, options, stream=True))
-        return iterate(chunks, contextvars.copy_context())
-
-    def astream(self, messages: Messages, **options: Unpack[CallOptions]) -> AsyncGenerator[Chunk, None]:
-        """Async variant of `stream`, on the running event loop."""
-        return self._parts.chunks(AsyncIO(self._world.now), self._call(messages, options, stream=True))
 
     def map(
         self,
@@ -433,15 +372,6 @@ class Router(Displayable):
 
     def _display(self) -> list[Table]:
         return overview(self._settings, self.health)
-
-    def _call(self, messages: Messages, arguments: CallOptions, *, stream: bool) -> Call:
-        """Validate the arguments of one call; nothing is sent before this has returned."""
-        if self._closed:
-            raise ConfigurationError("This Router is closed; build a new one.")
-        request, options, candidates = self._parts.prepare(messages, arguments, stream=stream)
-        if candidates.problem is not None:
-            raise ConfigurationError(candidates.problem)
-        return Call(f"{_process}-{next(_numbers)}", request, options, candidates.routes, candidates.tokens, stream)
 
 
 def _rebuild(settings: dict[str, Any]) -> Router:

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_overloads, get_type_hints
 
 import jedi
 import pytest
@@ -59,14 +59,23 @@ def test_jedi_in_a_notebook_offers_every_option(code, monkeypatch):
 
 
 @pytest.mark.slow
-def test_jedi_in_a_file_offers_every_option_that_it_can_see():
-    """Jedi 0.20 reads a pydantic model's fields instead of its `__init__`, and does not know `Unpack` (PEP 692)."""
-    assert CALLS["Router("] - offered(jedi.Script(PREPARATION + "Router(").complete()) == set()
-    for code, model in (("ChatMultiRoute(", ChatMultiRoute), ("MultiRoute(", MultiRoute)):
-        names = offered(jedi.Script(PREPARATION + code).complete())
-        own = set(inspect.get_annotations(model)) - {"model_config"}
-        assert own - names == set()
-        assert len(own) >= 22
+@pytest.mark.parametrize("code", CALLS)
+def test_jedi_in_a_file_offers_every_option(code):
+    assert CALLS[code] - offered(jedi.Script(PREPARATION + code).complete()) == set()
+
+
+@pytest.mark.parametrize("name", ["generate", "agenerate", "stream", "astream"])
+def test_the_parameters_for_editors_are_the_options_of_a_call(name):
+    _, overload = get_overloads(getattr(Router, name))
+    options = {
+        parameter.name: parameter
+        for parameter in inspect.signature(overload).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    annotations = {option: kind.__forward_arg__ for option, kind in CallOptions.__annotations__.items()}
+    assert {option: parameter.annotation for option, parameter in options.items()} == annotations
+    assert list(options) == list(annotations)
+    assert {parameter.default for parameter in options.values()} == {None}
 
 
 @pytest.mark.slow

@@ -86,7 +86,7 @@ def test_ipython_shows_the_users_lines_and_our_sentence():
 @pytest.mark.slow
 def test_a_variable_shows_all_of_it():
     text = shown(MULTIROUTE_TRACEBACK="full")[0]
-    assert "multiroute_core/router.py" in text
+    assert "multiroute_core/engine/calls.py" in text
     assert "direct cause" in text
     assert len(text.splitlines()) > 60
 

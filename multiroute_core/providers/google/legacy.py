@@ -252,6 +252,7 @@ def _limit_size(response: Any, max_bytes: int | None) -> None:
         for piece in read(chunk_size, decode_unicode):
             left -= len(piece)
             if left < 0:
+                response.close()  # `requests` would leave the connection to the garbage collector
                 raise ResponseTooLargeError(max_bytes)
             yield piece
 
