@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from multiroute_core.provider_table import PROVIDERS
 from tests.examples import examples
 from tests.leak_guard import pytest_configure, pytest_runtest_makereport, pytest_unconfigure
+from tests.priming import prime
 
 __all__ = ["pytest_configure", "pytest_runtest_makereport", "pytest_unconfigure"]
 
@@ -62,6 +63,14 @@ def pytest_ignore_collect(collection_path, config):
 def no_keys(monkeypatch):
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=os.environ.get("MULTIROUTE_TEST_PREPARED") == "1")
+def prepared_requests():
+    """Prepared requests from the first call on: for the tests that ask for it, or for all with the variable."""
+    with pytest.MonkeyPatch.context() as patch:
+        prime(patch)
+        yield
 
 
 @pytest.fixture(scope="module", params=["valkey", "redis"])

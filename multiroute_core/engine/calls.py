@@ -242,3 +242,7 @@ class RouterCalls:
         if candidates.problem is not None:
             raise ConfigurationError(candidates.problem)
         return Call(f"{_process}-{next(_numbers)}", request, options, candidates.routes, candidates.tokens, stream)
+
+
+for _name in ("generate", "agenerate", "stream", "astream"):
+    getattr(RouterCalls, _name).__qualname__ = f"Router.{_name}"  # warnings and profiles show it

@@ -1,7 +1,8 @@
 """Stainless SDK transport: the low-level `post` method that `openai` and `anthropic` share.
 
 The SDK handles authentication, connection pool, transport, headers and error classes, but builds no typed models:
-`post` is public API, behaves the same in all supported versions, and costs half of the typed `create`.
+`post` is public API, behaves the same in all supported versions, and costs half of the typed `create`. Most calls send
+a copy of a request that it has built before (`prepared_requests`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from multiroute_core._util.redaction import split_credentials
 from multiroute_core.providers import http
 from multiroute_core.providers.clients import Clients
+from multiroute_core.providers.prepared_requests import SdkClient, template_key
 from multiroute_core.providers.provider import Encoded, Reply
 from multiroute_core.providers.sse import ServerSentEvent, StreamReader
 from multiroute_core.providers.stream_body import to_text_error, to_value
@@ -57,39 +59,48 @@ class StainlessTransport:
         limits = library.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=idle)
         self._address = ""
 
-        def build_client(client: type, http_client: type) -> Any:
-            sdk_client = client(
-                max_retries=0,
-                http_client=http.client(http_client, trust_env=proxies, limits=limits, auth=credentials),
-                **settings,
-            )
+        def build_client(client: type, http_class: type) -> SdkClient:
+            http_client = http.client(http_class, trust_env=proxies, limits=limits, auth=credentials)
+            sdk_client = client(max_retries=0, http_client=http_client, **settings)
             self._address = str(sdk_client.base_url).rstrip("/")
             _ = (
                 sdk_client.default_headers
             )  # the SDK detects the platform once, under a lock that a fork would leave held
-            return sdk_client
+            return SdkClient(sdk, library, sdk_client, http_client, settings.get("api_key"))
 
         self._clients = Clients(
             lambda: build_client(blocking, sdk.DefaultHttpxClient),
             lambda: build_client(native, sdk.DefaultAsyncHttpxClient),
-            close=lambda client: client.close(),
-            aclose=lambda client: client.close(),
+            close=lambda client: client.sdk.close(),
+            aclose=lambda client: client.sdk.close(),
         )
 
     async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
         """Request a complete answer."""
-        client = await self._clients.native() if io.native else self._clients.blocking()
-        response = await io.wait(limit, self._post(client, encoded, self._complete))
+        response = await self._send(io, limit, encoded, self._complete, stream=False)
         return Reply(response.content, response.headers)
 
     async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
         """Request a stream of events, each a JSON value."""
-        client = await self._clients.native() if io.native else self._clients.blocking()
-        stream = await io.wait(limit, self._post(client, encoded, self._streamed[io.native]))
-        return Events(stream.response, native=io.native)
+        return Events(await self._send(io, limit, encoded, self._streamed[io.native], stream=True), native=io.native)
+
+    async def _send(self, io: IO, limit: Deadline, encoded: Encoded, kind: Mapping[str, Any], *, stream: bool) -> Any:
+        """Returns the HTTP response, with an unread body if it is a stream.
+
+        `kind` are the arguments of the SDK's call that say whether it returns a complete answer or a stream.
+        """
+        client: SdkClient = await self._clients.native() if io.native else self._clients.blocking()
+        key = template_key(encoded, stream=stream)
+        if (request := client.prepare(key, encoded)) is not None:
+            send = client.asend if io.native else client.send
+            return await io.wait(limit, send, request, stream=stream)
+        reply = await io.wait(limit, self._post(client.sdk, encoded, kind))
+        response = reply.response if stream else reply
+        client.learn(key, response)
+        return response
 
     def _post(self, client: Any, encoded: Encoded, kind: Mapping[str, Any]) -> Callable[[], Any]:
-        """Returns the SDK's call; `kind` says whether it returns a complete answer or a stream."""
+        """Returns the SDK's call."""
 
         def post() -> Any:  # no arguments: a traceback may show local variables
             return client.post(

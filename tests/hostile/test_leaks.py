@@ -316,6 +316,6 @@ def test_the_sdk_of_an_async_client_is_given_no_password_in_its_address(server):
             await router.agenerate(PROMPT)
             provider: Any = router._parts.providers["first"]
             client = await provider._clients.native()
-            return str(client.base_url)
+            return str(client.sdk.base_url)
 
     assert PASSWORD not in asyncio.run(main())

@@ -104,6 +104,12 @@ def mute() -> Iterator[str]:
         yield f"https://127.0.0.1:{listening.getsockname()[1]}"
 
 
+@pytest.mark.usefixtures("trusted", "prepared_requests")
+def test_an_answer_to_a_prepared_request_comes_over_tls(server: OverTls) -> None:
+    for key, outcome in asked(server.url, OPENAI, FACES, "good").items():
+        assert outcome.finish_reason == "stop", (key, outcome)
+
+
 @pytest.mark.usefixtures("trusted")
 def test_an_answer_comes_over_tls(server: OverTls) -> None:
     for key, outcome in asked(server.url, OPENAI, FACES, "good").items():

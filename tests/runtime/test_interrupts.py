@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from multiroute_core import Route, Router
-from multiroute_core.testing.server import ReplayServer
+from multiroute_core.testing.server import Received, ReplayServer, Reply
 from tests.chat_server import answer
 
 
@@ -32,11 +32,16 @@ class StrandedLock:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_lock_of_a_cookie_jar_is_free_again(stream):
-    with ReplayServer(answer("Hello", "m")) as server:
+    def reply_with_cookie(received: Received) -> Reply:
+        """Without a cookie the jar is not used."""
+        plain = answer("Hello", "m")(received)
+        return Reply(200, {**plain.headers, "set-cookie": "session=7"}, plain.body, stream=plain.stream)
+
+    with ReplayServer(reply_with_cookie) as server:
         router = Router([Route("openai:m", base_url=f"{server.url}/v1", api_key="k")])
         assert router.generate("Hi").text == "Hello"
         provider: Any = next(iter(router._parts.providers.values()))
-        jar = provider._clients.blocking()._client.cookies.jar
+        jar = provider._clients.blocking().http.cookies.jar
         jar._cookies_lock = StrandedLock()
         with pytest.raises(KeyboardInterrupt):
             list(router.stream("Hi")) if stream else router.generate("Hi")
