@@ -6,6 +6,7 @@ The IETF draft's headers are read if a policy accompanies them. Malformed and im
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -40,7 +41,7 @@ def headroom(headers: Mapping[str, str], now: float, wall: float) -> RateLimitHe
     rate_headers = _select_rate_headers(headers)
     if not rate_headers:
         return None
-    limits = RateLimitHeaders(
+    levels = (
         _openai(rate_headers, "requests", now)
         or _anthropic(rate_headers, "requests", now, wall)
         or _draft(rate_headers, now),
@@ -48,7 +49,7 @@ def headroom(headers: Mapping[str, str], now: float, wall: float) -> RateLimitHe
         _anthropic(rate_headers, "input-tokens", now, wall),
         _anthropic(rate_headers, "output-tokens", now, wall),
     )
-    return limits if limits != RateLimitHeaders() else None
+    return RateLimitHeaders(*levels) if any(levels) else None
 
 
 def _select_rate_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -82,6 +83,8 @@ def _anthropic(rate_headers: Mapping[str, str], what: str, now: float, wall: flo
 
 def _draft(rate_headers: Mapping[str, str], now: float) -> Level | None:
     """Returns the tightest of the policies that count requests."""
+    if "ratelimit" not in rate_headers:
+        return None
     policies = _items(rate_headers.get("ratelimit-policy", ""))
     levels: list[Level] = []
     for name, parameters in _items(rate_headers.get("ratelimit", "")).items():
@@ -102,10 +105,15 @@ def _level(remaining: float | None, limit: float | None, seconds: float | None, 
     return Level(remaining, limit, now + max(seconds, SOONEST_SECONDS), now)
 
 
+# The same few texts come with every answer.
+
+
+@functools.lru_cache(maxsize=1024)
 def _number(text: str) -> float | None:
     return float(text) if NUMBER.fullmatch(text := text.strip()) else None
 
 
+@functools.lru_cache(maxsize=1024)
 def _span(text: str, bare: float) -> float | None:
     """Returns the seconds in `6m0s` or `20ms`, or in a number without a unit, which is multiplied by `bare`."""
     if SPANS.fullmatch(text := text.strip()):

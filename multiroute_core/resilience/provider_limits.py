@@ -7,7 +7,7 @@ header blocks requests no longer; an unknown level blocks none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from multiroute_core.resilience.token_bucket import required
 
@@ -56,12 +56,15 @@ def take(headroom: RateLimitHeaders, now: float, tokens: float, reserve: float =
     Returns:
         The lowered levels and 0.0; or the old ones and the estimated seconds until there is enough.
     """
-    wait = max(
-        _wait(headroom.requests, 1.0, now, reserve),
-        _wait(headroom.tokens, tokens, now, reserve),
-        _wait(headroom.input_tokens, tokens, now, reserve),
-        _wait(headroom.output_tokens, 1.0, now, reserve),
-    )
+    wait = 0.0
+    for level, amount in (
+        (headroom.requests, 1.0),
+        (headroom.tokens, tokens),
+        (headroom.input_tokens, tokens),
+        (headroom.output_tokens, 1.0),
+    ):
+        if level is not None:
+            wait = max(wait, _wait(level, amount, now, reserve))
     return (headroom, wait) if wait > GRACE else (spend(headroom, 1.0, tokens), 0.0)
 
 
@@ -121,8 +124,8 @@ def _rate(level: Level) -> float:
     return (level.limit - level.remaining) / (level.reset - level.at)
 
 
-def _wait(level: Level | None, amount: float, now: float, reserve: float) -> float:
-    if level is None or now >= (until := _until(level)):
+def _wait(level: Level, amount: float, now: float, reserve: float) -> float:
+    if now >= (until := _until(level)):
         return 0.0
     least = required(amount, level.limit, reserve) if reserve else min(amount, level.limit)
     short = least - _estimate_remaining(level, now)
@@ -133,7 +136,8 @@ def _wait(level: Level | None, amount: float, now: float, reserve: float) -> flo
 
 
 def _spend(level: Level | None, amount: float) -> Level | None:
-    return None if level is None else replace(level, spent=level.spent + amount)
+    # Without `replace`, which takes five times as long: this runs several times for every call.
+    return None if level is None else Level(level.remaining, level.limit, level.reset, level.at, level.spent + amount)
 
 
 def _newer(previous: Level | None, latest: Level | None, now: float) -> Level | None:
@@ -143,4 +147,6 @@ def _newer(previous: Level | None, latest: Level | None, now: float) -> Level | 
         return previous
     # Usage since the older response that the newer one does not include yet: assumed to be spread evenly over the time.
     late = (now - latest.at) / (now - previous.at) if now > previous.at else 0.0
-    return replace(latest, spent=previous.spent * late) if late > 0.0 else latest
+    if late <= 0.0:
+        return latest
+    return Level(latest.remaining, latest.limit, latest.reset, latest.at, previous.spent * late)
