@@ -109,7 +109,7 @@ def sdks(url: str) -> list[Pair]:
             ours = functools.partial(getattr(claude, mark + face), TURNS, **BRIEF)
             theirs = functools.partial(create[mark], **told, **on)
         # Anthropic's SDK makes light models of a stream's events: most of its time is HTTP, which is the same for both.
-        target = 0.4 if on and vendor == "openai" else 0.8
+        target = (0.2 if vendor == "openai" else 0.8) if on else 0.45
         them = Contestant(theirs, TYPED[vendor, kind])
         name = f"Router.{mark}{face} / {vendor} SDK, typed"
         return Pair(name, kind, Contestant(ours, _text), them, target, native=bool(mark))
@@ -130,7 +130,7 @@ def langchain(url: str) -> list[Pair]:
         return Pair(f"ChatMultiRoute.{face} / ChatOpenAI", kind, mine, other, target, native=face.startswith("a"))
 
     faces: dict[str, Kind] = {"invoke": "plain", "ainvoke": "plain", "stream": "stream", "astream": "stream"}
-    return [pair(face, kind, 0.4 if kind == "stream" else 0.75) for face, kind in faces.items()]
+    return [pair(face, kind, 0.2 if kind == "stream" else 0.5) for face, kind in faces.items()]
 
 
 def llamaindex(url: str) -> list[Pair]:
@@ -148,7 +148,7 @@ def llamaindex(url: str) -> list[Pair]:
         return Pair(f"MultiRoute.{face} / llms.OpenAI", kind, mine, other, target, native=face.startswith("a"))
 
     faces: dict[str, Kind] = {"chat": "plain", "achat": "plain", "stream_chat": "stream", "astream_chat": "stream"}
-    return [pair(face, kind, 0.4 if kind == "stream" else 0.75) for face, kind in faces.items()]
+    return [pair(face, kind, 0.2 if kind == "stream" else 0.5) for face, kind in faces.items()]
 
 
 class Canned(OpenAIProvider):

@@ -25,6 +25,7 @@ from langchain_core.utils.json import parse_partial_json
 from langchain_multiroute.blocks import block, is_cited
 from langchain_multiroute.refusals import add_refusal, is_refused, refusal_block
 from multiroute_core import Chunk, Response, Usage
+from multiroute_core._util.prototype import Prototype
 from multiroute_core.messages import (
     Blob,
     CachePoint,
@@ -111,6 +112,9 @@ def blocks_of(parts: Iterable[Part]) -> list[dict[str, Any]]:
     return blocks
 
 
+_TEXT_CHUNK = Prototype(AIMessageChunk(content="", tool_call_chunks=[], response_metadata={}))
+
+
 class ChunkBuilder:
     """Convert a stream's chunks to LangChain chunks.
 
@@ -184,6 +188,8 @@ class ChunkBuilder:
     def _build_chunk(self, response: Response | None, content: Any, calls: dict[int, ToolCallChunk]) -> AIMessageChunk:
         about: dict[str, Any] = {"output_version": "v1"} if self._blocks else {}
         if response is None:
+            if not calls and not about and type(content) is str:  # nearly every chunk
+                return _TEXT_CHUNK.build(content=content)
             return AIMessageChunk(content=content, tool_call_chunks=[*calls.values()], response_metadata=about)
         for end in _unmistakable(response):
             if (call := calls.get(end.index)) is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.prompt_values import PromptValue
@@ -26,6 +26,7 @@ from langchain_multiroute.fields import InheritedFields
 from langchain_multiroute.profile import profile
 from langchain_multiroute.traces import answered_by, traced
 from multiroute_core import Budget, Chunk, Ledger, Response, Route, Router, parsing
+from multiroute_core._util.prototype import Prototype
 from multiroute_core._util.redaction import conceal, redact_url
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.adapter import (
@@ -394,9 +395,14 @@ def _result(response: Response) -> ChatResult:
     return ChatResult(generations=[ChatGeneration(message=message, generation_info=generation_info)])
 
 
+_GENERATION = Prototype(ChatGenerationChunk(message=AIMessageChunk(content=""), generation_info=None))
+
+
 def _generation(pieces: ChunkBuilder, chunk: Chunk) -> ChatGenerationChunk:
     message = pieces.chunk(chunk)
     response = chunk.response
+    if response is None and type(text := message.content) is str:
+        return _GENERATION.build(message=message, text=text)
     generation_info = None if response is None else answered_by(response, message.response_metadata)
     return ChatGenerationChunk(message=message, generation_info=generation_info)
 

@@ -21,6 +21,7 @@ from llama_index.core.llms.llm import ToolSelection
 from llamaindex_multiroute.blocks import arguments_of, block_of
 from llamaindex_multiroute.convert import KEPT, to_additional_kwargs
 from multiroute_core import Chunk, InvalidToolCall, Reasoning, Response, Text, ToolCall, ToolCallDelta
+from multiroute_core._util.prototype import Prototype
 from multiroute_core.messages import Part
 from multiroute_core.parsing import message_json
 
@@ -31,6 +32,11 @@ def response_out(response: Response, delta: str | None = None) -> ChatResponse:
     message = _message(response.parts, thoughts)
     message.additional_kwargs.update(to_additional_kwargs(response.parts))
     return ChatResponse(message=message, delta=delta, raw=_raw(response), additional_kwargs=_metadata(response))
+
+
+_TEXT_BLOCK = Prototype(TextBlock(text=""))
+_MESSAGE = Prototype(ChatMessage(role=MessageRole.ASSISTANT, blocks=[], additional_kwargs={}))
+_RESPONSE = Prototype(ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT), delta="", additional_kwargs={}))
 
 
 class Answer:
@@ -68,6 +74,9 @@ class Answer:
                 case _:
                     self._rest.append(part)
         self._reasoning += thought
+        if not (self._reasoning or self._calls or self._rest):  # nearly every chunk
+            message = _MESSAGE.build(blocks=[_TEXT_BLOCK.build(text=self._text)])
+            return _RESPONSE.build(message=message, delta=chunk.text)
         so_far: list[Part] = [Reasoning(self._reasoning), Text(self._text), *self._rest, *self._calls.values()]
         own = {"thinking_delta": thought} if thought else {}
         return ChatResponse(message=_message(so_far), delta=chunk.text, additional_kwargs=own)

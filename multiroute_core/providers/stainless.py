@@ -145,7 +145,8 @@ class Events:
 
     def __init__(self, response: Any, *, native: bool) -> None:
         self._response = response
-        self._pieces: Any = response.aiter_bytes() if native else response.iter_bytes()
+        # Not `iter_bytes`: the response guard has decompressed the body.
+        self._pieces: Any = response.aiter_raw() if native else response.iter_raw()
         self._reader = StreamReader()
         self._events: list[ServerSentEvent] = []  # in reverse order
         self._over = False
