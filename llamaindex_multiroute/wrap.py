@@ -18,7 +18,15 @@ from llama_index.core.tools import BaseTool
 
 from llamaindex_multiroute.bare import bare
 from llamaindex_multiroute.convert import messages_out
-from llamaindex_multiroute.wrapped import END, CumulativeDecoder, decode_response, own, tool_of
+from llamaindex_multiroute.wrapped import (
+    END,
+    CumulativeDecoder,
+    decode_response,
+    is_openai,
+    own,
+    tool_of,
+    write_arguments,
+)
 from multiroute_core import ConfigurationError, Request, Route, RouteError, Tool
 from multiroute_core.messages import Api
 from multiroute_core.provider_table import canonical_name
@@ -132,6 +140,8 @@ class LLMProvider:
         """Encode a request as keyword arguments of the LLM's `chat`."""
         kind = type(self.llm)
         body: dict[str, Any] = {"messages": messages_out(own(request.messages, route.model))}
+        if is_openai(self.llm):
+            write_arguments(body["messages"])
         dropped: list[str] = []
         for name in PARAMETERS:
             if (value := getattr(request, name)) in (None, ()):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from llama_index.core.base.llms.types import ChatResponse, ThinkingBlock, ToolCallBlock
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ThinkingBlock, ToolCallBlock
 from llama_index.core.bridge.pydantic import BaseModel
 from llama_index.core.callbacks import token_counting
 from llama_index.core.llms.llm import ToolSelection
@@ -33,6 +33,23 @@ def own(messages: Iterable[Message], model: str) -> list[Message]:
     return [
         Message(m.role, [p for p in m.parts if not isinstance(p, Reasoning) or _is_own(p, model)]) for m in messages
     ]
+
+
+def is_openai(llm: object) -> bool:
+    """Whether an LLM is LlamaIndex's own for OpenAI, or derived from it, as those of compatible servers are."""
+    return any(base.__module__.startswith("llama_index.llms.openai") for base in type(llm).__mro__)
+
+
+def write_arguments(messages: Iterable[ChatMessage]) -> None:
+    """Write the arguments of tool calls as JSON texts.
+
+    OpenAI's API wants texts, and so LlamaIndex's LLM gives them; before llama-index-llms-openai 0.8 it sends an object
+    as it is, which the API rejects: "expected a string" (0.6.5 to 0.7.2, read 2026-11-30).
+    """
+    for message in messages:
+        for block in message.blocks:
+            if isinstance(block, ToolCallBlock) and not isinstance(block.tool_kwargs, str):
+                block.tool_kwargs = json.dumps(block.tool_kwargs, ensure_ascii=False)
 
 
 def tool_of(tool: Tool) -> FunctionTool:

@@ -8,6 +8,7 @@ import json
 import pickle
 from typing import Any, cast
 
+import pytest
 from llama_index.core.base.llms.types import LLMMetadata, MessageRole
 from llama_index.core.indices.prompt_helper import PromptHelper
 from llama_index.core.llms import LLM, utils
@@ -42,6 +43,8 @@ class StandingTests(Suite):
 
     def test_payload(self, llm: Any) -> None:
         """The payload for instrumentation is plain JSON without secrets."""
+        if not hasattr(llm, "to_payload"):
+            pytest.skip("this version of llama-index-core has no to_payload")
         self._clean(json.dumps(llm.to_payload()))
 
     def test_dumps(self, llm: Any) -> None:

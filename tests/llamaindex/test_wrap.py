@@ -26,9 +26,12 @@ from multiroute_core import (
     ConfigurationError,
     Message,
     Reasoning,
+    Request,
     Route,
     Router,
     Text,
+    ToolCall,
+    ToolCallResponse,
 )
 from multiroute_core.testing import Answer, scripted_route
 from tests.llamaindex.conftest import import_openai
@@ -327,3 +330,17 @@ class TestCalls:
         calls = llm.get_tool_calls_from_response(response)
         assert [call.tool_kwargs for call in calls] == [{"a": 1, "b": 2}] * 2
         assert len({call.tool_id for call in calls}) == 2
+
+
+@pytest.mark.parametrize(("kind", "written"), [("openai", '{"city": "Oslo"}'), ("other", {"city": "Oslo"})])
+def test_openai_gets_the_arguments_of_earlier_calls_as_text(vendors, kind, written):
+    """Its LLM sends an object as it is before version 0.8 (findings/llama_index_openai_sends_tool_arguments_…)."""
+    llm = openai(vendors) if kind == "openai" else Plain()
+    router = Router([Route(llm=llm)])
+    provider = next(iter(router._parts.providers.values()))
+    call = ToolCall("c1", "weather", {"city": "Oslo"})
+    turns = (Message("user", "Hello"), Message("assistant", [call]), Message("tool", [ToolCallResponse("c1", "-3")]))
+    encoded = provider.encode(Request(turns), router.routes[0], stream=False)
+    (block,) = encoded.body["messages"][1].blocks
+    assert block.tool_kwargs == written
+    assert call.arguments == {"city": "Oslo"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
@@ -92,8 +91,7 @@ class GenaiProvider(GeminiProvider):
             follow_redirects=True,
             auth=self._credentials,
         )
-        normalize = functools.partial(sse_normalizer.normalize, library)
-        http_client.event_hooks["response"].append(_noting(library) if native else normalize)
+        http_client.event_hooks["response"].append((_recorder_async if native else _recorder)(library))
         other = (library.Client if native else library.AsyncClient)(verify=unused)
         options = {
             "api_version": API_VERSION,
@@ -159,13 +157,22 @@ def _options(encoded: Encoded) -> tuple[dict[str, Any], ...]:
 
 
 def _blocking(calls: Any, encoded: Encoded) -> Generator[Any, None, None]:
+    replies: list[Any] = []
     with reading("google.genai"):
         chunks = calls.request_streamed("post", _path(encoded), encoded.body, *_options(encoded))
         try:
-            for chunk in chunks:
+            token = _replies.set(replies)
+            try:
+                chunk = next(chunks, None)
+            finally:
+                _replies.reset(token)
+            while chunk is not None:
                 yield decode_json(chunk.body)
+                chunk = next(chunks, None)
         finally:
-            chunks.close()  # drops the connection if the response is incomplete
+            for reply in replies:
+                reply.close()  # drops the connection if the response is incomplete; the oldest SDKs do not
+            chunks.close()
 
 
 async def _native(calls: Any, encoded: Encoded, limit: Deadline) -> AsyncGenerator[Any, None]:
@@ -198,14 +205,23 @@ async def _native(calls: Any, encoded: Encoded, limit: Deadline) -> AsyncGenerat
 _replies: ContextVar[list[Any] | None] = ContextVar("multiroute_google_replies", default=None)
 
 
-def _noting(library: ModuleType) -> Callable[[Any], Awaitable[None]]:
-    async def note(reply: Any) -> None:
+def _recorder(library: ModuleType) -> Callable[[Any], None]:
+    def record(reply: Any) -> None:
         """Record an HTTP response for its stream: the SDK hides it and does not close it in time."""
         sse_normalizer.normalize(library, reply)
         if (replies := _replies.get()) is not None:
             replies.append(reply)
 
-    return note
+    return record
+
+
+def _recorder_async(library: ModuleType) -> Callable[[Any], Awaitable[None]]:
+    record = _recorder(library)
+
+    async def record_async(reply: Any) -> None:
+        record(reply)
+
+    return record_async
 
 
 _Options: TypeAlias = Mapping[str, Any] | None
