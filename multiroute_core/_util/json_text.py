@@ -16,6 +16,8 @@ import msgspec
 MAX_DEPTH = 128
 """Maximum nesting depth; serde_json has the same limit, protobuf's JSON reader one of 100."""
 
+_CONTAINERS = (dict, list)
+
 _decode = msgspec.json.Decoder().decode
 
 
@@ -66,18 +68,18 @@ def load_json(text: str) -> Any:
 
 def nests_too_deep(value: Any) -> bool:
     """Whether dicts and lists in `value` are nested deeper than `MAX_DEPTH`."""
-    level: list[Any] = [value]
+    level: list[Any] = [value] if isinstance(value, _CONTAINERS) else []
     for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return False
+        # No `cast`, which is a function call: this runs for every entry of a cache.
         level = [
             inner
             for one in level
-            if isinstance(one, dict | list)
-            for inner in (cast("dict[Any, Any]", one).values() if isinstance(one, dict) else cast("list[Any]", one))
-            if isinstance(inner, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)  # pyright: ignore[reportUnknownVariableType]
+            if isinstance(inner, _CONTAINERS)
         ]
-        if not level:
-            return False
-    return True
+    return bool(level)
 
 
 def prune(value: Any, levels: int = 16) -> Any:
