@@ -46,8 +46,8 @@ LIMITS = {
     "ChatMultiRoute.ainvoke": (535, 20),
     "ChatMultiRoute.stream": (72, 1),
     "ChatMultiRoute.astream": (61, 1),
-    "MultiRoute.chat": (600, 25),
-    "MultiRoute.achat": (600, 25),
+    "MultiRoute.chat": (560, 25),
+    "MultiRoute.achat": (560, 25),
     "MultiRoute.stream_chat": (71, 1),
     "MultiRoute.astream_chat": (60, 1),
 }

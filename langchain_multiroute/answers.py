@@ -57,9 +57,7 @@ def message_out(response: Response) -> AIMessage:
     about = metadata(response)
     has_refusal = is_refused(response, about["model_provider"])
     if len(parts) == 1 and type(only := parts[0]) is Text and only.raw is None and not has_refusal:  # the common case
-        return AIMessage(
-            content=only.text, usage_metadata=usage_out(response.usage), response_metadata=cast("Any", about)
-        )
+        return _TEXT_MESSAGE.build(content=only.text, usage_metadata=usage_out(response.usage), response_metadata=about)
     more = to_additional_kwargs(parts)
     content: Any = "".join(part.text for part in parts if isinstance(part, Text) and not is_refusal(part))
     calls = any(isinstance(part, ToolCall) for part in parts)
@@ -112,6 +110,7 @@ def blocks_of(parts: Iterable[Part]) -> list[dict[str, Any]]:
     return blocks
 
 
+_TEXT_MESSAGE = Prototype(AIMessage(content="", usage_metadata=None, response_metadata={}))
 _TEXT_CHUNK = Prototype(AIMessageChunk(content="", tool_call_chunks=[], response_metadata={}))
 
 

@@ -27,7 +27,7 @@ from langchain_multiroute.profile import profile
 from langchain_multiroute.traces import answered_by, traced
 from multiroute_core import Budget, Chunk, Ledger, Response, Route, Router, parsing
 from multiroute_core._util.prototype import Prototype
-from multiroute_core._util.redaction import conceal, redact_url
+from multiroute_core._util.redaction import conceal
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.adapter import (
     CALL_FIELDS,
@@ -42,6 +42,7 @@ from multiroute_core.adapter import (
     explained_field_errors,
     fold,
     plain,
+    route_identities,
 )
 from multiroute_core.events import Hook
 from multiroute_core.options import OrderFunction
@@ -214,8 +215,7 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
         for name in ("route_tags", "fallback_on"):
             if name in own:
                 own[name] = sorted(own[name])  # set iteration order differs between processes
-        routes = [(r.name, r.model, r.base_url and redact_url(r.base_url)) for r in self.router.routes]
-        return {"routes": routes, **own}
+        return {"routes": list(route_identities(self.router)), **own}
 
     def bind_tools(
         self,
@@ -389,20 +389,25 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
         )
 
 
+_GENERATION = Prototype(ChatGeneration(message=AIMessage(content=""), generation_info=None))
+_GENERATION_CHUNK = Prototype(ChatGenerationChunk(message=AIMessageChunk(content=""), generation_info=None))
+
+
 def _result(response: Response) -> ChatResult:
     message = message_out(response)
     generation_info = answered_by(response, message.response_metadata)
-    return ChatResult(generations=[ChatGeneration(message=message, generation_info=generation_info)])
-
-
-_GENERATION = Prototype(ChatGenerationChunk(message=AIMessageChunk(content=""), generation_info=None))
+    if type(text := message.content) is str:
+        generation = _GENERATION.build(message=message, text=text, generation_info=generation_info)
+    else:
+        generation = ChatGeneration(message=message, generation_info=generation_info)
+    return ChatResult(generations=[generation])
 
 
 def _generation(pieces: ChunkBuilder, chunk: Chunk) -> ChatGenerationChunk:
     message = pieces.chunk(chunk)
     response = chunk.response
     if response is None and type(text := message.content) is str:
-        return _GENERATION.build(message=message, text=text)
+        return _GENERATION_CHUNK.build(message=message, text=text)
     generation_info = None if response is None else answered_by(response, message.response_metadata)
     return ChatGenerationChunk(message=message, generation_info=generation_info)
 

@@ -28,15 +28,22 @@ from multiroute_core.parsing import message_json
 
 def response_out(response: Response, delta: str | None = None) -> ChatResponse:
     """Convert a complete response. Usage and routing data stay outside the message, which goes into the memory."""
+    parts = response.parts
+    if len(parts) == 1 and type(only := parts[0]) is Text and only.raw is None:  # the common case
+        message = _MESSAGE.build(blocks=[_TEXT_BLOCK.build(text=only.text)])
+        return _RESPONSE.build(message=message, delta=delta, raw=_raw(response), additional_kwargs=_metadata(response))
     thoughts = response.usage.reasoning_tokens if response.usage is not None else None
-    message = _message(response.parts, thoughts)
-    message.additional_kwargs.update(to_additional_kwargs(response.parts))
+    message = _message(parts, thoughts)
+    message.additional_kwargs.update(to_additional_kwargs(parts))
     return ChatResponse(message=message, delta=delta, raw=_raw(response), additional_kwargs=_metadata(response))
 
 
 _TEXT_BLOCK = Prototype(TextBlock(text=""))
 _MESSAGE = Prototype(ChatMessage(role=MessageRole.ASSISTANT, blocks=[], additional_kwargs={}))
-_RESPONSE = Prototype(ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT), delta="", additional_kwargs={}))
+_RESPONSE = Prototype(
+    ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT), delta="", raw=None, additional_kwargs={})
+)
+_PARTIAL = Prototype(ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT), delta="", additional_kwargs={}))
 
 
 class Answer:
@@ -76,7 +83,7 @@ class Answer:
         self._reasoning += thought
         if not (self._reasoning or self._calls or self._rest):  # nearly every chunk
             message = _MESSAGE.build(blocks=[_TEXT_BLOCK.build(text=self._text)])
-            return _RESPONSE.build(message=message, delta=chunk.text)
+            return _PARTIAL.build(message=message, delta=chunk.text)
         so_far: list[Part] = [Reasoning(self._reasoning), Text(self._text), *self._rest, *self._calls.values()]
         own = {"thinking_delta": thought} if thought else {}
         return ChatResponse(message=_message(so_far), delta=chunk.text, additional_kwargs=own)

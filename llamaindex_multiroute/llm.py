@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
-from typing import Any, Literal, TypeVar, Unpack, cast
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from typing import Any, Literal, Unpack, cast
 
 from llama_index.core.base.llms.generic_utils import (
     achat_to_completion_decorator,
@@ -31,7 +31,6 @@ from llama_index.core.bridge.pydantic import (
     model_serializer,
 )
 from llama_index.core.chat_engine.types import AgentChatResponse
-from llama_index.core.llms import callbacks
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM, ToolSelection
 from llama_index.core.program import utils as programs
@@ -40,6 +39,7 @@ from llama_index.core.tools import BaseTool
 from llama_index.core.types import PydanticProgramMode
 
 from llamaindex_multiroute.answer import Answer, refusing, response_out, selections, single
+from llamaindex_multiroute.callback_decorators import report_chat_events, report_completion_events
 from llamaindex_multiroute.closing import aclosing, closing, register
 from llamaindex_multiroute.convert import messages_in
 from llamaindex_multiroute.fields import InheritedFields
@@ -51,13 +51,13 @@ from multiroute_core.adapter import (
     CALL_FIELDS,
     DEFAULT,
     DisplayableModel,
-    advertised,
     call_options,
     collect,
     conceal_key,
     conceal_keys,
     explained_field_errors,
     fold,
+    has_tools,
     plain,
     smallest_output,
     smallest_window,
@@ -65,18 +65,6 @@ from multiroute_core.adapter import (
 from multiroute_core.events import Hook
 from multiroute_core.options import OrderFunction
 from multiroute_core.state.state import State
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def report_chat_events(face: F) -> F:
-    """LlamaIndex's chat callback decorator with its type preserved; the original is untyped."""
-    return cast("F", cast("Any", callbacks).llm_chat_callback()(face))
-
-
-def report_completion_events(face: F) -> F:
-    """LlamaIndex's completion callback decorator with its type preserved."""
-    return cast("F", cast("Any", callbacks).llm_completion_callback()(face))
 
 
 class MultiRoute(DisplayableModel, FunctionCallingLLM):
@@ -215,7 +203,7 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
             context_window=window,
             num_output=min(self.max_tokens or smallest_output(self.router), window // 2),
             is_chat_model=True,
-            is_function_calling_model=all(model.tools for model in advertised(self.router)),
+            is_function_calling_model=has_tools(self.router),
             model_name=self.router.routes[0].model,
         )
 

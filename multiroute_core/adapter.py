@@ -6,12 +6,14 @@ An adapter holds one router and its own fields; it contains no routing logic.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
-from collections.abc import Collection, Generator, Iterable, Mapping
+import weakref
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import InitVar
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from multiroute_core._util.redaction import Secret, concealed
+from multiroute_core._util.redaction import Secret, concealed, redact_url
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.display import card
 from multiroute_core.display.blocks import Table
@@ -27,6 +29,8 @@ from multiroute_core.providers.models import Model
 from multiroute_core.route import Route
 from multiroute_core.router import Router
 from multiroute_core.routing.candidates import candidates
+
+Value = TypeVar("Value")
 
 CALL_FIELDS = tuple(
     name for name in (*PARAMETERS, *NAMES) if name not in ("system", "tools", "tool_choice", "output_schema", "cache")
@@ -269,14 +273,43 @@ def call_options(keywords: Mapping[str, Any], fields: Mapping[str, Any]) -> dict
     return merged
 
 
+def cached(function: Callable[[Router], Value]) -> Callable[[Router], Value]:
+    """Remember what a function returns for each router, whose routes never change: frameworks ask at every call."""
+    values: weakref.WeakKeyDictionary[Router, Value] = weakref.WeakKeyDictionary()
+
+    @functools.wraps(function)
+    def call(router: Router) -> Value:
+        try:
+            return values[router]
+        except KeyError:
+            values[router] = value = function(router)
+            return value
+
+    return call
+
+
+@cached
 def smallest_window(router: Router) -> int:
     """Return the smallest context window, in tokens, over the routes that are not `backup`."""
     return _smallest(router, "window") or UNKNOWN_WINDOW
 
 
+@cached
 def smallest_output(router: Router) -> int:
     """Return the expected size of a response in tokens: a typical response, or less if a route's maximum is smaller."""
     return min(USUAL_OUTPUT, _smallest(router, "max_output") or USUAL_OUTPUT)
+
+
+@cached
+def has_tools(router: Router) -> bool:
+    """Return whether all routes that are not `backup` support tools."""
+    return all(model.tools for model in advertised(router))
+
+
+@cached
+def route_identities(router: Router) -> tuple[tuple[str, str, str | None], ...]:
+    """Return name, model and address of each route, without secrets: what identifies them in a cache key."""
+    return tuple((r.name, r.model, r.base_url and redact_url(r.base_url)) for r in router.routes)
 
 
 def advertised(router: Router) -> list[Model]:
