@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import anthropic
 import openai
+from langchain_anthropic import ChatAnthropic
 from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI
 from llama_index.core.base.llms.types import ChatMessage
@@ -79,7 +80,7 @@ class Pair:
 
 def everybody(url: str, chunks: int) -> list[Pair]:
     """All pairs, on a server at `url`."""
-    return [*sdks(url), *langchain(url), *llamaindex(url), *flow(chunks)]
+    return [*sdks(url), *langchain(url), *langchain_anthropic(url), *llamaindex(url), *flow(chunks)]
 
 
 def sdks(url: str) -> list[Pair]:
@@ -131,6 +132,22 @@ def langchain(url: str) -> list[Pair]:
 
     faces: dict[str, Kind] = {"invoke": "plain", "ainvoke": "plain", "stream": "stream", "astream": "stream"}
     return [pair(face, kind, 0.2 if kind == "stream" else 0.5) for face, kind in faces.items()]
+
+
+def langchain_anthropic(url: str) -> list[Pair]:
+    """`ChatMultiRoute` beside `ChatAnthropic`."""
+    ours = ChatMultiRoute(routes=[Route(f"anthropic:{CLAUDE}", base_url=url, api_key="k")], **BRIEF)
+    key = SecretStr("k")
+    theirs = ChatAnthropic(
+        model_name=CLAUDE, base_url=url, api_key=key, max_retries=0, timeout=None, stop=None, **BRIEF
+    )
+    turns = [SystemMessage(SYSTEM), HumanMessage(QUESTION)]
+
+    def pair(face: str) -> Pair:
+        mine, other = (Contestant(functools.partial(getattr(llm, face), turns), _text) for llm in (ours, theirs))
+        return Pair(f"ChatMultiRoute.{face} / ChatAnthropic", "plain", mine, other, 0.5, native=face.startswith("a"))
+
+    return [pair("invoke"), pair("ainvoke")]
 
 
 def llamaindex(url: str) -> list[Pair]:
