@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from multiroute_core.display.blocks import Bar, Table
 from multiroute_core.display.displayable import Displayable
 from multiroute_core.display.numbers import NOTHING, decimal_places, usd
-from multiroute_core.ledger.record import CACHED, CANCELLED, Record, is_failure
+from multiroute_core.ledger import exact_sum
+from multiroute_core.ledger.request_counts import NONE, name_day
+from multiroute_core.ledger.summary import Summary, summarize_rows, to_rows
+from multiroute_core.ledger.sums import Sums, merge_into
 
 GROUPS = ("model", "provider", "route", "tenant", "task", "label", "day", "month", "outcome")
 """The keys by which records can be grouped."""
-
-NONE = "–"
-"""The group name of records without a value for the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,78 +154,56 @@ def _format_cost(group: Group, places: int) -> str:
     return f"{usd(group.cost, places)} + {group.unknown:,} unknown" if group.cost else f"{group.unknown:,} unknown"
 
 
-class _Sums:
-    """Accumulates the totals of one group."""
-
-    __slots__ = (
-        "attempts",
-        "cached",
-        "cancelled",
-        "cost",
-        "estimated",
-        "failed",
-        "input_tokens",
-        "output_tokens",
-        "requests",
-        "saved",
-        "unknown",
-    )
-
-    def __init__(self) -> None:
-        self.requests: set[str] = set()
-        self.attempts = self.failed = self.cancelled = self.cached = 0
-        self.input_tokens = self.output_tokens = self.unknown = 0
-        self.cost = self.estimated = self.saved = 0.0
-
-    def add(self, record: Record) -> None:
-        self.requests.add(record.request_id)
-        if record.outcome == CACHED:
-            self.cached += 1
-        else:
-            self.attempts += 1
-            self.failed += is_failure(record.outcome)
-            self.cancelled += record.outcome == CANCELLED
-        self.input_tokens += record.input_tokens or 0
-        self.output_tokens += record.output_tokens or 0
-        charged = record.cost if record.charged is None else record.charged
-        if charged is not None:
-            self.cost += charged
-            self.estimated += charged if record.estimated else 0.0
-        elif record.input_tokens or record.output_tokens:
-            self.unknown += 1
-        self.saved += record.saved_cost or 0.0
-
-    def group(self, name: str) -> Group:
-        return Group(
-            name=name,
-            requests=len(self.requests),
-            attempts=self.attempts,
-            failed=self.failed,
-            cancelled=self.cancelled,
-            cached=self.cached,
-            input_tokens=self.input_tokens,
-            output_tokens=self.output_tokens,
-            cost=self.cost,
-            estimated_cost=self.estimated,
-            unknown=self.unknown,
-            saved_cost=self.saved,
-        )
+def grouped(records: Iterable[Any], by: str) -> Groups:
+    """Groups `records`, in any order, in a single pass; as `build_groups`."""
+    return build_groups(summarize_rows(to_rows(records), by), by)
 
 
-def grouped(records: Iterable[Record], by: str) -> Groups:
-    """Groups `records` in a single pass.
+def build_groups(summary: Summary, by: str) -> Groups:
+    """Returns the groups of summarized records, by descending cost, then by descending number of attempts, and name.
+
+    Sums of money are those of the exact values, rounded once, so they do not depend on the order of the records.
 
     Args:
-        records: In any order.
+        summary: The summary.
         by: One of `GROUPS`. With `"label"`, a record counts in the group of each of its labels, so the groups may add
             up to more than the total spend.
     """
-    sums: defaultdict[str, _Sums] = defaultdict(_Sums)
-    for record in records:
-        if by != "label":
-            sums[getattr(record, by) or NONE].add(record)
-        else:
-            for label in record.labels or (NONE,):
-                sums[label].add(record)
-    groups = [own.group(name) for name, own in sums.items()]
-    return Groups(sorted(groups, key=lambda group: -group.cost))
+    sums_by_name: dict[str, Sums] = {}
+    for name, sums in _name_sums(summary, by):
+        merge_into(sums_by_name, name, sums)
+    surplus = summary.requests.surplus[by]
+    groups = [_build_group(name, sums, surplus[name]) for name, sums in sums_by_name.items()]
+    return Groups(sorted(groups, key=lambda group: (-group.cost, -group.attempts, group.name)))
+
+
+def _name_sums(summary: Summary, by: str) -> Iterable[tuple[str, Sums]]:
+    """Returns the sums with the name of their group; a name may occur several times."""
+    if by in ("route", "provider", "model", "outcome"):
+        place = ("route", "provider", "model", "outcome").index(by)
+        return [(key[place] or NONE, sums) for key, sums in summary.routes.items()]
+    if by in ("day", "month"):
+        length = len("2026-11-28" if by == "day" else "2026-11")
+        return [(name_day(day)[:length], sums) for day, sums in summary.days.items()]
+    if by == "label":
+        return [(NONE if label is None else label, sums) for label, sums in summary.labels.items()]
+    names = summary.tenants if by == "tenant" else summary.tasks
+    return [(name or NONE, sums) for name, sums in names.items()]
+
+
+def _build_group(name: str, sums: Sums, surplus: int) -> Group:
+    attempts = sums.answered + sums.cancelled + sums.failed
+    return Group(
+        name=name,
+        requests=attempts + sums.cached - surplus,
+        attempts=attempts,
+        failed=sums.failed,
+        cancelled=sums.cancelled,
+        cached=sums.cached,
+        input_tokens=sums.input_tokens,
+        output_tokens=sums.output_tokens,
+        cost=exact_sum.total(sums.cost),
+        estimated_cost=exact_sum.total(sums.estimated_cost),
+        unknown=sums.unknown,
+        saved_cost=exact_sum.total(sums.saved_cost),
+    )

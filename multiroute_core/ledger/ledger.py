@@ -11,14 +11,16 @@ import importlib
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from multiroute_core.errors import ConfigurationError, MultiRouteError
 from multiroute_core.events import AttemptEnded, Event, RequestEnded
-from multiroute_core.ledger.aggregate import GROUPS, Groups, Spent, grouped, sum_spending
+from multiroute_core.ledger.aggregate import GROUPS, Groups, Spent, build_groups, sum_spending
 from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import NAMES, Record
-from multiroute_core.ledger.store import MemoryStore, Store
+from multiroute_core.ledger.store import MemoryStore, RowSelection, Store, SummarizingStore
+from multiroute_core.ledger.summary import Summary
 from multiroute_core.ledger.writer import BATCH, PATIENCE, LedgerWriter, Sink
 from multiroute_core.options import unknown
 
@@ -153,7 +155,7 @@ class Ledger:
     def totals(
         self, by: str = "model", *, since: float | None = None, until: float | None = None, **equal: Any
     ) -> Groups:
-        """Returns the totals of the records of `query`, by group.
+        """Returns the totals of the records of `query`, by group; sums of money are exact and rounded once.
 
         Args:
             by: `"model"`, `"provider"`, `"route"`, `"tenant"`, `"task"`, `"label"`, `"day"` or `"month"` (UTC), or
@@ -168,12 +170,23 @@ class Ledger:
         """
         if by not in GROUPS:
             raise unknown("group", by, GROUPS)
-        return grouped(self._read(LedgerQuery.of(since, until, equal)), by)
+        return build_groups(self._summarize(LedgerQuery.of(since, until, equal), by), by)
 
     def close(self) -> None:
         """Writes the queued records and closes the store."""
         self.flush()
         self.store.close()
+
+    def _summarize(self, which: LedgerQuery, by: str | None = None) -> Summary:
+        """Returns the sums from which totals and reports are built; `by` is as in `Summary.add`."""
+        with self._reading():
+            with self._writer.hold_writes() as waiting:
+                more = list(filter(which.takes, waiting))
+                if isinstance(self.store, SummarizingStore):
+                    selection = self.store.select(which, more)
+                else:
+                    selection = RowSelection(chain(self.store.read(which), more))
+            return selection.summarize(by)
 
     def _read(self, which: LedgerQuery) -> Iterator[Record]:
         with self._reading():
@@ -203,6 +216,16 @@ class Ledger:
 
     def __repr__(self) -> str:
         return f"Ledger({getattr(self, 'store', None)!r})"
+
+
+def summarize(ledger: Ledger, which: LedgerQuery) -> Summary:
+    """Returns the sums from which reports are built.
+
+    Raises:
+        LedgerUnavailableError: if the records cannot be read at the moment.
+    """
+    # The class is public, and its summaries are not.
+    return ledger._summarize(which)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def _open_store(store: str) -> Store:

@@ -89,7 +89,8 @@ class Record(Displayable):
     @property
     def day(self) -> str:
         """The UTC day on which it ended, such as `2026-11-28`."""
-        return datetime.fromtimestamp(self.ended_at, UTC).strftime("%Y-%m-%d")
+        moment = datetime.fromtimestamp(self.ended_at // 1, UTC)  # the filters do not round to microseconds either
+        return moment.strftime("%Y-%m-%d")
 
     @property
     def month(self) -> str:

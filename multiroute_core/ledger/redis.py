@@ -14,8 +14,10 @@ import logging
 import os
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, fields
 from functools import partial
-from typing import Any, TypeVar, cast
+from itertools import chain
+from typing import Any, TypeVar, cast, get_type_hints
 from urllib.parse import quote
 
 import msgspec
@@ -25,6 +27,7 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.ledger.aggregate import Spent, sum_spending
 from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import LATEST, NAMES, Record, values
+from multiroute_core.ledger.store import RowSelection
 from multiroute_core.options import to_be_kept
 
 PATIENCE = 1.0
@@ -64,6 +67,7 @@ return before + added - redis.call('XLEN', KEYS[1])
 
 _DEFAULTS = dict(zip(NAMES, values(Record(0.0, "", "", "", "", "", 0.0)), strict=True))
 _REQUIRED = NAMES[:7]
+_FIELDS = [(field, get_type_hints(Record)[field.name]) for field in fields(Record)]
 
 T = TypeVar("T")
 
@@ -82,6 +86,13 @@ class _Spending(msgspec.Struct):
     tenant: str | None = None
     task: str | None = None
     labels: tuple[str, ...] = ()
+
+
+_Row: Any = msgspec.defstruct(
+    "_Row",
+    [(field.name, kind, *(() if field.default is MISSING else (field.default,))) for field, kind in _FIELDS],
+)
+"""A record as a struct, which is decoded in a third of the time."""
 
 
 class RedisStore:
@@ -126,6 +137,9 @@ class RedisStore:
 
     def read(self, which: LedgerQuery) -> Iterator[Record]:
         return self._select(which, msgspec.msgpack.Decoder(Record))
+
+    def select(self, which: LedgerQuery, more: Sequence[Record]) -> RowSelection:
+        return RowSelection(chain(self._select(which, msgspec.msgpack.Decoder(_Row)), more))
 
     def read_spending(self, which: LedgerQuery) -> Spent:
         return sum_spending(self._select(which, msgspec.msgpack.Decoder(_Spending)))

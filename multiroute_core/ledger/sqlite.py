@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import logging
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.ledger import segments
 from multiroute_core.ledger.aggregate import Spent
 from multiroute_core.ledger.query import LedgerQuery
-from multiroute_core.ledger.record import KINDS, LATEST, MOST, NAMES, Record, values
+from multiroute_core.ledger.record import KINDS, NAMES, Record, values
+from multiroute_core.ledger.sqlite_rows import ROW_CHECK, build_where, encode_labels, parse_labels
+from multiroute_core.ledger.sqlite_selection import SQLiteSelection
 from multiroute_core.options import path_of
 
 APPLICATION = 0x4D526C67
@@ -47,51 +50,11 @@ _INDEX = """CREATE INDEX IF NOT EXISTS records_charged ON records
 _RENAMED = {"at": "ended_at", "price": "price_source"}
 """Columns that had other names in older versions."""
 
-REQUIRED = NAMES[:7]
-"""The fields that every record has."""
-
-_RANGES = {
-    "ended_at": f"0 AND {LATEST!r}",
-    **dict.fromkeys([name for name, kind in KINDS.items() if kind is float and name != "ended_at"], "-1e15 AND 1e15"),
-    **dict.fromkeys([name for name, kind in KINDS.items() if kind is int], f"-{MOST} AND {MOST}"),
-}
-
-
-def build_row_check(names: Iterable[str] = NAMES) -> str:
-    """Builds a SQL condition that excludes rows that are damaged or were written by other software.
-
-    SQLite does not enforce column types, and a value of the wrong type would fail far from here. A text or blob is
-    outside any numeric range.
-
-    Args:
-        names: The columns to check.
-    """
-    checks: list[str] = []
-    for name in names:
-        null = "" if name in REQUIRED else f"{name} IS NULL OR "
-        if name in _RANGES:
-            checks.append(f"({null}{name} BETWEEN {_RANGES[name]})")
-        elif KINDS[name] is tuple:
-            checks.append(f"({null}{name} LIKE '[%')")
-        elif KINDS[name] is str:
-            checks.append(f"({null}typeof({name}) = 'text')")
-    return " AND ".join(checks)
-
-
-def parse_labels(labels: Any) -> tuple[str, ...]:
-    """Parses the labels of a record; empty if they are not a JSON array of strings."""
-    try:
-        value: Any = json.loads(labels)
-    except (ValueError, TypeError, RecursionError):
-        return ()
-    return (
-        tuple(label for label in cast("list[Any]", value) if isinstance(label, str)) if isinstance(value, list) else ()
-    )
-
-
 _LABELS = NAMES.index("labels")
-_CHECK = build_row_check()
 _TRUTHS = [place for place, name in enumerate(NAMES) if KINDS[name] is bool]
+
+
+logger = logging.getLogger("multiroute_core")
 
 
 class SQLiteStore:
@@ -116,6 +79,7 @@ class SQLiteStore:
         self.path = Path(os.path.abspath(os.path.expanduser(path_of(url))))  # noqa: PTH100, PTH111  (links stay)
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._segments = segments.SegmentBuilder()
         self._parents: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         try:
@@ -131,23 +95,30 @@ class SQLiteStore:
         return f"sqlite:///{self.path}"
 
     def append(self, records: Sequence[Record], first: int) -> None:
-        with self._lock, self._open() as db:
-            db.executemany(_INSERT, map(_row, records))
+        with self._lock:
+            db = self._open()
+            with db:
+                db.executemany(_INSERT, map(_row, records))
+                self._segments.add(db, records)
+            self._build_segment(db)
 
     def read(self, which: LedgerQuery) -> Iterator[Record]:
-        where, parameters = _where(which)
+        where, parameters = build_where(which)
         db = self._connect()
         try:
             # The query reads a snapshot, unaffected by concurrent writes.
-            where = f"{where} AND {_CHECK}" if where else f" WHERE {_CHECK}"
+            where = f"{where} AND {ROW_CHECK}" if where else f" WHERE {ROW_CHECK}"
             rows = db.execute(f"SELECT {_ALL} FROM records{where} ORDER BY ended_at, id", parameters)  # noqa: S608
         except BaseException:
             db.close()
             raise
         return _records(db, rows)
 
+    def select(self, which: LedgerQuery, more: Sequence[Record]) -> SQLiteSelection:
+        return SQLiteSelection(self._connect(), which, more)
+
     def read_spending(self, which: LedgerQuery) -> Spent:
-        where, parameters = _where(which)
+        where, parameters = build_where(which)
         with contextlib.closing(self._connect()) as db:
             usd, tokens = db.execute(_SPENT + where, parameters).fetchone()
         return Spent(usd, tokens or 0)
@@ -180,7 +151,14 @@ class SQLiteStore:
                 db.close()
                 raise
             self._connection, self._file = db, self._identity()
+            self._segments = segments.SegmentBuilder()
         return self._connection
+
+    def _build_segment(self, db: sqlite3.Connection) -> None:
+        try:
+            self._segments.build(db)
+        except (sqlite3.Error, OverflowError) as error:  # the records are written, and reports read them one by one
+            logger.debug("A summary of the ledger %r cannot be written: %s", self, error)
 
     def _identity(self) -> tuple[int, int] | None:
         """Returns the device and inode of the file; None if it does not exist."""
@@ -196,7 +174,7 @@ class SQLiteStore:
     def _prepare(self, db: sqlite3.Connection) -> None:
         """Ensures that the file is a ledger with the current schema."""
         until = time.monotonic() + OPENING
-        while (version := self._read_version(db)) != VERSION:
+        while (version := self._read_version(db)) != VERSION or not segments.has_segments(db):
             try:
                 if not version:
                     db.execute("PRAGMA journal_mode = WAL")
@@ -245,6 +223,7 @@ class SQLiteStore:
             db.execute("DROP INDEX IF EXISTS records_by_time")
             db.execute("DROP INDEX IF EXISTS records_spent")
         db.execute(_INDEX)
+        segments.create_tables(db)
         db.execute(f"PRAGMA application_id = {APPLICATION}")
         db.execute(f"PRAGMA user_version = {VERSION}")
 
@@ -260,27 +239,9 @@ def _read_columns(db: sqlite3.Connection) -> list[str]:
     return [row[1] for row in db.execute("PRAGMA table_info(records)")]
 
 
-def _where(which: LedgerQuery) -> tuple[str, list[Any]]:
-    """Returns a query as a SQL clause and its parameters."""
-    clauses = list[str]()
-    parameters = list[Any]()
-    for clause, value in (
-        ("ended_at >= ?", which.since),
-        ("ended_at < ?", which.until),
-        ("instr(labels, ?)", which.label and _quoted(which.label)),
-    ):
-        if value is not None:
-            clauses.append(clause)
-            parameters.append(value)
-    for name, value in which.equal:
-        clauses.append(f"{name} IS ?")
-        parameters.append(_encode_labels(value) if name == "labels" else value)
-    return (f" WHERE {' AND '.join(clauses)}" if clauses else ""), parameters
-
-
 def _row(record: Record) -> list[Any]:
     row = list(values(record))
-    row[_LABELS] = _encode_labels(row[_LABELS])
+    row[_LABELS] = encode_labels(row[_LABELS])
     return row
 
 
@@ -295,17 +256,3 @@ def _records(db: sqlite3.Connection, rows: Iterator[tuple[Any, ...]]) -> Generat
                 labels_by_text[labels] = parse_labels(labels)
             fields[_LABELS] = labels_by_text[labels]
             yield Record(*fields)
-
-
-def _encode_labels(labels: tuple[str, ...]) -> str | None:
-    """Encodes labels as a JSON array."""
-    return f"[{','.join(map(_quoted, labels))}]" if labels else None
-
-
-def _quoted(label: str) -> str:
-    """Encodes a label so that its JSON matches only a complete array element.
-
-    Quotes and commas within it are escaped.
-    """
-    inner = json.dumps(label, ensure_ascii=False)[1:-1].replace('\\"', "\\u0022").replace(",", "\\u002c")
-    return f'"{inner}"'

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from itertools import starmap
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, starmap
+from typing import Any, Protocol, runtime_checkable
 
 from multiroute_core.ledger.aggregate import Spent, sum_spending
 from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import Record, values
+from multiroute_core.ledger.summary import Summary, summarize_rows, to_rows
 
 
 class Store(Protocol):
@@ -58,6 +59,49 @@ class Store(Protocol):
         ...
 
 
+class Selection(Protocol):
+    """The records that match a query, as they are when it is created."""
+
+    def summarize(self, by: str | None = None) -> Summary:
+        """Returns their summary; may be called once.
+
+        Args:
+            by: The only dimension that is needed, as in `GROUPS`; None for all, the timeline and the latencies.
+        """
+        ...
+
+
+@runtime_checkable
+class SummarizingStore(Store, Protocol):
+    """A store that summarizes records itself; the ledger reads those of other stores one by one."""
+
+    def select(self, which: LedgerQuery, more: Sequence[Record]) -> Selection:
+        """Returns the matching records.
+
+        Args:
+            which: The query.
+            more: Matching records that are not in the store.
+
+        Raises:
+            Exception: if the records cannot be read at the moment.
+        """
+        ...
+
+
+class RowSelection:
+    """A selection that reads records one by one.
+
+    Args:
+        records: Anything with the fields of records, in any order; it is read once.
+    """
+
+    def __init__(self, records: Iterable[Any]) -> None:
+        self._records = records
+
+    def summarize(self, by: str | None = None) -> Summary:
+        return summarize_rows(to_rows(self._records), by)
+
+
 class MemoryStore:
     """Keeps the latest records in this process.
 
@@ -78,6 +122,9 @@ class MemoryStore:
 
     def read(self, which: LedgerQuery) -> Iterator[Record]:
         return filter(which.takes, starmap(Record, tuple(self._rows)))
+
+    def select(self, which: LedgerQuery, more: Sequence[Record]) -> RowSelection:
+        return RowSelection(chain(self.read(which), more))
 
     def read_spending(self, which: LedgerQuery) -> Spent:
         return sum_spending(self.read(which))

@@ -16,7 +16,6 @@ from typing import Any
 from multiroute_core.display.text import printable, printable_lines
 from multiroute_core.errors import ConfigurationError, MultiRouteError
 from multiroute_core.report import report, terminal, watch
-from multiroute_core.report.moments import moment
 from multiroute_core.report.source import source
 
 PLACE = "a ledger: a file, sqlite:///path, or redis://host:6379/0"
@@ -98,11 +97,9 @@ def _parser() -> argparse.ArgumentParser:
 def _report(options: argparse.Namespace) -> int:
     if options.open and options.html is None:
         raise ConfigurationError("--open requires --html FILE.")
-    now = time.time()
-    since = None if options.since is None else moment("--since", options.since, now)
-    until = None if options.until is None else moment("--until", options.until, now)
+    since, until = report.parse_period(options.since, options.until, ("--since", "--until"))
     with contextlib.closing(source(options.ledger)) as ledger:
-        usage_report = report.of(ledger.read(since, until), since=since, until=until)
+        usage_report = report.build(ledger.summarize(since, until), since=since, until=until)
     if options.html is None:
         _console(usage_report)
         return 0

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
-Step: TypeAlias = Literal["minute", "ten minutes", "hour", "day", "month"]
-"""The lengths of a timeline's buckets."""
+from multiroute_core.ledger.timeline import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +156,3 @@ class ReportData:
     latencies: tuple[Latency, ...]
     failures: tuple[Failure, ...]
     dropped: int = 0
-
-
-def quantile(ordered: Sequence[float], share: float) -> float | None:
-    """Returns the smallest value that `share` of the values do not exceed; None if no values exist.
-
-    Args:
-        ordered: The values, ascending.
-        share: Above 0, up to 1.
-    """
-    return ordered[math.ceil(share * len(ordered)) - 1] if ordered else None

@@ -13,12 +13,14 @@ from multiroute_core.display.blocks import Block
 from multiroute_core.display.displayable import Displayable
 from multiroute_core.display.numbers import format_count
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.ledger.ledger import Ledger
+from multiroute_core.ledger.ledger import Ledger, summarize
+from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import Record
-from multiroute_core.report import formats, notebook, page, terminal
+from multiroute_core.ledger.summary import Summary, summarize_rows, to_rows
+from multiroute_core.report import formats, notebook, page, tally, terminal
 from multiroute_core.report.figures import ReportData
 from multiroute_core.report.moments import moment
-from multiroute_core.report.tally import RecordRow, Tally
+from multiroute_core.report.tally import RecordRow
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -104,39 +106,64 @@ def of(
     Example:
         >>> print(of(router.ledger, since="7d"))  # doctest: +SKIP
     """
-    now = time.time()
-    start = None if since is None else moment("since", since, now)
-    end = None if until is None else moment("until", until, now)
-    if start is not None and end is not None and start > end:
-        raise ConfigurationError(f"since={since!r} is later than until={until!r}.")
+    start, end = parse_period(since, until, ("since", "until"))
     if isinstance(records, Ledger):
-        selection: Iterable[Record | RecordRow] = records.query(since=start, until=end)
+        summary = summarize(records, LedgerQuery(start, end))
         dropped = records.dropped if dropped is None else dropped
     else:
-        selection = (
-            record
-            for record in records
-            if (start is None or record.ended_at >= start) and (end is None or record.ended_at < end)
+        summary = summarize_rows(
+            to_rows(
+                record
+                for record in records
+                if (start is None or record.ended_at >= start) and (end is None or record.ended_at < end)
+            )
         )
-    tally = Tally()
-    tally.add(selection)
-    step, buckets = tally.buckets()
+    return build(summary, since=start, until=end, dropped=dropped or 0)
+
+
+def parse_period(
+    since: float | str | datetime | None, until: float | str | datetime | None, names: tuple[str, str]
+) -> tuple[float | None, float | None]:
+    """Returns the period in seconds since 1970; `names` are those of its arguments, for errors.
+
+    Raises:
+        ConfigurationError: if a time is not valid, or `since` is later than `until`.
+    """
+    now = time.time()
+    start = None if since is None else moment(names[0], since, now)
+    end = None if until is None else moment(names[1], until, now)
+    if start is not None and end is not None and start > end:
+        raise ConfigurationError(f"{names[0]}={since!r} is later than {names[1]}={until!r}.")
+    return start, end
+
+
+def build(summary: Summary, *, since: float | None = None, until: float | None = None, dropped: int = 0) -> Report:
+    """Builds the report of summarized records.
+
+    Args:
+        summary: The summary.
+        since: The start of the requested period, in seconds since 1970; None for all records.
+        until: Its end.
+        dropped: Number of dropped records.
+    """
+    step, buckets = tally.build_buckets(summary.timeline)
+    labels = ((name, sums) for name, sums in summary.labels.items() if name is not None)
     return Report(
-        since=start,
-        until=end,
-        first=tally.first,
-        last=tally.last,
-        total=tally.total(),
-        requests=tally.requests(),
+        since=since,
+        until=until,
+        first=summary.first,
+        last=summary.last,
+        total=tally.build_total(summary),
+        requests=tally.build_requests(summary),
         step=step,
         buckets=buckets,
-        models=tally.groups(lambda kind: (kind.model,)),
-        providers=tally.groups(lambda kind: (kind.provider,)),
-        routes=tally.groups(lambda kind: (kind.route,)),
-        tenants=tally.groups(lambda kind: (kind.tenant,)),
-        tasks=tally.groups(lambda kind: (kind.task,)),
-        labels=tally.groups(lambda kind: kind.labels),
-        latencies=tally.latencies(),
-        failures=tally.failures(),
-        dropped=dropped or 0,
+        models=tally.build_routes(summary, lambda key: key[2]),
+        providers=tally.build_routes(summary, lambda key: key[1]),
+        routes=tally.build_routes(summary, lambda key: key[0]),
+        tenants=tally.build_slices(summary.tenants.items()),
+        tasks=tally.build_slices(summary.tasks.items()),
+        labels=tally.build_slices(labels),
+        latencies=tally.build_latencies(summary),
+        failures=tally.build_failures(summary),
+        dropped=dropped,
     )

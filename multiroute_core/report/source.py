@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.ledger.ledger import Ledger
-from multiroute_core.ledger.record import Record
-from multiroute_core.ledger.sqlite import APPLICATION, VERSION, build_row_check, parse_labels
+from multiroute_core.ledger.ledger import Ledger, summarize
+from multiroute_core.ledger.query import LedgerQuery
+from multiroute_core.ledger.record import NAMES, Record
+from multiroute_core.ledger.sqlite import APPLICATION, VERSION
+from multiroute_core.ledger.sqlite_rows import build_row_check, parse_labels
+from multiroute_core.ledger.sqlite_selection import SQLiteSelection
+from multiroute_core.ledger.summary import Summary
 from multiroute_core.options import path_of
 from multiroute_core.report.tally import RecordRow
 
@@ -27,6 +31,10 @@ class Source(Protocol):
 
     def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | RecordRow]:
         """Returns records from `since` on and before `until`, in seconds since 1970, in any order."""
+        ...
+
+    def summarize(self, since: float | None = None, until: float | None = None) -> Summary:
+        """Returns the summary of these records."""
         ...
 
     def close(self) -> None:
@@ -59,6 +67,9 @@ class _Shared:
 
     def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | RecordRow]:
         return iter(self._ledger.query(since=since, until=until))
+
+    def summarize(self, since: float | None = None, until: float | None = None) -> Summary:
+        return summarize(self._ledger, LedgerQuery(since, until))
 
     def close(self) -> None:
         self._ledger.close()
@@ -101,9 +112,7 @@ class _File:
 
     def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | RecordRow]:
         with self._translate_errors():
-            columns = {row[1] for row in self._db.execute("PRAGMA table_info(records)")}
-            if not columns.issuperset(RecordRow._fields):
-                raise self._foreign()
+            self._check_columns()
             clauses = [
                 (text, value)
                 for text, value in (("ended_at >= ?", since), ("ended_at < ?", until))
@@ -116,6 +125,16 @@ class _File:
             )
             for row in rows:
                 yield RecordRow._make((*row[:-1], _labels(row[-1])))
+
+    def summarize(self, since: float | None = None, until: float | None = None) -> Summary:
+        with self._translate_errors():
+            self._check_columns()
+            return SQLiteSelection(self._connect(), LedgerQuery(since, until)).summarize()
+
+    def _check_columns(self) -> None:
+        columns = {row[1] for row in self._db.execute("PRAGMA table_info(records)")}
+        if not columns.issuperset(NAMES):
+            raise self._foreign()
 
     def close(self) -> None:
         self._db.close()

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from multiroute_core.display import numbers
 from multiroute_core.display.text import printable
 from multiroute_core.errors import MultiRouteError
-from multiroute_core.ledger.record import CACHED, Record
+from multiroute_core.ledger.record import Record, is_failure
 from multiroute_core.report import formats, report, terminal
 from multiroute_core.report.sections import Section
 from multiroute_core.report.source import Source
-from multiroute_core.report.tally import ANSWERED, CANCELLED, RecordRow
+from multiroute_core.report.tally import RecordRow
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -68,7 +68,7 @@ def frame(source: Source, minutes: float, now: float) -> RenderableType:
 
     def read_records() -> Iterator[Record | RecordRow]:
         for record in source.read(since=now - 60 * minutes):
-            if record.outcome not in (ANSWERED, CANCELLED, CACHED):
+            if is_failure(record.outcome):
                 errors.append(record)
             yield record
 

@@ -16,7 +16,8 @@ from multiroute_core import ConfigurationError, Ledger, Router
 from multiroute_core.ledger.aggregate import Spent
 from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import Record
-from multiroute_core.ledger.sqlite import _SPENT, APPLICATION, VERSION, SQLiteStore, _where
+from multiroute_core.ledger.sqlite import _SPENT, APPLICATION, VERSION, SQLiteStore
+from multiroute_core.ledger.sqlite_rows import build_where
 from multiroute_core.testing import Answer, scripted_route
 from tests.redis_servers import eventually
 
@@ -235,7 +236,7 @@ class TestReading:
     def test_spending_is_read_from_the_index_alone(self, tmp_path):
         store = SQLiteStore(f"sqlite:///{tmp_path}/l.db")
         for given in ({}, {"tenant": "t"}, {"route": "a", "task": "x", "label": "y"}):
-            where, bound = _where(LedgerQuery.of(5.0, 9.0, given))
+            where, bound = build_where(LedgerQuery.of(5.0, 9.0, given))
             with contextlib.closing(sqlite3.connect(store.path)) as db:
                 plan = db.execute(f"EXPLAIN QUERY PLAN {_SPENT}{where}", bound).fetchall()
             assert [row[3] for row in plan] == [
