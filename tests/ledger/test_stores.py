@@ -91,7 +91,7 @@ scopes = st.fixed_dictionaries({}, optional={"tenant": few, "route": few, "task"
 
 
 def order(found):
-    return sorted(found, key=repr)
+    return sorted(found, key=lambda record: repr(record.to_dict()))
 
 
 @pytest.mark.parametrize("kind", STORES)
