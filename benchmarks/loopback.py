@@ -1,7 +1,9 @@
-"""A model server that costs next to nothing, for `benchmarks.overhead`: fixed answers on OpenAI's and Anthropic's wire.
+"""A model server that costs next to nothing, for `benchmarks.overhead` and `benchmarks.load`: fixed answers on OpenAI's
+and Anthropic's wire.
 
-It runs in a process of its own (`python benchmarks/loopback.py CHUNKS [CORE]`), prints its port, and ends with stdin.
-Every answer is bytes made beforehand; a stream goes out in one write, so that a reader waits for nothing but itself.
+It runs in a process of its own (`python benchmarks/loopback.py CHUNKS [CORE [SECONDS]]`, where CORE may be -1 for any),
+prints its port, and ends with stdin. Every answer is bytes made beforehand; a stream goes out in one write, so that a
+reader waits for nothing but itself. With SECONDS, each answer is sent that much later.
 """
 
 from __future__ import annotations
@@ -162,8 +164,9 @@ def replies(count: int) -> dict[tuple[bool, bool], bytes]:
 class Answers(asyncio.Protocol):
     """One connection: a request in, the same bytes out, again and again."""
 
-    def __init__(self, known: Mapping[tuple[bool, bool], bytes]) -> None:
+    def __init__(self, known: Mapping[tuple[bool, bool], bytes], seconds: float = 0.0) -> None:
         self._known = known
+        self._seconds = seconds
         self._seen = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -178,19 +181,24 @@ class Answers(asyncio.Protocol):
             return
         self._seen = b""
         streamed = b'"stream":true' in body or b'"stream": true' in body
-        self._transport.write(self._known[b"/messages" in head.split(b"\r\n", 1)[0], streamed])
+        reply = self._known[b"/messages" in head.split(b"\r\n", 1)[0], streamed]
+        if self._seconds:
+            asyncio.get_running_loop().call_later(self._seconds, self._transport.write, reply)
+        else:
+            self._transport.write(reply)
 
 
-async def serve(count: int) -> None:
+async def serve(count: int, seconds: float) -> None:
     """Serve until stdin ends: with the process that started this one, however it ended."""
-    loop, known = asyncio.get_running_loop(), replies(count)
-    server = await loop.create_server(lambda: Answers(known), "127.0.0.1", 0)
+    loop = asyncio.get_running_loop()
+    known = replies(count)
+    server = await loop.create_server(lambda: Answers(known, seconds), "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
+    if len(sys.argv) > 2 and int(sys.argv[2]) >= 0:
         with contextlib.suppress(AttributeError, OSError):
             os.sched_setaffinity(0, {int(sys.argv[2])})
-    asyncio.run(serve(int(sys.argv[1])))
+    asyncio.run(serve(int(sys.argv[1]), float(sys.argv[3]) if len(sys.argv) > 3 else 0.0))
