@@ -8,6 +8,7 @@ import ssl
 from types import ModuleType
 from typing import Any
 
+from multiroute_core.providers import aiohttp_transport
 from multiroute_core.providers.response_guard import ACCEPTED_ENCODINGS, response_guard
 from multiroute_core.runtime.sockets import obey, tidy
 
@@ -22,17 +23,23 @@ def family(client_class: type) -> ModuleType:
 
 
 def client(client_class: type, **settings: Any) -> Any:
-    """Create a client of `client_class` (sync or async) that shares one SSL context and obeys the current deadline."""
+    """Create a client of `client_class` (sync or async) that shares one SSL context and obeys the current deadline.
+
+    An async client sends through aiohttp where that is installed; see `aiohttp_transport`.
+    """
     library = family(client_class)
     native = issubclass(client_class, library.AsyncClient)
     guard = response_guard(library.__name__)
     hook = guard.native if native else guard.blocking
+    context = _ssl_context(library.__name__)
     http_client = _with_lazy_cookies(client_class)(
-        verify=_ssl_context(library.__name__),
+        verify=context,
         event_hooks={"response": [hook]},
         headers={"Accept-Encoding": ACCEPTED_ENCODINGS},
         **settings,
     )
+    if native and aiohttp_transport.is_enabled():
+        aiohttp_transport.use_aiohttp(http_client, library, context, settings.get("limits"))
     (tidy if native else obey)(http_client)
     return http_client
 

@@ -149,6 +149,8 @@ def drop_connections(client: Any) -> None:
     """Close the sockets of an async client whose event loop has ended, or will not run again."""
     http = getattr(client, "http", None) or getattr(client, "_client", client)  # an SDK's client wraps one of httpx
     with contextlib.suppress(AttributeError):  # a private name that may be removed
+        if (drop := getattr(http._transport, "drop", None)) is not None:  # noqa: SLF001  (that of aiohttp)
+            drop()
         for pool in _pools(http):
             for connection in list(pool._connections):  # noqa: SLF001
                 _drop(connection)
@@ -169,6 +171,11 @@ def _drop(connection: Any) -> None:
         stream = next(
             (s for name in ("_inner", "_stream", "transport_stream") if (s := getattr(stream, name, None))), None
         )
+    abort(transport)
+
+
+def abort(transport: Any) -> None:
+    """Close the socket of a transport of asyncio, also if its event loop has ended; None is ignored."""
     if transport is None:
         return
     try:

@@ -1,0 +1,356 @@
+"""aiohttp and httpx beside each other: the same requests, responses and errors, and nothing left behind.
+
+The whole suite runs on aiohttp where it is installed, and on httpx with `MULTIROUTE_AIOHTTP=0`. These tests compare.
+"""
+
+import asyncio
+import contextlib
+import gc
+import importlib.metadata
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+
+from multiroute_core import Route, Router, StreamInterruptedError
+from multiroute_core.providers import aiohttp_transport, http
+from multiroute_core.providers.aiohttp_transport import SWITCH
+from multiroute_core.testing.server import Received, ReplayServer, Reply
+from tests.providers.misbehaving import AFTERWARDS, INSTEAD, Misbehaving, asked
+from tests.providers.wires import WIRES
+
+TRANSPORTS = {"httpx": "0", "aiohttp": "1"}
+CLIENTS = [openai.DefaultAsyncHttpxClient, anthropic.DefaultAsyncHttpxClient]
+SECONDS = 30.0
+
+both = pytest.mark.parametrize("transport", TRANSPORTS)
+every_client = pytest.mark.parametrize("client_class", CLIENTS, ids=["openai", "anthropic"])
+
+Script = Callable[[socket.socket], None]
+OK = b"HTTP/1.1 200 OK\r\n"
+ANSWER = OK + b"content-length: 2\r\n\r\nok"
+
+
+class RawServer:
+    """A server of bytes: `script` gets each connection, in a thread of its own, and is called until it ends."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.requests: list[bytes] = []
+        self.connections = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                self.connections += 1
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.settimeout(SECONDS)
+        with connection, contextlib.suppress(OSError):
+            self._script(connection)
+
+    def read(self, connection: socket.socket) -> bytes:
+        """Read one request, and keep it; empty at the end of the connection."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            if not (piece := connection.recv(2**16)):
+                return b""
+            data += piece
+        head, _, body = data.partition(b"\r\n\r\n")
+        size = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0] or 0)
+        while len(body) < size:
+            body += connection.recv(2**16)
+        self.requests.append(head + b"\r\n\r\n" + body)
+        return self.requests[-1]
+
+    def close(self) -> None:
+        # `shutdown` wakes the thread that accepts, which `close` would not.
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+
+@contextlib.contextmanager
+def serving(answers: bytes | Callable[[RawServer, socket.socket], Any]) -> Iterator[RawServer]:
+    """A server that sends the same bytes to every request and closes, or does what a function does."""
+
+    def script(connection: socket.socket) -> None:
+        if callable(answers):
+            answers(server, connection)
+        elif server.read(connection):
+            connection.sendall(answers)
+
+    server = RawServer(script)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@contextlib.contextmanager
+def on(transport: str) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SWITCH, TRANSPORTS[transport])
+        yield
+
+
+async def post(client: Any, url: str, content: bytes = b"x", **settings: Any) -> str:
+    """What came of a request: the status and the text, or the class of the error."""
+    try:
+        response = await client.post(url, content=content, **settings)
+    except Exception as error:
+        return type(error).__name__
+    return f"{response.status_code} {response.text}"
+
+
+def outcome(transport: str, client_class: Any, url: str, *, calls: int = 1, **settings: Any) -> list[str]:
+    async def main() -> list[str]:
+        client = http.client(client_class)
+        try:
+            return [await post(client, url, **settings) for _ in range(calls)]
+        finally:
+            await client.aclose()
+
+    with on(transport):
+        return asyncio.run(main())
+
+
+def reset(server: RawServer, connection: socket.socket) -> None:
+    server.read(connection)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # its close sends RST
+
+
+def reset_in_the_body(server: RawServer, connection: socket.socket) -> None:
+    server.read(connection)
+    connection.sendall(OK + b"content-length: 100\r\n\r\nhello")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+def refuse_early(server: RawServer, connection: socket.socket) -> None:
+    connection.recv(100)
+    connection.sendall(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno")
+    while connection.recv(2**16):
+        pass
+
+
+RESPONSES: dict[str, bytes | Callable[[RawServer, socket.socket], None]] = {
+    "length": ANSWER,
+    "to the end of the connection": OK + b"\r\nok",
+    "HTTP/1.0": b"HTTP/1.0 200 OK\r\n\r\nok",
+    "chunks": OK + b"transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    "no content": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "early hints": b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + ANSWER,
+    "no reason": b"HTTP/1.1 200\r\ncontent-length: 2\r\n\r\nok",
+    "a long header": OK + b"content-security-policy: " + b"x" * 20_000 + b"\r\ncontent-length: 2\r\n\r\nok",
+    "many headers": OK + b"".join(b"x-%d: y\r\n" % n for n in range(300)) + b"content-length: 2\r\n\r\nok",
+    "a header in Latin-1": OK + b"x-name: J\xf6rg\r\ncontent-length: 2\r\n\r\nok",
+    "an early refusal": refuse_early,
+    "nothing": b"",
+    "half a head": OK + b"content-le",
+    "no HTTP": b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
+    "a body that is short": OK + b"content-length: 100\r\n\r\nhello",
+    "chunks that end early": OK + b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nhe",
+    "chunks without a size": OK + b"transfer-encoding: chunked\r\n\r\nzz\r\nhello\r\n",
+    "a reset instead": reset,
+    "a reset in the body": reset_in_the_body,
+    "a redirect elsewhere": b"HTTP/1.1 307 Go\r\nlocation: http://127.0.0.2:9/\r\ncontent-length: 0\r\n\r\n",
+}
+
+
+@every_client
+@pytest.mark.parametrize("name", RESPONSES)
+def test_a_response_comes_to_the_same_on_both(name, client_class):
+    with serving(RESPONSES[name]) as server:
+        outcomes = {t: outcome(t, client_class, server.url, content=b"x" * 300_000) for t in TRANSPORTS}
+    assert outcomes["aiohttp"] == outcomes["httpx"]
+
+
+@every_client
+def test_connections_that_fail_are_the_same_errors(client_class):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        refused = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    for url in (refused, "http://name.invalid/", "https://127.0.0.1:1/", "ftp://127.0.0.1/", "http://127.0.0.1:0/"):
+        outcomes = {t: outcome(t, client_class, url) for t in TRANSPORTS}
+        assert outcomes["aiohttp"] == outcomes["httpx"], url
+
+
+@every_client
+def test_silence_is_the_same_timeout(client_class):
+    with serving(lambda server, connection: server.read(connection) and connection.recv(1)) as server:
+        for transport in TRANSPORTS:
+            assert outcome(transport, client_class, server.url, timeout=0.2) == ["ReadTimeout"]
+
+
+@every_client
+def test_requests_are_the_same_bytes(client_class):
+    def answer(server: RawServer, connection: socket.socket) -> None:
+        while server.read(connection):
+            connection.sendall(OK + b"set-cookie: a=b\r\ncontent-length: 2\r\n\r\nok")
+
+    requests = {}
+    for transport in TRANSPORTS:
+        with serving(answer) as server:
+            url = f"{server.url}/a%2Fb/c:d?e=f+g%20h"
+            headers = {"X-Trace": "one", "Content-Type": "application/json"}
+            assert outcome(transport, client_class, url, calls=3, headers=headers) == ["200 ok"] * 3
+            requests[transport] = [_lines(request, server.url) for request in server.requests]
+            assert server.connections == 1
+    assert requests["aiohttp"] == requests["httpx"]
+    assert b"cookie: a=b" in [line.lower() for line in requests["aiohttp"][1]]
+
+
+def _lines(request: bytes, url: str) -> list[bytes]:
+    head, _, body = request.replace(url.partition("//")[2].encode(), b"HOST").partition(b"\r\n\r\n")
+    first, *rest = head.split(b"\r\n")
+    return [first, *sorted(rest), body]
+
+
+@both
+@every_client
+def test_a_connection_that_the_server_has_closed_is_not_used_again(transport, client_class):
+    def answer(server: RawServer, connection: socket.socket) -> None:
+        if server.read(connection):
+            connection.sendall(ANSWER)
+            connection.close()
+            closed.set()
+
+    async def main(url: str) -> list[str]:
+        client = http.client(client_class)
+        outcomes = []
+        for _ in range(3):
+            outcomes.append(await post(client, url))
+            assert closed.wait(SECONDS)  # the loop does nothing until then, so it cannot have noticed
+            closed.clear()
+        await client.aclose()
+        return outcomes
+
+    closed = threading.Event()
+    with serving(answer) as server, on(transport):
+        assert asyncio.run(main(server.url)) == ["200 ok"] * 3
+
+
+@both
+@every_client
+@pytest.mark.parametrize("when", ["head", "body"])
+def test_a_cancelled_request_closes_its_connection(transport, client_class, when):
+    closed = threading.Event()
+    waiting = threading.Event()
+
+    def answer(server: RawServer, connection: socket.socket) -> None:
+        server.read(connection)
+        if when == "body":
+            connection.sendall(OK + b"content-length: 10\r\n\r\nhello")
+        waiting.set()
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+        closed.set()
+
+    async def main(url: str) -> bool:
+        client = http.client(client_class)
+        task = asyncio.create_task(client.post(url, content=b"x"))
+        await asyncio.to_thread(waiting.wait, SECONDS)
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        is_closed = await asyncio.to_thread(closed.wait, SECONDS)
+        await client.aclose()
+        return is_closed
+
+    with serving(answer) as server, on(transport):
+        assert asyncio.run(main(server.url))
+
+
+@pytest.mark.wire
+@both
+def test_the_limits_hold(transport):
+    wires = tuple(WIRES.values())
+    with Misbehaving() as server, on(transport):
+        for instead, (faces, *_) in INSTEAD.items():
+            faces = tuple(face for face in faces if face.startswith("a"))
+            for key, outcome in asked(server.url, wires, faces, instead, "good", attempt_timeout=0.3).items():
+                assert outcome.response is not None, (instead, key, outcome)
+                assert [attempt.outcome for attempt in outcome.response.attempts] == ["timeout", "success"], (
+                    instead,
+                    key,
+                )
+        for afterwards in AFTERWARDS:
+            for key, outcome in asked(server.url, wires, ("astream",), afterwards, "good", stall_timeout=0.3).items():
+                assert (outcome.kind, outcome.text) == (StreamInterruptedError, "Hello, world"), (afterwards, key)
+        server.beat.over.set()
+
+
+@both
+@pytest.mark.parametrize("wire", [WIRES["openai"], WIRES["anthropic"]], ids=["openai", "anthropic"])
+def test_a_loop_that_ends_without_a_shutdown_leaves_nothing(transport, wire, caplog):
+    async def main(router: Router) -> None:
+        assert (await router.agenerate("Hello")).text == "Hello"
+        chunks = router.astream("Hello")
+        await anext(chunks)
+        abandoned.append(chunks)
+
+    async def end(router: Router) -> None:
+        async with router:
+            await router.agenerate("Hello")  # drops the connections of the loops before
+
+    def reply(request: Received) -> Reply:
+        if b'"stream":true' in request.body or "stream" in request.path.lower():
+            return Reply(headers={"content-type": "text/event-stream"}, body=pieces(), stream=True)
+        return Reply(body=wire.plain)
+
+    def pieces() -> Iterator[bytes]:
+        yield from (*wire.opening, *wire.chunks)
+        over.wait(SECONDS)
+
+    over = threading.Event()
+    abandoned: list[Any] = []
+    with ReplayServer(reply) as server, on(transport):
+        base_url = f"{server.url}/v1" if wire.provider == "openai" else server.url
+        router = Router([Route(f"{wire.provider}:m", api_key="k", base_url=base_url)])
+        for _ in range(2):
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(main(router))
+            loop.close()
+        abandoned.clear()
+
+        asyncio.run(end(router))
+        del router
+        gc.collect()
+        gc.collect()  # a socket or a session left behind is a ResourceWarning, and so an error
+        over.set()
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@every_client
+def test_requests_through_a_proxy_are_those_of_httpx(client_class, monkeypatch):
+    with serving(ANSWER) as server:
+        monkeypatch.setenv("HTTP_PROXY", server.url)
+        assert outcome("aiohttp", client_class, "http://provider.invalid/path") == ["200 ok"]
+        assert server.requests[0].startswith(b"POST http://provider.invalid/path HTTP/1.1\r\n")
+
+
+@every_client
+def test_the_switch_and_a_version_that_is_too_old_keep_httpx(client_class, monkeypatch):
+    def is_aiohttp() -> bool:
+        return type(http.client(client_class)._transport).__name__ == "AiohttpTransport"
+
+    assert is_aiohttp() is (aiohttp_transport.os.environ.get(SWITCH) != "0")
+    monkeypatch.setenv(SWITCH, "0")
+    assert not is_aiohttp()
+    monkeypatch.delenv(SWITCH)
+    for version, is_used in {"3.11.18": False, "3.12.0": True, "4.0.0a1": True}.items():
+        aiohttp_transport._is_installed.cache_clear()
+        monkeypatch.setattr(importlib.metadata, "version", lambda name, version=version: version)
+        assert is_aiohttp() is is_used, version
+    monkeypatch.undo()
+    aiohttp_transport._is_installed.cache_clear()
