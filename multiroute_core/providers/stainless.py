@@ -55,8 +55,9 @@ class StainlessTransport:
             native: {"cast_to": object, "stream": True, "stream_cls": stream_class[object]}
             for native, stream_class in ((False, sdk.Stream), (True, sdk.AsyncStream))
         }
-        # The same limits as the SDKs' own.
-        limits = library.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=idle)
+        # The SDKs' own limits, but for the 100 idle connections that they keep: with more calls in flight than that,
+        # each answer would cost a connection.
+        limits = library.Limits(max_connections=1000, max_keepalive_connections=1000, keepalive_expiry=idle)
         self._address = ""
 
         def build_client(client: type, http_class: type) -> SdkClient:

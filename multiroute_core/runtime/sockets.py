@@ -33,6 +33,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from multiroute_core.runtime import forks, interrupts
+from multiroute_core.runtime.async_pool import speed_up
 from multiroute_core.runtime.deadline import CONNECT_TIMEOUT, Deadline, current
 
 
@@ -50,8 +51,10 @@ def obey(client: Any) -> None:
 
 
 def tidy(client: Any) -> None:
-    """Make an async client of httpx (or httpx2) close the socket of a cancelled handshake."""
+    """Make an async client of httpx (or httpx2) close the socket of a cancelled handshake, and its pools quick."""
     _replace(client, ClosingBackend)
+    for pool in _pools(client):
+        speed_up(pool)
 
 
 def _replace(client: Any, backend_class: Callable[[Any, Any], Any]) -> None:
