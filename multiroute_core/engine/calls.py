@@ -11,7 +11,7 @@ import itertools
 import os
 from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
 from types import CoroutineType
-from typing import Any, Literal, Unpack, overload
+from typing import Any, Literal, Unpack, get_overloads, overload
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.engine.parts import Engine
@@ -245,4 +245,9 @@ class RouterCalls:
 
 
 for _name in ("generate", "agenerate", "stream", "astream"):
-    getattr(RouterCalls, _name).__qualname__ = f"Router.{_name}"  # warnings and profiles show it
+    # Warnings and profiles show the name. The overloads are registered again, because their name is their key.
+    _method = getattr(RouterCalls, _name)
+    for _function in (*get_overloads(_method), _method):
+        _function.__qualname__ = f"Router.{_name}"
+        if _function is not _method:
+            overload(_function)
