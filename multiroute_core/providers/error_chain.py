@@ -64,6 +64,8 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 def status_of(error: BaseException) -> int | None:
     """Returns the HTTP status of this one exception."""
+    if any(type(one).__module__ == "aiohttp.http_exceptions" for one in (error, error.__cause__)):
+        return None  # aiohttp could not parse the response, and says 400 for that
     for name in ("status_code", "code", "status", "http_status"):
         if (status := _as_status(_get(error, name))) is not None:
             return status

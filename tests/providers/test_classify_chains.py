@@ -19,6 +19,7 @@ import orjson
 import pytest
 import requests
 import yarl
+from aiohttp.http_exceptions import BadStatusLine, TransferEncodingError
 from google.auth.exceptions import DefaultCredentialsError
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
@@ -129,6 +130,17 @@ def test_botocore_without_a_reply(name: str, bases: tuple[str, ...], kind: str) 
     for one in reversed((name, *bases)):
         base = type(one, (base,), {"fmt": "An unspecified error occurred"})
     assert classify(base("It failed.")).code == kind
+
+
+def test_what_aiohttp_cannot_parse_is_no_status_of_the_provider() -> None:
+    unparsed = TransferEncodingError("Not enough data to satisfy transfer length header.")
+    payload = aiohttp.ClientPayloadError(f"Response payload is not completed: {unparsed!r}")
+    payload.__cause__ = unparsed
+    head = aiohttp_refusal(400)
+    head.__cause__ = BadStatusLine("SSH-2.0")
+    assert classify(payload).code == "connection"
+    assert classify(head).code == "bad_reply"
+    assert classify(aiohttp_refusal(400)).code == "bad_request"
 
 
 def test_a_client_error_is_no_connection() -> None:
