@@ -116,7 +116,17 @@ def contestants(url: str) -> list[Contestant]:
     for transport in TRANSPORTS:
         gpt = Route(f"openai:{GPT}", base_url=f"{url}/v1", api_key="k", prices="openai")
         claude = Route(f"anthropic:{CLAUDE}", base_url=url, api_key="k")
-        clients: list[Any] = [getattr(sdk, _class_name(transport))() for sdk in (openai, anthropic)]
+        calls: dict[str, Call] = {
+            "Router.agenerate, openai": functools.partial(Router([gpt]).agenerate, TURNS, **COLD),
+            "Router.agenerate, anthropic": functools.partial(Router([claude]).agenerate, TURNS, **BRIEF),
+            "ChatMultiRoute.ainvoke, openai": functools.partial(ChatMultiRoute(routes=[gpt], **COLD).ainvoke, turns),
+        }
+        rows += [Contestant(name, transport, call) for name, call in calls.items()]
+        try:
+            clients: list[Any] = [getattr(sdk, _class_name(transport))() for sdk in (openai, anthropic)]
+        except RuntimeError as error:
+            print(f"Without the SDKs on {transport}: {error}.")
+            continue
         chat = openai.AsyncOpenAI(base_url=f"{url}/v1", http_client=clients[0], **settings).chat.completions.create
         create = anthropic.AsyncAnthropic(base_url=url, http_client=clients[1], **settings).messages.create
         llm = ChatOpenAI(
@@ -124,10 +134,7 @@ def contestants(url: str) -> list[Contestant]:
         )
         claude_options: dict[str, Any] = {"model": CLAUDE, "system": SYSTEM, "messages": CHAT[1:], **BRIEF}
         gpt_options: dict[str, Any] = {"model": GPT, "messages": CHAT, **COLD}
-        calls: dict[str, Call] = {
-            "Router.agenerate, openai": functools.partial(Router([gpt]).agenerate, TURNS, **COLD),
-            "Router.agenerate, anthropic": functools.partial(Router([claude]).agenerate, TURNS, **BRIEF),
-            "ChatMultiRoute.ainvoke, openai": functools.partial(ChatMultiRoute(routes=[gpt], **COLD).ainvoke, turns),
+        calls = {
             "openai SDK, typed": functools.partial(chat, **gpt_options),
             "anthropic SDK, typed": functools.partial(create, **claude_options),
             "ChatOpenAI.ainvoke": functools.partial(llm.ainvoke, turns),
