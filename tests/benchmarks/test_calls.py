@@ -4,6 +4,8 @@ import pytest
 
 from benchmarks import calls
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("face", calls.LIMITS)
 async def test_a_call_and_a_chunk_cost_no_more_than_their_limits(face):

@@ -322,7 +322,7 @@ async def test_the_loop_turns_while_a_write_waits(cache, path):
     with held(path):
         await cache.put(io, "b", b"2", 100.0)
     turning.cancel()
-    assert turns >= 5
+    assert turns >= 2  # a loop that waits itself turns once at most; a busy machine turns it seldom
 
 
 def test_a_claim_is_given_back_where_its_thread_is_inside_the_lock(cache):
