@@ -252,7 +252,9 @@ class MemoryAccounts:
                 before = entry.account.spent
                 reservation = entry.places.get(slot)
                 account = spend_account.settle(entry.account, 0 if reservation is None else reservation.amount, amount)
-                entry.places.pop(slot, None)
+                # No calls between these two steps, so an interrupt cannot separate them; `pop` would be one.
+                if reservation is not None:
+                    del entry.places[slot]
                 entry.account = account
                 balances.append(AccountBalance(account.period, account.spent, account.held, before))
             notices.append((on_settle, balances))
