@@ -1,7 +1,7 @@
 """What a call and a chunk cost in function calls and in objects: python -m benchmarks.calls
 
 Times differ between machines and hours, these counts do not: each face of the router, of `ChatMultiRoute` and of
-`MultiRoute` is asked over answers that are in this process already, and the function calls (Python and C) of our
+`MultiRoute` is called with a provider that answers from memory, and the function calls (Python and C) of our
 packages are counted, and the objects that the garbage collector has to look at afterwards. `tests/benchmarks` holds
 them to the limits below, so that no change makes every call slower unseen.
 

@@ -174,7 +174,7 @@ async def measure(rows: Sequence[Contestant], in_flight: int, rounds: int, count
         os.environ[SWITCH] = TRANSPORTS[row.transport]  # read when the first call creates its client
         await turn(row.call, in_flight, 3)  # opens the connections
     gc.collect()
-    gc.freeze()  # what the imports made is no part of a call; what a call makes is collected as usual
+    gc.freeze()  # objects of the imports do not belong to a call; those of a call are collected as usual
     shuffled = list(rows)
     for _ in range(rounds):
         ORDER.shuffle(shuffled)

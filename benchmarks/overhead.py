@@ -170,7 +170,7 @@ def measure(pairs: Sequence[Pair], rounds: Rounds, clock: Clock) -> None:
                 for _ in range(3):
                     runner.run(acheck(who, pair.kind)) if pair.native else check(who, pair.kind)
         gc.collect()
-        gc.freeze()  # what the imports made is no part of a call; what a call makes is collected as usual
+        gc.freeze()  # objects of the imports do not belong to a call; those of a call are collected as usual
         began = time.perf_counter()
         for batch in range(rounds.batches):
             if batch and time.perf_counter() - began > rounds.seconds:

@@ -192,11 +192,10 @@ def _name_sums(summary: Summary, by: str) -> Iterable[tuple[str, Sums]]:
 
 
 def _build_group(name: str, sums: Sums, surplus: int) -> Group:
-    attempts = sums.answered + sums.cancelled + sums.failed
     return Group(
         name=name,
-        requests=attempts + sums.cached - surplus,
-        attempts=attempts,
+        requests=sums.attempts + sums.cached - surplus,
+        attempts=sums.attempts,
         failed=sums.failed,
         cancelled=sums.cancelled,
         cached=sums.cached,

@@ -18,7 +18,7 @@ FAILED = ""
 """The class of all outcomes that are errors."""
 
 CLASSES = {ANSWERED: ANSWERED, CACHED: CACHED, CANCELLED: CANCELLED}
-"""The class of each outcome that is no error."""
+"""The class of each outcome; all others are errors."""
 
 Figures: TypeAlias = "tuple[int | None, int | None, int | None, int | None, float | None, object, float | None]"
 """Of one record: input, output, cache read and reasoning tokens, charge, whether estimated, saved cost."""
@@ -62,6 +62,11 @@ class Sums(msgspec.Struct, array_like=True):
     estimated_cost: list[float] = []
     wasted: list[float] = []
     saved_cost: list[float] = []
+
+    @property
+    def attempts(self) -> int:
+        """Number of attempts, however they ended."""
+        return self.answered + self.cancelled + self.failed
 
     def merge(self, other: Sums) -> None:
         """Adds the sums of other records."""

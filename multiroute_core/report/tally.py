@@ -143,7 +143,7 @@ def _merge_slices(sums: Iterable[tuple[str | None, Sums]]) -> list[Slice]:
 def _build_slice(name: str | None, sums: Sums) -> Slice:
     return Slice(
         name=name,
-        attempts=sums.answered + sums.cancelled + sums.failed,
+        attempts=sums.attempts,
         answers=sums.answered + sums.cached,
         cached=sums.cached,
         failed=sums.failed,

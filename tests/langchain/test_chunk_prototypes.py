@@ -1,4 +1,4 @@
-"""The chunks of a stream are copies that nobody validates; they equal validated ones in everything."""
+"""The chunks of a stream are copies without validation, equal to validated ones in every field."""
 
 from typing import Any
 

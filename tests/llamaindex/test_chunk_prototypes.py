@@ -1,4 +1,4 @@
-"""The responses of a stream are copies that nobody validates; they equal validated ones in everything."""
+"""The responses of a stream are copies without validation, equal to validated ones in every field."""
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock
 
