@@ -126,6 +126,22 @@ _LASTING = ReservationSlot()
 """Used for slots that are plain strings, which do not support weak references."""
 
 
+class _Settlement:
+    """A queued settlement, and how much of it is booked: an interrupt may come between two of its accounts."""
+
+    __slots__ = ("balances", "booked", "claims", "on_settle", "slot", "took")
+
+    def __init__(
+        self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int], on_settle: Settled
+    ) -> None:
+        self.claims = claims
+        self.slot = slot
+        self.took = took
+        self.on_settle = on_settle
+        self.balances = [AccountBalance(-1.0, 0, 0)] * len(claims)
+        self.booked = 0
+
+
 class _Kept:
     __slots__ = ("account", "ends", "places")
 
@@ -164,7 +180,7 @@ class MemoryAccounts:
         self._accounts: dict[str, _Kept] = {}
         self._lock = threading.Lock()
         # A finalizer may run in the middle of a locked section, in the same thread, so settlements go into a queue.
-        self._settled: deque[tuple[Sequence[ReservationRequest], str, Sequence[int], Settled]] = deque()
+        self._settled: deque[_Settlement] = deque()
         # Reservations whose call ended without settling; appended by a C function, which no interrupt can split.
         self._orphans: deque[weakref.ref[ReservationSlot]] = deque()
         if shared:
@@ -185,7 +201,7 @@ class MemoryAccounts:
         return reply
 
     def settle(self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int], on_settle: Settled) -> None:
-        self._settled.append((claims, slot, took, on_settle))
+        self._settled.append(_Settlement(claims, slot, took, on_settle))
         # Not `acquire(blocking=False)`: an interrupt between it and its `try` would leave the lock locked forever.
         if self._lock.locked():
             return  # the holder of the lock processes the queue, or the next caller does
@@ -242,23 +258,32 @@ class MemoryAccounts:
                 entry.free(orphan)
             self._orphans.popleft()
         while self._settled:
-            claims, slot, took, on_settle = self._settled.popleft()
-            balances: list[AccountBalance] = []
-            for claim, amount in zip(claims, took, strict=True):
-                if claim.account not in self._accounts:
-                    balances.append(AccountBalance(-1.0, 0, 0))
-                    continue
-                entry = self._open_entry(claim, now)
-                before = entry.account.spent
-                reservation = entry.places.get(slot)
-                account = spend_account.settle(entry.account, 0 if reservation is None else reservation.amount, amount)
-                # No calls between these two steps, so an interrupt cannot separate them; `pop` would be one.
-                if reservation is not None:
-                    del entry.places[slot]
-                entry.account = account
-                balances.append(AccountBalance(account.period, account.spent, account.held, before))
-            notices.append((on_settle, balances))
+            settlement = self._settled[0]
+            for number in range(settlement.booked, len(settlement.claims)):
+                self._book(settlement, number, now)
+            notices.append((settlement.on_settle, settlement.balances))
+            self._settled.popleft()
         return notices
+
+    def _book(self, settlement: _Settlement, number: int, now: float) -> None:
+        """Book a settlement at one of its accounts."""
+        claim = settlement.claims[number]
+        if claim.account not in self._accounts:
+            settlement.booked = number + 1
+            return
+        slot = settlement.slot
+        entry = self._open_entry(claim, now)
+        before = entry.account.spent
+        reservation = entry.places.get(slot)
+        reserved = 0 if reservation is None else reservation.amount
+        account = spend_account.settle(entry.account, reserved, settlement.took[number])
+        balance = AccountBalance(account.period, account.spent, account.held, before)
+        # No calls below, so an interrupt comes before all of it, or after; `pop` would be one.
+        if reservation is not None:
+            del entry.places[slot]
+        entry.account = account
+        settlement.balances[number] = balance
+        settlement.booked = number + 1
 
 
 def _tell(notices: list[tuple[Settled, list[AccountBalance]]]) -> None:

@@ -13,12 +13,12 @@ import sqlite3
 import stat
 import threading
 import time
-import weakref
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.runtime.sqlite_forks import close_at_fork, list_connections, opening
 
 APPLICATION = 0x4D526C6D
 VERSION = 1
@@ -66,7 +66,7 @@ class Connection:
         self._file = (0, 0)
         self._pid = 0
         self._db: sqlite3.Connection | None = None
-        _alive.add(self)
+        close_at_fork(self)
 
     def open(self, wait: float = SOON) -> sqlite3.Connection:
         """Return the connection; reopens it if the file was replaced.
@@ -78,8 +78,9 @@ class Connection:
             if _identity(self._path) == self._file:
                 return self._db
             self.close()
-        with _opening:
-            if any(other.inherited for other in list(_alive)):  # SQLite would take the parent's locks for its own
+        with opening:
+            others = (other for other in list_connections() if isinstance(other, Connection))
+            if any(other.inherited for other in others):  # SQLite would take the parent's locks for its own
                 raise ConfigurationError(
                     "A cache was open when this process was forked without Python's fork hooks; "
                     "build the router after the fork."
@@ -290,26 +291,3 @@ def _identity(path: Path) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return status.st_dev, status.st_ino
-
-
-def _before_fork() -> None:
-    for connection in list(_alive):
-        connection.lock.acquire()
-        _fork_locks.append(connection.lock)
-        connection.close()
-    _opening.acquire()
-    _fork_locks.append(_opening)
-
-
-def _after_fork() -> None:
-    while _fork_locks:
-        _fork_locks.pop().release()
-
-
-_alive: weakref.WeakSet[Connection] = weakref.WeakSet()
-_fork_locks: list[Any] = []
-_opening = threading.RLock()  # a finalizer may open a connection while this thread opens another
-"""Held while a connection is opened, so that the process does not fork meanwhile."""
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

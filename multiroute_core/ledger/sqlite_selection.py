@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import math
 import sqlite3
+import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
@@ -18,8 +21,10 @@ from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import Record
 from multiroute_core.ledger.request_counts import RequestCounter
 from multiroute_core.ledger.segments import Part, build_part, read_rows, split_hashes
+from multiroute_core.ledger.sqlite_file import connect
 from multiroute_core.ledger.sqlite_rows import build_where
 from multiroute_core.ledger.summary import FIELDS, SHARES, Run, Summary, to_rows
+from multiroute_core.runtime.sqlite_forks import close_at_fork
 
 LOOKUPS = 500
 """Records that are read by id at once; SQLite allows 999 parameters."""
@@ -38,32 +43,39 @@ Rows: TypeAlias = tuple[list[tuple[Any, ...]], list[int]]
 
 
 class SQLiteSelection:
-    """The records that match a query, as they are when it is created.
+    """The records that match a query, as they are when it is created. A fork waits until they are summarized.
 
     Args:
-        db: A connection, which is closed at the end.
+        path: The file.
         which: The query.
         more: Matching records that are not in the file.
+
+    Raises:
+        sqlite3.Error: if the file cannot be read.
     """
 
-    def __init__(self, db: sqlite3.Connection, which: LedgerQuery, more: Sequence[Record] = ()) -> None:
-        self._db = db
+    def __init__(self, path: Path, which: LedgerQuery, more: Sequence[Record] = ()) -> None:
         self._which = which
         self._more = list(to_rows(more))
         self._window = (
             -math.inf if which.since is None else which.since,
             math.inf if which.until is None else which.until,
         )
+        self.lock = threading.Lock()  # held until the end
+        self._stack = ExitStack()
         try:
-            db.execute("BEGIN")  # all reads see the same records
-            self._whole = which.label is None and not which.equal and segments.has_segments(db)
-            db.execute("SELECT max(id) FROM records").fetchone()
+            self._stack.enter_context(self.lock)
+            close_at_fork(self)
+            self._db = self._stack.enter_context(contextlib.closing(connect(path)))
+            self._db.execute("BEGIN")  # all reads see the same records
+            self._whole = which.label is None and not which.equal and segments.has_segments(self._db)
+            self._db.execute("SELECT max(id) FROM records").fetchone()
         except BaseException:
-            db.close()
+            self._stack.close()
             raise
 
     def summarize(self, by: str | None = None) -> Summary:
-        """Returns the summary, and closes the connection.
+        """Returns the summary, and closes the connection; call it once.
 
         Args:
             by: The only dimension that is needed, as in `GROUPS`; None for all, the timeline and the latencies.
@@ -71,11 +83,15 @@ class SQLiteSelection:
         Raises:
             sqlite3.Error: if the file cannot be read.
         """
-        with contextlib.closing(self._db):
-            try:
-                return self._summarize(by)
-            except (msgspec.DecodeError, TypeError, ValueError) as error:
-                raise sqlite3.DatabaseError(f"a summary is damaged: {error}") from error
+        try:
+            return self._summarize(by)
+        except (msgspec.DecodeError, TypeError, ValueError) as error:
+            raise sqlite3.DatabaseError(f"a summary is damaged: {error}") from error
+        finally:
+            self._stack.close()
+
+    def close(self) -> None:
+        """Does nothing: where the lock is free, the connection is closed."""
 
     def _summarize(self, by: str | None) -> Summary:
         summary = Summary()

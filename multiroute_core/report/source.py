@@ -13,7 +13,7 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.ledger.ledger import Ledger, summarize
 from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import NAMES, Record
-from multiroute_core.ledger.sqlite import APPLICATION, VERSION
+from multiroute_core.ledger.sqlite_file import APPLICATION, VERSION
 from multiroute_core.ledger.sqlite_rows import build_row_check, parse_labels
 from multiroute_core.ledger.sqlite_selection import SQLiteSelection
 from multiroute_core.ledger.summary import Summary
@@ -129,7 +129,7 @@ class _File:
     def summarize(self, since: float | None = None, until: float | None = None) -> Summary:
         with self._translate_errors():
             self._check_columns()
-            return SQLiteSelection(self._connect(), LedgerQuery(since, until)).summarize()
+            return SQLiteSelection(self._path.resolve(), LedgerQuery(since, until)).summarize()
 
     def _check_columns(self) -> None:
         columns = {row[1] for row in self._db.execute("PRAGMA table_info(records)")}

@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from multiroute_core.cache import sqlite_file
 from multiroute_core.cache.sqlite import SQLiteCache
+from multiroute_core.runtime import sqlite_forks
 from multiroute_core.runtime.async_io import AsyncIO
 from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
@@ -328,7 +328,7 @@ async def test_the_loop_turns_while_a_write_waits(cache, path):
 def test_a_claim_is_given_back_where_its_thread_is_inside_the_lock(cache):
     """As a finalizer may, which the collector runs wherever it likes."""
     token = run(cache.claim(IO, "a", 100.0))
-    with cache._writer.lock, cache._reader.lock, sqlite_file._opening:
+    with cache._writer.lock, cache._reader.lock, sqlite_forks.opening:
         run(cache.release(IO, "a", token))
     assert run(cache.claim(IO, "b", 100.0))
     assert run(cache.claim(IO, "a", 100.0))

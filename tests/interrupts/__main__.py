@@ -56,11 +56,13 @@ def main() -> int:
         forks, calls = 0, 0
         while forks < given.forks:
             count = min(50, given.forks - forks)
-            report, _ = run_worker("forks", seed + forks, count, server.url, *_only(given.only))
+            report, stacks = run_worker("forks", seed + forks, count, server.url, *_only(given.only))
             forks, calls = forks + count, calls + report.get("calls", 0)
             for number, found in report["wrongs"].items():
                 wrong += 1
                 print(f"fork {number} of seed {seed + forks - count}: {'; '.join(found)}")
+            if report["wrongs"] and stacks:
+                print(stacks, file=sys.stderr)
     print(
         f"{caught} interrupts in {caught + done} calls of {turn} processes, {forks} forks beside {calls} calls, "
         f"seed {seed}, {time.monotonic() - began:.0f} s: {wrong} left something behind."

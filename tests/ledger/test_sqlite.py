@@ -16,7 +16,8 @@ from multiroute_core import ConfigurationError, Ledger, Router
 from multiroute_core.ledger.aggregate import Spent
 from multiroute_core.ledger.query import LedgerQuery
 from multiroute_core.ledger.record import Record
-from multiroute_core.ledger.sqlite import _SPENT, APPLICATION, VERSION, SQLiteStore
+from multiroute_core.ledger.sqlite import _SPENT, SQLiteStore
+from multiroute_core.ledger.sqlite_file import APPLICATION, VERSION
 from multiroute_core.ledger.sqlite_rows import build_where
 from multiroute_core.testing import Answer, scripted_route
 from tests.redis_servers import eventually
@@ -265,7 +266,7 @@ class TestFullDisk:
         router.generate("Hi")
         router.ledger.flush()
         store: Any = router.ledger.store
-        db = store._connection
+        db = store._file.open()
         pages = db.execute("PRAGMA page_count").fetchone()[0]
         db.execute(f"PRAGMA max_page_count = {pages}")
         with caplog.at_level(logging.WARNING, "multiroute_core"):

@@ -88,4 +88,18 @@ MONEY = (
         "datetime.fromtimestamp(at, UTC)",
         TESTS,
     ),
+    Mutant(
+        "an interrupted settlement is booked twice",
+        ACCOUNTS,
+        "range(settlement.booked, len(settlement.claims))",
+        "range(len(settlement.claims))",
+        "tests/budgets/test_interrupted_settlements.py",
+    ),
+    Mutant(
+        "an interrupted settlement is lost",
+        ACCOUNTS,
+        "settlement = self._settled[0]\n",
+        "settlement = self._settled.popleft()\n            self._settled.appendleft(settlement)\n",
+        "tests/budgets/test_interrupted_settlements.py",
+    ),
 )

@@ -91,4 +91,18 @@ OUTSIDE = (
         "pass",
         "tests/runtime/test_thread_start.py",
     ),
+    Mutant(
+        "a fork does not wait for the ledger",
+        "multiroute_core/ledger/sqlite_file.py",
+        "        self._file: tuple[int, int] | None = None\n        close_at_fork(self)\n",
+        "        self._file: tuple[int, int] | None = None\n",
+        "tests/runtime/test_sqlite_forks.py",
+    ),
+    Mutant(
+        "a fork does not wait for a report",
+        "multiroute_core/ledger/sqlite_selection.py",
+        "            close_at_fork(self)\n",
+        "",
+        "tests/runtime/test_sqlite_forks.py",
+    ),
 )

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from multiroute_core import Router
-from multiroute_core.ledger.sqlite import APPLICATION, VERSION
+from multiroute_core.ledger.sqlite_file import APPLICATION, VERSION
 from multiroute_core.report import cli
 from multiroute_core.testing import Answer, Fail, scripted_route
 from tests.redis_servers import running

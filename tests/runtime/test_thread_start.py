@@ -1,56 +1,22 @@
 """A start of a thread is interrupted at each of its steps; tests/interrupts does so at random, with signals."""
 
-import dis
 import sys
 import threading
 import time
-from types import FrameType
 
 import pytest
 
 from multiroute_core.runtime.thread_start import is_started, start
+from tests.interrupts.steps import Interrupt
 
 SECONDS = 30.0
-
-
-class Interrupt:
-    """Interrupts this thread in the module `threading`, at the `number`th place where CPython would handle a signal.
-
-    These are the beginnings of functions, and the end of each call; elsewhere a lock of a `with` statement could stay
-    locked, which no signal can cause.
-    """
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.has_happened = False
-        self.previous: dict[FrameType, str] = {}
-
-    def __enter__(self) -> None:
-        sys.settrace(self.trace)
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
-
-    def trace(self, frame: FrameType, event: str, _: object):
-        if frame.f_globals.get("__name__") != "threading" or self.has_happened:
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            previous = self.previous.get(frame, "RESUME")
-            self.previous[frame] = dis.opname[frame.f_code.co_code[frame.f_lasti]]
-            if previous.startswith(("CALL", "RESUME")):
-                self.number -= 1
-                if self.number < 0:
-                    self.has_happened = True
-                    raise KeyboardInterrupt
-        return self.trace
 
 
 def interrupt_start(number: int) -> tuple[threading.Thread, bool, bool]:
     """Return the thread, whether it did its work, and whether the start was interrupted."""
     runs: list[None] = []
     thread = threading.Thread(target=lambda: runs.append(None), daemon=True)
-    interrupt = Interrupt(number)
+    interrupt = Interrupt(number, "threading")
     try:
         with interrupt:
             start(thread)
