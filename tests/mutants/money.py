@@ -98,8 +98,15 @@ MONEY = (
     Mutant(
         "an interrupted settlement is lost",
         ACCOUNTS,
-        "settlement = self._settled[0]\n",
-        "settlement = self._settled.popleft()\n            self._settled.appendleft(settlement)\n",
+        "self._settled[0]\n"
+        "            for number in range(settlement.booked, len(settlement.claims)):\n"
+        "                self._book(settlement, number, now)\n"
+        "            notices.append((settlement.on_settle, settlement.balances))\n"
+        "            self._settled.popleft()\n",
+        "self._settled.popleft()\n"
+        "            for number in range(settlement.booked, len(settlement.claims)):\n"
+        "                self._book(settlement, number, now)\n"
+        "            notices.append((settlement.on_settle, settlement.balances))\n",
         "tests/budgets/test_interrupted_settlements.py",
     ),
 )
