@@ -1,6 +1,5 @@
 """A start of a thread is interrupted at each of its steps; tests/interrupts does so at random, with signals."""
 
-import sys
 import threading
 import time
 
