@@ -191,7 +191,10 @@ def _stream_classes(library: ModuleType) -> tuple[type, type]:
         def __next__(self) -> bytes:
             piece = next(self._pieces)
             self._left -= len(piece)
-            if self._left < 0 or self._after is not None:
+            if self._left < 0:
+                self._inner.close()  # an SDK that reads the body of an error does not close it
+                raise ResponseTooLargeError(self._max_bytes)
+            if self._after is not None:
                 self._look(piece)
             return piece
 
@@ -203,13 +206,14 @@ def _stream_classes(library: ModuleType) -> tuple[type, type]:
         async def __anext__(self) -> bytes:
             piece = await anext(self._pieces)
             self._left -= len(piece)
-            if self._left < 0 or self._after is not None:
+            if self._left < 0:
+                await self.aclose()
+                raise ResponseTooLargeError(self._max_bytes)
+            if self._after is not None:
                 self._look(piece)
             return piece
 
         def _look(self, piece: bytes) -> None:
-            if self._left < 0:
-                raise ResponseTooLargeError(self._max_bytes)
             if self._after is not None and piece.lstrip()[:1] in (b"{", b"["):
                 limit = None if self._limit is None else self._limit()
                 if limit is not None:

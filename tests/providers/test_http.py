@@ -52,7 +52,8 @@ def test_the_ssl_context_is_shared():
 
 @pytest.mark.parametrize("client_class", CLIENTS)
 @pytest.mark.parametrize("within", ["create_connection", "is_closed"])
-def test_the_collector_may_close_a_stream_while_its_thread_is_inside_the_pool(client_class, within):
+def test_the_collector_may_close_a_stream_while_its_thread_is_inside_the_pool(client_class, within, monkeypatch):
+    monkeypatch.setenv("MULTIROUTE_HTTPTOOLS", "0")
     client = http.client(client_class)
     with ReplayServer(Reply(body=[b"1", b"2"], stream=True)) as server:
         abandoned = client.send(client.build_request("POST", server.url), stream=True)

@@ -1,11 +1,11 @@
 """Forks while SQLite is used: SQLite's own locks would stay locked in the child forever."""
 
-import contextlib
 import os
 import signal
 import sqlite3
 import threading
 import time
+import traceback
 
 import pytest
 
@@ -39,8 +39,10 @@ def in_child(work) -> int:
     if not pid:
         signal.alarm(20)
         code = 3
-        with contextlib.suppress(BaseException):
+        try:
             code = 0 if work() else 1
+        except BaseException:
+            os.write(2, traceback.format_exc().encode())
         os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 

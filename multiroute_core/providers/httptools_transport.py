@@ -1,0 +1,465 @@
+"""httptools transport: sends the requests of a sync HTTP client of httpx or httpx2, and parses the responses in C.
+
+How this works: httpx spends most of a short call on h11, which parses HTTP in Python, and on the bookkeeping of its
+connection pool. Here a request is one write to a socket, and llhttp, the parser of Node.js, reads the response. The
+client of httpx keeps its timeouts, redirects, cookies, hooks and errors, and the sockets are opened by the network
+backend of its own transport, so deadlines and TLS settings hold. That transport also stays in use for everything
+unusual: proxies, other methods than POST, bodies of several parts, headers that are not valid, and while another
+library observes or replaces httpx's transport, as tracers and recorders do.
+
+A connection is owned by the response that reads from it, and by the pool only while it is idle. Taking and returning
+one is a single operation on a deque, so there is no lock: an interrupt, a fork or the garbage collector cannot leave
+one locked.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import importlib
+import logging
+import os
+import re
+import time
+from collections import deque
+from types import FunctionType, ModuleType
+from typing import Any, ClassVar, Self
+
+from multiroute_core.runtime import forks
+
+SWITCH = "MULTIROUTE_HTTPTOOLS"
+"""The environment variable that disables httptools if it is `0`; read when a client is created."""
+
+READ_BYTES = 65_536
+
+MAX_HEAD_BYTES = 100 * 1024
+"""Bytes of a response before the end of its headers; the same limit as httpx's."""
+
+JOINED_BYTES = 65_536
+"""A larger body is written by itself, instead of being copied behind the headers."""
+
+_VALUE = rb"(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?"
+_HEAD = re.compile(rb"POST [\x21-\x7e]+ HTTP/1\.1\r\n(?:[-!#$%&'*+.^_`|~0-9A-Za-z]+: " + _VALUE + rb"\r\n)+")
+"""A valid head; h11 accepts the same names and values (RFC 9110, section 5)."""
+
+_UNUSUAL = frozenset((b"transfer-encoding", b"connection", b"expect", b"upgrade"))
+"""Headers of a request, beyond `Connection: keep-alive`, that change how it is sent."""
+
+INCOMPLETE = "peer closed connection without sending complete message body"
+"""What httpx says of a body that ends early."""
+
+
+def is_enabled() -> bool:
+    """Whether new sync clients send through httptools: it is installed, and not disabled."""
+    return os.environ.get(SWITCH) != "0" and _is_installed()
+
+
+@functools.cache
+def _is_installed() -> bool:
+    try:
+        module = importlib.import_module("httptools")
+    except ImportError:
+        return False
+    return hasattr(module.HttpResponseParser, "set_dangerous_leniencies")
+
+
+def use_httptools(client: Any, library: ModuleType, limits: Any) -> None:
+    """Make a sync client of httpx (or httpx2) send through httptools, except through proxies.
+
+    Args:
+        client: The client, before its first request; `sockets.obey` has replaced its network backend.
+        library: Its HTTP library.
+        limits: The `Limits` of its connection pool; None for httpx's own.
+    """
+    inner = getattr(client, "_transport", None)
+    pool = getattr(inner, "_pool", None)
+    if type(inner) is not library.HTTPTransport or pool is None:
+        return
+    is_plain = getattr(pool, "_uds", "") is None and not getattr(pool, "_http2", True)
+    if is_plain and hasattr(pool, "_network_backend") and hasattr(pool, "_ssl_context") and _is_own(inner, pool):
+        client._transport = _transport_class(library.__name__)(inner, pool, limits)  # noqa: SLF001
+
+
+def _is_own(inner: Any, pool: Any) -> bool:
+    """Whether no other library has replaced how the transport and its pool send requests."""
+    return all(
+        isinstance(method, FunctionType) and method.__module__.partition(".")[0].startswith("http")
+        for method in _methods(inner, pool)
+    )
+
+
+def _methods(inner: Any, pool: Any) -> tuple[Any, Any]:
+    """Return the methods that send a request: the transport's, and its pool's."""
+    transport_class: Any = inner.__class__
+    pool_class: Any = pool.__class__
+    return transport_class.handle_request, pool_class.handle_request
+
+
+class Answer:
+    """What the parser has found so far; its methods are the parser's callbacks.
+
+    Attributes:
+        status: The status; 0 until the headers are complete.
+        reason: The reason phrase.
+        headers: The headers, as sent.
+        pieces: The pieces of the body that were not given out yet.
+        is_complete: Whether the response is complete.
+        has_surplus: Whether more came than the response.
+    """
+
+    __slots__ = (
+        *("_is_interim", "_keeps_alive", "_parser", "feed", "has_surplus"),
+        *("headers", "is_complete", "pieces", "reason", "status"),
+    )
+
+    def __init__(self, parser_class: Any) -> None:
+        self._parser: Any = parser_class(self)
+        # What h11 accepts as well: line feeds alone, a length beside chunks, blanks behind a chunk's size.
+        self._parser.set_dangerous_leniencies(
+            lenient_chunked_length=True,
+            lenient_data_after_close=True,
+            lenient_optional_cr_before_lf=True,
+            lenient_spaces_after_chunk_size=True,
+        )
+        self.feed: Any = self._parser.feed_data
+        self.status = 0
+        self.reason = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.pieces: list[bytes] = []
+        self.is_complete = False
+        self.has_surplus = False
+        self._is_interim = False
+        self._keeps_alive = False
+
+    def on_message_begin(self) -> None:
+        self.has_surplus = self.is_complete
+
+    def on_status(self, reason: bytes) -> None:
+        if not self.is_complete:
+            self.reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.status:  # not a trailer
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self.is_complete:
+            return
+        status = self._parser.get_status_code()
+        self._is_interim = 100 <= status < 200
+        if not self._is_interim:
+            self.status = status
+
+    def on_body(self, piece: bytes) -> None:
+        if not self.is_complete:
+            self.pieces.append(piece)
+
+    def on_message_complete(self) -> None:
+        if self._is_interim:  # such as 103 Early Hints: the response itself follows
+            self._is_interim = False
+            self.reason = b""
+            self.headers = []
+        else:
+            self.is_complete = True
+            self._keeps_alive = self._parser.should_keep_alive()
+
+    @property
+    def version(self) -> bytes:
+        """The version of HTTP."""
+        return b"HTTP/" + self._parser.get_http_version().encode()
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the connection can send another request."""
+        return self._keeps_alive and not self.has_surplus
+
+    def ends_with_connection(self) -> bool:
+        """Whether the body has neither a length nor chunks, so that the end of the connection is its end."""
+        for name, value in self.headers:
+            lower = name.lower()
+            if lower == b"content-length" or (lower == b"transfer-encoding" and b"chunked" in value.lower()):
+                return False
+        return self.status > 0
+
+    def forget_parser(self) -> None:
+        """Break the reference cycle with the parser; nothing can be fed any more."""
+        self._parser = self.feed = None
+
+
+class Connection:
+    """A connection, owned by one response or by the pool.
+
+    Args:
+        stream: The network stream of httpcore.
+        pool: Where it returns to when a response was read completely.
+    """
+
+    __slots__ = ("expires", "generation", "pool", "stream")
+
+    open_streams: ClassVar[set[Any]] = set()
+    """The streams of all connections: the garbage collector must not finalize a socket before its connection closes it.
+    """
+
+    def __init__(self, stream: Any, pool: deque[Connection]) -> None:
+        self.stream = stream
+        self.pool = pool
+        self.expires = 0.0
+        self.generation = forks.generation()
+        self.open_streams.add(stream)
+
+    def start_tls(self, context: Any, host: str, timeout: float | None) -> None:
+        """Encrypt the connection."""
+        plain = self.stream
+        self.stream = plain.start_tls(context, host, timeout)
+        self.open_streams.add(self.stream)
+        self.open_streams.discard(plain)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.open_streams.discard(self.stream)
+        with contextlib.suppress(Exception):
+            self.stream.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+@atexit.register
+def _close_streams() -> None:
+    """Close what nobody has closed: the interpreter would warn of each socket."""
+    for stream in list(Connection.open_streams):
+        with contextlib.suppress(Exception):
+            stream.close()
+
+
+@functools.cache
+def _transport_class(library_name: str) -> Any:
+    import httptools
+
+    library: Any = importlib.import_module(library_name)
+    parser_errors = httptools.HttpParserError, httptools.HttpParserUpgrade
+
+    class Body(library.SyncByteStream):
+        """The body of a response. Not a generator, because an unfinished generator is closed late."""
+
+        def __init__(
+            self, transport: HttptoolsTransport, connection: Connection, answer: Answer, timeout: float | None
+        ) -> None:
+            self._transport = transport
+            self._connection: Connection | None = connection
+            self._answer = answer
+            self._timeout = timeout
+
+        def __iter__(self) -> Self:
+            return self
+
+        def __next__(self) -> bytes:
+            answer = self._answer
+            while not answer.pieces:
+                if self._connection is None:
+                    if answer.is_complete:
+                        raise StopIteration
+                    raise library.StreamClosed
+                if answer.is_complete:
+                    self.close()
+                    raise StopIteration
+                try:
+                    _receive(self._connection, answer, self._timeout)
+                except BaseException:
+                    self.close()
+                    raise
+            pieces = answer.pieces
+            if len(pieces) == 1:
+                return pieces.pop()
+            answer.pieces = []
+            return b"".join(pieces)
+
+        def close(self) -> None:
+            """Return the connection to the pool if the body was read to its end, otherwise close it."""
+            connection = self._connection
+            self._connection = None
+            if connection is not None:
+                self._transport.give_back(connection, self._answer)
+
+    def _receive(connection: Connection, answer: Answer, timeout: float | None) -> int:
+        """Read once; returns the number of bytes."""
+        try:
+            piece = connection.stream.read(READ_BYTES, timeout)
+        except Exception as error:
+            failure = _to_error(library, error)
+        else:
+            if piece:
+                try:
+                    answer.feed(piece)
+                except httptools.HttpParserCallbackError as error:  # an interrupt
+                    raise error.__context__ or error from None
+                except parser_errors as error:
+                    if not answer.is_complete:
+                        raise library.RemoteProtocolError(
+                            f"The server sent an invalid HTTP response: {error}"
+                        ) from error
+                    answer.has_surplus = True
+                return len(piece)
+            if answer.ends_with_connection():
+                answer.is_complete = answer.has_surplus = True
+                return 0
+            text = INCOMPLETE if answer.status else "Server disconnected without sending a response."
+            raise library.RemoteProtocolError(text)
+        raise failure from failure.__cause__
+
+    class HttptoolsTransport(library.BaseTransport):
+        """Sends plain requests itself, and all others by the transport of httpx.
+
+        Args:
+            inner: The transport of httpx.
+            pool: Its connection pool, whose network backend and TLS settings are used.
+            limits: The limits of idle connections.
+        """
+
+        def __init__(self, inner: Any, pool: Any, limits: Any) -> None:
+            self._inner = inner
+            self._pool = pool
+            self._methods = _methods(inner, pool)
+            self._logger = logging.getLogger(type(pool).__module__.partition(".")[0])
+            self._max_idle = 1000 if limits is None else limits.max_keepalive_connections
+            self._idle_seconds = 5.0 if limits is None else limits.keepalive_expiry
+            self._idle: dict[Any, deque[Connection]] = {}
+            self._closed = False
+            forks.renew(self, _idle=dict)  # the parent's connections belong to the parent
+
+        def handle_request(self, request: Any) -> Any:
+            if (head := self._build_head(request)) is None:
+                return self._inner.handle_request(request)
+            timeouts = request.extensions.get("timeout", {})
+            connection = self._take(request.url) or self._connect(request.url, timeouts.get("connect"))
+            try:
+                return self._exchange(connection, head, b"".join(request.stream), timeouts)
+            except BaseException:
+                connection.close()
+                raise
+
+        def _build_head(self, request: Any) -> bytes | None:
+            """Return the head of a request, or None if httpx's transport has to send it."""
+            if (
+                request.method != "POST"
+                or type(request.stream) is not library.ByteStream
+                or _methods(self._inner, self._pool) != self._methods
+                or not request.extensions.keys() <= {"timeout"}
+                or request.url.raw_scheme not in (b"http", b"https")
+                or self._logger.isEnabledFor(logging.DEBUG)
+            ):
+                return None
+            lines = [b"POST %b HTTP/1.1\r\n" % request.url.raw_path]
+            for name, value in request.headers.raw:
+                if name.lower() in _UNUSUAL and (name.lower(), value.lower()) != (b"connection", b"keep-alive"):
+                    return None
+                lines.append(b"%b: %b\r\n" % (name, value))
+            head = b"".join(lines)
+            is_valid = head.count(b"\n") == len(lines) and _HEAD.fullmatch(head)
+            return head + b"\r\n" if is_valid else None
+
+        def _exchange(self, connection: Connection, head: bytes, body: bytes, timeouts: Any) -> Any:
+            stream = connection.stream
+            try:
+                if len(body) > JOINED_BYTES:
+                    stream.write(head, timeouts.get("write"))
+                    stream.write(body, timeouts.get("write"))
+                else:
+                    stream.write(head + body, timeouts.get("write"))
+            except Exception as error:
+                # A server may respond, and close the connection, before it has read the whole request.
+                failure = _to_error(library, error)
+                if not isinstance(failure, library.WriteError):
+                    raise failure from failure.__cause__
+            answer = Answer(httptools.HttpResponseParser)
+            size = 0
+            while not answer.status:
+                size += _receive(connection, answer, timeouts.get("read"))
+                if size > MAX_HEAD_BYTES and not answer.status:
+                    raise library.RemoteProtocolError("The headers of the response are too long.")
+            extensions = {
+                "http_version": answer.version,
+                "reason_phrase": answer.reason,
+                "network_stream": stream,
+            }
+            return library.Response(
+                answer.status,
+                headers=answer.headers,
+                stream=Body(self, connection, answer, timeouts.get("read")),
+                extensions=extensions,
+            )
+
+        def _take(self, url: Any) -> Connection | None:
+            """Return an idle connection."""
+            if (pool := self._idle.get((url.raw_scheme, url.raw_host, url.port))) is None:
+                return None
+            while pool:
+                try:
+                    connection = pool.pop()
+                except IndexError:  # another thread has taken it
+                    break
+                if time.monotonic() < connection.expires and not connection.stream.get_extra_info("is_readable"):
+                    return connection
+                connection.close()
+            return None
+
+        def _connect(self, url: Any, timeout: float | None) -> Connection:
+            pool = self._idle.setdefault((url.raw_scheme, url.raw_host, url.port), deque())
+            host = url.raw_host.decode("ascii")
+            connection = None
+            try:
+                stream = self._pool._network_backend.connect_tcp(  # noqa: SLF001
+                    host=host,
+                    port=url.port or (443 if url.raw_scheme == b"https" else 80),
+                    local_address=getattr(self._pool, "_local_address", None),
+                    timeout=timeout,
+                    socket_options=getattr(self._pool, "_socket_options", None),
+                )
+                connection = Connection(stream, pool)
+                if url.raw_scheme == b"https":
+                    context = self._pool._ssl_context or library.create_ssl_context()  # noqa: SLF001
+                    context.set_alpn_protocols(["http/1.1"])
+                    connection.start_tls(context, host, timeout)
+            except Exception as error:
+                failure = _to_error(library, error)
+            else:
+                return connection
+            if connection is not None:
+                connection.close()
+            raise failure from failure.__cause__
+
+        def give_back(self, connection: Connection, answer: Answer) -> None:
+            """Return a connection whose response was read or given up."""
+            is_reusable = not answer.pieces and answer.is_reusable and connection.generation == forks.generation()
+            answer.forget_parser()
+            pool = connection.pool
+            if not is_reusable or self._closed or (self._max_idle is not None and len(pool) >= self._max_idle):
+                connection.close()
+                return
+            now = time.monotonic()
+            connection.expires = float("inf") if self._idle_seconds is None else now + self._idle_seconds
+            pool.append(connection)
+            with contextlib.suppress(IndexError):  # another thread has taken it
+                while pool[0].expires <= now:
+                    pool.popleft().close()
+
+        def close(self) -> None:
+            self._closed = True
+            for pool in list(self._idle.values()):
+                while pool:
+                    with contextlib.suppress(IndexError):
+                        pool.pop().close()
+            self._inner.close()
+
+    return HttptoolsTransport
+
+
+def _to_error(library: Any, error: Exception) -> Exception:
+    """Return the error that httpx raises for one of httpcore; others are returned as they are."""
+    kind = getattr(library, type(error).__name__, None)
+    if not type(error).__module__.startswith("httpcore") or kind is None:
+        return error
+    failure: Exception = kind(str(error))
+    failure.__cause__ = error
+    return failure
