@@ -80,7 +80,12 @@ class AsyncIO:
                 loop.call_soon_threadsafe(finish, value, error)
 
         begin(tell)
-        return await self.wait(limit, lambda: done)
+        try:
+            return await self.wait(limit, lambda: done)
+        except Exception as error:
+            if isinstance(error, Expired) or limit.remaining() > 0:
+                raise
+            raise Expired(limit.phase) from error  # the thread noticed the end first, by a timeout of its own
 
     async def close(self, source: Any, /) -> None:
         closer = getattr(source, "aclose", None) or source.close

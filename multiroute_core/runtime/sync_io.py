@@ -67,6 +67,8 @@ class SyncIO:
             raise Expired(limit.phase) from None
         finally:
             limit.interrupt = None
+        if isinstance(error := reply[1], Exception) and (reason := _why_ended(limit)) is not None:
+            raise reason from error  # the thread noticed the end first, by a timeout of its own
         return unwrap(reply)
 
     async def close(self, source: Any, /) -> None:

@@ -77,9 +77,10 @@ def test_a_stream_that_stalls_is_broken(server: Misbehaving, afterwards: str) ->
 
 
 def test_a_whole_stream_may_have_a_limit_too(server: Misbehaving) -> None:
-    for key, outcome in asked(server.url, ALL, STREAMED, "endless-stream", total_timeout=LIMIT).items():
+    limit = 1.0  # a busy machine takes its time for the first chunk
+    for key, outcome in asked(server.url, ALL, STREAMED, "endless-stream", total_timeout=limit).items():
         assert type(outcome.error) is StreamInterruptedError, (key, outcome)
-        check_time(key, outcome)
+        assert limit - 0.02 <= outcome.seconds <= limit + GRACE, (key, outcome)
         assert outcome.text.startswith("Hello"), key  # how many there are depends on how busy the machine is
 
 

@@ -94,3 +94,21 @@ def test_next_gives_end_after_the_last_item():
         return [await SyncIO().next(limit(1), source) for _ in range(2)]
 
     assert run(both()) == [1, END]
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_a_thread_that_notices_the_end_first_is_the_same_timeout(native):
+    now = [0.0]
+    passing = Deadline(lambda: now[0])
+    passing.set("the answer", 10.0, 10.0)
+
+    def time_out():
+        now[0] = 10.0
+        raise OSError("the socket's own timeout")
+
+    with pytest.raises(Expired, match="the answer") as caught:
+        if native:
+            asyncio.run(AsyncIO().thread(passing, time_out))
+        else:
+            run(SyncIO().thread(passing, time_out))
+    assert isinstance(caught.value.__cause__, OSError)
