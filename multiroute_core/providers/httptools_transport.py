@@ -43,8 +43,8 @@ _VALUE = rb"(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?"
 _HEAD = re.compile(rb"POST [\x21-\x7e]+ HTTP/1\.1\r\n(?:[-!#$%&'*+.^_`|~0-9A-Za-z]+: " + _VALUE + rb"\r\n)+")
 """A valid head; h11 accepts the same names and values (RFC 9110, section 5)."""
 
-_UNUSUAL = frozenset((b"transfer-encoding", b"connection", b"expect", b"upgrade"))
-"""Headers of a request, beyond `Connection: keep-alive`, that change how it is sent."""
+_UNUSUAL = re.compile(rb"\n(?:transfer-encoding|expect|upgrade|connection: (?!keep-alive\r))", re.IGNORECASE)
+"""A header that changes how a request is sent."""
 
 INCOMPLETE = "peer closed connection without sending complete message body"
 """What httpx says of a body that ends early."""
@@ -94,6 +94,21 @@ def _methods(inner: Any, pool: Any) -> tuple[Any, Any]:
     transport_class: Any = inner.__class__
     pool_class: Any = pool.__class__
     return transport_class.handle_request, pool_class.handle_request
+
+
+class Payload:
+    """The bytes of a request; an object, because a traceback may show local variables.
+
+    Attributes:
+        head: The head, with the key.
+        body: The body.
+    """
+
+    __slots__ = ("body", "head")
+
+    def __init__(self, head: bytes, body: bytes) -> None:
+        self.head = head
+        self.body = body
 
 
 class Answer:
@@ -250,6 +265,7 @@ def _transport_class(library_name: str) -> Any:
             self._connection: Connection | None = connection
             self._answer = answer
             self._timeout = timeout
+            self.network_stream = connection.stream
 
         def __iter__(self) -> Self:
             return self
@@ -329,44 +345,66 @@ def _transport_class(library_name: str) -> Any:
             forks.renew(self, _idle=dict)  # the parent's connections belong to the parent
 
         def handle_request(self, request: Any) -> Any:
-            if (head := self._build_head(request)) is None:
+            if not self.is_usable() or (head := self.build_head(request)) is None:
                 return self._inner.handle_request(request)
             timeouts = request.extensions.get("timeout", {})
-            connection = self._take(request.url) or self._connect(request.url, timeouts.get("connect"))
+            return self.to_response(*self.exchange(request.url, Payload(head, b"".join(request.stream)), timeouts))
+
+        def is_usable(self) -> bool:
+            """Whether no other library observes or replaces the transport of httpx."""
+            return _methods(self._inner, self._pool) == self._methods and not self._logger.isEnabledFor(logging.DEBUG)
+
+        def exchange(self, url: Any, payload: Payload, timeouts: Any) -> tuple[Answer, Any]:
+            """Send a request.
+
+            Args:
+                url: The URL of httpx.
+                payload: The head that `build_head` returned, and the body.
+                timeouts: The timeouts in seconds, as in a request's extensions.
+
+            Returns:
+                The answer, whose headers are complete, and its body.
+            """
+            connection = self._take(url) or self._connect(url, timeouts.get("connect"))
             try:
-                return self._exchange(connection, head, b"".join(request.stream), timeouts)
+                return self._exchange(connection, payload, timeouts)
             except BaseException:
                 connection.close()
                 raise
 
-        def _build_head(self, request: Any) -> bytes | None:
+        def to_response(self, answer: Answer, body: Any) -> Any:
+            """Return an answer as a response of httpx."""
+            extensions = {
+                "http_version": answer.version,
+                "reason_phrase": answer.reason,
+                "network_stream": body.network_stream,
+            }
+            return library.Response(answer.status, headers=answer.headers, stream=body, extensions=extensions)
+
+        def build_head(self, request: Any) -> bytes | None:
             """Return the head of a request, or None if httpx's transport has to send it."""
             if (
                 request.method != "POST"
                 or type(request.stream) is not library.ByteStream
-                or _methods(self._inner, self._pool) != self._methods
                 or not request.extensions.keys() <= {"timeout"}
                 or request.url.raw_scheme not in (b"http", b"https")
-                or self._logger.isEnabledFor(logging.DEBUG)
             ):
                 return None
-            lines = [b"POST %b HTTP/1.1\r\n" % request.url.raw_path]
-            for name, value in request.headers.raw:
-                if name.lower() in _UNUSUAL and (name.lower(), value.lower()) != (b"connection", b"keep-alive"):
-                    return None
-                lines.append(b"%b: %b\r\n" % (name, value))
-            head = b"".join(lines)
-            is_valid = head.count(b"\n") == len(lines) and _HEAD.fullmatch(head)
+            headers = request.headers.raw
+            lines = [b"%b: %b\r\n" % header for header in headers]
+            head = b"POST %b HTTP/1.1\r\n%b" % (request.url.raw_path, b"".join(lines))
+            # The count, because a value with a line break would match as two headers.
+            is_valid = head.count(b"\n") == len(headers) + 1 and _HEAD.fullmatch(head) and not _UNUSUAL.search(head)
             return head + b"\r\n" if is_valid else None
 
-        def _exchange(self, connection: Connection, head: bytes, body: bytes, timeouts: Any) -> Any:
+        def _exchange(self, connection: Connection, payload: Payload, timeouts: Any) -> tuple[Answer, Body]:
             stream = connection.stream
             try:
-                if len(body) > JOINED_BYTES:
-                    stream.write(head, timeouts.get("write"))
-                    stream.write(body, timeouts.get("write"))
+                if len(payload.body) > JOINED_BYTES:
+                    stream.write(payload.head, timeouts.get("write"))
+                    stream.write(payload.body, timeouts.get("write"))
                 else:
-                    stream.write(head + body, timeouts.get("write"))
+                    stream.write(payload.head + payload.body, timeouts.get("write"))
             except Exception as error:
                 # A server may respond, and close the connection, before it has read the whole request.
                 failure = _to_error(library, error)
@@ -378,17 +416,7 @@ def _transport_class(library_name: str) -> Any:
                 size += _receive(connection, answer, timeouts.get("read"))
                 if size > MAX_HEAD_BYTES and not answer.status:
                     raise library.RemoteProtocolError("The headers of the response are too long.")
-            extensions = {
-                "http_version": answer.version,
-                "reason_phrase": answer.reason,
-                "network_stream": stream,
-            }
-            return library.Response(
-                answer.status,
-                headers=answer.headers,
-                stream=Body(self, connection, answer, timeouts.get("read")),
-                extensions=extensions,
-            )
+            return answer, Body(self, connection, answer, timeouts.get("read"))
 
         def _take(self, url: Any) -> Connection | None:
             """Return an idle connection."""

@@ -21,6 +21,8 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
+from multiroute_core.providers.direct_calls import DirectResponse, DirectSender, DirectTemplate
+from multiroute_core.providers.httptools_transport import Payload
 from multiroute_core.providers.provider import Encoded
 
 SWITCH = "MULTIROUTE_PREPARED_REQUESTS"
@@ -39,7 +41,7 @@ _OF_A_CALL = frozenset((b"content-length", b"cookie", b"transfer-encoding"))
 class RequestTemplate:
     """The head of a request, without what belongs to one call. It holds the key, so it cannot be pickled."""
 
-    __slots__ = ("_extensions", "_headers", "_request_class", "_stream_class", "_url")
+    __slots__ = ("_extensions", "_headers", "_request_class", "_stream_class", "_url", "direct")
 
     def __init__(self, library: ModuleType, request: Any) -> None:
         self._request_class = library.Request
@@ -49,6 +51,7 @@ class RequestTemplate:
         for name in ("Cookie", "Transfer-Encoding"):
             self._headers.pop(name, None)
         self._extensions = request.extensions
+        self.direct: DirectTemplate | None = None
 
     def __reduce__(self) -> Any:
         raise TypeError("A RequestTemplate cannot be pickled, because it holds a key.")
@@ -60,7 +63,10 @@ class RequestTemplate:
             body: The body; a value that is not plain JSON raises TypeError.
             cookies: The cookies of the HTTP client.
         """
-        content = _encode(body).encode()
+        return self.build_from(_encode(body).encode(), cookies)
+
+    def build_from(self, content: bytes, cookies: Any) -> Any:
+        """Return a request of the HTTP library with an encoded body."""
         size = len(content)
         content = self._stream_class(content)  # a traceback may show local variables
         request = self._request_class(
@@ -74,6 +80,25 @@ class RequestTemplate:
     def matches(self, request: Any) -> bool:
         """Whether `request` has the same head."""
         return self._url == request.url and _head(self._headers) == _head(request.headers)
+
+
+class DirectRequest:
+    """A prepared request as bytes.
+
+    Args:
+        template: Its template.
+        payload: The bytes.
+    """
+
+    __slots__ = ("payload", "template")
+
+    def __init__(self, template: RequestTemplate, payload: Payload) -> None:
+        self.template = template
+        self.payload = payload
+
+    def to_request(self) -> Any:
+        """Return it as a request of the HTTP library."""
+        return self.template.build_from(self.payload.body, None)
 
 
 def _head(headers: Any) -> list[tuple[bytes, bytes]]:
@@ -91,7 +116,7 @@ class SdkClient:
         api_key: The key; a function, which the SDK calls for every request, prevents prepared requests.
     """
 
-    __slots__ = ("_candidates", "_library", "_module", "_prepares", "_templates", "http", "sdk")
+    __slots__ = ("_candidates", "_direct", "_library", "_module", "_prepares", "_templates", "http", "sdk")
 
     def __init__(self, module: ModuleType, library: ModuleType, sdk: Any, http: Any, api_key: Any) -> None:
         self.sdk = sdk
@@ -101,6 +126,8 @@ class SdkClient:
         self._prepares = isinstance(api_key, str) and _is_untouched(sdk, module)
         self._templates: dict[Any, RequestTemplate | None] = {}
         self._candidates: dict[Any, RequestTemplate] = {}
+        has_transport = hasattr(getattr(http, "_transport", None), "exchange")
+        self._direct = DirectSender(library, http) if has_transport else None
 
     def prepare(self, key: Any, encoded: Encoded) -> Any:
         """Return the request to send, or None if the SDK has to build it.
@@ -112,6 +139,8 @@ class SdkClient:
         if (template := self._templates.get(key)) is None:
             return None
         try:
+            if template.direct is not None and self._direct is not None and self._direct.is_usable():
+                return DirectRequest(template, template.direct.build(_encode(encoded.body).encode()))
             return template.build(encoded.body, self.http.cookies)
         except TypeError:  # the body is not plain JSON, and the SDK has an encoder of its own
             return None
@@ -128,14 +157,26 @@ class SdkClient:
         request = response.request
         if (candidate := self._candidates.pop(key, None)) is not None:
             self._templates[key] = candidate if candidate.matches(request) else None
+            if self._direct is not None:
+                candidate.direct = DirectTemplate.of(self.http, candidate.build_from(b"", None))
         elif len(self._templates) + len(self._candidates) < MAX_TEMPLATES:
             self._candidates[key] = RequestTemplate(self._library, request)
 
     def send(self, request: Any, *, stream: bool) -> Any:
         """Send a prepared request; returns the response, and raises the SDK's errors."""
+        direct = request if isinstance(request, DirectRequest) else None
         try:
-            response = self.http.send(request, stream=stream)
+            if direct is None or direct.template.direct is None or self._direct is None:
+                response = self.http.send(request, stream=stream)
+            else:
+                response = self._direct.send(direct.template.direct, direct.payload, stream=stream)
+                if isinstance(response, DirectResponse):
+                    return response
+                request = direct.to_request()
+                response = self._direct.finish(response, request, stream=stream)
         except Exception as error:
+            if direct is not None:
+                request = direct.to_request()
             raise self._transport_error(error, request) from error
         if response.is_success:
             return response

@@ -13,7 +13,7 @@ import functools
 import importlib
 import sys
 import weakref
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from types import ModuleType
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -83,13 +83,12 @@ def _origin(address: str) -> tuple[str, str, int | None]:
     return scheme, parts.hostname or "", parts.port or PORTS.get(scheme)
 
 
-def check_length(headers: Mapping[str, str], max_bytes: int | None) -> None:
+def check_length(length: str | None, max_bytes: int | None) -> None:
     """Reject a body whose `Content-Length` is too large.
 
     Raises:
         ResponseTooLargeError: If it exceeds `max_bytes`.
     """
-    length = headers.get("content-length")
     if length and max_bytes is not None and length.isascii() and length.isdigit() and len(length) > 7:
         size = int(length[:20])
         if size > max_bytes:
@@ -112,22 +111,35 @@ class ResponseGuard:
 
     def blocking(self, response: Any) -> None:
         """Response hook of a sync client."""
-        limit = current.get()
         headers = response.headers
         if 300 <= response.status_code < 400:
             check_redirect(response.status_code, str(response.url), headers.get("location"))
-        max_bytes = MAX_RESPONSE_BYTES if limit is None else limit.max_bytes
-        source = response.stream
         if "content-encoding" in headers:
-            source = self._decompressed(response)
+            source, length = self._decompressed(response), None
         else:
-            check_length(headers, max_bytes)
+            source, length = response.stream, headers.get("content-length")
+        response.stream = self.bound(source, response.stream, length)
+
+    def bound(self, source: Any, inner: Any, length: str | None) -> Any:
+        """Return a body that obeys the limits of the current deadline.
+
+        Args:
+            source: Where the bytes come from: the body, or a response that decompresses it.
+            inner: The body as it comes from the server, which is closed at the end.
+            length: The header `Content-Length` of a body that is not compressed.
+
+        Raises:
+            ResponseTooLargeError: If `length` is too large.
+        """
+        limit = current.get()
+        max_bytes = MAX_RESPONSE_BYTES if limit is None else limit.max_bytes
+        check_length(length, max_bytes)
         after = None
         if limit is not None:
             limit.replied = True
             if limit.body_within is not None:
                 after = _watch_beginning(limit)
-        response.stream = self._body(source, response.stream, max_bytes, limit, after)
+        return self._body(source, inner, max_bytes, limit, after)
 
     async def native(self, response: Any) -> None:
         """Response hook of an async client."""

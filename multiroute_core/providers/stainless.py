@@ -197,7 +197,8 @@ class Events:
     def close(self) -> None:
         """Return the connection to the pool, or drop it if the body was not read completely."""
         self._response.close()
-        self._pieces.close()
+        if (close := getattr(self._pieces, "close", None)) is not None:
+            close()
 
     async def aclose(self) -> None:
         """The async version of `close`."""

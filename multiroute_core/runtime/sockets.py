@@ -250,19 +250,36 @@ class LimitedStream:
         self._inner = inner
         self._core = core
         self._generation = forks.generation()
+        self._socket: Any = inner.get_extra_info("socket") if type(inner).__name__ == "SyncStream" else None
+        self._timeout = -1.0
         self.owner = _owner(current.get())
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         limit = current.get()
         if self._generation != forks.generation():
             raise self._core.ReadError(_PARENTS)
-        if limit is None:
-            return self._inner.read(max_bytes, timeout)
-        limit.interrupt = self._shut
+        seconds = _left(self._core, timeout, "ReadTimeout")
+        if limit is not None:
+            limit.interrupt = self._shut
         try:
-            return self._inner.read(max_bytes, _left(self._core, timeout, "ReadTimeout"))
+            if self._socket is None:
+                return self._inner.read(max_bytes, seconds)
+            # What the inner stream does, without its context managers, which take longer than the rest.
+            self._set_timeout(seconds)
+            return self._socket.recv(max_bytes)
+        except TimeoutError as error:
+            raise self._core.ReadTimeout(str(error)) from error
+        except OSError as error:
+            raise self._core.ReadError(str(error)) from error
         finally:
-            limit.interrupt = None
+            if limit is not None:
+                limit.interrupt = None
+
+    def _set_timeout(self, seconds: float | None) -> None:
+        """Set the timeout of the socket, a system call, unless it is already that, or up to a thousandth longer."""
+        if seconds is None or not 0.999 * self._timeout <= seconds <= self._timeout:
+            self._socket.settimeout(seconds)
+            self._timeout = -1.0 if seconds is None else seconds
 
     def _shut(self) -> None:
         """Wake the reading thread, which `close` from another thread would not; bypasses TLS."""
@@ -273,7 +290,20 @@ class LimitedStream:
         self.owner = _owner(current.get())
         if self._generation != forks.generation():
             raise self._core.WriteError(_PARENTS)
-        self._inner.write(buffer, _left(self._core, timeout, "WriteTimeout"))
+        seconds = _left(self._core, timeout, "WriteTimeout")
+        if self._socket is None:
+            self._inner.write(buffer, seconds)
+            return
+        try:
+            while buffer:
+                self._set_timeout(seconds)
+                buffer = buffer[self._socket.send(buffer) :]
+        except TimeoutError as error:
+            buffer = b""  # a traceback may show local variables, and the headers hold a key
+            raise self._core.WriteTimeout(str(error)) from error
+        except OSError as error:
+            buffer = b""
+            raise self._core.WriteError(str(error)) from error
 
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
         left = _left(self._core, min(timeout or CONNECT_TIMEOUT, CONNECT_TIMEOUT), "ConnectTimeout")

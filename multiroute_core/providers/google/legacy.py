@@ -241,7 +241,7 @@ def _adapter_class() -> Callable[[], Any]:
 
 def _limit_size(response: Any, max_bytes: int | None) -> None:
     """Enforce the size limit while reading; urllib3 decompresses in steps of the requested size, 10 KiB at most."""
-    check_length(response.headers, max_bytes)
+    check_length(response.headers.get("content-length"), max_bytes)
     if max_bytes is None:
         return
     read = response.iter_content

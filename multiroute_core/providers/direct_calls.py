@@ -1,0 +1,196 @@
+"""Direct calls: prepared requests go straight to the transport, without the classes of httpx, where none is needed.
+
+httpx builds a request and a response, and passes them through loops for authentication, redirects, hooks and cookies.
+For a prepared request whose answer is plain, that takes longer than the network. So the head is kept as bytes, and only
+an answer that is an error or a redirect, sets a cookie or is compressed becomes a response of httpx, which then takes
+the same way as any other.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from types import FunctionType, ModuleType
+from typing import Any
+
+from multiroute_core.providers.httptools_transport import Payload
+from multiroute_core.providers.response_guard import response_guard
+
+_SEND_METHODS = "send", "_send_handling_auth", "_send_handling_redirects", "_send_single_request"
+"""The methods of httpx's client that other libraries replace to see the requests."""
+
+_NEEDS_HTTPX = frozenset((b"content-encoding", b"set-cookie", b"set-cookie2"))
+"""Headers of a response that httpx has to read."""
+
+_LENGTH = b"Content-Length: "
+
+
+class RawHeaders(Mapping[str, str]):
+    """The headers of a response by lower-case name; decoded when they are first read, as httpx does it.
+
+    Attributes:
+        raw: The headers as sent.
+    """
+
+    __slots__ = ("_decoded", "raw")
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self.raw = raw
+        self._decoded: dict[str, str] | None = None
+
+    def __getitem__(self, name: str) -> str:
+        return self._decode()[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._decode())
+
+    def __len__(self) -> int:
+        return len(self._decode())
+
+    def _decode(self) -> dict[str, str]:
+        if (decoded := self._decoded) is None:
+            try:
+                pairs = [(name.decode().lower(), value.decode()) for name, value in self.raw]
+            except UnicodeDecodeError:
+                pairs = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self.raw]
+            decoded = dict[str, str]()
+            for name, value in pairs:
+                decoded[name] = f"{decoded[name]}, {value}" if name in decoded else value
+            self._decoded = decoded
+        return decoded
+
+
+class DirectResponse:
+    """A successful response whose body is not compressed; it has what is used of a response of httpx.
+
+    Attributes:
+        headers: The headers.
+        content: The whole body; empty if it is streamed.
+    """
+
+    __slots__ = ("_body", "content", "headers")
+
+    def __init__(self, headers: list[tuple[bytes, bytes]], body: Any) -> None:
+        self.headers = RawHeaders(headers)
+        self.content = b""
+        self._body = body
+
+    def iter_raw(self) -> Iterator[bytes]:
+        """Return the pieces of the body."""
+        return iter(self._body)
+
+    def close(self) -> None:
+        """Return the connection to the pool, or close it if the body was not read completely."""
+        self._body.close()
+
+
+class DirectTemplate:
+    """The head of a request as bytes. It holds the key, so it cannot be pickled.
+
+    Attributes:
+        url: The URL of httpx.
+        timeouts: The timeouts in seconds.
+    """
+
+    __slots__ = ("_after", "_before", "timeouts", "url")
+
+    def __init__(self, request: Any, head: bytes) -> None:
+        self.url = request.url
+        self.timeouts = request.extensions.get("timeout", {})
+        before, _, after = head.partition(_LENGTH)
+        self._before = before + _LENGTH
+        self._after = after[after.index(b"\r\n") :]
+
+    def __reduce__(self) -> Any:
+        raise TypeError("A DirectTemplate cannot be pickled, because it holds a key.")
+
+    def build(self, body: bytes) -> Payload:
+        """Return a request with this body."""
+        return Payload(b"%b%d%b" % (self._before, len(body), self._after), body)
+
+    @classmethod
+    def of(cls, http: Any, request: Any) -> DirectTemplate | None:
+        """Return the template of a prepared request, or None if httpx has to send it."""
+        build_head = getattr(http._transport, "build_head", None)  # noqa: SLF001
+        head = None if build_head is None else build_head(request)
+        return None if head is None or _LENGTH not in head else cls(request, head)
+
+
+class DirectSender:
+    """Sends direct requests through the transport of one client of httpx.
+
+    Args:
+        library: The HTTP library: httpx or httpx2.
+        http: The client.
+    """
+
+    def __init__(self, library: ModuleType, http: Any) -> None:
+        self._http = http
+        self._client_class: Any = getattr(library, "Client")  # noqa: B009  (the library is known only at run time)
+        self._methods = self._read_methods()
+        self._is_own = all(isinstance(method, FunctionType) for method in self._methods)
+        self._guard = response_guard(library.__name__)
+        self._logger = logging.getLogger(library.__name__)
+
+    def _read_methods(self) -> list[Any]:
+        methods = self._client_class.__dict__
+        return [methods.get(name) for name in _SEND_METHODS]
+
+    def is_usable(self) -> bool:
+        """Whether nothing of the client but its transport and our hook has to do with a request."""
+        http = self._http
+        return (
+            self._is_own
+            and http._transport.is_usable()  # noqa: SLF001
+            and not http._mounts  # noqa: SLF001
+            and http._auth is None  # noqa: SLF001
+            and http._event_hooks == {"request": [], "response": [self._guard.blocking]}  # noqa: SLF001
+            and not http.is_closed
+            and not http.cookies
+            and self._read_methods() == self._methods
+            and not self._logger.isEnabledFor(logging.INFO)
+        )
+
+    def send(self, template: DirectTemplate, payload: Payload, *, stream: bool) -> DirectResponse | Any:
+        """Send a request; returns a `DirectResponse`, or a response of httpx for an answer that is not plain."""
+        transport = self._http._transport  # noqa: SLF001
+        answer, body = transport.exchange(template.url, payload, template.timeouts)
+        try:
+            length = None
+            is_plain = 200 <= answer.status < 300
+            for name, value in answer.headers:
+                if (lower := name.lower()) in _NEEDS_HTTPX:
+                    is_plain = False
+                elif lower == b"content-length":
+                    length = value.decode("latin-1")
+            if not is_plain:
+                return transport.to_response(answer, body)
+            response = DirectResponse(answer.headers, self._guard.bound(body, body, length))
+            if not stream:
+                response.content = b"".join(response.iter_raw())
+        except BaseException:
+            body.close()
+            raise
+        return response
+
+    def finish(self, response: Any, request: Any, *, stream: bool) -> Any:
+        """Do with a response of httpx what its client does.
+
+        Args:
+            response: What `send` returned.
+            request: The request, as one of httpx.
+            stream: Whether the body is streamed.
+        """
+        try:
+            response.request = request
+            self._guard.blocking(response)
+            if not response.has_redirect_location:
+                self._http.cookies.extract_cookies(response)
+                if not stream:
+                    response.read()
+                return response
+        except BaseException:
+            response.close()
+            raise
+        response.close()
+        return self._http.send(request, stream=stream)
