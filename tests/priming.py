@@ -24,7 +24,7 @@ def prime(patch: pytest.MonkeyPatch) -> None:
 
     def prepare_at_once(client: SdkClient, key: Any, encoded: Encoded) -> Any:
         if client._prepares and key not in client._templates:
-            client._templates[key] = RequestTemplate(client._library, capture(client, key, encoded))
+            client.keep(key, RequestTemplate(client._library, capture(client, key, encoded)))
         return prepare(client, key, encoded)
 
     patch.setattr(SdkClient, "prepare", prepare_at_once)

@@ -139,12 +139,15 @@ class DirectSender:
     def is_usable(self) -> bool:
         """Whether nothing of the client but its transport and our hook has to do with a request."""
         http = self._http
+        is_usable = getattr(http._transport, "is_usable", None)  # noqa: SLF001  (somebody may have replaced it)
         return (
             self._is_own
-            and http._transport.is_usable()  # noqa: SLF001
+            and is_usable is not None
+            and is_usable()
             and not http._mounts  # noqa: SLF001
             and http._auth is None  # noqa: SLF001
             and http._event_hooks == {"request": [], "response": [self._guard.blocking]}  # noqa: SLF001
+            and http.follow_redirects
             and not http.is_closed
             and not http.cookies
             and self._read_methods() == self._methods
@@ -181,16 +184,18 @@ class DirectSender:
             request: The request, as one of httpx.
             stream: Whether the body is streamed.
         """
+        http = self._http
         try:
             response.request = request
+            http.cookies.extract_cookies(response)
             self._guard.blocking(response)
-            if not response.has_redirect_location:
-                self._http.cookies.extract_cookies(response)
-                if not stream:
-                    response.read()
-                return response
+            redirected = http._build_redirect_request(request, response) if response.has_redirect_location else None  # noqa: SLF001
+            if not stream:
+                response.read()
         except BaseException:
             response.close()
             raise
+        if redirected is None:
+            return response
         response.close()
-        return self._http.send(request, stream=stream)
+        return http.send(redirected, stream=stream)

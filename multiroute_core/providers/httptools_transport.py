@@ -119,12 +119,13 @@ class Answer:
         reason: The reason phrase.
         headers: The headers, as sent.
         pieces: The pieces of the body that were not given out yet.
+        failure: Why the rest of the body cannot be read; raised after the pieces before it.
         is_complete: Whether the response is complete.
         has_surplus: Whether more came than the response.
     """
 
     __slots__ = (
-        *("_is_interim", "_keeps_alive", "_parser", "feed", "has_surplus"),
+        *("_is_interim", "_keeps_alive", "_parser", "failure", "feed", "has_surplus"),
         *("headers", "is_complete", "pieces", "reason", "status"),
     )
 
@@ -142,6 +143,7 @@ class Answer:
         self.reason = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.pieces: list[bytes] = []
+        self.failure: Exception | None = None
         self.is_complete = False
         self.has_surplus = False
         self._is_interim = False
@@ -277,9 +279,9 @@ def _transport_class(library_name: str) -> Any:
                     if answer.is_complete:
                         raise StopIteration
                     raise library.StreamClosed
-                if answer.is_complete:
+                if answer.is_complete or answer.failure is not None:
                     self.close()
-                    raise StopIteration
+                    raise answer.failure or StopIteration
                 try:
                     _receive(self._connection, answer, self._timeout)
                 except BaseException:
@@ -311,11 +313,14 @@ def _transport_class(library_name: str) -> Any:
                 except httptools.HttpParserCallbackError as error:  # an interrupt
                     raise error.__context__ or error from None
                 except parser_errors as error:
-                    if not answer.is_complete:
-                        raise library.RemoteProtocolError(
-                            f"The server sent an invalid HTTP response: {error}"
-                        ) from error
-                    answer.has_surplus = True
+                    if answer.is_complete:
+                        answer.has_surplus = True
+                    else:
+                        failure = library.RemoteProtocolError(f"The server sent an invalid HTTP response: {error}")
+                        failure.__cause__ = error
+                        if not answer.status:
+                            raise failure from error
+                        answer.failure = failure  # what came before it is given out first
                 return len(piece)
             if answer.ends_with_connection():
                 answer.is_complete = answer.has_surplus = True

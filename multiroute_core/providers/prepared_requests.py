@@ -156,11 +156,15 @@ class SdkClient:
             return
         request = response.request
         if (candidate := self._candidates.pop(key, None)) is not None:
-            self._templates[key] = candidate if candidate.matches(request) else None
-            if self._direct is not None:
-                candidate.direct = DirectTemplate.of(self.http, candidate.build_from(b"", None))
+            self.keep(key, candidate if candidate.matches(request) else None)
         elif len(self._templates) + len(self._candidates) < MAX_TEMPLATES:
             self._candidates[key] = RequestTemplate(self._library, request)
+
+    def keep(self, key: Any, template: RequestTemplate | None) -> None:
+        """Use a template for later requests; None if their heads differ, so that the SDK builds them all."""
+        if template is not None and self._direct is not None:
+            template.direct = DirectTemplate.of(self.http, template.build_from(b"", None))
+        self._templates[key] = template
 
     def send(self, request: Any, *, stream: bool) -> Any:
         """Send a prepared request; returns the response, and raises the SDK's errors."""
