@@ -82,7 +82,7 @@ def outcomes(face: str, last: bytes, *, direct: bool) -> tuple[Any, list[bytes],
 def test_an_answer_comes_to_the_same_as_through_httpx(name, face):
     direct, direct_requests, sent = outcomes(face, ANSWERS[name], direct=True)
     plain, plain_requests, none = outcomes(face, ANSWERS[name], direct=False)
-    assert (sent, none) == (2, 0)
+    assert (sent >= 2, none) == (True, 0)  # all of them where the tests prepare requests at once
     assert direct_requests[:4] == plain_requests[:4]
     for outcome in (direct, plain):
         if outcome.error is not None:
@@ -153,10 +153,11 @@ def test_what_is_unusual_goes_through_httpx(change, monkeypatch, caplog):
         with Router([Route("openai:m", base_url=f"{server.url}/v1", api_key=KEY)], max_retries=0) as router:
             for _ in range(3):
                 assert ask("generate", router).text == "Hello"
-            assert len(sent) == 1
+            assert sent
+            sent.clear()
             change(client_of(router).http, monkeypatch, caplog)
             assert ask("generate", router).text == "Hello"
-            assert len(sent) == 1
+            assert not sent
 
 
 def test_a_template_shows_and_pickles_no_key():
