@@ -100,7 +100,7 @@ def _transport_class(library_name: str) -> Any:
         """
 
         def is_connected(self) -> bool:
-            return super().is_connected() and not _is_readable(self.transport)
+            return super().is_connected() and not is_readable(self.transport)
 
         def close(self) -> None:
             abort(self.transport)
@@ -239,14 +239,19 @@ def _create_socket(address: tuple[Any, ...]) -> socket.socket:
     """
     family, kind, protocol, *_ = address
     tcp_socket = socket.socket(family, kind, protocol)
+    keep_alive(tcp_socket)
+    return tcp_socket
+
+
+def keep_alive(tcp_socket: Any) -> None:
+    """Let the system ask from time to time whether the other end is still there."""
     tcp_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPINTVL", 60), ("TCP_KEEPCNT", 5), ("TCP_KEEPIDLE", 60)):
         if (option := getattr(socket, name, None)) is not None:
             tcp_socket.setsockopt(socket.IPPROTO_TCP, option, value)
-    return tcp_socket
 
 
-def _is_readable(transport: Any) -> bool:
+def is_readable(transport: Any) -> bool:
     """Whether an idle connection is at its end, or has received what was not requested."""
     idle = transport.get_extra_info("socket")
     if hasattr(select, "poll"):

@@ -9,12 +9,13 @@ the same way as any other.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from types import FunctionType, ModuleType
+from collections.abc import AsyncIterator, Iterator, Mapping
+from types import FunctionType
 from typing import Any
 
 from multiroute_core.providers.httptools_transport import Payload
 from multiroute_core.providers.response_guard import response_guard
+from multiroute_core.providers.response_parser import Answer
 
 _SEND_METHODS = "send", "_send_handling_auth", "_send_handling_redirects", "_send_single_request"
 """The methods of httpx's client that other libraries replace to see the requests."""
@@ -79,9 +80,17 @@ class DirectResponse:
         """Return the pieces of the body."""
         return iter(self._body)
 
+    def aiter_raw(self) -> AsyncIterator[bytes]:
+        """Return the pieces of the body of an async client."""
+        return aiter(self._body)
+
     def close(self) -> None:
         """Return the connection to the pool, or close it if the body was not read completely."""
         self._body.close()
+
+    async def aclose(self) -> None:
+        """Async variant of `close`."""
+        await self._body.aclose()
 
 
 class DirectTemplate:
@@ -121,15 +130,17 @@ class DirectSender:
 
     Args:
         library: The HTTP library: httpx or httpx2.
-        http: The client.
+        http: The client, sync or async.
     """
 
-    def __init__(self, library: ModuleType, http: Any) -> None:
+    def __init__(self, library: Any, http: Any) -> None:
         self._http = http
-        self._client_class: Any = getattr(library, "Client")  # noqa: B009  (the library is known only at run time)
+        self._is_async = isinstance(http, library.AsyncClient)
+        self._client_class = library.AsyncClient if self._is_async else library.Client
         self._methods = self._read_methods()
         self._is_own = all(isinstance(method, FunctionType) for method in self._methods)
         self._guard = response_guard(library.__name__)
+        self._hooks = {"request": [], "response": [self._guard.native if self._is_async else self._guard.blocking]}
         self._logger = logging.getLogger(library.__name__)
 
     def _read_methods(self) -> list[Any]:
@@ -146,7 +157,7 @@ class DirectSender:
             and is_usable()
             and not http._mounts  # noqa: SLF001
             and http._auth is None  # noqa: SLF001
-            and http._event_hooks == {"request": [], "response": [self._guard.blocking]}  # noqa: SLF001
+            and http._event_hooks == self._hooks  # noqa: SLF001
             and http.follow_redirects
             and not http.is_closed
             and not http.cookies
@@ -159,22 +170,40 @@ class DirectSender:
         transport = self._http._transport  # noqa: SLF001
         answer, body = transport.exchange(template.url, payload, template.timeouts)
         try:
-            length = None
-            is_plain = 200 <= answer.status < 300
-            for name, value in answer.headers:
-                if (lower := name.lower()) in _NEEDS_HTTPX:
-                    is_plain = False
-                elif lower == b"content-length":
-                    length = value.decode("latin-1")
-            if not is_plain:
+            if (response := self._to_direct(answer, body)) is None:
                 return transport.to_response(answer, body)
-            response = DirectResponse(answer.headers, self._guard.bound(body, body, length))
             if not stream:
                 response.content = b"".join(response.iter_raw())
         except BaseException:
             body.close()
             raise
         return response
+
+    async def asend(self, template: DirectTemplate, payload: Payload, *, stream: bool) -> DirectResponse | Any:
+        """Async variant of `send`."""
+        transport = self._http._transport  # noqa: SLF001
+        answer, body = await transport.exchange(template.url, payload, template.timeouts)
+        try:
+            if (response := self._to_direct(answer, body)) is None:
+                return transport.to_response(answer, body)
+            if not stream:
+                response.content = b"".join([piece async for piece in response.aiter_raw()])
+        except BaseException:
+            body.release()
+            raise
+        return response
+
+    def _to_direct(self, answer: Answer, body: Any) -> DirectResponse | None:
+        """Return the response to a plain answer; None if httpx has to look at it."""
+        if not 200 <= answer.status < 300:
+            return None
+        length = None
+        for name, value in answer.headers:
+            if (lower := name.lower()) in _NEEDS_HTTPX:
+                return None
+            if lower == b"content-length":
+                length = value.decode("latin-1")
+        return DirectResponse(answer.headers, self._guard.bound(body, body, length))
 
     def finish(self, response: Any, request: Any, *, stream: bool) -> Any:
         """Do with a response of httpx what its client does.
@@ -184,12 +213,8 @@ class DirectSender:
             request: The request, as one of httpx.
             stream: Whether the body is streamed.
         """
-        http = self._http
         try:
-            response.request = request
-            http.cookies.extract_cookies(response)
-            self._guard.blocking(response)
-            redirected = http._build_redirect_request(request, response) if response.has_redirect_location else None  # noqa: SLF001
+            redirected = self._look_at(response, request)
             if not stream:
                 response.read()
         except BaseException:
@@ -198,4 +223,27 @@ class DirectSender:
         if redirected is None:
             return response
         response.close()
-        return http.send(redirected, stream=stream)
+        return self._http.send(redirected, stream=stream)
+
+    async def afinish(self, response: Any, request: Any, *, stream: bool) -> Any:
+        """Async variant of `finish`."""
+        try:
+            redirected = self._look_at(response, request)
+            if not stream:
+                await response.aread()
+        except BaseException:
+            await response.aclose()
+            raise
+        if redirected is None:
+            return response
+        await response.aclose()
+        return await self._http.send(redirected, stream=stream)
+
+    def _look_at(self, response: Any, request: Any) -> Any:
+        """Apply cookies and hooks; returns the request that follows a redirect."""
+        response.request = request
+        self._http.cookies.extract_cookies(response)
+        self._guard.blocking(response)
+        if not response.has_redirect_location:
+            return None
+        return self._http._build_redirect_request(request, response)  # noqa: SLF001

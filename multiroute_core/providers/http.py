@@ -8,7 +8,7 @@ import ssl
 from types import ModuleType
 from typing import Any
 
-from multiroute_core.providers import aiohttp_transport, httptools_transport
+from multiroute_core.providers import aiohttp_transport, httptools_async_transport, httptools_transport
 from multiroute_core.providers.response_guard import ACCEPTED_ENCODINGS, response_guard
 from multiroute_core.runtime.sockets import obey, tidy
 
@@ -25,8 +25,8 @@ def family(client_class: type) -> ModuleType:
 def client(client_class: type, **settings: Any) -> Any:
     """Create a client of `client_class` (sync or async) that shares one SSL context and obeys the current deadline.
 
-    A sync client sends through httptools where that is installed, an async one through aiohttp; see
-    `httptools_transport` and `aiohttp_transport`.
+    It sends through httptools where that is installed, an async one otherwise through aiohttp; see
+    `httptools_transport`, `httptools_async_transport` and `aiohttp_transport`.
     """
     library = family(client_class)
     native = issubclass(client_class, library.AsyncClient)
@@ -42,8 +42,11 @@ def client(client_class: type, **settings: Any) -> Any:
     if native and aiohttp_transport.is_enabled():
         aiohttp_transport.use_aiohttp(http_client, library, context, settings.get("limits"))
     (tidy if native else obey)(http_client)
-    if not native and httptools_transport.is_enabled():
-        httptools_transport.use_httptools(http_client, library, settings.get("limits"))
+    if httptools_transport.is_enabled():
+        if native:
+            httptools_async_transport.use_httptools(http_client, library, context, settings.get("limits"))
+        else:
+            httptools_transport.use_httptools(http_client, library, settings.get("limits"))
     return http_client
 
 

@@ -97,6 +97,23 @@ def _methods(inner: Any, pool: Any) -> tuple[Any, Any]:
     return transport_class.handle_request, pool_class.handle_request
 
 
+def build_head(library: Any, request: Any) -> bytes | None:
+    """Return the head of a request of httpx (or httpx2) as bytes, or None if it is not plain."""
+    if (
+        request.method != "POST"
+        or type(request.stream) is not library.ByteStream
+        or not request.extensions.keys() <= {"timeout"}
+        or request.url.raw_scheme not in (b"http", b"https")
+    ):
+        return None
+    headers = request.headers.raw
+    lines = [b"%b: %b\r\n" % header for header in headers]
+    head = b"POST %b HTTP/1.1\r\n%b" % (request.url.raw_path, b"".join(lines))
+    # The count, because a value with a line break would match as two headers.
+    is_valid = head.count(b"\n") == len(headers) + 1 and _HEAD.fullmatch(head) and not _UNUSUAL.search(head)
+    return head + b"\r\n" if is_valid else None
+
+
 class Payload:
     """The bytes of a request; an object, because a traceback may show local variables.
 
@@ -296,19 +313,7 @@ def _transport_class(library_name: str) -> Any:
 
         def build_head(self, request: Any) -> bytes | None:
             """Return the head of a request, or None if httpx's transport has to send it."""
-            if (
-                request.method != "POST"
-                or type(request.stream) is not library.ByteStream
-                or not request.extensions.keys() <= {"timeout"}
-                or request.url.raw_scheme not in (b"http", b"https")
-            ):
-                return None
-            headers = request.headers.raw
-            lines = [b"%b: %b\r\n" % header for header in headers]
-            head = b"POST %b HTTP/1.1\r\n%b" % (request.url.raw_path, b"".join(lines))
-            # The count, because a value with a line break would match as two headers.
-            is_valid = head.count(b"\n") == len(headers) + 1 and _HEAD.fullmatch(head) and not _UNUSUAL.search(head)
-            return head + b"\r\n" if is_valid else None
+            return build_head(library, request)
 
         def _exchange(self, connection: Connection, payload: Payload, timeouts: Any) -> tuple[Answer, Body]:
             stream = connection.stream

@@ -190,9 +190,19 @@ class SdkClient:
 
     async def asend(self, request: Any, *, stream: bool) -> Any:
         """Async variant of `send`."""
+        direct = request if isinstance(request, DirectRequest) else None
         try:
-            response = await self.http.send(request, stream=stream)
+            if direct is None or direct.template.direct is None or self._direct is None:
+                response = await self.http.send(request, stream=stream)
+            else:
+                response = await self._direct.asend(direct.template.direct, direct.payload, stream=stream)
+                if isinstance(response, DirectResponse):
+                    return response
+                request = direct.to_request()
+                response = await self._direct.afinish(response, request, stream=stream)
         except Exception as error:
+            if direct is not None:
+                request = direct.to_request()
             raise self._transport_error(error, request) from error
         if response.is_success:
             return response

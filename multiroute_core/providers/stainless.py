@@ -203,4 +203,5 @@ class Events:
     async def aclose(self) -> None:
         """The async version of `close`."""
         await self._response.aclose()
-        await self._pieces.aclose()
+        if (aclose := getattr(self._pieces, "aclose", None)) is not None:
+            await aclose()

@@ -57,7 +57,7 @@ class Outcome:
 def ask(face: str, router: Router, messages: Any = "Hello", **options: Any) -> Outcome:
     """Ask through one face. Errors are returned, not raised; bugs (a `TypeError`, say) are an `error` as well."""
     if face.startswith("a"):
-        return asyncio.run(_native(face, router, messages, options))
+        return asyncio.run(ask_natively(face, router, messages, options))
     return _blocking(face, router, messages, options)
 
 
@@ -78,7 +78,7 @@ def _blocking(face: str, router: Router, messages: Any, options: dict[str, Any])
     return said.outcome()
 
 
-async def _native(face: str, router: Router, messages: Any, options: dict[str, Any]) -> Outcome:
+async def ask_natively(face: str, router: Router, messages: Any, options: dict[str, Any]) -> Outcome:
     said = _Said()
     with said:
         if face == "agenerate":

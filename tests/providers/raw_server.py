@@ -116,6 +116,23 @@ RESPONSES: dict[str, bytes | Callable[[RawServer, socket.socket], None]] = {
 }
 
 
+ODD_RESPONSES: dict[str, bytes] = {
+    "line feeds alone": b"HTTP/1.1 200 OK\ncontent-length: 2\n\nok",
+    "a length beside chunks": OK + b"content-length: 9\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    "chunks with extensions and trailers": OK
+    + b"transfer-encoding: chunked\r\n\r\n2;a=b\r\nok\r\n0\r\nx-end: yes\r\n\r\n",
+    "several early hints": b"HTTP/1.1 103 Early\r\na: b\r\n\r\n" * 3 + ANSWER,
+    "more than the response": ANSWER + b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno",
+    "noise behind the response": ANSWER + b"\x00noise",
+    "connection: close": OK + b"connection: close\r\ncontent-length: 2\r\n\r\nok",
+    "no body for 304": b"HTTP/1.1 304 Not Modified\r\ncontent-length: 2\r\n\r\n",
+    "endless headers": OK + b"x-a: " + b"y" * (300_000),
+    "a blank before the colon": OK + b"content-length : 2\r\n\r\nok",
+    "a length that is no number": OK + b"content-length: two\r\n\r\nok",
+    "another protocol": b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n\x00\x01",
+}
+
+
 def split_request(request: bytes, url: str) -> list[bytes]:
     """The first line, the headers in order, and the body, without the port of the server."""
     head, _, body = request.replace(url.partition("//")[2].encode(), b"HOST").partition(b"\r\n\r\n")

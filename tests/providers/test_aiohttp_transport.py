@@ -1,6 +1,6 @@
-"""aiohttp and httpx beside each other: the same requests, responses and errors, and nothing left behind.
+"""aiohttp, httptools and httpx beside each other in async code: the same requests, responses and errors, and nothing left behind.
 
-The whole suite runs on aiohttp where it is installed, and on httpx with `MULTIROUTE_AIOHTTP=0`. These tests compare.
+The whole suite runs on httptools where it is installed, else on aiohttp, else on httpx. These tests compare.
 """
 
 import asyncio
@@ -18,14 +18,15 @@ import openai
 import pytest
 
 from multiroute_core import Route, Router, StreamInterruptedError
-from multiroute_core.providers import aiohttp_transport, http
+from multiroute_core.providers import aiohttp_transport, http, httptools_transport
 from multiroute_core.providers.aiohttp_transport import SWITCH
 from multiroute_core.testing.server import Received, ReplayServer, Reply
 from tests.providers.misbehaving import AFTERWARDS, INSTEAD, Misbehaving, asked
-from tests.providers.raw_server import ANSWER, OK, RESPONSES, SECONDS, RawServer, serving, split_request
+from tests.providers.raw_server import ANSWER, ODD_RESPONSES, OK, RESPONSES, SECONDS, RawServer, serving, split_request
 from tests.providers.wires import WIRES
 
-TRANSPORTS = {"httpx": "0", "aiohttp": "1"}
+TRANSPORTS = {"httpx": ("0", "0"), "aiohttp": ("1", "0"), "httptools": ("1", "1")}
+"""By the values of the two switches."""
 CLIENTS = [openai.DefaultAsyncHttpxClient, anthropic.DefaultAsyncHttpxClient]
 
 both = pytest.mark.parametrize("transport", TRANSPORTS)
@@ -35,7 +36,8 @@ every_client = pytest.mark.parametrize("client_class", CLIENTS, ids=["openai", "
 @contextlib.contextmanager
 def on(transport: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(SWITCH, TRANSPORTS[transport])
+        for name, value in zip((SWITCH, httptools_transport.SWITCH), TRANSPORTS[transport], strict=True):
+            patch.setenv(name, value)
         yield
 
 
@@ -65,7 +67,124 @@ def outcome(transport: str, client_class: Any, url: str, *, calls: int = 1, **se
 def test_a_response_comes_to_the_same_on_both(name, client_class):
     with serving(RESPONSES[name]) as server:
         outcomes = {t: outcome(t, client_class, server.url, content=b"x" * 300_000) for t in TRANSPORTS}
-    assert outcomes["aiohttp"] == outcomes["httpx"]
+    assert outcomes["aiohttp"] == outcomes["httptools"] == outcomes["httpx"]
+
+
+@every_client
+@pytest.mark.parametrize("name", ODD_RESPONSES)
+def test_an_odd_response_comes_to_the_same_on_httptools(name, client_class):
+    with serving(ODD_RESPONSES[name]) as server:
+        outcomes = {t: outcome(t, client_class, server.url) for t in ("httptools", "httpx")}
+    assert outcomes["httptools"] == outcomes["httpx"]
+
+
+@every_client
+@pytest.mark.parametrize(
+    "response", [ODD_RESPONSES["more than the response"], ODD_RESPONSES["noise behind the response"]]
+)
+def test_what_comes_behind_a_response_belongs_to_no_other_request(client_class, response):
+    def answer(server: RawServer, connection: socket.socket) -> None:
+        while server.read(connection):
+            connection.sendall(response)
+
+    with serving(answer) as server:
+        assert outcome("httptools", client_class, server.url, calls=3) == ["200 ok"] * 3
+        assert server.connections == 3
+
+
+@every_client
+@pytest.mark.parametrize("value", ["a\r\nx-b: c", "a\nb"])
+def test_invalid_headers_are_the_same_errors(client_class, value):
+    with serving(ANSWER) as server:
+        outcomes = {t: outcome(t, client_class, server.url, headers={"x-a": value}) for t in ("httptools", "httpx")}
+    assert outcomes["httptools"] == outcomes["httpx"]
+    assert not server.requests
+
+
+@every_client
+def test_a_body_that_nobody_reads_is_not_received(client_class):
+    """A connection stops reading, so that memory is bounded."""
+    sent = 0
+
+    def answer(server: RawServer, connection: socket.socket) -> None:
+        nonlocal sent
+        server.read(connection)
+        connection.sendall(OK + b"content-length: 50000000\r\n\r\n")
+        connection.settimeout(1.0)
+        with contextlib.suppress(OSError):
+            for _ in range(500):
+                connection.sendall(b"x" * 100_000)
+                sent += 100_000
+        stalled.set()
+
+    async def main(url: str) -> int:
+        client = http.client(client_class)
+        async with client.stream("POST", url, content=b"x") as response:
+            pieces = response.aiter_raw()
+            size = len(await anext(pieces))
+            await asyncio.to_thread(stalled.wait, SECONDS)
+            assert sent < 40_000_000
+            async for piece in pieces:
+                size += len(piece)
+                if size >= sent:
+                    break
+        await client.aclose()
+        return size
+
+    stalled = threading.Event()
+    with serving(answer) as server, on("httptools"):
+        assert asyncio.run(main(server.url)) >= sent > 0
+
+
+@every_client
+def test_a_response_that_is_forgotten_closes_its_connection(client_class):
+    closed = threading.Event()
+
+    def answer(server: RawServer, connection: socket.socket) -> None:
+        server.read(connection)
+        connection.sendall(OK + b"content-length: 10\r\n\r\nhello")
+        connection.recv(1)
+        closed.set()
+
+    async def main(url: str) -> bool:
+        client = http.client(client_class)
+        response = await client.send(client.build_request("POST", url, content=b"x"), stream=True)
+        del response
+        await asyncio.to_thread(gc.collect)
+        is_closed = await asyncio.to_thread(closed.wait, SECONDS)
+        await client.aclose()
+        return is_closed
+
+    with serving(answer) as server, on("httptools"):
+        assert asyncio.run(main(server.url))
+
+
+@every_client
+@pytest.mark.parametrize("seconds", [0.0, 5.0])
+def test_more_calls_than_connections_wait_for_them(client_class, seconds):
+    def answer(server: RawServer, connection: socket.socket) -> None:
+        while server.read(connection):
+            connection.sendall(ANSWER)
+
+    async def main(url: str) -> list[str]:
+        settings = http.family(client_class).Limits(max_connections=3, keepalive_expiry=seconds)
+        client = http.client(client_class, limits=settings)
+        first = asyncio.create_task(post(client, url))
+        cancelled = [asyncio.create_task(post(client, url)) for _ in range(9)]
+        await asyncio.sleep(0)
+        for task in cancelled[::2]:
+            task.cancel()
+        outcomes = await asyncio.gather(*(post(client, url) for _ in range(40)))
+        assert await first == "200 ok"
+        await asyncio.gather(*cancelled, return_exceptions=True)
+        assert client._transport._busy == 0
+        assert not client._transport._waiters
+        await client.aclose()
+        return outcomes
+
+    with serving(answer) as server, on("httptools"):
+        assert asyncio.run(main(server.url)) == ["200 ok"] * 40
+        assert server.connections <= (12 if seconds else 60)
 
 
 @every_client
@@ -74,7 +193,7 @@ def test_connections_that_fail_are_the_same_errors(client_class):
         refused = f"http://127.0.0.1:{closed.getsockname()[1]}"
     for url in (refused, "http://name.invalid/", "https://127.0.0.1:1/", "ftp://127.0.0.1/", "http://127.0.0.1:0/"):
         outcomes = {t: outcome(t, client_class, url) for t in TRANSPORTS}
-        assert outcomes["aiohttp"] == outcomes["httpx"], url
+        assert outcomes["aiohttp"] == outcomes["httptools"] == outcomes["httpx"], url
 
 
 @every_client
@@ -98,7 +217,7 @@ def test_requests_are_the_same_bytes(client_class):
             assert outcome(transport, client_class, url, calls=3, headers=headers) == ["200 ok"] * 3
             requests[transport] = [split_request(request, server.url) for request in server.requests]
             assert server.connections == 1
-    assert requests["aiohttp"] == requests["httpx"]
+    assert requests["aiohttp"] == requests["httptools"] == requests["httpx"]
     assert b"cookie: a=b" in [line.lower() for line in requests["aiohttp"][1]]
 
 
@@ -222,8 +341,10 @@ def test_a_loop_that_ends_without_a_shutdown_leaves_nothing(transport, wire, cap
 def test_requests_through_a_proxy_are_those_of_httpx(client_class, monkeypatch):
     with serving(ANSWER) as server:
         monkeypatch.setenv("HTTP_PROXY", server.url)
-        assert outcome("aiohttp", client_class, "http://provider.invalid/path") == ["200 ok"]
-        assert server.requests[0].startswith(b"POST http://provider.invalid/path HTTP/1.1\r\n")
+        for transport in TRANSPORTS:
+            assert outcome(transport, client_class, "http://provider.invalid/path") == ["200 ok"]
+        for request in server.requests:
+            assert request.startswith(b"POST http://provider.invalid/path HTTP/1.1\r\n")
 
 
 @every_client
@@ -231,6 +352,7 @@ def test_the_switch_and_a_version_that_is_too_old_keep_httpx(client_class, monke
     def is_aiohttp() -> bool:
         return type(http.client(client_class)._transport).__name__ == "AiohttpTransport"
 
+    monkeypatch.setenv(httptools_transport.SWITCH, "0")
     assert is_aiohttp() is (aiohttp_transport.os.environ.get(SWITCH) != "0")
     monkeypatch.setenv(SWITCH, "0")
     assert not is_aiohttp()

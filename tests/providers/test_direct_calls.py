@@ -1,5 +1,6 @@
 """Direct calls beside calls through httpx: the same bytes, answers and errors, and only where nothing is unusual."""
 
+import asyncio
 import gzip
 import logging
 import pickle
@@ -9,12 +10,11 @@ import httpx
 import pytest
 
 from multiroute_core import Route, Router
-from multiroute_core.providers import httptools_transport
+from multiroute_core.providers import aiohttp_transport, httptools_transport
 from multiroute_core.providers.direct_calls import DirectSender, RawHeaders
 from multiroute_core.providers.httptools_transport import SWITCH
-from tests.providers.faces import ask
-from tests.providers.raw_server import OK, RESPONSES, RawServer, serving
-from tests.providers.test_httptools_transport import OWN
+from tests.providers.faces import ask, ask_natively
+from tests.providers.raw_server import ODD_RESPONSES, OK, RESPONSES, RawServer, serving
 
 pytestmark = [
     pytest.mark.wire,
@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 KEY = "KEYMARK-7c40d1"
-FACES = ["generate", "stream"]
+FACES = ["generate", "stream", "agenerate", "astream"]
 BODY = b'{"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}]}'
 EVENTS = b"".join(
     b'data: {"model":"m","choices":[{"index":0,"delta":%b,"finish_reason":%b}]}\n\n' % chunk
@@ -36,13 +36,13 @@ def respond(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> bytes:
 
 
 def good(face: str, *headers: bytes) -> bytes:
-    if face == "stream":
+    if face.endswith("stream"):
         return respond(EVENTS + b"data: [DONE]\n\n", b"content-type: text/event-stream", *headers)
     return respond(BODY, b"content-type: application/json", *headers)
 
 
 ANSWERS: dict[str, Any] = {
-    **{name: response for name, response in {**RESPONSES, **OWN}.items() if isinstance(response, bytes)},
+    **{name: response for name, response in {**RESPONSES, **ODD_RESPONSES}.items() if isinstance(response, bytes)},
     "compressed": respond(gzip.compress(BODY), b"content-type: application/json", b"content-encoding: gzip"),
     "a cookie": good("generate", b"set-cookie: a=b"),
     "limits": good("generate", b"x-ratelimit-limit-requests: 9", b"x-ratelimit-remaining-requests: 8"),
@@ -53,6 +53,13 @@ ANSWERS: dict[str, Any] = {
     "too large": OK + b"content-length: 99999999999\r\n\r\n",
     "chunks": OK + b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY),
 }
+
+
+def ask_four_times(face: str, router: Router) -> list[Any]:
+    async def main() -> list[Any]:  # a client belongs to its loop
+        return [await ask_natively(face, router, "Hello", {}) for _ in range(4)]
+
+    return asyncio.run(main()) if face.startswith("a") else [ask(face, router) for _ in range(4)]
 
 
 def outcomes(face: str, last: bytes, *, direct: bool) -> tuple[Any, list[bytes], int]:
@@ -66,13 +73,14 @@ def outcomes(face: str, last: bytes, *, direct: bool) -> tuple[Any, list[bytes],
 
     sent: list[None] = []
     with pytest.MonkeyPatch.context() as patch, serving(script) as server:
-        patch.setenv(SWITCH, "1" if direct else "0")
-        send = DirectSender.send
+        for name in (SWITCH, aiohttp_transport.SWITCH):
+            patch.setenv(name, "1" if direct else "0")
+        send, asend = DirectSender.send, DirectSender.asend
         patch.setattr(DirectSender, "send", lambda *given, **how: sent.append(None) or send(*given, **how))
+        patch.setattr(DirectSender, "asend", lambda *given, **how: sent.append(None) or asend(*given, **how))
         with Router([Route("openai:m", base_url=f"{server.url}/v1", api_key=KEY)], max_retries=0) as router:
-            for _ in range(3):
-                assert ask(face, router).text == "Hello"
-            outcome = ask(face, router)
+            *before, outcome = ask_four_times(face, router)
+            assert [one.text for one in before] == ["Hello"] * 3
         requests = [request.replace(server.url.partition("//")[2].encode(), b"HOST") for request in server.requests]
     return outcome, requests, len(sent)
 

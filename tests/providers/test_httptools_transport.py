@@ -19,9 +19,9 @@ import pytest
 
 from multiroute_core import Route, Router
 from multiroute_core.providers import http, httptools_transport
-from multiroute_core.providers.httptools_transport import MAX_HEAD_BYTES, SWITCH, Connection
+from multiroute_core.providers.httptools_transport import SWITCH, Connection
 from multiroute_core.testing.server import Received, ReplayServer, Reply
-from tests.providers.raw_server import ANSWER, OK, RESPONSES, SECONDS, RawServer, serving, split_request
+from tests.providers.raw_server import ANSWER, ODD_RESPONSES, OK, RESPONSES, SECONDS, RawServer, serving, split_request
 from tests.providers.wires import WIRES
 
 pytestmark = pytest.mark.skipif(not httptools_transport._is_installed(), reason="httptools is not installed")
@@ -59,27 +59,10 @@ def outcome(transport: str, client_class: Any, url: str, *, calls: int = 1, **se
         return [post(client, url, **settings) for _ in range(calls)]
 
 
-OWN: dict[str, bytes] = {
-    "line feeds alone": b"HTTP/1.1 200 OK\ncontent-length: 2\n\nok",
-    "a length beside chunks": OK + b"content-length: 9\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-    "chunks with extensions and trailers": OK
-    + b"transfer-encoding: chunked\r\n\r\n2;a=b\r\nok\r\n0\r\nx-end: yes\r\n\r\n",
-    "several early hints": b"HTTP/1.1 103 Early\r\na: b\r\n\r\n" * 3 + ANSWER,
-    "more than the response": ANSWER + b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno",
-    "noise behind the response": ANSWER + b"\x00noise",
-    "connection: close": OK + b"connection: close\r\ncontent-length: 2\r\n\r\nok",
-    "no body for 304": b"HTTP/1.1 304 Not Modified\r\ncontent-length: 2\r\n\r\n",
-    "endless headers": OK + b"x-a: " + b"y" * (2 * MAX_HEAD_BYTES),
-    "a blank before the colon": OK + b"content-length : 2\r\n\r\nok",
-    "a length that is no number": OK + b"content-length: two\r\n\r\nok",
-    "another protocol": b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n\x00\x01",
-}
-
-
 @every_client
-@pytest.mark.parametrize("name", {**RESPONSES, **OWN})
+@pytest.mark.parametrize("name", {**RESPONSES, **ODD_RESPONSES})
 def test_a_response_comes_to_the_same_on_both(name, client_class):
-    with serving({**RESPONSES, **OWN}[name]) as server:
+    with serving({**RESPONSES, **ODD_RESPONSES}[name]) as server:
         outcomes = {t: outcome(t, client_class, server.url, content=b"x" * 300_000) for t in TRANSPORTS}
     assert outcomes["httptools"] == outcomes["httpx"]
 
@@ -168,7 +151,9 @@ def test_a_connection_that_the_server_has_closed_is_not_used_again(transport, cl
 
 
 @every_client
-@pytest.mark.parametrize("response", [OWN["more than the response"], OWN["noise behind the response"]])
+@pytest.mark.parametrize(
+    "response", [ODD_RESPONSES["more than the response"], ODD_RESPONSES["noise behind the response"]]
+)
 def test_what_comes_behind_a_response_belongs_to_no_other_request(client_class, response):
     def answer(server: RawServer, connection: socket.socket) -> None:
         while server.read(connection):

@@ -10,7 +10,7 @@ import httpcore
 import openai
 import pytest
 
-from multiroute_core.providers import http
+from multiroute_core.providers import http, httptools_transport
 from multiroute_core.providers.aiohttp_transport import SWITCH
 from multiroute_core.runtime.async_pool import _LinearPool
 from multiroute_core.runtime.sockets import tidy
@@ -26,6 +26,7 @@ SECONDS = 30.0
 @pytest.fixture(autouse=True)
 def httpx_transport(monkeypatch):
     monkeypatch.setenv(SWITCH, "0")
+    monkeypatch.setenv(httptools_transport.SWITCH, "0")
 
 
 class Barrier:
