@@ -13,8 +13,8 @@ OUTSIDE = (
     Mutant(
         "replies have no bound",
         GUARD,
-        "            if self._left < 0:\n                raise",
-        "            if False:\n                raise",
+        "            self._left -= len(piece)\n            if self._left < 0:\n                self._inner.close()",
+        "            if False:\n                self._inner.close()",
         f"{BOUNDS} -k 'too_large or without_an_end'",
     ),
     Mutant("redirects are followed anywhere", GUARD, "if here != there:", "if False:", f"{BOUNDS} -k another_origin"),
