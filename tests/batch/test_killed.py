@@ -19,7 +19,7 @@ CONCURRENCY = 8
 PROGRAM = """
 import asyncio, os, sys
 from multiroute_core import Router
-from multiroute_core.cache import RedisCache
+from multiroute_core.cache.redis import RedisCache
 from multiroute_core.engine import caching
 from multiroute_core.testing import Answer, scripted_route
 
