@@ -12,6 +12,7 @@ import contextlib
 import functools
 import importlib
 import math
+import socket
 import ssl
 import time
 from collections import deque
@@ -343,25 +344,26 @@ def _transport_class(library_name: str) -> Any:
             pool = self._idle.setdefault((url.raw_scheme, url.raw_host, url.port), deque())
             loop = asyncio.get_running_loop()
             host = url.raw_host.decode("ascii")
-            tls: dict[str, Any] = {}
+            # uvloop has no such parameter, and its sockets cannot be configured.
+            settings: dict[str, Any] = {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
             if url.raw_scheme == b"https":
                 self._context.set_alpn_protocols(["http/1.1"])
-                tls = {"ssl": self._context, "server_hostname": host}
+                settings |= {"ssl": self._context, "server_hostname": host}
             try:
                 async with asyncio.timeout(min(seconds or CONNECT_TIMEOUT, CONNECT_TIMEOUT)):
                     _, connection = await loop.create_connection(
                         lambda: AsyncConnection(loop, pool),
                         host,
-                        url.port or (443 if tls else 80),
-                        happy_eyeballs_delay=0.25,
-                        **tls,
+                        url.port or (443 if url.raw_scheme == b"https" else 80),
+                        **settings,
                     )
             except TimeoutError as error:
                 raise library.ConnectTimeout(str(error) or "The connection timed out.") from error
             except OSError as error:
                 raise library.ConnectError(str(error)) from error
-            with contextlib.suppress(OSError, AttributeError):
-                keep_alive(connection.transport.get_extra_info("socket"))
+            own = connection.transport.get_extra_info("socket")
+            with contextlib.suppress(OSError), socket.fromfd(own.fileno(), own.family, own.type) as duplicate:
+                keep_alive(duplicate)
             return connection
 
         def give_back(self, connection: AsyncConnection, answer: Answer) -> None:

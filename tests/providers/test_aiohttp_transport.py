@@ -137,6 +137,32 @@ def test_a_body_that_nobody_reads_is_not_received(client_class):
 
 
 @every_client
+@pytest.mark.parametrize("name", ["asyncio", "uvloop"])
+def test_httptools_runs_on_every_loop_and_keeps_silent_connections_alive(client_class, name):
+    def answer(server: RawServer, connection: socket.socket) -> None:
+        while server.read(connection):
+            connection.sendall(ANSWER)
+
+    async def main(url: str) -> tuple[list[str], int]:
+        client = http.client(client_class)
+        outcomes = [await post(client, url) for _ in range(3)]
+        ((connection,),) = client._transport._idle.values()
+        own = connection.transport.get_extra_info("socket")
+        with socket.fromfd(own.fileno(), own.family, own.type) as duplicate:
+            is_kept_alive = duplicate.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        await client.aclose()
+        return outcomes, is_kept_alive
+
+    if name == "uvloop":  # uvicorn[standard] installs it
+        runner = pytest.importorskip("uvloop", reason="uvloop is not installed").run
+    else:
+        runner = asyncio.run
+    with serving(answer) as server, on("httptools"):
+        assert runner(main(server.url)) == (["200 ok"] * 3, 1)
+        assert server.connections == 1
+
+
+@every_client
 def test_a_response_that_is_forgotten_closes_its_connection(client_class):
     closed = threading.Event()
 
