@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
-from types import FunctionType
 from typing import Any
 
+from multiroute_core._util.origin import is_defined_in
 from multiroute_core.providers.httptools_transport import Payload
 from multiroute_core.providers.response_guard import response_guard
 from multiroute_core.providers.response_parser import Answer
@@ -138,7 +138,7 @@ class DirectSender:
         self._is_async = isinstance(http, library.AsyncClient)
         self._client_class = library.AsyncClient if self._is_async else library.Client
         self._methods = self._read_methods()
-        self._is_own = all(isinstance(method, FunctionType) for method in self._methods)
+        self._is_own = all(is_defined_in(method, library.__name__) for method in self._methods)
         self._guard = response_guard(library.__name__)
         self._hooks = {"request": [], "response": [self._guard.native if self._is_async else self._guard.blocking]}
         self._logger = logging.getLogger(library.__name__)

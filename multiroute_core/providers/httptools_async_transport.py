@@ -16,9 +16,10 @@ import socket
 import ssl
 import time
 from collections import deque
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any, Self
 
+from multiroute_core._util.origin import is_defined_in
 from multiroute_core.providers.aiohttp_transport import is_readable, keep_alive
 from multiroute_core.providers.httptools_transport import INCOMPLETE, MAX_HEAD_BYTES, Payload, build_head
 from multiroute_core.providers.response_parser import Answer
@@ -40,7 +41,7 @@ def use_httptools(client: Any, library: ModuleType, context: ssl.SSLContext, lim
     """
     inner = getattr(client, "_transport", None)
     method = _method(library)
-    if inner is not None and isinstance(method, FunctionType):
+    if inner is not None and is_defined_in(method, library.__name__):
         client._transport = _transport_class(library.__name__)(inner, context, limits, method)  # noqa: SLF001
 
 

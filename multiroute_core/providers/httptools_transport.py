@@ -23,9 +23,10 @@ import os
 import re
 import time
 from collections import deque
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any, ClassVar, Self
 
+from multiroute_core._util.origin import is_defined_in
 from multiroute_core.providers.response_parser import Answer
 from multiroute_core.runtime import forks
 
@@ -84,10 +85,7 @@ def use_httptools(client: Any, library: ModuleType, limits: Any) -> None:
 
 def _is_own(inner: Any, pool: Any) -> bool:
     """Whether no other library has replaced how the transport and its pool send requests."""
-    return all(
-        isinstance(method, FunctionType) and method.__module__.partition(".")[0].startswith("http")
-        for method in _methods(inner, pool)
-    )
+    return all(is_defined_in(method, "httpx", "httpx2", "httpcore", "httpcore2") for method in _methods(inner, pool))
 
 
 def _methods(inner: Any, pool: Any) -> tuple[Any, Any]:

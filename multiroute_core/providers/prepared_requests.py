@@ -17,9 +17,10 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
+from multiroute_core._util.origin import is_defined_in
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.providers.direct_calls import DirectResponse, DirectSender, DirectTemplate
 from multiroute_core.providers.httptools_transport import Payload
@@ -239,4 +240,4 @@ def _is_untouched(client: Any, module: ModuleType) -> bool:
 
 def _is_own(client: Any, module: ModuleType, name: str) -> bool:
     method = inspect.getattr_static(client, name, None)
-    return isinstance(method, FunctionType) and method.__module__.partition(".")[0] == module.__name__
+    return is_defined_in(method, module.__name__)

@@ -1,6 +1,7 @@
 """Direct calls beside calls through httpx: the same bytes, answers and errors, and only where nothing is unusual."""
 
 import asyncio
+import functools
 import gzip
 import logging
 import pickle
@@ -166,6 +167,32 @@ def test_what_is_unusual_goes_through_httpx(change, monkeypatch, caplog):
             change(client_of(router).http, monkeypatch, caplog)
             assert ask("generate", router).text == "Hello"
             assert not sent
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(httpx.Client, "send"), (httpx.Client, "_send_single_request"), (httpx.HTTPTransport, "handle_request")],
+)
+def test_a_wrapper_that_was_there_before_sees_every_call(owner, name, monkeypatch):
+    """`functools.wraps` makes a wrapper look like what it wraps."""
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def watch(*given: Any, **how: Any) -> Any:
+        seen.append(None)
+        return original(*given, **how)
+
+    def script(server: RawServer, connection: Any) -> None:
+        while server.read(connection):
+            connection.sendall(good("generate"))
+
+    seen: list[None] = []
+    monkeypatch.setattr(owner, name, watch)
+    with serving(script) as server:
+        with Router([Route("openai:m", base_url=f"{server.url}/v1", api_key=KEY)], max_retries=0) as router:
+            for _ in range(4):
+                assert ask("generate", router).text == "Hello"
+    assert len(seen) == 4
 
 
 def test_a_template_shows_and_pickles_no_key():
