@@ -27,6 +27,7 @@ import weakref
 from types import ModuleType
 from typing import Any, cast
 
+from multiroute_core.providers.response_parser import INCOMPLETE
 from multiroute_core.runtime.deadline import CONNECT_TIMEOUT
 from multiroute_core.runtime.sockets import abort
 
@@ -35,9 +36,6 @@ SWITCH = "MULTIROUTE_AIOHTTP"
 
 OLDEST = (3, 12)
 """The oldest supported version of aiohttp: it lets the caller create the sockets."""
-
-INCOMPLETE = "peer closed connection without sending complete message body"
-"""What httpx says of a body that ends early; aiohttp's own text contains a status, 400, that is not the response's."""
 
 MAX_LINE = 2**16
 """Bytes of a header line. aiohttp's default, 8 KiB, is less than httpx accepts."""

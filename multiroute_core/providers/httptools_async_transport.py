@@ -21,13 +21,13 @@ from typing import Any, Self
 
 from multiroute_core._util.origin import is_defined_in
 from multiroute_core.providers.aiohttp_transport import is_readable, keep_alive
-from multiroute_core.providers.httptools_transport import INCOMPLETE, MAX_HEAD_BYTES, Payload, build_head
+from multiroute_core.providers.httptools_transport import MAX_HEAD_BYTES, Payload, build_head
 from multiroute_core.providers.response_parser import Answer
 from multiroute_core.runtime.deadline import CONNECT_TIMEOUT
 from multiroute_core.runtime.sockets import abort
 
 HIGH_WATER_BYTES = 2**18
-"""Received bytes that nobody has read yet, from which on a connection stops reading."""
+"""Number of received but unread bytes at which a connection stops reading."""
 
 
 def use_httptools(client: Any, library: ModuleType, context: ssl.SSLContext, limits: Any) -> None:
@@ -83,7 +83,7 @@ class AsyncConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         answer = self.answer
-        if answer is None or answer.is_complete or answer.failure is not None:  # nobody has asked for it
+        if answer is None or answer.is_complete or answer.failure is not None:  # it was not requested
             if answer is not None:
                 answer.has_surplus = True
             self.close()
@@ -187,11 +187,7 @@ def _transport_class(library_name: str) -> Any:
                 except BaseException:
                     self.release()
                     raise
-            pieces = answer.pieces
-            if len(pieces) == 1:
-                return pieces.pop()
-            answer.pieces = []
-            return b"".join(pieces)
+            return answer.take_pieces()
 
         def release(self) -> None:
             """Return the connection to the pool if the body was read to its end, otherwise close it."""
@@ -227,8 +223,7 @@ def _transport_class(library_name: str) -> Any:
         if answer.ends_with_connection():
             answer.is_complete = answer.has_surplus = True
             return
-        text = INCOMPLETE if answer.status else "Server disconnected without sending a response."
-        raise library.RemoteProtocolError(text)
+        raise library.RemoteProtocolError(answer.early_end)
 
     async def _receive_head(connection: AsyncConnection, answer: Answer, seconds: float | None) -> None:
         while not answer.status:

@@ -48,9 +48,6 @@ _HEAD = re.compile(rb"POST [\x21-\x7e]+ HTTP/1\.1\r\n(?:[-!#$%&'*+.^_`|~0-9A-Za-
 _UNUSUAL = re.compile(rb"\n(?:transfer-encoding|expect|upgrade|connection: (?!keep-alive\r))", re.IGNORECASE)
 """A header that changes how a request is sent."""
 
-INCOMPLETE = "peer closed connection without sending complete message body"
-"""What httpx says of a body that ends early."""
-
 
 def is_enabled() -> bool:
     """Whether new sync clients send through httptools: it is installed, and not disabled."""
@@ -167,7 +164,7 @@ class Connection:
 
 @atexit.register
 def _close_streams() -> None:
-    """Close what nobody has closed: the interpreter would warn of each socket."""
+    """Close the connections that are still open at exit; the interpreter would warn of each socket."""
     for stream in list(Connection.open_streams):
         with contextlib.suppress(Exception):
             stream.close()
@@ -210,11 +207,7 @@ def _transport_class(library_name: str) -> Any:
                 except BaseException:
                     self.close()
                     raise
-            pieces = answer.pieces
-            if len(pieces) == 1:
-                return pieces.pop()
-            answer.pieces = []
-            return b"".join(pieces)
+            return answer.take_pieces()
 
         def close(self) -> None:
             """Return the connection to the pool if the body was read to its end, otherwise close it."""
@@ -248,8 +241,7 @@ def _transport_class(library_name: str) -> Any:
             if answer.ends_with_connection():
                 answer.is_complete = answer.has_surplus = True
                 return 0
-            text = INCOMPLETE if answer.status else "Server disconnected without sending a response."
-            raise library.RemoteProtocolError(text)
+            raise library.RemoteProtocolError(answer.early_end)
         raise failure from failure.__cause__
 
     class HttptoolsTransport(library.BaseTransport):

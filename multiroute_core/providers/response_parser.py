@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+INCOMPLETE = "peer closed connection without sending complete message body"
+"""What httpx says of a body that ends early."""
+
 
 class Answer:
     """What the parser has found so far; its methods are the parser's callbacks.
@@ -95,6 +98,19 @@ class Answer:
             if lower == b"content-length" or (lower == b"transfer-encoding" and b"chunked" in value.lower()):
                 return False
         return self.status > 0
+
+    @property
+    def early_end(self) -> str:
+        """What httpx says if the connection ends now."""
+        return INCOMPLETE if self.status else "Server disconnected without sending a response."
+
+    def take_pieces(self) -> bytes:
+        """Return the pieces of the body that were not given out yet, as one."""
+        pieces = self.pieces
+        if len(pieces) == 1:
+            return pieces.pop()
+        self.pieces = []
+        return b"".join(pieces)
 
     def forget_parser(self) -> None:
         """Break the reference cycle with the parser; nothing can be fed any more."""

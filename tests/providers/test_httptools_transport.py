@@ -286,7 +286,7 @@ def test_the_switch_and_other_transports_keep_httpx(client_class, monkeypatch):
     library = http.family(client_class)
     monkeypatch.delenv(SWITCH, raising=False)
     assert is_httptools()
-    assert not is_httptools(transport=library.HTTPTransport(uds="/tmp/socket"))
+    assert not is_httptools(transport=library.HTTPTransport(uds="llm.sock"))
     assert not is_httptools(transport=library.MockTransport(lambda request: library.Response(200)))
     monkeypatch.setenv(SWITCH, "0")
     assert not is_httptools()
