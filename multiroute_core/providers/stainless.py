@@ -197,11 +197,9 @@ class Events:
     def close(self) -> None:
         """Return the connection to the pool, or drop it if the body was not read completely."""
         self._response.close()
-        if (close := getattr(self._pieces, "close", None)) is not None:
-            close()
+        self._pieces.close()
 
     async def aclose(self) -> None:
         """The async version of `close`."""
         await self._response.aclose()
-        if (aclose := getattr(self._pieces, "aclose", None)) is not None:
-            await aclose()
+        await self._pieces.aclose()
