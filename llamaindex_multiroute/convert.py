@@ -10,7 +10,7 @@ from typing import Any, cast
 from llama_index.core.base.llms.types import ChatMessage, ContentBlock, MessageRole, TextBlock
 
 from llamaindex_multiroute.blocks import block_of, call_of, part_of
-from multiroute_core import InvalidToolCall, Message, Text, ToolCall, ToolCallResponse, parsing
+from multiroute_core import ConfigurationError, InvalidToolCall, Message, Text, ToolCall, ToolCallResponse, parsing
 from multiroute_core.messages import CachePoint, Part, Role, join
 from multiroute_core.parsing import message_json
 from multiroute_core.providers.ids import tool_call_id
@@ -113,7 +113,10 @@ def _calls(parts: Iterable[Part]) -> list[tuple[str, str, Mapping[str, Any] | st
 def _legacy_calls(message: ChatMessage) -> list[Part]:
     """Calls in `additional_kwargs`, from before call blocks existed: a provider's objects, or their serialized form."""
     calls: list[Part] = []
-    for call in message.additional_kwargs.get("tool_calls") or ():
+    listed = message.additional_kwargs.get("tool_calls") or ()
+    if not isinstance(listed, Iterable):
+        raise ConfigurationError(f"The tool_calls of a message are a {type(listed).__name__}; expected a list.")
+    for call in cast("Iterable[Any]", listed):
         function = _of(call, "function") or call
         name = _of(function, "name") or _of(call, "tool_name")
         arguments = next(

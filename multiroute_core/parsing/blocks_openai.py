@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
+from multiroute_core.errors import ConfigurationError
 from multiroute_core.messages import Extras, Part, Reasoning, Text, VendorPart
-from multiroute_core.parsing.reading import Block, Reader, address, beside, blob, call, file, inner, raw, richer, text
+from multiroute_core.parsing.reading import (
+    Block,
+    Reader,
+    address,
+    beside,
+    blob,
+    call,
+    file,
+    inner,
+    kind,
+    raw,
+    richer,
+    text,
+)
 from multiroute_core.tools import CUSTOM_INPUT
 
 AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg", "flac": "audio/flac", "opus": "audio/opus", "pcm16": "audio/pcm"}
@@ -82,8 +96,13 @@ def _custom(block: Block) -> Part:
 
 def reasoning(block: Block) -> Part:
     """A reasoning item; its summaries are the readable text."""
-    pieces = cast("Iterable[Any]", block.get("summary") or block.get("content") or ())
-    texts = [text(cast("Block", one), "text") for one in pieces if isinstance(one, Mapping)]
+    key = "summary" if block.get("summary") else "content"
+    pieces = block.get(key) or ()
+    if isinstance(pieces, str):
+        return Reasoning(pieces, raw("openai.responses", block))
+    if not isinstance(pieces, list | tuple):
+        raise ConfigurationError(f"A block of type {kind(block)!r} needs a list under {key!r}.")
+    texts = [text(cast("Block", one), "text") for one in cast("list[Any]", pieces) if isinstance(one, Mapping)]
     return Reasoning("\n".join(texts), raw("openai.responses", block))
 
 

@@ -126,6 +126,7 @@ def _transport_class(library_name: str) -> Any:
 
         def __init__(self, response: Any) -> None:
             self._response = response
+            self._content = response.content
             self._read = response.content.readany
 
         def __aiter__(self) -> Body:
@@ -135,6 +136,8 @@ def _transport_class(library_name: str) -> Any:
             try:
                 chunk = await self._read()
             except Exception as error:
+                if received := _take_received(self._content):
+                    return received  # the next read raises the error
                 failure = to_error(error)
             else:
                 if not chunk:
@@ -275,6 +278,8 @@ def _to_error(aiohttp: Any, library: Any, error: Any) -> Exception:
         return library.RemoteProtocolError("Server disconnected without sending a response.")
     if isinstance(error, aiohttp.ClientResponseError):
         return library.RemoteProtocolError(f"The server sent an invalid HTTP response: {error.message}")
+    if isinstance(error, RuntimeError) and str(error) == "Connection closed.":  # nobody waited when the body broke
+        return library.RemoteProtocolError(INCOMPLETE)
     message = str(error) or type(error).__name__
     if isinstance(error, TimeoutError):
         kind = library.ConnectTimeout if isinstance(error, aiohttp.ConnectionTimeoutError) else library.ReadTimeout
@@ -287,6 +292,17 @@ def _to_error(aiohttp: Any, library: Any, error: Any) -> Exception:
     else:
         return error
     return _with_cause(kind(message), error)
+
+
+def _take_received(content: Any) -> bytes:
+    """Return what a body that broke has received, which aiohttp 3.14.5 (read 2026-11-30) keeps to itself.
+
+    It raises the error at once: a reader that was busy when the connection broke would lose the end of a stream.
+    """
+    try:
+        return content._read_nowait(-1)  # noqa: SLF001
+    except (AttributeError, TypeError):  # a private name that may be removed
+        return b""
 
 
 def _with_cause(error: Exception, cause: BaseException) -> Exception:

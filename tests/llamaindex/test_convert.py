@@ -249,6 +249,14 @@ class TestIn:
         beside = ChatMessage(role="assistant", blocks=both, additional_kwargs={"tool_calls": [call]})
         assert self.only(beside).parts == (Text("I add."), ToolCall("2", "add", {"a": 2}))
 
+    def test_calls_that_are_none_are_refused_or_left(self):
+        for junk in (True, 1, 0.5):
+            with pytest.raises(ConfigurationError, match="expected a list"):
+                messages_in([ChatMessage(role="assistant", content="x", additional_kwargs={"tool_calls": junk})])
+        for junk in ("x", {"a": 1}, [None], [[]], [1], [{"function": 1}]):
+            message = ChatMessage(role="assistant", content="x", additional_kwargs={"tool_calls": junk})
+            assert messages_in([message]) == (Message("assistant", "x"),)
+
     def test_an_agent_that_returns_what_its_tool_said(self):
         """FunctionAgent tells the tool's answer once more, as the assistant's, with the call's id."""
         turns = [

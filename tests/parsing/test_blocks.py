@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import itertools
 import json
 
 import pytest
@@ -412,10 +413,13 @@ def test_the_sdks_block_types_are_all_known():
             assert "has no type" not in str(error), name
 
 
-WORDS = st.sampled_from(
+KEYS = (
     "type text id name args input source data url base64 file_id image_url content summary mime_type inlineData "
-    "functionCall function_response response arguments function cache_control value tool_use_id is_error media_type".split()
-)
+    "functionCall function_response response arguments function cache_control value tool_use_id is_error media_type "
+    "title citations file filename file_data format input_audio image reasoning signature thinking custom call_id output "
+    "extras annotations fileData executable_code partial_json uri detail"
+).split()
+WORDS = st.sampled_from(KEYS)
 KINDS = st.sampled_from([*READERS, "web_search_call", "base64", "url", "content", "image/png", "AAAA", "https://x"])
 VALUES = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(0, 1), KINDS),
@@ -442,3 +446,36 @@ def test_anything_is_read_or_refused_in_one_sentence_and_never_changed(value):
     else:
         json.dumps(to_json(found))
     assert value == before
+
+
+ODD_VALUES = (
+    True,
+    1,
+    0.5,
+    "x",
+    "",
+    [],
+    [1],
+    ["x"],
+    [[]],
+    [{}],
+    [{"type": "text"}],
+    {},
+    {"x": 1},
+    {"type": "text", "text": 1},
+)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_field_of_another_type_is_read_or_refused_in_one_sentence(kind):
+    for key, value in itertools.product(KEYS, ODD_VALUES):
+        try:
+            to_json(parts([{"type": kind, key: value}]))
+        except ConfigurationError as error:
+            assert "\n" not in str(error)
+
+
+def test_a_summary_may_be_one_text():
+    assert part({"type": "reasoning", "summary": "Because."}) == Reasoning(
+        "Because.", Raw("openai.responses", {"type": "reasoning", "summary": "Because."})
+    )

@@ -29,8 +29,8 @@ from tests.providers.faces import FACES, STREAMED
 
 WORDS = ("one ", "two ", "three ", "four ", "five.")
 TEXT = "".join(WORDS)
-LONG, LIMIT = 3.0, 0.8
-"""Seconds of silence that a fault lasts, and for which a caller waits."""
+LONG, LIMIT, UNCONCERNED = 8.0, 0.8, 6.0
+"""Seconds of silence that a fault lasts, for which a caller waits, and for which one waits who must not meet it."""
 
 
 @dataclass(frozen=True)

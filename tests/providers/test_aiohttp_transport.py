@@ -303,6 +303,45 @@ def test_a_cancelled_request_closes_its_connection(transport, client_class, when
         assert asyncio.run(main(server.url))
 
 
+@both
+@every_client
+@pytest.mark.parametrize("end", ["close", "reset", "garbage"])
+def test_a_reader_that_is_busy_when_the_connection_breaks_loses_nothing(transport, client_class, end):
+    is_sent = threading.Event()
+
+    def answer(server: RawServer, connection: socket.socket) -> None:
+        server.read(connection)
+        connection.sendall(OK + b"transfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+        assert is_sent.wait(SECONDS)
+        connection.sendall(b"6\r\nsecond\r\n")
+        if end == "garbage":
+            connection.sendall(b"zz\r\n")
+        elif end == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        connection.close()
+
+    async def main(url: str) -> tuple[bytes, type[Exception] | None]:
+        client = http.client(client_class)
+        received = b""
+        try:
+            async with client.stream("POST", url, content=b"x") as response:
+                is_sent.set()
+                await asyncio.sleep(0.1)  # meanwhile the rest arrives and the connection breaks
+                async for piece in response.aiter_raw():
+                    received += piece
+        except Exception as error:
+            return received, type(error)
+        finally:
+            await client.aclose()
+        return received, None
+
+    with serving(answer) as server, on(transport):
+        received, error = asyncio.run(main(server.url))
+    assert received == b"firstsecond"
+    assert error is not None
+    assert error.__name__ == ("ReadError" if end == "reset" else "RemoteProtocolError")
+
+
 @pytest.mark.wire
 @both
 def test_the_limits_hold(transport):

@@ -38,6 +38,7 @@ from tests.providers.llmock_faults import (
     STATUSES,
     TEXT,
     TOOL_FAULTS,
+    UNCONCERNED,
     WIRES,
     WORDS,
     behaviours,
@@ -107,15 +108,15 @@ def all_asked(
 
 def limits(case: Case) -> dict[str, float]:
     """Short only where a silence is to end; a busy machine is late with words as well."""
-    wire, _, model = case
+    wire, face, model = case
     given: dict[str, float] = dict.fromkeys(
         ("attempt_timeout", "first_token_timeout", "stall_timeout", "deadline"), AMPLE
     )
     if model in SLOW:
-        given["attempt_timeout"] = LIMIT
+        given["attempt_timeout"] = LIMIT if face in SLOW[model] else UNCONCERNED
     if model.startswith("stall-at-"):
         begun = int(model.rpartition("-")[2]) > WIRES[wire].opening
-        given["stall_timeout" if begun else "first_token_timeout"] = LIMIT
+        given["stall_timeout" if begun else "first_token_timeout"] = LIMIT if face in STREAMED else UNCONCERNED
     return given
 
 
