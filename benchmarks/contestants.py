@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import statistics
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -28,7 +29,7 @@ from multiroute_core.providers import Encoded, Reply
 from multiroute_core.providers.openai.provider import OpenAIProvider
 from multiroute_core.runtime import IO, Deadline
 
-GPT, CLAUDE = "gpt-4.1", "claude-sonnet-4-6"
+GPT, CLAUDE, GEMINI = "gpt-4.1", "claude-sonnet-4-6", "gemini-2.5-flash"
 SYSTEM, QUESTION = "You are a terse assistant.", "What did the fox do, and what did the dog do then?"
 TURNS: list[tuple[str, str]] = [("system", SYSTEM), ("user", QUESTION)]
 CHAT = [{"role": role, "content": text} for role, text in TURNS]
@@ -80,7 +81,8 @@ class Pair:
 
 def everybody(url: str, chunks: int) -> list[Pair]:
     """All pairs, on a server at `url`."""
-    return [*sdks(url), *langchain(url), *langchain_anthropic(url), *llamaindex(url), *flow(chunks)]
+    pairs = [*sdks(url), *langchain(url), *langchain_anthropic(url), *llamaindex(url), *flow(chunks)]
+    return pairs + (langchain_google(url) if importlib.util.find_spec("langchain_google_genai") else [])
 
 
 def sdks(url: str) -> list[Pair]:
@@ -148,6 +150,23 @@ def langchain_anthropic(url: str) -> list[Pair]:
         return Pair(f"ChatMultiRoute.{face} / ChatAnthropic", "plain", mine, other, 0.5, native=face.startswith("a"))
 
     return [pair("invoke"), pair("ainvoke")]
+
+
+def langchain_google(url: str) -> list[Pair]:
+    """`ChatMultiRoute` beside `ChatGoogleGenerativeAI`, where `langchain-google-genai` is installed."""
+    from langchain_google_genai import ChatGoogleGenerativeAI  # pyright: ignore[reportMissingImports]
+
+    ours = ChatMultiRoute(routes=[Route(f"google:{GEMINI}", base_url=url, api_key="k")], **COLD)
+    theirs: Any = ChatGoogleGenerativeAI(model=GEMINI, base_url=url, api_key="k", max_retries=0, **COLD)
+    turns = [SystemMessage(SYSTEM), HumanMessage(QUESTION)]
+
+    def pair(face: str, kind: Kind, target: float) -> Pair:
+        mine, other = (Contestant(functools.partial(getattr(llm, face), turns), _text) for llm in (ours, theirs))
+        name = f"ChatMultiRoute.{face} / ChatGoogleGenerativeAI"
+        return Pair(name, kind, mine, other, target, native=face.startswith("a"))
+
+    faces: dict[str, Kind] = {"invoke": "plain", "ainvoke": "plain", "stream": "stream", "astream": "stream"}
+    return [pair(face, kind, 0.2 if kind == "stream" else 0.5) for face, kind in faces.items()]
 
 
 def llamaindex(url: str) -> list[Pair]:

@@ -1,5 +1,5 @@
-"""A model server that costs next to nothing, for `benchmarks.overhead` and `benchmarks.load`: fixed answers on OpenAI's
-and Anthropic's wire.
+"""A model server that costs next to nothing, for `benchmarks.overhead` and `benchmarks.load`: fixed answers in the
+formats of OpenAI, Anthropic and Google.
 
 It runs in a process of its own (`python benchmarks/loopback.py CHUNKS [CORE [SECONDS]]`, where CORE may be -1 for any),
 prints its port, and ends with stdin. Every answer is bytes made beforehand; a stream goes out in one write, so that a
@@ -127,6 +127,28 @@ def anthropic_events(parts: Iterable[str]) -> list[dict[str, Any]]:
     ]
 
 
+def google_answer(text: str, *, end: bool = True) -> dict[str, Any]:
+    """A whole `GenerateContentResponse`, or a piece of one."""
+    candidate: dict[str, Any] = {"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}
+    used = {
+        "promptTokenCount": 24,
+        "candidatesTokenCount": 500,
+        "totalTokenCount": 524,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 24}],
+    }
+    return {
+        "candidates": [{**candidate, "finishReason": "STOP"} if end else candidate],
+        "usageMetadata": used,
+        "modelVersion": "gemini-2.5-flash",
+        "responseId": "cX8qaZ3vLpXhz7IPqO2ByAs",
+    }
+
+
+def google_events(parts: list[str]) -> list[dict[str, Any]]:
+    """A stream as Google sends it."""
+    return [google_answer(part, end=number == len(parts)) for number, part in enumerate(parts, 1)]
+
+
 def _bytes(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
@@ -141,30 +163,58 @@ def _plain(value: Any) -> bytes:
     return _head("content-type: application/json", f"content-length: {len(body)}") + body
 
 
-def _stream(events: Iterable[bytes]) -> bytes:
+def _open_stream(events: Iterable[bytes]) -> bytes:
     """Each event is an HTTP chunk, as servers that flush after each one send it."""
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(event), event) for event in events)
-    return _head("content-type: text/event-stream", "transfer-encoding: chunked") + chunks + b"0\r\n\r\n"
+    return _head("content-type: text/event-stream", "transfer-encoding: chunked") + chunks
 
 
-def replies(count: int) -> dict[tuple[bool, bool], bytes]:
-    """What to send, by whether Anthropic is asked and whether a stream is."""
+def _stream(events: Iterable[bytes]) -> bytes:
+    return _open_stream(events) + b"0\r\n\r\n"
+
+
+def unfinished_stream(count: int) -> bytes:
+    """OpenAI's stream after `count` pieces of text; there is more to come."""
+    return _open_stream(b"data: %s\n\n" % _bytes(event) for event in openai_events(pieces(count))[: count + 1])
+
+
+Request = tuple[str, bool]
+"""The vendor whose API is requested, and whether a stream is."""
+
+
+def replies(count: int) -> dict[Request, bytes]:
+    """What to send to each request."""
     parts = pieces(count)
     text = "".join(parts[:PLAIN])
     openai = [b"data: %s\n\n" % _bytes(event) for event in openai_events(parts)]
     named = [b"event: %s\ndata: %s\n\n" % (e["type"].encode(), _bytes(e)) for e in anthropic_events(parts)]
+    google = [b"data: %s\r\n\r\n" % _bytes(event) for event in google_events(parts)]
     return {
-        (False, False): _plain(openai_answer(text)),
-        (False, True): _stream([*openai, b"data: [DONE]\n\n"]),
-        (True, False): _plain(anthropic_message([{"type": "text", "text": text}], "end_turn")),
-        (True, True): _stream(named),
+        ("openai", False): _plain(openai_answer(text)),
+        ("openai", True): _stream([*openai, b"data: [DONE]\n\n"]),
+        ("anthropic", False): _plain(anthropic_message([{"type": "text", "text": text}], "end_turn")),
+        ("anthropic", True): _stream(named),
+        ("google", False): _plain(google_answer(text)),
+        ("google", True): _stream(google),
     }
+
+
+def recognize(line: bytes, body: bytes) -> Request:
+    """Return what a request asks for.
+
+    Args:
+        line: Its first line, with the path.
+        body: Its body.
+    """
+    if b":generateContent" in line or b":streamGenerateContent" in line:
+        return "google", b":stream" in line
+    return "anthropic" if b"/messages" in line else "openai", b'"stream":true' in body or b'"stream": true' in body
 
 
 class Answers(asyncio.Protocol):
     """One connection: a request in, the same bytes out, again and again."""
 
-    def __init__(self, known: Mapping[tuple[bool, bool], bytes], seconds: float = 0.0) -> None:
+    def __init__(self, known: Mapping[Request, bytes], seconds: float = 0.0) -> None:
         self._known = known
         self._seconds = seconds
         self._seen = b""
@@ -180,8 +230,7 @@ class Answers(asyncio.Protocol):
         if not found or len(body) < int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0] or 0):
             return
         self._seen = b""
-        streamed = b'"stream":true' in body or b'"stream": true' in body
-        reply = self._known[b"/messages" in head.split(b"\r\n", 1)[0], streamed]
+        reply = self._known[recognize(head.split(b"\r\n", 1)[0], body)]
         if self._seconds:
             asyncio.get_running_loop().call_later(self._seconds, self._transport.write, reply)
         else:

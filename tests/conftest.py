@@ -49,6 +49,14 @@ def pytest_collection():
         gc.enable()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def frozen_imports():
+    """Do the same with what a file imported while its tests ran: LangChain and the SDKs are a million objects again."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_ignore_collect(collection_path, config):
     """Leave out the files that `-m "not slow and not redis"` leaves out as a whole: reading them takes time as well."""
     left_out = config.option.markexpr
