@@ -1,8 +1,8 @@
 """A process that makes many calls or holds many streams through one client.
 
 `python benchmarks/peers/load_caller.py NAME`, started by `benchmarks.beside_litellm` for each client, in our
-environment or in that of the peers; so it imports nothing of this repository but the client itself. Lines of JSON come in
-on stdin, lines of JSON go out on stdout; it ends with stdin.
+environment or in that of the peers; so it imports nothing of this repository but the client. Lines of JSON come in on
+stdin, lines of JSON go out on stdout; it ends with stdin.
 
 * `open` creates the client for a server at `url`.
 * `load` makes `count` calls in each of `in_flight` tasks; gives CPU seconds of the process per call.
