@@ -82,3 +82,4 @@ def test_a_class_of_a_package_for_several_providers(name):
         )
         ChatMultiRoute(routes=[theirs], extra={name: {"user": "anna"}}).invoke("Hi")
         assert server.bodies[0]["user"] == "anna"
+        theirs.root_client.close()  # nothing else closes it
