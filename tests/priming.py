@@ -25,7 +25,7 @@ def prime(patch: pytest.MonkeyPatch) -> None:
     prepare = SdkClient.prepare
 
     def prepare_at_once(client: SdkClient, key: Any, encoded: Encoded) -> Any:
-        if client._prepares and key not in client._templates and _is_primable(client):
+        if client._prepares and key not in client._templates:
             client.keep(key, RequestTemplate(client._library, capture(client, key, encoded)))
         return prepare(client, key, encoded)
 
@@ -34,11 +34,6 @@ def prime(patch: pytest.MonkeyPatch) -> None:
 
 def _is_stainless(client: SdkClient) -> bool:
     return hasattr(client.sdk, "post")
-
-
-def _is_primable(client: SdkClient) -> bool:
-    """Whether the SDK still has the calls that capture its request; some tests take Google's away."""
-    return _is_stainless(client) or hasattr(client.sdk, "_api_client")
 
 
 def capture(client: SdkClient, key: Any, encoded: Encoded) -> Any:

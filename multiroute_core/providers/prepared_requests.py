@@ -1,13 +1,13 @@
 """Prepared requests: what the SDK builds anew for every call, its headers, URL and timeouts, is built once and reused.
 
-How this works: an SDK's `post` spends more time on its request than the HTTP client needs to send it. So the first two
-calls go through `post`. If both sent the same head, it becomes a template: from then on a call adds its body to a copy
+How this works: an SDK spends more time on its request than the HTTP client needs to send it. So the first two calls go
+through the SDK. If both sent the same head, it becomes a template: from then on a call adds its body to a copy
 and sends that through the same HTTP client, with its proxies, certificates, cookies, redirects and hooks. So a prepared
 request equals the SDK's own but for the body, byte for byte, and errors become the SDK's own.
 
-A template belongs to one client of the SDK and to one path, query, set of headers, and streaming or not. The SDK's
-`post` is still used for a body that is not plain JSON, for a key that is a function, while the SDK logs its requests,
-and where another library has replaced its methods, as tracers do.
+A template belongs to one client of the SDK and to one path, query, set of headers, and streaming or not. The SDK still
+sends a body that is not plain JSON, and all requests of a client whose key is a function, while the SDK logs its
+requests, and where another library has replaced its methods, as tracers do. What differs between SDKs are `SdkTraits`.
 """
 
 from __future__ import annotations

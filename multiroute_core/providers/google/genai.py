@@ -85,7 +85,7 @@ class GenaiProvider(GeminiProvider):
 
         with reading("google.genai"):
             reply = await io.wait(limit, post_natively if io.native else post)
-        _learn(client, calls, key, replies)
+        _learn(client, key, replies)
         return Reply(reply.body or "", reply.headers or {})
 
     async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
@@ -134,7 +134,7 @@ class GenaiProvider(GeminiProvider):
 
 def _is_preparable(client: Any) -> bool:
     """Whether the low-level calls of the SDK's client send plain requests; its replay mode, for one, does not."""
-    api = getattr(client, "_api_client", None)
+    api = _calls(client)
     return type(api).__module__ == "google.genai._api_client" and is_untouched(
         api, _SENDING_METHODS, package="google", loggers=("google_genai._api_client", "google.genai")
     )
@@ -199,9 +199,9 @@ def _calls(client: Any) -> Any:
     return api if all(callable(getattr(api, name, None)) for name in _LOW_LEVEL_CALLS) else TypedCalls(client)
 
 
-def _learn(client: SdkClient, calls: Any, key: Any, replies: list[Any]) -> None:
-    """Prepare later requests from one that a low-level call sent; a redirect leaves more than one reply."""
-    if len(replies) == 1 and not isinstance(calls, TypedCalls):
+def _learn(client: SdkClient, key: Any, replies: list[Any]) -> None:
+    """Prepare later requests from the SDK's own; a redirect leaves more than one reply."""
+    if len(replies) == 1:
         client.learn(key, replies[0])
 
 
@@ -225,7 +225,7 @@ def _blocking(client: SdkClient, encoded: Encoded) -> Generator[Any, None, None]
         try:
             with _recording(replies):
                 chunk = next(chunks, None)
-            _learn(client, calls, template_key(encoded, stream=True), replies)
+            _learn(client, template_key(encoded, stream=True), replies)
             while chunk is not None:
                 yield decode_json(chunk.body)
                 chunk = next(chunks, None)
@@ -236,7 +236,7 @@ def _blocking(client: SdkClient, encoded: Encoded) -> Generator[Any, None, None]
 
 
 async def _native(client: SdkClient, encoded: Encoded, limit: Deadline) -> AsyncGenerator[Any, None]:
-    open_stream = (calls := _calls(client.sdk)).async_request_streamed
+    open_stream = _calls(client.sdk).async_request_streamed
     replies: list[Any] = []
     with reading("google.genai"):
         chunks = None
@@ -248,7 +248,7 @@ async def _native(client: SdkClient, encoded: Encoded, limit: Deadline) -> Async
                     chunk = await anext(chunks, None)
             finally:
                 current.reset(limit_token)
-            _learn(client, calls, template_key(encoded, stream=True), replies)
+            _learn(client, template_key(encoded, stream=True), replies)
             while chunk is not None:
                 yield decode_json(chunk.body)
                 chunk = await anext(chunks, None)

@@ -78,9 +78,12 @@ class _EventReader:
 def _split_body(body: bytes) -> list[ServerSentEvent]:
     """Return the events of a JSON body: a response, an error, or a list of these, which is Gemini's other format.
 
+    Invalid UTF-8 becomes a replacement character, as in a body that is read as an event stream.
+
     Raises:
         UnreadableReply: If the body is not JSON.
     """
+    body = body.decode("utf-8", "replace").encode()
     try:
         value: Any = decode_json(body)
     except NO_JSON as error:
