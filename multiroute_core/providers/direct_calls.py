@@ -9,7 +9,7 @@ the same way as any other.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from multiroute_core._util.origin import is_defined_in
@@ -131,16 +131,20 @@ class DirectSender:
     Args:
         library: The HTTP library: httpx or httpx2.
         http: The client, sync or async.
+        success: The HTTP statuses of an answer; all others become a response of httpx.
+        hooks: The response hooks of the client after the response guard's, which a direct request may skip.
     """
 
-    def __init__(self, library: Any, http: Any) -> None:
+    def __init__(self, library: Any, http: Any, *, success: range, hooks: Sequence[Callable[[Any], Any]] = ()) -> None:
         self._http = http
         self._is_async = isinstance(http, library.AsyncClient)
         self._client_class = library.AsyncClient if self._is_async else library.Client
         self._methods = self._read_methods()
         self._is_own = all(is_defined_in(method, library.__name__) for method in self._methods)
         self._guard = response_guard(library.__name__)
-        self._hooks = {"request": [], "response": [self._guard.native if self._is_async else self._guard.blocking]}
+        guard_hook = self._guard.native if self._is_async else self._guard.blocking
+        self._hooks = {"request": [], "response": [guard_hook, *hooks]}
+        self._success = success
         self._logger = logging.getLogger(library.__name__)
 
     def _read_methods(self) -> list[Any]:
@@ -148,7 +152,7 @@ class DirectSender:
         return [methods.get(name) for name in _SEND_METHODS]
 
     def is_usable(self) -> bool:
-        """Whether nothing of the client but its transport and our hook has to do with a request."""
+        """Whether nothing of the client but its transport and our hooks has to do with a request."""
         http = self._http
         is_usable = getattr(http._transport, "is_usable", None)  # noqa: SLF001  (somebody may have replaced it)
         return (
@@ -195,7 +199,7 @@ class DirectSender:
 
     def _to_direct(self, answer: Answer, body: Any) -> DirectResponse | None:
         """Return the response to a plain answer; None if httpx has to look at it."""
-        if not 200 <= answer.status < 300:
+        if answer.status not in self._success:
             return None
         length = None
         for name, value in answer.headers:

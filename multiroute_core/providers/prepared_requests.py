@@ -1,13 +1,13 @@
 """Prepared requests: what the SDK builds anew for every call, its headers, URL and timeouts, is built once and reused.
 
-How this works: an SDK's `post` spends more time on its request than the HTTP client needs to send it. So the first two
-calls go through `post`. If both sent the same head, it becomes a template: from then on a call adds its body to a copy
+How this works: an SDK spends more time on its request than the HTTP client needs to send it. So the first two calls go
+through the SDK. If both sent the same head, it becomes a template: from then on a call adds its body to a copy
 and sends that through the same HTTP client, with its proxies, certificates, cookies, redirects and hooks. So a prepared
 request equals the SDK's own but for the body, byte for byte, and errors become the SDK's own.
 
-A template belongs to one client of the SDK and to one path, query, set of headers, and streaming or not. The SDK's
-`post` is still used for a body that is not plain JSON, for a key that is a function, while the SDK logs its requests,
-and where another library has replaced its methods, as tracers do.
+A template belongs to one client of the SDK and to one path, query, set of headers, and streaming or not. The SDK still
+sends a body that is not plain JSON, and all requests of a client whose key is a function, while the SDK logs its
+requests, and where another library has replaced its methods, as tracers do. What differs between SDKs are `SdkTraits`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import inspect
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from multiroute_core._util.origin import is_defined_in
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
@@ -32,11 +33,31 @@ SWITCH = "MULTIROUTE_PREPARED_REQUESTS"
 MAX_TEMPLATES = 32
 """Templates kept for a client: a header or a query that changes with every call must not fill the memory."""
 
-_encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-"""Encodes a body as the SDKs and httpx do."""
+encode_compactly: Callable[[Any], str] = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":")
+).encode
+"""Encodes a body as httpx does, and the SDKs that leave it to httpx."""
 
 _OF_A_CALL = frozenset((b"content-length", b"cookie", b"transfer-encoding"))
 """Headers that the HTTP client adds to each request."""
+
+
+@dataclass(frozen=True, slots=True)
+class SdkTraits:
+    """How a client of an SDK encodes bodies and reports failures.
+
+    Attributes:
+        encode: Returns a body as JSON text; raises TypeError or ValueError for a value that it cannot encode.
+        success: The HTTP statuses of an answer.
+        to_transport_error: Returns the SDK's error for an error of the HTTP library and the request; the error itself
+            if the SDK raises that.
+        raise_status_error: Raises the SDK's error for a response of another status, whose body was read.
+    """
+
+    encode: Callable[[Any], str]
+    success: range
+    to_transport_error: Callable[[Exception, Any], Exception]
+    raise_status_error: Callable[[Any], NoReturn]
 
 
 class RequestTemplate:
@@ -57,17 +78,13 @@ class RequestTemplate:
     def __reduce__(self) -> Any:
         raise TypeError("A RequestTemplate cannot be pickled, because it holds a key.")
 
-    def build(self, body: Mapping[str, Any], cookies: Any) -> Any:
+    def build(self, content: bytes, cookies: Any) -> Any:
         """Return a request of the HTTP library.
 
         Args:
-            body: The body; a value that is not plain JSON raises TypeError.
+            content: The encoded body.
             cookies: The cookies of the HTTP client.
         """
-        return self.build_from(_encode(body).encode(), cookies)
-
-    def build_from(self, content: bytes, cookies: Any) -> Any:
-        """Return a request of the HTTP library with an encoded body."""
         size = len(content)
         content = self._stream_class(content)  # a traceback may show local variables
         request = self._request_class(
@@ -99,7 +116,7 @@ class DirectRequest:
 
     def to_request(self) -> Any:
         """Return it as a request of the HTTP library."""
-        return self.template.build_from(self.payload.body, None)
+        return self.template.build(self.payload.body, None)
 
 
 def _head(headers: Any) -> list[tuple[bytes, bytes]]:
@@ -110,25 +127,35 @@ class SdkClient:
     """A client of an SDK with its HTTP client and the requests that are prepared for it.
 
     Args:
-        module: The module of the SDK.
+        traits: How it encodes bodies and reports failures.
         library: The HTTP library of the SDK: httpx or httpx2.
         sdk: The client of the SDK.
         http: The HTTP client that it uses.
-        api_key: The key; a function, which the SDK calls for every request, prevents prepared requests.
+        prepares: Whether requests may be prepared; False sends them all through the SDK.
+        hooks: The response hooks of the HTTP client after the response guard's, which a prepared request may skip.
     """
 
-    __slots__ = ("_candidates", "_direct", "_library", "_module", "_prepares", "_templates", "http", "sdk")
+    __slots__ = ("_candidates", "_direct", "_library", "_prepares", "_templates", "_traits", "http", "sdk")
 
-    def __init__(self, module: ModuleType, library: ModuleType, sdk: Any, http: Any, api_key: Any) -> None:
+    def __init__(
+        self,
+        traits: SdkTraits,
+        library: ModuleType,
+        sdk: Any,
+        http: Any,
+        *,
+        prepares: bool,
+        hooks: Sequence[Callable[[Any], Any]] = (),
+    ) -> None:
         self.sdk = sdk
         self.http = http
-        self._module = module
+        self._traits = traits
         self._library = library
-        self._prepares = isinstance(api_key, str) and _is_untouched(sdk, module)
+        self._prepares = prepares
         self._templates: dict[Any, RequestTemplate | None] = {}
         self._candidates: dict[Any, RequestTemplate] = {}
         has_transport = hasattr(getattr(http, "_transport", None), "exchange")
-        self._direct = DirectSender(library, http) if has_transport else None
+        self._direct = DirectSender(library, http, success=traits.success, hooks=hooks) if has_transport else None
 
     def prepare(self, key: Any, encoded: Encoded) -> Any:
         """Return the request to send, or None if the SDK has to build it.
@@ -140,11 +167,12 @@ class SdkClient:
         if (template := self._templates.get(key)) is None:
             return None
         try:
-            if template.direct is not None and self._direct is not None and self._direct.is_usable():
-                return DirectRequest(template, template.direct.build(_encode(encoded.body).encode()))
-            return template.build(encoded.body, self.http.cookies)
-        except TypeError:  # the body is not plain JSON, and the SDK has an encoder of its own
+            content = self._traits.encode(encoded.body).encode()
+        except (TypeError, ValueError):  # the body is not plain JSON, and the SDK has an encoder of its own
             return None
+        if template.direct is not None and self._direct is not None and self._direct.is_usable():
+            return DirectRequest(template, template.direct.build(content))
+        return template.build(content, self.http.cookies)
 
     def learn(self, key: Any, response: Any) -> None:
         """Prepare later requests from one that the SDK sent.
@@ -164,7 +192,7 @@ class SdkClient:
     def keep(self, key: Any, template: RequestTemplate | None) -> None:
         """Use a template for later requests; None if their heads differ, so that the SDK builds them all."""
         if template is not None and self._direct is not None:
-            template.direct = DirectTemplate.of(self.http, template.build_from(b"", None))
+            template.direct = DirectTemplate.of(self.http, template.build(b"", None))
         self._templates[key] = template
 
     def send(self, request: Any, *, stream: bool) -> Any:
@@ -180,14 +208,15 @@ class SdkClient:
                 request = direct.to_request()
                 response = self._direct.finish(response, request, stream=stream)
         except Exception as error:
-            if direct is not None:
-                request = direct.to_request()
-            raise self._transport_error(error, request) from error
-        if response.is_success:
-            return response
-        if not response.is_closed:
-            response.read()
-        raise self._status_error(response)
+            failure = self._traits.to_transport_error(error, request if direct is None else direct.to_request())
+            if failure is error:
+                raise
+            raise failure from error
+        if response.status_code not in self._traits.success:
+            if not response.is_closed:
+                response.read()
+            self._traits.raise_status_error(response)
+        return response
 
     async def asend(self, request: Any, *, stream: bool) -> Any:
         """Async variant of `send`."""
@@ -202,24 +231,15 @@ class SdkClient:
                 request = direct.to_request()
                 response = await self._direct.afinish(response, request, stream=stream)
         except Exception as error:
-            if direct is not None:
-                request = direct.to_request()
-            raise self._transport_error(error, request) from error
-        if response.is_success:
-            return response
-        if not response.is_closed:
-            await response.aread()
-        raise self._status_error(response)
-
-    def _transport_error(self, error: Exception, request: Any) -> Exception:
-        is_timeout = isinstance(error, self._library.TimeoutException)
-        return (self._module.APITimeoutError if is_timeout else self._module.APIConnectionError)(request=request)
-
-    def _status_error(self, response: Any) -> Exception:
-        build = getattr(self.sdk, "_make_status_error_from_response", None)
-        if build is not None:
-            return build(response)
-        return self._module.APIStatusError(f"Error code: {response.status_code}", response=response, body=response.text)
+            failure = self._traits.to_transport_error(error, request if direct is None else direct.to_request())
+            if failure is error:
+                raise
+            raise failure from error
+        if response.status_code not in self._traits.success:
+            if not response.is_closed:
+                await response.aread()
+            self._traits.raise_status_error(response)
+        return response
 
 
 def template_key(encoded: Encoded, *, stream: bool) -> Any:
@@ -229,15 +249,17 @@ def template_key(encoded: Encoded, *, stream: bool) -> Any:
     return encoded.path, stream, tuple(encoded.headers.items()), tuple(encoded.query.items())
 
 
-def _is_untouched(client: Any, module: ModuleType) -> bool:
-    """Whether nothing but the SDK needs to see the requests of its client."""
+def is_untouched(client: Any, methods: Sequence[str], *, package: str, loggers: Sequence[str]) -> bool:
+    """Whether nothing but the SDK needs to see the requests of its client.
+
+    Args:
+        client: The object of the SDK that sends requests.
+        methods: Its methods through which each request goes; another library may have replaced them.
+        package: The name of the outermost package of the SDK.
+        loggers: The loggers to which the SDK writes its requests at level `DEBUG`.
+    """
     return (
         os.environ.get(SWITCH) != "0"
-        and not logging.getLogger(module.__name__).isEnabledFor(logging.DEBUG)
-        and all(_is_own(client, module, name) for name in ("post", "request"))
+        and not any(logging.getLogger(name).isEnabledFor(logging.DEBUG) for name in loggers)
+        and all(is_defined_in(inspect.getattr_static(client, name, None), package) for name in methods)
     )
-
-
-def _is_own(client: Any, module: ModuleType, name: str) -> bool:
-    method = inspect.getattr_static(client, name, None)
-    return is_defined_in(method, module.__name__)

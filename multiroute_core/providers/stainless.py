@@ -9,15 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from multiroute_core._util.redaction import split_credentials
 from multiroute_core.providers import http
 from multiroute_core.providers.clients import Clients
-from multiroute_core.providers.prepared_requests import SdkClient, template_key
+from multiroute_core.providers.event_stream import Events
+from multiroute_core.providers.prepared_requests import (
+    SdkClient,
+    SdkTraits,
+    encode_compactly,
+    is_untouched,
+    template_key,
+)
 from multiroute_core.providers.provider import Encoded, Reply
-from multiroute_core.providers.sse import ServerSentEvent, StreamReader
-from multiroute_core.providers.stream_body import to_text_error, to_value
 from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
 
@@ -67,7 +72,11 @@ class StainlessTransport:
             _ = (
                 sdk_client.default_headers
             )  # the SDK detects the platform once, under a lock that a fork would leave held
-            return SdkClient(sdk, library, sdk_client, http_client, settings.get("api_key"))
+            prepares = isinstance(settings.get("api_key"), str) and is_untouched(
+                sdk_client, ("post", "request"), package=sdk.__name__, loggers=(sdk.__name__,)
+            )
+            traits = _traits(sdk, library, sdk_client)
+            return SdkClient(traits, library, sdk_client, http_client, prepares=prepares)
 
         self._clients = Clients(
             lambda: build_client(blocking, sdk.DefaultHttpxClient),
@@ -123,6 +132,23 @@ class StainlessTransport:
         self._clients.close()
 
 
+def _traits(sdk: ModuleType, library: ModuleType, client: Any) -> SdkTraits:
+    """Returns how a client of the SDK encodes bodies and reports failures."""
+
+    def to_transport_error(error: Exception, request: Any) -> Exception:
+        is_timeout = isinstance(error, library.TimeoutException)
+        return (sdk.APITimeoutError if is_timeout else sdk.APIConnectionError)(request=request)
+
+    def raise_status_error(response: Any) -> NoReturn:
+        build = getattr(client, "_make_status_error_from_response", None)
+        if build is not None:
+            raise build(response)
+        message = f"Error code: {response.status_code}"
+        raise sdk.APIStatusError(message, response=response, body=response.text)
+
+    return SdkTraits(encode_compactly, range(200, 300), to_transport_error, raise_status_error)
+
+
 def _options(encoded: Encoded) -> dict[str, Any]:
     """Returns the SDK's request options."""
     options: dict[str, Any] = {}
@@ -131,75 +157,3 @@ def _options(encoded: Encoded) -> dict[str, Any]:
     if encoded.query:
         options["params"] = dict(encoded.query)
     return options
-
-
-class Events:
-    """The events of a stream, each a JSON value, up to the end of the body.
-
-    The SDKs' own iterators stop at OpenAI's `[DONE]`, before the body's last bytes, so that every stream costs a
-    connection, and over TLS a handshake. They also handle neither a BOM nor a named error event.
-
-    An unreadable event raises an error, and iteration can continue with the next event.
-    """
-
-    __slots__ = ("_events", "_over", "_pieces", "_reader", "_response")
-
-    def __init__(self, response: Any, *, native: bool) -> None:
-        self._response = response
-        # Not `iter_bytes`: the response guard has decompressed the body.
-        self._pieces: Any = response.aiter_raw() if native else response.iter_raw()
-        self._reader = StreamReader()
-        self._events: list[ServerSentEvent] = []  # in reverse order
-        self._over = False
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Returns the response headers."""
-        return self._response.headers
-
-    def __next__(self) -> Any:
-        while True:
-            while self._events:
-                if (value := to_value(self._events.pop(), last=self._over)) is not None:
-                    return value
-            if self._over:
-                raise StopIteration
-            if (piece := next(self._pieces, None)) is None:
-                if (body := self._end()) is not None:
-                    return body
-            else:
-                self._events = self._reader.feed(piece)
-                self._events.reverse()
-
-    async def __anext__(self) -> Any:
-        while True:
-            while self._events:
-                if (value := to_value(self._events.pop(), last=self._over)) is not None:
-                    return value
-            if self._over:
-                raise StopAsyncIteration
-            if (piece := await anext(self._pieces, None)) is None:
-                if (body := self._end()) is not None:
-                    return body
-            else:
-                self._events = self._reader.feed(piece)
-                self._events.reverse()
-
-    def _end(self) -> Reply | None:
-        """Finish the body; returns it as a `Reply` if it is a complete JSON body instead of a stream."""
-        self._over = True
-        self._events = self._reader.end()
-        self._events.reverse()
-        if self._reader.text is not None:
-            raise to_text_error(self._reader.text)
-        return None if self._reader.body is None else Reply(self._reader.body, self._response.headers)
-
-    def close(self) -> None:
-        """Return the connection to the pool, or drop it if the body was not read completely."""
-        self._response.close()
-        self._pieces.close()
-
-    async def aclose(self) -> None:
-        """The async version of `close`."""
-        await self._response.aclose()
-        await self._pieces.aclose()

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.wire
 
 KEY = "KEYMARK-51b2e7"
 every_face = pytest.mark.parametrize("face", FACES)
-every_wire = pytest.mark.parametrize("wire", ["chat", "responses", "anthropic"])
+every_wire = pytest.mark.parametrize("wire", ["chat", "responses", "anthropic", "google"])
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def server():
 
 
 def route(url: str, wire: str = "chat", **more: Any) -> Route:
-    if wire != "anthropic":
+    if wire in ("chat", "responses"):
         url = f"{url}/v1"
         more["api"] = wire
     return Route(MODELS[wire], base_url=url, api_key=KEY, **more)

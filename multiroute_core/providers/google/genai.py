@@ -1,25 +1,31 @@
-"""Gemini provider on `google-genai`, via its low-level API: exact JSON, at a tenth of the typed call's cost."""
+"""Gemini provider on `google-genai`, via its low-level API: exact JSON, at a tenth of the typed call's cost.
+
+Most calls send a copy of a request that the SDK has built before (`prepared_requests`), and read its stream themselves
+(`stream_events`).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
-from types import ModuleType, SimpleNamespace
-from typing import Any, TypeAlias
+from types import ModuleType
+from typing import Any
 from urllib.parse import urlencode
 
 from multiroute_core._util.json_text import decode_json
 from multiroute_core._util.redaction import split_credentials
-from multiroute_core.errors import ConfigurationError
 from multiroute_core.providers import http, models
 from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import encode, sse_normalizer
 from multiroute_core.providers.google.base import GeminiProvider
 from multiroute_core.providers.google.faults import reading
+from multiroute_core.providers.google.stream_events import read_events
+from multiroute_core.providers.google.typed_calls import TypedCalls
+from multiroute_core.providers.prepared_requests import SdkClient, SdkTraits, is_untouched, template_key
 from multiroute_core.providers.provider import Encoded, Reply
 from multiroute_core.route import Route
 from multiroute_core.runtime.deadline import CONNECT_TIMEOUT, Deadline, current
@@ -60,22 +66,38 @@ class GenaiProvider(GeminiProvider):
 
     async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
         """Request a complete response."""
-        calls = _calls((await self._clients.native() if io.native else self._clients.blocking()).sdk)
-        ask = calls.async_request if io.native else calls.request
+        client: SdkClient = await self._clients.native() if io.native else self._clients.blocking()
+        key = template_key(encoded, stream=False)
+        if (request := client.prepare(key, encoded)) is not None:
+            with reading("google.genai"):
+                response = await io.wait(limit, client.asend if io.native else client.send, request, stream=False)
+            return Reply(_text_of(self._library, response), response.headers)
+        calls = _calls(client.sdk)
+        replies: list[Any] = []
 
         def post() -> Any:  # takes no arguments, as a traceback may show local variables
-            return ask("post", _path(encoded), encoded.body, *_options(encoded))
+            with _recording(replies):
+                return calls.request("post", _path(encoded), encoded.body, *_options(encoded))
+
+        async def post_natively() -> Any:
+            with _recording(replies):
+                return await calls.async_request("post", _path(encoded), encoded.body, *_options(encoded))
 
         with reading("google.genai"):
-            reply = await io.wait(limit, post)
+            reply = await io.wait(limit, post_natively if io.native else post)
+        _learn(client, key, replies)
         return Reply(reply.body or "", reply.headers or {})
 
     async def open(self, io: IO, limit: Deadline, encoded: Encoded) -> Any:
-        """Open a stream of events, each a dict. The request is sent on the first `next`."""
-        calls = _calls((await self._clients.native() if io.native else self._clients.blocking()).sdk)
-        return _native(calls, encoded, limit) if io.native else _blocking(calls, encoded)
+        """Open a stream of events, each a dict. Through the SDK, the request is sent on the first `next`."""
+        client: SdkClient = await self._clients.native() if io.native else self._clients.blocking()
+        if (request := client.prepare(template_key(encoded, stream=True), encoded)) is None:
+            return _native(client, encoded, limit) if io.native else _blocking(client, encoded)
+        with reading("google.genai"):
+            response = await io.wait(limit, client.asend if io.native else client.send, request, stream=True)
+        return read_events(self._sdk, response, native=io.native)
 
-    def _client(self, *, native: bool) -> _Client:
+    def _client(self, *, native: bool) -> SdkClient:
         """Create an SDK client on an HTTP client of ours, which enforces the deadline.
 
         Without an async HTTP client the SDK would use aiohttp if it is installed, with other errors, limits and
@@ -91,7 +113,8 @@ class GenaiProvider(GeminiProvider):
             follow_redirects=True,
             auth=self._credentials,
         )
-        http_client.event_hooks["response"].append((_recorder_async if native else _recorder)(library))
+        recorder = (_recorder_async if native else _recorder)(library)
+        http_client.event_hooks["response"].append(recorder)
         other = (library.Client if native else library.AsyncClient)(verify=unused)
         options = {
             "api_version": API_VERSION,
@@ -102,15 +125,48 @@ class GenaiProvider(GeminiProvider):
             "async_client_args": {"verify": unused, "ssl": unused},
         }
         # Explicit, as GOOGLE_GENAI_USE_VERTEXAI would otherwise turn this into a Vertex client.
-        return _Client(self._sdk.Client(api_key=self.api_key, vertexai=False, http_options=options), http_client)
+        client = self._sdk.Client(api_key=self.api_key, vertexai=False, http_options=options)
+        prepares = self._credentials is None and _is_preparable(client)
+        errors: Any = importlib.import_module("google.genai.errors").APIError
+        traits = SdkTraits(_encode, range(200, 201), _keep_transport_error, errors.raise_for_response)
+        return SdkClient(traits, library, client, http_client, prepares=prepares, hooks=[recorder])
 
 
-@dataclass(frozen=True, slots=True)
-class _Client:
-    """A client of the SDK, and its HTTP client, which the SDK does not close."""
+def _is_preparable(client: Any) -> bool:
+    """Whether the low-level calls of the SDK's client send plain requests; its replay mode, for one, does not."""
+    api = _calls(client)
+    return type(api).__module__ == "google.genai._api_client" and is_untouched(
+        api, _SENDING_METHODS, package="google", loggers=("google_genai._api_client", "google.genai")
+    )
 
-    sdk: Any
-    http: Any
+
+_LOW_LEVEL_CALLS = "request", "request_streamed", "async_request", "async_request_streamed"
+_SENDING_METHODS = (
+    *(*_LOW_LEVEL_CALLS, "_build_request"),
+    *("_request", "_request_once", "_async_request", "_async_request_once"),
+)
+"""The methods that a request goes through; later versions may lack some, and then send all requests themselves."""
+
+_encode_members = json.JSONEncoder().encode
+
+
+def _encode(body: Mapping[str, Any]) -> str:
+    """Encode a body as the SDK does, which leaves out members that begin with an underscore."""
+    return _encode_members({name: value for name, value in body.items() if not name.startswith("_")})
+
+
+def _keep_transport_error(error: Exception, _request: Any) -> Exception:
+    return error
+
+
+def _text_of(library: ModuleType, response: Any) -> str:
+    """Return the body of a complete response, decoded as the SDK does it."""
+    content_type = response.headers.get("content-type", "").lower()
+    if "charset" in content_type and "utf-8" not in content_type:
+        headers = {"Content-Type": content_type}
+        response = library.Response(200, headers=headers, content=response.content)
+        return response.text
+    return response.content.decode("utf-8", "replace")
 
 
 def _http_library(sdk: ModuleType) -> ModuleType:
@@ -140,8 +196,13 @@ def _calls(client: Any) -> Any:
     same signature from 1.52 to 3.4, which the tests check. If they are missing, the typed calls are used instead.
     """
     api = getattr(client, "_api_client", None)
-    names = ("request", "request_streamed", "async_request", "async_request_streamed")
-    return api if all(callable(getattr(api, name, None)) for name in names) else _Typed(client)
+    return api if all(callable(getattr(api, name, None)) for name in _LOW_LEVEL_CALLS) else TypedCalls(client)
+
+
+def _learn(client: SdkClient, key: Any, replies: list[Any]) -> None:
+    """Prepare later requests from the SDK's own; a redirect leaves more than one reply."""
+    if len(replies) == 1:
+        client.learn(key, replies[0])
 
 
 def _path(encoded: Encoded) -> str:
@@ -156,16 +217,15 @@ def _options(encoded: Encoded) -> tuple[dict[str, Any], ...]:
     return ({"headers": dict(encoded.headers)},) if encoded.headers else ()
 
 
-def _blocking(calls: Any, encoded: Encoded) -> Generator[Any, None, None]:
+def _blocking(client: SdkClient, encoded: Encoded) -> Generator[Any, None, None]:
+    calls = _calls(client.sdk)
     replies: list[Any] = []
     with reading("google.genai"):
         chunks = calls.request_streamed("post", _path(encoded), encoded.body, *_options(encoded))
         try:
-            token = _replies.set(replies)
-            try:
+            with _recording(replies):
                 chunk = next(chunks, None)
-            finally:
-                _replies.reset(token)
+            _learn(client, template_key(encoded, stream=True), replies)
             while chunk is not None:
                 yield decode_json(chunk.body)
                 chunk = next(chunks, None)
@@ -175,19 +235,20 @@ def _blocking(calls: Any, encoded: Encoded) -> Generator[Any, None, None]:
             chunks.close()
 
 
-async def _native(calls: Any, encoded: Encoded, limit: Deadline) -> AsyncGenerator[Any, None]:
+async def _native(client: SdkClient, encoded: Encoded, limit: Deadline) -> AsyncGenerator[Any, None]:
+    open_stream = _calls(client.sdk).async_request_streamed
     replies: list[Any] = []
     with reading("google.genai"):
         chunks = None
         try:
-            token = _replies.set(replies)
             limit_token = current.set(limit)
             try:
-                chunks = await calls.async_request_streamed("post", _path(encoded), encoded.body, *_options(encoded))
-                chunk = await anext(chunks, None)
+                with _recording(replies):
+                    chunks = await open_stream("post", _path(encoded), encoded.body, *_options(encoded))
+                    chunk = await anext(chunks, None)
             finally:
-                _replies.reset(token)
                 current.reset(limit_token)
+            _learn(client, template_key(encoded, stream=True), replies)
             while chunk is not None:
                 yield decode_json(chunk.body)
                 chunk = await anext(chunks, None)
@@ -205,11 +266,24 @@ async def _native(calls: Any, encoded: Encoded, limit: Deadline) -> AsyncGenerat
 _replies: ContextVar[list[Any] | None] = ContextVar("multiroute_google_replies", default=None)
 
 
+@contextlib.contextmanager
+def _recording(replies: list[Any]) -> Generator[None, None, None]:
+    """Context manager that collects the HTTP responses of the SDK's calls inside it."""
+    token = _replies.set(replies)
+    try:
+        yield
+    finally:
+        _replies.reset(token)
+
+
 def _recorder(library: ModuleType) -> Callable[[Any], None]:
     def record(reply: Any) -> None:
-        """Record an HTTP response for its stream: the SDK hides it and does not close it in time."""
-        sse_normalizer.normalize(library, reply)
+        """Record an HTTP response of the SDK, which hides it, and does not close that of a stream in time.
+
+        The responses to prepared requests are not recorded: nothing but the SDK needs a normalized stream.
+        """
         if (replies := _replies.get()) is not None:
+            sse_normalizer.normalize(library, reply)
             replies.append(reply)
 
     return record
@@ -222,64 +296,3 @@ def _recorder_async(library: ModuleType) -> Callable[[Any], Awaitable[None]]:
         record(reply)
 
     return record_async
-
-
-_Options: TypeAlias = Mapping[str, Any] | None
-
-
-class _Typed:
-    """The same four calls on the typed API, with responses serialized back to JSON."""
-
-    def __init__(self, client: Any) -> None:
-        self._models = client.models
-        self._native_models = client.aio.models
-
-    def request(self, _method: str, path: str, body: Mapping[str, Any], options: _Options = None) -> Any:
-        return _as_reply(self._models.generate_content(**_typed(path, body, options)))
-
-    def request_streamed(
-        self, _method: str, path: str, body: Mapping[str, Any], options: _Options = None
-    ) -> Generator[Any, None, None]:
-        for chunk in self._models.generate_content_stream(**_typed(path, body, options)):
-            yield _as_reply(chunk)
-
-    async def async_request(self, _method: str, path: str, body: Mapping[str, Any], options: _Options = None) -> Any:
-        return _as_reply(await self._native_models.generate_content(**_typed(path, body, options)))
-
-    async def async_request_streamed(
-        self, _method: str, path: str, body: Mapping[str, Any], options: _Options = None
-    ) -> Any:
-        chunks = await self._native_models.generate_content_stream(**_typed(path, body, options))
-
-        async def replies() -> AsyncGenerator[Any, None]:
-            async with contextlib.aclosing(chunks):
-                async for chunk in chunks:
-                    yield _as_reply(chunk)
-
-        return replies()
-
-
-def _typed(path: str, body: Mapping[str, Any], options: _Options) -> dict[str, Any]:
-    """Return arguments for `generate_content` that make the SDK send `body`, exactly once.
-
-    The body overrides the one that the SDK builds, which is empty except for a mandatory turn. So the SDK's types,
-    which drop or reject what they do not know, never parse it.
-    """
-    config_class: Any = importlib.import_module("google.genai.types").GenerateContentConfig
-    config: dict[str, Any] = {
-        "httpOptions": {**(options or {}), "extraBody": body},
-        "automaticFunctionCalling": {"disable": True},
-    }
-    if "automatic_continuation" in config_class.model_fields:  # since 3.0 the SDK continues by itself
-        config["automaticContinuation"] = False
-    path, _, query = path.partition("?")
-    if query not in ("", "alt=sse"):
-        raise ConfigurationError("This version of google-genai does not support extra_query; leave it out.")
-    model, _, _ = path.rpartition(":")
-    return {"model": model, "contents": "-", "config": config_class.model_validate(config)}
-
-
-def _as_reply(response: Any) -> Any:
-    http_response = response.sdk_http_response
-    text = response.model_dump_json(by_alias=True, exclude_none=True, exclude={"sdk_http_response", "parsed"})
-    return SimpleNamespace(body=text, headers=http_response and http_response.headers)

@@ -16,7 +16,8 @@ import msgspec
 
 from multiroute_core._util.json_text import NO_JSON, decode_json
 from multiroute_core.providers.body import count, mapping
-from multiroute_core.providers.provider import DONE, WireError
+from multiroute_core.providers.in_band import has_error
+from multiroute_core.providers.provider import DONE, UnreadableReply, WireError
 from multiroute_core.providers.sse import ERROR, ServerSentEvent, StreamReader
 from multiroute_core.providers.stream_body import error_body_of, to_text_error, to_value
 
@@ -77,25 +78,40 @@ def _to_frames(body: bytes) -> list[bytes]:
 
 def _value_frame(value: Any, data: bytes | None) -> bytes:
     body = mapping(value)
-    if (error := body.get("error")) and not 400 <= (count(mapping(error).get("code")) or 0) <= 599:
-        return _error_frame(body)
+    if "error" in body:
+        if not has_error(body):  # the SDK cannot read an empty error
+            value, data = {name: member for name, member in body.items() if name != "error"}, None
+        elif not has_valid_code(body):
+            return _error_frame(body)
     return _framed(msgspec.json.encode(value) if data is None else data)
 
 
+def has_valid_code(body: Mapping[str, Any]) -> bool:
+    """Whether the error of `body` has an HTTP status of an error, which the SDK needs to raise it."""
+    return 400 <= (count(mapping(body.get("error")).get("code")) or 0) <= 599
+
+
 def _to_error_frame(error: WireError) -> bytes:
-    return _value_frame(mapping(error.body) or {"error": {"message": str(error)}}, None)
+    body = mapping(error.body) or {"error": {"message": str(error)}}
+    if isinstance(error, UnreadableReply):
+        return _error_frame(body, unreadable=True)
+    return _value_frame(body, None)
 
 
-def _error_frame(body: Mapping[str, Any]) -> bytes:
+def _error_frame(body: Mapping[str, Any], *, unreadable: bool = False) -> bytes:
     """Wrap an error without a valid HTTP status in one that the SDK can raise."""
-    return _framed(msgspec.json.encode({"error": {"code": _INSIDE, "body": error_body_of(body)}}))
+    error = {"code": _INSIDE, "unreadable": unreadable, "body": error_body_of(body)}
+    return _framed(msgspec.json.encode({"error": error}))
 
 
 def error_of(error: Exception) -> WireError | None:
     """Return the error wrapped in an SDK error; None if it is Google's own."""
     if getattr(error, "code", None) != _INSIDE:
         return None
-    body = mapping(mapping(mapping(getattr(error, "details", None)).get("error")).get("body"))
+    wrapper = mapping(mapping(getattr(error, "details", None)).get("error"))
+    body = mapping(wrapper.get("body"))
+    if wrapper.get("unreadable"):
+        return UnreadableReply(str(mapping(body.get("error")).get("message")), body)
     return WireError("The provider reported an error inside the stream.", body) if body else None
 
 

@@ -50,26 +50,14 @@ def make(sdk, monkeypatch):
             return made[-1]
         from multiroute_core.providers.google import genai
 
+        if sdk == "typed":  # take the low-level calls away, as a later version of the SDK may do
+            monkeypatch.setattr(genai, "_LOW_LEVEL_CALLS", ("no_such_call",))
         made.append(genai.GenaiProvider(key, base_url))
-        if sdk == "typed":
-            close_the_door(made[-1])
         return made[-1]
 
     yield make
     for provider in made:
         provider.close()
-
-
-def close_the_door(provider):
-    """Take the private attribute from every client, as a later version of the SDK may do."""
-    build = provider._client
-
-    def without_door(*, native):
-        client = build(native=native)
-        del client.sdk._api_client
-        return client
-
-    provider._client = without_door
 
 
 @pytest.fixture

@@ -242,6 +242,21 @@ def test_an_error_in_any_framing(provider, server, world, before, error):
     assert provider.classify(caught.value).code == "overloaded"
 
 
+@pytest.mark.parametrize("error", [None, {}, {"code": 0, "message": ""}])
+def test_an_empty_error_is_none(provider, server, world, sdk, error):
+    server.serve(stream(sdk, [{"error": error, **event} for event in STREAM]))
+    deltas, decoder = drive(world, lambda io: streamed(provider, io))
+    assert decoder.complete
+    assert text(deltas) == "Hello"
+
+
+def test_an_event_of_words_is_no_answer(provider, server, world, sdk):
+    server.serve(lambda _: Reply(200, SSE, [FIRST, b"data: nonsense\n\n"], stream=True))
+    with pytest.raises(WireError) as caught:
+        drive(world, lambda io: streamed(provider, io))
+    assert provider.classify(caught.value).code == "bad_reply"
+
+
 def test_a_bom_before_a_whole_answer(provider, server, world, sdk):
     if sdk == "typed":  # the typed call reads the body itself
         return

@@ -172,13 +172,31 @@ def test_a_stream_that_reports_an_error_is_dropped(provider, slow, world, sdk):
     assert drive(world, flow), "the connection was not dropped"
 
 
-def test_a_stream_that_was_never_read_is_never_sent(provider, server, world):
+def test_a_stream_that_was_never_read_is_never_sent(make, server, world, monkeypatch):
+    monkeypatch.setenv("MULTIROUTE_PREPARED_REQUESTS", "0")  # a prepared request is sent at once
+    provider = make(server.url)
+
     async def flow(io):
         source = await provider.open(io, limited(), provider.encode(HELLO, ROUTE, stream=True))
         await io.close(source)
 
     drive(world, flow)
     assert server.requests == []
+
+
+@pytest.mark.usefixtures("prepared_requests")
+def test_a_prepared_stream_that_was_never_read_is_dropped(provider, slow, world, sdk):
+    if sdk != "genai":
+        pytest.skip("it prepares no requests")
+    endless = slow(first(sdk), drip=b" ")
+
+    async def flow(io):
+        source = await provider.open(io, limited(), provider.encode(HELLO, ROUTE, stream=True))
+        assert not endless.ended.is_set()
+        await io.close(source)
+        return await asyncio.to_thread(endless.ended.wait, 2) if io.native else endless.ended.wait(2)
+
+    assert drive(world, flow), "the connection was not dropped"
 
 
 def test_a_cancelled_call_is_dropped(provider, slow, kind, sdk):
