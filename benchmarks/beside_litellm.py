@@ -9,8 +9,8 @@ They take turns, each round in another order.
 * Calls: 256 in flight, to a server on 127.0.0.1 that answers each after 100 ms. CPU time of the whole client process.
 * The router's own cost: what a call takes through the router over a provider that uses no network, less what that
   provider takes alone.
-* Streams: all are open at the same time, each after its first chunk, and the server has more to say. The memory is what
-  the process has grown by, per stream.
+* Streams: all are open at the same time, each after its first chunk, and the server has more to say. The memory is that
+  of the whole process, and what it has grown by per stream.
 
 `short` marks a row that misses its target; the exit code is 0.
 """
@@ -190,8 +190,16 @@ def row(table: Table, name: str, ours: str, theirs: str, ratio: float, target: f
     )
 
 
-def show(load: Mapping[str, float], flows: Sequence[Mapping[str, float]], memory: Mapping[str, float]) -> None:
-    """Print the table."""
+def show(
+    load: Mapping[str, float], flows: Sequence[Mapping[str, float]], memory: Mapping[str, tuple[float, float]]
+) -> None:
+    """Print the table.
+
+    Args:
+        load: The CPU seconds of a call, for each client.
+        flows: The CPU seconds that the router adds to a call: ours and LiteLLM's.
+        memory: The bytes of an open stream, and of the process with all of them, for each client.
+    """
     table = Table("", title="MultiRoute and others", title_justify="left")
     for head in ("ours", "theirs", "ratio", "target", ""):
         table.add_column(head, justify="right")
@@ -211,25 +219,32 @@ def show(load: Mapping[str, float], flows: Sequence[Mapping[str, float]], memory
         ("ChatMultiRoute", "ChatOpenAI", 1.0),
     ):
         if theirs in memory:
-            sizes = [memory[name] / KIB for name in (ours, theirs)]
+            (one, whole), (other_one, other_whole) = memory[ours], memory[theirs]
             name = f"memory of an open stream: {ours} / {theirs}"
-            row(
-                table, name, f"{sizes[0]:,.1f} KiB", f"{sizes[1]:,.1f} KiB", sizes[0] / sizes[1], target, at_least=False
-            )
+            row(table, name, _kib(one), _kib(other_one), one / other_one, target, at_least=False)
+            name = f"memory of the process with all streams: {ours} / {theirs}"
+            row(table, name, _kib(whole), _kib(other_whole), whole / other_whole, target, at_least=False)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
-def measure_streams(pythons: Mapping[str, Path], rounds: int, count: int) -> dict[str, float]:
-    """Return the bytes of memory of an open stream, for each client; each round has new processes."""
-    sizes: dict[str, list[float]] = {name: [] for name in pythons}
+def _kib(size: float) -> str:
+    return f"{size / KIB:,.1f} KiB"
+
+
+def measure_streams(pythons: Mapping[str, Path], rounds: int, count: int) -> dict[str, tuple[float, float]]:
+    """Return the bytes of an open stream, and of the process with all of them; each round has new processes."""
+    sizes: dict[str, list[tuple[float, float]]] = {name: [] for name in pythons}
     with holding_server() as url:
         for _ in range(rounds):
             with callers(pythons, url) as processes:
                 for name in ORDER.sample([*pythons], len(pythons)):
                     processes[name].ask("streams", count=20)  # what the first streams load does not belong to a stream
                     result = processes[name].ask("streams", count=count)
-                    sizes[name].append((result["open"] - result["before"]) / count)
-    return {name: statistics.median(values) for name, values in sizes.items()}
+                    sizes[name].append(((result["open"] - result["before"]) / count, result["open"]))
+    return {
+        name: (statistics.median(one for one, _ in pairs), statistics.median(whole for _, whole in pairs))
+        for name, pairs in sizes.items()
+    }
 
 
 def main() -> None:
@@ -249,7 +264,8 @@ def main() -> None:
         load = measure_load(processes, rounds, 2 if chosen.quick else 4)
         if "LiteLLM" in processes:
             flows.append(measure_their_flow(processes["LiteLLM"], 50 if chosen.quick else 300))
-    show(load, flows, measure_streams(pythons, min(rounds, 3), streams))
+    show(load, flows, {})
+    show({}, [], measure_streams(pythons, min(rounds, 3), streams))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,9 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 os.environ |= {"LANGSMITH_TRACING": "false", "LANGCHAIN_TRACING_V2": "false", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+# By default LiteLLM opens 500 connections to a host, and stream 501 waits for one of the others to end
+# (findings/litellm_waits_behind_500_streams.sh).
+os.environ |= {"AIOHTTP_CONNECTOR_LIMIT": "5000", "AIOHTTP_CONNECTOR_LIMIT_PER_HOST": "5000"}
 
 MODEL = "gpt-4.1"
 TURNS: list[dict[str, str]] = [

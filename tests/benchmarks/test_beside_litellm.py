@@ -28,10 +28,10 @@ def test_streams_are_held_open_and_measured_in_processes_that_end():
 def test_the_table_marks_what_misses_its_target(capsys):
     flows = [{"sync": 1e-4, "async": 1e-4}, {"sync": 4e-3, "async": 1e-3}]
     speeds = {"Router": 1e-3, "ChatMultiRoute": 1e-3, "ChatOpenAI": 9e-3, "LiteLLM": 2e-3}
-    beside_litellm.show(speeds, flows, dict.fromkeys(speeds, 1024.0))
+    beside_litellm.show(speeds, flows, dict.fromkeys(speeds, (1024.0, 2.0**20)))
     lines = [line for line in capsys.readouterr().out.splitlines() if "short" in line or "ok" in line]
     verdicts = {" ".join(line.split("│")[1].split()): "short" in line for line in lines}
-    assert sum(verdicts.values()) == 4, verdicts
+    assert sum(verdicts.values()) == 6, verdicts
     assert verdicts["the router's own cost, sync: Router / LiteLLM's"] is False
     assert verdicts["the router's own cost, async: Router / LiteLLM's"] is True
 
