@@ -63,6 +63,7 @@ from multiroute_core.adapter import (
     smallest_window,
 )
 from multiroute_core.events import Hook
+from multiroute_core.guards.guard import Check, Guard
 from multiroute_core.options import OrderFunction
 from multiroute_core.state.state import State
 
@@ -94,9 +95,9 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
             such as `"gpt-6.1-sol"`. Beside them, only routes with this name or model are used.
         deadline: Seconds until the caller receives output, retries and fallbacks included.
         attempt_timeout, first_token_timeout, stall_timeout, total_timeout: Limits of one attempt in seconds; None means
-            no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `strict_params`,
-            `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and cannot be given
-            beside `router`.
+            no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`,
+            `strict_params`, `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and
+            cannot be given beside `router`.
         fallback, fallback_on, on_stream_error, strategy, task, route_tags, region, tenant, labels, priority: Options of
             every call, as in `multiroute_core.Options`.
         **base_fields: The fields of LlamaIndex's `LLM` (`system_prompt`, `callback_manager`, …).
@@ -170,6 +171,7 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
         budget: Budget | Sequence[Budget] | None = None,
         ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] | None = None,
+        guards: Iterable[Guard | Check] | None = None,
         strict_params: bool | None = None,
         skip_missing_keys: bool | None = None,
         max_response_bytes: int | None = DEFAULT,

@@ -104,6 +104,7 @@ class DisplayableModel(Displayable):
         budget: InitVar[Any]
         ledger: InitVar[Any]
         on_event: InitVar[Any]
+        guards: InitVar[Any]
         strict_params: InitVar[Any]
         skip_missing_keys: InitVar[Any]
         max_response_bytes: InitVar[Any]

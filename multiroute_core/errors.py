@@ -19,6 +19,7 @@
     │   ├── StreamInterruptedError               the stream ended early; `partial` holds the output received so far
     │   └── InvalidResponseError                 a malformed response
     ├── BudgetExceededError                      a budget does not cover the call; see `remaining` and `resets_at`
+    ├── GuardBlockedError                        a guard blocks the request or the answer; see `guard` and `reason`
     └── AllRoutesFailedError                     all routes failed; `attempts` and `errors` list every attempt
         └── DeadlineExceededError                … because the deadline passed (also a TimeoutError)
 
@@ -263,6 +264,27 @@ class BudgetExceededError(MultiRouteError):
         self.remaining = remaining
         self.resets_at = resets_at
         self.retry_after = retry_after
+
+
+class GuardBlockedError(MultiRouteError):
+    """A guard blocks the request, or the answer.
+
+    A blocked request was not sent. A blocked answer was paid for; of a stream, the caller has what was given out.
+
+    Attributes:
+        guard: The guard's name.
+        reason: Why, in a few words without the content.
+        origin: Where the text comes from: `"system"`, `"user"`, `"assistant"`, `"tool_result"`, `"retrieved"` or
+            `"answer"`; empty if the guard restricts the routes and none is left.
+        partial_text: The text of a stream that was given out before; empty for any other call.
+    """
+
+    def __init__(self, message: str, *, guard: str = "", reason: str = "", origin: str = "") -> None:
+        super().__init__(message)
+        self.guard = guard
+        self.reason = reason
+        self.origin = origin
+        self.partial_text = ""
 
 
 class AllRoutesFailedError(MultiRouteError):

@@ -22,6 +22,7 @@ from multiroute_core.engine.parts import Engine
 from multiroute_core.engine.settings import Settings
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
+from multiroute_core.guards.guard import Check, Guard
 from multiroute_core.ledger.ledger import Ledger
 from multiroute_core.options import OrderFunction
 from multiroute_core.parsing.arguments import CallOptions, Messages, show_call_options
@@ -90,6 +91,8 @@ class Router(Displayable, RouterCalls):
         ledger: Where a record of every attempt is kept, with its tokens and cost: `"memory"`, `"sqlite:///path"`,
             `"redis://host:6379/0"`, or a `Ledger`, which several routers may share; None keeps no records.
         on_event: Hooks that receive events; see `multiroute_core.events`.
+        guards: Guards that check what goes to the models and what comes back, in order: `multiroute_core.guards`, or
+            functions that take a `GuardedText`.
 
     Raises:
         ConfigurationError: A setting is invalid, there are no routes, two routes share a name, or a key or a package is
@@ -125,6 +128,7 @@ class Router(Displayable, RouterCalls):
         budget: Budget | Sequence[Budget] | None = None,
         ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] = (),
+        guards: Iterable[Guard | Check] = (),
     ) -> None:
         cache = conceal(cache)  # a traceback may show local variables
         state = conceal(state)

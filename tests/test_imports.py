@@ -45,7 +45,7 @@ LAYERS = (
     ("ledger", "providers"),
     ("parsing", "pricing"),
     ("route", "telemetry"),
-    ("events", "migration", "options"),
+    ("events", "guards", "migration", "options"),
     ("errors",),
     ("types",),
     ("messages", "resilience", "runtime", "tools"),
