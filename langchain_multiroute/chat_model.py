@@ -45,6 +45,7 @@ from multiroute_core.adapter import (
     route_identities,
 )
 from multiroute_core.events import Hook
+from multiroute_core.guards.acceptance import Acceptance, AnswerFunction
 from multiroute_core.guards.guard import Check, Guard
 from multiroute_core.options import OrderFunction
 from multiroute_core.provider_table import PROVIDERS
@@ -84,8 +85,8 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
             no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`,
             `strict_params`, `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and
             cannot be given beside `router`.
-        fallback, fallback_on, on_stream_error, strategy, task, route_tags, region, tenant, labels, priority: Options of
-            every call, as in `multiroute_core.Options`.
+        fallback, fallback_on, on_stream_error, accept, repairs, strategy, task, route_tags, region, tenant, labels,
+            priority: Options of every call, as in `multiroute_core.Options`.
         **base_fields: The fields of LangChain's `BaseChatModel` (`callbacks`, `tags`, `rate_limiter`, …).
 
     Raises:
@@ -114,7 +115,9 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
     deadline: float | None = None
     max_retries: int | None = None
     fallback: bool | None = None
-    fallback_on: frozenset[str] | None = None
+    fallback_on: frozenset[str | AnswerFunction] | None = None
+    accept: Any = None
+    repairs: int | None = None
     on_stream_error: Literal["raise", "restart", "continue"] | None = None
     model: str | None = None
     tenant: str | None = None
@@ -157,8 +160,10 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
         total_timeout: float | None = DEFAULT,
         max_retries: int | None = None,
         fallback: bool | None = None,
-        fallback_on: Iterable[str] | None = None,
+        fallback_on: Iterable[str | AnswerFunction] | None = None,
         on_stream_error: Literal["raise", "restart", "continue"] | None = None,
+        accept: Acceptance | Iterable[Acceptance] | None = None,
+        repairs: int | None = None,
         strategy: str | OrderFunction | None = None,
         hedge_budget: float | None = None,
         task: str | None = None,
@@ -216,7 +221,7 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
         own["stop_sequences"] = own.pop("stop", None)  # LangChain stores the per-call value under `stop`
         for name in ("route_tags", "fallback_on"):
             if name in own:
-                own[name] = sorted(own[name])  # set iteration order differs between processes
+                own[name] = sorted(own[name], key=str)  # set iteration order differs between processes
         return {"routes": list(route_identities(self.router)), **own}
 
     def bind_tools(

@@ -63,6 +63,7 @@ from multiroute_core.adapter import (
     smallest_window,
 )
 from multiroute_core.events import Hook
+from multiroute_core.guards.acceptance import Acceptance, AnswerFunction
 from multiroute_core.guards.guard import Check, Guard
 from multiroute_core.options import OrderFunction
 from multiroute_core.state.state import State
@@ -98,8 +99,8 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
             no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`,
             `strict_params`, `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and
             cannot be given beside `router`.
-        fallback, fallback_on, on_stream_error, strategy, task, route_tags, region, tenant, labels, priority: Options of
-            every call, as in `multiroute_core.Options`.
+        fallback, fallback_on, on_stream_error, accept, repairs, strategy, task, route_tags, region, tenant, labels,
+            priority: Options of every call, as in `multiroute_core.Options`.
         **base_fields: The fields of LlamaIndex's `LLM` (`system_prompt`, `callback_manager`, …).
 
     Raises:
@@ -125,7 +126,9 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
     deadline: float | None = None
     max_retries: int | None = None
     fallback: bool | None = None
-    fallback_on: frozenset[str] | None = None
+    fallback_on: frozenset[str | AnswerFunction] | None = None
+    accept: Any = None
+    repairs: int | None = None
     on_stream_error: Literal["raise", "restart", "continue"] | None = None
     model: str | None = None
     tenant: str | None = None
@@ -156,8 +159,10 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
         total_timeout: float | None = DEFAULT,
         max_retries: int | None = None,
         fallback: bool | None = None,
-        fallback_on: Iterable[str] | None = None,
+        fallback_on: Iterable[str | AnswerFunction] | None = None,
         on_stream_error: Literal["raise", "restart", "continue"] | None = None,
+        accept: Acceptance | Iterable[Acceptance] | None = None,
+        repairs: int | None = None,
         strategy: str | OrderFunction | None = None,
         hedge_budget: float | None = None,
         task: str | None = None,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         QuotaExhaustedError,
         RateLimitError,
         RefusalError,
+        RejectedAnswerError,
         RouteError,
         ServerError,
         StreamInterruptedError,
@@ -107,8 +108,8 @@ else:
                 "AllRoutesFailedError APIConnectionError AttemptTimeoutError AuthenticationError BadRequestError "
                 "BudgetExceededError ConfigurationError ContentFilterError ContextOverflowError "
                 "DeadlineExceededError GuardBlockedError InvalidResponseError MultiRouteError NotFoundError "
-                "OverloadedError QuotaExhaustedError RateLimitError RefusalError RouteError ServerError "
-                "StreamInterruptedError UnsupportedError"
+                "OverloadedError QuotaExhaustedError RateLimitError RefusalError RejectedAnswerError RouteError "
+                "ServerError StreamInterruptedError UnsupportedError"
             ),
             "events": (
                 "About AttemptEnded AttemptStarted BudgetAlert Event FirstToken GuardTriggered Hook RequestEnded "
@@ -204,6 +205,7 @@ __all__ = [
     "RecentRequests",
     "Record",
     "RefusalError",
+    "RejectedAnswerError",
     "Request",
     "RequestEnded",
     "RequestLog",

@@ -258,7 +258,7 @@ def _check_call_fields(router: Router, fields: dict[str, Any]) -> dict[str, Any]
     request, call_options = build("Hello", fields, engine.integrations)
     if (problem := candidates(request, router.routes, call_options, engine.facts).problem) is not None:
         raise ConfigurationError(problem)
-    sets = ((name, getattr(call_options, name)) for name in ("route_tags", "fallback_on", "labels"))
+    sets = ((name, getattr(call_options, name)) for name in ("route_tags", "fallback_on", "labels", "accept"))
     return {name: value for name, value in sets if value is not None}
 
 

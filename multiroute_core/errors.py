@@ -12,6 +12,7 @@
     │   ├── RateLimitError                       too many requests or tokens; `retry_after` gives the wait
     │   ├── ContentFilterError                   the prompt was blocked and there is no response
     │   ├── RefusalError                         the model declined; only where `fallback_on` makes it a failure
+    │   ├── RejectedAnswerError                  a check of `accept` rejected the answer; see `answer`
     │   ├── OverloadedError                      the provider has no capacity now
     │   ├── ServerError                          the provider failed (5xx)
     │   ├── AttemptTimeoutError                  a timeout expired (also a TimeoutError)
@@ -187,6 +188,20 @@ class RefusalError(RouteError):
 
     code = "refusal"
     counts_against_breaker = False
+
+
+class RejectedAnswerError(RouteError):
+    """A check of `accept` rejected the answer, and no other route gave one that passes.
+
+    Attributes:
+        answer: The answer that was rejected.
+        reason: Why.
+    """
+
+    code = "rejected"
+    counts_against_breaker = False
+    answer: Response | None = None
+    reason: str = ""
 
 
 class OverloadedError(RouteError):

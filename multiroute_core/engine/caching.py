@@ -27,6 +27,7 @@ from multiroute_core.cache.entry import Entry, UnreadableError
 from multiroute_core.cache.key import UnkeyableError, key, models, scope
 from multiroute_core.cache.single_flight import Flights, Leader
 from multiroute_core.display.text import printable
+from multiroute_core.engine.answer_review import AnswerReview
 from multiroute_core.engine.attempt_log import AttemptLog
 from multiroute_core.engine.stage import CallContext, RunRest
 from multiroute_core.events import RequestEnded, RequestStarted
@@ -103,6 +104,7 @@ class CacheStage:
             if not fresh and self._paraphrases is not None:
                 entry = await self._find_paraphrase(io, call) or entry
                 fresh = self._fresh(entry)
+            fresh = fresh and await _is_accepted(context, entry)
         if fresh and entry is not None:
             _notify(context, entry)
             for chunk in entry.replayed(stream=call.stream):
@@ -113,7 +115,7 @@ class CacheStage:
             if reads and name is not None:
                 until = start + min(WAIT_SECONDS, (call.options.deadline or WAIT_SECONDS * 2) / 2)
                 entry, lead = await self._join_flight(io, name, until, entry)
-                if entry is not None and self._fresh(entry):
+                if entry is not None and self._fresh(entry) and await _is_accepted(context, entry):
                     _notify(context, entry)
                     for chunk in entry.replayed(stream=call.stream):
                         yield chunk
@@ -291,6 +293,15 @@ class CacheStage:
         tell("The cache %r failed; requests bypass it until it recovers: %r", self.store, error)
         self._failing = True
         return otherwise
+
+
+async def _is_accepted(context: CallContext, entry: Entry | None) -> bool:
+    """Whether the checks of the call's `accept` accept a cached response; it may be that of a call without them."""
+    if entry is None or not context.call.options.accept:
+        return True
+    review = AnswerReview(context.io, context.call)
+    until = context.start_time + (context.call.options.deadline or float("inf"))
+    return await review.find_rejection(entry.response, until) is None
 
 
 def _notify(context: CallContext, entry: Entry) -> None:

@@ -9,6 +9,7 @@ How this works:
 * An attempt that fails before that is reported to the plan, which falls back to the next route, retries or gives up.
 * A stream that breaks after it raises, is continued or is restarted by another route, as `on_stream_error` says.
 * A paused turn is resumed on the same route; a refusal or an empty response may fall back, as `fallback_on` says.
+* A response that a check of `accept` rejects is a failure of its route; at the end its route may repair it.
 * If all routes fail: a paused turn, a refusal, a stale cache entry, or the error that lists all attempts.
 """
 
@@ -18,19 +19,26 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from dataclasses import replace
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
-from multiroute_core.budgets.reservation import SettleBudget
+from multiroute_core.engine.admission import admit
+from multiroute_core.engine.answer_review import AnswerReview, to_rejected, to_repair_request
 from multiroute_core.engine.attempt import AttemptRunner, TimeLimits
 from multiroute_core.engine.attempt_log import REQUEST_ERRORS, AttemptLog
 from multiroute_core.engine.continuation import Continuation, PausedTurn, continuable
 from multiroute_core.engine.hedging import StartedAttempt, race
 from multiroute_core.engine.retry_plan import GiveUp, RetryPlan, Wait
 from multiroute_core.engine.stage import CallContext
-from multiroute_core.errors import MultiRouteError, RefusalError, RouteError, StreamInterruptedError, UnsupportedError
-from multiroute_core.messages import Part, Reasoning, Text
+from multiroute_core.errors import (
+    MultiRouteError,
+    RejectedAnswerError,
+    RouteError,
+    StreamInterruptedError,
+    UnsupportedError,
+)
+from multiroute_core.messages import Part
 from multiroute_core.pricing import Pricing
 from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.providers.provider import Provider
-from multiroute_core.resilience.admission import BATCH_RESERVE, Permit, Rejection
+from multiroute_core.resilience.admission import BATCH_RESERVE, Rejection
 from multiroute_core.route import Route
 from multiroute_core.routing.expected_usage import answer
 from multiroute_core.routing.learned import LearnedCapabilities
@@ -94,6 +102,9 @@ class RequestExecution:
         self._refused_response: Response | None = None
         self._paused: PausedTurn | None = None
         self._unsent_parts: Iterable[tuple[Part, ...]] = ()
+        self._review = AnswerReview(context.io, call)
+        self._rejection: RejectedAnswerError | None = None
+        self._repairs_left = call.options.repairs or 0
 
     async def run(self) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks of the response. Without streaming it is a single chunk."""
@@ -101,6 +112,8 @@ class RequestExecution:
         log = self._log
         response: Response | None = None
         failure: MultiRouteError | None = None
+        holds = self._review.holds_streams
+        held: list[tuple[Part, ...]] = []
         try:
             routes = await self._rank()
             rejections = self._learned.find_rejections(routes, call.request, self._began, stream=call.stream)
@@ -115,11 +128,14 @@ class RequestExecution:
                     log.skipped(route, rejection)
             while response is None:
                 if (active := await self._next_attempt()) is None:
-                    response = self._conclude_failure()
+                    if self._begin_repair():
+                        continue
+                    response = await self._conclude_failure()
                     break
                 attempt = active.attempt
                 parts = active.first
                 error = None
+                held.clear()
                 try:
                     if call.stream:
                         log.first_token(attempt)
@@ -127,7 +143,10 @@ class RequestExecution:
                         if call.stream and (
                             parts := parts if self._continuation is None else self._continuation.add_parts(parts)
                         ):
-                            yield Chunk(parts)
+                            if holds:
+                                held.append(parts)
+                            else:
+                                yield Chunk(parts)
                         parts = await active.next()
                     if self._continuation is not None and (parts := self._continuation.flush()):
                         yield Chunk(parts)
@@ -135,17 +154,26 @@ class RequestExecution:
                     error = caught
                 try:
                     await active.close(error)
+                    if error is None and self._review.accept and attempt.finish_reason != "pause":
+                        answer = self._build_response(attempt)
+                        self._rejection = await self._review.find_rejection(answer, self._deadline)
+                        attempt.record = to_rejected(attempt.record, self._rejection)
                 finally:
-                    log.attempt_ended(attempt, error)
+                    log.attempt_ended(attempt, error or self._rejection)
                 if error is not None:
                     restarts = self._recover_stream(attempt, error)
+                elif self._rejection is not None:
+                    restarts = True
+                    self._plan.failed(attempt.route, self._rejection)
                 elif attempt.finish_reason == "pause" and self._continue_paused(attempt):
                     restarts = False
-                elif (restarts := self._handle_refusal(attempt)) is None:
+                elif (restarts := await self._handle_refusal(attempt)) is None:
                     response = self._build_response(attempt)
-                if restarts and call.stream:
+                if restarts and call.stream and not holds:
                     yield Chunk(restarted=True)
             if call.stream:
+                for parts in held if holds and not self._unsent_parts else ():
+                    yield Chunk(parts)
                 for parts in self._unsent_parts:
                     yield Chunk(parts)
             yield Chunk(() if call.stream else response.parts, response)
@@ -216,7 +244,9 @@ class RequestExecution:
         provider = self._providers[route.name]
         # Encode first: if it fails, no permit is held yet.
         adapted = self._learned.encode(provider, self._request, route, io.now(), stream=stream)
-        admission, settle_budget = await self._admit(route, early=early)
+        admission, settle_budget = await admit(
+            io, self._state, route, self._reservation, tokens=self._tokens, early=early, reserve=self._reserve
+        )
         if isinstance(admission, Rejection):
             self._plan.reject(route, admission)
             self._log.skipped(route, admission)
@@ -243,26 +273,6 @@ class RequestExecution:
             await attempt.close(error)
             raise
         return attempt
-
-    async def _admit(self, route: Route, *, early: bool) -> tuple[Permit | Rejection, SettleBudget | None]:
-        """Return a permit for `route` or the reason of its rejection, and the function that settles the budget."""
-        io = self._io
-        settle_budget = None
-        if self._reservation is not None:
-            settle_budget = await self._reservation.reserve(io, route)
-            if isinstance(settle_budget, Rejection):
-                return settle_budget, None
-        try:
-            admission = await self._state.admit(
-                io, route, io.now(), tokens=self._tokens, early=early, reserve=self._reserve
-            )
-        except BaseException:
-            if settle_budget is not None:
-                settle_budget(None)
-            raise
-        if settle_budget is not None and isinstance(admission, Rejection):
-            settle_budget(None)
-        return admission, settle_budget
 
     async def _start_hedge(self) -> AttemptRunner | None:
         """Start a hedged attempt beside a slow one, if the hedge budget allows it."""
@@ -307,7 +317,8 @@ class RequestExecution:
         if not isinstance(error, StreamInterruptedError):
             raise error
         continuation = self._continuation
-        how = self._call.options.on_stream_error
+        # Nothing of a stream that is held back was given out: another route may start over.
+        how = "restart" if self._review.holds_streams else self._call.options.on_stream_error
         partial = attempt.response(self._log.attempts)
         parts = attempt.parts
         if self._paused is not None:
@@ -347,33 +358,32 @@ class RequestExecution:
             self._deadline = self._io.now() + (self._call.options.deadline or float("inf"))
         return True
 
-    def _handle_refusal(self, attempt: AttemptRunner) -> bool | None:
+    async def _handle_refusal(self, attempt: AttemptRunner) -> bool | None:
         """Return None for an accepted response; after a refusal that falls back, whether the response restarts."""
-        reason = attempt.finish_reason
         options = self._call.options
-        if options.fallback_on and "empty" in options.fallback_on and self._paused is None and self._is_empty(attempt):
-            reason = "empty"
-        if reason not in (options.fallback_on or ()):
-            return None
-        if self._call.stream and attempt.committed and options.on_stream_error != "restart":
+        if not options.fallback_on:
             return None
         response = attempt.response(())
+        is_whole = self._paused is None
+        refusal = await self._review.find_decline(response, self._deadline, may_be_empty=is_whole)
+        if refusal is None or (self._call.stream and attempt.committed and options.on_stream_error != "restart"):
+            return None
         self._refused_response = self._refused_response or response
-        refusal = RefusalError(
-            "The answer is empty." if reason == "empty" else f"The model declined to answer ({reason}).",
-            route=attempt.route.name,
-        )
         self._plan.failed(attempt.route, refusal)
         return attempt.committed
 
-    def _is_empty(self, attempt: AttemptRunner) -> bool:
-        """Whether a response is empty. After tool results a model may validly say nothing."""
-        if attempt.finish_reason not in ("stop", "other") or self._call.request.messages[-1].role == "tool":
+    def _begin_repair(self) -> bool:
+        """Prepare another turn on the route of the last rejected response, if one is left."""
+        rejection = self._rejection
+        if rejection is None or self._repairs_left <= 0 or self._io.now() >= self._deadline:
             return False
-        return not any(
-            not isinstance(part, Text | Reasoning) or (part.text.strip() and type(part) is Text)
-            for part in attempt.parts
-        )
+        if (request := to_repair_request(self._call.request, rejection)) is None:
+            return False
+        self._repairs_left -= 1
+        self._rejection = None
+        self._request = request
+        self._plan = self._build_plan([route for route in self._call.routes if route.name == rejection.route])
+        return True
 
     def _build_response(self, attempt: AttemptRunner) -> Response:
         response = attempt.response(self._log.attempts)
@@ -381,7 +391,7 @@ class RequestExecution:
             response = self._paused.merge_response(response)
         return response if self._continuation is None else self._continuation.response(response)
 
-    def _conclude_failure(self) -> Response:
+    async def _conclude_failure(self) -> Response:
         """Return a paused turn, a refusal or a stale entry if all routes failed; raise the error otherwise."""
         attempts = self._log.attempts
         if self._paused is not None:
@@ -392,6 +402,8 @@ class RequestExecution:
         error = self._log.exhausted(self._plan, self._stop)
         stale_entry = self._stale_entry
         if stale_entry is None or self._interruption is not None or getattr(error, "code", None) in REQUEST_ERRORS:
+            raise self._final_error(error)
+        if await self._review.find_rejection(stale_entry.response, self._deadline) is not None:
             raise self._final_error(error)
         self._unsent_parts = stale_entry.chunks
         return replace(stale_entry.response, stale=True, attempts=attempts)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.engine.stage import CallContext
+from multiroute_core.engine.user_code import call_function
 from multiroute_core.errors import GuardBlockedError
 from multiroute_core.events import GuardTriggered, tell
 from multiroute_core.guards.guard import (
@@ -37,7 +37,7 @@ from multiroute_core.messages import (
 )
 from multiroute_core.parsing.media_types import text_of
 from multiroute_core.route import Route
-from multiroute_core.runtime.deadline import Deadline, Expired
+from multiroute_core.runtime.deadline import Expired
 
 _ORIGINS: Mapping[str, Origin] = {
     "system": "system",
@@ -210,12 +210,8 @@ class GuardedCall:
         if guard.inline:
             return check(guarded)
         io = self._context.io
-        limit = Deadline(io.now)
         until = min(io.now() + guard.timeout, self._deadline)
-        limit.set(f"the guard {guard.name!r}", until, until - io.now())
-        if guard.is_async and io.native:
-            return await io.wait(limit, check, guarded)
-        return await io.thread(limit, _run_check, check, guarded)
+        return await call_function(io, check, guarded, f"the guard {guard.name!r}", until, is_async=guard.is_async)
 
     def answer_text(self, text: str, before: str, *, is_complete: bool) -> GuardedText:
         """Return a text of the answer as the guards see it."""
@@ -238,18 +234,6 @@ class GuardedCall:
 def replace_parts(message: Message, parts: Sequence[Part]) -> Message:
     """Return a message with other parts."""
     return Message(message.role, parts, message.name)
-
-
-def _run_check(check: Any, guarded: GuardedText) -> Any:
-    """Run a check in a thread, an async one on an event loop of its own."""
-    verdict = check(guarded)
-    if hasattr(verdict, "__await__"):
-
-        async def wait() -> Any:
-            return await verdict
-
-        return asyncio.run(wait())
-    return verdict
 
 
 def _to_verdict(result: Any) -> Verdict | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from multiroute_core._util.lazy import attach
 
 if TYPE_CHECKING:
+    from multiroute_core.guards.acceptance import Acceptance, AnswerCheck, AnswerFunction, judge, matches_schema
     from multiroute_core.guards.guard import (
         Block,
         Check,
@@ -32,6 +33,7 @@ else:
     __getattr__, __dir__ = attach(
         __name__,
         {
+            "acceptance": "Acceptance AnswerCheck AnswerFunction judge matches_schema",
             "guard": (
                 "Block Check Flag Guard GuardedText Masking Origin Pass Restrict Rewrite StreamRestoring Verdict"
             ),
@@ -41,6 +43,9 @@ else:
     )
 
 __all__ = [
+    "Acceptance",
+    "AnswerCheck",
+    "AnswerFunction",
     "Block",
     "Check",
     "Flag",
@@ -55,6 +60,8 @@ __all__ = [
     "Verdict",
     "banned_text",
     "hidden_text",
+    "judge",
     "leaked_system_prompt",
+    "matches_schema",
     "remove_hidden_text",
 ]
