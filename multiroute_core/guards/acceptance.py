@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 AnswerFunction: TypeAlias = Callable[[Response], bool | str | Awaitable[bool | str | None] | None]
 """Takes a `Response`; returns True to accept it, and False or the reason as a text to reject it. Sync or async."""
-Acceptance: TypeAlias = AnswerFunction | Mapping[str, Any] | type[Any]
-"""A function, a JSON schema, or a pydantic model that the text of the answer has to match."""
-
 LONGEST_REASON = 300
 
 
@@ -47,6 +44,10 @@ class AnswerCheck:
         """Whether the function is async."""
         function: Any = self.function
         return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
+Acceptance: TypeAlias = AnswerFunction | AnswerCheck | Mapping[str, Any] | type[Any]
+"""A function, a check, a JSON schema, or a pydantic model that the text of the answer has to match."""
 
 
 def to_checks(value: Any) -> tuple[AnswerCheck, ...]:
