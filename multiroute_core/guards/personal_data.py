@@ -97,7 +97,8 @@ def check_settings(kinds: Collection[str], regions: Collection[str]) -> tuple[tu
         raise ConfigurationError(f"{unknown[0]!r} is not a kind of personal data; expected some of {', '.join(ALL)}.")
     codes = tuple(sorted({region.upper() for region in regions}))
     if "phone" in kinds:
-        wrong = [code for code in codes if code not in _load("phonenumbers").SUPPORTED_REGIONS]
+        supported = _load("phonenumbers").SUPPORTED_REGIONS
+        wrong = [code for code in codes if code not in supported]
         if wrong:
             raise ConfigurationError(
                 f"{wrong[0]!r} in regions= is not a country with phone numbers; expected ISO 3166-1 codes such as 'DE'."
@@ -145,10 +146,11 @@ def _load(module: str) -> Any:
 # E-mail addresses. The lengths are those of RFC 5321, section 4.5.3.1 (https://www.rfc-editor.org/rfc/rfc5321). Letters
 # are Latin, Greek and Cyrillic ones: in scripts without blanks an address ends where its own script does.
 
-_LETTER = "0-9A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u052f"
+_ALPHABET = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u052f"
+_LETTER = f"0-9{_ALPHABET}"
 _LOCAL_PART = re.compile(rf"[{_LETTER}!#$%&'*+/=?^_`{{|}}~-]+(?:\.[{_LETTER}!#$%&'*+/=?^_`{{|}}~-]+)*\Z")
 _DOMAIN = re.compile(
-    rf"(?:[{_LETTER}](?:[{_LETTER}-]{{0,61}}[{_LETTER}])?\.){{1,8}}(?:[^\W\d_]{{2,24}}|xn--[0-9a-z-]{{2,59}})(?![{_LETTER}_])"
+    rf"(?:[{_LETTER}](?:[{_LETTER}-]{{0,61}}[{_LETTER}])?\.){{1,8}}(?:[{_ALPHABET}]{{2,24}}|xn--[0-9a-z-]{{2,59}})(?![{_LETTER}_])"
 )
 _OPENING = re.compile(r"[/=?&#|{}'`*!$%^]")
 _NO_DOMAIN = re.compile(r"\d+x\.(?:png|jpe?g|gif|webp|svg|avif)\Z|\d+\.\d+\.\d+-|self\.", re.IGNORECASE)
@@ -262,8 +264,8 @@ def _find_addresses(text: str, _: tuple[str, ...]) -> Iterator[tuple[int, int]]:
     candidates = [(match.start(), match.end()) for match in _IPV4.finditer(text) if not _follows_version(text, match)]
     for match in _IPV6.finditer(text):
         digits = match[0][:-1] if match[0].endswith(":") and not match[0].endswith("::") else match[0]
-        # Without a digit it is a name in code: `Face::Add`, `std::cout`.
-        if digits.count(":") > 1 and re.search(r"\d", digits):
+        # Without a digit it is a name in code (`Face::Add`), and with few characters a slice (`names[1::2]`).
+        if digits.count(":") > 1 and re.search(r"\d", digits) and len(digits.replace(":", "")) > 4:
             candidates.append((match.start(), match.start() + len(digits)))
     yield from drop_overlaps((start, end) for start, end in candidates if _is_machine(text[start:end]))
 
@@ -283,8 +285,14 @@ def _follows_version(text: str, match: re.Match[str]) -> bool:
 
 # Phone numbers: libphonenumber decides; what is glued to a word, a file name or a decimal is part of that.
 
-_BEFORE_NATIONAL = re.compile(r"(?:\w[-_]?|#|\d\.|[A-Za-z]/)\Z", re.ASCII)
+_BEFORE_NATIONAL = re.compile(r"(?:\w[-_]?|#|\d[.:]|[A-Za-z]/)\Z", re.ASCII)
 _AFTER_NATIONAL = re.compile(r"[-_]?\w|\.\d|/[A-Za-z]", re.ASCII)
+_NO_NATIONAL = re.compile(
+    r"(?:19|20)\d\d([-./])\d{1,2}\1\d{1,4}(?!\d)"  # a date or an order number by year
+    r"|\d{1,2}([-./])\d{1,2}\2(?:19|20)\d\d(?!\d)"
+    r"|-?\d{1,2}\.\d+\Z"  # a decimal
+    r"|.*(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![.\d])"  # addresses that belong to no machine in particular
+)
 _BEFORE_INTERNATIONAL = re.compile(r"\w\Z", re.ASCII)
 
 
@@ -308,7 +316,8 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
     before = text[max(0, start - 2) : start]
     if text[start] in "+＋":
         return not _BEFORE_INTERNATIONAL.search(before)
-    return not _BEFORE_NATIONAL.search(before) and not _AFTER_NATIONAL.match(text, end)
+    is_glued = _BEFORE_NATIONAL.search(before) or _AFTER_NATIONAL.match(text, end)
+    return not is_glued and not _NO_NATIONAL.match(text, start, end)
 
 
 _FINDERS: dict[Kind, _Finder] = {

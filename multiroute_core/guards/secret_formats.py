@@ -29,8 +29,8 @@ _VENDOR_KEYS = re.compile(
     r")(?![0-9A-Za-z_-])",
     re.ASCII | re.DOTALL,
 )
-"""Formats that `SECRETS` lacks, after the rules of gitleaks (https://github.com/gitleaks/gitleaks, config/gitleaks.toml,
-read 2026-11-30)."""
+"""Formats that `SECRETS` lacks: those of gitleaks (https://github.com/gitleaks/gitleaks, config/gitleaks.toml at commit
+009e025, read 2026-11-30), and those of Gemini, LangSmith and LlamaCloud, which it lacks as well."""
 
 _KEY_VARIABLES = sorted(
     {name for spec in PROVIDERS.values() for name in spec.key_variables} | {"AWS_SECRET_ACCESS_KEY"},
