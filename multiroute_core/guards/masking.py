@@ -69,7 +69,7 @@ class _Forms:
             for kind in ALL:
                 letters: list[_Atom] = [(letter, 1, 1) for letter in kind.upper()]
                 atoms = [*head, *letters, *separator, *digits, *tail]
-                partials.append(_prefix_pattern(atoms))
+                partials.append(_prefix_pattern(atoms[:-1]))
                 lengths.append(sum(most for _, _, most in atoms))
         self.whole = re.compile("|".join(wholes), re.ASCII | re.IGNORECASE)
         self.partial = re.compile(rf"(?:{'|'.join(partials)})\Z", re.ASCII | re.IGNORECASE)

@@ -150,7 +150,7 @@ _ALPHABET = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u052f"
 _LETTER = f"0-9{_ALPHABET}"
 _LOCAL_PART = re.compile(rf"[{_LETTER}!#$%&'*+/=?^_`{{|}}~-]+(?:\.[{_LETTER}!#$%&'*+/=?^_`{{|}}~-]+)*\Z")
 _DOMAIN = re.compile(
-    rf"(?:[{_LETTER}](?:[{_LETTER}-]{{0,61}}[{_LETTER}])?\.){{1,8}}(?:[{_ALPHABET}]{{2,24}}|xn--[0-9a-z-]{{2,59}})(?![{_LETTER}_])"
+    rf"(?:[{_LETTER}](?:[{_LETTER}-]{{0,61}}[{_LETTER}])?\.){{1,8}}(?:xn--[0-9a-z-]{{2,59}}|[{_ALPHABET}]{{2,24}})(?![{_LETTER}_])"
 )
 _OPENING = re.compile(r"[/=?&#|{}'`*!$%^]")
 _NO_DOMAIN = re.compile(r"\d+x\.(?:png|jpe?g|gif|webp|svg|avif)\Z|\d+\.\d+\.\d+-|self\.", re.IGNORECASE)

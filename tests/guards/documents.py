@@ -151,26 +151,35 @@ def secrets(_):
 VALUES = {"email": emails, "phone": phones, "iban": ibans, "card": cards, "ip": addresses, "secret": secrets}
 
 
+@dataclass(frozen=True)
+class Document:
+    """A text, the places of the values in it (start, end, kind), and the regions of its national phone numbers."""
+
+    text: str
+    spans: list[tuple[int, int, str]]
+    regions: tuple[str, ...]
+
+    def values(self):
+        return {(kind, self.text[start:end]) for start, end, kind in self.spans}
+
+
 @st.composite
-def documents(draw, size=6):
-    """A document as a list of texts and of pairs of a kind and a value."""
+def documents(draw, size=4):
     locale = draw(st.sampled_from(LOCALES))
     pieces = []
     for _ in range(draw(st.integers(0, size))):
         kind = draw(st.sampled_from(sorted(VALUES)))
         pieces += [draw(st.sampled_from(("", *locale.prose))), locale.glue, locale.labels[kind]]
         pieces += [(kind, draw(VALUES[kind](locale))), locale.glue]
-    return [*pieces, draw(st.sampled_from(("", *locale.prose)))]
+    return join([*pieces, draw(st.sampled_from(("", *locale.prose)))], locale)
 
 
-def join(pieces):
-    """The text, and the places of the values in it."""
-    joined, spans = "", []
+def join(pieces, locale):
+    """Put texts and values, each with its kind, together."""
+    text, spans = "", []
     for piece in pieces:
-        if isinstance(piece, str):
-            joined += piece
-        else:
-            kind, value = piece
-            spans.append((len(joined), len(joined) + len(value), kind))
-            joined += value
-    return joined, spans
+        kind, value = ("", piece) if isinstance(piece, str) else piece
+        if kind:
+            spans.append((len(text), len(text) + len(value), kind))
+        text += value
+    return Document(text, spans, (locale.region,))

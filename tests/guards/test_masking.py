@@ -3,21 +3,24 @@
 import json
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.guards.masking import Masks, StreamRestorer
 from multiroute_core.guards.personal_data import ALL, find_personal_data
-from tests.guards.documents import LOCALES, REGIONS, VALUES, documents, join
+from tests.guards.documents import LOCALES, VALUES, documents, join
 
 FRAGMENTS = ["[", "]", "\\", "\\[", "\\]", "_", "\\_", "*", "**", " ", "EMAIL", "email", "IP", "IBAN", "[EMAIL_1", "[EMAIL_1]", "[email_2]", "1", "2", "0", "3", "x", "【", "】", "\u00a0", "\n", '"']  # fmt: skip
 
 near_placeholders = st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join)
 
 
-def build_masks(*, texts=(), regions=REGIONS):
-    return Masks(texts, regions=regions)
+def masks_for(document):
+    return Masks([document.text], regions=document.regions)
+
+
+TEXTS = documents(2).map(lambda document: document.text)
 
 
 def two_values():
@@ -32,24 +35,21 @@ def restore_in_pieces(masks, pieces, **settings):
 
 
 @given(documents())
-def test_masked_documents_hold_no_value_and_are_restored_exactly(pieces):
-    text, spans = join(pieces)
-    masks = build_masks(texts=[text])
+def test_masked_documents_hold_no_value_and_are_restored_exactly(document):
+    text = document.text
+    masks = masks_for(document)
     masked = masks.mask(text)
     assert masks.restore(masked) == text
     assert masks.restore_value({"a": [masked, 1, None]}) == {"a": [text, 1, None]}
-    assert len(masks) == len({(kind, text[start:end]) for start, end, kind in spans})
-    for start, end, _ in spans:
-        if end - start > 6:
-            assert text[start:end] not in masked
-    assert find_personal_data(masked, regions=REGIONS) == ()
+    assert len(masks) == len(document.values())
+    assert [value for _, value in document.values() if len(value) > 6 and value in masked] == []
+    assert find_personal_data(masked, regions=document.regions) == ()
 
 
 @given(documents())
-def test_a_stream_cut_at_every_character_gives_the_same_text(pieces):
-    text, _ = join(pieces)
-    masks = build_masks(texts=[text])
-    masked = masks.mask(text)
+def test_a_stream_cut_at_every_character_gives_the_same_text(document):
+    masks = masks_for(document)
+    text, masked = document.text, masks.mask(document.text)
     assert restore_in_pieces(masks, masked) == text
     for cut in range(len(masked)):
         assert restore_in_pieces(masks, (masked[:cut], masked[cut:])) == text
@@ -77,10 +77,9 @@ def test_what_cannot_become_a_placeholder_is_given_out_at_once():
     assert StreamRestorer(Masks()).feed("[EMAIL_1") == "[EMAIL_1"
 
 
-@given(documents() | near_placeholders.map(lambda text: [text]) | st.text().map(lambda text: [text]))
-def test_masking_twice_is_masking_once(pieces):
-    text, _ = join(pieces)
-    masks = build_masks()
+@given(TEXTS | near_placeholders | st.text())
+def test_masking_twice_is_masking_once(text):
+    masks = Masks(regions=["DE", "US"])
     masked = masks.mask(text)
     count = len(masks)
     assert masks.mask(masked) == masked
@@ -89,7 +88,7 @@ def test_masking_twice_is_masking_once(pieces):
 
 @given(st.text("0123456789 -./()+@:abDE[]_", max_size=200))
 def test_any_text_is_masked_once_and_restored_exactly(text):
-    masks = build_masks(texts=[text])
+    masks = Masks([text], regions=["DE", "US"])
     masked = masks.mask(text)
     assert masks.restore(masked) == text
     assert masks.mask(masked) == masked
@@ -106,19 +105,17 @@ def two_requests(draw):
         number = draw(st.integers(0, 1))
         for pieces, value in ((one, pool[kind][number]), (other, pool[kind][number + 2])):
             pieces += [locale.prose[1], locale.glue, locale.labels[kind], (kind, value), locale.glue]
-    return join(one)[0], join(other)[0]
+    return join(one, locale), join(other, locale)
 
 
 @given(two_requests())
 def test_requests_that_differ_in_their_values_only_are_equal_and_never_restore_each_others(requests):
     one, other = requests
-    first, second = build_masks(texts=[one]), build_masks(texts=[other])
-    masked = first.mask(one)
-    assert second.mask(other) == masked
-    assert first.restore(masked) == one
-    assert second.restore(masked) == other
-    assert restore_in_pieces(first, masked) == one
-    assert restore_in_pieces(second, masked) == other
+    first, second = masks_for(one), masks_for(other)
+    masked = first.mask(one.text)
+    assert second.mask(other.text) == masked
+    assert first.restore(masked) == restore_in_pieces(first, masked) == one.text
+    assert second.restore(masked) == restore_in_pieces(second, masked) == other.text
 
 
 def test_a_value_has_one_placeholder_in_all_messages():
@@ -131,7 +128,7 @@ def test_a_value_has_one_placeholder_in_all_messages():
 @given(near_placeholders, near_placeholders)
 def test_no_placeholder_equals_a_text_of_the_conversation(before, after):
     text = f"{before} ada@example.org 10.1.2.3 {after}"
-    masks = build_masks(texts=[text, after])
+    masks = Masks([text, after])
     masked = masks.mask(text)
     assert masks.restore(masked) == text
     assert masks.restore(text) == text
@@ -152,8 +149,8 @@ def test_a_number_that_the_conversation_uses_in_any_spelling_is_left_out(spellin
 )
 @pytest.mark.parametrize("around", ["{}", "**{}**", "`{}`", "<{}>", "[{}](mailto:{})", "C:\\{}", "a{}b", "「{}」", "\\\\{}"])
 def test_a_placeholder_that_the_model_has_changed_slightly_is_restored(spelling, around):
-    if around.endswith("\\{}") and spelling.startswith("\\"):
-        pytest.skip("a backslash more is another text")
+    if around.endswith("\\{}") and spelling.endswith("\\]"):
+        pytest.skip("a backslash before it is a part of it")
     masks = two_values()
     text = around.format(*[spelling] * around.count("{}"))
     restored = around.format(*["bob@example.org"] * around.count("{}"))
@@ -180,9 +177,9 @@ def test_a_backslash_of_the_document_stays():
 PEM = "-----BEGIN PRIVATE KEY-----\nMII\"\\E\n-----END PRIVATE KEY-----"
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | documents(2).map(lambda pieces: join(pieces)[0]) | st.just(PEM), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(documents(1).map(lambda pieces: join(pieces)[0]), inner, max_size=3), max_leaves=6), st.booleans())
+@given(st.recursive(st.none() | st.booleans() | st.integers() | TEXTS | st.just(PEM), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=6), st.booleans())
 def test_arguments_of_tools_are_masked_and_restored_as_values_and_as_json(arguments, ascii_only):
-    masks = build_masks()
+    masks = Masks()
     assert masks.restore_value(masks.mask_value(arguments)) == arguments
     text = json.dumps(arguments, ensure_ascii=ascii_only)
     masked = masks.mask(text, json=True)
@@ -225,21 +222,19 @@ def test_nothing_that_shows_an_object_shows_a_value():
 
 
 def test_only_the_chosen_kinds_are_masked():
-    text = "ada@example.org 10.1.2.3 030 901820"
-    assert Masks(kinds=["ip"]).mask(text) == "ada@example.org [IP_1] 030 901820"
-    assert Masks(kinds=["phone"], regions=["DE"]).mask(text) == "ada@example.org 10.1.2.3 [PHONE_1]"
+    text = "ada@example.org, 10.1.2.3, 030 901820"
+    assert Masks(kinds=["ip"]).mask(text) == "ada@example.org, [IP_1], 030 901820"
+    assert Masks(kinds=["phone"], regions=["DE"]).mask(text) == "ada@example.org, 10.1.2.3, [PHONE_1]"
     with pytest.raises(ConfigurationError, match="is not a kind"):
         Masks(kinds=["name"])
 
 
 @given(documents(3))
-def test_masking_each_kind_after_the_other_restores_exactly(pieces):
-    text, _ = join(pieces)
-    assume(text)
-    masked, stack = text, []
+def test_masking_each_kind_after_the_other_restores_exactly(document):
+    masked, stack = document.text, []
     for kind in ALL:
-        stack.append(Masks([masked], kinds=[kind], regions=REGIONS))
+        stack.append(Masks([masked], kinds=[kind], regions=document.regions))
         masked = stack[-1].mask(masked)
     for masks in reversed(stack):
         masked = masks.restore(masked)
-    assert masked == text
+    assert masked == document.text
