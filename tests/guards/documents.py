@@ -26,36 +26,87 @@ class Locale:
 LOCALES = (
     Locale(
         "DE",
-        {"email": "E-Mail: ", "phone": "Telefon: ", "iban": "IBAN: ", "card": "Kreditkarte: ", "ip": "IP-Adresse: ", "secret": "Schlüssel: "},
-        ("Sehr geehrte Frau Müller,", "Ihre Bestellung 2024-10-4711 vom 03.05.2024 über 1.234,56 € ist da.", "Straße 12, 10115 Berlin"),
+        {
+            "email": "E-Mail: ",
+            "phone": "Telefon: ",
+            "iban": "IBAN: ",
+            "card": "Kreditkarte: ",
+            "ip": "IP-Adresse: ",
+            "secret": "Schlüssel: ",
+        },
+        (
+            "Sehr geehrte Frau Müller,",
+            "Ihre Bestellung 2024-10-4711 vom 03.05.2024 über 1.234,56 € ist da.",
+            "Straße 12, 10115 Berlin",
+        ),
         "\n",
         "abcxyzäöüß",
     ),
     Locale(
         "FR",
-        {"email": "Courriel : ", "phone": "Tél. : ", "iban": "IBAN : ", "card": "Carte bancaire : ", "ip": "Adresse IP : ", "secret": "Clé : "},
-        ("Chère Zoé,", "la facture n° F-2024/118 du 3 mai 2024 s’élève à 1 234,56 €.", "12, rue de l’Église, 75011 Paris"),
+        {
+            "email": "Courriel : ",
+            "phone": "Tél. : ",
+            "iban": "IBAN : ",
+            "card": "Carte bancaire : ",
+            "ip": "Adresse IP : ",
+            "secret": "Clé : ",
+        },
+        (
+            "Chère Zoé,",
+            "la facture n° F-2024/118 du 3 mai 2024 s’élève à 1 234,56 €.",
+            "12, rue de l’Église, 75011 Paris",
+        ),
         " ; ",
         "abcxyzéèç",
     ),
     Locale(
         "US",
-        {"email": "Email: ", "phone": "Phone: ", "iban": "IBAN: ", "card": "Card no. ", "ip": "IP address ", "secret": "API key: "},
-        ("Dear Ms. O'Neil,", "your order #10042 of 05/03/2024 ($1,234.56) has shipped at 2:30 PM.", "350 Fifth Avenue, New York, NY 10118"),
+        {
+            "email": "Email: ",
+            "phone": "Phone: ",
+            "iban": "IBAN: ",
+            "card": "Card no. ",
+            "ip": "IP address ",
+            "secret": "API key: ",
+        },
+        (
+            "Dear Ms. O'Neil,",
+            "your order #10042 of 05/03/2024 ($1,234.56) has shipped at 2:30 PM.",
+            "350 Fifth Avenue, New York, NY 10118",
+        ),
         ". ",
         "abcxyz",
     ),
     Locale(
         "JP",
-        {"email": "メールは", "phone": "電話番号は", "iban": "口座（IBAN）は", "card": "カード番号は", "ip": "IPアドレスは", "secret": "鍵は"},
+        {
+            "email": "メールは",
+            "phone": "電話番号は",
+            "iban": "口座（IBAN）は",
+            "card": "カード番号は",
+            "ip": "IPアドレスは",
+            "secret": "鍵は",
+        },
         ("田中様", "2024年5月3日のご注文（番号10042、12,345円）を発送いたしました", "〒100-0001 東京都千代田区"),
         "です。",
         "abcxyz",
     ),
     Locale(
         "BR",
-        {"email": "E-mail: ", "phone": "Telefone: ", "iban": "IBAN: ", "card": "Cartão: ", "ip": "Endereço IP: ", "secret": "Chave: "},
-        ("Prezado João,", "seu pedido nº 10042 de 03/05/2024, no valor de R$ 1.234,56, foi enviado.", "Avenida Paulista, 1578, 01310-200 São Paulo"),
+        {
+            "email": "E-mail: ",
+            "phone": "Telefone: ",
+            "iban": "IBAN: ",
+            "card": "Cartão: ",
+            "ip": "Endereço IP: ",
+            "secret": "Chave: ",
+        },
+        (
+            "Prezado João,",
+            "seu pedido nº 10042 de 03/05/2024, no valor de R$ 1.234,56, foi enviado.",
+            "Avenida Paulista, 1578, 01310-200 São Paulo",
+        ),
         ", ",
         "abcxyzãçõ",
     ),
@@ -64,9 +115,13 @@ LOCALES = (
 
 def emails(locale):
     word = st.text(locale.letters + "0123456789", min_size=1, max_size=8)
-    local = st.lists(word, min_size=1, max_size=3).flatmap(lambda words: st.sampled_from([separator.join(words) for separator in (".", "+", "_", "-")]))
+    local = st.lists(word, min_size=1, max_size=3).flatmap(
+        lambda words: st.sampled_from([separator.join(words) for separator in (".", "+", "_", "-")])
+    )
     label = st.from_regex(r"[a-z](?:[a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
-    return st.builds("{}@{}.{}".format, local, label, st.sampled_from(["com", "de", "fr", "co.jp", "com.br", "museum", "xn--p1ai"]))
+    return st.builds(
+        "{}@{}.{}".format, local, label, st.sampled_from(["com", "de", "fr", "co.jp", "com.br", "museum", "xn--p1ai"])
+    )
 
 
 FORMATS = phonenumbers.PhoneNumberFormat
@@ -83,8 +138,9 @@ def phones(locale):
         for spelling in (FORMATS.INTERNATIONAL, FORMATS.E164)
     ]
     national = [
-        phonenumbers.format_number(phonenumbers.example_number_for_type(locale.region, kind), FORMATS.NATIONAL)
+        phonenumbers.format_number(number, FORMATS.NATIONAL)
         for kind in kinds
+        if (number := phonenumbers.example_number_for_type(locale.region, kind))
     ]
     return st.sampled_from(international) | st.sampled_from(national)
 
@@ -99,11 +155,25 @@ IBANS = (
 def ibans(_):
     german = st.integers(0, 10**18 - 1).map(lambda number: f"DE00{number:018}")
     number = st.sampled_from(IBANS) | german.map(lambda text: f"DE{iban.calc_check_digits(text)}{text[4:]}")
-    return number.flatmap(lambda text: st.sampled_from([text, iban.format(text), iban.format(text).replace(" ", "\u00a0")]))
+    return number.flatmap(
+        lambda text: st.sampled_from([text, iban.format(text), iban.format(text).replace(" ", "\u00a0")])
+    )
 
 
 def cards(_):
-    network = st.sampled_from([("4", 16), ("51", 16), ("2221", 16), ("37", 15), ("36", 14), ("3528", 16), ("6011", 16), ("62", 16), ("6362970", 16)])
+    network = st.sampled_from(
+        [
+            ("4", 16),
+            ("51", 16),
+            ("2221", 16),
+            ("37", 15),
+            ("36", 14),
+            ("3528", 16),
+            ("6011", 16),
+            ("62", 16),
+            ("6362970", 16),
+        ]
+    )
 
     def complete(network_and_digits):
         (prefix, length), digits = network_and_digits
@@ -122,12 +192,21 @@ def cards(_):
 
 
 def is_machine(address):
-    return not (address.is_loopback or address.is_unspecified or address.is_multicast or (address.version == 4 and address.is_reserved))
+    return not (
+        address.is_loopback
+        or address.is_unspecified
+        or address.is_multicast
+        or (address.version == 4 and address.is_reserved)
+    )
 
 
 def addresses(_):
-    machines = st.sampled_from(["10.1.2.3", "192.168.178.1", "2001:db8::1", "fe80::1"]).map(ipaddress.ip_address) | st.ip_addresses(v=4)
-    long = st.ip_addresses(v=6).filter(lambda address: len(str(address).replace(":", "")) > 4 and not str(address).replace(":", "").isalpha())
+    machines = st.sampled_from(["10.1.2.3", "192.168.178.1", "2001:db8::1", "fe80::1"]).map(
+        ipaddress.ip_address
+    ) | st.ip_addresses(v=4)
+    long = st.ip_addresses(v=6).filter(
+        lambda address: len(str(address).replace(":", "")) > 4 and not str(address).replace(":", "").isalpha()
+    )
     return (machines | long).filter(is_machine).map(str)
 
 

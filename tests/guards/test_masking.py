@@ -145,9 +145,26 @@ def test_a_number_that_the_conversation_uses_in_any_spelling_is_left_out(spellin
 
 @pytest.mark.parametrize(
     "spelling",
-    ["[EMAIL_2]", "[email_2]", "[Email_2]", "[ EMAIL_2 ]", "[EMAIL _2]", "[EMAIL_ 2]", "\\[EMAIL_2\\]", "\\[EMAIL\\_2\\]", "[EMAIL\\_2]", "[**EMAIL_2**]", "［EMAIL_2］", "【EMAIL_2】", "[EMAIL_2\\]", "[\u00a0EMAIL_2]"],
+    [
+        "[EMAIL_2]",
+        "[email_2]",
+        "[Email_2]",
+        "[ EMAIL_2 ]",
+        "[EMAIL _2]",
+        "[EMAIL_ 2]",
+        "\\[EMAIL_2\\]",
+        "\\[EMAIL\\_2\\]",
+        "[EMAIL\\_2]",
+        "[**EMAIL_2**]",
+        "［EMAIL_2］",
+        "【EMAIL_2】",
+        "[EMAIL_2\\]",
+        "[\u00a0EMAIL_2]",
+    ],
 )
-@pytest.mark.parametrize("around", ["{}", "**{}**", "`{}`", "<{}>", "[{}](mailto:{})", "C:\\{}", "a{}b", "「{}」", "\\\\{}"])
+@pytest.mark.parametrize(
+    "around", ["{}", "**{}**", "`{}`", "<{}>", "[{}](mailto:{})", "C:\\{}", "a{}b", "「{}」", "\\\\{}"]
+)
 def test_a_placeholder_that_the_model_has_changed_slightly_is_restored(spelling, around):
     if around.endswith("\\{}") and spelling.endswith("\\]"):
         pytest.skip("a backslash before it is a part of it")
@@ -174,10 +191,17 @@ def test_a_backslash_of_the_document_stays():
     assert masks.restore(masks.mask(text)) == text
 
 
-PEM = "-----BEGIN PRIVATE KEY-----\nMII\"\\E\n-----END PRIVATE KEY-----"
+PEM = '-----BEGIN PRIVATE KEY-----\nMII"\\E\n-----END PRIVATE KEY-----'
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | TEXTS | st.just(PEM), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=6), st.booleans())
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | TEXTS | st.just(PEM),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+        max_leaves=6,
+    ),
+    st.booleans(),
+)
 def test_arguments_of_tools_are_masked_and_restored_as_values_and_as_json(arguments, ascii_only):
     masks = Masks()
     assert masks.restore_value(masks.mask_value(arguments)) == arguments
@@ -207,7 +231,13 @@ def test_json_keeps_its_spelling_where_nothing_is_masked_and_an_escape_is_not_pa
 def test_values_of_other_types_stay():
     masks = two_values()
     value = {"n": 1, 2: None, "b": b"[EMAIL_1]", "t": ("[EMAIL_1]",), "[EMAIL_2]": 0.5}
-    assert masks.restore_value(value) == {"n": 1, 2: None, "b": b"[EMAIL_1]", "t": ["ada@example.org"], "bob@example.org": 0.5}
+    assert masks.restore_value(value) == {
+        "n": 1,
+        2: None,
+        "b": b"[EMAIL_1]",
+        "t": ["ada@example.org"],
+        "bob@example.org": 0.5,
+    }
     assert type(masks.restore("[EMAIL_1]")) is str
     assert type(masks.restore_value(["[EMAIL_1]"])[0]) is str
 
@@ -226,7 +256,7 @@ def test_only_the_chosen_kinds_are_masked():
     assert Masks(kinds=["ip"]).mask(text) == "ada@example.org, [IP_1], 030 901820"
     assert Masks(kinds=["phone"], regions=["DE"]).mask(text) == "ada@example.org, 10.1.2.3, [PHONE_1]"
     with pytest.raises(ConfigurationError, match="is not a kind"):
-        Masks(kinds=["name"])
+        Masks(kinds=["name"])  # pyright: ignore[reportArgumentType]
 
 
 @given(documents(3))

@@ -61,7 +61,12 @@ def test_what_only_looks_like_personal_data_is_left_alone(line, regions):
     assert [(word, read(word, regions=regions)) for word in words if read(word, regions=regions)] == []
 
 
-@given(st.uuids().map(str) | st.datetimes().map(lambda moment: moment.isoformat()) | st.binary(min_size=20, max_size=32).map(bytes.hex) | st.floats(allow_nan=False).map(repr))
+@given(
+    st.uuids().map(str)
+    | st.datetimes().map(lambda moment: moment.isoformat())
+    | st.binary(min_size=20, max_size=32).map(bytes.hex)
+    | st.floats(allow_nan=False).map(repr)
+)
 def test_uuids_times_hashes_and_floats_are_left_alone(text):
     assert find_personal_data(text, regions=REGIONS) == ()
 
@@ -70,7 +75,10 @@ AMBIGUOUS = {
     "a version in four parts, without a word that says so": ("1.2.3.4", [("ip", "1.2.3.4")]),
     "ten digits, where they may be a national number": ("2015550123", [("phone", "2015550123")]),
     "an attribute with a module in front": ("x@layer.weight", [("email", "x@layer.weight")]),
-    "an order number in the range of Visa, with the right check digit": ("4111111111111111", [("card", "4111111111111111")]),
+    "an order number in the range of Visa, with the right check digit": (
+        "4111111111111111",
+        [("card", "4111111111111111")],
+    ),
 }
 
 
@@ -83,17 +91,26 @@ def test_what_stays_ambiguous_is_masked(case):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("(ada@example.org), <bob@example.org>; mailto:eve@example.org.", ["ada@example.org", "bob@example.org", "eve@example.org"]),
+        (
+            "(ada@example.org), <bob@example.org>; mailto:eve@example.org.",
+            ["ada@example.org", "bob@example.org", "eve@example.org"],
+        ),
         ("[Ada](mailto:ada@example.org?subject=x)", ["ada@example.org"]),
         ("IBAN DE89 3704 0044 0532 0130 00 BIC COBADEFFXXX", ["DE89 3704 0044 0532 0130 00"]),
         ("de89370400440532013000", ["de89370400440532013000"]),
         ("4111 1111 1111 1111 12/27 123", ["4111 1111 1111 1111"]),
         ("No. 12 4111 1111 1111 1111", ["4111 1111 1111 1111"]),
         ("4111111111111111,123,12/27", ["4111111111111111"]),
-        ("from 10.1.2.3:443 to [2001:db8::1]:80, ::ffff:192.168.1.1.", ["10.1.2.3", "2001:db8::1", "::ffff:192.168.1.1"]),
+        (
+            "from 10.1.2.3:443 to [2001:db8::1]:80, ::ffff:192.168.1.1.",
+            ["10.1.2.3", "2001:db8::1", "::ffff:192.168.1.1"],
+        ),
         ("tel:+493012345678", ["+493012345678"]),
         ("Tel.030/901820 or 030 901820-0", ["030/901820", "030 901820-0"]),
-        ("０３－１２３４－５６７８と＋８１ ３ １２３４ ５６７８", ["０３－１２３４－５６７８", "＋８１ ３ １２３４ ５６７８"]),
+        (
+            "０３－１２３４－５６７８と＋８１ ３ １２３４ ５６７８",
+            ["０３－１２３４－５６７８", "＋８１ ３ １２３４ ５６７８"],
+        ),
         ("postgres://app:s3cret-pass@db.example.org/x", ["s3cret-pass"]),
         ("https://x.example/a?password=hunter22&b=1", ["hunter22"]),
         ("Authorization: Bearer abcdef0123456789ABCDEF", ["abcdef0123456789ABCDEF"]),
@@ -180,7 +197,27 @@ def test_work_grows_with_the_text_only(unit):
     assert long <= 4.5 * short + 200
 
 
-@pytest.mark.parametrize("unit", ["a", "1", "A1", "a.", "a-", "@", "a@", "1.", ":", "/", "-", "eyJ", "a@a.", "-----BEGIN PRIVATE KEY-----", "basic ", "?key="])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "a",
+        "1",
+        "A1",
+        "a.",
+        "a-",
+        "@",
+        "a@",
+        "1.",
+        ":",
+        "/",
+        "-",
+        "eyJ",
+        "a@a.",
+        "-----BEGIN PRIVATE KEY-----",
+        "basic ",
+        "?key=",
+    ],
+)
 def test_no_pattern_backtracks_over_a_long_run(unit):
     """A quadratic pattern takes minutes for this."""
     find_personal_data(unit * (200_000 // len(unit)), ["secret", "email", "iban", "card", "ip"])
@@ -189,4 +226,6 @@ def test_no_pattern_backtracks_over_a_long_run(unit):
 @given(documents(2), documents(2))
 def test_neighbours_on_another_line_change_nothing(one, other):
     regions = {*one.regions, *other.regions}
-    assert read(f"{one.text}\n\n{other.text}", regions=regions) == read(one.text, regions=regions) + read(other.text, regions=regions)
+    assert read(f"{one.text}\n\n{other.text}", regions=regions) == read(one.text, regions=regions) + read(
+        other.text, regions=regions
+    )
