@@ -293,23 +293,36 @@ _NO_NATIONAL = re.compile(
     r"|-?\d{1,2}\.\d+\Z"  # a decimal
     r"|.*(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![.\d])"  # addresses that belong to no machine in particular
 )
+_NEXT_NUMBER = re.compile(r"(?<=\d)[ \u00a0](?=[0(]\d|\+\d)", re.ASCII)
 _BEFORE_INTERNATIONAL = re.compile(r"\w\Z", re.ASCII)
 
 
 def _find_phones(text: str, regions: tuple[str, ...]) -> Iterator[tuple[int, int]]:
     if not re.search(r"\d", text):
         return
+    spans = list(drop_overlaps(_match_phones(text, (0, len(text)), regions)))
+    # The matcher takes two numbers that a blank parts for one that is too long, so what is left is read in parts.
+    edges = [0, *(edge for span in spans for edge in span), len(text)]
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        cuts = [start, *(cut.end() for cut in _NEXT_NUMBER.finditer(text, start, end)), end]
+        if len(cuts) > 2:
+            parts = zip(cuts, cuts[1:], strict=False)
+            spans += [span for part in parts for span in _match_phones(text, part, regions)]
+    yield from drop_overlaps(spans)
+
+
+def _match_phones(text: str, part: tuple[int, int], regions: tuple[str, ...]) -> list[tuple[int, int]]:
+    start, end = part
     phonenumbers = _load("phonenumbers")
     # By default the matcher gives up after 65,535 candidates; a long document may hold more.
-    matches = [
-        (match.start, match.end)
+    return [
+        (start + match.start, start + match.end)
         for region in (regions or (None,))
         for match in phonenumbers.PhoneNumberMatcher(
-            text, region, leniency=phonenumbers.Leniency.VALID, max_tries=len(text)
+            text[start:end], region, leniency=phonenumbers.Leniency.VALID, max_tries=end - start
         )
-        if _stands_alone(text, match.start, match.end)
+        if _stands_alone(text, start + match.start, start + match.end)
     ]
-    yield from drop_overlaps(matches)
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
