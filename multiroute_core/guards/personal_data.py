@@ -17,6 +17,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from multiroute_core.errors import ConfigurationError
@@ -306,7 +307,7 @@ def _find_phones(text: str, regions: tuple[str, ...]) -> Iterator[tuple[int, int
     for start, end in zip(edges[::2], edges[1::2], strict=True):
         cuts = [start, *(cut.end() for cut in _NEXT_NUMBER.finditer(text, start, end)), end]
         if len(cuts) > 2:
-            parts = zip(cuts, cuts[1:], strict=False)
+            parts = pairwise(cuts)
             spans += [span for part in parts for span in _match_phones(text, part, regions)]
     yield from drop_overlaps(spans)
 
