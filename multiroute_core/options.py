@@ -15,14 +15,16 @@ import math
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
 from multiroute_core._util.redaction import conceal, concealed
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.display.text import describe_value
 from multiroute_core.errors import ConfigurationError, unknown
-from multiroute_core.guards.acceptance import AnswerCheck, AnswerFunction, to_checks
+
+if TYPE_CHECKING:
+    from multiroute_core.guards.acceptance import AnswerCheck, AnswerFunction
 
 PRIORITIES = ("interactive", "batch")
 STREAM_ERRORS = ("raise", "restart", "continue")
@@ -104,6 +106,9 @@ NONE = Options()
 
 _STRATEGIES = "multiroute_core.routing.strategies"
 """The module with the registry of strategies. It is in a higher layer, so the first name to check imports it."""
+
+_ACCEPTANCE = "multiroute_core.guards.acceptance"
+"""The module that builds the checks of `accept`, imported for the first one."""
 
 _current: ContextVar[Options] = ContextVar("multiroute_options", default=NONE)
 
@@ -281,7 +286,7 @@ def _on_stream_error(name: str, value: Any) -> str:
 
 
 def _accept(_: str, value: Any) -> tuple[AnswerCheck, ...]:
-    return to_checks(value)
+    return importlib.import_module(_ACCEPTANCE).to_checks(value)
 
 
 def _priority(name: str, value: Any) -> str:

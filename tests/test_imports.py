@@ -42,7 +42,7 @@ LAYERS = (
     ("budgets", "cache"),
     ("state",),
     ("report", "routing", "testing"),
-    ("guards", "ledger", "providers"),
+    ("ledger", "providers"),
     ("parsing", "pricing"),
     ("route", "telemetry"),
     ("events", "guards", "migration", "options"),
@@ -156,5 +156,5 @@ def test_no_room_is_over_full():
     assert full == {}
 
 
-LONGEST = {"router.py": 480}
-"""About 300 lines are full, but one idea stays in one file; of the router's public face, two thirds are docstrings."""
+LONGEST = {"router.py": 480, "chat_model.py": 430}
+"""About 300 lines are full, but one idea stays in one file; of a public face, two thirds are arguments and docstrings."""

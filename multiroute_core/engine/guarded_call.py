@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -64,9 +64,12 @@ class GuardedCall:
     def __init__(self, context: CallContext, guards: Sequence[Guard]) -> None:
         self._context = context
         self.guards = tuple(guards)
-        self.maskings: dict[int, Masking] = {
-            place: guard.masking() for place, guard in enumerate(guards) if guard.masking is not None
-        }
+        self.maskings: dict[int, Masking] = {}
+        if any(guard.masking is not None for guard in guards):
+            texts = [*_collect_texts(part for message in context.call.request.messages for part in message.parts)]
+            self.maskings = {
+                place: guard.masking(texts) for place, guard in enumerate(guards) if guard.masking is not None
+            }
         self.sees_answers = bool(self.maskings) or any("answer" in guard.origins for guard in guards)
         self._restrictions: list[tuple[str, Restrict]] = []
         call = context.call
@@ -229,6 +232,21 @@ class GuardedCall:
         what = "the answer" if guarded.origin == "answer" else f"a text of origin {guarded.origin!r}"
         message = f"The guard {guard.name!r} blocked {what}: {reason}."
         return GuardBlockedError(message, guard=guard.name, reason=reason, origin=guarded.origin)
+
+
+def _collect_texts(parts: Iterable[Part]) -> Iterator[str]:
+    """Yield all texts of the parts."""
+    for part in parts:
+        if isinstance(part, Text | Reasoning):
+            yield part.text
+        elif isinstance(part, ToolCallResponse):
+            yield from _collect_texts(part.parts)
+        elif isinstance(part, ToolCall | InvalidToolCall):
+            yield str(part.arguments)
+        elif isinstance(part, VendorPart):
+            yield str(part.raw.body)
+        elif isinstance(part, Blob) and (document := text_of(part)) is not None:
+            yield document
 
 
 def replace_parts(message: Message, parts: Sequence[Part]) -> Message:

@@ -183,7 +183,7 @@ def _guards(setting: object) -> tuple[Guard, ...]:
     if isinstance(setting, Guard) or callable(setting):
         return (Guard.of(cast("Any", setting)),)
     if isinstance(setting, str) or not isinstance(setting, Iterable):
-        raise invalid("guards", setting, "a list of guards, such as guards=[hidden_text()]")
+        raise invalid("guards", setting, "a list of guards, such as guards=[strip_hidden_text()]")
     return tuple(Guard.of(guard) for guard in cast("Iterable[Any]", setting))
 
 

@@ -4,7 +4,7 @@
 that are ready to use.
 
 Example:
-    >>> router = Router(routes, guards=[hidden_text(), leaked_system_prompt()])  # doctest: +SKIP
+    >>> router = Router(routes, guards=[strip_hidden_text(), block_prompt_leaks()])  # doctest: +SKIP
 """
 
 from typing import TYPE_CHECKING
@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from multiroute_core._util.lazy import attach
 
 if TYPE_CHECKING:
-    from multiroute_core.guards.acceptance import Acceptance, AnswerCheck, AnswerFunction, judge, matches_schema
+    from multiroute_core.guards.acceptance import (
+        Acceptance,
+        AnswerCheck,
+        AnswerFunction,
+        JudgeRouter,
+        judge,
+        matches_schema,
+    )
     from multiroute_core.guards.guard import (
         Block,
         Check,
@@ -27,18 +34,24 @@ if TYPE_CHECKING:
         StreamRestoring,
         Verdict,
     )
-    from multiroute_core.guards.hidden import hidden_text, remove_hidden_text
-    from multiroute_core.guards.output import banned_text, leaked_system_prompt
+    from multiroute_core.guards.hidden import remove_hidden_text, strip_hidden_text
+    from multiroute_core.guards.masking import Masks, StreamRestorer
+    from multiroute_core.guards.output import ban_text, block_prompt_leaks
+    from multiroute_core.guards.personal_data import Kind, Span, find_personal_data
+    from multiroute_core.guards.privacy import mask_personal_data, restrict_personal_data
 else:
     __getattr__, __dir__ = attach(
         __name__,
         {
-            "acceptance": "Acceptance AnswerCheck AnswerFunction judge matches_schema",
+            "acceptance": "Acceptance AnswerCheck AnswerFunction JudgeRouter judge matches_schema",
             "guard": (
                 "Block Check Flag Guard GuardedText Masking Origin Pass Restrict Rewrite StreamRestoring Verdict"
             ),
-            "hidden": "hidden_text remove_hidden_text",
-            "output": "banned_text leaked_system_prompt",
+            "hidden": "remove_hidden_text strip_hidden_text",
+            "masking": "Masks StreamRestorer",
+            "output": "ban_text block_prompt_leaks",
+            "personal_data": "Kind Span find_personal_data",
+            "privacy": "mask_personal_data restrict_personal_data",
         },
     )
 
@@ -51,17 +64,25 @@ __all__ = [
     "Flag",
     "Guard",
     "GuardedText",
+    "JudgeRouter",
+    "Kind",
     "Masking",
+    "Masks",
     "Origin",
     "Pass",
     "Restrict",
     "Rewrite",
+    "Span",
+    "StreamRestorer",
     "StreamRestoring",
     "Verdict",
-    "banned_text",
-    "hidden_text",
+    "ban_text",
+    "block_prompt_leaks",
+    "find_personal_data",
     "judge",
-    "leaked_system_prompt",
+    "mask_personal_data",
     "matches_schema",
     "remove_hidden_text",
+    "restrict_personal_data",
+    "strip_hidden_text",
 ]

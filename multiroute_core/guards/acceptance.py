@@ -11,14 +11,11 @@ import inspect
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 from multiroute_core.display.text import describe_value, shorten
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.types import Response
-
-if TYPE_CHECKING:
-    from multiroute_core.router import Router
 
 AnswerFunction: TypeAlias = Callable[[Response], bool | str | Awaitable[bool | str | None] | None]
 """Takes a `Response`; returns True to accept it, and False or the reason as a text to reject it. Sync or async."""
@@ -122,7 +119,15 @@ def _matches_model(model: Any) -> AnswerCheck:
     return AnswerCheck(model.__name__, check, inline=True)
 
 
-def judge(router: Router, criteria: str, **options: Any) -> AnswerCheck:
+class JudgeRouter(Protocol):
+    """What a judge needs of a `Router`."""
+
+    def generate(self, messages: Any, **options: Any) -> Response:
+        """Return the complete response."""
+        ...
+
+
+def judge(router: JudgeRouter, criteria: str, **options: Any) -> AnswerCheck:
     """Return a check that asks another model whether an answer meets the criteria.
 
     Args:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
@@ -161,7 +161,7 @@ class Guard:
         window: Characters at the end of a streamed answer that are held back until more follows, so that what the check
             looks for is seen before its beginning is given out. None, the default, holds back the whole answer.
         inline: Whether the check is so fast that it may run without a thread and a time limit.
-        masking: Creates the reversible rewriting of one request.
+        masking: Creates the reversible rewriting of one request from all of its texts.
 
     Raises:
         ConfigurationError: A value is invalid.
@@ -180,7 +180,7 @@ class Guard:
     timeout: float = TIMEOUT_SECONDS
     window: int | None = None
     inline: bool = False
-    masking: Callable[[], Masking] | None = field(default=None, repr=False)
+    masking: Callable[[Sequence[str]], Masking] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.check is None and self.masking is None:

@@ -85,7 +85,7 @@ def _joins(text: str, place: int) -> bool:
     )
 
 
-def hidden_text(*, markup: bool = True, flag_only: bool = False) -> Guard:
+def strip_hidden_text(*, markup: bool = True, flag_only: bool = False) -> Guard:
     """Return a guard that removes hidden text from what goes to a model, in messages and documents alike.
 
     Args:
@@ -95,7 +95,7 @@ def hidden_text(*, markup: bool = True, flag_only: bool = False) -> Guard:
 
     Example:
         >>> from multiroute_core import Router
-        >>> Router(routes, guards=[hidden_text()])  # doctest: +SKIP
+        >>> Router(routes, guards=[strip_hidden_text()])  # doctest: +SKIP
     """
 
     def check(text: GuardedText) -> Verdict | None:

@@ -170,6 +170,10 @@ class Masks:
             return text
         return (_JSON if json else _PLAIN).whole.sub(lambda match: self._look_up(match, json=json), text)
 
+    def stream(self, *, json: bool = False) -> StreamRestorer:
+        """Return a restorer for one text of a stream; `json` as of `restore`."""
+        return StreamRestorer(self, json=json)
+
     def mask_value(self, value: Any) -> Any:
         """Mask all texts in a JSON-like value of mappings and lists, the keys too."""
         return _map_texts(value, self.mask)

@@ -18,7 +18,7 @@ _FEWEST_WORDS = 4
 """Fewer words of a system prompt are too common to be a leak."""
 
 
-def banned_text(
+def ban_text(
     texts: str | Iterable[str],
     *,
     origins: Collection[Origin] = ANSWER,
@@ -37,7 +37,7 @@ def banned_text(
         ConfigurationError: There is no text, or one is empty.
 
     Example:
-        >>> banned_text(["project nightingale"]).window
+        >>> ban_text(["project nightingale"]).window
         39
     """
     banned = (texts,) if isinstance(texts, str) else tuple(texts)
@@ -68,7 +68,7 @@ def banned_text(
     return Guard(check, "banned_text", frozenset(origins), window=longest + 1, inline=True)
 
 
-def leaked_system_prompt(*, words: int = LEAK_WORDS) -> Guard:
+def block_prompt_leaks(*, words: int = LEAK_WORDS) -> Guard:
     """Return a guard that blocks an answer with so many words in a row of the system prompt.
 
     Punctuation and case do not count. A system prompt with fewer words is compared as a whole, if it has at least four.
@@ -78,7 +78,7 @@ def leaked_system_prompt(*, words: int = LEAK_WORDS) -> Guard:
 
     Example:
         >>> from multiroute_core import Router
-        >>> Router(routes, guards=[leaked_system_prompt()])  # doctest: +SKIP
+        >>> Router(routes, guards=[block_prompt_leaks()])  # doctest: +SKIP
     """
     if isinstance(words, bool) or not isinstance(words, int) or words < _FEWEST_WORDS:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(f"words={words!r} is not valid; expected a whole number of at least {_FEWEST_WORDS}.")
