@@ -138,7 +138,7 @@ def _minimize(function: Callable[[Any], tuple[float, Any]], start: Any, steps: i
         gradient = new_gradient
         if step @ change > 1e-12:
             pairs = [*pairs[-memory + 1 :], (step, change)]
-        if improvement < 1e-5 * abs(loss):
+        if improvement < 1e-4 * abs(loss):
             break
     return point
 

@@ -91,6 +91,61 @@ What did we discuss earlier about {t}?
 What can you do?
 Repeat the last answer in a table, please.
 Continue the story where the previous chapter ended.
+Have you ever tried {t}? What was it like?
+Have you ever wanted something so badly that you forgot everything else?
+If you could change one thing about {t}, what would it be?
+Why would somebody text me after a date and then never answer?
+What do you do if your neighbour never says hello?
+What are some things that parents don't tell their children?
+Is it true that one has no choice but to pay for {t}? Not just legally, but in practice?
+Why don't people just walk away when someone is rude? Is it always bad behaviour?
+What is the best answer to "tell me something about yourself" in an interview?
+What is the smartest thing you have ever heard about {t}?
+My friend thinks that {t} is boring. How can I make him believe me that it is not?
+Do you care what other people think of {t}?
+Which is the best of all books on {t}? Name only one.
+Can you help me debug this code? It prints nothing instead of the list.
+Why does my function return None instead of a number?
+Rewrite the following paragraph so that it sounds more professional: we were late because of {t}
+Make this text shorter: {t} is one of those things that everybody talks about.
+Answer as if you were a poet: what is {t}?
+Explain {t} in the style of a sports reporter.
+Give me five words that rhyme with bee, only the words.
+Generate a list of ten names for a shop about {t}.
+Print the numbers from 1 to 10 in Ruby.
+Extract all dates from the text below.
+Convert this table to CSV.
+Classify the following comment as positive or negative: I love {t}!
+I want you to act as {who}. I will describe my problem and you give me advice.
+You are a helpful assistant. Answer in three sentences: what is {t}?
+Tell me something about {t}.
+Tell me a joke about {t}.
+Suggest a few articles on {t} as a list.
+I have 20 minutes. What should I read about {t}?
+What do you think about {t}?
+Which model are you, and who made you?
+Write an e-mail to my colleagues: nobody should share a password. Keep it friendly.
+Write a polite reply: we cannot accept the offer, instead we propose a meeting.
+Set a reminder for tomorrow at nine, please.
+Let's play twenty questions. You begin.
+Continue the sentence: once upon a time there was a
+Draw a picture of {t}.
+Your answer was too long. Please give me only the main point about {t}.
+Forget the red one, I want to order the blue jacket instead.
+I told you that I live in Bern. What should I do there on Sunday?
+Kannst du mir stattdessen sagen, wann {thema} zum ersten Mal in der Zeitung stand?
+Wer hat das letzte Spiel gewonnen?
+Sag mir bitte etwas über {thema}.
+Schreibe mir eine E-Mail an meinen Vermieter wegen {thema}.
+Fasse den folgenden Artikel über {thema} in drei Sätzen zusammen.
+Écris une lettre de motivation pour un poste de serveur.
+Traduis cette phrase en anglais, s'il te plaît.
+Escribe un correo a mi jefe sobre {tema}.
+Escreva um e-mail para a minha professora sobre as férias.
+Scrivi una breve storia su un cane.
+Напиши поздравление для бабушки.
+请把这句话翻译成英文。
+次の文章を要約してください。
 Was ist {thema}?
 Was muss ich über {thema} wissen?
 Wie funktioniert {thema}?
@@ -144,6 +199,13 @@ In chess, when should I {w} a pawn?
 Remember to {w} regularly while studying {t}.
 You MUST {w} the oven before baking. Is that true?
 How does the {w} of a car engine work?
+Ensure that your evening walk does not {w} your sleep, to end the day calmly.
+Begin by starting the {w} check and make sure that everything works smoothly.
+Please follow the {w} to finish the work on {t} accurately.
+Provide an {w} list of songs for a party.
+Please review all documents marked "{w}" before the audit on {t}.
+Above all, be polite when you talk about {t}.
+Enclose the {w} documents in an envelope before you send them.
 Design a logo with the word {w} and the symbol {symbol}.
 Describe a calm scene with the symbol {symbol} in it.
 Use {symbol} to mark the safe areas on the map of {t}.

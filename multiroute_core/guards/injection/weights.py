@@ -38,7 +38,7 @@ class OriginWeights:
         bias: The log-odds of a window without features.
         slope: Platt scaling: the calibrated log-odds are `slope * log_odds + intercept`.
         intercept: See `slope`.
-        window_penalty: Subtracted from the log-odds for each doubling of the number of windows beyond one sentence.
+        window_penalty: Subtracted from the log-odds for each doubling of the number of windows beyond `USUAL_WINDOWS`.
     """
 
     buckets: array[int]

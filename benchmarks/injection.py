@@ -1,0 +1,339 @@
+"""How often the prompt-injection classifier is right, by cross-validation, beside a plain keyword filter.
+
+    python -m benchmarks.injection                  # from the repository's root; about five minutes
+    python -m benchmarks.injection --only user      # or tool: half of it
+    python -m benchmarks.injection --train          # as well: write the weights and the figures that the docs publish
+
+The data lie in `data/injection` of `$MULTIROUTE_SHARED`; `benchmarks.injection_sets` describes them. Texts that resemble
+each other are in one fold. The threshold of a fold is chosen on the scores of the other folds. Synthetic texts
+(`benchmarks.injection_corpus`) are in the training folds only, without those that resemble a text to be scored. They and
+the word lists were written by somebody who had read the sets; so the row "real texts only", trained without synthetic texts,
+and the questions from Quora, which nobody had looked at, are the more independent figures.
+
+A target that is missed is marked `short`; the exit code is 0 all the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from benchmarks import injection_sets as sets
+from benchmarks.injection_corpus.attacks import generate_attacks, generate_planted
+from benchmarks.injection_corpus.documents import DOCUMENTS, SENTENCES, mix_document, plant
+from benchmarks.injection_corpus.harmless import generate_plain, generate_triggered
+from benchmarks.injection_sets import FOLDS, Sample
+from benchmarks.injection_training import Example, Model, fit_platt, train, windows_of
+from multiroute_core.guards.injection.classifier import correct_for_windows, score_injection
+from multiroute_core.guards.injection.features import CHARACTER_BUCKETS, WORD_BUCKETS
+from multiroute_core.guards.injection.weights import WEIGHTS_FILE, OriginWeights, pack_weights
+
+FIGURES_FILE = Path(__file__).with_name("injection_figures.json")
+SYNTHETIC = 1400
+"""How many synthetic texts of each kind are generated."""
+
+REAL_WEIGHT = 3.0
+"""How much a real text counts, compared with a synthetic one."""
+
+TARGET_RECALL = 0.90
+TARGET_FALSE_ALARMS = 0.03
+LEVELS = {"one_percent": 0.01, "three_percent": 0.03}
+
+
+def synthetic_for_users() -> list[Example]:
+    """Synthetic prompts."""
+    texts = {text: 1 for text in generate_attacks(SYNTHETIC, 1)}
+    texts |= {text: 0 for text in (*generate_plain(SYNTHETIC, 2), *generate_triggered(SYNTHETIC, 3))}
+    return [Example(text, label) for text, label in texts.items()]
+
+
+def synthetic_for_tools(documents: Sequence[str], seed: int) -> list[Example]:
+    """Synthetic documents with and without instructions in them, from these neutral ones."""
+    rng = np.random.default_rng(seed)
+    import random
+
+    chance = random.Random(seed)
+    planted = list(dict.fromkeys(generate_planted(SYNTHETIC, seed)))
+    attacks = generate_attacks(500, seed + 1)
+    texts = {text: 1 for text in (*planted, *attacks)}
+    texts |= {plant(mix_document(list(documents), chance), text, chance): 1 for text in planted[::4]}
+    examples = [Example(text, label) for text, label in texts.items()]
+    parts = {sentence for text in documents for sentence in text.replace("\n", " ").split(". ")}
+    examples += [Example(text, 0, 8.0) for text in documents]
+    examples += [Example(text, 0, 2.0) for text in sorted(parts)]
+    del rng
+    # Documents contain questions and requests to their readers as well, though not many.
+    examples += [Example(text, 0, 0.4) for text in generate_triggered(400, seed + 2)]
+    examples += [Example(text, 0, 0.2) for text in generate_plain(400, seed + 3)]
+    return examples
+
+
+def threshold_for(groups: Sequence[Any], share: float) -> float:
+    """The lowest score above which lies at most this share of each group of harmless texts."""
+    return max(float(np.sort(scores)[::-1][int(share * len(scores))]) for scores in groups if len(scores))
+
+
+def estimate_window_penalty(scores: Any, counts: Any) -> float:
+    """How much the highest score of joined harmless texts grows each time that the number of windows doubles.
+
+    Args:
+        scores: Held-out scores of harmless texts.
+        counts: Their numbers of windows.
+    """
+    rng = np.random.default_rng(0)
+    xs, ys = [], []
+    for size in (1, 2, 4, 8, 16):
+        for _ in range(400):
+            chosen = rng.integers(0, len(scores), size)
+            xs.append(np.log2(max(counts[chosen].sum(), 4) / 4))
+            ys.append(scores[chosen].max())
+    return max(0.0, float(np.polyfit(xs, ys, 1)[0]))
+
+
+def quantize(model: Model) -> tuple[Any, tuple[float, float, float]]:
+    """Weights as signed bytes, and the scale of each region."""
+    bounds = (0, WORD_BUCKETS, WORD_BUCKETS + CHARACTER_BUCKETS, len(model.weights))
+    parts, scales = [], []
+    for start, end in zip(bounds, bounds[1:], strict=False):
+        region = model.weights[start:end]
+        scale = float(np.abs(region).max()) / 127 or 1.0
+        parts.append(np.rint(region / scale).astype(np.int8))
+        scales.append(round(scale, 9))
+    return np.concatenate(parts), (scales[0], scales[1], scales[2])
+
+
+class Measurement:
+    """Held-out scores of one origin's texts.
+
+    Args:
+        samples: The texts.
+        scores: Their scores, each from a model that has not seen the text or one like it.
+    """
+
+    def __init__(self, samples: Sequence[Sample], scores: Any) -> None:
+        self.samples = samples
+        self.scores = scores
+        self.labels = np.array([sample.label for sample in samples])
+        self.folds = np.array([sample.fold for sample in samples])
+        self.groups = np.array([sample.group for sample in samples])
+        self.english = np.array([sample.english for sample in samples])
+
+    def harmless_groups(self, mask: Any) -> list[Any]:
+        chosen = mask & (self.labels == 0)
+        return [self.scores[chosen & (self.groups == group)] for group in sorted(set(self.groups[chosen]))]
+
+    def alarms(self, share: float) -> Any:
+        """Which texts raise an alarm, each fold with the threshold of the others."""
+        result = np.zeros(len(self.scores), bool)
+        for fold in range(FOLDS):
+            threshold = threshold_for(self.harmless_groups(self.folds != fold), share)
+            inside = self.folds == fold
+            result[inside] = self.scores[inside] > threshold
+        return result
+
+    def rates(self, alarms: Any) -> dict[str, float]:
+        """Recall, precision and false alarms by set and language."""
+        figures: dict[str, float] = {}
+        for name, mask in (("", True), (" English", self.english), (" not English", ~self.english)):
+            positive = (self.labels == 1) & mask
+            if positive.any():
+                figures[f"recall{name}"] = float(alarms[positive].mean())
+            for group in sorted(set(self.groups[self.labels == 0])):
+                chosen = (self.labels == 0) & (self.groups == group) & mask
+                if chosen.any():
+                    figures[f"false alarms, {group}{name}"] = float(alarms[chosen].mean())
+        figures["precision"] = float(self.labels[alarms].mean()) if alarms.any() else 0.0
+        return figures
+
+
+def cross_validate(
+    samples: Sequence[Sample], examples_without: Callable[[int], list[Example]], advance: Callable[[], None]
+) -> Any:
+    """Scores of all samples, each from a model trained on the examples that go without its fold."""
+    scores = np.zeros(len(samples))
+    for fold in range(FOLDS):
+        model = train(examples_without(fold))
+        for index, sample in enumerate(samples):
+            if sample.fold == fold:
+                scores[index] = model.score(sample.text)
+        advance()
+    return scores
+
+
+def user_examples(samples: Sequence[Sample], without: int | None, synthetic: Sequence[Example]) -> list[Example]:
+    """Real prompts of the other folds, and synthetic ones that resemble none of this fold."""
+    real = [Example(s.text, s.label, REAL_WEIGHT) for s in samples if s.fold != without]
+    held_out = [s.text for s in samples if s.fold == without]
+    return [*real, *sets.drop_similar(synthetic, held_out)]
+
+
+def tool_examples(samples: Sequence[Sample], attacks: Sequence[Sample], without: int | None) -> list[Example]:
+    """Instructions for documents of the other folds, real and synthetic, and neutral documents of the other folds."""
+    documents = [text for index, text in enumerate(DOCUMENTS) if without is None or index % FOLDS != without]
+    real = [Example(s.text, 1, REAL_WEIGHT) for s in attacks if s.fold != without]
+    held_out = [s.text for s in attacks if s.fold == without]
+    return [*real, *sets.drop_similar(synthetic_for_tools(documents, 7), held_out)]
+
+
+def finish(measurement: Measurement, model: Model) -> tuple[OriginWeights, dict[str, float]]:
+    """Calibrate a model trained on everything by the held-out scores of the models of the folds."""
+    harmless = measurement.labels == 0
+    counts = np.array([len(windows_of(sample.text)) for sample in measurement.samples])
+    penalty = round(estimate_window_penalty(measurement.scores[harmless], counts[harmless]), 4)
+    corrected = measurement.scores - [correct_for_windows(count, penalty) for count in counts]
+    slope, intercept = fit_platt(corrected.tolist(), measurement.labels.tolist())
+    probabilities = Measurement(measurement.samples, 1 / (1 + np.exp(-(slope * corrected + intercept))))
+    everything = np.ones(len(corrected), bool)
+    thresholds = {
+        name: float(np.ceil(threshold_for(probabilities.harmless_groups(everything), share) * 1e4) / 1e4)
+        for name, share in LEVELS.items()
+    }
+    weights, scales = quantize(model)
+    return (
+        OriginWeights(
+            array("b", weights.tobytes()), scales, round(model.bias, 6), round(slope, 6), round(intercept, 6), penalty
+        ),
+        thresholds,
+    )
+
+
+def measure_time() -> float:
+    """Milliseconds for 1,000 characters, the best of some."""
+    text = " ".join(DOCUMENTS)[:10_000]
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        score_injection(text, origin="tool")
+        times.append(time.perf_counter() - start)
+    return min(times) / len(text) * 1e6
+
+
+def show(console: Console, title: str, rows: dict[str, dict[str, float]], targets: bool) -> None:
+    """One table: a row for each figure, a column for each contestant."""
+    table = Table(title=title)
+    table.add_column("")
+    for name in rows:
+        table.add_column(name, justify="right")
+    for figure in dict.fromkeys(figure for figures in rows.values() for figure in figures):
+        cells = []
+        for number, figures in enumerate(rows.values()):
+            if (value := figures.get(figure)) is None:
+                cells.append("–")
+                continue
+            missed = (figure == "recall" and value < TARGET_RECALL) or (
+                figure.startswith("false alarms") and "English" not in figure and value > TARGET_FALSE_ALARMS
+            )
+            cells.append(f"{100 * value:.1f} %" + (" short" if targets and number == 0 and missed else ""))
+        table.add_row(figure, *cells)
+    console.print(table)
+
+
+def measure_users(folder: Path, advance: Callable[[], None]) -> tuple[Measurement, dict[str, dict[str, float]], Any]:
+    """Cross-validation of prompts: measurement, figures by contestant, and the model of everything."""
+    samples = sets.read_prompts(folder)
+    synthetic = synthetic_for_users()
+    full = Measurement(
+        samples, cross_validate(samples, lambda fold: user_examples(samples, fold, synthetic), advance)
+    )
+    bare = Measurement(samples, cross_validate(samples, lambda fold: user_examples(samples, fold, ()), advance))
+    keywords = np.array([sets.matches_keywords(sample.text) for sample in samples])
+    figures = {
+        "classifier, ≤ 3 %": full.rates(full.alarms(0.03)),
+        "classifier, ≤ 1 %": full.rates(full.alarms(0.01)),
+        "real texts only, ≤ 3 %": bare.rates(bare.alarms(0.03)),
+        "keyword filter": full.rates(keywords),
+    }
+    return full, figures, lambda: train(user_examples(samples, None, synthetic))
+
+
+def measure_tools(folder: Path, advance: Callable[[], None]) -> tuple[Measurement, dict[str, dict[str, float]], Any]:
+    """Cross-validation of documents, as `measure_users`."""
+    attacks = sets.read_planted(folder)
+    samples = sets.plant_attacks(attacks)
+    full = Measurement(samples, cross_validate(samples, lambda fold: tool_examples(samples, attacks, fold), advance))
+    keywords = np.array([sets.matches_keywords(sample.text) for sample in samples])
+    figures = {
+        "classifier, ≤ 3 %": full.rates(full.alarms(0.03)),
+        "classifier, ≤ 1 %": full.rates(full.alarms(0.01)),
+        "keyword filter": full.rates(keywords),
+    }
+    for alarms, column in ((full.alarms(0.03), "classifier, ≤ 3 %"), (keywords, "keyword filter")):
+        for category in sorted({sample.category for sample in samples if sample.label}):
+            mask = [bool(sample.label) and sample.category == category for sample in samples]
+            figures[column][f"recall, {category}"] = float(alarms[mask].mean())
+    return full, figures, lambda: train(tool_examples(samples, attacks, None))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=("user", "tool"), help="one origin only")
+    parser.add_argument("--train", action="store_true", help="write the weights and the figures")
+    chosen = parser.parse_args()
+    if chosen.train and chosen.only:
+        parser.error("--train needs both origins; leave --only out.")
+    folder = sets.shared()
+    if folder is None:
+        raise SystemExit("No data: MULTIROUTE_SHARED does not name a folder with data/injection in it.")
+    console = Console()
+    figures: dict[str, Any] = {}
+    weights: dict[str, OriginWeights] = {}
+    thresholds: dict[str, dict[str, float]] = {}
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        for origin, measure, steps in (("user", measure_users, 2 * FOLDS), ("tool", measure_tools, FOLDS)):
+            if chosen.only not in (None, origin):
+                continue
+            task = progress.add_task(origin, total=steps)
+            measurement, figures[origin], train_all = measure(folder, lambda task=task: progress.advance(task))
+            if chosen.train:
+                weights[origin], thresholds[origin] = finish(measurement, train_all())
+    for origin, rows in figures.items():
+        show(console, f"origin={origin!r}", rows, targets=origin == "user")
+    if chosen.train:
+        content = pack_weights(weights)
+        WEIGHTS_FILE.write_bytes(content)
+        from multiroute_core.guards.injection.weights import load_weights
+
+        load_weights.cache_clear()
+    size = WEIGHTS_FILE.stat().st_size
+    quora = sets.read_questions(folder.parent / "paraphrases")
+    questions: dict[str, float] = {}
+    if quora and chosen.only != "tool":
+        levels = thresholds.get("user") or json.loads(FIGURES_FILE.read_text())["thresholds"]["user"]
+        scores = np.array([score_injection(text, origin="user") for text in quora])
+        questions = {name: float((scores > level).mean()) for name, level in levels.items()}
+        questions["keyword filter"] = float(np.mean([sets.matches_keywords(text) for text in quora]))
+        console.print(f"False alarms on {len(quora)} questions from Quora: {questions}")
+    milliseconds = measure_time()
+    console.print(f"{milliseconds:.1f} ms for 1,000 characters; {size / 1000:.0f} kB of weights")
+    if chosen.train:
+        stored = {
+            "weights_sha256": hashlib.sha256(WEIGHTS_FILE.read_bytes()).hexdigest(),
+            "weights_bytes": size,
+            "milliseconds_per_1000_characters": round(milliseconds, 1),
+            "thresholds": thresholds,
+            "questions": {name: round(value, 4) for name, value in questions.items()},
+            "rates": {
+                origin: {
+                    column: {figure: round(value, 4) for figure, value in values.items()}
+                    for column, values in rows.items()
+                }
+                for origin, rows in figures.items()
+            },
+        }
+        FIGURES_FILE.write_text(json.dumps(stored, indent=2, ensure_ascii=False) + "\n")
+        console.print(f"Thresholds for classifier.py: {thresholds}")
+
+
+if __name__ == "__main__":
+    main()
