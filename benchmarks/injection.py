@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import random
 import time
 from array import array
 from collections.abc import Callable, Sequence
@@ -31,13 +32,13 @@ from rich.table import Table
 
 from benchmarks import injection_sets as sets
 from benchmarks.injection_corpus.attacks import generate_attacks, generate_planted
-from benchmarks.injection_corpus.documents import DOCUMENTS, SENTENCES, mix_document, plant
+from benchmarks.injection_corpus.documents import DOCUMENTS, generate_requests, mix_document, plant
 from benchmarks.injection_corpus.harmless import generate_plain, generate_triggered
 from benchmarks.injection_sets import FOLDS, Sample
 from benchmarks.injection_training import Example, Model, fit_platt, train, windows_of
-from multiroute_core.guards.injection.classifier import correct_for_windows, score_injection
+from multiroute_core.guards.injection.classifier import THRESHOLDS, correct_for_windows, score_injection
 from multiroute_core.guards.injection.features import CHARACTER_BUCKETS, WORD_BUCKETS
-from multiroute_core.guards.injection.weights import WEIGHTS_FILE, OriginWeights, pack_weights
+from multiroute_core.guards.injection.weights import WEIGHTS_FILE, OriginWeights, load_weights, pack_weights
 
 FIGURES_FILE = Path(__file__).with_name("injection_figures.json")
 SYNTHETIC = 1400
@@ -60,9 +61,6 @@ def synthetic_for_users() -> list[Example]:
 
 def synthetic_for_tools(documents: Sequence[str], seed: int) -> list[Example]:
     """Synthetic documents with and without instructions in them, from these neutral ones."""
-    rng = np.random.default_rng(seed)
-    import random
-
     chance = random.Random(seed)
     planted = list(dict.fromkeys(generate_planted(SYNTHETIC, seed)))
     attacks = generate_attacks(500, seed + 1)
@@ -72,7 +70,7 @@ def synthetic_for_tools(documents: Sequence[str], seed: int) -> list[Example]:
     parts = {sentence for text in documents for sentence in text.replace("\n", " ").split(". ")}
     examples += [Example(text, 0, 8.0) for text in documents]
     examples += [Example(text, 0, 2.0) for text in sorted(parts)]
-    del rng
+    examples += [Example(text, 0) for text in generate_requests(SYNTHETIC, seed + 4)]
     # Documents contain questions and requests to their readers as well, though not many.
     examples += [Example(text, 0, 0.4) for text in generate_triggered(400, seed + 2)]
     examples += [Example(text, 0, 0.2) for text in generate_plain(400, seed + 3)]
@@ -208,13 +206,13 @@ def finish(measurement: Measurement, model: Model) -> tuple[OriginWeights, dict[
     )
 
 
-def measure_time() -> float:
+def measure_time(origin: Any) -> float:
     """Milliseconds for 1,000 characters, the best of some."""
     text = " ".join(DOCUMENTS)[:10_000]
     times = []
     for _ in range(5):
         start = time.perf_counter()
-        score_injection(text, origin="tool")
+        score_injection(text, origin=origin)
         times.append(time.perf_counter() - start)
     return min(times) / len(text) * 1e6
 
@@ -275,19 +273,45 @@ def measure_tools(folder: Path, advance: Callable[[], None]) -> tuple[Measuremen
     return full, figures, lambda: train(tool_examples(samples, attacks, None))
 
 
+def store_figures(
+    figures: dict[str, Any], thresholds: dict[str, dict[str, float]], questions: dict[str, float], milliseconds: float
+) -> None:
+    """Write what the docs publish; what was not measured stays."""
+    stored = json.loads(FIGURES_FILE.read_text("utf-8")) if FIGURES_FILE.exists() else {"thresholds": {}, "rates": {}}
+    content = WEIGHTS_FILE.read_bytes()
+    stored["weights_sha256"] = hashlib.sha256(content).hexdigest()
+    stored["weights_bytes"] = len(content)
+    stored["milliseconds_per_1000_characters"] = round(milliseconds, 1)
+    stored["thresholds"] |= thresholds
+    if questions:
+        stored["questions"] = {name: round(value, 4) for name, value in questions.items()}
+    for origin, columns in figures.items():
+        stored["rates"][origin] = {
+            column: {figure: round(value, 4) for figure, value in values.items()} for column, values in columns.items()
+        }
+    FIGURES_FILE.write_text(json.dumps(stored, indent=2, ensure_ascii=False, sort_keys=True) + "\n", "utf-8")
+
+
+def measure_questions(folder: Path, thresholds: dict[str, float]) -> dict[str, float]:
+    """False alarms of the packed weights on questions that nobody had looked at; empty without them."""
+    if not (questions := sets.read_questions(folder)):
+        return {}
+    scores = np.array([score_injection(text, origin="user") for text in questions])
+    shares = {name: float((scores > threshold).mean()) for name, threshold in thresholds.items()}
+    return {**shares, "keyword filter": float(np.mean([sets.matches_keywords(text) for text in questions]))}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=("user", "tool"), help="one origin only")
     parser.add_argument("--train", action="store_true", help="write the weights and the figures")
     chosen = parser.parse_args()
-    if chosen.train and chosen.only:
-        parser.error("--train needs both origins; leave --only out.")
     folder = sets.shared()
     if folder is None:
         raise SystemExit("No data: MULTIROUTE_SHARED does not name a folder with data/injection in it.")
     console = Console()
     figures: dict[str, Any] = {}
-    weights: dict[str, OriginWeights] = {}
+    weights: dict[str, OriginWeights] = dict(load_weights()) if WEIGHTS_FILE.exists() else {}
     thresholds: dict[str, dict[str, float]] = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:
         for origin, measure, steps in (("user", measure_users, 2 * FOLDS), ("tool", measure_tools, FOLDS)):
@@ -297,41 +321,21 @@ def main() -> None:
             measurement, figures[origin], train_all = measure(folder, lambda task=task: progress.advance(task))
             if chosen.train:
                 weights[origin], thresholds[origin] = finish(measurement, train_all())
-    for origin, rows in figures.items():
-        show(console, f"origin={origin!r}", rows, targets=origin == "user")
+    for origin, columns in figures.items():
+        show(console, f"origin={origin!r}", columns, targets=origin == "user")
     if chosen.train:
-        content = pack_weights(weights)
-        WEIGHTS_FILE.write_bytes(content)
-        from multiroute_core.guards.injection.weights import load_weights
-
+        WEIGHTS_FILE.write_bytes(pack_weights({origin: weights[origin] for origin in sorted(weights)}))
         load_weights.cache_clear()
-    size = WEIGHTS_FILE.stat().st_size
-    quora = sets.read_questions(folder.parent / "paraphrases")
     questions: dict[str, float] = {}
-    if quora and chosen.only != "tool":
-        levels = thresholds.get("user") or json.loads(FIGURES_FILE.read_text())["thresholds"]["user"]
-        scores = np.array([score_injection(text, origin="user") for text in quora])
-        questions = {name: float((scores > level).mean()) for name, level in levels.items()}
-        questions["keyword filter"] = float(np.mean([sets.matches_keywords(text) for text in quora]))
-        console.print(f"False alarms on {len(quora)} questions from Quora: {questions}")
-    milliseconds = measure_time()
-    console.print(f"{milliseconds:.1f} ms for 1,000 characters; {size / 1000:.0f} kB of weights")
+    if "user" in figures:
+        levels = thresholds.get("user") or {name: getattr(THRESHOLDS["user"], name) for name in LEVELS}
+        questions = measure_questions(folder.parent / "paraphrases", levels)
+        shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in questions.items())
+        console.print(f"False alarms on {sets.QUESTIONS} questions from Quora: {shares or 'not measured'}.")
+    milliseconds = measure_time(next(iter(figures)))
+    console.print(f"{milliseconds:.1f} ms for 1,000 characters; {WEIGHTS_FILE.stat().st_size / 1000:.0f} kB of weights.")
     if chosen.train:
-        stored = {
-            "weights_sha256": hashlib.sha256(WEIGHTS_FILE.read_bytes()).hexdigest(),
-            "weights_bytes": size,
-            "milliseconds_per_1000_characters": round(milliseconds, 1),
-            "thresholds": thresholds,
-            "questions": {name: round(value, 4) for name, value in questions.items()},
-            "rates": {
-                origin: {
-                    column: {figure: round(value, 4) for figure, value in values.items()}
-                    for column, values in rows.items()
-                }
-                for origin, rows in figures.items()
-            },
-        }
-        FIGURES_FILE.write_text(json.dumps(stored, indent=2, ensure_ascii=False) + "\n")
+        store_figures(figures, thresholds, questions, milliseconds)
         console.print(f"Thresholds for classifier.py: {thresholds}")
 
 

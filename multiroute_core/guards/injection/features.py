@@ -49,7 +49,10 @@ _TOKEN = re.compile(
             "(?P<term>" + "|".join(sorted(map(re.escape, TERMS), key=len, reverse=True)) + ")",
             f"(?P<cjk>[{_CJK}])",
             r"(?P<url>https?://[^\s<>\"']{1,300}|www\.[^\s<>\"']{1,300}|[\w.+-]{1,64}@[\w-]{1,64}\.\w{2,10})",
-            r"(?P<markup><\|?/?[a-z_]{1,20}\|?>|\[/?(?:inst|system|sys|user|assistant)\]|<</?sys>>)",
+            r"(?P<markup><\|?/?(?:im_start|im_end|endoftext|start_of_turn|end_of_turn|eot_id|system|user|assistant|human|sys|"
+            r"prompt|instructions?|context|documents?|query|input|output|admin|developer)\|?>|"
+            r"\[/?(?:inst|system|sys|user|assistant|admin)\]|<</?sys>>)",
+            r"(?P<tag></?[a-z][a-z0-9]{0,10}(?:\s[^<>]{0,200})?/?>)",
             r"(?P<turn>(?<!\w)(?:system|assistant|user|human|ai|instructions?|input|output|context|question|eingabe|"
             r"ausgabe|kontext|frage)\s?:)",
             r"(?P<escape>\\n|\\[rt]\b)",
@@ -62,6 +65,7 @@ _TOKEN = re.compile(
         )
     )
 )
+_UNMARKED = frozenset({"cjk", "tag"})
 _ENDS = frozenset({"stop", "question"})
 
 
@@ -192,7 +196,7 @@ def split_sentences(folded: FoldedText) -> list[list[Token]]:
             if kind == "escape":
                 close()
                 continue
-            concept = TERMS[match[0]] if kind == "term" else None if kind == "cjk" else kind
+            concept = TERMS[match[0]] if kind == "term" else None if kind in _UNMARKED else kind
             text = match[0] if kind in ("term", "cjk") else f"<{kind}>"
             sentence.append(Token(text, start, end, concept))
             if kind in _ENDS:
