@@ -4,11 +4,11 @@
     python -m benchmarks.injection --only user      # or tool: half of it
     python -m benchmarks.injection --train          # as well: write the weights and the figures that the docs publish
 
-The data lie in `data/injection` of `$MULTIROUTE_SHARED`; `benchmarks.injection_sets` describes them. Texts that resemble
-each other are in one fold. The threshold of a fold is chosen on the scores of the other folds. Synthetic texts
-(`benchmarks.injection_corpus`) are in the training folds only, without those that resemble a text to be scored. They and
-the word lists were written by somebody who had read the sets; so the row "real texts only", trained without synthetic texts,
-and the questions from Quora, which nobody had looked at, are the more independent figures.
+The data lie in `data/injection` of `$MULTIROUTE_SHARED`; `benchmarks.injection_sets` describes them. Texts that
+resemble each other are in one fold. The threshold of a fold is chosen on the scores of the other folds. Synthetic texts
+(`benchmarks.injection_corpus`) are in the training folds only, without those that resemble a text to be scored. They
+and the word lists were written by somebody who had read the sets; the column "real texts only" goes without the
+synthetic texts, and the questions from Quora, of which no text is trained on, are the more independent figure.
 
 A target that is missed is marked `short`; the exit code is 0 all the same.
 """
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import random
 import time
@@ -42,7 +43,10 @@ from multiroute_core.guards.injection.weights import WEIGHTS_FILE, OriginWeights
 
 FIGURES_FILE = Path(__file__).with_name("injection_figures.json")
 SYNTHETIC = 1400
-"""How many synthetic texts of each kind are generated."""
+"""How many synthetic prompts of each kind are generated."""
+
+SYNTHETIC_DOCUMENTS = 600
+"""How many synthetic instructions, and how many requests to readers, are generated for documents."""
 
 REAL_WEIGHT = 3.0
 """How much a real text counts, compared with a synthetic one."""
@@ -54,26 +58,26 @@ LEVELS = {"one_percent": 0.01, "three_percent": 0.03}
 
 def synthetic_for_users() -> list[Example]:
     """Synthetic prompts."""
-    texts = {text: 1 for text in generate_attacks(SYNTHETIC, 1)}
-    texts |= {text: 0 for text in (*generate_plain(SYNTHETIC, 2), *generate_triggered(SYNTHETIC, 3))}
+    texts = dict.fromkeys(generate_attacks(SYNTHETIC, 1), 1)
+    texts |= dict.fromkeys((*generate_plain(SYNTHETIC, 2), *generate_triggered(SYNTHETIC, 3)), 0)
     return [Example(text, label) for text, label in texts.items()]
 
 
 def synthetic_for_tools(documents: Sequence[str], seed: int) -> list[Example]:
     """Synthetic documents with and without instructions in them, from these neutral ones."""
     chance = random.Random(seed)
-    planted = list(dict.fromkeys(generate_planted(SYNTHETIC, seed)))
-    attacks = generate_attacks(500, seed + 1)
-    texts = {text: 1 for text in (*planted, *attacks)}
+    planted = list(dict.fromkeys(generate_planted(SYNTHETIC_DOCUMENTS, seed)))
+    attacks = generate_attacks(300, seed + 1)
+    texts = dict.fromkeys((*planted, *attacks), 1)
     texts |= {plant(mix_document(list(documents), chance), text, chance): 1 for text in planted[::4]}
     examples = [Example(text, label) for text, label in texts.items()]
     parts = {sentence for text in documents for sentence in text.replace("\n", " ").split(". ")}
     examples += [Example(text, 0, 8.0) for text in documents]
     examples += [Example(text, 0, 2.0) for text in sorted(parts)]
-    examples += [Example(text, 0) for text in generate_requests(SYNTHETIC, seed + 4)]
+    examples += [Example(text, 0) for text in generate_requests(SYNTHETIC_DOCUMENTS, seed + 4)]
     # Documents contain questions and requests to their readers as well, though not many.
-    examples += [Example(text, 0, 0.4) for text in generate_triggered(400, seed + 2)]
-    examples += [Example(text, 0, 0.2) for text in generate_plain(400, seed + 3)]
+    examples += [Example(text, 0, 0.4) for text in generate_triggered(200, seed + 2)]
+    examples += [Example(text, 0, 0.2) for text in generate_plain(200, seed + 3)]
     return examples
 
 
@@ -103,7 +107,7 @@ def quantize(model: Model) -> tuple[Any, tuple[float, float, float]]:
     """Weights as signed bytes, and the scale of each region."""
     bounds = (0, WORD_BUCKETS, WORD_BUCKETS + CHARACTER_BUCKETS, len(model.weights))
     parts, scales = [], []
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in itertools.pairwise(bounds):
         region = model.weights[start:end]
         scale = float(np.abs(region).max()) / 127 or 1.0
         parts.append(np.rint(region / scale).astype(np.int8))
@@ -176,7 +180,7 @@ def user_examples(samples: Sequence[Sample], without: int | None, synthetic: Seq
     return [*real, *sets.drop_similar(synthetic, held_out)]
 
 
-def tool_examples(samples: Sequence[Sample], attacks: Sequence[Sample], without: int | None) -> list[Example]:
+def tool_examples(attacks: Sequence[Sample], without: int | None) -> list[Example]:
     """Instructions for documents of the other folds, real and synthetic, and neutral documents of the other folds."""
     documents = [text for index, text in enumerate(DOCUMENTS) if without is None or index % FOLDS != without]
     real = [Example(s.text, 1, REAL_WEIGHT) for s in attacks if s.fold != without]
@@ -241,9 +245,7 @@ def measure_users(folder: Path, advance: Callable[[], None]) -> tuple[Measuremen
     """Cross-validation of prompts: measurement, figures by contestant, and the model of everything."""
     samples = sets.read_prompts(folder)
     synthetic = synthetic_for_users()
-    full = Measurement(
-        samples, cross_validate(samples, lambda fold: user_examples(samples, fold, synthetic), advance)
-    )
+    full = Measurement(samples, cross_validate(samples, lambda fold: user_examples(samples, fold, synthetic), advance))
     bare = Measurement(samples, cross_validate(samples, lambda fold: user_examples(samples, fold, ()), advance))
     keywords = np.array([sets.matches_keywords(sample.text) for sample in samples])
     figures = {
@@ -259,7 +261,7 @@ def measure_tools(folder: Path, advance: Callable[[], None]) -> tuple[Measuremen
     """Cross-validation of documents, as `measure_users`."""
     attacks = sets.read_planted(folder)
     samples = sets.plant_attacks(attacks)
-    full = Measurement(samples, cross_validate(samples, lambda fold: tool_examples(samples, attacks, fold), advance))
+    full = Measurement(samples, cross_validate(samples, lambda fold: tool_examples(attacks, fold), advance))
     keywords = np.array([sets.matches_keywords(sample.text) for sample in samples])
     figures = {
         "classifier, ≤ 3 %": full.rates(full.alarms(0.03)),
@@ -270,14 +272,16 @@ def measure_tools(folder: Path, advance: Callable[[], None]) -> tuple[Measuremen
         for category in sorted({sample.category for sample in samples if sample.label}):
             mask = [bool(sample.label) and sample.category == category for sample in samples]
             figures[column][f"recall, {category}"] = float(alarms[mask].mean())
-    return full, figures, lambda: train(tool_examples(samples, attacks, None))
+    return full, figures, lambda: train(tool_examples(attacks, None))
 
 
 def store_figures(
     figures: dict[str, Any], thresholds: dict[str, dict[str, float]], questions: dict[str, float], milliseconds: float
 ) -> None:
     """Write what the docs publish; what was not measured stays."""
-    stored = json.loads(FIGURES_FILE.read_text("utf-8")) if FIGURES_FILE.exists() else {"thresholds": {}, "rates": {}}
+    stored: dict[str, Any] = {"thresholds": {}, "rates": {}}
+    if FIGURES_FILE.exists():
+        stored = json.loads(FIGURES_FILE.read_text("utf-8"))
     content = WEIGHTS_FILE.read_bytes()
     stored["weights_sha256"] = hashlib.sha256(content).hexdigest()
     stored["weights_bytes"] = len(content)
@@ -290,6 +294,34 @@ def store_figures(
             column: {figure: round(value, 4) for figure, value in values.items()} for column, values in columns.items()
         }
     FIGURES_FILE.write_text(json.dumps(stored, indent=2, ensure_ascii=False, sort_keys=True) + "\n", "utf-8")
+
+
+def render_rates(stored: dict[str, Any], origin: str) -> str:
+    """The table of an origin, as docs/guards_injection.md shows it."""
+    columns: dict[str, dict[str, float]] = stored["rates"][origin]
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for figure in sorted({figure for rates in columns.values() for figure in rates}):
+        cells = [f"{100 * rates[figure]:.1f} %" if figure in rates else "–" for rates in columns.values()]
+        lines.append(f"| {figure} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def render_summary(stored: dict[str, Any]) -> str:
+    """What else docs/guards_injection.md says in figures."""
+    questions = stored["questions"]
+    user = stored["thresholds"]["user"]
+    tool = stored["thresholds"]["tool"]
+    asked = f"{100 * questions['one_percent']:.1f} % and {100 * questions['three_percent']:.1f} %"
+    for_users = f"{user['one_percent']} and {user['three_percent']}"
+    for_tools = f"{tool['one_percent']} and {tool['three_percent']}"
+    milliseconds = stored["milliseconds_per_1000_characters"]
+    size = stored["weights_bytes"] / 1000
+    lines = [
+        f"* {sets.QUESTIONS:,} questions from Quora, in no training set: {asked} false alarms with users' thresholds.",
+        f"* Thresholds for ≤ 1 % and ≤ 3 %: {for_users} for users, {for_tools} for tools.",
+        f"* Processor time: {milliseconds} ms for 1,000 characters. Weights: {size:.0f} kB.",
+    ]
+    return "\n".join(lines)
 
 
 def measure_questions(folder: Path, thresholds: dict[str, float]) -> dict[str, float]:
@@ -333,7 +365,9 @@ def main() -> None:
         shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in questions.items())
         console.print(f"False alarms on {sets.QUESTIONS} questions from Quora: {shares or 'not measured'}.")
     milliseconds = measure_time(next(iter(figures)))
-    console.print(f"{milliseconds:.1f} ms for 1,000 characters; {WEIGHTS_FILE.stat().st_size / 1000:.0f} kB of weights.")
+    console.print(
+        f"{milliseconds:.1f} ms for 1,000 characters; {WEIGHTS_FILE.stat().st_size / 1000:.0f} kB of weights."
+    )
     if chosen.train:
         store_figures(figures, thresholds, questions, milliseconds)
         console.print(f"Thresholds for classifier.py: {thresholds}")

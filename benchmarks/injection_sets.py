@@ -44,15 +44,17 @@ _KEYWORDS = re.compile(
     re.IGNORECASE,
 )
 
-_ENGLISH = frozenset(
+_ENGLISH_WORDS = (
     "the of and to in is are was what how who why when do does did you your i my me for on a an all it that this with "
-    "can could would should please write be as at by from have has not or which where there about tell say".split()
+    "can could would should please write be as at by from have has not or which where there about tell say"
 )
-_OTHER = frozenset(
+_ENGLISH = frozenset(_ENGLISH_WORDS.split())
+_OTHER_WORDS = (
     "der die das und ist sind wie wer was warum wann ich du sie mein meine fur für auf ein eine einen nicht bitte mir "
     "mit von zu dem den des im um welche welcher gibt wird hat el la los las de que y en un una por le les et du des "
-    "une il olvida dites bei sve deutschland europa".split()
+    "une il olvida dites bei sve deutschland europa"
 )
+_OTHER = frozenset(_OTHER_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +168,8 @@ def read_prompts(folder: Path) -> list[Sample]:
 
     rows = pyarrow.parquet.read_table(folder / "deepset_train.parquet").to_pylist()
     samples = [Sample(row["text"], row["label"], PLAIN, is_english(row["text"])) for row in rows]
-    for entry in json.loads((folder / "injecguard_NotInject_one.json").read_text("utf-8")):
-        samples.append(Sample(entry["prompt"], 0, TRIGGERED, entry["category"] != "Multilingual"))
+    entries = json.loads((folder / "injecguard_NotInject_one.json").read_text("utf-8"))
+    samples += [Sample(entry["prompt"], 0, TRIGGERED, entry["category"] != "Multilingual") for entry in entries]
     return assign_folds(samples)
 
 
@@ -182,7 +184,7 @@ def read_planted(folder: Path) -> list[Sample]:
 
 
 def plant_attacks(attacks: Sequence[Sample]) -> list[Sample]:
-    """Neutral documents, and the same ones with an instruction planted; those of a fold share no sentence with others."""
+    """Neutral documents, and the same ones with an instruction planted; no sentence lies in two folds."""
     samples: list[Sample] = []
     for fold in range(FOLDS):
         rng = random.Random(fold)

@@ -1,7 +1,7 @@
 """Trains the prompt-injection classifier: logistic regression with an L2 penalty over the windows of texts.
 
-A text is a bag of windows, and is an injection if one of them is (multiple-instance learning). So training repeats: each
-harmless text gives all of its windows as harmless examples, each injection the one window that scores highest so far.
+A text is a bag of windows, and is an injection if one of them is (multiple-instance learning). So training repeats:
+each harmless text gives all of its windows as harmless examples, each injection the window that scores highest so far.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import numpy as np
 
 from multiroute_core.guards.injection.features import (
     BUCKETS,
-    CHARACTER_BUCKETS,
-    WORD_BUCKETS,
     Window,
     extract_windows,
 )

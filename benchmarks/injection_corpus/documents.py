@@ -1,5 +1,6 @@
 """Neutral documents, as tools and searches return them, into which instructions are planted."""
 
+# ruff: noqa: SIM905, E501, ISC004 — one string reads better than a list of a hundred
 from __future__ import annotations
 
 import random

@@ -1,8 +1,10 @@
 """Synthetic harmless prompts: plain questions and requests, and those that contain an injection's words."""
 
+# ruff: noqa: SIM905, E501 — one string reads better than a list of a hundred
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from benchmarks.injection_corpus.attacks import fill_template
 
@@ -25,20 +27,28 @@ TRIGGERS = (
     "enter|exit|pause|initiate|activate|enable|disable|authorized|unauthorized|terminate|process|interrupt|protocol|prefix"
 ).split("|")
 
-CJK_TRIGGERS = "指|令|系|统|忽|略|前|后|说|写|出|密|码|角|色|规|则|输|入|你|您|新|任|务|停|始|终|限|制|内|容|空|上|下|行|用|意".split("|")
+CJK_TRIGGERS = "指|令|系|统|忽|略|前|后|说|写|出|密|码|角|色|规|则|输|入|你|您|新|任|务|停|始|终|限|制|内|容|空|上|下|行|用|意".split(
+    "|"
+)
 
-SLOTS = {
+SLOTS: dict[str, Sequence[str]] = {
     "t": TOPICS,
     "w": TRIGGERS,
     "c": CJK_TRIGGERS,
     "who": "a friendly librarian|a tour guide|a history teacher|a barista taking my order|a job interviewer for a nurse|a chess coach|"
-    "a museum guide|a weather presenter|a customer with a broken phone|a detective in a children's story|a nutrition coach".split("|"),
+    "a museum guide|a weather presenter|a customer with a broken phone|a detective in a children's story|a nutrition coach".split(
+        "|"
+    ),
     "form": "short story|poem|essay|paragraph|summary|dialogue|blog post|speech|e-mail|list|report|song|letter|product description|"
     "lesson plan|press release|comic script|presentation|review|guide".split("|"),
-    "make": "Write|Compose|Create|Draft|Please write|Can you write|Could you draft|Please compose|Generate|Prepare".split("|"),
+    "make": "Write|Compose|Create|Draft|Please write|Can you write|Could you draft|Please compose|Generate|Prepare".split(
+        "|"
+    ),
     "explain": "Explain|Describe|Discuss|Can you explain|Please explain|Tell me about|Give an overview of|Summarize|Help me understand|"
     "What should I know about|I would like to learn more about|Outline|Explore".split("|"),
-    "thema": "Klimaschutz|die Rente|gesunde Ernährung|ein neues Fahrrad|das Wetter in Rom|Bienen|Mietrecht|Fußball|Steuern|Hunde".split("|"),
+    "thema": "Klimaschutz|die Rente|gesunde Ernährung|ein neues Fahrrad|das Wetter in Rom|Bienen|Mietrecht|Fußball|Steuern|Hunde".split(
+        "|"
+    ),
     "sujet": "la photosynthèse|le prix du pain|les impôts|un voyage à Rome|la Révolution|le jardinage".split("|"),
     "tema": "la fotosíntesis|un viaje a Roma|los impuestos|la historia de Chile|el fútbol|una dieta sana".split("|"),
     "题": "光合作用|北京的历史|健康饮食|如何学英语|春节|人工智能的发展|家庭预算|旅行计划".split("|"),
@@ -316,7 +326,7 @@ SLOTS |= {
 }
 
 
-def _generate(lines: list[str], count: int, rng: random.Random) -> list[str]:
+def _generate(lines: Sequence[str], count: int, rng: random.Random) -> list[str]:
     texts = []
     for _ in range(count):
         text = fill_template(rng.choice(lines), rng, SLOTS)

@@ -110,9 +110,7 @@ def find_injection(text: str, *, origin: Origin) -> InjectionFinding | None:
     if not windows:
         return None
     weights = load_weights()[origin]
-    log_odds, _, best = max(
-        (score_window(window, weights), -index, window) for index, window in enumerate(windows)
-    )
+    log_odds, _, best = max((score_window(window, weights), -index, window) for index, window in enumerate(windows))
     log_odds -= correct_for_windows(len(windows), weights.window_penalty)
     return InjectionFinding(_to_probability(weights.slope * log_odds + weights.intercept), best.start, best.end)
 

@@ -1,15 +1,15 @@
 """Hashed features for the prompt-injection classifier: word and character n-grams, and pairs of concepts. Pure.
 
 How this works: a text is folded (`folding`) and cut into tokens, tokens into sentences, sentences into windows. A
-window's features are buckets of three regions: word 1-3-grams, character 3-5-grams inside words, and concepts (`lexicon`)
-alone and in ordered pairs ("override" before "instructions"), which are the same in every language. All steps are linear
-in the length of the text: a token lies in at most `SPAN + 2` windows, and a pair joins concepts that are near.
+window's features are buckets of three regions: word 1-3-grams, character 3-5-grams inside words, and concepts
+(`lexicon`) alone and in ordered pairs ("override" before "instructions"), which are the same in every language. All
+steps are linear in the length of the text: a token lies in at most `SPAN + 2` windows, and a pair joins concepts that
+are near.
 """
 
 from __future__ import annotations
 
 import re
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -42,6 +42,17 @@ _WORD_LETTERS = 24
 """Only so much of a long word is read."""
 
 _CJK = "\u2e80-\u2fdf\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\u0e00-\u0e7f\u1780-\u17ff"
+_MARKUP = (
+    r"<\|?/?(?:im_start|im_end|endoftext|start_of_turn|end_of_turn|eot_id|system|user|assistant|human|sys|prompt|"
+    r"instructions?|context|documents?|query|input|output|admin|developer)\|?>|"
+    r"\[/?(?:inst|system|sys|user|assistant|admin)\]|<</?sys>>"
+)
+"""Marks of a chat's turns; the tags of ordinary HTML are not among them."""
+
+_TURN = (
+    r"(?<!\w)(?:system|assistant|user|human|ai|instructions?|input|output|context|question|eingabe|ausgabe|kontext|"
+    r"frage)\s?:"
+)
 _TOKEN = re.compile(
     "|".join(
         (
@@ -49,12 +60,9 @@ _TOKEN = re.compile(
             "(?P<term>" + "|".join(sorted(map(re.escape, TERMS), key=len, reverse=True)) + ")",
             f"(?P<cjk>[{_CJK}])",
             r"(?P<url>https?://[^\s<>\"']{1,300}|www\.[^\s<>\"']{1,300}|[\w.+-]{1,64}@[\w-]{1,64}\.\w{2,10})",
-            r"(?P<markup><\|?/?(?:im_start|im_end|endoftext|start_of_turn|end_of_turn|eot_id|system|user|assistant|human|sys|"
-            r"prompt|instructions?|context|documents?|query|input|output|admin|developer)\|?>|"
-            r"\[/?(?:inst|system|sys|user|assistant|admin)\]|<</?sys>>)",
+            f"(?P<markup>{_MARKUP})",
             r"(?P<tag></?[a-z][a-z0-9]{0,10}(?:\s[^<>]{0,200})?/?>)",
-            r"(?P<turn>(?<!\w)(?:system|assistant|user|human|ai|instructions?|input|output|context|question|eingabe|"
-            r"ausgabe|kontext|frage)\s?:)",
+            f"(?P<turn>{_TURN})",
             r"(?P<escape>\\n|\\[rt]\b)",
             r"(?P<blob>(?:[a-z0-9+/]{40,400}={0,2})|(?:(?:0x|\\x|%)?[0-9a-f]{2}[ ,]?){16,200})",
             r"(?P<fence>#{2,}|`{3,}|-{4,}|={4,}|\*{4,}|\{\{|<!--)",
@@ -283,8 +291,8 @@ def extract_windows(text: str) -> list[Window]:
         Window(
             folded.offsets[sentences[first][0].start],
             folded.offsets[sentences[last - 1][-1].end - 1] + 1,
-            frozenset().union(*(words for words, _ in ngrams[first:last])),
-            frozenset().union(*(characters for _, characters in ngrams[first:last])),
+            frozenset[int]().union(*(words for words, _ in ngrams[first:last])),
+            frozenset[int]().union(*(characters for _, characters in ngrams[first:last])),
             _extract_concepts(sentences[first:last]),
         )
         for first, last in sorted(bounds)

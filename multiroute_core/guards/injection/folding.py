@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,7 +22,7 @@ HIDDEN = "\x02"
 _UNDECOMPOSED = range(0xAC00, 0xD7A4)
 """Hangul syllables; their parts would be three letters each."""
 
-_ASCII = {chr(code): chr(code).lower() for code in range(128)}
+_ASCII = {chr(code): chr(code).lower() for code in range(128)} | {"\x02": " "}
 
 _LATIN_TWINS = str.maketrans("авсԁеһіјкӏмонпрԛѕтиѵԝхуαβγειικνορτυχω", "abcdehijklmohnpqstuvwxyabyeiiknoptuxw")
 """Cyrillic and Greek letters, and the Latin ones that they are mistaken for (Unicode TR 39, confusables)."""
@@ -42,7 +43,7 @@ class FoldedText:
     """
 
     text: str
-    offsets: array[int]
+    offsets: Sequence[int]
 
 
 @lru_cache(maxsize=8192)
@@ -54,7 +55,9 @@ def _fold_character(character: str) -> str:
         for part in unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
         if unicodedata.category(part) not in ("Mn", "Me", "Cf", "Co", "Cn")
     )
-    return {"ı": "i", "ſ": "s", "’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}.get(folded, folded)
+    return {"ı": "i", "ſ": "s", "’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}.get(
+        folded, folded
+    )
 
 
 def fold_text(text: str) -> FoldedText:
@@ -73,6 +76,8 @@ def fold_text(text: str) -> FoldedText:
         >>> fold_text("I\u200bGNOR\u00c9 all").text
         'ignore all'
     """
+    if text.isascii():
+        return FoldedText(text.lower().replace("\x02", " "), range(len(text)))
     pieces: list[str] = []
     offsets = array("L")
     hidden = False

@@ -4,6 +4,7 @@ Words are folded (see `folding`): lower case, without accents. A trailing `*` st
 Korean and Thai terms are found anywhere in a text, since those languages put no spaces between words.
 """
 
+# ruff: noqa: E501 — a letter of Chinese counts twice
 from __future__ import annotations
 
 _CONCEPTS = {

@@ -80,7 +80,8 @@ def unpack_weights(content: bytes) -> dict[str, OriginWeights]:
     content = content[:-_DIGEST_BYTES]
     if not content.startswith(_MAGIC) or hashlib.sha256(content).digest() != stored:
         raise ConfigurationError(
-            f"The weights of the prompt-injection classifier ({WEIGHTS_FILE.name}) are damaged; install the package again."
+            f"The weights of the prompt-injection classifier ({WEIGHTS_FILE.name}) are damaged; "
+            "install the package again."
         )
     start = len(_MAGIC) + 4
     end = start + int.from_bytes(content[len(_MAGIC) : start], "little")
