@@ -43,10 +43,7 @@ from multiroute_core.guards.injection.weights import WEIGHTS_FILE, OriginWeights
 
 FIGURES_FILE = Path(__file__).with_name("injection_figures.json")
 SYNTHETIC = 1400
-"""How many synthetic prompts of each kind are generated."""
-
-SYNTHETIC_DOCUMENTS = 600
-"""How many synthetic instructions, and how many requests to readers, are generated for documents."""
+"""How many synthetic texts of each kind are generated; of those that matter less for an origin, fewer."""
 
 REAL_WEIGHT = 3.0
 """How much a real text counts, compared with a synthetic one."""
@@ -66,18 +63,18 @@ def synthetic_for_users() -> list[Example]:
 def synthetic_for_tools(documents: Sequence[str], seed: int) -> list[Example]:
     """Synthetic documents with and without instructions in them, from these neutral ones."""
     chance = random.Random(seed)
-    planted = list(dict.fromkeys(generate_planted(SYNTHETIC_DOCUMENTS, seed)))
-    attacks = generate_attacks(300, seed + 1)
+    planted = list(dict.fromkeys(generate_planted(SYNTHETIC, seed)))
+    attacks = generate_attacks(500, seed + 1)
     texts = dict.fromkeys((*planted, *attacks), 1)
     texts |= {plant(mix_document(list(documents), chance), text, chance): 1 for text in planted[::4]}
     examples = [Example(text, label) for text, label in texts.items()]
     parts = {sentence for text in documents for sentence in text.replace("\n", " ").split(". ")}
     examples += [Example(text, 0, 8.0) for text in documents]
     examples += [Example(text, 0, 2.0) for text in sorted(parts)]
-    examples += [Example(text, 0) for text in generate_requests(SYNTHETIC_DOCUMENTS, seed + 4)]
+    examples += [Example(text, 0) for text in generate_requests(SYNTHETIC, seed + 4)]
     # Documents contain questions and requests to their readers as well, though not many.
-    examples += [Example(text, 0, 0.4) for text in generate_triggered(200, seed + 2)]
-    examples += [Example(text, 0, 0.2) for text in generate_plain(200, seed + 3)]
+    examples += [Example(text, 0, 0.4) for text in generate_triggered(400, seed + 2)]
+    examples += [Example(text, 0, 0.2) for text in generate_plain(400, seed + 3)]
     return examples
 
 

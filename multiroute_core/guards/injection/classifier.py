@@ -34,8 +34,8 @@ class InjectionThresholds:
     three_percent: float
 
 
-USER_THRESHOLDS = InjectionThresholds(one_percent=0.9, three_percent=0.8)
-TOOL_THRESHOLDS = InjectionThresholds(one_percent=0.9, three_percent=0.8)
+USER_THRESHOLDS = InjectionThresholds(one_percent=0.9118, three_percent=0.6868)
+TOOL_THRESHOLDS = InjectionThresholds(one_percent=0.8781, three_percent=0.818)
 THRESHOLDS: Mapping[Origin, InjectionThresholds] = MappingProxyType({"user": USER_THRESHOLDS, "tool": TOOL_THRESHOLDS})
 """For each origin; `benchmarks/injection_figures.json` is where they come from."""
 
@@ -61,7 +61,7 @@ class InjectionFinding:
 def score_injection(text: str, *, origin: Origin) -> float:
     """Return the probability that a text contains a prompt injection.
 
-    Takes about 3 ms for 1,000 characters, in proportion to the length.
+    Takes a few milliseconds for 1,000 characters, in proportion to the length.
 
     Args:
         text: What a user, a tool or a document says.
