@@ -48,6 +48,10 @@ SYNTHETIC = 1400
 REAL_WEIGHT = 3.0
 """How much a real text counts, compared with a synthetic one."""
 
+PENALTY_SHARE = 0.5
+"""How much of the growth of the highest score with the number of windows is corrected: all of it would keep the false
+alarms of long texts at those of short ones, but would hide what is planted in them."""
+
 TARGET_RECALL = 0.90
 TARGET_FALSE_ALARMS = 0.03
 LEVELS = {"one_percent": 0.01, "three_percent": 0.03}
@@ -117,12 +121,16 @@ class Measurement:
 
     Args:
         samples: The texts.
-        scores: Their scores, each from a model that has not seen the text or one like it.
+        scores: Their scores, each from a model that has not seen the text or one like it; corrected here for the
+            number of windows.
     """
 
     def __init__(self, samples: Sequence[Sample], scores: Any) -> None:
         self.samples = samples
-        self.scores = scores
+        counts = np.array([len(windows_of(sample.text)) for sample in samples])
+        harmless = np.array([not sample.label for sample in samples])
+        self.penalty = round(PENALTY_SHARE * estimate_window_penalty(scores[harmless], counts[harmless]), 4)
+        self.scores = scores - [correct_for_windows(count, self.penalty) for count in counts]
         self.labels = np.array([sample.label for sample in samples])
         self.folds = np.array([sample.fold for sample in samples])
         self.groups = np.array([sample.group for sample in samples])
@@ -187,21 +195,21 @@ def tool_examples(attacks: Sequence[Sample], without: int | None) -> list[Exampl
 
 def finish(measurement: Measurement, model: Model) -> tuple[OriginWeights, dict[str, float]]:
     """Calibrate a model trained on everything by the held-out scores of the models of the folds."""
-    harmless = measurement.labels == 0
-    counts = np.array([len(windows_of(sample.text)) for sample in measurement.samples])
-    penalty = round(estimate_window_penalty(measurement.scores[harmless], counts[harmless]), 4)
-    corrected = measurement.scores - [correct_for_windows(count, penalty) for count in counts]
-    slope, intercept = fit_platt(corrected.tolist(), measurement.labels.tolist())
-    probabilities = Measurement(measurement.samples, 1 / (1 + np.exp(-(slope * corrected + intercept))))
-    everything = np.ones(len(corrected), bool)
-    thresholds = {
-        name: float(np.ceil(threshold_for(probabilities.harmless_groups(everything), share) * 1e4) / 1e4)
-        for name, share in LEVELS.items()
-    }
+    slope, intercept = fit_platt(measurement.scores.tolist(), measurement.labels.tolist())
+    groups = measurement.harmless_groups(np.ones(len(measurement.scores), bool))
+    thresholds = {}
+    for name, share in LEVELS.items():
+        log_odds = slope * threshold_for(groups, share) + intercept
+        thresholds[name] = float(np.ceil(1e4 / (1 + np.exp(-log_odds))) / 1e4)
     weights, scales = quantize(model)
     return (
         OriginWeights(
-            array("b", weights.tobytes()), scales, round(model.bias, 6), round(slope, 6), round(intercept, 6), penalty
+            array("b", weights.tobytes()),
+            scales,
+            round(model.bias, 6),
+            round(slope, 6),
+            round(intercept, 6),
+            measurement.penalty,
         ),
         thresholds,
     )
