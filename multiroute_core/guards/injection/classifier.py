@@ -34,8 +34,8 @@ class InjectionThresholds:
     three_percent: float
 
 
-USER_THRESHOLDS = InjectionThresholds(one_percent=0.9118, three_percent=0.6868)
-TOOL_THRESHOLDS = InjectionThresholds(one_percent=0.8781, three_percent=0.818)
+USER_THRESHOLDS = InjectionThresholds(one_percent=0.8966, three_percent=0.6561)
+TOOL_THRESHOLDS = InjectionThresholds(one_percent=0.8639, three_percent=0.8199)
 THRESHOLDS: Mapping[Origin, InjectionThresholds] = MappingProxyType({"user": USER_THRESHOLDS, "tool": TOOL_THRESHOLDS})
 """For each origin; `benchmarks/injection_figures.json` is where they come from."""
 
