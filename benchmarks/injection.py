@@ -48,7 +48,7 @@ SYNTHETIC = 1400
 REAL_WEIGHT = 3.0
 """How much a real text counts, compared with a synthetic one."""
 
-PENALTY_SHARE = 0.5
+PENALTY_SHARE = 0.25
 """How much of the growth of the highest score with the number of windows is corrected: all of it would keep the false
 alarms of long texts at those of short ones, but would hide what is planted in them."""
 
@@ -330,7 +330,7 @@ def render_summary(stored: dict[str, Any]) -> str:
 
 
 def measure_questions(folder: Path, thresholds: dict[str, float]) -> dict[str, float]:
-    """False alarms of the packed weights on questions that nobody had looked at; empty without them."""
+    """False alarms of the packed weights on questions of which none is trained on; empty without them."""
     if not (questions := sets.read_questions(folder)):
         return {}
     scores = np.array([score_injection(text, origin="user") for text in questions])

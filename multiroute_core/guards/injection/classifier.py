@@ -34,8 +34,8 @@ class InjectionThresholds:
     three_percent: float
 
 
-USER_THRESHOLDS = InjectionThresholds(one_percent=0.8966, three_percent=0.6561)
-TOOL_THRESHOLDS = InjectionThresholds(one_percent=0.8639, three_percent=0.8199)
+USER_THRESHOLDS = InjectionThresholds(one_percent=0.8897, three_percent=0.644)
+TOOL_THRESHOLDS = InjectionThresholds(one_percent=0.854, three_percent=0.8104)
 THRESHOLDS: Mapping[Origin, InjectionThresholds] = MappingProxyType({"user": USER_THRESHOLDS, "tool": TOOL_THRESHOLDS})
 """For each origin; `benchmarks/injection_figures.json` is where they come from."""
 
