@@ -118,6 +118,8 @@ class AnswerFilters:
         except GuardBlockedError as error:
             if self._stream and self._given:
                 error.partial_text = self._given_text()
+            if chunk.response is not None:
+                error.attempts = chunk.response.attempts
             raise
 
     def _given_text(self) -> str:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from multiroute_core.guards.output import ban_text, block_prompt_leaks
     from multiroute_core.guards.personal_data import Kind, Span, find_personal_data
     from multiroute_core.guards.privacy import mask_personal_data, restrict_personal_data
+    from multiroute_core.guards.suspicion import detect_injection
 else:
     __getattr__, __dir__ = attach(
         __name__,
@@ -52,6 +53,7 @@ else:
             "output": "ban_text block_prompt_leaks",
             "personal_data": "Kind Span find_personal_data",
             "privacy": "mask_personal_data restrict_personal_data",
+            "suspicion": "detect_injection",
         },
     )
 
@@ -78,6 +80,7 @@ __all__ = [
     "Verdict",
     "ban_text",
     "block_prompt_leaks",
+    "detect_injection",
     "find_personal_data",
     "judge",
     "mask_personal_data",
