@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
+from multiroute_core.engine.raw_texts import has_own_keys, is_identifier, is_opaque, texts_of_json, texts_of_part
 from multiroute_core.engine.stage import CallContext
 from multiroute_core.engine.user_code import call_function
 from multiroute_core.errors import GuardBlockedError
@@ -45,8 +47,6 @@ _ORIGINS: Mapping[str, Origin] = {
     "assistant": "assistant",
     "tool": "tool_result",
 }
-_READABLE_KEYS = frozenset({"text", "content", "title", "snippet", "query", "output"})
-"""Keys under which the parts of a provider's own tools have text for the model; other strings may be encrypted."""
 
 
 class GuardedCall:
@@ -57,24 +57,22 @@ class GuardedCall:
         guards: In order.
 
     Attributes:
-        maskings: The reversible rewritings of this call, by the position of their guard.
-        sees_answers: Whether a guard checks answers or restores something in them.
+        maskings: The reversible rewritings of this call, by the position of their guard; from `guard_messages` on.
     """
 
     def __init__(self, context: CallContext, guards: Sequence[Guard]) -> None:
         self._context = context
         self.guards = tuple(guards)
         self.maskings: dict[int, Masking] = {}
-        if any(guard.masking is not None for guard in guards):
-            texts = [*_collect_texts(part for message in context.call.request.messages for part in message.parts)]
-            self.maskings = {
-                place: guard.masking(texts) for place, guard in enumerate(guards) if guard.masking is not None
-            }
-        self.sees_answers = bool(self.maskings) or any("answer" in guard.origins for guard in guards)
         self._restrictions: list[tuple[str, Restrict]] = []
         call = context.call
         self._instructions = call.request.instructions
         self._deadline = context.start_time + (call.options.deadline or float("inf"))
+
+    @property
+    def sees_answers(self) -> bool:
+        """Whether a guard checks answers or restores something in them."""
+        return bool(self.maskings) or any("answer" in guard.origins for guard in self.guards)
 
     async def guard_messages(self, messages: Sequence[Message]) -> tuple[Message, ...]:
         """Return the messages as the guards let them pass.
@@ -82,6 +80,7 @@ class GuardedCall:
         Raises:
             GuardBlockedError: A guard blocks the request, or fails and blocks.
         """
+        self._build_maskings(messages)
         guarded: list[Message] = []
         for message in messages:
             parts = [await self._guard_part(part, _ORIGINS[message.role], message.role) for part in message.parts]
@@ -107,58 +106,95 @@ class GuardedCall:
             routes = allowed
         return routes
 
+    def _build_maskings(self, messages: Sequence[Message]) -> None:
+        texts: list[str] | None = None
+        for place, guard in enumerate(self.guards):
+            if guard.masking is None:
+                continue
+            if texts is None:
+                texts = [*_collect_texts(part for message in messages for part in message.parts)]
+            try:
+                self.maskings[place] = guard.masking(texts)
+            except Exception as error:
+                self.handle_error(guard, error, GuardedText("", "user", self._context.call.options.tenant))
+
     async def _guard_part(self, part: Part, origin: Origin, role: str) -> Part:
+        guarded = part
         if isinstance(part, Text | Reasoning):
             text = await self._guard_text(part.text, origin, role)
-            if text == part.text:
-                return part
-            return replace(part, text=text, raw=await self._guard_raw(part.raw, origin, role))
-        if isinstance(part, ToolCall):
+            guarded = part if text == part.text else replace(part, text=text)
+        elif isinstance(part, ToolCall):
             arguments = await self._guard_values(part.arguments, origin, role)
-            if arguments is part.arguments:
-                return part
-            return replace(part, arguments=arguments, raw=await self._guard_raw(part.raw, origin, role))
-        if isinstance(part, InvalidToolCall):
+            guarded = part if arguments is part.arguments else replace(part, arguments=arguments)
+        elif isinstance(part, InvalidToolCall):
             arguments = await self._guard_text(part.arguments, origin, role)
-            return part if arguments == part.arguments else replace(part, arguments=arguments)
-        if isinstance(part, ToolCallResponse):
+            guarded = part if arguments == part.arguments else replace(part, arguments=arguments)
+        elif isinstance(part, ToolCallResponse):
             parts = [await self._guard_part(one, "tool_result", role) for one in part.parts]
-            if all(map(lambda one, other: one is other, parts, part.parts)):
-                return part
-            raw = await self._guard_raw(part.raw, "tool_result", role)
-            return ToolCallResponse(part.id, parts, error=part.error, name=part.name, raw=raw)
-        if isinstance(part, Blob) and (document := text_of(part)) is not None:
-            text = await self._guard_text(document, "retrieved", role)
-            return part if text == document else Blob(text.encode(), part.mime_type, part.name, None, part.extras)
-        if isinstance(part, VendorPart):
-            body = await self._guard_values(part.raw.body, "retrieved", role, readable_only=True)
+            if not all(map(lambda one, other: one is other, parts, part.parts)):
+                guarded = ToolCallResponse(part.id, parts, error=part.error, name=part.name, raw=part.raw)
+        elif isinstance(part, Blob):
+            return await self._guard_document(part, role)
+        elif isinstance(part, VendorPart):
+            body = await self._guard_values(part.raw.body, "retrieved", role, opaque_keys=True)
             return part if body is part.raw.body else VendorPart(replace(part.raw, body=body))
+        raw: Raw | None = getattr(guarded, "raw", None)
+        if raw is None or await self._may_keep_raw(raw, guarded, origin, role, is_same=guarded is part):
+            return guarded
+        return (
+            replace(cast("Text", guarded), raw=None)
+            if not isinstance(guarded, ToolCallResponse)
+            else (ToolCallResponse(guarded.id, guarded.parts, error=guarded.error, name=guarded.name))
+        )
+
+    async def _guard_document(self, part: Blob, role: str) -> Blob:
+        if part.name:
+            name = await self._guard_text(part.name, "retrieved", role)
+            part = part if name == part.name else replace(part, name=name, raw=None)
+        if (document := text_of(part)) is not None:
+            text = await self._guard_text(document, "retrieved", role)
+            part = part if text == document else replace(part, data=text.encode(), raw=None)
         return part
 
-    async def _guard_raw(self, raw: Raw | None, origin: Origin, role: str) -> Raw | None:
-        """Return a part's raw form if nothing in it has to be rewritten, such as a signature alone."""
-        if raw is None or await self._guard_values(raw.body, origin, role) is not raw.body:
-            return None
-        return raw
+    async def _may_keep_raw(self, raw: Raw, guarded: Part, origin: Origin, role: str, *, is_same: bool) -> bool:
+        """Whether the raw form says nothing but what the guarded part says, or nothing that has to be rewritten.
 
-    async def _guard_values(self, value: Any, origin: Origin, role: str, *, readable_only: bool = False) -> Any:
-        """Return a JSON value with its texts as the guards let them pass; the same object if nothing changes."""
+        A provider gets the raw form instead of the part, so it must hold neither what the guards have not seen nor
+        placeholders of an earlier call, which may mean other values by now.
+        """
+        known = [*texts_of_part(guarded)]
+        for text in texts_of_json(raw.body):
+            if any(text in one for one in known):
+                continue
+            if not is_same or await self._guard_text(text, origin, role) != text:
+                return False
+        return True
+
+    async def _guard_values(self, value: Any, origin: Origin, role: str, *, opaque_keys: bool = False) -> Any:
+        """Return a JSON value with its texts as the guards let them pass; the same object if nothing changes.
+
+        Args:
+            value: The value.
+            origin: The origin of its texts.
+            role: The role of its message.
+            opaque_keys: Whether values under a provider's own keys, such as ids, are left out.
+        """
         if isinstance(value, str):
             return await self._guard_text(value, origin, role)
         if isinstance(value, Mapping):
             mapping = cast("Mapping[Any, Any]", value)
-            guarded = {
-                key: one
-                if readable_only and isinstance(one, str) and key not in _READABLE_KEYS
-                else await self._guard_values(one, origin, role, readable_only=readable_only)
-                for key, one in mapping.items()
-            }
-            return (
-                mapping if all(guarded[key] is one or guarded[key] == one for key, one in mapping.items()) else guarded
-            )
+            guarded: dict[Any, Any] = {}
+            for key, one in mapping.items():
+                if opaque_keys and is_opaque(key):
+                    guarded[key] = one
+                    continue
+                new_key = key if opaque_keys or is_identifier(key) else await self._guard_text(key, origin, role)
+                is_own = opaque_keys and not has_own_keys(key)
+                guarded[new_key] = await self._guard_values(one, origin, role, opaque_keys=is_own)
+            return mapping if guarded == mapping else guarded
         if isinstance(value, list | tuple):
             items = cast("Sequence[Any]", value)
-            guarded_items = [await self._guard_values(one, origin, role, readable_only=readable_only) for one in items]
+            guarded_items = [await self._guard_values(one, origin, role, opaque_keys=opaque_keys) for one in items]
             return items if all(map(lambda one, other: one == other, guarded_items, items)) else guarded_items
         return value
 
@@ -169,7 +205,10 @@ class GuardedCall:
             if origin not in guard.origins:
                 continue
             if (masking := self.maskings.get(place)) is not None:
-                text = masking.mask(text)
+                try:
+                    text = masking.mask(text)
+                except Exception as error:
+                    self.handle_error(guard, error, GuardedText(text, origin, self._context.call.options.tenant, role))
             if guard.check is not None:
                 tenant = self._context.call.options.tenant
                 guarded = GuardedText(text, origin, tenant, role, instructions=self._instructions)
@@ -190,11 +229,8 @@ class GuardedCall:
         try:
             verdict = _to_verdict(await self._ask(guard, guarded))
         except Exception as error:
-            reason = f"it took longer than {guard.timeout:g} s" if isinstance(error, Expired) else _describe(error)
-            self._tell(guard, "error", reason, guarded)
-            if guard.on_error == "pass":
-                return guarded.text
-            raise self._blocked(guard, f"it failed: {reason}", guarded) from error
+            self.handle_error(guard, error, guarded)
+            return guarded.text
         if isinstance(verdict, Block):
             self._tell(guard, "block", verdict.reason, guarded)
             raise self._blocked(guard, verdict.reason, guarded)
@@ -208,12 +244,32 @@ class GuardedCall:
             self._tell(guard, "flag", verdict.reason, guarded)
         return guarded.text
 
+    def handle_error(self, guard: Guard, error: Exception, guarded: GuardedText) -> None:
+        """Tell of a guard that failed or was too slow.
+
+        Raises:
+            GuardBlockedError: It blocks what it could not check.
+        """
+        # Not the message of the error, which may hold what was checked.
+        reason = type(error).__name__
+        if isinstance(error, Expired):
+            is_late = self._context.io.now() >= self._until(guarded)
+            reason = "the deadline of the call passed" if is_late else f"it took longer than {guard.timeout:g} s"
+        self._tell(guard, "error", reason, guarded)
+        if guard.on_error != "pass":
+            raise self._blocked(guard, f"it failed: {reason}", guarded) from error
+
+    def _until(self, guarded: GuardedText) -> float:
+        """Return when the deadline ends a check; that of a stream holds until its first chunk only."""
+        is_streamed = guarded.origin == "answer" and self._context.call.stream
+        return float("inf") if is_streamed else self._deadline
+
     async def _ask(self, guard: Guard, guarded: GuardedText) -> Any:
         check = cast("Any", guard.check)
         if guard.inline:
             return check(guarded)
         io = self._context.io
-        until = min(io.now() + guard.timeout, self._deadline)
+        until = min(io.now() + guard.timeout, self._until(guarded))
         return await call_function(io, check, guarded, f"the guard {guard.name!r}", until, is_async=guard.is_async)
 
     def answer_text(self, text: str, before: str, *, is_complete: bool) -> GuardedText:
@@ -255,11 +311,8 @@ def replace_parts(message: Message, parts: Sequence[Part]) -> Message:
 
 
 def _to_verdict(result: Any) -> Verdict | None:
+    if inspect.iscoroutine(result):
+        result.close()  # otherwise Python warns that it was never awaited
     if result is not None and not isinstance(result, VERDICTS):
         raise TypeError(f"A guard returned {type(result).__name__} instead of a verdict or None.")
-    return result
-
-
-def _describe(error: Exception) -> str:
-    """Return the class of an error, without its message, which may hold what was checked."""
-    return type(error).__name__
+    return cast("Verdict | None", result)

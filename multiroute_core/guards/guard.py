@@ -204,6 +204,8 @@ class Guard:
         window: Any = self.window
         if window is not None and (isinstance(window, bool) or not isinstance(window, int) or window < 0):
             raise ConfigurationError(f"window={describe_value(window)} is not valid; expected a number of characters.")
+        if self.inline and self.is_async:
+            raise ConfigurationError("inline=True is for functions that return at once; this check is async.")
         if not self.name:
             check: Any = self.check or self.masking
             object.__setattr__(self, "name", getattr(check, "__name__", type(check).__name__).strip("<>_"))

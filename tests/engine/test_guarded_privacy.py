@@ -6,10 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiroute_core import GuardBlockedError, Message, Router, ToolCall
-from multiroute_core.guards import mask_personal_data, restrict_personal_data
-from multiroute_core.testing.behaviours import Answer, Fail
+from multiroute_core import (
+    GuardBlockedError,
+    Message,
+    Raw,
+    Reasoning,
+    Router,
+    Text,
+    ToolCall,
+    ToolCallDelta,
+    ToolCallResponse,
+    VendorPart,
+)
+from multiroute_core.guards import Guard, mask_personal_data, restrict_personal_data
+from multiroute_core.testing.behaviours import HEADERS, Answer, Fail, Step
 from multiroute_core.testing.scripted import provider_of, scripted_route
+from multiroute_core.types import Delta, Usage
 from tests.providers.faces import FACES, ask
 
 LETTER = "Write to ada@example.org and call +49 30 901820, then ada@example.org again."
@@ -99,3 +111,78 @@ def test_no_route_without_the_tag_sees_personal_data_whatever_fails():
             seen = [take.asked.request.messages[-1].text for take in provider_of(route).takes]
             assert seen
             assert route.tags or not any("@" in text for text in seen)
+
+
+class Pieces:
+    """Streams these parts as they are."""
+
+    def __init__(self, *parts):
+        self.parts = parts
+
+    def steps(self, incoming):
+        yield Step(0, HEADERS)
+        for part in self.parts:
+            yield Step(0, Delta((part,)))
+        yield Step(0, Delta(finish_reason="stop", usage=Usage(1, 1)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), max_size=40))
+def test_tool_calls_whose_pieces_alternate_are_restored(cuts):
+    rest = ['{"to": "[EMAIL_1]"}', '{"[PHONE_1]": ["[EMAIL_1]"]}', '{"n": "[EMAIL_2]"}']
+    pieces = [ToolCallDelta(index, str(index), "send") for index in range(3)]
+    for index, size in [*cuts, (0, 99), (1, 99), (2, 99)]:
+        pieces.append(ToolCallDelta(index, arguments=rest[index][:size]))
+        rest[index] = rest[index][size:]
+    masked, _ = router(Pieces(*pieces))
+    *_, last = masked.stream(LETTER)
+    assert [call.arguments for call in last.response.tool_calls] == [
+        {"to": "ada@example.org"},
+        {"+49 30 901820": ["ada@example.org"]},
+        {"n": "[EMAIL_2]"},
+    ]
+
+
+RAW_FORMS = {
+    "citation": Text("See.", Raw("anthropic", {"text": "See.", "citations": [{"cited_text": "ada@example.org"}]})),
+    "longer text": Text("See.", Raw("google", {"text": "See. ada@example.org"})),
+    "thought": Reasoning("", Raw("openai.responses", {"summary": [{"text": "Ask ada@example.org."}]})),
+    "arguments": ToolCall(
+        "1", "f", {"n": 1}, Raw("openai", {"function": {"arguments": '{"type": "ada@example.org"}'}})
+    ),
+    "key": ToolCall("1", "f", {"ada@example.org": 1}),
+    "name in arguments": ToolCall("1", "f", {"name": "ada@example.org", "id": "ada@example.org"}),
+    "own tool": VendorPart(Raw("anthropic", {"type": "bash_result", "stdout": "ada@example.org"})),
+    "own call": VendorPart(Raw("anthropic", {"type": "server_tool_use", "input": {"name": "ada@example.org"}})),
+}
+
+
+@pytest.mark.parametrize("form", RAW_FORMS)
+def test_no_form_in_which_a_part_is_sent_holds_personal_data(form):
+    masked, provider = router(Answer("ok"))
+    part = RAW_FORMS[form]
+    results = [Message("tool", [ToolCallResponse("1", "ok")])] if isinstance(part, ToolCall) else []
+    masked.generate([Message("user", "Hi"), Message("assistant", [part]), *results, Message("user", "And?")])
+    sent = provider.takes[-1].asked.request.messages[1].parts[0]
+    assert "ada@" not in f"{sent} {sent.raw and sent.raw.body}"
+
+
+def test_a_raw_form_with_placeholders_of_an_earlier_call_is_sent_only_while_they_mean_the_same():
+    masked, provider = router(Answer("ok"))
+    own = Raw("anthropic", {"type": "tool_use", "input": {"to": "[EMAIL_1]"}, "signature": "abc"})
+    history = [
+        Message("assistant", [ToolCall("1", "send", {"to": "ada@example.org"}, own)]),
+        Message("tool", [ToolCallResponse("1", "ok")]),
+    ]
+    for first, raw in (("Mail ada@example.org", own), ("Mail bob@example.org", None)):
+        masked.generate([Message("user", first), *history, Message("user", "And?")])
+        assert provider.takes[-1].asked.request.messages[1].parts[0].raw == raw
+
+
+def test_a_masking_that_fails_blocks_and_tells_no_content():
+    def build(texts):
+        raise ValueError(texts)
+
+    with Router([scripted_route("a", Answer("ok"))], guards=[Guard(None, "broken", masking=build)]) as broken:
+        with pytest.raises(GuardBlockedError, match=r"^The guard 'broken' blocked .*it failed: ValueError\.$"):
+            broken.generate(LETTER)
+    assert not provider_of(broken.routes[0]).takes

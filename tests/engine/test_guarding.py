@@ -22,6 +22,7 @@ from multiroute_core import (
     Router,
     Text,
     ToolCall,
+    ToolCallDelta,
     ToolCallResponse,
     VendorPart,
 )
@@ -38,6 +39,7 @@ from multiroute_core.guards import (
 )
 from multiroute_core.testing.behaviours import Answer
 from multiroute_core.testing.scripted import provider_of, scripted_route
+from tests.engine.test_guarded_privacy import Pieces
 from tests.providers.faces import FACES, ask
 
 
@@ -294,3 +296,21 @@ def test_the_path_without_guards_has_no_stage():
 def test_hidden_text_is_removed_before_the_model_sees_it():
     guarded, _ = router(strip_hidden_text())
     assert guarded.generate("Hel\u200blo\u202e!").text == "You said Hello!"
+
+
+class TestRawFormsOfAnswers:
+    """What a guard removes from an answer is not given out in the provider's form either."""
+
+    ANSWER = Text("my secret", Raw("openai.responses", {"type": "message", "text": "my secret"}))
+    SIGNED = Text("my secret", Raw("google", {"thoughtSignature": "abc"}))
+
+    @pytest.mark.parametrize(("part", "raw"), [(ANSWER, None), (SIGNED, SIGNED.raw)], ids=["text", "signature"])
+    @pytest.mark.parametrize("face", FACES)
+    def test_a_rewritten_text_has_no_raw_form_that_says_more(self, face, part, raw):
+        guarded, _ = router(ban_text("secret", replacement="…"), answer=Pieces(part))
+        assert ask(face, guarded, "hi").response.parts == (Text("my …", raw),)
+
+    def test_nor_has_a_tool_call(self):
+        call = ToolCallDelta(0, "1", "f", '{"key": "secret"}', Raw("anthropic", {"input": {"key": "secret"}}))
+        guarded, _ = router(ban_text("secret", replacement="…"), answer=Pieces(call))
+        assert guarded.generate("hi").parts == (ToolCall("1", "f", {"key": "…"}),)
