@@ -12,7 +12,7 @@ import functools
 import importlib
 import inspect
 import math
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Hashable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
@@ -271,6 +271,9 @@ def _parse_decline_reasons(name: str, value: Any) -> frozenset[str | AnswerFunct
     functions: set[AnswerFunction] = set()
     if isinstance(value, Collection) and not isinstance(value, str):
         entries = cast("Collection[Any]", value)
+        for entry in entries:
+            if isinstance(entry, type) or (callable(entry) and not isinstance(cast("object", entry), Hashable)):
+                raise invalid(name, cast("object", entry), "a hashable function that takes a Response")
         functions = {cast("AnswerFunction", entry) for entry in entries if callable(entry)}
         value = [entry for entry in entries if not callable(entry)]
     reasons = words(name, value)

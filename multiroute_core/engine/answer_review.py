@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from multiroute_core.display.text import printable, shorten
 from multiroute_core.engine.user_code import call_function
 from multiroute_core.errors import RefusalError, RejectedAnswerError
-from multiroute_core.guards.acceptance import AnswerCheck, matches_schema, to_checks
+from multiroute_core.guards.acceptance import LONGEST_REASON, AnswerCheck, matches_schema, to_checks
 from multiroute_core.messages import Message, Part, Reasoning, Text
+from multiroute_core.options import DECLINED
 from multiroute_core.routing.call import Call
 from multiroute_core.runtime.io import IO
 from multiroute_core.types import Attempt, Request, Response
@@ -64,7 +66,9 @@ class AnswerReview:
             except Exception as error:  # an answer that could not be checked is not believed
                 result = f"the check {check.name!r} failed: {type(error).__name__}"
             if result is not True:
-                reason = (isinstance(result, str) and result) or f"the check {check.name!r} did not accept it"
+                reason = f"the check {check.name!r} did not accept it"
+                if isinstance(result, str) and result.strip():
+                    reason = printable(shorten(result.strip(), LONGEST_REASON)).rstrip(".")
                 rejection = RejectedAnswerError(
                     f"The answer was rejected: {reason}.", route=response.route, provider=response.provider
                 )
@@ -87,7 +91,12 @@ class AnswerReview:
         reason = await self._find_reason(response, until, may_be_empty=may_be_empty)
         if reason is None:
             return None
-        return RefusalError(_MESSAGES.get(reason, f"The model declined to answer ({reason})."), route=response.route)
+        message = _MESSAGES.get(reason) or (
+            f"The model declined to answer ({reason})."
+            if reason in DECLINED
+            else f"The answer counts as a failure: {reason}."
+        )
+        return RefusalError(message, route=response.route)
 
     async def _find_reason(self, response: Response, until: float, *, may_be_empty: bool) -> str | None:
         reasons = self._call.options.fallback_on or frozenset()
@@ -102,15 +111,20 @@ class AnswerReview:
         for entry in reasons:
             if not isinstance(entry, str):
                 (check,) = to_checks(entry)
-                if await self._call_check(check, response, until):
-                    return check.name
+                try:
+                    if await self._call_check(check, response, until):
+                        return f"the check {check.name!r} says so"
+                except Exception as error:  # an answer that could not be checked is only better than nothing
+                    return f"the check {check.name!r} failed: {type(error).__name__}"
         return None
 
     async def _call_check(self, check: AnswerCheck, response: Response, until: float) -> Any:
         function: Any = check.function
         if check.inline:
             return function(response)
-        until = min(until, self._io.now() + CHECK_SECONDS)
+        latest = self._io.now() + CHECK_SECONDS
+        # The deadline of a stream ends with its first chunk.
+        until = latest if self._call.stream else min(until, latest)
         what = f"the check {check.name!r}"
         return await call_function(self._io, function, response, what, until, is_async=check.is_async)
 

@@ -23,8 +23,9 @@ from multiroute_core.engine.admission import admit
 from multiroute_core.engine.answer_review import AnswerReview, to_rejected, to_repair_request
 from multiroute_core.engine.attempt import AttemptRunner, TimeLimits
 from multiroute_core.engine.attempt_log import REQUEST_ERRORS, AttemptLog
-from multiroute_core.engine.continuation import Continuation, PausedTurn, continuable
+from multiroute_core.engine.continuation import Continuation, PausedTurn, continuable, to_final_error
 from multiroute_core.engine.hedging import StartedAttempt, race
+from multiroute_core.engine.ranking import rank_candidates
 from multiroute_core.engine.retry_plan import GiveUp, RetryPlan, Wait
 from multiroute_core.engine.stage import CallContext
 from multiroute_core.errors import (
@@ -42,7 +43,6 @@ from multiroute_core.resilience.admission import BATCH_RESERVE, Rejection
 from multiroute_core.route import Route
 from multiroute_core.routing.expected_usage import answer
 from multiroute_core.routing.learned import LearnedCapabilities
-from multiroute_core.routing.strategies import LiveStats, needs_live_stats, rank_routes
 from multiroute_core.state.state import State
 from multiroute_core.types import Chunk, Response
 
@@ -79,6 +79,7 @@ class RequestExecution:
         learned_capabilities: LearnedCapabilities,
     ) -> None:
         call = context.call
+        self._context = context
         self._reservation = context.reservation
         self._stale_entry = context.stale_entry
         self._learned = learned_capabilities
@@ -115,7 +116,7 @@ class RequestExecution:
         holds = self._review.holds_streams
         held: list[tuple[Part, ...]] = []
         try:
-            routes = await self._rank()
+            routes = await rank_candidates(self._context, self._state, self._facts, self._pricing, self._random)
             rejections = self._learned.find_rejections(routes, call.request, self._began, stream=call.stream)
             if rejections:
                 routes = [route for route in routes if route.name not in rejections]
@@ -134,8 +135,7 @@ class RequestExecution:
                     break
                 attempt = active.attempt
                 parts = active.first
-                error = None
-                held.clear()
+                error = rejection = None
                 try:
                     if call.stream:
                         log.first_token(attempt)
@@ -154,27 +154,29 @@ class RequestExecution:
                     error = caught
                 try:
                     await active.close(error)
-                    if error is None and self._review.accept and attempt.finish_reason != "pause":
+                    if error is None and self._review.accept and not self._is_paused(attempt):
                         answer = self._build_response(attempt)
-                        self._rejection = await self._review.find_rejection(answer, self._deadline)
-                        attempt.record = to_rejected(attempt.record, self._rejection)
+                        rejection = await self._review.find_rejection(answer, self._deadline)
+                        attempt.record = to_rejected(attempt.record, rejection)
                 finally:
-                    log.attempt_ended(attempt, error or self._rejection)
+                    log.attempt_ended(attempt, error or rejection)
                 if error is not None:
                     restarts = self._recover_stream(attempt, error)
-                elif self._rejection is not None:
+                elif rejection is not None:
                     restarts = True
-                    self._plan.failed(attempt.route, self._rejection)
-                elif attempt.finish_reason == "pause" and self._continue_paused(attempt):
+                    self._rejection = rejection
+                    self._fall_back(attempt.route, rejection)
+                elif self._is_paused(attempt):
                     restarts = False
+                    self._continue_paused(attempt)
                 elif (restarts := await self._handle_refusal(attempt)) is None:
                     response = self._build_response(attempt)
-                if restarts and call.stream and not holds:
-                    yield Chunk(restarted=True)
+                if restarts:
+                    held.clear()
+                    if call.stream and not holds:
+                        yield Chunk(restarted=True)
             if call.stream:
-                for parts in held if holds and not self._unsent_parts else ():
-                    yield Chunk(parts)
-                for parts in self._unsent_parts:
+                for parts in (*held, *self._unsent_parts):
                     yield Chunk(parts)
             yield Chunk(() if call.stream else response.parts, response)
         except MultiRouteError as error:
@@ -187,18 +189,6 @@ class RequestExecution:
     def _build_plan(self, routes: Sequence[Route]) -> RetryPlan:
         windows = {route.name: self._facts[route.name].window for route in routes}
         return RetryPlan(routes, self._call.options.max_retries or 0, windows, self._call.tokens)
-
-    async def _rank(self) -> list[Route]:
-        """Return the candidates in ranked order."""
-        call = self._call
-        options = self._call.options
-        if self._reservation is not None and self._reservation.over_soft_budget:
-            options = replace(options, strategy="cheapest")
-        standings = {}
-        if needs_live_stats(options):
-            standings = {r.name: await self._state.standing(self._io, r, self._began) for r in call.routes}
-        live = LiveStats(self._facts, standings, self._pricing.cost_on, self._random, call.tokens, call.stream)
-        return rank_routes(call.request, call.routes, options, live)
 
     async def _next_attempt(self) -> StartedAttempt | None:
         """Return the first attempt that begins to respond; None if the plan gives up."""
@@ -334,29 +324,43 @@ class RequestExecution:
             self._request = continuation.request(self._call.request)
         elif how != "restart":
             raise error
-        if self._paused is not None:  # another route restarts, or continues from the text so far
-            self._plan = self._build_plan(self._call.routes)
-            self._paused = None
-        self._interruption = error
-        self._deadline = self._io.now() + (self._call.options.deadline or float("inf"))
-        self._plan.failed(attempt.route, error)
+        if not self._review.holds_streams:
+            self._interruption = error
+        request = self._request
+        self._fall_back(attempt.route, error)
+        if how == "continue":
+            self._request = request
         return how == "restart"
 
-    def _continue_paused(self, attempt: AttemptRunner) -> bool:
-        """Prepare the resumption of a paused turn on the same route; False after too many pauses."""
-        paused = self._paused
-        response = attempt.response(self._log.attempts)
-        if paused is None:
-            self._paused = paused = PausedTurn(response)
-        elif paused.count >= MOST_PAUSES:
-            return False
-        else:
-            paused.pause(paused.merge_response(response))
-        self._request = paused.request(self._call.request)
-        self._plan = self._build_plan([attempt.route])
+    def _fall_back(self, route: Route, error: RouteError) -> None:
+        """Prepare the next route, which gets the request itself, after an answer that does not count."""
+        if self._paused is not None:
+            self._plan = self._plan_before_pause
+            self._paused = None
+        self._request = self._call.request
+        self._extend_deadline()
+        self._plan.failed(route, error)
+
+    def _extend_deadline(self) -> None:
+        """Let the deadline of a stream, which ends with its first chunk, start again for the next one."""
         if self._call.stream:
             self._deadline = self._io.now() + (self._call.options.deadline or float("inf"))
-        return True
+
+    def _is_paused(self, attempt: AttemptRunner) -> bool:
+        """Whether a response is a paused turn that is resumed; after too many pauses it is returned as it is."""
+        return attempt.finish_reason == "pause" and (self._paused is None or self._paused.count < MOST_PAUSES)
+
+    def _continue_paused(self, attempt: AttemptRunner) -> None:
+        """Prepare the resumption of a paused turn on the same route."""
+        response = attempt.response(self._log.attempts)
+        if self._paused is None:
+            self._paused = PausedTurn(response)
+            self._plan_before_pause: RetryPlan = self._plan
+        else:
+            self._paused.pause(self._paused.merge_response(response))
+        self._request = self._paused.request(self._call.request)
+        self._plan = self._build_plan([attempt.route])
+        self._extend_deadline()
 
     async def _handle_refusal(self, attempt: AttemptRunner) -> bool | None:
         """Return None for an accepted response; after a refusal that falls back, whether the response restarts."""
@@ -365,11 +369,13 @@ class RequestExecution:
             return None
         response = attempt.response(())
         is_whole = self._paused is None
-        refusal = await self._review.find_decline(response, self._deadline, may_be_empty=is_whole)
-        if refusal is None or (self._call.stream and attempt.committed and options.on_stream_error != "restart"):
+        if self._call.stream and attempt.committed and options.on_stream_error != "restart" and not self._review.accept:
             return None
-        self._refused_response = self._refused_response or response
-        self._plan.failed(attempt.route, refusal)
+        refusal = await self._review.find_decline(response, self._deadline, may_be_empty=is_whole)
+        if refusal is None:
+            return None
+        self._refused_response = self._refused_response or self._build_response(attempt)
+        self._fall_back(attempt.route, refusal)
         return attempt.committed
 
     def _begin_repair(self) -> bool:
@@ -394,26 +400,18 @@ class RequestExecution:
     async def _conclude_failure(self) -> Response:
         """Return a paused turn, a refusal or a stale entry if all routes failed; raise the error otherwise."""
         attempts = self._log.attempts
-        if self._paused is not None:
-            return replace(self._paused.paused, attempts=attempts)
-        if self._refused_response is not None:
+        if (paused := self._paused) is not None:
+            if await self._review.find_rejection(paused.paused, self._deadline) is None:
+                return replace(paused.paused, attempts=attempts)
+        elif self._refused_response is not None:
+            self._context.is_cacheable = False
             self._unsent_parts = (self._refused_response.parts,)
             return replace(self._refused_response, attempts=attempts)
         error = self._log.exhausted(self._plan, self._stop)
         stale_entry = self._stale_entry
         if stale_entry is None or self._interruption is not None or getattr(error, "code", None) in REQUEST_ERRORS:
-            raise self._final_error(error)
+            raise to_final_error(error, self._interruption, attempts)
         if await self._review.find_rejection(stale_entry.response, self._deadline) is not None:
-            raise self._final_error(error)
+            raise to_final_error(error, self._interruption, attempts)
         self._unsent_parts = stale_entry.chunks
         return replace(stale_entry.response, stale=True, attempts=attempts)
-
-    def _final_error(self, error: MultiRouteError) -> MultiRouteError:
-        """Return the error that ends the request: the stream interruption, with the partial response, if any."""
-        interruption = self._interruption
-        if interruption is None:
-            return error
-        if interruption.partial is not None:
-            interruption.partial = replace(interruption.partial, attempts=self._log.attempts)
-        interruption.add_note(f"No other route could take over: {error}")
-        return interruption

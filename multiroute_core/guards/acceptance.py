@@ -38,7 +38,7 @@ class AnswerCheck:
 
     @property
     def is_async(self) -> bool:
-        """Whether the function is async."""
+        """Whether it is an async function."""
         function: Any = self.function
         return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
@@ -101,8 +101,9 @@ def matches_schema(schema: Mapping[str, Any]) -> AnswerCheck:
         problem: Any = next(iter(validator.iter_errors(value)), None)
         if problem is None:
             return True
-        # Not the message of the library, which quotes the content.
-        return f"it does not match the schema at {problem.json_path}, by {problem.validator!r}"
+        # Neither the message of the library nor the place in the answer, which quote the content.
+        place = "/".join(map(str, problem.absolute_schema_path))
+        return f"it does not match the schema at {shorten(place, LONGEST_REASON)}"
 
     return AnswerCheck("schema", check, inline=True)
 

@@ -16,7 +16,8 @@ from multiroute_core import (
     Router,
 )
 from multiroute_core.guards import judge
-from multiroute_core.testing.behaviours import Answer
+from multiroute_core.testing import DropConnection
+from multiroute_core.testing.behaviours import Answer, Fail
 from multiroute_core.testing.scripted import provider_of, scripted_route
 from tests.providers.faces import FACES, PLAIN, STREAMED, ask
 
@@ -179,8 +180,102 @@ def test_in_both_frameworks():
         ({"accept": {"type": "nothing"}}, "The JSON schema of accept= is invalid"),
         ({"repairs": -1}, "repairs=-1 is not valid"),
         ({"fallback_on": "lenght"}, "did you mean 'length'"),
+        ({"fallback_on": [City]}, "expected a hashable function"),
     ],
 )
 def test_bad_settings_are_named(settings, message):
     with pytest.raises(ConfigurationError, match=message):
         Router(routes(Answer("x")), **settings)
+
+
+def unsure(response):
+    raise ValueError(response.text)
+
+
+async def aunsure(response):
+    raise ValueError(response.text)
+
+
+@pytest.mark.parametrize("check", [unsure, aunsure])
+@pytest.mark.parametrize("face", PLAIN)
+def test_a_function_of_fallback_on_that_fails_counts_as_a_failure_of_the_route(face, check):
+    with Router(routes(Answer("secret"), Answer("secret")), fallback_on=check) as router:
+        outcome = ask(face, router, "Where?")
+        assert (outcome.text, outcome.response.route) == ("secret", "a")
+        assert [len(provider_of(route).takes) for route in router.routes] == [1, 1]
+
+
+def test_what_is_only_better_than_nothing_is_not_cached():
+    def is_bad(response):
+        return response.text == "Bad."
+
+    with Router(routes([Answer("Bad."), Answer(GOOD)]), fallback_on=is_bad, cache="memory", max_retries=0) as router:
+        assert [router.generate("Where?").text for _ in range(3)] == ["Bad.", GOOD, GOOD]
+    with Router(routes([Answer("Bad."), Answer(GOOD)]), cache="memory", max_retries=0) as router:
+        assert router.generate("Where?").text == "Bad."
+        assert router.generate("Where?", fallback_on=is_bad).text == GOOD, "a cached answer is checked as well"
+
+
+class TestPausedTurns:
+    """A turn that its provider pauses is checked as a whole, and never returned if it is rejected."""
+
+    PAUSE = Answer("Let me see. ", finish_reason="pause")
+
+    @pytest.mark.parametrize("face", FACES)
+    def test_the_pieces_of_a_whole_turn_are_given_out(self, face):
+        with Router(routes([self.PAUSE, Answer(GOOD)]), accept=says_paris) as router:
+            outcome = ask(face, router, "Where?")
+            assert outcome.text == outcome.response.text == "Let me see. " + GOOD
+
+    @pytest.mark.parametrize("face", FACES)
+    def test_the_next_route_gets_the_request_itself(self, face):
+        with Router(routes([self.PAUSE, Answer("Bad.")], Answer(GOOD)), accept=says_paris) as router:
+            outcome = ask(face, router, "Where?")
+            assert outcome.text == outcome.response.text == GOOD
+            assert [a.outcome for a in outcome.response.attempts] == ["success", "rejected", "success"]
+            (take,) = provider_of(router.routes[1]).takes
+            assert [message.text for message in take.asked.request.messages] == ["Where?"]
+
+    @pytest.mark.parametrize("face", FACES)
+    def test_an_earlier_rejection_does_not_reject_it(self, face):
+        with Router(routes(Answer("Bad."), [self.PAUSE, Answer(GOOD)]), accept=says_paris) as router:
+            assert ask(face, router, "Where?").text == "Let me see. " + GOOD
+
+    @pytest.mark.parametrize("answers", [PAUSE, [PAUSE, Fail()]], ids=["too many pauses", "a failure"])
+    @pytest.mark.parametrize("face", FACES)
+    def test_an_unfinished_one_is_not_returned(self, face, answers):
+        with Router(routes(answers), accept=says_paris, max_retries=0) as router:
+            assert ask(face, router, "Where?").error is not None
+
+    def test_routes_that_pause_and_are_rejected_are_asked_once(self):
+        turns = [self.PAUSE, Answer("Bad.")] * 5
+        with Router(routes(turns, turns, turns), accept=says_paris, max_retries=0) as router:
+            with pytest.raises(AllRoutesFailedError):
+                router.generate("Where?")
+            assert [len(provider_of(route).takes) for route in router.routes] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("face", STREAMED)
+def test_a_stream_longer_than_the_deadline_is_checked_nevertheless(face):
+    slow = Answer("Paris", per_chunk=1.1)
+    with Router(routes(slow), accept=says_paris, deadline=1.0, max_retries=0) as router:
+        assert ask(face, router, "Where?").text == "Paris"
+
+
+@pytest.mark.parametrize("face", STREAMED)
+def test_a_held_stream_that_breaks_was_never_begun(face):
+    broken = DropConnection()
+    with Router(routes(broken, Answer("Bad.")), accept=says_paris, max_retries=0) as router:
+        assert type(ask(face, router, "Where?").error) is AllRoutesFailedError
+
+
+def test_reasons_hold_no_content_and_stay_short():
+    schema = {"type": "object", "additionalProperties": {"type": "integer"}}
+    with Router(routes(Answer('{"ada@example.org": "x"}')), accept=schema, max_retries=0) as router:
+        with pytest.raises(RejectedAnswerError, match="the schema at additionalProperties/type") as caught:
+            router.generate("Where?")
+        assert "ada" not in str(caught.value)
+        with pytest.raises(RejectedAnswerError) as caught:
+            router.generate("Where?", accept=lambda response: "long \n" * 10_000)
+        assert len(str(caught.value)) < 500
+        assert "\n" not in str(caught.value)

@@ -40,7 +40,7 @@ from multiroute_core.guards import (
 from multiroute_core.testing.behaviours import Answer
 from multiroute_core.testing.scripted import provider_of, scripted_route
 from tests.engine.test_guarded_privacy import Pieces
-from tests.providers.faces import FACES, ask
+from tests.providers.faces import FACES, STREAMED, ask
 
 
 def parrot(call):
@@ -314,3 +314,18 @@ class TestRawFormsOfAnswers:
         call = ToolCallDelta(0, "1", "f", '{"key": "secret"}', Raw("anthropic", {"input": {"key": "secret"}}))
         guarded, _ = router(ban_text("secret", replacement="…"), answer=Pieces(call))
         assert guarded.generate("hi").parts == (ToolCall("1", "f", {"key": "…"}),)
+
+
+@pytest.mark.parametrize("face", STREAMED)
+def test_the_deadline_ends_no_check_of_a_stream_that_has_begun(face):
+    guard = Guard(lambda text: None, origins=["answer"], window=0)
+    guarded, _ = router(guard, answer=Answer("slowly", per_chunk=1.1), deadline=1.0)
+    assert ask(face, guarded, "hi").text == "slowly"
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_check_that_the_deadline_ends_says_so(face):
+    events = []
+    guarded, _ = router(lambda text: time.sleep(0.5), deadline=0.05, on_event=[events.append])
+    assert ask(face, guarded, "hi").error.reason == "it failed: the deadline of the call passed"
+    assert [event.action for event in events if isinstance(event, GuardTriggered)] == ["error"]

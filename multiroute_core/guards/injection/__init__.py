@@ -12,22 +12,25 @@ if TYPE_CHECKING:
     from multiroute_core.guards.injection.classifier import (
         THRESHOLDS,
         InjectionFinding,
+        InjectionOrigin,
         InjectionThresholds,
-        Origin,
         find_injection,
         score_injection,
     )
 else:
     __getattr__, __dir__ = attach(
         __name__,
-        {"classifier": "THRESHOLDS InjectionFinding InjectionThresholds Origin find_injection score_injection"},
+        {
+            "classifier": "THRESHOLDS InjectionFinding InjectionOrigin InjectionThresholds find_injection "
+            "score_injection"
+        },
     )
 
 __all__ = [
     "THRESHOLDS",
     "InjectionFinding",
+    "InjectionOrigin",
     "InjectionThresholds",
-    "Origin",
     "find_injection",
     "score_injection",
 ]

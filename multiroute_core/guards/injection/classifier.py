@@ -17,7 +17,7 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.guards.injection.features import Window, extract_windows
 from multiroute_core.guards.injection.weights import CONCEPT_OFFSET, OriginWeights, load_weights
 
-Origin = Literal["user", "tool"]
+InjectionOrigin = Literal["user", "tool"]
 """Who wrote a text: a `user`, or a `tool` (tool results and retrieved documents), which has no instructions to give."""
 
 
@@ -36,7 +36,9 @@ class InjectionThresholds:
 
 USER_THRESHOLDS = InjectionThresholds(one_percent=0.8897, three_percent=0.644)
 TOOL_THRESHOLDS = InjectionThresholds(one_percent=0.854, three_percent=0.8104)
-THRESHOLDS: Mapping[Origin, InjectionThresholds] = MappingProxyType({"user": USER_THRESHOLDS, "tool": TOOL_THRESHOLDS})
+THRESHOLDS: Mapping[InjectionOrigin, InjectionThresholds] = MappingProxyType(
+    {"user": USER_THRESHOLDS, "tool": TOOL_THRESHOLDS}
+)
 """For each origin; `benchmarks/injection_figures.json` is where they come from."""
 
 USUAL_WINDOWS = 4
@@ -58,7 +60,7 @@ class InjectionFinding:
     end: int
 
 
-def score_injection(text: str, *, origin: Origin) -> float:
+def score_injection(text: str, *, origin: InjectionOrigin) -> float:
     """Return the probability that a text contains a prompt injection.
 
     Takes a few milliseconds for 1,000 characters, in proportion to the length.
@@ -84,7 +86,7 @@ def score_injection(text: str, *, origin: Origin) -> float:
     return finding.score if finding else 0.0
 
 
-def find_injection(text: str, *, origin: Origin) -> InjectionFinding | None:
+def find_injection(text: str, *, origin: InjectionOrigin) -> InjectionFinding | None:
     """Return the part of a text that looks most like a prompt injection, however little it does.
 
     Args:
@@ -104,7 +106,7 @@ def find_injection(text: str, *, origin: Origin) -> InjectionFinding | None:
         >>> "AI assistants" in page[finding.start : finding.end]
         True
     """
-    if origin not in get_args(Origin):
+    if origin not in get_args(InjectionOrigin):
         raise ConfigurationError(f"`{origin!r}` is not a valid origin; expected 'user' or 'tool'.")
     windows = extract_windows(text)
     if not windows:
