@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from multiroute_core.engine.guarded_call import GuardedCall
 from multiroute_core.engine.raw_texts import is_identifier, texts_of_json
-from multiroute_core.errors import GuardBlockedError
+from multiroute_core.errors import (
+    AllRoutesFailedError,
+    GuardBlockedError,
+    MultiRouteError,
+    RejectedAnswerError,
+    StreamInterruptedError,
+)
 from multiroute_core.guards.guard import Guard, StreamRestoring
 from multiroute_core.messages import (
     InvalidToolCall,
@@ -21,6 +28,8 @@ from multiroute_core.messages import (
     assemble,
 )
 from multiroute_core.types import Chunk, Response
+
+_AnyError = TypeVar("_AnyError", bound=MultiRouteError)
 
 CONTEXT_CHARACTERS = 400
 """Characters before the held text that a check may look at."""
@@ -146,6 +155,40 @@ class AnswerFilters:
             if chunk.response is not None:
                 error.attempts = chunk.response.attempts
             raise
+
+    async def apply_error(self, error: _AnyError) -> _AnyError:
+        """Return a copy of an error in which the guards have seen its answers; the error itself if it holds none."""
+        if isinstance(error, StreamInterruptedError) and error.partial is not None:
+            guarded = copy(error)
+            guarded.partial = await self._apply_interrupted(error.partial)
+        elif isinstance(error, RejectedAnswerError) and error.answer is not None:
+            guarded = copy(error)
+            guarded.answer = await self._apply_unless_blocked(error.answer)
+        elif isinstance(error, AllRoutesFailedError) and error.errors:
+            guarded = copy(error)
+            self._given.clear()  # no error in it is that of a stream that was given out
+            guarded.errors = tuple([await self.apply_error(one) for one in error.errors])
+            guarded.__cause__ = guarded.errors[-1]
+            return guarded
+        else:
+            return error
+        guarded.__cause__ = error.__cause__
+        return guarded
+
+    async def _apply_interrupted(self, partial: Response) -> Response | None:
+        if not self._given:
+            return await self._apply_unless_blocked(partial)
+        try:
+            rest = [*await self._end_open(), *await self._end_calls()]
+        except GuardBlockedError:
+            rest = []
+        return replace(partial, parts=assemble([*self._given, *rest]), raw=None)
+
+    async def _apply_unless_blocked(self, response: Response) -> Response | None:
+        try:
+            return await self._apply_whole(response)
+        except GuardBlockedError:
+            return None
 
     def _given_text(self) -> str:
         return "".join(part.text for part in self._given if isinstance(part, Text))

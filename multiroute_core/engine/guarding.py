@@ -3,7 +3,8 @@
 How this works:
 
 * The stage is the outermost one. What a guard rewrites on the way in is what the cache, the budgets, the hooks and the
-  providers see; what it restores on the way out nobody but the caller sees.
+  providers see; what it restores on the way out nobody but the caller sees. So answers that errors hold are guarded in
+  copies of the errors.
 * On the way in each text passes the guards in order, each seeing what the one before has made of it. A part that was
   rewritten loses its raw form, unless that holds nothing to rewrite.
 * On the way out the text of a stream passes one filter per guard, in the opposite order. A filter holds back as many
@@ -53,6 +54,10 @@ class GuardStage:
         try:
             async for chunk in chunks:
                 yield chunk if filters is None else await filters.apply(chunk)
+        except MultiRouteError as error:
+            if filters is None or (guarded_error := await filters.apply_error(error)) is error:
+                raise
+            raise guarded_error.with_traceback(error.__traceback__) from guarded_error.__cause__
         finally:
             await chunks.aclose()
 

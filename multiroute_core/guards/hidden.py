@@ -6,6 +6,7 @@ who read a text. What a person sees stays as it is: letters, marks, emoji and th
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 
@@ -97,13 +98,13 @@ def strip_hidden_text(*, markup: bool = True, flag_only: bool = False) -> Guard:
         >>> from multiroute_core import Router
         >>> Router(routes, guards=[strip_hidden_text()])  # doctest: +SKIP
     """
+    return Guard(functools.partial(_strip, markup, flag_only), "hidden_text", INPUT, inline=True)
 
-    def check(text: GuardedText) -> Verdict | None:
-        visible = remove_hidden_text(text.text, markup=markup and text.origin in ("tool_result", "retrieved"))
-        if visible == text.text:
-            return None
-        count = len(text.text) - len(visible)
-        reason = f"{count} hidden character{'s' if count > 1 else ''}"
-        return Flag(reason) if flag_only else Rewrite(visible, reason)
 
-    return Guard(check, "hidden_text", INPUT, inline=True)
+def _strip(markup: bool, flag_only: bool, text: GuardedText) -> Verdict | None:  # noqa: FBT001  (for `partial`)
+    visible = remove_hidden_text(text.text, markup=markup and text.origin in ("tool_result", "retrieved"))
+    if visible == text.text:
+        return None
+    count = len(text.text) - len(visible)
+    reason = f"{count} hidden character{'s' if count > 1 else ''}"
+    return Flag(reason) if flag_only else Rewrite(visible, reason)

@@ -47,25 +47,26 @@ def ban_text(
     edge_before, edge_after = (r"(?<!\w)", r"(?!\w)") if whole_words else ("", "")
     pattern = re.compile(f"{edge_before}(?:{'|'.join(words)}){edge_after}", re.IGNORECASE)
     longest = max(len("".join(text.split())) + 20 * (len(text.split()) - 1) for text in banned)
-
-    def check(text: GuardedText) -> Verdict | None:
-        said = text.before + text.text
-        # At the end of what has come, a word may go on.
-        end = len(said) if text.is_complete else len(said) - 1
-        matches = [match.span() for match in pattern.finditer(said, len(text.before)) if match.end() <= end]
-        if not matches:
-            return None
-        if replacement is None:
-            return Block("a banned text")
-        pieces: list[str] = []
-        start = len(text.before)
-        for first, last in matches:
-            pieces += [said[start:first], replacement]
-            start = last
-        return Rewrite("".join([*pieces, said[start:]]), "a banned text")
-
+    check = functools.partial(_ban, pattern, replacement)
     # One more character, which shows whether a word goes on.
     return Guard(check, "banned_text", frozenset(origins), window=longest + 1, inline=True)
+
+
+def _ban(pattern: re.Pattern[str], replacement: str | None, text: GuardedText) -> Verdict | None:
+    said = text.before + text.text
+    # At the end of what has come, a word may go on.
+    end = len(said) if text.is_complete else len(said) - 1
+    matches = [match.span() for match in pattern.finditer(said, len(text.before)) if match.end() <= end]
+    if not matches:
+        return None
+    if replacement is None:
+        return Block("a banned text")
+    pieces: list[str] = []
+    start = len(text.before)
+    for first, last in matches:
+        pieces += [said[start:first], replacement]
+        start = last
+    return Rewrite("".join([*pieces, said[start:]]), "a banned text")
 
 
 def block_prompt_leaks(*, words: int = LEAK_WORDS) -> Guard:
@@ -82,17 +83,18 @@ def block_prompt_leaks(*, words: int = LEAK_WORDS) -> Guard:
     """
     if isinstance(words, bool) or not isinstance(words, int) or words < _FEWEST_WORDS:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(f"words={words!r} is not valid; expected a whole number of at least {_FEWEST_WORDS}.")
-
-    def check(text: GuardedText) -> Verdict | None:
-        runs = _runs_of(text.instructions, words)
-        if not runs:
-            return None
-        size = len(next(iter(runs)))
-        said = _WORD.findall((text.before + text.text).lower())
-        leaks = any(tuple(said[start : start + size]) in runs for start in range(len(said) - size + 1))
-        return Block("a part of the system prompt") if leaks else None
-
+    check = functools.partial(_find_leak, words)
     return Guard(check, "leaked_system_prompt", ANSWER, window=words * 16, inline=True)
+
+
+def _find_leak(words: int, text: GuardedText) -> Verdict | None:
+    runs = _runs_of(text.instructions, words)
+    if not runs:
+        return None
+    size = len(next(iter(runs)))
+    said = _WORD.findall((text.before + text.text).lower())
+    leaks = any(tuple(said[start : start + size]) in runs for start in range(len(said) - size + 1))
+    return Block("a part of the system prompt") if leaks else None
 
 
 _WORD = re.compile(r"\w+")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Sequence
 
 from multiroute_core.errors import ConfigurationError
@@ -31,12 +32,12 @@ def mask_personal_data(
         >>> from multiroute_core import Router
         >>> Router(routes, guards=[mask_personal_data(regions=["DE"])])  # doctest: +SKIP
     """
-    check_settings(kinds, regions)
+    masking = functools.partial(_build_masks, *check_settings(kinds, regions))
+    return Guard(None, "mask_personal_data", origins, masking=masking)
 
-    def build_masks(texts: Sequence[str]) -> Masks:
-        return Masks(texts, kinds=kinds, regions=regions)
 
-    return Guard(None, "mask_personal_data", origins, masking=build_masks)
+def _build_masks(kinds: tuple[Kind, ...], regions: tuple[str, ...], texts: Sequence[str]) -> Masks:
+    return Masks(texts, kinds=kinds, regions=regions)
 
 
 def restrict_personal_data(
@@ -63,15 +64,18 @@ def restrict_personal_data(
         >>> home = Route("openai:llama", base_url="http://10.0.0.5/v1", tags=["local"])  # doctest: +SKIP
         >>> Router([cloud, home], guards=[restrict_personal_data("local")])  # doctest: +SKIP
     """
-    check_settings(kinds, regions)
-    allowed = frozenset({tags} if isinstance(tags, str) else tags)
+    settings = check_settings(kinds, regions)
+    allowed = (tags,) if isinstance(tags, str) else tuple(sorted(set(tags)))
     if not allowed:
         raise ConfigurationError("restrict_personal_data needs at least one tag, such as 'eu'.")
-
-    def check(text: GuardedText) -> Verdict | None:
-        spans = find_personal_data(text.text, kinds, regions)
-        if not spans:
-            return None
-        return Restrict(allowed, "it holds personal data: " + ", ".join(sorted({span.kind for span in spans})))
-
+    check = functools.partial(_restrict, allowed, *settings)
     return Guard(check, "restrict_personal_data", origins, inline=True)
+
+
+def _restrict(
+    tags: tuple[str, ...], kinds: tuple[Kind, ...], regions: tuple[str, ...], text: GuardedText
+) -> Verdict | None:
+    spans = find_personal_data(text.text, kinds, regions)
+    if not spans:
+        return None
+    return Restrict(tags, "it holds personal data: " + ", ".join(sorted({span.kind for span in spans})))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Iterator
 from typing import Literal
@@ -47,19 +48,19 @@ def detect_injection(
     if false_alarms not in STRICTNESS:
         expected = " or ".join(map(repr, STRICTNESS))
         raise ConfigurationError(f"false_alarms={describe_value(false_alarms)} is not valid; expected {expected}.")
+    return Guard(functools.partial(_suspect, action, false_alarms), "detect_injection", origins)
 
-    def check(text: GuardedText) -> Verdict | None:
-        from multiroute_core.guards.injection.classifier import THRESHOLDS, score_injection
 
-        source = "tool" if text.origin in ("tool_result", "retrieved") else "user"
-        threshold = getattr(THRESHOLDS[source], false_alarms)
-        score = max((score_injection(piece, origin=source) for piece in split_text(text.text)), default=0.0)
-        if score <= threshold:
-            return None
-        reason = f"a suspected prompt injection (score {score:.2f})"
-        return Block(reason) if action == "block" else Flag(reason)
+def _suspect(action: str, false_alarms: str, text: GuardedText) -> Verdict | None:
+    from multiroute_core.guards.injection.classifier import THRESHOLDS, score_injection
 
-    return Guard(check, "detect_injection", origins)
+    source = "tool" if text.origin in ("tool_result", "retrieved") else "user"
+    threshold = getattr(THRESHOLDS[source], false_alarms)
+    score = max((score_injection(piece, origin=source) for piece in split_text(text.text)), default=0.0)
+    if score <= threshold:
+        return None
+    reason = f"a suspected prompt injection (score {score:.2f})"
+    return Block(reason) if action == "block" else Flag(reason)
 
 
 def split_text(text: str) -> Iterator[str]:

@@ -18,11 +18,11 @@ from multiroute_core import (
     ToolCallResponse,
     VendorPart,
 )
-from multiroute_core.guards import Guard, mask_personal_data, restrict_personal_data
-from multiroute_core.testing.behaviours import HEADERS, Answer, Fail, Step
+from multiroute_core.guards import Guard, ban_text, mask_personal_data, restrict_personal_data
+from multiroute_core.testing.behaviours import HEADERS, Answer, DropConnection, Fail, Step
 from multiroute_core.testing.scripted import provider_of, scripted_route
 from multiroute_core.types import Delta, Usage
-from tests.providers.faces import FACES, ask
+from tests.providers.faces import FACES, STREAMED, ask
 
 LETTER = "Write to ada@example.org and call +49 30 901820, then ada@example.org again."
 MASKED = "Write to [EMAIL_1] and call [PHONE_1], then [EMAIL_1] again."
@@ -186,3 +186,36 @@ def test_a_masking_that_fails_blocks_and_tells_no_content():
         with pytest.raises(GuardBlockedError, match=r"^The guard 'broken' blocked .*it failed: ValueError\.$"):
             broken.generate(LETTER)
     assert not provider_of(broken.routes[0]).takes
+
+
+class TestAnswersInErrors:
+    """The caller sees in an error what it would see in an answer; the hooks see what the model has said."""
+
+    @pytest.mark.parametrize("face", STREAMED)
+    def test_a_broken_stream_has_no_placeholders(self, face):
+        broken = DropConnection(2, Answer(["To [EMAIL_1] ", "and [PHO", "NE_1]"]))
+        with Router([scripted_route("a", broken)], guards=[mask_personal_data()], max_retries=0) as masked:
+            error = ask(face, masked, LETTER).error
+        assert error.partial.text == "To ada@example.org and [PHO"
+
+    @pytest.mark.parametrize("face", STREAMED)
+    def test_nor_does_it_give_out_what_a_guard_blocks(self, face):
+        broken = DropConnection(2, Answer(["A night", "ingale ", "sings."]))
+        guards = [ban_text("nightingale", replacement="…")]
+        with Router([scripted_route("a", broken)], guards=guards, max_retries=0) as guarded:
+            assert ask(face, guarded).error.partial.text == "A … "
+
+    @pytest.mark.parametrize("face", FACES)
+    @pytest.mark.parametrize("names", ["a", "ab"])
+    def test_nor_does_a_rejected_answer(self, face, names):
+        seen = []
+        routes = [scripted_route(name, Answer("To [EMAIL_1]")) for name in names]
+        with Router(routes, guards=[mask_personal_data()], max_retries=0, accept=lambda response: False) as masked:
+            masked = masked.with_hooks(lambda event: seen.append(getattr(event, "error", None)))
+            error = ask(face, masked, LETTER).error
+        rejections = [error] if names == "a" else [*error.errors, error.__cause__]
+        assert {rejection.answer.text for rejection in rejections} == {"To ada@example.org"}
+        assert {event.answer.text for event in seen if hasattr(event, "answer")} == {"To [EMAIL_1]"}
+        with Router(routes, guards=[ban_text("to")], max_retries=0, accept=lambda response: False) as guarded:
+            error = ask(face, guarded, LETTER).error
+        assert all(one.answer is None for one in getattr(error, "errors", [error]))
