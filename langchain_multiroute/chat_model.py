@@ -41,8 +41,10 @@ from multiroute_core.adapter import (
     conceal_keys,
     explained_field_errors,
     fold,
+    guard_identities,
     plain,
     route_identities,
+    to_key_fields,
 )
 from multiroute_core.events import Hook
 from multiroute_core.guards.acceptance import Acceptance, AnswerFunction
@@ -219,10 +221,9 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
         own.pop("labels", None)
         own.pop("priority", None)
         own["stop_sequences"] = own.pop("stop", None)  # LangChain stores the per-call value under `stop`
-        for name in ("route_tags", "fallback_on"):
-            if name in own:
-                own[name] = sorted(own[name], key=str)  # set iteration order differs between processes
-        return {"routes": list(route_identities(self.router)), **own}
+        if guards := guard_identities(self.router):
+            own["guards"] = guards
+        return {"routes": list(route_identities(self.router)), **to_key_fields(own)}
 
     def bind_tools(
         self,

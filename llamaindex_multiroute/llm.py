@@ -57,10 +57,12 @@ from multiroute_core.adapter import (
     conceal_keys,
     explained_field_errors,
     fold,
+    guard_identities,
     has_tools,
     plain,
     smallest_output,
     smallest_window,
+    to_key_fields,
 )
 from multiroute_core.events import Hook
 from multiroute_core.guards.acceptance import Acceptance, AnswerFunction
@@ -224,7 +226,10 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
             f"{route.name}={route.provider}:{route.model}{f' at {bare_url(route.base_url)}' if route.base_url else ''}"
             for route in self.router.routes
         ]
-        return {**handler(self), "class_name": self.class_name(), "routing": routing}
+        routing += [f"guard {identity}" for identity in guard_identities(self.router)]
+        functions = {name: getattr(self, name) for name in ("route_tags", "fallback_on", "accept")}
+        own = {**handler(self), **to_key_fields(functions)}
+        return {**own, "class_name": self.class_name(), "routing": routing}
 
     def to_payload(self) -> dict[str, Any]:
         """The fields for instrumentation, without secrets."""

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from multiroute_core.display.text import describe_value, shorten
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.guards.identity import name_function
 from multiroute_core.types import Response
 
 AnswerFunction: TypeAlias = Callable[[Response], bool | str | Awaitable[bool | str | None] | None]
@@ -61,8 +62,7 @@ def to_checks(value: Any) -> tuple[AnswerCheck, ...]:
     if isinstance(value, type) and hasattr(value, "model_validate_json"):
         return (_matches_model(value),)
     if callable(value) and not isinstance(value, type):
-        name = getattr(value, "__name__", type(value).__name__).strip("<>_")
-        return (AnswerCheck(name, cast("AnswerFunction", value)),)
+        return (AnswerCheck(name_function(value), cast("AnswerFunction", value)),)
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | type):
         checks = tuple(check for one in cast("Iterable[Any]", value) for check in to_checks(one))
         if checks:
@@ -111,8 +111,10 @@ class SchemaMatcher:
     def __reduce__(self) -> tuple[Any, ...]:
         return SchemaMatcher, (self.schema, self._validator_class)
 
-    def __repr__(self) -> str:
-        return f"SchemaMatcher({json.dumps(self.schema, sort_keys=True, default=repr)})"
+    @property
+    def identity(self) -> str:
+        """See `identify_function`."""
+        return f"schema {json.dumps(self.schema, sort_keys=True, default=repr)}"
 
     def __call__(self, response: Response) -> bool | str:
         """Return True, or where the answer differs."""

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from multiroute_core.display.text import describe_value
 from multiroute_core.errors import ConfigurationError, unknown
+from multiroute_core.guards.identity import name_function
 
 Origin: TypeAlias = Literal["system", "user", "assistant", "tool_result", "retrieved", "answer"]
 """Where a text comes from. `"assistant"` is an earlier answer in the history, `"retrieved"` a document or the result of
@@ -207,8 +208,7 @@ class Guard:
         if self.inline and self.is_async:
             raise ConfigurationError("inline=True is for functions that return at once; this check is async.")
         if not self.name:
-            check: Any = self.check or self.masking
-            object.__setattr__(self, "name", getattr(check, "__name__", type(check).__name__).strip("<>_"))
+            object.__setattr__(self, "name", name_function(self.check or self.masking))
 
     @property
     def is_async(self) -> bool:
