@@ -318,7 +318,7 @@ class TestRawFormsOfAnswers:
 
 @pytest.mark.parametrize("face", STREAMED)
 def test_the_deadline_ends_no_check_of_a_stream_that_has_begun(face):
-    guard = Guard(lambda text: None, origins=["answer"], window=0)
+    guard = Guard(lambda text: None, origins=["answer"])  # it checks the whole answer at its end
     guarded, _ = router(guard, answer=Answer("slowly", per_chunk=1.1), deadline=1.0)
     assert ask(face, guarded, "hi").text == "slowly"
 
