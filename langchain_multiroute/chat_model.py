@@ -41,10 +41,14 @@ from multiroute_core.adapter import (
     conceal_keys,
     explained_field_errors,
     fold,
+    guard_identities,
     plain,
     route_identities,
+    to_key_fields,
 )
 from multiroute_core.events import Hook
+from multiroute_core.guards.acceptance import Acceptance, AnswerFunction
+from multiroute_core.guards.guard import Check, Guard
 from multiroute_core.options import OrderFunction
 from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.state.state import State
@@ -80,11 +84,11 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
             such as `"gpt-6.1-sol"`. Beside them, only routes with this name or model are used.
         deadline: Seconds until the caller receives output, retries and fallbacks included.
         attempt_timeout, first_token_timeout, stall_timeout, total_timeout: Limits of one attempt in seconds; None means
-            no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `strict_params`,
-            `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and cannot be given
-            beside `router`.
-        fallback, fallback_on, on_stream_error, strategy, task, route_tags, region, tenant, labels, priority: Options of
-            every call, as in `multiroute_core.Options`.
+            no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`,
+            `strict_params`, `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and
+            cannot be given beside `router`.
+        fallback, fallback_on, on_stream_error, accept, repairs, strategy, task, route_tags, region, tenant, labels,
+            priority: Options of every call, as in `multiroute_core.Options`.
         **base_fields: The fields of LangChain's `BaseChatModel` (`callbacks`, `tags`, `rate_limiter`, …).
 
     Raises:
@@ -113,7 +117,9 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
     deadline: float | None = None
     max_retries: int | None = None
     fallback: bool | None = None
-    fallback_on: frozenset[str] | None = None
+    fallback_on: frozenset[str | AnswerFunction] | None = None
+    accept: Any = None
+    repairs: int | None = None
     on_stream_error: Literal["raise", "restart", "continue"] | None = None
     model: str | None = None
     tenant: str | None = None
@@ -156,8 +162,10 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
         total_timeout: float | None = DEFAULT,
         max_retries: int | None = None,
         fallback: bool | None = None,
-        fallback_on: Iterable[str] | None = None,
+        fallback_on: Iterable[str | AnswerFunction] | None = None,
         on_stream_error: Literal["raise", "restart", "continue"] | None = None,
+        accept: Acceptance | Iterable[Acceptance] | None = None,
+        repairs: int | None = None,
         strategy: str | OrderFunction | None = None,
         hedge_budget: float | None = None,
         task: str | None = None,
@@ -171,6 +179,7 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
         budget: Budget | Sequence[Budget] | None = None,
         ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] | None = None,
+        guards: Iterable[Guard | Check] | None = None,
         strict_params: bool | None = None,
         skip_missing_keys: bool | None = None,
         max_response_bytes: int | None = DEFAULT,
@@ -212,10 +221,9 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
         own.pop("labels", None)
         own.pop("priority", None)
         own["stop_sequences"] = own.pop("stop", None)  # LangChain stores the per-call value under `stop`
-        for name in ("route_tags", "fallback_on"):
-            if name in own:
-                own[name] = sorted(own[name])  # set iteration order differs between processes
-        return {"routes": list(route_identities(self.router)), **own}
+        if guards := guard_identities(self.router):
+            own["guards"] = guards
+        return {"routes": list(route_identities(self.router)), **to_key_fields(own)}
 
     def bind_tools(
         self,

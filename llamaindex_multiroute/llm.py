@@ -57,12 +57,16 @@ from multiroute_core.adapter import (
     conceal_keys,
     explained_field_errors,
     fold,
+    guard_identities,
     has_tools,
     plain,
     smallest_output,
     smallest_window,
+    to_key_fields,
 )
 from multiroute_core.events import Hook
+from multiroute_core.guards.acceptance import Acceptance, AnswerFunction
+from multiroute_core.guards.guard import Check, Guard
 from multiroute_core.options import OrderFunction
 from multiroute_core.state.state import State
 
@@ -94,11 +98,11 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
             such as `"gpt-6.1-sol"`. Beside them, only routes with this name or model are used.
         deadline: Seconds until the caller receives output, retries and fallbacks included.
         attempt_timeout, first_token_timeout, stall_timeout, total_timeout: Limits of one attempt in seconds; None means
-            no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `strict_params`,
-            `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and cannot be given
-            beside `router`.
-        fallback, fallback_on, on_stream_error, strategy, task, route_tags, region, tenant, labels, priority: Options of
-            every call, as in `multiroute_core.Options`.
+            no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`,
+            `strict_params`, `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and
+            cannot be given beside `router`.
+        fallback, fallback_on, on_stream_error, accept, repairs, strategy, task, route_tags, region, tenant, labels,
+            priority: Options of every call, as in `multiroute_core.Options`.
         **base_fields: The fields of LlamaIndex's `LLM` (`system_prompt`, `callback_manager`, …).
 
     Raises:
@@ -124,7 +128,9 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
     deadline: float | None = None
     max_retries: int | None = None
     fallback: bool | None = None
-    fallback_on: frozenset[str] | None = None
+    fallback_on: frozenset[str | AnswerFunction] | None = None
+    accept: Any = None
+    repairs: int | None = None
     on_stream_error: Literal["raise", "restart", "continue"] | None = None
     model: str | None = None
     tenant: str | None = None
@@ -155,8 +161,10 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
         total_timeout: float | None = DEFAULT,
         max_retries: int | None = None,
         fallback: bool | None = None,
-        fallback_on: Iterable[str] | None = None,
+        fallback_on: Iterable[str | AnswerFunction] | None = None,
         on_stream_error: Literal["raise", "restart", "continue"] | None = None,
+        accept: Acceptance | Iterable[Acceptance] | None = None,
+        repairs: int | None = None,
         strategy: str | OrderFunction | None = None,
         hedge_budget: float | None = None,
         task: str | None = None,
@@ -170,6 +178,7 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
         budget: Budget | Sequence[Budget] | None = None,
         ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] | None = None,
+        guards: Iterable[Guard | Check] | None = None,
         strict_params: bool | None = None,
         skip_missing_keys: bool | None = None,
         max_response_bytes: int | None = DEFAULT,
@@ -217,7 +226,10 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
             f"{route.name}={route.provider}:{route.model}{f' at {bare_url(route.base_url)}' if route.base_url else ''}"
             for route in self.router.routes
         ]
-        return {**handler(self), "class_name": self.class_name(), "routing": routing}
+        routing += [f"guard {identity}" for identity in guard_identities(self.router)]
+        functions = {name: getattr(self, name) for name in ("route_tags", "fallback_on", "accept")}
+        own = {**handler(self), **to_key_fields(functions)}
+        return {**own, "class_name": self.class_name(), "routing": routing}
 
     def to_payload(self) -> dict[str, Any]:
         """The fields for instrumentation, without secrets."""

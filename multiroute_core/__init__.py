@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ContentFilterError,
         ContextOverflowError,
         DeadlineExceededError,
+        GuardBlockedError,
         InvalidResponseError,
         MultiRouteError,
         NotFoundError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         QuotaExhaustedError,
         RateLimitError,
         RefusalError,
+        RejectedAnswerError,
         RouteError,
         ServerError,
         StreamInterruptedError,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
         BudgetAlert,
         Event,
         FirstToken,
+        GuardTriggered,
         Hook,
         RequestEnded,
         RequestStarted,
@@ -104,13 +107,13 @@ else:
             "errors": (
                 "AllRoutesFailedError APIConnectionError AttemptTimeoutError AuthenticationError BadRequestError "
                 "BudgetExceededError ConfigurationError ContentFilterError ContextOverflowError "
-                "DeadlineExceededError InvalidResponseError MultiRouteError NotFoundError OverloadedError "
-                "QuotaExhaustedError RateLimitError RefusalError RouteError ServerError StreamInterruptedError "
-                "UnsupportedError"
+                "DeadlineExceededError GuardBlockedError InvalidResponseError MultiRouteError NotFoundError "
+                "OverloadedError QuotaExhaustedError RateLimitError RefusalError RejectedAnswerError RouteError "
+                "ServerError StreamInterruptedError UnsupportedError"
             ),
             "events": (
-                "About AttemptEnded AttemptStarted BudgetAlert Event FirstToken Hook RequestEnded RequestStarted "
-                "RouteSkipped"
+                "About AttemptEnded AttemptStarted BudgetAlert Event FirstToken GuardTriggered Hook RequestEnded "
+                "RequestStarted RouteSkipped"
             ),
             "ledger.ledger": "Ledger",
             "ledger.record": "Record",
@@ -175,6 +178,8 @@ __all__ = [
     "File",
     "FinishReason",
     "FirstToken",
+    "GuardBlockedError",
+    "GuardTriggered",
     "Health",
     "Hook",
     "InvalidResponseError",
@@ -200,6 +205,7 @@ __all__ = [
     "RecentRequests",
     "Record",
     "RefusalError",
+    "RejectedAnswerError",
     "Request",
     "RequestEnded",
     "RequestLog",

@@ -21,6 +21,8 @@ from multiroute_core.display.displayable import Displayable
 from multiroute_core.display.text import describe_value, shorten
 from multiroute_core.engine.foreign_arguments import route_of_model, translate_arguments, with_api_key
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.guards.acceptance import to_checks
+from multiroute_core.guards.identity import identify_function
 from multiroute_core.migration.actions import Owner
 from multiroute_core.options import NAMES, NONE, current, invalid, seconds
 from multiroute_core.parsing.arguments import PARAMETERS, build
@@ -104,6 +106,7 @@ class DisplayableModel(Displayable):
         budget: InitVar[Any]
         ledger: InitVar[Any]
         on_event: InitVar[Any]
+        guards: InitVar[Any]
         strict_params: InitVar[Any]
         skip_missing_keys: InitVar[Any]
         max_response_bytes: InitVar[Any]
@@ -257,7 +260,7 @@ def _check_call_fields(router: Router, fields: dict[str, Any]) -> dict[str, Any]
     request, call_options = build("Hello", fields, engine.integrations)
     if (problem := candidates(request, router.routes, call_options, engine.facts).problem) is not None:
         raise ConfigurationError(problem)
-    sets = ((name, getattr(call_options, name)) for name in ("route_tags", "fallback_on", "labels"))
+    sets = ((name, getattr(call_options, name)) for name in ("route_tags", "fallback_on", "labels", "accept"))
     return {name: value for name, value in sets if value is not None}
 
 
@@ -310,6 +313,23 @@ def has_tools(router: Router) -> bool:
 def route_identities(router: Router) -> tuple[tuple[str, str, str | None], ...]:
     """Return name, model and address of each route, without secrets: what identifies them in a cache key."""
     return tuple((r.name, r.model, r.base_url and redact_url(r.base_url)) for r in router.routes)
+
+
+def guard_identities(router: Router) -> list[str]:
+    """Return what identifies the guards of a router in a cache key: a cached answer has passed them."""
+    engine = router._parts  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return [identify_function(guard) for guard in engine.settings.guards]
+
+
+def to_key_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an adapter as part of a cache key: sets in order, and functions by what identifies them."""
+    key_fields = dict(fields)
+    for name in ("route_tags", "fallback_on"):
+        if entries := fields.get(name):
+            key_fields[name] = sorted(one if isinstance(one, str) else identify_function(one) for one in entries)
+    if accept := fields.get("accept"):
+        key_fields["accept"] = [identify_function(check) for check in to_checks(accept)]
+    return key_fields
 
 
 def advertised(router: Router) -> list[Model]:

@@ -12,6 +12,7 @@
     │   ├── RateLimitError                       too many requests or tokens; `retry_after` gives the wait
     │   ├── ContentFilterError                   the prompt was blocked and there is no response
     │   ├── RefusalError                         the model declined; only where `fallback_on` makes it a failure
+    │   ├── RejectedAnswerError                  a check of `accept` rejected the answer; see `answer`
     │   ├── OverloadedError                      the provider has no capacity now
     │   ├── ServerError                          the provider failed (5xx)
     │   ├── AttemptTimeoutError                  a timeout expired (also a TimeoutError)
@@ -19,6 +20,7 @@
     │   ├── StreamInterruptedError               the stream ended early; `partial` holds the output received so far
     │   └── InvalidResponseError                 a malformed response
     ├── BudgetExceededError                      a budget does not cover the call; see `remaining` and `resets_at`
+    ├── GuardBlockedError                        a guard blocks the request or the answer; see `guard` and `reason`
     └── AllRoutesFailedError                     all routes failed; `attempts` and `errors` list every attempt
         └── DeadlineExceededError                … because the deadline passed (also a TimeoutError)
 
@@ -188,6 +190,20 @@ class RefusalError(RouteError):
     counts_against_breaker = False
 
 
+class RejectedAnswerError(RouteError):
+    """A check of `accept` rejected the answer, and no other route gave one that passes.
+
+    Attributes:
+        answer: The answer that was rejected.
+        reason: Why.
+    """
+
+    code = "rejected"
+    counts_against_breaker = False
+    answer: Response | None = None
+    reason: str = ""
+
+
 class OverloadedError(RouteError):
     """The provider has no capacity at the moment."""
 
@@ -263,6 +279,27 @@ class BudgetExceededError(MultiRouteError):
         self.remaining = remaining
         self.resets_at = resets_at
         self.retry_after = retry_after
+
+
+class GuardBlockedError(MultiRouteError):
+    """A guard blocks the request, or the answer.
+
+    A blocked request was not sent. A blocked answer was paid for; of a stream, the caller has what was given out.
+
+    Attributes:
+        guard: The guard's name.
+        reason: Why, in a few words without the content.
+        origin: Where the text comes from: `"system"`, `"user"`, `"assistant"`, `"tool_result"`, `"retrieved"` or
+            `"answer"`; empty if the guard restricts the routes and none is left.
+        partial_text: The text of a stream that was given out before; empty for any other call.
+    """
+
+    def __init__(self, message: str, *, guard: str = "", reason: str = "", origin: str = "") -> None:
+        super().__init__(message)
+        self.guard = guard
+        self.reason = reason
+        self.origin = origin
+        self.partial_text = ""
 
 
 class AllRoutesFailedError(MultiRouteError):

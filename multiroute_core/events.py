@@ -140,8 +140,37 @@ class BudgetAlert:
     resets_at: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GuardTriggered:
+    """A guard did something with a text, or failed.
+
+    Attributes:
+        request_id: The request.
+        guard: The guard's name.
+        action: `"rewrite"`, `"flag"`, `"block"`, `"restrict"`, or `"error"` if the guard failed or took too long.
+        reason: Why, in a few words; never the content.
+        origin: Where the text comes from: `"system"`, `"user"`, `"assistant"`, `"tool_result"`, `"retrieved"` or
+            `"answer"`.
+        tenant: The tenant of the request.
+    """
+
+    request_id: str
+    guard: str
+    action: Literal["rewrite", "flag", "block", "restrict", "error"]
+    reason: str
+    origin: str
+    tenant: str | None = None
+
+
 Event: TypeAlias = (
-    RequestStarted | AttemptStarted | FirstToken | AttemptEnded | RouteSkipped | RequestEnded | BudgetAlert
+    RequestStarted
+    | AttemptStarted
+    | FirstToken
+    | AttemptEnded
+    | RouteSkipped
+    | RequestEnded
+    | BudgetAlert
+    | GuardTriggered
 )
 Hook: TypeAlias = Callable[[Event], None]
 """Receives events. A hook with an attribute `event_types`, a tuple of event classes, receives only those; events

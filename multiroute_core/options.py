@@ -12,10 +12,10 @@ import functools
 import importlib
 import inspect
 import math
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Hashable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
 from multiroute_core._util.redaction import conceal, concealed
@@ -23,9 +23,12 @@ from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide_
 from multiroute_core.display.text import describe_value
 from multiroute_core.errors import ConfigurationError, unknown
 
+if TYPE_CHECKING:
+    from multiroute_core.guards.acceptance import AnswerCheck, AnswerFunction
+
 PRIORITIES = ("interactive", "batch")
 STREAM_ERRORS = ("raise", "restart", "continue")
-DECLINED = ("content_filter", "refusal", "empty")
+DECLINED = ("content_filter", "refusal", "empty", "length", "schema")
 
 OrderFunction: TypeAlias = Callable[[Any, Any, Any], Any]
 """A custom strategy: takes the `Request`, the candidates as a tuple of `Route`s and their `RouteHealth`s by name, and
@@ -48,8 +51,16 @@ class Options:
         max_retries: How many more rounds over the routes follow after all have failed.
         fallback: False uses only the first candidate, whatever happens.
         fallback_on: Responses that count as failures and trigger a fallback: `"content_filter"`, `"refusal"`, `"empty"`
-            (no text, tool call or media; after tool results an empty response may be correct and is accepted). If no
-            other route does better, the first such response is returned.
+            (no text, tool call or media; after tool results an empty response may be correct and is accepted),
+            `"length"` (cut off by the token limit), `"schema"` (the text does not match `output_schema`), and functions
+            that take the `Response` and return True if it counts. If no other route does better, the first such
+            response is returned.
+        accept: Checks of a complete response: functions that return True, or False or a reason; JSON schemas; pydantic
+            models. A response that one of them rejects is a failure of its route: the next route is asked, and the
+            errors at the end are `RejectedAnswerError`s. A stream is held back until it is accepted, unless
+            `on_stream_error="restart"`.
+        repairs: How many more times the route of the last rejected response is asked to correct it, after all routes
+            were asked; 0 by default.
         on_stream_error: What happens when a stream breaks after its first text. `"raise"` raises
             `StreamInterruptedError` with the `partial` response. `"continue"` lets the next route continue the text
             from there and drops what it repeats. `"restart"` lets it start over, after a chunk that is marked
@@ -70,8 +81,10 @@ class Options:
     deadline: float | None = None
     max_retries: int | None = None
     fallback: bool | None = None
-    fallback_on: frozenset[str] | None = None
+    fallback_on: frozenset[str | AnswerFunction] | None = None
     on_stream_error: Literal["raise", "restart", "continue"] | None = None
+    accept: tuple[AnswerCheck, ...] | None = None
+    repairs: int | None = None
     model: str | None = None
     cache: bool | Literal["refresh"] | None = None
     tenant: str | None = None
@@ -93,6 +106,9 @@ NONE = Options()
 
 _STRATEGIES = "multiroute_core.routing.strategies"
 """The module with the registry of strategies. It is in a higher layer, so the first name to check imports it."""
+
+_ACCEPTANCE = "multiroute_core.guards.acceptance"
+"""The module that builds the checks of `accept`, imported for the first one."""
 
 _current: ContextVar[Options] = ContextVar("multiroute_options", default=NONE)
 
@@ -130,8 +146,8 @@ def options(**given: Any) -> Generator[Options, None, None]:
 
     Args:
         **given: The fields of `Options`: `task`, `strategy`, `route_tags`, `region`, `deadline` (seconds),
-            `max_retries`, `fallback`, `fallback_on`, `on_stream_error`, `model`, `cache`, `tenant`, `labels`,
-            `priority`.
+            `max_retries`, `fallback`, `fallback_on`, `on_stream_error`, `accept`, `repairs`, `model`, `cache`,
+            `tenant`, `labels`, `priority`.
 
     Raises:
         ConfigurationError: A name is unknown, or a value is out of range.
@@ -248,18 +264,32 @@ def word(name: str, value: Any) -> str:
     return value
 
 
-def _parse_decline_reasons(name: str, value: Any) -> frozenset[str]:
-    """Validate `value` as reasons for a fallback."""
+def _parse_decline_reasons(name: str, value: Any) -> frozenset[str | AnswerFunction]:
+    """Validate `value` as reasons for a fallback: names and functions."""
+    if callable(value):
+        value = (value,)
+    functions: set[AnswerFunction] = set()
+    if isinstance(value, Collection) and not isinstance(value, str):
+        entries = cast("Collection[Any]", value)
+        for entry in entries:
+            if isinstance(entry, type) or (callable(entry) and not isinstance(cast("object", entry), Hashable)):
+                raise invalid(name, cast("object", entry), "a hashable function that takes a Response")
+        functions = {cast("AnswerFunction", entry) for entry in entries if callable(entry)}
+        value = [entry for entry in entries if not callable(entry)]
     reasons = words(name, value)
     for reason in sorted(reasons.difference(DECLINED)):
         raise unknown(name, reason, DECLINED)
-    return reasons
+    return reasons | functions
 
 
 def _on_stream_error(name: str, value: Any) -> str:
     if value not in STREAM_ERRORS:
         raise unknown(name, value, STREAM_ERRORS)
     return value
+
+
+def _accept(_: str, value: Any) -> tuple[AnswerCheck, ...]:
+    return importlib.import_module(_ACCEPTANCE).to_checks(value)
 
 
 def _priority(name: str, value: Any) -> str:
@@ -290,6 +320,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "fallback": truth,
     "fallback_on": _parse_decline_reasons,
     "on_stream_error": _on_stream_error,
+    "accept": _accept,
+    "repairs": _count,
     "model": word,
     "cache": _cache,
     "tenant": word,

@@ -22,6 +22,8 @@ from multiroute_core.engine.parts import Engine
 from multiroute_core.engine.settings import Settings
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
+from multiroute_core.guards.acceptance import Acceptance, AnswerFunction
+from multiroute_core.guards.guard import Check, Guard
 from multiroute_core.ledger.ledger import Ledger
 from multiroute_core.options import OrderFunction
 from multiroute_core.parsing.arguments import CallOptions, Messages, show_call_options
@@ -73,12 +75,15 @@ class Router(Displayable, RouterCalls):
         max_retries: How many more rounds over the routes follow after all have failed, where waiting may help.
         fallback: False uses only the first candidate.
         fallback_on: Responses that count as failures and trigger a fallback: `"content_filter"`, `"refusal"`,
-            `"empty"`.
+            `"empty"`, `"length"`, `"schema"`, and functions; see `multiroute_core.Options`.
         hedge_budget: Share of extra load (0 to 1) that hedging may cost: when a route takes longer to its first token
             than in all but that share of its responses, the next route is started as well, and the first one to produce
             output wins. 0.05 is usual; None disables hedging. It takes effect once a route has given 20 responses.
         on_stream_error: What happens when a stream breaks after its first text: `"raise"`, `"continue"` or `"restart"`;
             see `multiroute_core.Options`.
+        accept: Checks of complete responses: functions that return True, or False or a reason; JSON schemas; pydantic
+            models. A response that one rejects is a failure of its route, and the next route is asked.
+        repairs: How many more times the route of the last rejected response is asked to correct it; 0 by default.
         cache: Response cache for identical requests: `"memory"`, `"sqlite:///path"`, `"redis://host:6379/0"`, a
             `Cache`, or a `CacheConfig` for more settings; None disables caching.
         state: Where circuit breakers, rate limits and in-flight counts are kept: `"memory"` (this process),
@@ -90,6 +95,8 @@ class Router(Displayable, RouterCalls):
         ledger: Where a record of every attempt is kept, with its tokens and cost: `"memory"`, `"sqlite:///path"`,
             `"redis://host:6379/0"`, or a `Ledger`, which several routers may share; None keeps no records.
         on_event: Hooks that receive events; see `multiroute_core.events`.
+        guards: Guards that check what goes to the models and what comes back, in order: `multiroute_core.guards`, or
+            functions that take a `GuardedText`.
 
     Raises:
         ConfigurationError: A setting is invalid, there are no routes, two routes share a name, or a key or a package is
@@ -115,9 +122,11 @@ class Router(Displayable, RouterCalls):
         max_response_bytes: int | None = _DEFAULT_LIMITS.response_bytes,
         max_retries: int = 2,
         fallback: bool = True,
-        fallback_on: Iterable[str] = (),
+        fallback_on: Iterable[str | AnswerFunction] = (),
         hedge_budget: float | None = None,
         on_stream_error: Literal["raise", "restart", "continue"] = "raise",
+        accept: Acceptance | Iterable[Acceptance] | None = None,
+        repairs: int = 0,
         cache: str | Cache | CacheConfig | None = None,
         state: str | State = "memory",
         strict_params: bool = False,
@@ -125,6 +134,7 @@ class Router(Displayable, RouterCalls):
         budget: Budget | Sequence[Budget] | None = None,
         ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] = (),
+        guards: Iterable[Guard | Check] = (),
     ) -> None:
         cache = conceal(cache)  # a traceback may show local variables
         state = conceal(state)

@@ -45,7 +45,7 @@ LAYERS = (
     ("ledger", "providers"),
     ("parsing", "pricing"),
     ("route", "telemetry"),
-    ("events", "migration", "options"),
+    ("events", "guards", "migration", "options"),
     ("errors",),
     ("types",),
     ("messages", "resilience", "runtime", "tools"),
@@ -156,5 +156,5 @@ def test_no_room_is_over_full():
     assert full == {}
 
 
-LONGEST = {"router.py": 480}
-"""About 300 lines are full, but one idea stays in one file; of the router's public face, two thirds are docstrings."""
+LONGEST = {"router.py": 480, "chat_model.py": 430}
+"""About 300 lines are full, but one idea stays in one file; of a public face, two thirds are arguments and docstrings."""

@@ -27,6 +27,7 @@ from multiroute_core.cache.entry import Entry, UnreadableError
 from multiroute_core.cache.key import UnkeyableError, key, models, scope
 from multiroute_core.cache.single_flight import Flights, Leader
 from multiroute_core.display.text import printable
+from multiroute_core.engine.answer_review import AnswerReview
 from multiroute_core.engine.attempt_log import AttemptLog
 from multiroute_core.engine.stage import CallContext, RunRest
 from multiroute_core.events import RequestEnded, RequestStarted
@@ -103,6 +104,7 @@ class CacheStage:
             if not fresh and self._paraphrases is not None:
                 entry = await self._find_paraphrase(io, call) or entry
                 fresh = self._fresh(entry)
+            fresh = fresh and await _is_accepted(context, entry)
         if fresh and entry is not None:
             _notify(context, entry)
             for chunk in entry.replayed(stream=call.stream):
@@ -113,7 +115,7 @@ class CacheStage:
             if reads and name is not None:
                 until = start + min(WAIT_SECONDS, (call.options.deadline or WAIT_SECONDS * 2) / 2)
                 entry, lead = await self._join_flight(io, name, until, entry)
-                if entry is not None and self._fresh(entry):
+                if entry is not None and self._fresh(entry) and await _is_accepted(context, entry):
                     _notify(context, entry)
                     for chunk in entry.replayed(stream=call.stream):
                         yield chunk
@@ -128,7 +130,7 @@ class CacheStage:
                     elif chunk.parts and call.stream:
                         chunk_parts.append(chunk.parts)
                     if chunk.response is not None and name is not None:
-                        value = await self._store_response(io, name, call, chunk.response, chunk_parts)
+                        value = await self._store_response(context, name, chunk.response, chunk_parts)
                     yield chunk
             finally:
                 await chunks.aclose()
@@ -240,11 +242,13 @@ class CacheStage:
             pause = min(SLOWEST_POLL_SECONDS, pause * 1.5)
 
     async def _store_response(
-        self, io: IO, name: str, call: Call, response: Response, chunk_parts: list[tuple[Part, ...]]
+        self, context: CallContext, name: str, response: Response, chunk_parts: list[tuple[Part, ...]]
     ) -> bytes | None:
         """Store a response if it is cacheable; return the encoded entry for the waiting requests."""
         if response.cached:
             return None
+        io = context.io
+        call = context.call
         now = self._wall()
         ttl = self.caching.ttl
         ttl *= 1.0 - JITTER + 2 * JITTER * self._random()
@@ -253,7 +257,8 @@ class CacheStage:
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             logger.debug("An answer of route %r cannot be cached: %s", response.route, printable(str(error)))
             return None
-        if self.caching.worth(response, call.routes, continued=call.options.on_stream_error == "continue"):
+        is_continued = call.options.on_stream_error == "continue"
+        if context.is_cacheable and self.caching.worth(response, call.routes, continued=is_continued):
             await self._guard_store(self.store.put(io, name, value, ttl + self.caching.stale_if_error), None)
             if self._paraphrases is not None and (place := self._scope(call)):
                 await self._paraphrases.add(io, *place, name, ttl)
@@ -291,6 +296,18 @@ class CacheStage:
         tell("The cache %r failed; requests bypass it until it recovers: %r", self.store, error)
         self._failing = True
         return otherwise
+
+
+async def _is_accepted(context: CallContext, entry: Entry | None) -> bool:
+    """Whether a cached response passes the call's `accept` and `fallback_on`; it may be that of a call without them."""
+    options = context.call.options
+    if entry is None or not (options.accept or options.fallback_on):
+        return True
+    review = AnswerReview(context.io, context.call)
+    until = context.start_time + (options.deadline or float("inf"))
+    if await review.find_rejection(entry.response, until) is not None:
+        return False
+    return await review.find_decline(entry.response, until, may_be_empty=True) is None
 
 
 def _notify(context: CallContext, entry: Entry) -> None:

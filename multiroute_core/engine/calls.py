@@ -16,6 +16,7 @@ from typing import Any, Literal, Unpack, get_overloads, overload
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.engine.parts import Engine
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.guards.acceptance import Acceptance, AnswerFunction
 from multiroute_core.options import OrderFunction
 from multiroute_core.parsing.arguments import CallOptions, Messages, show_call_options
 from multiroute_core.routing.call import Call
@@ -64,8 +65,10 @@ class RouterCalls:
         deadline: float | None = None,
         max_retries: int | None = None,
         fallback: bool | None = None,
-        fallback_on: Iterable[str] | None = None,
+        fallback_on: Iterable[str | AnswerFunction] | None = None,
         on_stream_error: Literal["raise", "restart", "continue"] | None = None,
+        accept: Acceptance | Iterable[Acceptance] | None = None,
+        repairs: int | None = None,
         model: str | None = None,
         cache: bool | Literal["refresh"] | None = None,
         tenant: str | None = None,
@@ -83,7 +86,7 @@ class RouterCalls:
                 (strings that end the response), `seed`, and the others in
                 `multiroute_core.parsing.arguments.CallOptions`. Routing options, as in `multiroute_core.Options`:
                 `task`, `strategy`, `route_tags`, `region`, `deadline` (seconds), `max_retries`, `fallback`,
-                `fallback_on`, `on_stream_error`, `model`, `cache`, `tenant`, `labels`, `priority`.
+                `fallback_on`, `on_stream_error`, `accept`, `repairs`, `model`, `cache`, `tenant`, `labels`, `priority`.
 
         Raises:
             ConfigurationError: Invalid input; nothing was sent.
@@ -132,8 +135,10 @@ class RouterCalls:
         deadline: float | None = None,
         max_retries: int | None = None,
         fallback: bool | None = None,
-        fallback_on: Iterable[str] | None = None,
+        fallback_on: Iterable[str | AnswerFunction] | None = None,
         on_stream_error: Literal["raise", "restart", "continue"] | None = None,
+        accept: Acceptance | Iterable[Acceptance] | None = None,
+        repairs: int | None = None,
         model: str | None = None,
         cache: bool | Literal["refresh"] | None = None,
         tenant: str | None = None,
@@ -174,8 +179,10 @@ class RouterCalls:
         deadline: float | None = None,
         max_retries: int | None = None,
         fallback: bool | None = None,
-        fallback_on: Iterable[str] | None = None,
+        fallback_on: Iterable[str | AnswerFunction] | None = None,
         on_stream_error: Literal["raise", "restart", "continue"] | None = None,
+        accept: Acceptance | Iterable[Acceptance] | None = None,
+        repairs: int | None = None,
         model: str | None = None,
         cache: bool | Literal["refresh"] | None = None,
         tenant: str | None = None,
@@ -221,8 +228,10 @@ class RouterCalls:
         deadline: float | None = None,
         max_retries: int | None = None,
         fallback: bool | None = None,
-        fallback_on: Iterable[str] | None = None,
+        fallback_on: Iterable[str | AnswerFunction] | None = None,
         on_stream_error: Literal["raise", "restart", "continue"] | None = None,
+        accept: Acceptance | Iterable[Acceptance] | None = None,
+        repairs: int | None = None,
         model: str | None = None,
         cache: bool | Literal["refresh"] | None = None,
         tenant: str | None = None,

@@ -1,4 +1,4 @@
-"""Stream continuation: another route resumes a response whose stream add_break, or the same route a paused turn. Pure.
+"""Stream continuation: another route resumes a response whose stream broke, or the same route a paused turn. Pure.
 
 How this works:
 
@@ -17,6 +17,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
+from multiroute_core.errors import MultiRouteError, StreamInterruptedError
 from multiroute_core.messages import Message, Part, Reasoning, Text, assemble, join
 from multiroute_core.parsing import token_count
 from multiroute_core.types import Attempt, Request, Response, Usage
@@ -134,6 +135,24 @@ class PausedTurn:
             usage=_sum([before.usage, last.usage]),
             cost=(before.cost or 0.0) + (last.cost or 0.0) if has_costs else None,
         )
+
+
+def to_final_error(
+    error: MultiRouteError, interruption: StreamInterruptedError | None, attempts: tuple[Attempt, ...]
+) -> MultiRouteError:
+    """Return the error that ends a request: the stream interruption, with the partial response, if there is one.
+
+    Args:
+        error: Why no route could take over.
+        interruption: The interruption of a stream whose chunks were given out.
+        attempts: All attempts of the request.
+    """
+    if interruption is None:
+        return error
+    if interruption.partial is not None:
+        interruption.partial = replace(interruption.partial, attempts=attempts)
+    interruption.add_note(f"No other route could take over: {error}")
+    return interruption
 
 
 class Overlap:

@@ -9,6 +9,7 @@ How this works:
 * An attempt that fails before that is reported to the plan, which falls back to the next route, retries or gives up.
 * A stream that breaks after it raises, is continued or is restarted by another route, as `on_stream_error` says.
 * A paused turn is resumed on the same route; a refusal or an empty response may fall back, as `fallback_on` says.
+* A response that a check of `accept` rejects is a failure of its route; at the end its route may repair it.
 * If all routes fail: a paused turn, a refusal, a stale cache entry, or the error that lists all attempts.
 """
 
@@ -18,23 +19,30 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from dataclasses import replace
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
-from multiroute_core.budgets.reservation import SettleBudget
+from multiroute_core.engine.admission import admit
+from multiroute_core.engine.answer_review import AnswerReview, to_rejected, to_repair_request
 from multiroute_core.engine.attempt import AttemptRunner, TimeLimits
 from multiroute_core.engine.attempt_log import REQUEST_ERRORS, AttemptLog
-from multiroute_core.engine.continuation import Continuation, PausedTurn, continuable
+from multiroute_core.engine.continuation import Continuation, PausedTurn, continuable, to_final_error
 from multiroute_core.engine.hedging import StartedAttempt, race
+from multiroute_core.engine.ranking import rank_candidates
 from multiroute_core.engine.retry_plan import GiveUp, RetryPlan, Wait
 from multiroute_core.engine.stage import CallContext
-from multiroute_core.errors import MultiRouteError, RefusalError, RouteError, StreamInterruptedError, UnsupportedError
-from multiroute_core.messages import Part, Reasoning, Text
+from multiroute_core.errors import (
+    MultiRouteError,
+    RejectedAnswerError,
+    RouteError,
+    StreamInterruptedError,
+    UnsupportedError,
+)
+from multiroute_core.messages import Part
 from multiroute_core.pricing import Pricing
 from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.providers.provider import Provider
-from multiroute_core.resilience.admission import BATCH_RESERVE, Permit, Rejection
+from multiroute_core.resilience.admission import BATCH_RESERVE, Rejection
 from multiroute_core.route import Route
 from multiroute_core.routing.expected_usage import answer
 from multiroute_core.routing.learned import LearnedCapabilities
-from multiroute_core.routing.strategies import LiveStats, needs_live_stats, rank_routes
 from multiroute_core.state.state import State
 from multiroute_core.types import Chunk, Response
 
@@ -71,6 +79,7 @@ class RequestExecution:
         learned_capabilities: LearnedCapabilities,
     ) -> None:
         call = context.call
+        self._context = context
         self._reservation = context.reservation
         self._stale_entry = context.stale_entry
         self._learned = learned_capabilities
@@ -94,6 +103,9 @@ class RequestExecution:
         self._refused_response: Response | None = None
         self._paused: PausedTurn | None = None
         self._unsent_parts: Iterable[tuple[Part, ...]] = ()
+        self._review = AnswerReview(context.io, call)
+        self._rejection: RejectedAnswerError | None = None
+        self._repairs_left = call.options.repairs or 0
 
     async def run(self) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks of the response. Without streaming it is a single chunk."""
@@ -101,8 +113,10 @@ class RequestExecution:
         log = self._log
         response: Response | None = None
         failure: MultiRouteError | None = None
+        holds = self._review.holds_streams
+        held: list[tuple[Part, ...]] = []
         try:
-            routes = await self._rank()
+            routes = await rank_candidates(self._context, self._state, self._facts, self._pricing, self._random)
             rejections = self._learned.find_rejections(routes, call.request, self._began, stream=call.stream)
             if rejections:
                 routes = [route for route in routes if route.name not in rejections]
@@ -115,11 +129,13 @@ class RequestExecution:
                     log.skipped(route, rejection)
             while response is None:
                 if (active := await self._next_attempt()) is None:
-                    response = self._conclude_failure()
+                    if self._begin_repair():
+                        continue
+                    response = await self._conclude_failure()
                     break
                 attempt = active.attempt
                 parts = active.first
-                error = None
+                error = rejection = None
                 try:
                     if call.stream:
                         log.first_token(attempt)
@@ -127,7 +143,10 @@ class RequestExecution:
                         if call.stream and (
                             parts := parts if self._continuation is None else self._continuation.add_parts(parts)
                         ):
-                            yield Chunk(parts)
+                            if holds:
+                                held.append(parts)
+                            else:
+                                yield Chunk(parts)
                         parts = await active.next()
                     if self._continuation is not None and (parts := self._continuation.flush()):
                         yield Chunk(parts)
@@ -135,18 +154,29 @@ class RequestExecution:
                     error = caught
                 try:
                     await active.close(error)
+                    if error is None and self._review.accept and not self._is_paused(attempt):
+                        answer = self._build_response(attempt)
+                        rejection = await self._review.find_rejection(answer, self._deadline)
+                        attempt.record = to_rejected(attempt.record, rejection)
                 finally:
-                    log.attempt_ended(attempt, error)
+                    log.attempt_ended(attempt, error or rejection)
                 if error is not None:
                     restarts = self._recover_stream(attempt, error)
-                elif attempt.finish_reason == "pause" and self._continue_paused(attempt):
+                elif rejection is not None:
+                    restarts = True
+                    self._rejection = rejection
+                    self._fall_back(attempt.route, rejection)
+                elif self._is_paused(attempt):
                     restarts = False
-                elif (restarts := self._handle_refusal(attempt)) is None:
+                    self._continue_paused(attempt)
+                elif (restarts := await self._handle_refusal(attempt)) is None:
                     response = self._build_response(attempt)
-                if restarts and call.stream:
-                    yield Chunk(restarted=True)
+                if restarts:
+                    held.clear()
+                    if call.stream and not holds:
+                        yield Chunk(restarted=True)
             if call.stream:
-                for parts in self._unsent_parts:
+                for parts in (*held, *self._unsent_parts):
                     yield Chunk(parts)
             yield Chunk(() if call.stream else response.parts, response)
         except MultiRouteError as error:
@@ -159,18 +189,6 @@ class RequestExecution:
     def _build_plan(self, routes: Sequence[Route]) -> RetryPlan:
         windows = {route.name: self._facts[route.name].window for route in routes}
         return RetryPlan(routes, self._call.options.max_retries or 0, windows, self._call.tokens)
-
-    async def _rank(self) -> list[Route]:
-        """Return the candidates in ranked order."""
-        call = self._call
-        options = self._call.options
-        if self._reservation is not None and self._reservation.over_soft_budget:
-            options = replace(options, strategy="cheapest")
-        standings = {}
-        if needs_live_stats(options):
-            standings = {r.name: await self._state.standing(self._io, r, self._began) for r in call.routes}
-        live = LiveStats(self._facts, standings, self._pricing.cost_on, self._random, call.tokens, call.stream)
-        return rank_routes(call.request, call.routes, options, live)
 
     async def _next_attempt(self) -> StartedAttempt | None:
         """Return the first attempt that begins to respond; None if the plan gives up."""
@@ -216,7 +234,9 @@ class RequestExecution:
         provider = self._providers[route.name]
         # Encode first: if it fails, no permit is held yet.
         adapted = self._learned.encode(provider, self._request, route, io.now(), stream=stream)
-        admission, settle_budget = await self._admit(route, early=early)
+        admission, settle_budget = await admit(
+            io, self._state, route, self._reservation, tokens=self._tokens, early=early, reserve=self._reserve
+        )
         if isinstance(admission, Rejection):
             self._plan.reject(route, admission)
             self._log.skipped(route, admission)
@@ -243,26 +263,6 @@ class RequestExecution:
             await attempt.close(error)
             raise
         return attempt
-
-    async def _admit(self, route: Route, *, early: bool) -> tuple[Permit | Rejection, SettleBudget | None]:
-        """Return a permit for `route` or the reason of its rejection, and the function that settles the budget."""
-        io = self._io
-        settle_budget = None
-        if self._reservation is not None:
-            settle_budget = await self._reservation.reserve(io, route)
-            if isinstance(settle_budget, Rejection):
-                return settle_budget, None
-        try:
-            admission = await self._state.admit(
-                io, route, io.now(), tokens=self._tokens, early=early, reserve=self._reserve
-            )
-        except BaseException:
-            if settle_budget is not None:
-                settle_budget(None)
-            raise
-        if settle_budget is not None and isinstance(admission, Rejection):
-            settle_budget(None)
-        return admission, settle_budget
 
     async def _start_hedge(self) -> AttemptRunner | None:
         """Start a hedged attempt beside a slow one, if the hedge budget allows it."""
@@ -307,7 +307,8 @@ class RequestExecution:
         if not isinstance(error, StreamInterruptedError):
             raise error
         continuation = self._continuation
-        how = self._call.options.on_stream_error
+        # Nothing of a stream that is held back was given out: another route may start over.
+        how = "restart" if self._review.holds_streams else self._call.options.on_stream_error
         partial = attempt.response(self._log.attempts)
         parts = attempt.parts
         if self._paused is not None:
@@ -323,57 +324,72 @@ class RequestExecution:
             self._request = continuation.request(self._call.request)
         elif how != "restart":
             raise error
-        if self._paused is not None:  # another route restarts, or continues from the text so far
-            self._plan = self._build_plan(self._call.routes)
-            self._paused = None
-        self._interruption = error
-        self._deadline = self._io.now() + (self._call.options.deadline or float("inf"))
-        self._plan.failed(attempt.route, error)
+        if not self._review.holds_streams:
+            self._interruption = error
+        request = self._request
+        self._fall_back(attempt.route, error)
+        if how == "continue":
+            self._request = request
         return how == "restart"
 
-    def _continue_paused(self, attempt: AttemptRunner) -> bool:
-        """Prepare the resumption of a paused turn on the same route; False after too many pauses."""
-        paused = self._paused
-        response = attempt.response(self._log.attempts)
-        if paused is None:
-            self._paused = paused = PausedTurn(response)
-        elif paused.count >= MOST_PAUSES:
-            return False
-        else:
-            paused.pause(paused.merge_response(response))
-        self._request = paused.request(self._call.request)
-        self._plan = self._build_plan([attempt.route])
+    def _fall_back(self, route: Route, error: RouteError) -> None:
+        """Prepare the next route, which gets the request itself, after an answer that does not count."""
+        if self._paused is not None:
+            self._plan = self._plan_before_pause
+            self._paused = None
+        self._request = self._call.request
+        self._extend_deadline()
+        self._plan.failed(route, error)
+
+    def _extend_deadline(self) -> None:
+        """Let the deadline of a stream, which ends with its first chunk, start again for the next one."""
         if self._call.stream:
             self._deadline = self._io.now() + (self._call.options.deadline or float("inf"))
-        return True
 
-    def _handle_refusal(self, attempt: AttemptRunner) -> bool | None:
+    def _is_paused(self, attempt: AttemptRunner) -> bool:
+        """Whether a response is a paused turn that is resumed; after too many pauses it is returned as it is."""
+        return attempt.finish_reason == "pause" and (self._paused is None or self._paused.count < MOST_PAUSES)
+
+    def _continue_paused(self, attempt: AttemptRunner) -> None:
+        """Prepare the resumption of a paused turn on the same route."""
+        response = attempt.response(self._log.attempts)
+        if self._paused is None:
+            self._paused = PausedTurn(response)
+            self._plan_before_pause: RetryPlan = self._plan
+        else:
+            self._paused.pause(self._paused.merge_response(response))
+        self._request = self._paused.request(self._call.request)
+        self._plan = self._build_plan([attempt.route])
+        self._extend_deadline()
+
+    async def _handle_refusal(self, attempt: AttemptRunner) -> bool | None:
         """Return None for an accepted response; after a refusal that falls back, whether the response restarts."""
-        reason = attempt.finish_reason
         options = self._call.options
-        if options.fallback_on and "empty" in options.fallback_on and self._paused is None and self._is_empty(attempt):
-            reason = "empty"
-        if reason not in (options.fallback_on or ()):
-            return None
-        if self._call.stream and attempt.committed and options.on_stream_error != "restart":
+        if not options.fallback_on:
             return None
         response = attempt.response(())
-        self._refused_response = self._refused_response or response
-        refusal = RefusalError(
-            "The answer is empty." if reason == "empty" else f"The model declined to answer ({reason}).",
-            route=attempt.route.name,
-        )
-        self._plan.failed(attempt.route, refusal)
+        is_whole = self._paused is None
+        if self._call.stream and attempt.committed and options.on_stream_error != "restart" and not self._review.accept:
+            return None
+        refusal = await self._review.find_decline(response, self._deadline, may_be_empty=is_whole)
+        if refusal is None:
+            return None
+        self._refused_response = self._refused_response or self._build_response(attempt)
+        self._fall_back(attempt.route, refusal)
         return attempt.committed
 
-    def _is_empty(self, attempt: AttemptRunner) -> bool:
-        """Whether a response is empty. After tool results a model may validly say nothing."""
-        if attempt.finish_reason not in ("stop", "other") or self._call.request.messages[-1].role == "tool":
+    def _begin_repair(self) -> bool:
+        """Prepare another turn on the route of the last rejected response, if one is left."""
+        rejection = self._rejection
+        if rejection is None or self._repairs_left <= 0 or self._io.now() >= self._deadline:
             return False
-        return not any(
-            not isinstance(part, Text | Reasoning) or (part.text.strip() and type(part) is Text)
-            for part in attempt.parts
-        )
+        if (request := to_repair_request(self._call.request, rejection)) is None:
+            return False
+        self._repairs_left -= 1
+        self._rejection = None
+        self._request = request
+        self._plan = self._build_plan([route for route in self._call.routes if route.name == rejection.route])
+        return True
 
     def _build_response(self, attempt: AttemptRunner) -> Response:
         response = attempt.response(self._log.attempts)
@@ -381,27 +397,21 @@ class RequestExecution:
             response = self._paused.merge_response(response)
         return response if self._continuation is None else self._continuation.response(response)
 
-    def _conclude_failure(self) -> Response:
+    async def _conclude_failure(self) -> Response:
         """Return a paused turn, a refusal or a stale entry if all routes failed; raise the error otherwise."""
         attempts = self._log.attempts
-        if self._paused is not None:
-            return replace(self._paused.paused, attempts=attempts)
-        if self._refused_response is not None:
+        if (paused := self._paused) is not None:
+            if await self._review.find_rejection(paused.paused, self._deadline) is None:
+                return replace(paused.paused, attempts=attempts)
+        elif self._refused_response is not None:
+            self._context.is_cacheable = False
             self._unsent_parts = (self._refused_response.parts,)
             return replace(self._refused_response, attempts=attempts)
         error = self._log.exhausted(self._plan, self._stop)
         stale_entry = self._stale_entry
         if stale_entry is None or self._interruption is not None or getattr(error, "code", None) in REQUEST_ERRORS:
-            raise self._final_error(error)
+            raise to_final_error(error, self._interruption, attempts)
+        if await self._review.find_rejection(stale_entry.response, self._deadline) is not None:
+            raise to_final_error(error, self._interruption, attempts)
         self._unsent_parts = stale_entry.chunks
         return replace(stale_entry.response, stale=True, attempts=attempts)
-
-    def _final_error(self, error: MultiRouteError) -> MultiRouteError:
-        """Return the error that ends the request: the stream interruption, with the partial response, if any."""
-        interruption = self._interruption
-        if interruption is None:
-            return error
-        if interruption.partial is not None:
-            interruption.partial = replace(interruption.partial, attempts=self._log.attempts)
-        interruption.add_note(f"No other route could take over: {error}")
-        return interruption

@@ -14,6 +14,7 @@ from multiroute_core.display.text import describe_value
 from multiroute_core.engine.attempt import TimeLimits
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
+from multiroute_core.guards.guard import Guard
 from multiroute_core.ledger.ledger import Ledger
 from multiroute_core.options import Options, invalid, parse, seconds, share, to_be_kept, truth
 from multiroute_core.providers import registry
@@ -21,7 +22,7 @@ from multiroute_core.route import Route, check_quotas
 from multiroute_core.state.memory import MemoryState
 from multiroute_core.state.state import State
 
-_OF_CALLS = ("strategy", "deadline", "max_retries", "fallback", "fallback_on", "on_stream_error")
+_OF_CALLS = ("strategy", "deadline", "max_retries", "fallback", "fallback_on", "on_stream_error", "accept", "repairs")
 """The options that a call can override."""
 
 _LIMITS = {
@@ -48,6 +49,7 @@ class Settings:
         budgets: The budgets.
         ledger: Stores a record of every attempt: an address or a `Ledger`; None for none.
         on_event: The hooks.
+        guards: The guards, in order.
     """
 
     routes: tuple[Route, ...]
@@ -61,6 +63,7 @@ class Settings:
     budgets: tuple[Budget, ...]
     ledger: str | Ledger | None = field(repr=False)  # likewise
     on_event: tuple[Hook, ...]
+    guards: tuple[Guard, ...] = ()
 
     @classmethod
     def of(
@@ -94,6 +97,7 @@ class Settings:
             budgets=_budgets(arguments["budget"]),
             ledger=_ledger(arguments["ledger"]),
             on_event=_hooks(on_event),
+            guards=_guards(arguments["guards"]),
         )
 
     def opened_state(self, random: Callable[[], float], wall: Callable[[], float]) -> State:
@@ -141,6 +145,7 @@ class Settings:
             "budget": self.budgets,
             "ledger": to_be_kept("ledger", self.ledger) if isinstance(self.ledger, str) else self.ledger,
             "on_event": self.on_event,
+            "guards": self.guards,
         }
 
 
@@ -172,6 +177,14 @@ def _hooks(setting: object) -> tuple[Hook, ...]:
     if not all(map(callable, hooks)):
         raise invalid("on_event", list(hooks), "a list of callables that take an event, such as on_event=[print]")
     return hooks
+
+
+def _guards(setting: object) -> tuple[Guard, ...]:
+    if isinstance(setting, Guard) or callable(setting):
+        return (Guard.of(cast("Any", setting)),)
+    if isinstance(setting, str) or not isinstance(setting, Iterable):
+        raise invalid("guards", setting, "a list of guards, such as guards=[strip_hidden_text()]")
+    return tuple(Guard.of(guard) for guard in cast("Iterable[Any]", setting))
 
 
 def _max_response_bytes(value: Any) -> int | None:

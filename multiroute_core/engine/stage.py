@@ -31,6 +31,7 @@ class CallContext:
         start_time: When the call started, on the clock of `io`.
         stale_entry: A stale cache entry, returned if all routes fail.
         reservation: The call's budget reservation; None without budgets.
+        is_cacheable: False for a response that is only better than nothing, by `fallback_on`.
     """
 
     io: IO
@@ -39,6 +40,7 @@ class CallContext:
     start_time: float
     stale_entry: Entry | None = None
     reservation: BudgetReservation | None = None
+    is_cacheable: bool = True
 
 
 RunRest: TypeAlias = Callable[[CallContext], AsyncGenerator[Chunk, None]]

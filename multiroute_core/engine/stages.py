@@ -1,4 +1,4 @@
-"""The stages of a request, in order: cache → budget → routing; routing makes the attempts.
+"""The stages of a request, in order: guards → cache → budget → routing; routing makes the attempts.
 
 A new stage is a file of its own and one entry in `STAGES`.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from multiroute_core.budgets.reservation import BudgetReservation
 from multiroute_core.budgets.tracker import BudgetTracker
 from multiroute_core.engine.caching import CacheStage
+from multiroute_core.engine.guarding import GuardStage
 from multiroute_core.engine.settings import Settings
 from multiroute_core.engine.stage import CallContext, RunRest, Stage
 from multiroute_core.runtime.clock import Clock
@@ -48,6 +49,11 @@ class BudgetStage:
         return run_rest(context)
 
 
+def _build_guards(inputs: StageInputs) -> Stage | None:
+    guards = inputs.settings.guards
+    return GuardStage(guards) if guards else None
+
+
 def _build_cache(inputs: StageInputs) -> Stage | None:
     caching = inputs.settings.caching
     clock = inputs.clock
@@ -58,7 +64,7 @@ def _build_budget(inputs: StageInputs) -> Stage | None:
     return None if inputs.tracker is None else BudgetStage(inputs.tracker)
 
 
-STAGES: list[Callable[[StageInputs], Stage | None]] = [_build_cache, _build_budget]
+STAGES: list[Callable[[StageInputs], Stage | None]] = [_build_guards, _build_cache, _build_budget]
 """The functions that build the stages, outermost first; None where the settings do not ask for the stage."""
 
 

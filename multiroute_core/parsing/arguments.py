@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, TypedDict, TypeVar, cast
 from multiroute_core import parsing
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.guards.acceptance import Acceptance, AnswerFunction
 from multiroute_core.messages import Message, Text
 from multiroute_core.migration.answers import translate_call
 from multiroute_core.options import NAMES, NONE, Options, OrderFunction, invalid, parse
@@ -63,8 +64,10 @@ class CallOptions(TypedDict, total=False):
     deadline: float | None
     max_retries: int | None
     fallback: bool | None
-    fallback_on: Iterable[str] | None
+    fallback_on: Iterable[str | AnswerFunction] | None
     on_stream_error: Literal["raise", "restart", "continue"] | None
+    accept: Acceptance | Iterable[Acceptance] | None
+    repairs: int | None
     model: str | None
     cache: bool | Literal["refresh"] | None
     tenant: str | None

@@ -39,6 +39,7 @@ WORDS = st.lists(
         ("How many bones has a cat?", "How old is a cat?", "question"),
         ("How do I sort a list in C++?", "How do I sort a list in C#?", "symbols"),
         ("What does `a == b` mean?", "What does `a != b` mean?", "symbols"),
+        ("Forward mail from [EMAIL_1] to [EMAIL_2].", "Forward mail to [EMAIL_1] from [EMAIL_2].", "placeholders"),
     ],
 )
 def test_what_differs(one, other, why):
@@ -57,6 +58,7 @@ def test_what_differs(one, other, why):
         ("I'm in Rome. What should I see?", "What should I see in Rome?"),
         ("What is the reason that the sky is blue?", "Why is the sky blue?"),
         ("Which team won in 2014?", "In 2014, which team won?"),
+        ("Is [EMAIL_1] with [PHONE_1] known?", "Do you know [EMAIL_1] with [PHONE_1]?"),
     ],
 )
 def test_what_does_not(one, other):

@@ -1,6 +1,7 @@
 """The mutants of the flow: what is broken, how, and which tests must notice. Those of the rules are in `rules`."""
 
 from tests.mutants.cache import CACHED
+from tests.mutants.guarded import GUARDED
 from tests.mutants.money import MONEY
 from tests.mutants.mutant import FACES, PLAN, RACE, Mutant
 from tests.mutants.outside import OUTSIDE
@@ -42,15 +43,15 @@ FLOW = (
     ),
     Mutant(
         "what was said is lost when nobody takes over",
-        CORE + "engine/execution.py",
-        "        if interruption is None:\n            return error\n",
-        "        return error\n",
+        CORE + "engine/continuation.py",
+        "    if interruption is None:\n        return error\n",
+        "    return error\n",
     ),
     Mutant(
         "whoever declines is replaced, unasked",
-        CORE + "engine/execution.py",
-        "if reason not in (options.fallback_on or ()):",
-        'if reason not in ("refusal", "content_filter"):',
+        CORE + "engine/answer_review.py",
+        "if finish_reason in reasons:",
+        'if finish_reason in ("refusal", "content_filter"):',
     ),
     Mutant(
         "the end of a continued answer is held back",
@@ -254,4 +255,4 @@ FLOW = (
     ),
 )
 
-MUTANTS = (*FLOW, *RULES, *CACHED, *MONEY, *OUTSIDE)
+MUTANTS = (*FLOW, *RULES, *CACHED, *MONEY, *OUTSIDE, *GUARDED)

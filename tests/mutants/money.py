@@ -8,6 +8,7 @@ PURSE = "multiroute_core/budgets/reservation.py"
 SPENDING = "multiroute_core/budgets/tracker.py"
 BUDGET = "multiroute_core/budgets/budget.py"
 FLOW = "multiroute_core/engine/execution.py"
+RANKING = "multiroute_core/engine/ranking.py"
 
 TESTS = "tests/budgets/test_tracker.py"
 FREED = "tests/budgets/test_budget_fleet.py -k not_called"
@@ -58,7 +59,7 @@ MONEY = (
         "cost = attempt.cost",
         TESTS,
     ),
-    Mutant("the dear one goes on to come first", FLOW, 'replace(options, strategy="cheapest")', "options", TESTS),
+    Mutant("the dear one goes on to come first", RANKING, 'replace(options, strategy="cheapest")', "options", TESTS),
     Mutant(
         "a shut route keeps what was held for it",
         FLOW,

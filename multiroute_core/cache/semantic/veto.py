@@ -16,6 +16,9 @@ from multiroute_core.cache.semantic.lexicon import AMOUNTS, ASKS, EMPTY, NEGATIO
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*(?:k\b)?")
+_PLACEHOLDER = re.compile(r"\[(SECRET|EMAIL|IBAN|CARD|IP|PHONE)_([1-9][0-9]*)\]")
+"""What `guards.masking` puts in place of personal data."""
+
 _SYMBOL = re.compile(r"[^\w\s.,?!'\"():;/-]")
 
 _ENDS = ".?!"
@@ -148,6 +151,15 @@ def _symbols(a: Words, b: Words) -> bool:
     return _SYMBOL.findall(a.text) != _SYMBOL.findall(b.text)
 
 
+def _placeholders(a: Words, b: Words) -> bool:
+    """Whether a text has two placeholders of a kind: in a paraphrase they may stand for each other's values."""
+    for text in (a.text, b.text):
+        masked = set(_PLACEHOLDER.findall(text))
+        if len({kind for kind, _ in masked}) < len(masked):
+            return True
+    return False
+
+
 VETOES: Mapping[str, Callable[[Words, Words], bool]] = {
     "numbers": _numbers,
     "negation": _negation,
@@ -156,6 +168,7 @@ VETOES: Mapping[str, Callable[[Words, Words], bool]] = {
     "opposites": _opposites,
     "question": _question,
     "symbols": _symbols,
+    "placeholders": _placeholders,
 }
 """The guards by name; each returns whether two texts differ in its feature."""
 

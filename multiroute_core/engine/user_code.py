@@ -1,0 +1,42 @@
+"""Functions of the user within a call: sync or async, with a time limit."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from multiroute_core.runtime.deadline import Deadline
+from multiroute_core.runtime.io import IO
+
+
+async def call_function(io: IO, function: Any, argument: Any, what: str, until: float, *, is_async: bool) -> Any:
+    """Call a function, in a thread of its own unless it is async and there is an event loop.
+
+    Args:
+        io: Sync or async I/O.
+        function: Takes `argument`.
+        argument: Its argument.
+        what: What is awaited, for the error.
+        until: The moment, on the clock of `io`, by which it must be done.
+        is_async: Whether it is an async function.
+
+    Raises:
+        Expired: It takes too long. The thread of a sync function goes on.
+    """
+    limit = Deadline(io.now)
+    limit.set(what, until, until - io.now())
+    if is_async and io.native:
+        return await io.wait(limit, function, argument)
+    return await io.thread(limit, _run, function, argument)
+
+
+def _run(function: Any, argument: Any) -> Any:
+    """Call a function in a thread, an async one on an event loop of its own."""
+    result = function(argument)
+    if hasattr(result, "__await__"):
+
+        async def wait() -> Any:
+            return await result
+
+        return asyncio.run(wait())
+    return result
