@@ -62,7 +62,7 @@ MONEY = (
     Mutant("the dear one goes on to come first", RANKING, 'replace(options, strategy="cheapest")', "options", TESTS),
     Mutant(
         "a shut route keeps what was held for it",
-        FLOW,
+        "multiroute_core/engine/admission.py",
         "if settle_budget is not None and isinstance(admission, Rejection):",
         "if False:",
         FREED,
