@@ -162,6 +162,14 @@ def altered(texts: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
         sign = next((sign for sign in _SIGNS if sign in text), None)
         return text.replace(sign, _SIGNS[sign], 1) if sign else None
 
+    def masked(text: str) -> str | None:
+        there = list(dict.fromkeys(_names(text)))
+        if len(there) < 2:
+            return None
+        placeholders = {there[0]: "[EMAIL_1]", there[1]: "[EMAIL_2]"}
+        return re.sub(rf"\b(?:{'|'.join(placeholders)})\b", lambda match: placeholders[match[0]], text)
+
+    make("placeholders", masked)
     make("numbers", number)
     make("negation", negation)
     make("names", name)

@@ -75,7 +75,7 @@ def test_building(make, sentence):
         ("x", {"system": 5}, "system=5 is not valid; expected a string"),
         ("x", {"temprature": 1}, "Unknown option 'temprature': did you mean 'temperature'"),
         ("x", {"deadlin": 1}, "did you mean 'deadline'"),
-        ("x", {"zzz": 1}, "expected one of cache, deadline, extra"),
+        ("x", {"zzz": 1}, "expected one of accept, cache, deadline"),
         ("x", {"fallback": 1}, "fallback=1 is not valid; expected True or False"),
         ("x", {"model": "gpt-4.2"}, "Unknown model 'gpt-4.2'"),
         ("x", {"tools": [{"name": " ", "parameters": {}}]}, "Tool ' ': its name must be a non-empty string"),
