@@ -146,8 +146,9 @@ def _match_model(model: Any, response: Response) -> bool | str:
 class JudgeRouter(Protocol):
     """What a judge needs of a `Router`."""
 
-    def generate(self, messages: Any, **options: Any) -> Response:
-        """Return the complete response."""
+    @property
+    def generate(self) -> Callable[..., Response]:
+        """The method that returns the complete response to messages."""
         ...
 
 

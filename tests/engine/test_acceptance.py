@@ -209,14 +209,14 @@ def test_what_is_only_better_than_nothing_is_not_cached():
     def is_bad(response):
         return response.text == "Bad."
 
-    with Router(routes([Answer("Bad."), Answer(GOOD)]), fallback_on=is_bad, cache="memory", max_retries=0) as router:
+    with Router(routes([Answer("Bad."), Answer(GOOD)]), fallback_on=[is_bad], cache="memory", max_retries=0) as router:
         assert [router.generate("Where?").text for _ in range(3)] == ["Bad.", GOOD, GOOD]
     with Router(routes([Answer("Bad."), Answer(GOOD)]), cache="memory", max_retries=0) as router:
-        assert router.generate("Where?", fallback_on=is_bad).text == "Bad."
+        assert router.generate("Where?", fallback_on=[is_bad]).text == "Bad."
         assert router.generate("Where?").text == GOOD, "others do not get it either"
     with Router(routes([Answer("Bad."), Answer(GOOD)]), cache="memory", max_retries=0) as router:
         assert router.generate("Where?").text == "Bad."
-        assert router.generate("Where?", fallback_on=is_bad).text == GOOD, "a cached answer is checked as well"
+        assert router.generate("Where?", fallback_on=[is_bad]).text == GOOD, "a cached answer is checked as well"
 
 
 class TestPausedTurns:

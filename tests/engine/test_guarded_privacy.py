@@ -1,6 +1,7 @@
 """Personal data through a router: masked for the model, restored for the caller, kept from routes without a tag."""
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,9 +10,11 @@ from hypothesis import strategies as st
 from multiroute_core import (
     GuardBlockedError,
     Message,
+    MultiRouteError,
     Raw,
     Reasoning,
     Router,
+    ServerError,
     Text,
     ToolCall,
     ToolCallDelta,
@@ -89,7 +92,7 @@ def test_no_route_without_the_tag_sees_personal_data_whatever_fails():
     dice = random.Random(11)
 
     def unsteady(call):
-        return Fail(503) if dice.random() < 0.4 else Answer("Done.")
+        return Fail(ServerError) if dice.random() < 0.4 else Answer("Done.")
 
     routes = [
         scripted_route("us", unsteady),
@@ -105,8 +108,8 @@ def test_no_route_without_the_tag_sees_personal_data_whatever_fails():
                 guarded.generate(text)
             except GuardBlockedError:
                 raise
-            except Exception:  # noqa: BLE001, S110  (all allowed routes failed)
-                pass
+            except MultiRouteError:  # all allowed routes failed
+                continue
         for route in routes:
             seen = [take.asked.request.messages[-1].text for take in provider_of(route).takes]
             assert seen
@@ -147,7 +150,7 @@ RAW_FORMS = {
     "longer text": Text("See.", Raw("google", {"text": "See. ada@example.org"})),
     "thought": Reasoning("", Raw("openai.responses", {"summary": [{"text": "Ask ada@example.org."}]})),
     "arguments": ToolCall(
-        "1", "f", {"n": 1}, Raw("openai", {"function": {"arguments": '{"type": "ada@example.org"}'}})
+        "1", "f", {"n": 1}, Raw("openai.chat", {"function": {"arguments": '{"type": "ada@example.org"}'}})
     ),
     "key": ToolCall("1", "f", {"ada@example.org": 1}),
     "name in arguments": ToolCall("1", "f", {"name": "ada@example.org", "id": "ada@example.org"}),
@@ -162,7 +165,7 @@ def test_no_form_in_which_a_part_is_sent_holds_personal_data(form):
     part = RAW_FORMS[form]
     results = [Message("tool", [ToolCallResponse("1", "ok")])] if isinstance(part, ToolCall) else []
     masked.generate([Message("user", "Hi"), Message("assistant", [part]), *results, Message("user", "And?")])
-    sent = provider.takes[-1].asked.request.messages[1].parts[0]
+    sent: Any = provider.takes[-1].asked.request.messages[1].parts[0]
     assert "ada@" not in f"{sent} {sent.raw and sent.raw.body}"
 
 
@@ -175,7 +178,8 @@ def test_a_raw_form_with_placeholders_of_an_earlier_call_is_sent_only_while_they
     ]
     for first, raw in (("Mail ada@example.org", own), ("Mail bob@example.org", None)):
         masked.generate([Message("user", first), *history, Message("user", "And?")])
-        assert provider.takes[-1].asked.request.messages[1].parts[0].raw == raw
+        sent: Any = provider.takes[-1].asked.request.messages[1].parts[0]
+        assert sent.raw == raw
 
 
 def test_a_masking_that_fails_blocks_and_tells_no_content():
@@ -195,7 +199,7 @@ class TestAnswersInErrors:
     def test_a_broken_stream_has_no_placeholders(self, face):
         broken = DropConnection(2, Answer(["To [EMAIL_1] ", "and [PHO", "NE_1]"]))
         with Router([scripted_route("a", broken)], guards=[mask_personal_data()], max_retries=0) as masked:
-            error = ask(face, masked, LETTER).error
+            error: Any = ask(face, masked, LETTER).error
         assert error.partial.text == "To ada@example.org and [PHO"
 
     @pytest.mark.parametrize("face", STREAMED)
@@ -203,7 +207,8 @@ class TestAnswersInErrors:
         broken = DropConnection(2, Answer(["A night", "ingale ", "sings."]))
         guards = [ban_text("nightingale", replacement="…")]
         with Router([scripted_route("a", broken)], guards=guards, max_retries=0) as guarded:
-            assert ask(face, guarded).error.partial.text == "A … "
+            error: Any = ask(face, guarded).error
+        assert error.partial.text == "A … "
 
     @pytest.mark.parametrize("face", FACES)
     @pytest.mark.parametrize("names", ["a", "ab"])
@@ -212,7 +217,7 @@ class TestAnswersInErrors:
         routes = [scripted_route(name, Answer("To [EMAIL_1]")) for name in names]
         with Router(routes, guards=[mask_personal_data()], max_retries=0, accept=lambda response: False) as masked:
             masked = masked.with_hooks(lambda event: seen.append(getattr(event, "error", None)))
-            error = ask(face, masked, LETTER).error
+            error: Any = ask(face, masked, LETTER).error
         rejections = [error] if names == "a" else [*error.errors, error.__cause__]
         assert {rejection.answer.text for rejection in rejections} == {"To ada@example.org"}
         assert {event.answer.text for event in seen if hasattr(event, "answer")} == {"To [EMAIL_1]"}

@@ -327,5 +327,6 @@ def test_the_deadline_ends_no_check_of_a_stream_that_has_begun(face):
 def test_a_check_that_the_deadline_ends_says_so(face):
     events = []
     guarded, _ = router(lambda text: time.sleep(0.5), deadline=0.05, on_event=[events.append])
-    assert ask(face, guarded, "hi").error.reason == "it failed: the deadline of the call passed"
+    error: Any = ask(face, guarded, "hi").error
+    assert error.reason == "it failed: the deadline of the call passed"
     assert [event.action for event in events if isinstance(event, GuardTriggered)] == ["error"]
