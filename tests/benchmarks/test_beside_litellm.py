@@ -31,7 +31,7 @@ def test_the_table_marks_what_misses_its_target(capsys):
     beside_litellm.show(speeds, flows, dict.fromkeys(speeds, (1024.0, 2.0**20)))
     lines = [line for line in capsys.readouterr().out.splitlines() if "short" in line or "ok" in line]
     verdicts = {" ".join(line.split("│")[1].split()): "short" in line for line in lines}
-    assert sum(verdicts.values()) == 6, verdicts
+    assert sum("short" in line for line in lines) == 6, lines
     assert verdicts["the router's own cost, sync: Router / LiteLLM's"] is False
     assert verdicts["the router's own cost, async: Router / LiteLLM's"] is True
 

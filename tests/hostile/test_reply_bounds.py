@@ -273,6 +273,7 @@ def test_arguments_that_are_nested_as_deep_as_any_real_ones_are_a_call(server, w
     assert [call.name for call in outcome.response.tool_calls] == ["get_weather"]
 
 
+@pytest.mark.usefixtures("no_finalizers")
 @every_face
 @httpx_wires
 @pytest.mark.parametrize(("status", "depth"), [(200, 950), (400, 300), (500, 5_000)])
