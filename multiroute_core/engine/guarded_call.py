@@ -85,7 +85,7 @@ class GuardedCall:
         for message in messages:
             parts = [await self._guard_part(part, _ORIGINS[message.role], message.role) for part in message.parts]
             is_same = all(map(lambda one, other: one is other, parts, message.parts))
-            guarded.append(message if is_same else replace_parts(message, parts))
+            guarded.append(message if is_same else Message(message.role, parts, message.name))
         return tuple(guarded)
 
     def restrict(self, routes: tuple[Route, ...]) -> tuple[Route, ...]:
@@ -303,11 +303,6 @@ def _collect_texts(parts: Iterable[Part]) -> Iterator[str]:
             yield str(part.raw.body)
         elif isinstance(part, Blob) and (document := text_of(part)) is not None:
             yield document
-
-
-def replace_parts(message: Message, parts: Sequence[Part]) -> Message:
-    """Return a message with other parts."""
-    return Message(message.role, parts, message.name)
 
 
 def _to_verdict(result: Any) -> Verdict | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import inspect
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from multiroute_core.display.text import describe_value, shorten
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.guards.identity import name_function
+from multiroute_core.guards.identity import is_async_function, name_function
 from multiroute_core.types import Response
 
 AnswerFunction: TypeAlias = Callable[[Response], bool | str | Awaitable[bool | str | None] | None]
@@ -41,8 +40,7 @@ class AnswerCheck:
     @property
     def is_async(self) -> bool:
         """Whether it is an async function."""
-        function: Any = self.function
-        return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+        return is_async_function(self.function)
 
 
 Acceptance: TypeAlias = AnswerFunction | AnswerCheck | Mapping[str, Any] | type[Any]

@@ -6,7 +6,6 @@ guards in order before the cache, and in the opposite order after the answer.
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from multiroute_core.display.text import describe_value
 from multiroute_core.errors import ConfigurationError, unknown
-from multiroute_core.guards.identity import name_function
+from multiroute_core.guards.identity import is_async_function, name_function
 
 Origin: TypeAlias = Literal["system", "user", "assistant", "tool_result", "retrieved", "answer"]
 """Where a text comes from. `"assistant"` is an earlier answer in the history, `"retrieved"` a document or the result of
@@ -213,8 +212,7 @@ class Guard:
     @property
     def is_async(self) -> bool:
         """Whether the check is an async function."""
-        check: Any = self.check
-        return inspect.iscoroutinefunction(check) or inspect.iscoroutinefunction(getattr(check, "__call__", None))  # noqa: B004
+        return is_async_function(self.check)
 
     @classmethod
     def of(cls, guard: Guard | Check) -> Guard:

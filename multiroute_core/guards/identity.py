@@ -76,3 +76,8 @@ def _number(value: Any) -> int:
         return _numbered.setdefault(value, next(_numbers))
     except TypeError:  # it can neither be hashed nor referred to
         return next(_numbers)
+
+
+def is_async_function(function: Any) -> bool:
+    """Whether a function, or what calls a callable object, is async."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004

@@ -1,4 +1,4 @@
-"""Output filters: banned texts, a leaked system prompt, an answer that does not match a schema."""
+"""Output filters: banned texts, and a leaked system prompt."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def ban_text(
     """
     banned = (texts,) if isinstance(texts, str) else tuple(texts)
     if not banned or not all(isinstance(text, str) and text.split() for text in banned):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError("banned_text needs at least one text, and none of them empty.")
+        raise ConfigurationError("ban_text needs at least one text, and none of them empty.")
     words = [r"\s{1,20}".join(map(re.escape, text.split())) for text in sorted(banned, key=len, reverse=True)]
     edge_before, edge_after = (r"(?<!\w)", r"(?!\w)") if whole_words else ("", "")
     pattern = re.compile(f"{edge_before}(?:{'|'.join(words)}){edge_after}", re.IGNORECASE)
