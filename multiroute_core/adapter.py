@@ -318,12 +318,18 @@ def route_identities(router: Router) -> tuple[tuple[str, str, str | None], ...]:
 def guard_identities(router: Router) -> list[str]:
     """Return what identifies the guards of a router in a cache key: a cached answer has passed them."""
     engine = router._parts  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return [identify_function(guard) for guard in engine.settings.guards]
+    guards = engine.settings.guards
+    return [identify_function(guard) for guard in guards] if guards else []
+
+
+_FIELDS_WITH_FUNCTIONS = frozenset({"route_tags", "fallback_on", "accept"})
 
 
 def to_key_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of an adapter as part of a cache key: sets in order, and functions by what identifies them."""
     key_fields = dict(fields)
+    if _FIELDS_WITH_FUNCTIONS.isdisjoint(fields):  # every call of LangChain asks for them
+        return key_fields
     for name in ("route_tags", "fallback_on"):
         if entries := fields.get(name):
             key_fields[name] = sorted(one if isinstance(one, str) else identify_function(one) for one in entries)

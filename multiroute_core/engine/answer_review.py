@@ -6,6 +6,7 @@ the first of them is returned. An answer that a check of `accept` rejects is nev
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -120,6 +121,8 @@ class AnswerReview:
 
     async def _call_check(self, check: AnswerCheck, response: Response, until: float) -> Any:
         function: Any = check.function
+        if check.needs_request:
+            function = functools.partial(_check_with_request, function, self._call.request)
         if check.inline:
             return function(response)
         latest = self._io.now() + CHECK_SECONDS
@@ -142,6 +145,10 @@ class AnswerReview:
         return not any(
             not isinstance(part, Text | Reasoning) or (part.text.strip() and type(part) is Text) for part in parts
         )
+
+
+def _check_with_request(function: Any, request: Request, response: Response) -> Any:
+    return function(response, request)
 
 
 def to_rejected(attempt: Attempt | None, rejection: RejectedAnswerError | None) -> Attempt | None:

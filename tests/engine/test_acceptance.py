@@ -38,7 +38,23 @@ async def asays_paris(response):
     return says_paris(response)
 
 
-CHECKS = {"function": says_paris, "async": asays_paris, "schema": CITY, "model": City, "several": [City, says_paris]}
+def fits_question(response, request):
+    return request.messages[-1].text == "Where?" and says_paris(response)
+
+
+async def afits_question(response, request):
+    return fits_question(response, request)
+
+
+CHECKS = {
+    "function": says_paris,
+    "async": asays_paris,
+    "with the request": fits_question,
+    "async, with the request": afits_question,
+    "schema": CITY,
+    "model": City,
+    "several": [City, says_paris],
+}
 
 
 def routes(*answers):
@@ -138,9 +154,18 @@ def test_a_cached_answer_is_checked_too():
         assert [len(provider_of(route).takes) for route in router.routes] == [2, 1]
 
 
+def test_a_second_parameter_with_a_default_is_the_functions_own():
+    def check(response, place="Paris"):
+        return place in response.text
+
+    with Router(routes(Answer("Bad."), Answer(GOOD)), accept=check) as router:
+        assert router.generate("Where?").text == GOOD
+
+
 def test_a_judge_is_another_model():
     def verdict(call):
-        return Answer("Yes." if "Paris" in call.request.messages[-1].text else "No.")
+        prompt = call.request.messages[-1].text
+        return Answer("Yes." if "Where?" in prompt and "Paris" in prompt else "No.")
 
     with Router([scripted_route("judge", verdict)]) as jury:
         with Router(routes(Answer("Bad."), Answer(GOOD)), accept=judge(jury, "It names a city.")) as router:
