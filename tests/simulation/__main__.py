@@ -57,7 +57,9 @@ def run(seeds: range, users: int) -> Tally:
 def replay(seed: int, users: int, console: Console) -> int:
     """Tell the story of one world."""
     world = World(seed, users)
-    console.print(f"[bold]World {seed}[/]: {world.settings}; sound: {', '.join(world.sound) or 'none'}")
+    console.print(
+        f"[bold]World {seed}[/]: {world.settings}; personal data: {world.privacy}; sound: {', '.join(world.sound) or 'none'}"
+    )
     for route in world.routes:
         limits = (
             f"rpm {route.rpm}, tpm {route.tpm}, max_concurrency {route.max_concurrency}, quota {route.rate_limit_group}"

@@ -36,6 +36,7 @@ class Caller:
         patience: Those seconds, or those chunks.
         options: What it asks for besides.
         words: The words of its prompt besides its name.
+        personal_data: What of its prompt is personal; empty for nothing.
         end: `"success"`, the kind of the error, or the way in which it left.
         heard: The chunks, and when they came.
         started: How often the router said that its request began.
@@ -51,6 +52,7 @@ class Caller:
     patience: float = 0.0
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     words: int = 0
+    personal_data: str = ""
     began: float = 0.0
     ended: float = 0.0
     end: str = ""
@@ -64,7 +66,7 @@ class Caller:
     @property
     def prompt(self) -> str:
         """What it says; its name is the first word."""
-        return self.name + " word" * self.words
+        return self.name + " word" * self.words + (self.personal_data and f" {self.personal_data}")
 
     @property
     def on_stream_error(self) -> str:

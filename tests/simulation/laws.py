@@ -238,6 +238,19 @@ def all_is_well_again(world: World) -> Iterator[str]:
             yield f"{caller.name} ended with {caller.end} after {len(caller.attempts)} attempts, without any faults"
 
 
+def personal_data_stays(world: World) -> Iterator[str]:
+    """Where it is guarded, no call carries personal data: at all, or to a route without the tag."""
+    if world.privacy == "none":
+        return
+    tagged = {route.name for route in world.routes if route.tags}
+    for take in world.takes:
+        personal_data = world.caller_of(take).personal_data
+        if not personal_data or (world.privacy == "restrict" and take.asked.route in tagged):
+            continue
+        if world.privacy == "restrict" or any("@" in message.text for message in take.asked.request.messages):
+            yield f"{take.asked.route} saw the personal data of {world.caller_of(take).name}"
+
+
 def watched(world: World) -> Iterator[str]:
     """What the watch over the state saw: probes, breaks, verdicts, and errors that nobody caught."""
     yield from world.state.wrongs
@@ -258,6 +271,7 @@ LAWS: tuple[Callable[[World], Iterator[str]], ...] = (
     budgets_count_what_the_ledger_has,
     sound_routes_answer,
     all_is_well_again,
+    personal_data_stays,
     watched,
 )
 

@@ -53,12 +53,14 @@ def terrain(dice: random.Random, seed: int, seconds: float) -> tuple[tuple[Route
     backup = len(names) > 1 and dice.random() < 0.3
     quota = "account" if limited and dice.random() < 0.5 else None
     shared = {**_limits(dice), "rate_limit_group": quota}
+    tagged = _names_of_tagged(random.Random(f"tags {seed}"), names, sound)
     routes: list[Route] = []
     for name in names:
         more: dict[str, Any] = {
             "weight": dice.choice((1.0, 2.0, 5.0)),
             "prices": {"input": dice.choice((0.0, 1.0, 3.0)), "output": dice.choice((2.0, 5.0))},
             "backup": backup and name == names[-1],
+            "tags": ["eu"] if name in tagged else [],
         }
         window = None
         if name not in sound:
@@ -71,6 +73,11 @@ def terrain(dice: random.Random, seed: int, seconds: float) -> tuple[tuple[Route
         more["model"] = Model(PROVIDER, "*", window=told)
         routes.append(scripted_route(name, _script(schedule, window, dice.choice((0, 1, 2))), **more))
     return tuple(routes), schedule, sound
+
+
+def _names_of_tagged(dice: random.Random, names: str, sound: tuple[str, ...]) -> set[str]:
+    """The routes that may see personal data: at least one, and those that never fail."""
+    return {dice.choice(names), *sound, *(name for name in names if dice.random() < 0.3)}
 
 
 def _limits(dice: random.Random) -> dict[str, Any]:

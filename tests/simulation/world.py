@@ -15,6 +15,7 @@ from typing import Any
 from multiroute_core import Budget, Ledger, Router
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.events import Event, RequestEnded, RequestStarted, RouteSkipped
+from multiroute_core.guards import Guard, mask_personal_data, restrict_personal_data
 from multiroute_core.testing.scripted import RecordedCall, provider_of
 from multiroute_core.testing.virtual import VirtualLoop, run_in_virtual_time
 from tests.simulation.callers import Caller, crowd, spelled
@@ -51,6 +52,7 @@ class World:
         sound: Routes that never fail.
         callers: Those of the troubled time.
         late: Those that come when all faults are over and everything had time to recover.
+        privacy: How personal data is guarded: `"none"`, `"mask"`, or `"restrict"` to routes with the tag `"eu"`.
     """
 
     def __init__(self, seed: int, users: int = 200) -> None:
@@ -69,9 +71,12 @@ class World:
         self.callers = crowd(dice, users, FAULTY_SECONDS)
         self.late = [Caller(f"late{n}", 0.0, bool(n % 2), 30.0, options={"deadline": 30.0}) for n in range(4)]
         self.by_name = {caller.name: caller for caller in (*self.callers, *self.late)}
+        self.privacy, guards = self._guard_personal_data(random.Random(f"privacy {seed}"))
         self.loop = GuardedLoop()
         self.ledger = Ledger(wall=self.loop.time)
-        self.router = Router(self.routes, on_event=[self._heard], ledger=self.ledger, budget=BUDGETS, **self.settings)
+        self.router = Router(
+            self.routes, on_event=[self._heard], ledger=self.ledger, budget=BUDGETS, guards=guards, **self.settings
+        )
         run_in_virtual_time(self.router, self.loop, seed)
         self.state = WatchedState(self.router._parts.state, self)
         self.router._parts = replace(self.router._parts, state=self.state)
@@ -101,6 +106,18 @@ class World:
         for take in self.takes:
             self.takes_of.setdefault(self.caller_of(take).name, []).append(take)
         return self
+
+    def _guard_personal_data(self, dice: random.Random) -> tuple[str, list[Guard]]:
+        """Give some callers personal data."""
+        privacy = dice.choice(("none", "mask", "restrict", "restrict"))
+        if privacy == "none":
+            return privacy, []
+        for number, caller in enumerate(self.callers):
+            if dice.random() < 0.5:
+                caller.personal_data = f"anna.{number}@example.org"
+        if privacy == "mask":
+            return privacy, [mask_personal_data(["email"])]
+        return privacy, [restrict_personal_data("eu", ["email"])]
 
     def caller_of(self, take: RecordedCall) -> Caller:
         """Who has asked for this."""
