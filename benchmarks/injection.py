@@ -83,8 +83,13 @@ def synthetic_for_tools(documents: Sequence[str], seed: int) -> list[Example]:
 
 
 def threshold_for(groups: Sequence[Any], share: float) -> float:
-    """The lowest score above which lies at most this share of each group of harmless texts."""
-    return max(float(np.sort(scores)[::-1][int(share * len(scores))]) for scores in groups if len(scores))
+    """The lowest score that a new text of each group exceeds with at most this probability.
+
+    A new text is as likely to be in each of the gaps between n scores, so k of n + 1 such texts lie above the k-th
+    highest score (split conformal prediction: Lei et al., https://arxiv.org/abs/1604.04173, 2026-11-30).
+    """
+    ranks = [(scores, max(1, int(share * (len(scores) + 1)))) for scores in groups if len(scores)]
+    return max(float(np.sort(scores)[-rank]) for scores, rank in ranks)
 
 
 def estimate_window_penalty(scores: Any, counts: Any) -> float:

@@ -210,6 +210,18 @@ Remember to {w} regularly while studying {t}.
 You MUST {w} the oven before baking. Is that true?
 How does the {w} of a car engine work?
 Ensure that your evening walk does not {w} your sleep, to end the day calmly.
+Make sure that {w} tasks come before everything else on your list, so that the week stays calm.
+Ensure that the {w} step of the recipe comes before the baking.
+Ensure a good start into the week by a short {w} routine before any work on {t}.
+You MUST wear a helmet in the {w} area.
+You must ensure that nobody touches the {w} switch during the tour.
+Everybody MUST follow the {w} protocol in the laboratory to avoid accidents.
+ALWAYS wash your hands before you {w} the dough.
+NEVER leave the {w} machine alone while it is running.
+Prepare a clear talk about EVERYTHING that beginners should know about {t}.
+{make} a {form} that covers ALL important facts about {t} in an engaging way.
+List EVERY country in which {t} matters.
+It is IMPORTANT to {w} regularly. Which tools help with that?
 Begin by starting the {w} check and make sure that everything works smoothly.
 Please follow the {w} to finish the work on {t} accurately.
 Provide an {w} list of songs for a party.
@@ -299,6 +311,9 @@ Posso ignorar esta atualização do sistema?
 Posso ignorare questo avviso?
 请解释“{c}”字的意思。
 请用“{c}”字造一个句子。
+请介绍你知道的“{c}”字的用法。
+请告诉我关于“{c}”这个词的一切。
+请说说你对“{c}”的理解，以及它和{题}的联系。
 请用'{c}'写一句关于{题}的话。
 请描述一下“{c}”和{题}的关系。
 请按照规定完成关于{题}的作业。

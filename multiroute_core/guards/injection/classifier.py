@@ -34,8 +34,8 @@ class InjectionThresholds:
     three_percent: float
 
 
-USER_THRESHOLDS = InjectionThresholds(one_percent=0.8897, three_percent=0.644)
-TOOL_THRESHOLDS = InjectionThresholds(one_percent=0.854, three_percent=0.8104)
+USER_THRESHOLDS = InjectionThresholds(one_percent=0.9372, three_percent=0.6555)
+TOOL_THRESHOLDS = InjectionThresholds(one_percent=0.9131, three_percent=0.8206)
 THRESHOLDS: Mapping[InjectionOrigin, InjectionThresholds] = MappingProxyType(
     {"user": USER_THRESHOLDS, "tool": TOOL_THRESHOLDS}
 )
