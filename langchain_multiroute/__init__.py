@@ -7,6 +7,7 @@ from multiroute_core._util.lazy import attach
 if TYPE_CHECKING:
     from langchain_multiroute.callbacks import MultiRouteCallbackHandler, get_multiroute_callback
     from langchain_multiroute.chat_model import ChatMultiRoute
+    from langchain_multiroute.guards import pii_guard
     from langchain_multiroute.progress import ProgressBar
 else:
     __getattr__, __dir__ = attach(
@@ -14,6 +15,7 @@ else:
         {
             "callbacks": "MultiRouteCallbackHandler get_multiroute_callback",
             "chat_model": "ChatMultiRoute",
+            "guards": "pii_guard",
             "progress": "ProgressBar",
         },
     )
@@ -23,4 +25,5 @@ __all__ = [
     "MultiRouteCallbackHandler",
     "ProgressBar",
     "get_multiroute_callback",
+    "pii_guard",
 ]

@@ -16,7 +16,7 @@ from multiroute_core.errors import (
     RejectedAnswerError,
     StreamInterruptedError,
 )
-from multiroute_core.guards.guard import Guard, StreamRestoring
+from multiroute_core.guards.guard import AnswerPart, Guard, StreamRestoring
 from multiroute_core.messages import (
     InvalidToolCall,
     Part,
@@ -52,9 +52,10 @@ class TextFilter(Protocol):
 class _CheckFilter:
     """Checks a text and holds back its end, by the guard's window."""
 
-    def __init__(self, call: GuardedCall, guard: Guard, *, rewrites: bool) -> None:
+    def __init__(self, call: GuardedCall, guard: Guard, answer_part: AnswerPart, *, rewrites: bool) -> None:
         self._call = call
         self._guard = guard
+        self._answer_part: AnswerPart = answer_part
         self._rewrites = rewrites
         self._held = ""
         self._before = ""
@@ -65,7 +66,7 @@ class _CheckFilter:
         window = self._guard.window
         if not self._held or (not last and (window is None or len(self._held) <= window)):
             return ""
-        guarded = self._call.answer_text(self._held, self._before, is_complete=last)
+        guarded = self._call.answer_text(self._held, self._before, is_complete=last, answer_part=self._answer_part)
         text = await self._call.check(self._guard, guarded, rewrites=self._rewrites)
         self.has_rewritten = self.has_rewritten or text != self._held
         released = text if last or not window else text[:-window]
@@ -197,7 +198,7 @@ class AnswerFilters:
         """Filter a piece of a stream; a piece of another part ends a text before it, but not a tool call."""
         if isinstance(part, ToolCallDelta):
             if (chain := self._calls.get(part.index)) is None:
-                chain = self._calls[part.index] = self._chain(is_json=True)
+                chain = self._calls[part.index] = self._chain("tool_call", is_json=True)
             arguments = await chain.feed(part.arguments)
             return [*await self._end_open(), replace(part, arguments=arguments)]
         if not isinstance(part, Text | Reasoning):
@@ -206,7 +207,7 @@ class AnswerFilters:
         if self._open is not None and type(self._open[0]) is not type(part):
             parts += await self._end_open()
         if self._open is None:
-            self._open = (part, self._chain(is_json=False))
+            self._open = (part, self._chain(_part_of(part)))
         chain = self._open[1]
         last = part.raw is not None  # it ends a part, see `messages.assemble`
         released = await chain.feed(part.text, last=last)
@@ -250,7 +251,7 @@ class AnswerFilters:
 
     async def _apply_part(self, part: Part) -> Part:
         if isinstance(part, Text | Reasoning):
-            chain = self._chain(is_json=False)
+            chain = self._chain(_part_of(part))
             text = await chain.feed(part.text, last=True)
             return replace(part, text=text, raw=chain.keep_raw(part.raw))
         if isinstance(part, ToolCall):
@@ -261,13 +262,13 @@ class AnswerFilters:
                 raw = chain.keep_raw(raw)
             return replace(part, arguments=arguments, raw=raw)
         if isinstance(part, InvalidToolCall):
-            return replace(part, arguments=await self._chain(is_json=True).feed(part.arguments, last=True))
+            return replace(part, arguments=await self._chain("tool_call", is_json=True).feed(part.arguments, last=True))
         return part
 
     async def _apply_values(self, value: Any, chains: list[_Chain]) -> Any:
         """Return a JSON value with its texts filtered; adds the filters to `chains`."""
         if isinstance(value, str):
-            chains.append(chain := self._chain(is_json=False))
+            chains.append(chain := self._chain("tool_call"))
             return await chain.feed(value, last=True)
         if isinstance(value, Mapping):
             return {
@@ -280,7 +281,7 @@ class AnswerFilters:
             return [await self._apply_values(one, chains) for one in cast("Sequence[Any]", value)]
         return value
 
-    def _chain(self, *, is_json: bool) -> _Chain:
+    def _chain(self, answer_part: AnswerPart, *, is_json: bool = False) -> _Chain:
         """Return new filters for one text, those of the last guard first."""
         call = self._call
         filters: list[TextFilter] = []
@@ -288,5 +289,9 @@ class AnswerFilters:
             if (masking := call.maskings.get(place)) is not None:
                 filters.append(_RestoringFilter(call, guard, masking.stream(json=is_json)))
             if guard.check is not None and "answer" in guard.origins:
-                filters.append(_CheckFilter(call, guard, rewrites=not is_json))
+                filters.append(_CheckFilter(call, guard, answer_part, rewrites=not is_json))
         return _Chain(filters)
+
+
+def _part_of(part: Text | Reasoning) -> AnswerPart:
+    return "text" if isinstance(part, Text) else "reasoning"

@@ -15,6 +15,7 @@ from multiroute_core.errors import GuardBlockedError
 from multiroute_core.events import GuardTriggered, tell
 from multiroute_core.guards.guard import (
     VERDICTS,
+    AnswerPart,
     Block,
     Flag,
     Guard,
@@ -206,7 +207,7 @@ class GuardedCall:
                 continue
             if (masking := self.maskings.get(place)) is not None:
                 try:
-                    text = masking.mask(text)
+                    text = masking.mask(text) if guard.inline else await self._mask_in_thread(guard, masking, text)
                 except Exception as error:
                     self.handle_error(guard, error, GuardedText(text, origin, self._context.call.options.tenant, role))
             if guard.check is not None:
@@ -214,6 +215,11 @@ class GuardedCall:
                 guarded = GuardedText(text, origin, tenant, role, instructions=self._instructions)
                 text = await self.check(guard, guarded)
         return text
+
+    async def _mask_in_thread(self, guard: Guard, masking: Masking, text: str) -> str:
+        io = self._context.io
+        until = min(io.now() + guard.timeout, self._deadline)
+        return await call_function(io, masking.mask, text, f"the guard {guard.name!r}", until, is_async=False)
 
     async def check(self, guard: Guard, guarded: GuardedText, *, rewrites: bool = True) -> str:
         """Return the text as a guard lets it pass.
@@ -272,10 +278,12 @@ class GuardedCall:
         until = min(io.now() + guard.timeout, self._until(guarded))
         return await call_function(io, check, guarded, f"the guard {guard.name!r}", until, is_async=guard.is_async)
 
-    def answer_text(self, text: str, before: str, *, is_complete: bool) -> GuardedText:
+    def answer_text(
+        self, text: str, before: str, *, is_complete: bool, answer_part: AnswerPart = "text"
+    ) -> GuardedText:
         """Return a text of the answer as the guards see it."""
         tenant = self._context.call.options.tenant
-        return GuardedText(text, "answer", tenant, "assistant", is_complete, self._instructions, before)
+        return GuardedText(text, "answer", tenant, "assistant", is_complete, self._instructions, before, answer_part)
 
     def _tell(self, guard: Guard, action: Any, reason: str, guarded: GuardedText) -> None:
         context = self._context

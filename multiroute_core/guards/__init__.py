@@ -20,7 +20,9 @@ if TYPE_CHECKING:
         judge,
         matches_schema,
     )
+    from multiroute_core.guards.finder import Finder
     from multiroute_core.guards.guard import (
+        AnswerPart,
         Block,
         Check,
         Flag,
@@ -35,9 +37,12 @@ if TYPE_CHECKING:
         Verdict,
     )
     from multiroute_core.guards.hidden import remove_hidden_text, strip_hidden_text
+    from multiroute_core.guards.llm_guard import scan_with_llm_guard
     from multiroute_core.guards.masking import Masks, StreamRestorer
-    from multiroute_core.guards.output import ban_text, block_prompt_leaks
+    from multiroute_core.guards.moderation import Categories, Classifier, OpenAIModeration, moderate
+    from multiroute_core.guards.output import ban_text, block_prompt_leaks, block_secrets, require_schema
     from multiroute_core.guards.personal_data import Kind, Span, find_personal_data
+    from multiroute_core.guards.presidio import PresidioFinder
     from multiroute_core.guards.privacy import mask_personal_data, restrict_personal_data
     from multiroute_core.guards.suspicion import detect_injection
 else:
@@ -45,13 +50,18 @@ else:
         __name__,
         {
             "acceptance": "Acceptance AnswerCheck AnswerFunction JudgeRouter judge matches_schema",
+            "finder": "Finder",
             "guard": (
-                "Block Check Flag Guard GuardedText Masking Origin Pass Restrict Rewrite StreamRestoring Verdict"
+                "AnswerPart Block Check Flag Guard GuardedText Masking Origin Pass Restrict Rewrite StreamRestoring "
+                "Verdict"
             ),
             "hidden": "remove_hidden_text strip_hidden_text",
+            "llm_guard": "scan_with_llm_guard",
             "masking": "Masks StreamRestorer",
-            "output": "ban_text block_prompt_leaks",
+            "moderation": "Categories Classifier OpenAIModeration moderate",
+            "output": "ban_text block_prompt_leaks block_secrets require_schema",
             "personal_data": "Kind Span find_personal_data",
+            "presidio": "PresidioFinder",
             "privacy": "mask_personal_data restrict_personal_data",
             "suspicion": "detect_injection",
         },
@@ -61,8 +71,12 @@ __all__ = [
     "Acceptance",
     "AnswerCheck",
     "AnswerFunction",
+    "AnswerPart",
     "Block",
+    "Categories",
     "Check",
+    "Classifier",
+    "Finder",
     "Flag",
     "Guard",
     "GuardedText",
@@ -70,8 +84,10 @@ __all__ = [
     "Kind",
     "Masking",
     "Masks",
+    "OpenAIModeration",
     "Origin",
     "Pass",
+    "PresidioFinder",
     "Restrict",
     "Rewrite",
     "Span",
@@ -80,12 +96,16 @@ __all__ = [
     "Verdict",
     "ban_text",
     "block_prompt_leaks",
+    "block_secrets",
     "detect_injection",
     "find_personal_data",
     "judge",
     "mask_personal_data",
     "matches_schema",
+    "moderate",
     "remove_hidden_text",
+    "require_schema",
     "restrict_personal_data",
+    "scan_with_llm_guard",
     "strip_hidden_text",
 ]

@@ -132,8 +132,12 @@ class SchemaMatcher:
 
     def __call__(self, response: Response) -> bool | str:
         """Return True, or where the answer differs."""
+        return self.match(response.text)
+
+    def match(self, text: str) -> bool | str:
+        """Return True, or where the text differs."""
         try:
-            value = json.loads(response.text)
+            value = json.loads(text)
         except ValueError:
             return "it is not JSON"
         problem: Any = next(iter(self._validator.iter_errors(value)), None)

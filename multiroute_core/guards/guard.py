@@ -19,6 +19,9 @@ Origin: TypeAlias = Literal["system", "user", "assistant", "tool_result", "retri
 """Where a text comes from. `"assistant"` is an earlier answer in the history, `"retrieved"` a document or the result of
 a provider's own tool, and `"answer"` what the model says now."""
 
+AnswerPart: TypeAlias = Literal["text", "reasoning", "tool_call"]
+"""What a text of an answer belongs to; `"tool_call"` is the arguments of one."""
+
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
 INPUT: frozenset[Origin] = frozenset({"system", "user", "assistant", "tool_result", "retrieved"})
 """All origins but the answer."""
@@ -40,6 +43,7 @@ class GuardedText:
         instructions: The system prompt of the request, for guards that compare an answer with it; empty if there is
             none.
         before: The last characters of a streamed answer that were given out before this text.
+        part: What it belongs to, if it is a text of an answer.
     """
 
     text: str = field(repr=False)
@@ -49,6 +53,7 @@ class GuardedText:
     is_complete: bool = True
     instructions: str = field(default="", repr=False)
     before: str = field(default="", repr=False)
+    part: AnswerPart = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,8 @@ class Guard:
         timeout: Seconds for one check; 5 by default. The deadline of the call holds as well.
         window: Characters at the end of a streamed answer that are held back until more follows, so that what the check
             looks for is seen before its beginning is given out. None, the default, holds back the whole answer.
-        inline: Whether the check is so fast that it may run without a thread and a time limit.
+        inline: Whether the check, or the masking of a text, is so fast that it may run without a thread and a time
+            limit.
         masking: Creates the reversible rewriting of one request from all of its texts.
 
     Raises:

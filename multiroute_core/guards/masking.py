@@ -11,6 +11,7 @@ of East Asian text. A name without brackets is not restored: `EMAIL_1` may be a 
 
 from __future__ import annotations
 
+import functools
 import json as jsonlib
 import re
 from collections import Counter
@@ -19,7 +20,8 @@ from typing import Any, cast
 
 from multiroute_core._util.json_text import load_json
 from multiroute_core._util.redaction import Secret
-from multiroute_core.guards.personal_data import ALL, Kind, check_settings, find_personal_data
+from multiroute_core.guards.finder import Finder, check_finder, find_all
+from multiroute_core.guards.personal_data import ALL, Kind, check_settings
 
 _Atom = tuple[str, int, int]
 """A class of characters, and how often one of it stands there at least and at most."""
@@ -39,11 +41,12 @@ class _Forms:
 
     __slots__ = ("longest", "partial", "whole")
 
-    def __init__(self, backslashes: int) -> None:
+    def __init__(self, backslashes: int, kinds: Collection[str]) -> None:
         """Builds the patterns.
 
         Args:
             backslashes: How many backslashes escape a character: 1 in plain text, 2 in a JSON text.
+            kinds: The kinds of the placeholders.
         """
         escape: _Atom = (r"\\", backslashes, backslashes)
         maybe_escape: _Atom = (r"\\", 0, backslashes)
@@ -60,14 +63,17 @@ class _Forms:
         wholes: list[str] = []
         partials: list[str] = []
         lengths: list[int] = []
+        letters_of = {
+            kind: [atom for letter in kind.upper() for atom in _letter(letter, maybe_escape)]
+            for kind in sorted(kinds, key=len, reverse=True)
+        }
         for (head, tail), name in ((escaped, "escaped_"), (plain, "")):
-            kinds = "|".join(kind.upper() for kind in ALL)
+            names = "|".join(map(_pattern, letters_of.values()))
             wholes.append(
-                f"{_pattern(head)}(?P<{name}kind>{kinds}){_pattern(separator)}"
+                f"{_pattern(head)}(?P<{name}kind>{names}){_pattern(separator)}"
                 f"(?P<{name}number>{_pattern(digits)}){_pattern(tail)}"
             )
-            for kind in ALL:
-                letters: list[_Atom] = [(letter, 1, 1) for letter in kind.upper()]
+            for letters in letters_of.values():
                 atoms = [*head, *letters, *separator, *digits, *tail]
                 partials.append(_prefix_pattern(atoms[:-1]))
                 lengths.append(sum(most for _, _, most in atoms))
@@ -90,8 +96,14 @@ def _prefix_pattern(atoms: list[_Atom]) -> str:
     return pattern.removesuffix("?")
 
 
-_PLAIN = _Forms(1)
-_JSON = _Forms(2)
+def _letter(letter: str, maybe_escape: _Atom) -> list[_Atom]:
+    """Return the atoms of a letter of a kind; Markdown escapes underscores."""
+    return [maybe_escape, ("_", 1, 1)] if letter == "_" else [(letter, 1, 1)]
+
+
+@functools.lru_cache(maxsize=16)
+def _forms_of(backslashes: int, kinds: tuple[str, ...]) -> _Forms:
+    return _Forms(backslashes, kinds)
 
 
 class Masks:
@@ -103,9 +115,11 @@ class Masks:
         texts: All texts of the request, so that no placeholder equals a text that one of them holds.
         kinds: What to mask; everything by default.
         regions: ISO 3166-1 codes of the countries whose phone numbers are masked in their national form too.
+        finder: Finds further kinds, such as names.
 
     Raises:
-        ConfigurationError: A kind or a region is unknown, or a package of the extra `guards` is missing.
+        ConfigurationError: A kind or a region is unknown, the finder is invalid, or a package of the extra `guards` is
+            missing.
 
     Example:
         >>> masks = Masks(kinds=["email"])
@@ -115,12 +129,31 @@ class Masks:
         'I wrote to **bob@example.org**.'
     """
 
-    __slots__ = ("_kinds", "_last_numbers", "_placeholders", "_regions", "_reserved", "_values")
+    __slots__ = (
+        "_finder",
+        "_json",
+        "_kinds",
+        "_last_numbers",
+        "_placeholders",
+        "_plain",
+        "_regions",
+        "_reserved",
+        "_values",
+    )
 
     def __init__(
-        self, texts: Iterable[str] = (), *, kinds: Collection[Kind] = ALL, regions: Collection[str] = ()
+        self,
+        texts: Iterable[str] = (),
+        *,
+        kinds: Collection[Kind] = ALL,
+        regions: Collection[str] = (),
+        finder: Finder | None = None,
     ) -> None:
         self._kinds, self._regions = check_settings(kinds, regions)
+        self._finder = finder
+        placeholder_kinds = (*ALL, *check_finder(finder))
+        self._plain = _forms_of(1, placeholder_kinds)
+        self._json = _forms_of(2, placeholder_kinds)
         self._values: dict[tuple[str, int], Secret] = {}
         self._placeholders: dict[tuple[str, Secret], str] = {}
         self._last_numbers: Counter[str] = Counter()
@@ -154,7 +187,7 @@ class Masks:
         self._reserve(text)
         pieces: list[str] = []
         position = 0
-        for match in _PLAIN.whole.finditer(text):
+        for match in self._plain.whole.finditer(text):
             pieces += (self._mask_stretch(text[position : match.start()]), match[0])
             position = match.end()
         return "".join((*pieces, self._mask_stretch(text[position:])))
@@ -168,7 +201,11 @@ class Masks:
         """
         if not self._values:
             return text
-        return (_JSON if json else _PLAIN).whole.sub(lambda match: self._look_up(match, json=json), text)
+        return self.forms(json=json).whole.sub(lambda match: self._look_up(match, json=json), text)
+
+    def forms(self, *, json: bool) -> _Forms:
+        """Return the spellings of placeholders; `json` as of `restore`."""
+        return self._json if json else self._plain
 
     def stream(self, *, json: bool = False) -> StreamRestorer:
         """Return a restorer for one text of a stream; `json` as of `restore`."""
@@ -185,7 +222,7 @@ class Masks:
     def _mask_stretch(self, text: str) -> str:
         pieces: list[str] = []
         position = 0
-        for span in find_personal_data(text, self._kinds, self._regions):
+        for span in find_all(text, self._kinds, self._regions, self._finder):
             placeholder = self._choose(span.kind.upper(), Secret(text[span.start : span.end]))
             pieces += (text[position : span.start], placeholder)
             position = span.end
@@ -204,7 +241,7 @@ class Masks:
 
     def _reserve(self, text: str) -> None:
         # Both spellings: a JSON text is a text as well.
-        for forms in (_PLAIN, _JSON):
+        for forms in (self._plain, self._json):
             for match in forms.whole.finditer(text):
                 key = _parse_key(match)
                 if key not in self._values:
@@ -255,7 +292,7 @@ class StreamRestorer:
         if not len(self._masks):
             return piece
         text = self._held + piece
-        forms = _JSON if self._json else _PLAIN
+        forms = self._masks.forms(json=self._json)
         partial = forms.partial.search(text, max(0, len(text) - forms.longest))
         end = partial.start() if partial else len(text)
         self._held = text[end:]
@@ -270,7 +307,7 @@ class StreamRestorer:
 
 def _parse_key(match: re.Match[str]) -> tuple[str, int]:
     kind = match["kind"] or match["escaped_kind"]
-    return kind.upper(), int(match["number"] or match["escaped_number"])
+    return kind.upper().replace("\\", ""), int(match["number"] or match["escaped_number"])
 
 
 def _is_json(text: str) -> bool:

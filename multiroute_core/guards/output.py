@@ -1,13 +1,19 @@
-"""Output filters: banned texts, and a leaked system prompt."""
+"""Output filters: banned texts, a leaked system prompt, leaked secrets, and answers that do not match a schema."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Literal, cast
 
+from multiroute_core._util.redaction import Secret
+from multiroute_core.display.text import describe_value
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.guards.acceptance import SchemaMatcher, matches_schema
 from multiroute_core.guards.guard import Block, Guard, GuardedText, Origin, Rewrite, Verdict
+from multiroute_core.guards.secret_formats import drop_overlaps, find_secrets
 
 ANSWER: frozenset[Origin] = frozenset({"answer"})
 
@@ -108,3 +114,125 @@ def _runs_of(instructions: str, words: int) -> frozenset[tuple[str, ...]]:
     if size < _FEWEST_WORDS:
         return frozenset()
     return frozenset(tuple(secret[start : start + size]) for start in range(len(secret) - size + 1))
+
+
+def block_secrets(
+    values: Iterable[str] = (),
+    *,
+    action: Literal["block", "redact"] = "block",
+    origins: Collection[Origin] = ANSWER,
+) -> Guard:
+    """Return a guard that blocks, or redacts, keys and passwords in an answer.
+
+    It knows the formats of many vendors' keys, private keys, JSON Web Tokens, and passwords in URLs, as
+    `find_personal_data` does, and the values that you give it.
+
+    Args:
+        values: Your own secrets, such as `[os.environ["DB_PASSWORD"]]`; each of at least eight characters.
+        action: `"block"` ends the request; `"redact"` puts `[secret]` in its place.
+        origins: Where they are looked for; in answers by default.
+
+    Raises:
+        ConfigurationError: A value is too short, or `action` is unknown.
+
+    Example:
+        >>> from multiroute_core import Router
+        >>> Router(routes, guards=[block_secrets([os.environ["DB_PASSWORD"]])])  # doctest: +SKIP
+    """
+    if action not in ("block", "redact"):
+        raise ConfigurationError(f"action={describe_value(action)} is not valid; expected 'block' or 'redact'.")
+    known = (values,) if isinstance(values, str) else tuple(values)
+    if not all(isinstance(value, str) and len(value) >= _SHORTEST_VALUE for value in known):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(
+            f"block_secrets: one of the values is not a text of at least {_SHORTEST_VALUE} characters."
+        )
+    window = max([SECRET_WINDOW, *(len(value) + 1 for value in known)])
+    check = functools.partial(_find_secrets, _KnownSecrets(known), action, window)
+    return Guard(check, "secrets", frozenset(origins), window=window, inline=True)
+
+
+SECRET_WINDOW = 256
+"""Characters of a stream that are held back: most keys are shorter."""
+
+_SHORTEST_VALUE = 8
+
+_OPEN_SECRET = re.compile(
+    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY.*|\beyJ[\w-]{10,500}\.eyJ[\w-]{10,}", re.ASCII | re.DOTALL
+)
+"""The beginning of a secret that may be longer than the window, without its end: a private key, or a JSON Web Token."""
+
+
+class _KnownSecrets:
+    """Secrets of the user; neither its repr nor its identity shows them."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self._values = tuple(map(Secret, values))
+
+    def __repr__(self) -> str:
+        return f"<{len(self._values)} secrets>"
+
+    @property
+    def identity(self) -> str:
+        """See `identify_function`."""
+        digests = [hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:16] for value in self._values]
+        return f"secrets {sorted(digests)}"
+
+    def find(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where they stand in a text."""
+        for value in self._values:
+            start = text.find(value)
+            while start >= 0:
+                yield start, start + len(value)
+                start = text.find(value, start + len(value))
+
+
+def _find_secrets(known: _KnownSecrets, action: str, window: int, text: GuardedText) -> Verdict | None:
+    whole = text.before + text.text
+    spans = [*known.find(whole), *find_secrets(whole)]
+    starts = {start for start, _ in spans}
+    spans += [match.span() for match in _OPEN_SECRET.finditer(whole) if match.start() not in starts]
+    spans = [(start, end) for start, end in drop_overlaps(spans) if end > len(text.before)]
+    if not spans:
+        return None
+    if action == "block":
+        return Block("a secret")
+    pieces: list[str] = []
+    position = len(text.before)
+    for start, end in spans:
+        if end == len(whole) and not text.is_complete:
+            # It may go on, so it waits for the rest, unless it is too long to wait.
+            if start <= len(whole) - window:
+                return Block("a secret that is too long to be redacted in a stream")
+            break
+        pieces += [whole[position : max(start, position)], "[secret]"]
+        position = end
+    return Rewrite("".join([*pieces, whole[position:]]), "a secret") if pieces else None
+
+
+def require_schema(schema: Mapping[str, Any]) -> Guard:
+    """Return a guard that blocks an answer whose text is not JSON that matches a schema.
+
+    Reasoning and tool calls may pass. A streamed answer is held back as a whole. To ask the next route instead, use
+    `accept=`.
+
+    Args:
+        schema: A JSON schema. It needs the package `jsonschema`.
+
+    Raises:
+        ConfigurationError: The schema is invalid, or `jsonschema` is not installed.
+
+    Example:
+        >>> require_schema({"type": "object", "required": ["city"]}).name
+        'schema'
+    """
+    if not isinstance(schema, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"schema={describe_value(schema)} is not valid; expected a JSON schema.")
+    matcher = cast("SchemaMatcher", matches_schema(schema).function)
+    return Guard(functools.partial(_check_schema, matcher), "schema", ANSWER, inline=True)
+
+
+def _check_schema(matcher: SchemaMatcher, text: GuardedText) -> Verdict | None:
+    if text.part != "text":
+        return None
+    result = matcher.match(text.text)
+    return None if result is True else Block(str(result))

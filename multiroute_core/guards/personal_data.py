@@ -39,12 +39,12 @@ class Span:
     Attributes:
         start: Index of its first character.
         end: Index after its last character.
-        kind: What it is.
+        kind: What it is; one of `ALL`, or a kind of a `Finder`.
     """
 
     start: int
     end: int
-    kind: Kind
+    kind: str
 
 
 _Finder = Callable[[str, tuple[str, ...]], Iterator[tuple[int, int]]]

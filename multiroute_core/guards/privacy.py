@@ -6,13 +6,18 @@ import functools
 from collections.abc import Collection, Iterable, Sequence
 
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.guards.finder import Finder, check_finder, find_all
 from multiroute_core.guards.guard import INPUT, Guard, GuardedText, Origin, Restrict, Verdict
 from multiroute_core.guards.masking import Masks
-from multiroute_core.guards.personal_data import ALL, Kind, check_settings, find_personal_data
+from multiroute_core.guards.personal_data import ALL, Kind, check_settings
 
 
 def mask_personal_data(
-    kinds: Collection[Kind] = ALL, *, regions: Collection[str] = (), origins: Collection[Origin] = INPUT
+    kinds: Collection[Kind] = ALL,
+    *,
+    regions: Collection[str] = (),
+    origins: Collection[Origin] = INPUT,
+    finder: Finder | None = None,
 ) -> Guard:
     """Return a guard that replaces personal data and secrets by placeholders, and restores them in the answer.
 
@@ -24,20 +29,25 @@ def mask_personal_data(
         kinds: What to mask: `"email"`, `"phone"`, `"iban"`, `"card"`, `"ip"`, `"secret"`; everything by default.
         regions: ISO 3166-1 codes of the countries whose phone numbers are masked in their national form too.
         origins: The texts in which it masks; all of the request by default.
+        finder: Finds further kinds, such as the names that a `PresidioFinder` finds; it runs in a thread.
 
     Raises:
-        ConfigurationError: A kind or a region is unknown, or a package of the extra `guards` is missing.
+        ConfigurationError: A kind or a region is unknown, the finder is invalid, or a package of the extra `guards` is
+            missing.
 
     Example:
         >>> from multiroute_core import Router
         >>> Router(routes, guards=[mask_personal_data(regions=["DE"])])  # doctest: +SKIP
     """
-    masking = functools.partial(_build_masks, *check_settings(kinds, regions))
-    return Guard(None, "mask_personal_data", origins, masking=masking)
+    check_finder(finder)
+    masking = functools.partial(_build_masks, *check_settings(kinds, regions), finder)
+    return Guard(None, "mask_personal_data", origins, masking=masking, inline=finder is None)
 
 
-def _build_masks(kinds: tuple[Kind, ...], regions: tuple[str, ...], texts: Sequence[str]) -> Masks:
-    return Masks(texts, kinds=kinds, regions=regions)
+def _build_masks(
+    kinds: tuple[Kind, ...], regions: tuple[str, ...], finder: Finder | None, texts: Sequence[str]
+) -> Masks:
+    return Masks(texts, kinds=kinds, regions=regions, finder=finder)
 
 
 def restrict_personal_data(
@@ -46,6 +56,7 @@ def restrict_personal_data(
     *,
     regions: Collection[str] = (),
     origins: Collection[Origin] = INPUT,
+    finder: Finder | None = None,
 ) -> Guard:
     """Return a guard that lets only routes with one of the tags see a request with personal data.
 
@@ -54,6 +65,7 @@ def restrict_personal_data(
         kinds: As of `mask_personal_data`.
         regions: As of `mask_personal_data`.
         origins: The texts in which it looks; all of the request by default.
+        finder: As of `mask_personal_data`.
 
     Raises:
         ConfigurationError: There is no tag, a kind or a region is unknown, or a package of the extra `guards` is
@@ -68,14 +80,19 @@ def restrict_personal_data(
     allowed = (tags,) if isinstance(tags, str) else tuple(sorted(set(tags)))
     if not allowed:
         raise ConfigurationError("restrict_personal_data needs at least one tag, such as 'eu'.")
-    check = functools.partial(_restrict, allowed, *settings)
-    return Guard(check, "restrict_personal_data", origins, inline=True)
+    check_finder(finder)
+    check = functools.partial(_restrict, allowed, *settings, finder)
+    return Guard(check, "restrict_personal_data", origins, inline=finder is None)
 
 
 def _restrict(
-    tags: tuple[str, ...], kinds: tuple[Kind, ...], regions: tuple[str, ...], text: GuardedText
+    tags: tuple[str, ...],
+    kinds: tuple[Kind, ...],
+    regions: tuple[str, ...],
+    finder: Finder | None,
+    text: GuardedText,
 ) -> Verdict | None:
-    spans = find_personal_data(text.text, kinds, regions)
+    spans = find_all(text.text, kinds, regions, finder)
     if not spans:
         return None
     return Restrict(tags, "it holds personal data: " + ", ".join(sorted({span.kind for span in spans})))

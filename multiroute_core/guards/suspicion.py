@@ -63,13 +63,18 @@ def _suspect(action: str, false_alarms: str, text: GuardedText) -> Verdict | Non
     return Block(reason) if action == "block" else Flag(reason)
 
 
-def split_text(text: str) -> Iterator[str]:
-    """Yield the pieces in which a text is scored, cut at ends of sentences where there are any."""
+def split_text(text: str, size: int = CHUNK_CHARACTERS) -> Iterator[str]:
+    """Yield the pieces in which a text is scored, cut at ends of sentences where there are any.
+
+    Args:
+        text: The text.
+        size: The most characters of a piece.
+    """
     start = 0
-    while len(text) - start > CHUNK_CHARACTERS:
-        end = start + CHUNK_CHARACTERS
+    while len(text) - start > size:
+        end = start + size
         # The last quarter of a piece is searched, so that no piece is much shorter than the others.
-        ends = [match.end() for match in _END.finditer(text, end - CHUNK_CHARACTERS // 4, end)]
+        ends = [match.end() for match in _END.finditer(text, end - size // 4, end)]
         cut = ends[-1] if ends else end
         yield text[start:cut]
         start = cut

@@ -89,4 +89,32 @@ GUARDED = (
         "if True:",
         ACCEPTANCE,
     ),
+    Mutant(
+        "a secret that goes on is redacted too early",
+        "multiroute_core/guards/output.py",
+        "if end == len(whole) and not text.is_complete:",
+        "if False:",
+        "tests/guards/test_output.py",
+    ),
+    Mutant(
+        "a conversation is moderated again and again",
+        "multiroute_core/guards/moderation.py",
+        "            return self._findings.get(digest)\n",
+        "            return None\n",
+        "tests/guards/test_moderation.py",
+    ),
+    Mutant(
+        "spans of a finder overlap",
+        "multiroute_core/guards/finder.py",
+        "if not is_empty and all(",
+        "if True or all(",
+        "tests/guards/test_finder.py",
+    ),
+    Mutant(
+        "a schema is expected of reasoning",
+        "multiroute_core/guards/output.py",
+        'if text.part != "text":',
+        "if False:",
+        "tests/guards/test_output.py",
+    ),
 )
