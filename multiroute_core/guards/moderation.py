@@ -128,7 +128,8 @@ class OpenAIModeration:
         self._process_id = os.getpid()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self._api_key, self._base_url, self.model, self._thresholds, self._given_client)
+        # Without the key: as with routes, a copy takes that of its own environment.
+        return _rebuild, (self._base_url, self.model, self._thresholds, self._given_client)
 
     def __repr__(self) -> str:
         return f"OpenAIModeration(model={self.model!r})"
@@ -168,10 +169,8 @@ class OpenAIModeration:
         return client
 
 
-def _rebuild(
-    api_key: str | None, base_url: str | None, model: str, thresholds: Mapping[str, float], client: Any
-) -> OpenAIModeration:
-    return OpenAIModeration(api_key=api_key, base_url=base_url, model=model, thresholds=thresholds, client=client)
+def _rebuild(base_url: str | None, model: str, thresholds: Mapping[str, float], client: Any) -> OpenAIModeration:
+    return OpenAIModeration(base_url=base_url, model=model, thresholds=thresholds, client=client)
 
 
 class _Moderator:

@@ -133,7 +133,7 @@ def block_secrets(
         origins: Where they are looked for; in answers by default.
 
     Raises:
-        ConfigurationError: A value is too short, or `action` is unknown.
+        ConfigurationError: A value is too short, or `action` is unknown. Also if a guard with values is pickled.
 
     Example:
         >>> from multiroute_core import Router
@@ -170,6 +170,14 @@ class _KnownSecrets:
 
     def __repr__(self) -> str:
         return f"<{len(self._values)} secrets>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._values:
+            raise ConfigurationError(
+                "block_secrets holds your secrets, so it cannot be pickled; build the router in the process that uses "
+                "it."
+            )
+        return _KnownSecrets, ((),)
 
     @property
     def identity(self) -> str:

@@ -183,9 +183,12 @@ def test_what_is_remembered_is_bounded():
     assert len(moderator._findings) == REMEMBERED_TEXTS
 
 
-def test_it_is_pickled_and_identified_without_its_key(endpoint):
+def test_it_is_pickled_and_identified_without_its_key(endpoint, monkeypatch):
     guard = moderate(OpenAIModeration(api_key="sk-test", base_url=endpoint.url, thresholds={"hate": 0.2}))
-    copy = pickle.loads(pickle.dumps(guard))
+    data = pickle.dumps(guard)
+    assert b"sk-test" not in data
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-other")
+    copy = pickle.loads(data)
     assert isinstance(copy, Guard)
     assert identify_function(copy) == identify_function(guard)
     assert "sk-test" not in identify_function(guard) + repr(guard)

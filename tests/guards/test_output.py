@@ -87,7 +87,10 @@ def test_the_window_grows_with_the_values_and_nothing_shows_them():
     assert (block_secrets().window, guard.window) == (SECRET_WINDOW, len(value) + 1)
     assert value not in repr(guard) + identify_function(guard)
     assert identify_function(guard) != identify_function(block_secrets(["another one"]))
-    assert identify_function(pickle.loads(pickle.dumps(guard))) == identify_function(guard)
+    assert identify_function(pickle.loads(pickle.dumps(block_secrets()))) == identify_function(block_secrets())
+    with pytest.raises(ConfigurationError, match="cannot be pickled") as caught:
+        pickle.dumps(guard)
+    assert value not in str(caught.value)
 
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}

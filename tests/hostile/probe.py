@@ -16,6 +16,14 @@ from llamaindex_multiroute import MultiRoute
 from multiroute_core import Budget, Response, Route, Router
 from multiroute_core.budgets.accounts import MemoryAccounts
 from multiroute_core.errors import MultiRouteError
+from multiroute_core.guards import (
+    ban_text,
+    block_prompt_leaks,
+    block_secrets,
+    mask_personal_data,
+    moderate,
+    strip_hidden_text,
+)
 from multiroute_core.parsing import message_json
 from tests.hostile.wire_server import WireServer
 
@@ -29,6 +37,25 @@ MODELS = {
 CORE_FACES = ("generate", "agenerate", "stream", "astream")
 FRAMEWORK_FACES = ("langchain", "langchain stream", "llamaindex", "llamaindex stream")
 KEY = "KEYMARK-4f1c9e27aa"
+
+
+PERSONAL_DATA = "ada@example.org"
+
+
+async def moderate_nothing(text: str) -> None:
+    """Find nothing, in a task."""
+    await asyncio.sleep(0)
+
+
+GUARDS = (
+    strip_hidden_text(),
+    mask_personal_data(["email", "secret"]),
+    block_prompt_leaks(),
+    block_secrets(["never said by anyone"], action="redact"),
+    ban_text("banned phrase", replacement="…"),
+    moderate(moderate_nothing, origins=["user", "answer"], window=40),
+)
+CHECKS: dict[str, Any] = {"accept": lambda response: len(response.text) < 100_000, "fallback_on": ["empty", "length"]}
 
 
 class Leak(AssertionError):
@@ -50,10 +77,12 @@ class Probe:
     Args:
         server: The server.
         frameworks: Whether the faces of LangChain and LlamaIndex are asked as well.
+        guarded: Whether guards see requests and answers, and answers are checked.
     """
 
-    def __init__(self, server: WireServer, *, frameworks: bool = False) -> None:
+    def __init__(self, server: WireServer, *, frameworks: bool = False, guarded: bool = False) -> None:
         self._server, self._frameworks = server, frameworks
+        self._guarded = guarded
         self._loop = asyncio.Runner()
         self._routers = {wire: self._build(wire) for wire in MODELS}
         self.calls = 0
@@ -133,11 +162,13 @@ class Probe:
             budget=Budget(usd=1e12, per="day", hard=True),
             cache="memory",
             ledger="memory",
+            guards=GUARDS if self._guarded else (),
+            **(CHECKS if self._guarded else {}),
         )
 
     def _call(self, router: Router, face: str) -> Response | None:
         options: dict[str, Any] = {"cache": "refresh"} if self.calls % 3 else {}
-        messages = f"Hello {self.calls}"
+        messages = f"Hello {self.calls}" + (f", I am {PERSONAL_DATA}" if self._guarded else "")
         if face == "generate":
             return router.generate(messages, **options)
         if face == "stream":
@@ -169,6 +200,8 @@ class Probe:
         message_json.to_json(response.parts)
 
     def _check_nothing_left(self, router: Router, where: str) -> None:
+        if self._guarded and any(PERSONAL_DATA.encode() in request for _, request in self._server.requests()):
+            raise Leak(f"{where}: a request holds what is masked")
         places = {name: standing.in_flight for name, standing in router.health().routes.items()}
         if any(places.values()):
             raise Leak(f"{where}: places in flight {places}")

@@ -16,12 +16,17 @@ EVERY_CHECK: Any = list(HealthCheck)  # as it iterates, its members seem to be i
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.parametrize("guarded", [False, True], ids=["plain", "guarded"])
 @pytest.mark.parametrize("wire", ["chat", "responses", "anthropic", "google"])
-def test_a_mutated_reply_ends_as_an_answer_or_a_typed_error_and_leaves_nothing(server, wire):
-    with Probe(server) as probe:
+def test_a_mutated_reply_ends_as_an_answer_or_a_typed_error_and_leaves_nothing(server, wire, guarded):
+    with Probe(server, guarded=guarded) as probe:
 
         @settings(
-            max_examples=examples(25), deadline=None, derandomize=True, database=None, suppress_health_check=EVERY_CHECK
+            max_examples=examples(10 if guarded else 25),
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=EVERY_CHECK,
         )
         @given(plans(wire))
         def ask(plan: Plan) -> None:

@@ -21,6 +21,18 @@ from llamaindex_multiroute import MultiRoute
 from multiroute_core import Budget, ConfigurationError, Ledger, MemoryCache, Route, Router
 from multiroute_core._util.redaction import Address, Secret, redact_url, without_secrets
 from multiroute_core.errors import MultiRouteError
+from multiroute_core.events import Event, GuardTriggered
+from multiroute_core.guards import (
+    Guard,
+    OpenAIModeration,
+    ban_text,
+    block_secrets,
+    mask_personal_data,
+    moderate,
+    require_schema,
+    restrict_personal_data,
+)
+from multiroute_core.guards.guard import ORIGINS
 from multiroute_core.telemetry import JSONLines, LogEvents, OpenTelemetry
 from tests.hostile.mutations import write_body
 from tests.hostile.test_reply_bounds import MODELS, reply
@@ -192,6 +204,100 @@ def test_no_secret_is_in_what_the_product_says_and_no_content_unless_it_is_switc
     assert PROMPT.encode() in sent
     if not fails:
         assert ANSWER in repr(store.put_values)  # to keep answers is what a cache is switched on for
+
+
+def fail(text):
+    raise ValueError(text.text)
+
+
+def refuse(response):
+    raise ValueError(response.text)
+
+
+class Moderator:
+    """A client of a moderation endpoint that fails with an error that quotes the text."""
+
+    moderations: Any = None
+
+    def __init__(self) -> None:
+        self.moderations = self
+
+    def create(self, **body: Any) -> None:
+        raise ValueError(body)
+
+
+GUARDS: dict[str, dict[str, Any]] = {
+    "a guard fails": {"guards": [Guard(fail, origins=ORIGINS)]},
+    "a guard fails and lets pass": {"guards": [Guard(fail, origins=ORIGINS, on_error="pass", inline=True)]},
+    "moderation fails": {"guards": [moderate(OpenAIModeration(client=Moderator()))]},
+    "moderation blocks": {"guards": [moderate(lambda text: "mark" in text.lower())]},
+    "an answer is blocked": {"guards": [ban_text(ANSWER)]},
+    "an answer holds a secret": {"guards": [block_secrets([ANSWER])]},
+    "a secret is redacted": {"guards": [block_secrets([ANSWER], action="redact")]},
+    "an answer has no schema": {"guards": [require_schema({"type": "object"})]},
+    "personal data is masked": {"guards": [mask_personal_data(["email"])]},
+    "personal data is restricted": {"guards": [restrict_personal_data("eu", ["email"])]},
+    "an answer is rejected": {"accept": lambda response: f"not {response.text[:0]}good enough", "repairs": 1},
+    "a check fails": {"accept": refuse},
+}
+
+
+@pytest.mark.parametrize("case", GUARDS)
+def test_guards_and_checks_say_nothing_of_what_they_saw(server, case, logs, tmp_path):
+    server.reply(good("chat"))
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    triggered: list[Event] = []
+
+    def hear(event: Event) -> None:
+        triggered.append(event)
+
+    hear.event_types = (GuardTriggered,)  # pyright: ignore[reportFunctionMemberAccess]
+    router = Router(
+        [route(server, "chat")],
+        deadline=20,
+        max_retries=0,
+        cache="memory",
+        ledger=ledger,
+        on_event=[LogEvents(level="DEBUG"), OpenTelemetry(tracer_provider=provider), hear],
+        **GUARDS[case],
+    )
+    errors: list[Exception] = []
+    email = f"{PROMPT.lower()}@example.org"
+    for face in FACES:
+        outcome = ask(face, router, f"{PROMPT} {email}")
+        errors += [outcome.error] if outcome.error is not None else []
+    assert all(isinstance(error, MultiRouteError) for error in errors)
+    ledger.flush()
+    said = {
+        "repr of the router": repr((router, router._settings)),
+        "events": repr(triggered),
+        "health and report": f"{router.health()}{router.report()}{router.report()._repr_html_()}",
+        "ledger": repr(ledger.to_dicts()) + (tmp_path / "ledger.db").read_bytes().decode("latin-1"),
+        "spans": repr(
+            [(span.name, span.attributes, span.events, span.status) for span in exporter.get_finished_spans()]
+        ),
+        "our own logs": "\n".join(line for line in logs if line.startswith("multiroute")),
+        "reprs of errors": "".join(f"{error}{error!r}" for error in errors),
+    }
+    for where, text in said.items():
+        assert_free(where, text, (*SECRETS, PROMPT, email, ANSWER))
+    sent = b"".join(request for _, request in server.requests())
+    assert (email.encode() in sent) == (case in SENT_AS_IT_IS)
+    router.close()
+
+
+SENT_AS_IT_IS = {
+    "a guard fails and lets pass",
+    "an answer is blocked",
+    "an answer holds a secret",
+    "a secret is redacted",
+    "an answer has no schema",
+    "an answer is rejected",
+    "a check fails",
+}
+"""The cases in which the prompt reaches the vendor with the address in it."""
 
 
 @pytest.mark.parametrize(
