@@ -64,6 +64,7 @@ from multiroute_core.adapter import (
     smallest_window,
     to_key_fields,
 )
+from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
 from multiroute_core.guards.acceptance import Acceptance, AnswerFunction
 from multiroute_core.guards.guard import Check, Guard
@@ -230,6 +231,23 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
         functions = {name: getattr(self, name) for name in ("route_tags", "fallback_on", "accept")}
         own = {**handler(self), **to_key_fields(functions)}
         return {**own, "class_name": self.class_name(), "routing": routing}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for a pickle.
+
+        LlamaIndex leaves out what cannot be pickled. A copy would then route without guards, budgets and checks.
+
+        Raises:
+            ConfigurationError: The router, or a check, cannot be pickled.
+        """
+        state = super().__getstate__()
+        for name in ("router", "accept", "fallback_on"):
+            if name in self.__dict__ and name not in state["__dict__"]:
+                raise ConfigurationError(
+                    f"This MultiRoute cannot be pickled, because its {name} holds something that cannot be, such as a "
+                    "lambda; use functions of a module, or build the LLM in the process that uses it."
+                )
+        return state
 
     def to_payload(self) -> dict[str, Any]:
         """The fields for instrumentation, without secrets."""

@@ -13,7 +13,7 @@ from llama_index.core.llms.mock import MockLLM
 from llama_index.core.schema import Document, TextNode
 
 from llamaindex_multiroute import MultiRoute
-from multiroute_core import Route, Router
+from multiroute_core import ConfigurationError, Route, Router
 from tests.wire_replies import chat_pair, route, served
 
 SECRET = "sk-very-secret"
@@ -111,3 +111,18 @@ def test_extra_of_an_unknown_integration_is_still_told(name):
         else:
             with pytest.raises(Exception, match="mock"):
                 llm.complete("Hi", extra={"mock": {}})
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("router", {"guards": [lambda text: None]}),
+        ("router", {"on_event": [lambda event: None]}),
+        ("accept", {"accept": lambda response: True}),
+        ("fallback_on", {"fallback_on": lambda response: False}),
+    ],
+)
+def test_a_pickle_never_goes_without_guards_and_checks(name, options, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    with pytest.raises(ConfigurationError, match=f"cannot be pickled, because its {name} holds"):
+        pickle.dumps(MultiRoute(["openai:gpt-4.1"], **options))
