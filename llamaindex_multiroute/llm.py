@@ -101,8 +101,8 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
             no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`,
             `strict_params`, `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and
             cannot be given beside `router`.
-        fallback, fallback_on, on_stream_error, accept, repairs, strategy, task, route_tags, region, tenant, labels,
-            priority: Options of every call, as in `multiroute_core.Options`.
+        fallback, fallback_on, on_stream_error, accept, repairs, prompt_cache, strategy, task, route_tags, region,
+            tenant, labels, priority: Options of every call, as in `multiroute_core.Options`.
         **base_fields: The fields of LlamaIndex's `LLM` (`system_prompt`, `callback_manager`, …).
 
     Raises:
@@ -131,6 +131,7 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
     fallback_on: frozenset[str | AnswerFunction] | None = None
     accept: Any = None
     repairs: int | None = None
+    prompt_cache: bool | Literal["1h"] | None = None
     on_stream_error: Literal["raise", "restart", "continue"] | None = None
     model: str | None = None
     tenant: str | None = None
@@ -165,6 +166,7 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
         on_stream_error: Literal["raise", "restart", "continue"] | None = None,
         accept: Acceptance | Iterable[Acceptance] | None = None,
         repairs: int | None = None,
+        prompt_cache: bool | Literal["1h"] | None = None,
         strategy: str | OrderFunction | None = None,
         hedge_budget: float | None = None,
         task: str | None = None,

@@ -65,7 +65,7 @@ class TestForms:
         assert store.read_spending(ALL) == Spent(1.0, 30)
         store.close()
         with contextlib.closing(sqlite3.connect(tmp_path / "l.db")) as db:
-            assert db.execute("PRAGMA user_version").fetchone() == (VERSION,) == (4,)
+            assert db.execute("PRAGMA user_version").fetchone() == (VERSION,) == (5,)
             assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             indexes = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'index'")]
             assert indexes == ["records_charged"]
