@@ -416,7 +416,7 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
 
     def _program(self, output_cls: type[BaseModel], prompt: PromptTemplate) -> Any:
         """LlamaIndex's own program with the tool required; in streams it makes the tool optional."""
-        by_tool = self.pydantic_program_mode in (PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION)
-        demand = {"tool_choice": "required"} if by_tool and self.metadata.is_function_calling_model else {}
         mode = self.pydantic_program_mode
+        by_tool = mode in (PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION)
+        demand = {"tool_choice": "required"} if by_tool and self.metadata.is_function_calling_model else {}
         return cast("Any", programs).get_program_for_llm(output_cls, prompt, self, pydantic_program_mode=mode, **demand)

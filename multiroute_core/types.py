@@ -15,40 +15,10 @@ from multiroute_core.display.displayable import Displayable
 from multiroute_core.display.numbers import usd
 from multiroute_core.display.text import printable, shorten
 from multiroute_core.messages import Blob, File, InvalidToolCall, Message, Part, Reasoning, Text, ToolCall, Uri, join
-from multiroute_core.tools import OutputSchema, ReasoningOptions, ServerTool, Tool, ToolChoice
+from multiroute_core.tools import OutputSchema, PromptCaching, ReasoningOptions, ServerTool, Tool, ToolChoice
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_call", "content_filter", "refusal", "pause", "other"]
 """`"pause"`: the provider interrupted a long turn of its server tools; sending the same history again continues it."""
-
-
-@dataclass(frozen=True, slots=True)
-class FallbackCredit:
-    """A provider's credit for sending a refused request to another of its models.
-
-    Attributes:
-        token: The provider's opaque token.
-        account: Digest of the account that it was issued for; no other may use it.
-        model: The model that refused.
-    """
-
-    token: str = field(repr=False)
-    account: str
-    model: str
-
-
-@dataclass(frozen=True, slots=True)
-class PromptCaching:
-    """How a request uses the providers' prompt caches: the option `prompt_cache`, where it is set.
-
-    Attributes:
-        mode: True, `"1h"` for the longer expiry, or False for none of the router's marks.
-        tenant: The tenant of the call; tenants never share a key.
-        credit: A refusal's credit, for the retry on another model.
-    """
-
-    mode: bool | Literal["1h"]
-    tenant: str | None = None
-    credit: FallbackCredit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,8 +217,7 @@ class AttemptRunner:
         record = self.record
         return Response(
             parts=assemble(self.parts) if self.stream else tuple(self.parts),
-            # Anthropic sends the reason before the end of the stream
-            finish_reason=self.finish_reason if self._done else None,
+            finish_reason=self.finish_reason if self._done else None,  # it may come before the end of the stream
             usage=self.usage,
             model=model,
             provider=self.route.provider,
@@ -388,7 +387,7 @@ class AttemptRunner:
         """Return what the state learns from the end of the attempt."""
         limited = isinstance(error, RateLimitError)
         retry_after = error.retry_after if isinstance(error, RouteError) else None
-        used = None if self.usage is None else self.usage.total_tokens or None
+        used = (self.usage and self.usage.total_tokens) or None
         if used is None and isinstance(error, RouteError) and error.status is not None and not self.committed:
             used = 0  # the provider rejected the request, so it used no tokens
         now = self._io.now()

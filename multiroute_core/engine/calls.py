@@ -87,8 +87,8 @@ class RouterCalls:
                 (strings that end the response), `seed`, and the others in
                 `multiroute_core.parsing.arguments.CallOptions`. Routing options, as in `multiroute_core.Options`:
                 `task`, `strategy`, `route_tags`, `region`, `deadline` (seconds), `max_retries`, `fallback`,
-                `fallback_on`, `on_stream_error`, `accept`, `repairs`, `prompt_cache`, `model`, `cache`, `tenant`, `labels`,
-                `priority`.
+                `fallback_on`, `on_stream_error`, `accept`, `repairs`, `prompt_cache`, `model`, `cache`, `tenant`,
+                `labels`, `priority`.
 
         Raises:
             ConfigurationError: Invalid input; nothing was sent.

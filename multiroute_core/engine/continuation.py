@@ -86,14 +86,13 @@ class Continuation:
         """Return the whole response with the finish reason of `last`; usage and cost are summed over all attempts."""
         usages = [last.usage, *(s.usage for s in self._broken_attempts)]
         costs = [last.cost, *(s.cost for s in self._broken_attempts)]
+        savings = [last.prompt_cache_saving, *(s.prompt_cache_saving for s in self._broken_attempts)]
         return replace(
             last,
             parts=assemble(self.parts),
             usage=_sum(usages),
             cost=_add(costs),
-            prompt_cache_saving=_add(
-                [last.prompt_cache_saving, *(s.prompt_cache_saving for s in self._broken_attempts)]
-            ),
+            prompt_cache_saving=_add(savings),
         )
 
     @staticmethod

@@ -28,7 +28,8 @@ from multiroute_core.routing.learned import LearnedCapabilities
 from multiroute_core.runtime.clock import Clock
 from multiroute_core.runtime.io import IO
 from multiroute_core.state.state import State
-from multiroute_core.types import Chunk, PromptCaching, Request, Response
+from multiroute_core.tools import PromptCaching
+from multiroute_core.types import Chunk, Request, Response
 
 
 @dataclass(frozen=True, slots=True)

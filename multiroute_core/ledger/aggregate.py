@@ -85,7 +85,7 @@ class Group:
         estimated_cost: The estimated part of `cost`.
         unknown: Number of records with tokens but without a price.
         saved_cost: The cost saved by the cache, in USD.
-        prompt_cache_saving: What the providers' prompt caches saved in USD, writes deducted; negative if they cost more.
+        prompt_cache_saving: What the providers' prompt caches saved in USD, writes deducted.
     """
 
     name: str

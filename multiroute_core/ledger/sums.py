@@ -23,7 +23,8 @@ CLASSES = {ANSWERED: ANSWERED, CACHED: CACHED, CANCELLED: CANCELLED}
 Figures: TypeAlias = (
     "tuple[int | None, int | None, int | None, int | None, float | None, object, float | None, float | None]"
 )
-"""Of one record: input, output, cache read and reasoning tokens, charge, whether estimated, saved cost, prompt cache saving."""
+"""Of one record: input, output, cache read and reasoning tokens, charge, whether estimated, saved cost, and what the
+prompt cache saved."""
 
 Key = TypeVar("Key", bound=Hashable)
 

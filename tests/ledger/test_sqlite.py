@@ -159,7 +159,7 @@ class TestForms:
             db.execute(f"PRAGMA user_version = {VERSION + 1}")
             db.commit()
         content = path.read_bytes()
-        with pytest.raises(ConfigurationError, match="has schema version 5; this MultiRoute supports versions up to 4"):
+        with pytest.raises(ConfigurationError, match="has schema version 6; this MultiRoute supports versions up to 5"):
             Router([scripted_route("a", Answer())], ledger=f"sqlite:///{path}")
         assert path.read_bytes() == content
 

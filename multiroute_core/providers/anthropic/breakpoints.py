@@ -3,8 +3,8 @@
 How this works: a prefix is written to the cache only at a breakpoint, and a later request finds it only at one of its
 own breakpoints or up to 19 blocks before one. The router marks the end of the tools, the end of the system text, the
 end of the conversation, and the end that the previous request had: there the previous request's entry is found however
-many blocks a turn adds. A request takes four marks, and the caller's own come first; what is left goes to the end of the
-conversation, the system text, the previous end and the tools, in this order.
+many blocks a turn adds. A request takes four marks, and the caller's own come first; what is left goes to the end of
+the conversation, the system text, the previous end and the tools, in this order.
 
 Sources, all read on 2026-11-30: order of the prefix, four marks, the window of 20 blocks, entries only at marks, longer
 expiries before shorter ones: https://platform.claude.com/docs/en/build-with-claude/prompt-caching. No mark on a tool
@@ -60,9 +60,11 @@ def set_breakpoints(
     if mode is None:
         if taken or _count_marks(extra) or not _is_worth_caching(tools, system, turns):
             return False
+        head = len(tools) + len(system)
+        last_turn = len(blocks) - len(turns[-1]["content"]) if turns else len(blocks)
         targets = [
-            _last_place(tools, system, blocks),
-            _last_markable(blocks, len(blocks), _start_of_last(turns, blocks)),
+            _last_markable(blocks, head, len(tools) if system else 0),
+            _last_markable(blocks, len(blocks), last_turn),
         ]
     else:
         if any(_count_marks(value) for name, value in extra.items() if name != _MARK):
@@ -108,16 +110,6 @@ def _find_targets(
         _last_markable(blocks, ends[earlier[-1] + 1], head) if earlier else None,
         _last_markable(blocks, len(tools), 0),
     ]
-
-
-def _last_place(tools: Sequence[Block], system: Sequence[Block], blocks: Sequence[Block]) -> int | None:
-    """Return the last markable block of the system text, or of the tools if there is none."""
-    head = len(tools) + len(system)
-    return _last_markable(blocks, head, len(tools) if system else 0)
-
-
-def _start_of_last(turns: Sequence[Turn], blocks: Sequence[Block]) -> int:
-    return len(blocks) - len(turns[-1]["content"]) if turns else len(blocks)
 
 
 def _last_markable(blocks: Sequence[Block], end: int, start: int) -> int | None:

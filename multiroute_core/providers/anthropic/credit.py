@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from multiroute_core.providers.body import mapping, word
-from multiroute_core.types import FallbackCredit, PromptCaching
+from multiroute_core.tools import FallbackCredit, PromptCaching
 
 BETA = "fallback-credit-2026-07-01"
 """The beta flag that grants the token, and the object form in which it is sent back."""
@@ -33,7 +33,7 @@ def is_own_address(base_url: str | None) -> bool:
 
 
 def grants_credit(model: str, caching: PromptCaching | None, *, own_address: bool) -> bool:
-    """Return whether the beta flag is sent: with `prompt_cache`, at Anthropic's own address, for a model that has it."""
+    """Return whether the beta flag is sent: with `prompt_cache`, to Anthropic itself, for a model that has credits."""
     return own_address and caching is not None and bool(caching.mode) and _MODELS.match(model) is not None
 
 

@@ -47,7 +47,7 @@ def encode(
     form = request.output_schema
     more = split(request.extra.get("anthropic"))
     extra = dict(more.body)
-    betas = extra.pop("betas", None)  # the SDK's name for a header
+    own_betas: Any = extra.pop("betas", None)  # the SDK's name for a header
     ask = _ask_form(form, request, traits, dropped) if form else _FormRequest()
     output_tool = ask.tool
     tools = _tools(request, traits, dropped, marks, shapes, None if output_tool else ask.schema)
@@ -95,7 +95,7 @@ def encode(
     }
     payload = body.overlay({name: value for name, value in fields.items() if value is not None}, extra)
     headers = {"anthropic-version": SAMPLING_VERSION} if any(name in payload for name in SAMPLING) else {}
-    betas = list(betas or ())
+    betas: list[str] = list(own_betas or ())
     if credit.grants_credit(model, caching, own_address=own_address) and credit.BETA not in betas:
         betas.append(credit.BETA)
     if betas:

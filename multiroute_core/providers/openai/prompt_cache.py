@@ -22,14 +22,9 @@ from multiroute_core.parsing.message_json import to_json
 from multiroute_core.tools import ServerTool
 from multiroute_core.types import Request
 
-_HOSTS = (
-    "api.openai.com",
-    ".api.openai.com",
-    ".openai.azure.com",
-    ".services.ai.azure.com",
-    ".cognitiveservices.azure.com",
-)
-"""OpenAI's hosts, its regional ones and those of Azure; other servers may reject fields that they do not know."""
+_HOST = "api.openai.com"
+_DOMAINS = (".api.openai.com", ".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
+"""OpenAI's regional hosts, and those of Azure; other servers may reject fields that they do not know."""
 
 _HAS_TTL = ("gpt-5.[6-9]*", "gpt-[6-9]*")
 _HAS_RETENTION = ("gpt-5", "gpt-5-codex*", "gpt-5-20*", "gpt-5.[1-5]*", "gpt-4.1", "gpt-4.1-20*")
@@ -39,7 +34,7 @@ _HAS_RETENTION = ("gpt-5", "gpt-5-codex*", "gpt-5-20*", "gpt-5.[1-5]*", "gpt-4.1
 def takes_prompt_cache_key(base_url: str) -> bool:
     """Return whether the server at an address is OpenAI's, or Azure's."""
     host = urlsplit(base_url).hostname or ""
-    return any(host == own.lstrip(".") if not own.startswith(".") else host.endswith(own) for own in _HOSTS)
+    return host == _HOST or host.endswith(_DOMAINS)
 
 
 def build_cache_fields(request: Request, model: str) -> dict[str, Any]:

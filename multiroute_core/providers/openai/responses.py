@@ -31,7 +31,7 @@ def encode(
     account: str | None = None,
     has_cache_key: bool = False,
 ) -> Encoded:
-    """Return the body of `POST /responses`; `has_cache_key` is whether the server takes the fields of `prompt_cache`."""
+    """Return the body of `POST /responses`; `has_cache_key`: whether the server takes the fields of `prompt_cache`."""
     dropped: list[str] = []
     request, names = with_wire_names(request, WIRE)
     shapes: dict[str, Shape] = {}
