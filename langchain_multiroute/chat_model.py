@@ -222,6 +222,7 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
         own = {name: value for name in CALL_FIELDS if (value := getattr(self, name)) is not None}
         own.pop("labels", None)
         own.pop("priority", None)
+        own.pop("prompt_cache", None)  # it changes costs, not responses
         own["stop_sequences"] = own.pop("stop", None)  # LangChain stores the per-call value under `stop`
         if guards := guard_identities(self.router):
             own["guards"] = guards

@@ -146,7 +146,7 @@ class PromptCacheEmulator:
         """
         body = json.loads(received.body)
         try:
-            usage = self.bill(body, received.headers.get("x-api-key", ""))
+            usage = self.bill(body, received.headers.get("x-api-key") or received.headers.get("authorization", ""))
         except InvalidPromptError as error:
             shown = {"type": "error", "error": {"type": "invalid_request_error", "message": str(error)}}
             return Reply(400, _JSON, json.dumps(shown).encode())
