@@ -106,8 +106,8 @@ def run_router(url: str, case: Case, clock: list[float]) -> None:
 def run_langchain(url: str, case: Case, clock: list[float]) -> None:
     """Run the agent on a `ChatMultiRoute`."""
     text: dict[str, Any] = {"type": "text", "text": SYSTEM}
-    system = [{**text, "cache_control": {"type": "ephemeral"}}] if case.by_hand else [text]
-    messages: list[BaseMessage] = [SystemMessage(system), HumanMessage("Read the files.")]
+    system: list[str | dict[Any, Any]] = [{**text, "cache_control": {"type": "ephemeral"}} if case.by_hand else text]
+    messages: list[BaseMessage] = [SystemMessage(content=system), HumanMessage("Read the files.")]
     route = Route(f"anthropic:{MODEL}", base_url=url, api_key="k")
     model = ChatMultiRoute(routes=[route], prompt_cache=case.mode)
     tools = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ def test_it_is_what_the_same_tokens_would_cost_more_without_a_cache(fresh, read,
 
 
 def test_reads_save_and_writes_cost():
-    def saving(**tokens: int) -> float | None:
+    def saving(**tokens: Any) -> float | None:
         return find_prompt_cache_saving(PRICES, CLAUDE, CLAUDE.model, Usage(1_000, 1, **tokens))
 
     assert saving(cache_read_tokens=1_000) == pytest.approx(0.0027)

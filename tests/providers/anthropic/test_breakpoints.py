@@ -160,6 +160,12 @@ def test_the_callers_automatic_mark_takes_one_of_the_four_places():
     PromptCacheEmulator(lambda: 0.0).bill(body)
 
 
+def test_four_marks_of_the_callers_leave_no_place():
+    points = [part for at in range(4) for part in (Text(f"{at}"), CachePoint())]
+    request = Request((Message("system", "Be brief."), Message("user", [*points, Text("Go.")])), tools=(TOOL,))
+    assert marked(encoded(request)) == [(f"0.{at}", "5m") for at in range(4)]
+
+
 def test_marks_in_a_body_of_the_callers_own_are_left_alone():
     system = [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]
     request = Request((Message("user", "Go."),), tools=(TOOL,), extra={"anthropic": {"system": system}})

@@ -37,6 +37,10 @@ def test_turns_share_a_key_and_tenants_never_do(first, later, tenant, other):
     assert build_cache_key(Request((Message("user", first + "x"),)), tenant) != build_cache_key(request, tenant)
 
 
+def test_two_tenants_have_two_keys():
+    assert body(tenant="a")["prompt_cache_key"] != body(tenant="b")["prompt_cache_key"] != body()["prompt_cache_key"]
+
+
 def test_every_route_of_the_vendor_sends_the_same_key():
     keys = {
         body(url=url, model=model)["prompt_cache_key"] for url in (None, AZURE) for model in ("gpt-6.1-sol", "gpt-4.1")
