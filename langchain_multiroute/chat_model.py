@@ -87,8 +87,8 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
             no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`,
             `strict_params`, `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and
             cannot be given beside `router`.
-        fallback, fallback_on, on_stream_error, accept, repairs, strategy, task, route_tags, region, tenant, labels,
-            priority: Options of every call, as in `multiroute_core.Options`.
+        fallback, fallback_on, on_stream_error, accept, repairs, prompt_cache, strategy, task, route_tags, region,
+            tenant, labels, priority: Options of every call, as in `multiroute_core.Options`.
         **base_fields: The fields of LangChain's `BaseChatModel` (`callbacks`, `tags`, `rate_limiter`, …).
 
     Raises:
@@ -120,6 +120,7 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
     fallback_on: frozenset[str | AnswerFunction] | None = None
     accept: Any = None
     repairs: int | None = None
+    prompt_cache: bool | Literal["1h"] | None = None
     on_stream_error: Literal["raise", "restart", "continue"] | None = None
     model: str | None = None
     tenant: str | None = None
@@ -166,6 +167,7 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
         on_stream_error: Literal["raise", "restart", "continue"] | None = None,
         accept: Acceptance | Iterable[Acceptance] | None = None,
         repairs: int | None = None,
+        prompt_cache: bool | Literal["1h"] | None = None,
         strategy: str | OrderFunction | None = None,
         hedge_budget: float | None = None,
         task: str | None = None,
@@ -220,6 +222,7 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
         own = {name: value for name in CALL_FIELDS if (value := getattr(self, name)) is not None}
         own.pop("labels", None)
         own.pop("priority", None)
+        own.pop("prompt_cache", None)  # it changes costs, not responses
         own["stop_sequences"] = own.pop("stop", None)  # LangChain stores the per-call value under `stop`
         if guards := guard_identities(self.router):
             own["guards"] = guards

@@ -102,8 +102,8 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
             no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`,
             `strict_params`, `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and
             cannot be given beside `router`.
-        fallback, fallback_on, on_stream_error, accept, repairs, strategy, task, route_tags, region, tenant, labels,
-            priority: Options of every call, as in `multiroute_core.Options`.
+        fallback, fallback_on, on_stream_error, accept, repairs, prompt_cache, strategy, task, route_tags, region,
+            tenant, labels, priority: Options of every call, as in `multiroute_core.Options`.
         **base_fields: The fields of LlamaIndex's `LLM` (`system_prompt`, `callback_manager`, …).
 
     Raises:
@@ -132,6 +132,7 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
     fallback_on: frozenset[str | AnswerFunction] | None = None
     accept: Any = None
     repairs: int | None = None
+    prompt_cache: bool | Literal["1h"] | None = None
     on_stream_error: Literal["raise", "restart", "continue"] | None = None
     model: str | None = None
     tenant: str | None = None
@@ -166,6 +167,7 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
         on_stream_error: Literal["raise", "restart", "continue"] | None = None,
         accept: Acceptance | Iterable[Acceptance] | None = None,
         repairs: int | None = None,
+        prompt_cache: bool | Literal["1h"] | None = None,
         strategy: str | OrderFunction | None = None,
         hedge_budget: float | None = None,
         task: str | None = None,
@@ -235,14 +237,22 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for a pickle.
 
-        LlamaIndex leaves out what cannot be pickled. A copy would then route without guards, budgets and checks.
+        LlamaIndex leaves out what cannot be pickled, and takes it away from the original as well
+        (llama-index-core 0.14.25). A copy would then route without guards, budgets and checks.
 
         Raises:
             ConfigurationError: The router, or a check, cannot be pickled.
         """
+        attributes = dict(self.__dict__)
+        private = dict(self.__pydantic_private__ or {})
         state = super().__getstate__()
+        state = {**state, "__dict__": dict(state["__dict__"])}
+        if state.get("__pydantic_private__"):
+            state["__pydantic_private__"] = dict(state["__pydantic_private__"])
+            cast("dict[str, Any]", self.__pydantic_private__).update(private)
+        self.__dict__.update(attributes)
         for name in ("router", "accept", "fallback_on"):
-            if name in self.__dict__ and name not in state["__dict__"]:
+            if name in attributes and name not in state["__dict__"]:
                 raise ConfigurationError(
                     f"This MultiRoute cannot be pickled, because its {name} holds something that cannot be, such as a "
                     "lambda; use functions of a module, or build the LLM in the process that uses it."
@@ -432,7 +442,7 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
 
     def _program(self, output_cls: type[BaseModel], prompt: PromptTemplate) -> Any:
         """LlamaIndex's own program with the tool required; in streams it makes the tool optional."""
-        by_tool = self.pydantic_program_mode in (PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION)
-        demand = {"tool_choice": "required"} if by_tool and self.metadata.is_function_calling_model else {}
         mode = self.pydantic_program_mode
+        by_tool = mode in (PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION)
+        demand = {"tool_choice": "required"} if by_tool and self.metadata.is_function_calling_model else {}
         return cast("Any", programs).get_program_for_llm(output_cls, prompt, self, pydantic_program_mode=mode, **demand)

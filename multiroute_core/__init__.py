@@ -90,7 +90,16 @@ if TYPE_CHECKING:
     from multiroute_core.routing.health import Health
     from multiroute_core.routing.route_health import RouteHealth
     from multiroute_core.state.state import State
-    from multiroute_core.tools import Effort, OutputSchema, ReasoningOptions, ServerTool, Tool, ToolChoice
+    from multiroute_core.tools import (
+        Effort,
+        FallbackCredit,
+        OutputSchema,
+        PromptCaching,
+        ReasoningOptions,
+        ServerTool,
+        Tool,
+        ToolChoice,
+    )
     from multiroute_core.types import Attempt, Chunk, Delta, FinishReason, Request, Response, Usage
 else:
     __getattr__, __dir__ = attach(
@@ -133,7 +142,7 @@ else:
             "routing.health": "Health",
             "routing.route_health": "RouteHealth",
             "state.state": "State",
-            "tools": "Effort OutputSchema ReasoningOptions ServerTool Tool ToolChoice",
+            "tools": "Effort FallbackCredit OutputSchema PromptCaching ReasoningOptions ServerTool Tool ToolChoice",
             "types": "Attempt Chunk Delta FinishReason Request Response Usage",
         },
     )
@@ -175,6 +184,7 @@ __all__ = [
     "Event",
     "Explanation",
     "Extras",
+    "FallbackCredit",
     "File",
     "FinishReason",
     "FirstToken",
@@ -197,6 +207,7 @@ __all__ = [
     "OutputSchema",
     "OverloadedError",
     "Part",
+    "PromptCaching",
     "QuotaExhaustedError",
     "RateLimitError",
     "Raw",

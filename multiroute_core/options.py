@@ -61,6 +61,9 @@ class Options:
             `on_stream_error="restart"`.
         repairs: How many more times the route of the last rejected response is asked to correct it, after all routes
             were asked; 0 by default.
+        prompt_cache: The providers' prompt caches. None, the default, marks long prompts for Anthropic and leaves the
+            others to cache by themselves; True always marks for Anthropic and sends OpenAI a key per conversation;
+            `"1h"` does so with a longer expiry; False sets no marks. Marks of your own (`CachePoint`) stay.
         on_stream_error: What happens when a stream breaks after its first text. `"raise"` raises
             `StreamInterruptedError` with the `partial` response. `"continue"` lets the next route continue the text
             from there and drops what it repeats. `"restart"` lets it start over, after a chunk that is marked
@@ -85,6 +88,7 @@ class Options:
     on_stream_error: Literal["raise", "restart", "continue"] | None = None
     accept: tuple[AnswerCheck, ...] | None = None
     repairs: int | None = None
+    prompt_cache: bool | Literal["1h"] | None = None
     model: str | None = None
     cache: bool | Literal["refresh"] | None = None
     tenant: str | None = None
@@ -146,8 +150,8 @@ def options(**given: Any) -> Generator[Options, None, None]:
 
     Args:
         **given: The fields of `Options`: `task`, `strategy`, `route_tags`, `region`, `deadline` (seconds),
-            `max_retries`, `fallback`, `fallback_on`, `on_stream_error`, `accept`, `repairs`, `model`, `cache`,
-            `tenant`, `labels`, `priority`.
+            `max_retries`, `fallback`, `fallback_on`, `on_stream_error`, `accept`, `repairs`,
+            `prompt_cache`, `model`, `cache`, `tenant`, `labels`, `priority`.
 
     Raises:
         ConfigurationError: A name is unknown, or a value is out of range.
@@ -310,6 +314,12 @@ def _cache(name: str, value: Any) -> bool | str:
     return value
 
 
+def _prompt_cache(name: str, value: Any) -> bool | str:
+    if not isinstance(value, bool) and value != "1h":
+        raise invalid(name, value, "True, False or '1h'")
+    return value
+
+
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "task": word,
     "strategy": strategy,
@@ -322,6 +332,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "on_stream_error": _on_stream_error,
     "accept": _accept,
     "repairs": _count,
+    "prompt_cache": _prompt_cache,
     "model": word,
     "cache": _cache,
     "tenant": word,

@@ -84,6 +84,9 @@ class Router(Displayable, RouterCalls):
         accept: Checks of complete responses: functions that return True, or False or a reason; JSON schemas; pydantic
             models. A response that one rejects is a failure of its route, and the next route is asked.
         repairs: How many more times the route of the last rejected response is asked to correct it; 0 by default.
+        prompt_cache: The providers' prompt caches: True always marks prompts for Anthropic and sends OpenAI a key per
+            conversation, `"1h"` with a longer expiry, False sets no marks, None only marks long prompts for Anthropic;
+            see `multiroute_core.Options`.
         cache: Response cache for identical requests: `"memory"`, `"sqlite:///path"`, `"redis://host:6379/0"`, a
             `Cache`, or a `CacheConfig` for more settings; None disables caching.
         state: Where circuit breakers, rate limits and in-flight counts are kept: `"memory"` (this process),
@@ -127,6 +130,7 @@ class Router(Displayable, RouterCalls):
         on_stream_error: Literal["raise", "restart", "continue"] = "raise",
         accept: Acceptance | Iterable[Acceptance] | None = None,
         repairs: int = 0,
+        prompt_cache: bool | Literal["1h"] | None = None,
         cache: str | Cache | CacheConfig | None = None,
         state: str | State = "memory",
         strict_params: bool = False,

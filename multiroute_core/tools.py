@@ -96,3 +96,33 @@ class ReasoningOptions:
     effort: Effort | None = None
     budget_tokens: int | None = None
     summary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackCredit:
+    """A provider's credit for sending a refused request to another of its models.
+
+    Attributes:
+        token: The provider's opaque token.
+        account: Digest of the account that it was issued for; no other may use it.
+        model: The model that refused.
+    """
+
+    token: str = field(repr=False)
+    account: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptCaching:
+    """How a request uses the providers' prompt caches: the option `prompt_cache`, where it is set.
+
+    Attributes:
+        mode: True, `"1h"` for the longer expiry, or False for none of the router's marks.
+        tenant: The tenant of the call; tenants never share a key.
+        credit: A refusal's credit, for the retry on another model.
+    """
+
+    mode: bool | Literal["1h"]
+    tenant: str | None = None
+    credit: FallbackCredit | None = None

@@ -15,7 +15,7 @@ from multiroute_core.display.displayable import Displayable
 from multiroute_core.display.numbers import usd
 from multiroute_core.display.text import printable, shorten
 from multiroute_core.messages import Blob, File, InvalidToolCall, Message, Part, Reasoning, Text, ToolCall, Uri, join
-from multiroute_core.tools import OutputSchema, ReasoningOptions, ServerTool, Tool, ToolChoice
+from multiroute_core.tools import OutputSchema, PromptCaching, ReasoningOptions, ServerTool, Tool, ToolChoice
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_call", "content_filter", "refusal", "pause", "other"]
 """`"pause"`: the provider interrupted a long turn of its server tools; sending the same history again continues it."""
@@ -39,6 +39,8 @@ class Request:
         reasoning: How much the model reasons.
         extra: Provider-specific options by provider, merged into the request body as they are: `{"openai":
             {"service_tier": "flex"}}`.
+        prompt_cache: How the providers' prompt caches are used; None for the defaults. It changes costs, never the
+            meaning of the request.
     """
 
     messages: tuple[Message, ...]
@@ -53,6 +55,7 @@ class Request:
     output_schema: OutputSchema | None = None
     reasoning: ReasoningOptions | None = None
     extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    prompt_cache: PromptCaching | None = None
 
     @property
     def turns(self) -> tuple[Message, ...]:
@@ -145,6 +148,8 @@ class Attempt:
             (2026-10-03)"`, `"the route's own"`, `"stated by the provider"`, `"free"`, or `"an estimate by …"`; None if
             no cost is known.
         started_after: Seconds from the start of the request to the start of the attempt; None if unknown.
+        prompt_cache_saving: What the provider's prompt cache saved in USD: cheaper reads minus dearer writes, compared
+            with input that is not cached. Negative if the writes outweigh the reads; None if unknown.
     """
 
     route: str
@@ -161,6 +166,7 @@ class Attempt:
     estimated_cost: float | None = None
     price_source: str | None = None
     started_after: float | None = None
+    prompt_cache_saving: float | None = None
 
     @property
     def charged(self) -> float | None:
@@ -213,6 +219,8 @@ class Response(Displayable):
         similarity: Similarity between the request and the paraphrase found in the semantic cache, 0 to 1; None for an
             identical request.
         raw: The provider's response body; None if streamed.
+        prompt_cache_saving: What the provider's prompt cache saved in USD, as in `Attempt`; 0.0 from MultiRoute's own
+            cache.
     """
 
     parts: tuple[Part, ...]
@@ -228,6 +236,7 @@ class Response(Displayable):
     saved_cost: float | None = None
     similarity: float | None = None
     raw: Mapping[str, Any] | None = field(default=None, repr=False)
+    prompt_cache_saving: float | None = None
 
     def summary(self) -> dict[str, Any]:
         """Serialize to plain JSON: the route, the cost in USD, every attempt, and whether it was cached."""
@@ -240,6 +249,8 @@ class Response(Displayable):
             summary |= {"cached": True, "stale": self.stale, "saved_cost": self.saved_cost}
             if self.similarity is not None:
                 summary["similarity"] = self.similarity
+        if self.prompt_cache_saving:
+            summary["prompt_cache_saving"] = self.prompt_cache_saving
         return summary
 
     @property
@@ -280,6 +291,7 @@ class Response(Displayable):
             ("route", self.route),
             ("model", self.model),
             ("cost", cost),
+            ("prompt cache", card.prompt_cache_saving(self.prompt_cache_saving)),
             ("tokens", counts),
             ("similarity", "" if self.similarity is None else f"{self.similarity:.2f}"),
             ("finish", self.finish_reason or "interrupted"),

@@ -140,6 +140,7 @@ def decode(value: bytes) -> Entry:
         cost=0.0,
         cached=True,
         saved_cost=record.cost,
+        prompt_cache_saving=0.0,
         raw=record.raw,
     )
     return Entry(record.saved_at, record.fresh_until, entry_pieces if record.streamed else None, response)

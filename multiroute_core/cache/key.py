@@ -218,8 +218,10 @@ def _fields(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
     return field_defaults
 
 
-_NAMES = tuple(name for name, _ in _fields(Request) if name != "messages")
-_UNSAID = tuple(default for name, default in _fields(Request) if name != "messages")
+_APART = ("messages", "prompt_cache")
+"""Fields of a request that are keyed apart, or change only its cost."""
+_NAMES = tuple(name for name, _ in _fields(Request) if name not in _APART)
+_UNSAID = tuple(default for name, default in _fields(Request) if name not in _APART)
 _SAID = attrgetter(*_NAMES)
 _TIED = frozenset({ToolCall, InvalidToolCall, ToolCallResponse})
 """The parts that are linked by an id."""

@@ -68,6 +68,13 @@ def tokens(
     return f"{_count(input_tokens)} in{read}, {_count(output_tokens)} out{thought}"
 
 
+def prompt_cache_saving(saving: float | None) -> str:
+    """Format what a provider's prompt cache saved: `saved $0.02`, or `cost $0.01 more`; empty for nothing."""
+    if not saving:
+        return ""
+    return f"saved {usd(saving)}" if saving > 0 else f"cost {usd(-saving)} more"
+
+
 def mark_outcome(outcome: str) -> Mark:
     """Return an attempt's outcome for a table."""
     words = outcome.replace("_", " ")

@@ -6,9 +6,8 @@ How this works:
 * `next` calls the provider (or opens its stream), sets the timeout of the current phase on the attempt's `Deadline`,
   decodes events, restores redacted text and returns the next non-empty parts. The first parts commit the attempt.
 * An exception becomes a `RouteError` with the route's name; after the commit it becomes a `StreamInterruptedError`.
-* `close` closes the stream, builds the `Attempt` record (usage, cost or estimates), settles the budget reservation, and
-  settles the permit: breaker verdict, cooldown, used tokens, rate-limit headers and latency.
-* `close` runs every step even if an earlier one fails, so that neither a permit nor a reservation leaks.
+* `close` closes the stream, builds the `Attempt` record (usage, cost or estimates), settles the budget reservation and
+  the permit (verdict, cooldown, tokens, limits, latency); each step runs even if one fails, so that nothing leaks.
 """
 
 from __future__ import annotations
@@ -215,17 +214,18 @@ class AttemptRunner:
     def response(self, attempts: tuple[Attempt, ...]) -> Response:
         """Return what was received so far as a response; the cost is known once the attempt is closed."""
         model = self.model or self.route.model
+        record = self.record
         return Response(
             parts=assemble(self.parts) if self.stream else tuple(self.parts),
-            # Anthropic sends the reason before the end of the stream
-            finish_reason=self.finish_reason if self._done else None,
+            finish_reason=self.finish_reason if self._done else None,  # it may come before the end of the stream
             usage=self.usage,
             model=model,
             provider=self.route.provider,
             route=self.route.name,
-            cost=self.record.cost if self.record is not None else None,
+            cost=None if record is None else record.cost,
             attempts=attempts,
             raw=self.raw,
+            prompt_cache_saving=None if record is None else record.prompt_cache_saving,
         )
 
     async def _first_token(self) -> None:
@@ -365,6 +365,7 @@ class AttemptRunner:
             estimated_cost=charge.estimated_cost,
             price_source=charge.source,
             started_after=None if self._request_start is None else self._began - self._request_start,
+            prompt_cache_saving=charge.saving,
         )
 
     def _charge(self, model: str, *, is_answered: bool) -> Charge:
@@ -372,9 +373,8 @@ class AttemptRunner:
         cut = self.committed and not self._done
         usage = self.usage
         output_tokens = None
-        is_complete = is_answered or (
-            self.committed and self._done
-        )  # it may be complete and cancelled in the same moment
+        # It may be complete and cancelled in the same moment.
+        is_complete = is_answered or (self.committed and self._done)
         if cut or (is_complete and token_count.lacks_counts(usage, self.parts)):
             output_tokens = token_count.of_parts(assemble(self.parts))
             if self._max_tokens is not None:  # a response cannot be longer, whatever its characters suggest
@@ -387,7 +387,7 @@ class AttemptRunner:
         """Return what the state learns from the end of the attempt."""
         limited = isinstance(error, RateLimitError)
         retry_after = error.retry_after if isinstance(error, RouteError) else None
-        used = None if self.usage is None else self.usage.total_tokens or None
+        used = (self.usage and self.usage.total_tokens) or None
         if used is None and isinstance(error, RouteError) and error.status is not None and not self.committed:
             used = 0  # the provider rejected the request, so it used no tokens
         now = self._io.now()

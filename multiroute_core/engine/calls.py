@@ -69,6 +69,7 @@ class RouterCalls:
         on_stream_error: Literal["raise", "restart", "continue"] | None = None,
         accept: Acceptance | Iterable[Acceptance] | None = None,
         repairs: int | None = None,
+        prompt_cache: bool | Literal["1h"] | None = None,
         model: str | None = None,
         cache: bool | Literal["refresh"] | None = None,
         tenant: str | None = None,
@@ -86,7 +87,8 @@ class RouterCalls:
                 (strings that end the response), `seed`, and the others in
                 `multiroute_core.parsing.arguments.CallOptions`. Routing options, as in `multiroute_core.Options`:
                 `task`, `strategy`, `route_tags`, `region`, `deadline` (seconds), `max_retries`, `fallback`,
-                `fallback_on`, `on_stream_error`, `accept`, `repairs`, `model`, `cache`, `tenant`, `labels`, `priority`.
+                `fallback_on`, `on_stream_error`, `accept`, `repairs`, `prompt_cache`, `model`, `cache`, `tenant`,
+                `labels`, `priority`.
 
         Raises:
             ConfigurationError: Invalid input; nothing was sent.
@@ -139,6 +141,7 @@ class RouterCalls:
         on_stream_error: Literal["raise", "restart", "continue"] | None = None,
         accept: Acceptance | Iterable[Acceptance] | None = None,
         repairs: int | None = None,
+        prompt_cache: bool | Literal["1h"] | None = None,
         model: str | None = None,
         cache: bool | Literal["refresh"] | None = None,
         tenant: str | None = None,
@@ -183,6 +186,7 @@ class RouterCalls:
         on_stream_error: Literal["raise", "restart", "continue"] | None = None,
         accept: Acceptance | Iterable[Acceptance] | None = None,
         repairs: int | None = None,
+        prompt_cache: bool | Literal["1h"] | None = None,
         model: str | None = None,
         cache: bool | Literal["refresh"] | None = None,
         tenant: str | None = None,
@@ -232,6 +236,7 @@ class RouterCalls:
         on_stream_error: Literal["raise", "restart", "continue"] | None = None,
         accept: Acceptance | Iterable[Acceptance] | None = None,
         repairs: int | None = None,
+        prompt_cache: bool | Literal["1h"] | None = None,
         model: str | None = None,
         cache: bool | Literal["refresh"] | None = None,
         tenant: str | None = None,

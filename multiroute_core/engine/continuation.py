@@ -12,7 +12,7 @@ How this works:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -86,12 +86,13 @@ class Continuation:
         """Return the whole response with the finish reason of `last`; usage and cost are summed over all attempts."""
         usages = [last.usage, *(s.usage for s in self._broken_attempts)]
         costs = [last.cost, *(s.cost for s in self._broken_attempts)]
-        known_costs = [cost for cost in costs if cost is not None]
+        savings = [last.prompt_cache_saving, *(s.prompt_cache_saving for s in self._broken_attempts)]
         return replace(
             last,
             parts=assemble(self.parts),
             usage=_sum(usages),
-            cost=sum(known_costs) if len(known_costs) == len(costs) else None,
+            cost=_add(costs),
+            prompt_cache_saving=_add(savings),
         )
 
     @staticmethod
@@ -128,13 +129,19 @@ class PausedTurn:
     def merge_response(self, last: Response) -> Response:
         """Return the turn up to `last`; usage and cost are summed over all its requests."""
         before = self.paused
-        has_costs = before.cost is not None and last.cost is not None
         return replace(
             last,
             parts=(*before.parts, *last.parts),
             usage=_sum([before.usage, last.usage]),
-            cost=(before.cost or 0.0) + (last.cost or 0.0) if has_costs else None,
+            cost=_add([before.cost, last.cost]),
+            prompt_cache_saving=_add([before.prompt_cache_saving, last.prompt_cache_saving]),
         )
+
+
+def _add(amounts: Sequence[float | None]) -> float | None:
+    """Return the sum of amounts in USD; None if one of them is unknown."""
+    known_amounts = [amount for amount in amounts if amount is not None]
+    return sum(known_amounts) if len(known_amounts) == len(amounts) else None
 
 
 def to_final_error(

@@ -24,6 +24,7 @@ from multiroute_core.engine.answer_review import AnswerReview, to_rejected, to_r
 from multiroute_core.engine.attempt import AttemptRunner, TimeLimits
 from multiroute_core.engine.attempt_log import REQUEST_ERRORS, AttemptLog
 from multiroute_core.engine.continuation import Continuation, PausedTurn, continuable, to_final_error
+from multiroute_core.engine.fallback_credit import with_fallback_credit
 from multiroute_core.engine.hedging import StartedAttempt, race
 from multiroute_core.engine.ranking import rank_candidates
 from multiroute_core.engine.retry_plan import GiveUp, RetryPlan, Wait
@@ -376,6 +377,7 @@ class RequestExecution:
             return None
         self._refused_response = self._refused_response or self._build_response(attempt)
         self._fall_back(attempt.route, refusal)
+        self._request = with_fallback_credit(self._request, attempt)
         return attempt.committed
 
     def _begin_repair(self) -> bool:

@@ -28,6 +28,7 @@ from multiroute_core.routing.learned import LearnedCapabilities
 from multiroute_core.runtime.clock import Clock
 from multiroute_core.runtime.io import IO
 from multiroute_core.state.state import State
+from multiroute_core.tools import PromptCaching
 from multiroute_core.types import Chunk, Request, Response
 
 
@@ -133,6 +134,8 @@ class Engine:
         settings = self.settings
         request, request_options = build(messages, call_options, self.integrations if "extra" in call_options else ())
         options = request_options.over(current()).over(settings.options)
+        if options.prompt_cache is not None:
+            request = replace(request, prompt_cache=PromptCaching(options.prompt_cache, options.tenant))
         drops: Drops | None = None
         if settings.strict_params:
 

@@ -22,7 +22,10 @@ from multiroute_core.route import Route, check_quotas
 from multiroute_core.state.memory import MemoryState
 from multiroute_core.state.state import State
 
-_OF_CALLS = ("strategy", "deadline", "max_retries", "fallback", "fallback_on", "on_stream_error", "accept", "repairs")
+_OF_CALLS = (
+    *("strategy", "deadline", "max_retries", "fallback", "fallback_on", "on_stream_error", "accept", "repairs"),
+    "prompt_cache",
+)
 """The options that a call can override."""
 
 _LIMITS = {

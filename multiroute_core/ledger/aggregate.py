@@ -85,6 +85,7 @@ class Group:
         estimated_cost: The estimated part of `cost`.
         unknown: Number of records with tokens but without a price.
         saved_cost: The cost saved by the cache, in USD.
+        prompt_cache_saving: What the providers' prompt caches saved in USD, writes deducted.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Group:
     estimated_cost: float
     unknown: int
     saved_cost: float
+    prompt_cache_saving: float = 0.0
 
 
 class Groups(Displayable, tuple[Group, ...]):
@@ -205,4 +207,5 @@ def _build_group(name: str, sums: Sums, surplus: int) -> Group:
         estimated_cost=exact_sum.total(sums.estimated_cost),
         unknown=sums.unknown,
         saved_cost=exact_sum.total(sums.saved_cost),
+        prompt_cache_saving=exact_sum.total(sums.prompt_cache_saving),
     )

@@ -61,6 +61,8 @@ class Record(Displayable):
         price_source: The source of the price, with the date from which it is valid if known: `"genai-prices 0.2.3
             (2026-10-03)"`, `"the route's own"` or `"free"`; None if the cost is unknown.
         charged: The amount charged to budgets, in USD: the cost, or else an estimate; None if no price is known.
+        prompt_cache_saving: What the provider's prompt cache saved in USD, cheaper reads minus dearer writes; None if
+            unknown, and in records of older versions.
     """
 
     ended_at: float
@@ -85,6 +87,7 @@ class Record(Displayable):
     labels: tuple[str, ...] = ()
     price_source: str | None = None
     charged: float | None = None
+    prompt_cache_saving: float | None = None
 
     @property
     def day(self) -> str:
@@ -123,6 +126,7 @@ class Record(Displayable):
                 ("first token", "" if first is None else seconds(first)),
                 ("cost", _format_cost(self)),
                 ("saved", usd(self.saved_cost) if self.saved_cost else ""),
+                ("prompt cache", card.prompt_cache_saving(self.prompt_cache_saving)),
             ),
             card.facts(
                 ("tokens", self._format_tokens()),
@@ -153,7 +157,9 @@ NAMES = tuple(field.name for field in fields(Record))
 
 KINDS: dict[str, type] = {
     **dict.fromkeys(NAMES, str),
-    **dict.fromkeys(("ended_at", "seconds", "first_token_seconds", "cost", "saved_cost", "charged"), float),
+    **dict.fromkeys(
+        ("ended_at", "seconds", "first_token_seconds", "cost", "saved_cost", "charged", "prompt_cache_saving"), float
+    ),
     **dict.fromkeys([name for name in NAMES if name.endswith("_tokens")], int),
     **dict.fromkeys(("estimated", "stream"), bool),
     "labels": tuple,
@@ -185,6 +191,7 @@ def of_attempt(attempt: Attempt, ended_at: float, request_id: str, about: About)
         *_booked(about),
         attempt.price_source,
         attempt.charged,
+        attempt.prompt_cache_saving,
     )
 
 
@@ -205,6 +212,7 @@ def of_hit(response: Response, seconds: float, ended_at: float, request_id: str,
         response.saved_cost,
         *_booked(about),
         FREE_OF_CHARGE,
+        0.0,
         0.0,
     )
 

@@ -17,11 +17,11 @@ from multiroute_core.ledger.record import KINDS, NAMES
 from multiroute_core.runtime.sqlite_forks import close_at_fork, opening
 
 APPLICATION = 0x4D526C67
-VERSION = 4
+VERSION = 5
 """The application id and schema version in the file's header.
 
 Version 1 had no `labels` and no `price`; version 2 had no `charged`, and stored estimates under `cost`; version 3 had
-`at` and `price` for `ended_at` and `price_source`.
+`at` and `price` for `ended_at` and `price_source`; version 4 had no `prompt_cache_saving`.
 """
 
 PATIENCE = 1.0

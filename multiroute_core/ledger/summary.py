@@ -24,7 +24,7 @@ from multiroute_core.ledger.timeline import StoredTimeline, Timeline
 FIELDS = (
     "ended_at", "request_id", "route", "provider", "model", "outcome", "seconds", "first_token_seconds",
     "input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens", "cost", "estimated", "saved_cost",
-    "stream", "tenant", "task", "charged", "labels",
+    "stream", "tenant", "task", "charged", "prompt_cache_saving", "labels",
 )  # fmt: skip
 """The fields of a record that are summarized."""
 
@@ -148,9 +148,10 @@ class Summary:
     ) -> None:
         """Adds columns of records whose outcomes are of one class; `day` if all records are of one."""
         (times, _, routes, providers, models, outcomes, _, _, inputs, outputs, cache_reads, reasonings,
-         costs, estimates, savings, _, tenants, tasks, charged, labels) = columns  # fmt: skip
+         costs, estimates, savings, _, tenants, tasks, charged, prompt_savings, labels) = columns  # fmt: skip
         charges = [cost if charge is None else charge for cost, charge in zip(costs, charged, strict=True)]
-        figures = list(zip(inputs, outputs, cache_reads, reasonings, charges, estimates, savings, strict=True))
+        counts = (inputs, outputs, cache_reads, reasonings)
+        figures = list(zip(*counts, charges, estimates, savings, prompt_savings, strict=True))
         if by not in _SCOPES:
             route_sums = sum_by(zip(routes, providers, models, outcomes, strict=True), figures, outcome_class)
             for key, sums in route_sums:

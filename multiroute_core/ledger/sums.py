@@ -20,8 +20,11 @@ FAILED = ""
 CLASSES = {ANSWERED: ANSWERED, CACHED: CACHED, CANCELLED: CANCELLED}
 """The class of each outcome; all others are errors."""
 
-Figures: TypeAlias = "tuple[int | None, int | None, int | None, int | None, float | None, object, float | None]"
-"""Of one record: input, output, cache read and reasoning tokens, charge, whether estimated, saved cost."""
+Figures: TypeAlias = (
+    "tuple[int | None, int | None, int | None, int | None, float | None, object, float | None, float | None]"
+)
+"""Of one record: input, output, cache read and reasoning tokens, charge, whether estimated, saved cost, and what the
+prompt cache saved."""
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -45,6 +48,7 @@ class Sums(msgspec.Struct, array_like=True):
         estimated_cost: The estimated part of it.
         wasted: The part of it for attempts without a response.
         saved_cost: The cost saved by the cache, in USD.
+        prompt_cache_saving: What the providers' prompt caches saved in USD, writes deducted.
     """
 
     answered: int = 0
@@ -62,6 +66,7 @@ class Sums(msgspec.Struct, array_like=True):
     estimated_cost: list[float] = []
     wasted: list[float] = []
     saved_cost: list[float] = []
+    prompt_cache_saving: list[float] = []
 
     @property
     def attempts(self) -> int:
@@ -85,12 +90,13 @@ class Sums(msgspec.Struct, array_like=True):
         exact_sum.extend(self.estimated_cost, other.estimated_cost)
         exact_sum.extend(self.wasted, other.wasted)
         exact_sum.extend(self.saved_cost, other.saved_cost)
+        exact_sum.extend(self.prompt_cache_saving, other.prompt_cache_saving)
 
 
 def sum_figures(figures: list[Figures], outcome_class: str) -> Sums:
     """Returns the sums of records whose outcomes are of one class."""
     count = len(figures)
-    inputs, outputs, cache_reads, reasonings, charges, estimates, savings = zip(*figures, strict=True)
+    inputs, outputs, cache_reads, reasonings, charges, estimates, savings, prompt_savings = zip(*figures, strict=True)
     costs: list[float] = [charge for charge in charges if charge]
     sums = Sums(
         input_tokens=sum(filter(None, inputs)),
@@ -99,6 +105,7 @@ def sum_figures(figures: list[Figures], outcome_class: str) -> Sums:
         reasoning_tokens=sum(filter(None, reasonings)),
         cost=exact_sum.compress(costs),
         saved_cost=exact_sum.compress(list(filter(None, savings))),
+        prompt_cache_saving=exact_sum.compress(list(filter(None, prompt_savings))),
     )
     if len(costs) < count and None in charges:
         for input_tokens, output_tokens, charge in zip(inputs, outputs, charges, strict=True):

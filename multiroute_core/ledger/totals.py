@@ -52,6 +52,7 @@ class Figures:
         hedges: Attempts on another route because the first was slow.
         cache_hits: Answers from a cache: MultiRoute's, or the framework's own.
         saved_cost: Cost saved by cache hits, in USD, as far as known.
+        prompt_cache_saving: What the providers' prompt caches saved in USD, as far as known; writes are deducted.
     """
 
     calls: int = 0
@@ -75,6 +76,7 @@ class Figures:
     hedges: int = 0
     cache_hits: int = 0
     saved_cost: float = 0.0
+    prompt_cache_saving: float = 0.0
 
     @property
     def total_tokens(self) -> int:
@@ -163,6 +165,7 @@ class Totals(Displayable):
                 unpriced=summary.get("cost") is None and not hit,
                 cache_hits=hit,
                 saved_cost=(hit and summary.get("saved_cost")) or 0.0,
+                prompt_cache_saving=summary.get("prompt_cache_saving") or 0.0,
             )
 
     def failed(self, error: BaseException) -> None:

@@ -68,6 +68,7 @@ class CallOptions(TypedDict, total=False):
     on_stream_error: Literal["raise", "restart", "continue"] | None
     accept: Acceptance | Iterable[Acceptance] | None
     repairs: int | None
+    prompt_cache: bool | Literal["1h"] | None
     model: str | None
     cache: bool | Literal["refresh"] | None
     tenant: str | None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from multiroute_core.pricing import Pricing
+from multiroute_core.pricing.savings import find_prompt_cache_saving
 from multiroute_core.route import Route
 from multiroute_core.types import Usage
 
@@ -23,12 +24,14 @@ class Charge:
         estimate: Estimated tokens, if the provider's counts are incomplete.
         estimated_cost: Estimated cost in USD, if `cost` is unknown; None if no price exists either.
         source: The source of the price.
+        saving: What the provider's prompt cache saved in USD; None if unknown.
     """
 
     cost: float | None = None
     estimate: Usage | None = None
     estimated_cost: float | None = None
     source: str | None = None
+    saving: float | None = None
 
 
 def charge(
@@ -53,6 +56,21 @@ def charge(
             was no response.
         cut: Whether the response was cut; the provider's count then covers only its beginning.
     """
+    cost = _charge(pricing, route, model, usage, prompt=prompt, output_tokens=output_tokens, cut=cut)
+    saving = find_prompt_cache_saving(pricing, route, model, usage)
+    return cost if saving is None else replace(cost, saving=saving)
+
+
+def _charge(
+    pricing: Pricing,
+    route: Route,
+    model: str,
+    usage: Usage | None,
+    *,
+    prompt: int,
+    output_tokens: int | None,
+    cut: bool,
+) -> Charge:
     estimate = None if output_tokens is None else _complete(usage, prompt, output_tokens, cut=cut)
     if estimate is None or estimate == usage:
         cost = pricing.cost_on(route, usage, model=model)

@@ -29,6 +29,7 @@ class Slice:
         estimated_cost: The estimated part of `cost`, in USD.
         wasted: Part of `cost` spent on attempts without a response, in USD.
         saved_cost: Cost saved by the cache, in USD.
+        prompt_cache_saving: What the providers' prompt caches saved in USD, writes deducted.
     """
 
     name: str | None
@@ -47,6 +48,7 @@ class Slice:
     estimated_cost: float = 0.0
     wasted: float = 0.0
     saved_cost: float = 0.0
+    prompt_cache_saving: float = 0.0
 
     @property
     def tokens(self) -> int:

@@ -75,6 +75,7 @@ def headlines(report: ReportData) -> tuple[Headline, ...]:
             usd(total.saved_cost),
             f"{share(total.cached, total.answers)} of answers" if total.cached else "no answers from the cache",
         ),
+        *_prompt_cache(total),
         Headline("Requests", f"{requests.count:,}", f"{share(requests.answered, requests.count)} answered"),
         Headline(
             "Rescued by another attempt",
@@ -92,6 +93,17 @@ def headlines(report: ReportData) -> tuple[Headline, ...]:
             "Tokens", short(total.tokens), f"{short(total.input_tokens)} input, {short(total.output_tokens)} output"
         ),
     )
+
+
+def _prompt_cache(total: Slice) -> tuple[Headline, ...]:
+    """Returns the figure of the providers' prompt caches; none if they changed no cost."""
+    saving = total.prompt_cache_saving
+    if not saving:
+        return ()
+    reads = f"{share(total.cache_read_tokens, total.input_tokens)} of input tokens were cache reads"
+    if saving < 0:
+        return (Headline("Added by prompt caching", usd(-saving), reads),)
+    return (Headline("Saved by prompt caching", usd(saving), reads),)
 
 
 def notes(report: ReportData) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ class RecordRow(NamedTuple):
     tenant: str | None
     task: str | None
     charged: float | None = None
+    prompt_cache_saving: float | None = None
     labels: tuple[str, ...] = ()
 
 
@@ -158,4 +159,5 @@ def _build_slice(name: str | None, sums: Sums) -> Slice:
         estimated_cost=exact_sum.total(sums.estimated_cost),
         wasted=exact_sum.total(sums.wasted),
         saved_cost=exact_sum.total(sums.saved_cost),
+        prompt_cache_saving=exact_sum.total(sums.prompt_cache_saving),
     )

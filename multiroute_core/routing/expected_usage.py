@@ -65,7 +65,9 @@ def find_cached_prefix(request: Request) -> Kept | None:
                 continue
             read = messages[:place]
             if raw.api == "anthropic":
-                read = _truncate_at_mark(read)
+                read = _truncate_at_mark(read, request)
+            if not read:
+                return None
             size = token_count.of(read) + token_count.of_tools(request)
             return Kept(raw.api, raw.model, size) if size >= LEAST_KEPT else None
     return None
@@ -130,15 +132,24 @@ def usage(request: Request, wire: Api, size: int, read: int = 0) -> Usage:
 
 def _comes_again(request: Request) -> bool:
     """Whether further requests will likely share the prefix. Anthropic charges extra for cache writes."""
+    if request.prompt_cache is not None:
+        return bool(request.prompt_cache.mode) or _has_mark(request.messages)
     return bool(request.tools) or any(
         message.role not in ("user", "system") or any(isinstance(part, CachePoint) for part in message.parts)
         for message in request.messages
     )
 
 
-def _truncate_at_mark(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """Return the messages up to the last mark; all of them without one."""
+def _has_mark(messages: Sequence[Message]) -> bool:
+    return any(isinstance(part, CachePoint) for message in messages for part in message.parts)
+
+
+def _truncate_at_mark(messages: tuple[Message, ...], request: Request) -> tuple[Message, ...]:
+    """Return the messages up to the last mark: the caller's, or the router's at the end of them all."""
+    mode = None if request.prompt_cache is None else request.prompt_cache.mode
+    if mode:
+        return messages
     for place in range(len(messages) - 1, -1, -1):
         if any(isinstance(part, CachePoint) for part in messages[place].parts):
             return messages[: place + 1]
-    return messages
+    return () if mode is False else messages

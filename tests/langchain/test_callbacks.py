@@ -84,6 +84,7 @@ class TestFigures:
                 cache_read_tokens=400,
                 reasoning_tokens=30,
                 known_cost=pytest.approx(COST),  # pyright: ignore[reportArgumentType]  # compared with ==
+                prompt_cache_saving=pytest.approx(0.0036),  # pyright: ignore[reportArgumentType]
                 attempts=1,
             )
         )

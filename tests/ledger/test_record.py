@@ -141,7 +141,7 @@ class TestRecord:
             "r",
             About(True, "t", "t", frozenset({"b", "a"})),
         )
-        record = replace(record, saved_cost=0.5)
+        record = replace(record, saved_cost=0.5, prompt_cache_saving=0.5)
         assert {name: type(getattr(record, name)) for name in NAMES} == KINDS
         assert record.labels == ("a", "b")
         assert record.to_dict()["labels"] == ["a", "b"]

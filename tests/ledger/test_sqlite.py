@@ -65,7 +65,7 @@ class TestForms:
         assert store.read_spending(ALL) == Spent(1.0, 30)
         store.close()
         with contextlib.closing(sqlite3.connect(tmp_path / "l.db")) as db:
-            assert db.execute("PRAGMA user_version").fetchone() == (VERSION,) == (4,)
+            assert db.execute("PRAGMA user_version").fetchone() == (VERSION,) == (5,)
             assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             indexes = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'index'")]
             assert indexes == ["records_charged"]
@@ -159,7 +159,7 @@ class TestForms:
             db.execute(f"PRAGMA user_version = {VERSION + 1}")
             db.commit()
         content = path.read_bytes()
-        with pytest.raises(ConfigurationError, match="has schema version 5; this MultiRoute supports versions up to 4"):
+        with pytest.raises(ConfigurationError, match="has schema version 6; this MultiRoute supports versions up to 5"):
             Router([scripted_route("a", Answer())], ledger=f"sqlite:///{path}")
         assert path.read_bytes() == content
 
@@ -368,3 +368,19 @@ def test_only_its_owner_may_read_it(tmp_path):
     store.append([NEW], 0)
     assert {os.stat(path).st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
     store.close()
+
+
+def test_a_file_of_version_4_gets_a_column_for_prompt_cache_savings(tmp_path):
+    path = tmp_path / "ledger.db"
+    ledger = Ledger(f"sqlite:///{path}")
+    with Router(scripted_route("a", Answer("Hello")), ledger=ledger) as router:
+        router.generate("Hi")
+    ledger.close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("ALTER TABLE records DROP COLUMN prompt_cache_saving")
+        db.execute("PRAGMA user_version = 4")
+        db.commit()
+    ledger = Ledger(f"sqlite:///{path}")
+    assert [record.prompt_cache_saving for record in ledger.query()] == [None]
+    assert ledger.totals("route")[0].prompt_cache_saving == 0.0
+    ledger.close()

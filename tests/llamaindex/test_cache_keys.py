@@ -124,5 +124,8 @@ def test_extra_of_an_unknown_integration_is_still_told(name):
 )
 def test_a_pickle_never_goes_without_guards_and_checks(name, options, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "k")
+    llm = MultiRoute(["openai:gpt-4.1"], **options)
+    attribute = getattr(llm, name)
     with pytest.raises(ConfigurationError, match=f"cannot be pickled, because its {name} holds"):
-        pickle.dumps(MultiRoute(["openai:gpt-4.1"], **options))
+        pickle.dumps(llm)
+    assert getattr(llm, name) is attribute, "the original is as it was"

@@ -129,7 +129,7 @@ class TestReport:
         db.close()
         before = path.read_bytes()
         done = run("report", path)
-        assert "has schema version 1; reports support version 4: open it once with a Router" in done.stderr
+        assert "has schema version 1; reports support version 5: open it once with a Router" in done.stderr
         assert path.read_bytes() == before
 
     def test_an_empty_ledger(self, ledger):

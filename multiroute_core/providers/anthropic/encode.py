@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from multiroute_core.messages import CachePoint
 from multiroute_core.providers import body
-from multiroute_core.providers.anthropic import thinking
+from multiroute_core.providers.anthropic import credit, thinking
+from multiroute_core.providers.anthropic.breakpoints import MARKS, set_breakpoints
 from multiroute_core.providers.anthropic.schema import STRICT, StrictBudget, adapt_tool
-from multiroute_core.providers.anthropic.turns import Block, Turn, Turns, mark, plain
+from multiroute_core.providers.anthropic.turns import Block, Turns, plain
 from multiroute_core.providers.dropped_content import list_dropped
 from multiroute_core.providers.extra import merge_headers, split
 from multiroute_core.providers.models import Model
@@ -29,20 +29,17 @@ SAMPLING_VERSION = "2023-06-01"
 """The API version that still accepts temperature and top_p. SDKs from 2.0 on send 2026-10-21, which rejects them."""
 SAMPLING = ("temperature", "top_p", "top_k")
 
-MARKS = 4
-"""Maximum number of cache breakpoints per request. If there are more, the last ones are kept, as they save the most."""
 LEAST_OUTPUT = 4_096
 """Output tokens that every model supports."""
-WORTH_CACHING = 4_096
-"""Minimum prompt length in characters for automatic prompt caching. Prompts below about a thousand tokens are not
-cached."""
 
 JSON_MODE = "Answer with one JSON object, and with nothing before or after it."
 SCHEMA_MODE = "Answer with JSON that follows this JSON schema, and with nothing before or after it:"
 
 
-def encode(request: Request, model: str, traits: Model, *, stream: bool, account: str | None = None) -> Encoded:
-    """Encode a request: the body and its headers."""
+def encode(
+    request: Request, model: str, traits: Model, *, stream: bool, account: str | None = None, own_address: bool = False
+) -> Encoded:
+    """Encode a request: the body and its headers; `own_address` is whether it goes to Anthropic itself."""
     dropped = ["seed: the Messages API has no seed"] if request.seed is not None else []
     marks: list[Block] = []
     request, names = with_wire_names(request, "anthropic")
@@ -50,7 +47,7 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     form = request.output_schema
     more = split(request.extra.get("anthropic"))
     extra = dict(more.body)
-    betas = extra.pop("betas", None)  # the SDK's name for a header
+    own_betas: Any = extra.pop("betas", None)  # the SDK's name for a header
     ask = _ask_form(form, request, traits, dropped) if form else _FormRequest()
     output_tool = ask.tool
     tools = _tools(request, traits, dropped, marks, shapes, None if output_tool else ask.schema)
@@ -62,8 +59,10 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     turns = builder.conversation(request.turns)
     if ask.words:
         system.append({"type": "text", "text": ask.words})
-    if not marks and "cache_control" not in extra:
-        _mark_unasked(system, tools, turns, marks)
+    caching = request.prompt_cache
+    has_own_marks = set_breakpoints(tools, system, turns, extra, None if caching is None else caching.mode)
+    # A mark moves with the conversation: what it leaves must keep its form.
+    keeps_lists = has_own_marks or (caching is not None and bool(caching.mode))
     dropped += list_dropped(request, "anthropic", model)
     if marks[:-MARKS]:
         dropped.append(f"content.cache_control: the API takes {MARKS} marks; only the last ones are set")
@@ -84,8 +83,8 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     fields = {
         "model": model,
         "max_tokens": max_tokens,  # required by this API
-        "system": _system(system),
-        "messages": [{**turn, "content": plain(turn["content"])} for turn in turns],
+        "system": (system or None) if keeps_lists else _system(system),
+        "messages": turns if keeps_lists else [{**turn, "content": plain(turn["content"])} for turn in turns],
         "tools": tools or None,
         "tool_choice": _tool_choice(request, traits, dropped, output_tool, on=thought.on) if tools else None,
         "thinking": thought.thinking,
@@ -96,10 +95,15 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     }
     payload = body.overlay({name: value for name, value in fields.items() if value is not None}, extra)
     headers = {"anthropic-version": SAMPLING_VERSION} if any(name in payload for name in SAMPLING) else {}
+    betas: list[str] = list(own_betas or ())
+    if credit.grants_credit(model, caching, own_address=own_address) and credit.BETA not in betas:
+        betas.append(credit.BETA)
     if betas:
         headers["anthropic-beta"] = ",".join(betas)
     if more.headers:
         headers = _with_headers(headers, more.headers)
+    if (token := credit.redeem_credit(model, account, caching, betas)) is not None:
+        payload["fallback_credit_token"] = token
     return Encoded(
         "/v1/messages",
         payload,
@@ -128,27 +132,6 @@ def _system(blocks: list[Block]) -> str | list[Block] | None:
     if any("cache_control" in block for block in blocks):
         return blocks
     return "\n\n".join(block["text"] for block in blocks) or None
-
-
-def _mark_unasked(system: list[Block], tools: list[Block], turns: list[Turn], marks: list[Block]) -> None:
-    """Set cache breakpoints on long content that the next request repeats; this API does not cache automatically."""
-    if not tools and all(turn["role"] == "user" for turn in turns):
-        return
-    blocks = [*system, *(block for turn in turns for block in turn["content"])]
-    if sum(map(_characters, blocks)) + sum(len(str(tool)) for tool in tools) >= WORTH_CACHING:
-        mark(system or tools, marks, CachePoint())
-        if turns:
-            mark(turns[-1]["content"], marks, CachePoint())
-
-
-def _characters(block: Any) -> int:
-    """Return the length of a block's texts; the result of a server tool is an object, a list or a string."""
-    if isinstance(block, str):
-        return len(block)
-    if isinstance(block, Mapping):
-        inner = cast("Mapping[str, Any]", block)
-        return _characters(inner.get("text") or inner.get("content"))
-    return sum(map(_characters, cast("list[Any]", block))) if isinstance(block, list) else 0
 
 
 @dataclass(frozen=True, slots=True)

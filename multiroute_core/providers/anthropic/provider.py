@@ -8,6 +8,7 @@ from multiroute_core.errors import RouteError
 from multiroute_core.messages import Api
 from multiroute_core.providers import classify, history, models
 from multiroute_core.providers.anthropic import decode, encode
+from multiroute_core.providers.anthropic.credit import is_own_address
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.stainless import StainlessTransport
 from multiroute_core.route import Route
@@ -23,6 +24,7 @@ class AnthropicProvider(StainlessTransport):
         address = base_url or "https://api.anthropic.com"
         self.api_key = api_key
         self.account = history.account_of(address, api_key)
+        self._own = is_own_address(address)
 
     def api(self, route: Route) -> Api:
         """Return the API of the route."""
@@ -31,7 +33,7 @@ class AnthropicProvider(StainlessTransport):
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
         """Encode the body of `POST /v1/messages`."""
         traits = models.lookup("anthropic", route.model)
-        return encode.encode(request, route.model, traits, stream=stream, account=self.account)
+        return encode.encode(request, route.model, traits, stream=stream, account=self.account, own_address=self._own)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """Decode a complete message."""

@@ -27,7 +27,7 @@ from multiroute_core.parsing import media_types
 from multiroute_core.providers.ids import tool_call_id
 
 THINKING = ("thinking", "redacted_thinking")
-_UNMARKABLE = (*THINKING, "mcp_tool_listing", "fallback")
+UNMARKABLE = (*THINKING, "mcp_tool_listing", "fallback")
 """Blocks without `cache_control`, according to their types in the SDK (2.14)."""
 _SHOWN = ("image", "document")
 
@@ -166,7 +166,7 @@ def _shown_apart(answer: Block) -> list[Block]:
 
 def mark(blocks: list[Block], marks: list[Block], point: CachePoint) -> None:
     """Set a cache breakpoint on the last of `blocks` that supports one; thinking blocks do not."""
-    block = next((block for block in reversed(blocks) if block.get("type") not in _UNMARKABLE), None)
+    block = next((block for block in reversed(blocks) if block.get("type") not in UNMARKABLE), None)
     if block is not None and "cache_control" not in block:
         block["cache_control"] = {"type": "ephemeral"} if point.ttl == "5m" else {"type": "ephemeral", "ttl": point.ttl}
         marks.append(block)

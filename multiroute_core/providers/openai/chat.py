@@ -12,6 +12,7 @@ from multiroute_core.providers.models import Model
 from multiroute_core.providers.openai.chat_history import WIRE, history
 from multiroute_core.providers.openai.custom import name_of, to_chat_tool
 from multiroute_core.providers.openai.effort import effort
+from multiroute_core.providers.openai.prompt_cache import build_cache_fields
 from multiroute_core.providers.openai.schema import adapt_form, adapt_tool, in_words
 from multiroute_core.providers.provider import Encoded
 from multiroute_core.providers.restoring import Shape, restoration_of
@@ -21,8 +22,19 @@ from multiroute_core.tools import OutputSchema, ServerTool, Tool
 from multiroute_core.types import Request
 
 
-def encode(request: Request, model: str, traits: Model, *, stream: bool, account: str | None = None) -> Encoded:
-    """Return a minimal body of `POST /chat/completions`, as compatible servers reject unknown fields."""
+def encode(
+    request: Request,
+    model: str,
+    traits: Model,
+    *,
+    stream: bool,
+    account: str | None = None,
+    has_cache_key: bool = False,
+) -> Encoded:
+    """Return a minimal body of `POST /chat/completions`, as compatible servers reject unknown fields.
+
+    `has_cache_key` is whether the server takes the fields of `prompt_cache`.
+    """
     dropped: list[str] = []
     request, names = with_wire_names(request, WIRE)
     shapes: dict[str, Shape] = {}
@@ -49,6 +61,8 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
+    if has_cache_key:
+        body |= build_cache_fields(request, model)
     more = split(request.extra.get(traits.provider))
     body = overlay(body, more.body)
     return Encoded(

@@ -13,6 +13,7 @@ from multiroute_core.errors import RouteError
 from multiroute_core.messages import Api
 from multiroute_core.providers import body, classify, history, models
 from multiroute_core.providers.openai import chat, chat_answer, responses, responses_answer
+from multiroute_core.providers.openai.prompt_cache import takes_prompt_cache_key
 from multiroute_core.providers.openai.usage import header_cost
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.stainless import StainlessTransport
@@ -33,11 +34,14 @@ class OpenAIProvider(StainlessTransport):
         base_url: Usually ends with `/v1`; None for OpenAI's endpoint.
     """
 
+    _is_openai = True
+
     def __init__(self, api_key: str, base_url: str | None) -> None:
         sdk = importlib.import_module("openai")
         settings = {"api_key": api_key, "base_url": base_url, "default_headers": self._headers(sdk, api_key)}
         super().__init__(sdk, sdk.OpenAI, sdk.AsyncOpenAI, settings)
         address = base_url or f"https://{OWN_HOST}/v1"
+        self._has_cache_key = self._is_openai and takes_prompt_cache_key(address)
         self._own = urlsplit(address).hostname == OWN_HOST
         self.api_key = api_key
         self.account = history.account_of(address, api_key)
@@ -49,7 +53,9 @@ class OpenAIProvider(StainlessTransport):
     def encode(self, request: Request, route: Route, *, stream: bool) -> Encoded:
         """Encode the request for the API that the route uses."""
         traits = models.lookup(route.provider, route.model)
-        return ENCODE[self._api(route)](request, route.model, traits, stream=stream, account=self.account)
+        return ENCODE[self._api(route)](
+            request, route.model, traits, stream=stream, account=self.account, has_cache_key=self._has_cache_key
+        )
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """Decode a complete response."""
@@ -83,6 +89,8 @@ class CompatibleProvider(OpenAIProvider):
     `OPENAI_CUSTOM_HEADERS`, to every address, and an `Authorization` among the latter replaces the given key (openai
     2.x, `_client.py`, read 2026-11-29). None of it concerns another vendor, so it is left out.
     """
+
+    _is_openai = False
 
     def _headers(self, sdk: ModuleType, api_key: str) -> dict[str, Any]:
         lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")

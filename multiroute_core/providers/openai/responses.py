@@ -11,6 +11,7 @@ from multiroute_core.providers.extra import split
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.openai.custom import name_of, to_responses_tool
 from multiroute_core.providers.openai.effort import effort
+from multiroute_core.providers.openai.prompt_cache import build_cache_fields
 from multiroute_core.providers.openai.responses_history import WIRE, history
 from multiroute_core.providers.openai.schema import adapt_form, adapt_tool, in_words
 from multiroute_core.providers.provider import Encoded
@@ -21,8 +22,16 @@ from multiroute_core.tools import OutputSchema, ServerTool, Tool
 from multiroute_core.types import Request
 
 
-def encode(request: Request, model: str, traits: Model, *, stream: bool, account: str | None = None) -> Encoded:
-    """Return the body of `POST /responses`."""
+def encode(
+    request: Request,
+    model: str,
+    traits: Model,
+    *,
+    stream: bool,
+    account: str | None = None,
+    has_cache_key: bool = False,
+) -> Encoded:
+    """Return the body of `POST /responses`; `has_cache_key`: whether the server takes the fields of `prompt_cache`."""
     dropped: list[str] = []
     request, names = with_wire_names(request, WIRE)
     shapes: dict[str, Shape] = {}
@@ -47,6 +56,8 @@ def encode(request: Request, model: str, traits: Model, *, stream: bool, account
     }
     body.update((name, value) for name, value in fields.items() if value is not None)
     dropped += list_dropped(request, WIRE, model)
+    if has_cache_key:
+        body |= build_cache_fields(request, model)
     more = split(request.extra.get(traits.provider))
     body = overlay(body, more.body)
     return Encoded(
