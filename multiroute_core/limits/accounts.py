@@ -162,10 +162,11 @@ class MemoryLimitAccounts:
                 states.append(state)
                 if refusal is not None:
                     refusals.append((number, refusal))
-            if refusals:
-                return Refused(tuple(refusals))
-            self._take(accounts, states, slot, now)
-            return Admitted(tuple(state.taken for state in states))
+            # Calls in a `return` within `with` would be outside of its protection from interrupts.
+            reply = Refused(tuple(refusals)) if refusals else Admitted(tuple([state.taken for state in states]))
+            if not refusals:
+                self._take(accounts, states, slot, now)
+        return reply
 
     def follow(self, claims: Sequence[LimitClaim], slot: str, now: float) -> tuple[float, ...]:
         """Charge a call that Redis has admitted, so that these accounts can decide while it is away."""
@@ -176,8 +177,9 @@ class MemoryLimitAccounts:
                 call_limits.charge(account.state, claim.settings, now, tokens=claim.tokens)
                 for claim, account in zip(claims, accounts, strict=True)
             ]
+            marks = tuple([state.taken for state in states])
             self._take(accounts, states, slot, now)
-            return tuple(state.taken for state in states)
+        return marks
 
     def settle(
         self, claims: Sequence[LimitClaim], slot: str, admitted: Admitted | None, used: int | None, now: float
@@ -195,17 +197,18 @@ class MemoryLimitAccounts:
     async def read(self, io: IO, now: float) -> list[tuple[LimitClaim, AccountStatus]]:
         with self._lock:
             self._work_off()
-            return [
-                (
-                    account.claim,
-                    AccountStatus(
-                        call_limits.requests_left(account.state, account.claim.settings, now),
-                        call_limits.tokens_left(account.state, account.claim.settings, now),
-                        len(account.places),
-                    ),
-                )
-                for account in self._accounts.values()
-            ]
+            accounts = list(self._accounts.values())
+        return [
+            (
+                account.claim,
+                AccountStatus(
+                    call_limits.requests_left(account.state, account.claim.settings, now),
+                    call_limits.tokens_left(account.state, account.claim.settings, now),
+                    len(account.places),
+                ),
+            )
+            for account in accounts
+        ]
 
     def _open_all(self, claims: Sequence[LimitClaim], now: float) -> list[_Account]:
         if len(self._accounts) >= self._sweep_at:

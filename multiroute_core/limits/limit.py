@@ -9,8 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.options import Options, invalid, name_unknown_arguments, unknown, word, words
-from multiroute_core.resilience.call_limits import CallLimitSettings
+from multiroute_core.options import invalid, name_unknown_arguments, unknown, word, words
 
 LimitScope: TypeAlias = Literal["tenant", "label"]
 
@@ -77,17 +76,6 @@ class Limit:
         for attribute, value in values.items():
             object.__setattr__(self, attribute, value)
 
-    @property
-    def settings(self) -> CallLimitSettings:
-        """The limits alone, as the rules take them."""
-        return CallLimitSettings(self.rpm, self.tpm, self.concurrency)
-
-    def accounts_of(self, options: Options) -> tuple[str, ...]:
-        """Return the tenant or the labels for which a call with these options counts; `""` for a call without one."""
-        values = (options.tenant or "",) if self.scope == "tenant" else tuple(sorted(options.labels or ("",)))
-        only = self.scope_values
-        return values if only is None else tuple(value for value in values if value in only)
-
     def __str__(self) -> str:
         amounts = ((self.rpm, "rpm"), (self.tpm, "tpm"), (self.concurrency, "at once"))
         texts = [f"{amount:,.12g} {unit}" for amount, unit in amounts if amount is not None]
@@ -95,8 +83,8 @@ class Limit:
 
 
 def _rate(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise invalid(name, value, "a number per minute greater than 0, or None")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < math.inf:
+        raise invalid(name, value, "a number per minute of at least 1, or None")
     return value
 
 

@@ -80,7 +80,9 @@ class Limiter:
         self.limits = tuple(limits)
         self.counts_tokens = any(limit.tpm is not None for limit in limits)
         self.accounts = accounts
-        self._settings: list[tuple[Limit, CallLimitSettings]] = [(limit, limit.settings) for limit in limits]
+        self._settings: list[tuple[Limit, CallLimitSettings]] = [
+            (limit, CallLimitSettings(limit.rpm, limit.tpm, limit.concurrency)) for limit in limits
+        ]
         self._now = now
         self._watched: dict[str, _SlotReference] = {}
         # Slots of calls that ended without settling; appended by a C function, which no interrupt can split.
@@ -93,7 +95,7 @@ class Limiter:
         return [
             LimitClaim(limit, value, settings, tokens)
             for limit, settings in self._settings
-            for value in limit.accounts_of(options)
+            for value in _scope_values(limit, options)
         ]
 
     async def admit(self, io: IO, claims: Sequence[LimitClaim], reserve: float) -> CallPermit | LimitExceededError:
@@ -152,6 +154,13 @@ class Limiter:
             for claim, status in await self.accounts.read(io, io.now())
         ]
         return LimitStatuses(sorted(statuses, key=lambda one: -one.used))
+
+
+def _scope_values(limit: Limit, options: Options) -> Sequence[str]:
+    """Return the tenant or the labels for which a call counts; `""` for a call without one."""
+    values = (options.tenant or "",) if limit.scope == "tenant" else sorted(options.labels or ("",))
+    only = limit.scope_values
+    return values if only is None else [value for value in values if value in only]
 
 
 _UNITS = {"rpm": "request{} per minute", "tpm": "token{} per minute", "concurrency": "call{} at once"}
