@@ -216,7 +216,7 @@ def test_a_stream_that_breaks_is_charged_what_was_received():
     with pytest.raises(MultiRouteError):
         list(router.stream("Hi", max_retries=0))
     assert status(router).in_flight == 0
-    assert 900 < status(router).tokens_left <= 1000
+    assert 0 < 1000 - (status(router).tokens_left or 0.0) < 100
 
 
 MODULES = (
@@ -286,7 +286,7 @@ def test_the_frameworks_pass_it_on():
 def test_a_batch_that_fails_reports_it():
     router = build(Limit(rpm=1))
     results = router.map(["a", "b"], concurrency=1, progress=False, priority="interactive")
-    assert results[0].text == "one two"
+    assert results.texts[0] == "one two"
     assert isinstance(results[1], LimitExceededError)
 
 
