@@ -1,6 +1,7 @@
 """The limit accounts in memory and on Redis: the same answers to the same history, by the same clock; and what happens
 when Redis falls away, a process is killed, or a tenant calls far too often."""
 
+import contextlib
 import itertools
 import multiprocessing
 import time
@@ -21,6 +22,7 @@ from multiroute_core.state.link import Link
 from multiroute_core.state.redis import RedisState
 from multiroute_core.testing import Answer, scripted_route
 from tests.examples import examples
+from tests.interrupts.steps import Interrupt
 from tests.redis_servers import eventually
 
 pytestmark = pytest.mark.redis
@@ -256,6 +258,27 @@ def test_the_child_of_a_fork_leaves_the_calls_of_its_parent_alone(redis_server, 
     list(stream)
     assert router.generate("Hi").text
     router.close()
+
+
+MODULES = ("multiroute_core.engine.limiting", "multiroute_core.limits.limiter", "multiroute_core.limits.redis")
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+def test_an_interrupt_at_any_step_frees_the_place_on_redis(redis_server):
+    state = RedisState(redis_server.url, prefix="interrupts", timeout=10.0)
+    router = Router([scripted_route("a", Answer("ok"))], limit=Limit(concurrency=1, tpm=10**6), state=state)
+    for number in range(0, 2000, 3):
+        interrupt = Interrupt(number, *MODULES)
+        with contextlib.suppress(KeyboardInterrupt), interrupt:
+            router.generate("Hi")
+        interrupt.previous.clear()  # its frames of functions that have returned still hold their arguments
+        eventually(lambda: not any(one.in_flight for one in router.limit_statuses()))
+        if not interrupt.has_happened:
+            break
+    assert number > 60
+    assert not router._parts.limiter._watched
+    router.close()
+    state.close()
 
 
 def test_idle_accounts_are_removed(monkeypatch):
