@@ -113,6 +113,7 @@ class Limiter:
         reference.claims = claims
         reference.name = name
         self._watched[name] = reference
+        del reference  # the callback of a refused call need not run
         reply = await self.accounts.admit(io, claims, name, io.now(), reserve=reserve)
         if isinstance(reply, Refused):
             self._watched.pop(name, None)

@@ -27,6 +27,7 @@ from multiroute_core.testing import (
     run_in_virtual_time,
     scripted_route,
 )
+from multiroute_core.testing import run as run_virtually
 from tests.chat_server import FACES, ask
 from tests.interrupts.steps import Interrupt
 
@@ -152,7 +153,7 @@ def test_a_batch_waits_for_a_place_on_an_event_loop():
         results = await router.amap(["Hi"] * 6, progress=False)
         return results.texts, max(len(provider_of(router.routes[0]).takes), 0), loop.time()
 
-    texts, count, seconds = multiroute_core.testing.run(work())
+    texts, count, seconds = run_virtually(work())
     assert (texts, count) == (["ok"] * 6, 6)
     assert seconds >= 9.0
 
