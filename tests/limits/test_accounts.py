@@ -188,6 +188,7 @@ def test_while_redis_is_away_this_process_decides_and_does_not_start_empty(redis
     accounts = RedisLimitAccounts(link)
     limits = [Limit(rpm=3, concurrency=2)]
     try:
+        eventually(lambda: link.up)
         first = admit(accounts, claims_of(limits), "1")
         assert isinstance(first, Admitted)
         assert first.shared_marks is not None
