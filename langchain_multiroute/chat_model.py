@@ -25,7 +25,7 @@ from langchain_multiroute.errors import translated
 from langchain_multiroute.fields import InheritedFields
 from langchain_multiroute.profile import profile
 from langchain_multiroute.traces import answered_by, traced
-from multiroute_core import Budget, Chunk, Ledger, Response, Route, Router, parsing
+from multiroute_core import Budget, Chunk, Ledger, Limit, Response, Route, Router, parsing
 from multiroute_core._util.prototype import Prototype
 from multiroute_core._util.redaction import conceal
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
@@ -84,7 +84,7 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
             such as `"gpt-6.1-sol"`. Beside them, only routes with this name or model are used.
         deadline: Seconds until the caller receives output, retries and fallbacks included.
         attempt_timeout, first_token_timeout, stall_timeout, total_timeout: Limits of one attempt in seconds; None means
-            no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`,
+            no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`, `limit`,
             `strict_params`, `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and
             cannot be given beside `router`.
         fallback, fallback_on, on_stream_error, accept, repairs, prompt_cache, strategy, task, route_tags, region,
@@ -182,6 +182,7 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
         ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] | None = None,
         guards: Iterable[Guard | Check] | None = None,
+        limit: Limit | Sequence[Limit] | None = None,
         strict_params: bool | None = None,
         skip_missing_keys: bool | None = None,
         max_response_bytes: int | None = DEFAULT,

@@ -34,6 +34,7 @@ KINDS: tuple[tuple[type[MultiRouteError], str], ...] = (
     (errors.ServerError, "ModelAPIError"),
     (errors.InvalidResponseError, "ModelAPIError"),
     (errors.BudgetExceededError, "ModelRateLimitError"),
+    (errors.LimitExceededError, "ModelRateLimitError"),
     (errors.DeadlineExceededError, "ModelTimeoutError"),
     (errors.AllRoutesFailedError, "ModelAPIError"),
     (errors.AllRoutesFailedError, "ModelAuthenticationError"),
@@ -162,7 +163,7 @@ def _name(error: MultiRouteError) -> str:
 
 def _retryable(error: MultiRouteError) -> bool:
     """Whether the same call may succeed if it is retried."""
-    if isinstance(error, errors.DeadlineExceededError):
+    if isinstance(error, errors.DeadlineExceededError | errors.LimitExceededError):
         return True
     if isinstance(error, errors.AllRoutesFailedError):
         return bool(error.skipped) or any(one.retryable for one in error.errors)

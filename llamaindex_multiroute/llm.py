@@ -44,7 +44,7 @@ from llamaindex_multiroute.closing import aclosing, closing, register
 from llamaindex_multiroute.convert import messages_in
 from llamaindex_multiroute.fields import InheritedFields
 from llamaindex_multiroute.schemas import tool_dict
-from multiroute_core import Budget, Ledger, Route, Router
+from multiroute_core import Budget, Ledger, Limit, Route, Router
 from multiroute_core._util.redaction import bare_url, conceal
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.adapter import (
@@ -99,9 +99,8 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
             such as `"gpt-6.1-sol"`. Beside them, only routes with this name or model are used.
         deadline: Seconds until the caller receives output, retries and fallbacks included.
         attempt_timeout, first_token_timeout, stall_timeout, total_timeout: Limits of one attempt in seconds; None means
-            no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`,
-            `strict_params`, `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and
-            cannot be given beside `router`.
+            no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`, `limit`,
+            `strict_params`, `skip_missing_keys`, `max_response_bytes` are `Router`'s, and not given beside `router`.
         fallback, fallback_on, on_stream_error, accept, repairs, prompt_cache, strategy, task, route_tags, region,
             tenant, labels, priority: Options of every call, as in `multiroute_core.Options`.
         **base_fields: The fields of LlamaIndex's `LLM` (`system_prompt`, `callback_manager`, …).
@@ -182,6 +181,7 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
         ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] | None = None,
         guards: Iterable[Guard | Check] | None = None,
+        limit: Limit | Sequence[Limit] | None = None,
         strict_params: bool | None = None,
         skip_missing_keys: bool | None = None,
         max_response_bytes: int | None = DEFAULT,

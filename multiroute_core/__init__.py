@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         DeadlineExceededError,
         GuardBlockedError,
         InvalidResponseError,
+        LimitExceededError,
         MultiRouteError,
         NotFoundError,
         OverloadedError,
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
     )
     from multiroute_core.ledger.ledger import Ledger
     from multiroute_core.ledger.record import Record
+    from multiroute_core.limits.limit import Limit
+    from multiroute_core.limits.status import LimitStatus, LimitStatuses
     from multiroute_core.messages import (
         Api,
         Blob,
@@ -116,9 +119,9 @@ else:
             "errors": (
                 "AllRoutesFailedError APIConnectionError AttemptTimeoutError AuthenticationError BadRequestError "
                 "BudgetExceededError ConfigurationError ContentFilterError ContextOverflowError "
-                "DeadlineExceededError GuardBlockedError InvalidResponseError MultiRouteError NotFoundError "
-                "OverloadedError QuotaExhaustedError RateLimitError RefusalError RejectedAnswerError RouteError "
-                "ServerError StreamInterruptedError UnsupportedError"
+                "DeadlineExceededError GuardBlockedError InvalidResponseError LimitExceededError MultiRouteError "
+                "NotFoundError OverloadedError QuotaExhaustedError RateLimitError RefusalError RejectedAnswerError "
+                "RouteError ServerError StreamInterruptedError UnsupportedError"
             ),
             "events": (
                 "About AttemptEnded AttemptStarted BudgetAlert Event FirstToken GuardTriggered Hook RequestEnded "
@@ -126,6 +129,8 @@ else:
             ),
             "ledger.ledger": "Ledger",
             "ledger.record": "Record",
+            "limits.limit": "Limit",
+            "limits.status": "LimitStatus LimitStatuses",
             "messages": (
                 "Api Blob CachePoint Extras File InvalidToolCall Message Modality Part Raw Reasoning Role Text "
                 "ToolCall ToolCallDelta ToolCallResponse Uri VendorPart"
@@ -195,6 +200,10 @@ __all__ = [
     "InvalidResponseError",
     "InvalidToolCall",
     "Ledger",
+    "Limit",
+    "LimitExceededError",
+    "LimitStatus",
+    "LimitStatuses",
     "MemoryCache",
     "Message",
     "MessageLike",

@@ -107,6 +107,7 @@ class DisplayableModel(Displayable):
         ledger: InitVar[Any]
         on_event: InitVar[Any]
         guards: InitVar[Any]
+        limit: InitVar[Any]
         strict_params: InitVar[Any]
         skip_missing_keys: InitVar[Any]
         max_response_bytes: InitVar[Any]

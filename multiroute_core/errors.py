@@ -20,6 +20,7 @@
     │   ├── StreamInterruptedError               the stream ended early; `partial` holds the output received so far
     │   └── InvalidResponseError                 a malformed response
     ├── BudgetExceededError                      a budget does not cover the call; see `remaining` and `resets_at`
+    ├── LimitExceededError                       a limit of the tenant or label refuses the call; see `retry_after`
     ├── GuardBlockedError                        a guard blocks the request or the answer; see `guard` and `reason`
     └── AllRoutesFailedError                     all routes failed; `attempts` and `errors` list every attempt
         └── DeadlineExceededError                … because the deadline passed (also a TimeoutError)
@@ -31,7 +32,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from multiroute_core._util.traceback import render_traceback
 from multiroute_core.display.text import describe_value, printable
@@ -278,6 +279,36 @@ class BudgetExceededError(MultiRouteError):
         self.scope_value = scope_value
         self.remaining = remaining
         self.resets_at = resets_at
+        self.retry_after = retry_after
+
+
+class LimitExceededError(MultiRouteError):
+    """A limit of the call's tenant or label refuses the call; nothing was sent.
+
+    Attributes:
+        limit: The limit's name.
+        scope: `"tenant"` or `"label"`.
+        scope_value: The tenant or label; empty for calls without one.
+        kind: What is used up: `"rpm"`, `"tpm"` or `"concurrency"`.
+        retry_after: Seconds until there is enough again, unless other calls take it first. At the concurrency limit it
+            is 0.05, the interval at which to try again, as the end of the next call is unknown.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: str = "",
+        scope: Literal["tenant", "label"] = "tenant",
+        scope_value: str = "",
+        kind: Literal["rpm", "tpm", "concurrency"] = "rpm",
+        retry_after: float = 0.0,
+    ) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.scope: Literal["tenant", "label"] = scope
+        self.scope_value = scope_value
+        self.kind: Literal["rpm", "tpm", "concurrency"] = kind
         self.retry_after = retry_after
 
 

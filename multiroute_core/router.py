@@ -25,6 +25,8 @@ from multiroute_core.events import Hook
 from multiroute_core.guards.acceptance import Acceptance, AnswerFunction
 from multiroute_core.guards.guard import Check, Guard
 from multiroute_core.ledger.ledger import Ledger
+from multiroute_core.limits.limit import Limit
+from multiroute_core.limits.status import LimitStatuses
 from multiroute_core.options import OrderFunction
 from multiroute_core.parsing.arguments import CallOptions, Messages, show_call_options
 from multiroute_core.route import Route
@@ -100,6 +102,8 @@ class Router(Displayable, RouterCalls):
         on_event: Hooks that receive events; see `multiroute_core.events`.
         guards: Guards that check what goes to the models and what comes back, in order: `multiroute_core.guards`, or
             functions that take a `GuardedText`.
+        limit: Requests and tokens per minute and calls at once for each tenant or label: a `Limit`, or several. They
+            are counted where `state` is.
 
     Raises:
         ConfigurationError: A setting is invalid, there are no routes, two routes share a name, or a key or a package is
@@ -139,6 +143,7 @@ class Router(Displayable, RouterCalls):
         ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] = (),
         guards: Iterable[Guard | Check] = (),
+        limit: Limit | Sequence[Limit] | None = None,
     ) -> None:
         cache = conceal(cache)  # a traceback may show local variables
         state = conceal(state)
@@ -269,6 +274,20 @@ class Router(Displayable, RouterCalls):
         """
         spending = self._parts.spending
         return BudgetStatuses() if spending is None else spending.standings()
+
+    def limit_statuses(self) -> LimitStatuses:
+        """Return what is left of the limits of the tenants and labels that have called recently.
+
+        Prints as a table, also in notebooks. With a state on Redis, it shows the fleet's counts for the callers that
+        this process has seen.
+
+        Example:
+            >>> print(router.limit_statuses())  # doctest: +SKIP
+        """
+        limiter = self._parts.limiter
+        if limiter is None:
+            return LimitStatuses()
+        return run(limiter.read_status(SyncIO(self._world.now, self._world.sleep)))
 
     @property
     def ledger(self) -> Ledger:

@@ -66,6 +66,7 @@ def sentence_of(call) -> str:
         ("cache", CLIENT, "cache=OpenAI(...) is not valid; expected 'memory'"),
         ("ledger", "sqlite:////proc/x.db", "The ledger file '/proc/x.db' cannot be used"),
         ("ledger", CLIENT, "ledger=OpenAI(...) is not valid; expected 'memory'"),
+        ("limit", 5, "limit=5 is not valid; expected a Limit, such as Limit(rpm=60)"),
         ("budget", 5, "budget=5 is not valid; expected a Budget, such as Budget(usd=20)"),
         ("budget", "20", "budget='20' is not valid; expected a Budget"),
         ("budget", [ROUTE], "budget=Route(...) is not valid; expected a Budget"),

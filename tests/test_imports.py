@@ -39,7 +39,7 @@ LAYERS = (
     ("adapter",),
     ("router",),
     ("batch", "engine", "request_log"),
-    ("budgets", "cache"),
+    ("budgets", "cache", "limits"),
     ("state",),
     ("report", "routing", "testing"),
     ("ledger", "providers"),

@@ -94,6 +94,7 @@ class RouterCalls:
             ConfigurationError: Invalid input; nothing was sent.
             RouteError: The request itself is invalid, or the only candidate failed.
             BudgetExceededError: A hard budget does not cover the request; nothing was sent.
+            LimitExceededError: A limit of the tenant or a label refuses the request; nothing was sent.
             AllRoutesFailedError: All routes failed; `attempts` and `errors` list every attempt.
 
         Example:

@@ -96,7 +96,7 @@ class RequestExecution:
         self._random = random
         self._log = AttemptLog(context.listeners, call)
         self._began = context.start_time
-        self._deadline = self._began + (call.options.deadline or float("inf"))
+        self._deadline = self._began + context.waited + (call.options.deadline or float("inf"))
         self._tokens = call.tokens + answer(call.request)
         self._reserve = BATCH_RESERVE if call.options.priority == "batch" else 0.0
         self._continuation: Continuation | None = None

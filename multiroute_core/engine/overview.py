@@ -65,6 +65,7 @@ def _show_settings(settings: Settings) -> Table:
         ("cache", store + semantic),
         ("ledger", "none" if ledger is None else _place(getattr(ledger, "store", ledger))),
         ("budget", budgets or "none"),
+        ("limit", "; ".join(map(str, settings.call_limits))),
     )
 
 

@@ -10,11 +10,13 @@ from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide_
 from multiroute_core.budgets.tracker import BudgetTracker
 from multiroute_core.engine.caching import CacheStage
 from multiroute_core.engine.execution import RequestExecution
+from multiroute_core.engine.limiting import LimitStage
 from multiroute_core.engine.settings import Settings
 from multiroute_core.engine.stage import CallContext, Stage, chain
 from multiroute_core.engine.stages import StageInputs, build_stages
 from multiroute_core.events import Hook, Listeners, listeners
 from multiroute_core.ledger.ledger import Ledger
+from multiroute_core.limits.limiter import Limiter
 from multiroute_core.options import Options, current
 from multiroute_core.parsing.arguments import CallOptions, Messages, build
 from multiroute_core.pricing.prices import Prices
@@ -105,13 +107,18 @@ class Engine:
             facts,
             spending,
             LearnedCapabilities(strict=settings.strict_params),
-            build_stages(StageInputs(settings, world, spending)),
+            build_stages(StageInputs(settings, world, spending, state)),
         )
 
     @property
     def cache(self) -> CacheStage | None:
         """The cache; None for none."""
         return next((stage for stage in self.stages if isinstance(stage, CacheStage)), None)
+
+    @property
+    def limiter(self) -> Limiter | None:
+        """The limits of tenants and labels; None for none."""
+        return next((stage.limiter for stage in self.stages if isinstance(stage, LimitStage)), None)
 
     @property
     def integrations(self) -> frozenset[str]:

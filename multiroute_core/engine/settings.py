@@ -16,6 +16,8 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
 from multiroute_core.guards.guard import Guard
 from multiroute_core.ledger.ledger import Ledger
+from multiroute_core.limits.accounts import LimitAccounts, MemoryLimitAccounts
+from multiroute_core.limits.limit import Limit
 from multiroute_core.options import Options, invalid, parse, seconds, share, to_be_kept, truth
 from multiroute_core.providers import registry
 from multiroute_core.route import Route, check_quotas
@@ -53,6 +55,7 @@ class Settings:
         ledger: Stores a record of every attempt: an address or a `Ledger`; None for none.
         on_event: The hooks.
         guards: The guards, in order.
+        call_limits: The limits of tenants and labels.
     """
 
     routes: tuple[Route, ...]
@@ -67,6 +70,7 @@ class Settings:
     ledger: str | Ledger | None = field(repr=False)  # likewise
     on_event: tuple[Hook, ...]
     guards: tuple[Guard, ...] = ()
+    call_limits: tuple[Limit, ...] = ()
 
     @classmethod
     def of(
@@ -101,6 +105,7 @@ class Settings:
             ledger=_ledger(arguments["ledger"]),
             on_event=_hooks(on_event),
             guards=_guards(arguments["guards"]),
+            call_limits=_call_limits(arguments["limit"]),
         )
 
     def opened_state(self, random: Callable[[], float], wall: Callable[[], float]) -> State:
@@ -129,6 +134,14 @@ class Settings:
 
         return RedisAccounts(link, wall)
 
+    def opened_limit_accounts(self, state: State) -> LimitAccounts:
+        """Open the accounts of the limits: on the Redis of `state` if it has one, otherwise in this process."""
+        if (link := getattr(state, "link", None)) is None:
+            return MemoryLimitAccounts()
+        from multiroute_core.limits.redis import RedisLimitAccounts
+
+        return RedisLimitAccounts(link)
+
     def arguments(self) -> dict[str, Any]:
         """Return the arguments that rebuild a router with these settings, used for pickling.
 
@@ -149,6 +162,7 @@ class Settings:
             "ledger": to_be_kept("ledger", self.ledger) if isinstance(self.ledger, str) else self.ledger,
             "on_event": self.on_event,
             "guards": self.guards,
+            "limit": self.call_limits,
         }
 
 
@@ -217,6 +231,20 @@ def _budgets(setting: Any) -> tuple[Budget, ...]:
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ConfigurationError(f"Two budgets are named {twice!r}; give one of them another name=...")
     return budgets
+
+
+def _call_limits(setting: Any) -> tuple[Limit, ...]:
+    if setting is None:
+        return ()
+    is_several = isinstance(setting, Iterable) and not isinstance(setting, str)
+    limits = tuple(cast("Iterable[Any]", setting) if is_several else [cast("Any", setting)])
+    for limit in limits:
+        if not isinstance(limit, Limit):
+            raise invalid("limit", limit, "a Limit, such as Limit(rpm=60), or several")
+    names = [limit.name for limit in limits]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigurationError(f"Two limits are named {twice!r}; give one of them another name=...")
+    return limits
 
 
 def _state(state: Any) -> str | State:

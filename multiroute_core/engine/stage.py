@@ -32,6 +32,7 @@ class CallContext:
         stale_entry: A stale cache entry, returned if all routes fail.
         reservation: The call's budget reservation; None without budgets.
         is_cacheable: False for a response that is only better than nothing, by `fallback_on`.
+        waited: Seconds that the call waited for a limit, which do not count toward its deadline.
     """
 
     io: IO
@@ -41,6 +42,7 @@ class CallContext:
     stale_entry: Entry | None = None
     reservation: BudgetReservation | None = None
     is_cacheable: bool = True
+    waited: float = 0.0
 
 
 RunRest: TypeAlias = Callable[[CallContext], AsyncGenerator[Chunk, None]]

@@ -1,4 +1,4 @@
-"""The stages of a request, in order: guards → cache → budget → routing; routing makes the attempts.
+"""The stages of a request, in order: guards → cache → limits → budget → routing; routing makes the attempts.
 
 A new stage is a file of its own and one entry in `STAGES`.
 """
@@ -12,9 +12,12 @@ from multiroute_core.budgets.reservation import BudgetReservation
 from multiroute_core.budgets.tracker import BudgetTracker
 from multiroute_core.engine.caching import CacheStage
 from multiroute_core.engine.guarding import GuardStage
+from multiroute_core.engine.limiting import LimitStage
 from multiroute_core.engine.settings import Settings
 from multiroute_core.engine.stage import CallContext, RunRest, Stage
+from multiroute_core.limits.limiter import Limiter
 from multiroute_core.runtime.clock import Clock
+from multiroute_core.state.state import State
 from multiroute_core.types import Chunk
 
 
@@ -26,11 +29,13 @@ class StageInputs:
         settings: The router's settings.
         clock: Clock and randomness.
         tracker: The budgets; None for none.
+        state: The health and limits of the routes; limits are counted where it is kept.
     """
 
     settings: Settings
     clock: Clock
     tracker: BudgetTracker | None
+    state: State
 
 
 class BudgetStage:
@@ -60,11 +65,19 @@ def _build_cache(inputs: StageInputs) -> Stage | None:
     return None if caching is None else CacheStage(caching, random=clock.draw, wall=clock.read_wall)
 
 
+def _build_limits(inputs: StageInputs) -> Stage | None:
+    settings = inputs.settings
+    if not settings.call_limits:
+        return None
+    accounts = settings.opened_limit_accounts(inputs.state)
+    return LimitStage(Limiter(settings.call_limits, accounts, inputs.clock.read_now))
+
+
 def _build_budget(inputs: StageInputs) -> Stage | None:
     return None if inputs.tracker is None else BudgetStage(inputs.tracker)
 
 
-STAGES: list[Callable[[StageInputs], Stage | None]] = [_build_guards, _build_cache, _build_budget]
+STAGES: list[Callable[[StageInputs], Stage | None]] = [_build_guards, _build_cache, _build_limits, _build_budget]
 """The functions that build the stages, outermost first; None where the settings do not ask for the stage."""
 
 

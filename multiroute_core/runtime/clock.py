@@ -39,6 +39,10 @@ class Clock:
         """Return a random number from the current `random`."""
         return self.random()
 
+    def read_now(self) -> float:
+        """Return the time from the current `now`."""
+        return self.now()
+
     def read_wall(self) -> float:
         """Return the time since 1970 from the current `wall`."""
         return self.wall()

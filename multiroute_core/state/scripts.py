@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 
 from multiroute_core.resilience import (
     adaptive_concurrency,
+    call_limits,
     circuit_breaker,
     provider_limits,
     rate_limits,
@@ -30,6 +31,7 @@ RULES: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
     ),
     "provider_limits": (provider_limits, ("GRACE", "TRUSTED_SECONDS")),
     "rate_limits": (rate_limits, ("POLL_SECONDS",)),
+    "call_limits": (call_limits, ("POLL_SECONDS",)),
     "circuit_breaker": (circuit_breaker, ()),
     "retry_budget": (retry_budget, ()),
     "spend_account": (spend_account, ()),
@@ -37,9 +39,22 @@ RULES: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
 """The rules with a twin, the simpler ones first, and the constants that they share."""
 
 Operation: TypeAlias = Literal[
-    "admit", "afford", "begun", "confirm", "release", "reserve", "settle", "spent", "standing", "withdraw"
+    "admit",
+    "afford",
+    "begun",
+    "confirm",
+    "limit_admit",
+    "limit_settle",
+    "limit_status",
+    "release",
+    "reserve",
+    "settle",
+    "spent",
+    "standing",
+    "withdraw",
 ]
 
+_CALL_LIMITS = ("token_bucket", "call_limits")
 _QUOTAS = ("token_bucket", "adaptive_concurrency", "provider_limits", "rate_limits", "circuit_breaker")
 
 _OPERATIONS: dict[Operation, tuple[str, ...]] = {
@@ -52,6 +67,9 @@ _OPERATIONS: dict[Operation, tuple[str, ...]] = {
     "afford": ("retry_budget",),
     "reserve": ("spend_account",),
     "spent": ("spend_account",),
+    "limit_admit": _CALL_LIMITS,
+    "limit_settle": _CALL_LIMITS,
+    "limit_status": _CALL_LIMITS,
 }
 """The rules that each operation uses. An operation that is not listed takes no encoded argument and has no prelude."""
 

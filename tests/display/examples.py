@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from multiroute_core import Blob, Budget, OverloadedError, Response, Router, Text, ToolCall, Usage, report
+from multiroute_core import Blob, Budget, Limit, OverloadedError, Response, Router, Text, ToolCall, Usage, report
 from multiroute_core.messages import Reasoning
 from multiroute_core.testing import Answer, Fail, scripted_route
 
@@ -35,6 +35,7 @@ def build_router() -> Router:
         cache="memory",
         ledger="memory",
         budget=Budget(usd=0.005, name=HOSTILE),
+        limit=Limit(rpm=600, tpm=10**6, name=HOSTILE),
     )
 
 
@@ -61,6 +62,7 @@ def examples() -> dict[str, Any]:
         "explanation": router.explain("Hello"),
         "estimate": router.estimate("Hello"),
         "budgets": router.budgets(),
+        "limits": router.limit_statuses(),
         "totals": router.ledger.totals("route"),
         "report": report.of(router.ledger),
     }

@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from multiroute_core import Route, Router
+from multiroute_core import Limit, Route, Router
 from multiroute_core.budgets.budget import Budget
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.testing.server import ReplayServer, Reply
@@ -72,7 +72,7 @@ def no_collector():
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "cached": {"cache": "memory"},
-    "budgeted": {"budget": Budget(usd=1e6, per="day", hard=True)},
+    "budgeted": {"budget": Budget(usd=1e6, per="day", hard=True), "limit": Limit(rpm=1000, tpm=1e6, concurrency=2)},
     "continued": {"on_stream_error": "continue"},
 }
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from multiroute_core import Budget, ConfigurationError, Route, RouteError, Router
+from multiroute_core import Budget, ConfigurationError, Limit, Route, RouteError, Router
 from multiroute_core.display.text import printable, printable_lines
 from multiroute_core.errors import AllRoutesFailedError
 from multiroute_core.ledger.totals import Totals
@@ -38,7 +38,13 @@ def test_names_drive_no_terminal(name, tmp_path, caplog):
     provider = scripted_route("a", [rate_limited(), *[Answer("hi")] * 9]).llm
     route = Route("scripted:a", llm=provider, name=name, prices={"input": 1, "output": 1})
     budget = Budget(usd=1, per="day", scope="tenant", name=name)
-    router = Router([route], ledger=f"sqlite:///{path}", budget=budget, on_event=[LogEvents(level="DEBUG")])
+    router = Router(
+        [route],
+        ledger=f"sqlite:///{path}",
+        budget=budget,
+        limit=Limit(rpm=600, name=name),
+        on_event=[LogEvents(level="DEBUG")],
+    )
     for _ in range(2):
         response = router.generate("hi", tenant=name, task=name, labels={name})
         totals.record_answer(name, response.usage, response.summary())
@@ -48,6 +54,7 @@ def test_names_drive_no_terminal(name, tmp_path, caplog):
         "explain": str(router.explain("hi")),
         "estimate": str(router.estimate("hi")),
         "budgets": str(router.budgets()),
+        "limits": str(router.limit_statuses()),
         "totals of the calls": str(totals),
         **{by: str(router.ledger.totals(by)) for by in ("route", "tenant", "task", "label", "model")},
         "reprs": repr((router, router.routes, router.ledger, router.health())),

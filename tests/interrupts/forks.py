@@ -15,7 +15,7 @@ import time
 import traceback
 import warnings
 
-from multiroute_core import Route, Router
+from multiroute_core import Limit, Route, Router
 from multiroute_core.budgets.budget import Budget
 from multiroute_core.errors import MultiRouteError
 from tests.interrupts.leftovers import leftovers
@@ -34,6 +34,7 @@ def build(url: str) -> Router:
         ledger=f"sqlite:///{folder}/ledger.db",
         hedge_budget=0.3,
         budget=[Budget(usd=1e6, per="day", hard=True), Budget(tokens=10**9, per="session", hard=True)],
+        limit=Limit(rpm=1e9, tpm=1e9, concurrency=100),
     )
 
 

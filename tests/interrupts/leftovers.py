@@ -20,6 +20,8 @@ def holders(router: Router):
     yield from (parts.state, parts.learned_capabilities)
     if parts.spending is not None:
         yield from (parts.spending._shared, parts.spending._session)
+    if parts.limiter is not None:
+        yield from (parts.limiter, parts.limiter.accounts)
     if parts.cache is not None:
         yield parts.cache.store
         for connection in ("_reader", "_writer"):
@@ -67,6 +69,8 @@ def leftovers(router: Router) -> list[str]:
             for name, kept in accounts._accounts.items():
                 if kept.places or kept.account.held:
                     found.append(f"reserved in {name}: {kept.account.held}, {list(kept.places)}")
+    if taken_places := [one for one in router.limit_statuses() if one.in_flight]:
+        found.append(f"places are taken: {taken_places}")
     if parts.cache is not None and parts.cache._flights._flights:
         found.append(f"on their way: {list(parts.cache._flights._flights)}")
     if current.get() is not None:

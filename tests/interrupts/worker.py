@@ -13,7 +13,7 @@ import time
 import warnings
 from typing import Any
 
-from multiroute_core import Route, Router
+from multiroute_core import Limit, Route, Router
 from multiroute_core.budgets.budget import Budget
 from multiroute_core.errors import MultiRouteError
 from tests.interrupts.leftovers import after_a_while, leftovers, threads, without_collector
@@ -44,6 +44,7 @@ def build(mode: str, url: str) -> Router:
             Budget(usd=1e6, per="day", hard=True),
             Budget(tokens=10**9, per="session", scope="route", hard=True),
         ]
+        options["limit"] = [Limit(rpm=1e9, tpm=1e9, concurrency=2), Limit(concurrency=2, scope="label")]
     elif mode == "hedged":
         options["hedge_budget"] = 0.5
     elif mode == "waiting":

@@ -2,6 +2,7 @@
 
 from tests.mutants.cache import CACHED
 from tests.mutants.guarded import GUARDED
+from tests.mutants.limited import LIMITED
 from tests.mutants.money import MONEY
 from tests.mutants.mutant import FACES, PLAN, RACE, Mutant
 from tests.mutants.outside import OUTSIDE
@@ -256,4 +257,4 @@ FLOW = (
     ),
 )
 
-MUTANTS = (*FLOW, *RULES, *CACHED, *MONEY, *OUTSIDE, *GUARDED, *PROMPTS)
+MUTANTS = (*FLOW, *RULES, *CACHED, *MONEY, *LIMITED, *OUTSIDE, *GUARDED, *PROMPTS)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from multiroute_core.resilience import (
     adaptive_concurrency,
+    call_limits,
     circuit_breaker,
     provider_limits,
     rate_limits,
@@ -20,6 +21,7 @@ from multiroute_core.resilience import (
 )
 from multiroute_core.resilience.adaptive_concurrency import Concurrency
 from multiroute_core.resilience.admission import Permit, Rejection, Verdict
+from multiroute_core.resilience.call_limits import CallLimitSettings, CallLimitState
 from multiroute_core.resilience.circuit_breaker import Breaker, BreakerSettings
 from multiroute_core.resilience.provider_limits import Level, RateLimitHeaders
 from multiroute_core.resilience.rate_limits import RateLimitSettings, RateLimitState
@@ -221,6 +223,40 @@ def test_allowance(lua, now, rules, data):
         agree(mine, twin)
         agree(rate_limits.requests_left(mine, rules, now), lua("rate_limits", "requests_left", twin, said, now)[0])
         agree(rate_limits.tokens_left(mine, rules, now), lua("rate_limits", "tokens_left", twin, said, now)[0])
+
+
+CALL_SETTINGS = st.builds(
+    CallLimitSettings,
+    rpm=st.sampled_from([None, 1.0, 6.0, 60.0]),
+    tpm=st.sampled_from([None, 100.0, 1000.0]),
+    concurrency=st.sampled_from([None, 1, 4]),
+)
+
+
+@MANY
+@given(now=BEGIN, rules=CALL_SETTINGS, data=st.data())
+def test_call_limits(lua, now, rules, data):
+    mine, twin, said = CallLimitState(), lua("call_limits", "new")[0], plain(rules)
+    calls = []
+    for _ in range(data.draw(st.integers(0, 30))):
+        now += data.draw(SECONDS)
+        if not calls or data.draw(st.booleans()):
+            tokens = data.draw(st.sampled_from([0, 1, 40, 400, 5000]))
+            reserve = data.draw(RESERVE)
+            mine, refusal = call_limits.admit(mine, rules, now, tokens=tokens, in_flight=len(calls), reserve=reserve)
+            twin, other, _ = lua("call_limits", "admit", twin, said, now, tokens, len(calls), reserve)
+            agree(refusal, other)
+            if refusal is None:
+                calls.append((tokens, mine.taken))
+        else:
+            tokens, mark = calls.pop(data.draw(st.integers(0, len(calls) - 1)))
+            used = data.draw(st.none() | st.sampled_from([0, tokens, 2 * tokens, 7]))
+            mine = call_limits.settle(mine, rules, now, tokens=tokens, used=used, mark=mark)
+            twin = lua("call_limits", "settle", twin, said, now, tokens, used, mark)[0]
+        agree(mine, twin)
+        agree(call_limits.lasts(mine, now), lua("call_limits", "lasts", twin, now)[0])
+        agree(call_limits.requests_left(mine, rules, now), lua("call_limits", "requests_left", twin, said, now)[0])
+        agree(call_limits.tokens_left(mine, rules, now), lua("call_limits", "tokens_left", twin, said, now)[0])
 
 
 BREAKERS = st.sampled_from(

@@ -23,6 +23,8 @@ from multiroute_core import (
     Explanation,
     Health,
     Ledger,
+    Limit,
+    LimitStatuses,
     Message,
     Options,
     Record,
@@ -99,6 +101,9 @@ assert_type(counted.ledger.query(tenant="a"), list[Record])
 assert_type(counted.ledger.totals("model"), Groups)
 assert_type(counted.ledger.spent(since=0.0).usd, float)
 assert_type(counted.with_hooks(hook), Router)
+limited = Router(limit=[Limit(rpm=60, concurrency=4), Limit(tpm=40_000, scope="label", scope_values={"a"})])
+assert_type(limited.limit_statuses(), LimitStatuses)
+Limit(rpm=60, scope="route")  # pyright: ignore[reportArgumentType]
 Budget(usd=20, per="days")  # pyright: ignore[reportArgumentType]
 
 with multiroute_core.options(task="x", labels={"a"}) as options:
