@@ -44,7 +44,7 @@ from llamaindex_multiroute.closing import aclosing, closing, register
 from llamaindex_multiroute.convert import messages_in
 from llamaindex_multiroute.fields import InheritedFields
 from llamaindex_multiroute.schemas import tool_dict
-from multiroute_core import Budget, Ledger, Route, Router
+from multiroute_core import Budget, Hook, Ledger, OrderFunction, PromptOptimizer, Route, Router
 from multiroute_core._util.redaction import bare_url, conceal
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.adapter import (
@@ -64,10 +64,8 @@ from multiroute_core.adapter import (
     smallest_window,
     to_key_fields,
 )
-from multiroute_core.events import Hook
 from multiroute_core.guards.acceptance import Acceptance, AnswerFunction
 from multiroute_core.guards.guard import Check, Guard
-from multiroute_core.options import OrderFunction
 from multiroute_core.state.state import State
 
 
@@ -99,8 +97,8 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
         deadline: Seconds until the caller receives output, retries and fallbacks included.
         attempt_timeout, first_token_timeout, stall_timeout, total_timeout: Limits of one attempt in seconds; None means
             no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`,
-            `strict_params`, `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and
-            cannot be given beside `router`.
+            `prompt_optimizer`, `strict_params`, `skip_missing_keys`, `max_response_bytes` are arguments of
+            `multiroute_core.Router`, and cannot be given beside `router`.
         fallback, fallback_on, on_stream_error, accept, repairs, strategy, task, route_tags, region, tenant, labels,
             priority: Options of every call, as in `multiroute_core.Options`.
         **base_fields: The fields of LlamaIndex's `LLM` (`system_prompt`, `callback_manager`, …).
@@ -179,6 +177,7 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
         ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] | None = None,
         guards: Iterable[Guard | Check] | None = None,
+        prompt_optimizer: bool | PromptOptimizer | None = None,
         strict_params: bool | None = None,
         skip_missing_keys: bool | None = None,
         max_response_bytes: int | None = DEFAULT,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         MultiRouteError,
         NotFoundError,
         OverloadedError,
+        PromptTooLongError,
         QuotaExhaustedError,
         RateLimitError,
         RefusalError,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         FirstToken,
         GuardTriggered,
         Hook,
+        PromptOptimized,
         RequestEnded,
         RequestStarted,
         RouteSkipped,
@@ -80,6 +82,8 @@ if TYPE_CHECKING:
     )
     from multiroute_core.options import OrderFunction
     from multiroute_core.parsing.arguments import CallOptions, MessageLike, Messages
+    from multiroute_core.prompts.counting import TokenCount
+    from multiroute_core.prompts.optimizer import PromptOptimizer
     from multiroute_core.request_log.log import RequestLog
     from multiroute_core.request_log.record import RequestRecord
     from multiroute_core.request_log.view import RecentRequests
@@ -109,11 +113,11 @@ else:
                 "BudgetExceededError ConfigurationError ContentFilterError ContextOverflowError "
                 "DeadlineExceededError GuardBlockedError InvalidResponseError MultiRouteError NotFoundError "
                 "OverloadedError QuotaExhaustedError RateLimitError RefusalError RejectedAnswerError RouteError "
-                "ServerError StreamInterruptedError UnsupportedError"
+                "PromptTooLongError ServerError StreamInterruptedError UnsupportedError"
             ),
             "events": (
-                "About AttemptEnded AttemptStarted BudgetAlert Event FirstToken GuardTriggered Hook RequestEnded "
-                "RequestStarted RouteSkipped"
+                "About AttemptEnded AttemptStarted BudgetAlert Event FirstToken GuardTriggered Hook PromptOptimized "
+                "RequestEnded RequestStarted RouteSkipped"
             ),
             "ledger.ledger": "Ledger",
             "ledger.record": "Record",
@@ -123,6 +127,8 @@ else:
             ),
             "options": "OrderFunction",
             "parsing.arguments": "CallOptions MessageLike Messages",
+            "prompts.counting": "TokenCount",
+            "prompts.optimizer": "PromptOptimizer",
             "request_log.log": "RequestLog",
             "request_log.record": "RequestRecord",
             "request_log.view": "RecentRequests",
@@ -197,6 +203,9 @@ __all__ = [
     "OutputSchema",
     "OverloadedError",
     "Part",
+    "PromptOptimized",
+    "PromptOptimizer",
+    "PromptTooLongError",
     "QuotaExhaustedError",
     "RateLimitError",
     "Raw",
@@ -224,6 +233,7 @@ __all__ = [
     "State",
     "StreamInterruptedError",
     "Text",
+    "TokenCount",
     "TokenPrices",
     "Tool",
     "ToolCall",

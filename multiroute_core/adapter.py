@@ -107,6 +107,7 @@ class DisplayableModel(Displayable):
         ledger: InitVar[Any]
         on_event: InitVar[Any]
         guards: InitVar[Any]
+        prompt_optimizer: InitVar[Any]
         strict_params: InitVar[Any]
         skip_missing_keys: InitVar[Any]
         max_response_bytes: InitVar[Any]
@@ -316,9 +317,10 @@ def route_identities(router: Router) -> tuple[tuple[str, str, str | None], ...]:
 
 
 def guard_identities(router: Router) -> list[str]:
-    """Return what identifies the guards of a router in a cache key: a cached answer has passed them."""
+    """Return what identifies the guards and the prompt optimizer of a router in a cache key: both change prompts."""
     engine = router._parts  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return [identify_function(guard) for guard in engine.settings.guards]
+    optimizer = engine.settings.prompt_optimizer
+    return [identify_function(one) for one in (*engine.settings.guards, optimizer) if one is not None]
 
 
 def to_key_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

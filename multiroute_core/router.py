@@ -27,6 +27,7 @@ from multiroute_core.guards.guard import Check, Guard
 from multiroute_core.ledger.ledger import Ledger
 from multiroute_core.options import OrderFunction
 from multiroute_core.parsing.arguments import CallOptions, Messages, show_call_options
+from multiroute_core.prompts.optimizer import PromptOptimizer
 from multiroute_core.route import Route
 from multiroute_core.routing.estimate import Estimate, estimate
 from multiroute_core.routing.explain import Explanation, explain
@@ -97,6 +98,8 @@ class Router(Displayable, RouterCalls):
         on_event: Hooks that receive events; see `multiroute_core.events`.
         guards: Guards that check what goes to the models and what comes back, in order: `multiroute_core.guards`, or
             functions that take a `GuardedText`.
+        prompt_optimizer: Shortens prompts without changing their meaning, after the guards: True, or a
+            `PromptOptimizer` with a token budget and other settings; None changes nothing.
 
     Raises:
         ConfigurationError: A setting is invalid, there are no routes, two routes share a name, or a key or a package is
@@ -135,6 +138,7 @@ class Router(Displayable, RouterCalls):
         ledger: str | Ledger | None = None,
         on_event: Sequence[Hook] = (),
         guards: Iterable[Guard | Check] = (),
+        prompt_optimizer: bool | PromptOptimizer | None = None,
     ) -> None:
         cache = conceal(cache)  # a traceback may show local variables
         state = conceal(state)

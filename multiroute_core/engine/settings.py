@@ -17,6 +17,7 @@ from multiroute_core.events import Hook
 from multiroute_core.guards.guard import Guard
 from multiroute_core.ledger.ledger import Ledger
 from multiroute_core.options import Options, invalid, parse, seconds, share, to_be_kept, truth
+from multiroute_core.prompts.optimizer import PromptOptimizer
 from multiroute_core.providers import registry
 from multiroute_core.route import Route, check_quotas
 from multiroute_core.state.memory import MemoryState
@@ -50,6 +51,7 @@ class Settings:
         ledger: Stores a record of every attempt: an address or a `Ledger`; None for none.
         on_event: The hooks.
         guards: The guards, in order.
+        prompt_optimizer: What shortens prompts; None for nothing.
     """
 
     routes: tuple[Route, ...]
@@ -64,6 +66,7 @@ class Settings:
     ledger: str | Ledger | None = field(repr=False)  # likewise
     on_event: tuple[Hook, ...]
     guards: tuple[Guard, ...] = ()
+    prompt_optimizer: PromptOptimizer | None = None
 
     @classmethod
     def of(
@@ -98,6 +101,7 @@ class Settings:
             ledger=_ledger(arguments["ledger"]),
             on_event=_hooks(on_event),
             guards=_guards(arguments["guards"]),
+            prompt_optimizer=PromptOptimizer.of(arguments["prompt_optimizer"]),
         )
 
     def opened_state(self, random: Callable[[], float], wall: Callable[[], float]) -> State:
@@ -146,6 +150,7 @@ class Settings:
             "ledger": to_be_kept("ledger", self.ledger) if isinstance(self.ledger, str) else self.ledger,
             "on_event": self.on_event,
             "guards": self.guards,
+            "prompt_optimizer": self.prompt_optimizer,
         }
 
 
