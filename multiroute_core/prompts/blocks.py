@@ -138,7 +138,7 @@ def _find_paragraphs(text: str) -> list[tuple[int, int, bool]]:
     start = -1
     end = offset = 0
     for line in text.split("\n"):
-        line_end = offset + len(line)
+        line_end = offset + len(line) - line.endswith("\r")
         bare = line.rstrip(" \t\r")
         if fence:
             end = line_end
@@ -158,7 +158,7 @@ def _find_paragraphs(text: str) -> list[tuple[int, int, bool]]:
         elif start >= 0:
             paragraphs.append((start, end, False))
             start = -1
-        offset = line_end + 1
+        offset += len(line) + 1
     if start >= 0:
         paragraphs.append((start, end, bool(fence)))
     return paragraphs
@@ -261,7 +261,8 @@ def _is_prose(block: str) -> bool:
     lines = [line.rstrip(" \r") for line in block.split("\n")]
     if any(_LINE.match(line) for line in lines):
         return False
-    if len(lines) > 1 and 2 * sum(_TITLED.match(line) is not None for line in lines) >= len(lines):
+    titled = sum(_TITLED.match(line) is not None for line in lines)
+    if titled > 1 and 2 * titled >= len(lines):
         return False
     without_spans = remove_spans(block)
     if not is_balanced(without_spans):

@@ -16,6 +16,7 @@ from multiroute_core.providers.openai import chat, chat_answer, responses, respo
 from multiroute_core.providers.openai.usage import header_cost
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.stainless import StainlessTransport
+from multiroute_core.providers.token_counts import to_openai_count
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
 
@@ -50,6 +51,13 @@ class OpenAIProvider(StainlessTransport):
         """Encode the request for the API that the route uses."""
         traits = models.lookup(route.provider, route.model)
         return ENCODE[self._api(route)](request, route.model, traits, stream=stream, account=self.account)
+
+    def encode_count(self, request: Request, route: Route) -> Encoded | None:
+        """Encode the body of `POST /responses/input_tokens`; None for a server that may not have it."""
+        if not self._own and self._api(route) != "responses":
+            return None
+        traits = models.lookup(route.provider, route.model)
+        return to_openai_count(responses.encode(request, route.model, traits, stream=False, account=self.account))
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """Decode a complete response."""
