@@ -14,8 +14,9 @@ Fences are those of CommonMark: https://spec.commonmark.org/0.31.2/#fenced-code-
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from multiroute_core.prompts.inline import find_spans, is_balanced
 
@@ -31,11 +32,21 @@ class Block:
         start: Where it begins.
         end: Where it ends, without the line break.
         is_prose: Whether its white space may change.
+        spans: Start and end of the protected parts of prose.
     """
 
     start: int
     end: int
     is_prose: bool
+    spans: tuple[tuple[int, int], ...] = ()
+
+    def has_span(self, start: int, end: int) -> bool:
+        """Whether a protected part overlaps with what is between two places."""
+        return any(first < end and start < last for first, last in self.spans)
+
+
+FindBlocks: TypeAlias = Callable[[str], Sequence[Block]]
+"""Splits a text into blocks: `find_blocks`, or what remembers its results."""
 
 
 _FENCE = re.compile(r" {0,3}(?:[-*+] |\d{1,9}[.)] |> ?)*(`{3,}|~{3,}|\${2}|:{3,}|-{3}$|\+{3}$)")
@@ -79,16 +90,16 @@ _LINE = re.compile(
 _ANYWHERE = re.compile(
     r"""
       [\t\v\f\x1c-\x1f\u2500-\u259f]                       # columns, pages, boxes
-    | [;{}(\\]$                                            # a line of code
+    | [;{}(\\][ ]*\r?$                                       # a line of code
     | \\[a-zA-Z]+ | \\[()\[\]]                             # LaTeX
     | => | -> | == | != | := | <= | >= | && | \|\| | ::    # operators
     | \w\(\s*\) | \)\s*[;{]
     | \s=\s | \S=["'\d]
-    | \s\|\s | \s\|$                                       # a table
-    | ^[-=~_*+.]{3,}$                                      # an underline, which makes a heading
-    | ^(?:[^\s,;]+[,;])+[^\s,;]+$                          # a line of CSV without blanks
+    | \s\|\s | \s\|[ ]*\r?$                                      # a table
+    | ^[-=~_*+.^\#:]{3,}[ ]*\r?$                                    # an underline, which makes a heading
+    | ^(?:[^\s,;]+[,;])+[^\s,;]+[ ]*\r?$                          # a line of CSV without blanks
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.MULTILINE,
 )
 """What prose has nowhere in a line."""
 
@@ -123,10 +134,12 @@ def find_blocks(text: str) -> list[Block]:
             place += 1
             continue
         last = _find_last(text, paragraphs, place)
-        if last > place or not _is_prose(text[start:end]):
+        spans = None if last > place else _find_prose(text[start:end])
+        if spans is None:
             blocks.append(Block(start, paragraphs[last][1], is_prose=False))
         else:
-            blocks.append(Block(start, end, is_prose=True))
+            absolute = tuple([(start + first, start + after) for first, after in spans])
+            blocks.append(Block(start, end, is_prose=True, spans=absolute))
         place = last + 1
     return blocks
 
@@ -191,7 +204,7 @@ def _find_last(text: str, paragraphs: Sequence[tuple[int, int, bool]], place: in
         return len(paragraphs) - 1
     if "<!--" in paragraph and paragraph.rfind("<!--") > paragraph.rfind("-->"):
         return _find_containing(text, paragraphs, place, "-->")
-    if depth := _depth(paragraph):
+    if depth := _find_depth(paragraph):
         for later in range(place + 1, len(paragraphs)):
             depth += _count_open(text[paragraphs[later][0] : paragraphs[later][1]])
             if depth <= 0:
@@ -224,7 +237,7 @@ def _find_open_tag(paragraph: str) -> str:
     return ""
 
 
-def _depth(paragraph: str) -> int:
+def _find_depth(paragraph: str) -> int:
     """Return how many brackets of data or code a paragraph leaves open; 0 where a bracket is only a part of prose."""
     depth = _count_open(paragraph)
     if depth <= 0:
@@ -254,30 +267,32 @@ def _ends_quote(paragraph: str, quote: str) -> bool:
     return paragraph.count(quote) % 2 == 1 if quote == '"' else quote in paragraph
 
 
-def _is_prose(block: str) -> bool:
-    """Whether the white space of a block may change."""
+def _find_prose(block: str) -> list[tuple[int, int]] | None:
+    """Return the protected parts of a block whose other white space may change; None if all of it is protected."""
     if not block.isascii() and ("\u2028" in block or "\u2029" in block or "\x85" in block):
-        return False
+        return None
     lines = [line.rstrip(" \r") for line in block.split("\n")]
-    if any(_LINE.match(line) for line in lines):
-        return False
+    for line in lines:
+        if _LINE.match(line):
+            return None
     titled = sum(_TITLED.match(line) is not None for line in lines)
     if titled > 1 and 2 * titled >= len(lines):
-        return False
-    without_spans = remove_spans(block)
-    if not is_balanced(without_spans):
-        return False
-    if any(_ANYWHERE.search(line.rstrip(" \r")) for line in without_spans.split("\n")):
-        return False
+        return None
+    spans = find_spans(block)
+    without_spans = _remove_spans(block, spans)
+    if not is_balanced(without_spans) or _ANYWHERE.search(without_spans):
+        return None
     letters = len(_LETTERS.findall(without_spans))
     if not letters or 2 * letters < len(without_spans) - without_spans.count(" ") - without_spans.count("\n"):
-        return False
-    return not _is_csv(lines) and not _has_columns(_mask_spans(block).split("\n"))
+        return None
+    if _is_csv(lines) or ("  " in block and _has_columns(_mask_spans(block, spans).split("\n"))):
+        return None
+    return spans
 
 
-def _mask_spans(block: str) -> str:
+def _mask_spans(block: str, spans: Sequence[tuple[int, int]]) -> str:
     """Return a block whose protected parts have no blanks, so that these do not count as gaps."""
-    for start, end in find_spans(block):
+    for start, end in spans:
         if "  " in (span := block[start:end]):
             block = block[:start] + span.replace(" ", "x") + block[end:]
     return block
@@ -292,9 +307,8 @@ def _is_csv(lines: Sequence[str]) -> bool:
     )
 
 
-def remove_spans(block: str) -> str:
+def _remove_spans(block: str, spans: Sequence[tuple[int, int]]) -> str:
     """Return a block without its protected parts."""
-    spans = find_spans(block)
     if not spans:
         return block
     pieces: list[str] = []

@@ -9,7 +9,7 @@ import itertools
 import re
 from dataclasses import dataclass
 
-from multiroute_core.prompts.blocks import find_blocks
+from multiroute_core.prompts.blocks import FindBlocks, find_blocks
 from multiroute_core.prompts.edits import Edit
 
 LONGEST_HEADER = 120
@@ -42,8 +42,12 @@ class _Line:
     page: int | None
 
 
-def find_boilerplate(text: str) -> list[Edit]:
+def find_boilerplate(text: str, find: FindBlocks = find_blocks) -> list[Edit]:
     r"""Return the edits that remove boilerplate from a text.
+
+    Args:
+        text: The text.
+        find: Splits it into blocks.
 
     Example:
         >>> find_boilerplate("One.\n\nPage 1 of 2\n\nTwo.\n\nPage 2 of 2")
@@ -53,7 +57,7 @@ def find_boilerplate(text: str) -> list[Edit]:
         return []
     lines: list[_Line] = []
     edits: dict[int, Edit] = {}
-    for block in find_blocks(text):
+    for block in find(text):
         content = text[block.start : block.end]
         if (match := _RULE.fullmatch(content)) and block.start:  # at the beginning, it would become front matter
             edits[block.start] = Edit(block.start, block.end, match[1] * 3)

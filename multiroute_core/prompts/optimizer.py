@@ -7,6 +7,7 @@ stays as it is.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from multiroute_core.messages import Message
 from multiroute_core.options import invalid, seconds, share
 from multiroute_core.parsing import token_count
 from multiroute_core.parsing.arguments import Messages, build
+from multiroute_core.prompts.blocks import FindBlocks, find_blocks
 from multiroute_core.prompts.boilerplate import find_boilerplate
 from multiroute_core.prompts.counting import count_message, count_messages, find_encoding
 from multiroute_core.prompts.edits import CountText, Edit, Piece, apply, join
@@ -40,7 +42,7 @@ RULES = ("whitespace", "boilerplate", "repeats")
 SHARE_OF_SUMMARY = 0.15
 """The part of the budget that a summary may have."""
 
-_TEXT_RULES: dict[str, Callable[[str], list[Edit]]] = {
+_TEXT_RULES: dict[str, Callable[[str, FindBlocks], list[Edit]]] = {
     "boilerplate": find_boilerplate,  # first: it leaves blank lines
     "whitespace": find_white_space,
 }
@@ -179,7 +181,8 @@ async def optimize_request(
     overhead = token_count.of_tools(request) + 1
     before = count_messages(request.messages, count)
     saved: dict[str, int] = dict.fromkeys((*RULES, "trimming"), 0)
-    shorten = _build_text_rules(optimizer.rules, count, saved)
+    find = functools.lru_cache(maxsize=len(request.messages) + 8)(find_blocks)
+    shorten = _build_text_rules(optimizer.rules, count, find, saved)
     messages = tuple(
         change_texts(message, shorten) if message.role != "assistant" else message for message in request.messages
     )
@@ -188,7 +191,7 @@ async def optimize_request(
         return count_message(message, count)
 
     budget = _budget(optimizer, overhead)
-    trimmed = trim(messages, budget, lambda: _build_repeat_rule(optimizer.rules, count), measure)
+    trimmed = trim(messages, budget, lambda: _build_repeat_rule(optimizer.rules, count, find), measure)
     after = trimmed.tokens
     summary = ""
     kept = trimmed.messages
@@ -219,7 +222,7 @@ def _budget(optimizer: PromptOptimizer, overhead: int) -> TokenBudget | None:
 
 
 def _build_text_rules(
-    rules: Collection[str], count: CountText, saved: dict[str, int]
+    rules: Collection[str], count: CountText, find_in: FindBlocks, saved: dict[str, int]
 ) -> Callable[[Sequence[Piece]], Sequence[Piece]]:
     """Return what applies the rules of one message to its texts, and adds up what each saves."""
 
@@ -229,7 +232,7 @@ def _build_text_rules(
         while True:
             start = pieces
             for rule, find in _TEXT_RULES.items():
-                if rule in rules and (edits := find(join(pieces))):
+                if rule in rules and (edits := find(join(pieces), find_in)):
                     shorter = apply(pieces, edits, count)
                     saved[rule] += sum(
                         count(one.text) - count(new.text) for one, new in zip(pieces, shorter, strict=True)
@@ -241,11 +244,11 @@ def _build_text_rules(
     return shorten
 
 
-def _build_repeat_rule(rules: Collection[str], count: CountText) -> Shortener:
+def _build_repeat_rule(rules: Collection[str], count: CountText, find: FindBlocks) -> Shortener:
     """Return what removes repeated passages from the texts of users and tools, and reads those of the others."""
     if "repeats" not in rules:
         return lambda message: message
-    remover = RepeatRemover(count)
+    remover = RepeatRemover(count, find)
 
     def shorten(message: Message) -> Message:
         is_changed = message.role in ("user", "tool")

@@ -12,9 +12,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from multiroute_core.prompts.blocks import Block, find_blocks
+from multiroute_core.prompts.blocks import Block, FindBlocks, find_blocks
 from multiroute_core.prompts.edits import CountText, Edit, Piece, apply, join
-from multiroute_core.prompts.inline import find_spans
 
 SHORTEST_PASSAGE = 240
 """Characters of the shortest passage that is replaced; a reference has about a hundred."""
@@ -52,12 +51,14 @@ class RepeatRemover:
 
     Args:
         count: Counts tokens.
+        find: Splits a text into blocks.
     """
 
-    __slots__ = ("_count", "_keys", "_notices", "_places")
+    __slots__ = ("_count", "_find", "_keys", "_notices", "_places")
 
-    def __init__(self, count: CountText) -> None:
+    def __init__(self, count: CountText, find: FindBlocks = find_blocks) -> None:
         self._count = count
+        self._find = find
         self._keys: list[str] = []
         self._places: dict[str, int] = {}
         self._notices: set[str] = set()
@@ -69,7 +70,7 @@ class RepeatRemover:
             pieces: Its texts.
         """
         text = join(pieces)
-        blocks = find_blocks(text)
+        blocks = self._find(text)
         notices = self._find_notices(text, blocks) if _NOTICE.search(text) else {}
         edits = {start: Edit(start, end) for start, end in notices.items()}
         units = [unit for block in blocks if block.start not in notices for unit in _read_units(text, block)]
@@ -152,13 +153,12 @@ def _read_units(text: str, block: Block) -> list[_Unit]:
     """Return the sentences and lines of a block; one without a key for a protected block."""
     if not block.is_prose:
         return [_Unit(block.start, block.end, "")]
-    content = text[block.start : block.end]
-    spans = find_spans(content)
     units: list[_Unit] = []
-    for match in _UNIT.finditer(content):
-        is_protected = any(start < match.end() and match.start() < end for start, end in spans)
-        key = "" if is_protected else match[0].rstrip()
-        units.append(_Unit(block.start + match.start(), block.start + match.start() + len(match[0].rstrip()), key))
+    for match in _UNIT.finditer(text[block.start : block.end]):
+        sentence = match[0].rstrip()
+        start = block.start + match.start()
+        end = start + len(sentence)
+        units.append(_Unit(start, end, "" if block.has_span(start, end) else sentence))
     return units
 
 

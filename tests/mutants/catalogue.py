@@ -5,6 +5,7 @@ from tests.mutants.guarded import GUARDED
 from tests.mutants.money import MONEY
 from tests.mutants.mutant import FACES, PLAN, RACE, Mutant
 from tests.mutants.outside import OUTSIDE
+from tests.mutants.prompts import PROMPTS
 from tests.mutants.rules import RULES
 
 CORE = "multiroute_core/"
@@ -255,4 +256,4 @@ FLOW = (
     ),
 )
 
-MUTANTS = (*FLOW, *RULES, *CACHED, *MONEY, *OUTSIDE, *GUARDED)
+MUTANTS = (*FLOW, *RULES, *CACHED, *MONEY, *OUTSIDE, *GUARDED, *PROMPTS)

@@ -20,6 +20,7 @@ def shorten(text, **settings):
     return message.text
 
 
+@settings(max_examples=60)
 @given(any_text)
 @example("a  \n---\nb  c d e f g  h")
 @example('An open quote " here.\n\n\n\nAnd text  that follows it, with words.')
@@ -33,13 +34,14 @@ def test_it_is_idempotent_and_never_longer(text):
     assert min(once.saved_by_rule.values()) >= 0
 
 
+@settings(max_examples=40)
 @given(any_text)
 def test_only_white_space_is_lost_where_nothing_repeats(text):
     assert re.sub(r"\s", "", shorten(text, rules=["whitespace"])) == re.sub(r"\s", "", text)
 
 
 @given(documents())
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_protected_parts_stay_byte_for_byte(document):
     text, spans = document
     if not text.strip():
@@ -74,6 +76,7 @@ def test_what_is_open_protects_what_follows():
         assert shorten(text) == text, opening
 
 
+@settings(max_examples=40)
 @given(any_text)
 def test_blocks_cover_everything_but_blank_lines(text):
     place = 0
