@@ -13,6 +13,7 @@ Fences are those of CommonMark: https://spec.commonmark.org/0.31.2/#fenced-code-
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,7 +43,8 @@ class Block:
 
     def has_span(self, start: int, end: int) -> bool:
         """Whether a protected part overlaps with what is between two places."""
-        return any(first < end and start < last for first, last in self.spans)
+        place = bisect.bisect_left(self.spans, (end,))
+        return place > 0 and self.spans[place - 1][1] > start
 
 
 FindBlocks: TypeAlias = Callable[[str], Sequence[Block]]
@@ -93,7 +95,7 @@ _ANYWHERE = re.compile(
     | [;{}(\\][ ]*\r?$                                       # a line of code
     | \\[a-zA-Z]+ | \\[()\[\]]                             # LaTeX
     | => | -> | == | != | := | <= | >= | && | \|\| | ::    # operators
-    | \w\(\s*\) | \)\s*[;{]
+    | \w\( | \)\s*[;{] | [ ]{2}(?:\#|//)                   # calls, comments
     | \s=\s | \S=["'\d]
     | \s\|\s | \s\|[ ]*\r?$                                      # a table
     | ^[-=~_*+.^\#:]{3,}[ ]*\r?$                                    # an underline, which makes a heading
@@ -227,13 +229,13 @@ def _find_containing(text: str, paragraphs: Sequence[tuple[int, int, bool]], pla
 
 
 def _find_open_tag(paragraph: str) -> str:
-    """Return the name of the first tag of a paragraph that is not closed in it, of those that keep white space."""
+    """Return the name of a tag of a paragraph that is not closed in it, of those that keep white space."""
     if "<" not in paragraph:
         return ""
-    for match in _PARAGRAPH_TAGS.finditer(paragraph):
-        closing = re.compile(rf"</{re.escape(match[1])}\s*>", re.IGNORECASE)
-        if not closing.search(paragraph, match.end()):
-            return match[1]
+    ends = {match[1].lower(): match.end() for match in _PARAGRAPH_TAGS.finditer(paragraph)}
+    for name, end in ends.items():
+        if not re.search(rf"</{re.escape(name)}\s*>", paragraph[end:], re.IGNORECASE):
+            return name
     return ""
 
 
@@ -275,6 +277,8 @@ def _find_prose(block: str) -> list[tuple[int, int]] | None:
     for line in lines:
         if _LINE.match(line):
             return None
+    if "<" in block and _PARAGRAPH_TAGS.search(block):
+        return None
     titled = sum(_TITLED.match(line) is not None for line in lines)
     if titled > 1 and 2 * titled >= len(lines):
         return None
@@ -292,10 +296,12 @@ def _find_prose(block: str) -> list[tuple[int, int]] | None:
 
 def _mask_spans(block: str, spans: Sequence[tuple[int, int]]) -> str:
     """Return a block whose protected parts have no blanks, so that these do not count as gaps."""
+    pieces: list[str] = []
+    place = 0
     for start, end in spans:
-        if "  " in (span := block[start:end]):
-            block = block[:start] + span.replace(" ", "x") + block[end:]
-    return block
+        pieces += [block[place:start], block[start:end].replace(" ", "x")]
+        place = end
+    return "".join([*pieces, block[place:]])
 
 
 def _is_csv(lines: Sequence[str]) -> bool:

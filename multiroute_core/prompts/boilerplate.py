@@ -23,14 +23,15 @@ FEWEST_PAGES = 3
 
 _NUMBER = r"(\d{1,4})"
 _WORDS = r"(?:page|pages|seite|página|pagina|blatt|стр\.|第)"
+_EDGE = r"[^\w\n]{0,9}"
 _PAGE = re.compile(
-    rf"\W*(?:{_WORDS}\s*{_NUMBER}(?:\s*(?:of|from|von|de|di|sur|/)\s*\d{{1,4}})?|{_NUMBER}\s+(?:of|von|sur)\s+\d{{1,4}}"
-    rf"|[-–—]\s*{_NUMBER}\s*[-–—])\W*",
+    rf"{_EDGE}(?:{_WORDS} ?{_NUMBER}(?: ?(?:of|from|von|de|di|sur|/) ?\d{{1,4}})?|{_NUMBER} (?:of|von|sur) \d{{1,4}}"
+    rf"|[-–—] ?{_NUMBER} ?[-–—]){_EDGE}",
     re.IGNORECASE,
 )
 _RULE = re.compile(r"([-=_*])\1{19,}[ \t\r]*")
 _MAY_APPLY = re.compile(
-    rf"^\W*(?:{_WORDS}\s*\d|\d{{1,4}}\s+(?:of|von|sur)\s|[-–—]\s*\d)|([-=_*])\1{{19}}", re.IGNORECASE | re.MULTILINE
+    rf"^{_EDGE}(?:{_WORDS} ?\d|\d{{1,4}} (?:of|von|sur) |[-–—] ?\d)|([-=_*])\1{{19}}", re.IGNORECASE | re.MULTILINE
 )
 
 

@@ -1,5 +1,7 @@
 r"""Protected parts within prose: code, quotations, URLs, tags, mathematics, data, placeholders. Pure.
 
+The patterns take linear time: no repetition is tried from every place of a long word.
+
 A block that holds a sign of such a part outside of all parts (a single backtick, an unmatched quote) is unclear, and
 `blocks` protects all of it.
 """
@@ -10,10 +12,10 @@ import re
 
 _SPANS = re.compile(
     r"""
-      (?P<ticks>`+)[^`]+?(?P=ticks)(?!`)                   # inline code
-    | [A-Za-z][A-Za-z0-9+.-]*://[^\s<>"]+ | www\.[^\s<>"]+  # URLs
+      (?<!`)(?P<ticks>`++)(?:[^`]++|(?!(?P=ticks)(?!`))`++)*+(?P=ticks)(?!`)   # inline code
+    | [A-Za-z0-9+.-]{1,20}://[^\s<>"]+ | www\.[^\s<>"]+     # URLs
     | (?:mailto|tel|data):[^\s<>"]+
-    | [\w.+-]+@[\w-]+\.[\w.-]+
+    | @[\w-]+\.[\w.-]+                                    # addresses; what stands before the sign has no blanks
     | <[A-Za-z/!?][^<>]*>                                  # tags
     | \$\$[^$]+\$\$ | \$(?![\s\d])[^$\n]+(?<!\s)\$(?!\d)      # mathematics
     | \$\d[^$\n]*[\\^_=+*<>][^$\n]*(?<!\s)\$

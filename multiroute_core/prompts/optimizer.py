@@ -201,7 +201,8 @@ async def optimize_request(
         saved["trimming"] = removed_tokens
         if optimizer.summarize is not None and budget is not None:
             room = min(budget.reserve, budget.limit - after - overhead, removed_tokens)
-            summary = await _summarize(messages, trimmed, ask, memory, room, count, shorten)
+            tidy = _build_text_rules(optimizer.rules, count, find, dict(saved))
+            summary = await _summarize(messages, trimmed, ask, memory, room, count, tidy)
         if summary:
             message = to_message(summary)
             place = sum(message.role == "system" for message in messages[:cut])

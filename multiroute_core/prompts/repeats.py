@@ -9,6 +9,7 @@ so a conversation that grows keeps its prefix, which prompt caches need.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,13 +22,16 @@ SHORTEST_PASSAGE = 240
 LONGEST_NOTICE = 600
 """Characters of the longest notice about cookies that is left out without a reference."""
 
+SHORTEST_EXCERPT = 12
+"""Characters that the first and the last words in a reference must have at least."""
+
 _EXCERPT_WORDS = 5
 _EXCERPT_CHARACTERS = 40
 _EXCERPT_WITHOUT_BLANKS = 16
 _UNIT = re.compile(
     r"""
       \[Repeated\ from\ above:\ [^\[\]]*\]
-    | \S[^\n]*?(?:[.!?…]+['’)]*(?=\s)|[。！？]+|(?=\s*(?:\n|\Z)))
+    | \S[^\n]*?(?:[.!?…]+['’)]*(?=\s)|[。！？]+|(?=[ \t\r]{0,64}(?:\n|\Z)))
     """,
     re.VERBOSE,
 )
@@ -54,13 +58,15 @@ class RepeatRemover:
         find: Splits a text into blocks.
     """
 
-    __slots__ = ("_count", "_find", "_keys", "_notices", "_places")
+    __slots__ = ("_count", "_find", "_heads", "_keys", "_notices", "_places", "_tails")
 
     def __init__(self, count: CountText, find: FindBlocks = find_blocks) -> None:
         self._count = count
         self._find = find
         self._keys: list[str] = []
         self._places: dict[str, int] = {}
+        self._heads: Counter[str] = Counter()
+        self._tails: Counter[str] = Counter()
         self._notices: set[str] = set()
 
     def add(self, pieces: Sequence[Piece]) -> list[Piece]:
@@ -80,7 +86,7 @@ class RepeatRemover:
             length = self._measure_passage(units, place, ends)
             start = units[place].start
             end = units[place + max(length, 1) - 1].end
-            reference = self._refer(units[place].key, units[place + length - 1].key) if length else ""
+            reference = _refer(units[place].key, units[place + length - 1].key) if length else ""
             if reference and self._count(reference) < self._count(text[start:end]):
                 edits[start] = Edit(start, end, reference)
                 self._keys.append("")
@@ -92,12 +98,14 @@ class RepeatRemover:
         return apply(pieces, [edits[start] for start in sorted(edits)], self._count)
 
     def _register(self, key: str) -> None:
-        if key:
-            self._places.setdefault(key, len(self._keys))
+        if key and key not in self._places:
+            self._places[key] = len(self._keys)
+            self._heads[_excerpt(key)] += 1
+            self._tails[_excerpt_end(key)] += 1
         self._keys.append(key)
 
     def _measure_passage(self, units: Sequence[_Unit], place: int, ends: Sequence[tuple[int, bool]]) -> int:
-        """Return how many units from `place` on stand in the same order further up; 0 if they are too short."""
+        """Return how many units from `place` on stand in the same order further up; 0 for too few, or if unclear."""
         first = units[place]
         source = self._places.get(first.key, -1) if first.key else -1
         if source < 0:
@@ -114,16 +122,16 @@ class RepeatRemover:
             and units[place + length].end <= end
         ):
             length += 1
-        return length if length and units[place + length - 1].end - first.start >= SHORTEST_PASSAGE else 0
+        while length and not self._is_clear(self._tails, _excerpt_end(units[place + length - 1].key)):
+            length -= 1
+        if not length or units[place + length - 1].end - first.start < SHORTEST_PASSAGE:
+            return 0
+        return length if self._is_clear(self._heads, _excerpt(first.key)) else 0
 
-    def _refer(self, first: str, last: str) -> str:
-        """Return the reference to a passage; empty if its first or last words stand somewhere else as well."""
-        head = _excerpt(first)
-        tail = _excerpt(last[::-1])[::-1]
-        for key in self._places:
-            if (key != first and key.startswith(head)) or (key != last and key.endswith(tail)):
-                return ""
-        return f"[Repeated from above: {head} … {tail}]"
+    @staticmethod
+    def _is_clear(excerpts: Counter[str], excerpt: str) -> bool:
+        """Whether a reference with this excerpt means one passage: it is long enough, and of one sentence only."""
+        return len(excerpt) >= SHORTEST_EXCERPT and excerpts[excerpt] == 1
 
     def _find_notices(self, text: str, blocks: Sequence[Block]) -> dict[int, int]:
         """Return start and end of each notice about cookies that was there before."""
@@ -171,3 +179,13 @@ def _excerpt(text: str) -> str:
             break
         end = blank
     return text[: end or _EXCERPT_WITHOUT_BLANKS]
+
+
+def _excerpt_end(text: str) -> str:
+    """Return the last words of a text."""
+    return _excerpt(text[::-1])[::-1]
+
+
+def _refer(first: str, last: str) -> str:
+    """Return the reference to the passage from one sentence to another."""
+    return f"[Repeated from above: {_excerpt(first)} … {_excerpt_end(last)}]"

@@ -8,7 +8,7 @@ from multiroute_core.prompts.blocks import Block, FindBlocks, find_blocks
 from multiroute_core.prompts.edits import Edit
 
 _MAY_APPLY = re.compile(r" {2}| \r?\n|\n[ \t\r]*\n[ \t\r]*\n")
-_GAP = re.compile(r" +(?=\r?\n)| +(?=\r?\Z)|(?<=\S) {2,}(?=[^\s])")
+_GAP = re.compile(r" {2,}| (?=\r?\n)| (?=\r?\Z)")
 
 
 def find_white_space(text: str, find: FindBlocks = find_blocks) -> list[Edit]:

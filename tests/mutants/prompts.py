@@ -25,8 +25,8 @@ PROMPTS = (
     Mutant(
         "a reference may mean two passages",
         FOLDER + "repeats.py",
-        "if (key != first and key.startswith(head))",
-        "if False and (key.startswith(head))",
+        "and excerpts[excerpt] == 1",
+        "and True",
         RULES,
     ),
     Mutant(

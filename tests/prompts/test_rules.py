@@ -70,6 +70,23 @@ def test_each_kind_of_part_is_protected(part):
         assert len(find_spans(text)) >= 1
 
 
+def test_code_without_a_fence_and_tags_in_a_line_are_protected():
+    for line in ("print(x)  # a comment", "<pre>a   b and c d e</pre>", "call_it(with, three,  words) and so on here"):
+        assert shorten(line) == line
+
+
+def test_time_is_linear_in_awkward_texts():
+    """Each took minutes if its time were quadratic; no time is asserted, the suite's limit does that."""
+    for text in (
+        "x" * 200_000,
+        "\n" * 200_000 + "x",
+        "a b c" + " " * 200_000 + "d\ne f g  h",
+        "`" * 200_000,
+        "<pre>" * 20_000,
+    ):
+        assert len(shorten(text + "\n\nThe end.")) <= len(text) + 10
+
+
 def test_what_is_open_protects_what_follows():
     for opening in ("```\nx", "<pre>\nx", '{\n"a": [', "<!-- x"):
         text = f"{opening}\n\n\n\nNot  prose at all, as it is within something.\n\n\n\nNor  is this one here."
