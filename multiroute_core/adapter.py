@@ -319,8 +319,11 @@ def route_identities(router: Router) -> tuple[tuple[str, str, str | None], ...]:
 def guard_identities(router: Router) -> list[str]:
     """Return what identifies the guards and the prompt optimizer of a router in a cache key: both change prompts."""
     engine = router._parts  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    guards = engine.settings.guards
     optimizer = engine.settings.prompt_optimizer
-    return [identify_function(one) for one in (*engine.settings.guards, optimizer) if one is not None]
+    if not guards and optimizer is None:  # every call of LangChain asks
+        return []
+    return [identify_function(one) for one in (*guards, optimizer) if one is not None]
 
 
 def to_key_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from tests.mutants.cache import CACHED
 from tests.mutants.guarded import GUARDED
 from tests.mutants.money import MONEY
 from tests.mutants.mutant import FACES, PLAN, RACE, Mutant
+from tests.mutants.optimizer import OPTIMIZER
 from tests.mutants.outside import OUTSIDE
-from tests.mutants.prompts import PROMPTS
 from tests.mutants.rules import RULES
 
 CORE = "multiroute_core/"
@@ -256,4 +256,4 @@ FLOW = (
     ),
 )
 
-MUTANTS = (*FLOW, *RULES, *CACHED, *MONEY, *OUTSIDE, *GUARDED, *PROMPTS)
+MUTANTS = (*FLOW, *RULES, *CACHED, *MONEY, *OUTSIDE, *GUARDED, *OPTIMIZER)

@@ -7,7 +7,7 @@ RULES = "tests/prompts/test_rules.py"
 CONVERSATIONS = "tests/prompts/test_conversations.py"
 STAGE = "tests/engine/test_optimizing.py"
 
-PROMPTS = (
+OPTIMIZER = (
     Mutant(
         "a conversation is trimmed to the limit, one exchange at a time",
         FOLDER + "trimming.py",
