@@ -50,6 +50,7 @@ from multiroute_core.events import Hook
 from multiroute_core.guards.acceptance import Acceptance, AnswerFunction
 from multiroute_core.guards.guard import Check, Guard
 from multiroute_core.options import OrderFunction
+from multiroute_core.prompts.optimizer import PromptOptimizer
 from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.state.state import State
 
@@ -84,9 +85,9 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
             such as `"gpt-6.1-sol"`. Beside them, only routes with this name or model are used.
         deadline: Seconds until the caller receives output, retries and fallbacks included.
         attempt_timeout, first_token_timeout, stall_timeout, total_timeout: Limits of one attempt in seconds; None means
-            no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`, `limit`,
-            `strict_params`, `skip_missing_keys`, `max_response_bytes` are arguments of `multiroute_core.Router`, and
-            cannot be given beside `router`.
+            no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`,
+            `prompt_optimizer`, `limit`, `strict_params`, `skip_missing_keys`, `max_response_bytes` are arguments of
+            `multiroute_core.Router`, and cannot be given beside `router`.
         fallback, fallback_on, on_stream_error, accept, repairs, prompt_cache, strategy, task, route_tags, region,
             tenant, labels, priority: Options of every call, as in `multiroute_core.Options`.
         **base_fields: The fields of LangChain's `BaseChatModel` (`callbacks`, `tags`, `rate_limiter`, …).
@@ -183,6 +184,7 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
         on_event: Sequence[Hook] | None = None,
         guards: Iterable[Guard | Check] | None = None,
         limit: Limit | Sequence[Limit] | None = None,
+        prompt_optimizer: bool | PromptOptimizer | None = None,
         strict_params: bool | None = None,
         skip_missing_keys: bool | None = None,
         max_response_bytes: int | None = DEFAULT,

@@ -44,7 +44,7 @@ from llamaindex_multiroute.closing import aclosing, closing, register
 from llamaindex_multiroute.convert import messages_in
 from llamaindex_multiroute.fields import InheritedFields
 from llamaindex_multiroute.schemas import tool_dict
-from multiroute_core import Budget, Ledger, Limit, Route, Router
+from multiroute_core import Budget, Hook, Ledger, Limit, OrderFunction, PromptOptimizer, Route, Router
 from multiroute_core._util.redaction import bare_url, conceal
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.adapter import (
@@ -65,10 +65,8 @@ from multiroute_core.adapter import (
     to_key_fields,
 )
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.events import Hook
 from multiroute_core.guards.acceptance import Acceptance, AnswerFunction
 from multiroute_core.guards.guard import Check, Guard
-from multiroute_core.options import OrderFunction
 from multiroute_core.state.state import State
 
 
@@ -99,8 +97,9 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
             such as `"gpt-6.1-sol"`. Beside them, only routes with this name or model are used.
         deadline: Seconds until the caller receives output, retries and fallbacks included.
         attempt_timeout, first_token_timeout, stall_timeout, total_timeout: Limits of one attempt in seconds; None means
-            no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`, `limit`,
-            `strict_params`, `skip_missing_keys`, `max_response_bytes` are `Router`'s, and not given beside `router`.
+            no limit. These and `hedge_budget`, `cache`, `state`, `budget`, `ledger`, `on_event`, `guards`,
+            `prompt_optimizer`, `limit`, `strict_params`, `skip_missing_keys`, `max_response_bytes` are arguments of
+            `multiroute_core.Router`, and cannot be given beside `router`.
         fallback, fallback_on, on_stream_error, accept, repairs, prompt_cache, strategy, task, route_tags, region,
             tenant, labels, priority: Options of every call, as in `multiroute_core.Options`.
         **base_fields: The fields of LlamaIndex's `LLM` (`system_prompt`, `callback_manager`, …).
@@ -182,6 +181,7 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
         on_event: Sequence[Hook] | None = None,
         guards: Iterable[Guard | Check] | None = None,
         limit: Limit | Sequence[Limit] | None = None,
+        prompt_optimizer: bool | PromptOptimizer | None = None,
         strict_params: bool | None = None,
         skip_missing_keys: bool | None = None,
         max_response_bytes: int | None = DEFAULT,
@@ -249,7 +249,7 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
         state = {**state, "__dict__": dict(state["__dict__"])}
         if state.get("__pydantic_private__"):
             state["__pydantic_private__"] = dict(state["__pydantic_private__"])
-            cast("dict[str, Any]", self.__pydantic_private__).update(private)
+            cast("Any", self).__pydantic_private__.update(private)
         self.__dict__.update(attributes)
         for name in ("router", "accept", "fallback_on"):
             if name in attributes and name not in state["__dict__"]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         MultiRouteError,
         NotFoundError,
         OverloadedError,
+        PromptTooLongError,
         QuotaExhaustedError,
         RateLimitError,
         RefusalError,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         FirstToken,
         GuardTriggered,
         Hook,
+        PromptOptimized,
         RequestEnded,
         RequestStarted,
         RouteSkipped,
@@ -83,6 +85,8 @@ if TYPE_CHECKING:
     )
     from multiroute_core.options import OrderFunction
     from multiroute_core.parsing.arguments import CallOptions, MessageLike, Messages
+    from multiroute_core.prompts.counting import TokenCount
+    from multiroute_core.prompts.optimizer import PromptOptimizer
     from multiroute_core.request_log.log import RequestLog
     from multiroute_core.request_log.record import RequestRecord
     from multiroute_core.request_log.view import RecentRequests
@@ -120,12 +124,12 @@ else:
                 "AllRoutesFailedError APIConnectionError AttemptTimeoutError AuthenticationError BadRequestError "
                 "BudgetExceededError ConfigurationError ContentFilterError ContextOverflowError "
                 "DeadlineExceededError GuardBlockedError InvalidResponseError LimitExceededError MultiRouteError "
-                "NotFoundError OverloadedError QuotaExhaustedError RateLimitError RefusalError RejectedAnswerError "
-                "RouteError ServerError StreamInterruptedError UnsupportedError"
+                "NotFoundError OverloadedError PromptTooLongError QuotaExhaustedError RateLimitError RefusalError "
+                "RejectedAnswerError RouteError ServerError StreamInterruptedError UnsupportedError"
             ),
             "events": (
-                "About AttemptEnded AttemptStarted BudgetAlert Event FirstToken GuardTriggered Hook RequestEnded "
-                "RequestStarted RouteSkipped"
+                "About AttemptEnded AttemptStarted BudgetAlert Event FirstToken GuardTriggered Hook PromptOptimized "
+                "RequestEnded RequestStarted RouteSkipped"
             ),
             "ledger.ledger": "Ledger",
             "ledger.record": "Record",
@@ -137,6 +141,8 @@ else:
             ),
             "options": "OrderFunction",
             "parsing.arguments": "CallOptions MessageLike Messages",
+            "prompts.counting": "TokenCount",
+            "prompts.optimizer": "PromptOptimizer",
             "request_log.log": "RequestLog",
             "request_log.record": "RequestRecord",
             "request_log.view": "RecentRequests",
@@ -217,6 +223,9 @@ __all__ = [
     "OverloadedError",
     "Part",
     "PromptCaching",
+    "PromptOptimized",
+    "PromptOptimizer",
+    "PromptTooLongError",
     "QuotaExhaustedError",
     "RateLimitError",
     "Raw",
@@ -244,6 +253,7 @@ __all__ = [
     "State",
     "StreamInterruptedError",
     "Text",
+    "TokenCount",
     "TokenPrices",
     "Tool",
     "ToolCall",

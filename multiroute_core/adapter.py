@@ -108,6 +108,7 @@ class DisplayableModel(Displayable):
         on_event: InitVar[Any]
         guards: InitVar[Any]
         limit: InitVar[Any]
+        prompt_optimizer: InitVar[Any]
         strict_params: InitVar[Any]
         skip_missing_keys: InitVar[Any]
         max_response_bytes: InitVar[Any]
@@ -317,10 +318,13 @@ def route_identities(router: Router) -> tuple[tuple[str, str, str | None], ...]:
 
 
 def guard_identities(router: Router) -> list[str]:
-    """Return what identifies the guards of a router in a cache key: a cached answer has passed them."""
+    """Return what identifies the guards and the prompt optimizer of a router in a cache key: both change prompts."""
     engine = router._parts  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     guards = engine.settings.guards
-    return [identify_function(guard) for guard in guards] if guards else []
+    optimizer = engine.settings.prompt_optimizer
+    if not guards and optimizer is None:  # every call of LangChain asks
+        return []
+    return [identify_function(one) for one in (*guards, optimizer) if one is not None]
 
 
 _FIELDS_WITH_FUNCTIONS = frozenset({"route_tags", "fallback_on", "accept"})

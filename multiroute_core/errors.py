@@ -2,6 +2,7 @@
 
     MultiRouteError
     ├── ConfigurationError (also a ValueError)   a setting, option or input is invalid; nothing was sent
+    │   └── PromptTooLongError                   the prompt cannot be trimmed to its token budget; see `excess`
     ├── RouteError                               one attempt on one route failed
     │   ├── BadRequestError                      the request is invalid: no fallback
     │   │   ├── ContextOverflowError             the prompt exceeds this model's context window; fallback allowed
@@ -60,6 +61,32 @@ class MultiRouteError(Exception):
 
 class ConfigurationError(MultiRouteError, ValueError):
     """A setting, an option or an input is invalid. Raised before anything is sent."""
+
+
+class PromptTooLongError(ConfigurationError):
+    """What has to stay of a prompt exceeds the token budget of the prompt optimizer. Nothing was sent.
+
+    Attributes:
+        tokens: The tokens of what has to stay: the system messages, the tools, and the latest turn with all after it.
+        limit: The budget, in tokens.
+    """
+
+    def __init__(self, tokens: int, limit: int) -> None:
+        super().__init__(tokens, limit)
+        self.tokens = tokens
+        self.limit = limit
+
+    @property
+    def excess(self) -> int:
+        """By how many tokens the prompt is too long."""
+        return self.tokens - self.limit
+
+    def __str__(self) -> str:
+        return (
+            f"The prompt is {self.excess:,} tokens too long: its system messages, its tools and its latest turn have "
+            f"{self.tokens:,} tokens, and max_tokens={self.limit:,} is the most; shorten them, or raise "
+            "PromptOptimizer(max_tokens=...)."
+        )
 
 
 class RouteError(MultiRouteError):

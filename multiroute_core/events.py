@@ -162,6 +162,29 @@ class GuardTriggered:
     tenant: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PromptOptimized:
+    """The prompt optimizer has shortened a prompt.
+
+    Attributes:
+        request_id: The request.
+        tokens_before: The tokens of the prompt as it was.
+        tokens_after: The tokens of the prompt that is sent.
+        saved_by_rule: The tokens that each rule has saved.
+        removed: How many messages were left out.
+        summarized: Whether a summary takes their place.
+        tenant: The tenant of the request.
+    """
+
+    request_id: str
+    tokens_before: int
+    tokens_after: int
+    saved_by_rule: Mapping[str, int]
+    removed: int = 0
+    summarized: bool = False
+    tenant: str | None = None
+
+
 Event: TypeAlias = (
     RequestStarted
     | AttemptStarted
@@ -171,6 +194,7 @@ Event: TypeAlias = (
     | RequestEnded
     | BudgetAlert
     | GuardTriggered
+    | PromptOptimized
 )
 Hook: TypeAlias = Callable[[Event], None]
 """Receives events. A hook with an attribute `event_types`, a tuple of event classes, receives only those; events

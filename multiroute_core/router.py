@@ -20,6 +20,7 @@ from multiroute_core.engine.foreign_arguments import accept_foreign_names
 from multiroute_core.engine.overview import overview
 from multiroute_core.engine.parts import Engine
 from multiroute_core.engine.settings import Settings
+from multiroute_core.engine.token_counting import COUNT_SECONDS, count_call
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import Hook
 from multiroute_core.guards.acceptance import Acceptance, AnswerFunction
@@ -27,14 +28,17 @@ from multiroute_core.guards.guard import Check, Guard
 from multiroute_core.ledger.ledger import Ledger
 from multiroute_core.limits.limit import Limit
 from multiroute_core.limits.status import LimitStatuses
-from multiroute_core.options import OrderFunction
+from multiroute_core.options import OrderFunction, seconds
 from multiroute_core.parsing.arguments import CallOptions, Messages, show_call_options
+from multiroute_core.prompts.counting import TokenCount
+from multiroute_core.prompts.optimizer import PromptOptimizer
 from multiroute_core.route import Route
 from multiroute_core.routing.estimate import Estimate, estimate
 from multiroute_core.routing.explain import Explanation, explain
 from multiroute_core.routing.health import Health
 from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.routing.strategies import LiveStats
+from multiroute_core.runtime.async_io import AsyncIO
 from multiroute_core.runtime.clock import Clock
 from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
@@ -104,6 +108,8 @@ class Router(Displayable, RouterCalls):
             functions that take a `GuardedText`.
         limit: Requests and tokens per minute and calls at once for each tenant or label: a `Limit`, or several. They
             are counted where `state` is.
+        prompt_optimizer: Shortens prompts without changing their meaning, after the guards: True, or a
+            `PromptOptimizer` with a token budget and other settings; None changes nothing.
 
     Raises:
         ConfigurationError: A setting is invalid, there are no routes, two routes share a name, or a key or a package is
@@ -144,6 +150,7 @@ class Router(Displayable, RouterCalls):
         on_event: Sequence[Hook] = (),
         guards: Iterable[Guard | Check] = (),
         limit: Limit | Sequence[Limit] | None = None,
+        prompt_optimizer: bool | PromptOptimizer | None = None,
     ) -> None:
         cache = conceal(cache)  # a traceback may show local variables
         state = conceal(state)
@@ -250,6 +257,43 @@ class Router(Displayable, RouterCalls):
         """
         request, _, candidates = self._parts.prepare(messages, options, stream=False)
         return estimate(request, candidates, self._parts.facts, self._parts.prices.cost_on)
+
+    def count_tokens(
+        self, messages: Messages, *, timeout: float = COUNT_SECONDS, **options: Unpack[CallOptions]
+    ) -> TokenCount:
+        """Count the tokens of a prompt as the provider of the first candidate counts them.
+
+        Anthropic, Google and OpenAI count through endpoints of their own, which generate nothing. For other routes, and
+        if the count fails, it is an estimate; the result says which, and why. The guards and the prompt optimizer see
+        the prompt first.
+
+        Args:
+            messages: As in `generate`.
+            timeout: Seconds until the provider must have answered; 10 by default.
+            **options: As in `generate`, such as `tools`; `model` chooses the route.
+
+        Raises:
+            ConfigurationError: Invalid input; nothing was sent.
+            GuardBlockedError: A guard blocks the prompt.
+
+        Example:
+            >>> router.count_tokens("Hello").tokens  # doctest: +SKIP
+            8
+        """
+        io = SyncIO(self._world.now, self._world.sleep)
+        call = self._call(messages, options, stream=False)
+        return run(count_call(self._parts, io, call, seconds("timeout", timeout)))
+
+    async def acount_tokens(
+        self,
+        messages: Messages,
+        *,
+        timeout: float = COUNT_SECONDS,  # noqa: ASYNC109
+        **options: Unpack[CallOptions],
+    ) -> TokenCount:
+        """Async variant of `count_tokens`, on the running event loop."""
+        call = self._call(messages, options, stream=False)
+        return await count_call(self._parts, AsyncIO(self._world.now), call, seconds("timeout", timeout))
 
     def health(self) -> Health:
         """Return the current health of all routes as a table: circuit breakers, limits, latencies.

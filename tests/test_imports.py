@@ -42,7 +42,7 @@ LAYERS = (
     ("budgets", "cache", "limits"),
     ("state",),
     ("report", "routing", "testing"),
-    ("ledger", "providers"),
+    ("ledger", "prompts", "providers"),
     ("parsing", "pricing"),
     ("route", "telemetry"),
     ("events", "guards", "migration", "options"),

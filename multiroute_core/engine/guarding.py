@@ -47,7 +47,7 @@ class GuardStage:
             request = replace(call.request, messages=await guarded.guard_messages(call.request.messages))
             context.call = replace(call, request=request, routes=guarded.restrict(call.routes))
         except MultiRouteError as error:
-            _notify(context, error)
+            notify_blocked(context, error)
             raise
         chunks = run_rest(context)
         filters = AnswerFilters(guarded, stream=call.stream) if guarded.sees_answers else None
@@ -62,8 +62,8 @@ class GuardStage:
             await chunks.aclose()
 
 
-def _notify(context: CallContext, error: MultiRouteError) -> None:
-    """Send the events of a call that a guard blocks before it is routed."""
+def notify_blocked(context: CallContext, error: MultiRouteError) -> None:
+    """Send the events of a call that a stage ends before it is routed."""
     listeners = context.listeners
     if listeners[RequestStarted] or listeners[RequestEnded]:
         log = AttemptLog(listeners, context.call)

@@ -107,7 +107,7 @@ class Engine:
             facts,
             spending,
             LearnedCapabilities(strict=settings.strict_params),
-            build_stages(StageInputs(settings, world, spending, state)),
+            build_stages(StageInputs(settings, world, spending, state, facts)),
         )
 
     @property
@@ -151,7 +151,10 @@ class Engine:
                 return tuple(entry for entry in encoded.dropped if not entry.startswith(("content.", "tools.")))
 
             drops = dropped_parameters
-        return request, options, candidates(request, settings.routes, options, self.facts, drops)
+        facts = self.facts
+        if settings.prompt_optimizer is not None:  # its stage compares the windows with the shorter prompt
+            facts = {name: replace(fact, window=None) for name, fact in facts.items()}
+        return request, options, candidates(request, settings.routes, options, facts, drops)
 
     async def answer(self, io: IO, call: Call) -> Response:
         """Return the whole response to a call."""

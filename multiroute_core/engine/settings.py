@@ -19,6 +19,7 @@ from multiroute_core.ledger.ledger import Ledger
 from multiroute_core.limits.accounts import LimitAccounts, MemoryLimitAccounts
 from multiroute_core.limits.limit import Limit
 from multiroute_core.options import Options, invalid, parse, seconds, share, to_be_kept, truth
+from multiroute_core.prompts.optimizer import PromptOptimizer
 from multiroute_core.providers import registry
 from multiroute_core.route import Route, check_quotas
 from multiroute_core.state.memory import MemoryState
@@ -56,6 +57,7 @@ class Settings:
         on_event: The hooks.
         guards: The guards, in order.
         call_limits: The limits of tenants and labels.
+        prompt_optimizer: What shortens prompts; None for nothing.
     """
 
     routes: tuple[Route, ...]
@@ -71,6 +73,7 @@ class Settings:
     on_event: tuple[Hook, ...]
     guards: tuple[Guard, ...] = ()
     call_limits: tuple[Limit, ...] = ()
+    prompt_optimizer: PromptOptimizer | None = None
 
     @classmethod
     def of(
@@ -106,6 +109,7 @@ class Settings:
             on_event=_hooks(on_event),
             guards=_guards(arguments["guards"]),
             call_limits=_call_limits(arguments["limit"]),
+            prompt_optimizer=PromptOptimizer.of(arguments["prompt_optimizer"]),
         )
 
     def opened_state(self, random: Callable[[], float], wall: Callable[[], float]) -> State:
@@ -163,6 +167,7 @@ class Settings:
             "on_event": self.on_event,
             "guards": self.guards,
             "limit": self.call_limits,
+            "prompt_optimizer": self.prompt_optimizer,
         }
 
 

@@ -1,21 +1,23 @@
-"""The stages of a request, in order: guards → cache → limits → budget → routing; routing makes the attempts.
+"""The stages of a request: guards → optimizer → cache → limits → budget → routing, which makes the attempts.
 
 A new stage is a file of its own and one entry in `STAGES`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
 
 from multiroute_core.budgets.reservation import BudgetReservation
 from multiroute_core.budgets.tracker import BudgetTracker
 from multiroute_core.engine.caching import CacheStage
 from multiroute_core.engine.guarding import GuardStage
 from multiroute_core.engine.limiting import LimitStage
+from multiroute_core.engine.optimizing import OptimizerStage
 from multiroute_core.engine.settings import Settings
 from multiroute_core.engine.stage import CallContext, RunRest, Stage
 from multiroute_core.limits.limiter import Limiter
+from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.runtime.clock import Clock
 from multiroute_core.state.state import State
 from multiroute_core.types import Chunk
@@ -30,12 +32,14 @@ class StageInputs:
         clock: Clock and randomness.
         tracker: The budgets; None for none.
         state: The health and limits of the routes; limits are counted where it is kept.
+        facts: The capabilities of the routes by name.
     """
 
     settings: Settings
     clock: Clock
     tracker: BudgetTracker | None
     state: State
+    facts: Mapping[str, RouteCapabilities] = field(default_factory=dict[str, RouteCapabilities])
 
 
 class BudgetStage:
@@ -59,6 +63,11 @@ def _build_guards(inputs: StageInputs) -> Stage | None:
     return GuardStage(guards) if guards else None
 
 
+def _build_optimizer(inputs: StageInputs) -> Stage | None:
+    optimizer = inputs.settings.prompt_optimizer
+    return None if optimizer is None else OptimizerStage(optimizer, inputs.facts)
+
+
 def _build_cache(inputs: StageInputs) -> Stage | None:
     caching = inputs.settings.caching
     clock = inputs.clock
@@ -77,7 +86,13 @@ def _build_budget(inputs: StageInputs) -> Stage | None:
     return None if inputs.tracker is None else BudgetStage(inputs.tracker)
 
 
-STAGES: list[Callable[[StageInputs], Stage | None]] = [_build_guards, _build_cache, _build_limits, _build_budget]
+STAGES: list[Callable[[StageInputs], Stage | None]] = [
+    _build_guards,
+    _build_optimizer,
+    _build_cache,
+    _build_limits,
+    _build_budget,
+]
 """The functions that build the stages, outermost first; None where the settings do not ask for the stage."""
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
+from multiroute_core.runtime.user_code import call_in_thread
 
 
 async def call_function(io: IO, function: Any, argument: Any, what: str, until: float, *, is_async: bool) -> Any:
@@ -27,16 +27,4 @@ async def call_function(io: IO, function: Any, argument: Any, what: str, until: 
     limit.set(what, until, until - io.now())
     if is_async and io.native:
         return await io.wait(limit, function, argument)
-    return await io.thread(limit, _run, function, argument)
-
-
-def _run(function: Any, argument: Any) -> Any:
-    """Call a function in a thread, an async one on an event loop of its own."""
-    result = function(argument)
-    if hasattr(result, "__await__"):
-
-        async def wait() -> Any:
-            return await result
-
-        return asyncio.run(wait())
-    return result
+    return await call_in_thread(io, limit, function, argument)

@@ -5,6 +5,7 @@ from tests.mutants.guarded import GUARDED
 from tests.mutants.limited import LIMITED
 from tests.mutants.money import MONEY
 from tests.mutants.mutant import FACES, PLAN, RACE, Mutant
+from tests.mutants.optimizer import OPTIMIZER
 from tests.mutants.outside import OUTSIDE
 from tests.mutants.prompts import PROMPTS
 from tests.mutants.rules import RULES
@@ -257,4 +258,4 @@ FLOW = (
     ),
 )
 
-MUTANTS = (*FLOW, *RULES, *CACHED, *MONEY, *LIMITED, *OUTSIDE, *GUARDED, *PROMPTS)
+MUTANTS = (*FLOW, *RULES, *CACHED, *MONEY, *LIMITED, *OUTSIDE, *GUARDED, *PROMPTS, *OPTIMIZER)

@@ -11,6 +11,7 @@ from multiroute_core.providers.anthropic import decode, encode
 from multiroute_core.providers.anthropic.credit import is_own_address
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.stainless import StainlessTransport
+from multiroute_core.providers.token_counts import to_anthropic_count
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
 
@@ -34,6 +35,10 @@ class AnthropicProvider(StainlessTransport):
         """Encode the body of `POST /v1/messages`."""
         traits = models.lookup("anthropic", route.model)
         return encode.encode(request, route.model, traits, stream=stream, account=self.account, own_address=self._own)
+
+    def encode_count(self, request: Request, route: Route) -> Encoded:
+        """Encode the body of `POST /v1/messages/count_tokens`."""
+        return to_anthropic_count(self.encode(request, route, stream=False))
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """Decode a complete message."""

@@ -27,6 +27,7 @@ from multiroute_core.providers.google.stream_events import read_events
 from multiroute_core.providers.google.typed_calls import TypedCalls
 from multiroute_core.providers.prepared_requests import SdkClient, SdkTraits, is_untouched, template_key
 from multiroute_core.providers.provider import Encoded, Reply
+from multiroute_core.providers.token_counts import to_google_count
 from multiroute_core.route import Route
 from multiroute_core.runtime.deadline import CONNECT_TIMEOUT, Deadline, current
 from multiroute_core.runtime.io import IO
@@ -63,6 +64,10 @@ class GenaiProvider(GeminiProvider):
         """Encode the body of `generateContent`."""
         traits = models.lookup("google", route.model)
         return encode.encode(request, route.model, traits, stream=stream, account=self.account)
+
+    def encode_count(self, request: Request, route: Route) -> Encoded:
+        """Encode the body of `countTokens`."""
+        return to_google_count(self.encode(request, route, stream=False))
 
     async def call(self, io: IO, limit: Deadline, encoded: Encoded) -> Reply:
         """Request a complete response."""

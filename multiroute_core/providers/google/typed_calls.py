@@ -25,6 +25,7 @@ class TypedCalls:
         self._native_models = client.aio.models
 
     def request(self, _method: str, path: str, body: Mapping[str, Any], options: _Options = None) -> Any:
+        _reject_count(path)
         return _as_reply(self._models.generate_content(**_typed(path, body, options)))
 
     def request_streamed(
@@ -34,6 +35,7 @@ class TypedCalls:
             yield _as_reply(chunk)
 
     async def async_request(self, _method: str, path: str, body: Mapping[str, Any], options: _Options = None) -> Any:
+        _reject_count(path)
         return _as_reply(await self._native_models.generate_content(**_typed(path, body, options)))
 
     async def async_request_streamed(
@@ -47,6 +49,12 @@ class TypedCalls:
                     yield _as_reply(chunk)
 
         return replies()
+
+
+def _reject_count(path: str) -> None:
+    """Raise an error for `countTokens`: the typed call for it takes neither a system instruction nor tools."""
+    if path.endswith(":countTokens"):
+        raise ConfigurationError("This version of google-genai cannot count the tokens of a whole request.")
 
 
 def _typed(path: str, body: Mapping[str, Any], options: _Options) -> dict[str, Any]:

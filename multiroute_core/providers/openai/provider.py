@@ -17,6 +17,7 @@ from multiroute_core.providers.openai.prompt_cache import takes_prompt_cache_key
 from multiroute_core.providers.openai.usage import header_cost
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.stainless import StainlessTransport
+from multiroute_core.providers.token_counts import to_openai_count
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
 
@@ -56,6 +57,13 @@ class OpenAIProvider(StainlessTransport):
         return ENCODE[self._api(route)](
             request, route.model, traits, stream=stream, account=self.account, has_cache_key=self._has_cache_key
         )
+
+    def encode_count(self, request: Request, route: Route) -> Encoded | None:
+        """Encode the body of `POST /responses/input_tokens`; None for a server that may not have it."""
+        if not self._own and self._api(route) != "responses":
+            return None
+        traits = models.lookup(route.provider, route.model)
+        return to_openai_count(responses.encode(request, route.model, traits, stream=False, account=self.account))
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """Decode a complete response."""
