@@ -243,14 +243,10 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
         Raises:
             ConfigurationError: The router, or a check, cannot be pickled.
         """
-        attributes = dict(self.__dict__)
-        private = dict(self.__pydantic_private__ or {})
+        attributes = dict(vars(self))
         state = super().__getstate__()
-        state = {**state, "__dict__": dict(state["__dict__"])}
-        if state.get("__pydantic_private__"):
-            state["__pydantic_private__"] = dict(state["__pydantic_private__"])
-            cast("Any", self).__pydantic_private__.update(private)
-        self.__dict__.update(attributes)
+        state["__dict__"] = dict(state["__dict__"])
+        vars(self).update(attributes)
         for name in ("router", "accept", "fallback_on"):
             if name in attributes and name not in state["__dict__"]:
                 raise ConfigurationError(
