@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
-from multiroute_core import Budget, Response, Route, Router
+from multiroute_core import Budget, Limit, PromptOptimizer, Response, Route, Router
 from multiroute_core.budgets.accounts import MemoryAccounts
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.guards import (
@@ -55,7 +55,14 @@ GUARDS = (
     ban_text("banned phrase", replacement="…"),
     moderate(moderate_nothing, origins=["user", "answer"], window=40),
 )
-CHECKS: dict[str, Any] = {"accept": lambda response: len(response.text) < 100_000, "fallback_on": ["empty", "length"]}
+GUARDED: dict[str, Any] = {
+    "guards": GUARDS,
+    "accept": lambda response: len(response.text) < 100_000,
+    "fallback_on": ["empty", "length"],
+    "prompt_optimizer": PromptOptimizer(max_tokens=10_000),
+    "prompt_cache": True,
+    "limit": Limit(rpm=10**9, tpm=10**12, concurrency=4),
+}
 
 
 class Leak(AssertionError):
@@ -162,8 +169,7 @@ class Probe:
             budget=Budget(usd=1e12, per="day", hard=True),
             cache="memory",
             ledger="memory",
-            guards=GUARDS if self._guarded else (),
-            **(CHECKS if self._guarded else {}),
+            **(GUARDED if self._guarded else {}),
         )
 
     def _call(self, router: Router, face: str) -> Response | None:
@@ -210,6 +216,8 @@ class Probe:
         held = [(kept.account.held, len(kept.places)) for kept in shared._accounts.values()]
         if any(amount or slots for amount, slots in held):
             raise Leak(f"{where}: reservations {held}")
+        if any(status.in_flight for status in router.limit_statuses()):
+            raise Leak(f"{where}: places of tenants {router.limit_statuses()}")
         if flights := router._parts.cache._flights._flights:
             raise Leak(f"{where}: flights {flights}")
         loop = self._loop.get_loop()

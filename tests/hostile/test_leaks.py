@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
-from multiroute_core import Budget, ConfigurationError, Ledger, MemoryCache, Route, Router
+from multiroute_core import Budget, ConfigurationError, Ledger, Limit, MemoryCache, PromptOptimizer, Route, Router
 from multiroute_core._util.redaction import Address, Secret, redact_url, without_secrets
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.events import Event, GuardTriggered
@@ -214,6 +214,10 @@ def refuse(response):
     raise ValueError(response.text)
 
 
+def fail_to_summarize(messages):
+    raise ValueError([message.text for message in messages])
+
+
 class Moderator:
     """A client of a moderation endpoint that fails with an error that quotes the text."""
 
@@ -239,6 +243,9 @@ GUARDS: dict[str, dict[str, Any]] = {
     "personal data is restricted": {"guards": [restrict_personal_data("eu", ["email"])]},
     "an answer is rejected": {"accept": lambda response: f"not {response.text[:0]}good enough", "repairs": 1},
     "a check fails": {"accept": refuse},
+    "a limit refuses": {"limit": Limit(rpm=1), "guards": [mask_personal_data(["email"])]},
+    "a prompt is too long": {"prompt_optimizer": PromptOptimizer(max_tokens=2)},
+    "a summary fails": {"prompt_optimizer": PromptOptimizer(max_tokens=60, summarize=fail_to_summarize)},
 }
 
 
@@ -266,7 +273,8 @@ def test_guards_and_checks_say_nothing_of_what_they_saw(server, case, logs, tmp_
     errors: list[Exception] = []
     email = f"{PROMPT.lower()}@example.org"
     for face in FACES:
-        outcome = ask(face, router, f"{PROMPT} {email}")
+        history = [("user", f"{PROMPT} {email} " * 9), ("assistant", "I see.")] if "summary" in case else []
+        outcome = ask(face, router, [*history, ("user", f"{PROMPT} {email}")])
         errors += [outcome.error] if outcome.error is not None else []
     assert all(isinstance(error, MultiRouteError) for error in errors)
     ledger.flush()
@@ -296,6 +304,7 @@ SENT_AS_IT_IS = {
     "an answer has no schema",
     "an answer is rejected",
     "a check fails",
+    "a summary fails",
 }
 """The cases in which the prompt reaches the vendor with the address in it."""
 

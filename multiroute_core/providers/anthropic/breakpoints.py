@@ -8,8 +8,9 @@ the conversation, the system text, the previous end and the tools, in this order
 
 Sources, all read on 2026-11-30: order of the prefix, four marks, the window of 20 blocks, entries only at marks, longer
 expiries before shorter ones: https://platform.claude.com/docs/en/build-with-claude/prompt-caching. No mark on a tool
-with `defer_loading`: https://platform.claude.com/docs/en/agents-and-tools/tool-use/tool-search-tool. A text as a string
-is short for a list of one text block: https://platform.claude.com/docs/en/api/messages.
+with `defer_loading`, which is not in the prefix:
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/tool-use-with-prompt-caching. A text as a string is short
+for a list of one text block: https://platform.claude.com/docs/en/api/messages.
 """
 
 from __future__ import annotations
