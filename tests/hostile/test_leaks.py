@@ -245,7 +245,7 @@ GUARDS: dict[str, dict[str, Any]] = {
     "a check fails": {"accept": refuse},
     "a limit refuses": {"limit": Limit(rpm=1), "guards": [mask_personal_data(["email"])]},
     "a prompt is too long": {"prompt_optimizer": PromptOptimizer(max_tokens=2)},
-    "a summary fails": {"prompt_optimizer": PromptOptimizer(max_tokens=60, summarize=fail_to_summarize)},
+    "a summary fails": {"prompt_optimizer": PromptOptimizer(max_tokens=200, summarize=fail_to_summarize)},
 }
 
 
@@ -273,10 +273,12 @@ def test_guards_and_checks_say_nothing_of_what_they_saw(server, case, logs, tmp_
     errors: list[Exception] = []
     email = f"{PROMPT.lower()}@example.org"
     for face in FACES:
-        history = [("user", f"{PROMPT} {email} " * 9), ("assistant", "I see.")] if "summary" in case else []
+        history = [("user", f"{PROMPT} {email} " * 30), ("assistant", "I see.")] if "summary" in case else []
         outcome = ask(face, router, [*history, ("user", f"{PROMPT} {email}")])
         errors += [outcome.error] if outcome.error is not None else []
     assert all(isinstance(error, MultiRouteError) for error in errors)
+    if "summary" in case:
+        assert "summar" in "\n".join(logs), "it was there to fail"
     ledger.flush()
     said = {
         "repr of the router": repr((router, router._settings)),
