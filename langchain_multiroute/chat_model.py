@@ -222,10 +222,8 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         """Everything that can change a response; LangChain's cache uses it as a key."""
-        own = {name: value for name in CALL_FIELDS if (value := getattr(self, name)) is not None}
-        own.pop("labels", None)
-        own.pop("priority", None)
-        own.pop("prompt_cache", None)  # it changes costs, not responses
+        attributes = self.__dict__
+        own = {name: value for name in _KEY_FIELDS if (value := attributes[name]) is not None}
         own["stop_sequences"] = own.pop("stop", None)  # LangChain stores the per-call value under `stop`
         if guards := guard_identities(self.router):
             own["guards"] = guards
@@ -402,6 +400,9 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
             or any(isinstance(message.content, list) and asks_for_citations(message.content) for message in messages)
         )
 
+
+_KEY_FIELDS = tuple(name for name in CALL_FIELDS if name not in ("labels", "priority", "prompt_cache"))
+"""The options that can change a response: labels, priority and prompt caching change what it costs, and when it comes."""
 
 _GENERATION = Prototype(ChatGeneration(message=AIMessage(content=""), generation_info=None))
 _GENERATION_CHUNK = Prototype(ChatGenerationChunk(message=AIMessageChunk(content=""), generation_info=None))

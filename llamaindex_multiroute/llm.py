@@ -338,7 +338,8 @@ class MultiRoute(DisplayableModel, FunctionCallingLLM):
         return register(responses())
 
     def _options(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        return call_options(arguments, {name: getattr(self, name) for name in CALL_FIELDS})
+        attributes = self.__dict__
+        return call_options(arguments, {name: attributes[name] for name in CALL_FIELDS})
 
     def get_tool_calls_from_response(
         self,

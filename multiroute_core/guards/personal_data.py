@@ -291,7 +291,7 @@ _AFTER_NATIONAL = re.compile(r"[-_]?\w|\.\d|/[A-Za-z]", re.ASCII)
 _NO_NATIONAL = re.compile(
     r"(?:19|20)\d\d([-./])\d{1,2}\1\d{1,4}(?!\d)"  # a date or an order number by year
     r"|\d{1,2}([-./])\d{1,2}\2(?:19|20)\d\d(?!\d)"
-    r"|-?\d{1,2}\.\d+\Z"  # a decimal
+    r"|-?(?:\d{1,2}\.\d+|\d{9,}\.\d+|\d+\.\d{1,2})\Z"  # a decimal
     r"|.*(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![.\d])"  # addresses that belong to no machine in particular
 )
 _NEXT_NUMBER = re.compile(r"(?<=\d)[ \u00a0](?=[0(]\d|\+\d)", re.ASCII)

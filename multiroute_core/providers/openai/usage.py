@@ -111,6 +111,7 @@ def _read_own(counts: Any, service_tier: str | None) -> Usage | None:
             return None
     if (
         not 0 < input_tokens <= LARGEST_COUNT
+        or (cached or 0) + (stored or 0) > input_tokens
         or not 0 <= output <= LARGEST_COUNT
         or own.get("total_tokens") != input_tokens + output
     ):

@@ -4,7 +4,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from multiroute_core.providers.openai import chat_answer, responses_answer
@@ -230,6 +230,9 @@ counts = st.none() | st.integers(0, 50) | st.sampled_from([0, 10**13, -1, 1.0, "
     output=counts,
     total=counts | st.just("right"),
     details=st.tuples(counts, counts, counts, counts, counts),
+)
+@example(  # read and written tokens that are more than the input together are beside it
+    names=("prompt_tokens", "completion_tokens"), given_count=1, output=0, total=1, details=(1, 1, None, None, None)
 )
 def test_the_quick_way_says_what_the_long_way_says(names, given_count, output, total, details):
     """OpenAI's own form is read at once; a form that differs in anything is read in full."""
