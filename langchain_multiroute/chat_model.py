@@ -402,7 +402,7 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
 
 
 _KEY_FIELDS = tuple(name for name in CALL_FIELDS if name not in ("labels", "priority", "prompt_cache"))
-"""The options that can change a response: labels, priority and prompt caching change what it costs, and when it comes."""
+"""The options that can change a response; labels, priority and prompt caching change its cost and its time only."""
 
 _GENERATION = Prototype(ChatGeneration(message=AIMessage(content=""), generation_info=None))
 _GENERATION_CHUNK = Prototype(ChatGenerationChunk(message=AIMessageChunk(content=""), generation_info=None))
