@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import json
@@ -12,11 +13,8 @@ from typing import Any, Literal
 
 import anthropic
 import openai
-from langchain_anthropic import ChatAnthropic
 from langchain_core.messages import HumanMessage, SystemMessage
-from langchain_openai import ChatOpenAI
 from llama_index.core.base.llms.types import ChatMessage
-from llama_index.llms.openai import OpenAI
 from pydantic import SecretStr
 
 from benchmarks import loopback
@@ -80,9 +78,13 @@ class Pair:
 
 
 def everybody(url: str, chunks: int) -> list[Pair]:
-    """All pairs, on a server at `url`."""
-    pairs = [*sdks(url), *langchain(url), *langchain_anthropic(url), *llamaindex(url), *flow(chunks)]
-    return pairs + (langchain_google(url) if importlib.util.find_spec("langchain_google_genai") else [])
+    """All pairs whose packages are installed, on a server at `url`; the frameworks' clients admit not every SDK."""
+    pairs = sdks(url)
+    for module, build_pairs in FRAMEWORK_PAIRS.items():
+        with contextlib.suppress(ModuleNotFoundError):
+            if importlib.util.find_spec(module):
+                pairs += build_pairs(url)
+    return pairs + flow(chunks)
 
 
 def sdks(url: str) -> list[Pair]:
@@ -122,6 +124,8 @@ def sdks(url: str) -> list[Pair]:
 
 def langchain(url: str) -> list[Pair]:
     """`ChatMultiRoute` beside `ChatOpenAI`."""
+    from langchain_openai import ChatOpenAI
+
     route = Route(f"openai:{GPT}", base_url=f"{url}/v1", api_key="k", prices="openai")
     ours = ChatMultiRoute(routes=[route], **COLD)
     key = SecretStr("k")
@@ -138,6 +142,8 @@ def langchain(url: str) -> list[Pair]:
 
 def langchain_anthropic(url: str) -> list[Pair]:
     """`ChatMultiRoute` beside `ChatAnthropic`."""
+    from langchain_anthropic import ChatAnthropic
+
     ours = ChatMultiRoute(routes=[Route(f"anthropic:{CLAUDE}", base_url=url, api_key="k")], **BRIEF)
     key = SecretStr("k")
     theirs = ChatAnthropic(
@@ -171,6 +177,8 @@ def langchain_google(url: str) -> list[Pair]:
 
 def llamaindex(url: str) -> list[Pair]:
     """`MultiRoute` beside LlamaIndex's own `OpenAI`."""
+    from llama_index.llms.openai import OpenAI
+
     route = Route(f"openai:{GPT}", base_url=f"{url}/v1", api_key="k", prices="openai")
     ours = MultiRoute(routes=[route], **COLD)
     theirs = OpenAI(model=GPT, api_base=f"{url}/v1", api_key="k", max_retries=0, **COLD)
@@ -185,6 +193,15 @@ def llamaindex(url: str) -> list[Pair]:
 
     faces: dict[str, Kind] = {"chat": "plain", "achat": "plain", "stream_chat": "stream", "astream_chat": "stream"}
     return [pair(face, kind, 0.2 if kind == "stream" else 0.5) for face, kind in faces.items()]
+
+
+FRAMEWORK_PAIRS: dict[str, Callable[[str], list[Pair]]] = {
+    "langchain_openai": langchain,
+    "langchain_anthropic": langchain_anthropic,
+    "llama_index.llms.openai": llamaindex,
+    "langchain_google_genai": langchain_google,
+}
+"""The pairs of the frameworks by the module that they need."""
 
 
 class Canned(OpenAIProvider):

@@ -240,7 +240,8 @@ def server() -> Iterator[str]:
 
 def show(rows: Sequence[Row], seconds: float) -> None:
     """The table, and what is short."""
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    names = {distribution.name for distribution in importlib.metadata.distributions()}
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES if name in names)
     machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     title = f"Python {platform.python_version()}, {machine}; {versions}; {seconds:.0f} s"
     table = Table("ours / theirs", title=title, title_justify="left", caption_justify="left")
