@@ -83,6 +83,12 @@ def test_time_is_linear_in_awkward_texts():
         "a b c" + " " * 200_000 + "d\ne f g  h",
         "`" * 200_000,
         "<pre>" * 20_000,
+        "It is " + "hello" * 20_000 + "!" * 200_000 + "x",
+        "It costs $5 and " + "word * " * 30_000 + "more",
+        "Words " + "".join(f"<x{number}code>" for number in range(6_000)) + "</x1code>" * 6_000,
+        "\n\n".join(f"<x{number}code>\n\n</x{number}code>" for number in range(6_000)),
+        "好的。" * 20_000,
+        "Alpha is here with us once more. Bravo is here with us once more. " * 6_000,
     ):
         assert len(shorten(text + "\n\nThe end.")) <= len(text) + 10
 
