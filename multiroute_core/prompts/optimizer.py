@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from multiroute_core.errors import unknown
 from multiroute_core.messages import Message
-from multiroute_core.options import invalid, seconds, share
+from multiroute_core.options import detach_options, invalid, seconds, share
 from multiroute_core.parsing import token_count
 from multiroute_core.parsing.arguments import Messages, build
 from multiroute_core.prompts.blocks import FindBlocks, find_blocks
@@ -157,10 +157,15 @@ def optimize(
     io = SyncIO()
     settings_of_call = optimizer
 
+    def summarize(removed: tuple[Message, ...]) -> Any:
+        detach_options()
+        function: Any = settings_of_call.summarize
+        return function(removed)
+
     async def ask(removed: tuple[Message, ...]) -> Any:
         limit = Deadline(io.now)
         limit.set("the summary", io.now() + settings_of_call.summary_timeout, settings_of_call.summary_timeout)
-        return await call_in_thread(io, limit, settings_of_call.summarize, removed)
+        return await call_in_thread(io, limit, summarize, removed)
 
     return run(optimize_request(optimizer, request, ask, SummaryMemory()))
 

@@ -21,8 +21,10 @@ from multiroute_core import (
     PromptOptimizer,
     PromptTooLongError,
     RequestEnded,
+    RequestStarted,
     Route,
     Router,
+    options,
 )
 from multiroute_core.guards import mask_personal_data
 from multiroute_core.parsing import token_count
@@ -190,6 +192,26 @@ def test_a_summary_is_shortened_where_the_latest_turn_leaves_less_room_and_only_
     assert max(sizes) <= 400
     assert len(prompts[1][0].text) < len(prompts[0][0].text)
     assert prompts[2] == prompts[0], "the one that is remembered stays whole"
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_summary_inherits_who_calls_and_not_what_the_answer_must_be(face):
+    small = scripted_route("small", Answer("They talked about it."))
+    started = []
+    with Router(small, on_event=[started.append]) as summarizer:
+
+        async def summarize(removed):
+            return await summarizer.agenerate(f"{len(removed)} messages")
+
+        for chosen in (summarize, summarize_with(summarizer)):
+            optimizer = PromptOptimizer(max_tokens=900, summarize=chosen)
+            route = scripted_route("a", Answer("ok"))
+            with Router(route, prompt_optimizer=optimizer) as router:
+                with options(accept=lambda response: response.text == "ok", model="a", tenant="t"):
+                    assert ask(face, router, [*conversation(9)]).text == "ok"
+            assert provider_of(route).takes[0].asked.request.messages[0].text.startswith("Summary of")
+    tenants = {event.tenant for event in started if isinstance(event, RequestStarted)}
+    assert tenants == {"t"}
 
 
 def test_a_summary_that_takes_too_long_is_left_out(caplog):
