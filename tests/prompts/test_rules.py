@@ -144,6 +144,14 @@ LONG = (
 )
 
 
+def test_a_list_of_pages_is_no_boilerplate():
+    for separator in ("\n", "\n\n", "\n\n* "):
+        text = separator.join(["Print these pages of it:", "Page 1", "Page 4", "Page 9"])
+        assert shorten(text) == text
+    with_an_empty_page = "One is here.\n\nPage 1\n\nPage 2\n\nThree is here.\n\nPage 3"
+    assert shorten(with_an_empty_page) == "One is here.\n\nPage 1\n\nThree is here.\n\n"
+
+
 def test_repeated_passages_become_references():
     text = f"{LONG}\n\nA sentence between them.\n\n{LONG} And an end."
     short = shorten(text)
