@@ -13,7 +13,7 @@ import importlib
 import inspect
 import math
 from collections.abc import Callable, Collection, Generator, Hashable, Mapping
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
@@ -165,6 +165,32 @@ def options(**given: Any) -> Generator[Options, None, None]:
     try:
         yield mine
     finally:
+        _current.reset(token)
+
+
+_INHERITED = ("tenant", "labels", "priority", "deadline", "cache", "region", "route_tags")
+"""Who calls, how long it may take and where the data may go, but not how one answer is chosen and checked."""
+
+
+def detach_options() -> Token[Options] | None:
+    """Leave out of the surrounding options what is meant for the call itself, before a function of the user runs in it.
+
+    Such a function (a check, a guard, a summary) may send requests of its own. They inherit `tenant`, `labels`,
+    `priority`, `deadline`, `cache`, `region` and `route_tags`. Were `accept` among them, a judge would judge its own
+    verdicts without end.
+
+    Returns:
+        What `attach_options` takes; None if nothing changes.
+    """
+    surrounding = _current.get()
+    if surrounding is NONE:
+        return None
+    return _current.set(Options(**{name: getattr(surrounding, name) for name in _INHERITED}))
+
+
+def attach_options(token: Token[Options] | None) -> None:
+    """Undo `detach_options`. In a thread of its own this is not needed."""
+    if token is not None:
         _current.reset(token)
 
 

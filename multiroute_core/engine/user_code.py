@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from multiroute_core.options import attach_options, detach_options
 from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
 from multiroute_core.runtime.user_code import call_in_thread
@@ -25,6 +26,17 @@ async def call_function(io: IO, function: Any, argument: Any, what: str, until: 
     """
     limit = Deadline(io.now)
     limit.set(what, until, until - io.now())
-    if is_async and io.native:
+    if not (is_async and io.native):
+        return await call_in_thread(io, limit, _run_detached, (function, argument))
+    token = detach_options()
+    try:
         return await io.wait(limit, function, argument)
-    return await call_in_thread(io, limit, function, argument)
+    finally:
+        attach_options(token)
+
+
+def _run_detached(call: tuple[Any, Any]) -> Any:
+    """Call a function with its argument, in a thread of its own."""
+    function, argument = call
+    detach_options()
+    return function(argument)

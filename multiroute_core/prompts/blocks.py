@@ -62,6 +62,8 @@ _PARAGRAPH_TAGS = re.compile(
 )
 """Tags whose content keeps its white space, or is named as something that is not prose."""
 
+_CLOSING_TAG = re.compile(r"</([\w.:-]++)\s*+>")
+
 _LINE = re.compile(
     r"""
       [ \t]                                                # indentation: code, lists, YAML
@@ -199,9 +201,8 @@ def _find_last(text: str, paragraphs: Sequence[tuple[int, int, bool]], place: in
     start, end, _ = paragraphs[place]
     paragraph = text[start:end]
     if opening := _find_open_tag(paragraph):
-        closing = re.compile(rf"</{re.escape(opening)}\s*>", re.IGNORECASE)
         for later in range(place + 1, len(paragraphs)):
-            if closing.search(text, paragraphs[later][0], paragraphs[later][1]):
+            if opening in _find_closing_tags(text[paragraphs[later][0] : paragraphs[later][1]]):
                 return later
         return len(paragraphs) - 1
     if "<!--" in paragraph and paragraph.rfind("<!--") > paragraph.rfind("-->"):
@@ -233,10 +234,13 @@ def _find_open_tag(paragraph: str) -> str:
     if "<" not in paragraph:
         return ""
     ends = {match[1].lower(): match.end() for match in _PARAGRAPH_TAGS.finditer(paragraph)}
-    for name, end in ends.items():
-        if not re.search(rf"</{re.escape(name)}\s*>", paragraph[end:], re.IGNORECASE):
-            return name
-    return ""
+    closing_tags = _find_closing_tags(paragraph) if ends else {}
+    return next((name for name, end in ends.items() if closing_tags.get(name, -1) < end), "")
+
+
+def _find_closing_tags(paragraph: str) -> dict[str, int]:
+    """Return where the last closing tag of each name begins."""
+    return {match[1].lower(): match.start() for match in _CLOSING_TAG.finditer(paragraph)}
 
 
 def _find_depth(paragraph: str) -> int:

@@ -64,7 +64,7 @@ def find_boilerplate(text: str, find: FindBlocks = find_blocks) -> list[Edit]:
             edits[block.start] = Edit(block.start, block.end, match[1] * 3)
         elif block.is_prose or ("\n" not in content and _PAGE.fullmatch(content)):
             lines += _read_lines(text, block.start, block.end)
-    for line in _find_repeated(lines):
+    for line in _find_repeated(text, lines):
         is_last = line.end == len(text)
         edits[line.start] = Edit(line.start, line.end + (not is_last))
     return [edits[start] for start in sorted(edits)]
@@ -80,11 +80,15 @@ def _read_lines(text: str, start: int, end: int) -> list[_Line]:
     return lines
 
 
-def _find_repeated(lines: list[_Line]) -> list[_Line]:
+def _find_repeated(text: str, lines: list[_Line]) -> list[_Line]:
     """Return the page numbers after the first, and the headers and footers after the first."""
     pages = [place for place, line in enumerate(lines) if line.page is not None]
     numbers = [lines[place].page or 0 for place in pages]
     if len(pages) < 2 or any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
+        return []
+    steps = list(itertools.pairwise(pages))
+    empty = sum(not text[lines[one].end : lines[other].start].strip() for one, other in steps)
+    if 2 * empty > len(steps):  # a list of page numbers, and not pages, of which a few may be empty
         return []
     repeated = [lines[place] for place in pages[1:]]
     nearby: dict[str, dict[int, _Line]] = {}

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from multiroute_core.errors import unknown
 from multiroute_core.messages import Message
-from multiroute_core.options import invalid, seconds, share
+from multiroute_core.options import detach_options, invalid, seconds, share
 from multiroute_core.parsing import token_count
 from multiroute_core.parsing.arguments import Messages, build
 from multiroute_core.prompts.blocks import FindBlocks, find_blocks
@@ -149,16 +149,23 @@ def optimize(
         except TypeError:
             names = tuple(PromptOptimizer.__dataclass_fields__)
             raise unknown("argument of optimize", next(name for name in settings if name not in names), names) from None
+    elif not isinstance(cast("Any", optimizer), PromptOptimizer):
+        raise invalid("optimizer", optimizer, "a PromptOptimizer, or its settings by name")
     elif settings or max_tokens is not None:
         raise invalid("optimizer", optimizer, "either an optimizer or its settings by name")
     request, _ = build(messages, {"tools": tools})
     io = SyncIO()
     settings_of_call = optimizer
 
+    def summarize(removed: tuple[Message, ...]) -> Any:
+        detach_options()
+        function: Any = settings_of_call.summarize
+        return function(removed)
+
     async def ask(removed: tuple[Message, ...]) -> Any:
         limit = Deadline(io.now)
         limit.set("the summary", io.now() + settings_of_call.summary_timeout, settings_of_call.summary_timeout)
-        return await call_in_thread(io, limit, settings_of_call.summarize, removed)
+        return await call_in_thread(io, limit, summarize, removed)
 
     return run(optimize_request(optimizer, request, ask, SummaryMemory()))
 
@@ -202,7 +209,7 @@ async def optimize_request(
         if optimizer.summarize is not None and budget is not None:
             room = min(budget.reserve, budget.limit - after - overhead, removed_tokens)
             tidy = _build_text_rules(optimizer.rules, count, find, dict(saved))
-            summary = await _summarize(messages, trimmed, ask, memory, room, count, tidy)
+            summary = await _summarize(messages, trimmed, ask, memory, room, budget.reserve, count, tidy)
         if summary:
             message = to_message(summary)
             place = sum(message.role == "system" for message in messages[:cut])
@@ -264,20 +271,25 @@ async def _summarize(
     ask: AskSummary,
     memory: SummaryMemory,
     room: int,
+    most: int,
     count: CountText,
     shorten: Callable[[Sequence[Piece]], Sequence[Piece]],
 ) -> str:
-    """Return the summary of the messages that are left out, with at most `room` tokens; empty if there is none."""
+    """Return the summary of the messages that are left out, with at most `room` tokens; empty if there is none.
+
+    What is remembered has up to `most` tokens, whatever room this call has, and is shortened for this call only.
+    """
     title = count_message(to_message(""), count)
 
-    def finish(text: str) -> str:
-        text = fit(text, room - title - 1, count)
+    def finish(text: str, limit: int) -> str:
+        text = fit(text, limit - title - 1, count)
         return join(shorten([Piece(text)])) if text else ""
 
     if room <= title + 1:
         return ""
     try:
-        return await summarize_cuts(messages, trimmed.cuts, ask, memory, finish=finish)
+        summary = await summarize_cuts(messages, trimmed.cuts, ask, memory, finish=lambda text: finish(text, most))
+        return finish(summary, room)
     except Exception as error:
         # Not the message of the error, which may hold what was to be summarized.
         logger.warning("The summary of a trimmed prompt failed (%s); it has none.", type(error).__name__)

@@ -8,6 +8,7 @@ so a conversation that grows keeps its prefix, which prompt caches need.
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -25,13 +26,20 @@ LONGEST_NOTICE = 600
 SHORTEST_EXCERPT = 12
 """Characters that the first and the last words in a reference must have at least."""
 
+MOST_UNCLEAR_ENDS = 64
+"""Sentences in a row at which no passage may end; after so many, its end is not looked for any further. Without a
+bound, the time would be quadratic in a text of few sentences that come again and again."""
+
 _EXCERPT_WORDS = 5
 _EXCERPT_CHARACTERS = 40
 _EXCERPT_WITHOUT_BLANKS = 16
+_LONGEST_EXCERPT = 64
+"""Characters of a sentence that are looked at for an excerpt; more than one has."""
 _UNIT = re.compile(
     r"""
       \[Repeated\ from\ above:\ [^\[\]]*\]
-    | \S[^\n]*?(?:[.!?…]+['’)]*(?=\s)|[。！？]+|(?=[ \t\r]{0,64}(?:\n|\Z)))
+    | [.!?…]{2,}+['’)]*+(?=\s)
+    | \S[^\n]*?(?:(?<![.!?…])[.!?…]++['’)]*+(?=\s)|[。！？]+|(?=[ \t\r]{0,64}(?:\n|\Z)))
     """,
     re.VERBOSE,
 )
@@ -110,23 +118,27 @@ class RepeatRemover:
         source = self._places.get(first.key, -1) if first.key else -1
         if source < 0:
             return 0
-        end, is_editable = next((end, is_editable) for end, is_editable in ends if first.start < end)
+        if not self._is_clear(self._heads, _excerpt(first.key)):
+            return 0
+        end, is_editable = ends[bisect.bisect_right(ends, first.start, key=_get_end)]
         if not is_editable:
             return 0
         length = 0
+        clear_length = 0
         while (
             place + length < len(units)
+            and length - clear_length < MOST_UNCLEAR_ENDS
             and source + length < len(self._keys)
             and units[place + length].key
             and units[place + length].key == self._keys[source + length]
             and units[place + length].end <= end
         ):
             length += 1
-        while length and not self._is_clear(self._tails, _excerpt_end(units[place + length - 1].key)):
-            length -= 1
-        if not length or units[place + length - 1].end - first.start < SHORTEST_PASSAGE:
+            if self._is_clear(self._tails, _excerpt_end(units[place + length - 1].key)):
+                clear_length = length
+        if not clear_length or units[place + clear_length - 1].end - first.start < SHORTEST_PASSAGE:
             return 0
-        return length if self._is_clear(self._heads, _excerpt(first.key)) else 0
+        return clear_length
 
     @staticmethod
     def _is_clear(excerpts: Counter[str], excerpt: str) -> bool:
@@ -146,6 +158,10 @@ class RepeatRemover:
                 notices[block.start] = blocks[number + 1].start if number + 1 < len(blocks) else block.end
             self._notices.add(content)
         return notices
+
+
+def _get_end(piece_end: tuple[int, bool]) -> int:
+    return piece_end[0]
 
 
 def _find_piece_ends(pieces: Sequence[Piece]) -> list[tuple[int, bool]]:
@@ -173,6 +189,7 @@ def _read_units(text: str, block: Block) -> list[_Unit]:
 def _excerpt(text: str) -> str:
     """Return the first words of a text."""
     end = 0
+    text = text[:_LONGEST_EXCERPT]
     for _ in range(_EXCERPT_WORDS):
         blank = text.find(" ", end + 1)
         if blank < 0 or blank > _EXCERPT_CHARACTERS:
@@ -183,7 +200,7 @@ def _excerpt(text: str) -> str:
 
 def _excerpt_end(text: str) -> str:
     """Return the last words of a text."""
-    return _excerpt(text[::-1])[::-1]
+    return _excerpt(text[: -_LONGEST_EXCERPT - 1 : -1])[::-1]
 
 
 def _refer(first: str, last: str) -> str:

@@ -14,8 +14,10 @@ from multiroute_core import (
     ConfigurationError,
     RejectedAnswerError,
     Router,
+    options,
 )
 from multiroute_core.guards import judge
+from multiroute_core.options import current
 from multiroute_core.testing import DropConnection
 from multiroute_core.testing.behaviours import Answer, Fail
 from multiroute_core.testing.scripted import provider_of, scripted_route
@@ -170,6 +172,24 @@ def test_a_judge_is_another_model():
     with Router([scripted_route("judge", verdict)]) as jury:
         with Router(routes(Answer("Bad."), Answer(GOOD)), accept=judge(jury, "It names a city.")) as router:
             assert router.generate("Where?").text == GOOD
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_judge_does_not_judge_itself(face):
+    """A surrounding `accept` is for the answer, and not for the verdict on it."""
+    juror = scripted_route("judge", Answer("Yes."))
+    with Router([juror]) as jury, Router(routes(Answer(GOOD))) as router:
+        asks_jury = judge(jury, "It names a city.")
+
+        async def check(response, request):
+            await jury.agenerate("Is it?")
+            return True
+
+        for accept in (asks_jury, check):
+            with options(accept=accept, model="a", tenant="t", labels={"x"}, deadline=9):
+                assert ask(face, router, "Where?").text == GOOD
+                assert current().model == "a"
+    assert len(provider_of(juror).takes) == 2, "one for each"
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,13 @@ from multiroute_core import (
     PromptOptimizer,
     PromptTooLongError,
     RequestEnded,
+    RequestStarted,
     Route,
     Router,
+    options,
 )
 from multiroute_core.guards import mask_personal_data
+from multiroute_core.parsing import token_count
 from multiroute_core.prompts import summarize_with
 from multiroute_core.testing.behaviours import Answer
 from multiroute_core.testing.scripted import provider_of, scripted_route
@@ -174,6 +177,41 @@ def test_a_summary_by_a_router_is_stable_while_the_cut_is():
     assert all(prompt[0].text.startswith("Summary of the earlier conversation:\n\nThey talked") for prompt in prompts)
     assert prompts[0] == prompts[1] == prompts[2] == prompts[3]
     assert [event.summarized for event in events if isinstance(event, PromptOptimized)] == [True] * 5
+
+
+def test_a_summary_is_shortened_where_the_latest_turn_leaves_less_room_and_only_there():
+    route = scripted_route("a", Answer("ok"))
+    events = []
+    optimizer = PromptOptimizer(max_tokens=400, summarize=lambda messages: "A fact to remember. " * 50)
+    with Router(route, prompt_optimizer=optimizer, on_event=[events.append]) as router:
+        for words in (180, 290, 180):
+            router.generate([*conversation(9), Message("assistant", "word " * words)])
+    assert [event.summarized for event in events if isinstance(event, PromptOptimized)] == [True] * 3
+    prompts = [take.asked.request.messages for take in provider_of(route).takes]
+    sizes = [token_count.of(prompt) + 1 for prompt in prompts]
+    assert max(sizes) <= 400
+    assert len(prompts[1][0].text) < len(prompts[0][0].text)
+    assert prompts[2] == prompts[0], "the one that is remembered stays whole"
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_summary_inherits_who_calls_and_not_what_the_answer_must_be(face):
+    small = scripted_route("small", Answer("They talked about it."))
+    started = []
+    with Router(small, on_event=[started.append]) as summarizer:
+
+        async def summarize(removed):
+            return await summarizer.agenerate(f"{len(removed)} messages")
+
+        for chosen in (summarize, summarize_with(summarizer)):
+            optimizer = PromptOptimizer(max_tokens=900, summarize=chosen)
+            route = scripted_route("a", Answer("ok"))
+            with Router(route, prompt_optimizer=optimizer) as router:
+                with options(accept=lambda response: response.text == "ok", model="a", tenant="t"):
+                    assert ask(face, router, [*conversation(9)]).text == "ok"
+            assert provider_of(route).takes[0].asked.request.messages[0].text.startswith("Summary of")
+    tenants = {event.tenant for event in started if isinstance(event, RequestStarted)}
+    assert tenants == {"t"}
 
 
 def test_a_summary_that_takes_too_long_is_left_out(caplog):

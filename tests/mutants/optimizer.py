@@ -44,6 +44,27 @@ OPTIMIZER = (
         STAGE,
     ),
     Mutant(
+        "a remembered summary may exceed the budget",
+        FOLDER + "optimizer.py",
+        "return finish(summary, room)",
+        "return summary",
+        STAGE,
+    ),
+    Mutant(
+        "a list of page numbers is boilerplate",
+        FOLDER + "boilerplate.py",
+        "if 2 * empty > len(steps):",
+        "if 2 * empty > 2 * len(steps):",
+        RULES,
+    ),
+    Mutant(
+        "a judge judges its own verdicts",
+        "multiroute_core/options.py",
+        '_INHERITED = ("tenant",',
+        '_INHERITED = ("accept", "model", "tenant",',
+        STAGE,
+    ),
+    Mutant(
         "a count shows the provider what a guard hides",
         "multiroute_core/engine/token_counting.py",
         "isinstance(stage, GuardStage | OptimizerStage)",

@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -274,6 +275,8 @@ def test_bad_arguments():
         optimize("Hello", rule=["whitespace"])
     with pytest.raises(ConfigurationError, match="optimizer"):
         optimize("Hello", 30, optimizer=PromptOptimizer())
+    with pytest.raises(ConfigurationError, match="optimizer=True is not valid; expected a PromptOptimizer"):
+        optimize("Hello", optimizer=cast("Any", True))
 
 
 def test_counts():

@@ -83,6 +83,12 @@ def test_time_is_linear_in_awkward_texts():
         "a b c" + " " * 200_000 + "d\ne f g  h",
         "`" * 200_000,
         "<pre>" * 20_000,
+        "It is " + "hello" * 20_000 + "!" * 200_000 + "x",
+        "It costs $5 and " + "word * " * 30_000 + "more",
+        "Words " + "".join(f"<x{number}code>" for number in range(6_000)) + "</x1code>" * 6_000,
+        "\n\n".join(f"<x{number}code>\n\n</x{number}code>" for number in range(6_000)),
+        "好的。" * 20_000,
+        "Alpha is here with us once more. Bravo is here with us once more. " * 6_000,
     ):
         assert len(shorten(text + "\n\nThe end.")) <= len(text) + 10
 
@@ -136,6 +142,14 @@ LONG = (
     "After a cooldown of some seconds a single probe is let through, and if it succeeds the route takes part again. "
     "Otherwise the cooldown doubles, up to a limit of five minutes."
 )
+
+
+def test_a_list_of_pages_is_no_boilerplate():
+    for separator in ("\n", "\n\n", "\n\n* "):
+        text = separator.join(["Print these pages of it:", "Page 1", "Page 4", "Page 9"])
+        assert shorten(text) == text
+    with_an_empty_page = "One is here.\n\nPage 1\n\nPage 2\n\nThree is here.\n\nPage 3"
+    assert shorten(with_an_empty_page) == "One is here.\n\nPage 1\n\nThree is here.\n\n"
 
 
 def test_repeated_passages_become_references():

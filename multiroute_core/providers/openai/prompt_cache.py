@@ -54,17 +54,21 @@ def build_cache_fields(request: Request, model: str) -> dict[str, Any]:
 def build_cache_key(request: Request, tenant: str | None) -> str:
     """Return the key of a conversation: 32 hex digits.
 
-    It is a keyed hash of the tools, the system messages and the first other message, so it is the same for every turn
-    of a conversation, on every route and in every process. The tenant is the hash's key: no two tenants share one.
+    It is a keyed hash of the tools and of the messages up to the first that is no system message, so it is the same for
+    every turn of a conversation, on every route and in every process; a later system message changes nothing. The
+    tenant is the hash's key: no two tenants share one.
     """
-    first = next((message for message in request.messages if message.role != "system"), None)
-    head = [message for message in request.messages if message.role == "system"]
+    places = (place for place, message in enumerate(request.messages) if message.role != "system")
+    head = request.messages[: next(places, len(request.messages)) + 1]
     tools = [
         dict(tool.body) if isinstance(tool, ServerTool) else [tool.name, tool.description, tool.parameters]
         for tool in request.tools
     ]
-    messages = [[message.role, to_json(message.parts)] for message in (*head, *([first] if first else []))]
-    text = json.dumps([tools, messages], sort_keys=True, default=_to_plain, ensure_ascii=True)
+    content = [tools, [[message.role, to_json(message.parts)] for message in head]]
+    try:
+        text = json.dumps(content, sort_keys=True, default=_to_plain, ensure_ascii=True)
+    except TypeError:  # keys of several types have no order
+        text = json.dumps(content, default=_to_plain, ensure_ascii=True, skipkeys=True)
     secret = hashlib.blake2b(b"" if tenant is None else b"tenant\0" + tenant.encode("utf-8", "replace")).digest()
     return hashlib.blake2b(text.encode(), key=secret, digest_size=16).hexdigest()
 

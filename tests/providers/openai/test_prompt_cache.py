@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiroute_core import Message, PromptCaching, Request, Route, Tool
+from multiroute_core import Message, PromptCaching, Request, Route, Tool, ToolCall
 from multiroute_core.providers.openai.prompt_cache import build_cache_key
 from multiroute_core.providers.openai.provider import CompatibleProvider, OpenAIProvider
 
@@ -31,10 +31,17 @@ def body(
 def test_turns_share_a_key_and_tenants_never_do(first, later, tenant, other):
     start = (Message("system", "s"), Message("user", first))
     request = Request(start, tools=(TOOL,))
-    longer = Request((*start, *(Message("assistant", text) for text in later)), tools=(TOOL,))
+    more = (Message("system" if number % 2 else "assistant", text) for number, text in enumerate(later))
+    longer = Request((*start, *more), tools=(TOOL,))
     assert build_cache_key(request, tenant) == build_cache_key(longer, tenant)
     assert (build_cache_key(request, tenant) == build_cache_key(request, other)) == (tenant == other)
     assert build_cache_key(Request((Message("user", first + "x"),)), tenant) != build_cache_key(request, tenant)
+
+
+def test_keys_of_several_types_are_no_error():
+    tool = Tool("f", "Reads.", {"type": "object", "properties": {1: {"type": "string"}, "a": {"type": "string"}}})
+    call = Message("assistant", [ToolCall("1", "f", {1: "x", "a": "y"})])  # pyright: ignore[reportArgumentType]
+    assert len(build_cache_key(Request((call,), tools=(tool,)), None)) == 32
 
 
 def test_two_tenants_have_two_keys():
