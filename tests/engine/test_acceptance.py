@@ -210,6 +210,14 @@ def test_fallback_on_knows_more_than_refusals(face, fallback_on, options):
         assert ask(face, router, "Where?", **options).text == "Bad.", "the first one is better than nothing"
 
 
+@pytest.mark.parametrize("reason", ["refusal", "content_filter", "length"])
+@pytest.mark.parametrize("face", PLAIN)
+def test_without_fallback_on_the_first_answer_counts_whatever_it_is(face, reason):
+    with Router(routes(Answer("I cannot.", finish_reason=reason), Answer(GOOD))) as router:
+        outcome = ask(face, router, "Where?")
+    assert (outcome.text, outcome.finish_reason) == ("I cannot.", reason)
+
+
 def test_in_both_frameworks():
     chat = ChatMultiRoute(routes(Answer("Bad."), Answer(GOOD)), accept=City)
     assert json.loads(str(chat.invoke("Where?").content)) == {"city": "Paris"}

@@ -145,6 +145,13 @@ def test_tool_calls_whose_pieces_alternate_are_restored(cuts):
     ]
 
 
+def test_a_placeholder_is_restored_though_another_tool_call_comes_in_between():
+    pieces = [ToolCallDelta(0, "0", "send", '{"to": "[EMA'), ToolCallDelta(1, "1", "send", '{"n": "')]
+    masked, _ = router(Pieces(*pieces, ToolCallDelta(0, arguments='IL_1]"}'), ToolCallDelta(1, arguments='x"}')))
+    *_, last = masked.stream(LETTER)
+    assert [call.arguments for call in last.response.tool_calls] == [{"to": "ada@example.org"}, {"n": "x"}]
+
+
 RAW_FORMS = {
     "citation": Text("See.", Raw("anthropic", {"text": "See.", "citations": [{"cited_text": "ada@example.org"}]})),
     "longer text": Text("See.", Raw("google", {"text": "See. ada@example.org"})),

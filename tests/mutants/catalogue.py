@@ -55,6 +55,7 @@ FLOW = (
         CORE + "engine/answer_review.py",
         "if finish_reason in reasons:",
         'if finish_reason in ("refusal", "content_filter"):',
+        "tests/engine/test_acceptance.py",
     ),
     Mutant(
         "the end of a continued answer is held back",
