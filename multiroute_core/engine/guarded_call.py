@@ -68,7 +68,12 @@ class GuardedCall:
         self._restrictions: list[tuple[str, Restrict]] = []
         call = context.call
         self._instructions = call.request.instructions
-        self._deadline = context.start_time + (call.options.deadline or float("inf"))
+
+    @property
+    def _deadline(self) -> float:
+        """When the deadline of the call ends; what it waited for a limit does not count."""
+        context = self._context
+        return context.start_time + context.waited + (context.call.options.deadline or float("inf"))
 
     @property
     def sees_answers(self) -> bool:
