@@ -168,6 +168,17 @@ def options(**given: Any) -> Generator[Options, None, None]:
         _current.reset(token)
 
 
+@contextlib.contextmanager
+def outside_options() -> Generator[None, None, None]:
+    """Run a block as if no `with options(...)` surrounded it."""
+    token = _current.set(NONE)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):  # a coroutine that is dropped may end in another context
+            _current.reset(token)
+
+
 Init = TypeVar("Init", bound=Callable[..., None])
 
 
@@ -279,6 +290,8 @@ def _parse_decline_reasons(name: str, value: Any) -> frozenset[str | AnswerFunct
             if isinstance(entry, type) or (callable(entry) and not isinstance(cast("object", entry), Hashable)):
                 raise invalid(name, cast("object", entry), "a hashable function that takes a Response")
         functions = {cast("AnswerFunction", entry) for entry in entries if callable(entry)}
+        for function in functions:
+            _accept(name, function)  # raises an error if it takes no Response
         value = [entry for entry in entries if not callable(entry)]
     reasons = words(name, value)
     for reason in sorted(reasons.difference(DECLINED)):

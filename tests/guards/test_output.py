@@ -123,7 +123,7 @@ def test_reasoning_and_tool_calls_may_pass(face):
         (lambda: block_secrets(["short"]), "not a text of at least 8 characters"),
         (lambda: BLOCK_SECRETS(action="hide"), "action='hide' is not valid; expected 'block' or 'redact'"),
         (lambda: REQUIRE_SCHEMA("object"), "schema='object' is not valid; expected a JSON schema"),
-        (lambda: require_schema({"type": 3}), "JSON schema .* is invalid"),
+        (lambda: require_schema({"type": 3}), "JSON schema is invalid"),
     ],
 )
 def test_bad_settings_are_named(build, message):
