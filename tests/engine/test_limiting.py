@@ -148,7 +148,7 @@ def test_a_batch_waits_and_that_does_not_count_toward_its_deadline():
 @pytest.mark.parametrize("settings", [{"limit": Limit(concurrency=1)}, {"limit": (), "max_concurrency": 1}])
 def test_a_guard_checks_the_answer_of_a_call_that_waited_for_longer_than_its_deadline(settings):
     async def passes(_):
-        return None
+        await asyncio.sleep(0.01)
 
     async def work():
         route = scripted_route("a", Answer("ok", headers=3.0), max_concurrency=settings.get("max_concurrency"))
