@@ -204,11 +204,15 @@ def invalid(name: str, value: object, expected: str) -> ConfigurationError:
     return ConfigurationError(f"{name}={describe_value(value, 200)} is not valid; expected {expected}.")
 
 
+_LONGEST_SECONDS = 10**12
+"""An integer may be too large for a float."""
+
+
 def seconds(name: str, value: Any) -> float:
     """Validate `value` as a positive number of seconds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0 or math.isnan(value):
         raise invalid(name, value, "a number of seconds greater than 0")
-    return float(value)
+    return float(min(value, math.inf if isinstance(value, float) else _LONGEST_SECONDS))
 
 
 def truth(name: str, value: Any) -> bool:

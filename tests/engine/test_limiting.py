@@ -338,6 +338,8 @@ def test_a_router_pickles_with_its_limits(monkeypatch):
             lambda: Limit(concurrency=0),
             "concurrency=0 is not valid; expected a number of calls of at least 1, or None.",
         ),
+        (lambda: Limit(rpm=10**400), "is not valid; expected a number per minute of at most 1,000,000,000,000; None"),
+        (lambda: Limit(concurrency=10**13), "expected a number of calls of at most 1,000,000,000,000; None is no"),
         (lambda: Limit(concurrency=1.5), "concurrency=1.5 is not valid"),  # pyright: ignore[reportArgumentType]
         (lambda: Limit(rpm=1, scope="tenants"), "Unknown scope 'tenants': did you mean 'tenant'?"),  # pyright: ignore[reportArgumentType]
         (lambda: Limit(rpm=1, scope_values=[]), None),
