@@ -54,12 +54,12 @@ def ban_text(
     edge_before, edge_after = (r"(?<!\w)", r"(?!\w)") if whole_words else ("", "")
     pattern = re.compile(f"{edge_before}(?:{'|'.join(words)}){edge_after}", re.IGNORECASE)
     longest = max(len("".join(text.split())) + 20 * (len(text.split()) - 1) for text in banned)
-    check = functools.partial(_ban, pattern, replacement)
-    # One more character, which shows whether a word goes on.
-    return Guard(check, "banned_text", frozenset(origins), window=longest + 1, inline=True)
+    window = longest + 1  # one more character, which shows whether a word goes on
+    check = functools.partial(_ban, pattern, replacement, window)
+    return Guard(check, "banned_text", frozenset(origins), window=window, inline=True)
 
 
-def _ban(pattern: re.Pattern[str], replacement: str | None, text: GuardedText) -> Verdict | None:
+def _ban(pattern: re.Pattern[str], replacement: str | None, window: int, text: GuardedText) -> Verdict | None:
     said = text.before + text.text
     # At the end of what has come, a word may go on.
     end = len(said) if text.is_complete else len(said) - 1
@@ -68,6 +68,9 @@ def _ban(pattern: re.Pattern[str], replacement: str | None, text: GuardedText) -
         return None
     if replacement is None:
         return Block("a banned text")
+    if not text.is_complete:
+        # What is held back waits: a longer text may begin with it.
+        matches = [match for match in matches if match[0] < len(said) - window]
     pieces: list[str] = []
     start = len(text.before)
     for first, last in matches:

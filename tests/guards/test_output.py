@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiroute_core import ConfigurationError, GuardBlockedError, Reasoning, Router, Text, ToolCall
-from multiroute_core.guards import Guard, block_secrets, require_schema
+from multiroute_core.guards import Guard, ban_text, block_secrets, require_schema
 from multiroute_core.guards.identity import identify_function
 from multiroute_core.guards.output import SECRET_WINDOW
 from multiroute_core.testing.behaviours import Answer
@@ -72,6 +72,15 @@ def test_no_end_of_a_secret_is_given_out_wherever_a_stream_is_cut(secret, tail):
         expected = ask("generate", guarded).text
     assert secret[-8:] not in expected
     for position in range(400, 400 + len(secret) + 3):
+        with router(guard, Answer([text[:position], text[position:]])) as guarded:
+            assert ask("stream", guarded).text == expected
+
+
+def test_a_banned_text_that_begins_with_another_one_is_replaced_as_a_whole():
+    guard = ban_text(["nightingale", "nightingale  song"], replacement="…")
+    text = "word " * 20 + "Nightingale song, nightingale. " + "word " * 20
+    expected = text.replace("Nightingale song", "…").replace("nightingale", "…")
+    for position in range(1, len(text)):
         with router(guard, Answer([text[:position], text[position:]])) as guarded:
             assert ask("stream", guarded).text == expected
 
