@@ -55,8 +55,8 @@ def _apply(detector: Any, strategy: str, pii_type: str, text: GuardedText) -> Ve
     start = len(text.before)
     matches = [match for match in detector(whole) if match["end"] > start]
     if not text.is_complete:
-        # What reaches the end may go on: it waits while all of it is held back.
-        matches = [match for match in matches if match["end"] < len(whole) or match["start"] < len(whole) - WINDOW]
+        # What is held back waits: it may go on, or be part of something longer.
+        matches = [match for match in matches if match["start"] < len(whole) - WINDOW]
     if not matches:
         return None
     if strategy == "block":

@@ -13,7 +13,7 @@ import importlib
 import inspect
 import math
 from collections.abc import Callable, Collection, Generator, Hashable, Mapping
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
@@ -172,26 +172,24 @@ _INHERITED = ("tenant", "labels", "priority", "deadline", "cache", "region", "ro
 """Who calls, how long it may take and where the data may go, but not how one answer is chosen and checked."""
 
 
-def detach_options() -> Token[Options] | None:
-    """Leave out of the surrounding options what is meant for the call itself, before a function of the user runs in it.
+@contextlib.contextmanager
+def outside_options() -> Generator[None, None, None]:
+    """Run a block without the surrounding options that are meant for the call itself.
 
-    Such a function (a check, a guard, a summary) may send requests of its own. They inherit `tenant`, `labels`,
+    A function of the user (a check, a guard, a summary) may send requests of its own. They inherit `tenant`, `labels`,
     `priority`, `deadline`, `cache`, `region` and `route_tags`. Were `accept` among them, a judge would judge its own
     verdicts without end.
-
-    Returns:
-        What `attach_options` takes; None if nothing changes.
     """
     surrounding = _current.get()
     if surrounding is NONE:
-        return None
-    return _current.set(Options(**{name: getattr(surrounding, name) for name in _INHERITED}))
-
-
-def attach_options(token: Token[Options] | None) -> None:
-    """Undo `detach_options`. In a thread of its own this is not needed."""
-    if token is not None:
-        _current.reset(token)
+        yield
+        return
+    token = _current.set(Options(**{name: getattr(surrounding, name) for name in _INHERITED}))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):  # a coroutine that is dropped may end in another context
+            _current.reset(token)
 
 
 Init = TypeVar("Init", bound=Callable[..., None])
@@ -219,11 +217,15 @@ def invalid(name: str, value: object, expected: str) -> ConfigurationError:
     return ConfigurationError(f"{name}={describe_value(value, 200)} is not valid; expected {expected}.")
 
 
+_LONGEST_SECONDS = 10**12
+"""An integer may be too large for a float."""
+
+
 def seconds(name: str, value: Any) -> float:
     """Validate `value` as a positive number of seconds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0 or math.isnan(value):
         raise invalid(name, value, "a number of seconds greater than 0")
-    return float(value)
+    return float(min(value, math.inf if isinstance(value, float) else _LONGEST_SECONDS))
 
 
 def truth(name: str, value: Any) -> bool:
@@ -305,6 +307,8 @@ def _parse_decline_reasons(name: str, value: Any) -> frozenset[str | AnswerFunct
             if isinstance(entry, type) or (callable(entry) and not isinstance(cast("object", entry), Hashable)):
                 raise invalid(name, cast("object", entry), "a hashable function that takes a Response")
         functions = {cast("AnswerFunction", entry) for entry in entries if callable(entry)}
+        for function in functions:
+            _accept(name, function)  # raises an error if it takes no Response
         value = [entry for entry in entries if not callable(entry)]
     reasons = words(name, value)
     for reason in sorted(reasons.difference(DECLINED)):

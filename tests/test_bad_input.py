@@ -67,6 +67,7 @@ def test_building(make, sentence):
         ("x", {"temperature": 2.5}, "temperature=2.5 is not valid; expected a number of at least 0 and at most 2"),
         ("x", {"temperature": True}, "temperature=True is not valid; expected a number"),
         ("x", {"temperature": float("nan")}, "temperature=nan is not valid; expected a number"),
+        ("x", {"max_tokens": 10**400}, "is not valid; expected an integer of at most 1,000,000,000,000"),
         ("x", {"max_tokens": 0}, "max_tokens=0 is not valid; expected an integer of at least 1"),
         ("x", {"top_p": 0}, "top_p=0 is not valid; expected a number greater than 0 and at most 1"),
         ("x", {"stop": [""]}, "expected non-empty strings"),

@@ -35,7 +35,7 @@ class ReservationRequest:
     """What one call requests from one account.
 
     Attributes:
-        account: The account's name.
+        account: The account's name: that of the budget, in which `%` and `:` are escaped, a colon and the scope value.
         amount: The most that the call may spend, in billionths of a USD or in tokens.
         cap: The limit per period; None if spending is counted but not limited.
         starts: Starts of the previous, current and next period, in seconds since 1970; the last one is the end of the

@@ -17,6 +17,9 @@ from multiroute_core.options import invalid, name_unknown_arguments, unknown, wo
 Period: TypeAlias = Literal["call", "session", "day", "month"]
 Scope: TypeAlias = Literal["tenant", "label", "route", "task"]
 
+MOST = 10**15
+"""The largest budget, in USD or tokens."""
+
 NANO = 1_000_000_000
 """Money is counted in billionths of a USD, as sums of integers are exact."""
 
@@ -93,9 +96,11 @@ class Budget:
         if (usd is None) == (tokens is None):
             raise ConfigurationError("A Budget takes usd or tokens; pass exactly one of them, such as Budget(usd=20).")
         unit, amount = ("usd", usd) if tokens is None else ("tokens", tokens)
-        number = isinstance(amount, int | float) and not isinstance(amount, bool) and math.isfinite(amount)
-        if not number or amount is None or amount < 0 or (unit == "tokens" and amount != int(amount)):
+        is_number = isinstance(amount, int | float) and not isinstance(amount, bool) and 0 <= amount < math.inf
+        if not is_number or amount is None or (unit == "tokens" and amount != int(amount)):
             raise invalid(unit, amount, "a number of at least 0")
+        if amount > MOST:
+            raise invalid(unit, amount, f"a number of at most {MOST:,}")
         for what, value, choices in (("per", per, get_args(Period)), ("scope", scope, (*get_args(Scope), None))):
             if value not in choices:
                 raise unknown(what, value, [one for one in choices if one])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
@@ -23,11 +22,14 @@ from multiroute_core.budgets.accounts import (
 )
 from multiroute_core.display.text import printable
 from multiroute_core.runtime.io import IO
-from multiroute_core.state.link import Down, Link, Refused
+from multiroute_core.state.link import Down, Link, Refused, key_name
 from multiroute_core.state.scripts import script
 
 KEEP_SECONDS = 3600.0
 """Minimum time in seconds that Redis keeps an account after its period."""
+
+MOST = 2**53
+"""The largest amount of one call, as Lua's numbers are doubles: nine million USD, or 9e15 tokens."""
 
 logger = logging.getLogger("multiroute_core")
 
@@ -84,7 +86,8 @@ class RedisAccounts:
 
     def _keys(self, claims: Sequence[ReservationRequest]) -> tuple[str, ...]:
         tag = f"{{{self._link.prefix}}}:budget"  # one script reads several keys, which must share a cluster slot
-        names = [f"{tag}:{quote(claim.account, safe='-._/:')}" for claim in claims]
+        # The name of the budget, in which a colon is escaped, and the scope value: see `ReservationRequest`.
+        names = [f"{tag}:{key_name(*claim.account.split(':', 1))}" for claim in claims]
         return tuple(key for name in names for key in (name, f"{name}:places"))
 
     def _encode_claims(
@@ -93,13 +96,13 @@ class RedisAccounts:
         now = self._wall() if (clock := self._clock()) is None else clock
         entries = [
             {
-                "amount": claim.amount,
-                "cap": claim.cap,
+                "amount": min(claim.amount, MOST),
+                "cap": claim.cap if claim.cap is None or claim.cap <= MOST else float(claim.cap),
                 "starts": claim.starts,
-                "known": claim.baseline,
+                "known": claim.baseline and (claim.baseline[0], min(claim.baseline[1], MOST * 512)),
                 "opened": claim.allow_new,
                 "keep": max(0.0, claim.starts[-1] - now) + KEEP_SECONDS,
-                **({"took": took[place]} if took else {}),
+                **({"took": min(took[place], MOST)} if took else {}),
             }
             for place, claim in enumerate(claims)
         ]

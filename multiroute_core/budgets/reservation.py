@@ -156,7 +156,9 @@ class BudgetReservation:
 
 
 def _account(budget: Budget, who: str) -> str:
-    return f"{budget.name}:{who}"
+    """Return the name of an account; no other budget and scope value have the same."""
+    name = budget.name.replace("%", "%25").replace(":", "%3A")
+    return f"{name}:{who}"
 
 
 def _charges(attempt: Attempt, reserved: dict[str, int]) -> dict[str, int]:

@@ -201,7 +201,8 @@ class RequestExecution:
             if isinstance(step, Wait):
                 await io.sleep(step.seconds)
                 if step.for_permit and self._reserve:  # a batch may wait in line for longer than one call may take
-                    self._deadline += io.now() - now
+                    self._context.waited += (waited := io.now() - now)
+                    self._deadline += waited
                 continue
             if isinstance(step, GiveUp):
                 self._stop: GiveUp = step

@@ -66,8 +66,14 @@ class _CheckFilter:
         window = self._guard.window
         if not self._held or (not last and (window is None or len(self._held) <= window)):
             return ""
-        guarded = self._call.answer_text(self._held, self._before, is_complete=last, answer_part=self._answer_part)
-        text = await self._call.check(self._guard, guarded, rewrites=self._rewrites)
+        guarded = self._call.answer_text(
+            self._held,
+            self._before,
+            is_complete=last,
+            answer_part=self._answer_part,
+            can_rewrite=self._rewrites,
+        )
+        text = await self._call.check(self._guard, guarded)
         self.has_rewritten = self.has_rewritten or text != self._held
         released = text if last or not window else text[:-window]
         self._held = text[len(released) :]
@@ -202,7 +208,7 @@ class AnswerFilters:
             arguments = await chain.feed(part.arguments)
             return [*await self._end_open(), replace(part, arguments=arguments)]
         if not isinstance(part, Text | Reasoning):
-            return [*await self._end_open(), part]
+            return [*await self._end_open(), await self._apply_part(part)]
         parts: list[Part] = []
         if self._open is not None and type(self._open[0]) is not type(part):
             parts += await self._end_open()

@@ -68,7 +68,12 @@ class GuardedCall:
         self._restrictions: list[tuple[str, Restrict]] = []
         call = context.call
         self._instructions = call.request.instructions
-        self._deadline = context.start_time + (call.options.deadline or float("inf"))
+
+    @property
+    def _deadline(self) -> float:
+        """When the deadline of the call ends; what it waited for a limit does not count."""
+        context = self._context
+        return context.start_time + context.waited + (context.call.options.deadline or float("inf"))
 
     @property
     def sees_answers(self) -> bool:
@@ -221,13 +226,8 @@ class GuardedCall:
         until = min(io.now() + guard.timeout, self._deadline)
         return await call_function(io, masking.mask, text, f"the guard {guard.name!r}", until, is_async=False)
 
-    async def check(self, guard: Guard, guarded: GuardedText, *, rewrites: bool = True) -> str:
+    async def check(self, guard: Guard, guarded: GuardedText) -> str:
         """Return the text as a guard lets it pass.
-
-        Args:
-            guard: The guard.
-            guarded: The text.
-            rewrites: False only flags what would be rewritten, such as a piece of JSON.
 
         Raises:
             GuardBlockedError: The guard blocks the text, or fails and blocks.
@@ -242,7 +242,7 @@ class GuardedCall:
             raise self._blocked(guard, verdict.reason, guarded)
         if isinstance(verdict, Rewrite) and verdict.text != guarded.text:
             self._tell(guard, "rewrite", verdict.reason, guarded)
-            return verdict.text if rewrites else guarded.text
+            return verdict.text if guarded.can_rewrite else guarded.text
         if isinstance(verdict, Restrict) and guarded.origin != "answer":
             self._tell(guard, "restrict", verdict.reason, guarded)
             self._restrictions.append((guard.name, verdict))
@@ -279,11 +279,26 @@ class GuardedCall:
         return await call_function(io, check, guarded, f"the guard {guard.name!r}", until, is_async=guard.is_async)
 
     def answer_text(
-        self, text: str, before: str, *, is_complete: bool, answer_part: AnswerPart = "text"
+        self,
+        text: str,
+        before: str,
+        *,
+        is_complete: bool,
+        answer_part: AnswerPart = "text",
+        can_rewrite: bool = True,
     ) -> GuardedText:
         """Return a text of the answer as the guards see it."""
-        tenant = self._context.call.options.tenant
-        return GuardedText(text, "answer", tenant, "assistant", is_complete, self._instructions, before, answer_part)
+        return GuardedText(
+            text,
+            "answer",
+            self._context.call.options.tenant,
+            "assistant",
+            is_complete,
+            self._instructions,
+            before,
+            answer_part,
+            can_rewrite,
+        )
 
     def _tell(self, guard: Guard, action: Any, reason: str, guarded: GuardedText) -> None:
         context = self._context

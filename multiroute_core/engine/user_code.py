@@ -1,10 +1,16 @@
-"""Functions of the user within a call: sync or async, with a time limit."""
+"""Functions of the user within a call: sync or async, with a time limit.
+
+`with options(...)` is about the call. Of the calls that these functions make, it says only who makes them and where the
+data may go: a judge under its own `accept=` would ask itself for ever, and its router has other models.
+"""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Awaitable
 from typing import Any
 
-from multiroute_core.options import attach_options, detach_options
+from multiroute_core.options import outside_options
 from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
 from multiroute_core.runtime.user_code import call_in_thread
@@ -26,17 +32,18 @@ async def call_function(io: IO, function: Any, argument: Any, what: str, until: 
     """
     limit = Deadline(io.now)
     limit.set(what, until, until - io.now())
-    if not (is_async and io.native):
-        return await call_in_thread(io, limit, _run_detached, (function, argument))
-    token = detach_options()
-    try:
+    function = functools.partial(_call_outside_options, function)
+    if is_async and io.native:
         return await io.wait(limit, function, argument)
-    finally:
-        attach_options(token)
+    return await call_in_thread(io, limit, function, argument)
 
 
-def _run_detached(call: tuple[Any, Any]) -> Any:
-    """Call a function with its argument, in a thread of its own."""
-    function, argument = call
-    detach_options()
-    return function(argument)
+def _call_outside_options(function: Any, argument: Any) -> Any:
+    with outside_options():
+        result = function(argument)
+    return _await_outside_options(result) if hasattr(result, "__await__") else result
+
+
+async def _await_outside_options(result: Awaitable[Any]) -> Any:
+    with outside_options():
+        return await result

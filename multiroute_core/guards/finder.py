@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Protocol, cast
 
@@ -28,19 +29,37 @@ class Finder(Protocol):
 def find_all(text: str, kinds: Collection[Kind], regions: Collection[str], finder: Finder | None) -> tuple[Span, ...]:
     """Find personal data, and what the finder finds in the rest of the text; as `find_personal_data`."""
     spans = find_personal_data(text, kinds, regions)
-    if finder is None:
+    if finder is None or not text.strip():
         return spans
     return tuple(sorted((*spans, *_find_further(text, finder, spans)), key=lambda span: span.start))
 
 
 def _find_further(text: str, finder: Finder, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yield the spans of a finder that overlap neither the others nor each other, the longest first."""
-    taken = [(span.start, span.end) for span in spans]
+    """Yield the spans of a finder that overlap neither the others nor each other, the longest first.
+
+    Raises:
+        ConfigurationError: A span is not of the finder's kinds, so that it could not be restored, or not in the text.
+    """
+    starts = [span.start for span in spans]
+    ends = [span.end for span in spans]
     for span in sorted(finder(text), key=lambda span: (span.start - span.end, span.start)):
-        is_empty = not text[span.start : span.end].strip()
-        if not is_empty and all(span.end <= start or end <= span.start for start, end in taken):
-            taken.append((span.start, span.end))
+        if span.kind not in finder.kinds or span.start < 0 or span.end > len(text):
+            raise ConfigurationError(
+                f"The finder returned a span of kind {span.kind!r} from {span.start} to {span.end} in a text of "
+                f"{len(text)} characters; expected one in the text, of a kind in its kinds."
+            )
+        if not text[span.start : span.end].strip():
+            continue
+        place = bisect_right(starts, span.start)
+        is_free = place == 0 or ends[place - 1] <= span.start
+        if is_free and (place == len(starts) or span.end <= starts[place]):
+            starts.insert(place, span.start)
+            ends.insert(place, span.end)
             yield span
+
+
+FINDER_SECONDS = 30.0
+"""How long a finder may take for one text, in seconds: models need time."""
 
 
 def check_finder(finder: Finder | None) -> tuple[str, ...]:

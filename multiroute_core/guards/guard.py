@@ -44,6 +44,8 @@ class GuardedText:
             none.
         before: The last characters of a streamed answer that were given out before this text.
         part: What it belongs to, if it is a text of an answer.
+        can_rewrite: Whether a `Rewrite` has an effect; False for the JSON of a streamed tool call, in which a new text
+            is only flagged.
     """
 
     text: str = field(repr=False)
@@ -54,6 +56,7 @@ class GuardedText:
     instructions: str = field(default="", repr=False)
     before: str = field(default="", repr=False)
     part: AnswerPart = "text"
+    can_rewrite: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Collection
 from typing import Any, Literal
 
+from multiroute_core._util.surrogates import replace_surrogates
 from multiroute_core.display.text import describe_value
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.guards.guard import Block, Flag, Guard, GuardedText, Origin, Rewrite, Verdict
@@ -59,8 +60,9 @@ def scan_with_llm_guard(
 
 
 def _scan(scanner: Any, action: str, prompt: tuple[str, ...], text: GuardedText) -> Verdict | None:
-    changed_text, is_valid, risk = scanner.scan(*prompt, text.text)
+    scanned_text = replace_surrogates(text.text)  # tokenizers fail on them
+    changed_text, is_valid, risk = scanner.scan(*prompt, scanned_text)
     reason = f"risk {risk:.2f}"
     if is_valid or action == "rewrite":
-        return None if changed_text == text.text else Rewrite(changed_text, reason)
+        return None if changed_text == scanned_text else Rewrite(changed_text, reason)
     return Block(reason) if action == "block" else Flag(reason)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
+import inspect
 import os
 import threading
 import weakref
@@ -17,11 +18,13 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any, Literal, TypeAlias, cast
 
 from multiroute_core._util.redaction import Secret, redact_url
+from multiroute_core._util.surrogates import replace_surrogates
 from multiroute_core.display.text import describe_value
-from multiroute_core.errors import ConfigurationError
+from multiroute_core.errors import ConfigurationError, unknown
 from multiroute_core.guards.guard import TIMEOUT_SECONDS, Block, Check, Flag, Guard, GuardedText, Origin, Verdict
 from multiroute_core.guards.identity import identify_function, is_async_function
 from multiroute_core.guards.suspicion import split_text
+from multiroute_core.runtime import forks
 
 Categories: TypeAlias = bool | str | Iterable[str] | Mapping[str, bool | float] | None
 """What a classifier finds: True, the name of a category, several names, or a mapping of categories to True or to a
@@ -36,6 +39,9 @@ PIECE_CHARACTERS = 2_000
 
 REMEMBERED_TEXTS = 4_096
 """So many texts are not classified again."""
+
+CLIENT_SECONDS = 30.0
+"""Timeout of one request to the endpoint, so that the thread of a check that took too long ends soon."""
 
 _SCORE = 0.5
 
@@ -95,7 +101,8 @@ class OpenAIModeration:
         client: An `openai.OpenAI` to use instead; `api_key` and `base_url` do not count then.
 
     Raises:
-        ConfigurationError: The package `openai` or the key is missing, or a threshold is invalid.
+        ConfigurationError: The package `openai` or the key is missing, or a threshold is invalid. Also if it is pickled
+            with a client.
 
     Example:
         >>> from multiroute_core.guards import moderate
@@ -111,6 +118,11 @@ class OpenAIModeration:
         thresholds: Mapping[str, float] | None = None,
         client: Any = None,
     ) -> None:
+        if thresholds is not None and not isinstance(thresholds, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"thresholds={describe_value(thresholds)} is not valid; expected scores by category, such as "
+                "{'violence': 0.8}."
+            )
         for category, score in (thresholds or {}).items():
             if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise ConfigurationError(f"thresholds: {category}={score!r} is not valid; expected a score, 0 to 1.")
@@ -126,10 +138,17 @@ class OpenAIModeration:
         self._given_client = client
         self._client: Any = client or self._build_client()
         self._process_id = os.getpid()
+        if client is None and base_url is None:  # other servers may have other categories
+            _check_categories(self._thresholds)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self._given_client is not None:
+            raise ConfigurationError(
+                "OpenAIModeration holds a client of yours, so it cannot be pickled; pass api_key= or set "
+                "OPENAI_API_KEY instead, or build the router in the process that uses it."
+            )
         # Without the key: as with routes, a copy takes that of its own environment.
-        return _rebuild, (self._base_url, self.model, self._thresholds, self._given_client)
+        return _rebuild, (self._base_url, self.model, self._thresholds)
 
     def __repr__(self) -> str:
         return f"OpenAIModeration(model={self.model!r})"
@@ -145,7 +164,10 @@ class OpenAIModeration:
             # The connections of a parent process are not for its child.
             self._client = self._build_client()
             self._process_id = os.getpid()
-        response = self._client.moderations.create(model=self.model, input=[*split_text(text, PIECE_CHARACTERS)])
+        pieces = [*split_text(replace_surrogates(text), PIECE_CHARACTERS)]
+        response = self._client.moderations.create(model=self.model, input=pieces)
+        if len(response.results) != len(pieces):
+            raise ValueError("The moderation endpoint did not judge every piece of the text.")
         categories: dict[str, None] = {}
         for result in response.results:
             verdicts = result.categories.model_dump(by_alias=True)
@@ -155,6 +177,8 @@ class OpenAIModeration:
                 counts = is_flagged if threshold is None else (scores.get(category) or 0.0) >= threshold
                 if counts:
                     categories[category] = None
+            if result.flagged and not any(verdicts.values()):  # by a category that the server does not name
+                categories["harmful content"] = None
         return tuple(categories)
 
     def _build_client(self) -> Any:
@@ -164,13 +188,23 @@ class OpenAIModeration:
             raise ConfigurationError(
                 "OpenAIModeration needs the package openai; install it with: pip install 'multiroute-llm[openai]'."
             ) from error
-        client = openai.OpenAI(api_key=self._api_key, base_url=self._base_url)
+        client = openai.OpenAI(api_key=self._api_key, base_url=self._base_url, timeout=CLIENT_SECONDS)
         weakref.finalize(self, client.close)
         return client
 
 
-def _rebuild(base_url: str | None, model: str, thresholds: Mapping[str, float], client: Any) -> OpenAIModeration:
-    return OpenAIModeration(base_url=base_url, model=model, thresholds=thresholds, client=client)
+def _rebuild(base_url: str | None, model: str, thresholds: Mapping[str, float]) -> OpenAIModeration:
+    return OpenAIModeration(base_url=base_url, model=model, thresholds=thresholds)
+
+
+def _check_categories(thresholds: Mapping[str, float]) -> None:
+    """Check that the categories are those of the endpoint: a threshold of another one would never count."""
+    if thresholds:
+        fields = importlib.import_module("openai.types.moderation").Categories.model_fields
+        names = [field.alias or name for name, field in fields.items()]
+        for category in thresholds:
+            if category not in names:
+                raise unknown("category", category, names)
 
 
 class _Moderator:
@@ -184,6 +218,7 @@ class _Moderator:
         self.classifier: Any = classifier
         self._lock = threading.Lock()
         self._findings: OrderedDict[bytes, tuple[str, ...]] = OrderedDict()
+        forks.renew(self, _lock=threading.Lock)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Moderator, (self.classifier,)
@@ -193,21 +228,24 @@ class _Moderator:
         """See `identify_function`."""
         return identify_function(self.classifier)
 
-    def recall(self, text: str) -> tuple[str, ...] | None:
+    def recall(self, text: GuardedText) -> tuple[str, ...] | None:
         """Return the categories of a text that was seen before; None if it was not."""
-        if not text.strip():
+        if not text.text.strip():
             return ()
+        digest = _digest(text.text)
         with self._lock:
-            digest = _digest(text)
             if digest in self._findings:
                 self._findings.move_to_end(digest)
             return self._findings.get(digest)
 
-    def record(self, text: str, result: Categories) -> tuple[str, ...]:
-        """Return the names of the categories, and keep them."""
+    def record(self, text: GuardedText, result: Categories) -> tuple[str, ...]:
+        """Return the names of the categories, and keep them unless the text is a piece of a stream, seen only once."""
         names = _to_names(result)
+        if not text.is_complete or text.before:
+            return names
+        digest = _digest(text.text)
         with self._lock:
-            self._findings[_digest(text)] = names
+            self._findings[digest] = names
             if len(self._findings) > REMEMBERED_TEXTS:
                 self._findings.popitem(last=False)
         return names
@@ -224,22 +262,31 @@ def _to_names(result: Categories) -> tuple[str, ...]:
         return (result,) if result else ()
     if isinstance(result, Mapping):
         scores = cast("Mapping[str, bool | float]", result)
-        return tuple(name for name, score in scores.items() if score is True or score >= _SCORE)
+        return tuple(name for name, score in scores.items() if score is True or (score or 0.0) >= _SCORE)
     return tuple(map(str, result))
 
 
-def _moderate(moderator: _Moderator, action: str, text: GuardedText) -> Verdict | None:
-    names = moderator.recall(text.text)
+def _moderate(moderator: _Moderator, action: str, text: GuardedText) -> Verdict | Awaitable[Verdict | None] | None:
+    names = moderator.recall(text)
     if names is None:
-        names = moderator.record(text.text, moderator.classifier(text.text))
+        result = moderator.classifier(text.text)
+        if inspect.isawaitable(result):  # a function that is not async itself, such as a lambda
+            return _judge_later(moderator, action, text, cast("Awaitable[Categories]", result))
+        names = moderator.record(text, result)
     return _judge(names, action)
 
 
 async def _moderate_async(moderator: _Moderator, action: str, text: GuardedText) -> Verdict | None:
-    names = moderator.recall(text.text)
+    names = moderator.recall(text)
     if names is None:
-        names = moderator.record(text.text, await moderator.classifier(text.text))
+        return await _judge_later(moderator, action, text, moderator.classifier(text.text))
     return _judge(names, action)
+
+
+async def _judge_later(
+    moderator: _Moderator, action: str, text: GuardedText, result: Awaitable[Categories]
+) -> Verdict | None:
+    return _judge(moderator.record(text, await result), action)
 
 
 def _judge(names: tuple[str, ...], action: str) -> Verdict | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal, cast
@@ -13,7 +14,7 @@ from multiroute_core.display.text import describe_value
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.guards.acceptance import SchemaMatcher, matches_schema
 from multiroute_core.guards.guard import Block, Guard, GuardedText, Origin, Rewrite, Verdict
-from multiroute_core.guards.secret_formats import drop_overlaps, find_secrets
+from multiroute_core.guards.secret_formats import ENDINGS, drop_overlaps, find_secrets
 
 ANSWER: frozenset[Origin] = frozenset({"answer"})
 
@@ -53,12 +54,12 @@ def ban_text(
     edge_before, edge_after = (r"(?<!\w)", r"(?!\w)") if whole_words else ("", "")
     pattern = re.compile(f"{edge_before}(?:{'|'.join(words)}){edge_after}", re.IGNORECASE)
     longest = max(len("".join(text.split())) + 20 * (len(text.split()) - 1) for text in banned)
-    check = functools.partial(_ban, pattern, replacement)
-    # One more character, which shows whether a word goes on.
-    return Guard(check, "banned_text", frozenset(origins), window=longest + 1, inline=True)
+    window = longest + 1  # one more character, which shows whether a word goes on
+    check = functools.partial(_ban, pattern, replacement, window)
+    return Guard(check, "banned_text", frozenset(origins), window=window, inline=True)
 
 
-def _ban(pattern: re.Pattern[str], replacement: str | None, text: GuardedText) -> Verdict | None:
+def _ban(pattern: re.Pattern[str], replacement: str | None, window: int, text: GuardedText) -> Verdict | None:
     said = text.before + text.text
     # At the end of what has come, a word may go on.
     end = len(said) if text.is_complete else len(said) - 1
@@ -67,6 +68,9 @@ def _ban(pattern: re.Pattern[str], replacement: str | None, text: GuardedText) -
         return None
     if replacement is None:
         return Block("a banned text")
+    if not text.is_complete:
+        # What is held back waits: a longer text may begin with it.
+        matches = [match for match in matches if match[0] < len(said) - window]
     pieces: list[str] = []
     start = len(text.before)
     for first, last in matches:
@@ -129,7 +133,7 @@ def block_secrets(
 
     Args:
         values: Your own secrets, such as `[os.environ["DB_PASSWORD"]]`; each of at least eight characters.
-        action: `"block"` ends the request; `"redact"` puts `[secret]` in its place.
+        action: `"block"` ends the request; `"redact"` puts `[secret]` in its place, but blocks in a streamed tool call.
         origins: Where they are looked for; in answers by default.
 
     Raises:
@@ -141,13 +145,14 @@ def block_secrets(
     """
     if action not in ("block", "redact"):
         raise ConfigurationError(f"action={describe_value(action)} is not valid; expected 'block' or 'redact'.")
-    known = (values,) if isinstance(values, str) else tuple(values)
+    known = (values,) if isinstance(values, str) or not isinstance(values, Iterable) else tuple(values)  # pyright: ignore[reportUnnecessaryIsInstance]
     if not all(isinstance(value, str) and len(value) >= _SHORTEST_VALUE for value in known):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(
             f"block_secrets: one of the values is not a text of at least {_SHORTEST_VALUE} characters."
         )
-    window = max([SECRET_WINDOW, *(len(value) + 1 for value in known)])
-    check = functools.partial(_find_secrets, _KnownSecrets(known), action, window)
+    secrets = _KnownSecrets(known)
+    window = max(SECRET_WINDOW, secrets.longest + 1)
+    check = functools.partial(_find_secrets, secrets, action, window)
     return Guard(check, "secrets", frozenset(origins), window=window, inline=True)
 
 
@@ -167,6 +172,14 @@ class _KnownSecrets:
 
     def __init__(self, values: Iterable[str]) -> None:
         self._values = tuple(map(Secret, values))
+        # In a streamed tool call a value is escaped.
+        escaped = [json.dumps(value, ensure_ascii=plain)[1:-1] for value in self._values for plain in (True, False)]
+        self._forms = tuple(dict.fromkeys([*self._values, *map(Secret, escaped)]))
+
+    @property
+    def longest(self) -> int:
+        """The most characters of a value, also in JSON."""
+        return max(map(len, self._forms), default=0)
 
     def __repr__(self) -> str:
         return f"<{len(self._values)} secrets>"
@@ -187,7 +200,7 @@ class _KnownSecrets:
 
     def find(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where they stand in a text."""
-        for value in self._values:
+        for value in self._forms:
             start = text.find(value)
             while start >= 0:
                 yield start, start + len(value)
@@ -204,14 +217,16 @@ def _find_secrets(known: _KnownSecrets, action: str, window: int, text: GuardedT
         return None
     if action == "block":
         return Block("a secret")
+    if not text.can_rewrite:
+        return Block("a secret in a streamed tool call, where it cannot be redacted")
     pieces: list[str] = []
     position = len(text.before)
     for start, end in spans:
-        if end == len(whole) and not text.is_complete:
-            # It may go on, so it waits for the rest, unless it is too long to wait.
-            if start <= len(whole) - window:
+        if not text.is_complete:
+            if start >= len(whole) - window:
+                break  # It is held back, so it waits: a longer secret may begin with it.
+            if not whole[end:].strip(ENDINGS):
                 return Block("a secret that is too long to be redacted in a stream")
-            break
         pieces += [whole[position : max(start, position)], "[secret]"]
         position = end
     return Rewrite("".join([*pieces, whole[position:]]), "a secret") if pieces else None

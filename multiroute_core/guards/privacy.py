@@ -6,8 +6,8 @@ import functools
 from collections.abc import Collection, Iterable, Sequence
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.guards.finder import Finder, check_finder, find_all
-from multiroute_core.guards.guard import INPUT, Guard, GuardedText, Origin, Restrict, Verdict
+from multiroute_core.guards.finder import FINDER_SECONDS, Finder, check_finder, find_all
+from multiroute_core.guards.guard import INPUT, TIMEOUT_SECONDS, Guard, GuardedText, Origin, Restrict, Verdict
 from multiroute_core.guards.masking import Masks
 from multiroute_core.guards.personal_data import ALL, Kind, check_settings
 
@@ -29,7 +29,8 @@ def mask_personal_data(
         kinds: What to mask: `"email"`, `"phone"`, `"iban"`, `"card"`, `"ip"`, `"secret"`; everything by default.
         regions: ISO 3166-1 codes of the countries whose phone numbers are masked in their national form too.
         origins: The texts in which it masks; all of the request by default.
-        finder: Finds further kinds, such as the names that a `PresidioFinder` finds; it runs in a thread.
+        finder: Finds further kinds, such as the names that a `PresidioFinder` finds; it runs in a thread, for at most
+            30 seconds for each text.
 
     Raises:
         ConfigurationError: A kind or a region is unknown, the finder is invalid, or a package of the extra `guards` is
@@ -41,7 +42,8 @@ def mask_personal_data(
     """
     check_finder(finder)
     masking = functools.partial(_build_masks, *check_settings(kinds, regions), finder)
-    return Guard(None, "mask_personal_data", origins, masking=masking, inline=finder is None)
+    timeout = TIMEOUT_SECONDS if finder is None else FINDER_SECONDS
+    return Guard(None, "mask_personal_data", origins, masking=masking, inline=finder is None, timeout=timeout)
 
 
 def _build_masks(
@@ -82,7 +84,8 @@ def restrict_personal_data(
         raise ConfigurationError("restrict_personal_data needs at least one tag, such as 'eu'.")
     check_finder(finder)
     check = functools.partial(_restrict, allowed, *settings, finder)
-    return Guard(check, "restrict_personal_data", origins, inline=finder is None)
+    timeout = TIMEOUT_SECONDS if finder is None else FINDER_SECONDS
+    return Guard(check, "restrict_personal_data", origins, inline=finder is None, timeout=timeout)
 
 
 def _restrict(

@@ -45,6 +45,9 @@ _ASSIGNMENT = re.compile(
 
 _PREFIX = re.compile(r"AIza|ya29|ABSK|AKIA|ASIA|[a-z0-9_]{2,12}[-_.]")
 _ALPHANUMERIC = re.compile(r"[0-9A-Za-z]{16,}")
+ENDINGS = ".,;:!?)>]}`"
+"""What may stand after a secret in a sentence, and is not part of it unless more follows."""
+
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
@@ -69,7 +72,7 @@ def drop_overlaps(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]
 def _check_redaction(text: str, match: re.Match[str]) -> tuple[int, int] | None:
     """Return the span of the value in a match of `SECRETS`, or None if it is not distinctive enough."""
     lead = match["before"] or match["slashes"] or ""
-    value = match[0][len(lead) :].rstrip(".,;:!?)>]}`")
+    value = match[0][len(lead) :].rstrip(ENDINGS)
     start = match.start() + len(lead)
     end = start + len(value)
     if match["before"] and lead.startswith("//"):

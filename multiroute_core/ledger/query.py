@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from multiroute_core.ledger.record import KINDS, NAMES
+from multiroute_core.ledger.record import KINDS, NAMES, to_encodable
 from multiroute_core.options import invalid, unknown, word, words
 
 FILTERS = (*NAMES, "label", "day", "month")
@@ -54,17 +54,17 @@ class LedgerQuery:
             if name not in FILTERS:
                 raise unknown("field", name, FILTERS)
             if name == "label":
-                label = word(name, value)
+                label = to_encodable(word(name, value))
             elif name in _FORMS:
                 first, end = _span(name, value)
                 since = first if since is None else max(first, since)
                 until = end if until is None else min(end, until)
             elif name == "labels":
-                equal.append((name, tuple(sorted(words(name, value)))))
+                equal.append((name, tuple(sorted(map(to_encodable, words(name, value))))))
             elif value is not None and not isinstance(value, _ACCEPTED[KINDS[name]]):
                 raise invalid(name, value, f"a {KINDS[name].__name__}, as in the records")
-            else:
-                equal.append((name, value))
+            else:  # a lone surrogate is replaced, as in the records
+                equal.append((name, to_encodable(value) if isinstance(value, str) else value))
         return cls(since, until, label, tuple(equal))
 
     def takes(self, record: Any) -> bool:

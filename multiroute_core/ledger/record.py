@@ -178,9 +178,9 @@ def of_attempt(attempt: Attempt, ended_at: float, request_id: str, about: About)
     return Record(  # positional: keyword arguments take half as long again
         ended_at,
         request_id,
-        _text(attempt.route),
+        to_encodable(attempt.route),
         attempt.provider,
-        _text(attempt.model),
+        to_encodable(attempt.model),
         attempt.outcome,
         attempt.seconds,
         attempt.first_token_seconds,
@@ -200,9 +200,9 @@ def of_hit(response: Response, seconds: float, ended_at: float, request_id: str,
     return Record(
         ended_at,
         request_id,
-        _text(response.route),
+        to_encodable(response.route),
         response.provider,
-        _text(response.model),
+        to_encodable(response.model),
         CACHED,
         seconds,
         None,
@@ -246,9 +246,10 @@ def _count(number: int | None) -> int | None:
 @functools.lru_cache(1024)
 def _booked(about: About) -> tuple[bool, str | None, str | None, tuple[str, ...]]:
     stream, tenant, task, labels = about
-    return stream, tenant and _text(tenant), task and _text(task), tuple(sorted(map(_text, labels))) if labels else ()
+    names = tuple(sorted(map(to_encodable, labels))) if labels else ()
+    return stream, tenant and to_encodable(tenant), task and to_encodable(task), names
 
 
-def _text(text: str) -> str:
+def to_encodable(text: str) -> str:
     """Replaces lone surrogates, which cannot be encoded; a provider's JSON may contain them."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -82,13 +82,21 @@ class Limit:
         return f"{', '.join(texts)} for each {self.scope}"
 
 
+MOST = 10**12
+"""The largest limit."""
+
+
 def _rate(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < math.inf:
         raise invalid(name, value, "a number per minute of at least 1, or None")
+    if value > MOST:
+        raise invalid(name, value, f"a number per minute of at most {MOST:,}; None is no limit")
     return value
 
 
 def _count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise invalid(name, value, "a number of calls of at least 1, or None")
+    if value > MOST:
+        raise invalid(name, value, f"a number of calls of at most {MOST:,}; None is no limit")
     return value

@@ -21,7 +21,7 @@ from typing import cast
 from multiroute_core.display.text import describe_value
 from multiroute_core.errors import LimitExceededError
 from multiroute_core.limits.accounts import Admitted, LimitAccounts, LimitClaim, Refused
-from multiroute_core.limits.limit import Limit
+from multiroute_core.limits.limit import MOST, Limit
 from multiroute_core.limits.status import LimitStatus, LimitStatuses
 from multiroute_core.options import Options
 from multiroute_core.resilience.call_limits import CallLimitSettings, Refusal
@@ -92,6 +92,7 @@ class Limiter:
 
     def claims(self, options: Options, tokens: int) -> list[LimitClaim]:
         """Return what a call takes from each account; empty if no limit applies to it."""
+        tokens = min(tokens, MOST)
         return [
             LimitClaim(limit, value, settings, tokens)
             for limit, settings in self._settings
@@ -122,6 +123,7 @@ class Limiter:
 
     def settle(self, permit: CallPermit, used: int | None) -> None:
         """Settle a permit; see `CallPermit.settle`."""
+        used = None if used is None else min(used, MOST)  # a provider may send any number
         self.accounts.settle(permit.claims, str(permit.slot), permit.admitted, used, self._now())
         self._watched.pop(str(permit.slot), None)
 

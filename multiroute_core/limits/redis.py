@@ -9,12 +9,10 @@ Redis said when it refused a call, further calls are refused here without a roun
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import msgspec
 
@@ -31,11 +29,8 @@ from multiroute_core.limits.accounts import (
 from multiroute_core.resilience.call_limits import LimitKind, Refusal
 from multiroute_core.runtime.io import IO
 from multiroute_core.state import link as links
-from multiroute_core.state.link import Down, Link
+from multiroute_core.state.link import Down, Link, key_name
 from multiroute_core.state.scripts import script
-
-LONGEST_NAME = 200
-"""Characters of an account's name in a key of Redis; a longer one is replaced by its hash."""
 
 STATUS_ROWS = 1_000
 """Maximum number of accounts whose status is read from Redis."""
@@ -171,7 +166,7 @@ class RedisLimitAccounts:
 
     def _keys(self, claims: Sequence[LimitClaim]) -> tuple[str, ...]:
         tag = f"{{{self._link.prefix}}}:limit"  # one script reads several keys, which must share a cluster slot
-        names = [f"{tag}:{_key_name(claim.account)}" for claim in claims]
+        names = [f"{tag}:{key_name(*claim.account)}" for claim in claims]
         return tuple(key for name in names for key in (name, f"{name}:places"))
 
     def _encode(self, claims: Sequence[LimitClaim], marks: Sequence[float] = (), **more: Any) -> bytes:
@@ -181,14 +176,6 @@ class RedisLimitAccounts:
         ]
         clock = {} if self._clock is None else {"now": self._clock}
         return msgspec.msgpack.encode({"claims": entries, "lease": LEASE_SECONDS, **clock, **more})
-
-
-def _key_name(account: tuple[str, str]) -> str:
-    """Return the name of an account in keys: quoted, as a tenant may have any name, and of bounded length."""
-    name = ":".join(quote(part, safe="-._/", errors="surrogatepass") for part in account)
-    if len(name) <= LONGEST_NAME:
-        return name
-    return f"#{hashlib.sha256(name.encode()).hexdigest()}"  # a quoted name contains no "#"
 
 
 _read_admission = msgspec.msgpack.Decoder(_Admission).decode

@@ -191,6 +191,16 @@ def _within(low: float, high: float, *, above: bool = False) -> Any:
     return check
 
 
+_MOST_TOKENS = 10**12
+"""More than any model writes, and less than what rates, prices and Redis can count."""
+
+
+def _max_tokens(name: str, value: Any) -> int:
+    if isinstance(value, int) and value > _MOST_TOKENS:
+        raise invalid(name, value, f"an integer of at most {_MOST_TOKENS:,}, or None for the model's limit")
+    return _build_integer_check(1)(name, value)
+
+
 def _build_integer_check(low: int | None) -> Any:
     def check(name: str, value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or (low is not None and value < low):
@@ -210,7 +220,7 @@ def _stop(name: str, value: Any) -> tuple[str, ...]:
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "temperature": _within(0, 2),
-    "max_tokens": _build_integer_check(1),
+    "max_tokens": _max_tokens,
     "top_p": _within(0, 1, above=True),
     "stop": _stop,
     "seed": _build_integer_check(None),

@@ -8,6 +8,7 @@ A process has one connection for all of its threads and loops; see `multiplexer`
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
 import time
@@ -23,10 +24,29 @@ from multiroute_core.state.address import Address
 from multiroute_core.state.job import Command, Down, Job, Listener, Refused
 from multiroute_core.state.multiplexer import AWAY, PARTING_SECONDS, Multiplexer
 
-__all__ = ["Down", "Link", "Refused"]
+__all__ = ["Down", "Link", "Refused", "key_name"]
 
 PATIENCE = 1.0
 """Seconds to wait for a multiplexer that is up, or the timeout if that is longer: it detects a silent Redis itself."""
+
+
+LONGEST_NAME = 200
+"""Characters of a name in a key of Redis; a longer one is replaced by its hash."""
+
+
+def key_name(*parts: str) -> str:
+    """Return parts as one name in keys: quoted, as a tenant may have any name, and of bounded length.
+
+    No other parts have the same name, and none of them contains the `:` before a suffix such as `:places`.
+
+    Example:
+        >>> key_name("usd/day", "a:b"), key_name("usd/day:a", "b")
+        ('usd/day:a%3Ab', 'usd/day%3Aa:b')
+    """
+    name = ":".join(quote(part, safe="-._/", errors="surrogatepass") for part in parts)
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"#{hashlib.sha256(name.encode()).hexdigest()}"  # a quoted name contains no "#"
 
 
 class Link:

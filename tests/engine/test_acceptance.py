@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -17,6 +20,7 @@ from multiroute_core import (
     options,
 )
 from multiroute_core.guards import judge
+from multiroute_core.guards.acceptance import to_checks
 from multiroute_core.options import current
 from multiroute_core.testing import DropConnection
 from multiroute_core.testing.behaviours import Answer, Fail
@@ -192,6 +196,65 @@ def test_a_judge_does_not_judge_itself(face):
     assert len(provider_of(juror).takes) == 2, "one for each"
 
 
+@pytest.mark.parametrize("face", FACES)
+def test_options_of_a_block_do_not_reach_what_a_check_calls(face):
+    """A judge would judge its own verdicts for ever, and its router has other models."""
+    with Router([scripted_route("jury", Answer("yes"))]) as jury, Router(routes(Answer("Fine."))) as router:
+
+        async def ask_jury(_):
+            return (await jury.agenerate("Well?")).text == "yes"
+
+        for check in (judge(jury, "It is polite."), lambda _: jury.generate("Well?").text == "yes", ask_jury):
+            with options(accept=check, model="a", tenant="shop"):
+                assert ask(face, router, "Where?").text == "Fine."
+        assert len(provider_of(jury.routes[0]).takes) == 3
+
+
+@pytest.mark.parametrize("verdict", ["yes", "**Yes**", '"Yes."', "yes, it does"])
+def test_a_verdict_may_be_decorated(verdict):
+    with Router([scripted_route("jury", Answer(verdict))]) as jury:
+        with Router(routes(Answer("Fine.")), accept=judge(jury, "It is polite.")) as router:
+            assert router.generate("Where?").text == "Fine."
+
+
+@pytest.mark.parametrize("verdict", ["No.", "yesterday", "", "Eyes"])
+def test_anything_else_is_no(verdict):
+    with Router([scripted_route("jury", Answer(verdict))]) as jury:
+        with Router(routes(Answer("Fine.")), accept=judge(jury, "It is polite."), max_retries=0) as router:
+            assert ask("generate", router).kind is RejectedAnswerError
+
+
+JUDGE: Callable[..., Any] = judge
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda router: JUDGE("openai:gpt-5-mini", "It is polite."), "router='openai:gpt-5-mini' is not valid"),
+        (lambda router: JUDGE(ChatMultiRoute(router=router), "It is polite."), "expected a Router, such as the `ro"),
+        (lambda router: JUDGE(router, "It is polite.", temprature=0), "did you mean 'temperature'"),
+        (lambda router: router.generate("Hi", accept=lambda: True), "check 'lambda' cannot be called"),
+        (lambda router: router.generate("Hi", accept=lambda one, two, three: True), "missing a required argument"),
+        (lambda router: router.generate("Hi", fallback_on=[lambda: True]), "expected a function that takes a Resp"),
+    ],
+)
+def test_a_check_that_could_never_accept_fails_before_anything_is_sent(build, message):
+    with Router(routes(Answer("Fine."))) as router:
+        with pytest.raises(ConfigurationError, match=message):
+            build(router)
+        assert not provider_of(router.routes[0]).takes
+
+
+def test_schemas_are_json_and_stay_as_they_are():
+    required = ["city"]
+    schema = MappingProxyType({"type": "object", "required": required})
+    (check,) = to_checks(schema)
+    required.append("country")
+    matcher: Any = check.function
+    assert matcher.match(GOOD) is True
+    assert [matcher.match(text) for text in ('{"city": NaN}', "-Infinity", "[" * 10**5)] == ["it is not JSON"] * 3
+
+
 @pytest.mark.parametrize(
     ("fallback_on", "options"),
     [
@@ -230,7 +293,7 @@ def test_in_both_frameworks():
     [
         ({"accept": 5}, "accept=5 is not valid"),
         ({"accept": []}, r"accept=\[\] is not valid"),
-        ({"accept": {"type": "nothing"}}, "The JSON schema of accept= is invalid"),
+        ({"accept": {"type": "nothing"}}, "The JSON schema is invalid"),
         ({"repairs": -1}, "repairs=-1 is not valid"),
         ({"fallback_on": "lenght"}, "did you mean 'length'"),
         ({"fallback_on": [City]}, "expected a hashable function"),

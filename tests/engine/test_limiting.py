@@ -17,6 +17,7 @@ from langchain_multiroute import ChatMultiRoute
 from llamaindex_multiroute import MultiRoute
 from multiroute_core import ConfigurationError, Limit, LimitExceededError, MultiRouteError, Router, Usage
 from multiroute_core.events import RequestEnded, RequestStarted
+from multiroute_core.guards import Guard
 from multiroute_core.testing import (
     Answer,
     DropConnection,
@@ -142,6 +143,22 @@ def test_a_batch_waits_and_that_does_not_count_toward_its_deadline():
     router.generate("Hi", priority="batch")
     assert clock.time() == pytest.approx(6.0)
     assert [router.generate("Hi").text for _ in range(1)] == ["one two"], "a fifth is left to interactive calls"
+
+
+@pytest.mark.parametrize("settings", [{"limit": Limit(concurrency=1)}, {"limit": (), "max_concurrency": 1}])
+def test_a_guard_checks_the_answer_of_a_call_that_waited_for_longer_than_its_deadline(settings):
+    async def passes(_):
+        await asyncio.sleep(0.01)
+
+    async def work():
+        route = scripted_route("a", Answer("ok", headers=3.0), max_concurrency=settings.get("max_concurrency"))
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        router = Router([route], limit=settings["limit"], deadline=4.0, guards=[Guard(passes, origins=["answer"])])
+        run_in_virtual_time(router, loop)
+        return (await router.amap(["Hi"] * 4, progress=False)).texts
+
+    assert run_virtually(work()) == ["ok"] * 4
 
 
 def test_a_batch_waits_for_a_place_on_an_event_loop():
@@ -321,6 +338,8 @@ def test_a_router_pickles_with_its_limits(monkeypatch):
             lambda: Limit(concurrency=0),
             "concurrency=0 is not valid; expected a number of calls of at least 1, or None.",
         ),
+        (lambda: Limit(rpm=10**400), "is not valid; expected a number per minute of at most 1,000,000,000,000; None"),
+        (lambda: Limit(concurrency=10**13), "expected a number of calls of at most 1,000,000,000,000; None is no"),
         (lambda: Limit(concurrency=1.5), "concurrency=1.5 is not valid"),  # pyright: ignore[reportArgumentType]
         (lambda: Limit(rpm=1, scope="tenants"), "Unknown scope 'tenants': did you mean 'tenant'?"),  # pyright: ignore[reportArgumentType]
         (lambda: Limit(rpm=1, scope_values=[]), None),

@@ -1,7 +1,9 @@
 """Moderation: OpenAI's endpoint by its SDK over a real socket, and classifiers of one's own."""
 
 import asyncio
+import functools
 import json
+import multiprocessing
 import pickle
 import threading
 from collections.abc import Callable
@@ -11,6 +13,7 @@ import pytest
 
 from multiroute_core import ConfigurationError, GuardBlockedError, GuardTriggered, Router
 from multiroute_core.guards import Guard, OpenAIModeration, moderate
+from multiroute_core.guards.guard import GuardedText
 from multiroute_core.guards.identity import identify_function
 from multiroute_core.guards.moderation import PIECE_CHARACTERS, REMEMBERED_TEXTS, _Moderator
 from multiroute_core.testing.behaviours import Answer
@@ -38,7 +41,7 @@ class Endpoint:
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 endpoint.bodies.append(body)
-                results = [endpoint.judge(text) for text in body["input"]]
+                results = endpoint.judge_all(body["input"])
                 reply = json.dumps({"id": "modr-1", "model": body["model"], "results": results}).encode()
                 self.send_response(endpoint.status)
                 self.send_header("content-type", "application/json")
@@ -52,6 +55,9 @@ class Endpoint:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+
+    def judge_all(self, texts):
+        return [self.judge(text) for text in texts]
 
     @staticmethod
     def judge(text):
@@ -139,6 +145,7 @@ def test_an_endpoint_that_fails_does_as_on_error_says(on_error, endpoint):
 
 
 MODERATE: Callable[..., Guard] = moderate
+MODERATION: Callable[..., OpenAIModeration] = OpenAIModeration
 
 
 async def asays(text):
@@ -153,6 +160,8 @@ FINDINGS = {
     "scores": (lambda text: {"insult": 0.5 if "dunce" in text else 0.49, "rude": 0.0}, "insult"),
     "flags": (lambda text: {"insult": "dunce" in text, "rude": False}, "insult"),
     "async": (asays, "insult"),
+    "awaitable": (lambda text: asays(text), "insult"),
+    "no scores": (lambda text: {"insult": 0.9 if "dunce" in text else None}, "insult"),
 }
 
 
@@ -177,10 +186,52 @@ def test_flags_only_tell():
 def test_what_is_remembered_is_bounded():
     moderator = _Moderator(lambda _: None)
     for number in range(REMEMBERED_TEXTS + 10):
-        moderator.record(str(number), None)
-    assert moderator.recall("9") is None
-    assert moderator.recall("10") == ()
+        moderator.record(GuardedText(str(number), "user"), None)
+    assert moderator.recall(GuardedText("9", "user")) is None
+    assert moderator.recall(GuardedText("10", "user")) == ()
     assert len(moderator._findings) == REMEMBERED_TEXTS
+
+
+def test_pieces_of_a_stream_take_no_room():
+    seen = []
+    guard = moderate(seen.append, window=0)
+    with router(guard, [f"piece {number} " for number in range(50)]) as guarded:
+        assert ask("stream", guarded, "Hello").text.startswith("piece 0")
+    assert len(seen) == 51
+    assert isinstance(guard.check, functools.partial)
+    assert len(guard.check.args[0]._findings) == 1, "that of the prompt"
+
+
+def test_half_an_emoji_hides_nothing(endpoint):
+    guard = moderate(OpenAIModeration(api_key="sk-test", base_url=endpoint.url), on_error="pass")
+    with router(guard) as guarded:
+        assert ask("generate", guarded, "I will punch you \ud83d").kind is GuardBlockedError
+
+
+@pytest.mark.parametrize("judge", [lambda text: [], lambda text: [Endpoint.judge(text)] * 2])
+def test_a_text_that_the_endpoint_did_not_judge_does_not_pass(judge, endpoint):
+    endpoint.judge_all = lambda texts: [one for text in texts for one in judge(text)]
+    with router(moderate(OpenAIModeration(api_key="sk-test", base_url=endpoint.url))) as guarded:
+        error = ask("generate", guarded).error
+    assert isinstance(error, GuardBlockedError)
+    assert error.reason == "it failed: ValueError"
+
+
+def test_a_verdict_without_a_category_counts(endpoint):
+    endpoint.judge_all = lambda texts: [{**Endpoint.judge("Hello"), "flagged": True} for _ in texts]
+    with router(moderate(OpenAIModeration(api_key="sk-test", base_url=endpoint.url))) as guarded:
+        error = ask("generate", guarded).error
+    assert isinstance(error, GuardBlockedError)
+    assert error.reason == "moderation: harmful content"
+
+
+def test_a_child_of_a_fork_does_not_wait_for_a_lock_of_its_parent():
+    moderator = _Moderator(lambda _: None)
+    with moderator._lock:
+        child = multiprocessing.get_context("fork").Process(target=moderator.recall, args=(GuardedText("x", "user"),))
+        child.start()
+    child.join(20)
+    assert child.exitcode == 0
 
 
 def test_it_is_pickled_and_identified_without_its_key(endpoint, monkeypatch):
@@ -202,6 +253,12 @@ def test_it_is_pickled_and_identified_without_its_key(endpoint, monkeypatch):
         (lambda: MODERATE(lambda _: None, action="stop"), "action='stop' is not valid; expected 'block' or 'flag'"),
         (lambda: MODERATE("harmful"), "classifier='harmful' is not valid; expected a function"),
         (lambda: OpenAIModeration(api_key="k", thresholds={"hate": 2}), "hate=2 is not valid; expected a score"),
+        (lambda: MODERATION(api_key="k", thresholds=["hate"]), "expected scores by category"),
+        (
+            lambda: OpenAIModeration(api_key="k", thresholds={"self_harm": 0.2}),
+            "Unknown category 'self_harm': did you mean 'self-harm'",
+        ),
+        (lambda: pickle.dumps(OpenAIModeration(client=object())), "holds a client of yours, so it cannot be pickled"),
         (OpenAIModeration, "no API key; set OPENAI_API_KEY"),
     ],
 )

@@ -41,6 +41,18 @@ def test_an_answer_is_rewritten_however_it_is_cut(face, size):
         assert ask(face, router).text == "word " * 40 + REWRITTEN["redact"] + " word" * 40
 
 
+@pytest.mark.parametrize("strategy", REWRITTEN)
+def test_no_end_of_a_match_is_given_out_wherever_a_stream_is_cut(strategy):
+    """`ada@example.co` is an address as well, and the beginning of this one."""
+    text = "word " * 30 + "ada@example.co.uk" + " word" * 30
+    guard = pii_guard(PIIMiddleware("email", strategy=strategy, apply_to_input=False, apply_to_output=True))
+    with Router([scripted_route("a", Answer(text))], guards=[guard]) as router:
+        expected = router.generate("Hi").text
+    for position in range(150, 170):
+        with Router([scripted_route("a", Answer([text[:position], text[position:]]))], guards=[guard]) as router:
+            assert ask("stream", router).text == expected
+
+
 def test_a_rule_of_ones_own_blocks():
     rule = PIIMiddleware("badge", detector=r"badge \d{4}", strategy="block", apply_to_tool_results=True)
     chat = ChatMultiRoute([scripted_route("a", parrot)], guards=[pii_guard(rule)])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multiroute_core import Limit, LimitExceededError, Options, Router
+from multiroute_core import Limit, LimitExceededError, Options, Router, Usage
 from multiroute_core.limits import accounts as in_memory
 from multiroute_core.limits import redis as on_redis
 from multiroute_core.limits.accounts import Admitted, MemoryLimitAccounts, Refused
@@ -211,6 +211,15 @@ def test_while_redis_is_away_this_process_decides_and_does_not_start_empty(redis
         eventually(lambda: run(accounts.read(IO, IO.now()))[0][1].in_flight == 0)  # the first was settled meanwhile
     finally:
         link.close()
+
+
+def test_a_usage_that_no_integer_of_redis_holds_frees_the_place(redis_server):
+    state = RedisState(redis_server.url, prefix="huge", timeout=10.0)
+    answer = Answer("ok", usage=Usage(input_tokens=10**30, output_tokens=1))
+    with Router([scripted_route("a", answer)], limit=Limit(concurrency=1, tpm=10), state=state) as router:
+        assert router.generate("Hi").text == "ok"
+        (status,) = router.limit_statuses()
+        assert (status.in_flight, status.tokens_left) == (0, 0)
 
 
 def _hold(url, is_held):

@@ -11,6 +11,34 @@ PRIVACY = "tests/engine/test_guarded_privacy.py"
 ACCEPTANCE = "tests/engine/test_acceptance.py"
 
 GUARDED = (
+    Mutant(
+        "options of a block reach what a check calls",
+        "multiroute_core/engine/user_code.py",
+        "    with outside_options():\n        result = function(argument)",
+        "    if True:\n        result = function(argument)",
+        f"{ACCEPTANCE} -k block",
+    ),
+    Mutant(
+        "what a call waited counts against its guards",
+        CALL,
+        "context.start_time + context.waited + (",
+        "context.start_time + (",
+        "tests/engine/test_limiting.py -k guard",
+    ),
+    Mutant(
+        "the end of a longer secret gets out",
+        "multiroute_core/guards/output.py",
+        "if start >= len(whole) - window:",
+        "if False:",
+        "tests/guards/test_output.py",
+    ),
+    Mutant(
+        "what the endpoint did not judge passes",
+        "multiroute_core/guards/moderation.py",
+        "if len(response.results) != len(pieces):",
+        "if False:",
+        "tests/guards/test_moderation.py",
+    ),
     Mutant("a raw form is not looked at", CALL, "for text in texts_of_json(raw.body):", "for text in ():", PRIVACY),
     Mutant("a raw form keeps old placeholders", CALL, "if not is_same or await", "if await", PRIVACY),
     Mutant(

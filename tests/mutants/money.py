@@ -16,6 +16,13 @@ SPEND = "tests/resilience/test_spend_account.py"
 
 MONEY = (
     Mutant(
+        "two budgets share an account",
+        PURSE,
+        'name = budget.name.replace("%", "%25").replace(":", "%3A")',
+        "name = budget.name",
+        "tests/budgets/test_names.py",
+    ),
+    Mutant(
         "what is held does not count", RULE, "account.spent + account.held + amount > cap", "account.spent > cap", SPEND
     ),
     Mutant("a period never ends", RULE, "        if other <= now:\n", "        if False:\n", TESTS),
