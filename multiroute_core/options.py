@@ -12,7 +12,7 @@ import functools
 import importlib
 import inspect
 import math
-from collections.abc import Callable, Collection, Generator, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Generator, Hashable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
@@ -190,6 +190,18 @@ def outside_options() -> Generator[None, None, None]:
     finally:
         with contextlib.suppress(ValueError):  # a coroutine that is dropped may end in another context
             _current.reset(token)
+
+
+def call_outside_options(function: Any, argument: Any) -> Any:
+    """Call a function, sync or async, outside of the surrounding options; see `outside_options`."""
+    with outside_options():
+        result = function(argument)
+    return _await_outside_options(result) if hasattr(result, "__await__") else result
+
+
+async def _await_outside_options(result: Awaitable[Any]) -> Any:
+    with outside_options():
+        return await result
 
 
 Init = TypeVar("Init", bound=Callable[..., None])

@@ -7,10 +7,9 @@ data may go: a judge under its own `accept=` would ask itself for ever, and its 
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable
 from typing import Any
 
-from multiroute_core.options import outside_options
+from multiroute_core.options import call_outside_options
 from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.io import IO
 from multiroute_core.runtime.user_code import call_in_thread
@@ -32,18 +31,7 @@ async def call_function(io: IO, function: Any, argument: Any, what: str, until: 
     """
     limit = Deadline(io.now)
     limit.set(what, until, until - io.now())
-    function = functools.partial(_call_outside_options, function)
+    function = functools.partial(call_outside_options, function)
     if is_async and io.native:
         return await io.wait(limit, function, argument)
     return await call_in_thread(io, limit, function, argument)
-
-
-def _call_outside_options(function: Any, argument: Any) -> Any:
-    with outside_options():
-        result = function(argument)
-    return _await_outside_options(result) if hasattr(result, "__await__") else result
-
-
-async def _await_outside_options(result: Awaitable[Any]) -> Any:
-    with outside_options():
-        return await result

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from multiroute_core.errors import unknown
 from multiroute_core.messages import Message
-from multiroute_core.options import invalid, outside_options, seconds, share
+from multiroute_core.options import call_outside_options, invalid, seconds, share
 from multiroute_core.parsing import token_count
 from multiroute_core.parsing.arguments import Messages, build
 from multiroute_core.prompts.blocks import FindBlocks, find_blocks
@@ -158,9 +158,7 @@ def optimize(
     settings_of_call = optimizer
 
     def summarize(removed: tuple[Message, ...]) -> Any:
-        function: Any = settings_of_call.summarize
-        with outside_options():
-            return function(removed)
+        return call_outside_options(settings_of_call.summarize, removed)
 
     async def ask(removed: tuple[Message, ...]) -> Any:
         limit = Deadline(io.now)

@@ -13,7 +13,7 @@ ACCEPTANCE = "tests/engine/test_acceptance.py"
 GUARDED = (
     Mutant(
         "options of a block reach what a check calls",
-        "multiroute_core/engine/user_code.py",
+        "multiroute_core/options.py",
         "    with outside_options():\n        result = function(argument)",
         "    if True:\n        result = function(argument)",
         f"{ACCEPTANCE} -k block",
