@@ -53,7 +53,8 @@ class Endpoint:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
 
     def judge_all(self, texts):
@@ -72,6 +73,7 @@ class Endpoint:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+        self.thread.join()
 
 
 @pytest.fixture

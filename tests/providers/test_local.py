@@ -510,8 +510,10 @@ class TestSetup:
     def test_a_file_that_is_cut(self, tmp_path: Path) -> None:
         (tmp_path / "cut.gguf").write_bytes(weights().read_bytes()[:5_000_000])
         provider = LocalProvider(str(tmp_path / "cut.gguf"))
+        # A thread writes llama.cpp's log, and on a busy machine the process may end before it has written the reason.
         with pytest.raises(
-            NotFoundError, match="llama.cpp cannot load /.*/cut.gguf: tensor .* corrupted or incomplete"
+            NotFoundError,
+            match="llama.cpp cannot load /.*/cut.gguf: (tensor .* corrupted or incomplete|.*Failed to init server)",
         ):
             generate(provider)
 
