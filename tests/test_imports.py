@@ -38,7 +38,7 @@ LAYERS = (
     ("langchain_multiroute", "llamaindex_multiroute"),
     ("adapter",),
     ("router",),
-    ("batch", "engine", "request_log"),
+    ("batch", "engine", "request_log", "serving"),
     ("budgets", "cache", "limits"),
     ("state",),
     ("report", "routing", "testing"),
