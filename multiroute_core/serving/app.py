@@ -19,12 +19,12 @@ from multiroute_core.serving.asgi import (
     Route,
     Starlette,
 )
-from multiroute_core.serving.call import EventWriter, ServedApi, ServedRouter
+from multiroute_core.serving.call import EventWriter, ServedRouter
 from multiroute_core.serving.encoding.frames import dump
 from multiroute_core.serving.errors import HTTPFailure, describe_error, refuse
 from multiroute_core.serving.gate import Gate, ServerState
 from multiroute_core.serving.keys import ApiKeys
-from multiroute_core.serving.service import APIS, Service, find_api, write_headers
+from multiroute_core.serving.service import APIS, Api, Service, find_api, write_headers
 from multiroute_core.serving.streaming import EventStream, run_until_departure
 from multiroute_core.types import Chunk
 
@@ -45,15 +45,15 @@ def build_app(
 ) -> Starlette:
     """Build a server that answers with the models of a router.
 
-    It has `/v1/chat/completions`, `/v1/responses`, `/v1/messages`, `/v1/models`, `/healthz` and `/readyz`. The requested
-    model is the name of a route or a model, or `"auto"` for routing. The headers `x-multiroute-tenant`, `-labels`,
-    `-task`, `-deadline` (seconds) and `-priority` set options of the call.
+    It has `/v1/chat/completions`, `/v1/responses`, `/v1/messages`, `/v1/models`, `/healthz` and `/readyz`. The
+    requested model is the name of a route or a model, or `"auto"` for routing. The headers `x-multiroute-tenant`,
+    `-labels`, `-task`, `-deadline` (seconds) and `-priority` set options of the call.
 
     Args:
         router: The router; it stays open when the server ends.
         keys: The keys of the clients, by `hash_key`, with their tenants; a mapping, a file, or `ApiKeys`. None accepts
             every call, with the tenant that its header names.
-        max_body_bytes: The largest body of a request in bytes, 20,000,000 by default; a larger one is answered with 413.
+        max_body_bytes: The largest body of a request in bytes, 20,000,000 by default; a larger one gets 413.
         max_concurrency: The maximum number of calls in flight, 1000 by default; further ones are answered with 503.
         heartbeat: Seconds of silence in a stream after which a comment is sent; None sends none.
         only_loopback: Whether requests to another name than this machine's are refused.
@@ -194,14 +194,14 @@ class _LoggedWriter:
         return self._writer.feed(chunk)
 
 
-def _write_failure(request: Request, api: ServedApi, failure: HTTPFailure) -> Response:
+def _write_failure(request: Request, api: Api, failure: HTTPFailure) -> Response:
     facts: dict[str, Any] = request.scope.get("multiroute", {})
     facts["error"] = failure.code or failure.type
     body = api.write_error(failure, facts.get("request_id"))
     return Response(dump(body), failure.status, failure.headers(), "application/json")
 
 
-def _find_api(request: Request) -> ServedApi:
+def _find_api(request: Request) -> Api:
     """Return the API whose errors a client reads: Anthropic's SDK names its version in every request."""
     return find_api("/v1/messages" if "anthropic-version" in request.headers else request.url.path)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CoroutineType
 from typing import Any, Protocol
@@ -20,16 +20,23 @@ JSON = dict[str, Any]
 class ServedRouter(Protocol):
     """What a server needs of a `Router`."""
 
-    routes: Sequence[Route]
-    options: Options
+    @property
+    def routes(self) -> Sequence[Route]: ...
 
-    def generate(self, messages: Any, **options: Any) -> Response: ...
+    @property
+    def options(self) -> Options: ...
 
-    def agenerate(self, messages: Any, **options: Any) -> CoroutineType[Any, Any, Response]: ...
+    @property
+    def generate(self) -> Callable[..., Response]: ...
 
-    def stream(self, messages: Any, **options: Any) -> Generator[Chunk, None, None]: ...
+    @property
+    def agenerate(self) -> Callable[..., CoroutineType[Any, Any, Response]]: ...
 
-    def astream(self, messages: Any, **options: Any) -> AsyncGenerator[Chunk, None]: ...
+    @property
+    def stream(self) -> Callable[..., Generator[Chunk, None, None]]: ...
+
+    @property
+    def astream(self) -> Callable[..., AsyncGenerator[Chunk, None]]: ...
 
     def health(self) -> Any: ...
 
@@ -68,28 +75,4 @@ class EventWriter(Protocol):
 
     def fail(self, failure: HTTPFailure) -> bytes:
         """Return the events with which a stream ends that has failed."""
-        ...
-
-
-class ServedApi(Protocol):
-    """One API that a server speaks."""
-
-    def read(self, body: Mapping[str, Any]) -> ServedCall:
-        """Read the body of a request.
-
-        Raises:
-            RefusedCall: The body is not valid.
-        """
-        ...
-
-    def write(self, response: Response, call: ServedCall) -> JSON:
-        """Return the body of a complete response."""
-        ...
-
-    def writer(self, call: ServedCall) -> EventWriter:
-        """Return the writer of a streamed response."""
-        ...
-
-    def write_error(self, failure: HTTPFailure, request_id: str | None) -> JSON:
-        """Return the body of an error."""
         ...

@@ -187,14 +187,16 @@ def _describe_route_error(error: e.RouteError) -> HTTPFailure:
 
 
 def _describe_bad_request(error: e.RouteError) -> HTTPFailure:
-    body = cast("Any", error.body)
-    details = body.get("error", body) if isinstance(body, Mapping) else None
-    param = code = None
-    if isinstance(details, Mapping):
-        names = cast("Mapping[str, Any]", details)
-        param, code = _word(names.get("param")), _word(names.get("code"))
+    body = _to_mapping(error.body)
+    details = _to_mapping(body.get("error")) or body
+    param = _word(details.get("param"))
+    code = _word(details.get("code"))
     about = f", at {param!r}" if param else ""
     return HTTPFailure(400, f"The model's provider rejects the request{about}.", code=code, param=param)
+
+
+def _to_mapping(value: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
 def _word(value: Any) -> str | None:

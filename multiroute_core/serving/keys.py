@@ -111,8 +111,8 @@ def _parse(number: int, digest: Any, tenant: Any) -> tuple[str, bytes, str]:
         data = b""
     if algorithm not in _ALGORITHMS or len(data) != 32:
         raise ConfigurationError(
-            f"Entry {number} of the API keys is not a hash; expected 'sha256:' or 'blake2b:' and 64 hexadecimal digits, "
-            "as `multiroute key TENANT` prints it."
+            f"Entry {number} of the API keys is not a hash; expected 'sha256:' or 'blake2b:' and 64 hexadecimal "
+            "digits, as `multiroute key TENANT` prints it."
         )
     if not isinstance(tenant, str) or not tenant:
         raise ConfigurationError(f"Entry {number} of the API keys has no tenant; write it after the hash.")

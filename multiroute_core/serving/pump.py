@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -23,10 +24,18 @@ from multiroute_core.types import Chunk
 
 Chunks: TypeAlias = AsyncIterable[Chunk] | Iterable[Chunk]
 
-SILENCE: Literal["silence"] = "silence"
-"""Nothing has arrived in time."""
-END: Literal["end"] = "end"
-"""The stream is over, or the pump was stopped."""
+
+class Signal(enum.Enum):
+    """What comes in place of events."""
+
+    SILENCE = "silence"
+    """Nothing has arrived in time."""
+    END = "end"
+    """The stream is over, or the pump was stopped."""
+
+
+SILENCE = Signal.SILENCE
+END = Signal.END
 
 _AHEAD = 8
 """How many chunks are read ahead."""
@@ -43,7 +52,7 @@ class ChunkPump:
     def __init__(self, chunks: Chunks, writer: EventWriter) -> None:
         self._chunks = chunks
         self._writer = writer
-        self._queue: asyncio.Queue[bytes | BaseException | Literal["end"]] = asyncio.Queue(_AHEAD)
+        self._queue: asyncio.Queue[bytes | BaseException | Signal] = asyncio.Queue(_AHEAD)
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
 
@@ -51,7 +60,7 @@ class ChunkPump:
         """Start to read, on the running event loop."""
         self._task = asyncio.create_task(self._read())
 
-    async def next(self, timeout: float | None) -> bytes | Literal["silence", "end"]:  # noqa: ASYNC109
+    async def next(self, timeout: float | None) -> bytes | Signal:  # noqa: ASYNC109
         """Return the next events; all that are ready come together.
 
         Args:
@@ -99,7 +108,7 @@ class ChunkPump:
         else:
             await _close(self._chunks)
 
-    def _finish(self, last: BaseException | Literal["end"]) -> Literal["end"]:
+    def _finish(self, last: BaseException | Signal) -> Signal:
         self._stopped = True
         if isinstance(last, BaseException):
             raise last
@@ -110,7 +119,7 @@ class ChunkPump:
             async for chunk in _iterate(self._chunks):
                 if frames := self._writer.feed(chunk):
                     await self._queue.put(frames)
-            last: BaseException | Literal["end"] = END
+            last: BaseException | Signal = END
         except Exception as error:
             last = error
         finally:
@@ -124,11 +133,11 @@ async def _iterate(chunks: Chunks) -> AsyncIterator[Chunk]:
             yield chunk
         return
     iterator = iter(chunks)
-    while (step := await _step_in_thread(iterator)) is not END:
+    while isinstance(step := await _step_in_thread(iterator), Chunk):
         yield step
 
 
-async def _step_in_thread(iterator: Iterator[Chunk]) -> Chunk | Literal["end"]:
+async def _step_in_thread(iterator: Iterator[Chunk]) -> Chunk | Signal:
     """Take one step in a worker thread. If the task is cancelled meanwhile, the thread is left behind."""
     scope = anyio.CancelScope()
     try:
@@ -140,7 +149,7 @@ async def _step_in_thread(iterator: Iterator[Chunk]) -> Chunk | Literal["end"]:
     return END
 
 
-def _step(iterator: Iterator[Chunk]) -> Chunk | Literal["end"]:
+def _step(iterator: Iterator[Chunk]) -> Chunk | Signal:
     return next(iterator, END)
 
 

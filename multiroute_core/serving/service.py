@@ -12,7 +12,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from multiroute_core._util.json_text import NO_JSON, decode_json
-from multiroute_core.serving.call import JSON, EventWriter, ServedApi, ServedCall, ServedRouter
+from multiroute_core.serving.call import JSON, EventWriter, ServedCall, ServedRouter
 from multiroute_core.serving.decoding import chat as chat_requests
 from multiroute_core.serving.decoding import messages as message_requests
 from multiroute_core.serving.decoding import responses as response_requests
@@ -47,14 +47,14 @@ CHAT = Api(chat_requests.read, chat.write, chat.ChatWriter)
 RESPONSES = Api(response_requests.read, responses.write, ResponsesWriter)
 MESSAGES = Api(message_requests.read, messages.write, messages.MessagesWriter, is_anthropic=True)
 
-APIS: Mapping[str, ServedApi] = {
+APIS: Mapping[str, Api] = {
     "/v1/chat/completions": CHAT,
     "/v1/responses": RESPONSES,
     "/v1/messages": MESSAGES,
 }
 
 
-def find_api(path: str) -> ServedApi:
+def find_api(path: str) -> Api:
     """Return the API whose format a path's errors have; OpenAI's for unknown paths."""
     return MESSAGES if path.startswith("/v1/messages") else APIS.get(path, CHAT)
 
@@ -95,9 +95,7 @@ class Service:
             raise refuse("The API key is not valid.", status=401, code="invalid_api_key")
         return tenant
 
-    def read_call(
-        self, api: ServedApi, headers: Mapping[str, str], body: bytes, tenant: str | None = None
-    ) -> ServedCall:
+    def read_call(self, api: Api, headers: Mapping[str, str], body: bytes, tenant: str | None = None) -> ServedCall:
         """Read a call from the headers (with names in lower case) and the body of a request.
 
         Args:

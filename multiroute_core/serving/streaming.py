@@ -20,7 +20,7 @@ from multiroute_core.serving.call import EventWriter
 from multiroute_core.serving.encoding.events import ChunkWriter
 from multiroute_core.serving.encoding.frames import HEARTBEAT
 from multiroute_core.serving.errors import HTTPFailure, describe_error
-from multiroute_core.serving.pump import END, SILENCE, ChunkPump
+from multiroute_core.serving.pump import END, ChunkPump
 from multiroute_core.types import Chunk
 
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -55,7 +55,7 @@ async def event_stream(
     pump.start()
     try:
         while (frames := await pump.next(interval)) is not END:
-            yield HEARTBEAT if frames is SILENCE else frames
+            yield frames if isinstance(frames, bytes) else HEARTBEAT
     except Exception as error:
         yield writer.fail(describe_error(error))
     finally:
@@ -118,7 +118,7 @@ class EventStream(Response):
             departure.cancel()
             await pump.close()
         if self.background is not None:
-            await self.background()
+            await self.background()  # pyright: ignore[reportGeneralTypeIssues]  (set by the framework)
 
     async def _send(self, pump: ChunkPump, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -132,7 +132,7 @@ class EventStream(Response):
             return
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         while frames is not END:
-            await _send_body(send, HEARTBEAT if frames is SILENCE else frames)
+            await _send_body(send, frames if isinstance(frames, bytes) else HEARTBEAT)
             try:
                 frames = await pump.next(self._heartbeat)
             except Exception as error:

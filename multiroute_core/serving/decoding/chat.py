@@ -26,24 +26,22 @@ _OPTIONS = {
     "response_format": "output_schema",
     "reasoning_effort": "reasoning",
 }
-_VENDOR = frozenset(
-    [
-        "frequency_penalty",
-        "presence_penalty",
-        "logit_bias",
-        "metadata",
-        "moderation",
-        "prediction",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "safety_identifier",
-        "service_tier",
-        "user",
-        "verbosity",
-        "web_search_options",
-    ]
-)
+_VENDOR = {
+    "frequency_penalty",
+    "presence_penalty",
+    "logit_bias",
+    "metadata",
+    "moderation",
+    "prediction",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "service_tier",
+    "user",
+    "verbosity",
+    "web_search_options",
+}
 _STORES = "This server stores nothing; leave 'store' out."
 _REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "n": ((1,), "n must be 1: this server returns one choice."),

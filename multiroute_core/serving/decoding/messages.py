@@ -20,23 +20,21 @@ _OPTIONS = {
     "tools": "tools",
     "tool_choice": "tool_choice",
 }
-_VENDOR = frozenset(
-    [
-        "top_k",
-        "metadata",
-        "service_tier",
-        "container",
-        "context_management",
-        "mcp_servers",
-        "inference_geo",
-        "speed",
-        "cache_control",
-        "diagnostics",
-        "user_profile_id",
-        "workspace_id",
-        "betas",
-    ]
-)
+_VENDOR = {
+    "top_k",
+    "metadata",
+    "service_tier",
+    "container",
+    "context_management",
+    "mcp_servers",
+    "inference_geo",
+    "speed",
+    "cache_control",
+    "diagnostics",
+    "user_profile_id",
+    "workspace_id",
+    "betas",
+}
 _KNOWN = {"model", "messages", "system", "stream", "thinking", "output_config", "output_format", *_OPTIONS}
 
 

@@ -23,26 +23,23 @@ _OPTIONS = {
     "text": "output_schema",
     "reasoning": "reasoning",
 }
-_VENDOR = frozenset(
-    [
-        "context_management",
-        "max_tool_calls",
-        "metadata",
-        "moderation",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "safety_identifier",
-        "service_tier",
-        "user",
-        "truncation",
-    ]
-)
+_VENDOR = {
+    "context_management",
+    "max_tool_calls",
+    "metadata",
+    "moderation",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "service_tier",
+    "user",
+    "truncation",
+}
 _REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "previous_response_id": (
         (),
-        "This server stores no responses, so previous_response_id is not supported; send the whole conversation as "
-        "'input'.",
+        "This server stores no responses; leave previous_response_id out, and send the whole conversation as 'input'.",
     ),
     "conversation": ((), "This server stores no conversations; send the whole conversation as 'input'."),
     "store": ((False,), "This server stores no responses; send store=false or leave it out."),

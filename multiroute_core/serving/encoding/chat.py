@@ -1,8 +1,8 @@
 """Chat Completions: complete responses and streams in OpenAI's format.
 
-https://platform.openai.com/docs/api-reference/chat and `openai.types.chat` of openai 2.54.0 (read 2026-11-30). Reasoning
-is `reasoning_content`, as DeepSeek names it (https://api-docs.deepseek.com/guides/reasoning_model, 2026-11-30); images
-are `images`, as OpenRouter names them. What the router adds is under `multiroute`.
+https://platform.openai.com/docs/api-reference/chat and `openai.types.chat` of openai 2.54.0 (read 2026-11-30).
+Reasoning is `reasoning_content`, as DeepSeek names it (https://api-docs.deepseek.com/guides/reasoning_model,
+2026-11-30); images are `images`, as OpenRouter names them. What the router adds is under `multiroute`.
 """
 
 from __future__ import annotations

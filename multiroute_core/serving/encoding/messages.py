@@ -102,7 +102,7 @@ def _image(part: Part) -> JSON | None:
 
 
 class MessagesWriter:
-    """Writes a stream as Anthropic's events. Blocks of tool calls stay open until the end: their pieces may alternate."""
+    """Writes a stream as Anthropic's events. Blocks of tool calls stay open to the end; their pieces may alternate."""
 
     def __init__(self, call: ServedCall) -> None:
         self._call = call
@@ -137,18 +137,19 @@ class MessagesWriter:
             frames: list[bytes] = []
             if piece.index not in self._tools:
                 frames += self._close()
-                block = {"type": "tool_use", "id": piece.id or "", "name": piece.name or "", "input": {}}
+                block: JSON = {"type": "tool_use", "id": piece.id or "", "name": piece.name or "", "input": {}}
                 self._tools[piece.index] = self._blocks
                 frames.append(self._start(block))
             if piece.arguments:
                 change = {"type": "input_json_delta", "partial_json": piece.arguments}
                 frames.append(self._delta(self._tools[piece.index], change))
             return frames
-        if (block := _block(part)) is not None:
-            frames = self._close()
-            index = self._blocks
-            return [*frames, self._start(block), self._stop(index)]
-        return []
+        whole = _block(part)
+        if whole is None:
+            return []
+        frames = self._close()
+        index = self._blocks
+        return [*frames, self._start(whole), self._stop(index)]
 
     def _text(self, part: Text | Reasoning) -> list[bytes]:
         kind = "text" if isinstance(part, Text) else "thinking"
