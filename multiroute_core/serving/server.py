@@ -166,10 +166,13 @@ def supervise(count: int, build: Callable[[], Any]) -> None:
     stopping = threading.Event()
     workers: list[Any] = []
 
+    signalled: set[int] = set()
+
     def stop(number: int, _: object) -> None:
         stopping.set()
         for worker in workers:
             if worker.is_alive():
+                signalled.add(worker.pid)
                 os.kill(worker.pid, number)
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -182,6 +185,8 @@ def supervise(count: int, build: Callable[[], Any]) -> None:
                 workers.append(worker)
             stopping.wait(_SUPERVISION_SECONDS)
         for worker in workers:
+            if worker.is_alive() and worker.pid not in signalled:  # it was starting when the signal came
+                worker.terminate()
             worker.join()
     finally:
         for number, handler in previous.items():

@@ -1,0 +1,191 @@
+"""The server as a whole: readiness, concurrency, draining, the access log, and the commands."""
+
+import contextlib
+import http.client
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from multiroute_core import ConfigurationError, Router
+from multiroute_core.errors import AuthenticationError
+from multiroute_core.report.cli import main
+from multiroute_core.serving import build_app, hash_key
+from multiroute_core.serving.server import ServerSettings
+from multiroute_core.testing import Answer, Fail, Hang, scripted_route
+from tests.serving.servers import eventually, in_flight, running
+
+BODY = {"model": "auto", "messages": [{"role": "user", "content": "KEYWORD-42"}]}
+PATH = "/v1/chat/completions"
+
+
+def test_ready_is_whether_a_route_can_take_a_call():
+    router = Router([scripted_route("one", Fail(AuthenticationError))], max_retries=0)
+    app = build_app(router)
+    with running(app) as server:
+        assert server.request("GET", "/healthz")[0] == 200
+        assert server.request("GET", "/readyz")[0] == 200
+        assert server.request("POST", PATH, BODY)[0] == 502  # the breaker opens for long
+        assert server.request("GET", "/readyz")[0] == 503
+        assert server.request("GET", "/healthz")[0] == 200
+        app.state.serving.draining = True
+        status, headers, content = server.request("POST", PATH, BODY)
+        assert (status, json.loads(content)["error"]["code"]) == (503, "shutting_down")
+        assert headers["retry-after"] == "1"
+
+
+def test_calls_beyond_the_limit_get_a_503():
+    router = Router([scripted_route("one", Hang())], max_retries=0)
+    with running(build_app(router, max_concurrency=2)) as server:
+        connections = [server.open(PATH, BODY) for _ in range(2)]
+        eventually(lambda: in_flight(router) == 2)
+        status, headers, content = server.request("POST", PATH, BODY)
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert json.loads(content)["error"]["code"] == "too_many_calls"
+        assert server.request("GET", "/v1/models")[0] == 200
+        for connection in connections:
+            connection.close()
+        eventually(lambda: in_flight(router) == 0)
+
+
+def test_the_access_log_has_no_content(caplog):
+    caplog.set_level(logging.INFO, "multiroute_core.serving.access")
+    router = Router([scripted_route("one", Answer("SECRETWORD"))])
+    with running(build_app(router, keys={hash_key("mr-k"): "shop"})) as server:
+        for stream in (False, True):
+            server.request("POST", PATH, BODY | {"stream": stream}, {"authorization": "Bearer mr-k"})
+        server.request("POST", "/v1/KEYWORD-42", BODY)
+    lines = [record.getMessage() for record in caplog.records if record.name.endswith("access")]
+    assert len(lines) == 3
+    for line in lines[:2]:
+        assert re.match(rf"POST {PATH} 200 \d+\.\d+ s request_id=req_\w+ tenant=shop route=one", line)
+    assert not re.search("KEYWORD|SECRET|mr-k", "".join(lines))
+
+
+def test_a_page_of_another_name_cannot_call_an_open_server():
+    """DNS rebinding: the page's name resolves to this machine, and the browser thinks it is the page's own site."""
+    with running(build_app(Router([scripted_route("one", Answer("ok"))]), only_loopback=True)) as server:
+        assert server.request("POST", PATH, BODY)[0] == 200
+        for host in ("localhost", "localhost:8000", "[::1]:1"):
+            assert server.request("POST", PATH, BODY, {"host": host})[0] == 200
+        for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example"):
+            assert server.request("POST", PATH, BODY, {"host": host})[0] == 421
+
+
+def test_no_site_is_allowed_to_read_answers():
+    with running(build_app(Router([scripted_route("one", Answer("ok"))]))) as server:
+        asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+        status, headers, _ = server.request("OPTIONS", PATH, None, asked)
+        assert status == 405
+        assert not any(name.startswith("access-control") for name in headers)
+
+
+def test_bad_settings_are_refused(tmp_path):
+    router = Router([scripted_route("one", Answer("ok"))])
+    for settings in ({"max_body_bytes": 0}, {"max_concurrency": True}, {"keys": {}}, {"keys": tmp_path / "none"}):
+        with pytest.raises(ConfigurationError):
+            build_app(router, **settings)
+    for host in ("0.0.0.0", "::", "10.0.0.1"):
+        with pytest.raises(ConfigurationError, match="--keys"):
+            ServerSettings(host=host).check()
+    ServerSettings(host="0.0.0.0", keys="keys").check()
+    ServerSettings(host="127.0.0.2").check()
+
+
+def test_commands_refuse_mistakes(capsys, tmp_path):
+    for arguments in (["--host", "0.0.0.0"], ["--route", "nonsense"], ["routes.toml", "--route", "openai:x"]):
+        assert main(["serve", *arguments]) == 2
+        assert capsys.readouterr().err.startswith("multiroute: ")
+    assert main(["key", " "]) == 2
+
+
+def test_a_command_makes_keys(capsys):
+    from multiroute_core.serving import ApiKeys
+
+    assert main(["key", "the shop"]) == 0
+    key, line = (text.partition(": ")[2] for text in capsys.readouterr().out.splitlines())
+    digest, _, tenant = line.partition(" ")
+    assert ApiKeys({digest: tenant}).find_tenant(key) == "the shop"
+
+
+@contextlib.contextmanager
+def serving(upstream, *arguments):
+    """`multiroute serve` in a process of its own; its port."""
+    code = "import sys; from multiroute_core.report.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "serve", "--port", "0", "--route", "openai:gpt-4.1-mini", *arguments]
+    environment = os.environ | {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": upstream.url}
+    root = Path(__file__).parent.parent.parent
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=root)
+    try:
+        address = re.search(r"http://127\.0\.0\.1:(\d+)/v1", process.stderr.readline())
+        assert address is not None
+        yield process, int(address[1])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def read_answer(port, chunks, begun):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    body = json.dumps(BODY | {"stream": True})
+    connection.request("POST", PATH, body, {"content-type": "application/json"})
+    response = connection.getresponse()
+    while line := response.readline():
+        chunks.append(line)
+        begun.set()
+    connection.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_lets_a_stream_finish(workers):
+    from multiroute_core.testing import ReplayServer, Reply
+
+    go_on = threading.Event()
+
+    def pieces():
+        for number in range(3):
+            choice = {"index": 0, "delta": {"content": f"w{number} "}, "finish_reason": "stop" if number == 2 else None}
+            yield b"data: " + json.dumps({"id": "c", "model": "m", "choices": [choice]}).encode() + b"\n\n"
+            if number == 0:
+                go_on.wait(20)
+        yield b"data: [DONE]\n\n"
+
+    def answer(_):
+        return Reply(200, {"content-type": "text/event-stream"}, pieces(), stream=True)
+
+    with ReplayServer(answer) as upstream, serving(upstream, "--workers", workers) as (process, port):
+        eventually(lambda: status_of(port, "/readyz") == 200)
+        chunks, begun = [], threading.Event()
+        reader = threading.Thread(target=read_answer, args=(port, chunks, begun))
+        reader.start()
+        assert begun.wait(20)
+        process.send_signal(signal.SIGTERM)
+        if workers == "1":
+            eventually(lambda: status_of(port, "/readyz") == 503)
+            assert status_of(port, PATH, BODY) == 503
+        assert process.poll() is None
+        go_on.set()
+        reader.join()
+        assert process.wait(20) in (0, -signal.SIGTERM)
+        assert chunks[-2] == b"data: [DONE]\n"
+        assert b"".join(chunks).count(b'"content":"w') == 3
+
+
+def status_of(port, path, body=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        content = None if body is None else json.dumps(body)
+        connection.request("GET" if body is None else "POST", path, content, {"content-type": "application/json"})
+        return connection.getresponse().status
+    except OSError:
+        return None
+    finally:
+        connection.close()
