@@ -5,6 +5,7 @@ import base64
 import json
 import shutil
 import subprocess
+from typing import Any
 
 import anthropic
 import openai
@@ -14,16 +15,16 @@ from pydantic import BaseModel
 from multiroute_core import Route, Router, ToolCall, Usage
 from multiroute_core.errors import BadRequestError, ContextOverflowError
 from multiroute_core.serving import build_app, create_key, hash_key
-from multiroute_core.testing import Answer, Fail, ReplayServer, Reply, provider_of, scripted_route
+from multiroute_core.testing import Answer, DropConnection, Fail, ReplayServer, Reply, provider_of, scripted_route
 from tests.serving.servers import eventually, in_flight, running
 
 KEY = create_key()
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"0" * 20).decode()
 CALLS = [ToolCall("call_1", "weather", {"city": "Rome"}), ToolCall("call_2", "weather", {"city": "Oslo"})]
 USAGE = Usage(20, 7, cache_read_tokens=4, reasoning_tokens=3)
-WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-CHAT_TOOLS = [{"type": "function", "function": {"name": "weather", "description": "Now.", "parameters": WEATHER}}]
-QUESTION = [{"role": "user", "content": "Hi"}]
+WEATHER: Any = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+CHAT_TOOLS: Any = [{"type": "function", "function": {"name": "weather", "description": "Now.", "parameters": WEATHER}}]
+QUESTION: Any = [{"role": "user", "content": "Hi"}]
 
 
 class City(BaseModel):
@@ -61,7 +62,7 @@ def server():
 
 
 @pytest.fixture(params=["socket", "process"])
-def client(request):
+def client(request) -> Any:
     """OpenAI's SDK, over a socket or in the process."""
     if request.param == "process":
         with ROUTER.as_openai() as client:
@@ -72,7 +73,7 @@ def client(request):
         yield client
 
 
-def sent():
+def sent() -> Any:
     """The request that the model got last."""
     return provider_of(ROUTER.routes[0]).takes[-1].asked.request
 
@@ -92,7 +93,7 @@ def test_chat(client):
 
 
 def test_chat_streams(client):
-    options = {"include_usage": True}
+    options: Any = {"include_usage": True}
     chunks = list(client.chat.completions.create(model="auto", messages=QUESTION, stream=True, stream_options=options))
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "Hello"
     assert chunks[-1].usage.total_tokens == 27
@@ -101,7 +102,7 @@ def test_chat_streams(client):
 
 
 def test_chat_with_tools_and_their_results(client):
-    options = {"model": "auto", "tools": CHAT_TOOLS, "tool_choice": "required", "parallel_tool_calls": True}
+    options: Any = {"model": "auto", "tools": CHAT_TOOLS, "tool_choice": "required", "parallel_tool_calls": True}
     message = client.chat.completions.create(messages=QUESTION, **options).choices[0].message
     assert [json.loads(call.function.arguments) for call in message.tool_calls] == [{"city": "Rome"}, {"city": "Oslo"}]
     assert sent().tools[0].name == "weather"
@@ -109,8 +110,8 @@ def test_chat_with_tools_and_their_results(client):
     with client.chat.completions.stream(messages=QUESTION, **options) as stream:
         streamed = stream.get_final_completion().choices[0].message
     assert [call.id for call in streamed.tool_calls] == ["call_1", "call_2"]
-    results = [{"role": "tool", "tool_call_id": call.id, "content": "mild"} for call in message.tool_calls]
-    history = [*QUESTION, message.model_dump(exclude_none=True), *results]
+    results: Any = [{"role": "tool", "tool_call_id": call.id, "content": "mild"} for call in message.tool_calls]
+    history: Any = [*QUESTION, message.model_dump(exclude_none=True), *results]
     assert (
         client.chat.completions.create(messages=history, model="auto", tools=CHAT_TOOLS).choices[0].message.content
         == "Hello"
@@ -118,8 +119,8 @@ def test_chat_with_tools_and_their_results(client):
 
 
 def test_chat_with_a_schema_and_an_image(client):
-    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}", "detail": "low"}}
-    messages = [
+    image: Any = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}", "detail": "low"}}
+    messages: Any = [
         {"role": "system", "content": "Look."},
         {"role": "user", "content": [{"type": "text", "text": "?"}, image]},
     ]
@@ -143,7 +144,7 @@ def test_responses(client):
 
 
 def test_responses_with_tools_and_their_results(client):
-    tools = [{"type": "function", "name": "weather", "parameters": WEATHER, "strict": True}]
+    tools: Any = [{"type": "function", "name": "weather", "parameters": WEATHER, "strict": True}]
     with client.responses.stream(model="auto", input="Hi", tools=tools) as stream:
         numbers = [event.sequence_number for event in stream]
         answer = stream.get_final_response()
@@ -151,8 +152,8 @@ def test_responses_with_tools_and_their_results(client):
     calls = [item for item in answer.output if item.type == "function_call"]
     assert [call.call_id for call in calls] == ["call_1", "call_2"]
     output = [item.model_dump(exclude_none=True, exclude={"parsed_arguments"}) for item in answer.output]
-    results = [{"type": "function_call_output", "call_id": call.call_id, "output": "mild"} for call in calls]
-    history = [{"role": "user", "content": "Hi"}, *output, *results]
+    results: Any = [{"type": "function_call_output", "call_id": call.call_id, "output": "mild"} for call in calls]
+    history: Any = [{"role": "user", "content": "Hi"}, *output, *results]
     assert client.responses.create(model="auto", input=history, tools=tools).output_text == "Hello"
     assert [message.role for message in sent().messages] == ["user", "assistant", "tool"]
 
@@ -168,15 +169,35 @@ def test_errors_have_the_classes_of_the_sdk(client):
         client.responses.create(model="auto", input="Hi", previous_response_id="resp_1")
 
 
+def test_an_error_in_a_stream_is_raised_by_the_sdk_and_heartbeats_are_skipped():
+    answer = Answer(("a", "b"), first_token=0.1, per_chunk=0.1)
+    routes = [scripted_route("slow", answer), scripted_route("broken", DropConnection(1, answer))]
+    with running(build_app(Router(routes, max_retries=0), heartbeat=0.02)) as server:
+        chat = openai.OpenAI(api_key="x", base_url=f"{server.url}/v1", max_retries=0)
+        claude = anthropic.Anthropic(api_key="x", base_url=server.url, max_retries=0)
+        with chat, claude:
+            chunks = chat.chat.completions.create(model="slow", messages=QUESTION, stream=True)
+            assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "ab"
+            with claude.messages.stream(model="slow", max_tokens=9, messages=QUESTION) as stream:
+                assert stream.get_final_text() == "ab"
+            with pytest.raises(openai.APIError, match="stream broke"):
+                list(chat.chat.completions.create(model="broken", messages=QUESTION, stream=True))
+            with pytest.raises(openai.APIError, match="stream broke"):
+                list(chat.responses.create(model="broken", input="Hi", stream=True))
+            with pytest.raises(anthropic.APIStatusError, match="stream broke"):
+                with claude.messages.stream(model="broken", max_tokens=9, messages=QUESTION) as stream:
+                    stream.get_final_text()
+
+
 def test_models_are_listed(client):
     assert [model.id for model in client.models.list()] == ["auto", "main", "small", "strict"]
     assert client.models.retrieve("main").owned_by == "scripted"
 
 
 def test_messages(server):
-    tools = [{"name": "weather", "input_schema": WEATHER}]
+    tools: Any = [{"name": "weather", "input_schema": WEATHER}]
     with anthropic.Anthropic(api_key=KEY, base_url=server.url, max_retries=0) as client:
-        options = {"model": "auto", "max_tokens": 50, "messages": QUESTION}
+        options: Any = {"model": "auto", "max_tokens": 50, "messages": QUESTION}
         answer = client.messages.create(
             **options, system="Be kind.", thinking={"type": "enabled", "budget_tokens": 1024}
         )
@@ -189,9 +210,9 @@ def test_messages(server):
         calls = [block for block in final.content if block.type == "tool_use"]
         assert [(call.id, call.input) for call in calls] == [("call_1", {"city": "Rome"}), ("call_2", {"city": "Oslo"})]
         assert final.stop_reason == "tool_use"
-        results = [{"type": "tool_result", "tool_use_id": call.id, "content": "mild"} for call in calls]
+        results: Any = [{"type": "tool_result", "tool_use_id": call.id, "content": "mild"} for call in calls]
         content = [block.model_dump(exclude_none=True) for block in final.content]
-        history = [*QUESTION, {"role": "assistant", "content": content}, {"role": "user", "content": results}]
+        history: Any = [*QUESTION, {"role": "assistant", "content": content}, {"role": "user", "content": results}]
         assert client.messages.create(**options | {"messages": history}, tools=tools).content[0].text == "Hello"
         parsed = client.messages.parse(**options, output_format=City)
         assert parsed.parsed_output == City(name="Rome")
@@ -207,7 +228,7 @@ async def test_async_clients(server):
     over_socket = openai.AsyncOpenAI(api_key=KEY, base_url=f"{server.url}/v1", max_retries=0)
     for client in (over_socket, ROUTER.as_async_openai()):
         async with client:
-            options = {"model": "auto", "messages": QUESTION}
+            options: Any = {"model": "auto", "messages": QUESTION}
             assert (await client.chat.completions.create(**options)).choices[0].message.content == "Hello"
             stream = await client.chat.completions.create(**options, stream=True)
             chunks = [chunk async for chunk in stream]
@@ -225,7 +246,8 @@ def test_langchain(server):
 
     for settings in ({}, {"use_responses_api": True, "store": False}):
         with httpx_clients() as http:
-            llm = ChatOpenAI(
+            make: Any = ChatOpenAI
+            llm = make(
                 model="auto", api_key=KEY, base_url=f"{server.url}/v1", max_retries=0, http_client=http, **settings
             )
             assert llm.invoke("Hi").text == "Hello"
@@ -255,7 +277,8 @@ def test_llamaindex(server):
             return LLMMetadata(context_window=8000, is_chat_model=True, model_name=self.model)
 
     with httpx_clients() as http:
-        llm = Served(model="main", api_key=KEY, api_base=f"{server.url}/v1", max_retries=0, http_client=http)
+        make: Any = Served
+        llm = make(model="main", api_key=KEY, api_base=f"{server.url}/v1", max_retries=0, http_client=http)
         assert llm.chat([ChatMessage("Hi")]).message.content == "Hello"
         assert "".join(chunk.delta or "" for chunk in llm.stream_chat([ChatMessage("Hi")])) == "Hello"
 

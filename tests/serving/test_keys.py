@@ -1,6 +1,7 @@
 """Keys of clients: hashes only, and no entry is quoted."""
 
 import pickle
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,8 @@ def test_a_wrong_file_is_refused_without_quoting_it(tmp_path, text):
 
 
 def test_a_missing_file_and_another_type_are_refused(tmp_path):
-    for source in (tmp_path / "none", tmp_path, 3, ["x"]):
+    sources: list[Any] = [tmp_path / "none", tmp_path, 3, ["x"]]
+    for source in sources:
         with pytest.raises(ConfigurationError):
             ApiKeys(source)
 

@@ -243,8 +243,8 @@ def test_keys_decide_the_tenant():
         assert status == 200
         assert seen[0].tenant == "shop"
     for headers in ([], [(b"authorization", b"Bearer mr-wrong")], [(b"authorization", b"Basic " + key.encode())]):
-        for path in VALID:
-            status, _, answer = request(VALID[path], path, [JSON_TYPE, *headers], app)
+        for path, body in VALID.items():
+            status, _, answer = request(body, path, [JSON_TYPE, *headers], app)
             assert status == 401
             assert "mr-wrong" not in str(answer)
         status, _, _ = asyncio.run(call(app, "/v1/models", b"", headers, "GET"))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,8 @@ def test_no_site_is_allowed_to_read_answers():
 
 def test_bad_settings_are_refused(tmp_path):
     router = Router([scripted_route("one", Answer("ok"))])
-    for settings in ({"max_body_bytes": 0}, {"max_concurrency": True}, {"keys": {}}, {"keys": tmp_path / "none"}):
+    wrong: list[Any] = [{"max_body_bytes": 0}, {"max_concurrency": True}, {"keys": {}}, {"keys": tmp_path / "none"}]
+    for settings in wrong:
         with pytest.raises(ConfigurationError):
             build_app(router, **settings)
     for host in ("0.0.0.0", "::", "10.0.0.1"):

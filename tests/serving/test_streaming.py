@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -145,9 +146,11 @@ async def test_a_chunk_of_reasoning_and_bad_arguments():
 
     frames = [frame async for frame in event_stream([Chunk((Reasoning("hm"), Text("so")))])]
     assert frames == [b'data: {"reasoning":"hm","text":"so"}\n\n']
-    for arguments in ({"heartbeat": 0}, {"status_timeout": -1}, {"heartbeat": "x"}):
+    wrong: list[Any] = [{"heartbeat": 0}, {"status_timeout": -1}, {"heartbeat": "x"}]
+    for arguments in wrong:
         with pytest.raises(ConfigurationError):
             EventStream([], **arguments)
-    for chunks in ("text", None, {}):
+    streams: list[Any] = ["text", None, {}]
+    for chunks in streams:
         with pytest.raises(ConfigurationError):
             EventStream(chunks)

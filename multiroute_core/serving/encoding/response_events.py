@@ -55,10 +55,14 @@ class ResponsesWriter:
         return b"".join(frames)
 
     def fail(self, failure: HTTPFailure) -> bytes:
-        """Return the events of a failure: `response.failed`, and `error`, which OpenAI's SDK raises."""
+        """Return the events of a failure: `response.failed` and `error`.
+
+        OpenAI's SDK raises an event with an object `error` (`_streaming.py` of openai 2.54.0, read 2026-11-30); the
+        documented event has its fields beside the type.
+        """
         failed = self._event("response.failed", response=responses.fail(self._call, failure))
         error = {"code": failure.code or failure.type, "message": failure.message, "param": failure.param}
-        return failed + self._event("error", **error)
+        return failed + self._event("error", **error, **failure.to_openai())
 
     def _event(self, kind: str, **fields: Any) -> bytes:
         event = {"type": kind, "sequence_number": self._number, **fields}
