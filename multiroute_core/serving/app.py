@@ -22,9 +22,9 @@ from multiroute_core.serving.asgi import (
 from multiroute_core.serving.call import EventWriter, ServedRouter
 from multiroute_core.serving.encoding.frames import dump
 from multiroute_core.serving.errors import HTTPFailure, describe_error, refuse
-from multiroute_core.serving.gate import Gate, ServerState
+from multiroute_core.serving.gate import COUNT_PATH, Gate, ServerState
 from multiroute_core.serving.keys import ApiKeys
-from multiroute_core.serving.service import APIS, Api, Service, find_api, write_headers
+from multiroute_core.serving.service import APIS, TOKEN_COUNTS, Api, Service, find_api, write_headers
 from multiroute_core.serving.streaming import EventStream, run_until_departure
 from multiroute_core.types import Chunk
 
@@ -83,6 +83,7 @@ def build_app(
     app = Starlette(
         routes=[
             *(Route(path, server.answer, methods=["POST"]) for path in APIS),
+            Route(COUNT_PATH, server.count_tokens, methods=["POST"]),
             Route("/v1/models", server.list_models, methods=["GET"]),
             Route("/v1/models/{name:path}", server.describe_model, methods=["GET"]),
             Route("/healthz", _is_alive, methods=["GET"]),
@@ -132,6 +133,21 @@ class _Server:
         facts["route"] = response.route
         content = dump(api.write(response, call))
         return Response(content, headers=write_headers(response), media_type="application/json")
+
+    async def count_tokens(self, request: Request) -> Response:
+        """Answer how many tokens a prompt has."""
+        try:
+            tenant = self._service.authenticate(request.headers)
+            body = await self._read_body(request)
+            call = self._service.read_call(TOKEN_COUNTS, request.headers, body, tenant)
+            count = await run_until_departure(
+                request.receive, self._router.acount_tokens(call.messages, **call.options)
+            )
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except Exception as error:
+            return _write_failure(request, TOKEN_COUNTS, describe_error(error))
+        return Response(status_code=499) if count is None else JSONResponse({"input_tokens": count.tokens})
 
     async def list_models(self, request: Request) -> Response:
         """Answer with all models."""

@@ -38,6 +38,9 @@ class ServedRouter(Protocol):
     @property
     def astream(self) -> Callable[..., AsyncGenerator[Chunk, None]]: ...
 
+    @property
+    def acount_tokens(self) -> Callable[..., CoroutineType[Any, Any, Any]]: ...
+
     def health(self) -> Any: ...
 
 

@@ -19,7 +19,8 @@ from multiroute_core.serving.service import APIS, find_api
 _log = logging.getLogger("multiroute_core.serving.access")
 
 MAX_HEADER_BYTES = 32_768
-_PATHS = (*APIS, "/v1/models", "/healthz", "/readyz")
+COUNT_PATH = "/v1/messages/count_tokens"
+_PATHS = (*APIS, COUNT_PATH, "/v1/models", "/healthz", "/readyz")
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 """The names under which a server on this machine is reached."""
@@ -74,7 +75,7 @@ class Gate:
                 message["headers"] = [*message["headers"], *((name, request_id.encode()) for name in names)]
             await send(message)
 
-        is_call = scope["path"] in APIS and scope["method"] == "POST"
+        is_call = (scope["path"] in APIS or scope["path"] == COUNT_PATH) and scope["method"] == "POST"
         try:
             if (failure := self._refuse(scope, is_call=is_call)) is not None:
                 body = find_api(scope["path"]).write_error(failure, request_id)

@@ -115,15 +115,18 @@ class ChunkPump:
         return END
 
     async def _read(self) -> None:
+        is_over = False
         try:
             async for chunk in _iterate(self._chunks):
                 if frames := self._writer.feed(chunk):
                     await self._queue.put(frames)
+            is_over = True
             last: BaseException | Signal = END
         except Exception as error:
             last = error
         finally:
-            await _close(self._chunks)
+            if not is_over:
+                await _close(self._chunks)
         await self._queue.put(last)
 
 
@@ -133,16 +136,17 @@ async def _iterate(chunks: Chunks) -> AsyncIterator[Chunk]:
             yield chunk
         return
     iterator = iter(chunks)
-    while isinstance(step := await _step_in_thread(iterator), Chunk):
+    limiter = anyio.CapacityLimiter(1)  # AnyIO's own admits 40 threads, which so many silent streams would occupy
+    while isinstance(step := await _step_in_thread(iterator, limiter), Chunk):
         yield step
 
 
-async def _step_in_thread(iterator: Iterator[Chunk]) -> Chunk | Signal:
+async def _step_in_thread(iterator: Iterator[Chunk], limiter: anyio.CapacityLimiter) -> Chunk | Signal:
     """Take one step in a worker thread. If the task is cancelled meanwhile, the thread is left behind."""
     scope = anyio.CancelScope()
     try:
         with scope:
-            return await anyio.to_thread.run_sync(_step, iterator, abandon_on_cancel=True)
+            return await anyio.to_thread.run_sync(_step, iterator, abandon_on_cancel=True, limiter=limiter)
     except asyncio.CancelledError:
         scope.cancel()  # this is what the router sees in the thread
         raise

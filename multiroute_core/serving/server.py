@@ -36,6 +36,9 @@ VARIABLE = "MULTIROUTE_SERVE"
 
 _WORKERS = multiprocessing.get_context("spawn")
 _SUPERVISION_SECONDS = 0.5
+_BACKLOG = 2048
+_LAST_SECONDS = 5
+"""Seconds that calls in flight get after Ctrl-C, or when the time to drain is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +204,7 @@ def _listen(settings: ServerSettings) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, settings.port))
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise ConfigurationError(
@@ -230,7 +234,7 @@ def _run(settings: ServerSettings, app: Any, listener: socket.socket) -> None:
         server_header=False,
         proxy_headers=False,  # otherwise the application is wrapped
         ws="none",
-        timeout_graceful_shutdown=max(1, int(settings.drain)),
+        timeout_graceful_shutdown=_LAST_SECONDS,
     )
     server = DrainingServer(config)
     server.drain = settings.drain

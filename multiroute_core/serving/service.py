@@ -47,6 +47,9 @@ CHAT = Api(chat_requests.read, chat.write, chat.ChatWriter)
 RESPONSES = Api(response_requests.read, responses.write, ResponsesWriter)
 MESSAGES = Api(message_requests.read, messages.write, messages.MessagesWriter, is_anthropic=True)
 
+TOKEN_COUNTS = Api(message_requests.read_count, messages.write, messages.MessagesWriter, is_anthropic=True)
+"""Reads requests that count tokens; there is nothing to stream."""
+
 APIS: Mapping[str, Api] = {
     "/v1/chat/completions": CHAT,
     "/v1/responses": RESPONSES,

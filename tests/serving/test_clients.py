@@ -216,6 +216,7 @@ def test_messages(server):
         assert client.messages.create(**options | {"messages": history}, tools=tools).content[0].text == "Hello"
         parsed = client.messages.parse(**options, output_format=City)
         assert parsed.parsed_output == City(name="Rome")
+        assert client.messages.count_tokens(model="auto", messages=QUESTION, tools=tools).input_tokens > 0
         with pytest.raises(anthropic.BadRequestError):
             client.messages.create(**options | {"model": "small"})
         assert [model.id for model in client.models.list()][:2] == ["auto", "main"]

@@ -93,6 +93,7 @@ FIELDS = (
 @example({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"$ref": "#/x"}}}]})
 @example({"input": [{"type": "function_call_output", "call_id": "x", "output": 5}]})
 @example({"tool_choice": {"type": "allowed_tools", "allowed_tools": 3}, "tools": [{"name": "x"}]})
+@example({"include": [{}]})
 @example({"service_tier": 1e308, "metadata": {"a": [[]]}})
 @given(st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4))
 def test_odd_fields_get_a_sentence(changes):

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -106,6 +107,14 @@ def test_commands_refuse_mistakes(capsys, tmp_path):
         assert main(["serve", *arguments]) == 2
         assert capsys.readouterr().err.startswith("multiroute: ")
     assert main(["key", " "]) == 2
+
+
+def test_a_port_in_use_is_a_sentence(capsys, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["serve", "--route", "openai:gpt-4.1", "--port", port]) == 2
+    assert f"cannot use port {port} of 127.0.0.1" in capsys.readouterr().err
 
 
 def test_a_command_makes_keys(capsys):

@@ -44,10 +44,23 @@ def read(body: Mapping[str, Any]) -> ServedCall:
     Raises:
         RefusedCall: The body is not valid.
     """
-    model = fields.text(body, "model", required=True)
-    passed = fields.vendor_fields(body, _KNOWN, _VENDOR)
     if body.get("max_tokens") is None:
         raise refuse("max_tokens: Field required", param="max_tokens")
+    return _read(body)
+
+
+def read_count(body: Mapping[str, Any]) -> ServedCall:
+    """Read the body of a request that counts tokens (https://platform.claude.com/docs/en/api/messages-count-tokens).
+
+    Raises:
+        RefusedCall: The body is not valid.
+    """
+    return _read(body)
+
+
+def _read(body: Mapping[str, Any]) -> ServedCall:
+    model = fields.text(body, "model", required=True)
+    passed = fields.vendor_fields(body, _KNOWN, _VENDOR)
     messages = fields.array(body, "messages")
     if not messages:
         raise refuse("messages: at least one message is required", param="messages")

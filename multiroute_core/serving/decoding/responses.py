@@ -7,7 +7,7 @@ https://platform.openai.com/docs/api-reference/responses/create and `ResponseCre
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from multiroute_core.serving.call import JSON, ServedCall
 from multiroute_core.serving.decoding import fields
@@ -96,10 +96,10 @@ def read(body: Mapping[str, Any]) -> ServedCall:
 
 
 def _check_include(body: Mapping[str, Any]) -> None:
-    include = body.get("include")
-    if include is None:
-        return
-    if not isinstance(include, list) or any(one not in _INCLUDED for one in include):  # pyright: ignore[reportUnknownVariableType]
+    include: Any = body.get("include")
+    if include is not None and (
+        not isinstance(include, list) or not _INCLUDED.issuperset(map(str, cast("Any", include)))
+    ):
         raise refuse("include is not valid; this server knows 'reasoning.encrypted_content' only.", param="include")
 
 
