@@ -30,7 +30,7 @@ EXAMPLES = """examples:
   multiroute report ledger.db --since 7d --html week.html
   multiroute report redis://10.0.0.5/0 --since 2026-11-01 --until 2026-12-01
   multiroute watch ledger.db
-  multiroute serve --route openai:gpt-6.1-sol --route anthropic:claude-sonnet-5-5
+  multiroute serve --route openai:gpt-6.1-sol --port 8000
 
 A ledger is what Router(ledger="sqlite:///ledger.db") writes. These commands
 only read it; routers may keep writing to it.

@@ -100,7 +100,7 @@ def usage_of(usage):
     return usage.input_tokens, usage.output_tokens, usage.cache_read_tokens or 0
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(40))
 @given(answers(), st.data())
 def test_decoders_read_what_writers_write(response, data):
     for name, (api, decode, decoder_class) in READERS.items():

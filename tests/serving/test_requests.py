@@ -88,7 +88,7 @@ FIELDS = (
 )
 
 
-@settings(max_examples=examples(150))
+@settings(max_examples=examples(80))
 @example({"messages": [[]], "input": [{"type": []}], "model": "auto"})
 @example({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"$ref": "#/x"}}}]})
 @example({"input": [{"type": "function_call_output", "call_id": "x", "output": 5}]})
@@ -107,7 +107,7 @@ def test_odd_fields_get_a_sentence(changes):
             assert provider_of(router.routes[0]).in_flight == 0
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(40))
 @example(b"\xff\xfe{")
 @example(b"[" * 5000)
 @example(b'{"model": "\\ud800"}')
@@ -123,7 +123,7 @@ def test_bodies_that_are_not_json_get_a_sentence(body):
         assert provider_of(router.routes[0]).takes == []
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(40))
 @given(
     st.lists(
         st.tuples(

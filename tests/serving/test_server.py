@@ -20,7 +20,7 @@ from multiroute_core import ConfigurationError, Router
 from multiroute_core.errors import AuthenticationError
 from multiroute_core.report.cli import main
 from multiroute_core.serving import build_app, hash_key
-from multiroute_core.serving.server import ServerSettings
+from multiroute_core.serving.server import ServerSettings, supervise
 from multiroute_core.testing import Answer, Fail, Hang, scripted_route
 from tests.serving.servers import eventually, in_flight, running
 
@@ -154,9 +154,45 @@ def read_answer(port, chunks, begun):
     connection.close()
 
 
+class Sleeper:
+    """What a worker process is to its supervisor."""
+
+    def start(self):
+        self.process = subprocess.Popen(["sleep", "60"])
+        self.pid = self.process.pid
+
+    def is_alive(self):
+        return hasattr(self, "process") and self.process.poll() is None
+
+    def join(self):
+        self.process.wait()
+
+    def terminate(self):
+        self.process.terminate()
+
+
+def test_workers_are_replaced_and_end_with_the_server():
+    built = []
+
+    def build():
+        built.append(Sleeper())
+        return built[-1]
+
+    def trouble():
+        eventually(lambda: len(built) == 2 and all(worker.is_alive() for worker in built))
+        built[0].process.kill()
+        eventually(lambda: len(built) == 3 and built[2].is_alive())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=trouble)
+    thread.start()
+    supervise(2, build)
+    thread.join()
+    assert [worker.process.returncode for worker in built] == [-signal.SIGKILL, -signal.SIGTERM, -signal.SIGTERM]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_sigterm_lets_a_stream_finish(workers):
+def test_sigterm_lets_a_stream_finish():
     from multiroute_core.testing import ReplayServer, Reply
 
     go_on = threading.Event()
@@ -172,20 +208,19 @@ def test_sigterm_lets_a_stream_finish(workers):
     def answer(_):
         return Reply(200, {"content-type": "text/event-stream"}, pieces(), stream=True)
 
-    with ReplayServer(answer) as upstream, serving(upstream, "--workers", workers) as (process, port):
+    with ReplayServer(answer) as upstream, serving(upstream) as (process, port):
         eventually(lambda: status_of(port, "/readyz") == 200)
         chunks, begun = [], threading.Event()
         reader = threading.Thread(target=read_answer, args=(port, chunks, begun))
         reader.start()
         assert begun.wait(20)
         process.send_signal(signal.SIGTERM)
-        if workers == "1":
-            eventually(lambda: status_of(port, "/readyz") == 503)
-            assert status_of(port, PATH, BODY) == 503
+        eventually(lambda: status_of(port, "/readyz") == 503)
+        assert status_of(port, PATH, BODY) == 503
         assert process.poll() is None
         go_on.set()
         reader.join()
-        assert process.wait(20) in (0, -signal.SIGTERM)
+        assert process.wait(20) == 0
         assert chunks[-2] == b"data: [DONE]\n"
         assert b"".join(chunks).count(b'"content":"w') == 3
 
