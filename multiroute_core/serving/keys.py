@@ -11,17 +11,23 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import invalid
 
 PREFIX = "mr-"
 
-_ALGORITHMS: Mapping[str, Callable[[bytes], bytes]] = {
-    "sha256": lambda key: hashlib.sha256(key).digest(),
-    "blake2b": lambda key: hashlib.blake2b(key, digest_size=32).digest(),
+_Form: TypeAlias = tuple[str, int]
+"""An algorithm, and the bytes of its digest."""
+
+_DIGESTS: Mapping[_Form, Callable[[bytes], bytes]] = {
+    ("sha256", 32): lambda key: hashlib.sha256(key).digest(),
+    ("blake2b", 32): lambda key: hashlib.blake2b(key, digest_size=32).digest(),
+    ("blake2b", 64): lambda key: hashlib.blake2b(key).digest(),
 }
+_BY_SIZE = {32: "sha256", 64: "blake2b"}
+"""The algorithm of a hash that does not name it: what `hashlib` returns by default."""
 
 
 def create_key() -> str:
@@ -41,15 +47,15 @@ def hash_key(key: str, algorithm: Literal["sha256", "blake2b"] = "sha256") -> st
         >>> hash_key("mr-example")[:20]
         'sha256:a6a86ba4de2ac'
     """
-    return f"{algorithm}:{_ALGORITHMS[algorithm](key.encode()).hex()}"
+    return f"{algorithm}:{_DIGESTS[algorithm, 32](key.encode()).hex()}"
 
 
 class ApiKeys:
     """The keys that a server accepts, and their tenants.
 
     Args:
-        source: A mapping of hashes (`hash_key`) to tenants, or the path of a file with a hash and a tenant in each
-            line, separated by a space; lines that begin with `#` are comments.
+        source: A mapping of hashes (`hash_key`, or the hexadecimal SHA-256 or BLAKE2b of a key) to tenants, or the path
+            of a file with a hash and a tenant in each line, separated by a space; `#` begins a comment line.
 
     Raises:
         ConfigurationError: The file cannot be read, there are no keys, or an entry is not a hash. No entry is quoted,
@@ -71,10 +77,10 @@ class ApiKeys:
     def find_tenant(self, key: str) -> str | None:
         """Return the tenant of a key; None if the key is unknown. The time does not depend on the key."""
         data = key.encode("utf-8", "surrogatepass")
-        digests = {name: digest(data) for name, digest in _ALGORITHMS.items()}
+        digests = {form: digest(data) for form, digest in _DIGESTS.items()}
         tenant: str | None = None
-        for algorithm, digest, owner in self._entries:
-            if hmac.compare_digest(digest, digests[algorithm]):
+        for form, digest, owner in self._entries:
+            if hmac.compare_digest(digest, digests[form]):
                 tenant = owner
         return tenant
 
@@ -103,17 +109,18 @@ def _read_file(path: Any) -> list[tuple[str, str]]:
     return entries
 
 
-def _parse(number: int, digest: Any, tenant: Any) -> tuple[str, bytes, str]:
-    algorithm, _, text = digest.partition(":") if isinstance(digest, str) else ("", "", "")
+def _parse(number: int, entry: Any, tenant: Any) -> tuple[_Form, bytes, str]:
+    algorithm, _, text = entry.rpartition(":") if isinstance(entry, str) else ("", "", "")
     try:
-        data = bytes.fromhex(text)
+        digest = bytes.fromhex(text)
     except ValueError:
-        data = b""
-    if algorithm not in _ALGORITHMS or len(data) != 32:
+        digest = b""
+    form = (algorithm or _BY_SIZE.get(len(digest), ""), len(digest))
+    if form not in _DIGESTS:
         raise ConfigurationError(
-            f"Entry {number} of the API keys is not a hash; expected 'sha256:' or 'blake2b:' and 64 hexadecimal "
-            "digits, as `multiroute key TENANT` prints it."
+            f"Entry {number} of the API keys is not a hash; expected 'sha256:' or 'blake2b:' and hexadecimal digits, as "
+            "`multiroute key TENANT` prints it."
         )
     if not isinstance(tenant, str) or not tenant:
         raise ConfigurationError(f"Entry {number} of the API keys has no tenant; write it after the hash.")
-    return algorithm, data, tenant
+    return form, digest, tenant

@@ -1,5 +1,6 @@
 """Keys of clients: hashes only, and no entry is quoted."""
 
+import hashlib
 import pickle
 from typing import Any
 
@@ -19,6 +20,11 @@ def test_keys_are_found_by_their_hash(tmp_path):
         for wrong in ("", "mr-", shop[:-1], shop + "x", hash_key(shop), "ü\ud800"):
             assert keys.find_tenant(wrong) is None
         assert repr(keys) == "ApiKeys(<2 keys>)"
+
+
+def test_hashes_of_hashlib_are_keys():
+    for digest in (hashlib.sha256, hashlib.blake2b):
+        assert ApiKeys({digest(b"mr-x").hexdigest(): "shop"}).find_tenant("mr-x") == "shop"
 
 
 def test_every_entry_is_compared(monkeypatch):

@@ -84,7 +84,7 @@ FIELDS = (
     "model messages input instructions system max_tokens max_output_tokens max_completion_tokens temperature top_p stop "
     "stop_sequences seed tools tool_choice parallel_tool_calls response_format text reasoning reasoning_effort thinking "
     "output_config output_format stream_options store n include previous_response_id metadata service_tier user top_k "
-    "unknown timeout extra_headers extra_body".split()
+    "unknown stream timeout extra_headers extra_body".split()
 )
 
 

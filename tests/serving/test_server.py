@@ -1,6 +1,7 @@
 """The server as a whole: readiness, concurrency, draining, the access log, and the commands."""
 
 import contextlib
+import gc
 import http.client
 import json
 import logging
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from multiroute_core import ConfigurationError, Router
+from multiroute_core import Budget, ConfigurationError, Limit, Router
 from multiroute_core.errors import AuthenticationError
 from multiroute_core.report.cli import main
 from multiroute_core.serving import build_app, hash_key
@@ -55,6 +56,31 @@ def test_calls_beyond_the_limit_get_a_503():
         for connection in connections:
             connection.close()
         eventually(lambda: in_flight(router) == 0)
+
+
+def test_limits_and_budgets_of_a_tenant_are_a_429():
+    one = scripted_route("one", Answer("ok"), prices={"input": 1, "output": 1e6})
+    limited = build_app(Router([scripted_route("one", Answer("ok"))], limit=Limit(rpm=1, name="few")))
+    spent = build_app(Router([one], budget=Budget(usd=2, per="day", scope="tenant", hard=True, name="day")))
+    with running(limited) as server:
+        assert server.request("POST", PATH, BODY, {"x-multiroute-tenant": "a"})[0] == 200
+        assert server.request("POST", PATH, BODY, {"x-multiroute-tenant": "b"})[0] == 200
+        for stream in (False, True):
+            body = BODY | {"stream": stream}
+            status, headers, content = server.request("POST", PATH, body, {"x-multiroute-tenant": "a"})
+            assert (status, json.loads(content)["error"]["code"]) == (429, "rate_limit_exceeded")
+            assert 1 <= int(headers["retry-after"]) <= 60
+    with running(spent) as server:
+        status, headers, content = server.request("POST", PATH, BODY | {"max_tokens": 100})
+        assert (status, json.loads(content)["error"]["code"]) == (429, "insufficient_quota")
+        assert headers["x-should-retry"] == "false"
+
+
+def test_what_is_loaded_at_the_start_is_frozen():
+    before = gc.get_freeze_count()
+    with running(build_app(Router([scripted_route("one", Answer("ok"))]), freeze=True)) as server:
+        assert server.request("GET", "/healthz")[0] == 200
+        assert gc.get_freeze_count() > before
 
 
 def test_the_access_log_has_no_content(caplog):
