@@ -45,7 +45,7 @@ def hash_key(key: str, algorithm: Literal["sha256", "blake2b"] = "sha256") -> st
 
     Example:
         >>> hash_key("mr-example")[:20]
-        'sha256:a6a86ba4de2ac'
+        'sha256:59d47ecfa10cd'
     """
     return f"{algorithm}:{_DIGESTS[algorithm, 32](key.encode()).hex()}"
 
@@ -118,8 +118,8 @@ def _parse(number: int, entry: Any, tenant: Any) -> tuple[_Form, bytes, str]:
     form = (algorithm or _BY_SIZE.get(len(digest), ""), len(digest))
     if form not in _DIGESTS:
         raise ConfigurationError(
-            f"Entry {number} of the API keys is not a hash; expected 'sha256:' or 'blake2b:' and hexadecimal digits, as "
-            "`multiroute key TENANT` prints it."
+            f"Entry {number} of the API keys is not a hash; expected 'sha256:' or 'blake2b:' and hexadecimal digits, "
+            "as `multiroute key TENANT` prints it."
         )
     if not isinstance(tenant, str) or not tenant:
         raise ConfigurationError(f"Entry {number} of the API keys has no tenant; write it after the hash.")
