@@ -11,7 +11,7 @@ import itertools
 import os
 from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Literal, Unpack, get_overloads, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, get_overloads, overload
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.engine.parts import Engine
@@ -29,9 +29,7 @@ from multiroute_core.types import Chunk, Response
 if TYPE_CHECKING:
     import openai
 
-    from multiroute_core.options import Options
-    from multiroute_core.route import Route
-    from multiroute_core.routing.health import Health
+    from multiroute_core.serving.call import ServedRouter
 
 _process = os.urandom(4).hex()
 _numbers = itertools.count(1)
@@ -44,12 +42,6 @@ class RouterCalls:
     _world: Clock
     _parts: Engine
     _closed: bool
-
-    if TYPE_CHECKING:
-        routes: tuple[Route, ...]
-        options: Options
-
-        def health(self) -> Health: ...
 
     @overload
     def generate(self, messages: Messages) -> Response: ...
@@ -277,13 +269,13 @@ class RouterCalls:
         """
         from multiroute_core.serving.in_process import build_openai
 
-        return build_openai(self)
+        return build_openai(cast("ServedRouter", self))
 
     def as_async_openai(self) -> openai.AsyncOpenAI:
         """Async variant of `as_openai`, on the running event loop."""
         from multiroute_core.serving.in_process import build_async_openai
 
-        return build_async_openai(self)
+        return build_async_openai(cast("ServedRouter", self))
 
     def _call(self, messages: Messages, arguments: CallOptions, *, stream: bool) -> Call:
         """Validate the arguments of one call; nothing is sent before this has returned."""
