@@ -41,7 +41,7 @@ LAYERS = (
     ("batch", "engine", "request_log"),
     ("budgets", "cache", "limits"),
     ("state",),
-    ("report", "routing", "testing"),
+    ("report", "routing", "serving", "testing"),
     ("ledger", "prompts", "providers"),
     ("parsing", "pricing"),
     ("route", "telemetry"),

@@ -11,7 +11,7 @@ import itertools
 import os
 from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
 from types import CoroutineType
-from typing import Any, Literal, Unpack, get_overloads, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, get_overloads, overload
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.engine.parts import Engine
@@ -25,6 +25,11 @@ from multiroute_core.runtime.clock import Clock
 from multiroute_core.runtime.run_sync import iterate, run
 from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.types import Chunk, Response
+
+if TYPE_CHECKING:
+    import openai
+
+    from multiroute_core.serving.call import ServedRouter
 
 _process = os.urandom(4).hex()
 _numbers = itertools.count(1)
@@ -248,6 +253,29 @@ class RouterCalls:
     def astream(self, messages: Messages, **options: Unpack[CallOptions]) -> AsyncGenerator[Chunk, None]:
         """Async variant of `stream`, on the running event loop."""
         return self._parts.chunks(AsyncIO(self._world.now), self._call(messages, options, stream=True))
+
+    def as_openai(self) -> openai.OpenAI:
+        """Return a client of OpenAI's SDK whose calls this router answers, in this process and without a socket.
+
+        It has `chat.completions`, `responses` and `models`. `model` is a route, a model or `"auto"`; headers such as
+        `x-multiroute-tenant` set routing options. It needs no event loop. Each call makes a new client.
+
+        Raises:
+            ConfigurationError: OpenAI's SDK is not installed.
+
+        Example:
+            >>> client = router.as_openai()  # doctest: +SKIP
+            >>> client.responses.create(model="auto", input="Hello").output_text  # doctest: +SKIP
+        """
+        from multiroute_core.serving.in_process import build_openai
+
+        return build_openai(cast("ServedRouter", self))
+
+    def as_async_openai(self) -> openai.AsyncOpenAI:
+        """Async variant of `as_openai`, on the running event loop."""
+        from multiroute_core.serving.in_process import build_async_openai
+
+        return build_async_openai(cast("ServedRouter", self))
 
     def _call(self, messages: Messages, arguments: CallOptions, *, stream: bool) -> Call:
         """Validate the arguments of one call; nothing is sent before this has returned."""

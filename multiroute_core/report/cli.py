@@ -1,9 +1,10 @@
-"""Command line: `multiroute report` and `multiroute watch`."""
+"""Command line: `multiroute report` and `multiroute watch`; other packages add their commands."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import math
 import os
 import sys
@@ -21,11 +22,15 @@ from multiroute_core.report.source import source
 PLACE = "a ledger: a file, sqlite:///path, or redis://host:6379/0"
 MOMENT = "7d, 12h or 30m ago, or a date or time in UTC such as 2026-11-01 or 2026-11-01T12:00"
 
+_COMMANDS = ("multiroute_core.serving.command",)
+"""Modules with further commands; they are in higher layers, so they are imported by name."""
+
 EXAMPLES = """examples:
   multiroute report ledger.db
   multiroute report ledger.db --since 7d --html week.html
   multiroute report redis://10.0.0.5/0 --since 2026-11-01 --until 2026-12-01
   multiroute watch ledger.db
+  multiroute serve --route openai:gpt-6.1-sol --port 8000
 
 A ledger is what Router(ledger="sqlite:///ledger.db") writes. These commands
 only read it; routers may keep writing to it.
@@ -61,11 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="multiroute",
-        description="Reports of the calls of MultiRoute's routers, and a live view.",
+        description="Reports of the calls of MultiRoute's routers, a live view, and a server.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="{report,watch}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     report_parser = commands.add_parser(
         "report",
@@ -91,6 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     live.add_argument("--minutes", type=_minutes, default=15.0, help="number of minutes to show (default: 15)")
     live.add_argument("--once", action="store_true", help="print once and exit; the default without a terminal")
     live.set_defaults(run=_watch)
+    for module in _COMMANDS:
+        importlib.import_module(module).add_commands(commands)
     return parser
 
 

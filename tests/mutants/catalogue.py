@@ -9,6 +9,7 @@ from tests.mutants.optimizer import OPTIMIZER
 from tests.mutants.outside import OUTSIDE
 from tests.mutants.prompts import PROMPTS
 from tests.mutants.rules import RULES
+from tests.mutants.serving import SERVING
 
 CORE = "multiroute_core/"
 
@@ -259,4 +260,4 @@ FLOW = (
     ),
 )
 
-MUTANTS = (*FLOW, *RULES, *CACHED, *MONEY, *LIMITED, *OUTSIDE, *GUARDED, *PROMPTS, *OPTIMIZER)
+MUTANTS = (*FLOW, *RULES, *CACHED, *MONEY, *LIMITED, *OUTSIDE, *GUARDED, *PROMPTS, *OPTIMIZER, *SERVING)

@@ -3,12 +3,14 @@
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from typing import Any, assert_type
 
+import openai
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable
 from llama_index.core.base.llms.types import ChatResponse
 from llama_index.core.llms import LLM, ChatMessage
 from llama_index.core.llms.llm import ToolSelection
+from starlette.applications import Starlette
 
 import multiroute_core
 from langchain_multiroute import ChatMultiRoute
@@ -38,6 +40,7 @@ from multiroute_core import (
 )
 from multiroute_core.ledger import Groups
 from multiroute_core.report import Report
+from multiroute_core.serving import EventStream, build_app, event_stream, hash_key, http_error
 from multiroute_core.telemetry import JSONLines
 from multiroute_core.testing.dialects import DialectServer, dialect_route
 
@@ -61,6 +64,13 @@ assert_type(
     router.stream([Message("user", "Hello"), ("user", "x"), {"role": "user", "content": "y"}]), Generator[Chunk]
 )
 assert_type(router.astream("Hello"), AsyncGenerator[Chunk, None])
+
+assert_type(router.as_openai(), openai.OpenAI)
+assert_type(router.as_async_openai(), openai.AsyncOpenAI)
+assert_type(build_app(router, keys={hash_key("key"): "shop"}), Starlette)
+assert_type(event_stream(router.stream("Hello")), AsyncGenerator[bytes, None])
+assert_type(http_error(UnsupportedError("x")), tuple[int, dict[str, str], dict[str, Any]])
+EventStream(router.astream("Hello"), heartbeat=None, headers={"x-request": "1"})
 
 router.generate("Hello", fallback_on={"refusal"}, on_stream_error="continue", region="eu")
 assert_type(router.explain("Hello", stream=True, strategy="cheapest"), Explanation)

@@ -1,0 +1,1 @@
+"""Internal: requests, read from the formats of the APIs that a server speaks."""

@@ -1,0 +1,197 @@
+"""Responses: streams in OpenAI's format.
+
+https://platform.openai.com/docs/api-reference/responses-streaming and `ResponseStreamEvent` of openai 2.54.0 (read
+2026-11-30). Items of tool calls stay open until the end, because their pieces may alternate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from multiroute_core.messages import Part, Reasoning, Text, ToolCallDelta, is_refusal
+from multiroute_core.serving.call import JSON, ServedCall
+from multiroute_core.serving.encoding import responses
+from multiroute_core.serving.encoding.frames import CallPieces, named
+from multiroute_core.serving.errors import HTTPFailure
+from multiroute_core.types import Chunk, Response
+
+
+@dataclass(slots=True)
+class _Item:
+    """An output item that is being written."""
+
+    index: int
+    id: str
+    kind: Literal["text", "refusal", "reasoning", "call"]
+    call_id: str = ""
+    name: str = ""
+    pieces: list[str] = field(default_factory=list[str])
+    raw: JSON | None = None
+
+
+class ResponsesWriter:
+    """Writes a stream as the events of the Responses API."""
+
+    def __init__(self, call: ServedCall) -> None:
+        self._call = call
+        self._pieces = CallPieces()
+        self._number = 0
+        self._output: dict[int, JSON] = {}
+        self._items = 0
+        self._open: _Item | None = None
+        self._tools: dict[int, _Item] = {}
+
+    def feed(self, chunk: Chunk) -> bytes:
+        """Return the events of a chunk."""
+        frames: list[bytes] = []
+        if not self._number:
+            frames.append(self._event("response.created", response=responses.begin(self._call)))
+            frames.append(self._event("response.in_progress", response=responses.begin(self._call)))
+        for part in chunk.parts:
+            frames += self._part(part)
+        if chunk.response is not None:
+            frames += self._end(chunk.response)
+        return b"".join(frames)
+
+    def fail(self, failure: HTTPFailure) -> bytes:
+        """Return the events of a failure: `response.failed` and `error`.
+
+        OpenAI's SDK raises an event with an object `error` (`_streaming.py` of openai 2.54.0, read 2026-11-30); the
+        documented event has its fields beside the type.
+        """
+        failed = self._event("response.failed", response=responses.fail(self._call, failure))
+        error = {"code": failure.code or failure.type, "message": failure.message, "param": failure.param}
+        return failed + self._event("error", **error, **failure.to_openai())
+
+    def _event(self, kind: str, **fields: Any) -> bytes:
+        event = {"type": kind, "sequence_number": self._number, **fields}
+        self._number += 1
+        return named(kind, event)
+
+    def _part(self, part: Part) -> list[bytes]:
+        if isinstance(part, Text):
+            return self._text(part.text, "refusal" if is_refusal(part) else "text") if part.text else []
+        if isinstance(part, Reasoning):
+            return self._reason(part)
+        if (piece := self._pieces.of(part)) is not None:
+            return self._tool(piece)
+        frames = self._close()
+        if (item := responses.write_item(part, self._call, self._items)) is None:
+            return frames
+        index = self._take()
+        self._output[index] = item
+        frames.append(self._event("response.output_item.added", output_index=index, item=item))
+        return [*frames, self._event("response.output_item.done", output_index=index, item=item)]
+
+    def _take(self) -> int:
+        self._items += 1
+        return self._items - 1
+
+    def _begin(self, kind: Literal["text", "refusal", "reasoning"]) -> list[bytes]:
+        """Open an item of text or reasoning unless it is open."""
+        if self._open is not None and self._open.kind == kind:
+            return []
+        frames = self._close()
+        index = self._take()
+        prefix = "rs" if kind == "reasoning" else "msg"
+        item = _Item(index, responses.item_id(prefix, self._call, index), kind)
+        self._open = item
+        at = {"item_id": item.id, "output_index": index}
+        if kind == "reasoning":
+            empty = responses.reasoning_item(item.id, "")
+            frames.append(self._event("response.output_item.added", output_index=index, item=empty))
+            start = {"part": {"type": "summary_text", "text": ""}, "summary_index": 0}
+            return [*frames, self._event("response.reasoning_summary_part.added", **at, **start)]
+        empty = responses.message_item(item.id, [], "in_progress")
+        frames.append(self._event("response.output_item.added", output_index=index, item=empty))
+        start = {"part": responses.content_part("", refusal=kind == "refusal"), "content_index": 0}
+        return [*frames, self._event("response.content_part.added", **at, **start)]
+
+    def _text(self, text: str, kind: Literal["text", "refusal"]) -> list[bytes]:
+        frames = self._begin(kind)
+        if (item := self._open) is None:
+            return frames
+        item.pieces.append(text)
+        at: JSON = {"item_id": item.id, "output_index": item.index, "content_index": 0, "delta": text}
+        if kind == "refusal":
+            return [*frames, self._event("response.refusal.delta", **at)]
+        return [*frames, self._event("response.output_text.delta", **at, logprobs=[])]
+
+    def _reason(self, part: Reasoning) -> list[bytes]:
+        own = responses.raw_item(part)
+        if not part.text and (own is None or own.get("type") != "reasoning"):
+            return []
+        frames = self._begin("reasoning")
+        if (item := self._open) is None:
+            return frames
+        if part.text:
+            item.pieces.append(part.text)
+            at = {"item_id": item.id, "output_index": item.index, "summary_index": 0, "delta": part.text}
+            frames.append(self._event("response.reasoning_summary_text.delta", **at))
+        if own is not None:  # it ends the item
+            item.raw = own
+            frames += self._close()
+        return frames
+
+    def _tool(self, piece: ToolCallDelta) -> list[bytes]:
+        frames: list[bytes] = []
+        if (item := self._tools.get(piece.index)) is None:
+            frames += self._close()
+            index = self._take()
+            item = _Item(index, responses.item_id("fc", self._call, index), "call", piece.id or "", piece.name or "")
+            self._tools[piece.index] = item
+            empty = responses.call_item(item.id, item.call_id, item.name, "", "in_progress")
+            frames.append(self._event("response.output_item.added", output_index=index, item=empty))
+        elif piece.name:
+            item.name += piece.name
+        if piece.arguments:
+            item.pieces.append(piece.arguments)
+            at = {"item_id": item.id, "output_index": item.index, "delta": piece.arguments}
+            frames.append(self._event("response.function_call_arguments.delta", **at))
+        return frames
+
+    def _close(self) -> list[bytes]:
+        """End the open item of text or reasoning."""
+        item = self._open
+        self._open = None
+        return [] if item is None else self._finish(item)
+
+    def _finish(self, item: _Item) -> list[bytes]:
+        text = "".join(item.pieces)
+        at: JSON = {"item_id": item.id, "output_index": item.index}
+        if item.kind == "call":
+            body = responses.call_item(item.id, item.call_id, item.name, text)
+            done = self._event("response.function_call_arguments.done", **at, name=item.name, arguments=text)
+            frames = [done]
+        elif item.kind == "reasoning":
+            body = item.raw or responses.reasoning_item(item.id, text)
+            body["id"] = body.get("id") or item.id
+            frames = [
+                self._event("response.reasoning_summary_text.done", **at, summary_index=0, text=text),
+                self._event(
+                    "response.reasoning_summary_part.done",
+                    **at,
+                    summary_index=0,
+                    part={"type": "summary_text", "text": text},
+                ),
+            ]
+        else:
+            part = responses.content_part(text, refusal=item.kind == "refusal")
+            body = responses.message_item(item.id, [part])
+            end: JSON = {"refusal": text} if item.kind == "refusal" else {"text": text, "logprobs": []}
+            name = "response.refusal.done" if item.kind == "refusal" else "response.output_text.done"
+            frames = [
+                self._event(name, **at, content_index=0, **end),
+                self._event("response.content_part.done", **at, content_index=0, part=part),
+            ]
+        self._output[item.index] = body
+        return [*frames, self._event("response.output_item.done", output_index=item.index, item=body)]
+
+    def _end(self, response: Response) -> list[bytes]:
+        frames = self._close()
+        for item in self._tools.values():
+            frames += self._finish(item)
+        output = [self._output[index] for index in sorted(self._output)]
+        body = responses.write_object(response, self._call, output)
+        return [*frames, self._event(f"response.{body['status']}", response=body)]

@@ -1,0 +1,241 @@
+"""HTTP server: runs the application on uvicorn, and drains it before it stops.
+
+On SIGTERM `/readyz` turns to 503 and new calls are refused, so that a load balancer goes elsewhere; the calls in flight
+finish, and the server stops when there are none. SIGINT (Ctrl-C) stops it like any program on uvicorn.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from types import FrameType
+from typing import Any
+
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.serving.gate import LOOPBACK, ServerState
+
+try:
+    import uvicorn
+except ImportError as error:  # pragma: no cover  (the tests install it)
+    raise ConfigurationError(
+        f"Serving needs a package that is not installed ({error}); run: pip install 'multiroute-llm[serve]'"
+    ) from error
+
+_log = logging.getLogger("multiroute_core.serving")
+
+VARIABLE = "MULTIROUTE_SERVE"
+"""The environment variable with the settings, by which worker processes build the application."""
+
+_WORKERS = multiprocessing.get_context("spawn")
+_SUPERVISION_SECONDS = 0.5
+_BACKLOG = 2048
+_LAST_SECONDS = 5
+"""Seconds that calls in flight get after Ctrl-C, or when the time to drain is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """What the command line says, without any secret.
+
+    Attributes:
+        routes: The routes, each `"provider:model"`.
+        config: The path of a configuration file of the router; empty for none.
+        keys: The path of the file of API keys; empty for none.
+        host: The address to bind to.
+        port: The port; 0 takes a free one.
+        workers: The number of processes.
+        drain: Seconds that calls in flight get after SIGTERM.
+        max_body_bytes: The largest body of a request.
+        max_concurrency: The maximum number of calls in flight, in each process.
+    """
+
+    routes: Sequence[str] = ()
+    config: str = ""
+    keys: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    drain: float = 300.0
+    max_body_bytes: int = 20_000_000
+    max_concurrency: int = 1000
+
+    def check(self) -> None:
+        """Refuse an open server.
+
+        Raises:
+            ConfigurationError: The address is not this machine's own, and there are no keys.
+        """
+        if not self.keys and not is_loopback(self.host):
+            raise ConfigurationError(
+                f"--host {self.host} lets others in, and there are no API keys; add --keys FILE (`multiroute key "
+                "TENANT` prints an entry), or use --host 127.0.0.1."
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is this machine's own."""
+    return host in LOOPBACK or host.startswith("127.")
+
+
+def create_app() -> Any:
+    """Build the application from the settings in the environment, in each worker process.
+
+    Raises:
+        ConfigurationError: A route, a file or a setting is not valid.
+    """
+    import multiroute_core
+    from multiroute_core.serving.app import build_app
+
+    settings = ServerSettings(**json.loads(os.environ[VARIABLE]))
+    router: Any = multiroute_core.Router
+    if not settings.config:
+        router = router(list(settings.routes) or None)
+    elif (from_file := getattr(router, "from_file", None)) is not None:
+        router = from_file(settings.config)
+    else:
+        raise ConfigurationError("A configuration file is not supported by this version; use --route.")
+    return build_app(
+        router,
+        keys=settings.keys or None,
+        max_body_bytes=settings.max_body_bytes,
+        max_concurrency=settings.max_concurrency,
+        only_loopback=not settings.keys,
+        freeze=True,
+    )
+
+
+class DrainingServer(uvicorn.Server):
+    """A server that finishes its calls after SIGTERM, for at most `drain` seconds."""
+
+    drain = 300.0
+    _drain_until: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain on the first SIGTERM, and stop on any other signal."""
+        state = self._find_state()
+        if sig == signal.SIGTERM and self._drain_until is None and state is not None:
+            state.draining = True
+            self._drain_until = time.monotonic() + self.drain
+            return
+        super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Stop when no call is in flight any more, ten times a second."""
+        if self._drain_until is not None:
+            state = self._find_state()
+            if state is None or state.in_flight == 0 or time.monotonic() >= self._drain_until:
+                return True
+        return await super().on_tick(counter)
+
+    def _find_state(self) -> ServerState | None:
+        app: Any = getattr(self.config, "loaded_app", None)
+        return getattr(getattr(app, "state", None), "serving", None)
+
+
+def serve(settings: ServerSettings) -> None:
+    """Run the server until it is stopped.
+
+    Raises:
+        ConfigurationError: A setting is not valid, or the address is in use; nothing was started.
+    """
+    settings.check()
+    os.environ[VARIABLE] = json.dumps(asdict(settings))
+    app = create_app()  # a mistake in the settings is an error here, not in a worker
+    listener = _listen(settings)
+    with listener:
+        if settings.workers == 1:
+            _run(settings, app, listener)
+        else:
+            supervise(settings.workers, lambda: _WORKERS.Process(target=_run_worker, args=(settings, listener)))
+
+
+def supervise(count: int, build: Callable[[], Any]) -> None:
+    """Keep a number of worker processes running until a signal ends them.
+
+    uvicorn's own supervisor changes between its versions, and runs its own server only (0.30 to 0.54).
+
+    Args:
+        count: The number of processes.
+        build: Builds a process, which is not started.
+    """
+    stopping = threading.Event()
+    workers: list[Any] = []
+
+    signalled: set[int] = set()
+
+    def stop(number: int, _: object) -> None:
+        stopping.set()
+        for worker in workers:
+            if worker.is_alive():
+                signalled.add(worker.pid)
+                os.kill(worker.pid, number)
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        while not stopping.is_set():
+            workers = [worker for worker in workers if worker.is_alive()]
+            for _ in range(count - len(workers)):
+                worker = build()
+                worker.start()
+                workers.append(worker)
+            stopping.wait(_SUPERVISION_SECONDS)
+        for worker in workers:
+            if worker.is_alive() and worker.pid not in signalled:  # it was starting when the signal came
+                worker.terminate()
+            worker.join()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _listen(settings: ServerSettings) -> socket.socket:
+    """Bind the socket, and log the address."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    host = settings.host.strip("[]")
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, settings.port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"The server cannot use port {settings.port} of {settings.host}: {error.strerror}."
+        ) from None
+    port = listener.getsockname()[1]
+    _log.info("Listening on http://%s:%d/v1", f"[{host}]" if ":" in host else host, port)
+    return listener
+
+
+def _run_worker(settings: ServerSettings, listener: socket.socket) -> None:
+    configure_logging()
+    _run(settings, create_app(), listener)
+
+
+def configure_logging() -> None:
+    """Log what the server itself has to say, on standard error."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("multiroute_core").setLevel(logging.INFO)
+
+
+def _run(settings: ServerSettings, app: Any, listener: socket.socket) -> None:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # otherwise the application is wrapped
+        ws="none",
+        timeout_graceful_shutdown=_LAST_SECONDS,
+    )
+    server = DrainingServer(config)
+    server.drain = settings.drain
+    server.run(sockets=[listener])

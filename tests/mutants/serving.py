@@ -1,0 +1,43 @@
+"""The mutants of serving: of what clients may do, what they are told, and what ends when they leave."""
+
+from tests.mutants.mutant import Mutant
+
+FOLDER = "multiroute_core/serving/"
+
+SERVING = (
+    Mutant(
+        "a client that leaves goes on paying",
+        FOLDER + "pump.py",
+        "            self._task.cancel()\n",
+        "            pass\n",
+        "tests/serving/test_streaming.py -k leaves",
+    ),
+    Mutant(
+        "a sync stream outlives its client",
+        FOLDER + "pump.py",
+        "        scope.cancel()  # this is what the router sees in the thread\n",
+        "",
+        "tests/serving/test_streaming.py -k leaves",
+    ),
+    Mutant(
+        "a client chooses its tenant",
+        FOLDER + "service.py",
+        "        if tenant is not None:\n            options",
+        '        if tenant is not None and "tenant" not in options:\n            options',
+        "tests/serving/test_requests.py -k tenant",
+    ),
+    Mutant(
+        "a page of another site calls a server without keys",
+        FOLDER + "gate.py",
+        "if any(_without_port(host) not in LOOPBACK for host in hosts):",
+        "if not hosts:",
+        "tests/serving/test_server.py -k page",
+    ),
+    Mutant(
+        "our own key's failure is the client's",
+        FOLDER + "errors.py",
+        "        e.AuthenticationError,\n        502,\n",
+        "        e.AuthenticationError,\n        401,\n",
+        "tests/serving/test_errors.py",
+    ),
+)

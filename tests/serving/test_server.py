@@ -1,0 +1,263 @@
+"""The server as a whole: readiness, concurrency, draining, the access log, and the commands."""
+
+import contextlib
+import gc
+import http.client
+import json
+import logging
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multiroute_core import Budget, ConfigurationError, Limit, Router
+from multiroute_core.errors import AuthenticationError
+from multiroute_core.report.cli import main
+from multiroute_core.serving import build_app, hash_key
+from multiroute_core.serving.server import ServerSettings, supervise
+from multiroute_core.testing import Answer, Fail, Hang, scripted_route
+from tests.serving.servers import eventually, in_flight, running
+
+BODY = {"model": "auto", "messages": [{"role": "user", "content": "KEYWORD-42"}]}
+PATH = "/v1/chat/completions"
+
+
+def test_ready_is_whether_a_route_can_take_a_call():
+    router = Router([scripted_route("one", Fail(AuthenticationError))], max_retries=0)
+    app = build_app(router)
+    with running(app) as server:
+        assert server.request("GET", "/healthz")[0] == 200
+        assert server.request("GET", "/readyz")[0] == 200
+        assert server.request("POST", PATH, BODY)[0] == 502  # the breaker opens for long
+        assert server.request("GET", "/readyz")[0] == 503
+        assert server.request("GET", "/healthz")[0] == 200
+        app.state.serving.draining = True
+        status, headers, content = server.request("POST", PATH, BODY)
+        assert (status, json.loads(content)["error"]["code"]) == (503, "shutting_down")
+        assert headers["retry-after"] == "1"
+
+
+def test_calls_beyond_the_limit_get_a_503():
+    router = Router([scripted_route("one", Hang())], max_retries=0)
+    with running(build_app(router, max_concurrency=2)) as server:
+        connections = [server.open(PATH, BODY) for _ in range(2)]
+        eventually(lambda: in_flight(router) == 2)
+        status, headers, content = server.request("POST", PATH, BODY)
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert json.loads(content)["error"]["code"] == "too_many_calls"
+        assert server.request("GET", "/v1/models")[0] == 200
+        for connection in connections:
+            connection.close()
+        eventually(lambda: in_flight(router) == 0)
+
+
+def test_limits_and_budgets_of_a_tenant_are_a_429():
+    one = scripted_route("one", Answer("ok"), prices={"input": 1, "output": 1e6})
+    limited = build_app(Router([scripted_route("one", Answer("ok"))], limit=Limit(rpm=1, name="few")))
+    spent = build_app(Router([one], budget=Budget(usd=2, per="day", scope="tenant", hard=True, name="day")))
+    with running(limited) as server:
+        assert server.request("POST", PATH, BODY, {"x-multiroute-tenant": "a"})[0] == 200
+        assert server.request("POST", PATH, BODY, {"x-multiroute-tenant": "b"})[0] == 200
+        for stream in (False, True):
+            body = BODY | {"stream": stream}
+            status, headers, content = server.request("POST", PATH, body, {"x-multiroute-tenant": "a"})
+            assert (status, json.loads(content)["error"]["code"]) == (429, "rate_limit_exceeded")
+            assert 1 <= int(headers["retry-after"]) <= 60
+    with running(spent) as server:
+        status, headers, content = server.request("POST", PATH, BODY | {"max_tokens": 100})
+        assert (status, json.loads(content)["error"]["code"]) == (429, "insufficient_quota")
+        assert headers["x-should-retry"] == "false"
+
+
+def test_what_is_loaded_at_the_start_is_frozen():
+    before = gc.get_freeze_count()
+    with running(build_app(Router([scripted_route("one", Answer("ok"))]), freeze=True)) as server:
+        assert server.request("GET", "/healthz")[0] == 200
+        assert gc.get_freeze_count() > before
+
+
+def test_the_access_log_has_no_content(caplog):
+    caplog.set_level(logging.INFO, "multiroute_core.serving.access")
+    router = Router([scripted_route("one", Answer("SECRETWORD"))])
+    with running(build_app(router, keys={hash_key("mr-k"): "shop"})) as server:
+        for stream in (False, True):
+            server.request("POST", PATH, BODY | {"stream": stream}, {"authorization": "Bearer mr-k"})
+        server.request("POST", "/v1/KEYWORD-42", BODY)
+    lines = [record.getMessage() for record in caplog.records if record.name.endswith("access")]
+    assert len(lines) == 3
+    for line in lines[:2]:
+        assert re.match(rf"POST {PATH} 200 \d+\.\d+ s request_id=req_\w+ tenant=shop route=one", line)
+    assert not re.search("KEYWORD|SECRET|mr-k", "".join(lines))
+
+
+def test_a_page_of_another_name_cannot_call_an_open_server():
+    """DNS rebinding: the page's name resolves to this machine, and the browser thinks it is the page's own site."""
+    with running(build_app(Router([scripted_route("one", Answer("ok"))]), only_loopback=True)) as server:
+        assert server.request("POST", PATH, BODY)[0] == 200
+        for host in ("localhost", "localhost:8000", "[::1]:1"):
+            assert server.request("POST", PATH, BODY, {"host": host})[0] == 200
+        for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example"):
+            assert server.request("POST", PATH, BODY, {"host": host})[0] == 421
+
+
+def test_no_site_is_allowed_to_read_answers():
+    with running(build_app(Router([scripted_route("one", Answer("ok"))]))) as server:
+        asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+        status, headers, _ = server.request("OPTIONS", PATH, None, asked)
+        assert status == 405
+        assert not any(name.startswith("access-control") for name in headers)
+
+
+def test_bad_settings_are_refused(tmp_path):
+    router = Router([scripted_route("one", Answer("ok"))])
+    wrong: list[Any] = [{"max_body_bytes": 0}, {"max_concurrency": True}, {"keys": {}}, {"keys": tmp_path / "none"}]
+    for settings in wrong:
+        with pytest.raises(ConfigurationError):
+            build_app(router, **settings)
+    for host in ("0.0.0.0", "::", "10.0.0.1"):
+        with pytest.raises(ConfigurationError, match="--keys"):
+            ServerSettings(host=host).check()
+    ServerSettings(host="0.0.0.0", keys="keys").check()
+    ServerSettings(host="127.0.0.2").check()
+
+
+def test_commands_refuse_mistakes(capsys, tmp_path):
+    for arguments in (["--host", "0.0.0.0"], ["--route", "nonsense"], ["routes.toml", "--route", "openai:x"]):
+        assert main(["serve", *arguments]) == 2
+        assert capsys.readouterr().err.startswith("multiroute: ")
+    assert main(["key", " "]) == 2
+
+
+def test_a_port_in_use_is_a_sentence(capsys, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["serve", "--route", "openai:gpt-4.1", "--port", port]) == 2
+    assert f"cannot use port {port} of 127.0.0.1" in capsys.readouterr().err
+
+
+def test_a_command_makes_keys(capsys):
+    from multiroute_core.serving import ApiKeys
+
+    assert main(["key", "the shop"]) == 0
+    key, line = (text.partition(": ")[2] for text in capsys.readouterr().out.splitlines())
+    digest, _, tenant = line.partition(" ")
+    assert ApiKeys({digest: tenant}).find_tenant(key) == "the shop"
+
+
+@contextlib.contextmanager
+def serving(upstream, *arguments):
+    """`multiroute serve` in a process of its own; its port."""
+    code = "import sys; from multiroute_core.report.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "serve", "--port", "0", "--route", "openai:gpt-4.1-mini", *arguments]
+    environment = os.environ | {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": upstream.url}
+    root = Path(__file__).parent.parent.parent
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=root)
+    try:
+        address = re.search(r"http://127\.0\.0\.1:(\d+)/v1", process.stderr.readline())
+        assert address is not None
+        yield process, int(address[1])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def read_answer(port, chunks, begun):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    body = json.dumps(BODY | {"stream": True})
+    connection.request("POST", PATH, body, {"content-type": "application/json"})
+    response = connection.getresponse()
+    while line := response.readline():
+        chunks.append(line)
+        begun.set()
+    connection.close()
+
+
+class Sleeper:
+    """What a worker process is to its supervisor."""
+
+    def start(self):
+        self.process = subprocess.Popen(["sleep", "60"])
+        self.pid = self.process.pid
+
+    def is_alive(self):
+        return hasattr(self, "process") and self.process.poll() is None
+
+    def join(self):
+        self.process.wait()
+
+    def terminate(self):
+        self.process.terminate()
+
+
+def test_workers_are_replaced_and_end_with_the_server():
+    built = []
+
+    def build():
+        built.append(Sleeper())
+        return built[-1]
+
+    def trouble():
+        eventually(lambda: len(built) == 2 and all(worker.is_alive() for worker in built))
+        built[0].process.kill()
+        eventually(lambda: len(built) == 3 and built[2].is_alive())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=trouble)
+    thread.start()
+    supervise(2, build)
+    thread.join()
+    assert [worker.process.returncode for worker in built] == [-signal.SIGKILL, -signal.SIGTERM, -signal.SIGTERM]
+
+
+@pytest.mark.slow
+def test_sigterm_lets_a_stream_finish():
+    from multiroute_core.testing import ReplayServer, Reply
+
+    go_on = threading.Event()
+
+    def pieces():
+        for number in range(3):
+            choice = {"index": 0, "delta": {"content": f"w{number} "}, "finish_reason": "stop" if number == 2 else None}
+            yield b"data: " + json.dumps({"id": "c", "model": "m", "choices": [choice]}).encode() + b"\n\n"
+            if number == 0:
+                go_on.wait(20)
+        yield b"data: [DONE]\n\n"
+
+    def answer(_):
+        return Reply(200, {"content-type": "text/event-stream"}, pieces(), stream=True)
+
+    with ReplayServer(answer) as upstream, serving(upstream) as (process, port):
+        eventually(lambda: status_of(port, "/readyz") == 200)
+        chunks, begun = [], threading.Event()
+        reader = threading.Thread(target=read_answer, args=(port, chunks, begun))
+        reader.start()
+        assert begun.wait(20)
+        process.send_signal(signal.SIGTERM)
+        eventually(lambda: status_of(port, "/readyz") == 503)
+        assert status_of(port, PATH, BODY) == 503
+        assert process.poll() is None
+        go_on.set()
+        reader.join()
+        assert process.wait(20) == 0
+        assert chunks[-2] == b"data: [DONE]\n"
+        assert b"".join(chunks).count(b'"content":"w') == 3
+
+
+def status_of(port, path, body=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        content = None if body is None else json.dumps(body)
+        connection.request("GET" if body is None else "POST", path, content, {"content-type": "application/json"})
+        return connection.getresponse().status
+    except OSError:
+        return None
+    finally:
+        connection.close()

@@ -1,0 +1,156 @@
+"""`EventStream` and `event_stream` in applications of others: statuses, events, heartbeats, and clients that leave."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from starlette.responses import StreamingResponse
+
+from multiroute_core import BadRequestError, ConfigurationError, Reasoning, Router, Text, ToolCall
+from multiroute_core.serving import EventStream, event_stream
+from multiroute_core.testing import Answer, DropConnection, Fail, Hang, SlowStream, rate_limited, scripted_route
+from tests.serving.servers import eventually, in_flight, running
+
+ANSWER = Answer(("Hel", "lo"), tool_calls=[ToolCall("1", "f", {"x": 1})])
+
+
+def router_of(script, **settings):
+    return Router([scripted_route("only", script)], max_retries=0, **settings)
+
+
+def build(router, **settings):
+    app = FastAPI()
+
+    @app.post("/async")
+    async def answer():
+        return EventStream(router.astream("Hi"), **settings)
+
+    @app.post("/sync")
+    def answer_sync():
+        return EventStream(router.stream("Hi"), **settings)
+
+    @app.post("/plain")
+    async def answer_plainly():
+        return StreamingResponse(event_stream(router.astream("Hi"), heartbeat=0.05), media_type="text/event-stream")
+
+    @app.post("/plain-sync")
+    def answer_plainly_sync():
+        return StreamingResponse(event_stream(router.stream("Hi"), heartbeat=0.05), media_type="text/event-stream")
+
+    return app
+
+
+PATHS = ("/async", "/sync", "/plain", "/plain-sync")
+
+
+def events(content: bytes):
+    """Name and JSON of each event."""
+    for block in content.decode().split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        if lines:
+            yield lines.get("event", "data"), json.loads(lines["data"])
+
+
+def test_a_stream_is_data_and_done():
+    with running(build(router_of(ANSWER))) as server:
+        for path in PATHS:
+            status, headers, content = server.request("POST", path)
+            *chunks, (last, summary) = events(content)
+            assert (status, last) == (200, "done"), path
+            assert "".join(body.get("text", "") for _, body in chunks) == "Hello"
+            calls = [call for _, body in chunks for call in body.get("tool_calls", ())]
+            assert "".join(call["arguments"] for call in calls) == '{"x": 1}'
+            assert summary["route"] == "only"
+            assert summary["usage"]["output_tokens"] > 0
+            assert len(summary["attempts"]) == 1
+            assert headers["content-type"].startswith("text/event-stream")
+        _, headers, _ = server.request("POST", "/async")
+        assert headers["cache-control"] == "no-store"
+        assert headers["x-accel-buffering"] == "no"
+        assert "content-length" not in headers
+
+
+def test_an_error_before_the_first_chunk_is_a_status():
+    with running(build(router_of(rate_limited(20)))) as server:
+        status, headers, content = server.request("POST", "/async")
+        assert status == 429
+        assert headers["content-type"] == "application/json"
+        assert 1 <= int(headers["retry-after"]) <= 20
+        assert json.loads(content)["error"]["code"] == "rate_limit_exceeded"
+    with running(build(router_of(Fail(BadRequestError)))) as server:
+        for path in ("/async", "/sync"):
+            assert server.request("POST", path)[0] == 400
+        for path in ("/plain", "/plain-sync"):
+            status, _, content = server.request("POST", path)
+            assert status == 200
+            assert [name for name, _ in events(content)] == ["error"]
+
+
+def test_an_error_after_the_first_chunk_is_an_event():
+    with running(build(router_of(DropConnection(1, Answer(("Hel", "lo")))))) as server:
+        for path in PATHS:
+            status, _, content = server.request("POST", path)
+            (_, chunk), (name, body) = events(content)
+            assert (status, name) == (200, "error")
+            assert chunk == {"text": "Hel"}
+            assert body["error"]["code"] == "stream_interrupted"
+
+
+def test_a_silent_model_gets_heartbeats_and_a_late_error_is_an_event():
+    router = router_of(Fail(BadRequestError, after=0.2))
+    with running(build(router, heartbeat=0.05, status_timeout=0.05)) as server:
+        for path in PATHS:
+            status, _, content = server.request("POST", path)
+            assert status == 200
+            assert content.startswith(b": heartbeat\n\n")
+            assert [name for name, _ in events(content)] == ["error"]
+
+
+@pytest.mark.parametrize("script", [Hang(), Hang(opened=True), SlowStream(), Answer(["w "] * 5000, per_chunk=0.01)])
+def test_a_client_that_leaves_cancels_the_call(script):
+    router = router_of(script)
+    with running(build(router)) as server:
+        for path in PATHS:
+            connection = server.open(path, {})
+            eventually(lambda: in_flight(router) == 1)
+            if isinstance(script, Answer):
+                assert connection.recv(4096)
+            connection.close()
+            eventually(lambda: in_flight(router) == 0, seconds=2.0)
+
+
+async def test_closing_an_event_stream_cancels_the_call():
+    router = router_of(Answer(["w "] * 5000, per_chunk=0.01))
+    for chunks in (router.astream("Hi"), router.stream("Hi")):
+        stream = event_stream(chunks)
+        assert b"data: " in await anext(stream)
+        await stream.aclose()
+        for _ in range(400):
+            if in_flight(router) == 0:
+                break
+            await asyncio.sleep(0.005)
+        assert in_flight(router) == 0
+
+
+async def test_a_stream_that_is_never_read_is_closed():
+    router = router_of(ANSWER)
+    stream = event_stream(router.astream("Hi"))
+    await stream.aclose()
+    assert in_flight(router) == 0
+
+
+async def test_a_chunk_of_reasoning_and_bad_arguments():
+    from multiroute_core import Chunk
+
+    frames = [frame async for frame in event_stream([Chunk((Reasoning("hm"), Text("so")))])]
+    assert frames == [b'data: {"reasoning":"hm","text":"so"}\n\n']
+    wrong: list[Any] = [{"heartbeat": 0}, {"status_timeout": -1}, {"heartbeat": "x"}]
+    for arguments in wrong:
+        with pytest.raises(ConfigurationError):
+            EventStream([], **arguments)
+    streams: list[Any] = ["text", None, {}]
+    for chunks in streams:
+        with pytest.raises(ConfigurationError):
+            EventStream(chunks)
