@@ -21,8 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route as Path
 
 from multiroute_core import AttemptEnded, AttemptStarted, Chunk, FirstToken, MultiRouteError, Router, Usage
-from multiroute_core.serving import EventStream, http_error
-from multiroute_core.serving.encoding.events import ChunkWriter
+from multiroute_core.serving import ChunkWriter, EventStream, http_error
 
 LONGEST = 200_000
 """Characters of a conversation that the page may send."""
@@ -100,9 +99,7 @@ def build(router: Router) -> Starlette:
 
 def build_demo_router() -> Router:
     """A router over scripted models: the first breaks after some words, and the second goes on."""
-    from multiroute_core.testing import DropConnection
-    from multiroute_core.testing.behaviours import Answer
-    from multiroute_core.testing.scripted import scripted_route
+    from multiroute_core.testing import Answer, DropConnection, scripted_route
 
     words = [f"{word} " for word in DEMO.split()]
     begun = DropConnection(after=18, answer=Answer(words, per_chunk=0.06), usage=Usage(12, 24))

@@ -15,6 +15,7 @@ from multiroute_core._util.lazy import attach
 if TYPE_CHECKING:
     from multiroute_core.serving.app import build_app
     from multiroute_core.serving.call import EventWriter, ServedRouter
+    from multiroute_core.serving.encoding.events import ChunkWriter
     from multiroute_core.serving.errors import HTTPFailure, http_error
     from multiroute_core.serving.keys import ApiKeys, create_key, hash_key
     from multiroute_core.serving.streaming import EventStream, event_stream
@@ -24,6 +25,7 @@ else:
         {
             "app": "build_app",
             "call": "EventWriter ServedRouter",
+            "encoding.events": "ChunkWriter",
             "errors": "HTTPFailure http_error",
             "keys": "ApiKeys create_key hash_key",
             "streaming": "EventStream event_stream",
@@ -32,6 +34,7 @@ else:
 
 __all__ = [
     "ApiKeys",
+    "ChunkWriter",
     "EventStream",
     "EventWriter",
     "HTTPFailure",
