@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from datetime import datetime
+from inspect import signature
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from multiroute_core._util.redaction import conceal
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from multiroute_core.batch.progress import BatchProgress
     from multiroute_core.batch.reporter import Reporter
     from multiroute_core.batch.results import BatchResults
+    from multiroute_core.configuration.loading import Configuration
     from multiroute_core.report import Report
     from multiroute_core.request_log.view import RecentRequests
 
@@ -163,6 +166,60 @@ class Router(Displayable, RouterCalls):
         self._world = Clock()
         self._parts = Engine.of(settings, self._world)
         self._closed = False
+        self._configuration: Configuration | None = None
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str]) -> Self:
+        """Build a router from a configuration file: TOML, JSON, or YAML where PyYAML is installed.
+
+        The keys are the arguments of `Router`, and those of `Route`, `Budget` and so on in its tables; guards and hooks
+        are named. `${NAME}` and `${NAME:-default}` in texts are environment variables. See
+        `docs/configuration_file.md`.
+
+        Args:
+            path: A file `.toml`, `.json`, `.yaml` or `.yml`.
+
+        Raises:
+            ConfigurationError: The file is missing or not valid; it names all errors with their keys.
+
+        Example:
+            >>> router = Router.from_file("routes.toml")  # doctest: +SKIP
+        """
+        from multiroute_core.configuration.loading import load
+
+        configuration = load(path, cls, _check_arguments)
+        router = configuration.build(cls)
+        router._configuration = configuration
+        return router
+
+    def reload(self) -> bool:
+        """Read the configuration file again and continue with it; return whether anything has changed.
+
+        Circuit breakers, latencies, limits, budgets, the cache and the ledger keep their state; a route with another
+        model, address or key starts with a closed breaker. Calls and streams in flight end as they began.
+        `multiroute_core.configuration.RouterReloader` reloads on SIGHUP, and when the file changes.
+
+        Raises:
+            ConfigurationError: The router was not built by `from_file`, or the file is not valid; the router goes on
+                as it was.
+        """
+        from multiroute_core.configuration.loading import load
+
+        if (previous := self._configuration) is None:
+            raise ConfigurationError("This Router has no file to reload; build it with Router.from_file('routes.toml').")
+        if self._closed:
+            raise ConfigurationError("This Router is closed; build a new one.")
+        configuration = load(previous.path, type(self), _check_arguments, previous=previous)
+        if configuration.data == previous.data:
+            return False
+        settings: Settings = configuration.build(_check_arguments)
+        self._parts = configuration.build(lambda **_: Engine.of(settings, self._world, self._parts))
+        self._settings = settings
+        self.routes = settings.routes
+        self.options = settings.options
+        self.limits = settings.limits
+        self._configuration = configuration
+        return True
 
     def map(
         self,
@@ -453,3 +510,17 @@ class Router(Displayable, RouterCalls):
 
 def _rebuild(settings: dict[str, Any]) -> Router:
     return Router(**settings)
+
+
+_DEFAULTS = {
+    name: parameter.default
+    for name, parameter in signature(Router).parameters.items()
+    if name not in ("routes", "on_event")
+}
+
+
+def _check_arguments(
+    routes: Route | str | Iterable[Route | str] | None = None, on_event: Sequence[Hook] = (), **arguments: Any
+) -> Settings:
+    """Build the settings from a router's arguments; those that are not given have their defaults."""
+    return Settings.of(routes, _DEFAULTS | arguments, on_event)
