@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from multiroute_core.budgets.accounts import (
@@ -60,6 +60,7 @@ class BudgetTracker:
         ledger: Where earlier spending is looked up; None to skip it.
         hooks: Receive alerts, in addition to a budget's `on_alert`.
         wall: Returns the time in seconds since 1970.
+        previous: The budgets of a router whose settings change, on the same accounts: their spending is kept.
 
     Raises:
         ConfigurationError: If a hard budget in USD counts a route without a known price.
@@ -76,24 +77,37 @@ class BudgetTracker:
         ledger: Ledger | None,
         hooks: Sequence[Hook],
         wall: Callable[[], float],
+        previous: BudgetTracker | None = None,
     ) -> None:
         self.budgets = tuple(budgets)
         self.facts = facts
         self.pricing = pricing
         self.wall = wall
-        self._shared = accounts
-        self._session = MemoryAccounts(wall)
+        self.accounts = accounts
+        self._session = MemoryAccounts(wall) if previous is None else previous._session
         self._ledger = ledger
         self._hooks = hooks
         self._known_spend: dict[str, tuple[float, int]] = {}
         self._bills: dict[str, BudgetCharge] = {}
         self._starts: dict[str, tuple[float, ...]] = {}
+        if previous is not None:
+            self._take_over(previous)
         for route in routes:
             self._priced(route)
 
+    def _take_over(self, previous: BudgetTracker) -> None:
+        """Take over the known spending of the budgets that count the same as before, whatever their limit is now."""
+        same = {budget.name: budget for budget in self.budgets}
+        for name, bill in list(previous._bills.items()):
+            budget = same.get(bill.budget.name)
+            if budget is not None and _counts_alike(budget, bill.budget):
+                self._bills[name] = replace(bill, budget=budget)
+                if (spend := previous._known_spend.get(name)) is not None:
+                    self._known_spend[name] = spend
+
     def accounts_of(self, budget: Budget, own: Accounts) -> Accounts:
         """Return the accounts of a budget; `own` are those of the call."""
-        return {"call": own, "session": self._session}.get(budget.per, self._shared)
+        return {"call": own, "session": self._session}.get(budget.per, self.accounts)
 
     def get_spend(self, account: str) -> tuple[float, int] | None:
         """Return the period of an account, and the known spending in it."""
@@ -209,3 +223,8 @@ class BudgetTracker:
             budget.format_amount(budget.cap),
         )
         tell((*self._hooks, *cast("tuple[Hook, ...]", budget.on_alert)), alert)
+
+
+def _counts_alike(budget: Budget, other: Budget) -> bool:
+    """Whether two budgets of one name count the same spending in the same periods."""
+    return all(getattr(budget, name) == getattr(other, name) for name in ("unit", "per", "scope", "timezone"))

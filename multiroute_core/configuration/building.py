@@ -256,7 +256,9 @@ class Builder:
             return FAILED
         name = next((part for part in reversed(path) if isinstance(part, str)), "")
         is_secret = any(isinstance(part, str) and _SECRET.search(part) for part in path)
-        shown = "its value" if is_secret or any(True for _ in find_substituted(value)) else describe_value(conceal(value))
+        shown = (
+            "its value" if is_secret or any(True for _ in find_substituted(value)) else describe_value(conceal(value))
+        )
         source = f", from {describe_value(value.source)}," if isinstance(value, Substituted) else ""
         label = f"{name}={shown}" if name and shown != "its value" else shown
         self.problems.add(path, f"{label}{source} is not valid; expected {expected}.")

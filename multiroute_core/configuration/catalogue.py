@@ -16,7 +16,18 @@ from multiroute_core import guards, telemetry
 from multiroute_core.budgets.budget import Budget
 from multiroute_core.cache.caching import CacheConfig
 from multiroute_core.cache.semantic.settings import SemanticCache
-from multiroute_core.configuration.shapes import Choices, Fields, Items, JsonObject, Key, Named, OneOf, Scalar, Shape, Shapes
+from multiroute_core.configuration.shapes import (
+    Choices,
+    Fields,
+    Items,
+    JsonObject,
+    Key,
+    Named,
+    OneOf,
+    Scalar,
+    Shape,
+    Shapes,
+)
 from multiroute_core.events import BudgetAlert, Hook
 from multiroute_core.guards.finder import Finder
 from multiroute_core.guards.guard import Guard

@@ -161,7 +161,9 @@ class Shapes:
     def fill(self, fields: Fields) -> None:
         """Set the keys of a table from the signature of its constructor."""
         build = fields.build
-        function: Any = inspect.unwrap(cast("Any", build).__init__) if isinstance(build, type) else inspect.unwrap(build)
+        function: Any = (
+            inspect.unwrap(cast("Any", build).__init__) if isinstance(build, type) else inspect.unwrap(build)
+        )
         namespace: dict[str, Any] = vars(sys.modules[function.__module__]) if isinstance(build, type) else {}
         namespace = namespace or function.__globals__
         if isinstance(build, type):  # a dataclass's __init__ is generated in another namespace
