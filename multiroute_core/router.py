@@ -448,6 +448,10 @@ class Router(Displayable, RouterFile, RouterCalls):
         self.routes = settings.routes
         self.options = settings.options
         self.limits = settings.limits
+        is_shared = getattr(self._parts.state, "link", None) is not None
+        for hook in settings.on_event:
+            if (attach := getattr(hook, "attach_router", None)) is not None:
+                attach(self, is_shared=is_shared)
 
     def _read_health(self, parts: Engine) -> Health:
         async def standings() -> dict[str, RouteHealth]:

@@ -84,7 +84,7 @@ class BudgetTracker:
         self.pricing = pricing
         self.wall = wall
         self.accounts = accounts
-        self._session = MemoryAccounts(wall) if previous is None else previous._session
+        self._session = MemoryAccounts(wall) if previous is None else previous._session  # noqa: SLF001
         self._ledger = ledger
         self._hooks = hooks
         self._known_spend: dict[str, tuple[float, int]] = {}

@@ -191,7 +191,7 @@ class Builder:
     def _build_one_of(self, shape: OneOf, value: Any, path: Path) -> Any:
         """Build a value by the option whose type it has."""
         kind = _kind_of(value)
-        options = [option for option in shape.options if kind in _kinds_of(option)]
+        options: list[Shape] = [option for option in shape.options if kind in _kinds_of(option)]
         if not options and isinstance(value, Substituted) and value.is_whole:
             options = [option for option in shape.options if isinstance(option, Scalar | Choices)]
         if len(options) > 1 and (enumeration := _join_choices(options)) is not None:
@@ -212,9 +212,10 @@ class Builder:
         pairs = {key: self.build(shape.value, one, (*path, key)) for key, one in cast("dict[str, Any]", value).items()}
         return FAILED if any(one is FAILED for one in pairs.values()) else pairs
 
-    def _build_scalar(self, shape: Scalar, value: Any, path: Path) -> Any:
-        if isinstance(value, Substituted) and value.is_whole and shape.kind != "string":
-            value = _parse_scalar(shape.kind, value)
+    def _build_scalar(self, shape: Scalar, source: Any, path: Path) -> Any:
+        value: Any = source
+        if isinstance(source, Substituted) and source.is_whole and shape.kind != "string":
+            value = _parse_scalar(shape.kind, source)
         kind = _kind_of(value)
         if shape.kind == "string" and kind == "string":
             if not value.strip():
@@ -335,7 +336,7 @@ def _kinds_of(shape: Shape) -> frozenset[str]:
         case Named():
             return frozenset({"string", "object"})
         case OneOf():
-            return frozenset().union(*map(_kinds_of, shape.options))
+            return frozenset[str]().union(*map(_kinds_of, shape.options))
         case Unwritable():
             return frozenset()
         case _:
@@ -374,8 +375,8 @@ def _explain_choices(word: str, choices: Collection[str]) -> str:
 
 def _explain_unwritable(shape: Unwritable, path: Path) -> str:
     return (
-        f"{path[-1]} takes {shape.what}, which cannot be written in a file; leave it out, or build the router in Python "
-        "and pass it there."
+        f"{path[-1]} takes {shape.what}, which cannot be written in a file; leave it out, or build the router in "
+        "Python and pass it there."
     )
 
 

@@ -1,8 +1,8 @@
 """Catalogue: what can be built from a configuration file: the tables, the guards, the hooks and the exporters.
 
-The keys come from the signatures (`shapes`). Here stands only what a signature does not tell: which classes have a table,
-which names a setting takes, and the ranges of numbers, which the JSON schema needs. A test compares the schema with what
-the loader accepts.
+The keys come from the signatures (`shapes`). Here stands only what a signature does not tell: which classes have a
+table, which names a setting takes, and the ranges of numbers, which the JSON schema needs. A test compares the schema
+with what the loader accepts.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from multiroute_core.route import Route, TokenPrices
 from multiroute_core.routing.strategies import STRATEGIES
 from multiroute_core.types import FinishReason
 
-HOOKS = ("LogEvents", "OpenTelemetry", "RequestLog", "Webhook")
+HOOKS = ("LogEvents", "OpenTelemetry", "PrometheusMetrics", "RequestLog", "Webhook")
 """The hooks that a file can name."""
 
 EXPORTERS = ("BigQuery", "JSONLines")

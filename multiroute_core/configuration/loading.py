@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.configuration.building import Builder, BuiltPart
@@ -16,6 +16,8 @@ from multiroute_core.configuration.problems import Problems
 from multiroute_core.configuration.reading import read_document
 from multiroute_core.configuration.variables import find_substituted, substitute
 from multiroute_core.errors import ConfigurationError
+
+Value = TypeVar("Value")
 
 SCHEMA_KEY = "$schema"
 """The key by which JSON and YAML files name their schema, for editors."""
@@ -47,8 +49,16 @@ class Configuration:
         Raises:
             ConfigurationError: As of `router`; it names the file.
         """
+        return self.explain_errors(lambda: router(**self.arguments))
+
+    def explain_errors(self, build: Callable[[], Value]) -> Value:
+        """Return what a function returns; a configuration error of it names the file.
+
+        Raises:
+            ConfigurationError: As of the function.
+        """
         try:
-            return router(**self.arguments)
+            return build()
         except ConfigurationError as error:
             raise ConfigurationError(f"{self.path}: {self.conceal(str(error))}") from None
 

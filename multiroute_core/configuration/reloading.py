@@ -67,7 +67,7 @@ class RouterReloader:
         self._router = router
         self._file = router.file
         self._interval = None if interval is None else seconds("interval", interval)
-        # Its `put` is reentrant, unlike that of other queues and `Event.set`: a signal may arrive within a signal handler.
+        # Its `put` is reentrant, unlike that of other queues and `Event.set`: a signal may interrupt a signal handler.
         self._tokens: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._digest = self._read_digest()
         self._lock = threading.Lock()
@@ -85,7 +85,7 @@ class RouterReloader:
                     logger.info("The router is reloaded from %s.", printable(str(self._file)))
             except ConfigurationError as error:
                 text = "; ".join(line.strip() for line in str(error).splitlines())
-                logger.error("The router is not reloaded and goes on as it was: %s", printable(text))
+                logger.error("The router is not reloaded and goes on as it was: %s", printable(text))  # noqa: TRY400
                 return False
             except Exception as error:  # such as a broken disk below a store: the old configuration goes on
                 logger.error("The router is not reloaded and goes on as it was (%s).", type(error).__name__)  # noqa: TRY400
@@ -114,9 +114,11 @@ class RouterReloader:
     def _set_handler(self) -> bool:
         if not hasattr(signal, "SIGHUP") or threading.current_thread() is not threading.main_thread():
             return False
-        tokens = self._tokens
-        self._previous_handler = signal.signal(signal.SIGHUP, lambda *_: tokens.put("reload"))
+        self._previous_handler = signal.signal(signal.SIGHUP, self._handle_signal)
         return True
+
+    def _handle_signal(self, *_: object) -> None:
+        self._tokens.put("reload")
 
     def _watch(self) -> None:
         while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.errors import ConfigurationError
@@ -85,6 +85,6 @@ class RouterFile:
             if configuration.data == previous.data:
                 return False
             settings = configuration.build(self._check_arguments)
-            configuration.build(lambda **_: cast("object", self._replace_settings(settings)))
+            configuration.explain_errors(lambda: self._replace_settings(settings))
             self._configuration = configuration
             return True

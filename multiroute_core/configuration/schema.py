@@ -24,7 +24,8 @@ def build_schema(router: type[Any]) -> dict[str, Any]:
     """Return the JSON schema of the configuration files of a router.
 
     It rejects what the loader rejects, except for what a schema cannot say: names that are there twice, variables that
-    are not set, the values of variables, time zones, the ids of price lists, and settings that a provider does not have.
+    are not set, the values of variables, time zones, the ids of price lists, and settings that a provider does not
+    have.
 
     Args:
         router: The class, `Router`.

@@ -1,9 +1,9 @@
 """Shapes: what a value in a configuration file may be, derived from the signatures of what is built from it.
 
-How this works: `Shapes` reads the annotation of each parameter of a constructor. A parameter that takes a text, a number,
-one of several words, a list, or an object that is built from a table itself, becomes a key of the constructor's table.
-A parameter that takes only functions or live objects cannot be written in a file; its `Unwritable` says so. What an
-annotation does not tell (the words of `strategy`, the range of a number) stands in `details`.
+How this works: `Shapes` reads the annotation of each parameter of a constructor. A parameter that takes a text, a
+number, one of several words, a list, or an object that is built from a table itself, becomes a key of the constructor's
+table. A parameter that takes only functions or live objects cannot be written in a file; its `Unwritable` says so. What
+an annotation does not tell (the words of `strategy`, the range of a number) stands in `details` and `rules`.
 """
 
 from __future__ import annotations
@@ -141,6 +141,8 @@ _LISTS = (
     frozenset,
 )
 
+_CALLABLE: Any = collections.abc.Callable
+
 FUNCTION = Unwritable("a function")
 
 
@@ -202,8 +204,7 @@ class Shapes:
         if origin is collections.abc.Mapping:
             inner = get_args(annotation)[1]
             return JsonObject() if inner is Any else Pairs(self.derive(inner, (key[0], f"{key[1]}.*")))
-        is_function = origin is collections.abc.Callable
-        return FUNCTION if is_function else Unwritable("an object of Python")
+        return FUNCTION if origin is _CALLABLE else Unwritable("an object of Python")
 
     def _join(self, shapes: list[Shape]) -> Shape:
         writable = [shape for shape in shapes if not isinstance(shape, Unwritable)]

@@ -103,6 +103,11 @@ class Limiter:
         """Return a limiter with other limits; calls count on the same accounts, and those in flight still do."""
         return Limiter(limits, self.accounts, self._now, previous=self)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether none of its calls is in flight."""
+        return not self._watched and self._previous is None
+
     def claims(self, options: Options, tokens: int) -> list[LimitClaim]:
         """Return what a call takes from each account; empty if no limit applies to it."""
         return [
@@ -142,8 +147,8 @@ class Limiter:
         """Free the places of calls that ended without settling."""
         if (previous := self._previous) is not None:
             previous.free_orphans()
-            if not previous._watched:
-                self._previous = previous._previous
+            if previous.is_idle:
+                self._previous = None
         if not self._orphans:
             return
         with self._lock:
