@@ -34,7 +34,7 @@ from multiroute_core.configuration.shapes import (
     Shape,
     Unwritable,
 )
-from multiroute_core.configuration.variables import UNKNOWN, Substituted, find_substituted
+from multiroute_core.configuration.variables import UNKNOWN, Substituted, conceal_values, find_substituted
 from multiroute_core.display.text import describe_value
 from multiroute_core.errors import ConfigurationError
 
@@ -46,7 +46,7 @@ NONE = "none"
 
 _SECRET = re.compile(r"key|secret|password|token$|header", re.IGNORECASE)
 _NAMES = {"string": "a text", "boolean": "true or false", "integer": "an integer", "number": "a number"}
-_EXPECTED = re.compile(r".* is not valid; (expected .*)", re.DOTALL)
+_EXPECTED = re.compile(r"[;:] (expected .*)\Z", re.DOTALL)
 _KINDS: tuple[tuple[type[Any], str], ...] = (
     (bool, "boolean"),
     (int, "integer"),
@@ -147,9 +147,9 @@ class Builder:
             culprit = _find_culprit(fields, rest, error)
             if culprit is None:
                 if is_complete and len(rest) == len(arguments):
-                    self.problems.add(path, _hide_substituted(error, table))
+                    self.problems.add(path, _hide_substituted(error, table, table))
                 return FAILED
-            self.problems.add((*path, culprit), _hide_substituted(error, {culprit: table[culprit]}))
+            self.problems.add((*path, culprit), _hide_substituted(error, table[culprit], table))
             del rest[culprit]
 
     def _build_fields(self, fields: Fields, value: Any, path: Path, ignored: Collection[str] = ()) -> Any:
@@ -165,7 +165,7 @@ class Builder:
         arguments = self.build_arguments(fields, table, path)
         if fields.opens and not self._opens:
             is_complete = len(arguments) == len([one for one in table.values() if one is not None])
-            return None if is_complete and all(key in arguments for key in fields.required) else FAILED
+            return fields.stand_in if is_complete and all(key in arguments for key in fields.required) else FAILED
         built = self.construct(fields, arguments, table, path)
         if fields.lasts and built is not FAILED:
             self.parts.append(BuiltPart(fields.name, data, built))
@@ -235,7 +235,7 @@ class Builder:
         try:
             return build(str(text))
         except ConfigurationError as error:
-            self.problems.add(path, _hide_substituted(error, text))
+            self.problems.add(path, _hide_substituted(error, text, text))
             return FAILED
 
     def _build_choice(self, shape: Choices, value: Any, path: Path) -> Any:
@@ -278,23 +278,34 @@ def _call(fields: Fields, arguments: dict[str, Any]) -> tuple[Any, Configuration
 
 def _find_culprit(fields: Fields, arguments: dict[str, Any], error: ConfigurationError) -> str | None:
     """Return the key without which the constructor does not complain, or complains about something else."""
-    for key in sorted(arguments, key=lambda name: name in fields.required):
+    text = str(error)
+
+    def rank(key: str) -> tuple[bool, bool]:
+        return re.search(rf"\b{re.escape(key)}\b", text) is None, key in fields.required
+
+    for key in sorted(arguments, key=rank):  # the keys first that the error names
         rest = {name: value for name, value in arguments.items() if name != key}
         _, other = _call(fields, rest)
-        if other is None or str(other) != str(error):
+        if other is None or str(other) != text:
             if key in fields.required and len(fields.required) > 1:
                 return None  # without one of them every constructor complains
             return key
     return None
 
 
-def _hide_substituted(error: ConfigurationError, data: Any) -> str:
-    """Return an error's text; if it may contain a value from the environment, only what is expected."""
-    text = str(error)
+def _hide_substituted(error: ConfigurationError, data: Any, table: Any) -> str:
+    """Return an error's text; if it may contain a value from the environment, only what is expected.
+
+    Args:
+        error: The error.
+        data: The data to blame.
+        table: The data around it.
+    """
+    text = conceal_values(str(error), table)
     sources = [one.source for one in find_substituted(data)]
     if not sources:
         return text
-    expected = _EXPECTED.fullmatch(text)
+    expected = _EXPECTED.search(text)
     tail = expected[1] if expected is not None else "correct the variable or its default."
     return f"its value, from {', '.join(map(repr, sources))}, is not valid; {tail}"
 

@@ -60,7 +60,7 @@ TABLES: tuple[type[Any], ...] = (
 )
 """The classes whose objects are built from tables."""
 
-_OPENS = frozenset({"Ledger", *EXPORTERS})
+_OPENS = frozenset({"Ledger", "PrometheusMetrics", *EXPORTERS})
 
 _POSITIVE = {"exclusiveMinimum": 0}
 _COUNT = {"minimum": 1}
@@ -202,10 +202,15 @@ class Catalogue:
                 required=REQUIRED.get(name, ()),
                 rules=RULES_OF_TABLES.get(name, {}),
                 opens=name in _OPENS,
+                stand_in=None if build is Ledger else _ignore,
                 lasts=name not in {table.__name__ for table in TABLES if table is not Ledger},
             )
             self._shapes.fill(fields)
         return self._fields[build]
+
+
+def _ignore(_: object) -> None:
+    """Stands for a hook or an exporter."""
 
 
 def _guard_names() -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from multiroute_core.configuration.catalogue import Catalogue
 from multiroute_core.configuration.places import Path
 from multiroute_core.configuration.problems import Problems
 from multiroute_core.configuration.reading import read_document
-from multiroute_core.configuration.variables import find_substituted, substitute
+from multiroute_core.configuration.variables import conceal_values, substitute
 from multiroute_core.errors import ConfigurationError
 
 Value = TypeVar("Value")
@@ -88,7 +88,12 @@ def load(
     problems = Problems(document.file, document.lines, tuple(_walk(document.data, ())))
     data = cast("dict[str, Any]", substitute(document.data, environment, problems))
     data.pop(SCHEMA_KEY, None)
-    catalogue = Catalogue(router, check)
+
+    def check_quietly(**arguments: Any) -> Any:
+        arguments.pop("skip_missing_keys", None)  # it looks for keys and logs, once the router is built
+        return check(**arguments)
+
+    catalogue = Catalogue(router, check_quietly)
     builder = Builder(problems, opens=False)
     arguments = builder.build_arguments(catalogue.top, data, ())
     _check_top(builder, catalogue, arguments, data)
@@ -97,13 +102,6 @@ def load(
     arguments = builder.build_arguments(catalogue.top, data, ())
     problems.raise_all()
     return Configuration(FilePath(path).absolute(), arguments, data, tuple(builder.parts))
-
-
-def conceal_values(message: str, data: Any) -> str:
-    """Return a message with every value from the environment replaced by the text of the file."""
-    for text in sorted(find_substituted(data), key=len, reverse=True):
-        message = message.replace(str(text), text.source)
-    return message
 
 
 def _check_top(builder: Builder, catalogue: Catalogue, arguments: dict[str, Any], data: dict[str, Any]) -> None:

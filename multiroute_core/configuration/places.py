@@ -57,6 +57,7 @@ def find_toml_lines(text: str) -> dict[Path, int]:
                 parent = table if not isinstance(table[-1], int) else table[:-1]
                 counts[parent] = counts.get(parent, -1) + 1
                 table = (*parent, counts[parent])
+                lines.setdefault(parent, number)
             lines.setdefault(table, number)
         elif (key := _KEY.match(line)) is not None:
             path: Path = (*table, *_split(key[1]))

@@ -123,6 +123,8 @@ def _parse_yaml(name: str, text: str) -> tuple[Any, Lines]:
             return None, {}
         _check_yaml(name, node, (), lines, [0])
         return cast("Any", loader).construct_document(node), lines
+    except ConfigurationError:  # it is a ValueError as well
+        raise
     except yaml.MarkedYAMLError as error:
         mark = cast("Any", error.problem_mark or error.context_mark)
         what = " ".join(filter(None, (error.context, error.problem))) or "a syntax error"

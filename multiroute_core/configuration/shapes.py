@@ -93,6 +93,7 @@ class Fields:
         nullable: The keys that may be None where that differs from the default; written as `"none"`.
         rules: Further keywords of its JSON schema.
         opens: Whether building it opens a file or a connection, which happens only once the whole file is valid.
+        stand_in: What stands for it until then.
         lasts: Whether an object built from equal data is used again when the file is reloaded, as it holds state.
     """
 
@@ -103,6 +104,7 @@ class Fields:
     nullable: frozenset[str] = frozenset()
     rules: Mapping[str, Any] = field(default_factory=dict[str, Any])
     opens: bool = False
+    stand_in: Any = None
     lasts: bool = False
 
     @property

@@ -63,6 +63,13 @@ def find_substituted(data: Any) -> Iterator[Substituted]:
             yield from find_substituted(value)
 
 
+def conceal_values(message: str, data: Any) -> str:
+    """Return a message with every value from the environment replaced by the text of the file."""
+    for text in sorted(find_substituted(data), key=len, reverse=True):
+        message = message.replace(str(text), text.source)
+    return message
+
+
 def _substitute(data: Any, environment: Mapping[str, str], path: Path, problems: Problems) -> Any:
     if isinstance(data, dict):
         pairs = cast("dict[str, Any]", data).items()
