@@ -96,14 +96,20 @@ class BudgetTracker:
             self._priced(route)
 
     def _take_over(self, previous: BudgetTracker) -> None:
-        """Take over the known spending of the budgets that count the same as before, whatever their limit is now."""
+        """Take over the known spending; calls of `previous` that are in flight still add to it."""
         same = {budget.name: budget for budget in self.budgets}
-        for name, bill in list(previous._bills.items()):
+        self._known_spend = previous._known_spend  # noqa: SLF001
+        for name, bill in list(previous._bills.items()):  # noqa: SLF001
             budget = same.get(bill.budget.name)
-            if budget is not None and _counts_alike(budget, bill.budget):
-                self._bills[name] = replace(bill, budget=budget)
-                if (spend := previous._known_spend.get(name)) is not None:
-                    self._known_spend[name] = spend
+            if budget is None:
+                continue
+            for kind in ("unit", "per", "scope"):
+                if getattr(budget, kind) != getattr(bill.budget, kind):
+                    raise ConfigurationError(
+                        f"The budget {budget.name!r} has another {kind} than before, and its account holds what was "
+                        "spent; give the new budget another name=..."
+                    )
+            self._bills[name] = replace(bill, budget=budget)
 
     def accounts_of(self, budget: Budget, own: Accounts) -> Accounts:
         """Return the accounts of a budget; `own` are those of the call."""
@@ -223,8 +229,3 @@ class BudgetTracker:
             budget.format_amount(budget.cap),
         )
         tell((*self._hooks, *cast("tuple[Hook, ...]", budget.on_alert)), alert)
-
-
-def _counts_alike(budget: Budget, other: Budget) -> bool:
-    """Whether two budgets of one name count the same spending in the same periods."""
-    return all(getattr(budget, name) == getattr(other, name) for name in ("unit", "per", "scope", "timezone"))
