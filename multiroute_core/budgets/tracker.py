@@ -98,8 +98,8 @@ class BudgetTracker:
     def _take_over(self, previous: BudgetTracker) -> None:
         """Take over the known spending; calls of `previous` that are in flight still add to it."""
         same = {budget.name: budget for budget in self.budgets}
-        self._known_spend = previous._known_spend  # noqa: SLF001
-        for name, bill in list(previous._bills.items()):  # noqa: SLF001
+        self._known_spend = previous._known_spend
+        for name, bill in list(previous._bills.items()):
             budget = same.get(bill.budget.name)
             if budget is None:
                 continue

@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from multiroute_core._util.redaction import conceal
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
-from multiroute_core.configuration.places import Path
+from multiroute_core.configuration.places import KeyPath
 from multiroute_core.configuration.problems import Problems
 from multiroute_core.configuration.shapes import (
     Choices,
@@ -90,7 +90,7 @@ class Builder:
         self._opens = opens
         self._previous = list(previous)
 
-    def build(self, shape: Shape, value: Any, path: Path) -> Any:
+    def build(self, shape: Shape, value: Any, path: KeyPath) -> Any:
         """Return what a value describes; `FAILED` if it has a problem."""
         if value is UNKNOWN:
             return FAILED
@@ -117,7 +117,7 @@ class Builder:
                 self.problems.add(path, _explain_unwritable(shape, path))
                 return FAILED
 
-    def build_arguments(self, fields: Fields, table: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    def build_arguments(self, fields: Fields, table: Mapping[str, Any], path: KeyPath) -> dict[str, Any]:
         """Return the arguments of a table's constructor, without those that have a problem."""
         arguments: dict[str, Any] = {}
         for key, value in table.items():
@@ -135,7 +135,7 @@ class Builder:
                 self.problems.add(path, f"the key {key!r} is missing; expected {_describe(fields.keys[key])}.")
         return arguments
 
-    def construct(self, fields: Fields, arguments: dict[str, Any], table: Mapping[str, Any], path: Path) -> Any:
+    def construct(self, fields: Fields, arguments: dict[str, Any], table: Mapping[str, Any], path: KeyPath) -> Any:
         """Call a table's constructor; names every key that it rejects."""
         is_complete = all(key in arguments or value is None for key, value in table.items())
         is_complete = is_complete and all(key in arguments for key in fields.required)
@@ -152,7 +152,7 @@ class Builder:
             self.problems.add((*path, culprit), _hide_substituted(error, table[culprit], table))
             del rest[culprit]
 
-    def _build_fields(self, fields: Fields, value: Any, path: Path, ignored: Collection[str] = ()) -> Any:
+    def _build_fields(self, fields: Fields, value: Any, path: KeyPath, ignored: Collection[str] = ()) -> Any:
         if not isinstance(value, dict):
             return self._reject(path, value, f"a table of {fields.name}")
         table = {key: inner for key, inner in cast("dict[str, Any]", value).items() if key not in ignored}
@@ -171,7 +171,7 @@ class Builder:
             self.parts.append(BuiltPart(fields.name, data, built))
         return built
 
-    def _build_named(self, named: Named, value: Any, path: Path) -> Any:
+    def _build_named(self, named: Named, value: Any, path: KeyPath) -> Any:
         is_table = isinstance(value, dict)
         table: dict[str, Any] = cast("dict[str, Any]", value) if is_table else {"name": value}
         where = (*path, "name") if is_table else path
@@ -188,7 +188,7 @@ class Builder:
             return FAILED
         return self._build_fields(fields, table, path, ignored=("name",))
 
-    def _build_one_of(self, shape: OneOf, value: Any, path: Path) -> Any:
+    def _build_one_of(self, shape: OneOf, value: Any, path: KeyPath) -> Any:
         """Build a value by the option whose type it has."""
         kind = _kind_of(value)
         options: list[Shape] = [option for option in shape.options if kind in _kinds_of(option)]
@@ -200,19 +200,19 @@ class Builder:
             return self._reject(path, value, _describe(shape))
         return self.build(options[0], value, path)
 
-    def _build_items(self, shape: Items, value: Any, path: Path) -> Any:
+    def _build_items(self, shape: Items, value: Any, path: KeyPath) -> Any:
         if not isinstance(value, list):
             return self._reject(path, value, _describe(shape))
         items = [self.build(shape.item, item, (*path, n)) for n, item in enumerate(cast("list[Any]", value))]
         return FAILED if any(item is FAILED for item in items) else items
 
-    def _build_pairs(self, shape: Pairs, value: Any, path: Path) -> Any:
+    def _build_pairs(self, shape: Pairs, value: Any, path: KeyPath) -> Any:
         if not isinstance(value, dict):
             return self._reject(path, value, _describe(shape))
         pairs = {key: self.build(shape.value, one, (*path, key)) for key, one in cast("dict[str, Any]", value).items()}
         return FAILED if any(one is FAILED for one in pairs.values()) else pairs
 
-    def _build_scalar(self, shape: Scalar, source: Any, path: Path) -> Any:
+    def _build_scalar(self, shape: Scalar, source: Any, path: KeyPath) -> Any:
         value: Any = source
         if isinstance(source, Substituted) and source.is_whole and shape.kind != "string":
             value = _parse_scalar(shape.kind, source)
@@ -231,14 +231,14 @@ class Builder:
             return value
         return self._reject(path, value, _describe(shape))
 
-    def _build_text(self, build: Callable[[str], Any], text: str, path: Path) -> Any:
+    def _build_text(self, build: Callable[[str], Any], text: str, path: KeyPath) -> Any:
         try:
             return build(str(text))
         except ConfigurationError as error:
             self.problems.add(path, _hide_substituted(error, text, text))
             return FAILED
 
-    def _build_choice(self, shape: Choices, value: Any, path: Path) -> Any:
+    def _build_choice(self, shape: Choices, value: Any, path: KeyPath) -> Any:
         parsed = value
         if isinstance(value, Substituted):
             flag = _parse_scalar("boolean", value) if value.is_whole else value
@@ -252,7 +252,7 @@ class Builder:
             return FAILED
         return self._reject(path, value, _describe(shape))
 
-    def _reject(self, path: Path, value: Any, expected: str) -> Any:
+    def _reject(self, path: KeyPath, value: Any, expected: str) -> Any:
         if value is UNKNOWN:
             return FAILED
         name = next((part for part in reversed(path) if isinstance(part, str)), "")
@@ -384,7 +384,7 @@ def _explain_choices(word: str, choices: Collection[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(choices))}."
 
 
-def _explain_unwritable(shape: Unwritable, path: Path) -> str:
+def _explain_unwritable(shape: Unwritable, path: KeyPath) -> str:
     return (
         f"{path[-1]} takes {shape.what}, which cannot be written in a file; leave it out, or build the router in "
         "Python and pass it there."

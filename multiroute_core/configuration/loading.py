@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.configuration.building import Builder, BuiltPart
 from multiroute_core.configuration.catalogue import Catalogue
-from multiroute_core.configuration.places import Path
+from multiroute_core.configuration.places import KeyPath
 from multiroute_core.configuration.problems import Problems
 from multiroute_core.configuration.reading import read_document
 from multiroute_core.configuration.variables import conceal_values, substitute
@@ -34,7 +34,7 @@ class Configuration:
         parts: The objects with a state of their own, which the next version of the file uses again.
     """
 
-    path: FilePath
+    path: Path
     arguments: Mapping[str, Any] = field(repr=False)
     data: Mapping[str, Any] = field(repr=False)
     parts: tuple[BuiltPart, ...] = field(repr=False)
@@ -101,7 +101,7 @@ def load(
     builder = Builder(problems, opens=True, previous=() if previous is None else previous.parts)
     arguments = builder.build_arguments(catalogue.top, data, ())
     problems.raise_all()
-    return Configuration(FilePath(path).absolute(), arguments, data, tuple(builder.parts))
+    return Configuration(Path(path).absolute(), arguments, data, tuple(builder.parts))
 
 
 def _check_top(builder: Builder, catalogue: Catalogue, arguments: dict[str, Any], data: dict[str, Any]) -> None:
@@ -112,7 +112,7 @@ def _check_top(builder: Builder, catalogue: Catalogue, arguments: dict[str, Any]
     builder.construct(catalogue.top, {**arguments, "routes": ["local:stand-in"]}, data, ())
 
 
-def _walk(data: Any, path: Path) -> Iterator[Path]:
+def _walk(data: Any, path: KeyPath) -> Iterator[KeyPath]:
     yield path
     if isinstance(data, dict):
         for key, value in cast("dict[str, Any]", data).items():

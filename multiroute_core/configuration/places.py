@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
-Path: TypeAlias = tuple[str | int, ...]
+KeyPath: TypeAlias = tuple[str | int, ...]
 """The keys and indexes that lead to a value."""
 
-Lines: TypeAlias = Mapping[Path, int]
+Lines: TypeAlias = Mapping[KeyPath, int]
 """The line of each key, counted from 1, where it is known."""
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -19,7 +19,7 @@ _KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za
 _PART = re.compile(r"[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'")
 
 
-def show_path(path: Path) -> str:
+def show_path(path: KeyPath) -> str:
     """Return a path as a dotted key.
 
     Example:
@@ -36,15 +36,15 @@ def show_path(path: Path) -> str:
     return text
 
 
-def find_toml_lines(text: str) -> dict[Path, int]:
+def find_toml_lines(text: str) -> dict[KeyPath, int]:
     """Return the lines of the tables and keys of a valid TOML text.
 
     The parser does not tell them. Keys within inline tables have the line of their table; a text of several lines is
     skipped.
     """
-    lines: dict[Path, int] = {}
-    counts: dict[Path, int] = {}
-    table: Path = ()
+    lines: dict[KeyPath, int] = {}
+    counts: dict[KeyPath, int] = {}
+    table: KeyPath = ()
     text_end: str | None = None
     for number, line in enumerate(text.split("\n"), 1):
         if text_end is not None:
@@ -60,13 +60,13 @@ def find_toml_lines(text: str) -> dict[Path, int]:
                 lines.setdefault(parent, number)
             lines.setdefault(table, number)
         elif (key := _KEY.match(line)) is not None:
-            path: Path = (*table, *_split(key[1]))
+            path: KeyPath = (*table, *_split(key[1]))
             lines.setdefault(path, number)
         text_end = _open_text(line)
     return lines
 
 
-def find_line(lines: Lines, path: Path) -> int | None:
+def find_line(lines: Lines, path: KeyPath) -> int | None:
     """Return the line of a key, or of the closest table around it; None if none is known."""
     while path:
         if (line := lines.get(path)) is not None:
@@ -79,9 +79,9 @@ def _split(dotted: str) -> tuple[str, ...]:
     return tuple(part.strip("\"'") for part in _PART.findall(dotted))
 
 
-def _resolve(names: tuple[str, ...], counts: Mapping[Path, int]) -> Path:
+def _resolve(names: tuple[str, ...], counts: Mapping[KeyPath, int]) -> KeyPath:
     """Return the path of a table header, in which an array of tables stands for its latest table."""
-    path: Path = ()
+    path: KeyPath = ()
     for name in names:
         path = (*path, name)
         if path in counts and len(path) - sum(isinstance(part, int) for part in path) < len(names):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from multiroute_core.configuration.places import Lines, Path, find_line, show_path
+from multiroute_core.configuration.places import KeyPath, Lines, find_line, show_path
 from multiroute_core.display.text import printable
 from multiroute_core.errors import ConfigurationError
 
@@ -22,11 +22,11 @@ class Problems:
     """
 
     file: str
-    lines: Lines = field(default_factory=dict[Path, int])
-    order: Sequence[Path] = ()
-    entries: list[tuple[Path, str]] = field(default_factory=list[tuple[Path, str]])
+    lines: Lines = field(default_factory=dict[KeyPath, int])
+    order: Sequence[KeyPath] = ()
+    entries: list[tuple[KeyPath, str]] = field(default_factory=list[tuple[KeyPath, str]])
 
-    def add(self, path: Path, message: str) -> None:
+    def add(self, path: KeyPath, message: str) -> None:
         """Add a problem: what is wrong, and what is expected."""
         self.entries.append((path, message))
 
@@ -45,13 +45,13 @@ class Problems:
             raise ConfigurationError(f"{self.file}, {texts[0]}")
         raise ConfigurationError("\n".join((f"{self.file} has {len(texts)} errors:", *(f"  {text}" for text in texts))))
 
-    def _describe(self, path: Path, message: str) -> str:
+    def _describe(self, path: KeyPath, message: str) -> str:
         line = find_line(self.lines, path)
         where = ", ".join(filter(None, (f"line {line}" if line is not None else "", printable(show_path(path)))))
         return f"{where}: {message}" if where else message
 
 
-def _rank(ranks: dict[Path, int], path: Path) -> tuple[int, int]:
+def _rank(ranks: dict[KeyPath, int], path: KeyPath) -> tuple[int, int]:
     """Return where a problem stands in the file: at its key, after the keys within it."""
     if path in ranks:
         inside = [rank for other, rank in ranks.items() if other[: len(path)] == path]

@@ -8,10 +8,10 @@ import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any, cast
 
-from multiroute_core.configuration.places import Lines, Path, find_toml_lines
+from multiroute_core.configuration.places import KeyPath, Lines, find_toml_lines
 from multiroute_core.display.text import printable
 from multiroute_core.errors import ConfigurationError
 
@@ -49,7 +49,7 @@ def read_document(path: str | os.PathLike[str]) -> Document:
         ConfigurationError: It cannot be read, its format is unknown, or it has a syntax error or a key twice. Syntax
             errors name the line and the column.
     """
-    file = FilePath(path)
+    file = Path(path)
     name = printable(str(path))
     parse = _FORMATS.get(file.suffix.lower())
     if parse is None:
@@ -118,7 +118,7 @@ def _parse_yaml(name: str, text: str) -> tuple[Any, Lines]:
     loader = yaml.SafeLoader(text)
     try:
         node = cast("Any", loader.get_single_node())
-        lines: dict[Path, int] = {}
+        lines: dict[KeyPath, int] = {}
         if node is None:
             return None, {}
         _check_yaml(name, node, (), lines, [0])
@@ -135,7 +135,7 @@ def _parse_yaml(name: str, text: str) -> tuple[Any, Lines]:
         cast("Any", loader).dispose()
 
 
-def _check_yaml(name: str, node: Any, path: Path, lines: dict[Path, int], size: list[int]) -> None:
+def _check_yaml(name: str, node: Any, path: KeyPath, lines: dict[KeyPath, int], size: list[int]) -> None:
     """Check the nodes of a YAML text before it is built: keys are texts, and each is there once."""
     size[0] += 1
     if size[0] > MAX_VALUES or len(path) > MAX_DEPTH:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from multiroute_core.configuration.places import Path
+from multiroute_core.configuration.places import KeyPath
 from multiroute_core.configuration.problems import Problems
 
 _REFERENCE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|(?P<wrong>\$\{)")
@@ -70,7 +70,7 @@ def conceal_values(message: str, data: Any) -> str:
     return message
 
 
-def _substitute(data: Any, environment: Mapping[str, str], path: Path, problems: Problems) -> Any:
+def _substitute(data: Any, environment: Mapping[str, str], path: KeyPath, problems: Problems) -> Any:
     if isinstance(data, dict):
         pairs = cast("dict[str, Any]", data).items()
         return {key: _substitute(value, environment, (*path, key), problems) for key, value in pairs}
