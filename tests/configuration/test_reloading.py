@@ -18,7 +18,7 @@ from multiroute_core import ConfigurationError, LimitExceededError, Router
 from multiroute_core.configuration import RouterReloader
 from multiroute_core.telemetry import PrometheusMetrics
 from multiroute_core.testing.server import Received, ReplayServer, Reply
-from tests.chat_server import SSE, answer, error, events
+from tests.chat_server import FACES, SSE, answer, ask, error, events
 
 WAIT = 10.0
 
@@ -210,6 +210,25 @@ async def test_streams_in_flight_end_as_they_began(file):
     await router.aclose()
 
 
+@pytest.mark.parametrize("face", FACES)
+def test_a_call_uses_one_version_of_the_file(file, face, monkeypatch):
+    """The file changes between the validation of a call and its first step."""
+    file.write()
+    with file.open() as router:
+        prepare = router._call
+
+        def prepare_and_reload(*arguments: Any, **options: Any) -> Any:
+            call = prepare(*arguments, **options)
+            file.write(routes=("b",))
+            assert router.reload()
+            return call
+
+        monkeypatch.setattr(router, "_call", prepare_and_reload)
+        assert ask(router, face).text == "I am a"
+        monkeypatch.undo()
+        assert ask(router, face).text == "I am b"
+
+
 def test_calls_of_many_threads_while_the_file_changes(file):
     """Each call uses one version of the file from beginning to end."""
     file.write(routes=("a",))
@@ -298,3 +317,24 @@ def test_what_cannot_be_reloaded(file):
             reload(Router(router.routes))
     with pytest.raises(ConfigurationError, match="interval=0 is not valid"):
         RouterReloader(router, interval=0)
+
+
+@pytest.mark.redis
+def test_a_fleet_on_redis_keeps_its_state(file, redis_server):
+    """The breaker stays that of the fleet; limits of routes and tenants change at once."""
+    more = f'state = "{redis_server.url}"\nlimit = {{rpm = RPM}}\nbudget = {{tokens = 10000}}'
+    file.write(more.replace("RPM", "9"), routes=("a", "b"))
+    with file.open() as router:
+        file.servers["a"].serve(error(401, kind="invalid_request_error"))
+        assert router.generate("?").text == "I am b"
+        state = router._parts.state
+        file.write(more.replace("RPM", "5"), routes=("a", "b"), a="k")
+        file.path.write_text(file.path.read_text() + "rpm = 3\n")
+        assert router.reload()
+        assert router._parts.state is state
+        health = router.health().routes
+        assert health["a"].breaker == "open"
+        assert health["b"].requests_left == pytest.approx(3, abs=1.1)
+        router.generate("?")
+        assert router.limit_statuses()[0].rpm == 5
+        assert router.budgets()[0].spent == 14

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import weakref
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -154,7 +155,7 @@ def test_opentelemetry_exports_the_same_gauges():
         for resource in data.resource_metrics
         for scope in resource.scope_metrics
         for metric in scope.metrics
-        for point in metric.data.data_points
+        for point in cast("Any", metric.data.data_points)
         if hasattr(point, "value") and metric.name != "multiroute.cost"
     }
     shown = {key: one for key, one in parse(metrics.render()).items() if key in exported}

@@ -33,12 +33,13 @@ from multiroute_core import (
     Route,
     RouteHealth,
     Router,
+    RouterReloader,
     UnsupportedError,
     Usage,
 )
 from multiroute_core.ledger import Groups
 from multiroute_core.report import Report
-from multiroute_core.telemetry import JSONLines
+from multiroute_core.telemetry import JSONLines, PrometheusMetrics
 from multiroute_core.testing.dialects import DialectServer, dialect_route
 
 
@@ -103,6 +104,12 @@ assert_type(counted.ledger.spent(since=0.0).usd, float)
 assert_type(counted.with_hooks(hook), Router)
 limited = Router(limit=[Limit(rpm=60, concurrency=4), Limit(tpm=40_000, scope="label", scope_values={"a"})])
 assert_type(limited.limit_statuses(), LimitStatuses)
+configured = Router.from_file("routes.toml")
+assert_type(configured, Router)
+assert_type(configured.reload(), bool)
+with RouterReloader(configured, interval=None) as reloader:
+    assert_type(reloader.reload(), bool)
+assert_type(PrometheusMetrics("metrics").render(), str)
 Limit(rpm=60, scope="route")  # pyright: ignore[reportArgumentType]
 Budget(usd=20, per="days")  # pyright: ignore[reportArgumentType]
 
