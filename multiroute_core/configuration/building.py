@@ -34,7 +34,7 @@ from multiroute_core.configuration.shapes import (
     Shape,
     Unwritable,
 )
-from multiroute_core.configuration.variables import UNKNOWN, Substituted, conceal_values, find_substituted
+from multiroute_core.configuration.variables import UNKNOWN, Substituted, conceal_values, find_substituted, parse_number
 from multiroute_core.display.text import describe_value
 from multiroute_core.errors import ConfigurationError
 
@@ -302,24 +302,18 @@ def _hide_substituted(error: ConfigurationError, data: Any, table: Any) -> str:
         table: The data around it.
     """
     text = conceal_values(str(error), table)
-    sources = [one.source for one in find_substituted(data)]
-    if not sources:
+    if not isinstance(data, Substituted):
         return text
     expected = _EXPECTED.search(text)
     tail = expected[1] if expected is not None else "correct the variable or its default."
-    return f"its value, from {', '.join(map(repr, sources))}, is not valid; {tail}"
+    return f"its value, from {data.source!r}, is not valid; {tail}"
 
 
 def _parse_scalar(kind: str, text: str) -> Any:
     """Return a variable's text as a number or a truth value; the text itself if it is neither."""
     if kind == "boolean":
         return {"true": True, "false": False}.get(text.lower(), text)
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
+    return parse_number(text)
 
 
 def _join_choices(options: list[Shape]) -> Choices | None:

@@ -65,9 +65,29 @@ def find_substituted(data: Any) -> Iterator[Substituted]:
 
 def conceal_values(message: str, data: Any) -> str:
     """Return a message with every value from the environment replaced by the text of the file."""
-    for text in sorted(find_substituted(data), key=len, reverse=True):
-        message = message.replace(str(text), text.source)
-    return message
+    sources = {form: text.source for text in find_substituted(data) for form in _find_forms(text)}
+    if not sources:
+        return message
+    forms = sorted(sources, key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, forms)), lambda match: sources[match[0]], message)
+
+
+def parse_number(text: str) -> int | float | str:
+    """Return a text as a number; the text itself if it is none."""
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _find_forms(text: Substituted) -> set[str]:
+    """Return how a message may show a value: as a text, or as a number."""
+    forms = {str(text), repr(str(text))[1:-1]}
+    if text.is_whole and not isinstance(number := parse_number(text), str):
+        forms |= {str(number), str(float(number)), f"{number:g}", f"{number:,}"}
+    return forms
 
 
 def _substitute(data: Any, environment: Mapping[str, str], path: KeyPath, problems: Problems) -> Any:

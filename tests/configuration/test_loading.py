@@ -413,6 +413,18 @@ def test_a_number_from_the_environment_is_in_no_error(tmp_path, monkeypatch, tex
     assert value is None or f"={value}" not in message
 
 
+def test_errors_over_several_routes_are_clear_although_they_use_variables(tmp_path, monkeypatch):
+    monkeypatch.setenv("K", "sk-1")
+    monkeypatch.setenv("RPM", "1000")
+    text = 'routes = [{route = "openai:a", api_key = "${K}"}, {route = "openai:a", api_key = "${K}"}]'
+    assert "line 1, routes: Two routes are named 'openai:a'; give one of them" in failure(tmp_path, text)
+    text = """routes = [
+        {route = "openai:a", rate_limit_group = "g", rpm = "${RPM}"},
+        {route = "openai:b", rate_limit_group = "g", rpm = 2},
+    ]"""
+    assert "and say rpm=${RPM} and rpm=2; say it once" in failure(tmp_path, text)
+
+
 def test_references(tmp_path, monkeypatch):
     monkeypatch.setenv("HOST", "example.org")
     monkeypatch.setenv("EMPTY", "")

@@ -2,6 +2,8 @@
 
 import inspect
 import json
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +127,22 @@ def test_a_reference_may_stand_for_any_plain_value(tmp_path, monkeypatch):
     )
     assert VALIDATOR.is_valid(data)
     assert is_loadable(tmp_path / "x.json", data)
+
+
+def documented_files() -> list[str]:
+    page = (ROOT / "docs/configuration_file.md").read_text(encoding="utf-8")
+    return [
+        *re.findall(r"```toml\n(.*?)```", page, re.DOTALL),
+        (ROOT / "examples/routes.toml").read_text(encoding="utf-8"),
+    ]
+
+
+@pytest.mark.parametrize("text", documented_files())
+def test_what_the_docs_show_is_valid(tmp_path, monkeypatch, text):
+    monkeypatch.setenv("TEAM_A_KEY", "k")
+    data = tomllib.loads(text)
+    assert list(VALIDATOR.iter_errors(data)) == []
+    assert is_loadable(tmp_path / "x.json", data)
+    schema = re.search(r"#:schema \.\./(\S+)", text)
+    assert schema is not None
+    assert (ROOT / schema[1]).exists()

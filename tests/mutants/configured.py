@@ -17,8 +17,8 @@ CONFIGURED = (
     Mutant(
         "an error shows a value from the environment",
         "multiroute_core/configuration/building.py",
-        "    text = conceal_values(str(error), table)\n    sources = [one.source for one in find_substituted(data)]\n",
-        "    text = str(error)\n    sources = []\n",
+        "    if not isinstance(data, Substituted):\n        return text\n",
+        "    return str(error)\n",
         f"{FILES} -k environment",
     ),
     Mutant(
