@@ -219,17 +219,19 @@ class Builder:
         kind = _kind_of(value)
         if shape.kind == "string" and kind == "string":
             if not value.strip():
-                return self._reject(path, value, "a text that is not empty")
+                return self._reject(path, source, "a text that is not empty")
             if shape.expected is not None and re.search(shape.rules["pattern"], value) is None:
-                return self._reject(path, value, shape.expected)
-            return str(value) if shape.build is None else self._build_text(shape.build, value, path)
+                return self._reject(path, source, shape.expected)
+            return str(value) if shape.build is None else self._build_text(shape.build, source, path)
+        if kind == "integer" and not -(2**63) <= value < 2**63:
+            return self._reject(path, source, f"{_describe(shape)} of at most 64 bits")
         if shape.kind == "integer" and kind == "number" and math.isfinite(value) and value == int(value):
             return int(value)  # as in JSON, where 2.0 and 2 are the same
         if kind == shape.kind or (shape.kind == "number" and kind == "integer"):
             if kind == "number" and math.isnan(value):
-                return self._reject(path, value, "a number")
+                return self._reject(path, source, "a number")
             return value
-        return self._reject(path, value, _describe(shape))
+        return self._reject(path, source, _describe(shape))
 
     def _build_text(self, build: Callable[[str], Any], text: str, path: KeyPath) -> Any:
         try:

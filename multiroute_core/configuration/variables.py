@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -86,7 +87,9 @@ def _find_forms(text: Substituted) -> set[str]:
     """Return how a message may show a value: as a text, or as a number."""
     forms = {str(text), repr(str(text))[1:-1]}
     if text.is_whole and not isinstance(number := parse_number(text), str):
-        forms |= {str(number), str(float(number)), f"{number:g}", f"{number:,}"}
+        forms |= {str(number), f"{number:,}"}
+        with contextlib.suppress(OverflowError):  # an integer beyond the range of floats
+            forms |= {str(float(number)), f"{number:g}"}
     return forms
 
 

@@ -404,10 +404,15 @@ def test_a_value_from_the_environment_is_in_no_error(tmp_path, monkeypatch, text
     assert "X" in message
 
 
-@pytest.mark.parametrize(("text", "value"), [("0", 0), ("-7", -7), ("-7.5", -7.5), ("1e999", None), ("no", None)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("0", 0), ("-7", -7), ("-7.5", -7.5), ("1" * 400, None), ("1e999", None), ("no", None)]
+)
 def test_a_number_from_the_environment_is_in_no_error(tmp_path, monkeypatch, text, value):
     monkeypatch.setenv("RPM", text)
-    message = failure(tmp_path, 'routes = [{route = "openai:a", rpm = "${RPM}", weight = "${RPM}"}]')
+    message = failure(
+        tmp_path,
+        'routes = [{route = "openai:a", rpm = "${RPM}", weight = "${RPM}", timeout = "${RPM}", max_concurrency = "${RPM}"}]',
+    )
     assert "from '${RPM}', is not valid; expected" in message
     assert f"={text}" not in message
     assert value is None or f"={value}" not in message
