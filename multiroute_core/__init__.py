@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from multiroute_core.cache.memory import MemoryCache
     from multiroute_core.cache.semantic.settings import SemanticCache
     from multiroute_core.cache.store import Cache
+    from multiroute_core.configuration.reloading import RouterReloader
     from multiroute_core.errors import (
         AllRoutesFailedError,
         APIConnectionError,
@@ -120,6 +121,7 @@ else:
             "cache.memory": "MemoryCache",
             "cache.semantic.settings": "SemanticCache",
             "cache.store": "Cache",
+            "configuration.reloading": "RouterReloader",
             "errors": (
                 "AllRoutesFailedError APIConnectionError AttemptTimeoutError AuthenticationError BadRequestError "
                 "BudgetExceededError ConfigurationError ContentFilterError ContextOverflowError "
@@ -247,6 +249,7 @@ __all__ = [
     "RouteHealth",
     "RouteSkipped",
     "Router",
+    "RouterReloader",
     "SemanticCache",
     "ServerError",
     "ServerTool",

@@ -279,16 +279,18 @@ def call_options(keywords: Mapping[str, Any], fields: Mapping[str, Any]) -> dict
 
 
 def cached(function: Callable[[Router], Value]) -> Callable[[Router], Value]:
-    """Remember what a function returns for each router, whose routes never change: frameworks ask at every call."""
-    values: weakref.WeakKeyDictionary[Router, Value] = weakref.WeakKeyDictionary()
+    """Remember what a function returns for the routes of each router: frameworks ask at every call."""
+    values: weakref.WeakKeyDictionary[Router, tuple[tuple[Route, ...], Value]] = weakref.WeakKeyDictionary()
 
     @functools.wraps(function)
     def call(router: Router) -> Value:
-        try:
-            return values[router]
-        except KeyError:
-            values[router] = value = function(router)
-            return value
+        routes = router.routes
+        entry = values.get(router)
+        if entry is not None and entry[0] is routes:
+            return entry[1]
+        value = function(router)
+        values[router] = routes, value  # `Router.reload` replaces the routes
+        return value
 
     return call
 

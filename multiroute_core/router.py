@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Sequence
 from datetime import datetime
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from multiroute_core._util.redaction import conceal
@@ -12,6 +13,7 @@ from multiroute_core.budgets.budget import Budget
 from multiroute_core.budgets.status import BudgetStatuses
 from multiroute_core.cache.caching import CacheConfig
 from multiroute_core.cache.store import Cache
+from multiroute_core.configuration.router_file import RouterFile
 from multiroute_core.display.blocks import Table
 from multiroute_core.display.displayable import Displayable
 from multiroute_core.engine.attempt import TimeLimits
@@ -40,9 +42,11 @@ from multiroute_core.routing.route_health import RouteHealth
 from multiroute_core.routing.strategies import LiveStats
 from multiroute_core.runtime.async_io import AsyncIO
 from multiroute_core.runtime.clock import Clock
+from multiroute_core.runtime.io import IO
 from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.state import State
+from multiroute_core.types import Response
 
 if TYPE_CHECKING:
     from multiroute_core.batch.progress import BatchProgress
@@ -55,7 +59,7 @@ _DEFAULT_LIMITS = TimeLimits()
 
 
 @show_call_options
-class Router(Displayable, RouterCalls):
+class Router(Displayable, RouterFile, RouterCalls):
     """A fallback router: sends each request to one route after another until one succeeds.
 
     A router, and what its methods return, shows itself as tables in notebooks and when printed.
@@ -156,12 +160,8 @@ class Router(Displayable, RouterCalls):
         state = conceal(state)
         ledger = conceal(ledger)
         arguments = {name: value for name, value in locals().items() if name not in ("self", "routes", "on_event")}
-        self._settings = settings = Settings.of(routes, arguments, on_event)
-        self.routes = settings.routes
-        self.options = settings.options
-        self.limits = settings.limits
         self._world = Clock()
-        self._parts = Engine.of(settings, self._world)
+        self._replace_settings(Settings.of(routes, arguments, on_event))
         self._closed = False
 
     def map(
@@ -199,7 +199,7 @@ class Router(Displayable, RouterCalls):
         world = self._world
         return map_in_threads(
             prompts,
-            lambda io, prompt: self._parts.answer(io, self._call(prompt, options, stream=False)),
+            lambda io, prompt: self._answer(io, prompt, options),
             lambda: CancellableIO(world.now, world.sleep),
             concurrency,
             reporter,
@@ -234,11 +234,11 @@ class Router(Displayable, RouterCalls):
         Example:
             >>> print(router.explain("Hello", strategy="cheapest"))  # doctest: +SKIP
         """
-        request, call_options, candidates = self._parts.prepare(messages, options, stream=stream)
         parts = self._parts
-        standings = self.health().routes
+        request, call_options, candidates = parts.prepare(messages, options, stream=stream)
+        standings = self._read_health(parts).routes
         live = LiveStats(parts.facts, standings, parts.prices.cost_on, self._world.random, candidates.tokens, stream)
-        return explain(request, self.routes, candidates, call_options, live)
+        return explain(request, parts.settings.routes, candidates, call_options, live)
 
     def estimate(self, messages: Messages, **options: Unpack[CallOptions]) -> Estimate:
         """Estimate the expected and the maximum cost of a call with these arguments on each route.
@@ -255,8 +255,9 @@ class Router(Displayable, RouterCalls):
         Example:
             >>> print(router.estimate("Hello", max_tokens=200))  # doctest: +SKIP
         """
-        request, _, candidates = self._parts.prepare(messages, options, stream=False)
-        return estimate(request, candidates, self._parts.facts, self._parts.prices.cost_on)
+        parts = self._parts
+        request, _, candidates = parts.prepare(messages, options, stream=False)
+        return estimate(request, candidates, parts.facts, parts.prices.cost_on)
 
     def count_tokens(
         self, messages: Messages, *, timeout: float = COUNT_SECONDS, **options: Unpack[CallOptions]
@@ -281,8 +282,9 @@ class Router(Displayable, RouterCalls):
             8
         """
         io = SyncIO(self._world.now, self._world.sleep)
-        call = self._call(messages, options, stream=False)
-        return run(count_call(self._parts, io, call, seconds("timeout", timeout)))
+        parts = self._parts
+        call = self._call(messages, options, stream=False, parts=parts)
+        return run(count_call(parts, io, call, seconds("timeout", timeout)))
 
     async def acount_tokens(
         self,
@@ -292,8 +294,9 @@ class Router(Displayable, RouterCalls):
         **options: Unpack[CallOptions],
     ) -> TokenCount:
         """Async variant of `count_tokens`, on the running event loop."""
-        call = self._call(messages, options, stream=False)
-        return await count_call(self._parts, AsyncIO(self._world.now), call, seconds("timeout", timeout))
+        parts = self._parts
+        call = self._call(messages, options, stream=False, parts=parts)
+        return await count_call(parts, AsyncIO(self._world.now), call, seconds("timeout", timeout))
 
     def health(self) -> Health:
         """Return the current health of all routes as a table: circuit breakers, limits, latencies.
@@ -301,12 +304,7 @@ class Router(Displayable, RouterCalls):
         Example:
             >>> print(router.health())  # doctest: +SKIP
         """
-
-        async def standings() -> dict[str, RouteHealth]:
-            io = SyncIO(self._world.now, self._world.sleep)
-            return {route.name: await self._parts.state.standing(io, route, io.now()) for route in self.routes}
-
-        return Health(run(standings()))
+        return self._read_health(self._parts)
 
     def budgets(self) -> BudgetStatuses:
         """Return the spending and the remaining amount of each budget in this period.
@@ -436,6 +434,32 @@ class Router(Displayable, RouterCalls):
             return "Router()"  # partially initialized, in a traceback that shows local variables
         return f"Router([{', '.join(repr(route.name) for route in self.routes)}], strategy={self.options.strategy!r})"
 
+    def _answer(self, io: IO, prompt: Messages, options: CallOptions) -> Coroutine[Any, Any, Response]:
+        parts = self._parts
+        return parts.answer(io, self._call(prompt, options, stream=False, parts=parts))
+
+    @staticmethod
+    def _check_arguments(routes: Any = None, on_event: Sequence[Hook] = (), **arguments: Any) -> Settings:
+        return Settings.of(routes, _DEFAULTS | arguments, on_event)
+
+    def _replace_settings(self, settings: Settings) -> None:
+        self._parts = Engine.of(settings, self._world, self.__dict__.get("_parts"))
+        self._settings = settings
+        self.routes = settings.routes
+        self.options = settings.options
+        self.limits = settings.limits
+        is_shared = getattr(self._parts.state, "link", None) is not None
+        for hook in settings.on_event:
+            if (attach := getattr(hook, "attach_router", None)) is not None:
+                attach(self, is_shared=is_shared)
+
+    def _read_health(self, parts: Engine) -> Health:
+        async def standings() -> dict[str, RouteHealth]:
+            io = SyncIO(self._world.now, self._world.sleep)
+            return {route.name: await parts.state.standing(io, route, io.now()) for route in parts.settings.routes}
+
+        return Health(run(standings()))
+
     def _prepare_batch(
         self, prompts: object, concurrency: int, progress: Any, options: CallOptions
     ) -> tuple[Reporter, CallOptions]:
@@ -444,7 +468,9 @@ class Router(Displayable, RouterCalls):
 
         options = options.copy()
         options.setdefault("priority", "batch")
-        self._call("Hello", options, stream=False)  # in place of the first prompt, which may not exist yet
+        self._call(
+            "Hello", options, stream=False, parts=self._parts
+        )  # in place of the first prompt, which may not exist yet
         return prepare(prompts, concurrency, progress), options
 
     def _display(self) -> list[Table]:
@@ -453,3 +479,10 @@ class Router(Displayable, RouterCalls):
 
 def _rebuild(settings: dict[str, Any]) -> Router:
     return Router(**settings)
+
+
+_DEFAULTS = {
+    name: parameter.default
+    for name, parameter in signature(Router).parameters.items()
+    if name not in ("routes", "on_event")
+}

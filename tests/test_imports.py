@@ -38,7 +38,7 @@ LAYERS = (
     ("langchain_multiroute", "llamaindex_multiroute"),
     ("adapter",),
     ("router",),
-    ("batch", "engine", "request_log"),
+    ("batch", "configuration", "engine", "request_log"),
     ("budgets", "cache", "limits"),
     ("state",),
     ("report", "routing", "serving", "testing"),
@@ -156,5 +156,5 @@ def test_no_room_is_over_full():
     assert full == {}
 
 
-LONGEST = {"router.py": 480, "chat_model.py": 450, "llm.py": 460}
+LONGEST = {"router.py": 490, "chat_model.py": 450, "llm.py": 460}
 """About 300 lines are full, but one idea stays in one file; of a public face, two thirds are arguments and docstrings."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from multiroute_core.budgets.accounts import (
@@ -60,6 +60,7 @@ class BudgetTracker:
         ledger: Where earlier spending is looked up; None to skip it.
         hooks: Receive alerts, in addition to a budget's `on_alert`.
         wall: Returns the time in seconds since 1970.
+        previous: The budgets of a router whose settings change, on the same accounts: their spending is kept.
 
     Raises:
         ConfigurationError: If a hard budget in USD counts a route without a known price.
@@ -76,24 +77,43 @@ class BudgetTracker:
         ledger: Ledger | None,
         hooks: Sequence[Hook],
         wall: Callable[[], float],
+        previous: BudgetTracker | None = None,
     ) -> None:
         self.budgets = tuple(budgets)
         self.facts = facts
         self.pricing = pricing
         self.wall = wall
-        self._shared = accounts
-        self._session = MemoryAccounts(wall)
+        self.accounts = accounts
+        self._session = MemoryAccounts(wall) if previous is None else previous._session  # noqa: SLF001
         self._ledger = ledger
         self._hooks = hooks
         self._known_spend: dict[str, tuple[float, int]] = {}
         self._bills: dict[str, BudgetCharge] = {}
         self._starts: dict[str, tuple[float, ...]] = {}
+        if previous is not None:
+            self._take_over(previous)
         for route in routes:
             self._priced(route)
 
+    def _take_over(self, previous: BudgetTracker) -> None:
+        """Take over the known spending; calls of `previous` that are in flight still add to it."""
+        same = {budget.name: budget for budget in self.budgets}
+        self._known_spend = previous._known_spend
+        for name, bill in list(previous._bills.items()):
+            budget = same.get(bill.budget.name)
+            if budget is None:
+                continue
+            for kind in ("unit", "per", "scope"):
+                if getattr(budget, kind) != getattr(bill.budget, kind):
+                    raise ConfigurationError(
+                        f"The budget {budget.name!r} has another {kind} than before, and its account holds what was "
+                        "spent; give the new budget another name=..."
+                    )
+            self._bills[name] = replace(bill, budget=budget)
+
     def accounts_of(self, budget: Budget, own: Accounts) -> Accounts:
         """Return the accounts of a budget; `own` are those of the call."""
-        return {"call": own, "session": self._session}.get(budget.per, self._shared)
+        return {"call": own, "session": self._session}.get(budget.per, self.accounts)
 
     def get_spend(self, account: str) -> tuple[float, int] | None:
         """Return the period of an account, and the known spending in it."""

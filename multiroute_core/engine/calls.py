@@ -107,9 +107,10 @@ class RouterCalls:
             'Blue.'
         """
         io = SyncIO(self._world.now, self._world.sleep)
-        call = self._call(messages, options, stream=False)
+        parts = self._parts
+        call = self._call(messages, options, stream=False, parts=parts)
         del messages, options  # a traceback may show local variables
-        answer = self._parts.answer(io, call)
+        answer = parts.answer(io, call)
         try:
             return run(answer)
         except BaseException:
@@ -157,9 +158,10 @@ class RouterCalls:
 
     async def agenerate(self, messages: Messages, **options: Unpack[CallOptions]) -> Response:
         """Async variant of `generate`, on the running event loop."""
-        call = self._call(messages, options, stream=False)
+        parts = self._parts
+        call = self._call(messages, options, stream=False, parts=parts)
         del messages, options  # as in `generate`
-        return await self._parts.answer(AsyncIO(self._world.now), call)
+        return await parts.answer(AsyncIO(self._world.now), call)
 
     @overload
     def stream(self, messages: Messages) -> Generator[Chunk, None, None]: ...
@@ -208,7 +210,8 @@ class RouterCalls:
         response.
         """
         io = SyncIO(self._world.now, self._world.sleep)
-        chunks = self._parts.chunks(io, self._call(messages, options, stream=True))
+        parts = self._parts
+        chunks = parts.chunks(io, self._call(messages, options, stream=True, parts=parts))
         return iterate(chunks, contextvars.copy_context())
 
     @overload
@@ -252,7 +255,8 @@ class RouterCalls:
 
     def astream(self, messages: Messages, **options: Unpack[CallOptions]) -> AsyncGenerator[Chunk, None]:
         """Async variant of `stream`, on the running event loop."""
-        return self._parts.chunks(AsyncIO(self._world.now), self._call(messages, options, stream=True))
+        parts = self._parts
+        return parts.chunks(AsyncIO(self._world.now), self._call(messages, options, stream=True, parts=parts))
 
     def as_openai(self) -> openai.OpenAI:
         """Return a client of OpenAI's SDK whose calls this router answers, in this process and without a socket.
@@ -277,11 +281,14 @@ class RouterCalls:
 
         return build_async_openai(cast("ServedRouter", self))
 
-    def _call(self, messages: Messages, arguments: CallOptions, *, stream: bool) -> Call:
-        """Validate the arguments of one call; nothing is sent before this has returned."""
+    def _call(self, messages: Messages, arguments: CallOptions, *, stream: bool, parts: Engine) -> Call:
+        """Validate the arguments of one call; nothing is sent before this has returned.
+
+        `parts` sends the call as well: `reload` may replace the router's components in between.
+        """
         if self._closed:
             raise ConfigurationError("This Router is closed; build a new one.")
-        request, options, candidates = self._parts.prepare(messages, arguments, stream=stream)
+        request, options, candidates = parts.prepare(messages, arguments, stream=stream)
         if candidates.problem is not None:
             raise ConfigurationError(candidates.problem)
         return Call(f"{_process}-{next(_numbers)}", request, options, candidates.routes, candidates.tokens, stream)

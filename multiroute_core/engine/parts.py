@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.budgets.tracker import BudgetTracker
 from multiroute_core.engine.caching import CacheStage
 from multiroute_core.engine.execution import RequestExecution
 from multiroute_core.engine.limiting import LimitStage
+from multiroute_core.engine.renewal import SharedParts, renew_state
 from multiroute_core.engine.settings import Settings
 from multiroute_core.engine.stage import CallContext, Stage, chain
 from multiroute_core.engine.stages import StageInputs, build_stages
@@ -51,6 +52,7 @@ class Engine:
         spending: The budgets; None for none.
         learned_capabilities: What the routes have rejected as unsupported.
         stages: The stages that a call passes before it is routed, outermost first.
+        provider_identities: The providers by what identifies them: vendor, address and key.
     """
 
     settings: Settings
@@ -65,36 +67,54 @@ class Engine:
     spending: BudgetTracker | None
     learned_capabilities: LearnedCapabilities
     stages: tuple[Stage, ...]
+    provider_identities: Mapping[tuple[Any, ...], Provider] = field(repr=False)
 
     @classmethod
-    def of(cls, settings: Settings, world: Clock) -> Engine:
+    def of(cls, settings: Settings, world: Clock, previous: Engine | None = None) -> Engine:
         """Build the components for `settings`.
+
+        Args:
+            settings: The settings.
+            world: Clock and randomness.
+            previous: The components of a router whose settings change. What holds state is used again: the state,
+                budgets, limits, the cache and the ledger where their place is the same, and providers with their
+                connections where model, address and key are.
 
         Raises:
             ConfigurationError: a key or a package is missing, a store or an address cannot be used, or a price that a
                 budget needs is unknown.
         """
         routes = settings.routes
-        ledger = Ledger(settings.ledger) if isinstance(settings.ledger, str) else settings.ledger
-        hooks = settings.on_event if ledger is None else (*settings.on_event, ledger)
-        state = settings.opened_state(world.draw, world.read_wall)
-        state.know(routes)
-        prices = Prices()
-        prices.load()
-        providers = registry.build_all(routes)
+        shared = SharedParts.of(previous, settings)
+        providers = registry.build_all(routes, {} if previous is None else previous.provider_identities)
         facts = {route.name: registry.facts(route, providers[route.name]) for route in routes}
+        ledger = shared.ledger
+        if ledger is None:
+            ledger = Ledger(settings.ledger) if isinstance(settings.ledger, str) else settings.ledger
+        hooks = settings.on_event if ledger is None else (*settings.on_event, ledger)
+        state = shared.state or settings.opened_state(world.draw, world.read_wall)
+        prices = shared.prices or Prices()
+        prices.load()
         spending = None
         if settings.budgets:
             spending = BudgetTracker(
                 settings.budgets,
                 routes,
-                settings.opened_accounts(state, world.steady),
+                shared.accounts or settings.opened_accounts(state, world.steady),
                 facts=facts,
                 pricing=prices,
                 ledger=ledger,
                 hooks=hooks,
                 wall=world.steady,
+                previous=shared.spending,
             )
+        stages = build_stages(StageInputs(settings, world, spending, state, facts, shared.stages))
+        learned_capabilities = shared.learned_capabilities or LearnedCapabilities(strict=settings.strict_params)
+        # Last: from here on nothing fails, and the previous components see the new limits.
+        if previous is not None and shared.state is not None:
+            renew_state(state, settings, previous.settings)
+        else:
+            state.know(routes)
         return cls(
             settings,
             world,
@@ -106,8 +126,9 @@ class Engine:
             providers,
             facts,
             spending,
-            LearnedCapabilities(strict=settings.strict_params),
-            build_stages(StageInputs(settings, world, spending, state, facts)),
+            learned_capabilities,
+            stages,
+            registry.identify_all(routes, providers),
         )
 
     @property

@@ -33,6 +33,7 @@ class StageInputs:
         tracker: The budgets; None for none.
         state: The health and limits of the routes; limits are counted where it is kept.
         facts: The capabilities of the routes by name.
+        previous: The stages of a router whose settings change.
     """
 
     settings: Settings
@@ -40,6 +41,7 @@ class StageInputs:
     tracker: BudgetTracker | None
     state: State
     facts: Mapping[str, RouteCapabilities] = field(default_factory=dict[str, RouteCapabilities])
+    previous: tuple[Stage, ...] = ()
 
 
 class BudgetStage:
@@ -71,6 +73,9 @@ def _build_optimizer(inputs: StageInputs) -> Stage | None:
 def _build_cache(inputs: StageInputs) -> Stage | None:
     caching = inputs.settings.caching
     clock = inputs.clock
+    for stage in inputs.previous:
+        if isinstance(stage, CacheStage) and stage.caching == caching:
+            return stage
     return None if caching is None else CacheStage(caching, random=clock.draw, wall=clock.read_wall)
 
 
@@ -78,8 +83,13 @@ def _build_limits(inputs: StageInputs) -> Stage | None:
     settings = inputs.settings
     if not settings.call_limits:
         return None
-    accounts = settings.opened_limit_accounts(inputs.state)
-    return LimitStage(Limiter(settings.call_limits, accounts, inputs.clock.read_now))
+    stage = next((stage for stage in inputs.previous if isinstance(stage, LimitStage)), None)
+    if stage is None:
+        accounts = settings.opened_limit_accounts(inputs.state)
+        return LimitStage(Limiter(settings.call_limits, accounts, inputs.clock.read_now))
+    if stage.limiter.limits == settings.call_limits:
+        return stage
+    return LimitStage(stage.limiter.with_limits(settings.call_limits))
 
 
 def _build_budget(inputs: StageInputs) -> Stage | None:

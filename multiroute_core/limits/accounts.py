@@ -217,6 +217,8 @@ class MemoryLimitAccounts:
         for claim in claims:
             if (account := self._accounts.get(claim.account)) is None:
                 account = self._accounts[claim.account] = _Account(claim)
+            elif account.claim.limit is not claim.limit:
+                account.claim = claim  # the limits of the router have changed
             account.drop_expired(now)
             accounts.append(account)
         return accounts

@@ -74,9 +74,17 @@ class Limiter:
         limits: The limits.
         accounts: Where the calls are counted.
         now: The clock of all rules, in seconds.
+        previous: A limiter with the same accounts, whose calls are in flight.
     """
 
-    def __init__(self, limits: Sequence[Limit], accounts: LimitAccounts, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        limits: Sequence[Limit],
+        accounts: LimitAccounts,
+        now: Callable[[], float],
+        *,
+        previous: Limiter | None = None,
+    ) -> None:
         self.limits = tuple(limits)
         self.counts_tokens = any(limit.tpm is not None for limit in limits)
         self.accounts = accounts
@@ -84,11 +92,21 @@ class Limiter:
             (limit, CallLimitSettings(limit.rpm, limit.tpm, limit.concurrency)) for limit in limits
         ]
         self._now = now
+        self._previous = previous
         self._watched: dict[str, _SlotReference] = {}
         # Slots of calls that ended without settling; appended by a C function, which no interrupt can split.
         self._orphans: deque[weakref.ref[CallSlot]] = deque()
         self._lock = threading.Lock()
         forks.renew(self, _watched=dict, _orphans=deque, _lock=threading.Lock)
+
+    def with_limits(self, limits: Sequence[Limit]) -> Limiter:
+        """Return a limiter with other limits; calls count on the same accounts, and those in flight still do."""
+        return Limiter(limits, self.accounts, self._now, previous=self)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether none of its calls is in flight."""
+        return not self._watched and self._previous is None
 
     def claims(self, options: Options, tokens: int) -> list[LimitClaim]:
         """Return what a call takes from each account; empty if no limit applies to it."""
@@ -129,6 +147,10 @@ class Limiter:
 
     def free_orphans(self) -> None:
         """Free the places of calls that ended without settling."""
+        if (previous := self._previous) is not None:
+            previous.free_orphans()
+            if previous.is_idle:
+                self._previous = None
         if not self._orphans:
             return
         with self._lock:
@@ -143,6 +165,7 @@ class Limiter:
     async def read_status(self, io: IO) -> LimitStatuses:
         """Return what is left of the limits of recent callers."""
         self.free_orphans()
+        names = {limit.name for limit in self.limits}
         statuses = [
             LimitStatus(
                 claim.limit.name,
@@ -155,6 +178,7 @@ class Limiter:
                 claim.limit.concurrency,
             )
             for claim, status in await self.accounts.read(io, io.now())
+            if claim.limit.name in names
         ]
         return LimitStatuses(sorted(statuses, key=lambda one: -one.used))
 

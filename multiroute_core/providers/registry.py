@@ -6,7 +6,8 @@ import difflib
 import importlib
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from multiroute_core._util.redaction import Secret, conceal
@@ -180,8 +181,26 @@ def identity(route: Route) -> tuple[str | int | None, ...]:
     return route.provider, route.sdk, route.base_url, route.api_key, model
 
 
-def build_all(routes: Iterable[Route]) -> dict[str, Provider]:
+def identify_all(routes: Iterable[Route], providers: Mapping[str, Provider]) -> dict[tuple[Any, ...], Provider]:
+    """Return the providers by what identifies them, for `build_all`: `identity`, and the key and address in use."""
+    return {_identify(route): providers[route.name] for route in routes}
+
+
+def _identify(route: Route) -> tuple[Any, ...]:
+    own = identity(route)
+    if route.llm is not None or PROVIDERS[route.provider].is_local:
+        return own
+    return *own, api_key(route), base_url(route)  # the environment may have changed
+
+
+def build_all(
+    routes: Iterable[Route], earlier: Mapping[tuple[Any, ...], Provider] = MappingProxyType({})
+) -> dict[str, Provider]:
     """Build the providers of routes; returns them by route name.
+
+    Args:
+        routes: The routes.
+        earlier: Providers to use again, as `identify_all` returns them.
 
     Raises:
         ConfigurationError: As for `build`; it names all routes without a key, or without a package.
@@ -196,7 +215,7 @@ def build_all(routes: Iterable[Route]) -> dict[str, Provider]:
         key = identity(route)
         if key not in built:
             try:
-                built[key] = build(route)
+                built[key] = earlier.get(_identify(route)) or build(route)
             except MissingPackageError as error:
                 uninstalled.append(error)
                 continue

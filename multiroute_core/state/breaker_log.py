@@ -135,6 +135,10 @@ class BreakerLog:
         self._incidents[name] = _Incident(incident.failure)
         self.notices.append((logging.INFO, partial(describe_recovery, name, now - incident.opened_at)))
 
+    def forget(self, name: str) -> None:
+        """Forget the failures of a route that now leads somewhere else."""
+        self._incidents.pop(name, None)
+
     def is_open(self, name: str) -> bool:
         """Whether the breaker has opened, as far as the log knows."""
         return self._incidents.get(name, _NOTHING).opened_at is not None

@@ -8,7 +8,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Literal, cast
 
@@ -53,6 +53,12 @@ class _Quota:
         self.settings = RateLimitSettings()
         self.allowance = RateLimitState()
         self.route_states: list[_RouteState] = []
+
+    def merge_limits(self, route: Route) -> None:
+        settings = self.settings
+        self.settings = RateLimitSettings(
+            route.rpm or settings.rpm, route.tpm or settings.tpm, route.max_concurrency or settings.max_concurrency
+        )
 
     def in_flight(self) -> int:
         return sum(len(route_state.slots) for route_state in self.route_states)
@@ -124,6 +130,33 @@ class MemoryState:
         with self._lock:
             for route in routes:
                 self._find_route_state(route)
+
+    def renew(self, routes: Sequence[Route], changed: Collection[str], hedge_budget: float | None) -> None:
+        """Take over the limits of these routes; what is in flight, measured or learned stays.
+
+        Args:
+            routes: All routes.
+            changed: The names of those that lead to another model, address or key; their breakers close.
+            hedge_budget: The share of extra load that hedging may cost, 0 to 1; None for none.
+        """
+        with self._lock:
+            self._work_off()
+            for quota in self._quotas.values():
+                quota.settings = RateLimitSettings()
+            for route in routes:
+                route_state = self._find_route_state(route)
+                quota = self._quotas.setdefault(route.rate_limit_group, _Quota())
+                if route_state.quota is not quota:
+                    route_state.quota.route_states.remove(route_state)
+                    quota.route_states.append(route_state)
+                    route_state.quota = quota
+                quota.merge_limits(route)
+                if route.name in changed:
+                    route_state.breaker = Breaker(generation=route_state.breaker.generation + 1)
+                    route_state.first_tokens = Latencies()
+                    route_state.answers = Latencies()
+                    self.log.forget(route.name)
+            self._hedging = None if hedge_budget is None else budgets.hedges(hedge_budget)
 
     async def begin_request(self, io: IO, now: float) -> None:
         with self._lock:
@@ -253,10 +286,7 @@ class MemoryState:
         route_state = self._route_states.get(route.name)
         if route_state is None:
             quota = self._quotas.setdefault(route.rate_limit_group, _Quota())
-            settings = quota.settings
-            quota.settings = RateLimitSettings(
-                route.rpm or settings.rpm, route.tpm or settings.tpm, route.max_concurrency or settings.max_concurrency
-            )
+            quota.merge_limits(route)
             route_state = self._route_states[route.name] = _RouteState(route.name, quota)
             quota.route_states.append(route_state)
         return route_state

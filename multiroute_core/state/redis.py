@@ -13,7 +13,7 @@ import logging
 import random as randomness
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -106,6 +106,19 @@ class RedisState:
 
     def know(self, routes: Sequence[Route]) -> None:
         self._local.know(routes)
+        for route in routes:
+            self._quota(route)
+
+    def renew(self, routes: Sequence[Route], changed: Collection[str], hedge_budget: float | None) -> None:
+        """Take over the limits of these routes; see `MemoryState.renew`. Breakers of the fleet stay as they are."""
+        self._local.renew(routes, changed, hedge_budget)
+        self._quotas = {}
+        self._of = {}
+        self._hedge = hedge_budget
+        retry_budgets: dict[str, dict[str, Any]] = {"retries": self._retry_budgets["retries"]}
+        if hedge_budget is not None:
+            retry_budgets["hedges"] = asdict(retry_budget.hedges(hedge_budget))
+        self._retry_budgets = retry_budgets
         for route in routes:
             self._quota(route)
 

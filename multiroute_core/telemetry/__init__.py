@@ -1,7 +1,7 @@
 """Telemetry: hooks and exporters that send events and records to other systems.
 
-Hooks: `OpenTelemetry`, Python's logging (`LogEvents`), and a `Webhook` for budget alerts. Exporters of ledger records:
-`BigQuery` and `JSONLines`.
+Hooks: `OpenTelemetry`, `PrometheusMetrics`, Python's logging (`LogEvents`), and a `Webhook` for budget alerts.
+Exporters of ledger records: `BigQuery` and `JSONLines`.
 
 Example:
     >>> ledger = Ledger("sqlite:///ledger.db", export=[JSONLines("calls.jsonl")])  # doctest: +SKIP
@@ -14,10 +14,12 @@ from multiroute_core._util.lazy import attach
 
 if TYPE_CHECKING:
     from multiroute_core.telemetry.bigquery import BigQuery
+    from multiroute_core.telemetry.gauges import MeteredRouter
     from multiroute_core.telemetry.jsonl import JSONLines
     from multiroute_core.telemetry.log import LogEvents
     from multiroute_core.telemetry.otel import OpenTelemetry
     from multiroute_core.telemetry.outbox import DeliveryResult, Outbox, Timing
+    from multiroute_core.telemetry.prometheus import PrometheusMetrics
     from multiroute_core.telemetry.signature import SignatureError, verify_signature
     from multiroute_core.telemetry.webhook import Webhook
 else:
@@ -25,10 +27,12 @@ else:
         __name__,
         {
             "bigquery": "BigQuery",
+            "gauges": "MeteredRouter",
             "jsonl": "JSONLines",
             "log": "LogEvents",
             "otel": "OpenTelemetry",
             "outbox": "DeliveryResult Outbox Timing",
+            "prometheus": "PrometheusMetrics",
             "signature": "SignatureError verify_signature",
             "webhook": "Webhook",
         },
@@ -39,8 +43,10 @@ __all__ = [
     "DeliveryResult",
     "JSONLines",
     "LogEvents",
+    "MeteredRouter",
     "OpenTelemetry",
     "Outbox",
+    "PrometheusMetrics",
     "SignatureError",
     "Timing",
     "Webhook",

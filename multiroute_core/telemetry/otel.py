@@ -7,10 +7,12 @@ called `multiroute.…`. `docs/telemetry.md` lists all of them.
 from __future__ import annotations
 
 import atexit
+import math
 import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from multiroute_core.errors import ConfigurationError
@@ -25,6 +27,7 @@ from multiroute_core.events import (
     RouteSkipped,
 )
 from multiroute_core.telemetry import content, spans
+from multiroute_core.telemetry.gauges import GAUGES, Gauge, GaugeKind, MeteredRouter, read_gauges
 from multiroute_core.telemetry.spans import TracedAttempt, TracedRequest
 from multiroute_core.types import Usage
 
@@ -45,6 +48,9 @@ IDLE_SECONDS = 3600.0
 """A request without events for this many seconds counts as abandoned."""
 
 SWEEP_SECONDS = 60.0
+
+GAUGE_SECONDS = 0.1
+"""How long gauges that were read count as those of the same export, in seconds."""
 
 
 class OpenTelemetry:
@@ -89,6 +95,7 @@ class OpenTelemetry:
         self._metrics = _Metrics(metrics.get_meter(SCOPE, meter_provider=meter_provider, schema_url=SCHEMA))
         # No lock: a garbage-collected stream may emit its end at any line here, on the thread that would hold the lock.
         # Every step is one dictionary operation, and the thread that pops a request creates its spans.
+        self._routers: weakref.WeakSet[Any] = weakref.WeakSet()
         self._open: dict[str, TracedRequest] = {}
         self._swept = time.monotonic()
         self._thread = threading.local()
@@ -106,6 +113,17 @@ class OpenTelemetry:
                 self._handle(*late.popleft())
         finally:
             self._thread.late = None
+
+    def attach_router(self, router: MeteredRouter, *, is_shared: bool = False) -> None:
+        """Add a router whose gauges are exported; it is not kept alive. A router calls this for its own hooks.
+
+        Args:
+            router: The router.
+            is_shared: Whether its state is on Redis; then every process exports the same values.
+        """
+        del is_shared  # each process exports as a resource of its own
+        self._routers.add(router)
+        self._metrics.watch(self._routers)
 
     @property
     def open_requests(self) -> int:
@@ -184,6 +202,10 @@ class _Metrics:
     """Metrics: durations of requests, and durations, tokens and cost of attempts."""
 
     def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._is_watching = False
+        self._gauges: tuple[float, list[Gauge]] = (-math.inf, [])
+
         def seconds(name: str, what: str) -> Histogram:
             return meter.create_histogram(name, "s", what, explicit_bucket_boundaries_advisory=SECONDS)
 
@@ -199,6 +221,33 @@ class _Metrics:
             explicit_bucket_boundaries_advisory=TOKENS,
         )
         self._cost: Counter = meter.create_counter("multiroute.cost", "{USD}", "Cost charged by the providers, in USD.")
+
+    def watch(self, routers: weakref.WeakSet[Any]) -> None:
+        """Create the gauges of these routers, which are read at each export."""
+        if self._is_watching:
+            return
+        self._is_watching = True
+        from opentelemetry.metrics import CallbackOptions, Observation
+
+        def observe(kind: GaugeKind) -> Callable[[CallbackOptions], Iterator[Observation]]:
+            def read(_: CallbackOptions) -> Iterator[Observation]:
+                for gauge in self._read_gauges(routers):
+                    if gauge.kind is kind:
+                        yield Observation(gauge.value, dict(gauge.labels))
+
+            return read
+
+        for kind in GAUGES:
+            self._meter.create_observable_gauge(kind.name, [observe(kind)], kind.unit, kind.help)
+
+    def _read_gauges(self, routers: weakref.WeakSet[Any]) -> list[Gauge]:
+        """Return all gauges; an export asks for one kind after another, and they are read once."""
+        now = time.monotonic()
+        read_at, gauges = self._gauges
+        if now - read_at > GAUGE_SECONDS:
+            gauges = [gauge for router in list(routers) for gauge in read_gauges(router)]
+            self._gauges = now, gauges
+        return gauges
 
     def request(self, request: TracedRequest, ended: RequestEnded, now: int) -> None:
         """Records the end of a request."""

@@ -73,7 +73,7 @@ def _work(url, made, answered):
 
 
 def balance(router):
-    (accounts,) = [router._parts.spending._shared]
+    (accounts,) = [router._parts.spending.accounts]
     from multiroute_core.budgets.accounts import ReservationRequest
     from multiroute_core.runtime.run_sync import run
     from multiroute_core.runtime.sync_io import SyncIO

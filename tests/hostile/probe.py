@@ -211,7 +211,7 @@ class Probe:
         places = {name: standing.in_flight for name, standing in router.health().routes.items()}
         if any(places.values()):
             raise Leak(f"{where}: places in flight {places}")
-        shared = router._parts.spending._shared
+        shared = router._parts.spending.accounts
         assert isinstance(shared, MemoryAccounts)
         held = [(kept.account.held, len(kept.places)) for kept in shared._accounts.values()]
         if any(amount or slots for amount, slots in held):

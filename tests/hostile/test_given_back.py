@@ -26,7 +26,7 @@ class Interrupt(BaseException):
 
 def left(router: Router) -> tuple[Any, ...]:
     """What is held: places in flight, reservations, flights."""
-    shared = router._parts.spending._shared
+    shared = router._parts.spending.accounts
     assert isinstance(shared, MemoryAccounts)
     held = [
         (kept.account.held, len(kept.places)) for kept in shared._accounts.values() if kept.account.held or kept.places

@@ -19,7 +19,7 @@ def holders(router: Router):
     parts = router._parts
     yield from (parts.state, parts.learned_capabilities)
     if parts.spending is not None:
-        yield from (parts.spending._shared, parts.spending._session)
+        yield from (parts.spending.accounts, parts.spending._session)
     if parts.limiter is not None:
         yield from (parts.limiter, parts.limiter.accounts)
     if parts.cache is not None:
@@ -62,7 +62,7 @@ def leftovers(router: Router) -> list[str]:
     if in_flight:
         found.append(f"in flight: {in_flight}")
     if parts.spending is not None:
-        for accounts in (parts.spending._shared, parts.spending._session):
+        for accounts in (parts.spending.accounts, parts.spending._session):
             assert isinstance(accounts, MemoryAccounts)
             with accounts._lock:
                 accounts._work_off(0.0)

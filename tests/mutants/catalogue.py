@@ -1,6 +1,7 @@
 """The mutants of the flow: what is broken, how, and which tests must notice. Those of the rules are in `rules`."""
 
 from tests.mutants.cache import CACHED
+from tests.mutants.configured import CONFIGURED
 from tests.mutants.guarded import GUARDED
 from tests.mutants.limited import LIMITED
 from tests.mutants.money import MONEY
@@ -260,4 +261,16 @@ FLOW = (
     ),
 )
 
-MUTANTS = (*FLOW, *RULES, *CACHED, *MONEY, *LIMITED, *OUTSIDE, *GUARDED, *PROMPTS, *OPTIMIZER, *SERVING)
+MUTANTS = (
+    *FLOW,
+    *RULES,
+    *CACHED,
+    *MONEY,
+    *LIMITED,
+    *OUTSIDE,
+    *GUARDED,
+    *PROMPTS,
+    *OPTIMIZER,
+    *SERVING,
+    *CONFIGURED,
+)

@@ -206,7 +206,7 @@ def budgets_count_what_the_ledger_has(world: World) -> Iterator[str]:
     for record in world.ledger.query():
         name = f"usd/month/route:{record.route}"
         owed[name] = owed.get(name, 0) + round((record.charged or 0.0) * 1e9)
-    shared = spending._shared
+    shared = spending.accounts
     assert isinstance(shared, MemoryAccounts)
     kept = {**spending._session._accounts, **shared._accounts}
     for name, amount in owed.items():

@@ -35,13 +35,14 @@ from multiroute_core import (
     Route,
     RouteHealth,
     Router,
+    RouterReloader,
     UnsupportedError,
     Usage,
 )
 from multiroute_core.ledger import Groups
 from multiroute_core.report import Report
 from multiroute_core.serving import EventStream, build_app, event_stream, hash_key, http_error
-from multiroute_core.telemetry import JSONLines
+from multiroute_core.telemetry import JSONLines, PrometheusMetrics
 from multiroute_core.testing.dialects import DialectServer, dialect_route
 
 
@@ -113,6 +114,12 @@ assert_type(counted.ledger.spent(since=0.0).usd, float)
 assert_type(counted.with_hooks(hook), Router)
 limited = Router(limit=[Limit(rpm=60, concurrency=4), Limit(tpm=40_000, scope="label", scope_values={"a"})])
 assert_type(limited.limit_statuses(), LimitStatuses)
+configured = Router.from_file("routes.toml")
+assert_type(configured, Router)
+assert_type(configured.reload(), bool)
+with RouterReloader(configured, interval=None) as reloader:
+    assert_type(reloader.reload(), bool)
+assert_type(PrometheusMetrics("metrics").render(), str)
 Limit(rpm=60, scope="route")  # pyright: ignore[reportArgumentType]
 Budget(usd=20, per="days")  # pyright: ignore[reportArgumentType]
 
