@@ -386,6 +386,11 @@ class Router(Displayable, RouterFile, RouterCalls):
 
         return read_last(self._parts.hooks, self._parts.ledger, last)
 
+    @property
+    def hooks(self) -> tuple[Hook, ...]:
+        """The hooks that receive events; a ledger is one of them."""
+        return self._parts.hooks
+
     def with_hooks(self, *hooks: Hook) -> Router:
         """Return this router with additional hooks; it shares the state and the connections.
 

@@ -156,5 +156,5 @@ def test_no_room_is_over_full():
     assert full == {}
 
 
-LONGEST = {"router.py": 490, "chat_model.py": 450, "llm.py": 460}
+LONGEST = {"router.py": 500, "chat_model.py": 450, "llm.py": 460}
 """About 300 lines are full, but one idea stays in one file; of a public face, two thirds are arguments and docstrings."""

@@ -7,7 +7,7 @@ import contextlib
 import gc
 import os
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from multiroute_core.options import invalid
 from multiroute_core.serving.asgi import (
@@ -19,7 +19,7 @@ from multiroute_core.serving.asgi import (
     Route,
     Starlette,
 )
-from multiroute_core.serving.call import EventWriter, ServedRouter
+from multiroute_core.serving.call import EventWriter, Metrics, ServedRouter
 from multiroute_core.serving.encoding.frames import dump
 from multiroute_core.serving.errors import HTTPFailure, describe_error, refuse
 from multiroute_core.serving.gate import COUNT_PATH, Gate, ServerState
@@ -40,12 +40,14 @@ def build_app(
     max_body_bytes: int = MAX_BODY_BYTES,
     max_concurrency: int = 1000,
     heartbeat: float | None = 15.0,
+    metrics: Metrics | None = None,
     only_loopback: bool = False,
     freeze: bool = False,
 ) -> Starlette:
     """Build a server that answers with the models of a router.
 
-    It has `/v1/chat/completions`, `/v1/responses`, `/v1/messages`, `/v1/models`, `/healthz` and `/readyz`. The
+    It has `/v1/chat/completions`, `/v1/responses`, `/v1/messages`, `/v1/models`, `/healthz` and `/readyz`, and
+    `/metrics` if asked for. The
     requested model is the name of a route or a model, or `"auto"` for routing. The headers `x-multiroute-tenant`,
     `-labels`, `-task`, `-deadline` (seconds) and `-priority` set options of the call.
 
@@ -56,6 +58,8 @@ def build_app(
         max_body_bytes: The largest body of a request in bytes, 20,000,000 by default; a larger one gets 413.
         max_concurrency: The maximum number of calls in flight, 1000 by default; further ones are answered with 503.
         heartbeat: Seconds of silence in a stream after which a comment is sent; None sends none.
+        metrics: A `PrometheusMetrics` of the router, which `/metrics` answers with; with `keys` it needs one. None
+            leaves `/metrics` out.
         only_loopback: Whether requests to another name than this machine's are refused.
         freeze: Whether the garbage collector leaves out what is loaded at the start (`gc.freeze`).
 
@@ -71,7 +75,7 @@ def build_app(
             raise invalid(name, limit, "an integer of at least 1")
     api_keys = keys if keys is None or isinstance(keys, ApiKeys) else ApiKeys(keys)
     state = ServerState(max_concurrency, only_loopback)
-    server = _Server(Service(router, api_keys), state, max_body_bytes, heartbeat)
+    server = _Server(Service(router, api_keys), state, max_body_bytes, heartbeat, metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
@@ -88,20 +92,30 @@ def build_app(
             Route("/v1/models/{name:path}", server.describe_model, methods=["GET"]),
             Route("/healthz", _is_alive, methods=["GET"]),
             Route("/readyz", server.is_ready, methods=["GET"]),
+            *([] if metrics is None else [Route("/metrics", server.show_metrics, methods=["GET"])]),
         ],
         middleware=[Middleware(Gate, state=state)],
         exception_handlers={404: _not_found, 405: _not_found, 500: _failed},
         lifespan=lifespan,
     )
     app.state.serving = state
+    app.state.router = router
     return app
 
 
 class _Server:
     """The endpoints."""
 
-    def __init__(self, service: Service, state: ServerState, max_body_bytes: int, heartbeat: float | None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        state: ServerState,
+        max_body_bytes: int,
+        heartbeat: float | None,
+        metrics: Metrics | None,
+    ) -> None:
         self._service = service
+        self._metrics = metrics
         self._router = service.router
         self._state = state
         self._max_body_bytes = max_body_bytes
@@ -173,6 +187,16 @@ class _Server:
         if any(route.retry_in <= 0 for route in health.routes.values()):
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "no route is available"}, 503)
+
+    async def show_metrics(self, request: Request) -> Response:
+        """Answer with the metrics."""
+        metrics = cast("Metrics", self._metrics)
+        try:
+            self._service.authenticate(request.headers)
+        except Exception as error:
+            return _write_failure(request, _find_api(request), describe_error(error))
+        text = await asyncio.to_thread(metrics.render)  # it may read the files of other workers
+        return Response(text, headers={"content-type": metrics.CONTENT_TYPE})
 
     async def _read_body(self, request: Request) -> bytes:
         limit = self._max_body_bytes

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CoroutineType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from multiroute_core.options import Options
 from multiroute_core.route import Route
@@ -67,6 +67,16 @@ class ServedCall:
     echo: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     created: int = field(default_factory=lambda: int(time.time()))
+
+
+class Metrics(Protocol):
+    """What `/metrics` answers, such as a `PrometheusMetrics`."""
+
+    CONTENT_TYPE: ClassVar[str]
+
+    def render(self) -> str:
+        """Return the metrics as text."""
+        ...
 
 
 class EventWriter(Protocol):

@@ -20,7 +20,7 @@ _log = logging.getLogger("multiroute_core.serving.access")
 
 MAX_HEADER_BYTES = 32_768
 COUNT_PATH = "/v1/messages/count_tokens"
-_PATHS = (*APIS, COUNT_PATH, "/v1/models", "/healthz", "/readyz")
+_PATHS = (*APIS, COUNT_PATH, "/v1/models", "/healthz", "/readyz", "/metrics")
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 """The names under which a server on this machine is reached."""

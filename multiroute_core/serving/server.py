@@ -1,21 +1,24 @@
 """HTTP server: runs the application on uvicorn, and drains it before it stops.
 
 On SIGTERM `/readyz` turns to 503 and new calls are refused, so that a load balancer goes elsewhere; the calls in flight
-finish, and the server stops when there are none. SIGINT (Ctrl-C) stops it like any program on uvicorn.
+finish, and the server stops when there are none. SIGINT (Ctrl-C) stops it like any program on uvicorn. With a
+configuration file, SIGHUP or a change of the file reloads the router, and streams go on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import multiprocessing
 import os
 import signal
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import FrameType
 from typing import Any
 
@@ -55,6 +58,8 @@ class ServerSettings:
         drain: Seconds that calls in flight get after SIGTERM.
         max_body_bytes: The largest body of a request.
         max_concurrency: The maximum number of calls in flight, in each process.
+        metrics: The directory in which the processes share their metrics; empty for none. A configuration file names it
+            at its `PrometheusMetrics`.
     """
 
     routes: Sequence[str] = ()
@@ -66,6 +71,7 @@ class ServerSettings:
     drain: float = 300.0
     max_body_bytes: int = 20_000_000
     max_concurrency: int = 1000
+    metrics: str = ""
 
     def check(self) -> None:
         """Refuse an open server.
@@ -91,22 +97,23 @@ def create_app() -> Any:
     Raises:
         ConfigurationError: A route, a file or a setting is not valid.
     """
-    import multiroute_core
+    from multiroute_core import Router
     from multiroute_core.serving.app import build_app
+    from multiroute_core.telemetry import PrometheusMetrics
 
     settings = ServerSettings(**json.loads(os.environ[VARIABLE]))
-    router: Any = multiroute_core.Router
-    if not settings.config:
-        router = router(list(settings.routes) or None)
-    elif (from_file := getattr(router, "from_file", None)) is not None:
-        router = from_file(settings.config)
+    if settings.config:
+        router = Router.from_file(settings.config)
+        metrics = next((hook for hook in router.hooks if isinstance(hook, PrometheusMetrics)), None)
     else:
-        raise ConfigurationError("A configuration file is not supported by this version; use --route.")
+        metrics = PrometheusMetrics(settings.metrics or None)
+        router = Router(list(settings.routes) or None, on_event=[metrics])
     return build_app(
         router,
         keys=settings.keys or None,
         max_body_bytes=settings.max_body_bytes,
         max_concurrency=settings.max_concurrency,
+        metrics=metrics,
         only_loopback=not settings.keys,
         freeze=True,
     )
@@ -147,10 +154,13 @@ def serve(settings: ServerSettings) -> None:
         ConfigurationError: A setting is not valid, or the address is in use; nothing was started.
     """
     settings.check()
-    os.environ[VARIABLE] = json.dumps(asdict(settings))
-    app = create_app()  # a mistake in the settings is an error here, not in a worker
-    listener = _listen(settings)
-    with listener:
+    with contextlib.ExitStack() as resources:
+        if settings.workers > 1 and not settings.config:
+            folder = resources.enter_context(tempfile.TemporaryDirectory(prefix="multiroute-metrics-"))
+            settings = replace(settings, metrics=folder)
+        os.environ[VARIABLE] = json.dumps(asdict(settings))
+        app = create_app()  # a mistake in the settings is an error here, not in a worker
+        listener = resources.enter_context(_listen(settings))
         if settings.workers == 1:
             _run(settings, app, listener)
         else:
@@ -178,7 +188,15 @@ def supervise(count: int, build: Callable[[], Any]) -> None:
                 signalled.add(worker.pid)
                 os.kill(worker.pid, number)
 
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    def forward(number: int, _: object) -> None:
+        for worker in workers:
+            if worker.is_alive():
+                os.kill(worker.pid, number)
+
+    handlers: dict[int, Any] = {signal.SIGTERM: stop, signal.SIGINT: stop}
+    if hasattr(signal, "SIGHUP"):  # each worker reads its configuration file again; Windows has no such signal
+        handlers[signal.SIGHUP] = forward
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         while not stopping.is_set():
             workers = [worker for worker in workers if worker.is_alive()]
@@ -227,6 +245,8 @@ def configure_logging() -> None:
 
 
 def _run(settings: ServerSettings, app: Any, listener: socket.socket) -> None:
+    from multiroute_core import RouterReloader
+
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -238,4 +258,6 @@ def _run(settings: ServerSettings, app: Any, listener: socket.socket) -> None:
     )
     server = DrainingServer(config)
     server.drain = settings.drain
-    server.run(sockets=[listener])
+    router: Any = app.state.router
+    with RouterReloader(router) if settings.config else contextlib.nullcontext():
+        server.run(sockets=[listener])

@@ -6,12 +6,13 @@ It knows neither sockets nor an event loop. `app` puts it behind HTTP, `in_proce
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 from urllib.parse import quote
 
 from multiroute_core._util.json_text import NO_JSON, decode_json
+from multiroute_core.route import Route
 from multiroute_core.serving.call import JSON, EventWriter, ServedCall, ServedRouter
 from multiroute_core.serving.decoding import chat as chat_requests
 from multiroute_core.serving.decoding import messages as message_requests
@@ -62,6 +63,27 @@ def find_api(path: str) -> Api:
     return MESSAGES if path.startswith("/v1/messages") else APIS.get(path, CHAT)
 
 
+class ModelCatalogue:
+    """The models that a client may name: routes, their models, and `auto`.
+
+    Args:
+        routes: The routes.
+
+    Attributes:
+        routes: The routes.
+        owners: The provider of each name.
+        aliases: Further names, which are not listed.
+    """
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self.routes = routes
+        self.owners: dict[str, str] = dict.fromkeys(AUTOMATIC[:1], "multiroute")
+        for route in routes:
+            self.owners.setdefault(route.name, route.provider)
+            self.owners.setdefault(route.model, route.provider)
+        self.aliases = {f"{route.provider}:{route.model}" for route in routes}
+
+
 class Service:
     """Reads calls for a router.
 
@@ -73,14 +95,14 @@ class Service:
     def __init__(self, router: ServedRouter, keys: ApiKeys | None = None) -> None:
         self.router = router
         self.keys = keys
-        self._owners: dict[str, str] = dict.fromkeys(AUTOMATIC[:1], "multiroute")
-        for route in router.routes:
-            self._owners.setdefault(route.name, route.provider)
-            self._owners.setdefault(route.model, route.provider)
-        self._aliases = {f"{route.provider}:{route.model}" for route in router.routes}
-        restarts = router.options.on_stream_error == "restart"
-        # These APIs cannot withdraw what a client has received.
-        self._defaults: JSON = {"on_stream_error": "raise"} if restarts else {}
+        self._catalogue = ModelCatalogue(router.routes)
+
+    @property
+    def catalogue(self) -> ModelCatalogue:
+        """The models of the router, which may have been reloaded."""
+        if self._catalogue.routes is not (routes := self.router.routes):
+            self._catalogue = ModelCatalogue(routes)
+        return self._catalogue
 
     def authenticate(self, headers: Mapping[str, str]) -> str | None:
         """Return the tenant of the key in a request; None if every call is accepted.
@@ -111,11 +133,15 @@ class Service:
             RefusedCall: Something in it is not valid.
         """
         call = api.read(_parse_body(headers, body))
-        options = {**self._defaults, **call.options, **_read_headers(headers)}
+        # These APIs cannot withdraw what a client has received.
+        restarts = self.router.options.on_stream_error == "restart"
+        defaults: JSON = {"on_stream_error": "raise"} if restarts else {}
+        options = {**defaults, **call.options, **_read_headers(headers)}
         if tenant is not None:
             options["tenant"] = tenant
         if call.model not in AUTOMATIC:
-            if call.model not in self._owners and call.model not in self._aliases:
+            catalogue = self.catalogue
+            if call.model not in catalogue.owners and call.model not in catalogue.aliases:
                 raise refuse(
                     f"The model {call.model[:100]!r} does not exist; GET /v1/models lists the models, and 'auto' lets "
                     "the router choose.",
@@ -128,7 +154,7 @@ class Service:
 
     def list_models(self) -> JSON:
         """Return the models in a form that OpenAI's and Anthropic's clients read."""
-        entries = [self._describe(name) for name in self._owners]
+        entries = [_describe(name, owner) for name, owner in self.catalogue.owners.items()]
         ends = {"has_more": False, "first_id": entries[0]["id"], "last_id": entries[-1]["id"]}
         return {"object": "list", "data": entries, **ends}
 
@@ -138,13 +164,14 @@ class Service:
         Raises:
             RefusedCall: It does not exist.
         """
-        if name not in self._owners:
+        if (owner := self.catalogue.owners.get(name)) is None:
             raise refuse(f"The model {name[:100]!r} does not exist.", status=404, param="model", code="model_not_found")
-        return self._describe(name)
+        return _describe(name, owner)
 
-    def _describe(self, name: str) -> JSON:
-        openai = {"id": name, "object": "model", "created": 0, "owned_by": self._owners[name]}
-        return {**openai, "type": "model", "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
+
+def _describe(name: str, owner: str) -> JSON:
+    openai = {"id": name, "object": "model", "created": 0, "owned_by": owner}
+    return {**openai, "type": "model", "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
 
 
 def write_headers(response: Response) -> dict[str, str]:

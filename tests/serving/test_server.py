@@ -22,6 +22,7 @@ from multiroute_core.errors import AuthenticationError
 from multiroute_core.report.cli import main
 from multiroute_core.serving import build_app, hash_key
 from multiroute_core.serving.server import ServerSettings, supervise
+from multiroute_core.telemetry import PrometheusMetrics
 from multiroute_core.testing import Answer, Fail, Hang, scripted_route
 from tests.serving.servers import eventually, in_flight, running
 
@@ -154,9 +155,10 @@ def test_a_command_makes_keys(capsys):
 
 @contextlib.contextmanager
 def serving(upstream, *arguments):
-    """`multiroute serve` in a process of its own; its port."""
+    """`multiroute serve` in a process of its own, with one route, or with a file among the arguments; its port."""
     code = "import sys; from multiroute_core.report.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "serve", "--port", "0", "--route", "openai:gpt-4.1-mini", *arguments]
+    route = [] if arguments else ["--route", "openai:gpt-4.1-mini"]
+    command = [sys.executable, "-c", code, "serve", "--port", "0", *route, *arguments]
     environment = os.environ | {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": upstream.url}
     root = Path(__file__).parent.parent.parent
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=root)
@@ -249,6 +251,61 @@ def test_sigterm_lets_a_stream_finish():
         assert process.wait(20) == 0
         assert chunks[-2] == b"data: [DONE]\n"
         assert b"".join(chunks).count(b'"content":"w') == 3
+
+
+def test_metrics_are_shown_to_those_with_a_key():
+    metrics = PrometheusMetrics()
+    with Router([scripted_route("a", Answer("Hi."))], on_event=[metrics]) as router:
+        with running(build_app(router, metrics=metrics, keys={hash_key("mr-key"): "shop"})) as server:
+            key = {"authorization": "Bearer mr-key"}
+            assert server.request("POST", PATH, BODY, key)[0] == 200
+            assert server.request("GET", "/metrics")[0] == 401
+            status, headers, text = server.request("GET", "/metrics", headers=key)
+    assert (status, headers["content-type"]) == (200, PrometheusMetrics.CONTENT_TYPE)
+    assert b'multiroute_requests_total{multiroute_outcome="success"} 1' in text
+    assert b"shop" not in text
+    with Router([scripted_route("a", Answer("Hi."))]) as router, running(build_app(router)) as server:
+        assert server.request("GET", "/metrics")[0] == 404
+
+
+@pytest.mark.slow
+def test_a_configuration_file_is_served_and_reloaded_on_sighup(tmp_path):
+    from multiroute_core.testing import ReplayServer, Reply
+
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hi."}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    reply = json.dumps({"id": "c", "object": "chat.completion", "model": "m", "choices": [choice], "usage": usage})
+
+    def answer(_):
+        return Reply(200, {"content-type": "application/json"}, reply.encode())
+
+    def write(name):
+        route = {"route": "openai:m", "name": name, "base_url": f"{upstream.url}/v1", "api_key": "k", "api": "chat"}
+        config.write_text(json.dumps({"routes": [route], "on_event": ["PrometheusMetrics"]}))
+
+    def models():
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        with contextlib.closing(connection):
+            connection.request("GET", "/v1/models")
+            return connection.getresponse().read().decode()
+
+    config = tmp_path / "routes.json"
+    with ReplayServer(answer) as upstream:
+        write("before")
+        with serving(upstream, str(config)) as (process, port):
+            eventually(lambda: status_of(port, "/readyz") == 200)
+            assert "before" in models()
+            assert status_of(port, PATH, BODY) == 200
+            assert status_of(port, "/metrics") == 200
+            write("after")
+            process.send_signal(signal.SIGHUP)
+            eventually(lambda: "after" in models())
+            assert status_of(port, PATH, BODY) == 200
+            config.write_text('{"routes": 3}')
+            process.send_signal(signal.SIGHUP)
+            assert status_of(port, PATH, BODY) == 200
+            process.terminate()
+            assert process.wait(20) == 0
 
 
 def status_of(port, path, body=None):
