@@ -142,15 +142,17 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def build_multiroute(folder: Path, upstream: str) -> Server:
-    """`multiroute serve`."""
+def build_multiroute(folder: Path, upstream: str, *, workers: int = 1, state: str = "") -> Server:
+    """`multiroute serve`; several processes share the state at an address."""
     key = create_key()
     (folder / "keys.txt").write_text(f"{hash_key(key)} shop\n")
     route = {"route": f"openai:{GPT}", "base_url": f"{upstream}/v1", "api_key": "k", "api": "chat", "prices": "openai"}
-    (folder / "routes.json").write_text(json.dumps({"routes": [route]}))
+    config = {"routes": [route], **({"state": state} if state else {})}
+    (folder / "routes.json").write_text(json.dumps(config))
     port = free_port()
     code = "import logging, sys; from multiroute_core.report.cli import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["serve", str(folder / "routes.json"), "--keys", str(folder / "keys.txt"), "--port", str(port)]
+    arguments += ["--workers", str(workers), "--max-concurrency", "5000"]
     return Server("MultiRoute", [sys.executable, "-c", code, *arguments], port, key, "/healthz")
 
 
