@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
@@ -301,8 +302,9 @@ class ChatMultiRoute(DisplayableModel, BaseChatModel):
         """Estimate the number of tokens of messages and tools."""
         if self.custom_get_token_ids is not None:
             return super().get_num_tokens_from_messages(messages)
-        tool_dicts: list[Any] = [binding.tool_dict(tool) for tool in tools or ()]
-        return count_tokens_approximately(messages, tools=tool_dicts or None)
+        # Not by `tools=`, which the oldest langchain-core lacks.
+        characters = len(json.dumps([binding.tool_dict(tool) for tool in tools], default=str)) if tools else 0
+        return count_tokens_approximately(messages) + -(-characters // CHARACTERS_OF_A_TOKEN)
 
     def _resolve_model_profile(self) -> ModelProfile | None:
         return profile(advertised(self.router))

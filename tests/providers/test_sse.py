@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from multiroute_core.providers.google.sse_normalizer import SSENormalizer
@@ -182,6 +182,7 @@ def test_a_page_is_told_without_its_markup() -> None:
 
 @settings(deadline=None)
 @given(body=bodies | st.binary(max_size=60), places=cuts)
+@example(body=b"[\x0b\x00", places=[])
 def test_the_normalizer_writes_data_lines_alone(body: bytes, places: list[int]) -> None:
     normalizer = SSENormalizer()
     normal = b"".join(map(normalizer.feed, pieces(body, places))) + normalizer.end()

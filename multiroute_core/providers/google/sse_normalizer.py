@@ -72,7 +72,8 @@ def _to_frames(body: bytes) -> list[bytes]:
     try:
         value: Any = decode_json(body)
     except NO_JSON:
-        return [_framed(body)]  # the SDK reports invalid JSON
+        # The SDK reports invalid JSON; it ends a line at each of the characters that `splitlines` knows.
+        return [_framed(" ".join(body.decode("utf-8", "replace").splitlines()).encode())]
     return [_value_frame(one, None) for one in (cast("list[Any]", value) if isinstance(value, list) else [value])]
 
 
