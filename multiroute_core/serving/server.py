@@ -23,7 +23,7 @@ from types import FrameType
 from typing import Any
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.serving.gate import LOOPBACK, ServerState
+from multiroute_core.serving.gate import ServerState, is_loopback
 
 try:
     import uvicorn
@@ -84,11 +84,6 @@ class ServerSettings:
                 f"--host {self.host} lets others in, and there are no API keys; add --keys FILE (`multiroute key "
                 "TENANT` prints an entry), or use --host 127.0.0.1."
             )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's own."""
-    return host in LOOPBACK or host.startswith("127.")
 
 
 def create_app() -> Any:

@@ -102,9 +102,9 @@ def test_a_page_of_another_name_cannot_call_an_open_server():
     """DNS rebinding: the page's name resolves to this machine, and the browser thinks it is the page's own site."""
     with running(build_app(Router([scripted_route("one", Answer("ok"))]), only_loopback=True)) as server:
         assert server.request("POST", PATH, BODY)[0] == 200
-        for host in ("localhost", "localhost:8000", "[::1]:1"):
+        for host in ("localhost", "localhost:8000", "[::1]:1", "127.0.0.2:8000", "127.1.2.3"):
             assert server.request("POST", PATH, BODY, {"host": host})[0] == 200
-        for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example"):
+        for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", "127.evil.example"):
             assert server.request("POST", PATH, BODY, {"host": host})[0] == 421
 
 
