@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiroute_core import Attempt, Chunk, Reasoning, Response, Text, ToolCall, Usage
-from multiroute_core.messages import InvalidToolCall, ToolCallDelta, assemble
+from multiroute_core.messages import InvalidToolCall, Raw, ToolCallDelta, assemble
 from multiroute_core.providers import body
 from multiroute_core.providers.anthropic import decode as anthropic
 from multiroute_core.providers.openai import chat_answer, responses_answer
@@ -140,8 +140,6 @@ def test_a_cached_stream_of_whole_parts_is_written_like_one_in_pieces():
 
 
 def test_signatures_of_the_own_api_survive():
-    from multiroute_core.messages import Raw
-
     block = {"type": "thinking", "thinking": "hm", "signature": "SIGNED"}
     item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "SEALED"}
     for api, raw, key in (
@@ -155,6 +153,34 @@ def test_signatures_of_the_own_api_survive():
             map(writer.feed, [Chunk((Reasoning("hm"),)), Chunk((Reasoning("", raw),)), Chunk((Text("ok"),), response)])
         )
         assert key.encode() in frames
+
+
+def test_citations_of_the_own_api_survive_in_streams():
+    citation = {"type": "char_location", "cited_text": "grass", "document_index": 0}
+    cited = {"type": "text", "text": "It is green.", "citations": [citation]}
+    for pieces in (
+        [Text("It is "), Text("green."), Text("", Raw("anthropic", cited))],
+        [Text(cited["text"], Raw("anthropic", cited))],
+    ):
+        writer = MESSAGES.writer(CALL)
+        response = Response((Text(cited["text"], Raw("anthropic", cited)), Text(" Yes.")), "stop", None, "m", "p", "r")
+        chunks = [*(Chunk((part,)) for part in pieces), Chunk((Text(" Yes."),)), Chunk((), response)]
+        events = b"".join(writer.feed(chunk) for chunk in chunks)
+        reader, decoder = StreamReader(), anthropic.MessagesDecoder(ENCODED)
+        deltas = [decoder.feed(to_value(event)) for event in reader.feed(events)]
+        first, second = assemble([part for delta in deltas if delta is not None for part in delta.parts])
+        assert first.raw.body == cited
+        assert second == Text(" Yes.")
+
+
+def test_a_refusal_is_a_field_of_the_message_and_no_filter():
+    refusal = Text("I can't.", Raw("openai.chat", {"refusal": "I can't."}))
+    response = Response((refusal,), "refusal", None, "m", "p", "r")
+    (choice,) = CHAT.write(response, CALL)["choices"]
+    assert (choice["finish_reason"], choice["message"]["refusal"]) == ("stop", "I can't.")
+    assert b'"finish_reason":"stop"' in CHAT.writer(CALL).feed(Chunk((refusal,), response))
+    partial = Response((Text("So"),), "refusal", None, "m", "p", "r")  # a classifier has stopped the model
+    assert CHAT.write(partial, CALL)["choices"][0]["finish_reason"] == "content_filter"
 
 
 def test_no_sentence_of_an_error_reaches_the_client():

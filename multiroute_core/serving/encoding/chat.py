@@ -21,7 +21,12 @@ _FINISH: dict[FinishReason | None, str] = {
     "content_filter": "content_filter",
     "refusal": "content_filter",
 }
-"""OpenAI's words for finish reasons; every other one is `stop`."""
+"""OpenAI's words for finish reasons; every other one is `stop`.
+
+A refusal that is a field of the message ends with `stop` too. With `content_filter` OpenAI's SDK raises
+`ContentFilterFinishReasonError`, and the client does not see the refusal
+(https://platform.openai.com/docs/guides/structured-outputs#refusals and `lib/_parsing/_completions.py` of openai
+2.54.0, read 2026-11-30)."""
 
 
 def write(response: Response, call: ServedCall) -> JSON:
@@ -41,7 +46,7 @@ def write(response: Response, call: ServedCall) -> JSON:
         ]
     if pictures := images(response.parts):
         message["images"] = [{"type": "image_url", "image_url": {"url": data_url(blob)}} for blob in pictures]
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(response.finish_reason)}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(response)}
     return {
         "id": f"chatcmpl-{call.id}",
         "object": "chat.completion",
@@ -74,8 +79,10 @@ def write_usage(usage: Usage | None) -> JSON | None:
     }
 
 
-def _finish(reason: FinishReason | None) -> str:
-    return _FINISH.get(reason, "stop")
+def _finish(response: Response) -> str:
+    if response.finish_reason == "refusal" and any(map(is_refusal, response.parts)):
+        return "stop"
+    return _FINISH.get(response.finish_reason, "stop")
 
 
 class ChatWriter:
@@ -119,9 +126,7 @@ class ChatWriter:
         return None
 
     def _end(self, response: Response) -> list[bytes]:
-        end = self._chunk(
-            [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": _finish(response.finish_reason)}]
-        )
+        end = self._chunk([{"index": 0, "delta": {}, "logprobs": None, "finish_reason": _finish(response)}])
         end |= {"model": response.model, "multiroute": summarize(response)}
         frames = [data(end)]
         if self._call.include_usage:
