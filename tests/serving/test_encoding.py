@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from multiroute_core.providers.provider import Encoded, Reply
 from multiroute_core.providers.sse import StreamReader
 from multiroute_core.providers.stream_body import to_value
 from multiroute_core.serving.call import ServedCall
+from multiroute_core.serving.encoding.custom_calls import find_custom_tools, input_of
 from multiroute_core.serving.encoding.events import ChunkWriter
 from multiroute_core.serving.errors import HTTPFailure
 from multiroute_core.serving.service import CHAT, MESSAGES, RESPONSES
@@ -169,8 +171,64 @@ def test_citations_of_the_own_api_survive_in_streams():
         reader, decoder = StreamReader(), anthropic.MessagesDecoder(ENCODED)
         deltas = [decoder.feed(to_value(event)) for event in reader.feed(events)]
         first, second = assemble([part for delta in deltas if delta is not None for part in delta.parts])
+        assert isinstance(first, Text)
+        assert first.raw is not None
         assert first.raw.body == cited
         assert second == Text(" Yes.")
+
+
+def test_calls_of_custom_tools_have_the_form_that_the_client_knows():
+    text = 'print("\u00e4")\n' + "{}"
+    custom = ToolCall("c1", "code", {"__arg1": text})
+    parts = (custom, ToolCall("c2", "f", {"x": 1}))
+    response = Response(parts, "tool_call", None, "m", "p", "r")
+    encoded = json.dumps(custom.arguments)
+    chunks = [
+        Chunk((ToolCallDelta(0, "c1", "code", encoded[:15]),)),
+        Chunk((ToolCallDelta(1, "c2", "f", '{"x":1}'),)),
+        Chunk((ToolCallDelta(0, arguments=encoded[15:]),), response),
+    ]
+    for name, tool in (
+        ("chat", {"type": "custom", "custom": {"name": "code"}}),
+        ("responses", {"type": "custom", "name": "code"}),
+    ):
+        api, decode, _ = READERS[name]
+        call = ServedCall([], {"tools": [tool, {"type": "function"}]}, "auto", stream=True)
+        body = api.write(response, call)
+        assert "__arg1" not in json.dumps(body)
+        whole = decode(Reply(json.dumps(body).encode(), {}))
+        assert {one.id: one.arguments for one in whole.parts} == {"c1": {"__arg1": text}, "c2": {"x": 1}}, name
+        writer = api.writer(call)
+        frames = b"".join(map(writer.feed, chunks))
+        assert b"__arg1" not in frames
+        values = [value for frame in StreamReader().feed(frames) if (value := to_value(frame)) is not None]
+        if name == "responses":
+            assert values[-1]["response"]["output"] == body["output"]
+            assert {one["type"] for one in values} >= {
+                f"response.custom_tool_call_input.{end}" for end in ("delta", "done")
+            }
+        else:
+            deltas = [one["choices"][0]["delta"].get("tool_calls", []) for one in values if isinstance(one, dict)]
+            assert [{"index": 0, **body["choices"][0]["message"]["tool_calls"][0]}] in deltas
+
+
+def test_tools_that_are_not_valid_are_left_to_the_router():
+    tools = [{"type": "custom", "custom": "x"}, {"type": "custom", "name": 1}, {}]
+    assert not find_custom_tools(ServedCall([], {"tools": tools}, "auto"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ('{"__arg1": "a\\nb"}', "a\nb"),
+        ('{"__arg1": "cut', "cut"),
+        ('{"other": 1}', '{"other": 1}'),
+        ("", ""),
+        ("[", "["),
+    ],
+)
+def test_input_of_custom_tools(arguments, text):
+    assert input_of(arguments) == text
 
 
 def test_a_refusal_is_a_field_of_the_message_and_no_filter():
