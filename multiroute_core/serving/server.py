@@ -20,9 +20,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.serving.errors import refuse
 from multiroute_core.serving.gate import ServerState, is_loopback
 
 try:
@@ -99,7 +100,7 @@ def create_app() -> Any:
     settings = ServerSettings(**json.loads(os.environ[VARIABLE]))
     if settings.config:
         router = Router.from_file(settings.config)
-        metrics = next((hook for hook in router.hooks if isinstance(hook, PrometheusMetrics)), None)
+        metrics = _RouterMetrics(router)
     else:
         metrics = PrometheusMetrics(settings.metrics or None)
         router = Router(list(settings.routes) or None, on_event=[metrics])
@@ -112,6 +113,29 @@ def create_app() -> Any:
         only_loopback=not settings.keys,
         freeze=True,
     )
+
+
+class _RouterMetrics:
+    """The metrics of the `PrometheusMetrics` that a router has at the moment: a reload may add or replace it."""
+
+    CONTENT_TYPE: ClassVar[str] = "text/plain; version=0.0.4; charset=utf-8"
+
+    def __init__(self, router: Any) -> None:
+        self._router = router
+
+    def render(self) -> str:
+        """Return the metrics as text.
+
+        Raises:
+            RefusedCall: The router has none.
+        """
+        from multiroute_core.telemetry import PrometheusMetrics
+
+        for hook in self._router.hooks:
+            if isinstance(hook, PrometheusMetrics):
+                return hook.render()
+        message = "There are no metrics; the configuration file has to name 'PrometheusMetrics' in 'on_event'."
+        raise refuse(message, status=404, code="not_found")
 
 
 class DrainingServer(uvicorn.Server):

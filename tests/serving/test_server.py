@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from multiroute_core import Budget, ConfigurationError, Limit, Router
 from multiroute_core.errors import AuthenticationError
 from multiroute_core.report.cli import main
 from multiroute_core.serving import build_app, hash_key
-from multiroute_core.serving.server import ServerSettings, supervise
+from multiroute_core.serving.server import VARIABLE, ServerSettings, create_app, supervise
 from multiroute_core.telemetry import PrometheusMetrics
 from multiroute_core.testing import Answer, Fail, Hang, scripted_route
 from tests.serving.servers import eventually, in_flight, running
@@ -251,6 +252,24 @@ def test_sigterm_lets_a_stream_finish():
         assert process.wait(20) == 0
         assert chunks[-2] == b"data: [DONE]\n"
         assert b"".join(chunks).count(b'"content":"w') == 3
+
+
+def test_metrics_that_a_reload_adds_are_shown(tmp_path, monkeypatch):
+    file = tmp_path / "routes.json"
+    settings = {"routes": [{"route": "openai:gpt-6-luna", "api_key": "k"}]}
+    file.write_text(json.dumps(settings))
+    monkeypatch.setenv(VARIABLE, json.dumps(asdict(ServerSettings(config=str(file)))))
+    app = create_app()
+    with running(app) as server:
+        status, _, text = server.request("GET", "/metrics")
+        assert (status, b"PrometheusMetrics" in text) == (404, True)
+        file.write_text(json.dumps(settings | {"on_event": ["PrometheusMetrics"]}))
+        app.state.router.reload()
+        status, headers, text = server.request("GET", "/metrics")
+        assert (status, headers["content-type"]) == (200, PrometheusMetrics.CONTENT_TYPE)
+        assert b'multiroute_route="openai:gpt-6-luna"' in text
+    gc.unfreeze()
+    app.state.router.close()
 
 
 def test_metrics_are_shown_to_those_with_a_key():
