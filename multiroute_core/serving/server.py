@@ -254,7 +254,8 @@ def _listen(settings: ServerSettings) -> socket.socket:
 
 def _run_worker(settings: ServerSettings, listener: socket.socket) -> None:
     configure_logging()
-    _run(settings, create_app(), listener)
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
+        _run(settings, create_app(), listener)
 
 
 def configure_logging() -> None:

@@ -22,6 +22,7 @@ from multiroute_core import Budget, ConfigurationError, Limit, Router
 from multiroute_core.errors import AuthenticationError
 from multiroute_core.report.cli import main
 from multiroute_core.serving import build_app, hash_key
+from multiroute_core.serving import server as server_module
 from multiroute_core.serving.server import VARIABLE, ServerSettings, create_app, supervise
 from multiroute_core.telemetry import PrometheusMetrics
 from multiroute_core.testing import Answer, Fail, Hang, scripted_route
@@ -252,6 +253,14 @@ def test_sigterm_lets_a_stream_finish():
         assert process.wait(20) == 0
         assert chunks[-2] == b"data: [DONE]\n"
         assert b"".join(chunks).count(b'"content":"w') == 3
+
+
+def test_a_worker_ends_without_a_traceback_on_ctrl_c(monkeypatch):
+    monkeypatch.setattr(server_module, "create_app", lambda: None)
+    monkeypatch.setattr(server_module, "configure_logging", lambda: None)
+    monkeypatch.setattr(server_module, "_run", lambda *_: signal.raise_signal(signal.SIGINT))
+    with socket.socket() as listener:
+        server_module._run_worker(ServerSettings(), listener)
 
 
 def test_metrics_that_a_reload_adds_are_shown(tmp_path, monkeypatch):
