@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,10 +95,11 @@ def _parse_toml(name: str, text: str) -> tuple[Any, Lines]:
 
 def _parse_json(name: str, text: str) -> tuple[Any, Lines]:
     def build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        if twice := next((key for key in keys if keys.count(key) > 1), None):
+        table = dict(pairs)
+        if len(table) < len(pairs):
+            twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
             raise ConfigurationError(f"{name}: the key {twice!r} is there twice in one object; remove one of them.")
-        return dict(pairs)
+        return table
 
     def reject_constant(word: str) -> None:
         raise ConfigurationError(f"{name}: {word} is not JSON; expected a number.")

@@ -69,7 +69,8 @@ class RouterReloader:
         self._interval = None if interval is None else seconds("interval", interval)
         # Its `put` is reentrant, unlike that of other queues and `Event.set`: a signal may interrupt a signal handler.
         self._tokens: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._digest = self._read_digest()
+        # Not the file's digest: it may have changed since the router has read it, so the first look reloads.
+        self._digest: bytes | None = b""
         self._lock = threading.Lock()
         self._previous_handler: Any = None
         self._handles_signal = on_signal and self._set_handler()

@@ -14,7 +14,7 @@ from multiroute_core._util.lazy import attach
 
 if TYPE_CHECKING:
     from multiroute_core.serving.app import build_app
-    from multiroute_core.serving.call import EventWriter, ServedRouter
+    from multiroute_core.serving.call import EventWriter, Metrics, ServedRouter
     from multiroute_core.serving.encoding.events import ChunkWriter
     from multiroute_core.serving.errors import HTTPFailure, http_error
     from multiroute_core.serving.keys import ApiKeys, create_key, hash_key
@@ -24,7 +24,7 @@ else:
         __name__,
         {
             "app": "build_app",
-            "call": "EventWriter ServedRouter",
+            "call": "EventWriter Metrics ServedRouter",
             "encoding.events": "ChunkWriter",
             "errors": "HTTPFailure http_error",
             "keys": "ApiKeys create_key hash_key",
@@ -38,6 +38,7 @@ __all__ = [
     "EventStream",
     "EventWriter",
     "HTTPFailure",
+    "Metrics",
     "ServedRouter",
     "build_app",
     "create_key",

@@ -193,9 +193,9 @@ class _Server:
         metrics = cast("Metrics", self._metrics)
         try:
             self._service.authenticate(request.headers)
+            text = await asyncio.to_thread(metrics.render)  # it may read the files of other workers
         except Exception as error:
             return _write_failure(request, _find_api(request), describe_error(error))
-        text = await asyncio.to_thread(metrics.render)  # it may read the files of other workers
         return Response(text, headers={"content-type": metrics.CONTENT_TYPE})
 
     async def _read_body(self, request: Request) -> bytes:

@@ -6,6 +6,7 @@ The access log has no content: method, path, status, seconds, tenant and route.
 from __future__ import annotations
 
 import logging
+import re
 import time
 import uuid
 from dataclasses import dataclass
@@ -23,7 +24,14 @@ COUNT_PATH = "/v1/messages/count_tokens"
 _PATHS = (*APIS, COUNT_PATH, "/v1/models", "/healthz", "/readyz", "/metrics")
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
-"""The names under which a server on this machine is reached."""
+"""The names under which a server on this machine is reached, beside the other addresses of 127.0.0.0/8."""
+
+_LOOPBACK_ADDRESS = re.compile(r"127(\.[0-9]{1,3}){3}")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address, without a port, is this machine's own."""
+    return host in LOOPBACK or _LOOPBACK_ADDRESS.fullmatch(host) is not None
 
 
 @dataclass(slots=True)
@@ -96,7 +104,7 @@ class Gate:
             return HTTPFailure(431, f"The headers are too large; at most {MAX_HEADER_BYTES:,} bytes are accepted.")
         if self._state.only_loopback:
             hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
-            if any(_without_port(host) not in LOOPBACK for host in hosts):
+            if not all(is_loopback(_without_port(host)) for host in hosts):
                 return HTTPFailure(421, "This server answers requests to this machine only; it has no API keys.")
         if not is_call:
             return None

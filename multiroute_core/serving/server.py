@@ -20,10 +20,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.serving.gate import LOOPBACK, ServerState
+from multiroute_core.serving.errors import refuse
+from multiroute_core.serving.gate import ServerState, is_loopback
 
 try:
     import uvicorn
@@ -86,11 +87,6 @@ class ServerSettings:
             )
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's own."""
-    return host in LOOPBACK or host.startswith("127.")
-
-
 def create_app() -> Any:
     """Build the application from the settings in the environment, in each worker process.
 
@@ -104,7 +100,7 @@ def create_app() -> Any:
     settings = ServerSettings(**json.loads(os.environ[VARIABLE]))
     if settings.config:
         router = Router.from_file(settings.config)
-        metrics = next((hook for hook in router.hooks if isinstance(hook, PrometheusMetrics)), None)
+        metrics = _RouterMetrics(router)
     else:
         metrics = PrometheusMetrics(settings.metrics or None)
         router = Router(list(settings.routes) or None, on_event=[metrics])
@@ -117,6 +113,29 @@ def create_app() -> Any:
         only_loopback=not settings.keys,
         freeze=True,
     )
+
+
+class _RouterMetrics:
+    """The metrics of the `PrometheusMetrics` that a router has at the moment: a reload may add or replace it."""
+
+    CONTENT_TYPE: ClassVar[str] = "text/plain; version=0.0.4; charset=utf-8"
+
+    def __init__(self, router: Any) -> None:
+        self._router = router
+
+    def render(self) -> str:
+        """Return the metrics as text.
+
+        Raises:
+            RefusedCall: The router has none.
+        """
+        from multiroute_core.telemetry import PrometheusMetrics
+
+        for hook in self._router.hooks:
+            if isinstance(hook, PrometheusMetrics):
+                return hook.render()
+        message = "There are no metrics; the configuration file has to name 'PrometheusMetrics' in 'on_event'."
+        raise refuse(message, status=404, code="not_found")
 
 
 class DrainingServer(uvicorn.Server):
@@ -235,7 +254,8 @@ def _listen(settings: ServerSettings) -> socket.socket:
 
 def _run_worker(settings: ServerSettings, listener: socket.socket) -> None:
     configure_logging()
-    _run(settings, create_app(), listener)
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
+        _run(settings, create_app(), listener)
 
 
 def configure_logging() -> None:

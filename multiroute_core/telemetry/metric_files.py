@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ SeriesKey: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 _HEADER = struct.Struct("<I")
 _VALUE = struct.Struct("<d")
 _SUFFIX = ".metrics"
+_NAME = re.compile(r"([0-9]{1,9})-[0-9a-f]{8}\.metrics")
+"""The name of a file: the id of the process, and a random part."""
 
 
 class StoredSeries(NamedTuple):
@@ -71,10 +74,14 @@ class MetricFile:
 
 
 def read_series(directory: Path) -> Iterator[StoredSeries]:
-    """Yield the series of all processes. An entry that is being written is left out."""
+    """Yield the series of all processes. An entry that is being written is left out.
+
+    So are files of others, and the rest of a file that a crash of the machine has left with zeros.
+    """
     for path in sorted(directory.glob(f"*{_SUFFIX}")):
-        pid = int(path.name.partition("-")[0])
-        is_alive = _is_alive(pid)
+        if (name := _NAME.fullmatch(path.name)) is None:
+            continue
+        is_alive = _is_alive(int(name[1]))
         try:
             content = path.read_bytes()
         except OSError:
@@ -83,12 +90,18 @@ def read_series(directory: Path) -> Iterator[StoredSeries]:
         while place + _HEADER.size <= len(content):
             (length,) = _HEADER.unpack_from(content, place)
             end = place + _HEADER.size + length + _VALUE.size
-            if end > len(content):
+            if end > len(content) or (key := _read_key(content[place + _HEADER.size : end - _VALUE.size])) is None:
                 break
-            name, labels = json.loads(content[place + _HEADER.size : end - _VALUE.size])
-            key = name, tuple((label, text) for label, text in labels)
             yield StoredSeries(key, _VALUE.unpack_from(content, end - _VALUE.size)[0], is_alive)
             place = end
+
+
+def _read_key(content: bytes) -> SeriesKey | None:
+    try:
+        name, labels = json.loads(content)
+        return name, tuple((label, text) for label, text in labels)
+    except (ValueError, TypeError):
+        return None
 
 
 def _is_alive(pid: int) -> bool:

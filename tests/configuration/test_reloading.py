@@ -296,6 +296,14 @@ def test_a_changed_file_reloads(file):
         assert repr(reloader) == f"RouterReloader({str(file.path)!r}, interval=0.01)"
 
 
+def test_a_change_before_the_reloader_begins_is_seen(file):
+    file.write()
+    with file.open() as router:
+        file.write(routes=("b",))
+        with RouterReloader(router, interval=0.01, on_signal=False):
+            wait_for(lambda: router.routes[0].name == "b")
+
+
 def test_a_budget_that_counts_something_else_needs_another_name(file):
     file.write('budget = {tokens = 100, name = "x"}')
     with file.open() as router:

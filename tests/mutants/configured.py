@@ -49,4 +49,11 @@ CONFIGURED = (
         "if not one.is_alive or math.isnan(one.value):",
         f"{METRICS} -k combine",
     ),
+    Mutant(
+        "a change between the start and the reloader is never seen",
+        "multiroute_core/configuration/reloading.py",
+        'self._digest: bytes | None = b""',
+        "self._digest: bytes | None = self._read_digest()",
+        f"{RELOADING} -k begins",
+    ),
 )

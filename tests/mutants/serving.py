@@ -29,7 +29,7 @@ SERVING = (
     Mutant(
         "a page of another site calls a server without keys",
         FOLDER + "gate.py",
-        "if any(_without_port(host) not in LOOPBACK for host in hosts):",
+        "if not all(is_loopback(_without_port(host)) for host in hosts):",
         "if not hosts:",
         "tests/serving/test_server.py -k page",
     ),
@@ -39,5 +39,26 @@ SERVING = (
         "        e.AuthenticationError,\n        502,\n",
         "        e.AuthenticationError,\n        401,\n",
         "tests/serving/test_errors.py",
+    ),
+    Mutant(
+        "a refusal looks like the work of a filter",
+        FOLDER + "encoding/chat.py",
+        'if response.finish_reason == "refusal" and any(map(is_refusal, response.parts)):',
+        "if False:",
+        "tests/serving/test_encoding.py -k refusal",
+    ),
+    Mutant(
+        "citations and the block's end are lost in a stream",
+        FOLDER + "encoding/messages.py",
+        'if kind == "text" and raw is not None:',
+        "if False:",
+        "tests/serving/test_encoding.py -k citations",
+    ),
+    Mutant(
+        "the input of a custom tool keeps the router's own wrapping",
+        FOLDER + "encoding/custom_calls.py",
+        "return text if isinstance(text, str) else arguments",
+        "return arguments",
+        "tests/serving/test_encoding.py -k custom",
     ),
 )

@@ -2,11 +2,12 @@
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiroute_core import Attempt, Chunk, Reasoning, Response, Text, ToolCall, Usage
-from multiroute_core.messages import InvalidToolCall, ToolCallDelta, assemble
+from multiroute_core.messages import InvalidToolCall, Raw, ToolCallDelta, assemble
 from multiroute_core.providers import body
 from multiroute_core.providers.anthropic import decode as anthropic
 from multiroute_core.providers.openai import chat_answer, responses_answer
@@ -14,6 +15,7 @@ from multiroute_core.providers.provider import Encoded, Reply
 from multiroute_core.providers.sse import StreamReader
 from multiroute_core.providers.stream_body import to_value
 from multiroute_core.serving.call import ServedCall
+from multiroute_core.serving.encoding.custom_calls import find_custom_tools, input_of
 from multiroute_core.serving.encoding.events import ChunkWriter
 from multiroute_core.serving.errors import HTTPFailure
 from multiroute_core.serving.service import CHAT, MESSAGES, RESPONSES
@@ -140,8 +142,6 @@ def test_a_cached_stream_of_whole_parts_is_written_like_one_in_pieces():
 
 
 def test_signatures_of_the_own_api_survive():
-    from multiroute_core.messages import Raw
-
     block = {"type": "thinking", "thinking": "hm", "signature": "SIGNED"}
     item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "SEALED"}
     for api, raw, key in (
@@ -155,6 +155,90 @@ def test_signatures_of_the_own_api_survive():
             map(writer.feed, [Chunk((Reasoning("hm"),)), Chunk((Reasoning("", raw),)), Chunk((Text("ok"),), response)])
         )
         assert key.encode() in frames
+
+
+def test_citations_of_the_own_api_survive_in_streams():
+    citation = {"type": "char_location", "cited_text": "grass", "document_index": 0}
+    cited = {"type": "text", "text": "It is green.", "citations": [citation]}
+    for pieces in (
+        [Text("It is "), Text("green."), Text("", Raw("anthropic", cited))],
+        [Text(cited["text"], Raw("anthropic", cited))],
+    ):
+        writer = MESSAGES.writer(CALL)
+        response = Response((Text(cited["text"], Raw("anthropic", cited)), Text(" Yes.")), "stop", None, "m", "p", "r")
+        chunks = [*(Chunk((part,)) for part in pieces), Chunk((Text(" Yes."),)), Chunk((), response)]
+        events = b"".join(writer.feed(chunk) for chunk in chunks)
+        reader, decoder = StreamReader(), anthropic.MessagesDecoder(ENCODED)
+        deltas = [decoder.feed(to_value(event)) for event in reader.feed(events)]
+        first, second = assemble([part for delta in deltas if delta is not None for part in delta.parts])
+        assert isinstance(first, Text)
+        assert first.raw is not None
+        assert first.raw.body == cited
+        assert second == Text(" Yes.")
+
+
+def test_calls_of_custom_tools_have_the_form_that_the_client_knows():
+    text = 'print("\u00e4")\n' + "{}"
+    custom = ToolCall("c1", "code", {"__arg1": text})
+    parts = (custom, ToolCall("c2", "f", {"x": 1}))
+    response = Response(parts, "tool_call", None, "m", "p", "r")
+    encoded = json.dumps(custom.arguments)
+    chunks = [
+        Chunk((ToolCallDelta(0, "c1", "code", encoded[:15]),)),
+        Chunk((ToolCallDelta(1, "c2", "f", '{"x":1}'),)),
+        Chunk((ToolCallDelta(0, arguments=encoded[15:]),), response),
+    ]
+    for name, tool in (
+        ("chat", {"type": "custom", "custom": {"name": "code"}}),
+        ("responses", {"type": "custom", "name": "code"}),
+    ):
+        api, decode, _ = READERS[name]
+        call = ServedCall([], {"tools": [tool, {"type": "function"}]}, "auto", stream=True)
+        body = api.write(response, call)
+        assert "__arg1" not in json.dumps(body)
+        whole = decode(Reply(json.dumps(body).encode(), {}))
+        assert {one.id: one.arguments for one in whole.parts} == {"c1": {"__arg1": text}, "c2": {"x": 1}}, name
+        writer = api.writer(call)
+        frames = b"".join(map(writer.feed, chunks))
+        assert b"__arg1" not in frames
+        values = [value for frame in StreamReader().feed(frames) if (value := to_value(frame)) is not None]
+        if name == "responses":
+            assert values[-1]["response"]["output"] == body["output"]
+            assert {one["type"] for one in values} >= {
+                f"response.custom_tool_call_input.{end}" for end in ("delta", "done")
+            }
+        else:
+            deltas = [one["choices"][0]["delta"].get("tool_calls", []) for one in values if isinstance(one, dict)]
+            assert [{"index": 0, **body["choices"][0]["message"]["tool_calls"][0]}] in deltas
+
+
+def test_tools_that_are_not_valid_are_left_to_the_router():
+    tools = [{"type": "custom", "custom": "x"}, {"type": "custom", "name": 1}, {}]
+    assert not find_custom_tools(ServedCall([], {"tools": tools}, "auto"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ('{"__arg1": "a\\nb"}', "a\nb"),
+        ('{"__arg1": "cut', "cut"),
+        ('{"other": 1}', '{"other": 1}'),
+        ("", ""),
+        ("[", "["),
+    ],
+)
+def test_input_of_custom_tools(arguments, text):
+    assert input_of(arguments) == text
+
+
+def test_a_refusal_is_a_field_of_the_message_and_no_filter():
+    refusal = Text("I can't.", Raw("openai.chat", {"refusal": "I can't."}))
+    response = Response((refusal,), "refusal", None, "m", "p", "r")
+    (choice,) = CHAT.write(response, CALL)["choices"]
+    assert (choice["finish_reason"], choice["message"]["refusal"]) == ("stop", "I can't.")
+    assert b'"finish_reason":"stop"' in CHAT.writer(CALL).feed(Chunk((refusal,), response))
+    partial = Response((Text("So"),), "refusal", None, "m", "p", "r")  # a classifier has stopped the model
+    assert CHAT.write(partial, CALL)["choices"][0]["finish_reason"] == "content_filter"
 
 
 def test_no_sentence_of_an_error_reaches_the_client():

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from multiroute_core import Budget, ConfigurationError, Limit, Router
 from multiroute_core.errors import AuthenticationError
 from multiroute_core.report.cli import main
 from multiroute_core.serving import build_app, hash_key
-from multiroute_core.serving.server import ServerSettings, supervise
+from multiroute_core.serving import server as server_module
+from multiroute_core.serving.server import VARIABLE, ServerSettings, create_app, supervise
 from multiroute_core.telemetry import PrometheusMetrics
 from multiroute_core.testing import Answer, Fail, Hang, scripted_route
 from tests.serving.servers import eventually, in_flight, running
@@ -102,9 +104,9 @@ def test_a_page_of_another_name_cannot_call_an_open_server():
     """DNS rebinding: the page's name resolves to this machine, and the browser thinks it is the page's own site."""
     with running(build_app(Router([scripted_route("one", Answer("ok"))]), only_loopback=True)) as server:
         assert server.request("POST", PATH, BODY)[0] == 200
-        for host in ("localhost", "localhost:8000", "[::1]:1"):
+        for host in ("localhost", "localhost:8000", "[::1]:1", "127.0.0.2:8000", "127.1.2.3"):
             assert server.request("POST", PATH, BODY, {"host": host})[0] == 200
-        for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example"):
+        for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", "127.evil.example"):
             assert server.request("POST", PATH, BODY, {"host": host})[0] == 421
 
 
@@ -251,6 +253,32 @@ def test_sigterm_lets_a_stream_finish():
         assert process.wait(20) == 0
         assert chunks[-2] == b"data: [DONE]\n"
         assert b"".join(chunks).count(b'"content":"w') == 3
+
+
+def test_a_worker_ends_without_a_traceback_on_ctrl_c(monkeypatch):
+    monkeypatch.setattr(server_module, "create_app", lambda: None)
+    monkeypatch.setattr(server_module, "configure_logging", lambda: None)
+    monkeypatch.setattr(server_module, "_run", lambda *_: signal.raise_signal(signal.SIGINT))
+    with socket.socket() as listener:
+        server_module._run_worker(ServerSettings(), listener)
+
+
+def test_metrics_that_a_reload_adds_are_shown(tmp_path, monkeypatch):
+    file = tmp_path / "routes.json"
+    settings = {"routes": [{"route": "openai:gpt-6-luna", "api_key": "k"}]}
+    file.write_text(json.dumps(settings))
+    monkeypatch.setenv(VARIABLE, json.dumps(asdict(ServerSettings(config=str(file)))))
+    app = create_app()
+    with running(app) as server:
+        status, _, text = server.request("GET", "/metrics")
+        assert (status, b"PrometheusMetrics" in text) == (404, True)
+        file.write_text(json.dumps(settings | {"on_event": ["PrometheusMetrics"]}))
+        app.state.router.reload()
+        status, headers, text = server.request("GET", "/metrics")
+        assert (status, headers["content-type"]) == (200, PrometheusMetrics.CONTENT_TYPE)
+        assert b'multiroute_route="openai:gpt-6-luna"' in text
+    gc.unfreeze()
+    app.state.router.close()
 
 
 def test_metrics_are_shown_to_those_with_a_key():

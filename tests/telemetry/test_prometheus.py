@@ -251,6 +251,17 @@ def test_an_entry_that_is_being_written_is_left_out(tmp_path):
         assert found in ({}, {("a", ()): 3.0}, {("a", ()): 3.0, ("b", (("x", "y"),)): 2.0})
 
 
+def test_foreign_files_and_what_a_crash_has_spoiled_are_left_out(tmp_path):
+    file = MetricFile(tmp_path)
+    file.write(("a_total", ()), 1.0)
+    file.close()
+    with file.path.open("ab") as stream:
+        stream.write(bytes(64))
+    for name in ("notes.metrics", "._1-00000000.metrics", "1-x.metrics"):
+        (tmp_path / name).write_bytes(b"\x00\x05Mac OS X")
+    assert [one.key for one in read_series(tmp_path)] == [("a_total", ())]
+
+
 def test_a_route_that_is_gone_has_no_gauges(tmp_path):
     metrics = PrometheusMetrics(tmp_path)
     router = Router([scripted_route("a", ANSWER), scripted_route("b", ANSWER)], on_event=[metrics])

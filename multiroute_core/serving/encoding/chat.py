@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from multiroute_core.messages import InvalidToolCall, Part, Reasoning, Text, ToolCall, is_refusal
+from multiroute_core.messages import InvalidToolCall, Part, Reasoning, Text, ToolCall, ToolCallDelta, is_refusal
 from multiroute_core.serving.call import JSON, ServedCall
+from multiroute_core.serving.encoding.custom_calls import find_custom_tools, input_of
 from multiroute_core.serving.encoding.frames import DONE, CallPieces, arguments_of, data, data_url, images, summarize
 from multiroute_core.serving.errors import HTTPFailure
 from multiroute_core.types import Chunk, FinishReason, Response, Usage
@@ -21,7 +22,12 @@ _FINISH: dict[FinishReason | None, str] = {
     "content_filter": "content_filter",
     "refusal": "content_filter",
 }
-"""OpenAI's words for finish reasons; every other one is `stop`."""
+"""OpenAI's words for finish reasons; every other one is `stop`.
+
+A refusal that is a field of the message ends with `stop` too. With `content_filter` OpenAI's SDK raises
+`ContentFilterFinishReasonError`, and the client does not see the refusal
+(https://platform.openai.com/docs/guides/structured-outputs#refusals and `lib/_parsing/_completions.py` of openai
+2.54.0, read 2026-11-30)."""
 
 
 def write(response: Response, call: ServedCall) -> JSON:
@@ -35,13 +41,13 @@ def write(response: Response, call: ServedCall) -> JSON:
     if reasoning := response.reasoning:
         message["reasoning_content"] = reasoning
     if calls:
+        custom = find_custom_tools(call)
         message["tool_calls"] = [
-            {"id": one.id, "type": "function", "function": {"name": one.name, "arguments": arguments_of(one)}}
-            for one in calls
+            write_call(one.id, one.name, arguments_of(one), is_custom=one.name in custom) for one in calls
         ]
     if pictures := images(response.parts):
         message["images"] = [{"type": "image_url", "image_url": {"url": data_url(blob)}} for blob in pictures]
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(response.finish_reason)}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(response)}
     return {
         "id": f"chatcmpl-{call.id}",
         "object": "chat.completion",
@@ -51,6 +57,13 @@ def write(response: Response, call: ServedCall) -> JSON:
         "usage": write_usage(response.usage),
         "multiroute": summarize(response),
     }
+
+
+def write_call(call_id: str, name: str, arguments: str, *, is_custom: bool) -> JSON:
+    """Return a tool call."""
+    if is_custom:
+        return {"id": call_id, "type": "custom", "custom": {"name": name, "input": input_of(arguments)}}
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 def write_usage(usage: Usage | None) -> JSON | None:
@@ -74,17 +87,21 @@ def write_usage(usage: Usage | None) -> JSON | None:
     }
 
 
-def _finish(reason: FinishReason | None) -> str:
-    return _FINISH.get(reason, "stop")
+def _finish(response: Response) -> str:
+    if response.finish_reason == "refusal" and any(map(is_refusal, response.parts)):
+        return "stop"
+    return _FINISH.get(response.finish_reason, "stop")
 
 
 class ChatWriter:
-    """Writes a stream as `chat.completion.chunk`s."""
+    """Writes a stream as `chat.completion.chunk`s. Calls of custom tools come whole, at the end."""
 
     def __init__(self, call: ServedCall) -> None:
         self._call = call
         self._calls = CallPieces()
         self._begun = False
+        self._custom_tools = find_custom_tools(call)
+        self._custom: dict[int, list[ToolCallDelta]] = {}
 
     def feed(self, chunk: Chunk) -> bytes:
         """Return the events of a chunk."""
@@ -107,6 +124,9 @@ class ChatWriter:
         if isinstance(part, Reasoning):
             return {"reasoning_content": part.text} if part.text else None
         if (piece := self._calls.of(part)) is not None:
+            if piece.index in self._custom or piece.name in self._custom_tools:
+                self._custom.setdefault(piece.index, []).append(piece)
+                return None
             function: JSON = {"arguments": piece.arguments}
             if piece.name:
                 function["name"] = piece.name
@@ -118,12 +138,18 @@ class ChatWriter:
             return {"images": [{"type": "image_url", "image_url": {"url": data_url(pictures[0])}}]}
         return None
 
+    def _end_custom(self) -> list[bytes]:
+        frames: list[bytes] = []
+        for index, pieces in self._custom.items():
+            arguments = "".join(piece.arguments for piece in pieces)
+            whole = write_call(pieces[0].id or "", pieces[0].name or "", arguments, is_custom=True)
+            frames.append(self._frame({"tool_calls": [{"index": index, **whole}]}))
+        return frames
+
     def _end(self, response: Response) -> list[bytes]:
-        end = self._chunk(
-            [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": _finish(response.finish_reason)}]
-        )
+        end = self._chunk([{"index": 0, "delta": {}, "logprobs": None, "finish_reason": _finish(response)}])
         end |= {"model": response.model, "multiroute": summarize(response)}
-        frames = [data(end)]
+        frames = [*self._end_custom(), data(end)]
         if self._call.include_usage:
             frames.append(data(self._chunk([]) | {"model": response.model, "usage": write_usage(response.usage)}))
         return [*frames, DONE]

@@ -110,7 +110,7 @@ class MessagesWriter:
         self._begun = False
         self._blocks = 0
         self._open: tuple[str, int] | None = None
-        self._signed = False
+        self._signed = False  # the open block has its signature or its citations, and takes nothing more
         self._tools: dict[int, int] = {}
 
     def feed(self, chunk: Chunk) -> bytes:
@@ -166,6 +166,11 @@ class MessagesWriter:
                 empty = {"text": ""} if kind == "text" else {"thinking": "", "signature": ""}
                 frames.append(self._start({"type": kind, **empty}))
             frames.append(self._delta(self._open[1], {"type": f"{kind}_delta", kind: part.text}))
+        if kind == "text" and raw is not None:  # it ends the block
+            if self._open is not None and self._open[0] == "text":
+                changes = ({"type": "citations_delta", "citation": one} for one in raw.get("citations") or ())
+                frames += [self._delta(self._open[1], change) for change in changes]
+            self._signed = True
         if kind == "thinking" and raw is not None and isinstance(signature := raw.get("signature"), str):
             if self._open is None or self._open[0] != "thinking":
                 frames += self._close()

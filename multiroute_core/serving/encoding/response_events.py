@@ -1,7 +1,8 @@
 """Responses: streams in OpenAI's format.
 
 https://platform.openai.com/docs/api-reference/responses-streaming and `ResponseStreamEvent` of openai 2.54.0 (read
-2026-11-30). Items of tool calls stay open until the end, because their pieces may alternate.
+2026-11-30). Items of tool calls stay open until the end, because their pieces may alternate. The
+input of a custom tool comes whole.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Literal
 from multiroute_core.messages import Part, Reasoning, Text, ToolCallDelta, is_refusal
 from multiroute_core.serving.call import JSON, ServedCall
 from multiroute_core.serving.encoding import responses
+from multiroute_core.serving.encoding.custom_calls import find_custom_tools, input_of
 from multiroute_core.serving.encoding.frames import CallPieces, named
 from multiroute_core.serving.errors import HTTPFailure
 from multiroute_core.types import Chunk, Response
@@ -23,7 +25,7 @@ class _Item:
 
     index: int
     id: str
-    kind: Literal["text", "refusal", "reasoning", "call"]
+    kind: Literal["text", "refusal", "reasoning", "call", "custom"]
     call_id: str = ""
     name: str = ""
     pieces: list[str] = field(default_factory=list[str])
@@ -36,6 +38,7 @@ class ResponsesWriter:
     def __init__(self, call: ServedCall) -> None:
         self._call = call
         self._pieces = CallPieces()
+        self._custom_tools = find_custom_tools(call)
         self._number = 0
         self._output: dict[int, JSON] = {}
         self._items = 0
@@ -139,14 +142,19 @@ class ResponsesWriter:
         if (item := self._tools.get(piece.index)) is None:
             frames += self._close()
             index = self._take()
-            item = _Item(index, responses.item_id("fc", self._call, index), "call", piece.id or "", piece.name or "")
+            kind, prefix = ("custom", "ctc") if piece.name in self._custom_tools else ("call", "fc")
+            name = responses.item_id(prefix, self._call, index)
+            item = _Item(index, name, kind, piece.id or "", piece.name or "")
             self._tools[piece.index] = item
-            empty = responses.call_item(item.id, item.call_id, item.name, "", "in_progress")
+            write = responses.custom_item if kind == "custom" else responses.call_item
+            empty = write(item.id, item.call_id, item.name, "", "in_progress")
             frames.append(self._event("response.output_item.added", output_index=index, item=empty))
         elif piece.name:
             item.name += piece.name
         if piece.arguments:
             item.pieces.append(piece.arguments)
+            if item.kind == "custom":
+                return frames
             at = {"item_id": item.id, "output_index": item.index, "delta": piece.arguments}
             frames.append(self._event("response.function_call_arguments.delta", **at))
         return frames
@@ -164,6 +172,13 @@ class ResponsesWriter:
             body = responses.call_item(item.id, item.call_id, item.name, text)
             done = self._event("response.function_call_arguments.done", **at, name=item.name, arguments=text)
             frames = [done]
+        elif item.kind == "custom":
+            text = input_of(text)
+            body = responses.custom_item(item.id, item.call_id, item.name, text)
+            frames = [
+                self._event("response.custom_tool_call_input.delta", **at, delta=text),
+                self._event("response.custom_tool_call_input.done", **at, input=text),
+            ]
         elif item.kind == "reasoning":
             body = item.raw or responses.reasoning_item(item.id, text)
             body["id"] = body.get("id") or item.id

@@ -11,6 +11,7 @@ from typing import Any
 
 from multiroute_core.messages import Blob, InvalidToolCall, Part, Reasoning, Text, ToolCall, VendorPart, is_refusal
 from multiroute_core.serving.call import JSON, ServedCall
+from multiroute_core.serving.encoding.custom_calls import find_custom_tools, input_of
 from multiroute_core.serving.encoding.frames import arguments_of, summarize
 from multiroute_core.serving.errors import HTTPFailure
 from multiroute_core.types import Response, Usage
@@ -128,6 +129,12 @@ def call_item(name: str, call_id: str, tool: str, arguments: str, status: str = 
     }
 
 
+def custom_item(name: str, call_id: str, tool: str, text: str, status: str = "completed") -> JSON:
+    """Return the item of a call of a custom tool."""
+    item = {"type": "custom_tool_call", "id": name, "call_id": call_id, "name": tool, "input": text}
+    return item | {"status": status}
+
+
 def raw_item(part: Any) -> JSON | None:
     """Return a part as OpenAI has sent it; None for a part of another provider."""
     raw = getattr(part, "raw", None)
@@ -142,6 +149,8 @@ def write_item(part: Part, call: ServedCall, index: int) -> JSON | None:
             if own is not None and own.get("type") == "reasoning":
                 return {**own, "id": own.get("id") or item_id("rs", call, index)}
             return reasoning_item(item_id("rs", call, index), part.text) if part.text else None
+        case ToolCall() | InvalidToolCall() if part.name in find_custom_tools(call):
+            return custom_item(item_id("ctc", call, index), part.id, part.name, input_of(arguments_of(part)))
         case ToolCall() | InvalidToolCall():
             return call_item(item_id("fc", call, index), part.id, part.name, arguments_of(part))
         case VendorPart():
