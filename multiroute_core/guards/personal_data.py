@@ -295,6 +295,7 @@ _NO_NATIONAL = re.compile(
     r"|.*(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![.\d])"  # addresses that belong to no machine in particular
 )
 _NEXT_NUMBER = re.compile(r"(?<=\d)[ \u00a0](?=[0(]\d|\+\d)", re.ASCII)
+_SENTENCE_END = re.compile(r"\.\s+")
 _BEFORE_INTERNATIONAL = re.compile(r"\w\Z", re.ASCII)
 
 
@@ -315,15 +316,21 @@ def _find_phones(text: str, regions: tuple[str, ...]) -> Iterator[tuple[int, int
 def _match_phones(text: str, part: tuple[int, int], regions: tuple[str, ...]) -> list[tuple[int, int]]:
     start, end = part
     phonenumbers = _load("phonenumbers")
-    # By default the matcher gives up after 65,535 candidates; a long document may hold more.
-    return [
-        (start + match.start, start + match.end)
-        for region in (regions or (None,))
+    spans: list[tuple[int, int]] = []
+    for region in regions or (None,):
+        # By default the matcher gives up after 65,535 candidates; a long document may hold more.
         for match in phonenumbers.PhoneNumberMatcher(
             text[start:end], region, leniency=phonenumbers.Leniency.VALID, max_tries=end - start
-        )
-        if _stands_alone(text, start + match.start, start + match.end)
-    ]
+        ):
+            span = (start + match.start, start + match.end)
+            # Where numbers have no fixed length, the matcher takes the first digits of the next sentence along.
+            sentence_end = _SENTENCE_END.search(text, *span)
+            before = _match_phones(text, (span[0], sentence_end.start()), regions) if sentence_end else []
+            if before and sentence_end:
+                spans += before + _match_phones(text, (sentence_end.end(), span[1]), regions)
+            elif _stands_alone(text, *span):
+                spans.append(span)
+    return spans
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:

@@ -71,6 +71,15 @@ def test_uuids_times_hashes_and_floats_are_left_alone(text):
     assert find_personal_data(text, regions=REGIONS) == ()
 
 
+def test_a_number_ends_with_its_sentence():
+    text = "Phone: +43 664 123456. 350 Fifth Avenue, or +43 664 123457. +43 664 123458. 12 people"
+    assert read(text, regions=["US"]) == [
+        ("phone", "+43 664 123456"),
+        ("phone", "+43 664 123457"),
+        ("phone", "+43 664 123458"),
+    ]
+
+
 AMBIGUOUS = {
     "a version in four parts, without a word that says so": ("1.2.3.4", [("ip", "1.2.3.4")]),
     "ten digits, where they may be a national number": ("2015550123", [("phone", "2015550123")]),
