@@ -62,6 +62,7 @@ def ask(address, text="Hello"):
     return httpx.post(f"{address}/chat", json={"messages": [{"role": "user", "content": text}]})
 
 
+@pytest.mark.slow
 def test_the_stream_tells_each_attempt_before_its_words():
     with served(chat_page.build_demo_router()) as address:
         reply = ask(address)

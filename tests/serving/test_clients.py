@@ -18,6 +18,8 @@ from multiroute_core.serving import build_app, create_key, hash_key
 from multiroute_core.testing import Answer, DropConnection, Fail, ReplayServer, Reply, provider_of, scripted_route
 from tests.serving.servers import eventually, in_flight, running
 
+pytestmark = pytest.mark.slow
+
 KEY = create_key()
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"0" * 20).decode()
 CALLS = [ToolCall("call_1", "weather", {"city": "Rome"}), ToolCall("call_2", "weather", {"city": "Oslo"})]

@@ -28,6 +28,8 @@ from multiroute_core.telemetry import PrometheusMetrics
 from multiroute_core.testing import Answer, Fail, Hang, scripted_route
 from tests.serving.servers import eventually, in_flight, running
 
+pytestmark = pytest.mark.slow
+
 BODY = {"model": "auto", "messages": [{"role": "user", "content": "KEYWORD-42"}]}
 PATH = "/v1/chat/completions"
 

@@ -13,6 +13,8 @@ from multiroute_core.serving import EventStream, event_stream
 from multiroute_core.testing import Answer, DropConnection, Fail, Hang, SlowStream, rate_limited, scripted_route
 from tests.serving.servers import eventually, in_flight, running
 
+pytestmark = pytest.mark.slow
+
 ANSWER = Answer(("Hel", "lo"), tool_calls=[ToolCall("1", "f", {"x": 1})])
 
 
