@@ -184,9 +184,9 @@ async def measure(rows: Sequence[Contestant], in_flight: int, rounds: int, count
 
 
 @contextlib.contextmanager
-def server() -> Iterator[str]:
-    """Run the model server; gives its address."""
-    command = [sys.executable, str(Path(loopback.__file__)), "50", "-1", str(SECONDS)]
+def server(seconds: float = SECONDS) -> Iterator[str]:
+    """Run the model server, which answers after so many seconds; gives its address."""
+    command = [sys.executable, str(Path(loopback.__file__)), "50", "-1", str(seconds)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None

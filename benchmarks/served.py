@@ -37,15 +37,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import loopback
 from benchmarks.contestants import CHAT, GPT
+from benchmarks.load import server as server_of_models
 from benchmarks.peers import environment
 from multiroute_core.serving import create_key, hash_key
 
 IN_FLIGHT = 32
-CHUNKS = 50
-"""Pieces of a streamed answer."""
-
 START_SECONDS = 120.0
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 MIB = 1024 * 1024
@@ -150,7 +147,7 @@ def build_multiroute(folder: Path, upstream: str, *, workers: int = 1, state: st
     config = {"routes": [route], **({"state": state} if state else {})}
     (folder / "routes.json").write_text(json.dumps(config))
     port = free_port()
-    code = "import logging, sys; from multiroute_core.report.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from multiroute_core.report.cli import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["serve", str(folder / "routes.json"), "--keys", str(folder / "keys.txt"), "--port", str(port)]
     arguments += ["--workers", str(workers), "--max-concurrency", "5000"]
     return Server("MultiRoute", [sys.executable, "-c", code, *arguments], port, key, "/healthz")
@@ -227,19 +224,6 @@ def measure(server: Server, kind: str, count: int) -> None:
     server.cpu.setdefault(kind, []).append((server.cpu_seconds() - cpu) / count)
 
 
-@contextlib.contextmanager
-def model_server() -> Iterator[str]:
-    """Run the model server, which answers at once; gives its address."""
-    command = [sys.executable, str(Path(loopback.__file__)), str(CHUNKS)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.stdin.close()
-
-
 def show(servers: Sequence[Server]) -> None:
     """Print the table."""
     table = Table("", *(server.name for server in servers), "ratio", "target", "")
@@ -274,7 +258,7 @@ def main() -> None:
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages if name in names)
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {versions}")
     python = None if chosen.alone else environment.python(environment.PROXY_HOME, environment.PROXY_PACKAGES)
-    with tempfile.TemporaryDirectory() as name, model_server() as upstream:
+    with tempfile.TemporaryDirectory() as name, server_of_models(0.0) as upstream:
         folder = Path(name)
         servers = [build_multiroute(folder, upstream)]
         if python is not None:
