@@ -8,6 +8,8 @@ it in a comment that the pages do not show:
     router = Router(["openai:gpt-6-luna"])
     -->
 
+A setup may fill `replacements`: what a later block has to be run with, such as another port.
+
 `<!-- needs llm_guard -->` before a block leaves it out where that package is not installed, and
 `<!-- text -->` where it is no program but an outline.
 """
@@ -103,6 +105,8 @@ def run(page: Path) -> list[str]:
                 missing.append(block.needs)
                 continue
             source = "\n" * (block.line - 1) + block.code
+            for shown, real in namespace.get("replacements", {}).items() if block.is_shown else ():
+                source = source.replace(shown, real)
             code = compile(source, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
             if code.co_flags & inspect.CO_COROUTINE:
                 runner.run(eval(code, namespace))
@@ -149,4 +153,6 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(min(main(sys.argv[1:]), 100))
+    status = min(main(sys.argv[1:]), 100)
+    sys.stdout.flush()
+    os._exit(status)  # a page that failed may have left a server running

@@ -1,8 +1,8 @@
 """Hooks of MkDocs: pages from files outside of `docs/`, so that the repository and the site have the same links.
 
-A link of a page to `../examples/x.py`, `../notebooks/x.ipynb` or `../CONTRIBUTING.md` is right in the repository. On the
-site, such files become pages: notebooks and Markdown as they are, other files as code. The reference has a page for each
-public package, with every name that the package exports.
+A link of a page to `../examples/x.py`, `../notebooks/x.ipynb` or `../CONTRIBUTING.md` is right in the repository. On
+the site, such files become pages: notebooks and Markdown as they are, other files as code. The reference has a page for
+each public package, with every name that the package exports.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:  # noqa: ARG001
     """Turn links to files outside of `docs/` into links to their pages."""
     folder = _folder(page.file.src_uri)
 
