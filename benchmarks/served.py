@@ -147,7 +147,7 @@ def build_multiroute(folder: Path, upstream: str, *, workers: int = 1, state: st
     config = {"routes": [route], **({"state": state} if state else {})}
     (folder / "routes.json").write_text(json.dumps(config))
     port = free_port()
-    code = "import sys; from multiroute_core.report.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from multiroute_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["serve", str(folder / "routes.json"), "--keys", str(folder / "keys.txt"), "--port", str(port)]
     arguments += ["--workers", str(workers), "--max-concurrency", "5000"]
     return Server("MultiRoute", [sys.executable, "-c", code, *arguments], port, key, "/healthz")

@@ -102,6 +102,15 @@ class GenaiProvider(GeminiProvider):
             response = await io.wait(limit, client.asend if io.native else client.send, request, stream=True)
         return read_events(self._sdk, response, native=io.native)
 
+    async def get(self, io: IO, limit: Deadline, path: str) -> Reply:
+        """Request a resource, such as the list of models, with the credentials of the calls."""
+        client: SdkClient = await self._clients.native() if io.native else self._clients.blocking()
+        calls = _calls(client.sdk)
+        request = calls.async_request if io.native else calls.request
+        with reading("google.genai"):
+            reply = await io.wait(limit, lambda: request("get", path.lstrip("/"), {}))
+        return Reply(reply.body or "", reply.headers or {})
+
     def _client(self, *, native: bool) -> SdkClient:
         """Create an SDK client on an HTTP client of ours, which enforces the deadline.
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from multiroute_core import Router
+from multiroute_core.cli import main as cli
 from multiroute_core.ledger.sqlite_file import APPLICATION, VERSION
-from multiroute_core.report import cli
 from multiroute_core.testing import Answer, Fail, scripted_route
 from tests.redis_servers import running
 from tests.report.conftest import NOON, failure, record
@@ -30,7 +30,7 @@ def process(*arguments, columns=100, **variables):
     """The command line as a process of its own."""
     env = {**os.environ, "COLUMNS": str(columns), "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     return subprocess.run(
-        [sys.executable, "-m", "multiroute_core.report.cli", *map(str, arguments)],
+        [sys.executable, "-m", "multiroute_core.cli", *map(str, arguments)],
         env=env | variables,
         capture_output=True,
         encoding="utf-8",
@@ -140,7 +140,7 @@ class TestReport:
     @pytest.mark.slow
     def test_ends_quietly_where_nobody_reads_on(self, ledger):
         path = ledger(*(record(n, model=f"m{n}") for n in range(50)))
-        command = f"{sys.executable} -m multiroute_core.report.cli report {path} | true; exit ${{PIPESTATUS[0]}}"
+        command = f"{sys.executable} -m multiroute_core.cli report {path} | true; exit ${{PIPESTATUS[0]}}"
         done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
         assert done.returncode in (0, 1)  # 1 is rich's
         assert done.stderr == ""
@@ -253,7 +253,7 @@ class TestWatch:
         router = Router(routes, ledger=url)
         router.generate("Hello")
         router.ledger.flush()
-        screen, child = terminal(sys.executable, "-m", "multiroute_core.report.cli", "watch", f"{tmp_path}/ledger.db")
+        screen, child = terminal(sys.executable, "-m", "multiroute_core.cli", "watch", f"{tmp_path}/ledger.db")
         try:
             screen.waits_for("1 request,")
             for _ in range(4):
@@ -323,5 +323,5 @@ def test_a_ledger_on_redis():
 
 def test_the_program_is_installed_under_its_name():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert settings["project"]["scripts"]["multiroute"] == "multiroute_core.report.cli:main"
+    assert settings["project"]["scripts"]["multiroute"] == "multiroute_core.cli.main:main"
     assert callable(cli.main)
