@@ -23,12 +23,17 @@ FILE_SUFFIXES = (".toml", ".yaml", ".yml", ".json")
 
 def parse_seconds(text: str) -> float:
     """Return an argument as a number of seconds greater than 0."""
+    return parse_number(text, "a number of seconds greater than 0")
+
+
+def parse_number(text: str, expected: str = "a number greater than 0") -> float:
+    """Return an argument as a number greater than 0."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected a number of seconds greater than 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected {expected}")
     return value
 
 
