@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import multiroute_core
-from multiroute_core.cli import ask, check, drill, explain, report, tail, watch
+from multiroute_core.cli import ask, check, drill, explain, importing, report, tail, watch
 from multiroute_core.display.text import printable_lines
 from multiroute_core.errors import MultiRouteError
 from multiroute_core.serving.command import add_commands as add_serving_commands
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"multiroute {multiroute_core.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (check, ask, explain, report, watch, tail, drill):
+    for module in (check, ask, explain, report, watch, tail, drill, importing):
         module.add_command(commands)
     add_serving_commands(commands)
     return parser
