@@ -106,3 +106,33 @@ def certify(folder):
     extras = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run([*command.split(), *extras], check=True, capture_output=True)
     return certificate, key
+
+
+@contextlib.contextmanager
+def answering(replies):
+    """Yield the URL of a server with a reply for each path: status, type and text; without a status it is silent."""
+
+    class Replies(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, kind, text = replies["/" + self.path.split("/")[1]]
+            if status is None:
+                silence.wait(20)
+                return
+            self.send_response(status)
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_):
+            pass
+
+    silence = threading.Event()
+    server = Server(("127.0.0.1", 0), Replies)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        silence.set()
+        server.shutdown()
+        server.server_close()

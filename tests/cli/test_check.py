@@ -4,6 +4,7 @@ import json
 import os
 import re
 import site
+import socket
 import subprocess
 import sys
 from datetime import date
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.model_server import RIGHT_KEY, serving
+from multiroute_core.cli.checks.failures import explain_failure
+from multiroute_core.errors import APIConnectionError
+from tests.cli.model_server import RIGHT_KEY, answering, serving
 from tests.cli.runs import run
 from tests.redis_servers import free_port
 
@@ -85,7 +88,7 @@ SENTENCES = {
     "dead address": r"line 26, routes\[4\].base_url, route 'dead': http://127.0.0.1:\d+/v1 cannot be reached: the "
     r"connection is refused; start the server, or correct the address",
     "TLS failure": r"line 31, routes\[5\].base_url, route 'distrusted': https://127.0.0.1:\d+/v1 cannot be used over TLS: "
-    r"its certificate is not trusted; .* SSL_CERT_FILE \(self.signed certificate\)",
+    r"its certificate is not trusted \(self.signed certificate\); .* SSL_CERT_FILE",
     "duplicate name": r"line 33, routes\[6\]: the route is named 'dead', as routes\[4\] is; give one of them another name",
     "retired model": r"line 39, routes\[7\].route, route 'old': the model 'gpt-4-turbo' has retired on 2026-10-23 "
     r"\(http://.* says so\); use 'gpt-5.6-sol'",
@@ -254,3 +257,44 @@ def test_a_key_that_is_missing_is_a_warning_where_the_router_leaves_the_route_ou
     code, result = answer_of(write(tmp_path, text))
     assert code == 0
     assert [(one["code"], one["is_warning"]) for one in result["problems"]] == [("key", True)]
+
+
+def test_other_failures_of_a_server_say_what_to_do(keys, tmp_path):
+    replies = {
+        "/page": (200, "text/html", "<html><title>Welcome</title></html>", "something else than a list of models"),
+        "/broken": (
+            500,
+            "application/json",
+            '{"error": {"message": "out of order"}}',
+            "failed: out of order; try again",
+        ),
+        "/busy": (429, "application/json", '{"error": {"message": "slow down"}}', "no capacity now: slow down; try"),
+        "/empty": (200, "application/json", '{"data": []}', "lists no models"),
+        "/slow": (None, "", "", "did not answer within 0.3 s"),
+    }
+    with answering({path: reply[:3] for path, reply in replies.items()}) as url:
+        addresses = {path: url + path for path in replies}
+        addresses["/tls"] = url.replace("http://", "https://")
+        messages = {}
+        for path, address in addresses.items():
+            text = f'[[routes]]\nroute = "openai:a"\nbase_url = "{address}"\n'
+            code, result = answer_of(write(tmp_path, text), "--timeout", "0.3" if path == "/slow" else "20")
+            assert code == 1
+            messages[path] = result["problems"][0]["message"]
+    expected = {path: reply[3] for path, reply in replies.items()}
+    expected["/tls"] = "does this server speak https"
+    for path, words in expected.items():
+        assert words in messages[path], path
+
+
+def test_an_unknown_host_is_told_from_a_dead_one():
+    error = APIConnectionError("Connection error.")
+    for cause in (
+        socket.gaierror(-2, "Name or service not known"),
+        socket.gaierror(8, "nodename nor servname provided, or not known"),
+        OSError("Failed to resolve 'nowhere.invalid' ([Errno -3] Temporary failure in name resolution)"),
+    ):
+        error.__cause__ = cause
+        code, sentence = explain_failure(error, error, "http://nowhere.invalid", "none", 5.0)
+        assert code == "address"
+        assert "its host name is unknown" in sentence

@@ -13,7 +13,7 @@ from typing import Any
 
 from multiroute_core._util.redaction import SHORTEST_SECRET, redact_url, without_secret
 from multiroute_core.cli.checks.at_once import run_at_once
-from multiroute_core.cli.checks.failures import explain_failure
+from multiroute_core.cli.checks.failures import explain_failure, read_message
 from multiroute_core.cli.checks.results import Code, Problem, RouteResult
 from multiroute_core.configuration.places import KeyPath
 from multiroute_core.display.text import printable
@@ -311,9 +311,9 @@ class RouteCheck:
         if kind == "authentication":
             self.result.key_status = "refused"
         if code == "answer" and kind == "server":
-            kind, message = code, f"the model did not answer: {failure.message}"
-        key = {"authentication": "api_key", "address": "base_url", "tls": "base_url", "timeout": "base_url"}
-        self._add(kind, message, key.get(kind, "route"))
+            kind, message = code, f"the model did not answer: {read_message(failure)}."
+        key = {"authentication": "api_key", "answer": "route"}
+        self._add(kind, message, key.get(kind, "base_url"))
 
     def _add(self, code: Code, message: str, key: str = "", *, is_warning: bool = False) -> None:
         """Add a problem at one of the route's keys; the key of the route itself if that one is not written."""
@@ -394,6 +394,8 @@ def _describe_key(route: Route) -> str:
 
 
 def _explain_unknown_model(address: str, model: str, models: dict[str, ListedModel]) -> str:
+    if not models:
+        return f"{address} lists no models, so it does not serve {model!r} either; load the model there."
     near = difflib.get_close_matches(model, models, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}?" if near else f"it lists {len(models):,} others; correct the name."
     return f"{address} does not list the model {model!r}; {hint}"
