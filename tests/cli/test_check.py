@@ -298,3 +298,25 @@ def test_an_unknown_host_is_told_from_a_dead_one():
         code, sentence = explain_failure(error, error, "http://nowhere.invalid", "none", 5.0)
         assert code == "address"
         assert "its host name is unknown" in sentence
+
+
+def test_a_key_that_a_server_quotes_is_not_printed(keys, tmp_path):
+    key = "our own kind of token: 12345"
+    with answering({"/x": (500, "application/json", json.dumps({"error": {"message": f"{key} failed"}}))}) as url:
+        file = write(tmp_path, f'[[routes]]\nroute = "openai:a"\nbase_url = "{url}/x"\napi_key = "{key}"\n')
+        for more in ([], ["--json"]):
+            done = run("check", file, *more)
+            assert done.returncode == 1
+            assert "… failed" in done.stdout
+            assert key not in done.stdout
+
+
+def test_a_route_with_something_wrong_in_the_file_is_checked_all_the_same(server, keys, tmp_path):
+    table = f'[[routes]]\nroute = "openai:our-own-model"\nwieght = 2\ntimeout = -3\nbase_url = "{server.url}"\n'
+    code, result = answer_of(write(tmp_path, table))
+    assert code == 1
+    assert [(one["key"], one["line"]) for one in result["problems"]] == [
+        ("routes[0].wieght", 3),
+        ("routes[0].timeout", 4),
+    ]
+    assert result["routes"][0]["model_status"] == "listed"

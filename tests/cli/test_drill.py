@@ -36,6 +36,7 @@ def test_the_next_vendor_answers_during_an_outage(routes, kind):
         assert phases["during"]["median_seconds"] == 10.0
     else:
         assert phases["during"]["routes"] == {"openai:gpt-6.1-sol": 50}
+        assert phases["after"]["routes"].get("anthropic:claude-sonnet-5-5", 0) > 0
 
 
 def test_settings_of_the_file_count(routes):
