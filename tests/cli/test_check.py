@@ -320,3 +320,20 @@ def test_a_route_with_something_wrong_in_the_file_is_checked_all_the_same(server
         ("routes[0].timeout", 4),
     ]
     assert result["routes"][0]["model_status"] == "listed"
+
+
+@pytest.mark.redis
+def test_stores_that_can_be_used_are_no_problem_and_are_not_created(server, keys, tmp_path):
+    from tests.redis_servers import running
+
+    route = f'[[routes]]\nroute = "openai:our-own-model"\nbase_url = "{server.url}"\n'
+    with running("redis", "a-password") as one:
+        wrong = one.url.replace("a-password", "another-password")
+        for state, code in ((f"{one.url}/0", 0), (f"{wrong}/0", 1)):
+            stores = f'state = "{state}"\nledger = "sqlite:///{tmp_path}/new/ledger.db"\ncache = "sqlite:///{tmp_path}/cache.db"\n'
+            done = run("check", write(tmp_path, stores + route))
+            assert done.returncode == code, done.stdout
+            assert "another-password" not in done.stdout
+        assert "line 1, state: Redis at redis://" in done.stdout
+        assert "rejects the password" in done.stdout
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["routes.toml"]

@@ -135,7 +135,7 @@ def test_fallbacks_come_last_and_in_their_order():
     ]  # fmt: skip
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(
     st.dictionaries(st.sampled_from([*BY_NAME, "master_key", "nonsense"]), VALUES, max_size=6),
     st.sampled_from(["router_settings", "litellm_settings", "general_settings"]),
@@ -147,7 +147,7 @@ def test_any_setting_is_converted_or_named_and_the_result_is_toml(members, secti
     assert len({one["name"] for one in conversion.arguments["routes"]}) == len(conversion.arguments["routes"])
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(
     st.dictionaries(
         st.text(min_size=1, max_size=5),

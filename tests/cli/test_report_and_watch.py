@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import multiroute_core
 from multiroute_core import AuthenticationError, Router
 from multiroute_core.cli import main as cli
 from multiroute_core.ledger.sqlite_file import APPLICATION, VERSION
@@ -214,8 +215,13 @@ class TestBadInput:
             assert done.returncode == 2
             assert "usage: multiroute" in done.stderr
 
+    def test_version(self):
+        done = run("--version")
+        assert (done.returncode, done.stdout) == (0, f"multiroute {multiroute_core.__version__}\n")
+
     def test_help(self):
-        for arguments in (("--help",), ("report", "--help"), ("watch", "--help")):
+        commands = "check ask explain report watch tail drill import serve key".split()
+        for arguments in (("--help",), *((command, "--help") for command in commands)):
             done = run(*arguments, columns=80)
             assert done.returncode == 0
             assert max(map(len, done.stdout.splitlines())) <= 80

@@ -3,7 +3,7 @@
 import json
 
 import hypothesis.strategies as st
-from hypothesis import given
+from hypothesis import given, settings
 
 from multiroute_core.cli.tail import follow
 from multiroute_core.report.following import Follower, find_start
@@ -17,6 +17,7 @@ ATTEMPTS = st.lists(
 )
 
 
+@settings(max_examples=60)
 @given(ATTEMPTS, st.lists(st.floats(0.1, 20), max_size=6))
 def test_each_request_is_reported_once_or_again_with_a_late_answer(attempts, beats):
     records = [
@@ -83,3 +84,13 @@ def test_it_follows_what_others_write(ledger):
     finally:
         ledger_source.close()
     assert lines == ["a", "later-1", "later-2", "later-3"]
+
+
+def test_an_answer_after_a_long_silence_gets_a_line_of_its_own():
+    follower = Follower()
+    failed, answered = failure(1, request_id="a"), record(50, request_id="a")
+    assert follower.collect([failed], NOON + 5) == []
+    assert [one.last.outcome for one in follower.collect([failed], NOON + 40)] == ["timeout"]
+    assert follower.collect([failed], NOON + 45) == []
+    assert [one.attempts for one in follower.collect([failed, answered], NOON + 51)] == [(failed, answered)]
+    assert follower.collect([failed, answered], NOON + 52) == []

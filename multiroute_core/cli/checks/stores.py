@@ -55,15 +55,17 @@ def check_store(path: KeyPath, place: str, seconds: float) -> Problem | None:
         message = check()
     except ConfigurationError as error:
         message = str(error)
+    except Exception as error:  # it must not end the other checks
+        message = f"The {kind} cannot be checked ({type(error).__name__}: {error}); correct the address."
     return Problem("store", message, path) if message else None
 
 
 def _check_redis(url: str, kind: str, seconds: float) -> str:
-    import redis.exceptions
-
     from multiroute_core.state.address import Address
 
-    address = Address.of(url, min(seconds, 5.0))
+    address = Address.of(url, min(seconds, 5.0))  # names the package if it is missing
+    import redis.exceptions
+
     connection: Any = None
     try:
         connection = address.connect()

@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 
 from multiroute_core._util.json_text import decode_json
 from multiroute_core._util.redaction import split_credentials
+from multiroute_core.errors import NotFoundError
 from multiroute_core.providers import http, models
 from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import encode, sse_normalizer
@@ -106,6 +107,8 @@ class GenaiProvider(GeminiProvider):
         """Request a resource, such as the list of models, with the credentials of the calls."""
         client: SdkClient = await self._clients.native() if io.native else self._clients.blocking()
         calls = _calls(client.sdk)
+        if isinstance(calls, TypedCalls):
+            raise NotFoundError("This version of google-genai has no call that returns raw JSON.")
         request = calls.async_request if io.native else calls.request
         with reading("google.genai"):
             reply = await io.wait(limit, lambda: request("get", path.lstrip("/"), {}))
