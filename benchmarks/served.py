@@ -153,7 +153,7 @@ def build_multiroute(
     config = {"routes": routes, **({"state": state} if state else {}), **options}
     (folder / "routes.json").write_text(json.dumps(config))
     port = free_port()
-    code = "import sys; from multiroute_core.report.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from multiroute_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["serve", str(folder / "routes.json"), "--keys", str(folder / "keys.txt"), "--port", str(port)]
     arguments += ["--workers", str(workers), "--max-concurrency", "5000"]
     return Server("MultiRoute", [sys.executable, "-c", code, *arguments], port, key, "/healthz")

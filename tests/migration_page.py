@@ -34,6 +34,7 @@ llm = ChatMultiRoute("openai:gpt-4.1", "anthropic:claude-haiku-5-5", max_tokens=
 The names below are accepted by `Router`, `ChatMultiRoute` and `MultiRoute`, and as options of a call, or they are answered
 with the line to write. Where a name is accepted, the name on the right is the documented one; type checkers know that one
 only. `None` always means "not given". An option of a call that is given to `Router(...)` is answered with the call.
+`multiroute import litellm.yaml` converts a [configuration file](command_line.md#multiroute-import) of LiteLLM.
 """
 
 
