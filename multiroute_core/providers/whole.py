@@ -1,13 +1,17 @@
-"""Stream events as deltas; a complete answer of a non-streaming server is a stream of one event. Pure functions."""
+"""Complete answers as streams, and streams as complete answers: for servers that ignore the stream option. Pure."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
-from multiroute_core.messages import InvalidToolCall, Part, ToolCall, ToolCallDelta
-from multiroute_core.providers.provider import Decoder, Encoded, Provider, Reply, WireError
+from multiroute_core._util.json_text import NO_JSON, decode_json
+from multiroute_core.messages import InvalidToolCall, Part, ToolCall, ToolCallDelta, assemble
+from multiroute_core.providers.provider import DONE, Decoder, Encoded, Provider, Reply, UnreadableReply, WireError
+from multiroute_core.providers.sse import StreamReader
+from multiroute_core.providers.stream_body import to_value
 from multiroute_core.types import Delta
 
 BUGS = (TypeError, AttributeError, NameError, AssertionError, ImportError, LookupError)
@@ -43,6 +47,68 @@ def read_event(provider: Provider, decoder: Decoder, encoded: Encoded, event: An
         raise WireError(f"A stream event is malformed: {event!r:.200}") from error
     else:
         return delta
+
+
+def read_streamed_reply(provider: Provider, reply: Any, encoded: Encoded, error: UnreadableReply) -> Delta:
+    """Decode the reply to a plain request that a server streams nevertheless.
+
+    Reported of sgl-project/mini-sglang#51 (2025-12-29), and with a single event of decolua/9router#3492 (2026-08-23).
+
+    Args:
+        provider: The provider.
+        reply: The reply.
+        encoded: The request.
+        error: The error of the reply as a complete answer; raised if it is no stream either.
+
+    Raises:
+        WireError: If an event reports an error, or the stream contains no answer.
+    """
+    events = [*_events_of(reply.body)] if type(reply) is Reply else []
+    if not events:
+        raise error
+    if len(events) == 1 and isinstance(events[0], dict) and not _WHOLE.isdisjoint(cast("dict[str, Any]", events[0])):
+        return provider.decode(Reply(json.dumps(events[0]), reply.headers), encoded)
+    events.append(DONE)
+    decoder = provider.decoder(encoded)
+    parts: list[Part] = []
+    delta = Delta()
+    for event in events:
+        if (latest := read_event(provider, decoder, encoded, event)) is not None:
+            parts += latest.parts
+            delta = Delta(
+                finish_reason=latest.finish_reason or delta.finish_reason,
+                usage=latest.usage or delta.usage,
+                model=latest.model or delta.model,
+                raw=latest.raw or delta.raw,
+            )
+    if not decoder.complete:
+        message = "The provider sent an event stream instead of an answer, and it ended early."
+        raise UnreadableReply(message, usage=delta.usage, model=delta.model)
+    return replace(delta, parts=assemble(parts))
+
+
+_WHOLE = frozenset(("choices", "output", "content", "candidates"))
+"""Members of a complete answer."""
+
+
+def _events_of(body: bytes | str) -> Iterator[Any]:
+    """Yield the values of a body that is an event stream, or an array of objects as Gemini streams it.
+
+    Raises:
+        WireError: If an event reports an error.
+    """
+    content = body.encode("utf-8", "replace") if isinstance(body, str) else body
+    reader = StreamReader()
+    for event in (*reader.feed(content), *reader.end()):
+        if (value := to_value(event)) is not None and value is not DONE:
+            yield value
+    if reader.body is not None:
+        try:
+            values: Any = decode_json(reader.body)
+        except NO_JSON:
+            return
+        if isinstance(values, list) and all(isinstance(value, dict) for value in cast("list[Any]", values)):
+            yield from cast("list[Any]", values)
 
 
 def to_stream(delta: Delta) -> Delta:
