@@ -94,6 +94,7 @@ _FAILURES: Iterable[tuple[str, int]] = (
     ("interrupted", 500),
     ("out_of_memory", 500),
     ("crash", 500),
+    ("expired", 500),
     ("queued", 500),  # Responses: not started, or not finished
     ("in_progress", 500),
 )

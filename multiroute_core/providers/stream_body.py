@@ -44,8 +44,11 @@ def to_value(event: ServerSentEvent, *, last: bool = False) -> Any:
             return to_value(ServerSentEvent(name, text.encode()))
         message = f"A stream event is not valid JSON ({error}): {text[:_LONGEST]}"
         raise UnreadableReply(message, {"error": {"message": message}}) from error
-    else:
-        return DONE if value == "[DONE]" else value
+    if value == "[DONE]":
+        return DONE
+    if name and name != BARE and value.__class__ is dict and "type" not in value:  # the name of the event is its type
+        value["type"] = name.decode("utf-8", "replace")
+    return value
 
 
 _DONE = ("[DONE]", "[done]", "DONE", "<DONE>")

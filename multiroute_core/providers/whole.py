@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from multiroute_core._util.json_text import NO_JSON, decode_json
 from multiroute_core.messages import InvalidToolCall, Part, ToolCall, ToolCallDelta, assemble
-from multiroute_core.providers.provider import DONE, Decoder, Encoded, Provider, Reply, UnreadableReply, WireError
+from multiroute_core.providers.provider import Decoder, Encoded, Provider, Reply, UnreadableReply, WireError
 from multiroute_core.providers.sse import StreamReader
 from multiroute_core.providers.stream_body import to_value
 from multiroute_core.types import Delta
@@ -66,9 +66,8 @@ def read_streamed_reply(provider: Provider, reply: Any, encoded: Encoded, error:
     events = [*_events_of(reply.body)] if type(reply) is Reply else []
     if not events:
         raise error
-    if len(events) == 1 and isinstance(events[0], dict) and not _WHOLE.isdisjoint(cast("dict[str, Any]", events[0])):
+    if isinstance(events[0], dict) and not _WHOLE.isdisjoint(cast("dict[str, Any]", events[0])):
         return provider.decode(Reply(json.dumps(events[0]), reply.headers), encoded)
-    events.append(DONE)
     decoder = provider.decoder(encoded)
     parts: list[Part] = []
     delta = Delta()
@@ -87,8 +86,8 @@ def read_streamed_reply(provider: Provider, reply: Any, encoded: Encoded, error:
     return replace(delta, parts=assemble(parts))
 
 
-_WHOLE = frozenset(("choices", "output", "content", "candidates"))
-"""Members of a complete answer."""
+_WHOLE = frozenset(("output", "content"))
+"""Members of a complete answer of the Responses and Messages APIs, which no event of a stream has."""
 
 
 def _events_of(body: bytes | str) -> Iterator[Any]:
@@ -100,7 +99,7 @@ def _events_of(body: bytes | str) -> Iterator[Any]:
     content = body.encode("utf-8", "replace") if isinstance(body, str) else body
     reader = StreamReader()
     for event in (*reader.feed(content), *reader.end()):
-        if (value := to_value(event)) is not None and value is not DONE:
+        if (value := to_value(event)) is not None:
             yield value
     if reader.body is not None:
         try:

@@ -274,6 +274,7 @@ class MessagesDecoder:
         start = mapping(payload.get("content_block"))
         block = _Block(start)
         before = self._latest
+        closing = [] if (unclosed := self._blocks.pop(index, None)) is None else self._ended(unclosed)
         self._blocks[index] = self._latest = block
         text = word(start.get("text"))
         self._speaks = self._speaks or bool(text) or block.kind not in _SILENT or _is_form(start, self._encoded)
@@ -283,17 +284,17 @@ class MessagesDecoder:
                 if before is not None and before.kind == "text" and not before.has_closing_part
                 else None
             )
-            closing: list[Part] = [Text("", border)] if border is not None and border.body.get("text") else []
+            closing += [Text("", border)] if border is not None and border.body.get("text") else []
             return [*closing, Text(text)] if text else closing
         if block.kind == "thinking":
-            return [Reasoning(thought)] if (thought := word(start.get("thinking"))) else []
+            return [*closing, Reasoning(thought)] if (thought := word(start.get("thinking"))) else closing
         if block.kind == "tool_use" and not _is_form(start, self._encoded):
             block.call = len(self._calls)
             call_id = word(start.get("id")) or tool_call_id(f"{self._message_id}_{index}")
             call = ToolCallDelta(block.call, call_id, word(start.get("name")))
             self._calls.append(call)
-            return [call]
-        return []
+            return [*closing, *self._close_call(), call]
+        return closing
 
     def _grown(self, payload: Mapping[str, Any]) -> list[Part]:
         delta = mapping(payload.get("delta"))

@@ -15,7 +15,7 @@ from typing import Any, cast
 import msgspec
 
 from multiroute_core._util.json_text import NO_JSON, decode_json
-from multiroute_core.providers.body import count, mapping, to_text_error
+from multiroute_core.providers.body import mapping, to_text_error
 from multiroute_core.providers.in_band import has_error
 from multiroute_core.providers.provider import DONE, UnreadableReply, WireError
 from multiroute_core.providers.sse import BARE, ERROR, ServerSentEvent, StreamReader
@@ -89,7 +89,8 @@ def _value_frame(value: Any, data: bytes | None) -> bytes:
 
 def has_valid_code(body: Mapping[str, Any]) -> bool:
     """Whether the error of `body` has an HTTP status of an error, which the SDK needs to raise it."""
-    return 400 <= (count(mapping(body.get("error")).get("code")) or 0) <= 599
+    code = mapping(body.get("error")).get("code")
+    return isinstance(code, int) and 400 <= code <= 599
 
 
 def _to_error_frame(error: WireError) -> bytes:

@@ -127,10 +127,8 @@ class ChatDecoder:
         if "error" in chunk and in_band.has_error(chunk):
             message = "The provider reported an error inside the stream."
             raise in_band.as_error(chunk, message, usage=self._usage, model=model)
-        if not content and choice and not self._begun and "delta" not in choice:
-            content = mapping(choice.get("message")) or _message_elsewhere(
-                choice
-            )  # a complete answer as the only event
+        if not content and "delta" not in choice and choice:
+            content = self._read_elsewhere(choice)
         if not choice or choice.get("index") not in (0, None, "0"):
             if not choice and usage is None and in_band.is_error(chunk):
                 raise in_band.no_answer(chunk, "The chunk has no choices.", usage=self._usage, model=model)
@@ -142,12 +140,22 @@ class ChatDecoder:
         if finish is not None:
             if (finish == "tool_call" or self._calls) and not self.complete:
                 finish = self._check_calls(chunk, finish, model)
-            parts += () if self.complete else self._end(is_cut=finish == "length")
+            is_second = self.complete
+            parts += () if is_second else self._end(is_cut=finish == "length")
             self.complete = True
             finish = "refusal" if self._refusal else finish
             finish = "tool_call" if finish == "stop" and self._calls else finish
+            finish = None if is_second and finish == "stop" else finish  # the first is more specific
         self._begun = self._begun or bool(parts)
         return Delta(parts=tuple(parts), finish_reason=finish, usage=usage, model=model)
+
+    def _read_elsewhere(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the content of a chunk without a delta: a complete answer in one event, or the older API's text.
+
+        Perplexity has a message beside each delta (open-webui/open-webui#9927, 2025-02-13), which repeats it.
+        """
+        message = {} if self._begun else mapping(choice.get("message"))
+        return message or _message_elsewhere(choice)
 
     def _check_calls(self, chunk: Mapping[str, Any], finish: FinishReason, model: str | None) -> FinishReason:
         """Return the reason of an answer that ends for a tool call; it may contain none.

@@ -124,7 +124,7 @@ class ResponsesDecoder:
             case "error" | "response.error":
                 inner = mapping(payload.get("error")) or {k: v for k, v in payload.items() if k != "type"}
                 message = "The provider reported an error inside the stream."
-                raise in_band.as_error({"error": inner}, message)
+                raise in_band.as_error({**payload, "error": inner}, message)
             case None if in_band.is_error(payload):
                 raise in_band.no_answer(payload, "The event has no type.")
             case _:
