@@ -36,7 +36,7 @@ from multiroute_core.providers.error_code import failure_of
 from multiroute_core.providers.headroom import headroom
 from multiroute_core.providers.provider import Decoder, Provider, UnreadableReply, WireError
 from multiroute_core.providers.restoring import Restorer
-from multiroute_core.providers.whole import BUGS, is_control_flow, read_event, read_streamed_reply
+from multiroute_core.providers.whole import BUGS, is_control_flow, read_event, read_misread_reply, read_streamed_reply
 from multiroute_core.resilience.admission import Outcome, Permit, Verdict
 from multiroute_core.resilience.provider_limits import RateLimitHeaders
 from multiroute_core.route import Route
@@ -196,11 +196,10 @@ class AttemptRunner:
             if is_control_flow(error):  # a wrapped model, or a tool in it, suspends the graph it runs in
                 raise
             if isinstance(error, BUGS):
-                if not self.limit.replied:
+                if (misread := read_misread_reply(error, replied=self.limit.replied)) is None:
                     raise
-                unreadable = UnreadableReply(f"The reply could not be read ({type(error).__name__}: {error}).")
-                unreadable.__cause__ = error
-                error = unreadable
+                misread.__cause__ = error
+                error = misread
             if isinstance(error, WireError):  # a failed response is billed as well
                 self.usage = error.usage or self.usage
                 self.model = error.model or self.model

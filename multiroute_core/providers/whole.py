@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
 from multiroute_core._util.json_text import NO_JSON, decode_json
 from multiroute_core.messages import InvalidToolCall, Part, ToolCall, ToolCallDelta, assemble
+from multiroute_core.providers.body import to_text_error
+from multiroute_core.providers.in_band import is_error, no_answer
 from multiroute_core.providers.provider import Decoder, Encoded, Provider, Reply, UnreadableReply, WireError
 from multiroute_core.providers.sse import StreamReader
 from multiroute_core.providers.stream_body import to_value
@@ -25,6 +28,56 @@ CONTROL_FLOW = frozenset({"langgraph.errors.GraphBubbleUp", "workflows.runtime.t
 def is_control_flow(error: BaseException) -> bool:
     """Whether a framework's graph or workflow raised `error` to suspend or leave the current step."""
     return any(f"{kind.__module__}.{kind.__qualname__}" in CONTROL_FLOW for kind in type(error).__mro__)
+
+
+_INTEGRATIONS = re.compile(
+    r"(?:langchain_(?!core|multiroute)\w+|llama_index\.llms|openai|anthropic|google\.genai)(?:\.|$)"
+)
+_REPLIES = ("response", "chunk", "event", "raw_response")
+"""Local variables in which the integrations of LangChain and LlamaIndex have a reply."""
+
+
+def read_misread_reply(error: BaseException, *, replied: bool) -> WireError | None:
+    """Returns the error of a reply that could not be read; None if there is no reply, so that it is a bug.
+
+    On an HTML page under HTTP 200, say, the integrations fail with an AttributeError, as in a programming error. But
+    the traceback then leads through a function of the integration that has the reply.
+
+    Args:
+        error: A programming error.
+        replied: Whether the provider is known to have replied.
+    """
+    has_reply = replied
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        trace = trace.tb_next
+        if not _INTEGRATIONS.match(str(frame.f_globals.get("__name__"))):
+            continue
+        names = (*_REPLIES, "data") if frame.f_code.co_name == "_format_output" else _REPLIES
+        for name in names:
+            reply: Any = frame.f_locals.get(name)
+            has_reply = has_reply or (name in frame.f_locals and (reply is not None or name != "raw_response"))
+            if (reported := _error_in(reply)) is not None:
+                return reported
+    return UnreadableReply(f"The reply could not be read ({type(error).__name__}: {error}).") if has_reply else None
+
+
+def _error_in(reply: Any) -> WireError | None:
+    """Returns the error that a reply reports, as far as an SDK has read it: text, or a model."""
+    if isinstance(reply, str):
+        try:
+            events = [*_events_of(reply)]
+        except WireError as error:
+            return error
+        if not events:
+            return to_text_error(reply)
+        error = next((event for event in events if isinstance(event, dict) and is_error(event)), None)
+        return None if error is None else no_answer(error, "The reply is an error.")
+    if not callable(dump := getattr(reply, "model_dump", None)):
+        return None
+    body: Any = dump()
+    return no_answer(body, "The reply has no answer.") if isinstance(body, dict) and is_error(body) else None
 
 
 def read_event(provider: Provider, decoder: Decoder, encoded: Encoded, event: Any) -> Delta | None:
