@@ -122,7 +122,7 @@ class SSEDecoder:
         elif self._name == ERROR and field not in (b"", b"id", b"retry"):
             self._data.append(line)
         elif line.startswith((b"{", b"[")):
-            if self._data and not _is_json(b"\n".join(self._data)):  # written into an unfinished event
+            if len(self._data) == 1 and not _is_json(self._data[0]):  # written into an unfinished event
                 self._data.append(line)
                 return
             self._dispatch(events)

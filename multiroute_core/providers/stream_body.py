@@ -46,7 +46,8 @@ def to_value(event: ServerSentEvent, *, last: bool = False) -> Any:
         raise UnreadableReply(message, {"error": {"message": message}}) from error
     if value == "[DONE]":
         return DONE
-    if name and name != BARE and value.__class__ is dict and "type" not in value:  # the name of the event is its type
+    if name and value.__class__ is dict and "type" not in value and (b"." in name or b"_" in name):
+        # Only the name says what the event is.
         value["type"] = name.decode("utf-8", "replace")
     return value
 

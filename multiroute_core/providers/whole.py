@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from multiroute_core._util.json_text import NO_JSON, decode_json
 from multiroute_core.messages import InvalidToolCall, Part, ToolCall, ToolCallDelta, assemble
-from multiroute_core.providers.body import to_text_error
+from multiroute_core.providers.body import mapping, to_text_error
 from multiroute_core.providers.in_band import is_error, no_answer
 from multiroute_core.providers.provider import Decoder, Encoded, Provider, Reply, UnreadableReply, WireError
 from multiroute_core.providers.sse import StreamReader
@@ -72,12 +72,12 @@ def _error_in(reply: Any) -> WireError | None:
             return error
         if not events:
             return to_text_error(reply)
-        error = next((event for event in events if isinstance(event, dict) and is_error(event)), None)
+        error = next((event for event in map(mapping, events) if is_error(event)), None)
         return None if error is None else no_answer(error, "The reply is an error.")
     if not callable(dump := getattr(reply, "model_dump", None)):
         return None
-    body: Any = dump()
-    return no_answer(body, "The reply has no answer.") if isinstance(body, dict) and is_error(body) else None
+    body = mapping(dump())
+    return no_answer(body, "The reply has no answer.") if is_error(body) else None
 
 
 def read_event(provider: Provider, decoder: Decoder, encoded: Encoded, event: Any) -> Delta | None:

@@ -154,8 +154,8 @@ class ChatDecoder:
 
         Perplexity has a message beside each delta (open-webui/open-webui#9927, 2025-02-13), which repeats it.
         """
-        message = {} if self._begun else mapping(choice.get("message"))
-        return message or _message_elsewhere(choice)
+        message = mapping(choice.get("message"))
+        return _message_elsewhere(choice) if self._begun or not message else message
 
     def _check_calls(self, chunk: Mapping[str, Any], finish: FinishReason, model: str | None) -> FinishReason:
         """Return the reason of an answer that ends for a tool call; it may contain none.
