@@ -1,6 +1,6 @@
-"""LangChain's own tests for ChatOpenAI and ChatAnthropic at `llmock`, and at a server whose routes lead to it.
+"""LangChain's own tests for ChatOpenAI and ChatAnthropic at two emulators, and at a server whose routes lead there.
 
-`scripts/standard` runs them and compares. `llmock` cannot answer everything: what a client does not pass there
+`scripts/standard` runs them and compares. One emulator is `llmock`, the other one our own (`tests.vendors`). `llmock` cannot answer everything: what a client does not pass there
 directly is not asked of it through the server. Support for tests, no test of the suite.
 """
 
@@ -49,7 +49,29 @@ def _routes(vendors: LLMockServer, wire: Wire, models: tuple[str, str]) -> list[
     return [Route(name, api_key="k", base_url=base_url, api=api) for name in models]
 
 
-for _api in ("chat", "responses", "anthropic"):
-    for _wire in (None, "anthropic", "chat", "responses", "google"):
-        _name = f"Test_{_api}_{_wire or 'directly'}"
-        globals()[_name] = type(_name, (Emulated,), {"api": _api, "wire": _wire, "__module__": __name__})
+class Own(Standard):
+    """A client's standard tests at our own emulator."""
+
+    @property
+    def supports_anthropic_inputs(self):
+        return self._is_split
+
+    @property
+    def supports_image_tool_message(self):
+        return self._is_split
+
+    @property
+    def supports_pdf_tool_message(self):
+        return self._is_split
+
+    @property
+    def _is_split(self) -> bool:
+        """ChatOpenAI sends these as they are, and Chat Completions refuses them; a server writes them as vendors do."""
+        return self.api != "chat" or self.wire is not None
+
+
+for _emulator in (Emulated, Own):
+    for _api in ("chat", "responses", "anthropic"):
+        for _wire in (None, "anthropic", "chat", "responses", "google"):
+            _name = f"Test{_emulator.__name__}_{_api}_{_wire or 'directly'}"
+            globals()[_name] = type(_name, (_emulator,), {"api": _api, "wire": _wire, "__module__": __name__})

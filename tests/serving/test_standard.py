@@ -1,4 +1,7 @@
-"""LangChain's own tests for ChatOpenAI and ChatAnthropic, at the vendor and at a server with routes of all vendors."""
+"""LangChain's own tests for ChatOpenAI and ChatAnthropic at a server with routes of another vendor than the client's.
+
+The routes of the client's own vendor, and the vendor itself, are in `scripts/standard`.
+"""
 
 from __future__ import annotations
 
@@ -80,76 +83,31 @@ class Standard(Features, ChatModelIntegrationTests):
         return self.models[self.wire or self.api][1].partition(":")[2]
 
 
-class Chat(Standard):
+class TestChatAnthropic(Standard):
     api = "chat"
-
-
-class TestChat(Chat):
-    # ChatOpenAI sends these as they are, and Chat Completions refuses them; a server writes them as the vendor does.
-    supports_anthropic_inputs = False
-    supports_image_tool_message = False
-    supports_pdf_tool_message = False
-
-
-class TestChatAnthropic(Chat):
     wire = "anthropic"
 
 
-class TestChatChat(Chat):
-    wire = "chat"
-
-
-class TestChatResponses(Chat):
-    wire = "responses"
-
-
-class TestChatGoogle(Chat):
+class TestChatGoogle(Standard):
+    api = "chat"
     wire = "google"
 
 
-class Responses(Standard):
+class TestResponsesChat(Standard):
     api = "responses"
-
-
-class TestResponses(Responses):
-    pass
-
-
-class TestResponsesAnthropic(Responses):
-    wire = "anthropic"
-
-
-class TestResponsesChat(Responses):
     wire = "chat"
 
 
-class TestResponsesResponses(Responses):
-    wire = "responses"
+class TestResponsesAnthropic(Standard):
+    api = "responses"
+    wire = "anthropic"
 
 
-class TestResponsesGoogle(Responses):
-    wire = "google"
-
-
-class Messages(Standard):
+class TestAnthropicResponses(Standard):
     api = "anthropic"
-
-
-class TestAnthropic(Messages):
-    pass
-
-
-class TestAnthropicAnthropic(Messages):
-    wire = "anthropic"
-
-
-class TestAnthropicChat(Messages):
-    wire = "chat"
-
-
-class TestAnthropicResponses(Messages):
     wire = "responses"
 
 
-class TestAnthropicGoogle(Messages):
+class TestAnthropicGoogle(Standard):
+    api = "anthropic"
     wire = "google"

@@ -1,0 +1,46 @@
+"""Figures of the documentation stand in the outputs of benchmarks, which `scripts/figures` writes.
+
+A comment before a paragraph, a list or a table names the outputs that its numbers come from:
+
+    <!-- figures: served served_streams -->
+"""
+
+import re
+
+import pytest
+
+from tests.documents import ROOT, pages
+
+OUTPUTS = ROOT / "benchmarks" / "outputs"
+NUMBER = re.compile(r"(?<![\w.,-])\d[\d,]*(?:\.\d+)?")
+MARK = re.compile(r"^<!-- figures: (?P<outputs>[\w ]+) -->\n\n?(?P<block>(?:.+\n)+)", re.MULTILINE)
+WITHOUT = re.compile(r"`[^`]*`|\]\([^)]*\)|<!--.*?-->|\d{4}-\d\d-\d\d|\d+\.\d+\.\d+", re.DOTALL)
+"""What is no figure: code, addresses, comments, dates and versions."""
+
+
+def numbers(text):
+    return {number.replace(",", "").rstrip(".") for number in NUMBER.findall(text)}
+
+
+def marked():
+    for page in [*pages(), ROOT / "benchmarks" / "README.md"]:
+        for match in MARK.finditer(page.read_text(encoding="utf-8")):
+            line = page.read_text(encoding="utf-8")[: match.start()].count("\n") + 1
+            yield pytest.param(match, id=f"{page.relative_to(ROOT)}:{line}")
+
+
+@pytest.mark.parametrize("match", marked())
+def test_the_figures_of_a_page_stand_in_the_outputs(match):
+    measured = set()
+    for name in match["outputs"].split():
+        measured |= numbers((OUTPUTS / f"{name}.txt").read_text(encoding="utf-8"))
+    missing = numbers(WITHOUT.sub(" ", match["block"])) - measured
+    assert not missing, (
+        f"{sorted(missing)}: run `scripts/figures {match['outputs']}`, and put its figures into the page"
+    )
+
+
+def test_an_output_names_its_command():
+    for path in OUTPUTS.glob("*.txt"):
+        assert path.read_text(encoding="utf-8").startswith("$ python -m benchmarks."), path
+        assert path.stem in (ROOT / "scripts" / "figures").read_text(), path
