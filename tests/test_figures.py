@@ -29,7 +29,7 @@ def marked():
             yield pytest.param(match, id=f"{page.relative_to(ROOT)}:{line}")
 
 
-@pytest.mark.parametrize("match", marked())
+@pytest.mark.parametrize("match", list(marked()))
 def test_the_figures_of_a_page_stand_in_the_outputs(match):
     measured = set()
     for name in match["outputs"].split():
