@@ -97,6 +97,7 @@ class Usage:
         stated_cost: The cost of the response as reported by the provider, in USD.
         other_models: Tokens of other models that the provider called for the response, such as an advisor, each with
             the model's name. They are not part of the counts above.
+        inference_geo: `"us"` if the response was restricted to servers in the USA, which costs more at Anthropic.
     """
 
     input_tokens: int | None = None
@@ -115,6 +116,7 @@ class Usage:
     speed: str | None = None
     stated_cost: float | None = None
     other_models: tuple[tuple[str, Usage], ...] = ()
+    inference_geo: str | None = None
 
     @property
     def total_tokens(self) -> int:

@@ -25,7 +25,7 @@ from multiroute_core.providers.finish import finish_reason, normal_word
 from multiroute_core.providers.openai.chat_calls import Call, calls_of, read_function, whole_call
 from multiroute_core.providers.openai.chat_history import WIRE
 from multiroute_core.providers.openai.message_fields import merge_fields, read_fields, reasoning_text
-from multiroute_core.providers.openai.usage import find_usage, merge_usage
+from multiroute_core.providers.openai.usage import find_usage, merge_usage, with_reported
 from multiroute_core.providers.provider import DONE, Encoded
 from multiroute_core.types import Delta, FinishReason, Usage
 
@@ -48,6 +48,8 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
         raise in_band.no_answer(body, "The answer has no choices.", usage=usage, model=model)
     choice = mapping(choices[0])
     message = mapping(choice.get("message"))
+    if "provider_metadata" in message or "provider_metadata" in choice:
+        usage = with_reported(usage, message, choice)
     finish = _finish(choice, body, usage, model)
     if not message and finish is None:
         raise in_band.no_answer(body, "The choice has no message.", usage=usage, model=model)
@@ -121,11 +123,22 @@ class ChatDecoder:
 
     def _count(self, chunk: Mapping[str, Any], choice: Mapping[str, Any], content: Mapping[str, Any]) -> Usage | None:
         """Return the stream's usage so far if the chunk reports any, otherwise None."""
+        metadata = "provider_metadata" in content or "provider_metadata" in choice
         if not (
-            chunk.get("usage") or "usage" in choice or "usage" in content or "x_groq" in chunk or "timings" in chunk
+            chunk.get("usage")
+            or "usage" in choice
+            or "usage" in content
+            or "x_groq" in chunk
+            or "timings" in chunk
+            or metadata
+            or "provider_metadata" in chunk
+            or "x_nanogpt_pricing" in chunk
+            or "cost" in chunk
         ):
             return None
         latest = find_usage(chunk)
+        if metadata:
+            latest = with_reported(latest, content, choice)
         if latest is not None:
             self._usage = merge_usage(self._usage, latest)
         return self._usage

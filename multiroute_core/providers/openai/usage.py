@@ -11,10 +11,20 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, cast
 
-from multiroute_core.providers.body import LARGEST_COUNT, amount, array, count, mapping, tier, word
+from multiroute_core.providers.body import LARGEST_COUNT, array, count, mapping, tier
+from multiroute_core.providers.stated_cost import reported_usage, stated_cost
 from multiroute_core.types import Usage
 
-INPUT = ("prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "prompt_token_count", "prompt_eval_count")
+INPUT = (
+    "prompt_tokens",
+    "input_tokens",
+    "promptTokens",
+    "inputTokens",
+    "prompt_token_count",
+    "prompt_eval_count",
+    "inputTokenCount",  # Bedrock's invocation metrics
+    "input_token_count",  # watsonx
+)
 OUTPUT = (
     "completion_tokens",
     "output_tokens",
@@ -22,10 +32,28 @@ OUTPUT = (
     "outputTokens",
     "candidates_token_count",
     "eval_count",
+    "outputTokenCount",
+    "generated_token_count",
 )
 TOTAL = ("total_tokens", "totalTokens", "total_token_count")
-READ_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
-WRITTEN_DETAILS = ("completion_tokens_details", "output_tokens_details", "output_token_details")
+READ_DETAILS = (
+    "prompt_tokens_details",
+    "input_tokens_details",
+    "input_token_details",
+    "prompt_token_details",  # Mistral, Writer: vercel/ai#14382
+    "promptTokensDetails",
+    "inputTokensDetails",
+    "inputTokenDetails",
+)
+WRITTEN_DETAILS = (
+    "completion_tokens_details",
+    "output_tokens_details",
+    "output_token_details",
+    "completion_token_details",
+    "completionTokensDetails",
+    "outputTokensDetails",
+    "outputTokenDetails",
+)
 CACHE_READ = (
     "prompt_cache_hit_tokens",  # DeepSeek: https://api-docs.deepseek.com/api/create-chat-completion
     "cached_tokens",  # Moonshot, Together
@@ -34,17 +62,49 @@ CACHE_READ = (
     "cache_read_tokens",
     "cached_prompt_text_tokens",  # xAI's older form
     "cached_content_token_count",
+    "num_cached_tokens",  # Mistral: vercel/ai#14382
+    "cacheReadInputTokenCount",  # Bedrock's invocation metrics: BerriAI/litellm#34373
+    "cachedInputTokens",
 )
-CACHE_WRITE = ("cache_creation_input_tokens", "cacheWriteInputTokens", "cache_write_tokens", "cache_creation_tokens")
-COSTS = ("cost", "estimated_cost", "total_cost", "cost_usd", "cost_usd_total")
-"""Fields with the cost of a response in USD. OpenRouter's `cost` is in credits, each worth one USD; with the user's own
-provider key it is only OpenRouter's share: https://openrouter.ai/docs/use-cases/usage-accounting (2026-11-28).
-Perplexity's is an object with a `total_cost`: https://docs.perplexity.ai/guides/pricing. DeepInfra reports
-`estimated_cost`.
-"""
-
-TICKS_PER_USD = 1e10
-"""The unit of xAI's `cost_in_usd_ticks`: https://docs.x.ai/developers/cost-tracking (2026-11-28)."""
+CACHE_WRITE = (
+    "cache_creation_input_tokens",
+    "cacheWriteInputTokens",
+    "cache_write_tokens",
+    "cache_creation_tokens",
+    "cacheWriteInputTokenCount",
+    "cache_write_input_tokens",  # ENTERPILOT/GoModel#726
+)
+READ_INSIDE = (
+    "cached_tokens",
+    "cache_read_input_tokens",
+    "cache_read_tokens",
+    "cache_read",  # LangChain, which puts OpenAI's service tier before the names
+    "priority_cache_read",
+    "flex_cache_read",
+    "cachedTokens",
+)
+WRITE_INSIDE = (
+    "cache_write_tokens",
+    "cache_creation_tokens",
+    "cache_creation_input_tokens",  # DashScope: https://help.aliyun.com/en/model-studio/context-cache (2026-11-30)
+    "cached_creation_tokens",  # QuantumNous/new-api
+    "cache_write_input_tokens",
+    "cache_creation",  # LangChain
+    "priority_cache_creation",
+    "flex_cache_creation",
+)
+WRITES_BY_TTL = (
+    ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"),
+    ("claude_cache_creation_5_m_tokens", "claude_cache_creation_1_h_tokens"),  # QuantumNous/new-api
+)
+REASONING = (
+    "reasoning_tokens",
+    "reasoning",
+    "thinking_tokens",
+    "reasoningTokens",
+    "priority_reasoning",
+    "flex_reasoning",
+)
 
 
 def find_usage(body: Mapping[str, Any]) -> Usage | None:
@@ -52,6 +112,8 @@ def find_usage(body: Mapping[str, Any]) -> Usage | None:
     service_tier = tier(body.get("service_tier"))
     usage = _read_own(body.get("usage"), service_tier)
     if usage is not None:
+        if "provider_metadata" in body or "x_nanogpt_pricing" in body or "cost" in body or "meta" in body:
+            return with_reported(usage, body)
         return usage
     choice = mapping(next(iter(array(body.get("choices"))), None))
     for place in (body, choice, body.get("x_groq"), choice.get("message"), choice.get("delta")):
@@ -60,8 +122,21 @@ def find_usage(body: Mapping[str, Any]) -> Usage | None:
             usage = place_usage if usage is None else merge_usage(place_usage, usage)
     if (usage is None or not usage.total_tokens) and (timings := mapping(body.get("timings"))):
         measured = _timings(timings)
-        return usage if measured is None else merge_usage(usage, measured)
-    return usage
+        usage = usage if measured is None else merge_usage(usage, measured)
+    return with_reported(usage, body)
+
+
+def with_reported(usage: Usage | None, *places: Mapping[str, Any]) -> Usage | None:
+    """Return `usage` with the cost that a gateway states outside it.
+
+    Args:
+        usage: The usage that was read.
+        places: The body, the choice, the message or the delta.
+    """
+    if usage is not None and usage.stated_cost:
+        return usage
+    reported = reported_usage(*places)
+    return usage if reported is None else reported if usage is None else merge_usage(reported, usage)
 
 
 def _read_own(counts: Any, service_tier: str | None) -> Usage | None:
@@ -161,15 +236,15 @@ def read_usage(counts: Mapping[str, Any], service_tier: str | None = None) -> Us
     """
     read_details = _details(counts, READ_DETAILS)
     written_details = _details(counts, WRITTEN_DETAILS)
-    read = count(read_details.get("cached_tokens"))
-    if read is None or not read:
-        read = _first(counts, CACHE_READ, _first(read_details, ("cache_read_input_tokens", "cache_read"), read))
-    write = _first(read_details, ("cache_write_tokens", "cache_creation_tokens", "cache_creation"))
-    if write is None or not write:
-        write = _first(counts, CACHE_WRITE, write)
-    reasoning = count(written_details.get("reasoning_tokens"))
-    if reasoning is None or not reasoning:
-        reasoning = _first(counts, ("reasoning_tokens",), _first(written_details, ("reasoning",), reasoning))
+    read_inside = _first(read_details, READ_INSIDE)
+    read = read_inside or _first(counts, CACHE_READ, read_inside)
+    write_inside = _first(read_details, WRITE_INSIDE)
+    write = write_inside or _first(counts, CACHE_WRITE, write_inside)
+    write_5m, write_1h = _writes_by_ttl(counts, read_details)
+    if not write and (write_5m or write_1h):
+        write = (write_5m or 0) + (write_1h or 0)
+    reasoning = _first(written_details, REASONING)
+    reasoning = reasoning or _first(counts, ("reasoning_tokens", "reasoningTokens"), reasoning)
     input_tokens = _first(counts, INPUT)
     output = _first(counts, OUTPUT)
     total = _first(counts, TOTAL)
@@ -178,6 +253,10 @@ def read_usage(counts: Mapping[str, Any], service_tier: str | None = None) -> Us
     cost = stated_cost(counts)
     if input_tokens is None and output is None:
         return None if cost is None else Usage(stated_cost=cost)
+    if read_inside and write_inside and input_tokens and read_inside <= input_tokens < read_inside + write_inside:
+        # OpenAI counts a write from the beginning of the prompt, but what was read is not billed again:
+        # https://developers.openai.com/api/docs/guides/prompt-caching (2026-11-30)
+        write = input_tokens - read_inside
     input_tokens, output = _reconcile_counts(
         counts, input_tokens, output, total, cached=(read or 0, write or 0), reasoning=reasoning or 0
     )
@@ -186,7 +265,7 @@ def read_usage(counts: Mapping[str, Any], service_tier: str | None = None) -> Us
         output_tokens=output,
         cache_read_tokens=read,
         cache_write_tokens=write,
-        cache_write_1h_tokens=_written_for_an_hour(counts),
+        cache_write_1h_tokens=write_1h,
         reasoning_tokens=reasoning,
         input_audio_tokens=_first(read_details, ("audio_tokens", "audio")),
         output_audio_tokens=_first(written_details, ("audio_tokens", "audio")),
@@ -197,24 +276,6 @@ def read_usage(counts: Mapping[str, Any], service_tier: str | None = None) -> Us
         web_searches=_searches(counts),
         stated_cost=cost,
     )
-
-
-def stated_cost(counts: Mapping[str, Any]) -> float | None:
-    """Return the cost of a response in USD as reported by the provider."""
-    for name in COSTS:
-        raw_cost = counts.get(name)
-        if raw_cost is None:
-            continue
-        if isinstance(raw_cost, dict):
-            parts = mapping(raw_cost)
-            return amount(parts.get("total_cost")) if parts.get("currency", "USD") == "USD" else None
-        cost = amount(raw_cost)
-        if cost is not None and counts.get("is_byok") is True:
-            upstream = amount(mapping(counts.get("cost_details")).get("upstream_inference_cost"))
-            return None if upstream is None else cost + upstream
-        return cost
-    ticks = amount(counts.get("cost_in_usd_ticks"))
-    return None if ticks is None else ticks / TICKS_PER_USD
 
 
 def _reconcile_counts(
@@ -279,16 +340,22 @@ def _first(counts: Mapping[str, Any], names: tuple[str, ...], otherwise: int | N
     return zero
 
 
-def _written_for_an_hour(counts: Mapping[str, Any]) -> int | None:
-    if (creation := mapping(counts.get("cache_creation"))) and "ephemeral_1h_input_tokens" in creation:
-        return count(creation["ephemeral_1h_input_tokens"])
-    return count(counts.get("claude_cache_creation_1_h_tokens"))  # QuantumNous/new-api
+def _writes_by_ttl(counts: Mapping[str, Any], details: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Return the tokens written to the cache for 5 minutes and for an hour, where they are separate."""
+    for place in (mapping(counts.get("cache_creation")), counts, mapping(details.get("cache_creation")), details):
+        for names in WRITES_BY_TTL:
+            short, long = (count(place.get(name)) for name in names)
+            if short is not None or long is not None:
+                return short, long
+    return None, None
 
 
 def _searches(counts: Mapping[str, Any]) -> int | None:
-    """Return the number of web searches, as reported by Anthropic, OpenRouter, or either API of Perplexity."""
+    """Return the number of web searches, as Anthropic, OpenRouter, xAI, or either API of Perplexity report it."""
     if used := mapping(counts.get("server_tool_use")):
         return count(used.get("web_search_requests"))
+    if used := mapping(counts.get("server_side_tool_usage_details")):  # xAI
+        return count(used.get("web_search_calls"))
     if calls := mapping(counts.get("tool_calls_details")):
         return count(mapping(calls.get("search_web")).get("invocation"))
     return count(counts.get("num_search_queries"))
@@ -304,11 +371,3 @@ def _timings(timings: Mapping[str, Any]) -> Usage | None:
         return None
     input_tokens = None if fresh is None else fresh + (reused or 0)
     return Usage(input_tokens=input_tokens, output_tokens=output_tokens, cache_read_tokens=reused)
-
-
-def header_cost(headers: Mapping[str, str]) -> float | None:
-    """Return the cost reported in LiteLLM proxy's header: https://docs.litellm.ai/docs/proxy/cost_tracking.
-
-    The proxy writes 0 for a model without a known price.
-    """
-    return amount(word(headers.get("x-litellm-response-cost"))) or None

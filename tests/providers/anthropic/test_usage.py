@@ -39,7 +39,7 @@ CASES: dict[str, tuple[dict[str, Any], Usage]] = {
                 entry("message", 412, 264),
             ],
         },
-        Usage(1442, 314, 30, cache_write_1h_tokens=9),
+        Usage(1451, 314, 30, 9, cache_write_1h_tokens=9),
     ),
     "advisor": (
         {**TOP, "iterations": [entry("message", 412, 264), entry("advisor_message", 50, 7, model="claude-opus-5")]},
@@ -96,7 +96,7 @@ def test_usage(name: str):
         (
             {"input_tokens": 10, "cache_creation": {"ephemeral_1h_input_tokens": 4}},
             {"output_tokens": 5, "cache_creation": {"ephemeral_1h_input_tokens": 0}},
-            Usage(10, 5, cache_write_1h_tokens=4),
+            Usage(14, 5, None, 4, cache_write_1h_tokens=4),
         ),
     ],
 )  # fmt: skip

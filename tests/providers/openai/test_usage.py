@@ -8,8 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from multiroute_core.providers.openai import chat_answer, responses_answer
-from multiroute_core.providers.openai.usage import find_usage, header_cost, merge_usage, read_usage
+from multiroute_core.providers.openai.usage import find_usage, merge_usage, read_usage
 from multiroute_core.providers.provider import Encoded
+from multiroute_core.providers.stated_cost import header_cost
 from multiroute_core.types import Usage
 
 ASKED = Encoded("/chat/completions", {}, model="m")
