@@ -30,7 +30,7 @@ Perplexity's is an object with a `total_cost`: https://docs.perplexity.ai/guides
 `estimated_cost`.
 """
 
-TOTALS = ("total_cost", "total", "costUsd", "cost", "amount")
+TOTALS = ("total_cost", "total", "cost", "amount")
 """Fields with the sum, where a cost is an object."""
 
 CURRENCIES = ("currency", "cost_currency", "costCurrency")
@@ -92,7 +92,7 @@ def reported_usage(*places: Mapping[str, Any]) -> Usage | None:
             return Usage(stated_cost=cost)
         pricing = mapping(place.get("x_nanogpt_pricing"))
         if pricing:
-            cost = _total(pricing) if _is_usd(pricing) else None
+            cost = _total(pricing)
             counts = (count(pricing.get("inputTokens")), count(pricing.get("outputTokens")))
             if cost is not None or counts != (None, None):
                 return Usage(*counts, stated_cost=cost)
@@ -139,8 +139,9 @@ def _fill_counts(usage: Usage | None, headers: Mapping[str, str]) -> Usage | Non
 
 def _total(parts: Mapping[str, Any]) -> float | None:
     """Return the sum of a cost that is an object; None if it is not in USD."""
-    if not _is_usd(parts):
-        return None
+    in_usd = amount(parts.get("costUsd"))
+    if in_usd is not None or not _is_usd(parts):
+        return in_usd
     return next((cost for name in TOTALS if (cost := amount(parts.get(name))) is not None), None)
 
 

@@ -25,7 +25,7 @@ from multiroute_core.providers.finish import finish_reason, normal_word
 from multiroute_core.providers.openai.chat_calls import Call, calls_of, read_function, whole_call
 from multiroute_core.providers.openai.chat_history import WIRE
 from multiroute_core.providers.openai.message_fields import merge_fields, read_fields, reasoning_text
-from multiroute_core.providers.openai.usage import find_usage, merge_usage, with_reported
+from multiroute_core.providers.openai.usage import StreamUsage, find_usage, with_reported
 from multiroute_core.providers.provider import DONE, Encoded
 from multiroute_core.types import Delta, FinishReason, Usage
 
@@ -90,7 +90,7 @@ class ChatDecoder:
         self._audio: dict[str, Any] = {}
         self._sounds: list[str] = []
         self._calls: list[Call] = []
-        self._usage: Usage | None = None
+        self._counts = StreamUsage()
 
     def feed(self, event: Any) -> Delta | None:
         """Return the new content of one chunk."""
@@ -104,15 +104,15 @@ class ChatDecoder:
         usage = self._count(chunk, choice, content)
         if "error" in chunk and in_band.has_error(chunk):
             message = "The provider reported an error inside the stream."
-            raise in_band.as_error(chunk, message, usage=self._usage, model=model)
+            raise in_band.as_error(chunk, message, usage=self._counts.total, model=model)
         if not choice or choice.get("index") not in (0, None):
             if not choice and usage is None and in_band.is_error(chunk):
-                raise in_band.no_answer(chunk, "The chunk has no choices.", usage=self._usage, model=model)
+                raise in_band.no_answer(chunk, "The chunk has no choices.", usage=self._counts.total, model=model)
             return Delta(usage=usage, model=model) if usage else None
         parts = self._read_delta(content)
         finish: FinishReason | None = None
         if choice.get("finish_reason") or "error" in choice:
-            finish = _finish(choice, chunk, self._usage, model)
+            finish = _finish(choice, chunk, self._counts.total, model)
         if finish is not None:
             parts += () if self.complete else self._end(is_cut=finish == "length")
             self.complete = True
@@ -134,14 +134,19 @@ class ChatDecoder:
             or "provider_metadata" in chunk
             or "x_nanogpt_pricing" in chunk
             or "cost" in chunk
+            or "usage_metadata" in chunk
+            or "usageMetadata" in chunk
+            or "token_usage" in chunk
+            or "eval_count" in chunk
         ):
             return None
         latest = find_usage(chunk)
         if metadata:
             latest = with_reported(latest, content, choice)
         if latest is not None:
-            self._usage = merge_usage(self._usage, latest)
-        return self._usage
+            text = content.get("content") or content.get("reasoning_content") or content.get("reasoning")
+            self._counts.add(latest, len(text) if isinstance(text, str) else 0)
+        return self._counts.total
 
     def _done(self) -> Delta | None:
         """End a response that has content at the end marker, even without a finish reason."""

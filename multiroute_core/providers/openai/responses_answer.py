@@ -105,7 +105,7 @@ class ResponsesDecoder:
                 return Delta(
                     parts=(*self._unsaid(), *(call.cut() for call in self._calls.values() if call.is_open)),
                     finish_reason=_finish(body, has_refusal=self._refused, has_call=bool(self._calls)),
-                    usage=_usage(body, self._searches),
+                    usage=_usage(body, self._searches) or _usage(payload, self._searches),
                     model=word(body.get("model")),
                 )
             case "response.failed" | "response.cancelled":

@@ -11,100 +11,26 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, cast
 
+from multiroute_core.parsing.token_count import CHARACTERS_PER_TOKEN
 from multiroute_core.providers.body import LARGEST_COUNT, array, count, mapping, tier
+from multiroute_core.providers.openai.usage_names import (
+    CACHE_READ,
+    CACHE_WRITE,
+    INPUT,
+    OUTPUT,
+    READ_DETAILS,
+    READ_INSIDE,
+    REASONING,
+    REASONING_BESIDE,
+    ROOT_COUNTS,
+    TOTAL,
+    USAGE,
+    WRITE_INSIDE,
+    WRITES_BY_TTL,
+    WRITTEN_DETAILS,
+)
 from multiroute_core.providers.stated_cost import reported_usage, stated_cost
 from multiroute_core.types import Usage
-
-INPUT = (
-    "prompt_tokens",
-    "input_tokens",
-    "promptTokens",
-    "inputTokens",
-    "prompt_token_count",
-    "prompt_eval_count",
-    "inputTokenCount",  # Bedrock's invocation metrics
-    "input_token_count",  # watsonx
-)
-OUTPUT = (
-    "completion_tokens",
-    "output_tokens",
-    "completionTokens",
-    "outputTokens",
-    "candidates_token_count",
-    "eval_count",
-    "outputTokenCount",
-    "generated_token_count",
-)
-TOTAL = ("total_tokens", "totalTokens", "total_token_count")
-READ_DETAILS = (
-    "prompt_tokens_details",
-    "input_tokens_details",
-    "input_token_details",
-    "prompt_token_details",  # Mistral, Writer: vercel/ai#14382
-    "promptTokensDetails",
-    "inputTokensDetails",
-    "inputTokenDetails",
-)
-WRITTEN_DETAILS = (
-    "completion_tokens_details",
-    "output_tokens_details",
-    "output_token_details",
-    "completion_token_details",
-    "completionTokensDetails",
-    "outputTokensDetails",
-    "outputTokenDetails",
-)
-CACHE_READ = (
-    "prompt_cache_hit_tokens",  # DeepSeek: https://api-docs.deepseek.com/api/create-chat-completion
-    "cached_tokens",  # Moonshot, Together
-    "cache_read_input_tokens",  # gateways before Anthropic's models, such as LiteLLM's
-    "cacheReadInputTokens",  # Bedrock's Converse
-    "cache_read_tokens",
-    "cached_prompt_text_tokens",  # xAI's older form
-    "cached_content_token_count",
-    "num_cached_tokens",  # Mistral: vercel/ai#14382
-    "cacheReadInputTokenCount",  # Bedrock's invocation metrics: BerriAI/litellm#34373
-    "cachedInputTokens",
-)
-CACHE_WRITE = (
-    "cache_creation_input_tokens",
-    "cacheWriteInputTokens",
-    "cache_write_tokens",
-    "cache_creation_tokens",
-    "cacheWriteInputTokenCount",
-    "cache_write_input_tokens",  # ENTERPILOT/GoModel#726
-)
-READ_INSIDE = (
-    "cached_tokens",
-    "cache_read_input_tokens",
-    "cache_read_tokens",
-    "cache_read",  # LangChain, which puts OpenAI's service tier before the names
-    "priority_cache_read",
-    "flex_cache_read",
-    "cachedTokens",
-)
-WRITE_INSIDE = (
-    "cache_write_tokens",
-    "cache_creation_tokens",
-    "cache_creation_input_tokens",  # DashScope: https://help.aliyun.com/en/model-studio/context-cache (2026-11-30)
-    "cached_creation_tokens",  # QuantumNous/new-api
-    "cache_write_input_tokens",
-    "cache_creation",  # LangChain
-    "priority_cache_creation",
-    "flex_cache_creation",
-)
-WRITES_BY_TTL = (
-    ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"),
-    ("claude_cache_creation_5_m_tokens", "claude_cache_creation_1_h_tokens"),  # QuantumNous/new-api
-)
-REASONING = (
-    "reasoning_tokens",
-    "reasoning",
-    "thinking_tokens",
-    "reasoningTokens",
-    "priority_reasoning",
-    "flex_reasoning",
-)
 
 
 def find_usage(body: Mapping[str, Any]) -> Usage | None:
@@ -116,10 +42,17 @@ def find_usage(body: Mapping[str, Any]) -> Usage | None:
             return with_reported(usage, body)
         return usage
     choice = mapping(next(iter(array(body.get("choices"))), None))
-    for place in (body, choice, body.get("x_groq"), choice.get("message"), choice.get("delta")):
-        counts = mapping(mapping(place).get("usage"))
-        if counts and (place_usage := read_usage(counts, service_tier)) is not None:
-            usage = place_usage if usage is None else merge_usage(place_usage, usage)
+    places = (body, choice, body.get("x_groq"), choice.get("message"), choice.get("delta"), body.get("response"))
+    for place in map(mapping, places):
+        for name in USAGE:
+            counts = mapping(place.get(name))
+            counts = mapping(counts.get("usage")) or counts
+            if counts and (place_usage := read_usage(counts, service_tier)) is not None:
+                usage = place_usage if usage is None else merge_usage(place_usage, usage)
+    if usage is None and any(name in body for name in ROOT_COUNTS):
+        usage = read_usage({name: body[name] for name in (*ROOT_COUNTS, "total_tokens") if name in body}, service_tier)
+    if usage is None and (meta := mapping(body.get("meta"))):  # Cohere's own API
+        usage = read_usage(mapping(meta.get("billed_units")) or mapping(meta.get("tokens")), service_tier)
     if (usage is None or not usage.total_tokens) and (timings := mapping(body.get("timings"))):
         measured = _timings(timings)
         usage = usage if measured is None else merge_usage(usage, measured)
@@ -216,6 +149,44 @@ _WRITTEN_NAMES = frozenset(
 )
 
 
+class StreamUsage:
+    """The usage of a stream whose chunks report it: cumulative in most servers, and for each chunk in a few.
+
+    A cumulative count grows with the text. If it does not, and the latest count is too small for the text, the reports
+    are increments, and their sum counts.
+
+    Attributes:
+        total: The usage so far; None if nothing was reported.
+    """
+
+    __slots__ = ("_characters", "_increments", "_latest", "_repeats", "total")
+
+    def __init__(self) -> None:
+        self.total: Usage | None = None
+        self._latest = 0
+        self._increments = 0
+        self._characters = 0
+        self._repeats = False
+
+    def add(self, usage: Usage, characters: int) -> None:
+        """Add the report of one chunk.
+
+        Args:
+            usage: What it reports.
+            characters: The length of its text.
+        """
+        self.total = merge_usage(self.total, usage)
+        output = usage.output_tokens
+        if not output:
+            return
+        self._repeats = self._repeats or (characters > 0 and output <= self._latest)
+        self._latest = output
+        self._increments += output
+        self._characters += characters
+        if self._repeats and output * CHARACTERS_PER_TOKEN < self._characters:
+            self.total = replace(self.total, output_tokens=self._increments)
+
+
 def merge_usage(previous: Usage | None, latest: Usage) -> Usage:
     """Merge a stream's latest usage over the previous one; zero or None never replaces a count."""
     if previous is None or previous == latest:
@@ -244,7 +215,7 @@ def read_usage(counts: Mapping[str, Any], service_tier: str | None = None) -> Us
     if not write and (write_5m or write_1h):
         write = (write_5m or 0) + (write_1h or 0)
     reasoning = _first(written_details, REASONING)
-    reasoning = reasoning or _first(counts, ("reasoning_tokens", "reasoningTokens"), reasoning)
+    reasoning = reasoning or _first(counts, REASONING_BESIDE, reasoning)
     input_tokens = _first(counts, INPUT)
     output = _first(counts, OUTPUT)
     total = _first(counts, TOTAL)
