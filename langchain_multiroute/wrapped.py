@@ -259,7 +259,10 @@ def _usage(message: AIMessage) -> Usage | None:
     own = with_reported(own, about)
     usage_metadata = mapping(message.usage_metadata)
     usage = read_usage(usage_metadata, tier(about.get("service_tier"))) if usage_metadata else None
-    return own if usage is None else merge_usage(own, usage)
+    if usage is None or own is None:
+        return usage or own
+    # LangChain's counts are the same or lack some, such as those of Anthropic's compactions.
+    return merge_usage(usage, own) if own.total_tokens > usage.total_tokens else merge_usage(own, usage)
 
 
 _OWN_COUNTS = ("token_usage", "usage", "usage_metadata")

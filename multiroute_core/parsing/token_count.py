@@ -134,6 +134,8 @@ def _part(part: Part) -> int:
             return max(size, PAGE) if part.modality == "document" else size + 1
         case Uri() | File():
             return UNSEEN[part.modality]
+        case VendorPart() if part.raw.api == "langchain":
+            return 0  # a copy of the whole message, whose text and calls are parts of their own
         case VendorPart():
             return _json(part.raw.body)
         case _:

@@ -42,6 +42,9 @@ def read_usage(counts: Any, searches: int = 0) -> Usage | None:
     candidates = count(counts.get("candidatesTokenCount"))
     output_tokens = _sum(candidates, thought)
     total = count(counts.get("totalTokenCount"))
+    cached_tokens = count(counts.get("cachedContentTokenCount"))
+    if cached_tokens and read is not None and cached_tokens > read:
+        read += cached_tokens  # a gateway excludes them
     if total is not None and read is None and output_tokens is not None:
         read = max(0, total - output_tokens)
     elif total is not None and read is not None:
@@ -49,9 +52,6 @@ def read_usage(counts: Any, searches: int = 0) -> Usage | None:
             output_tokens = candidates  # a gateway counts the thoughts among the candidates
         # The older SDK does not report thoughts, but the total includes them.
         output_tokens = max(output_tokens or 0, total - read)
-    cached_tokens = count(counts.get("cachedContentTokenCount"))
-    if cached_tokens and read is not None and cached_tokens > read:
-        read += cached_tokens
     prompt = (counts.get("promptTokensDetails"), counts.get("toolUsePromptTokensDetails"))
     answer = (counts.get("candidatesTokensDetails"),)
     cached = (counts.get("cacheTokensDetails"),)
