@@ -43,6 +43,8 @@ def read_usage(counts: Any, *, default_model: str | None = None) -> Usage | None
         counts, others = _with_iterations(counts, [mapping(each) for each in iterations], default_model)
     if "input_tokens" not in counts and "output_tokens" not in counts:
         return read_other_names(counts)
+    if "completion_tokens" in counts and count(counts["completion_tokens"]):  # after a start event with placeholders
+        return read_other_names(counts)
     read = count(counts.get("cache_read_input_tokens"))
     write = count(counts.get("cache_creation_input_tokens"))
     fresh = count(counts.get("input_tokens"))
