@@ -120,7 +120,16 @@ def _to_charge(cost: float | None) -> Charge:
 def _estimate_charge(pricing: Pricing, route: Route, model: str, usage: Usage, estimate: Usage | None) -> Charge:
     cost = pricing.estimate_on(route, usage, model=model)
     if cost is None:  # contradictory counts have no price, but their totals do
-        cost = pricing.estimate_on(route, Usage(usage.input_tokens or 0, usage.output_tokens or 0), model=model)
+        cost = pricing.estimate_on(route, _to_totals(usage), model=model)
     if cost is None:
         return Charge(estimate=estimate)
     return Charge(None, estimate, float(cost), getattr(cost, "source", None))
+
+
+def _to_totals(usage: Usage) -> Usage:
+    """Return the totals of a usage, with those of other models as if they were the model's own."""
+    others = [_to_totals(other) for _, other in usage.other_models]
+    return Usage(
+        (usage.input_tokens or 0) + sum(other.input_tokens or 0 for other in others),
+        (usage.output_tokens or 0) + sum(other.output_tokens or 0 for other in others),
+    )

@@ -119,7 +119,9 @@ class Tariff:
             return None
         is_in_usa = usage.inference_geo is not None and self.provider.id == "anthropic"
         factor = self.factor * (US_INFERENCE if is_in_usa else 1)
-        tokens = self.exact(replace(usage, web_searches=None), at) if usage.web_searches else cost
+        tokens = cost
+        if usage.web_searches or usage.file_searches:
+            tokens = self.exact(replace(usage, web_searches=None, file_searches=None), at)
         return None if tokens is None else cost + tokens * (factor - 1)
 
     def exact(self, usage: Usage, at: datetime) -> float | None:
@@ -139,6 +141,7 @@ class Tariff:
             "input_image_tokens": usage.input_image_tokens,
             "output_image_tokens": usage.output_image_tokens,
             "web_searches": usage.web_searches,
+            "storage_searches": usage.file_searches,
         }
         try:
             token_counts = Counts(**{name: count for name, count in counts.items() if count is not None})

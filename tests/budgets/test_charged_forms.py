@@ -14,6 +14,7 @@ from multiroute_core import Budget, Route, Router
 from multiroute_core.errors import StreamInterruptedError
 from multiroute_core.testing.server import Reply
 from tests.chat_server import ask
+from tests.langchain.faces import own_timeout
 from tests.wire_replies import (
     JSON,
     chat,
@@ -177,7 +178,7 @@ class TestWrapped:
             return record.charged
 
     def claude(self, url: str, _http: httpx.Client) -> ChatAnthropic:
-        return ChatAnthropic(model="claude-opus-5", api_key="k", base_url=url, max_retries=0)  # pyright: ignore[reportCallIssue, reportArgumentType]
+        return ChatAnthropic(model="claude-opus-5", api_key="k", base_url=url, max_retries=0, timeout=own_timeout())  # pyright: ignore[reportCallIssue, reportArgumentType]
 
     def test_extras_of_anthropic(self):
         usage = {

@@ -46,6 +46,8 @@ BY_HAND: dict[str, tuple[Route | str, Usage, float]] = {
     "OpenAI's priority tier": (GPT, Usage(1_000, 1_000, service_tier="priority"), 0.005 + 0.030),
     "a batch of OpenAI": (GPT, Usage(1_000, 1_000, service_tier="batch"), 0.00125 + 0.0075),
     "OpenAI's web searches": (GPT, Usage(1_000, 1_000, web_searches=3), 0.0175 + 3 * 0.010),
+    # File searches $2.50 a thousand (developers.openai.com/api/docs/pricing, 2026-11-30).
+    "OpenAI's file searches": (GPT, Usage(1_000, 1_000, web_searches=1, file_searches=4), 0.0175 + 0.010 + 4 * 0.0025),
     # gpt-audio: $2.50 and $32 in, $10 and $64 out.
     "audio": ("openai:gpt-audio", Usage(1_000, 500, input_audio_tokens=400, output_audio_tokens=300),
               600 * 2.5e-6 + 400 * 32e-6 + 200 * 10e-6 + 300 * 64e-6),
@@ -183,6 +185,13 @@ class TestOtherModels:
         )
         assert cost(OPUS, self.with_others(("claude-haiku-4-5", haiku), ("claude-haiku-4-5", haiku))) == (
             pytest.approx(0.03 + 2.0)
+        )
+
+    def test_a_picture_that_openais_tool_draws(self) -> None:
+        """gpt-image-1.5: $5 in, $8 for pictures; $10 out, $32 for pictures."""
+        drawn = Usage(1_550, 515, input_image_tokens=1_521, output_image_tokens=515)
+        assert cost(GPT, self.with_others(("gpt-image-1.5", drawn))) == (
+            pytest.approx(0.0175 + 29 * 5e-6 + 1_521 * 8e-6 + 515 * 32e-6)
         )
 
     def test_with_extras_of_its_own(self) -> None:

@@ -335,6 +335,58 @@ def test_searches_of_responses_are_those_that_cost():
     assert delta.usage == Usage(1, 2, web_searches=2)
 
 
+TOOL_USAGE = {
+    "web_search": {"num_requests": 3},
+    "image_gen": {
+        "input_tokens": 1550,
+        "output_tokens": 515,
+        "total_tokens": 2065,
+        "input_tokens_details": {"image_tokens": 1521, "text_tokens": 29},
+        "output_tokens_details": {"image_tokens": 515, "text_tokens": 0},
+    },
+}
+DRAWN = Usage(1550, 515, input_image_tokens=1521, output_image_tokens=515)
+
+
+@pytest.mark.parametrize(
+    ("fields", "right"),
+    [
+        ({"tool_usage": TOOL_USAGE}, Usage(1, 2, web_searches=3, other_models=(("gpt-image-1", DRAWN),))),
+        (
+            {"tool_usage": TOOL_USAGE, "tools": [{"type": "function"}, {"type": "image_generation", "model": "gpt-image-2"}]},
+            Usage(1, 2, web_searches=3, other_models=(("gpt-image-2", DRAWN),)),
+        ),
+        ({"tool_usage": {"web_search": {"num_requests": 0}, "image_gen": dict.fromkeys(TOOL_USAGE["image_gen"], 0)}}, Usage(1, 2)),
+        ({"tool_usage": None}, Usage(1, 2)),
+        ({"tool_usage": {"image_gen": {"images": 1}}}, Usage(1, 2)),
+        (
+            {"output": [{"type": "file_search_call", "status": "completed"}] * 2 + [{"type": "file_search_call", "status": "failed"}]},
+            Usage(1, 2, file_searches=2),
+        ),
+    ],
+)  # fmt: skip
+def test_tools_of_responses(fields: dict[str, Any], right: Usage):
+    counts = {"input_tokens": 1, "output_tokens": 2}
+    body = {"model": "m", "status": "completed", "output": [], "usage": counts, **fields}
+    assert responses_answer.decode(body, ASKED).usage == right
+    decoder = responses_answer.ResponsesDecoder(ASKED)
+    for place, item in enumerate(body["output"]):
+        decoder.feed({"type": "response.output_item.done", "output_index": place, "item": item})
+    delta = decoder.feed({"type": "response.completed", "response": {**body, "output": []}})
+    assert delta is not None
+    assert delta.usage == right
+
+
+def test_usage_of_the_last_event_itself():
+    body = {"model": "m", "status": "completed", "output": []}
+    decoder = responses_answer.ResponsesDecoder(ASKED)
+    delta = decoder.feed(
+        {"type": "response.completed", "response": body, "usage": {"input_tokens": 1, "output_tokens": 2}}
+    )
+    assert delta is not None
+    assert delta.usage == Usage(1, 2)
+
+
 @pytest.mark.parametrize(
     ("told", "cost"), [("0.012", 0.012), ("0.0", None), ("None", None), ("-1", None), ("nan", None), (None, None)]
 )
