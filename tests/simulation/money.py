@@ -37,7 +37,7 @@ from multiroute_core.testing.dialects import DIALECTS, FAILURES
 NANO = 1_000_000_000
 TELLS_CACHED = frozenset(
     "openai openai_responses anthropic google xai deepseek moonshot groq openrouter vllm lightllm alias chatty "
-    "chatty_anthropic chatty_google zeros".split()
+    "chatty_anthropic chatty_google zeros mistral openrouter_anthropic".split()
 )
 WRAPPED = "wrapped"
 
