@@ -1,6 +1,8 @@
 """Streams that break in the middle: what is kept, what goes on, and what begins anew."""
 
 import asyncio
+from dataclasses import fields
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -199,11 +201,9 @@ def test_what_looks_like_a_repetition_to_the_very_end_is_said_after_all(native):
 
 
 def test_every_count_of_a_usage_can_be_summed():
-    from dataclasses import fields
-
     from multiroute_core.engine.continuation import _sum
 
-    kinds: dict[str, object] = {
+    kinds: dict[str, Any] = {
         "service_tier": "flex",
         "speed": "fast",
         "inference_geo": "us",
