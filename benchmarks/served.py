@@ -139,15 +139,21 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def build_multiroute(folder: Path, upstream: str, *, workers: int = 1, state: str = "") -> Server:
-    """`multiroute serve`; several processes share the state at an address."""
+def build_multiroute(
+    folder: Path, upstream: str, *more_upstreams: str, workers: int = 1, state: str = "", **options: object
+) -> Server:
+    """`multiroute serve` with a route for each upstream; several processes share the state at an address."""
     key = create_key()
     (folder / "keys.txt").write_text(f"{hash_key(key)} shop\n")
-    route = {"route": f"openai:{GPT}", "base_url": f"{upstream}/v1", "api_key": "k", "api": "chat", "prices": "openai"}
-    config = {"routes": [route], **({"state": state} if state else {})}
+    route = {"route": f"openai:{GPT}", "api_key": "k", "api": "chat", "prices": "openai"}
+    routes = [
+        {**route, "name": f"vendor-{number}", "base_url": f"{address}/v1"}
+        for number, address in enumerate((upstream, *more_upstreams), 1)
+    ]
+    config = {"routes": routes, **({"state": state} if state else {}), **options}
     (folder / "routes.json").write_text(json.dumps(config))
     port = free_port()
-    code = "import sys; from multiroute_core.report.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from multiroute_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["serve", str(folder / "routes.json"), "--keys", str(folder / "keys.txt"), "--port", str(port)]
     arguments += ["--workers", str(workers), "--max-concurrency", "5000"]
     return Server("MultiRoute", [sys.executable, "-c", code, *arguments], port, key, "/healthz")

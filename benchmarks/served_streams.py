@@ -80,6 +80,7 @@ class ModelServer:
 
     def __init__(self) -> None:
         self.open_streams = 0
+        self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         started = self._loop.run_until_complete(
             asyncio.start_server(self._answer, "127.0.0.1", 0, backlog=4096, limit=1 << 16)
@@ -94,13 +95,24 @@ class ModelServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
+    def break_down(self) -> None:
+        """Refuse new connections, and break all that are open."""
+        self._loop.call_soon_threadsafe(self._break_down)
+
+    def _break_down(self) -> None:
+        self._server.close()
+        for writer in list(self._writers):
+            writer.transport.abort()
+
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 size = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
                 await reader.readexactly(size)
                 await self._stream(reader, writer)
+        self._writers.discard(writer)
         writer.close()
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -148,7 +160,7 @@ class Outcome:
 async def read_stream(server: Server, outcome: Outcome) -> None:
     """Open one stream, and read it to its end."""
     try:
-        reader, writer = await _open(server)
+        reader, writer = await open_stream(server)
         begin = time.perf_counter()
         seen = b""
         first = None
@@ -167,7 +179,8 @@ async def read_stream(server: Server, outcome: Outcome) -> None:
         outcome.lost += 1
 
 
-async def _open(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def open_stream(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Send a request for a stream."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\nauthorization: Bearer {server.key}"
     writer.write(f"{head}\r\ncontent-type: application/json\r\ncontent-length: {len(BODY)}\r\n\r\n".encode() + BODY)
@@ -185,7 +198,7 @@ async def measure_streams(server: Server, count: int, outcome: Outcome) -> None:
 
 async def leave(server: Server) -> float:
     """Leave in the middle of streams; returns when, by `time.perf_counter`."""
-    connections = await asyncio.gather(*(_open(server) for _ in range(LEAVERS)))
+    connections = await asyncio.gather(*(open_stream(server) for _ in range(LEAVERS)))
     await asyncio.gather(*(reader.readuntil(b"word0") for reader, _ in connections))
     for _, writer in connections:
         writer.close()

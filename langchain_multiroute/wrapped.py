@@ -22,9 +22,9 @@ from multiroute_core.providers.anthropic.decode import reopen_call
 from multiroute_core.providers.any_usage import read_any_usage
 from multiroute_core.providers.body import array, mapping, tier, word
 from multiroute_core.providers.finish import finish_reason, normal_word
-from multiroute_core.providers.in_band import failed
+from multiroute_core.providers.in_band import failed, missing_call, unended
 from multiroute_core.providers.openai.usage import merge_usage, read_usage, with_reported
-from multiroute_core.providers.provider import Encoded
+from multiroute_core.providers.provider import Encoded, NoAnswer
 from multiroute_core.providers.whole import to_stream
 from multiroute_core.types import Delta, FinishReason, Usage
 
@@ -38,6 +38,10 @@ REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason", "status"
 """Where LangChain's classes store the finish reason: OpenAI and Google, Anthropic, Bedrock, Ollama, and OpenAI for
 Responses.
 """
+
+
+_ENDING = ("openai", "anthropic", "google_genai")
+"""Providers that report a reason for the end of each answer, by the names in a message's metadata."""
 
 
 def decode_message(message: AIMessage, encoded: Encoded) -> Delta:
@@ -118,7 +122,7 @@ class Merging:
 
     def _end(self) -> Delta | None:
         if not self._chunks:
-            return None
+            raise NoAnswer("The chat model ended its stream without an answer.")
         first, *others = self._chunks
         message = message_chunk_to_message(first + others if others else first)
         if not isinstance(message, AIMessage):
@@ -127,9 +131,25 @@ class Merging:
             reasons = [reason for chunk in self._chunks if (reason := chunk.response_metadata.get(name))]
             if len(reasons) > 1:
                 message.response_metadata[name] = reasons[-1]
+        if self._lacks_end(message):
+            raise EOFError("The stream ended early: the answer is incomplete.")
         parts = (*self._block.end(), *history.parts(AIMessage("", additional_kwargs=_refusal(message))))
         vendor_part = _to_vendor_part(message, self._encoded)
         return _ended(message, parts if vendor_part is None else (*parts, vendor_part))
+
+    def _lacks_end(self, message: AIMessage) -> bool:
+        """Whether the last event of a provider's stream is missing, which the integrations do not report.
+
+        ChatOpenAI ignores `response.failed` (ginlix-ai/LangAlpha#396, 2026-09-05), and what it makes of a stream of the
+        Responses API is a list. A stream of Chat Completions may end without a reason.
+        """
+        about = message.response_metadata
+        if any(about.get(name) for name in REASONS):
+            return False
+        provider = about.get("model_provider")
+        if provider == "openai":
+            return any(isinstance(chunk.content, list) for chunk in self._chunks)
+        return provider in _ENDING
 
 
 class _OpenBlock:
@@ -224,7 +244,14 @@ def _finish(message: AIMessage, usage: Usage | None, model: Any) -> FinishReason
         error := failed(name, about, has_content=_says(message), detail=_detail(about), usage=usage, model=word(model))
     ) is not None:
         raise error
+    if not name and about.get("model_provider") in _ENDING and not _says(message):
+        raise unended(about, usage=usage, model=word(model))
     finish = (finish_reason(name) or "other") if name else "stop"
+    calls = [*message.tool_calls, *message.invalid_tool_calls]
+    if (calls or finish == "tool_call") and not any(call.get("name") for call in calls):
+        if not message.text and not _refusal(message):
+            raise missing_call(about, usage=usage, model=word(model))
+        finish = "stop" if finish == "tool_call" and not calls else finish
     if finish in ("stop", "other") and (_refusal(message) or _has_refusal(message.content)):
         return "refusal"  # ChatOpenAI reports the refusal separately from the finish reason
     return "tool_call" if message.tool_calls and finish == "stop" else finish

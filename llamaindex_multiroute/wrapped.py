@@ -20,9 +20,17 @@ from multiroute_core.messages import Part
 from multiroute_core.providers.any_usage import read_any_usage
 from multiroute_core.providers.body import mapping
 from multiroute_core.providers.finish import SAYING_NOTHING, finish_reason, normal_word
-from multiroute_core.providers.in_band import failed
+from multiroute_core.providers.in_band import (
+    as_error,
+    failed,
+    has_error,
+    has_failed_base,
+    missing_call,
+    no_answer,
+    unended,
+)
 from multiroute_core.providers.openai.usage import merge_usage
-from multiroute_core.providers.provider import Encoded
+from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
 from multiroute_core.types import Delta
 
 END = object()
@@ -112,7 +120,9 @@ class CumulativeDecoder:
     def _end(self) -> Delta | None:
         """Content known only from the last response: calls, and reasoning in the format that the model expects back."""
         if (last := self._last) is None:
-            return None
+            raise NoAnswer("The LLM ended its stream without an answer.")
+        if _lacks_end(last.raw):
+            raise EOFError("The stream ended early: the answer is incomplete.")
         parts: list[Part] = []
         for block in last.message.blocks:
             if isinstance(block, ThinkingBlock):
@@ -169,12 +179,52 @@ def _ended(response: ChatResponse, parts: Sequence[Part], reason: Any = None, us
     usage = usage if latest is None else merge_usage(usage, latest)
     name = normal_word(reason)
     has_content = bool(response.message.content) or any(part for part in parts if part != Text(""))
+    if (error := _raw_error(response, usage)) is not None:
+        raise error
     if (error := failed(name, {"reason": name}, has_content=has_content, usage=usage)) is not None:
         raise error
+    if not name and not has_content and _of(response.raw, "choices"):
+        raise unended({}, usage=usage)
     finish = "other" if name in SAYING_NOTHING else finish_reason(name)
+    calls = [part for part in parts if isinstance(part, ToolCall | ToolCallDelta)]
+    has_text = bool(response.message.content) or any(isinstance(part, Text) and part.text for part in parts)
+    if (calls or finish == "tool_call") and not has_text and not any(call.name for call in calls):
+        raise missing_call({"reason": name}, usage=usage)
     if finish in (None, "stop", "tool_call"):
-        finish = "tool_call" if any(isinstance(part, ToolCall | ToolCallDelta) for part in parts) else "stop"
+        finish = "tool_call" if calls else "stop"
     return Delta(tuple(parts), finish, usage)
+
+
+def _lacks_end(raw: Any) -> bool:
+    """Whether the last event of a stream of the Responses API does not end it, which LlamaIndex does not report."""
+    kind = _of(raw, "type")
+    return isinstance(kind, str) and kind.startswith("response.") and kind not in _ENDS
+
+
+_FAILED = ("error", "response.error", "response.failed", "response.cancelled")
+_ENDS = ("response.completed", "response.incomplete", "response.done", *_FAILED)
+"""Types of the events that end a stream of the Responses API; `_FAILED` are those of a failure."""
+
+
+def _raw_error(response: ChatResponse, usage: Usage | None) -> WireError | None:
+    """The error inside a raw response, which LlamaIndex does not report: of the choice, or of the response."""
+    raw = response.raw
+    inner = _of(raw, "response") or raw
+    choices = _of(inner, "choices")
+    first = cast("Any", choices)[0] if isinstance(choices, list) and choices else None
+    error = _plain(_of(first, "error") or _of(inner, "error") or _of(raw, "error"))
+    message = "The provider reported that the answer failed."
+    if _of(raw, "type") in _FAILED:
+        names = ("code", "message", "status")
+        error = error or {name: value for name in names if (value := _of(raw, name)) is not None} or message
+    body = {"error": error, "base_resp": _plain(_of(inner, "base_resp"))}
+    if has_error(body):
+        return as_error(body, message, usage=usage)
+    return no_answer(body, message, usage=usage) if has_failed_base(body) else None
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, BaseModel) else value
 
 
 def _reason(response: ChatResponse) -> Any:
@@ -182,8 +232,6 @@ def _reason(response: ChatResponse) -> Any:
     raw = _of(response.raw, "response") or response.raw
     choices = _of(raw, "choices") or _of(raw, "candidates")
     first = cast("Any", choices)[0] if isinstance(choices, list) and choices else None
-    if _of(first, "error"):
-        return "error"
     beside = response.message.additional_kwargs
     for place, name in ((first, "finish_reason"), *((raw, name) for name in _REASONS), (beside, "stop_reason")):
         if (reason := normal_word(_of(place, name))) and reason != "in_progress":

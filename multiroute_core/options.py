@@ -298,14 +298,27 @@ def words(name: str, value: Any) -> frozenset[str]:
         value = (value,)
     if not isinstance(value, Collection) or not all(isinstance(word, str) and word for word in value):  # pyright: ignore[reportUnknownVariableType]
         raise invalid(name, cast("object", value), "one or more non-empty strings")
-    return frozenset(value)  # pyright: ignore[reportUnknownArgumentType]
+    return frozenset(map(plain_string, cast("Collection[str]", value)))
 
 
 def word(name: str, value: Any) -> str:
     """Validate `value` as a word."""
     if not isinstance(value, str) or not value:
         raise invalid(name, value, "a non-empty string")
-    return value
+    return plain_string(value)
+
+
+def plain_string(value: str) -> str:
+    """Return the characters of a string, which may be of a subclass, as a plain `str`.
+
+    Serializers refuse subclasses, such as `numpy.str_`, and a `StrEnum` reads differently in each.
+    """
+    return value if type(value) is str else str.__str__(value)
+
+
+def plain_number(value: float) -> float:
+    """Return a number, which may be of a subclass such as `numpy.float64`, as a plain `int` or `float`."""
+    return int(value) if isinstance(value, int) else float(value)
 
 
 def _parse_decline_reasons(name: str, value: Any) -> frozenset[str | AnswerFunction]:

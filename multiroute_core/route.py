@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import math
 import re
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, cast
@@ -14,7 +14,7 @@ from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide_
 from multiroute_core.display.text import describe_value
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.migration.wrong_routes import explain_wrong_route, framework_of
-from multiroute_core.options import invalid, name_unknown_arguments, seconds, truth, unknown, word, words
+from multiroute_core.options import invalid, name_unknown_arguments, plain_string, seconds, truth, unknown, word, words
 from multiroute_core.provider_table import OTHER_PRICE_LISTS, PROVIDERS, canonical_name, known_names, price_list_of
 
 _ROUTE = re.compile(r"(?P<provider>[a-z_]+):(?P<model>\S(?:.*\S)?)")
@@ -183,7 +183,7 @@ class Route:
             raise ConfigurationError(
                 f"Route {route!r}: name={describe_value(name)} is not valid; expected a non-empty string."
             )
-        name = name or default_name
+        name = plain_string(name) if name else default_name
         values: dict[str, Any] = {
             "provider": provider,
             "model": model,
@@ -370,4 +370,5 @@ def _price_provider(value: str) -> str:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # An integer may be too large for a float, which `math.isfinite` does not survive.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

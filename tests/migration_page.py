@@ -19,6 +19,12 @@ HEAD = """\
 `ChatMultiRoute` replaces `ChatOpenAI`, `ChatAnthropic` or `init_chat_model` in one line, `MultiRoute` replaces LlamaIndex's
 `OpenAI`, and `Router` replaces LiteLLM's `completion` and `Router`:
 
+<!-- setup
+from langchain_openai import ChatOpenAI
+
+from langchain_multiroute import ChatMultiRoute
+-->
+
 ```python
 llm = ChatOpenAI(model="gpt-4.1", max_completion_tokens=500)  # before
 llm = ChatMultiRoute(model="gpt-4.1", max_completion_tokens=500)  # after
@@ -28,6 +34,7 @@ llm = ChatMultiRoute("openai:gpt-4.1", "anthropic:claude-haiku-5-5", max_tokens=
 The names below are accepted by `Router`, `ChatMultiRoute` and `MultiRoute`, and as options of a call, or they are answered
 with the line to write. Where a name is accepted, the name on the right is the documented one; type checkers know that one
 only. `None` always means "not given". An option of a call that is given to `Router(...)` is answered with the call.
+`multiroute import litellm.yaml` converts a [configuration file](command_line.md#multiroute-import) of LiteLLM.
 """
 
 

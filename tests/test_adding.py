@@ -297,7 +297,7 @@ class TestAStrategy:
 
 def test_the_default_timeouts_stand_once():
     defaults = {name: each.default for name, each in inspect.signature(Router).parameters.items()}
-    readme = (ROOT / "README.md").read_text()
+    page = (ROOT / "docs" / "settings.md").read_text()
     for name in ("attempt_timeout", "first_token_timeout", "stall_timeout"):
-        assert f"| `{name}` | {defaults[name]:g} |" in readme
+        assert f"| `{name}` | {defaults[name]:g} |" in page
     assert defaults["total_timeout"] is None

@@ -36,7 +36,7 @@ def test_an_adapter_loads_its_own_framework_only():
 
 LAYERS = (
     ("langchain_multiroute", "llamaindex_multiroute"),
-    ("adapter",),
+    ("adapter", "cli"),
     ("router",),
     ("batch", "configuration", "engine", "request_log"),
     ("budgets", "cache", "limits"),

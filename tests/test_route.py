@@ -51,6 +51,7 @@ def test_what_is_said_stays_through_copies_pickles_and_new_keys(given_settings):
     ("settings", "sentence"),
     [
         ({"rpm": 0}, "rpm=0 is not valid; expected a number greater than 0"),
+        ({"rpm": 10**400}, "expected a number greater than 0"),
         ({"rpm": True}, "rpm=True is not valid; expected a number greater than 0"),
         ({"tpm": float("nan")}, "tpm=nan is not valid; expected a number greater than 0"),
         ({"tpm": float("inf")}, "tpm=inf is not valid; expected a number greater than 0"),

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import BudgetAlert
-from multiroute_core.options import invalid, name_unknown_arguments, unknown, word, words
+from multiroute_core.options import invalid, name_unknown_arguments, plain_number, unknown, word, words
 
 Period: TypeAlias = Literal["call", "session", "day", "month"]
 Scope: TypeAlias = Literal["tenant", "label", "route", "task"]
@@ -114,8 +114,8 @@ class Budget:
             raise invalid("on_alert", on_alert, "functions that take a BudgetAlert")
         _zone(timezone)
         values: dict[str, Any] = {
-            "usd": usd,
-            "tokens": tokens,
+            "usd": None if usd is None else plain_number(usd),
+            "tokens": None if tokens is None else plain_number(tokens),
             "per": per,
             "scope": scope,
             "scope_values": None if scope_values is None else words("scope_values", scope_values),

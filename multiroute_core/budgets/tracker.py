@@ -48,6 +48,22 @@ class BudgetCharge:
     claim: ReservationRequest
 
 
+def explain_unknown_price(budget: Budget, route: Route, pricing: Pricing) -> str:
+    """Return why a budget in USD cannot count a route, and what to do; empty if it can.
+
+    Args:
+        budget: The budget.
+        route: The route.
+        pricing: Prices tokens on a route.
+    """
+    counts = budget.scope != "route" or budget.scope_values is None or route.name in budget.scope_values
+    if budget.unit != "usd" or not counts or pricing.estimate_on(route, Usage(1, 1)) is not None:
+        return ""
+    return (
+        f"The price of route {route.name!r} is unknown, so the budget {budget.name!r} cannot count it; {_PRICE_HINT}."
+    )
+
+
 class BudgetTracker:
     """The budgets of one router.
 
@@ -201,12 +217,10 @@ class BudgetTracker:
 
     def _priced(self, route: Route) -> None:
         for budget in self.budgets:
-            counts = budget.scope != "route" or budget.scope_values is None or route.name in budget.scope_values
-            if budget.unit == "usd" and counts and self.pricing.estimate_on(route, Usage(1, 1)) is None:
-                message = f"The price of route {route.name!r} is unknown, so the budget {budget.name!r} cannot count it"
+            if message := explain_unknown_price(budget, route, self.pricing):
                 if budget.hard:
-                    raise ConfigurationError(f"{message}; {_PRICE_HINT}.")
-                logger.warning("%s; %s.", message, _PRICE_HINT)
+                    raise ConfigurationError(message)
+                logger.warning("%s", message)
 
     def _alert(self, request_id: str, bill: BudgetCharge, balance: AccountBalance, share: float) -> None:
         budget = bill.budget

@@ -84,16 +84,8 @@ def load(
         ConfigurationError: All problems of the file, in order: the line where it is known, the key, what is wrong and
             what is expected.
     """
-    document = read_document(path)
-    problems = Problems(document.file, document.lines, tuple(_walk(document.data, ())))
-    data = cast("dict[str, Any]", substitute(document.data, environment, problems))
-    data.pop(SCHEMA_KEY, None)
-
-    def check_quietly(**arguments: Any) -> Any:
-        arguments.pop("skip_missing_keys", None)  # it looks for keys and logs, once the router is built
-        return check(**arguments)
-
-    catalogue = Catalogue(router, check_quietly)
+    problems, data = read_data(path, environment)
+    catalogue = build_catalogue(router, check)
     builder = Builder(problems, opens=False)
     arguments = builder.build_arguments(catalogue.top, data, ())
     _check_top(builder, catalogue, arguments, data)
@@ -102,6 +94,31 @@ def load(
     arguments = builder.build_arguments(catalogue.top, data, ())
     problems.raise_all()
     return Configuration(Path(path).absolute(), arguments, data, tuple(builder.parts))
+
+
+def read_data(
+    path: str | os.PathLike[str], environment: Mapping[str, str] = os.environ
+) -> tuple[Problems, dict[str, Any]]:
+    """Return the content of a configuration file with its variables replaced, and what is wrong with these.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or has a syntax error.
+    """
+    document = read_document(path)
+    problems = Problems(document.file, document.lines, tuple(_walk(document.data, ())))
+    data = cast("dict[str, Any]", substitute(document.data, environment, problems))
+    data.pop(SCHEMA_KEY, None)
+    return problems, data
+
+
+def build_catalogue(router: type[Any], check: Callable[..., Any]) -> Catalogue:
+    """Return the catalogue of a router's keys; as of `load`."""
+
+    def check_quietly(**arguments: Any) -> Any:
+        arguments.pop("skip_missing_keys", None)  # it looks for keys and logs, once the router is built
+        return check(**arguments)
+
+    return Catalogue(router, check_quietly)
 
 
 def _check_top(builder: Builder, catalogue: Catalogue, arguments: dict[str, Any], data: dict[str, Any]) -> None:

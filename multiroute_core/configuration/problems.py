@@ -38,12 +38,15 @@ class Problems:
         """
         if not self.entries:
             return
-        ranks = {path: rank for rank, path in enumerate(self.order)}
-        ordered = sorted(self.entries, key=lambda entry: _rank(ranks, entry[0]))
-        texts = [self._describe(path, message) for path, message in ordered]
+        texts = [self._describe(path, message) for path, message in self.sort()]
         if len(texts) == 1:
             raise ConfigurationError(f"{self.file}, {texts[0]}")
         raise ConfigurationError("\n".join((f"{self.file} has {len(texts)} errors:", *(f"  {text}" for text in texts))))
+
+    def sort(self) -> list[tuple[KeyPath, str]]:
+        """Return what was added, in the order of the file."""
+        ranks = {path: rank for rank, path in enumerate(self.order)}
+        return sorted(self.entries, key=lambda entry: _rank(ranks, entry[0]))
 
     def _describe(self, path: KeyPath, message: str) -> str:
         line = find_line(self.lines, path)

@@ -36,7 +36,7 @@ from multiroute_core.providers.error_code import failure_of
 from multiroute_core.providers.headroom import headroom
 from multiroute_core.providers.provider import Decoder, Provider, UnreadableReply, WireError
 from multiroute_core.providers.restoring import Restorer
-from multiroute_core.providers.whole import BUGS, is_control_flow, read_event
+from multiroute_core.providers.whole import BUGS, is_control_flow, read_event, read_misread_reply, read_streamed_reply
 from multiroute_core.resilience.admission import Outcome, Permit, Verdict
 from multiroute_core.resilience.provider_limits import RateLimitHeaders
 from multiroute_core.route import Route
@@ -196,11 +196,10 @@ class AttemptRunner:
             if is_control_flow(error):  # a wrapped model, or a tool in it, suspends the graph it runs in
                 raise
             if isinstance(error, BUGS):
-                if not self.limit.replied:
+                if (misread := read_misread_reply(error, replied=self.limit.replied)) is None:
                     raise
-                unreadable = UnreadableReply(f"The reply could not be read ({type(error).__name__}: {error}).")
-                unreadable.__cause__ = error
-                error = unreadable
+                misread.__cause__ = error
+                error = misread
             if isinstance(error, WireError):  # a failed response is billed as well
                 self.usage = error.usage or self.usage
                 self.model = error.model or self.model
@@ -213,13 +212,12 @@ class AttemptRunner:
 
     def response(self, attempts: tuple[Attempt, ...]) -> Response:
         """Return what was received so far as a response; the cost is known once the attempt is closed."""
-        model = self.model or self.route.model
         record = self.record
         return Response(
             parts=assemble(self.parts) if self.stream else tuple(self.parts),
             finish_reason=self.finish_reason if self._done else None,  # it may come before the end of the stream
             usage=self.usage,
-            model=model,
+            model=self.model or self.route.model,
             provider=self.route.provider,
             route=self.route.name,
             cost=None if record is None else record.cost,
@@ -247,6 +245,8 @@ class AttemptRunner:
         self._learn(reply.headers)
         try:
             return self._take(self._provider.decode(reply, self.encoded)) or None
+        except UnreadableReply as error:
+            return self._take(read_streamed_reply(self._provider, reply, self.encoded, error)) or None
         except BUGS as error:
             raise WireError("The provider returned a malformed answer.") from error
 
@@ -391,8 +391,7 @@ class AttemptRunner:
         if used is None and isinstance(error, RouteError) and error.status is not None and not self.committed:
             used = 0  # the provider rejected the request, so it used no tokens
         now = self._io.now()
-        # An overtaken attempt counts with its elapsed time: otherwise only fast responses would enter the latency
-        # statistics.
+        # An overtaken attempt counts with its elapsed time: otherwise only fast responses would be measured.
         slow = now - self._began if self.overtaken and not self.committed else None
         duration = now - self._began if error is None else slow
         failure = (

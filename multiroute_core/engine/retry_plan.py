@@ -63,6 +63,9 @@ POLL_SECONDS = (0.05, 0.1, 0.2, 0.4)
 """Poll intervals in seconds while another request probes or occupies a route; the last one repeats."""
 
 
+CLOCK_SECONDS = 1e-6
+"""How much earlier than it should an event loop's timer may fire: it counts in steps of its clock."""
+
 SHORTEST_SECONDS = 0.001
 """Minimum sleep in seconds; a shorter one would busy-loop."""
 
@@ -114,7 +117,7 @@ class RetryPlan:
             left: Seconds until the deadline.
             random: A random number from 0 to 1, for the jitter.
         """
-        if left <= 0:
+        if left <= CLOCK_SECONDS:
             return GiveUp(late=True)
         if self._queue:
             route = self._queue.pop(0)

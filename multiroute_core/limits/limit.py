@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.options import invalid, name_unknown_arguments, unknown, word, words
+from multiroute_core.options import invalid, name_unknown_arguments, plain_number, unknown, word, words
 
 LimitScope: TypeAlias = Literal["tenant", "label"]
 
@@ -91,7 +91,7 @@ def _rate(name: str, value: Any) -> float:
         raise invalid(name, value, "a number per minute of at least 1, or None")
     if value > MOST:
         raise invalid(name, value, f"a number per minute of at most {MOST:,}; None is no limit")
-    return value
+    return plain_number(value)
 
 
 def _count(name: str, value: Any) -> int:

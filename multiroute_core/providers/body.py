@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 from multiroute_core._util.json_text import NO_JSON, decode_json
-from multiroute_core.providers.provider import Reply, UnreadableReply
+from multiroute_core.providers.provider import UNREADABLE, Reply, UnreadableReply
 from multiroute_core.providers.sse import BOM
+
+_MARKUP = re.compile(r"<(style|script)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_LONGEST = 1_000
+"""Maximum number of characters quoted in an error message."""
 
 
 def of(reply: Reply) -> Mapping[str, Any]:
@@ -25,12 +30,24 @@ def of(reply: Reply) -> Mapping[str, Any]:
     try:
         document = decode_json(body)
     except NO_JSON as error:
+        text = body if isinstance(body, str) else body.decode("utf-8", "replace")
+        if text.strip() and not text.lstrip().startswith(("{", "[")):
+            raise to_text_error(text) from error
         raise UnreadableReply(f"The body is not valid JSON: {error}.") from error
     return event(document)
 
 
+def to_text_error(text: bytes | str) -> UnreadableReply:
+    """Returns the error for a body that is neither JSON nor an event stream."""
+    page = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    kind = "an HTML page" if page.lstrip().startswith("<") else "plain text"
+    words = " ".join(_MARKUP.sub(" ", page[: 20 * _LONGEST]).split())
+    message = f"The provider sent {kind} instead of an answer: {words[:_LONGEST]}"
+    return UnreadableReply(message, {"error": {"type": UNREADABLE, "message": message}})
+
+
 def event(document: Any) -> Mapping[str, Any]:
-    """Returns a body or a stream event as a JSON object.
+    """Returns a body or a stream event as a JSON object; an empty string or array as an empty one.
 
     Raises:
         UnreadableReply: If it is not a JSON object.
@@ -39,6 +56,8 @@ def event(document: Any) -> Mapping[str, Any]:
         return document  # pyright: ignore[reportUnknownVariableType]  (as in `mapping`)
     if (error := _listed_error(document)) is not None:
         return error
+    if document in ("", []):
+        return {}
     message = f"The provider sent a JSON {type(document).__name__} instead of an object"
     if isinstance(document, str) and document:
         raise UnreadableReply(f"{message}: {document[:500]}", {"error": {"message": document}})

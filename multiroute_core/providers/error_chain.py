@@ -114,6 +114,9 @@ def body_of(error: BaseException) -> Any:
     if isinstance(response, Mapping) and "Error" in response:
         return _narrowed(response)
     argument = error.args[0] if len(error.args) == 1 else None
+    if callable(dump := getattr(argument, "model_dump", None)):
+        with contextlib.suppress(Exception):
+            argument = dump()
     if isinstance(argument, Mapping) and argument:  # langchain-openai raises ValueError(body["error"])
         return cast("Any", argument)
     return _of_response(response)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from multiroute_core import errors
 from multiroute_core.errors import RouteError
 from multiroute_core.providers.error_chain import causes
-from multiroute_core.providers.error_words import OVERFLOW
+from multiroute_core.providers.error_words import FILTERED, OVERFLOW, OVERLOADED, QUOTA, RATE_LIMITED
 
 TIMEOUTS = {
     *("Timeout", "TimeoutException", "TimeoutError", "APITimeoutError", "ReadTimeout", "DeadlineExceeded"),
@@ -43,6 +43,8 @@ def class_by_name(error: Exception) -> type[RouteError]:
     if isinstance(error, ValueError):  # JSONDecodeError, UnknownApiResponseError, msgspec's, protobuf's
         if OVERFLOW.search(str(error)):  # raised by a model that runs in this process
             return errors.ContextOverflowError
+        if type(error) is ValueError and (kind := _by_text(str(error)[:500])) is not None:
+            return kind
         return (
             errors.StreamInterruptedError if "unfinished stream" in str(error).lower() else errors.InvalidResponseError
         )
@@ -55,3 +57,16 @@ def class_by_name(error: Exception) -> type[RouteError]:
     if names & DROPS:
         return errors.APIConnectionError
     return errors.ServerError if "APIError" in names else errors.InvalidResponseError
+
+
+def _by_text(text: str) -> type[RouteError] | None:
+    """Returns the class of an error of which a framework keeps only the text, as langchain-openai does in streams."""
+    for pattern, kind in (
+        (QUOTA, errors.QuotaExhaustedError),
+        (FILTERED, errors.ContentFilterError),
+        (RATE_LIMITED, errors.RateLimitError),
+        (OVERLOADED, errors.OverloadedError),
+    ):
+        if pattern.search(text):
+            return kind
+    return None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from multiroute_core.providers.body import to_text_error
 from multiroute_core.providers.provider import Reply
 from multiroute_core.providers.sse import ServerSentEvent, StreamReader
-from multiroute_core.providers.stream_body import to_text_error, to_value
+from multiroute_core.providers.stream_body import to_value
 
 
 class ReadEvent(Protocol):

@@ -29,6 +29,30 @@ _NAMES: Mapping[FinishReason, str] = {
 
 WORDS: Mapping[str, FinishReason] = {word: reason for reason, words in _NAMES.items() for word in words.split()}
 
+_COMPACT: Mapping[str, FinishReason] = {word.replace("_", ""): reason for word, reason in WORDS.items()}
+"""The same words as servers of other languages write them: `endturn` (zeitlings/ayai-gpt-nexus#2, 2024-07-05)."""
+
+_PARTS: Iterable[tuple[str, FinishReason]] = (
+    # A substring of the value. Gemini's compatible API prefixes its own reason: `content_filter: PROHIBITED_CONTENT`.
+    ("content_filter", "content_filter"),
+    ("content_policy", "content_filter"),
+    ("safety", "content_filter"),
+    ("prohibited", "content_filter"),
+    ("moderation", "content_filter"),
+    ("sensitive", "content_filter"),
+    ("guardrail", "content_filter"),
+    ("censor", "content_filter"),
+    ("recitation", "content_filter"),
+    ("refusal", "refusal"),
+    ("max_length", "length"),
+    ("max_tokens", "length"),
+    ("max_output", "length"),
+    ("max_completion", "length"),
+    ("token_limit", "length"),
+    ("context_length", "length"),
+    ("context_window", "length"),
+)
+
 UNSAID = frozenset({"", "null", "none", "finish_reason_unspecified", "unspecified"})
 """Values that some servers send while an answer has not ended, or if they do not report a reason."""
 
@@ -49,11 +73,18 @@ _FAILURES: Iterable[tuple[str, int]] = (
     ("pup_limited_disabled", 403),
     ("insufficient_system_resource", 503),  # DeepSeek: https://api-docs.deepseek.com/api/create-chat-completion
     ("overload", 503),
+    ("capacity", 503),
+    ("preempt", 503),
+    ("evicted", 503),
     ("unavailable", 503),
     ("rate_limit", 429),
+    ("ratelimit", 429),
+    ("throttl", 429),
+    ("insufficient_", 402),
     ("resource_exhausted", 429),
     ("timeout", 504),
     ("timed_out", 504),
+    ("disconnect", 502),
     ("network", 502),  # Zhipu: https://docs.bigmodel.cn/api-reference (finish_reason network_error)
     ("error", 500),  # OpenRouter: https://openrouter.ai/docs/api/reference/errors
     ("fail", 500),
@@ -61,6 +92,9 @@ _FAILURES: Iterable[tuple[str, int]] = (
     ("abort", 500),  # vLLM and SGLang; this client did not disconnect, so the server aborted
     ("cancel", 500),
     ("interrupted", 500),
+    ("out_of_memory", 500),
+    ("crash", 500),
+    ("expired", 500),
     ("queued", 500),  # Responses: not started, or not finished
     ("in_progress", 500),
 )
@@ -82,7 +116,8 @@ def normal_word(reason: Any) -> str:
 
 def finish_reason(word: str) -> FinishReason | None:
     """Returns the finish reason for a word of `normal_word`; None if unknown."""
-    return WORDS.get(word)
+    reason = WORDS.get(word) or _COMPACT.get(word)
+    return reason or next((reason for part, reason in _PARTS if part in word), None)
 
 
 def failure_status(word: str) -> int | None:
@@ -90,6 +125,6 @@ def failure_status(word: str) -> int | None:
 
     `MALFORMED` if the model's output is unusable; None if it is not a failure.
     """
-    if not word or word in WORDS:
+    if not word or word in WORDS or word.startswith("no_") or finish_reason(word) is not None:
         return None
     return next((status for part, status in _FAILURES if part in word), None)

@@ -1,20 +1,39 @@
-"""In-band errors: failures that arrive as a body under HTTP 200, plain or inside a stream."""
+"""In-band errors: failures that arrive as a body under HTTP 200, plain or inside a stream.
+
+How this works: `is_error` decides whether a body without an answer reports an error, `is_typed_error` does so for an
+event that names its type, and `no_answer` builds the error. All others only ask `has_error`, because what stands beside
+an answer is rarely an error.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from multiroute_core.errors import UnsupportedError
 from multiroute_core.providers import finish
-from multiroute_core.providers.body import count, mapping, word
+from multiroute_core.providers.body import array, count, mapping, word
+from multiroute_core.providers.error_body import read_body
 from multiroute_core.providers.provider import NoAnswer, WireError
 from multiroute_core.types import Usage
 
-_TEXTS = ("message", "detail", "details", "msg", "error_msg", "errors", "error_message")
+_TEXTS = ("message", "detail", "details", "msg", "error_msg", "errors", "error_message", "Message", "errorMessage")
 """Members in which a body without an answer describes the error: FastAPI's `detail`, vLLM's `message`, Baidu's
 `error_msg`.
 """
+
+_ERROR_CODES = ("error_type", "error_code", "errorCode", "errorType", "err_code")
+"""Members that only an error has: hermes-agent#65643 (2026-07-16) has `error_type` beside `"choices": null`."""
+
+_CODES = ("code", "status_code", "statusCode", "status", "http_code", *_ERROR_CODES)
+_ENVELOPES = ("data", "response", "result", "header", "body")
+"""Members in which gateways wrap another server's body; iFlytek puts its code into `header`."""
+
+_NOTHING = frozenset({"", "0", "200", "ok", "success", "succeeded", "none", "null", "false", "no error", "no_error"})
+"""Codes and messages of a success, in lower case: some servers write them into every chunk (iFlytek's `code` 0)."""
+
+_FAILED = frozenset({"error", "failed", "failure", "fail"})
+"""Values of `status` and `object` of an error."""
 
 MINIMAX: Mapping[int, int] = {
     1000: 500,
@@ -39,18 +58,32 @@ https://platform.minimax.io/docs/api-reference/errorcode (2026-11-28).
 def has_error(body: Mapping[str, Any]) -> bool:
     """Whether `body["error"]` reports an error; some servers send an empty one with a successful answer."""
     error = body.get("error")
-    return any(error.values()) if isinstance(error, dict) else bool(error)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    if not error:
+        return False
+    if isinstance(error, dict):
+        fields = cast("dict[str, Any]", error)
+        return any(fields.values()) and not _is_success(fields)
+    return not (isinstance(error, str) and error.strip().lower() in _NOTHING)
+
+
+def has_failed_base(body: Mapping[str, Any]) -> bool:
+    """Whether MiniMax's `base_resp` reports an error, which it also does beside an empty choice."""
+    return bool(count(mapping(body.get("base_resp")).get("status_code")))
 
 
 def as_error(
     body: Mapping[str, Any], message: str, *, usage: Usage | None = None, model: str | None = None
 ) -> WireError:
-    """Returns the error that `body["error"]` reports, as an object or a string."""
+    """Returns the error that `body["error"]` reports: an object, a string, a number, or a list of these."""
     error = body.get("error")
+    if isinstance(error, list):
+        error = next(iter(array(error)), None)
+        body = {**body, "error": error}
     if isinstance(error, Mapping):
         return WireError(message, body, _status(mapping(error)), usage=usage, model=model)
+    status = _status({"code": float(error)}) if isinstance(error, int) else None
     text = word(error) or _text(body) or message
-    return WireError(text, {"error": {"message": text}}, _status(body), usage=usage, model=model)
+    return WireError(text, {"error": {"message": text}}, status or _status(body), usage=usage, model=model)
 
 
 def no_answer(
@@ -64,22 +97,42 @@ def no_answer(
         usage: The reported token usage.
         model: The reported model.
     """
+    body = _unwrap(body)
     if has_error(body):
         return as_error(body, "The provider answered with an error under HTTP 200.", usage=usage, model=model)
-    if (code := count(mapping(body.get("base_resp")).get("status_code"))) is not None and code != 0:
-        text = word(mapping(body.get("base_resp")).get("status_msg")) or message
-        error = {"code": code, "message": text}
-        return WireError(text, {"error": error}, MINIMAX.get(code), usage=usage, model=model)
+    if has_failed_base(body):
+        base = mapping(body["base_resp"])
+        code = count(base.get("status_code")) or 0
+        text = word(base.get("status_msg")) or message
+        error = {"status_code": code, "status_msg": text}
+        return WireError(text, {"base_resp": error}, MINIMAX.get(code), usage=usage, model=model)
     if (text := _text(body)) is not None:
-        return WireError(text, _set_message(body, text), _status(body), usage=usage, model=model)
+        texts = read_body(body).messages
+        if not texts:
+            body = {**body, "message": text}
+        return WireError(next(iter(texts), text), body, _status(body), usage=usage, model=model)
     return NoAnswer(message, body, usage=usage, model=model)
 
 
 def is_error(body: Mapping[str, Any]) -> bool:
     """Whether a body without an answer reports an error."""
-    if has_error(body) or body.get("object") == "error" or count(mapping(body.get("base_resp")).get("status_code")):
+    if _reports_error(body):
         return True
+    if _is_success(body) or body.get("object") == "chat.completion.chunk":
+        return False
     return _text(body) is not None
+
+
+def is_typed_error(payload: Mapping[str, Any]) -> bool:
+    """Whether an event of an unknown type reports an error: a progress event may have a message as well."""
+    kind = payload.get("type")
+    if _reports_error(payload) or kind in ("error", "response.error"):
+        return True
+    if _is_success(payload) or (isinstance(kind, str) and "." in kind):  # a newer event of the API
+        return False
+    has_code = any(_is_failing(payload.get(name)) for name in _CODES)
+    names_error = isinstance(kind, str) and finish.failure_status(finish.normal_word(kind)) is not None
+    return (has_code or names_error) and _text(payload) is not None
 
 
 def failed(
@@ -119,8 +172,63 @@ def failed(
     return WireError(message, body, status, usage=usage, model=model)
 
 
+def missing_call(body: Any, *, usage: Usage | None = None, model: str | None = None) -> NoAnswer:
+    """Returns the error of an answer that says nothing and ends for a tool call that it does not contain.
+
+    Reported of vLLM (vllm-project/vllm#53255, 2026-08-21) and of Anthropic (earendil-works/pi#9681, 2026-09-16).
+    """
+    message = "The answer ends for a tool call, but contains neither a complete call nor any text."
+    return NoAnswer(message, body, usage=usage, model=model)
+
+
+def unended(body: Any, *, usage: Usage | None = None, model: str | None = None) -> NoAnswer:
+    """Returns the error of an answer with neither content nor a reason for its end."""
+    return NoAnswer("The answer is empty, and has no finish reason.", body, usage=usage, model=model)
+
+
 def _colon(detail: Any) -> str:
     return f": {text}" if (text := word(detail)) else ""
+
+
+def _reports_error(body: Mapping[str, Any]) -> bool:
+    """Whether a body reports an error by more than a message."""
+    if has_error(body) or has_failed_base(body) or body.get("success") is False:
+        return True
+    if body.get("object") == "error" or str(body.get("status")).lower() in _FAILED:
+        return True
+    if any(_is_failing(body.get(name)) for name in _ERROR_CODES):
+        return True
+    return _unwrap(body) is not body
+
+
+def _unwrap(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the error inside an envelope, such as AWS's `{"throttlingException": {"message": …}}`; else `body`."""
+    if has_error(body):
+        return body
+    for name, value in body.items():
+        inner: Mapping[str, Any] = mapping(value)
+        if not inner:
+            continue
+        if name in ("Error", "fault") or name.endswith("Exception"):
+            more = {"type": name} if name.endswith("Exception") else {}
+            texts = {"message": text} if (text := word(inner.get("faultstring"))) else {}
+            return {"error": {**more, **inner, **texts}}
+        if name in _ENVELOPES and (has_error(inner) or (_is_failing(inner.get("code")) and _text(inner) is not None)):
+            return inner
+    return body
+
+
+def _is_success(fields: Mapping[str, Any]) -> bool:
+    """Whether a code says that there is no error, and no message contradicts it."""
+    codes = [fields[name] for name in _CODES if fields.get(name) is not None]
+    if not codes or any(_is_failing(code) for code in codes):
+        return False
+    return all(str(fields.get(name) or "").strip().lower() in _NOTHING for name in ("message", "msg", "error_msg"))
+
+
+def _is_failing(code: Any) -> bool:
+    """Whether a code is one of an error."""
+    return code is not None and not isinstance(code, bool | dict | list) and str(code).strip().lower() not in _NOTHING
 
 
 def _text(body: Mapping[str, Any]) -> str | None:
@@ -132,11 +240,6 @@ def _text(body: Mapping[str, Any]) -> str | None:
         if isinstance(text, list | dict) and text and name != "message":
             return str(text)  # pyright: ignore[reportUnknownArgumentType]
     return None
-
-
-def _set_message(body: Mapping[str, Any], text: str) -> Mapping[str, Any]:
-    """Returns the body with `text` as its `message`."""
-    return body if body.get("message") == text else {**body, "message": text}
 
 
 def _status(error: Mapping[str, Any]) -> int | None:

@@ -99,7 +99,8 @@ class ResponseGuard:
     """The response hooks for the clients of one HTTP library.
 
     They also detect a provider that keeps a non-streaming request alive without an answer: some servers send blank
-    lines between the headers and the `{` or `[` that begins the JSON. This still counts as waiting for the first token.
+    lines between the headers and the `{` or `[` that begins the JSON, or the `data:` or `event:` that begins a stream.
+    This still counts as waiting for the first token.
 
     Args:
         library: httpx or httpx2.
@@ -226,7 +227,7 @@ def _stream_classes(library: ModuleType) -> tuple[type, type]:
             return piece
 
         def _look(self, piece: bytes) -> None:
-            if self._after is not None and piece.lstrip()[:1] in (b"{", b"["):
+            if self._after is not None and piece.lstrip()[:1] in (b"{", b"[", b"d", b"e"):
                 limit = None if self._limit is None else self._limit()
                 if limit is not None:
                     limit.set(*self._after)

@@ -3,11 +3,13 @@
 The rules are those of the HTML Living Standard, section 9.2
 (https://html.spec.whatwg.org/multipage/server-sent-events.html,
 read 2026-11-28): UTF-8 with at most one leading BOM; lines end with CR, LF or CRLF; a blank line dispatches the event;
-an event without data is discarded. Three deviations match what providers send:
+an event without data is discarded. Four deviations match what providers send:
 
 - a last event without its blank line counts, while the standard discards it;
 - llama.cpp's field `error: {json}` (https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md, read
-  2026-11-28) is an event named `error`, and so is a bare JSON line that contains `"error"`;
+  2026-11-28) is an event named `error`; a bare JSON line, without `data:`, is an event named `bare`;
+- `data:` lines that are each a JSON value are events of their own, since some servers end an event with one line end
+  (rexxars/eventsource-parser#31, 2026-05-13; songquanpeng/one-api#277, 2023-07-15);
 - an event named `error` counts even without data.
 
 `StreamReader` also handles bodies that are not a stream: a JSON body, an HTML page, plain text.
@@ -23,6 +25,10 @@ from multiroute_core._util.json_text import NO_JSON, decode_json
 
 BOM = b"\xef\xbb\xbf"
 ERROR = b"error"
+BARE = b"bare"
+"""Name of an event without a field name, which a server writes for a failure, or a stream of JSON lines."""
+
+_END = b"[DONE]"
 
 _FIELD = re.compile(rb"(?:\A|[\r\n])(?:(?:data|event|id|retry)[ \t]*(?:[:\r\n]|\Z)|:)")
 _SAMPLE = 2_000
@@ -116,6 +122,9 @@ class SSEDecoder:
         elif self._name == ERROR and field not in (b"", b"id", b"retry"):
             self._data.append(line)
         elif line.startswith((b"{", b"[")):
+            if len(self._data) == 1 and not _is_json(self._data[0]):  # written into an unfinished event
+                self._data.append(line)
+                return
             self._dispatch(events)
             self._bare = True
             self._data.append(line)
@@ -126,11 +135,12 @@ class SSEDecoder:
         data = self._data
         if not data and not name:
             return
-        value = data[0] if len(data) == 1 else b"\n".join(data)
         if self._bare:
             self._bare = False
-            if b'"error"' in value:
-                events.append(ServerSentEvent(ERROR, value))
+            name = BARE
+        value = data[0] if len(data) == 1 else b"\n".join(data)
+        if len(data) > 1 and _are_values(data):
+            events += [ServerSentEvent(name, line) for line in data if line.strip()]
         elif value or name == ERROR:
             # What `ServerSentEvent(name, value)` does, without its Python function: this runs for every chunk.
             events.append(tuple.__new__(ServerSentEvent, (name, value)))  # pyright: ignore[reportUnknownMemberType]
@@ -164,7 +174,7 @@ class StreamReader:
             body = b"".join(self._pieces)
             if body.startswith(b"<"):
                 self.text = body[:_SAMPLE]
-            elif _is_json(body) or not (events := [*self._decoder.feed(body), *self._decoder.end()]):
+            elif _is_json(body) or not (events := self._decode_events(body)):
                 self.body = body
         else:
             events = self._decoder.end()
@@ -172,6 +182,12 @@ class StreamReader:
                 self.text = self._head
         self._pieces.clear()
         return events
+
+    def _decode_events(self, body: bytes) -> list[ServerSentEvent]:
+        """Return the events of a body that begins as JSON; none if it is only truncated JSON."""
+        events = [*self._decoder.feed(body), *self._decoder.end()]
+        has_content = any(name != BARE or b'"error"' in data or _is_json(data) for name, data in events)
+        return events if has_content else []
 
     def _look(self, piece: bytes) -> list[ServerSentEvent]:
         """Detect the format from the beginning of the body; skip leading whitespace."""
@@ -202,6 +218,13 @@ class StreamReader:
             self.feed = self._decoder.feed
             self._head = b""
         return events
+
+
+def _are_values(lines: list[bytes]) -> bool:
+    """Whether each line is a JSON object or the end marker, so that the lines are not one value."""
+    return all(
+        not line.strip() or line.startswith(_END) or (line.startswith(b"{") and _is_json(line)) for line in lines
+    )
 
 
 def _is_json(body: bytes) -> bool:

@@ -94,6 +94,12 @@ class StainlessTransport:
         """Request a stream of events, each a JSON value."""
         return Events(await self._send(io, limit, encoded, self._streamed[io.native], stream=True), native=io.native)
 
+    async def get(self, io: IO, limit: Deadline, path: str) -> Reply:
+        """Request a resource, such as the list of models, with the credentials of the calls."""
+        client: SdkClient = await self._clients.native() if io.native else self._clients.blocking()
+        response = await io.wait(limit, lambda: client.sdk.get(self._address + path, **self._complete))
+        return Reply(response.content, response.headers)
+
     async def _send(self, io: IO, limit: Deadline, encoded: Encoded, kind: Mapping[str, Any], *, stream: bool) -> Any:
         """Returns the HTTP response, with an unread body if it is a stream.
 

@@ -34,6 +34,7 @@ class Section:
         words: The columns with text; the others contain numbers.
         bars: The start and end of each row's bar, from 0 to 1; empty for no bars.
         mark: What the bars show: an amount, a range of times, or a count of errors.
+        least: The number of columns that stay on the narrowest terminal.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Section:
     words: tuple[int, ...] = (0,)
     bars: tuple[tuple[float, float], ...] = ()
     mark: Literal["bar", "range", "bad"] = "bar"
+    least: int = 1
 
 
 def title(report: ReportData) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from multiroute_core.display import bars
 from multiroute_core.display import plain as aligned
-from multiroute_core.display.text import is_right_to_left
+from multiroute_core.display.text import display_width, is_right_to_left
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.report.figures import ReportData
 from multiroute_core.report.sections import Section, headlines, notes, sections, title
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 
 LEFT_TO_RIGHT = "\u200e"
+
+GAP = 3
+"""Columns between two columns of a table."""
 
 
 def text(report: ReportData) -> str:
@@ -71,8 +75,16 @@ def renderable(report: ReportData) -> RenderableType:
     return module("console").Group(*parts)
 
 
-def section(part: Section) -> RenderableType:
-    """Renders one table."""
+def section(part: Section, width: int | None = None) -> RenderableType:
+    """Renders one table.
+
+    Args:
+        part: The table.
+        width: The width in columns: a table that does not fit loses columns from the right, until its names are whole.
+            None folds names instead.
+    """
+    if width is not None:
+        part = _narrow(part, width)
     words = module("text").Text
     grid = module("table").Table(
         title=part.title,
@@ -104,6 +116,20 @@ def module(name: str) -> Any:
         raise ConfigurationError(
             f"This needs a package that is not installed ({error}); run: pip install 'multiroute-llm[report]'"
         ) from error
+
+
+def _narrow(part: Section, width: int) -> Section:
+    """Returns a table without the columns for which there is no room."""
+    widths = [max(map(display_width, column)) + GAP for column in zip(part.heads, *part.rows, strict=True)]
+    count = len(widths)
+    while count > part.least and sum(widths[:count]) > width:
+        count -= 1
+    return replace(
+        part,
+        heads=part.heads[:count],
+        rows=tuple(row[:count] for row in part.rows),
+        words=tuple(place for place in part.words if place < count),
+    )
 
 
 def _framed(cell: str) -> str:

@@ -1,4 +1,4 @@
-"""Commands: `multiroute serve` and `multiroute key`. `report/cli.py` finds them by name."""
+"""Commands: `multiroute serve` and `multiroute key`. `cli/main.py` adds them."""
 
 from __future__ import annotations
 

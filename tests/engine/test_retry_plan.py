@@ -53,6 +53,13 @@ def test_retry_after_is_a_floor_and_the_deadline_is_not_waited_out():
     assert plan.next(3, 0) == GiveUp(late=True, seconds=5)
 
 
+def test_a_timer_that_fires_a_tick_early_has_reached_the_deadline():
+    plan = RetryPlan(ROUTES[:1], max_retries=0)
+    plan.next(100, 0)
+    plan.failed(ROUTES[0], ServerError("down"))
+    assert plan.next(1e-9, 0) == GiveUp(late=True)
+
+
 def test_when_all_are_open_the_one_that_recovers_soonest_is_probed_early():
     plan = RetryPlan(ROUTES, max_retries=0)
     for seconds, route in zip((30, 10, 20), ROUTES, strict=True):

@@ -62,7 +62,7 @@ def test_names_drive_no_terminal(name, tmp_path, caplog):
         "html": router.health()._repr_html_() + router.explain("hi")._repr_html_(),
     }
     router.ledger.close()
-    command = [sys.executable, "-m", "multiroute_core.report.cli", "report", str(path)]
+    command = [sys.executable, "-m", "multiroute_core.cli", "report", str(path)]
     said["cli"] = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
     for where, text in said.items():
         assert harmful(text) == set(), (where, text)
@@ -80,7 +80,7 @@ def test_what_a_provider_says_of_an_error_drives_no_terminal(name):
 
 
 def test_the_errors_of_the_command_line_drive_no_terminal(tmp_path):
-    command = [sys.executable, "-m", "multiroute_core.report.cli", "report", f"{tmp_path}/\x1b[2J\u202e.db"]
+    command = [sys.executable, "-m", "multiroute_core.cli", "report", f"{tmp_path}/\x1b[2J\u202e.db"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode != 0
     assert harmful(done.stdout + done.stderr) == set()

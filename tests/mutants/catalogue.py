@@ -1,6 +1,7 @@
 """The mutants of the flow: what is broken, how, and which tests must notice. Those of the rules are in `rules`."""
 
 from tests.mutants.cache import CACHED
+from tests.mutants.commands import COMMANDS
 from tests.mutants.configured import CONFIGURED
 from tests.mutants.guarded import GUARDED
 from tests.mutants.limited import LIMITED
@@ -272,5 +273,6 @@ MUTANTS = (
     *PROMPTS,
     *OPTIMIZER,
     *SERVING,
+    *COMMANDS,
     *CONFIGURED,
 )

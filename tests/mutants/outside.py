@@ -8,6 +8,7 @@ RESTORING = "multiroute_core/providers/restoring.py"
 BOUNDS = "tests/hostile/test_reply_bounds.py"
 FORMS = "tests/test_forms_and_tools.py"
 CALLS = "tests/langchain/test_malformed_calls.py"
+FAILURES = "tests/providers/test_failure_forms.py"
 
 OUTSIDE = (
     Mutant(
@@ -139,5 +140,33 @@ OUTSIDE = (
         '(b"content-encoding", b"set-cookie", b"set-cookie2")',
         '(b"set-cookie", b"set-cookie2")',
         "tests/providers/test_direct_calls.py -k compressed",
+    ),
+    Mutant(
+        "an answer without its tool call is an answer",
+        "multiroute_core/providers/openai/chat_answer.py",
+        "        if self._has_nothing():\n            raise",
+        "        if False:\n            raise",
+        f"{FAILURES} -k each_form",
+    ),
+    Mutant(
+        "an empty error is an error",
+        "multiroute_core/providers/in_band.py",
+        "return any(fields.values()) and not _is_success(fields)",
+        "return True",
+        f"{FAILURES} -k each_form",
+    ),
+    Mutant(
+        "a typed event is never an error",
+        "multiroute_core/providers/in_band.py",
+        "return (has_code or names_error) and _text(payload) is not None",
+        "return False",
+        f"{FAILURES} -k reports_an_error",
+    ),
+    Mutant(
+        "a page that an integration fails on is a bug",
+        "multiroute_core/providers/whole.py",
+        "    has_reply = replied\n",
+        "    return None\n    has_reply = replied\n",
+        f"{FAILURES} -k wrapped",
     ),
 )

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from multiroute_core.providers.body import to_text_error
 from multiroute_core.providers.google.sse_normalizer import SSENormalizer
 from multiroute_core.providers.provider import DONE, WireError
 from multiroute_core.providers.sse import BOM, ServerSentEvent, SSEDecoder, StreamReader
-from multiroute_core.providers.stream_body import error_body_of, to_error_body, to_text_error, to_value
+from multiroute_core.providers.stream_body import error_body_of, to_error_body, to_value
 
 CASES: dict[str, tuple[bytes, list[tuple[bytes, bytes]]]] = {
     "one event": (b"data: {}\n\n", [(b"", b"{}")]),
@@ -38,12 +39,20 @@ CASES: dict[str, tuple[bytes, list[tuple[bytes, bytes]]]] = {
     "event: error before a bare line": (b"event: error\n: c\nupstream failed\n\n", [(b"error", b"upstream failed")]),
     "llama.cpp": (b'data: 1\n\nerror: {"code":400}\n\n', [(b"", b"1"), (b"error", b'{"code":400}')]),
     "llama.cpp, no space, in the same frame": (b'data: 1\nerror:{"a":1}\n\n', [(b"", b"1"), (b"error", b'{"a":1}')]),
-    "bare JSON": (b'data: 1\n\n{"error": 1}\n\n', [(b"", b"1"), (b"error", b'{"error": 1}')]),
+    "bare JSON": (b'data: 1\n\n{"error": 1}\n\n', [(b"", b"1"), (b"bare", b'{"error": 1}')]),
     "bare JSON of several lines": (
         b'data: 1\n{\n "error": 1\n}\ndata: 2\n\n',
-        [(b"", b"1"), (b"error", b'{\n "error": 1\n}'), (b"", b"2")],
+        [(b"", b"1"), (b"bare", b'{\n "error": 1\n}'), (b"", b"2")],
     ),
-    "bare JSON that is no error": (b'data: 1\n\n{"a": 1}\n\n', [(b"", b"1")]),
+    "bare JSON that is no error": (b'data: 1\n\n{"a": 1}\n\n', [(b"", b"1"), (b"bare", b'{"a": 1}')]),
+    "bare JSON, a value on each line": (
+        b'data: 1\n\n{"a": 1}\n{"b": 2}\n',
+        [(b"", b"1"), (b"bare", b'{"a": 1}'), (b"bare", b'{"b": 2}')],
+    ),
+    "a value on each data line": (
+        b'data: {"a": 1}\ndata: {"b": 2}\ndata: [DONE]\n\n',
+        [(b"", b'{"a": 1}'), (b"", b'{"b": 2}'), (b"", b"[DONE]")],
+    ),
 }
 SEPARATORS = [b"\n", b"\r", b"\r\n"]
 LINES = [
@@ -115,7 +124,7 @@ def test_what_came_instead_of_a_stream(body: bytes, whole: bytes | None, text: b
 
 def test_an_error_before_an_end_marker_is_no_whole_body() -> None:
     events, body, text = read([b'{"error": {"message": "x"}}\n\ndata: [DONE]\n\n'])
-    assert events == [(b"error", b'{"error": {"message": "x"}}'), (b"", b"[DONE]")]
+    assert events == [(b"bare", b'{"error": {"message": "x"}}'), (b"", b"[DONE]")]
     assert (body, text) == (None, None)
 
 
@@ -157,7 +166,8 @@ def test_data_that_are_no_json(data: bytes) -> None:
         (b'"x"', {"message": "x"}),
         (b"x", {"message": "x"}),
         (b'{"mess', {"message": '{"mess'}),
-        (b"503", {"message": "503"}),
+        (b"503", {"code": 503, "message": "503"}),
+        (b"7", {"message": "7"}),
     ],
 )
 def test_an_event_named_error(data: bytes, error: object) -> None:

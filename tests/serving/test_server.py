@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from multiroute_core import Budget, ConfigurationError, Limit, Router
+from multiroute_core.cli.main import main
 from multiroute_core.errors import AuthenticationError
-from multiroute_core.report.cli import main
 from multiroute_core.serving import build_app, hash_key
 from multiroute_core.serving import server as server_module
 from multiroute_core.serving.server import VARIABLE, ServerSettings, create_app, supervise
@@ -160,7 +160,7 @@ def test_a_command_makes_keys(capsys):
 @contextlib.contextmanager
 def serving(upstream, *arguments):
     """`multiroute serve` in a process of its own, with one route, or with a file among the arguments; its port."""
-    code = "import sys; from multiroute_core.report.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from multiroute_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
     route = [] if arguments else ["--route", "openai:gpt-4.1-mini"]
     command = [sys.executable, "-c", code, "serve", "--port", "0", *route, *arguments]
     environment = os.environ | {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": upstream.url}

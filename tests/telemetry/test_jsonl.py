@@ -10,17 +10,23 @@ import sys
 import threading
 import time
 from dataclasses import fields, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import get_type_hints
 
+import numpy
 import pyarrow
 import pytest
 from pyarrow import parquet
 
-from multiroute_core import ConfigurationError, Ledger, Record, Router, Usage
+from multiroute_core import Budget, ConfigurationError, Ledger, Record, Router, Usage
 from multiroute_core.telemetry.jsonl import JSONLines
 from multiroute_core.testing import Answer, Fail, scripted_route
 from tests.telemetry.patience import Clock, eventually
+
+
+class TenantName(StrEnum):
+    ACME = "acme"
 
 
 def record(number=1, **more):
@@ -252,6 +258,19 @@ class TestUse:
         (tmp_path / "file").touch()
         with pytest.raises(ConfigurationError, match="cannot be written"):
             JSONLines(tmp_path if wrong == "directory" else tmp_path / "file" / "calls.jsonl")
+
+    @pytest.mark.parametrize("name", ["https://acme.example/users", TenantName.ACME, numpy.str_("acme")], ids=type)
+    def test_names_of_other_string_types_are_written(self, sink, path, name):
+        ledger = Ledger(export=[sink])
+        route = scripted_route(name, [Answer("Hi.")], prices={"input": 1, "output": 1})
+        budget = Budget(usd=numpy.float64(1), per="day", scope="tenant", name=name)
+        with Router([route], ledger=ledger, budget=budget) as router:
+            router.generate("Hello", tenant=name, task=name, labels=[name])
+        sink.flush()
+        [line] = told(path)
+        assert (line["route"], line["tenant"], line["task"], line["labels"]) == (str.__str__(name),) * 3 + (
+            [str.__str__(name)],
+        )
 
     def test_it_pickles_as_its_place(self, sink, path):
         again = pickle.loads(pickle.dumps(sink))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -55,12 +55,15 @@ def decode(reply: Reply, encoded: Encoded) -> Delta:
     parts: list[Part] = []
     for at, block in enumerate(blocks):
         parts += _parts(block, encoded, f"{message.get('id')}_{at}", followed=kinds[at + 1 : at + 2] == ["text"])
-    if parts and FINISH.get(word(message.get("stop_reason")) or "") == "length":
+    reason = word(message.get("stop_reason"))
+    if parts and FINISH.get(reason or "") == "length":
         parts[-1] = reopen_call(parts[-1])
+    if reason is None or reason == "tool_use":
+        _check_content(parts, reason, message, usage, model)
     # A complete response without a known stop reason still counts as complete.
     return Delta(
         parts=tuple(parts),
-        finish_reason=_finish(word(message.get("stop_reason")), parts, has_content=bool(parts)),
+        finish_reason=_finish(reason, parts, has_content=bool(parts)),
         usage=usage,
         model=model,
         raw=message,
@@ -119,6 +122,23 @@ def reopen_call(part: Part) -> Part:
     return InvalidToolCall(part.id, part.name, arguments, "The answer ended before the call was complete.")
 
 
+def _check_content(
+    parts: Sequence[Part], reason: str | None, body: Mapping[str, Any], usage: Usage | None, model: str | None
+) -> None:
+    """Check that an answer that does not simply end has content.
+
+    Raises:
+        NoAnswer: If it ends for a tool call that is missing or has no name, or for no reason, and says nothing.
+    """
+    if all(isinstance(part, Reasoning) or (isinstance(part, _CALLS) and not part.name) for part in parts):
+        raise (in_band.missing_call if reason else in_band.unended)(body, usage=usage, model=model)
+
+
+_CALLS = (ToolCall, InvalidToolCall, ToolCallDelta)
+_SILENT = ("text", "thinking", "redacted_thinking", "tool_use")
+"""Kinds of blocks whose beginning alone says nothing."""
+
+
 def _finish(reason: str | None, parts: list[Part], *, has_content: bool) -> FinishReason:
     """Return the normalized finish reason.
 
@@ -175,6 +195,7 @@ class MessagesDecoder:
         self._encoded = encoded
         self._message_id: str | None = None
         self._started = self._said = False
+        self._speaks = False  # whether there is content besides thoughts and tool calls
         self._reason: str | None = None
         self._stop_details: Mapping[str, Any] = {}
         self._usage: dict[str, Any] = {}
@@ -223,24 +244,27 @@ class MessagesDecoder:
                 if counted:
                     body.merge_counts(self._usage, last_counts(payload))
                 usage = self._read_usage()
+                parts = [part for index in list(self._blocks) for part in self._ended(self._blocks.pop(index))]
                 is_cut = FINISH.get(self._reason or "") == "length"
                 if (error := in_band.failed(self._reason, payload, usage=usage, model=self._model)) is not None:
                     raise error
                 if not normal_word(self._reason) and not (self._said or self._calls):
                     message = "The stream ended without a stop reason: the answer is incomplete."
                     raise WireError(message, payload, usage=usage, model=self._model)
+                if self._reason == "tool_use" and not self._speaks:
+                    _check_content(self._calls, self._reason, payload, usage, self._model)
                 self.complete = True
                 raw = {"stop_reason": self._reason, "stop_details": self._stop_details} if self._stop_details else None
                 finish = _finish(self._reason, self._calls, has_content=True)
-                parts = tuple(self._close_call(is_cut=is_cut))
-                return Delta(parts, finish, usage if counted else None, raw=raw)
+                parts += self._close_call(is_cut=is_cut)
+                return Delta(tuple(parts), finish, usage if counted else None, raw=raw)
             case "error":
                 raise self._error(payload)
             case None if in_band.is_error(payload):
                 raise self._error(payload)
             case _:
-                if payload.get("error"):  # an error of a gateway, in another provider's format
-                    raise WireError("The provider reported an error inside the stream.", payload)
+                if in_band.is_typed_error(payload):  # an error of a gateway, in another provider's format
+                    raise self._error(payload)
                 return None
 
     def _read_usage(self) -> Usage | None:
@@ -257,25 +281,27 @@ class MessagesDecoder:
         start = mapping(payload.get("content_block"))
         block = _Block(start)
         before = self._latest
+        closing = [] if (unclosed := self._blocks.pop(index, None)) is None else self._ended(unclosed)
         self._blocks[index] = self._latest = block
         text = word(start.get("text"))
+        self._speaks = self._speaks or bool(text) or block.kind not in _SILENT or _is_form(start, self._encoded)
         if block.kind == "text":
             border = (
                 self._raw(before)
                 if before is not None and before.kind == "text" and not before.has_closing_part
                 else None
             )
-            closing: list[Part] = [Text("", border)] if border is not None and border.body.get("text") else []
+            closing += [Text("", border)] if border is not None and border.body.get("text") else []
             return [*closing, Text(text)] if text else closing
         if block.kind == "thinking":
-            return [Reasoning(thought)] if (thought := word(start.get("thinking"))) else []
+            return [*closing, Reasoning(thought)] if (thought := word(start.get("thinking"))) else closing
         if block.kind == "tool_use" and not _is_form(start, self._encoded):
             block.call = len(self._calls)
             call_id = word(start.get("id")) or tool_call_id(f"{self._message_id}_{index}")
             call = ToolCallDelta(block.call, call_id, word(start.get("name")))
             self._calls.append(call)
-            return [call]
-        return []
+            return [*closing, *self._close_call(), call]
+        return closing
 
     def _grown(self, payload: Mapping[str, Any]) -> list[Part]:
         delta = mapping(payload.get("delta"))
@@ -292,6 +318,7 @@ class MessagesDecoder:
                 continue
             block.pieces.setdefault(name, []).append(value)
             if name == "text" and block.kind == "text":
+                self._speaks = True
                 parts.append(Text(value))
             elif name == "thinking" and block.kind == "thinking":
                 parts.append(Reasoning(value))

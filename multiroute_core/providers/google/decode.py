@@ -52,7 +52,9 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     _check(candidate, body, usage=usage, has_content=reader.said)
     finish = _finish(candidate, has_calls=reader.called)
     if finish is None:  # a complete response without a known reason still counts as complete
-        finish = ("tool_call" if reader.called else "stop") if parts else "other"
+        if not parts:
+            raise in_band.unended(body, usage=usage, model=model)
+        finish = "tool_call" if reader.called else "stop"
     return Delta(parts=parts, finish_reason=finish, usage=usage, model=model, raw=body)
 
 

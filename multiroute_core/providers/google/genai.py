@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 
 from multiroute_core._util.json_text import decode_json
 from multiroute_core._util.redaction import split_credentials
+from multiroute_core.errors import NotFoundError
 from multiroute_core.providers import http, models
 from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import encode, sse_normalizer
@@ -101,6 +102,17 @@ class GenaiProvider(GeminiProvider):
         with reading("google.genai"):
             response = await io.wait(limit, client.asend if io.native else client.send, request, stream=True)
         return read_events(self._sdk, response, native=io.native)
+
+    async def get(self, io: IO, limit: Deadline, path: str) -> Reply:
+        """Request a resource, such as the list of models, with the credentials of the calls."""
+        client: SdkClient = await self._clients.native() if io.native else self._clients.blocking()
+        calls = _calls(client.sdk)
+        if isinstance(calls, TypedCalls):
+            raise NotFoundError("This version of google-genai has no call that returns raw JSON.")
+        request = calls.async_request if io.native else calls.request
+        with reading("google.genai"):
+            reply = await io.wait(limit, lambda: request("get", path.lstrip("/"), {}))
+        return Reply(reply.body or "", reply.headers or {})
 
     def _client(self, *, native: bool) -> SdkClient:
         """Create an SDK client on an HTTP client of ours, which enforces the deadline.

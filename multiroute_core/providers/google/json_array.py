@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from multiroute_core.providers import body
+from multiroute_core.providers.body import to_text_error
 from multiroute_core.providers.provider import DONE, Reply, WireError
 from multiroute_core.providers.sse import BOM, StreamReader
-from multiroute_core.providers.stream_body import error_body_of, to_text_error, to_value
+from multiroute_core.providers.stream_body import error_body_of, to_value
 
 _BLANK = "\ufeff \t\r\n"
 

@@ -70,6 +70,30 @@ class LegacyProvider(GeminiProvider):
         line = _Line(limit, stream=True)
         return _Source(io, line, self._events(line, encoded))
 
+    async def get(self, io: IO, limit: Deadline, path: str) -> Reply:
+        """Request a model, or the list of models, with the credentials of the calls."""
+        line = _Line(limit)
+        try:
+            return await io.thread(limit, self._get, line, path)
+        except BaseException:
+            line.hang_up()
+            raise
+
+    def _get(self, line: _Line, path: str) -> Reply:
+        client: Any = self._api.ModelServiceClient(transport="rest", client_options=self._options)
+        timeout = self._timeout((CONNECT_TIMEOUT, line.seconds))
+        try:
+            with reading("google", lambda: line.status):
+                if (name := path.lstrip("/")).startswith("models/"):
+                    return Reply(msgspec.json.encode(self._model(client.get_model(name=name, timeout=timeout))), {})
+                pages = client.list_models(self._api.ListModelsRequest(page_size=1000), timeout=timeout)
+                return Reply(msgspec.json.encode({"models": [self._model(model) for model in pages]}), {})
+        finally:
+            client.transport.close()
+
+    def _model(self, model: Any) -> dict[str, Any]:
+        return self._json.MessageToDict(self._api.Model.pb(model))
+
     def _generate(self, line: _Line, encoded: Encoded) -> Reply:
         message = self._ask("generate_content", line, encoded)
         return Reply(msgspec.json.encode(self._to_reply(message)), line.headers)

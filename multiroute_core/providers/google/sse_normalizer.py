@@ -15,11 +15,11 @@ from typing import Any, cast
 import msgspec
 
 from multiroute_core._util.json_text import NO_JSON, decode_json
-from multiroute_core.providers.body import count, mapping
+from multiroute_core.providers.body import mapping, to_text_error
 from multiroute_core.providers.in_band import has_error
 from multiroute_core.providers.provider import DONE, UnreadableReply, WireError
-from multiroute_core.providers.sse import ERROR, ServerSentEvent, StreamReader
-from multiroute_core.providers.stream_body import error_body_of, to_text_error, to_value
+from multiroute_core.providers.sse import BARE, ERROR, ServerSentEvent, StreamReader
+from multiroute_core.providers.stream_body import error_body_of, to_value
 
 _SEPARATORS = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"), (b"\xc2\x85", b"\\u0085"))
 """Characters that Python treats as line ends, and older SDK versions as event ends, with their JSON escapes."""
@@ -56,7 +56,7 @@ def to_frame(event: ServerSentEvent, *, last: bool = False) -> bytes:
         last: Whether the body ended in the event, which may then be truncated.
     """
     name, data = event
-    if name != ERROR and data.startswith(b"{") and b'"error"' not in data and not last:
+    if name not in (ERROR, BARE) and data.startswith(b"{") and b'"error"' not in data and not last:
         return _framed(data)  # the common case, parsed only by the SDK
     try:
         value = to_value(event, last=last)
@@ -89,7 +89,8 @@ def _value_frame(value: Any, data: bytes | None) -> bytes:
 
 def has_valid_code(body: Mapping[str, Any]) -> bool:
     """Whether the error of `body` has an HTTP status of an error, which the SDK needs to raise it."""
-    return 400 <= (count(mapping(body.get("error")).get("code")) or 0) <= 599
+    code = mapping(body.get("error")).get("code")
+    return isinstance(code, int) and 400 <= code <= 599
 
 
 def _to_error_frame(error: WireError) -> bytes:

@@ -22,7 +22,7 @@ from multiroute_core.providers import in_band
 from multiroute_core.providers.body import array, mapping, word
 from multiroute_core.providers.body import event as object_of
 from multiroute_core.providers.finish import finish_reason, normal_word
-from multiroute_core.providers.openai.chat_calls import Call, calls_of, read_function, whole_call
+from multiroute_core.providers.openai.chat_calls import Call, calls_of, is_custom, read_function, whole_call
 from multiroute_core.providers.openai.chat_history import WIRE
 from multiroute_core.providers.openai.message_fields import merge_fields, read_fields, reasoning_text
 from multiroute_core.providers.openai.usage import StreamUsage, find_usage, with_reported
@@ -47,12 +47,14 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     if not choices or in_band.has_error(body):
         raise in_band.no_answer(body, "The answer has no choices.", usage=usage, model=model)
     choice = mapping(choices[0])
-    message = mapping(choice.get("message"))
+    message = mapping(choice.get("message")) or _message_elsewhere(choice)
     if "provider_metadata" in message or "provider_metadata" in choice:
         usage = with_reported(usage, message, choice)
     finish = _finish(choice, body, usage, model)
     if not message and finish is None:
         raise in_band.no_answer(body, "The choice has no message.", usage=usage, model=model)
+    if "error" in message and in_band.has_error(message):
+        raise in_band.no_answer(message, "The message is an error.", usage=usage, model=model)
     parts: list[Part] = []
     if fields := read_fields(message):
         parts.append(Reasoning(reasoning_text(fields), Raw(WIRE, fields, encoded.model, encoded.account)))
@@ -66,12 +68,34 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     if (audio := mapping(message.get("audio"))) and any(audio.values()):
         parts += [Text(transcript)] if (transcript := word(audio.get("transcript"))) else []
         parts.append(_sound(audio, [word(audio.get("data")) or ""], encoded))
-    if calls := calls_of(message):
+    if not (calls := calls_of(message)) and finish == "tool_call":
+        calls = _calls_elsewhere(choices)
+    says = any(not isinstance(part, Reasoning) for part in parts)
+    if calls:
+        if not says and not any(word(read_function(call, custom=is_custom(call)).get("name")) for call in calls):
+            raise in_band.missing_call(body, usage=usage, model=model)
         parts += [whole_call(call, encoded, is_cut=finish == "length" and call is calls[-1]) for call in calls]
         finish = "tool_call" if finish in ("stop", None) else finish
+    elif finish == "tool_call":
+        if not says:
+            raise in_band.missing_call(body, usage=usage, model=model)
+        finish = "stop"
     if finish is None:  # a complete response without a known reason still counts as complete
-        finish = "stop" if parts else "other"
+        if not parts:
+            raise in_band.unended(body, usage=usage, model=model)
+        finish = "stop"
     return Delta(parts=tuple(parts), finish_reason=finish, usage=usage, model=model, raw=body)
+
+
+def _message_elsewhere(choice: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the message of a choice without one: a chunk's, or the text of the older completions API."""
+    text = word(choice.get("text"))
+    return mapping(choice.get("delta")) or ({} if text is None else {"content": text})
+
+
+def _calls_elsewhere(choices: list[Any]) -> list[Mapping[str, Any]]:
+    """Return the calls of the other choices: some servers put the text and the calls into two."""
+    return [call for choice in map(mapping, choices[1:]) for call in calls_of(mapping(choice.get("message")))]
 
 
 class ChatDecoder:
@@ -82,7 +106,7 @@ class ChatDecoder:
 
     def __init__(self, encoded: Encoded) -> None:
         self.complete = False
-        self._begun = False
+        self._begun = self._said = False
         self._encoded = encoded
         self._refusal: list[str] = []
         self._reasoning: list[Mapping[str, Any]] = []
@@ -105,7 +129,9 @@ class ChatDecoder:
         if "error" in chunk and in_band.has_error(chunk):
             message = "The provider reported an error inside the stream."
             raise in_band.as_error(chunk, message, usage=self._counts.total, model=model)
-        if not choice or choice.get("index") not in (0, None):
+        if not content and "delta" not in choice and choice:
+            content = self._read_elsewhere(choice)
+        if not choice or choice.get("index") not in (0, None, "0"):
             if not choice and usage is None and in_band.is_error(chunk):
                 raise in_band.no_answer(chunk, "The chunk has no choices.", usage=self._counts.total, model=model)
             return Delta(usage=usage, model=model) if usage else None
@@ -114,12 +140,37 @@ class ChatDecoder:
         if choice.get("finish_reason") or "error" in choice:
             finish = _finish(choice, chunk, self._counts.total, model)
         if finish is not None:
-            parts += () if self.complete else self._end(is_cut=finish == "length")
+            if (finish == "tool_call" or self._calls) and not self.complete:
+                finish = self._check_calls(chunk, finish, model)
+            is_second = self.complete
+            parts += () if is_second else self._end(is_cut=finish == "length")
             self.complete = True
             finish = "refusal" if self._refusal else finish
             finish = "tool_call" if finish == "stop" and self._calls else finish
+            finish = None if is_second and finish == "stop" else finish  # the first is more specific
         self._begun = self._begun or bool(parts)
         return Delta(parts=tuple(parts), finish_reason=finish, usage=usage, model=model)
+
+    def _read_elsewhere(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the content of a chunk without a delta: a complete answer in one event, or the older API's text.
+
+        Perplexity has a message beside each delta (open-webui/open-webui#9927, 2025-02-13), which repeats it.
+        """
+        message = mapping(choice.get("message"))
+        return _message_elsewhere(choice) if self._begun or not message else message
+
+    def _check_calls(self, chunk: Mapping[str, Any], finish: FinishReason, model: str | None) -> FinishReason:
+        """Return the reason of an answer that ends for a tool call; it may contain none.
+
+        Raises:
+            NoAnswer: If it contains neither a call nor any text.
+        """
+        if self._has_nothing():
+            raise in_band.missing_call(chunk, usage=self._counts.total, model=model)
+        return finish if self._calls or finish != "tool_call" else "stop"
+
+    def _has_nothing(self) -> bool:
+        return not (self._said or self._refusal or self._audio or any(call.has_name for call in self._calls))
 
     def _count(self, chunk: Mapping[str, Any], choice: Mapping[str, Any], content: Mapping[str, Any]) -> Usage | None:
         """Return the stream's usage so far if the chunk reports any, otherwise None."""
@@ -152,6 +203,8 @@ class ChatDecoder:
         """End a response that has content at the end marker, even without a finish reason."""
         if self.complete or not (self._begun or self._calls or self._refusal):
             return None
+        if self._calls and self._has_nothing():
+            return None
         self.complete = True
         return Delta(
             parts=tuple(self._end()),
@@ -174,6 +227,7 @@ class ChatDecoder:
             self._audio |= {**audio, "transcript": transcript}
             text = (text or "") + (speech or "")
         if text:
+            self._said = True
             if self._reasoning:
                 parts += self._end_thought()
             parts.append(Text(text))
@@ -241,6 +295,8 @@ def _finish(
     if "error" in choice and in_band.has_error(choice):  # OpenRouter
         message = "The provider reported that the answer failed."
         raise in_band.as_error({"error": choice["error"]}, message, usage=usage, model=model)
+    if "base_resp" in body and in_band.has_failed_base(body):  # MiniMax
+        raise in_band.no_answer(body, "The provider reported that the answer failed.", usage=usage, model=model)
     reason = choice.get("finish_reason")
     if isinstance(reason, str) and (finish := FINISH.get(reason)) is not None:
         return finish

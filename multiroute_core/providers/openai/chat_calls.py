@@ -33,6 +33,11 @@ class Call:
 
     id: str | None
 
+    @property
+    def has_name(self) -> bool:
+        """Whether the name is known."""
+        return bool(word(self._inner.get("name")))
+
     def add(self, piece: Mapping[str, Any]) -> list[Part]:
         """Add a fragment; emits nothing before the name is known."""
         self._told |= {name: value for name, value in piece.items() if value is not None and name != "index"}

@@ -61,6 +61,7 @@ class ResponsesDecoder:
         self._refusals: dict[Any, list[str]] = {}  # by the output index of their item
         self._calls: dict[Any, _Call] = {}  # by the output index of their item
         self._told: set[Any] = set()  # indexes of items with emitted content
+        self._has_items = False  # whether an item arrived complete
         self._tools = ServerTools()
 
     def feed(self, event: Any) -> Delta | None:
@@ -89,6 +90,10 @@ class ResponsesDecoder:
                     return None
                 self._calls[place] = call = _Call(len(self._calls), item)
                 return Delta(parts=(call.first(),))
+            case "response.function_call_arguments.done" | "response.custom_tool_call_input.done" if (
+                place in self._calls
+            ):
+                return self._calls[place].finish(payload)
             case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" if (
                 text and place in self._calls
             ):
@@ -99,31 +104,47 @@ class ResponsesDecoder:
                 body = mapping(payload.get("response"))
                 if in_band.has_error(body):
                     raise _failed(body, self._tools)
+                if payload["type"] == "response.incomplete":
+                    body = {"status": "incomplete", **body}
                 _check(body, self._tools)
+                parts = [*self._unsaid(), *self._unseen(body)]
+                is_cut = body.get("status") == "incomplete"
+                parts += [call.close(is_cut=is_cut) for call in self._calls.values() if call.is_open]
                 self.complete = True
                 return Delta(
-                    parts=(*self._unsaid(), *(call.cut() for call in self._calls.values() if call.is_open)),
+                    parts=tuple(parts),
                     finish_reason=_finish(body, has_refusal=self._refused, has_call=bool(self._calls)),
                     usage=add_tools(body, self._tools) or add_tools(payload, self._tools),
                     model=word(body.get("model")),
                 )
             case "response.failed" | "response.cancelled":
-                raise _failed(mapping(payload.get("response")), self._tools)
-            case "error":
+                body = mapping(payload.get("response"))
+                raise _failed(body if in_band.has_error(body) else {**payload, **body}, self._tools)
+            case "error" | "response.error":
                 inner = mapping(payload.get("error")) or {k: v for k, v in payload.items() if k != "type"}
                 message = "The provider reported an error inside the stream."
-                raise in_band.as_error({"error": inner}, message)
+                raise in_band.as_error({**payload, "error": inner}, message)
             case None if in_band.is_error(payload):
                 raise in_band.no_answer(payload, "The event has no type.")
             case _:
-                if payload.get("error"):  # an error of a gateway, in another API's format
-                    raise WireError("The provider reported an error inside the stream.", payload)
+                if in_band.is_typed_error(payload):  # an error of a gateway, in another API's format
+                    raise in_band.no_answer(payload, "The provider reported an error inside the stream.")
                 return None
 
     def _unsaid(self) -> list[Part]:
         """Return refusals whose item never arrived complete."""
         texts = ["".join(pieces) for pieces in self._refusals.values()]
         return [_refusal(text, self._encoded) for text in texts if text]
+
+    def _unseen(self, body: Mapping[str, Any]) -> list[Part]:
+        """Return the content of a response whose items arrived in no event but the last."""
+        if self._has_items or self._told or self._calls or self._refused:
+            return []
+        parts: list[Part] = []
+        for place, item in enumerate(map(mapping, array(body.get("output")))):
+            if (delta := self._done(place, item)) is not None:
+                parts += delta.parts
+        return parts
 
     def _emit_part(self, place: Any, part: Text | Reasoning) -> Delta | None:
         if not part.text:
@@ -133,6 +154,7 @@ class ResponsesDecoder:
 
     def _done(self, place: Any, item: Mapping[str, Any]) -> Delta | None:
         """Return the content of a complete item that was not yet emitted, and its raw form."""
+        self._has_items = True
         raw = Raw(WIRE, item, self._encoded.model, self._encoded.account)
         if item.get("type") in CALLS:
             first: tuple[Part, ...] = ()
@@ -184,6 +206,18 @@ class _Call:
         closing = self.cut().arguments if is_cut else custom.END if self._custom else ""
         self.is_open = False
         return ToolCallDelta(self._index, arguments=self._spell(remaining) + closing, raw=raw)
+
+    def finish(self, payload: Mapping[str, Any]) -> Delta | None:
+        """Return the arguments that the call's own end event has, if they arrived in no fragment."""
+        text = self._text_of(payload)
+        return None if self._told or not text else Delta(parts=(self.next(text),))
+
+    def close(self, *, is_cut: bool) -> ToolCallDelta:
+        """End a call whose item never arrived complete."""
+        if is_cut:
+            return self.cut()
+        self.is_open = False
+        return ToolCallDelta(self._index, arguments=custom.END if self._custom else "")
 
     def cut(self) -> ToolCallDelta:
         """End an incomplete call, so that its arguments are not valid JSON."""
@@ -263,16 +297,20 @@ def _check(body: Mapping[str, Any], tools: ServerTools | None = None) -> None:
         WireError: If its status reports that it failed, was cancelled, or is unfinished.
     """
     status = body.get("status")
-    if status in _ANSWERED:
+    if status == "completed":
         return
     details = mapping(body.get("incomplete_details")).get("reason")
+    if status in _ANSWERED:
+        if (status := details) is None:
+            return
+        details = None
     usage = add_tools(body, tools)
     model = word(body.get("model"))
     if (error := in_band.failed(status, body, detail=details, usage=usage, model=model)) is not None:
         raise error
 
 
-_ANSWERED = ("completed", "incomplete", None)
+_ANSWERED = ("incomplete", None)
 
 
 def _failed(body: Mapping[str, Any], tools: ServerTools) -> WireError:

@@ -183,6 +183,7 @@ DIALECTS: Mapping[str, Dialect] = {
 }
 """The dialects by name."""
 
+_TYPED = {"object": "error", "type": "InternalServerError", "message": "EngineCore died", "code": 500}
 _UPSTREAM = {"code": 502, "message": "Upstream provider failed"}
 
 
@@ -198,6 +199,14 @@ _ANY_CHAT: Mapping[str, JSON] = {
     "string_error": {"error": "model is overloaded, try again later"},
     "object_error": {"object": "error", "message": "EngineCore died", "type": "InternalServerError", "code": 500},
     "detail": {"detail": "Internal Server Error"},
+    "missing_call": _choice(finish_reason="tool_calls"),
+    "code_and_msg": {"code": 1302, "msg": "Too many requests"},
+    "cloudflare": {
+        "success": False,
+        "result": None,
+        "errors": [{"code": 7009, "message": "Upstream service unavailable"}],
+    },
+    "minimax": {"choices": None, "base_resp": {"status_code": 1002, "status_msg": "rate limit"}},
 }
 
 FAILURES: Mapping[Api, Mapping[str, JSON]] = {
@@ -207,11 +216,13 @@ FAILURES: Mapping[Api, Mapping[str, JSON]] = {
         "failed_silently": {"status": "failed", "error": None},
         "cancelled": {"status": "cancelled", "error": None},
         "top_error": {"error": _UPSTREAM},
+        "typed_error": _TYPED,
     },
     "anthropic": {
         "overloaded": {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
         "api_error": {"type": "error", "error": {"type": "api_error", "message": "Internal server error"}},
         "string_error": {"error": "upstream timeout"},
+        "typed_error": _TYPED,
     },
     "google": {
         "malformed_call": {"candidates": [{"content": {}, "finishReason": "MALFORMED_FUNCTION_CALL", "index": 0}]},

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import termios
 import threading
 import time
 import tomllib
@@ -15,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from multiroute_core import Router
+import multiroute_core
+from multiroute_core import AuthenticationError, Router
+from multiroute_core.cli import main as cli
 from multiroute_core.ledger.sqlite_file import APPLICATION, VERSION
-from multiroute_core.report import cli
 from multiroute_core.testing import Answer, Fail, scripted_route
 from tests.redis_servers import running
 from tests.report.conftest import NOON, failure, record
@@ -30,7 +32,7 @@ def process(*arguments, columns=100, **variables):
     """The command line as a process of its own."""
     env = {**os.environ, "COLUMNS": str(columns), "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     return subprocess.run(
-        [sys.executable, "-m", "multiroute_core.report.cli", *map(str, arguments)],
+        [sys.executable, "-m", "multiroute_core.cli", *map(str, arguments)],
         env=env | variables,
         capture_output=True,
         encoding="utf-8",
@@ -140,7 +142,7 @@ class TestReport:
     @pytest.mark.slow
     def test_ends_quietly_where_nobody_reads_on(self, ledger):
         path = ledger(*(record(n, model=f"m{n}") for n in range(50)))
-        command = f"{sys.executable} -m multiroute_core.report.cli report {path} | true; exit ${{PIPESTATUS[0]}}"
+        command = f"{sys.executable} -m multiroute_core.cli report {path} | true; exit ${{PIPESTATUS[0]}}"
         done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
         assert done.returncode in (0, 1)  # 1 is rich's
         assert done.stderr == ""
@@ -213,8 +215,13 @@ class TestBadInput:
             assert done.returncode == 2
             assert "usage: multiroute" in done.stderr
 
+    def test_version(self):
+        done = run("--version")
+        assert (done.returncode, done.stdout) == (0, f"multiroute {multiroute_core.__version__}\n")
+
     def test_help(self):
-        for arguments in (("--help",), ("report", "--help"), ("watch", "--help")):
+        commands = "check ask explain report watch tail drill import serve key".split()
+        for arguments in (("--help",), *((command, "--help") for command in commands)):
             done = run(*arguments, columns=80)
             assert done.returncode == 0
             assert max(map(len, done.stdout.splitlines())) <= 80
@@ -231,9 +238,35 @@ class TestWatch:
         assert (done.returncode, done.stderr) == (0, "")
         assert "14 requests, 8 failed" in done.stdout
         assert "$6.00 per hour ($3.00 spent" in done.stdout
-        assert re.search(r"google:gemini +8 +8 +100 %", done.stdout)
+        assert re.search(r"google:gemini +8 failures in a row +8 +8 +100 %", done.stdout)
         assert done.stdout.count("timeout") == 5
         assert "old" not in done.stdout
+
+    def test_tenants_and_routes_that_fail(self, ledger):
+        now = time.time()
+        path = ledger(
+            *(record(n, ended_at=now - 30 + n, tenant="shop" if n % 2 else "lab", cost=0.5) for n in range(6)),
+            *(failure(10 + n, ended_at=now - 9 + n, route="google:gemini", tenant="shop") for n in range(3)),
+            failure(20, ended_at=now - 40, outcome="cancelled"),
+        )
+        out = run("watch", path, "--once").stdout
+        assert re.search(r"google:gemini +3 failures in a row", out)
+        assert re.search(r"openai:gpt-5-mini +answers", out)
+        assert re.search(r"shop +6 +3 +\$1.50", out)
+
+    def test_names_are_whole_on_a_narrow_terminal(self, ledger):
+        now = time.time()
+        names = [f"provider:a-model-with-a-long-name-{n}" for n in range(3)]
+        path = ledger(*(failure(n, ended_at=now - 5, route=name) for n, name in enumerate(names)))
+        for columns in (45, 60, 100):
+            out = run("watch", path, "--once", columns=columns).stdout
+            routes = out.split("Routes")[1].split("Last errors")[0]
+            assert all(name in routes.split() for name in names), columns
+
+    def test_breakers_need_a_state_that_others_can_see(self, ledger, tmp_path):
+        (tmp_path / "routes.toml").write_text('routes = ["groq:a"]\n')
+        said = refused("watch", ledger(), "--once", "--routes", tmp_path / "routes.toml")
+        assert "no state on Redis" in said
 
     def test_an_empty_ledger(self, ledger):
         assert "0 requests" in run("watch", ledger(), "--once").stdout
@@ -253,7 +286,7 @@ class TestWatch:
         router = Router(routes, ledger=url)
         router.generate("Hello")
         router.ledger.flush()
-        screen, child = terminal(sys.executable, "-m", "multiroute_core.report.cli", "watch", f"{tmp_path}/ledger.db")
+        screen, child = terminal(sys.executable, "-m", "multiroute_core.cli", "watch", f"{tmp_path}/ledger.db")
         try:
             screen.waits_for("1 request,")
             for _ in range(4):
@@ -268,6 +301,18 @@ class TestWatch:
         screen.waits_for("\x1b[?1049l")  # the terminal is as it was before
         assert code == 0
         assert "Traceback" not in screen.text
+
+    @pytest.mark.slow
+    def test_q_stops_it(self, ledger):
+        path = ledger(record(ended_at=time.time() - 5))
+        screen, child = terminal(sys.executable, "-m", "multiroute_core.cli", "watch", path)
+        before = termios.tcgetattr(screen.file)
+        screen.waits_for("1 request,")
+        os.write(screen.file, b"x")
+        os.write(screen.file, b"q")
+        assert child.wait(20) == 0
+        screen.waits_for("\x1b[?1049l")
+        assert termios.tcgetattr(screen.file) == before
 
 
 class Screen:
@@ -306,6 +351,22 @@ def terminal(*command):
 
 
 @pytest.mark.redis
+def test_breakers_of_a_fleet(tmp_path):
+    with running() as server:
+        url = f"{server.url}/0"
+        routes = [scripted_route("bad", Fail(AuthenticationError)), scripted_route("good", Answer("Hi."))]
+        with Router(routes, state=url, ledger=url) as router:
+            router.generate("Hello")
+            router.ledger.flush()
+            tables = "".join(f'[[routes]]\nroute = "groq:a"\nname = "{name}"\n' for name in ("bad", "good"))
+            (tmp_path / "routes.toml").write_text(f'state = "{url}"\n{tables}')
+            done = run("watch", url, "--once", "--routes", tmp_path / "routes.toml", columns=120)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert re.search(r"bad +open for \d", done.stdout)
+        assert re.search(r"good +closed", done.stdout)
+
+
+@pytest.mark.redis
 def test_a_ledger_on_redis():
     with running() as server:
         url = f"{server.url}/0"
@@ -323,5 +384,5 @@ def test_a_ledger_on_redis():
 
 def test_the_program_is_installed_under_its_name():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert settings["project"]["scripts"]["multiroute"] == "multiroute_core.report.cli:main"
+    assert settings["project"]["scripts"]["multiroute"] == "multiroute_core.cli.main:main"
     assert callable(cli.main)

@@ -1,0 +1,66 @@
+"""Arguments that several commands take: a ledger, a moment, a time limit, and routes from a file or by name."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from multiroute_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from multiroute_core.router import Router
+
+LEDGER = "a ledger: a file, sqlite:///path, or redis://host:6379/0"
+MOMENT = "7d, 12h or 30m ago, or a date or time in UTC such as 2026-11-01 or 2026-11-01T12:00"
+ROUTES = "a configuration file, or routes such as openai:gpt-6.1-sol; default: one for each key in the environment"
+
+FILE_SUFFIXES = (".toml", ".yaml", ".yml", ".json")
+"""What a configuration file ends with."""
+
+
+def parse_seconds(text: str) -> float:
+    """Return an argument as a number of seconds greater than 0."""
+    return parse_number(text, "a number of seconds greater than 0")
+
+
+def parse_number(text: str, expected: str = "a number greater than 0") -> float:
+    """Return an argument as a number greater than 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected {expected}")
+    return value
+
+
+def find_file(words: Sequence[str]) -> Path | None:
+    """Return the configuration file that the arguments name; None if they are routes.
+
+    Raises:
+        ConfigurationError: There is a file beside other arguments, or it does not exist.
+    """
+    files = [word for word in words if word.endswith(FILE_SUFFIXES) and "://" not in word]
+    if not files:
+        return None
+    if len(words) > 1:
+        raise ConfigurationError("Give one configuration file or routes, not both.")
+    path = Path(files[0]).expanduser()
+    if not path.is_file():
+        raise ConfigurationError(f"The configuration file {files[0]!r} does not exist.")
+    return path
+
+
+def build_router(words: Sequence[str]) -> Router:
+    """Return the router that the arguments describe.
+
+    Raises:
+        ConfigurationError: As of `Router` and `Router.from_file`.
+    """
+    from multiroute_core.router import Router
+
+    path = find_file(words)
+    return Router.from_file(path) if path is not None else Router(list(words) or None)

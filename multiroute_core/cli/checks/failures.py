@@ -1,0 +1,70 @@
+"""Failures of a check's requests, as sentences: what happened, and what to do. Pure.
+
+The transports keep the text of a socket's error, and not always the error: httpcore raises its own from it, and
+urllib3 puts it into the arguments. So the texts of the whole chain decide.
+"""
+
+from __future__ import annotations
+
+import re
+
+from multiroute_core import errors
+from multiroute_core.cli.checks.results import Code
+from multiroute_core.errors import RouteError
+from multiroute_core.providers.error_chain import causes
+from multiroute_core.providers.provider import UnreadableReply
+from multiroute_core.runtime.deadline import Expired
+
+_UNVERIFIED = re.compile(r"certificate verify failed: ([^(\[\]]+?) *[(\[\]]")
+_TLS = re.compile(r"\[SSL: (\w+)|SSLError|SSL routines|TLS/SSL")
+_UNKNOWN_HOST = re.compile(
+    r"Name or service not known|nodename nor servname|name resolution|getaddrinfo failed|Failed to resolve|"
+    r"No address associated",
+    re.IGNORECASE,
+)
+_CLASS = re.compile(r" \(\w+\)$")
+"""The class of an SDK's error at the end of a message."""
+
+
+def explain_failure(error: Exception, failure: RouteError, address: str, key: str, seconds: float) -> tuple[Code, str]:
+    """Return what a failed request is about, and a sentence.
+
+    Args:
+        error: The exception of the SDK.
+        failure: The same, classified.
+        address: Where the request went, without secrets.
+        key: Where the key comes from.
+        seconds: The time limit.
+    """
+    if isinstance(failure, errors.AuthenticationError):
+        status = "" if failure.status is None else f" with HTTP {failure.status}"
+        return "authentication", f"{address} refuses the key ({key}){status}; set a valid key of this account."
+    if isinstance(failure, errors.QuotaExhaustedError):
+        return "authentication", f"the account of the key ({key}) has no credit left: {read_message(failure)}."
+    if isinstance(error, Expired) or isinstance(failure, errors.AttemptTimeoutError):
+        return "timeout", f"{address} did not answer within {seconds:g} s; correct the address, or give a --timeout."
+    if isinstance(error, UnreadableReply):
+        return "server", f"{address} answers with something else than a list of models; correct the address."
+    if isinstance(failure, errors.RateLimitError | errors.OverloadedError):
+        return "server", f"{address} has no capacity now: {read_message(failure)}; try again later."
+    if not isinstance(failure, errors.APIConnectionError):
+        return "server", f"{address} failed: {read_message(failure)}; try again later, or correct the address."
+    texts = "\n".join(str(cause) for cause in causes(error))
+    if match := _UNVERIFIED.search(texts):
+        advice = "correct the address, or name the authority's file in the variable SSL_CERT_FILE"
+        return "tls", f"{address} cannot be used over TLS: its certificate is not trusted ({match[1]}); {advice}."
+    if match := _TLS.search(texts):
+        reason = (match[1] or "handshake failed").replace("_", " ").lower()
+        return "tls", f"{address} cannot be used over TLS: {reason}; does this server speak https?"
+    if _UNKNOWN_HOST.search(texts):
+        return "address", f"{address} cannot be reached: its host name is unknown; correct the address."
+    if "refused" in texts.lower():
+        advice = "start the server, or correct the address"
+        return "address", f"{address} cannot be reached: the connection is refused; {advice}."
+    advice = "check the address, the proxy and the firewall"
+    return "address", f"{address} cannot be reached: {read_message(failure)}; {advice}."
+
+
+def read_message(failure: RouteError) -> str:
+    """Return the message of a failure without its full stop and without the class of the SDK's error."""
+    return _CLASS.sub("", failure.message).rstrip(".")

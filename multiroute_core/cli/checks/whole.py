@@ -1,0 +1,148 @@
+"""Check of a whole configuration file, or of routes given by name: file, routes, budgets and stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from multiroute_core.budgets.budget import Budget
+from multiroute_core.budgets.tracker import explain_unknown_price
+from multiroute_core.cli.checks.results import CheckResult, Problem, RouteResult
+from multiroute_core.cli.checks.route_check import CheckContext, RouteTask, check_routes
+from multiroute_core.cli.checks.stores import check_store, find_stores
+from multiroute_core.configuration.inspection import InspectedRoute, Inspection, inspect_file
+from multiroute_core.configuration.places import KeyPath
+from multiroute_core.errors import ConfigurationError
+from multiroute_core.providers import registry
+from multiroute_core.route import Route
+from multiroute_core.router import Router
+
+OnDone = Callable[[int, int], object]
+"""Called with the number of checks that are done, and the number of all."""
+
+
+def ignore_progress(done: int, total: int) -> None:
+    """Do nothing; the default."""
+
+
+def check_names(names: Sequence[str], context: CheckContext, on_done: OnDone = ignore_progress) -> CheckResult:
+    """Check routes given by name; without names, one for each key in the environment.
+
+    Raises:
+        ConfigurationError: A name is not a route, or there are no routes.
+    """
+    routes = [Route(name) for name in names] if names else list(registry.routes_of_environment())
+    result = CheckResult()
+    _check_routes(result, [RouteTask(route) for route in routes], context, on_done)
+    return result
+
+
+def check_file(path: Path, context: CheckContext, on_done: OnDone = ignore_progress) -> CheckResult:
+    """Check a configuration file and all that it names. What is wrong is a problem of the result."""
+    result = CheckResult(str(path))
+    try:
+        inspection = inspect_file(path, Router, Router._check_arguments)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    except ConfigurationError as error:
+        result.problems.append(Problem("file", str(error).removeprefix(f"{path}: ").removeprefix(f"{path}, ")))
+        return result
+    result.problems += [Problem("file", message, key) for key, message in inspection.entries]
+    context.skips_missing_keys = inspection.arguments.get("skip_missing_keys") is True
+    stores = list(find_stores(inspection.data))
+    store_problems: list[Problem | None] = [None] * len(stores)
+
+    def check_stores() -> None:
+        for number, (key, place) in enumerate(stores):
+            store_problems[number] = check_store(key, place, context.timeout)
+
+    jobs = [check_stores] if stores else []
+    _check_routes(result, _build_tasks(inspection, result), context, on_done, jobs)
+    result.problems += [problem for problem in store_problems if problem is not None]
+    result.problems += _check_budgets(
+        inspection, context, {one.route for one in result.routes if one.model_status == "unknown"}
+    )
+    _finish(result, inspection)
+    return result
+
+
+def _build_tasks(inspection: Inspection, result: CheckResult) -> list[RouteTask | InspectedRoute]:
+    if inspection.routes:
+        return [_build_task(inspection, one) for one in inspection.routes]
+    if "routes" in inspection.data:
+        return []  # the file's own problem says why
+    try:
+        return [RouteTask(route) for route in registry.routes_of_environment()]
+    except ConfigurationError as error:
+        result.problems.append(Problem("key", str(error)))
+        return []
+
+
+def _build_task(inspection: Inspection, one: InspectedRoute) -> RouteTask | InspectedRoute:
+    if one.route is None:
+        return one
+    variables = inspection.find_variables(*one.path, "api_key")
+    return RouteTask(one.route, one.path, one.rejected, ", ".join(variables))
+
+
+def _check_routes(
+    result: CheckResult,
+    entries: Iterable[RouteTask | InspectedRoute],
+    context: CheckContext,
+    on_done: OnDone,
+    more_jobs: Sequence[Callable[[], object]] = (),
+) -> None:
+    entries = list(entries)
+    tasks = [one for one in entries if isinstance(one, RouteTask)]
+    context.prices.load()
+    checks = iter(check_routes(tasks, context, lambda done: on_done(done, len(tasks)), more_jobs))
+    for one in entries:
+        if isinstance(one, RouteTask):
+            check = next(checks)
+            result.routes.append(check.result)
+            result.problems += check.problems
+        else:
+            result.routes.append(RouteResult(one.name))
+
+
+def _check_budgets(inspection: Inspection, context: CheckContext, misspelt: Collection[str]) -> list[Problem]:
+    """Return the budgets that cannot count a route; a model that nobody knows has no price either."""
+    setting: Any = inspection.arguments.get("budget")
+    budgets = [setting] if isinstance(setting, Budget) else cast("list[Budget]", setting or [])
+    problems: list[Problem] = []
+    for one in inspection.routes:
+        for budget in budgets if one.route is not None else ():
+            route = cast("Route", one.route)
+            if route.name not in misspelt and (message := explain_unknown_price(budget, route, context.prices)):
+                problems.append(
+                    Problem("price", message, (*one.path, "prices"), route.name, is_warning=not budget.hard)
+                )
+    return problems
+
+
+def _finish(result: CheckResult, inspection: Inspection) -> None:
+    """Bring the problems into the order of the file, hide what the environment holds, and look up the lines."""
+    data = inspection.data
+    problems: list[Problem] = []
+    for problem in result.problems:
+        path = problem.path if _is_written(data, problem.path) or problem.code == "file" else problem.path[:-1]
+        message = inspection.conceal(problem.message)
+        problems.append(Problem(problem.code, message, path, problem.route, problem.is_warning))
+        if (line := inspection.find_line(path)) is not None:
+            result.lines[path] = line
+    problems.sort(key=lambda problem: (result.lines.get(problem.path, 0), problem.is_warning))
+    result.problems = problems
+
+
+def _is_written(data: Mapping[str, Any], path: KeyPath) -> bool:
+    value: Any = data
+    for part in path:
+        if isinstance(value, Mapping) or (isinstance(value, list) and isinstance(part, int)):
+            members = cast(
+                "Collection[Any]", value if isinstance(value, Mapping) else range(len(cast("list[Any]", value)))
+            )
+            if part not in members:
+                return False
+            value = cast("Any", value)[part]
+        else:
+            return False
+    return True

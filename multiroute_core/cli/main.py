@@ -1,0 +1,71 @@
+"""Command line: the parser of `multiroute`, and what all commands share: errors, exit codes, Ctrl-C.
+
+A command is a module with `add_command(commands)`. It sets `run`, a function of the parsed options that returns the
+exit code, and imports what it needs when it runs: `multiroute --help` loads no SDK.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import multiroute_core
+from multiroute_core.cli import ask, check, drill, explain, importing, report, tail, watch
+from multiroute_core.display.text import printable_lines
+from multiroute_core.errors import MultiRouteError
+from multiroute_core.serving.command import add_commands as add_serving_commands
+
+EXAMPLES = """examples:
+  multiroute check routes.toml
+  multiroute ask "Why is the sky blue?" --routes routes.toml --stream
+  multiroute report ledger.db --since 7d --html week.html
+  multiroute watch redis://10.0.0.5/0
+  multiroute serve routes.toml --port 8000
+  multiroute import litellm.yaml > routes.toml
+
+exit codes: 0 good; 1 a problem, which is named; 2 an argument cannot be used;
+130 Ctrl-C.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: The arguments after the program's name; None for the process's own.
+
+    Returns:
+        The exit code: that of the command, 2 if an argument cannot be used, or 130 after Ctrl-C.
+    """
+    options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    try:
+        return options.run(options)
+    except MultiRouteError as error:
+        print(f"multiroute: {printable_lines(str(error))}", file=sys.stderr)  # noqa: T201
+        return 2
+    except BrokenPipeError:
+        # The reader closed the pipe; at exit, Python would still try to write the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="multiroute",
+        description="Checks routes, asks them, reports their calls, and serves them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"multiroute {multiroute_core.__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for module in (check, ask, explain, report, watch, tail, drill, importing):
+        module.add_command(commands)
+    add_serving_commands(commands)
+    return parser

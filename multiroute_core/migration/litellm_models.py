@@ -1,0 +1,267 @@
+"""LiteLLM's `model_list` as routes: https://docs.litellm.ai/docs/proxy/config_settings (2026-11-30). Pure.
+
+A deployment is a route. The names by which callers choose (`model_name`, and aliases of it) become tags. Keys that
+stand in the file become variables: they are never written anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from multiroute_core.migration.actions import LeaveOut, ProviderOption, Rename
+from multiroute_core.migration.names import BY_NAME
+from multiroute_core.provider_table import PROVIDERS, implied_provider
+
+_VENDORS = {
+    "anthropic": "anthropic",
+    "deepseek": "deepseek",
+    "gemini": "google",
+    "groq": "groq",
+    "mistral": "mistral",
+    "openai": "openai",
+    "openrouter": "openrouter",
+    "text-completion-openai": "openai",
+    "xai": "xai",
+}
+"""LiteLLM's prefixes of vendors that are providers here."""
+
+_ADDRESSES = {
+    "cerebras": ("https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"),
+    "deepinfra": ("https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"),
+    "fireworks_ai": ("https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"),
+    "lm_studio": ("http://localhost:1234/v1", ""),
+    "moonshot": ("https://api.moonshot.ai/v1", "MOONSHOT_API_KEY"),
+    "nvidia_nim": ("https://integrate.api.nvidia.com/v1", "NVIDIA_NIM_API_KEY"),
+    "ollama": ("http://localhost:11434/v1", ""),
+    "ollama_chat": ("http://localhost:11434/v1", ""),
+    "perplexity": ("https://api.perplexity.ai", "PERPLEXITYAI_API_KEY"),
+    "sambanova": ("https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY"),
+    "together_ai": ("https://api.together.xyz/v1", "TOGETHERAI_API_KEY"),
+}
+"""Prefixes of servers with OpenAI's Chat Completions API: the address and the variable of the key.
+https://docs.litellm.ai/docs/providers (2026-11-30)"""
+
+_COMPATIBLE = frozenset({"custom_openai", "hosted_vllm", "litellm_proxy", "llamafile", "openai_like", "vllm"})
+"""Prefixes of servers with that API whose address stands in `api_base`."""
+
+_SETTINGS = {
+    "rpm": "rpm",
+    "tpm": "tpm",
+    "weight": "weight",
+    "timeout": "timeout",
+    "max_parallel_requests": "max_concurrency",
+    "region_name": "region",
+}
+"""Settings of a deployment, and those of a route."""
+
+_CALLS = frozenset({"temperature", "max_tokens", "top_p", "seed", "stop", "tools", "tool_choice"})
+_QUIET = frozenset({"model", "api_key", "api_base", "base_url", "custom_llm_provider", "tags", "use_in_pass_through"})
+_PRICES = {
+    "input_cost_per_token": "input",
+    "output_cost_per_token": "output",
+    "cache_read_input_token_cost": "cache_read",
+    "cache_creation_input_token_cost": "cache_write",
+}
+_VARIABLE = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
+
+
+@dataclass(slots=True)
+class Notes:
+    """What has no counterpart, or differs in meaning: where it stands in LiteLLM's file, and a sentence."""
+
+    entries: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    _secrets: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    def add(self, where: str, sentence: str) -> None:
+        """Add a note."""
+        if (where, sentence) not in self.entries:
+            self.entries.append((where, sentence))
+
+    def name_secret(self, secret: str, variable: str) -> str:
+        """Return the variable for a secret: the same one for the same secret, and another one for any other."""
+        name = variable
+        number = 1
+        while self._secrets.setdefault(name, secret) != secret:
+            number += 1
+            name = f"{variable}_{number}"
+        return name
+
+    def explain(self, where: str, name: str, value: Any) -> None:
+        """Add what the migration table says about a setting."""
+        row = BY_NAME.get(name)
+        action = None if row is None else row.action
+        if isinstance(action, LeaveOut):
+            if not any(value is one for one in action.accepted):
+                self.add(where, f"left out: {action.reason}.")
+        elif isinstance(action, Rename) or name in _CALLS:
+            option = action.option if isinstance(action, Rename) else name
+            self.add(where, f"left out: each call takes it, as {option}=....")
+        elif isinstance(action, ProviderOption):
+            self.add(where, "left out: each call takes it, in extra={provider: {...}}.")
+        else:
+            self.add(where, "left out: it has no counterpart.")
+
+
+@dataclass(slots=True)
+class Deployment:
+    """One entry of `model_list`.
+
+    Attributes:
+        group: Its `model_name`.
+        route: The keys of its route.
+    """
+
+    group: str
+    route: dict[str, Any]
+
+
+def convert_text(value: Any, secret: str, where: str, notes: Notes) -> str:
+    """Return a text of LiteLLM's file in ours: `os.environ/NAME` is `${NAME}`.
+
+    Args:
+        value: The text.
+        secret: The variable for a secret that stands in the file; empty if the text is none.
+        where: Where it stands.
+        notes: Receives the note about such a secret.
+    """
+    if (match := _VARIABLE.fullmatch(str(value))) is not None:
+        return f"${{{match[1]}}}"
+    if secret:
+        variable = notes.name_secret(str(value), secret)
+        notes.add(where, f"it stands in the file: put it into the variable {variable}.")
+        return f"${{{variable}}}"
+    return str(value).replace("$", "$$")
+
+
+def convert_models(model_list: Any, notes: Notes) -> list[Deployment]:
+    """Return the deployments of a `model_list`; what cannot be a route is a note."""
+    deployments: list[Deployment] = []
+    for number, entry in enumerate(cast("list[Any]", model_list) if isinstance(model_list, list) else []):
+        where = f"model_list[{number}]"
+        members = as_table(entry)
+        params = as_table(members.get("litellm_params"))
+        info = as_table(members.get("model_info"))
+        group = str(members.get("model_name") or params.get("model") or "")
+        mode = info.get("mode", "chat")
+        if mode not in ("chat", "completion", "responses"):
+            notes.add(where, f"left out: mode {mode!r} is not chat; a router answers conversations.")
+        elif "*" in f"{group}{params.get('model')}":
+            notes.add(where, "left out: a wildcard is not a route; name the models that you use.")
+        elif (route := _convert_model(params, where, notes)) is not None:
+            _convert_settings(route, params, where, notes)
+            _convert_prices(route, {**params, **info}, where, notes)
+            if isinstance(name := info.get("id"), str):
+                route["name"] = name
+            for key in ("rpm", "tpm"):  # older files have them beside `litellm_params`
+                if key in members:
+                    route.setdefault(key, members[key])
+            deployments.append(Deployment(group, route))
+    return deployments
+
+
+def as_table(value: Any) -> Mapping[str, Any]:
+    """Return a value as a table; anything else is an empty one."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def _convert_model(params: Mapping[str, Any], where: str, notes: Notes) -> dict[str, Any] | None:
+    written = str(params.get("model") or "")
+    prefix, slash, rest = written.partition("/")
+    if prefix in ("openai", "azure") and rest.startswith(("responses/", "chat/")):
+        rest = rest.partition("/")[2]
+    named = params.get("custom_llm_provider")
+    vendor = str(named) if named else (prefix if slash else "")
+    model = rest if slash and vendor == prefix else written
+    address = params.get("api_base", params.get("base_url"))
+    secret = "API_BASE" if "@" in str(address) else ""  # it holds a password
+    base_url = None if address is None else convert_text(address, secret, f"{where}.litellm_params.api_base", notes)
+    key = params.get("api_key")
+    if not vendor or (vendor not in _VENDORS and not _is_known(vendor)):
+        provider = implied_provider(written) if not slash else None
+        if provider is None:
+            what = f"the vendor of {written!r}" if not vendor else f"{vendor!r}"
+            notes.add(
+                where, f"left out: {what} is not a provider; a framework's model can be a route in Python, as llm=."
+            )
+            return None
+        vendor, model = provider, written
+    provider, base_url, variable = _place(vendor, base_url)
+    if vendor == "azure":
+        if base_url is None:
+            notes.add(where, "left out: it has no api_base, the address of the Azure resource.")
+            return None
+        notes.add(where, "it uses Azure's v1 API, which needs no api_version.")
+        notes.add(where, "prices are those of a model with the deployment's name; write them if it has another.")
+    elif vendor in _COMPATIBLE and base_url is None:
+        notes.add(where, "left out: it has no api_base.")
+        return None
+    route: dict[str, Any] = {"route": f"{provider}:{model}"}
+    if base_url is not None:
+        route["base_url"] = base_url
+    if vendor == "azure":
+        route["prices"] = "azure"
+    if key is not None and str(key).strip() and key != "none":
+        spec = PROVIDERS[provider]
+        own = spec.key_variables[0] if base_url is None else variable or _variable_of(vendor)
+        text = convert_text(key, own, f"{where}.litellm_params.api_key", notes)
+        if base_url is not None or text not in {f"${{{name}}}" for name in spec.key_variables}:
+            route["api_key"] = text
+    elif variable and base_url is not None:
+        route["api_key"] = f"${{{variable}}}"
+    elif vendor in _COMPATIBLE or vendor in _ADDRESSES:
+        route["api_key"] = "none"  # without it, the route would send OpenAI's key there
+    return route
+
+
+def _is_known(vendor: str) -> bool:
+    return vendor == "azure" or vendor in _ADDRESSES or vendor in _COMPATIBLE
+
+
+def _place(vendor: str, base_url: str | None) -> tuple[str, str | None, str]:
+    """Return the provider, the address and the variable of the key."""
+    if vendor == "azure":
+        return "openai", None if base_url is None else f"{base_url.rstrip('/')}/openai/v1", "AZURE_API_KEY"
+    if vendor in _ADDRESSES:
+        address, variable = _ADDRESSES[vendor]
+        if base_url is not None and vendor.startswith("ollama") and not base_url.rstrip("/").endswith("/v1"):
+            base_url = f"{base_url.rstrip('/')}/v1"
+        return "openai", base_url or address, variable
+    if vendor in _COMPATIBLE:
+        return "openai", base_url, ""
+    provider = _VENDORS.get(vendor, vendor)
+    if provider == "anthropic" and base_url is not None:
+        base_url = base_url.rstrip("/").removesuffix("/v1/messages").removesuffix("/v1")
+    return provider, base_url, ""
+
+
+def _variable_of(vendor: str) -> str:
+    return f"{re.sub(r'[^A-Za-z0-9]+', '_', vendor).upper()}_API_KEY"
+
+
+def _convert_settings(route: dict[str, Any], params: Mapping[str, Any], where: str, notes: Notes) -> None:
+    for name, value in params.items():
+        place = f"{where}.litellm_params.{name}"
+        if name in _SETTINGS and value is not None:
+            route[_SETTINGS[name]] = value
+        elif name == "api_version" and str(params.get("model", "")).startswith("azure/"):
+            continue
+        elif name not in _QUIET and name not in _PRICES and value is not None:
+            notes.explain(place, name, value)
+    tags = params.get("tags")
+    if isinstance(tags, list):
+        route["tags"] = [str(tag) for tag in cast("list[Any]", tags)]
+
+
+def _convert_prices(route: dict[str, Any], params: Mapping[str, Any], where: str, notes: Notes) -> None:
+    prices = {
+        name: round(float(value) * 1_000_000, 9)
+        for key, name in _PRICES.items()
+        if isinstance(value := params.get(key), int | float)
+    }
+    if "input" in prices and "output" in prices:
+        route["prices"] = prices
+    elif prices:
+        notes.add(where, "its prices are left out: both of input and output are needed.")

@@ -1,0 +1,165 @@
+"""`multiroute import`: LiteLLM's file as ours, without its secrets, and a note for everything that is left out."""
+
+import tomllib
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+import yaml
+from hypothesis import given, settings
+
+from multiroute_core import Router
+from multiroute_core.configuration.writing import write_toml
+from multiroute_core.migration.litellm_config import convert_config
+from multiroute_core.migration.names import BY_NAME
+from multiroute_core.route import TokenPrices
+from tests.cli.runs import run
+
+FILE = Path(__file__).with_name("litellm.yaml")
+SECRETS = ("sk-literal-key-in-the-file-1234", "hush-hush-password", "sk-master-1234", "u:pw@h")
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-5, 5000), st.text(max_size=8), st.lists(st.text(max_size=3), max_size=2)
+)
+
+
+def write(path, config):
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def test_a_file_becomes_a_router(tmp_path, monkeypatch):
+    done = run("import", FILE)
+    assert done.returncode == 0
+    file = tmp_path / "routes.toml"
+    file.write_text(done.stdout)
+    for name in (
+        "AZURE_API_BASE",
+        "AZURE_API_KEY",
+        "OPENAI_API_KEY",
+        "ANTHROPIC_API_KEY",
+        "REDIS_HOST",
+        "REDIS_PASSWORD",
+    ):
+        monkeypatch.setenv(
+            name,
+            {"AZURE_API_BASE": "https://x.openai.azure.com", "REDIS_HOST": "127.0.0.1"}.get(name, "a-key-of-the-test"),
+        )
+    text = file.read_text().replace('on_event = ["PrometheusMetrics"]\n', "")  # its package may be missing here
+    text = (
+        text.replace("${REDIS_HOST}:6380", "127.0.0.1:1")
+        .replace("redis://:${REDIS_PASSWORD}@127.0.0.1:1/0", "memory")
+        .replace("redis://localhost:6379/0", "memory")
+    )
+    file.write_text(text)
+    with Router.from_file(file) as router:
+        names = [route.name for route in router.routes]
+        assert names == ["azure-eu", "gpt-4o-2", "own", "claude"]
+        azure, plain, own, claude = router.routes
+        assert azure.base_url == "https://x.openai.azure.com/openai/v1"
+        assert (azure.prices, azure.rpm, azure.tags) == ("azure", 600, {"gpt-4o", "gpt-4"})
+        assert (plain.api_key, plain.base_url, plain.rpm) == (None, None, 300)
+        assert isinstance(own.prices, TokenPrices)
+        assert (own.prices.input, own.api_key) == (0.1, "none")  # OpenAI's key must not go there
+        assert (claude.backup, claude.max_concurrency) == (True, 20)
+        assert (router.options.strategy, router.options.max_retries, router.options.deadline) == ("fastest", 3, 30)
+
+
+def test_no_secret_is_printed():
+    done = run("import", FILE)
+    for secret in SECRETS:
+        assert secret not in done.stdout + done.stderr
+
+
+def test_everything_that_is_left_out_is_named():
+    lines = run("import", FILE).stderr
+    for where in (
+        "model_list[1].litellm_params.temperature", "model_list[1].litellm_params.organization", "model_list[4]",
+        "model_list[5]", "model_list[6]", "router_settings.allowed_fails", "router_settings.cooldown_time",
+        "litellm_settings.cache_params.supported_call_types", "litellm_settings.success_callback",
+        "general_settings.master_key", "general_settings.database_url", "general_settings.store_model_in_db",
+        "environment_variables.X",
+    ):  # fmt: skip
+        assert f"litellm.yaml: {where}: " in lines, where
+
+
+def test_two_keys_in_the_file_become_two_variables():
+    deployments = [
+        {"model_name": "a", "litellm_params": {"model": "openai/gpt-6-luna", "api_key": key}}
+        for key in ("sk-one", "sk-two", "sk-one")
+    ]
+    routes = convert_config({"model_list": deployments}).arguments["routes"]
+    assert [one.get("api_key") for one in routes] == [None, "${OPENAI_API_KEY_2}", None]
+    assert [one["name"] for one in routes] == ["a-1", "a-2", "a-3"]
+
+
+@pytest.mark.parametrize(
+    ("params", "route"),
+    [
+        ({"model": "gemini/gemini-3.8-flash"}, {"route": "google:gemini-3.8-flash"}),
+        ({"model": "gpt-6-luna"}, {"route": "openai:gpt-6-luna"}),
+        (
+            {"model": "ollama_chat/llama3"},
+            {"route": "openai:llama3", "base_url": "http://localhost:11434/v1", "api_key": "none"},
+        ),
+        (
+            {"model": "ollama/q", "api_base": "http://h:1"},
+            {"route": "openai:q", "base_url": "http://h:1/v1", "api_key": "none"},
+        ),
+        (
+            {"model": "together_ai/meta/llama"},
+            {
+                "route": "openai:meta/llama",
+                "base_url": "https://api.together.xyz/v1",
+                "api_key": "${TOGETHERAI_API_KEY}",
+            },
+        ),
+        ({"model": "llama", "custom_llm_provider": "groq"}, {"route": "groq:llama"}),
+        ({"model": "openrouter/openai/gpt-5.2"}, {"route": "openrouter:openai/gpt-5.2"}),
+        (
+            {"model": "anthropic/claude-sonnet-5-5", "api_base": "https://gw/v1/messages", "api_key": "os.environ/K"},
+            {"route": "anthropic:claude-sonnet-5-5", "base_url": "https://gw", "api_key": "${K}"},
+        ),
+    ],
+)
+def test_vendors(params, route):
+    conversion = convert_config({"model_list": [{"model_name": "m", "litellm_params": params}]})
+    assert conversion.arguments["routes"] == [{**route, "name": "m"}]
+
+
+def test_fallbacks_come_last_and_in_their_order():
+    models = [{"model_name": name, "litellm_params": {"model": f"openai/{name}"}} for name in "abcd"]
+    config = {"model_list": models, "litellm_settings": {"fallbacks": [{"d": ["c", "a"]}]}}
+    routes = convert_config(config).arguments["routes"]
+    assert [(one["name"], one.get("backup", False)) for one in routes] == [
+        ("b", False), ("d", False), ("c", True), ("a", True)
+    ]  # fmt: skip
+
+
+@settings(max_examples=30)
+@given(
+    st.dictionaries(st.sampled_from([*BY_NAME, "master_key", "nonsense"]), VALUES, max_size=6),
+    st.sampled_from(["router_settings", "litellm_settings", "general_settings"]),
+)
+def test_any_setting_is_converted_or_named_and_the_result_is_toml(members, section):
+    model = {"model_name": "m", "litellm_params": {"model": "openai/gpt-6-luna", **members}}
+    conversion = convert_config({"model_list": [model, model], section: members})
+    assert tomllib.loads(write_toml(conversion.arguments)) == conversion.arguments
+    assert len({one["name"] for one in conversion.arguments["routes"]}) == len(conversion.arguments["routes"])
+
+
+@settings(max_examples=30)
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=5),
+        st.one_of(VALUES.filter(lambda v: v is not None), st.floats(allow_nan=False)),
+        max_size=4,
+    )
+)
+def test_toml_is_read_as_it_was_written(table):
+    data = {**table, "tables": [table, table]}
+    assert tomllib.loads(write_toml(data)) == data
+
+
+def test_wrong_arguments(tmp_path):
+    assert run("import", tmp_path / "none.yaml").returncode == 2
+    assert run("import", write(tmp_path / "a.yaml", {"model_list": []})).returncode == 1
