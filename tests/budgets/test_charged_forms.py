@@ -170,9 +170,12 @@ class TestWrapped:
 
     def charge(self, model: Any, *replies: Any, prices: Any = None) -> float:
         with served(*replies) as server, httpx.Client() as http:
-            wrapped = Route(llm=model(server.url, http), **({} if prices is None else {"prices": prices}))
+            llm = model(server.url, http)
+            wrapped = Route(llm=llm, **({} if prices is None else {"prices": prices}))
             router = Router([wrapped], ledger="memory", max_retries=0)
             router.generate(PROMPT, max_tokens=5_000)
+            if isinstance(llm, ChatAnthropic):
+                llm._client.close()
             (record,) = router.ledger.query()
             assert record.charged is not None
             return record.charged
