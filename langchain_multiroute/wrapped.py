@@ -19,10 +19,11 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_multiroute import history
 from multiroute_core.messages import Part, Raw, Reasoning, Text, ToolCall, ToolCallDelta, VendorPart
 from multiroute_core.providers.anthropic.decode import reopen_call
+from multiroute_core.providers.any_usage import read_any_usage
 from multiroute_core.providers.body import array, mapping, tier, word
 from multiroute_core.providers.finish import finish_reason, normal_word
 from multiroute_core.providers.in_band import failed, missing_call, unended
-from multiroute_core.providers.openai.usage import merge_usage, read_usage
+from multiroute_core.providers.openai.usage import merge_usage, read_usage, with_reported
 from multiroute_core.providers.provider import Encoded, NoAnswer
 from multiroute_core.providers.whole import to_stream
 from multiroute_core.types import Delta, FinishReason, Usage
@@ -279,11 +280,20 @@ def _detail(about: Mapping[str, Any]) -> Any:
 def _usage(message: AIMessage) -> Usage | None:
     """LangChain's token counts, completed from the provider's usage object for counts that LangChain does not have."""
     about = message.response_metadata
-    token_usage = mapping(about.get("token_usage")) or mapping(about.get("usage"))
-    own = read_usage(token_usage, tier(about.get("service_tier"))) if token_usage else None
+    token_usage = next((counts for name in _OWN_COUNTS if (counts := mapping(about.get(name)))), None)
+    model = word(about.get("model_name")) or word(about.get("model"))
+    own = None if token_usage is None else read_any_usage(token_usage, tier(about.get("service_tier")), model=model)
+    own = with_reported(own, about)
     usage_metadata = mapping(message.usage_metadata)
     usage = read_usage(usage_metadata, tier(about.get("service_tier"))) if usage_metadata else None
-    return own if usage is None else merge_usage(own, usage)
+    if usage is None or own is None:
+        return usage or own
+    # LangChain's counts are the same or lack some, such as those of Anthropic's compactions.
+    return merge_usage(usage, own) if own.total_tokens > usage.total_tokens else merge_usage(own, usage)
+
+
+_OWN_COUNTS = ("token_usage", "usage", "usage_metadata")
+"""Fields of the provider's usage object: of OpenAI's models, Anthropic's, and Google's."""
 
 
 def _to_vendor_part(message: AIMessage, encoded: Encoded) -> VendorPart | None:

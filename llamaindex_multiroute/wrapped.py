@@ -17,6 +17,7 @@ from llama_index.core.tools import FunctionTool, ToolMetadata
 from llamaindex_multiroute.blocks import part_of
 from multiroute_core import Message, Raw, Reasoning, Text, Tool, ToolCall, ToolCallDelta, Usage
 from multiroute_core.messages import Part
+from multiroute_core.providers.any_usage import read_any_usage
 from multiroute_core.providers.body import mapping
 from multiroute_core.providers.finish import SAYING_NOTHING, finish_reason, normal_word
 from multiroute_core.providers.in_band import (
@@ -28,7 +29,7 @@ from multiroute_core.providers.in_band import (
     no_answer,
     unended,
 )
-from multiroute_core.providers.openai.usage import merge_usage, read_usage
+from multiroute_core.providers.openai.usage import merge_usage
 from multiroute_core.providers.provider import Encoded, NoAnswer, WireError
 from multiroute_core.types import Delta
 
@@ -247,7 +248,7 @@ def _usage(response: ChatResponse) -> Usage | None:
     """Token counts from the provider's usage object, or from where LlamaIndex's own counter reads them."""
     beside = cast("dict[str, Any]", cast("Any", response).additional_kwargs)
     for place in (_find_usage(response.raw), mapping(response.raw), beside):
-        if (usage := read_usage(_counts(place))) is not None and usage.total_tokens:
+        if (usage := read_any_usage(_counts(place))) is not None and usage.total_tokens:
             return usage
     try:
         counts = cast("Any", token_counting).get_tokens_from_response(response)

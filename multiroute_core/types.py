@@ -96,7 +96,9 @@ class Usage:
         speed: `"fast"` if the provider used a faster, more expensive mode.
         stated_cost: The cost of the response as reported by the provider, in USD.
         other_models: Tokens of other models that the provider called for the response, such as an advisor, each with
-            the model's name. They are not part of the counts above.
+            the model's name, or an image model. They are not part of the counts above.
+        inference_geo: `"us"` if the response was restricted to servers in the USA, which costs more at Anthropic.
+        file_searches: Searches in the caller's files that OpenAI ran for the response and charges individually.
     """
 
     input_tokens: int | None = None
@@ -115,6 +117,8 @@ class Usage:
     speed: str | None = None
     stated_cost: float | None = None
     other_models: tuple[tuple[str, Usage], ...] = ()
+    inference_geo: str | None = None
+    file_searches: int | None = None
 
     @property
     def total_tokens(self) -> int:

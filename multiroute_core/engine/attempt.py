@@ -372,16 +372,16 @@ class AttemptRunner:
         """Return the cost of the attempt, or its estimate if the provider did not report usage."""
         cut = self.committed and not self._done
         usage = self.usage
-        output_tokens = None
         # It may be complete and cancelled in the same moment.
         is_complete = is_answered or (self.committed and self._done)
-        if cut or (is_complete and token_count.lacks_counts(usage, self.parts)):
-            output_tokens = token_count.of_parts(assemble(self.parts))
+        is_partial = cut or (is_complete and token_count.is_placeholder(usage, self.parts))
+        tokens = None
+        if is_partial or (is_complete and token_count.lacks_counts(usage, self.parts)):
+            tokens = token_count.of_parts(assemble(self.parts))
             if self._max_tokens is not None:  # a response cannot be longer, whatever its characters suggest
-                output_tokens = min(output_tokens, self._max_tokens)
-        return charges.charge(
-            self._pricing, self.route, model, usage, prompt=self._tokens, output_tokens=output_tokens, cut=cut
-        )
+                tokens = min(tokens, self._max_tokens)
+        expected = Usage(self._tokens, tokens)
+        return charges.charge(self._pricing, self.route, model, usage, expected, cut=cut, is_partial=is_partial)
 
     def _outcome(self, error: BaseException | None) -> Outcome:
         """Return what the state learns from the end of the attempt."""

@@ -220,7 +220,7 @@ def _sum(usages: list[Usage | None]) -> Usage | None:
     sums: dict[str, Any] = {}
     for field in fields(Usage):
         values = [getattr(usage, field.name) for usage in known_usages]
-        if field.name in ("service_tier", "speed"):
+        if field.name in ("service_tier", "speed", "inference_geo"):
             sums[field.name] = values[0] if len(set(values)) == 1 else None
         elif field.name == "other_models":
             sums[field.name] = tuple(other for others in values for other in others)

@@ -23,6 +23,7 @@ from multiroute_core.messages import (
     Reasoning,
     Text,
     ToolCall,
+    ToolCallDelta,
     ToolCallResponse,
     Uri,
     VendorPart,
@@ -39,6 +40,12 @@ IMAGE = 1_500
 """An image at full size; providers scale larger ones down."""
 
 PAGE = 1_500
+
+CHARACTERS_PER_TOKEN = 12
+"""More characters than a token has on average, in any language."""
+
+LARGEST_PLACEHOLDER = 8
+"""The largest output count that may be that of a response's beginning; the docs of Anthropic's streams have 1 to 3."""
 
 BYTES_PER_TOKEN: Mapping[Modality, int] = {"document": 40, "audio": 500, "video": 400}
 """A PDF page is about 60 kB and 1,500 tokens; a second of audio 16 kB and 32 tokens; of video 120 kB and 300."""
@@ -60,6 +67,26 @@ def lacks_counts(usage: Usage | None, parts: Iterable[Part]) -> bool:
     if usage is None or not usage.input_tokens:
         return True
     return not usage.output_tokens and any(not isinstance(part, Text | Reasoning) or part.text for part in parts)
+
+
+def is_placeholder(usage: Usage | None, parts: Iterable[Part]) -> bool:
+    """Whether the output count of a complete response is only that of its beginning.
+
+    Anthropic's streams begin with a count of one or a few tokens, which stays if a server sends no other; other servers
+    count each chunk for itself.
+    """
+    if usage is None or not usage.output_tokens or usage.output_tokens > LARGEST_PLACEHOLDER:
+        return False
+    characters = 0
+    limit = usage.output_tokens * CHARACTERS_PER_TOKEN
+    for part in parts:
+        if isinstance(part, Text | Reasoning):
+            characters += len(part.text)
+        elif isinstance(part, ToolCallDelta):
+            characters += len(part.arguments or "")
+        if characters > limit:
+            return True
+    return False
 
 
 def of(messages: Iterable[Message]) -> int:
@@ -107,6 +134,8 @@ def _part(part: Part) -> int:
             return max(size, PAGE) if part.modality == "document" else size + 1
         case Uri() | File():
             return UNSEEN[part.modality]
+        case VendorPart() if part.raw.api == "langchain":
+            return 0  # a copy of the whole message, whose text and calls are parts of their own
         case VendorPart():
             return _json(part.raw.body)
         case _:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from multiroute_core.pricing import Pricing
+from multiroute_core.pricing.cost import STATED
 from multiroute_core.pricing.savings import find_prompt_cache_saving
 from multiroute_core.route import Route
 from multiroute_core.types import Usage
@@ -39,10 +40,10 @@ def charge(
     route: Route,
     model: str,
     usage: Usage | None,
+    expected: Usage,
     *,
-    prompt: int,
-    output_tokens: int | None,
     cut: bool,
+    is_partial: bool,
 ) -> Charge:
     """Return the charge of one attempt.
 
@@ -51,32 +52,31 @@ def charge(
         route: The route of the attempt.
         model: The model that responded, or else the route's.
         usage: The provider's counts; None if not reported.
-        prompt: Estimated tokens of the request.
-        output_tokens: Estimated tokens of the response, if `usage` is incomplete; None if it is complete, or if there
-            was no response.
-        cut: Whether the response was cut; the provider's count then covers only its beginning.
+        expected: Estimated input tokens, and the estimated output tokens if `usage` is incomplete. These are None if it
+            is complete, or if there was no response.
+        cut: Whether the response was cut; a cost stated before covers only its beginning.
+        is_partial: Whether the provider's count covers only the beginning, as in a response that was cut.
     """
-    cost = _charge(pricing, route, model, usage, prompt=prompt, output_tokens=output_tokens, cut=cut)
+    cost = _charge(pricing, route, model, usage, expected, cut=cut, is_partial=is_partial)
     saving = find_prompt_cache_saving(pricing, route, model, usage)
     return cost if saving is None else replace(cost, saving=saving)
 
 
 def _charge(
-    pricing: Pricing,
-    route: Route,
-    model: str,
-    usage: Usage | None,
-    *,
-    prompt: int,
-    output_tokens: int | None,
-    cut: bool,
+    pricing: Pricing, route: Route, model: str, usage: Usage | None, expected: Usage, *, cut: bool, is_partial: bool
 ) -> Charge:
-    estimate = None if output_tokens is None else _complete(usage, prompt, output_tokens, cut=cut)
+    estimate = None if expected.output_tokens is None else _complete(usage, expected, is_partial=is_partial)
     if estimate is None or estimate == usage:
         cost = pricing.cost_on(route, usage, model=model)
         if cost is not None or usage is None:
             return _to_charge(cost)
         return _estimate_charge(pricing, route, model, usage, None)
+    if cut and usage is not None and usage.stated_cost and estimate.output_tokens != usage.output_tokens:
+        whole = replace(estimate, stated_cost=None)
+        charge = _estimate_charge(pricing, route, model, whole, whole)
+        if (charge.estimated_cost or 0.0) > usage.stated_cost:
+            return charge
+        return Charge(None, whole, usage.stated_cost, STATED)
     stated = _drop_estimates(usage, estimate)
     cost = pricing.cost_on(route, stated, model=model)
     if cost == 0.0 and stated is not None and pricing.cost_on(route, estimate, model=model):
@@ -89,14 +89,15 @@ def _charge(
     return _estimate_charge(pricing, route, model, estimate, estimate)
 
 
-def _complete(usage: Usage | None, prompt: int, output_tokens: int, *, cut: bool) -> Usage:
+def _complete(usage: Usage | None, expected: Usage, *, is_partial: bool) -> Usage:
     """Return `usage` with estimates for missing counts."""
     if usage is None:
-        return Usage(prompt, output_tokens)
+        return expected
     output = usage.output_tokens or 0
-    if not output or (cut and output < output_tokens):
+    output_tokens = expected.output_tokens or 0
+    if not output or (is_partial and output < output_tokens):
         output = output_tokens
-    return replace(usage, input_tokens=usage.input_tokens or prompt, output_tokens=output)
+    return replace(usage, input_tokens=usage.input_tokens or expected.input_tokens, output_tokens=output)
 
 
 def _drop_estimates(usage: Usage | None, estimate: Usage) -> Usage | None:
@@ -119,7 +120,16 @@ def _to_charge(cost: float | None) -> Charge:
 def _estimate_charge(pricing: Pricing, route: Route, model: str, usage: Usage, estimate: Usage | None) -> Charge:
     cost = pricing.estimate_on(route, usage, model=model)
     if cost is None:  # contradictory counts have no price, but their totals do
-        cost = pricing.estimate_on(route, Usage(usage.input_tokens or 0, usage.output_tokens or 0), model=model)
+        cost = pricing.estimate_on(route, _to_totals(usage), model=model)
     if cost is None:
         return Charge(estimate=estimate)
     return Charge(None, estimate, float(cost), getattr(cost, "source", None))
+
+
+def _to_totals(usage: Usage) -> Usage:
+    """Return the totals of a usage, with those of other models as if they were the model's own."""
+    others = [_to_totals(other) for _, other in usage.other_models]
+    return Usage(
+        (usage.input_tokens or 0) + sum(other.input_tokens or 0 for other in others),
+        (usage.output_tokens or 0) + sum(other.output_tokens or 0 for other in others),
+    )

@@ -209,16 +209,20 @@ class Prices:
         return first
 
     def _estimated_offer(self, snapshot: DataSnapshot, route: Route, names: dict[str, None], usage: Usage) -> Offer:
-        """Return the tariff of the vendor whose closed model a name must be, at an unknown address."""
-        if sellers.price_list(route, snapshot.providers).provider is not None:
-            return None
+        """Return the tariff of the vendor whose closed model a name must be, at an unknown address.
+
+        At a known one, it is the upper bound of a service tier without a known price.
+        """
+        listed = sellers.price_list(route, snapshot.providers)
         for name in names:
-            if (vendor := sellers.closed_vendor(name)) is not None:
-                offer = self._find(snapshot, *vendor, usage)
-                if isinstance(offer, Tariff):
-                    return replace(
-                        offer, source=f"an estimate by {offer.provider.name}'s list, {offer.source}", cards={}
-                    )
+            if listed.provider is None:
+                vendor = sellers.closed_vendor(name)
+            else:
+                vendor = (listed.provider, name) if listed.covers(name) else None
+            offer = None if vendor is None else self._find(snapshot, *vendor, usage)
+            if isinstance(offer, Tariff) and (offer.is_upper_bound or listed.provider is None):
+                source = f"an estimate by {offer.provider.name}'s list, {offer.source}"
+                return replace(offer, source=source, cards={}, is_upper_bound=False)
         return None
 
     def _find(self, snapshot: DataSnapshot, provider: str, model: str, usage: Usage) -> Offer:

@@ -51,7 +51,7 @@ class RateCard:
     def cost(self, usage: Usage) -> float | None:
         """Return the cost in USD; None for a usage that only the library can price or validate.
 
-        That is a usage with parts that overlap or exceed the total, with web searches, cached audio, or separately
+        That is a usage with parts that overlap or exceed the total, with searches, cached audio, or separately
         priced images.
         """
         total = usage.input_tokens or 0
@@ -71,6 +71,7 @@ class RateCard:
             (input_audio and (read or write))
             or (output_audio and reasoning)
             or usage.web_searches
+            or usage.file_searches
             or usage.cache_read_audio_tokens
         ):
             return None

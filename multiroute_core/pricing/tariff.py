@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -45,6 +45,16 @@ PROFILE = re.compile(r"arn:aws[a-z-]*:bedrock:[^/]*:inference-profile/")
 GPT_OSS = re.compile(r"openai\.gpt-oss-\d+b")
 """Model names at Bedrock's `bedrock-mantle` endpoint; at `bedrock-runtime` they end with a version."""
 
+GOOGLE_TIERS = {"flex": 0.5, "priority": 2.0}
+"""Factors of Gemini's token prices: "50% discount", and "75% to 100% more than standard", an upper bound:
+https://ai.google.dev/gemini-api/docs/optimization (2026-11-30)
+"""
+
+US_INFERENCE = 1.1
+"""Factor of Anthropic's token prices for inference in the USA only, on Claude Opus 4.6 and later models:
+https://platform.claude.com/docs/en/about-claude/pricing#data-residency-pricing (2026-11-30)
+"""
+
 REFUSALS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """Exceptions raised for an invalid usage or price."""
 
@@ -70,6 +80,8 @@ class Tariff:
         source: The source of the prices.
         cards: Copied prices with their dated source, by which constraints are met; None for prices that cannot be
             copied.
+        factor: Factor of the token prices.
+        is_upper_bound: Whether the exact factor is unknown, so that the cost is, and the prices are only for estimates.
     """
 
     provider: Provider
@@ -78,6 +90,8 @@ class Tariff:
     constraints: tuple[Constraint, ...] | None
     source: str
     cards: dict[tuple[bool, ...], tuple[RateCard | None, str]]
+    factor: float = 1
+    is_upper_bound: bool = False
 
     def cost(self, usage: Usage, at: datetime) -> Cost | None:
         """Return the cost in USD at a time; None if input or output is missing, or the library rejects the usage."""
@@ -93,7 +107,22 @@ class Tariff:
                 card, source = self.cards[met] = self.copied(at), dated(self.source, self.constraints, met)
             if card is not None:
                 cost = card.cost(usage)
-        return priced(self.exact(usage, at) if cost is None else cost, source)
+        if cost is None:
+            cost = self.exact(usage, at)
+        if usage.inference_geo is not None or self.factor != 1:
+            cost = self._scaled(cost, usage, at)
+        return priced(cost, source)
+
+    def _scaled(self, cost: float | None, usage: Usage, at: datetime) -> float | None:
+        """Return a cost with the factors of its tokens; searches cost the same. None if a factor is not exact."""
+        if cost is None or self.is_upper_bound:
+            return None
+        is_in_usa = usage.inference_geo is not None and self.provider.id == "anthropic"
+        factor = self.factor * (US_INFERENCE if is_in_usa else 1)
+        tokens = cost
+        if usage.web_searches or usage.file_searches:
+            tokens = self.exact(replace(usage, web_searches=None, file_searches=None), at)
+        return None if tokens is None else cost + tokens * (factor - 1)
 
     def exact(self, usage: Usage, at: datetime) -> float | None:
         """Return the library's own result; None if it rejects the usage."""
@@ -112,6 +141,7 @@ class Tariff:
             "input_image_tokens": usage.input_image_tokens,
             "output_image_tokens": usage.output_image_tokens,
             "web_searches": usage.web_searches,
+            "storage_searches": usage.file_searches,
         }
         try:
             token_counts = Counts(**{name: count for name, count in counts.items() if count is not None})
@@ -155,8 +185,20 @@ def find_tariff(
         variants = (info.price_variants or []) if context else []
         constraints = tuple(c.constraint for c in (*conditions, *variants) if c.constraint is not None)
         is_supported = all(type(c) in (StartDateConstraint, TimeOfDateConstraint) for c in constraints)
-        return Tariff(vendor, info, context, constraints if is_supported else None, source, {})
+        factor = _google_factor(info, context) if provider == "google" else 1
+        return Tariff(
+            vendor, info, context, constraints if is_supported else None, source, {}, factor, is_upper_bound=factor > 1
+        )
     return Free() if provider == "openrouter" and model.endswith(FREE_VARIANT) else None
+
+
+def _google_factor(model: ModelInfo, context: dict[str, str] | None) -> float:
+    """Return the factor of a service tier of Gemini's that the library has no prices of."""
+    tier = (context or {}).get("service_tier")
+    factor = GOOGLE_TIERS.get(tier or "")
+    if factor is None or any(variant.when.get("service_tier") == tier for variant in model.price_variants or []):
+        return 1
+    return factor
 
 
 def price_context(service_tier: str | None, speed: str | None) -> dict[str, str] | None:

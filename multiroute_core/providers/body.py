@@ -89,7 +89,10 @@ def word(value: Any) -> str | None:
 def tier(value: Any) -> str | None:
     """Returns `value` if it names a service tier other than the provider's standard tier (Groq's `on_demand`)."""
     name = word(value)
-    return None if name is None or name.lower() in ("default", "standard", "auto", "on_demand") else name
+    return None if name is None or name.lower().removeprefix("service_tier_") in STANDARD_TIERS else name
+
+
+STANDARD_TIERS = ("default", "standard", "auto", "on_demand", "unspecified")
 
 
 LARGEST_COUNT = 10**12

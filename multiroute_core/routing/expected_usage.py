@@ -104,6 +104,7 @@ def most(request: Request, route: Route, wire: Api, size: int) -> Usage:
         output_tokens=limit * answers,
         service_tier=tier(extra.get("service_tier", extra.get("serviceTier"))),
         speed="fast" if extra.get("speed") == "fast" else None,
+        inference_geo="us" if extra.get("inference_geo") == "us" else None,
     )
 
 

@@ -1,6 +1,8 @@
 """Streams that break in the middle: what is kept, what goes on, and what begins anew."""
 
 import asyncio
+from dataclasses import fields
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -196,3 +198,21 @@ def test_what_looks_like_a_repetition_to_the_very_end_is_said_after_all(native):
     chunks, error = heard(Router(routes, on_stream_error="continue"), native=native)
     assert error is None
     assert "".join(chunk.text for chunk in chunks) == chunks[-1].response.text == "one twotw"
+
+
+def test_every_count_of_a_usage_can_be_summed():
+    from multiroute_core.engine.continuation import _sum
+
+    kinds: dict[str, Any] = {
+        "service_tier": "flex",
+        "speed": "fast",
+        "inference_geo": "us",
+        "other_models": (("m", Usage(1, 1)),),
+    }
+    usage = Usage(**{field.name: kinds.get(field.name, 1) for field in fields(Usage)})
+    total = _sum([usage, usage])
+    assert total is not None
+    for field in fields(Usage):
+        value = getattr(total, field.name)
+        once = kinds.get(field.name)
+        assert value == (2 if once is None else once * 2 if isinstance(once, tuple) else once), field.name

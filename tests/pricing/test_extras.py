@@ -46,6 +46,8 @@ BY_HAND: dict[str, tuple[Route | str, Usage, float]] = {
     "OpenAI's priority tier": (GPT, Usage(1_000, 1_000, service_tier="priority"), 0.005 + 0.030),
     "a batch of OpenAI": (GPT, Usage(1_000, 1_000, service_tier="batch"), 0.00125 + 0.0075),
     "OpenAI's web searches": (GPT, Usage(1_000, 1_000, web_searches=3), 0.0175 + 3 * 0.010),
+    # File searches $2.50 a thousand (developers.openai.com/api/docs/pricing, 2026-11-30).
+    "OpenAI's file searches": (GPT, Usage(1_000, 1_000, web_searches=1, file_searches=4), 0.0175 + 0.010 + 4 * 0.0025),
     # gpt-audio: $2.50 and $32 in, $10 and $64 out.
     "audio": ("openai:gpt-audio", Usage(1_000, 500, input_audio_tokens=400, output_audio_tokens=300),
               600 * 2.5e-6 + 400 * 32e-6 + 200 * 10e-6 + 300 * 64e-6),
@@ -70,6 +72,15 @@ BY_HAND: dict[str, tuple[Route | str, Usage, float]] = {
     "Gemini's flex tier": ("google:gemini-3.8-flash-tts", Usage(1_000, 1_000, service_tier="flex"), 0.00025 + 0.0045),
     "Gemini's priority tier": ("google:gemini-3.8-flash-tts", Usage(1_000, 1_000, service_tier="SERVICE_TIER_PRIORITY"),
                                0.0009 + 0.0162),
+    # Inference in the USA only: all tokens times 1.1, searches not (platform.claude.com/docs/en/about-claude/pricing).
+    "inference in the USA": (OPUS, Usage(1_000, 1_000, inference_geo="us"), 0.0055 + 0.0275),
+    "inference in the USA, fast and searching": (OPUS, Usage(1_000, 1_000, speed="fast", web_searches=2, inference_geo="us"),
+                                                 0.011 + 0.055 + 0.020),
+    "inference in the USA, cached": (OPUS, Usage(3_000, 0, 1_000, 2_000, 500, inference_geo="us"),
+                                     1.1 * (1_000 * 0.5e-6 + 1_500 * 6.25e-6 + 500 * 10e-6)),
+    "another vendor's model": (GPT, Usage(1_000, 1_000, inference_geo="us"), 0.0175),
+    # Gemini's flex tier is half of the standard price on every model (ai.google.dev/gemini-api/docs/optimization).
+    "Gemini's flex tier, not listed": (FLASH, Usage(1_000, 1_000, web_searches=1, service_tier="flex"), 0.00015 + 0.00125 + 0.035),
 }  # fmt: skip
 
 SINCE_2027 = ("Gemini's flex tier", "Gemini's priority tier")
@@ -98,6 +109,16 @@ def test_by_hand(case: str) -> None:
 )
 def test_what_cannot_be_priced_is_unknown(route: Route | str, usage: Usage) -> None:
     assert cost(route, usage) is None
+
+
+def test_a_tier_without_an_exact_price_is_charged_its_upper_bound() -> None:
+    """Gemini's priority tier costs "75% to 100% more than standard"."""
+    usage = Usage(1_000, 1_000, service_tier="priority")
+    assert cost(FLASH, usage) is None
+    estimate: Any = PRICES.estimate_on(FLASH, usage)
+    assert estimate == pytest.approx(2 * (0.0003 + 0.0025))
+    assert "estimate" in estimate.source
+    assert PRICES.estimate_on(Route("google:nobody-knows"), usage) is None
 
 
 class TestHalves:
@@ -164,6 +185,13 @@ class TestOtherModels:
         )
         assert cost(OPUS, self.with_others(("claude-haiku-4-5", haiku), ("claude-haiku-4-5", haiku))) == (
             pytest.approx(0.03 + 2.0)
+        )
+
+    def test_a_picture_that_openais_tool_draws(self) -> None:
+        """gpt-image-1.5: $5 in, $8 for pictures; $10 out, $32 for pictures."""
+        drawn = Usage(1_550, 515, input_image_tokens=1_521, output_image_tokens=515)
+        assert cost(GPT, self.with_others(("gpt-image-1.5", drawn))) == (
+            pytest.approx(0.0175 + 29 * 5e-6 + 1_521 * 8e-6 + 515 * 32e-6)
         )
 
     def test_with_extras_of_its_own(self) -> None:

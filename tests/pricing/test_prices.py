@@ -122,6 +122,8 @@ models = st.sampled_from(MODELS) | st.sampled_from(MODELS) | st.sampled_from(OTH
 @example(("deepseek", "deepseek-v4-pro"), Usage(9, 9), datetime(2027, 1, 1, 1, tzinfo=UTC), None)
 @example(("azure", "gpt-6.1-sol"), Usage(9, 9), NOON, "flex")  # prices of another provider, but not its tiers
 def test_equal_to_genai_prices(model: tuple[str, str], usage: Usage, at: datetime, tier: str | None) -> None:
+    if model[0] == "google" and tier in ("flex", "priority"):  # not all in the library: see test_extras
+        tier = None
     ours = shared.cost(*model, replace(usage, service_tier=tier), at=at)
     theirs = expected(*model, usage, at, tier)
     note(f"ours {ours!r}, theirs {theirs!r}")
@@ -143,7 +145,7 @@ def test_every_model_is_copied(provider: str, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(types.ModelInfo, "calc_price", refuse)
     for (model, tier), cost in first.items():
-        assert cost is not None
+        assert cost is not None or (provider, tier) == ("google", "priority")
         assert prices.cost(provider, model, replace(usage, service_tier=tier), at=NOON) == cost
 
 

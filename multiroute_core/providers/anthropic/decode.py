@@ -20,10 +20,11 @@ from multiroute_core.messages import (
     tool_call,
 )
 from multiroute_core.providers import body, in_band
-from multiroute_core.providers.anthropic.usage import read_usage, serving_model
+from multiroute_core.providers.anthropic.usage import METRICS, last_counts, read_usage, serving_model
 from multiroute_core.providers.body import array, count, mapping, word
 from multiroute_core.providers.finish import finish_reason, normal_word
 from multiroute_core.providers.ids import tool_call_id
+from multiroute_core.providers.openai.usage import with_reported
 from multiroute_core.providers.provider import DONE, Encoded, Reply, WireError
 from multiroute_core.types import Delta, FinishReason, Usage
 
@@ -43,6 +44,8 @@ def decode(reply: Reply, encoded: Encoded) -> Delta:
     message = body.of(reply)
     usage = read_usage(message.get("usage"), default_model=encoded.model)
     model = word(message.get("model"))
+    if "x_nanogpt_pricing" in message or "provider_metadata" in message:
+        usage = with_reported(usage, message)
     if message.get("type") == "error" or not isinstance(message.get("content"), list):
         raise in_band.no_answer(message, "The answer has no content.", usage=usage, model=model)
     if (error := in_band.failed(message.get("stop_reason"), message, usage=usage, model=model)) is not None:
@@ -227,16 +230,19 @@ class MessagesDecoder:
                 self._usage = dict(mapping(message.get("usage")))
                 return Delta(usage=self._read_usage(), model=self._model)
             case "message_delta":
-                counts = mapping(payload.get("usage"))
+                delta = mapping(payload.get("delta"))
+                counts = mapping(payload.get("usage") or delta.get("usage"))
                 body.merge_counts(self._usage, counts)
                 if not (self._said or self._calls) and count(counts.get("output_tokens")) == 0:
                     self._usage["output_tokens"] = 0  # no content: the count of the start event was a placeholder
-                delta = mapping(payload.get("delta"))
                 self._reason = word(delta.get("stop_reason")) or self._reason
                 self._stop_details = mapping(delta.get("stop_details")) or self._stop_details
                 self._model = serving_model(self._usage) or self._model
                 return Delta(usage=self._read_usage(), model=self._model)
             case "message_stop":
+                counted = "usage" in payload or METRICS in payload
+                if counted:
+                    body.merge_counts(self._usage, last_counts(payload))
                 usage = self._read_usage()
                 parts = [part for index in list(self._blocks) for part in self._ended(self._blocks.pop(index))]
                 is_cut = FINISH.get(self._reason or "") == "length"
@@ -250,7 +256,8 @@ class MessagesDecoder:
                 self.complete = True
                 raw = {"stop_reason": self._reason, "stop_details": self._stop_details} if self._stop_details else None
                 finish = _finish(self._reason, self._calls, has_content=True)
-                return Delta((*parts, *self._close_call(is_cut=is_cut)), finish, raw=raw)
+                parts += self._close_call(is_cut=is_cut)
+                return Delta(tuple(parts), finish, usage if counted else None, raw=raw)
             case "error":
                 raise self._error(payload)
             case None if in_band.is_error(payload):

@@ -11,6 +11,7 @@ from multiroute_core.providers.anthropic import decode, encode
 from multiroute_core.providers.anthropic.credit import is_own_address
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.stainless import StainlessTransport
+from multiroute_core.providers.stated_cost import with_headers
 from multiroute_core.providers.token_counts import to_anthropic_count
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
@@ -42,7 +43,8 @@ class AnthropicProvider(StainlessTransport):
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """Decode a complete message."""
-        return decode.decode(reply, encoded)
+        delta = decode.decode(reply, encoded)
+        return delta if self._own else with_headers(delta, reply.headers)
 
     def decoder(self, encoded: Encoded) -> Decoder:
         """Return a decoder for one stream."""

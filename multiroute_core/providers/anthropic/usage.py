@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from multiroute_core.providers.body import array, count, mapping, tier, word
+from multiroute_core.providers.openai.usage import read_usage as read_other_names
+from multiroute_core.providers.stated_cost import stated_cost
 from multiroute_core.types import Usage
+
+METRICS = "amazon-bedrock-invocationMetrics"
+_METRIC_NAMES = {
+    "inputTokenCount": "input_tokens",
+    "outputTokenCount": "output_tokens",
+    "cacheReadInputTokenCount": "cache_read_input_tokens",
+    "cacheWriteInputTokenCount": "cache_creation_input_tokens",
+}
+"""Bedrock's counts at the end of a stream, in Anthropic's names: BerriAI/litellm#34373."""
 
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
@@ -30,21 +41,46 @@ def read_usage(counts: Any, *, default_model: str | None = None) -> Usage | None
     iterations = array(counts.get("iterations"))
     if iterations:
         counts, others = _with_iterations(counts, [mapping(each) for each in iterations], default_model)
+    if "input_tokens" not in counts and "output_tokens" not in counts:
+        return read_other_names(counts)
+    if "completion_tokens" in counts and count(counts["completion_tokens"]):  # after a start event with placeholders
+        return read_other_names(counts)
     read = count(counts.get("cache_read_input_tokens"))
     write = count(counts.get("cache_creation_input_tokens"))
     fresh = count(counts.get("input_tokens"))
+    output = count(counts.get("output_tokens"))
+    creation = mapping(counts.get("cache_creation"))
+    write_1h = count(creation.get("ephemeral_1h_input_tokens"))
+    if not write and creation:  # some gateways report the parts without their sum
+        write = ((count(creation.get("ephemeral_5m_input_tokens")) or 0) + (write_1h or 0)) or write
+    beside = (read or 0) + (write or 0)
+    if fresh is not None and beside and "total_tokens" in counts and beside <= fresh:
+        total = count(counts["total_tokens"])
+        beside = 0 if total == fresh + (output or 0) else beside  # as OpenAI counts
     return Usage(
-        input_tokens=None if fresh is None else fresh + (read or 0) + (write or 0),
-        output_tokens=count(counts.get("output_tokens")),
+        input_tokens=None if fresh is None else fresh + beside,
+        output_tokens=output,
         cache_read_tokens=read,
         cache_write_tokens=write,
-        cache_write_1h_tokens=count(mapping(counts.get("cache_creation")).get("ephemeral_1h_input_tokens")),
+        cache_write_1h_tokens=write_1h,
         reasoning_tokens=count(mapping(counts.get("output_tokens_details")).get("thinking_tokens")),
         service_tier=tier(counts.get("service_tier")),
         web_searches=count(mapping(counts.get("server_tool_use")).get("web_search_requests")),
         speed=tier(counts.get("speed")),
+        stated_cost=stated_cost(counts) if "cost" in counts or "cost_in_usd_ticks" in counts else None,
         other_models=others,
+        inference_geo="us" if counts.get("inference_geo") == "us" else None,
     )
+
+
+def last_counts(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the counts of the last event of a stream, which has some on Bedrock.
+
+    The cache is in its usage (BerriAI/litellm#36878), or in the metrics.
+    """
+    metrics = mapping(event.get(METRICS))
+    counts = {name: metrics[metric] for metric, name in _METRIC_NAMES.items() if metric in metrics}
+    return {**counts, **mapping(event.get("usage"))}
 
 
 def serving_model(counts: Mapping[str, Any]) -> str | None:

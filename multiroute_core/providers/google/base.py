@@ -8,6 +8,7 @@ from multiroute_core.providers import body, classify, history
 from multiroute_core.providers.clients import Clients
 from multiroute_core.providers.google import decode
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
+from multiroute_core.providers.stated_cost import with_headers
 from multiroute_core.route import Route
 from multiroute_core.types import Delta
 
@@ -27,6 +28,7 @@ class GeminiProvider:
 
     def __init__(self, api_key: str, address: str | None) -> None:
         self.api_key = api_key
+        self._own = address is None or address.startswith(ENDPOINT)
         self.account = history.account_of(address or ENDPOINT, api_key)
 
     def api(self, route: Route) -> Api:
@@ -35,7 +37,8 @@ class GeminiProvider:
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """Decode a complete response."""
-        return decode.decode(body.of(reply), encoded)
+        delta = decode.decode(body.of(reply), encoded)
+        return delta if self._own else with_headers(delta, reply.headers)
 
     def decoder(self, encoded: Encoded) -> Decoder:
         """Return a decoder for one stream."""

@@ -42,7 +42,8 @@ _SHAPES: Mapping[str, type] = {"text": str, "functionCall": dict, "inlineData": 
 def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     """Decode a complete `GenerateContentResponse`."""
     model = word(body.get("modelVersion"))
-    usage = _count(body.get("usageMetadata"), search_queries(_first(body)), model or encoded.model)
+    counts = body["usage_metadata"] if "usage_metadata" in body else body.get("usageMetadata")
+    usage = _count(counts, search_queries(_first(body)), model or encoded.model)
     candidate = _candidate(body, usage)
     if candidate is None:
         raise in_band.no_answer(body, "The answer has no candidates.", usage=usage, model=model)
@@ -74,7 +75,7 @@ class GeminiDecoder:
         body = bodies.event(event)
         model = word(body.get("modelVersion"))
         self._model = model or self._model
-        counts = mapping(body.get("usageMetadata"))
+        counts = mapping(body["usage_metadata"] if "usage_metadata" in body else body.get("usageMetadata"))
         merge_counts(self._counted, counts)
         if "groundingMetadata" in (first := _first(body)):
             self._queries |= search_queries(first)

@@ -6,13 +6,20 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from multiroute_core.providers.body import array, count, mapping, word
+from multiroute_core.providers.body import array, count, mapping, tier, word
+from multiroute_core.providers.openai.usage import read_usage as read_other_names
+from multiroute_core.providers.stated_cost import stated_cost
 from multiroute_core.types import Usage
 
 AUDIO = ("AUDIO",)
 IMAGES = ("IMAGE", "DOCUMENT")
 """Modalities priced as images; these include pages of documents."""
 
+TRAFFIC_TIERS = {"ON_DEMAND_PRIORITY": "priority", "ON_DEMAND_FLEX": "flex"}
+"""Service tiers on Vertex AI (google-genai 3.6, `types.TrafficType`)."""
+
+_NAMES = frozenset(("totalTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount", "cachedContentTokenCount"))
+_SNAKE = re.compile(r"_([a-z])")
 _GENERATION = re.compile(r"gemini-(\d+)")
 
 
@@ -26,13 +33,23 @@ def read_usage(counts: Any, searches: int = 0) -> Usage | None:
     counts = mapping(counts)
     if not counts:
         return None
+    if not ("promptTokenCount" in counts or "candidatesTokenCount" in counts or _NAMES.intersection(counts)):
+        if "prompt_token_count" in counts or "total_token_count" in counts:  # google-genai's own names
+            return read_usage(_to_camel(counts), searches)
+        return read_other_names(counts)  # of a gateway
     read = _sum(count(counts.get("promptTokenCount")), count(counts.get("toolUsePromptTokenCount")))
     thought = count(counts.get("thoughtsTokenCount"))
-    output_tokens = _sum(count(counts.get("candidatesTokenCount")), thought)
+    candidates = count(counts.get("candidatesTokenCount"))
+    output_tokens = _sum(candidates, thought)
     total = count(counts.get("totalTokenCount"))
+    cached_tokens = count(counts.get("cachedContentTokenCount"))
+    if cached_tokens and read is not None and cached_tokens > read:
+        read += cached_tokens  # a gateway excludes them
     if total is not None and read is None and output_tokens is not None:
         read = max(0, total - output_tokens)
-    elif total is not None and read is not None and thought is None:
+    elif total is not None and read is not None:
+        if thought and candidates is not None and candidates >= thought and total == read + candidates:
+            output_tokens = candidates  # a gateway counts the thoughts among the candidates
         # The older SDK does not report thoughts, but the total includes them.
         output_tokens = max(output_tokens or 0, total - read)
     prompt = (counts.get("promptTokensDetails"), counts.get("toolUsePromptTokensDetails"))
@@ -41,15 +58,34 @@ def read_usage(counts: Any, searches: int = 0) -> Usage | None:
     return Usage(
         input_tokens=read,
         output_tokens=output_tokens,
-        cache_read_tokens=count(counts.get("cachedContentTokenCount")),
+        cache_read_tokens=cached_tokens,
         reasoning_tokens=thought,
         input_audio_tokens=_of_modality(prompt, AUDIO),
         output_audio_tokens=_of_modality(answer, AUDIO),
         cache_read_audio_tokens=_of_modality(cached, AUDIO),
         input_image_tokens=_of_modality(prompt, IMAGES),
         output_image_tokens=_of_modality(answer, IMAGES),
+        service_tier=_tier(counts) if "serviceTier" in counts or "trafficType" in counts else None,
+        stated_cost=stated_cost(counts) if "cost" in counts else None,
         web_searches=searches or None,
     )
+
+
+def _to_camel(counts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return counts in the names of google-genai's models in the names of the API."""
+
+    def rename(value: Any) -> Any:
+        if isinstance(value, list):
+            return [rename(each) for each in array(value)]
+        return _to_camel(mapping(value)) if isinstance(value, dict) else value
+
+    return {_SNAKE.sub(lambda m: m[1].upper(), name): rename(value) for name, value in counts.items()}
+
+
+def _tier(counts: Mapping[str, Any]) -> str | None:
+    """Return the service tier, in which Gemini's API and Vertex AI differ."""
+    name = tier(counts.get("serviceTier"))
+    return name.lower() if name else TRAFFIC_TIERS.get(word(counts.get("trafficType")) or "")
 
 
 def search_queries(candidate: Mapping[str, Any]) -> set[str]:

@@ -25,7 +25,7 @@ from multiroute_core.providers.finish import finish_reason, normal_word
 from multiroute_core.providers.openai.chat_calls import Call, calls_of, is_custom, read_function, whole_call
 from multiroute_core.providers.openai.chat_history import WIRE
 from multiroute_core.providers.openai.message_fields import merge_fields, read_fields, reasoning_text
-from multiroute_core.providers.openai.usage import find_usage, merge_usage
+from multiroute_core.providers.openai.usage import StreamUsage, find_usage, with_reported
 from multiroute_core.providers.provider import DONE, Encoded
 from multiroute_core.types import Delta, FinishReason, Usage
 
@@ -48,6 +48,8 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
         raise in_band.no_answer(body, "The answer has no choices.", usage=usage, model=model)
     choice = mapping(choices[0])
     message = mapping(choice.get("message")) or _message_elsewhere(choice)
+    if "provider_metadata" in message or "provider_metadata" in choice:
+        usage = with_reported(usage, message, choice)
     finish = _finish(choice, body, usage, model)
     if not message and finish is None:
         raise in_band.no_answer(body, "The choice has no message.", usage=usage, model=model)
@@ -112,7 +114,7 @@ class ChatDecoder:
         self._audio: dict[str, Any] = {}
         self._sounds: list[str] = []
         self._calls: list[Call] = []
-        self._usage: Usage | None = None
+        self._counts = StreamUsage()
 
     def feed(self, event: Any) -> Delta | None:
         """Return the new content of one chunk."""
@@ -126,17 +128,17 @@ class ChatDecoder:
         usage = self._count(chunk, choice, content)
         if "error" in chunk and in_band.has_error(chunk):
             message = "The provider reported an error inside the stream."
-            raise in_band.as_error(chunk, message, usage=self._usage, model=model)
+            raise in_band.as_error(chunk, message, usage=self._counts.total, model=model)
         if not content and "delta" not in choice and choice:
             content = self._read_elsewhere(choice)
         if not choice or choice.get("index") not in (0, None, "0"):
             if not choice and usage is None and in_band.is_error(chunk):
-                raise in_band.no_answer(chunk, "The chunk has no choices.", usage=self._usage, model=model)
+                raise in_band.no_answer(chunk, "The chunk has no choices.", usage=self._counts.total, model=model)
             return Delta(usage=usage, model=model) if usage else None
         parts = self._read_delta(content)
         finish: FinishReason | None = None
         if choice.get("finish_reason") or "error" in choice:
-            finish = _finish(choice, chunk, self._usage, model)
+            finish = _finish(choice, chunk, self._counts.total, model)
         if finish is not None:
             if (finish == "tool_call" or self._calls) and not self.complete:
                 finish = self._check_calls(chunk, finish, model)
@@ -164,7 +166,7 @@ class ChatDecoder:
             NoAnswer: If it contains neither a call nor any text.
         """
         if self._has_nothing():
-            raise in_band.missing_call(chunk, usage=self._usage, model=model)
+            raise in_band.missing_call(chunk, usage=self._counts.total, model=model)
         return finish if self._calls or finish != "tool_call" else "stop"
 
     def _has_nothing(self) -> bool:
@@ -172,14 +174,30 @@ class ChatDecoder:
 
     def _count(self, chunk: Mapping[str, Any], choice: Mapping[str, Any], content: Mapping[str, Any]) -> Usage | None:
         """Return the stream's usage so far if the chunk reports any, otherwise None."""
+        metadata = "provider_metadata" in content or "provider_metadata" in choice
         if not (
-            chunk.get("usage") or "usage" in choice or "usage" in content or "x_groq" in chunk or "timings" in chunk
+            chunk.get("usage")
+            or "usage" in choice
+            or "usage" in content
+            or "x_groq" in chunk
+            or "timings" in chunk
+            or metadata
+            or "provider_metadata" in chunk
+            or "x_nanogpt_pricing" in chunk
+            or "cost" in chunk
+            or "usage_metadata" in chunk
+            or "usageMetadata" in chunk
+            or "token_usage" in chunk
+            or "eval_count" in chunk
         ):
             return None
         latest = find_usage(chunk)
+        if metadata:
+            latest = with_reported(latest, content, choice)
         if latest is not None:
-            self._usage = merge_usage(self._usage, latest)
-        return self._usage
+            text = content.get("content") or content.get("reasoning_content") or content.get("reasoning")
+            self._counts.add(latest, len(text) if isinstance(text, str) else 0)
+        return self._counts.total
 
     def _done(self) -> Delta | None:
         """End a response that has content at the end marker, even without a finish reason."""

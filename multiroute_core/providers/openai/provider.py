@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,9 +13,9 @@ from multiroute_core.messages import Api
 from multiroute_core.providers import body, classify, history, models
 from multiroute_core.providers.openai import chat, chat_answer, responses, responses_answer
 from multiroute_core.providers.openai.prompt_cache import takes_prompt_cache_key
-from multiroute_core.providers.openai.usage import header_cost
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.providers.stainless import StainlessTransport
+from multiroute_core.providers.stated_cost import with_headers
 from multiroute_core.providers.token_counts import to_openai_count
 from multiroute_core.route import Route
 from multiroute_core.types import Delta, Request
@@ -68,10 +67,7 @@ class OpenAIProvider(StainlessTransport):
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         """Decode a complete response."""
         delta = DECODE[encoded.path](body.of(reply), encoded)
-        if not self._own and (usage := delta.usage) is not None and usage.stated_cost is None:
-            cost = header_cost(reply.headers)
-            return delta if cost is None else replace(delta, usage=replace(usage, stated_cost=cost))
-        return delta
+        return delta if self._own else with_headers(delta, reply.headers)
 
     def decoder(self, encoded: Encoded) -> Decoder:
         """Return a decoder for one stream."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from multiroute_core.messages import (
@@ -25,9 +24,9 @@ from multiroute_core.providers.finish import finish_reason, normal_word
 from multiroute_core.providers.openai import custom
 from multiroute_core.providers.openai.chat_calls import CUT
 from multiroute_core.providers.openai.responses_history import CALLS, WIRE, refusal_of, text_of
-from multiroute_core.providers.openai.usage import find_usage
+from multiroute_core.providers.openai.tool_usage import ServerTools, add_tools
 from multiroute_core.providers.provider import DONE, Encoded, WireError
-from multiroute_core.types import Delta, FinishReason, Usage
+from multiroute_core.types import Delta, FinishReason
 
 INCOMPLETE: Mapping[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
@@ -35,7 +34,7 @@ INCOMPLETE: Mapping[str, FinishReason] = {"max_output_tokens": "length", "conten
 def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     """Decode a complete `response`."""
     if in_band.has_error(body) or not isinstance(body.get("output"), list):
-        raise in_band.no_answer(body, "The answer has no output.", usage=_usage(body), model=word(body.get("model")))
+        raise in_band.no_answer(body, "The answer has no output.", usage=add_tools(body), model=word(body.get("model")))
     _check(body)
     parts: list[Part] = []
     has_refusal = has_call = False
@@ -46,7 +45,7 @@ def decode(body: Mapping[str, Any], encoded: Encoded) -> Delta:
     return Delta(
         parts=assemble(parts),  # merged as in a stream
         finish_reason=_finish(body, has_refusal=has_refusal, has_call=has_call),
-        usage=_usage(body),
+        usage=add_tools(body),
         model=word(body.get("model")),
         raw=body,
     )
@@ -63,7 +62,7 @@ class ResponsesDecoder:
         self._calls: dict[Any, _Call] = {}  # by the output index of their item
         self._told: set[Any] = set()  # indexes of items with emitted content
         self._has_items = False  # whether an item arrived complete
-        self._searches = 0
+        self._tools = ServerTools()
 
     def feed(self, event: Any) -> Delta | None:
         """Return the new content of one event."""
@@ -104,10 +103,10 @@ class ResponsesDecoder:
             case "response.completed" | "response.incomplete" | "response.done":
                 body = mapping(payload.get("response"))
                 if in_band.has_error(body):
-                    raise _failed(body, self._searches)
+                    raise _failed(body, self._tools)
                 if payload["type"] == "response.incomplete":
                     body = {"status": "incomplete", **body}
-                _check(body, self._searches)
+                _check(body, self._tools)
                 parts = [*self._unsaid(), *self._unseen(body)]
                 is_cut = body.get("status") == "incomplete"
                 parts += [call.close(is_cut=is_cut) for call in self._calls.values() if call.is_open]
@@ -115,12 +114,12 @@ class ResponsesDecoder:
                 return Delta(
                     parts=tuple(parts),
                     finish_reason=_finish(body, has_refusal=self._refused, has_call=bool(self._calls)),
-                    usage=_usage(body, self._searches),
+                    usage=add_tools(body, self._tools) or add_tools(payload, self._tools),
                     model=word(body.get("model")),
                 )
             case "response.failed" | "response.cancelled":
                 body = mapping(payload.get("response"))
-                raise _failed(body if in_band.has_error(body) else {**payload, **body}, self._searches)
+                raise _failed(body if in_band.has_error(body) else {**payload, **body}, self._tools)
             case "error" | "response.error":
                 inner = mapping(payload.get("error")) or {k: v for k, v in payload.items() if k != "type"}
                 message = "The provider reported an error inside the stream."
@@ -164,7 +163,7 @@ class ResponsesDecoder:
                 first = (self._calls[place].first(),)
             return Delta(parts=(*first, self._calls[place].last(raw)))
         parts = _parts(item, raw)
-        self._searches += _is_charged_search(item)
+        self._tools.add(item)
         self._refused = self._refused or _refuses(item)
         if place in self._told:
             parts = [
@@ -291,7 +290,7 @@ def _finish(body: Mapping[str, Any], *, has_refusal: bool, has_call: bool) -> Fi
     return "tool_call" if has_call else "stop"
 
 
-def _check(body: Mapping[str, Any], searches: int = 0) -> None:
+def _check(body: Mapping[str, Any], tools: ServerTools | None = None) -> None:
     """Check that a response is valid.
 
     Raises:
@@ -305,7 +304,7 @@ def _check(body: Mapping[str, Any], searches: int = 0) -> None:
         if (status := details) is None:
             return
         details = None
-    usage = _usage(body, searches)
+    usage = add_tools(body, tools)
     model = word(body.get("model"))
     if (error := in_band.failed(status, body, detail=details, usage=usage, model=model)) is not None:
         raise error
@@ -314,9 +313,9 @@ def _check(body: Mapping[str, Any], searches: int = 0) -> None:
 _ANSWERED = ("incomplete", None)
 
 
-def _failed(body: Mapping[str, Any], searches: int) -> WireError:
+def _failed(body: Mapping[str, Any], tools: ServerTools) -> WireError:
     """Return the error of a failed or cancelled response."""
-    usage = _usage(body, searches)
+    usage = add_tools(body, tools)
     model = word(body.get("model"))
     if in_band.has_error(body):
         message = "The provider reported that the response failed."
@@ -328,29 +327,3 @@ def _failed(body: Mapping[str, Any], searches: int) -> WireError:
         if isinstance(error, WireError)
         else WireError("The provider reported that the response failed.", body, 500, usage=usage, model=model)
     )
-
-
-def _usage(body: Mapping[str, Any], searches: int = 0) -> Usage | None:
-    """Return the token usage of a response, and the web searches that OpenAI ran for it.
-
-    Args:
-        body: The response.
-        searches: Searches seen in the stream: some servers omit the output from the last event.
-    """
-    usage = find_usage(body)
-    if usage is None or usage.web_searches is not None:
-        return usage
-    search_count = sum(_is_charged_search(mapping(item)) for item in array(body.get("output")))
-    number = max(search_count, searches)
-    return replace(usage, web_searches=number) if number else usage
-
-
-def _is_charged_search(item: Mapping[str, Any]) -> bool:
-    """Return whether an item is a charged search; opening a page or searching within it is free.
-
-    "Search actions incur a tool call cost":
-    https://developers.openai.com/api/docs/guides/tools-web-search (2026-11-28). An unknown action counts as a search.
-    """
-    if item.get("type") != "web_search_call" or item.get("status") == "failed":
-        return False
-    return mapping(item.get("action")).get("type", "search") == "search"

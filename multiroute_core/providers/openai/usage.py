@@ -11,40 +11,26 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, cast
 
-from multiroute_core.providers.body import LARGEST_COUNT, amount, array, count, mapping, tier, word
+from multiroute_core.parsing.token_count import CHARACTERS_PER_TOKEN
+from multiroute_core.providers.body import LARGEST_COUNT, array, count, mapping, tier
+from multiroute_core.providers.openai.usage_names import (
+    CACHE_READ,
+    CACHE_WRITE,
+    INPUT,
+    OUTPUT,
+    READ_DETAILS,
+    READ_INSIDE,
+    REASONING,
+    REASONING_BESIDE,
+    ROOT_COUNTS,
+    TOTAL,
+    USAGE,
+    WRITE_INSIDE,
+    WRITES_BY_TTL,
+    WRITTEN_DETAILS,
+)
+from multiroute_core.providers.stated_cost import reported_usage, stated_cost
 from multiroute_core.types import Usage
-
-INPUT = ("prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "prompt_token_count", "prompt_eval_count")
-OUTPUT = (
-    "completion_tokens",
-    "output_tokens",
-    "completionTokens",
-    "outputTokens",
-    "candidates_token_count",
-    "eval_count",
-)
-TOTAL = ("total_tokens", "totalTokens", "total_token_count")
-READ_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
-WRITTEN_DETAILS = ("completion_tokens_details", "output_tokens_details", "output_token_details")
-CACHE_READ = (
-    "prompt_cache_hit_tokens",  # DeepSeek: https://api-docs.deepseek.com/api/create-chat-completion
-    "cached_tokens",  # Moonshot, Together
-    "cache_read_input_tokens",  # gateways before Anthropic's models, such as LiteLLM's
-    "cacheReadInputTokens",  # Bedrock's Converse
-    "cache_read_tokens",
-    "cached_prompt_text_tokens",  # xAI's older form
-    "cached_content_token_count",
-)
-CACHE_WRITE = ("cache_creation_input_tokens", "cacheWriteInputTokens", "cache_write_tokens", "cache_creation_tokens")
-COSTS = ("cost", "estimated_cost", "total_cost", "cost_usd", "cost_usd_total")
-"""Fields with the cost of a response in USD. OpenRouter's `cost` is in credits, each worth one USD; with the user's own
-provider key it is only OpenRouter's share: https://openrouter.ai/docs/use-cases/usage-accounting (2026-11-28).
-Perplexity's is an object with a `total_cost`: https://docs.perplexity.ai/guides/pricing. DeepInfra reports
-`estimated_cost`.
-"""
-
-TICKS_PER_USD = 1e10
-"""The unit of xAI's `cost_in_usd_ticks`: https://docs.x.ai/developers/cost-tracking (2026-11-28)."""
 
 
 def find_usage(body: Mapping[str, Any]) -> Usage | None:
@@ -52,16 +38,38 @@ def find_usage(body: Mapping[str, Any]) -> Usage | None:
     service_tier = tier(body.get("service_tier"))
     usage = _read_own(body.get("usage"), service_tier)
     if usage is not None:
+        if "provider_metadata" in body or "x_nanogpt_pricing" in body or "cost" in body or "meta" in body:
+            return with_reported(usage, body)
         return usage
     choice = mapping(next(iter(array(body.get("choices"))), None))
-    for place in (body, choice, body.get("x_groq"), choice.get("message"), choice.get("delta")):
-        counts = mapping(mapping(place).get("usage"))
-        if counts and (place_usage := read_usage(counts, service_tier)) is not None:
-            usage = place_usage if usage is None else merge_usage(place_usage, usage)
+    places = (body, choice, body.get("x_groq"), choice.get("message"), choice.get("delta"), body.get("response"))
+    for place in map(mapping, places):
+        for name in USAGE:
+            counts = mapping(place.get(name))
+            counts = mapping(counts.get("usage")) or counts
+            if counts and (place_usage := read_usage(counts, service_tier)) is not None:
+                usage = place_usage if usage is None else merge_usage(place_usage, usage)
+    if usage is None and any(name in body for name in ROOT_COUNTS):
+        usage = read_usage({name: body[name] for name in (*ROOT_COUNTS, "total_tokens") if name in body}, service_tier)
+    if usage is None and (meta := mapping(body.get("meta"))):  # Cohere's own API
+        usage = read_usage(mapping(meta.get("billed_units")) or mapping(meta.get("tokens")), service_tier)
     if (usage is None or not usage.total_tokens) and (timings := mapping(body.get("timings"))):
         measured = _timings(timings)
-        return usage if measured is None else merge_usage(usage, measured)
-    return usage
+        usage = usage if measured is None else merge_usage(usage, measured)
+    return with_reported(usage, body)
+
+
+def with_reported(usage: Usage | None, *places: Mapping[str, Any]) -> Usage | None:
+    """Return `usage` with the cost that a gateway states outside it.
+
+    Args:
+        usage: The usage that was read.
+        places: The body, the choice, the message or the delta.
+    """
+    if usage is not None and usage.stated_cost:
+        return usage
+    reported = reported_usage(*places)
+    return usage if reported is None else reported if usage is None else merge_usage(reported, usage)
 
 
 def _read_own(counts: Any, service_tier: str | None) -> Usage | None:
@@ -141,6 +149,44 @@ _WRITTEN_NAMES = frozenset(
 )
 
 
+class StreamUsage:
+    """The usage of a stream whose chunks report it: cumulative in most servers, and for each chunk in a few.
+
+    A cumulative count grows with the text. If it does not, and the latest count is too small for the text, the reports
+    are increments, and their sum counts.
+
+    Attributes:
+        total: The usage so far; None if nothing was reported.
+    """
+
+    __slots__ = ("_characters", "_increments", "_latest", "_repeats", "total")
+
+    def __init__(self) -> None:
+        self.total: Usage | None = None
+        self._latest = 0
+        self._increments = 0
+        self._characters = 0
+        self._repeats = False
+
+    def add(self, usage: Usage, characters: int) -> None:
+        """Add the report of one chunk.
+
+        Args:
+            usage: What it reports.
+            characters: The length of its text.
+        """
+        self.total = merge_usage(self.total, usage)
+        output = usage.output_tokens
+        if not output:
+            return
+        self._repeats = self._repeats or (characters > 0 and output <= self._latest)
+        self._latest = output
+        self._increments += output
+        self._characters += characters
+        if self._repeats and output * CHARACTERS_PER_TOKEN < self._characters:
+            self.total = replace(self.total, output_tokens=self._increments)
+
+
 def merge_usage(previous: Usage | None, latest: Usage) -> Usage:
     """Merge a stream's latest usage over the previous one; zero or None never replaces a count."""
     if previous is None or previous == latest:
@@ -161,15 +207,15 @@ def read_usage(counts: Mapping[str, Any], service_tier: str | None = None) -> Us
     """
     read_details = _details(counts, READ_DETAILS)
     written_details = _details(counts, WRITTEN_DETAILS)
-    read = count(read_details.get("cached_tokens"))
-    if read is None or not read:
-        read = _first(counts, CACHE_READ, _first(read_details, ("cache_read_input_tokens", "cache_read"), read))
-    write = _first(read_details, ("cache_write_tokens", "cache_creation_tokens", "cache_creation"))
-    if write is None or not write:
-        write = _first(counts, CACHE_WRITE, write)
-    reasoning = count(written_details.get("reasoning_tokens"))
-    if reasoning is None or not reasoning:
-        reasoning = _first(counts, ("reasoning_tokens",), _first(written_details, ("reasoning",), reasoning))
+    read_inside = _first(read_details, READ_INSIDE)
+    read = read_inside or _first(counts, CACHE_READ, read_inside)
+    write_inside = _first(read_details, WRITE_INSIDE)
+    write = write_inside or _first(counts, CACHE_WRITE, write_inside)
+    write_5m, write_1h = _writes_by_ttl(counts, read_details)
+    if not write and (write_5m or write_1h):
+        write = (write_5m or 0) + (write_1h or 0)
+    reasoning = _first(written_details, REASONING)
+    reasoning = reasoning or _first(counts, REASONING_BESIDE, reasoning)
     input_tokens = _first(counts, INPUT)
     output = _first(counts, OUTPUT)
     total = _first(counts, TOTAL)
@@ -178,6 +224,10 @@ def read_usage(counts: Mapping[str, Any], service_tier: str | None = None) -> Us
     cost = stated_cost(counts)
     if input_tokens is None and output is None:
         return None if cost is None else Usage(stated_cost=cost)
+    if read_inside and write_inside and input_tokens and read_inside <= input_tokens < read_inside + write_inside:
+        # OpenAI counts a write from the beginning of the prompt, but what was read is not billed again:
+        # https://developers.openai.com/api/docs/guides/prompt-caching (2026-11-30)
+        write = input_tokens - read_inside
     input_tokens, output = _reconcile_counts(
         counts, input_tokens, output, total, cached=(read or 0, write or 0), reasoning=reasoning or 0
     )
@@ -186,7 +236,7 @@ def read_usage(counts: Mapping[str, Any], service_tier: str | None = None) -> Us
         output_tokens=output,
         cache_read_tokens=read,
         cache_write_tokens=write,
-        cache_write_1h_tokens=_written_for_an_hour(counts),
+        cache_write_1h_tokens=write_1h,
         reasoning_tokens=reasoning,
         input_audio_tokens=_first(read_details, ("audio_tokens", "audio")),
         output_audio_tokens=_first(written_details, ("audio_tokens", "audio")),
@@ -197,24 +247,6 @@ def read_usage(counts: Mapping[str, Any], service_tier: str | None = None) -> Us
         web_searches=_searches(counts),
         stated_cost=cost,
     )
-
-
-def stated_cost(counts: Mapping[str, Any]) -> float | None:
-    """Return the cost of a response in USD as reported by the provider."""
-    for name in COSTS:
-        raw_cost = counts.get(name)
-        if raw_cost is None:
-            continue
-        if isinstance(raw_cost, dict):
-            parts = mapping(raw_cost)
-            return amount(parts.get("total_cost")) if parts.get("currency", "USD") == "USD" else None
-        cost = amount(raw_cost)
-        if cost is not None and counts.get("is_byok") is True:
-            upstream = amount(mapping(counts.get("cost_details")).get("upstream_inference_cost"))
-            return None if upstream is None else cost + upstream
-        return cost
-    ticks = amount(counts.get("cost_in_usd_ticks"))
-    return None if ticks is None else ticks / TICKS_PER_USD
 
 
 def _reconcile_counts(
@@ -279,16 +311,22 @@ def _first(counts: Mapping[str, Any], names: tuple[str, ...], otherwise: int | N
     return zero
 
 
-def _written_for_an_hour(counts: Mapping[str, Any]) -> int | None:
-    if (creation := mapping(counts.get("cache_creation"))) and "ephemeral_1h_input_tokens" in creation:
-        return count(creation["ephemeral_1h_input_tokens"])
-    return count(counts.get("claude_cache_creation_1_h_tokens"))  # QuantumNous/new-api
+def _writes_by_ttl(counts: Mapping[str, Any], details: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Return the tokens written to the cache for 5 minutes and for an hour, where they are separate."""
+    for place in (mapping(counts.get("cache_creation")), counts, mapping(details.get("cache_creation")), details):
+        for names in WRITES_BY_TTL:
+            short, long = (count(place.get(name)) for name in names)
+            if short is not None or long is not None:
+                return short, long
+    return None, None
 
 
 def _searches(counts: Mapping[str, Any]) -> int | None:
-    """Return the number of web searches, as reported by Anthropic, OpenRouter, or either API of Perplexity."""
+    """Return the number of web searches, as Anthropic, OpenRouter, xAI, or either API of Perplexity report it."""
     if used := mapping(counts.get("server_tool_use")):
         return count(used.get("web_search_requests"))
+    if used := mapping(counts.get("server_side_tool_usage_details")):  # xAI
+        return count(used.get("web_search_calls"))
     if calls := mapping(counts.get("tool_calls_details")):
         return count(mapping(calls.get("search_web")).get("invocation"))
     return count(counts.get("num_search_queries"))
@@ -304,11 +342,3 @@ def _timings(timings: Mapping[str, Any]) -> Usage | None:
         return None
     input_tokens = None if fresh is None else fresh + (reused or 0)
     return Usage(input_tokens=input_tokens, output_tokens=output_tokens, cache_read_tokens=reused)
-
-
-def header_cost(headers: Mapping[str, str]) -> float | None:
-    """Return the cost reported in LiteLLM proxy's header: https://docs.litellm.ai/docs/proxy/cost_tracking.
-
-    The proxy writes 0 for a model without a known price.
-    """
-    return amount(word(headers.get("x-litellm-response-cost"))) or None

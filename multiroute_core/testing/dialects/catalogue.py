@@ -83,6 +83,13 @@ def _moonshot(usage: Usage) -> JSON:
     return block | {"cached_tokens": usage.cache_read_tokens or 0}
 
 
+def _mistral(usage: Usage) -> JSON:
+    block = _openai(usage)
+    del block["prompt_tokens_details"]
+    hit = usage.cache_read_tokens or 0
+    return block | {"num_cached_tokens": hit, "prompt_token_details": {"cached_tokens": hit}}
+
+
 def _openrouter(usage: Usage) -> JSON:
     stated = {} if usage.stated_cost is None else {"cost": usage.stated_cost}
     return _openai(usage) | stated
@@ -124,6 +131,11 @@ def _anthropic(usage: Usage) -> JSON:
     }
 
 
+def _openrouter_anthropic(usage: Usage) -> JSON:
+    stated = {} if usage.stated_cost is None else {"cost": usage.stated_cost}
+    return _anthropic(usage) | stated
+
+
 def _google(usage: Usage) -> JSON:
     read = usage.input_tokens or 0
     output_tokens = usage.output_tokens or 0
@@ -151,7 +163,9 @@ DIALECTS: Mapping[str, Dialect] = {
         Dialect("deepseek", _CHAT, _deepseek),
         Dialect("moonshot", _CHAT, _moonshot, place="choice"),
         Dialect("groq", _CHAT, _openai, place="x_groq"),
+        Dialect("mistral", _CHAT, _mistral),
         Dialect("openrouter", _CHAT, _openrouter),
+        Dialect("openrouter_anthropic", "anthropic", _openrouter_anthropic),
         Dialect("vllm", _CHAT, _openai, growing=True),
         Dialect("lightllm", _CHAT, _openai, done_ends=True),
         Dialect("zeros", _CHAT, _openai, growing=True, zeros_at_end=True),

@@ -39,7 +39,7 @@ CASES: dict[str, tuple[dict[str, Any], Usage]] = {
                 entry("message", 412, 264),
             ],
         },
-        Usage(1442, 314, 30, cache_write_1h_tokens=9),
+        Usage(1451, 314, 30, 9, cache_write_1h_tokens=9),
     ),
     "advisor": (
         {**TOP, "iterations": [entry("message", 412, 264), entry("advisor_message", 50, 7, model="claude-opus-5")]},
@@ -65,6 +65,15 @@ CASES: dict[str, tuple[dict[str, Any], Usage]] = {
         {**TOP, "iterations": [entry("message", 1, 9, model="b"), entry("fallback_message", 412, 264, model="b")]},
         Usage(412, 264),
     ),
+    "a write by its lifetime alone": (
+        {**TOP, "cache_creation": {"ephemeral_5m_input_tokens": 300, "ephemeral_1h_input_tokens": 200}},
+        Usage(912, 264, None, 500, 200),
+    ),
+    "as OpenAI counts the cache": ({**TOP, "total_tokens": 676, "cache_read_input_tokens": 400}, Usage(412, 264, 400)),
+    "a total beside the cache": ({**TOP, "total_tokens": 1076, "cache_read_input_tokens": 400}, Usage(812, 264, 400)),
+    "a gateway's cost": ({**TOP, "cost": 0.25}, Usage(412, 264, stated_cost=0.25)),
+    "in the USA": ({**TOP, "inference_geo": "us"}, Usage(412, 264, inference_geo="us")),
+    "anywhere": ({**TOP, "inference_geo": "global"}, Usage(412, 264)),
     "odd iterations": ({**TOP, "iterations": [None, 5, {"type": "advisor_message"}, {"type": ["x"]}]}, Usage(412, 264)),
 }  # fmt: skip
 
@@ -93,10 +102,11 @@ def test_usage(name: str):
         ({"input_tokens": 2500, "output_tokens": 9}, {"input_tokens": 0, "output_tokens": 0}, Usage(2500, 9)),
         ({"input_tokens": 10, "cache_read_input_tokens": 90}, {"cache_read_input_tokens": 0, "output_tokens": 5}, Usage(100, 5, 90)),
         ({"input_tokens": 10}, {"input_tokens": None, "output_tokens": "5"}, Usage(10, 5)),
+        ({"prompt_tokens": 0, "completion_tokens": 0}, {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}, Usage(10, 5)),
         (
             {"input_tokens": 10, "cache_creation": {"ephemeral_1h_input_tokens": 4}},
             {"output_tokens": 5, "cache_creation": {"ephemeral_1h_input_tokens": 0}},
-            Usage(10, 5, cache_write_1h_tokens=4),
+            Usage(14, 5, None, 4, cache_write_1h_tokens=4),
         ),
     ],
 )  # fmt: skip
@@ -107,6 +117,31 @@ def test_a_zero_never_replaces_a_count(start: dict[str, Any], end: dict[str, Any
         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}},
         {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": end},
         {"type": "message_stop"},
+    ):
+        delta = decoder.feed(event)
+        usage = delta.usage if delta and delta.usage else usage
+    assert usage == right
+
+
+METRICS = "amazon-bedrock-invocationMetrics"
+
+
+@pytest.mark.parametrize(
+    ("stop", "right"),
+    [
+        ({METRICS: {"inputTokenCount": 10, "outputTokenCount": 5, "cacheReadInputTokenCount": 900, "cacheWriteInputTokenCount": 90}}, Usage(1000, 5, 900, 90)),
+        ({METRICS: {"inputTokenCount": 10, "outputTokenCount": 5}, "usage": {"cache_read_input_tokens": 900}}, Usage(910, 5, 900)),
+        ({METRICS: None, "usage": None}, Usage(10, 5)),
+        ({"usage": {"output_tokens": 0}}, Usage(10, 5)),
+    ],
+)  # fmt: skip
+def test_the_last_event_of_bedrock_counts(stop: dict[str, Any], right: Usage):
+    decoder, usage = MessagesDecoder(ASKED), None
+    for event in (
+        {"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": 10, "output_tokens": 1}}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn", "usage": {"output_tokens": 5}}},
+        {"type": "message_stop", **stop},
     ):
         delta = decoder.feed(event)
         usage = delta.usage if delta and delta.usage else usage

@@ -144,7 +144,7 @@ def test_no_candidates(body):
         ({"promptTokenCount": 9, "candidatesTokenCount": 5, "totalTokenCount": 5}, Usage(9, 5)),
         (
             {"promptTokenCount": 9, "candidatesTokenCount": 5, "thoughtsTokenCount": 1, "totalTokenCount": 99},
-            Usage(9, 6, reasoning_tokens=1),
+            Usage(9, 90, reasoning_tokens=1),
         ),
         ({"promptTokenCount": 9, "cachedContentTokenCount": 8}, Usage(9, cache_read_tokens=8)),
         (

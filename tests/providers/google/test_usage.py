@@ -21,6 +21,21 @@ CASES: dict[str, tuple[dict[str, Any], Usage]] = {
     "texts": ({"promptTokenCount": "9", "candidatesTokenCount": 2.0}, Usage(9, 2)),
     "thoughts": ({**COUNTS, "thoughtsTokenCount": 5, "totalTokenCount": 16}, Usage(9, 7, reasoning_tokens=5)),
     "tools": ({**COUNTS, "toolUsePromptTokenCount": 4, "totalTokenCount": 15}, Usage(13, 2)),
+    "thoughts, the rest in the total": ({"promptTokenCount": 9, "thoughtsTokenCount": 5, "totalTokenCount": 16}, Usage(9, 7, reasoning_tokens=5)),
+    "thoughts among the candidates": (
+        {"promptTokenCount": 9, "candidatesTokenCount": 7, "thoughtsTokenCount": 5, "totalTokenCount": 16}, Usage(9, 7, reasoning_tokens=5),
+    ),
+    "cached beside the prompt": ({**COUNTS, "cachedContentTokenCount": 90, "totalTokenCount": 101}, Usage(99, 2, 90)),
+    "the flex tier": ({**COUNTS, "serviceTier": "SERVICE_TIER_FLEX"}, Usage(9, 2, service_tier="service_tier_flex")),
+    "the standard tier": ({**COUNTS, "serviceTier": "SERVICE_TIER_STANDARD", "trafficType": "ON_DEMAND"}, Usage(9, 2)),
+    "Vertex AI's priority": ({**COUNTS, "trafficType": "ON_DEMAND_PRIORITY"}, Usage(9, 2, service_tier="priority")),
+    "Vertex AI's throughput": ({**COUNTS, "trafficType": "PROVISIONED_THROUGHPUT"}, Usage(9, 2)),
+    "a gateway's cost": ({**COUNTS, "cost": 0.25}, Usage(9, 2, stated_cost=0.25)),
+    "OpenAI's names": ({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}, Usage(9, 2)),
+    "the SDK's names": (
+        {"prompt_token_count": 9, "candidates_token_count": 2, "thoughts_token_count": 5, "total_token_count": 16, "candidates_tokens_details": [{"modality": "IMAGE", "token_count": 2}]},
+        Usage(9, 7, reasoning_tokens=5, output_image_tokens=2),
+    ),
     "modalities": (
         {
             **COUNTS,
@@ -31,7 +46,7 @@ CASES: dict[str, tuple[dict[str, Any], Usage]] = {
         },
         Usage(9, 2, 5, input_audio_tokens=3, cache_read_audio_tokens=2, input_image_tokens=5, output_image_tokens=2),
     ),
-}
+}  # fmt: skip
 
 
 def last_usage(*bodies: dict[str, Any], model: str = "gemini-3.8-flash") -> Usage | None:

@@ -8,8 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from multiroute_core.providers.openai import chat_answer, responses_answer
-from multiroute_core.providers.openai.usage import find_usage, header_cost, merge_usage, read_usage
+from multiroute_core.providers.openai.usage import find_usage, merge_usage, read_usage
 from multiroute_core.providers.provider import Encoded
+from multiroute_core.providers.stated_cost import header_cost
 from multiroute_core.types import Usage
 
 ASKED = Encoded("/chat/completions", {}, model="m")
@@ -130,6 +131,64 @@ DIALECTS: dict[str, tuple[dict[str, Any], Usage]] = {
     "a cost in another currency": ({**OPENAI, "cost": {"currency": "EUR", "total_cost": 0.014}}, PLAIN),
     "DeepInfra's cost": ({**OPENAI, "estimated_cost": "0.002"}, Usage(1000, 100, stated_cost=0.002)),
     "xAI's ticks": ({**OPENAI, "cost_in_usd_ticks": 37756000}, Usage(1000, 100, stated_cost=0.0037756)),
+    "Mistral": ({**OPENAI, "num_cached_tokens": 800, "prompt_audio_seconds": None}, Usage(1000, 100, 800)),
+    "Mistral's and Writer's other name": ({**OPENAI, "prompt_token_details": {"cached_tokens": 800}}, Usage(1000, 100, 800)),
+    "DashScope's explicit cache": (
+        {**OPENAI, "prompt_tokens_details": {"cached_tokens": 100, "cache_creation_input_tokens": 800, "cache_type": "ephemeral", "cache_creation": {"ephemeral_5m_input_tokens": 800}}},
+        Usage(1000, 100, 100, 800),
+    ),
+    "DashScope's, only by its lifetime": (
+        {**OPENAI, "prompt_tokens_details": {"cached_tokens": 0, "cache_creation": {"ephemeral_5m_input_tokens": 800}}},
+        Usage(1000, 100, 0, 800),
+    ),
+    "new-api": (
+        {**OPENAI, "prompt_tokens_details": {"cached_tokens": 100, "cached_creation_tokens": 500, "text_tokens": 400}, "claude_cache_creation_5_m_tokens": 300, "claude_cache_creation_1_h_tokens": 200},
+        Usage(1000, 100, 100, 500, 200),
+    ),
+    "new-api's, only by its lifetime": (
+        {**OPENAI, "claude_cache_creation_5_m_tokens": 300, "claude_cache_creation_1_h_tokens": 200},
+        Usage(1000, 100, None, 500, 200),
+    ),
+    "GoModel": ({**OPENAI, "cache_write_input_tokens": 300}, Usage(1000, 100, None, 300)),
+    "a write that begins with what was read": (
+        {"prompt_tokens": 3619, "completion_tokens": 36, "total_tokens": 3655, "prompt_tokens_details": {"cached_tokens": 2921, "cache_write_tokens": 3616}},
+        Usage(3619, 36, 2921, 698),
+    ),
+    "a write and a read that are all": (
+        {**OPENAI, "prompt_tokens_details": {"cached_tokens": 1000, "cache_write_tokens": 1000}}, Usage(1000, 100, 1000, 0),
+    ),
+    "Bedrock's metrics": (
+        {"inputTokenCount": 150, "outputTokenCount": 100, "cacheReadInputTokenCount": 800, "cacheWriteInputTokenCount": 50, "totalTokens": 1100},
+        Usage(1000, 100, 800, 50),
+    ),
+    "camel case": (
+        {"inputTokens": 1000, "outputTokens": 100, "totalTokens": 1100, "cachedInputTokens": 800, "reasoningTokens": 40},
+        Usage(1000, 100, 800, reasoning_tokens=40),
+    ),
+    "Gemini's names": (
+        {"prompt_token_count": 1000, "candidates_token_count": 60, "thoughts_token_count": 40, "total_token_count": 1100},
+        Usage(1000, 100, reasoning_tokens=40),
+    ),
+    "Gemini's names in JSON": (
+        {"promptTokenCount": 1000, "candidatesTokenCount": 60, "thoughtsTokenCount": 40, "totalTokenCount": 1100, "cachedContentTokenCount": 800},
+        Usage(1000, 100, 800, reasoning_tokens=40),
+    ),
+    "watsonx": ({"input_token_count": 1000, "generated_token_count": 100}, PLAIN),
+    "one in the other": ({"usage": OPENAI}, PLAIN),
+    "LangChain's cache by lifetime": (
+        {"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100, "input_token_details": {"cache_read": 100, "cache_creation": 0, "ephemeral_5m_input_tokens": 300, "ephemeral_1h_input_tokens": 200}},
+        Usage(1000, 100, 100, 500, 200),
+    ),
+    "LangChain's priority tier": (
+        {"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100, "input_token_details": {"priority_cache_read": 800, "priority": 200}, "output_token_details": {"priority_reasoning": 40, "priority": 60}},
+        Usage(1000, 100, 800, reasoning_tokens=40),
+    ),
+    "searches of xAI": ({**OPENAI, "server_side_tool_usage_details": {"web_search_calls": 2, "x_search_calls": 1}}, Usage(1000, 100, web_searches=2)),
+    "Bifrost's cost": ({**OPENAI, "cost": {"input_tokens_cost": 0.01, "output_tokens_cost": 0.02, "total_cost": 0.03}}, Usage(1000, 100, stated_cost=0.03)),
+    "a cost in pieces, and its sum": ({**OPENAI, "cost": {"input": 0.01}, "total_cost": 0.03}, Usage(1000, 100, stated_cost=0.03)),
+    "a cost that is no number, and one that is": ({**OPENAI, "cost": "n/a", "estimated_cost": 0.03}, Usage(1000, 100, stated_cost=0.03)),
+    "a cost in Nano": ({**OPENAI, "cost": 0.5, "cost_currency": "XNO"}, PLAIN),
+    "a cost in dollars": ({**OPENAI, "cost": 0.5, "currency": "usd"}, Usage(1000, 100, stated_cost=0.5)),
     "no cost": ({**OPENAI, "cost": -1, "cost_in_usd_ticks": "many"}, PLAIN),
 }  # fmt: skip
 
@@ -141,6 +200,95 @@ def test_a_dialect_is_the_same_plain_and_streamed(name: str):
     assert streamed(counts) == streamed(counts, at_end=False) == right
     response = {"model": "m", "status": "completed", "output": [], "usage": counts}
     assert responses_answer.decode(response, ASKED).usage == right
+
+
+ROOT: dict[str, tuple[dict[str, Any], Usage]] = {
+    "Vercel": ({"provider_metadata": {"gateway": {"cost": "0.0045405"}}, "usage": OPENAI}, Usage(1000, 100, stated_cost=0.0045405)),
+    "Vercel, with a key of one's own": (
+        {"provider_metadata": {"gateway": {"cost": "0", "marketCost": "0.25"}}, "usage": OPENAI}, Usage(1000, 100, stated_cost=0.25),
+    ),
+    "Vercel, free": ({"provider_metadata": {"gateway": {"cost": "0"}}, "usage": OPENAI}, PLAIN),
+    "NanoGPT": ({"x_nanogpt_pricing": {"amount": 0.02, "currency": "USD"}, "usage": OPENAI}, Usage(1000, 100, stated_cost=0.02)),
+    "NanoGPT, in Nano": ({"x_nanogpt_pricing": {"amount": 0.02, "currency": "XNO"}, "usage": OPENAI}, PLAIN),
+    "NanoGPT, in Nano and dollars": (
+        {"x_nanogpt_pricing": {"amount": 5, "currency": "XNO", "costUsd": 0.02}, "usage": OPENAI}, Usage(1000, 100, stated_cost=0.02),
+    ),
+    "NanoGPT alone": (
+        {"x_nanogpt_pricing": {"amount": 0.02, "currency": "USD", "inputTokens": 1000, "outputTokens": 100}}, Usage(1000, 100, stated_cost=0.02),
+    ),
+    "Eden AI": ({"cost": 0.02, "usage": OPENAI}, Usage(1000, 100, stated_cost=0.02)),
+    "AIMLAPI": ({"meta": {"usage": {"credits_used": 4, "usd_spent": 0.02}}, "usage": OPENAI}, Usage(1000, 100, stated_cost=0.02)),
+    "two costs": ({"cost": 0.02, "usage": {**OPENAI, "cost": 0.01}}, Usage(1000, 100, stated_cost=0.01)),
+    "Gemini's usage": ({"usage_metadata": {"prompt_token_count": 1000, "candidates_token_count": 100}}, PLAIN),
+    "Gemini's usage in JSON": ({"usageMetadata": {"promptTokenCount": 1000, "candidatesTokenCount": 100}}, PLAIN),
+    "another name": ({"token_usage": OPENAI}, PLAIN),
+    "Ollama's": ({"prompt_eval_count": 1000, "eval_count": 100}, PLAIN),
+    "Cohere's": ({"usage": None, "meta": {"billed_units": {"input_tokens": 1000, "output_tokens": 100}}}, PLAIN),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROOT)
+def test_in_the_body_itself(name: str):
+    fields, right = ROOT[name]
+    body = {"model": "m", "choices": [choice(message={"content": "Hi"})], **fields}
+    assert chat_answer.decode(body, ASKED).usage == right
+    if name == "Cohere's":  # its streams are not those of Chat Completions
+        return
+    decoder = chat_answer.ChatDecoder(ASKED)
+    decoder.feed({"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}]})
+    delta = decoder.feed({"choices": [], **fields})
+    assert delta is not None
+    assert delta.usage == right
+
+
+def test_vercel_states_the_cost_in_the_message():
+    cost = {"provider_metadata": {"gateway": {"cost": "0.25"}}}
+    right = Usage(1000, 100, stated_cost=0.25)
+    for where in ({"message": {"content": "Hi", **cost}}, {"message": {"content": "Hi"}, **cost}):
+        assert chat_answer.decode({"choices": [choice(**where)], "usage": OPENAI}, ASKED).usage == right
+    for where in ({"delta": cost}, {"delta": {}, **cost}):
+        decoder = chat_answer.ChatDecoder(ASKED)
+        decoder.feed({"choices": [{"index": 0, "delta": {"content": "Hi"}}]})
+        decoder.feed({"choices": [choice(**where)]})
+        delta = decoder.feed({"choices": [], "usage": OPENAI})
+        assert delta is not None
+        assert delta.usage == right
+
+
+def chunk_counts(*reports: tuple[str, dict[str, Any] | None]) -> Usage | None:
+    decoder, usage = chat_answer.ChatDecoder(ASKED), None
+    for text, counts in reports:
+        delta = decoder.feed({"choices": [{"index": 0, "delta": {"content": text}}], "usage": counts})
+        usage = delta.usage if delta is not None and delta.usage else usage
+    return usage
+
+
+ONE = {"prompt_tokens": 1000, "completion_tokens": 1, "total_tokens": 1001}
+
+
+@pytest.mark.parametrize(
+    ("reports", "right"),
+    [
+        pytest.param([("word ", ONE)] * 50, Usage(1000, 50), id="each chunk for itself"),
+        pytest.param([("word ", ONE)] * 50 + [("", dict.fromkeys(ONE, 0))], Usage(1000, 50), id="and zeros"),
+        pytest.param([("word ", ONE)] * 50 + [("", OPENAI)], PLAIN, id="and the sum"),
+        pytest.param([("word ", ONE), *[("word ", {"completion_tokens": 1})] * 49], Usage(1000, 50), id="the prompt once"),
+        pytest.param([("word ", {"prompt_tokens": 1000, "completion_tokens": n + 1}) for n in range(50)], Usage(1000, 50), id="cumulative"),
+        pytest.param([("word ", OPENAI)] * 50, PLAIN, id="the whole in each chunk"),
+        pytest.param([("", ONE)] * 50, Usage(1000, 1), id="without text"),
+        pytest.param([("word " * 20, None), ("", ONE)], Usage(1000, 1), id="once"),
+    ],
+)  # fmt: skip
+def test_increments_and_totals(reports: Any, right: Usage):
+    assert chunk_counts(*reports) == right
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=40), st.integers(0, 60))
+def test_a_growing_count_is_never_summed(steps: list[int], characters: int):
+    """Whatever the text: a count that grows is a total."""
+    totals = [sum(steps[: number + 1]) for number in range(len(steps))]
+    reports = [("x" * characters, {"prompt_tokens": 9, "completion_tokens": total}) for total in totals]
+    assert chunk_counts(*reports) == Usage(9, totals[-1])
 
 
 @pytest.mark.parametrize("place", ["choice", "inner", "x_groq"])
@@ -185,6 +333,58 @@ def test_searches_of_responses_are_those_that_cost():
     delta = decoder.feed({"type": "response.completed", "response": {**body, "output": []}})
     assert delta is not None
     assert delta.usage == Usage(1, 2, web_searches=2)
+
+
+TOOL_USAGE = {
+    "web_search": {"num_requests": 3},
+    "image_gen": {
+        "input_tokens": 1550,
+        "output_tokens": 515,
+        "total_tokens": 2065,
+        "input_tokens_details": {"image_tokens": 1521, "text_tokens": 29},
+        "output_tokens_details": {"image_tokens": 515, "text_tokens": 0},
+    },
+}
+DRAWN = Usage(1550, 515, input_image_tokens=1521, output_image_tokens=515)
+
+
+@pytest.mark.parametrize(
+    ("fields", "right"),
+    [
+        ({"tool_usage": TOOL_USAGE}, Usage(1, 2, web_searches=3, other_models=(("gpt-image-1", DRAWN),))),
+        (
+            {"tool_usage": TOOL_USAGE, "tools": [{"type": "function"}, {"type": "image_generation", "model": "gpt-image-2"}]},
+            Usage(1, 2, web_searches=3, other_models=(("gpt-image-2", DRAWN),)),
+        ),
+        ({"tool_usage": {"web_search": {"num_requests": 0}, "image_gen": dict.fromkeys(TOOL_USAGE["image_gen"], 0)}}, Usage(1, 2)),
+        ({"tool_usage": None}, Usage(1, 2)),
+        ({"tool_usage": {"image_gen": {"images": 1}}}, Usage(1, 2)),
+        (
+            {"output": [{"type": "file_search_call", "status": "completed"}] * 2 + [{"type": "file_search_call", "status": "failed"}]},
+            Usage(1, 2, file_searches=2),
+        ),
+    ],
+)  # fmt: skip
+def test_tools_of_responses(fields: dict[str, Any], right: Usage):
+    counts = {"input_tokens": 1, "output_tokens": 2}
+    body = {"model": "m", "status": "completed", "output": [], "usage": counts, **fields}
+    assert responses_answer.decode(body, ASKED).usage == right
+    decoder = responses_answer.ResponsesDecoder(ASKED)
+    for place, item in enumerate(body["output"]):
+        decoder.feed({"type": "response.output_item.done", "output_index": place, "item": item})
+    delta = decoder.feed({"type": "response.completed", "response": {**body, "output": []}})
+    assert delta is not None
+    assert delta.usage == right
+
+
+def test_usage_of_the_last_event_itself():
+    body = {"model": "m", "status": "completed", "output": []}
+    decoder = responses_answer.ResponsesDecoder(ASKED)
+    delta = decoder.feed(
+        {"type": "response.completed", "response": body, "usage": {"input_tokens": 1, "output_tokens": 2}}
+    )
+    assert delta is not None
+    assert delta.usage == Usage(1, 2)
 
 
 @pytest.mark.parametrize(
