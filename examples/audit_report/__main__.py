@@ -2,7 +2,6 @@
 
 python examples/audit_report                     # no key and no network: models that follow three rules
 OPENAI_API_KEY=… python examples/audit_report    # the providers whose keys are set
-
 Needs: pip install 'multiroute-llm[langchain,guards,openai,anthropic,google]' rich tqdm
 """
 

@@ -3,7 +3,6 @@
 python examples/literature_qa                     # no key and no network: models that copy from the abstracts
 OPENAI_API_KEY=… python examples/literature_qa    # the providers whose keys are set
 python examples/literature_qa --budget 0.10 "Is tarivone safe for the liver?"
-
 Needs: pip install 'multiroute-llm[llamaindex,openai,anthropic,google]' rich
 """
 
