@@ -158,7 +158,7 @@ class Catalogue:
         prices.build = dict  # a `Route` checks them
         routes = self.top_table(Route)
         routes.keys["prices"] = OneOf((Scalar("string"), prices))
-        several = Items(OneOf((_ROUTE, routes)))
+        several = Items(OneOf((_ROUTE, routes)), least=1)
         self.top.keys["routes"] = OneOf((_ROUTE, several))
 
     def top_table(self, table: type[Any]) -> Fields:

@@ -66,7 +66,8 @@ class _Writer:
             case Choices():
                 return {"anyOf": [{"enum": list(shape.values)}, _REFERENCE]}
             case Items():
-                return {"type": "array", "items": self.write(shape.item)}
+                least = {"minItems": shape.least} if shape.least else {}
+                return {"type": "array", "items": self.write(shape.item), **least}
             case Pairs():
                 return {"type": "object", "additionalProperties": self.write(shape.value)}
             case OneOf():

@@ -46,9 +46,15 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A list of values."""
+    """A list of values.
+
+    Attributes:
+        item: The shape of each value.
+        least: The smallest number of values.
+    """
 
     item: Shape
+    least: int = 0
 
 
 @dataclass(frozen=True, slots=True)
