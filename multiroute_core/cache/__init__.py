@@ -12,7 +12,6 @@ from multiroute_core._util.lazy import attach
 if TYPE_CHECKING:
     from multiroute_core.cache.caching import CacheConfig
     from multiroute_core.cache.memory import MemoryCache
-    from multiroute_core.cache.redis import RedisCache
     from multiroute_core.cache.semantic.settings import Embed, SemanticCache
     from multiroute_core.cache.store import Cache
 else:
@@ -21,7 +20,6 @@ else:
         {
             "caching": "CacheConfig",
             "memory": "MemoryCache",
-            "redis": "RedisCache",
             "semantic.settings": "Embed SemanticCache",
             "store": "Cache",
         },
@@ -32,6 +30,5 @@ __all__ = [
     "CacheConfig",
     "Embed",
     "MemoryCache",
-    "RedisCache",
     "SemanticCache",
 ]

@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from multiroute_core._util.redis_url import split_settings
 from multiroute_core.display.text import printable
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.ledger.aggregate import Spent, sum_spending
@@ -104,6 +105,7 @@ class RedisStore:
 
     Args:
         url: `redis://[[user]:password@]host[:port][/db]`, `rediss://…` for TLS, or `unix://[user@]/path?db=…`.
+            The query may contain `prefix`; a `timeout`, which is for the state and the cache, has no effect here.
         prefix: The prefix of its keys. Processes with the same Redis and prefix share the ledger.
         max_records: Approximate maximum number of records; beyond it, the oldest are dropped and counted. One million
             by default, about 280 MB.
@@ -117,9 +119,10 @@ class RedisStore:
 
     def __init__(self, url: str, *, prefix: str = "multiroute", max_records: int = 1_000_000) -> None:
         self.dropped = 0
-        self.prefix = prefix
+        server_url, own = split_settings(url)
+        self.prefix = prefix = own.get("prefix", prefix)
         self.max_records = max_records
-        self._url = url
+        self._url = server_url
         self._redis = _library()
         self._key = f"{quote(prefix, safe=':-_./%')}:ledger"  # braces mark hash tags in key names
         self._spoilt = False

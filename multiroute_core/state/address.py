@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from multiroute_core.errors import ConfigurationError
-from multiroute_core.options import unknown
+from multiroute_core.options import seconds, unknown
 
 CONNECT_SECONDS = 1.0
 """Connect timeout in seconds: no request waits for it."""
 
-SETTINGS = ("client_name", "db", "password", "username")
+SETTINGS = ("client_name", "db", "password", "prefix", "timeout", "username")
 """The settings allowed in the query of a URL, besides redis-py's `ssl_…`."""
+
+
+def parse_timeout(value: str) -> float:
+    """Return the seconds in a URL's `timeout`.
+
+    Raises:
+        ConfigurationError: it is no number of seconds above 0.
+    """
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    return seconds("timeout", number)
 
 
 @dataclass(frozen=True, slots=True)

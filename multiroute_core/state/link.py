@@ -16,11 +16,12 @@ import weakref
 from typing import Any
 from urllib.parse import quote
 
+from multiroute_core._util.redis_url import split_settings
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import invalid, seconds
 from multiroute_core.runtime.deadline import Deadline, Expired
 from multiroute_core.runtime.io import IO
-from multiroute_core.state.address import Address
+from multiroute_core.state.address import Address, parse_timeout
 from multiroute_core.state.job import Command, Down, Job, Listener, Refused
 from multiroute_core.state.multiplexer import AWAY, PARTING_SECONDS, Multiplexer
 
@@ -63,7 +64,7 @@ class Link:
     Args:
         url: `redis://[[user]:password@]host[:port][/db]`, `rediss://…` for TLS, or `unix://[user@]/path?db=…`. The
             query may contain `db`, `username`, `password`, `client_name` and redis-py's `ssl_…` settings, such as
-            `ssl_ca_certs`.
+            `ssl_ca_certs`, and `prefix` and `timeout`, which win over the arguments.
         prefix: The prefix of all key names. Processes with the same Redis and prefix share their state.
         timeout: Seconds without a response in the middle of an operation before Redis counts as unavailable. A request
             waits no longer than that, once; later ones do not wait at all until Redis has answered a probe, which is
@@ -79,11 +80,14 @@ class Link:
     """
 
     def __init__(self, url: str, *, prefix: str = "multiroute", timeout: float = 0.02) -> None:
+        server_url, own = split_settings(url)
+        prefix = own.get("prefix", prefix)
+        timeout = parse_timeout(own["timeout"]) if "timeout" in own else timeout
         if not prefix or not prefix.isprintable() or prefix.strip() != prefix:
             raise invalid("prefix", prefix, "a non-empty string")
         self.prefix = quote(prefix, safe=":-_./%")  # braces would set a hash tag in the key names
         self.timeout = seconds("timeout", timeout)
-        self._address = Address.of(url, self.timeout)
+        self._address = Address.of(server_url, self.timeout)
         self._url = None if self._address.secret else url
         # A Redis that is full or read-only still answers PONG.
         self._probe = (("PING",), ("SET", f"{self.prefix}:probe", "", "PX", 1000), ("EVAL", "return 1", 0))

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import pickle
 import ssl
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import threading
 
 import pytest
 
+from multiroute_core.cache.redis import RedisCache
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.ledger.redis import RedisStore
 from multiroute_core.state.link import Down, Link
 from multiroute_core.state.scripts import Script
 from tests.redis_servers import Server, ask, eventually, free_port, is_down, running
@@ -34,6 +37,16 @@ def test_database_and_socket_and_prefix(server):
             ask(link, "PING")
 
 
+def test_prefix_and_timeout_in_the_url(server):
+    with_settings = f"{server.unix_url}?db=3&timeout=7.5&prefix=shop"
+    link = Link(with_settings, timeout=PATIENT)
+    assert (link.timeout, link.prefix) == (7.5, "shop")
+    ask(link, "SET", "where", "three")
+    assert ask(Link(f"{server.url}/3?timeout=9"), "GET", "where") == b"three"
+    assert pickle.loads(pickle.dumps(RedisCache(with_settings))).link.timeout == 7.5
+    assert RedisStore(f"{server.url}/3?timeout=9&prefix=shop").prefix == "shop"
+
+
 SECRET = "s3cr/t"
 
 
@@ -48,6 +61,9 @@ BAD = (
     "redis://h:port",
     "redis://h/first",
     "redis://h?db=first",
+    "redis://h?timeout=soon",
+    "redis://h?timeout=0",
+    "redis://h?prefix=",
     "redis://h?pasword=s3cr/t",
     "redis://h?socket_timeout=5",
     "redis://h?decode_responses=1",
