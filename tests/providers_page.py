@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 from unittest.mock import patch
 
 from multiroute_core import Route
@@ -19,6 +20,10 @@ from multiroute_core.tools import OutputSchema, PromptCaching, ReasoningOptions,
 from multiroute_core.types import Request, Usage
 
 HEAD = """\
+---
+hide: [toc]
+---
+
 # Providers
 
 What each provider of MultiRoute can do, with which key and through which SDK. The tables are written from the code
@@ -140,7 +145,7 @@ def features() -> Iterator[str]:
     yield ""
 
 
-def features_of(spec: ProviderSpec, api: str | None) -> Iterator[str]:
+def features_of(spec: ProviderSpec, api: Any) -> Iterator[str]:
     """One row: what is sent for the default model on an API."""
     model = spec.default_model or "smollm2"
     route = Route(f"{spec.name}:{model}", api=api, api_key=None if spec.is_local else "none")
@@ -148,22 +153,24 @@ def features_of(spec: ProviderSpec, api: str | None) -> Iterator[str]:
     facts = registry.facts(route, provider)
     tool = Tool("look_up", "Look a colour up.", SCHEMA)
 
-    def encode(**parts: object) -> Encoded:
-        return provider.encode(Request(QUESTION, **parts), route, stream=True)  # pyright: ignore[reportArgumentType]
+    def encode(request: Request) -> Encoded:
+        return provider.encode(request, route, stream=True)
 
     yield code(route.name) + (f" on {code(api)}" if api else "")
     yield tokens(facts.window)
     custom = ", custom" if "custom_tools" in facts.offers else ""
-    yield f"yes{custom}" if "tools" in facts.offers and "tools" in encode(tools=(tool,)).body else "no"
-    form = encode(output_schema=OutputSchema(SCHEMA))
+    yield (
+        f"yes{custom}" if "tools" in facts.offers and "tools" in encode(Request(QUESTION, tools=(tool,))).body else "no"
+    )
+    form = encode(Request(QUESTION, output_schema=OutputSchema(SCHEMA)))
     native = any(word in str(form.body) for word in ("json_schema", "responseJsonSchema"))
     yield "a forced tool" if form.output_tool else "schema" if native else "JSON mode"
     for kind in ("image", "document", "audio", "video"):
         ways = [way for way, word in (("bytes", kind), ("URL", f"{kind}_url")) if word in facts.offers]
         yield ", ".join(ways) or NONE
-    effort = encode(reasoning=ReasoningOptions(effort="high"))
+    effort = encode(Request(QUESTION, reasoning=ReasoningOptions(effort="high")))
     yield "left out" if any(entry.startswith("reasoning") for entry in effort.dropped) else "effort"
-    caching = str(encode(prompt_cache=PromptCaching(True)).body)
+    caching = str(encode(Request(QUESTION, prompt_cache=PromptCaching(True))).body)
     yield "marks" if "cache_control" in caching else "key" if "prompt_cache_key" in caching else "by itself"
     known = spec.is_local or Prices().cost(spec.price_list, model, Usage(1, 1)) is not None
     yield "0" if spec.is_local else "known" if known else "unknown"
@@ -192,7 +199,7 @@ def catalogue() -> Iterator[str]:
 def reasoning_of(model: Model) -> str:
     """How the reasoning of a family is set."""
     if model.reasoning == "effort":
-        return f"{model.efforts[0]} to {model.efforts[-1]}" if len(model.efforts) > 1 else model.efforts[0]
+        return " to ".join(dict.fromkeys((model.efforts[0], model.efforts[-1])))
     return f"{model.budgets[0]:,} to {model.budgets[1]:,} tokens" if model.reasoning == "budget" else NONE
 
 
