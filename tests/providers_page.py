@@ -39,30 +39,31 @@ The columns say what is sent for the default model. Text, streams, system messag
   or an instruction, see [Dialects](dialects.md#schemas-tool-names-and-media).
 * **Images, documents, audio, video** `bytes`: as bytes only, `bytes, URL`: both. For a model that is not in the catalogue below, content is
   sent as the API defines it, and the vendor decides; the answer that it lacks it is remembered for ten minutes.
-* **Reasoning** `effort`: `reasoning=` is sent. `left out`: it is dropped, with an entry in the attempt's `dropped`; give the vendor's own field
-  in `extra`, such as `extra={"xai": {"reasoning_effort": "high"}}`.
-* **Prompt caching** `marks`: the request marks what is kept. `key`: the request names the conversation. `by itself`: the vendor caches, if it
-  does, without being asked. See [Prompt caching](prompt_caching.md).
+* **Reasoning** `effort`: `reasoning=` is sent. `left out`: it is dropped, with an entry in the attempt's `dropped`; give the vendor's own
+  field in `extra`, such as `extra={"xai": {"reasoning_effort": "high"}}`.
+* **Prompt caching** `marks`: the request marks what is kept. `key`: the request names the conversation. `by itself`: the vendor caches, if
+  it does, without being asked. See [Prompt caching](prompt_caching.md).
 * **Price**: whether `genai-prices` knows the default model at the vendor's address; see [Costs](costs-and-budgets.md#cost-of-an-answer).
 """
 
 MODELS_TEXT = """\
 The first row that matches a model's name counts; a row `*` is for every other model of the provider. Mistral, DeepSeek, xAI, Groq and
-OpenRouter use the rows of `openai` where they have none, by the name after the provider: `groq:openai/gpt-oss-120b` is `*gpt-oss*`. Tokens; `–` is
-unknown.
+OpenRouter use the rows of `openai` where they have none, by the name after the provider: `groq:openai/gpt-oss-120b` is `*gpt-oss*`.
+Tokens; `–` is unknown.
 """
 
 TAIL = """\
 ## Retirement of models
 
-A retired model is a `NotFoundError`: the next route answers, the circuit breaker opens for about 5 minutes, and one warning names the model.
-MultiRoute has no table of dates. The vendors' pages (2026-11-30): [Anthropic](https://platform.claude.com/docs/en/about-claude/model-deprecations),
+A retired model is a `NotFoundError`: the next route answers, the circuit breaker opens for about 5 minutes, and one warning names the
+model. MultiRoute has no table of dates. The vendors' pages (2026-11-30):
+[Anthropic](https://platform.claude.com/docs/en/about-claude/model-deprecations),
 [OpenAI](https://developers.openai.com/api/docs/deprecations), [Google](https://ai.google.dev/gemini-api/docs/deprecations).
 
 ## Wrapped framework models
 
-Azure, Bedrock and Vertex AI are no providers here: their keys, regions and signatures are those of LangChain's or LlamaIndex's integrations.
-A model of these can be a route, with the [settings of a route](routing.md#routes):
+Azure, Bedrock and Vertex AI are no providers here: their keys, regions and signatures are those of LangChain's or LlamaIndex's
+integrations. A model of these can be a route, with the [settings of a route](routing.md#routes):
 
 ```python
 from langchain_openai import AzureChatOpenAI
