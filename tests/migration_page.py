@@ -26,10 +26,6 @@ from langchain_multiroute import ChatMultiRoute
 -->
 
 ```python
-from langchain_openai import ChatOpenAI
-
-from langchain_multiroute import ChatMultiRoute
-
 llm = ChatOpenAI(model="gpt-4.1", max_completion_tokens=500)  # before
 llm = ChatMultiRoute(model="gpt-4.1", max_completion_tokens=500)  # after
 llm = ChatMultiRoute("openai:gpt-4.1", "anthropic:claude-haiku-5-5", max_tokens=500)  # with a fallback

@@ -56,9 +56,9 @@ TAIL = """\
 ## Retirement of models
 
 A retired model is a `NotFoundError`: the next route answers, the circuit breaker opens for about 5 minutes, and one warning names the
-model. MultiRoute has no table of dates. The vendors' pages (2026-11-30):
-[Anthropic](https://platform.claude.com/docs/en/about-claude/model-deprecations),
-[OpenAI](https://developers.openai.com/api/docs/deprecations), [Google](https://ai.google.dev/gemini-api/docs/deprecations).
+model. [`multiroute check`](command_line.md#multiroute-check) says when a model retires and what the vendor recommends instead: by the
+vendor's list of models, else by the vendors' pages as of 2026-11-30, whose addresses are in
+[retirements.py](../multiroute_core/providers/retirements.py). Other addresses, such as clouds, have dates of their own.
 
 ## Wrapped framework models
 
