@@ -101,7 +101,7 @@ def run(page: Path) -> list[str]:
         for block in blocks(page.read_text(encoding="utf-8")):
             if block.language != "python":
                 continue
-            if block.needs and importlib.util.find_spec(block.needs.partition(".")[0]) is None:
+            if block.needs and not is_installed(block.needs):
                 missing.append(block.needs)
                 continue
             source = "\n" * (block.line - 1) + block.code
@@ -113,6 +113,14 @@ def run(page: Path) -> list[str]:
             else:
                 exec(code, namespace)
     return missing
+
+
+def is_installed(name: str) -> bool:
+    """Whether a module can be imported, by its dotted name."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # its package
+        return False
 
 
 @contextlib.contextmanager

@@ -31,6 +31,9 @@ llm = ChatMultiRoute(model="gpt-4.1", max_completion_tokens=500)  # after
 llm = ChatMultiRoute("openai:gpt-4.1", "anthropic:claude-haiku-5-5", max_tokens=500)  # with a fallback
 ```
 
+Line by line, before and after: [from LangChain](migration/langchain.md), [from LiteLLM](migration/litellm.md), [from LlamaIndex's
+LLMs](migration/llamaindex.md).
+
 The names below are accepted by `Router`, `ChatMultiRoute` and `MultiRoute`, and as options of a call, or they are answered
 with the line to write. Where a name is accepted, the name on the right is the documented one; type checkers know that one
 only. `None` always means "not given". An option of a call that is given to `Router(...)` is answered with the call.

@@ -90,7 +90,7 @@ def entry_point():
 
 
 def test_every_page_is_in_the_site():
-    listed = re.findall(r"^ +- ([\w/.-]+\.(?:md|ipynb))$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    listed = re.findall(r"^ +- (?:[\w ]+: )?([\w/.-]+\.(?:md|ipynb))$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
     docs = ROOT / "docs"
     here = {str(page.relative_to(docs)) for page in pages() if page.name != "README.md"}
     notebooks = {f"notebooks/{path.name}" for path in Path(ROOT, "notebooks").glob("*.ipynb")}

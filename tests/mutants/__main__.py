@@ -23,7 +23,15 @@ from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import Mutant
 
 ROOT = Path.cwd()
-COPIED = ("multiroute_core", "langchain_multiroute", "llamaindex_multiroute", "tests", "pyproject.toml", "examples")
+COPIED = (
+    "multiroute_core",
+    "langchain_multiroute",
+    "llamaindex_multiroute",
+    "tests",
+    "pyproject.toml",
+    "examples",
+    "docs",
+)
 PATIENCE = 60.0
 """Seconds beyond five times what its tests take without it, until a mutant counts as noticed because they do not end."""
 
