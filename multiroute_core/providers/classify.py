@@ -56,6 +56,7 @@ BY_STATUS: dict[int, type[RouteError]] = {
     403: errors.AuthenticationError,
     404: errors.NotFoundError,
     405: errors.NotFoundError,  # the URL belongs to another API
+    406: errors.UnsupportedError,
     407: errors.APIConnectionError,  # from a proxy, not from the provider
     408: errors.AttemptTimeoutError,
     409: errors.ServerError,  # a lock was held; the providers' SDKs retry it
@@ -63,7 +64,10 @@ BY_STATUS: dict[int, type[RouteError]] = {
     413: errors.ContextOverflowError,
     415: errors.UnsupportedError,  # this server does not support a format that others do
     420: errors.RateLimitError,
+    414: errors.BadRequestError,
+    416: errors.BadRequestError,
     422: errors.BadRequestError,
+    431: errors.BadRequestError,
     423: errors.ServerError,
     424: errors.ServerError,  # Bedrock's ModelErrorException
     425: errors.ServerError,
@@ -222,6 +226,8 @@ def _kind(report: ErrorReport) -> tuple[type[RouteError], str]:
             ability = read_ability(error_body, failed=error_status in (500, 501))
             if ability is not None:
                 return errors.UnsupportedError, ability
+    elif error_status == 503 and words_of.NO_CHANNEL.search(words):
+        return errors.NotFoundError, ""
     elif _by_code(error_body) == "not_found" and "model" in words:  # a gateway's 503 for an unknown model
         return errors.NotFoundError, ""
     if error_body.vendor is not None and (error_status is None or error_status < 500):
@@ -235,7 +241,8 @@ def _kind(report: ErrorReport) -> tuple[type[RouteError], str]:
 
 
 def _by_status(status: int) -> type[RouteError]:
-    return BY_STATUS.get(status) or (errors.ServerError if status >= 500 else errors.BadRequestError)
+    """Returns the class of a status; a 4xx that says nothing about a request comes from a gateway (421, 446)."""
+    return BY_STATUS.get(status, errors.ServerError)
 
 
 def _meaning(report: ErrorReport, status: int | None) -> Meaning | None:
@@ -246,24 +253,35 @@ def _meaning(report: ErrorReport, status: int | None) -> Meaning | None:
         return None
     code = error_body.vendor or _by_code(error_body)
     failed = status is not None and status >= 500
-    if code == "filter" or (status in (None, 400, 403, 422, 451) and _is_filter(words)):
+    if code == "filter" or ((status is None or status in _FILTERING) and _is_filter(words)):
         return "filter"
-    if not failed and status not in (401, 402) and (code == "quota" or words_of.QUOTA.search(words)):
+    if not failed and status != 402 and (code == "quota" or words_of.QUOTA.search(words)):
         return "quota"
     if words_of.REASONING_HISTORY.search(words):
         return "reasoning_history"
     if not failed and (
-        (code == "not_found" and status in (None, 400, 422))
-        or (status in (None, 400, 422) and words_of.NOT_FOUND.search(words))
+        (code == "not_found" and status in (None, 400, 412, 422))
+        or (status in (None, 400, 412, 422) and words_of.NOT_FOUND.search(words))
     ):
         return "not_found"
-    if status in (None, 400, 403, 422, 429) and words_of.ACCOUNT.search(words):
+    if _may_be_account(status, code, words) and words_of.ACCOUNT.search(words):
         return "account"
     if status not in (401, 402, 403) and _is_overflow(report, status, code):
         return "overflow"
     if status == 413 and words_of.PER_SPAN.search(words):
         return "rate_limit"
     return "overloaded" if status == 429 and code == "overloaded" else None
+
+
+_FILTERING = frozenset((400, 403, 406, 409, 412, 422, 424, 446, 451))
+"""Statuses of a filter's refusal: Cloudflare's gateway sends 424, Portkey 412 and 446."""
+
+
+def _may_be_account(status: int | None, code: Meaning | None, words: str) -> bool:
+    """Whether words about an account decide; a 404 without a code may be about the account's settings (OpenRouter)."""
+    if status == 404:
+        return code is None and not words_of.NOT_FOUND.search(words)
+    return status in (None, 400, 403, 412, 422, 429)
 
 
 def _is_filter(words: str) -> bool:
@@ -279,7 +297,7 @@ def _is_overflow(report: ErrorReport, status: int | None, code: Meaning | None) 
     circuit breaker stays closed for other requests.
     """
     if code == "overflow":
-        return True
+        return status != 429 or not words_of.PER_SPAN.search(report.words)
     if not words_of.OVERFLOW.search(report.words):
         return False
     if words_of.PER_SPAN.search(report.words):

@@ -38,6 +38,8 @@ DEEPEST = 6
 WIDEST = 8
 LONGEST = 2000
 PAGE = re.compile(r"\s*(?:<!doctype html|<html|<\?xml|<head|<body|<h1|<center)", re.IGNORECASE)
+BLOCK = re.compile(r"\s*error code: 1\d{3}\s*\Z")
+"""Cloudflare's own refusal where it sends no page."""
 QUOTATION = re.compile(r"(?<![\w'\"`])(['\"`])([^'\"`\n]{1,400})\1(?!\w)")
 VALIDATES = re.compile(
     r"\binvalid\b|\bgot\b|\breceived\b|\bduplicate\b|\bexpected\b|does not match|not found in|could not parse|"
@@ -132,6 +134,8 @@ def _read_text(text: str, result: ErrorBody, depth: int) -> None:
         if isinstance(inner, dict | list):
             _read(inner, result, depth + 1)
             return
+    if BLOCK.match(text):
+        result.page = True
     if PAGE.match(text):
         result.page = True
         title = TITLE.search(text[:LONGEST])
@@ -154,6 +158,9 @@ def _read_object(value: Mapping[Any, Any], result: ErrorBody, depth: int) -> Non
     for name in NESTED:
         if name in value:
             _read(value[name], result, depth + 1)
+    for name, inner in value.items():  # Databricks' external_model_error
+        if isinstance(inner, Mapping) and isinstance(name, str) and name.endswith("_error"):
+            _read(inner, result, depth + 1)
     for name in DUMPED:
         if dump := value.get(name):
             text = dump if isinstance(dump, str) else json.dumps(dump, default=str, ensure_ascii=False)
@@ -170,6 +177,7 @@ def _read_codes(value: Mapping[Any, Any], result: ErrorBody) -> None:
         number = int(text) if text.isascii() and text.isdigit() else None
         if number is None:
             text = text.rpartition("#")[2].lower()  # AWS writes com.amazon.coral#ValidationException
+            text = error_words.GRPC_SENTENCES.get(text.rstrip("."), text)
             if text not in NOT_CODES:
                 result.codes.append(text)
             result.extra = result.extra or text in ("extra_forbidden", "value_error.extra")
