@@ -142,7 +142,7 @@ def _classify(error: Exception) -> RouteError:
         kind, ability = _kind(report)
     details: dict[str, Any] = {
         "status": report.status,
-        "retry_after": read_retry_after(report.headers, report.words) if issubclass(kind, _MAY_WAIT) else None,
+        "retry_after": _retry_after(report, kind) if issubclass(kind, _MAY_WAIT) else None,
         "request_id": _request_id(report.headers),
         "body": report.body,
     }
@@ -151,6 +151,11 @@ def _classify(error: Exception) -> RouteError:
     result = kind(message, **details)
     result.__cause__ = error
     return result
+
+
+def _retry_after(report: ErrorReport, kind: type[RouteError]) -> float | None:
+    headers = {**report.error_body.headers, **report.headers}
+    return read_retry_after(headers, report.words, limited=issubclass(kind, errors.RateLimitError))
 
 
 _MAY_WAIT = (errors.RateLimitError, errors.OverloadedError, errors.ServerError)

@@ -33,6 +33,11 @@ CODES = (
 NESTED = ("error", "Error", "errors", "detail", "base_resp", "response", "metadata", "raw", "cause")
 DUMPED = ("details", "innererror", "inner_error", "reasons")
 """Machine-readable members whose text is matched only: Google's RetryInfo and QuotaFailure, Azure's filter results."""
+WAITS = {
+    **dict.fromkeys(("retry_after", "retryAfter", "retry_after_seconds", "retryAfterSeconds", "retry-after"), 1.0),
+    **dict.fromkeys(("retry_after_ms", "retryAfterMs"), 0.001),
+}
+"""Members that state the wait, with their unit in seconds."""
 NOT_CODES = frozenset(("error", "object", "null", "none"))
 DEEPEST = 6
 WIDEST = 8
@@ -64,6 +69,7 @@ class ErrorBody:
         extra: Whether it reports an unknown field.
         page: Whether it is an HTML page, so not written by an API.
         dumps: JSON text of machine-readable details.
+        headers: Response headers of the provider behind a gateway, which OpenRouter repeats in its body.
     """
 
     messages: list[str] = field(default_factory=list[str])
@@ -75,6 +81,7 @@ class ErrorBody:
     extra: bool = False
     page: bool = False
     dumps: list[str] = field(default_factory=list[str])
+    headers: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def words(self) -> str:
@@ -147,6 +154,7 @@ def _read_text(text: str, result: ErrorBody, depth: int) -> None:
 def _read_object(value: Mapping[Any, Any], result: ErrorBody, depth: int) -> None:
     _read_codes(value, result)
     _read_param(value, result)
+    _read_wait(value, result)
     before = len(result.messages)
     for name in MESSAGES:
         if name in value:
@@ -185,6 +193,19 @@ def _read_codes(value: Mapping[Any, Any], result: ErrorBody) -> None:
             result.status = result.status or number
         elif result.vendor is None:
             result.vendor = vendor.get(number)
+
+
+def _read_wait(value: Mapping[Any, Any], result: ErrorBody) -> None:
+    """Read when to come back: a member such as `retry_after`, and the headers of the provider behind a gateway."""
+    for name, unit in WAITS.items():
+        amount = value.get(name)
+        if isinstance(amount, int | float) and not isinstance(amount, bool) and 0 <= amount < 10**9:
+            result.dumps.append(f'"retryDelay": "{amount * unit:.3f}s"')
+    headers = value.get("headers")
+    if isinstance(headers, Mapping):
+        for name, text in cast("Mapping[Any, Any]", headers).items():
+            if isinstance(name, str) and isinstance(text, str | int | float):
+                result.headers.setdefault(name.lower(), str(text)[:100])
 
 
 def _read_param(value: Mapping[Any, Any], result: ErrorBody) -> None:

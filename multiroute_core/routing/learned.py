@@ -18,6 +18,7 @@ from multiroute_core.messages import Blob, Uri, every
 from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.providers import history
 from multiroute_core.providers.provider import Encoded, Provider
+from multiroute_core.providers.unsupported import STREAMED_TOOLS
 from multiroute_core.resilience.admission import Rejection
 from multiroute_core.route import Route
 from multiroute_core.runtime import forks
@@ -154,7 +155,9 @@ def demands(request: Request, *, stream: bool) -> frozenset[str]:
     """Return the capabilities and parameters that a request needs beside plain text."""
     names = {name for name, asks in _DEMANDS.items() if asks(request)}
     if stream:
-        names.add("stream_options")
+        names.update(_STREAMS)
+        if request.tools:
+            names.add(STREAMED_TOOLS)
     if request.max_tokens is not None:
         names.update(_LIMITS)
     for message in request.messages:
@@ -166,6 +169,7 @@ def demands(request: Request, *, stream: bool) -> frozenset[str]:
     return frozenset(names)
 
 
+_STREAMS = ("stream", "stream_options")
 _DEMANDS: Mapping[str, Callable[[Request], bool]] = {
     "tools": lambda request: bool(request.tools),
     "tool_choice": lambda request: request.tool_choice is not None or bool(request.tools),
@@ -176,6 +180,7 @@ _DEMANDS: Mapping[str, Callable[[Request], bool]] = {
     "seed": lambda request: request.seed is not None,
     "stop": lambda request: bool(request.stop),
     "parallel_tool_calls": lambda request: request.parallel_tool_calls is not None,
+    "system": lambda request: any(message.role == "system" for message in request.messages),
 }
 
 
