@@ -266,11 +266,13 @@ class StreamInterruptedError(RouteError):
     Attributes:
         partial: The output received so far, with its usage as far as known; `finish_reason` is None. None if the stream
             broke before any meaningful output.
+        reported: The class of the error that the provider reported inside the stream; None if the stream just broke.
     """
 
     code = "broken_stream"
     retryable = True
     partial: Response | None = None
+    reported: type[RouteError] | None = None
 
 
 class InvalidResponseError(RouteError):

@@ -231,9 +231,9 @@ def _kind(report: ErrorReport) -> tuple[type[RouteError], str]:
             ability = read_ability(error_body, failed=error_status in (500, 501))
             if ability is not None:
                 return errors.UnsupportedError, ability
-    elif error_status == 503 and words_of.NO_CHANNEL.search(words):
-        return errors.NotFoundError, ""
-    elif _by_code(error_body) == "not_found" and "model" in words:  # a gateway's 503 for an unknown model
+    elif (_by_code(error_body) == "not_found" and "model" in words) or (  # a gateway's 503 for an unknown model
+        error_status == 503 and words_of.NO_CHANNEL.search(words)
+    ):
         return errors.NotFoundError, ""
     if error_body.vendor is not None and (error_status is None or error_status < 500):
         return CLASSES[error_body.vendor], ""

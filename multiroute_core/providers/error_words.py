@@ -212,7 +212,14 @@ _CODES: Mapping[Meaning, tuple[str, ...]] = {
         *("insufficient_user_quota", "pre_consume_token_quota_failed", "accountoverdueerror", "arrearage"),
         *("insufficient_quota", "payment_required", "billing_error", "servicequotaexceededexception"),
     ),
-    "filter": ("content_filter", "content_policy_violation", "cyber_policy", "bio_policy", "data_inspection_failed", "hooks_failed"),
+    "filter": (
+        "content_filter",
+        "content_policy_violation",
+        "cyber_policy",
+        "bio_policy",
+        "data_inspection_failed",
+        "hooks_failed",
+    ),
     "account": (
         *("authentication_error", "permission_error", "permission_denied", "unauthenticated", "unauthorized"),
         *("invalid_api_key", "access_denied", "accessdenied", "accessdeniedexception", "forbidden"),

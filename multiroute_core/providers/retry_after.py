@@ -26,10 +26,13 @@ RETRY_IN = re.compile(
 SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(ms|milli|[dhms])", re.IGNORECASE)
 SPANS = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[dhms]))+", re.IGNORECASE)
 SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-CLOCK = re.compile(r"(?:again|replenished|resets?|retry) (?:in|after) (?:(\d{1,3})\.)?(\d{1,2}):(\d\d):(\d\d)\b", re.I)
+CLOCK = re.compile(
+    r"(?:again|replenished|resets?|retry) (?:in|after) (?:(\d{1,3})\.)?(\d{1,2}):(\d\d):(\d\d)\b", re.IGNORECASE
+)
 """A span as .NET writes it, `days.hours:minutes:seconds`: Azure API Management."""
 MOMENT = re.compile(
-    r"(?:again|resets?|retry) (?:at|after|on) (\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d))", re.I
+    r"(?:again|resets?|retry) (?:at|after|on) (\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d))",
+    re.IGNORECASE,
 )
 CHINESE = re.compile(r"(\d+(?:\.\d+)?) ?(秒|分钟|小时)[之以]?后")
 CHINESE_SECONDS = {"秒": 1.0, "分钟": 60.0, "小时": 3600.0}

@@ -73,7 +73,8 @@ NAMED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 UNKNOWN_NAME = re.compile(
-    r"unrecogni[sz]ed|unknown|unexpected keyword|extraneous key|extra (?:inputs?|fields?) (?:are )?not permitted", re.IGNORECASE
+    r"unrecogni[sz]ed|unknown|unexpected keyword|extraneous key|extra (?:inputs?|fields?) (?:are )?not permitted",
+    re.IGNORECASE,
 )
 UNWANTED_VALUE = re.compile(
     r"invalid value: ['\"`](\w+)['\"`]\. supported values are|unknown variant ['\"`](\w+)['\"`]", re.IGNORECASE
@@ -139,7 +140,15 @@ _PARAMETERS = {
     "video": ("video", "video_url", "input_video"),
     "reasoning": (
         *("reasoning", "reasoning_effort", "thinking", "thinking_config", "thinkingconfig", "effort", "thinkinglevel"),
-        *("reasoning_config", "thinking_level", "thinking_budget", "thinkingbudget", "enable_thinking", "reasoning_content", "summary"),
+        *(
+            "reasoning_config",
+            "thinking_level",
+            "thinking_budget",
+            "thinkingbudget",
+            "enable_thinking",
+            "reasoning_content",
+            "summary",
+        ),
     ),
 }
 
