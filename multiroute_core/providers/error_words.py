@@ -5,9 +5,10 @@ https://platform.minimax.io/docs/api-reference/errorcode, https://help.aliyun.co
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html), threads that quote bodies
 (earendil-works/pi#129, #4943, #5677, #5929; jin-bo/agentao#88; BerriAI/litellm#4207, #5225), and the bodies in the
 tests. Added on 2026-11-30: anthropics/claude-code#45069 and earendil-works/pi#2943 (extra usage, 2026-04),
-QuantumNous/new-api#1737 (2025-09), songquanpeng/one-api#1270 (2024-04), run-llama/llama_index#16503 (Azure's operations,
-2024-10), mnfst/llm-gateway#1849 (Copilot, 2026-05), XiaomiMiMo/MiMo-Code#2417 and antirez/ds4#150 (overflow, 2026),
-BerriAI/litellm#21647 (2026-02), https://platform.kimi.com/docs/api/errors, https://www.volcengine.com/docs/82379/1299023.
+QuantumNous/new-api#1737 (2025-09), songquanpeng/one-api#1270 (2024-04), run-llama/llama_index#16503 (Azure's
+operations, 2024-10), mnfst/llm-gateway#1849 (Copilot, 2026-05), XiaomiMiMo/MiMo-Code#2417 and antirez/ds4#150
+(overflow, 2026), BerriAI/litellm#21647 (2026-02), https://platform.kimi.com/docs/api/errors and
+https://www.volcengine.com/docs/82379/1299023.
 """
 
 from __future__ import annotations
@@ -164,8 +165,9 @@ NOT_FOUND = _any(
     r"does not support (?:the )?chat completions|no available channels? for model|publisher model",
     r"deployment (?:\S+ )?(?:does not exist|not found|was not found|could not be found)|deployment_?not_?found",
     r"deployment for this resource does not exist|模型不存在|无可用渠道",
-    r"not work with the specified model|support the model that you provided|not (?:accessible|supported) (?:via|in) the \S+ endpoint",
-    r"only supported in v1/|unsupported_api_for_model|(?:chat template is no longer allowed|must provide a chat template)",
+    r"not work with the specified model|support the model that you provided",
+    r"not (?:accessible|supported) (?:via|in) the \S+ endpoint|only supported in v1/|unsupported_api_for_model",
+    r"chat template is no longer allowed|must provide a chat template",
     r"\b(?:endpoint|deployment) (?:\S+ )?(?:is|has been) (?:currently )?(?:disabled|stopped|paused|closed)",
     r"\bno models loaded|\bmodel (?:is )?(?:not loaded|unloaded)\b",
 )

@@ -1,9 +1,9 @@
 """Retry-After: how long a provider requests to wait, from headers, members of the body, or the message.
 
-The forms beyond the standard's two (seconds, or a date): Azure's `x-ms-retry-after-ms`, moments in seconds or milliseconds
-since 1970 (openclaw/clawhub#407, 2026-02), spans such as `1m30s`, resets of the limits that are used up, also those that
-OpenRouter repeats in `metadata.headers`, Gemini's RetryInfo, also inside another server's string (Aider-AI/aider#3694,
-2025-03), and sentences (openai/codex#5956, 2025-10). Read on 2026-11-30.
+The forms beyond the standard's two (seconds, or a date): Azure's `x-ms-retry-after-ms`, moments in seconds or
+milliseconds since 1970 (openclaw/clawhub#407, 2026-02), spans such as `1m30s`, resets of the limits that are used up,
+also those that OpenRouter repeats in `metadata.headers`, Gemini's RetryInfo, also inside another server's string
+(Aider-AI/aider#3694, 2025-03), and sentences (openai/codex#5956, 2025-10). Read on 2026-11-30.
 """
 
 from __future__ import annotations

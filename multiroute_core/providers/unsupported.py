@@ -7,9 +7,9 @@ in an unknown format, an unknown parameter) is the caller's error, and stays a `
 Sources of the wordings: Ollama, llama.cpp, vLLM, SGLang, LM Studio and OpenRouter as quoted in public repositories
 (November 2026), OpenAI's `unsupported_parameter` and `unsupported_value`, Anthropic's and Mistral's validators,
 Bedrock's ValidationException, Gemini's "… is not enabled for models/…". Added on 2026-11-30: Moonshot's fixed
-temperature (tinyhumansai/openhuman#2082, 2026-05), xAI's reasoningEffort (NousResearch/hermes-agent#23088, 2026-05), text
-only content (vercel/ai#2837, 2024-08), roles that a chat template lacks (0xku/kon#5, 2026-02; mistralai/mistral-vibe#1006,
-2026-08), tools that cannot be streamed (earendil-works/pi#3739, 2026-04).
+temperature (tinyhumansai/openhuman#2082, 2026-05), xAI's reasoningEffort (NousResearch/hermes-agent#23088, 2026-05),
+content as text only (vercel/ai#2837, 2024-08), roles that a chat template lacks (0xku/kon#5, 2026-02,
+mistralai/mistral-vibe#1006, 2026-08), tools that cannot be streamed (earendil-works/pi#3739, 2026-04).
 """
 
 from __future__ import annotations
@@ -96,19 +96,22 @@ SYSTEM_ROLE = re.compile(
 )
 ROLES = re.compile(
     r"jinja exception|conversation roles must alternate user/assistant|only user(?:, system)?,? and assistant roles|"
-    r"(?:unknown role|invalid role):? ['\"`]?(?:tool|function)\b|unknown variant ['\"`](?:tool|function)['\"`], expected one|"
+    r"(?:unknown role|invalid role):? ['\"`]?(?:tool|function)\b|"
+    r"unknown variant ['\"`](?:tool|function)['\"`], expected one|"
     r"messages\.\d+\.role: input should be",
     re.IGNORECASE,
 )
 """A role that the server or the model's chat template lacks; MultiRoute writes the roles."""
 SOME = re.compile(
-    r"at most [1-9]\d* (?:image|audio|video|document|file)|tools(?:\.\d+|\[\d+\])(?:\.type)?: (?:input tag|unknown variant)|"
+    r"at most [1-9]\d* (?:image|audio|video|document|file)|"
+    r"tools(?:\.\d+|\[\d+\])(?:\.type)?: (?:input tag|unknown variant)|"
     r"schema contains (?:\S+ ){0,3}not supported",
     re.IGNORECASE,
 )
 """A limit on number or kind: this route cannot take the request, but others of the same capability."""
 STRINGS_ONLY = re.compile(
-    r"messages?(?:\[\d+\]|\.\d+)(?:\.user)?\.content(?:\.str)?['\"`]? ?:? (?:value |input )?(?:must|should) be a (?:valid )?string|"
+    r"messages?(?:\[\d+\]|\.\d+)(?:\.user)?\.content(?:\.str)?['\"`]? ?:? (?:value |input )?"
+    r"(?:must|should) be a (?:valid )?string|"
     r"'array' not in 'string'",
     re.IGNORECASE,
 )
