@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
@@ -153,6 +154,14 @@ class ModelProvider:
             "options": options | self._extra(request),
         }
         return Encoded("", body, tuple(dropped), model=route.model, output_tool=output_tool)
+
+    def without_stream_options(self, encoded: Encoded) -> Encoded:
+        """The request without the counts at the end of a stream, which ChatOpenAI and its kin request on their own."""
+        model = encoded.body["model"]
+        if "stream_usage" not in cast("type[BaseChatModel]", type(model)).model_fields:
+            return encoded
+        body = {**encoded.body, "model": model.model_copy(update={"stream_usage": False})}
+        return replace(encoded, body=body)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         return decode_message(cast("below.Said", reply).message, encoded)

@@ -96,17 +96,22 @@ class LearnedCapabilities:
             return AdaptedRequest(provider.encode(request, route, stream=stream))
         request, dropped = _without(request, lacks, route)
         encoded = provider.encode(request, route, stream=stream)
-        body: dict[str, Any] = encoded.body
         if "stream_options" in lacks:
-            body = {name: value for name, value in body.items() if name != "stream_options"}
-        return AdaptedRequest(replace(encoded, body=body, dropped=(*encoded.dropped, *dropped)), lacks)
+            encoded = getattr(provider, "without_stream_options", _without_stream_options)(encoded)
+        return AdaptedRequest(replace(encoded, dropped=(*encoded.dropped, *dropped)), lacks)
 
     def learn(
-        self, error: UnsupportedError, request: Request, route: Route, now: float, adapted: AdaptedRequest
+        self,
+        error: UnsupportedError,
+        request: Request,
+        route: Route,
+        now: float,
+        adapted: AdaptedRequest,
+        *,
+        stream: bool,
     ) -> bool:
         """Remember a rejection; return whether the same route may be tried again without the rejected feature."""
         ability = ability_of(error, request)
-        stream = bool(adapted.encoded.body.get("stream"))
         if ability in adapted.lacks or ability not in demands(request, stream=stream):
             return False  # the request did not contain it: the error means something else
         with self._lock:
@@ -142,6 +147,11 @@ class LearnedCapabilities:
         is_chat = spec is not None and spec.speaks_chat_completions
         limits = _LIMITS if is_chat and request.max_tokens is not None else ()
         return (parameters & demands(request, stream=stream)) | frozenset(limits)
+
+
+def _without_stream_options(encoded: Encoded) -> Encoded:
+    body: dict[str, Any] = {name: value for name, value in encoded.body.items() if name != "stream_options"}
+    return replace(encoded, body=body)
 
 
 def ability_of(error: UnsupportedError, request: Request) -> str:
