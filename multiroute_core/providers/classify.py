@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from multiroute_core import errors
@@ -25,7 +25,7 @@ from multiroute_core.providers import error_chain as chain
 from multiroute_core.providers import error_words as words_of
 from multiroute_core.providers.encoding_errors import read_encoding_error
 from multiroute_core.providers.error_body import ErrorBody, read_body
-from multiroute_core.providers.error_names import class_by_name
+from multiroute_core.providers.error_names import class_by_name, class_of_refusal
 from multiroute_core.providers.error_words import Meaning
 from multiroute_core.providers.provider import UNREADABLE, NoAnswer, UnreadableReply, WireError
 from multiroute_core.providers.retry_after import LONGEST_WAIT, read_retry_after
@@ -184,8 +184,11 @@ def _report(error: Exception) -> ErrorReport:
         error_body.dumps.append(delay)
     if status is None or status < 400:
         status = error_body.status if error_body.status is not None else status
-    if not error_body.messages and status is not None and not isinstance(error, WireError):
-        error_body = _with_text(error_body, _text(speaker))
+    if not error_body.messages and not isinstance(error, WireError):
+        if status is None:
+            speaker, status = _speaker(error)
+        if status is not None:
+            error_body = _with_text(error_body, _text(speaker))
     if isinstance(body, list):
         body = next(iter(cast("list[Any]", body)), None)  # Google sends a refused stream's error as an array of one
     if not isinstance(body, Mapping):
@@ -193,6 +196,14 @@ def _report(error: Exception) -> ErrorReport:
     headers = headers or {}
     error_body.page = error_body.page or "text/html" in headers.get("content-type", "") or "cf-mitigated" in headers
     return ErrorReport(error, status, headers, body, error_body, error_body.words)
+
+
+def _speaker(error: Exception) -> tuple[BaseException, int | None]:
+    """Returns the exception of the chain whose text states an HTTP status, and the status."""
+    for cause in chain.causes(error):
+        if (status := chain.status_in_text(cause)) is not None:
+            return cause, status
+    return error, None
 
 
 def _text(error: BaseException) -> str:
@@ -227,6 +238,8 @@ def _kind(report: ErrorReport) -> tuple[type[RouteError], str]:
         meaning = _meaning(report, error_status)
         if meaning is not None:
             return CLASSES[meaning], meaning if meaning == "reasoning_history" else ""
+        if (named := class_of_refusal(error)) is not None:
+            return named, ""
         if error_status in (None, 400, 404, 405, 415, 422, 500, 501):
             ability = read_ability(error_body, failed=error_status in (500, 501))
             if ability is not None:
@@ -242,7 +255,26 @@ def _kind(report: ErrorReport) -> tuple[type[RouteError], str]:
         if error_status in (400, 403) and code in ("account", "not_found", "rate_limit", "overloaded", "timeout"):
             return CLASSES[code], ""
         return _by_status(error_status), ""
-    return _by_words(report) or class_by_name(error), ""
+    return _without_status(report)
+
+
+def _without_status(report: ErrorReport) -> tuple[type[RouteError], str]:
+    """Returns the class of an error inside a stream, of a transport, or of a library that keeps no status."""
+    kind = _by_words(report) or class_by_name(report.error)
+    if kind is not errors.InvalidResponseError or report.error_body.messages or isinstance(report.error, WireError):
+        return kind, ""
+    for cause in chain.causes(report.error):
+        if isinstance(cause, ValueError | LookupError):
+            break  # a decoder's, whose text quotes the reply
+        error_body = _with_text(report.error_body, _text(cause))
+        spoken = replace(report, error_body=error_body, words=error_body.words)
+        if (meaning := _meaning(spoken, None)) is not None:
+            return CLASSES[meaning], meaning if meaning == "reasoning_history" else ""
+        if (ability := read_ability(error_body)) is not None:
+            return errors.UnsupportedError, ability
+        if (found := _by_words(spoken)) is not None:
+            return found, ""
+    return kind, ""
 
 
 def _by_status(status: int) -> type[RouteError]:

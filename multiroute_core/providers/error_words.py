@@ -169,7 +169,7 @@ NOT_FOUND = _any(
     r"not (?:accessible|supported) (?:via|in) the \S+ endpoint|only supported in v1/|unsupported_api_for_model",
     r"chat template is no longer allowed|must provide a chat template",
     r"\b(?:endpoint|deployment) (?:\S+ )?(?:is|has been) (?:currently )?(?:disabled|stopped|paused|closed)",
-    r"\bno models loaded|\bmodel (?:is )?(?:not loaded|unloaded)\b",
+    r"is currently not in use|\bno models loaded|\bmodel (?:is )?(?:not loaded|unloaded)\b",
 )
 """The model or deployment is unknown here or retired."""
 

@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from multiroute_core.errors import UnsupportedError
+from multiroute_core.errors import ConfigurationError, UnsupportedError
 from multiroute_core.messages import Blob, Uri, every
 from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.providers import history
+from multiroute_core.providers.encoding_errors import read_encoding_error
 from multiroute_core.providers.provider import Encoded, Provider
 from multiroute_core.providers.unsupported import STREAMED_TOOLS
 from multiroute_core.resilience.admission import Rejection
@@ -82,11 +83,17 @@ class LearnedCapabilities:
             ConfigurationError: the request cannot be encoded for the route.
         """
         readable = history.for_account(request, getattr(provider, "account", None))
-        if readable is request:
-            if not self._until:
-                return AdaptedRequest(provider.encode(request, route, stream=stream))
-            return self._adapt(provider, request, route, now, stream=stream)
-        adapted = self._adapt(provider, readable, route, now, stream=stream)
+        try:
+            if readable is request:
+                if not self._until:
+                    return AdaptedRequest(provider.encode(request, route, stream=stream))
+                return self._adapt(provider, request, route, now, stream=stream)
+            adapted = self._adapt(provider, readable, route, now, stream=stream)
+        except ValueError as error:  # UnicodeEncodeError is one, and pydantic's and msgspec's errors are
+            reason = None if isinstance(error, ConfigurationError) else read_encoding_error(error)
+            if reason is None:
+                raise
+            raise ConfigurationError(reason) from None  # the error's object is the text
         dropped = (*adapted.encoded.dropped, history.FOREIGN)
         return replace(adapted, encoded=replace(adapted.encoded, dropped=dropped))
 
