@@ -19,7 +19,7 @@ from multiroute_core import ConfigurationError
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Api
 from multiroute_core.provider_table import canonical_name
-from multiroute_core.providers.addresses import model_address
+from multiroute_core.providers.addresses import model_address, model_key
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.route import FrameworkModel, Route
@@ -123,6 +123,11 @@ class ModelProvider:
         self.address: str | None = model_address(model)
         self.model = _traits(model, provider, name)
         self.own_wire: Api | None = OWN_BLOCKS.get(provider)
+
+    @property
+    def api_key(self) -> str | None:
+        """The key of the chat model, which is redacted from its errors."""
+        return model_key(self.chat_model)
 
     def api(self, route: Route) -> Api:
         return "langchain"
