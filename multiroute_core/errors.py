@@ -162,14 +162,17 @@ class UnsupportedError(BadRequestError):
     Attributes:
         ability: The missing capability: `"tools"`, `"tool_choice"`, `"image"`, `"document"`, `"audio"`, `"video"`,
             `"output_schema"`, `"stream_options"`, `"reasoning"`, or the name of another parameter; `""` if unknown.
+        beside: The capability that it cannot be combined with, if the provider says so, such as `"stream"` for tools
+            that cannot be streamed: either alone is supported. `""` if it is missing in any request.
     """
 
     code = "unsupported"
     fallback_allowed = True
 
-    def __init__(self, message: str, *, ability: str = "", **details: Any) -> None:
+    def __init__(self, message: str, *, ability: str = "", beside: str = "", **details: Any) -> None:
         super().__init__(message, **details)
         self.ability = ability
+        self.beside = beside
 
 
 class AuthenticationError(RouteError):

@@ -29,7 +29,7 @@ from multiroute_core.providers.error_names import class_by_name, class_of_refusa
 from multiroute_core.providers.error_words import Meaning
 from multiroute_core.providers.provider import UNREADABLE, NoAnswer, UnreadableReply, WireError
 from multiroute_core.providers.retry_after import LONGEST_WAIT, read_retry_after
-from multiroute_core.providers.unsupported import read_ability
+from multiroute_core.providers.unsupported import read_ability, read_beside
 
 __all__ = ["LONGEST_WAIT", "classify"]
 
@@ -148,6 +148,7 @@ def _classify(error: Exception) -> RouteError:
     }
     if issubclass(kind, errors.UnsupportedError):
         details["ability"] = ability
+        details["beside"] = read_beside(report.error_body, ability)
     result = kind(message, **details)
     result.__cause__ = error
     return result

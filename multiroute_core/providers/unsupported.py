@@ -116,7 +116,9 @@ STRINGS_ONLY = re.compile(
     re.IGNORECASE,
 )
 """Content as a list is how media are sent; a server that reads only strings reads only text."""
-STREAMED = re.compile(r"in (?:streaming|stream) mode|(?:while|when) streaming", re.IGNORECASE)
+TOGETHER = re.compile(r"\b(?:with|when|while|in|beside|combined)\b", re.IGNORECASE)
+"""Words of a sentence about two capabilities of which the model supports each alone."""
+BESIDE = ("tool_choice", "tools", "output_schema", "reasoning", "stream")
 PARAMETER = re.compile(r"parameter|argument|\bfield\b|property|deprecated for", re.IGNORECASE)
 FLAGS = re.compile(r"--enable-auto-tool-choice|--tool-call-parser|--jinja")
 """Options of vLLM and llama.cpp, without which these servers support only forced tool calls."""
@@ -124,8 +126,6 @@ TEXT_ONLY = re.compile(
     r"\bonly (?:supports? |accepts? )?['\"`]?text['\"`]? (?:inputs?|content|messages|types?|is|are)\b", re.IGNORECASE
 )
 """Wordings without a named capability; usually an image was sent."""
-STREAMED_TOOLS = "tools+stream"
-"""Tools in a stream, where a model supports either."""
 TEMPORARY = re.compile(r"temporar|overload|(?<!and )try again|\bservice\b", re.IGNORECASE)
 
 _PARAMETERS = {
@@ -240,6 +240,21 @@ def read_ability(body: ErrorBody, *, failed: bool = False) -> str | None:
     return _in_messages(body, failed=failed)
 
 
+def read_beside(body: ErrorBody, ability: str) -> str:
+    """Returns the capability with which `ability` cannot be combined according to an error; empty if it names none.
+
+    Args:
+        body: The parsed error body.
+        ability: The missing capability.
+    """
+    for message in body.statements:
+        for sentence in _sentences(message):
+            if TOGETHER.search(sentence) and ability and _in_sentence(sentence) == ability:
+                nouns = {name for name, noun in NOUNS if noun.search(sentence)}
+                return next((name for name in BESIDE if name in nouns and name != ability), "")
+    return ""
+
+
 def ability_of(path: str) -> str:
     """Returns the capability that a parameter belongs to, or the parameter's own name."""
     pieces = [piece for piece in re.split(r"[.\[\]]+", path) if piece and not piece.isdigit()]
@@ -265,12 +280,16 @@ def _in_messages(body: ErrorBody, *, failed: bool) -> str | None:
     for message in body.statements:
         if match := UNWANTED_VALUE.search(message):
             return ABILITY_OF.get(_squeeze(match[1] or match[2]))
-        for sentence in re.split(r"(?<=[.;!?])\s+|\n", message):
+        for sentence in _sentences(message):
             if failed and not STRONG.search(sentence):
                 continue
             if (ability := _in_sentence(sentence)) is not None:
                 return ability
     return None
+
+
+def _sentences(message: str) -> list[str]:
+    return re.split(r"(?<=[.;!?])\s+|\n", message)
 
 
 def _in_sentence(sentence: str) -> str | None:
@@ -282,8 +301,6 @@ def _in_sentence(sentence: str) -> str | None:
         return None
     if FLAGS.search(sentence):
         return "tools"
-    if STREAMED.search(sentence) and _noun(sentence) == "tools":
-        return STREAMED_TOOLS
     if TEXT_ONLY.search(sentence):
         return _noun(sentence) or "image"
     if (match := NAMED.search(sentence)) is not None:

@@ -19,7 +19,6 @@ from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.providers import history
 from multiroute_core.providers.encoding_errors import read_encoding_error
 from multiroute_core.providers.provider import Encoded, Provider
-from multiroute_core.providers.unsupported import STREAMED_TOOLS
 from multiroute_core.resilience.admission import Rejection
 from multiroute_core.route import Route
 from multiroute_core.runtime import forks
@@ -72,7 +71,7 @@ class LearnedCapabilities:
 
     def __init__(self, *, strict: bool = False) -> None:
         self._strict = strict
-        self._until: dict[tuple[str, str], float] = {}
+        self._until: dict[tuple[str, str, str], float] = {}  # by route, ability, and what it cannot be combined with
         self._lock = threading.Lock()
         forks.renew(self, _lock=threading.Lock)
 
@@ -98,7 +97,8 @@ class LearnedCapabilities:
         return replace(adapted, encoded=replace(adapted.encoded, dropped=dropped))
 
     def _adapt(self, provider: Provider, request: Request, route: Route, now: float, *, stream: bool) -> AdaptedRequest:
-        lacks = self._lacks(route, now) & self._adaptable(request, route, stream=stream)
+        needs = demands(request, stream=stream)
+        lacks = self._lacks(route, now, needs) & self._adaptable(request, route, needs)
         if not lacks:
             return AdaptedRequest(provider.encode(request, route, stream=stream))
         request, dropped = _without(request, lacks, route)
@@ -119,11 +119,13 @@ class LearnedCapabilities:
     ) -> bool:
         """Remember a rejection; return whether the same route may be tried again without the rejected feature."""
         ability = ability_of(error, request)
-        if ability in adapted.lacks or ability not in demands(request, stream=stream):
+        needs = demands(request, stream=stream)
+        if ability in adapted.lacks or ability not in needs:
             return False  # the request did not contain it: the error means something else
         with self._lock:
-            self._until[route.name, ability] = now + REMEMBER_SECONDS
-        return ability in self._adaptable(request, route, stream=stream)
+            beside = error.beside if error.beside in needs else ""
+            self._until[route.name, ability, beside] = now + REMEMBER_SECONDS
+        return ability in self._adaptable(request, route, needs)
 
     def find_rejections(
         self, routes: Sequence[Route], request: Request, now: float, *, stream: bool
@@ -132,28 +134,34 @@ class LearnedCapabilities:
         if not self._until:
             return {}
         rejections: dict[str, Rejection] = {}
+        needs = demands(request, stream=stream)
         for route in routes:
-            missing = self._lacks(route, now) & demands(request, stream=stream)
-            missing -= self._adaptable(request, route, stream=stream)
+            missing = self._lacks(route, now, needs) & needs
+            missing -= self._adaptable(request, route, needs)
             if missing:
                 names = ", ".join(sorted(missing))
                 error = UnsupportedError(f"The route does not support {names}.", route=route.name, ability=names)
                 rejections[route.name] = Rejection("unsupported", REMEMBER_SECONDS, error)
         return rejections if len(rejections) < len(routes) else {}
 
-    def _lacks(self, route: Route, now: float) -> frozenset[str]:
+    def _lacks(self, route: Route, now: float, needs: frozenset[str]) -> frozenset[str]:
+        """Return what the route lacks for a request with these demands."""
         with self._lock:
             for key in [key for key, until in self._until.items() if until <= now]:
                 del self._until[key]
-            return frozenset(ability for name, ability in self._until if name == route.name)
+            return frozenset(
+                ability
+                for name, ability, beside in self._until
+                if name == route.name and (not beside or beside in needs)
+            )
 
-    def _adaptable(self, request: Request, route: Route, *, stream: bool) -> frozenset[str]:
+    def _adaptable(self, request: Request, route: Route, needs: frozenset[str]) -> frozenset[str]:
         """Return what the request can do without on this route."""
         parameters = frozenset({"stream_options", HISTORY, *(() if self._strict else _PARAMETERS)})
         spec = PROVIDERS.get(route.provider)
         is_chat = spec is not None and spec.speaks_chat_completions
         limits = _LIMITS if is_chat and request.max_tokens is not None else ()
-        return (parameters & demands(request, stream=stream)) | frozenset(limits)
+        return (parameters & needs) | frozenset(limits)
 
 
 def _without_stream_options(encoded: Encoded) -> Encoded:
@@ -173,8 +181,6 @@ def demands(request: Request, *, stream: bool) -> frozenset[str]:
     names = {name for name, asks in _DEMANDS.items() if asks(request)}
     if stream:
         names.update(_STREAMS)
-        if request.tools:
-            names.add(STREAMED_TOOLS)
     if request.max_tokens is not None:
         names.update(_LIMITS)
     for message in request.messages:
