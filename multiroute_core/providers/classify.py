@@ -66,6 +66,7 @@ BY_STATUS: dict[int, type[RouteError]] = {
     420: errors.RateLimitError,
     414: errors.BadRequestError,
     416: errors.BadRequestError,
+    418: errors.BadRequestError,
     422: errors.BadRequestError,
     431: errors.BadRequestError,
     423: errors.ServerError,
