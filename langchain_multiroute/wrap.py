@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
@@ -18,7 +19,7 @@ from multiroute_core import ConfigurationError
 from multiroute_core.errors import RouteError
 from multiroute_core.messages import Api
 from multiroute_core.provider_table import canonical_name
-from multiroute_core.providers.addresses import model_address
+from multiroute_core.providers.addresses import model_address, model_key
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.route import FrameworkModel, Route
@@ -123,6 +124,11 @@ class ModelProvider:
         self.model = _traits(model, provider, name)
         self.own_wire: Api | None = OWN_BLOCKS.get(provider)
 
+    @property
+    def api_key(self) -> str | None:
+        """The key of the chat model, which is redacted from its errors."""
+        return model_key(self.chat_model)
+
     def api(self, route: Route) -> Api:
         return "langchain"
 
@@ -153,6 +159,14 @@ class ModelProvider:
             "options": options | self._extra(request),
         }
         return Encoded("", body, tuple(dropped), model=route.model, output_tool=output_tool)
+
+    def without_stream_options(self, encoded: Encoded) -> Encoded:
+        """The request without the counts at the end of a stream, which ChatOpenAI and its kin request on their own."""
+        model = encoded.body["model"]
+        if "stream_usage" not in cast("type[BaseChatModel]", type(model)).model_fields:
+            return encoded
+        body = {**encoded.body, "model": model.model_copy(update={"stream_usage": False})}
+        return replace(encoded, body=body)
 
     def decode(self, reply: Reply, encoded: Encoded) -> Delta:
         return decode_message(cast("below.Said", reply).message, encoded)

@@ -31,7 +31,7 @@ from multiroute_core import ConfigurationError, Request, Route, RouteError, Tool
 from multiroute_core.messages import Api
 from multiroute_core.provider_table import canonical_name
 from multiroute_core.providers import classify
-from multiroute_core.providers.addresses import model_address
+from multiroute_core.providers.addresses import model_address, model_key
 from multiroute_core.providers.models import Model
 from multiroute_core.providers.provider import Decoder, Encoded, Reply
 from multiroute_core.route import FrameworkModel
@@ -131,6 +131,11 @@ class LLMProvider:
         self._extra_names = tuple(canonical_name(name) for name in self.integrations)
         self.address: str | None = model_address(llm)
         self._bare: Any = bare(llm)
+
+    @property
+    def api_key(self) -> str | None:
+        """The key of the LLM, which is redacted from its errors."""
+        return model_key(self.llm)
 
     def api(self, route: Route) -> Api:
         """The API of the route."""

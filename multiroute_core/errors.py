@@ -162,14 +162,17 @@ class UnsupportedError(BadRequestError):
     Attributes:
         ability: The missing capability: `"tools"`, `"tool_choice"`, `"image"`, `"document"`, `"audio"`, `"video"`,
             `"output_schema"`, `"stream_options"`, `"reasoning"`, or the name of another parameter; `""` if unknown.
+        beside: The capability that it cannot be combined with, if the provider says so, such as `"stream"` for tools
+            that cannot be streamed: either alone is supported. `""` if it is missing in any request.
     """
 
     code = "unsupported"
     fallback_allowed = True
 
-    def __init__(self, message: str, *, ability: str = "", **details: Any) -> None:
+    def __init__(self, message: str, *, ability: str = "", beside: str = "", **details: Any) -> None:
         super().__init__(message, **details)
         self.ability = ability
+        self.beside = beside
 
 
 class AuthenticationError(RouteError):
@@ -266,11 +269,13 @@ class StreamInterruptedError(RouteError):
     Attributes:
         partial: The output received so far, with its usage as far as known; `finish_reason` is None. None if the stream
             broke before any meaningful output.
+        reported: The class of the error that the provider reported inside the stream; None if the stream just broke.
     """
 
     code = "broken_stream"
     retryable = True
     partial: Response | None = None
+    reported: type[RouteError] | None = None
 
 
 class InvalidResponseError(RouteError):

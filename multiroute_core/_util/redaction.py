@@ -16,6 +16,7 @@ SECRETS = re.compile(
     r"(?P<before>[?&](?:key|api[_-]?key|(?:access_|auth_)?token|sig|signature|secret|client_secret|password)="
     r"|\b(?:bearer|basic) +|//[^/\s:@]*:(?!\d{1,5}(?:[^\w@]|$)))[^\s&'\"@]+(?=[\s&'\"@]|$)|"
     r"(?P<slashes>//)[^/\s:@'\"]+(?=@)|"
+    r"\beyJ[\w-]{10,}\.[\w-]{4,}\.[\w-]*|"  # a JSON web token
     r"\b(?:sk|pk|rk|gsk|xai|csk|fw|pplx|nvapi|tgp|hf|ghp|gho|github_pat|r8|AIza|ya29|ABSK|AKIA|ASIA)[-_.]?[\w.-]{16,}",
     re.IGNORECASE,
 )

@@ -21,6 +21,7 @@ from typing import Any
 
 from multiroute_core._util.redaction import SHORTEST_SECRET, without_secret
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
+from multiroute_core.engine.verdicts import is_counted, is_of, verdict_of
 from multiroute_core.errors import (
     AttemptTimeoutError,
     QuotaExhaustedError,
@@ -331,6 +332,7 @@ class AttemptRunner:
             route_error.args = (route_error.message,)
             route_error.body = without_secret(route_error.body, key)
         if self.committed and not isinstance(route_error, StreamInterruptedError):
+            reported = type(route_error)
             route_error = StreamInterruptedError(
                 f"The stream broke after {len(join(self.parts))} characters: {route_error.message}",
                 status=route_error.status,
@@ -338,6 +340,7 @@ class AttemptRunner:
                 request_id=route_error.request_id,
                 body=route_error.body,
             )
+            route_error.reported = reported
         route_error.route = self.route.name
         route_error.provider = self.route.provider
         return route_error
@@ -385,7 +388,7 @@ class AttemptRunner:
 
     def _outcome(self, error: BaseException | None) -> Outcome:
         """Return what the state learns from the end of the attempt."""
-        limited = isinstance(error, RateLimitError)
+        limited = error is not None and is_of(error, RateLimitError)
         retry_after = error.retry_after if isinstance(error, RouteError) else None
         used = (self.usage and self.usage.total_tokens) or None
         if used is None and isinstance(error, RouteError) and error.status is not None and not self.committed:
@@ -394,11 +397,9 @@ class AttemptRunner:
         # An overtaken attempt counts with its elapsed time: otherwise only fast responses would be measured.
         slow = now - self._began if self.overtaken and not self.committed else None
         duration = now - self._began if error is None else slow
-        failure = (
-            failure_of(error) if isinstance(error, RouteError) and (error.counts_against_breaker or limited) else None
-        )
+        failure = failure_of(error) if isinstance(error, RouteError) and (is_counted(error) or limited) else None
         return Outcome(
-            _verdict(error),
+            verdict_of(error),
             retry_after=DEFAULT_COOLDOWN if limited and retry_after is None else retry_after,
             limited=limited,
             shared=isinstance(error, QuotaExhaustedError),
@@ -408,12 +409,3 @@ class AttemptRunner:
             seconds=None if self.stream else duration,
             failure=failure,
         )
-
-
-def _verdict(error: BaseException | None) -> Verdict:
-    """Return what the end of an attempt means for the circuit breaker of its route."""
-    if error is None:
-        return Verdict.SUCCESS
-    if not isinstance(error, RouteError) or not error.counts_against_breaker:
-        return Verdict.NONE
-    return Verdict.PERMANENT if error.permanent else Verdict.FAILURE

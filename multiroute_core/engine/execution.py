@@ -295,7 +295,7 @@ class RequestExecution:
         if fatal and error is not None and pending is None:
             raise failure
         if isinstance(failure, UnsupportedError) and self._learned.learn(
-            failure, self._request, attempt.route, self._io.now(), attempt.adapted
+            failure, self._request, attempt.route, self._io.now(), attempt.adapted, stream=attempt.stream
         ):
             self._plan.retry_uncounted(attempt.route)
         else:

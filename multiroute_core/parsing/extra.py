@@ -23,6 +23,23 @@ _ROUTE_SETTINGS = {
 }
 
 
+_CLIENT_SETTINGS: Mapping[str, str] = {
+    "timeout": _ROUTE_SETTINGS["timeout"],
+    "base_url": "use Route(base_url=…)",
+    "api_key": "use Route(api_key=…)",
+    "auth_token": "use Route(api_key=…)",
+    "max_retries": "use Router(max_retries=…)",
+    "http_client": "use Router(http_client=…)",
+    "headers": "write extra_headers",
+    "default_headers": "write extra_headers",
+    "default_query": "write extra_query",
+    "idempotency_key": "write extra_headers with 'Idempotency-Key'",
+}
+"""Settings of the SDKs' clients and requests that are no fields of a body, where a key would reach the provider's logs.
+`extra_body` still sends a field of the same name.
+"""
+
+
 class Headers(dict[str, str]):
     """Headers whose repr hides the values: one may be a gateway's key."""
 
@@ -40,8 +57,9 @@ def check(provider: str, options: Mapping[str, Any], reserved: frozenset[str]) -
         ConfigurationError: One of the SDK's options has a value that cannot be sent.
     """
     checked = dict(options)
-    if "timeout" in options:
-        raise _refusal(provider, "timeout")
+    for name, instead in _CLIENT_SETTINGS.items():
+        if name in options:
+            raise ConfigurationError(f"extra[{provider!r}] cannot set {name!r} for one request; {instead}.")
     if "extra_headers" in options:
         checked["extra_headers"] = _check_headers(options["extra_headers"], f"extra[{provider!r}]['extra_headers']")
     if "extra_query" in options:
@@ -51,10 +69,9 @@ def check(provider: str, options: Mapping[str, Any], reserved: frozenset[str]) -
         body = _mapping(options["extra_body"], what)
         if own := sorted(reserved & {*body}):
             raise ConfigurationError(f"{what} sets {own[0]!r}, which the router sets itself; leave it out.")
-    if provider == "google":
-        for name in HTTP_OPTIONS:
-            if name in options:
-                checked[name] = _check_http_options(options[name], f"extra['google'][{name!r}]")
+    for name in HTTP_OPTIONS:
+        if name in options:
+            checked[name] = _check_http_options(options[name], f"extra[{provider!r}][{name!r}]")
     return checked
 
 
@@ -62,7 +79,7 @@ def _check_http_options(http_options: Any, what: str) -> dict[str, Any]:
     options = _mapping(http_options, what)
     for name, value in options.items():
         if name != "headers" and value is not None:
-            raise _refusal("google", name, what)
+            raise _refusal(name, what)
     return {"headers": _check_headers(options.get("headers"), f"{what}['headers']")}
 
 
@@ -100,7 +117,6 @@ def _mapping(source: Any, what: str) -> Mapping[str, Any]:
     return values
 
 
-def _refusal(provider: str, name: str, what: str | None = None) -> ConfigurationError:
-    place = what or f"extra[{provider!r}]"
+def _refusal(name: str, what: str) -> ConfigurationError:
     instead = _ROUTE_SETTINGS.get(name, "only headers can be set there")
-    return ConfigurationError(f"{place} cannot set {name!r} for one request; {instead}.")
+    return ConfigurationError(f"{what} cannot set {name!r} for one request; {instead}.")

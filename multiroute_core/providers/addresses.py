@@ -1,4 +1,6 @@
-"""Base-URL discovery: find the API address of a framework's chat model. The address is used only for pricing.
+"""Base-URL discovery: find the API address of a framework's chat model, and its key.
+
+The address is used only for pricing, the key only to remove it from errors.
 
 Frameworks name this setting differently, and some read it from an environment variable. So the SDK client that the
 model holds is checked first, because it sends the requests, and then the fields with the usual names.
@@ -71,3 +73,19 @@ def _of_fields(attributes: Mapping[str, Any]) -> Iterator[str]:
         value = _text(attributes[name])
         if URL.match(value) or (name.endswith("api_endpoint") and HOST.fullmatch(value)):
             yield value
+
+
+def model_key(model: object) -> str | None:
+    """Returns the key of a framework's chat model, so that an error that repeats it can be redacted; None if unknown.
+
+    Args:
+        model: A LangChain or LlamaIndex model.
+    """
+    for name, value in _read_attributes(model).items():
+        if not name.endswith(("key", "token")):
+            continue
+        secret = _attribute(value, "get_secret_value")  # pydantic's SecretStr
+        key: Any = secret() if callable(secret) else value
+        if isinstance(key, str) and key:
+            return key
+    return None

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from multiroute_core import errors
@@ -25,11 +25,11 @@ from multiroute_core.providers import error_chain as chain
 from multiroute_core.providers import error_words as words_of
 from multiroute_core.providers.encoding_errors import read_encoding_error
 from multiroute_core.providers.error_body import ErrorBody, read_body
-from multiroute_core.providers.error_names import class_by_name
+from multiroute_core.providers.error_names import class_by_name, class_of_refusal
 from multiroute_core.providers.error_words import Meaning
 from multiroute_core.providers.provider import UNREADABLE, NoAnswer, UnreadableReply, WireError
 from multiroute_core.providers.retry_after import LONGEST_WAIT, read_retry_after
-from multiroute_core.providers.unsupported import read_ability
+from multiroute_core.providers.unsupported import read_ability, read_beside
 
 __all__ = ["LONGEST_WAIT", "classify"]
 
@@ -56,6 +56,7 @@ BY_STATUS: dict[int, type[RouteError]] = {
     403: errors.AuthenticationError,
     404: errors.NotFoundError,
     405: errors.NotFoundError,  # the URL belongs to another API
+    406: errors.UnsupportedError,
     407: errors.APIConnectionError,  # from a proxy, not from the provider
     408: errors.AttemptTimeoutError,
     409: errors.ServerError,  # a lock was held; the providers' SDKs retry it
@@ -63,7 +64,11 @@ BY_STATUS: dict[int, type[RouteError]] = {
     413: errors.ContextOverflowError,
     415: errors.UnsupportedError,  # this server does not support a format that others do
     420: errors.RateLimitError,
+    414: errors.BadRequestError,
+    416: errors.BadRequestError,
+    418: errors.BadRequestError,
     422: errors.BadRequestError,
+    431: errors.BadRequestError,
     423: errors.ServerError,
     424: errors.ServerError,  # Bedrock's ModelErrorException
     425: errors.ServerError,
@@ -138,15 +143,21 @@ def _classify(error: Exception) -> RouteError:
         kind, ability = _kind(report)
     details: dict[str, Any] = {
         "status": report.status,
-        "retry_after": read_retry_after(report.headers, report.words) if issubclass(kind, _MAY_WAIT) else None,
+        "retry_after": _retry_after(report, kind) if issubclass(kind, _MAY_WAIT) else None,
         "request_id": _request_id(report.headers),
         "body": report.body,
     }
     if issubclass(kind, errors.UnsupportedError):
         details["ability"] = ability
+        details["beside"] = read_beside(report.error_body, ability)
     result = kind(message, **details)
     result.__cause__ = error
     return result
+
+
+def _retry_after(report: ErrorReport, kind: type[RouteError]) -> float | None:
+    headers = {**report.error_body.headers, **report.headers}
+    return read_retry_after(headers, report.words, limited=issubclass(kind, errors.RateLimitError))
 
 
 _MAY_WAIT = (errors.RateLimitError, errors.OverloadedError, errors.ServerError)
@@ -175,8 +186,11 @@ def _report(error: Exception) -> ErrorReport:
         error_body.dumps.append(delay)
     if status is None or status < 400:
         status = error_body.status if error_body.status is not None else status
-    if not error_body.messages and status is not None and not isinstance(error, WireError):
-        error_body = _with_text(error_body, _text(speaker))
+    if not error_body.messages and not isinstance(error, WireError):
+        if status is None:
+            speaker, status = _speaker(error)
+        if status is not None:
+            error_body = _with_text(error_body, _text(speaker))
     if isinstance(body, list):
         body = next(iter(cast("list[Any]", body)), None)  # Google sends a refused stream's error as an array of one
     if not isinstance(body, Mapping):
@@ -184,6 +198,14 @@ def _report(error: Exception) -> ErrorReport:
     headers = headers or {}
     error_body.page = error_body.page or "text/html" in headers.get("content-type", "") or "cf-mitigated" in headers
     return ErrorReport(error, status, headers, body, error_body, error_body.words)
+
+
+def _speaker(error: Exception) -> tuple[BaseException, int | None]:
+    """Returns the exception of the chain whose text states an HTTP status, and the status."""
+    for cause in chain.causes(error):
+        if (status := chain.status_in_text(cause)) is not None:
+            return cause, status
+    return error, None
 
 
 def _text(error: BaseException) -> str:
@@ -218,11 +240,15 @@ def _kind(report: ErrorReport) -> tuple[type[RouteError], str]:
         meaning = _meaning(report, error_status)
         if meaning is not None:
             return CLASSES[meaning], meaning if meaning == "reasoning_history" else ""
+        if (named := class_of_refusal(error)) is not None:
+            return named, ""
         if error_status in (None, 400, 404, 405, 415, 422, 500, 501):
             ability = read_ability(error_body, failed=error_status in (500, 501))
             if ability is not None:
                 return errors.UnsupportedError, ability
-    elif _by_code(error_body) == "not_found" and "model" in words:  # a gateway's 503 for an unknown model
+    elif (_by_code(error_body) == "not_found" and "model" in words) or (  # a gateway's 503 for an unknown model
+        error_status == 503 and words_of.NO_CHANNEL.search(words)
+    ):
         return errors.NotFoundError, ""
     if error_body.vendor is not None and (error_status is None or error_status < 500):
         return CLASSES[error_body.vendor], ""
@@ -231,11 +257,31 @@ def _kind(report: ErrorReport) -> tuple[type[RouteError], str]:
         if error_status in (400, 403) and code in ("account", "not_found", "rate_limit", "overloaded", "timeout"):
             return CLASSES[code], ""
         return _by_status(error_status), ""
-    return _by_words(report) or class_by_name(error), ""
+    return _without_status(report)
+
+
+def _without_status(report: ErrorReport) -> tuple[type[RouteError], str]:
+    """Returns the class of an error inside a stream, of a transport, or of a library that keeps no status."""
+    kind = _by_words(report) or class_by_name(report.error)
+    if kind is not errors.InvalidResponseError or report.error_body.messages or isinstance(report.error, WireError):
+        return kind, ""
+    for cause in chain.causes(report.error):
+        if isinstance(cause, ValueError | LookupError):
+            break  # a decoder's, whose text quotes the reply
+        error_body = _with_text(report.error_body, _text(cause))
+        spoken = replace(report, error_body=error_body, words=error_body.words)
+        if (meaning := _meaning(spoken, None)) is not None:
+            return CLASSES[meaning], meaning if meaning == "reasoning_history" else ""
+        if (ability := read_ability(error_body)) is not None:
+            return errors.UnsupportedError, ability
+        if (found := _by_words(spoken)) is not None:
+            return found, ""
+    return kind, ""
 
 
 def _by_status(status: int) -> type[RouteError]:
-    return BY_STATUS.get(status) or (errors.ServerError if status >= 500 else errors.BadRequestError)
+    """Returns the class of a status; a 4xx that says nothing about a request comes from a gateway (421, 446)."""
+    return BY_STATUS.get(status, errors.ServerError)
 
 
 def _meaning(report: ErrorReport, status: int | None) -> Meaning | None:
@@ -246,24 +292,35 @@ def _meaning(report: ErrorReport, status: int | None) -> Meaning | None:
         return None
     code = error_body.vendor or _by_code(error_body)
     failed = status is not None and status >= 500
-    if code == "filter" or (status in (None, 400, 403, 422, 451) and _is_filter(words)):
+    if code == "filter" or ((status is None or status in _FILTERING) and _is_filter(words)):
         return "filter"
-    if not failed and status not in (401, 402) and (code == "quota" or words_of.QUOTA.search(words)):
+    if not failed and status != 402 and (code == "quota" or words_of.QUOTA.search(words)):
         return "quota"
     if words_of.REASONING_HISTORY.search(words):
         return "reasoning_history"
     if not failed and (
-        (code == "not_found" and status in (None, 400, 422))
-        or (status in (None, 400, 422) and words_of.NOT_FOUND.search(words))
+        (code == "not_found" and status in (None, 400, 412, 422))
+        or (status in (None, 400, 412, 422) and words_of.NOT_FOUND.search(words))
     ):
         return "not_found"
-    if status in (None, 400, 403, 422, 429) and words_of.ACCOUNT.search(words):
+    if _may_be_account(status, code, words) and words_of.ACCOUNT.search(words):
         return "account"
     if status not in (401, 402, 403) and _is_overflow(report, status, code):
         return "overflow"
     if status == 413 and words_of.PER_SPAN.search(words):
         return "rate_limit"
     return "overloaded" if status == 429 and code == "overloaded" else None
+
+
+_FILTERING = frozenset((400, 403, 406, 409, 412, 422, 424, 446, 451))
+"""Statuses of a filter's refusal: Cloudflare's gateway sends 424, Portkey 412 and 446."""
+
+
+def _may_be_account(status: int | None, code: Meaning | None, words: str) -> bool:
+    """Whether words about an account decide; a 404 without a code may be about the account's settings (OpenRouter)."""
+    if status == 404:
+        return code is None and not words_of.NOT_FOUND.search(words)
+    return status in (None, 400, 403, 412, 422, 429)
 
 
 def _is_filter(words: str) -> bool:
@@ -279,7 +336,7 @@ def _is_overflow(report: ErrorReport, status: int | None, code: Meaning | None) 
     circuit breaker stays closed for other requests.
     """
     if code == "overflow":
-        return True
+        return status != 429 or not words_of.PER_SPAN.search(report.words)
     if not words_of.OVERFLOW.search(report.words):
         return False
     if words_of.PER_SPAN.search(report.words):

@@ -8,7 +8,8 @@ from multiroute_core.providers.error_chain import causes
 from multiroute_core.providers.provider import WireError
 
 NOT_ENCODED = re.compile(
-    r"out of range float values|not json serializable|not json compliant|surrogates not allowed|isn't valid utf-8",
+    r"out of range float values|not json serializable|not json compliant|surrogates not allowed|isn't valid utf-8|"
+    r"unable to parse raw data as a unicode string",
     re.IGNORECASE,
 )
 HALF = "The request contains half of a surrogate pair (usually an emoji cut in two), which cannot be encoded."

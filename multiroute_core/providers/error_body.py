@@ -33,11 +33,18 @@ CODES = (
 NESTED = ("error", "Error", "errors", "detail", "base_resp", "response", "metadata", "raw", "cause")
 DUMPED = ("details", "innererror", "inner_error", "reasons")
 """Machine-readable members whose text is matched only: Google's RetryInfo and QuotaFailure, Azure's filter results."""
+WAITS = {
+    **dict.fromkeys(("retry_after", "retryAfter", "retry_after_seconds", "retryAfterSeconds", "retry-after"), 1.0),
+    **dict.fromkeys(("retry_after_ms", "retryAfterMs"), 0.001),
+}
+"""Members that state the wait, with their unit in seconds."""
 NOT_CODES = frozenset(("error", "object", "null", "none"))
 DEEPEST = 6
 WIDEST = 8
 LONGEST = 2000
 PAGE = re.compile(r"\s*(?:<!doctype html|<html|<\?xml|<head|<body|<h1|<center)", re.IGNORECASE)
+BLOCK = re.compile(r"\s*error code: 1\d{3}\s*\Z")
+"""Cloudflare's own refusal where it sends no page."""
 QUOTATION = re.compile(r"(?<![\w'\"`])(['\"`])([^'\"`\n]{1,400})\1(?!\w)")
 VALIDATES = re.compile(
     r"\binvalid\b|\bgot\b|\breceived\b|\bduplicate\b|\bexpected\b|does not match|not found in|could not parse|"
@@ -62,6 +69,7 @@ class ErrorBody:
         extra: Whether it reports an unknown field.
         page: Whether it is an HTML page, so not written by an API.
         dumps: JSON text of machine-readable details.
+        headers: Response headers of the provider behind a gateway, which OpenRouter repeats in its body.
     """
 
     messages: list[str] = field(default_factory=list[str])
@@ -73,6 +81,7 @@ class ErrorBody:
     extra: bool = False
     page: bool = False
     dumps: list[str] = field(default_factory=list[str])
+    headers: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def words(self) -> str:
@@ -132,6 +141,8 @@ def _read_text(text: str, result: ErrorBody, depth: int) -> None:
         if isinstance(inner, dict | list):
             _read(inner, result, depth + 1)
             return
+    if BLOCK.match(text):
+        result.page = True
     if PAGE.match(text):
         result.page = True
         title = TITLE.search(text[:LONGEST])
@@ -143,6 +154,7 @@ def _read_text(text: str, result: ErrorBody, depth: int) -> None:
 def _read_object(value: Mapping[Any, Any], result: ErrorBody, depth: int) -> None:
     _read_codes(value, result)
     _read_param(value, result)
+    _read_wait(value, result)
     before = len(result.messages)
     for name in MESSAGES:
         if name in value:
@@ -154,6 +166,9 @@ def _read_object(value: Mapping[Any, Any], result: ErrorBody, depth: int) -> Non
     for name in NESTED:
         if name in value:
             _read(value[name], result, depth + 1)
+    for name, inner in value.items():  # Databricks' external_model_error
+        if isinstance(inner, Mapping) and isinstance(name, str) and name.endswith("_error"):
+            _read(inner, result, depth + 1)
     for name in DUMPED:
         if dump := value.get(name):
             text = dump if isinstance(dump, str) else json.dumps(dump, default=str, ensure_ascii=False)
@@ -170,6 +185,7 @@ def _read_codes(value: Mapping[Any, Any], result: ErrorBody) -> None:
         number = int(text) if text.isascii() and text.isdigit() else None
         if number is None:
             text = text.rpartition("#")[2].lower()  # AWS writes com.amazon.coral#ValidationException
+            text = error_words.GRPC_SENTENCES.get(text.rstrip("."), text)
             if text not in NOT_CODES:
                 result.codes.append(text)
             result.extra = result.extra or text in ("extra_forbidden", "value_error.extra")
@@ -177,6 +193,19 @@ def _read_codes(value: Mapping[Any, Any], result: ErrorBody) -> None:
             result.status = result.status or number
         elif result.vendor is None:
             result.vendor = vendor.get(number)
+
+
+def _read_wait(value: Mapping[Any, Any], result: ErrorBody) -> None:
+    """Read when to come back: a member such as `retry_after`, and the headers of the provider behind a gateway."""
+    for name, unit in WAITS.items():
+        amount = value.get(name)
+        if isinstance(amount, int | float) and not isinstance(amount, bool) and 0 <= amount < 10**9:
+            result.dumps.append(f'"retryDelay": "{amount * unit:.3f}s"')
+    headers = value.get("headers")
+    if isinstance(headers, Mapping):
+        for name, text in cast("Mapping[Any, Any]", headers).items():
+            if isinstance(name, str) and isinstance(text, str | int | float):
+                result.headers.setdefault(name.lower(), str(text)[:100])
 
 
 def _read_param(value: Mapping[Any, Any], result: ErrorBody) -> None:

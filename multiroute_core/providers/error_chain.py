@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -45,6 +46,14 @@ GRPC = {
 """https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto, read in November 2026."""
 
 
+LONGEST_TEXT = 2000
+STATUS_IN_TEXT = re.compile(
+    r"(?i:error|status)[ _]?code:? ?([45]\d\d)\b|\(code: ([45]\d\d)\)|"
+    r"\b([45]\d\d) (?:[A-Z]+_[A-Z]+\b|UNAUTHENTICATED|UNAVAILABLE|INTERNAL\b|Client Error|Server Error)|"
+    r"provided to Gemini: ([45]\d\d) ",
+)
+
+
 def causes(error: BaseException) -> Iterator[BaseException]:
     """Yield `error` and its causes, outermost first; includes contexts that are not suppressed and exception groups."""
     waiting: list[BaseException] = [error]
@@ -69,7 +78,7 @@ def status_of(error: BaseException) -> int | None:
     for name in ("status_code", "code", "status", "http_status"):
         if (status := _as_status(_get(error, name))) is not None:
             return status
-    response = _get(error, "response")
+    response = _response(error)
     if isinstance(response, Mapping):
         return _as_status(_member(response, "ResponseMetadata", "HTTPStatusCode"))
     for name in ("status_code", "status"):
@@ -79,9 +88,15 @@ def status_of(error: BaseException) -> int | None:
     return GRPC.get(name)
 
 
+def status_in_text(error: BaseException) -> int | None:
+    """Returns the HTTP status that the text of this one exception states, as frameworks write it that keep no other."""
+    match = STATUS_IN_TEXT.search(str(error)[:LONGEST_TEXT])
+    return None if match is None else int(next(group for group in match.groups() if group))
+
+
 def headers_of(error: BaseException) -> Mapping[str, str] | None:
     """Returns the response headers of this one exception, by lower-case name."""
-    response = _get(error, "response")
+    response = _response(error)
     if isinstance(response, Mapping):
         candidates = (_member(response, "ResponseMetadata", "HTTPHeaders"),)
     else:
@@ -110,7 +125,7 @@ def body_of(error: BaseException) -> Any:
             return _narrowed(body)
         if isinstance(body, str | list) and body and name == "body":
             return cast("Any", body)
-    response = _get(error, "response")
+    response = _response(error)
     if isinstance(response, Mapping) and "Error" in response:
         return _narrowed(response)
     argument = error.args[0] if len(error.args) == 1 else None
@@ -119,6 +134,9 @@ def body_of(error: BaseException) -> Any:
             argument = dump()
     if isinstance(argument, Mapping) and argument:  # langchain-openai raises ValueError(body["error"])
         return cast("Any", argument)
+    message = _get(argument, "message")
+    if isinstance(message, str) and isinstance(code := _get(argument, "code"), str | int):
+        return {"message": message, "code": code}  # it raises ValueError(response.error) as well
     return _of_response(response)
 
 
@@ -150,11 +168,17 @@ def grpc_details(error: BaseException) -> str:
 
 def codes_of(error: BaseException) -> list[str]:
     """Returns the type and code strings among this one exception's attributes."""
-    values = [_get(error, name) for name in ("type", "code", "reason")]
-    response = _get(error, "response")
+    values = [_get(error, name) for name in ("type", "code", "reason", "error_code")]
+    response = _response(error)
     if isinstance(response, Mapping):
         values.append(_member(response, "Error", "Code"))
     return [value.lower()[:100] for value in values if isinstance(value, str) and value]
+
+
+def _response(error: BaseException) -> Any:
+    """Returns an exception's response; mistralai calls it `raw_response`."""
+    response = _get(error, "response")
+    return _get(error, "raw_response") if response is None else response
 
 
 def _narrowed(body: Any) -> Any:

@@ -27,9 +27,26 @@ of these. `ClientError` is not included: it is aiohttp's base, and also botocore
 CREDENTIALS = {
     *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError", "SSOError"),
     *("GoogleAuthError", "ClientAuthenticationError", "CredentialUnavailableError", "NoAuthTokenError"),
+    *("NoRegionError", "ProfileNotFound"),  # botocore: an incomplete setup
 }
+REFUSALS = {
+    **dict.fromkeys(("BlockedPromptException", "ResponseBlockedError"), errors.ContentFilterError),  # Google's
+    **dict.fromkeys(("ContentPolicyViolationError", "ContentFilterFinishReasonError"), errors.ContentFilterError),
+    "ContextWindowExceededError": errors.ContextOverflowError,  # LiteLLM's
+    "ParamValidationError": errors.BadRequestError,  # botocore's
+}
+"""Classes whose name says the cause, whatever their status and text."""
 REFUSED = "NewConnectionError"
 """urllib3's error for a refused connection, which derives from a timeout (urllib3 2.8). It never occurs alone."""
+
+
+def class_of_refusal(error: Exception) -> type[RouteError] | None:
+    """Returns the cause that an exception's class names; None if it names none.
+
+    Args:
+        error: An exception of an SDK or a framework.
+    """
+    return next((kind for cause in causes(error) if (kind := REFUSALS.get(type(cause).__name__)) is not None), None)
 
 
 def class_by_name(error: Exception) -> type[RouteError]:

@@ -4,7 +4,11 @@ Sources, all read in November 2026: the providers' error documentation (https://
 https://platform.minimax.io/docs/api-reference/errorcode, https://help.aliyun.com/en/model-studio/error-code,
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html), threads that quote bodies
 (earendil-works/pi#129, #4943, #5677, #5929; jin-bo/agentao#88; BerriAI/litellm#4207, #5225), and the bodies in the
-tests.
+tests. Added on 2026-11-30: anthropics/claude-code#45069 and earendil-works/pi#2943 (extra usage, 2026-04),
+QuantumNous/new-api#1737 (2025-09), songquanpeng/one-api#1270 (2024-04), run-llama/llama_index#16503 (Azure's
+operations, 2024-10), mnfst/llm-gateway#1849 (Copilot, 2026-05), XiaomiMiMo/MiMo-Code#2417 and antirez/ds4#150
+(overflow, 2026), BerriAI/litellm#21647 (2026-02), https://platform.kimi.com/docs/api/errors and
+https://www.volcengine.com/docs/82379/1299023.
 """
 
 from __future__ import annotations
@@ -35,6 +39,12 @@ def _any(*patterns: str) -> re.Pattern[str]:
 OVERFLOW = _any(
     r"context[_ ](?:length|window|size|limit)[_ ](?:has been |is |was )?exceed",
     r"exceed\w*[_ ](?:\S+ ){0,6}?(?:context|n_ctx|max_seq_len|max_model_len|model token limit|token limit)",
+    r"max_?(?:context|prompt)_?(?:window_?)?tokens?(?:_?exceeded|\b.{0,20}\d+ ?> ?\d)|exceed\w* max_?context",
+    r"\bprompt (?:\S+ ){0,2}exceed|\b(?:message|prompt|input|total) tokens? (?:length |count )?exceed",
+    r"total tokens (?:\S+ ){0,5}exceed|sequence length \S* ?exceeds|max(?:imum)? (?:input characters|length of prompt)",
+    r"input characters limit|input tokens? \S+ (?:is|are) greater than|payload size exceeds|prompt has [\d,]+ tokens",
+    r"cannot be greater than `?max_(?:model_len|total_tokens)|cannot truncate prompt|n_keep\b.{0,20}n_ctx",
+    r"required for long context|(?:context|prompt)_(?:window_)?exceeded",
     r"exceed\w* (?:\S+ ){0,4}?max(?:imum)? (?:\S+ ){0,3}?(?:length|number of (?:input )?tokens)",
     r"token (?:count|limit) (?:\S+ ){0,3}?(?:exceeds?|exceeded)\b",
     r"input token count is \S+ but (?:the )?model only supports",
@@ -42,22 +52,25 @@ OVERFLOW = _any(
     r"maximum allowed number of input tokens",
     r"(?:longer|greater|larger|more) than (?:the )?(?:model'?s |maximum |available |configured )*"
     r"(?:context|model length|input length|number of input tokens)",
-    r"\b(?:prompt|inputs?|request|conversation) (?:\([^)]{0,60}\) )?(?:is |are )?too (?:long|large)\b",
-    r"(?:input|messages|prompt|contents?)[^:\n]{0,20}: string too long",
+    r"\b(?:prompt|inputs?|request|conversation|messages?)['\"`]? (?:tokens? )?(?:length )?(?:\([^)]{0,60}\) )?"
+    r"(?:is |are )?too (?:long|large)\b",
+    r"(?:input|messages|prompt|contents?)[^:\n]{0,20}: (?:string|array) too long",
     r"(?:input|prompt) tokens? exceeds? (?:the )?(?:\w+ )?limit",
     r"\brequest (?:body |entity )?(?:is )?too[_ ]large|request_too_large",
     r"too many (?:input |prompt |total )?(?:tokens|text bytes)",
     r"too many total text bytes",
     r"reduce (?:the |your )?(?:length|prompt|input|context|number of (?:input )?tokens|message size|input token count)",
     r"range of input length should be",
-    r"tokens?_limit_reached|string_above_max_length|content_length_exceeds_threshold",
+    r"tokens?_limit_reached|(?:string|array)_above_max_length|content_length_exceeds_threshold",
     r"`?inputs`? (?:tokens \+ `?max_new_tokens`? must be|must have less than)",
-    r"prompt has [\d,]+ tokens?, but the configured",
     r"prompt contains [\d,]+ tokens",
     r"context length (?:is|of) only|context the overflows|context overflow",
     r"expected max_?length",
     r"long context beta is not",
     r"prompt ?超长|(?:输入|上下文|长度).{0,12}(?:超长|超过|超出|超限)|(?:超过|超出).{0,12}(?:最大长度|上下文)",
+    r"(?:输入|提示|上下文|消息|对话).{0,8}(?:过长|太长)|tokens? ?(?:总数|数量|数|长度).{0,4}(?:超|过长|过多)",
+    r"(?:컨텍스트|토큰).{0,30}초과|(?:コンテキスト|トークン).{0,30}超え",
+    r"(?:excede|supera|dépasse|überschreitet)\b.{0,60}(?:contexto|contexte|Kontext)",
 )
 """The prompt exceeds the model's context window."""
 
@@ -68,15 +81,18 @@ PER_SPAN = _any(
     r"throttl",
     r"too many requests",
     r"please wait",
+    r"(?:try again|retry) (?:in|after) [\d.]",
+    r"\bquota\b",
+    r"每(?:分钟|天|日|小时)|速率|频率",
 )
 """A limit per unit of time; an error with it is not about a context window."""
 
-TOO_LARGE = re.compile(r"request too large", re.IGNORECASE)
+TOO_LARGE = re.compile(r"request too large|required for long context", re.IGNORECASE)
 LIMIT_AND_REQUESTED = re.compile(r"limit:? (\d+).{0,40}?requested:? (\d+)", re.IGNORECASE)
 
 QUOTA = _any(
-    r"insufficient[_ ](?:quota|balance|credits?|funds|account balance)",
-    r"credit balance|billing_(?:hard_limit|not_active|error)|billing hard limit|spend_limit|usage[_ ]limit",
+    r"insufficient[_ ](?:(?:user|token)[_ ])?(?:quota|balance|credits?|funds|account balance)",
+    r"credit balance|billing_(?:hard_limit|not_active|error)|billing hard limit|spend(?:ing)?[_ ]limit|usage[_ ]limit",
     r"_balance_exhausted|limit: 0\b|PerDay|per day, please wait",
     r"payment[_ ]required|exceeded_current_quota_error|arrearage|account overdue|account is in good standing",
     r"(?:out of|no|used all available|requires more|need more) credits|credits? (?:are |is )?(?:exhausted|depleted)",
@@ -84,7 +100,9 @@ QUOTA = _any(
     r"balance is (?:not enough|insufficient|too low|used up)|quota (?:is |has been )?(?:exhausted|not enough)",
     r"FreeTierOnly|free tier of the model has been exhausted|(?:key|prompt tokens) limit exceeded",
     r"\bbudget[_ ](?:has been )?exceeded|provide a valid payment method",
-    r"余额不足|欠费|额度不足",
+    r"(?:out of|draw from your) extra usage|out of call volume quota|daily free allocation|payment[_ ]instrument",
+    r"(?:n[o'’]t|not) have any credits|pre_?consume_token_quota|quota is not enough|TokenStatusExhausted",
+    r"余额(?:不足|已?用[尽完])|欠费|额度(?:不足|失败|已?用[尽完])",
 )
 """Credit or a long-term quota is exhausted."""
 
@@ -98,6 +116,8 @@ FILTERED = _any(
     r"censorship_blocked|guardrail[_ ]?(?:intervened|violat|block)|requires moderation|moderation_blocked",
     r"\b(?:prompt|response|request|input|output|content) (?:was|is|has been) (?:blocked|filtered)",
     r"blocked by (?:\S+ ){0,4}?(?:guardrails?|content|safety|moderation|polic)|safety[_ ](?:system|filter|violation)",
+    r"(?:prompt|response|request|message) (?:was )?(?:blocked|rejected) (?:due to|because)|hooks_failed",
+    r"guardrail checks? (?:\S+ ){0,5}failed|prompt[- ]injection|jailbreak|(?:text|image)(?:sensitive|risk)\w*detect",
     r"不安全或敏感|敏感内容|违规",
 )
 """A provider's filter or policy refuses the prompt or the answer."""
@@ -122,7 +142,11 @@ ACCOUNT = _any(
     r"(?:don'?t|do not|does not) have (?:access to|permission)|not authorized to|operation not allowed\b",
     rf"\bnot (?:be )?(?:enabled|available|used|allowed) (?:for|on) (?:this|your) (?:{_WHO}|plan|tier)",
     rf"\b{_WHO} not allowed to access model|{_WHO}_model_access_denied|model_terms_required|requires terms acceptance",
-    r"\baccept (?:the |this |its )?(?:[\w']+ ){0,2}terms\b",
+    r"\baccept (?:the |this |its )?(?:[\w']+ ){0,2}terms\b|(?:has|have) not (?:been )?activated the model",
+    r"\baccess (?:was|has been|is) (?:\w+ )?(?:terminated|revoked|suspended|disabled)",
+    r"access to (?:this |the )?model (?:\S+ )?(?:is |has been )?(?:denied|not available)",
+    r"matching your (?:\S+ ){0,4}(?:data policy|guardrail restrictions|privacy settings)",
+    r"无权(?:访问|使用)|无效的令牌|令牌已(?:过期|禁用|失效)|令牌状态不可用|(?:认证|鉴权)失败",
 )
 """The account, its key or its region lacks permission; the request itself is not at fault."""
 
@@ -140,10 +164,17 @@ NOT_FOUND = _any(
     rf"(?:^|[.:>] )(?:the |this )?model:? {_MODEL} is not (?:supported|available|a chat model)",
     r"does not support (?:the )?chat completions|no available channels? for model|publisher model",
     r"deployment (?:\S+ )?(?:does not exist|not found|was not found|could not be found)|deployment_?not_?found",
-    r"deployment for this resource does not exist|模型不存在",
-    r"\bno models loaded|\bmodel (?:is )?(?:not loaded|unloaded)\b",
+    r"deployment for this resource does not exist|模型不存在|无可用渠道",
+    r"not work with the specified model|support the model that you provided",
+    r"not (?:accessible|supported) (?:via|in) the \S+ endpoint|only supported in v1/|unsupported_api_for_model",
+    r"chat template is no longer allowed|must provide a chat template",
+    r"\b(?:endpoint|deployment) (?:\S+ )?(?:is|has been) (?:currently )?(?:disabled|stopped|paused|closed)",
+    r"is currently not in use|\bno models loaded|\bmodel (?:is )?(?:not loaded|unloaded)\b",
 )
 """The model or deployment is unknown here or retired."""
+
+NO_CHANNEL = re.compile(r"no available channels? for model|无可用渠道", re.IGNORECASE)
+"""one-api and new-api, which say it with 503."""
 
 REASONING_HISTORY = _any(
     r"invalid_encrypted_content|encrypted[_ ]content .{0,80}(?:verified|decrypted|parsed|invalid)",
@@ -175,12 +206,26 @@ RATE_LIMITED = _any(
 SERVER = _any(r"api_error|server[_ ]error|internal|upstream|\bserver_is|provider returned error|disconnected")
 
 _CODES: Mapping[Meaning, tuple[str, ...]] = {
-    "overflow": ("context_length_exceeded", "exceed_context_size_error", "tokens_limit_reached"),
-    "quota": ("insufficient_quota", "payment_required", "billing_error", "servicequotaexceededexception"),
-    "filter": ("content_filter", "content_policy_violation", "cyber_policy", "bio_policy", "data_inspection_failed"),
+    "overflow": (
+        *("context_length_exceeded", "exceed_context_size_error", "tokens_limit_reached", "context_window_exceeded"),
+        *("context_exceeded", "token_limit_exceeded", "model_max_prompt_tokens_exceeded"),
+    ),
+    "quota": (
+        *("insufficient_user_quota", "pre_consume_token_quota_failed", "accountoverdueerror", "arrearage"),
+        *("insufficient_quota", "payment_required", "billing_error", "servicequotaexceededexception"),
+    ),
+    "filter": (
+        "content_filter",
+        "content_policy_violation",
+        "cyber_policy",
+        "bio_policy",
+        "data_inspection_failed",
+        "hooks_failed",
+    ),
     "account": (
         *("authentication_error", "permission_error", "permission_denied", "unauthenticated", "unauthorized"),
         *("invalid_api_key", "access_denied", "accessdenied", "accessdeniedexception", "forbidden"),
+        *("access_terminated_error", "invalidapikey", "model.accessdenied", "modelnotopen"),
         *("invalid_authentication_error", "unrecognizedclientexception", "expiredtokenexception"),
         *("expiredtoken", "invalidsignatureexception", "incompletesignature", "invalidclienttokenid"),
         *(
@@ -193,6 +238,7 @@ _CODES: Mapping[Meaning, tuple[str, ...]] = {
     "not_found": (
         "cross_origin_redirect",
         *("not_found_error", "model_not_found", "modelnotfound", "not_found", "deploymentnotfound"),
+        *("operationnotsupported", "unsupported_api_for_model", "model_not_available"),
         *("model_decommissioned", "resourcenotfoundexception", "notfounderror", "invalid_model", "unknown_model"),
     ),
     "rate_limit": (
@@ -250,3 +296,20 @@ MINIMAX = _numbers(
 """Codes in its `base_resp`; the numbers differ in meaning from Zhipu's."""
 MISTRAL = _numbers({"rate_limit": (1300, 3505), "not_found": (1500,), "overflow": (3051,)})
 """Codes in bodies with `"object": "error"`."""
+
+GRPC_SENTENCES: Mapping[str, str] = {
+    "the operation was cancelled": "cancelled",
+    "client specified an invalid argument": "invalid_argument",
+    "deadline expired before operation could complete": "deadline_exceeded",
+    "some requested entity was not found": "not_found",
+    "the caller does not have permission to execute the specified operation": "permission_denied",
+    "some resource has been exhausted": "resource_exhausted",
+    "the system is not in a state required for the operation's execution": "failed_precondition",
+    "operation is not implemented or not supported": "unimplemented",
+    "internal error": "internal",
+    "the service is currently unavailable": "unavailable",
+    "the request does not have valid authentication credentials": "unauthenticated",
+}
+"""xAI's codes are gRPC's descriptions of a status, the same for every cause: a policy refusal has that of a missing
+permission (https://docs.rs/tonic/latest/tonic/enum.Code.html, 2026-11-30).
+"""

@@ -16,4 +16,4 @@ def tool_call_id(call_id: str) -> str:
     """
     if _VALID.fullmatch(call_id):
         return call_id
-    return f"call_{hashlib.blake2b(call_id.encode(), digest_size=12).hexdigest()}"
+    return f"call_{hashlib.blake2b(call_id.encode('utf-8', 'surrogatepass'), digest_size=12).hexdigest()}"

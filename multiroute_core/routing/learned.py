@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from multiroute_core.errors import UnsupportedError
+from multiroute_core.errors import ConfigurationError, UnsupportedError
 from multiroute_core.messages import Blob, Uri, every
 from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.providers import history
+from multiroute_core.providers.encoding_errors import read_encoding_error
 from multiroute_core.providers.provider import Encoded, Provider
 from multiroute_core.resilience.admission import Rejection
 from multiroute_core.route import Route
@@ -70,7 +71,7 @@ class LearnedCapabilities:
 
     def __init__(self, *, strict: bool = False) -> None:
         self._strict = strict
-        self._until: dict[tuple[str, str], float] = {}
+        self._until: dict[tuple[str, str, str], float] = {}  # by route, ability, and what it cannot be combined with
         self._lock = threading.Lock()
         forks.renew(self, _lock=threading.Lock)
 
@@ -81,36 +82,50 @@ class LearnedCapabilities:
             ConfigurationError: the request cannot be encoded for the route.
         """
         readable = history.for_account(request, getattr(provider, "account", None))
-        if readable is request:
-            if not self._until:
-                return AdaptedRequest(provider.encode(request, route, stream=stream))
-            return self._adapt(provider, request, route, now, stream=stream)
-        adapted = self._adapt(provider, readable, route, now, stream=stream)
+        try:
+            if readable is request:
+                if not self._until:
+                    return AdaptedRequest(provider.encode(request, route, stream=stream))
+                return self._adapt(provider, request, route, now, stream=stream)
+            adapted = self._adapt(provider, readable, route, now, stream=stream)
+        except ValueError as error:  # UnicodeEncodeError is one, and pydantic's and msgspec's errors are
+            reason = None if isinstance(error, ConfigurationError) else read_encoding_error(error)
+            if reason is None:
+                raise
+            raise ConfigurationError(reason) from None  # the error's object is the text
         dropped = (*adapted.encoded.dropped, history.FOREIGN)
         return replace(adapted, encoded=replace(adapted.encoded, dropped=dropped))
 
     def _adapt(self, provider: Provider, request: Request, route: Route, now: float, *, stream: bool) -> AdaptedRequest:
-        lacks = self._lacks(route, now) & self._adaptable(request, route, stream=stream)
+        needs = demands(request, stream=stream)
+        lacks = self._lacks(route, now, needs) & self._adaptable(request, route, needs)
         if not lacks:
             return AdaptedRequest(provider.encode(request, route, stream=stream))
         request, dropped = _without(request, lacks, route)
         encoded = provider.encode(request, route, stream=stream)
-        body: dict[str, Any] = encoded.body
         if "stream_options" in lacks:
-            body = {name: value for name, value in body.items() if name != "stream_options"}
-        return AdaptedRequest(replace(encoded, body=body, dropped=(*encoded.dropped, *dropped)), lacks)
+            encoded = getattr(provider, "without_stream_options", _without_stream_options)(encoded)
+        return AdaptedRequest(replace(encoded, dropped=(*encoded.dropped, *dropped)), lacks)
 
     def learn(
-        self, error: UnsupportedError, request: Request, route: Route, now: float, adapted: AdaptedRequest
+        self,
+        error: UnsupportedError,
+        request: Request,
+        route: Route,
+        now: float,
+        adapted: AdaptedRequest,
+        *,
+        stream: bool,
     ) -> bool:
         """Remember a rejection; return whether the same route may be tried again without the rejected feature."""
         ability = ability_of(error, request)
-        stream = bool(adapted.encoded.body.get("stream"))
-        if ability in adapted.lacks or ability not in demands(request, stream=stream):
+        needs = demands(request, stream=stream)
+        if ability in adapted.lacks or ability not in needs:
             return False  # the request did not contain it: the error means something else
         with self._lock:
-            self._until[route.name, ability] = now + REMEMBER_SECONDS
-        return ability in self._adaptable(request, route, stream=stream)
+            beside = error.beside if error.beside in needs else ""
+            self._until[route.name, ability, beside] = now + REMEMBER_SECONDS
+        return ability in self._adaptable(request, route, needs)
 
     def find_rejections(
         self, routes: Sequence[Route], request: Request, now: float, *, stream: bool
@@ -119,28 +134,39 @@ class LearnedCapabilities:
         if not self._until:
             return {}
         rejections: dict[str, Rejection] = {}
+        needs = demands(request, stream=stream)
         for route in routes:
-            missing = self._lacks(route, now) & demands(request, stream=stream)
-            missing -= self._adaptable(request, route, stream=stream)
+            missing = self._lacks(route, now, needs) & needs
+            missing -= self._adaptable(request, route, needs)
             if missing:
                 names = ", ".join(sorted(missing))
                 error = UnsupportedError(f"The route does not support {names}.", route=route.name, ability=names)
                 rejections[route.name] = Rejection("unsupported", REMEMBER_SECONDS, error)
         return rejections if len(rejections) < len(routes) else {}
 
-    def _lacks(self, route: Route, now: float) -> frozenset[str]:
+    def _lacks(self, route: Route, now: float, needs: frozenset[str]) -> frozenset[str]:
+        """Return what the route lacks for a request with these demands."""
         with self._lock:
             for key in [key for key, until in self._until.items() if until <= now]:
                 del self._until[key]
-            return frozenset(ability for name, ability in self._until if name == route.name)
+            return frozenset(
+                ability
+                for name, ability, beside in self._until
+                if name == route.name and (not beside or beside in needs)
+            )
 
-    def _adaptable(self, request: Request, route: Route, *, stream: bool) -> frozenset[str]:
+    def _adaptable(self, request: Request, route: Route, needs: frozenset[str]) -> frozenset[str]:
         """Return what the request can do without on this route."""
         parameters = frozenset({"stream_options", HISTORY, *(() if self._strict else _PARAMETERS)})
         spec = PROVIDERS.get(route.provider)
         is_chat = spec is not None and spec.speaks_chat_completions
         limits = _LIMITS if is_chat and request.max_tokens is not None else ()
-        return (parameters & demands(request, stream=stream)) | frozenset(limits)
+        return (parameters & needs) | frozenset(limits)
+
+
+def _without_stream_options(encoded: Encoded) -> Encoded:
+    body: dict[str, Any] = {name: value for name, value in encoded.body.items() if name != "stream_options"}
+    return replace(encoded, body=body)
 
 
 def ability_of(error: UnsupportedError, request: Request) -> str:
@@ -154,7 +180,7 @@ def demands(request: Request, *, stream: bool) -> frozenset[str]:
     """Return the capabilities and parameters that a request needs beside plain text."""
     names = {name for name, asks in _DEMANDS.items() if asks(request)}
     if stream:
-        names.add("stream_options")
+        names.update(_STREAMS)
     if request.max_tokens is not None:
         names.update(_LIMITS)
     for message in request.messages:
@@ -166,6 +192,7 @@ def demands(request: Request, *, stream: bool) -> frozenset[str]:
     return frozenset(names)
 
 
+_STREAMS = ("stream", "stream_options")
 _DEMANDS: Mapping[str, Callable[[Request], bool]] = {
     "tools": lambda request: bool(request.tools),
     "tool_choice": lambda request: request.tool_choice is not None or bool(request.tools),
@@ -176,6 +203,7 @@ _DEMANDS: Mapping[str, Callable[[Request], bool]] = {
     "seed": lambda request: request.seed is not None,
     "stop": lambda request: bool(request.stop),
     "parallel_tool_calls": lambda request: request.parallel_tool_calls is not None,
+    "system": lambda request: any(message.role == "system" for message in request.messages),
 }
 
 

@@ -96,7 +96,7 @@ def _key(route: Route) -> str:
 
 def _permissions(route: Route, failure: Failure) -> str:
     """Return advice for a valid key that was rejected: it lacks a permission."""
-    return f", and whether it may use the model {route.model!r} from here" if failure.status == 403 else ""
+    return "" if failure.status == 401 else f", and whether it may use the model {route.model!r} from here"
 
 
 def _account(route: Route) -> str:

@@ -169,4 +169,32 @@ OUTSIDE = (
         "    return None\n    has_reply = replied\n",
         f"{FAILURES} -k wrapped",
     ),
+    Mutant(
+        "a filter inside a stream opens the breaker",
+        "multiroute_core/engine/verdicts.py",
+        "return error.reported.counts_against_breaker",
+        "return error.counts_against_breaker",
+        "tests/engine/test_reported_errors.py -k filter_or_limit",
+    ),
+    Mutant(
+        "tools that cannot be streamed are no longer called",
+        "multiroute_core/routing/learned.py",
+        'beside = error.beside if error.beside in needs else ""',
+        'beside = ""',
+        "tests/engine/test_reported_errors.py -k streamed_are_still_called",
+    ),
+    Mutant(
+        "a moment in Retry-After is a span",
+        "multiroute_core/providers/retry_after.py",
+        "if abs(moment - now) < NEAR:",
+        "if False:",
+        "tests/providers/test_retry_after.py -k beyond_the_standard",
+    ),
+    Mutant(
+        "a permission's code hides a filter",
+        "multiroute_core/providers/error_body.py",
+        'text = error_words.GRPC_SENTENCES.get(text.rstrip("."), text)',
+        "bool(error_words)",
+        "tests/providers/test_classify_gateways.py -k comes_to_its_class",
+    ),
 )

@@ -147,3 +147,23 @@ def test_a_header_stands_in_no_repr_and_no_log(
 def test_the_cache_tells_them_apart(others: list[Any]) -> None:
     keys = {key(build("Hello", {"extra": {"google": options}})[0], "", None) for options in others}
     assert len(keys) == len(others)
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])
+@pytest.mark.parametrize(
+    ("options", "instead"),
+    [
+        ({"api_key": SECRET}, "api_key"),
+        ({"base_url": "http://elsewhere"}, "base_url"),
+        ({"max_retries": 3}, "max_retries"),
+        ({"headers": {"x-a": SECRET}}, "extra_headers"),
+        ({"default_headers": {"x-a": SECRET}}, "extra_headers"),
+        ({"default_query": {"a": "b"}}, "extra_query"),
+        ({"idempotency_key": "k"}, "Idempotency-Key"),
+        ({"http_options": {"extra_body": {"a": 1}}}, "extra itself"),
+    ],
+)
+def test_settings_of_a_client_are_refused_and_not_sent(provider: str, options: dict[str, Any], instead: str) -> None:
+    with pytest.raises(ConfigurationError, match=instead) as caught:
+        build("Hello", {"extra": {provider: options}})
+    assert SECRET not in str(caught.value)

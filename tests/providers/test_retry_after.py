@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import email.utils
 import itertools
 import json
@@ -191,3 +192,83 @@ def test_a_number_is_believed_up_to_an_hour(seconds: float) -> None:
         found = classify(Refusal(429, headers, {})).retry_after
         assert found is not None
         assert math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def iso(seconds: float) -> str:
+    """An RFC 3339 timestamp so far from now."""
+    return dt.datetime.fromtimestamp(time.time() + seconds, dt.UTC).isoformat().replace("+00:00", "Z")
+
+
+def later(seconds: float, unit: float = 1.0) -> str:
+    """A moment so far from now, since 1970."""
+    return str(int((time.time() + seconds) * unit))
+
+
+def resets(**limits: tuple[str, str]) -> dict[str, str]:
+    """OpenAI's headers: what remains of each limit, and when it resets."""
+    return {
+        f"x-ratelimit-{kind}-{name}": value
+        for name, pair in limits.items()
+        for kind, value in zip(("remaining", "reset"), pair, strict=True)
+    }
+
+
+OTHER_HEADERS: list[tuple[Callable[[], dict[str, str]], float | None]] = [
+    (lambda: {"retry-after": later(30)}, 30),
+    (lambda: {"retry-after": later(30, 1000)}, 30),
+    (lambda: {"retry-after": iso(40)}, 40),
+    (lambda: {"retry-after": "1m30s"}, 90),
+    (lambda: {"retry-after": "500ms"}, 0.5),
+    (lambda: {"x-ms-retry-after-ms": "2500"}, 2.5),
+    (lambda: resets(requests=("0", "6m0s")), 360),
+    (lambda: resets(requests=("9", "1s"), tokens=("0", "20ms")), 0.02),
+    (lambda: resets(requests=("9", "60s")), None),
+    (lambda: {**resets(requests=("0", "30000")), "x-ratelimit-renewalperiod-requests": "60"}, 30),
+    (lambda: {"x-ratelimit-reset": later(50, 1000), "x-ratelimit-remaining": "0"}, 50),
+    (lambda: {"ratelimit-reset": "13"}, 13),
+    (lambda: {"x-rate-limit-reset": later(14)}, 14),
+    (lambda: {"anthropic-ratelimit-tokens-reset": iso(25), "anthropic-ratelimit-tokens-remaining": "0"}, 25),
+]
+
+
+@pytest.mark.parametrize("place", range(len(OTHER_HEADERS)))
+def test_headers_beyond_the_standard(place: int) -> None:
+    headers, seconds = OTHER_HEADERS[place]
+    found = classify(Refusal(429, headers(), {})).retry_after
+    assert (found is None) == (seconds is None)
+    assert found is None or abs(found - (seconds or 0)) < 1.6
+    if "retry" not in str(headers()):
+        assert classify(Refusal(503, headers(), {})).retry_after is None  # limits say nothing about an overload
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("Please try again after 1 seconds", 1.0),
+        ("Please wait 20 seconds before retrying.", 20.0),
+        ("Please retry in 1 minute and 30 seconds.", 90.0),
+        ("Please try again in about 5 minutes.", 300.0),
+        ("Quota will be replenished in 00:05:30.", 330.0),
+        ("Rate limit resets in 3h", LONGEST_WAIT),
+        ("请在 30 秒后重试", 30.0),
+        (r'b\'{"details": [{"retryDelay": "44s"}]}\'', 44.0),
+        (r"{\"retryDelay\": \"44s\"}", 44.0),
+        ("We allow 60 requests in 60 seconds.", None),
+    ],
+)
+def test_sentences(said: str, seconds: float | None) -> None:
+    assert classify(Refusal(429, {}, {"error": {"message": said}})).retry_after == seconds
+
+
+def test_members_of_the_body() -> None:
+    upstream = {"headers": {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": later(33, 1000)}}
+    for body, seconds in (
+        ({"message": "x", "retry_after": 1.5}, 1.5),
+        ({"error": {"message": "x", "retry_after_ms": 1500}}, 1.5),
+        ({"error": {"message": "x", "metadata": {"retry_after_seconds": 12}}}, 12.0),
+        ({"error": {"message": "x", "details": [{"retryDelay": {"seconds": 7, "nanos": 500000000}}]}}, 7.5),
+        ({"error": {"message": "x", "code": 429, "metadata": upstream}}, 33.0),
+    ):
+        found = classify(Refusal(429, {}, body)).retry_after
+        assert found is not None
+        assert abs(found - seconds) < 1.6

@@ -230,7 +230,7 @@ def _result(answer: ToolCallResponse) -> dict[str, Any]:
         return {"error": answer.text}
     try:
         content: Any = msgspec.json.decode(answer.text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeEncodeError):  # the latter for half of a surrogate pair
         content = None
     return dict(mapping(content)) if isinstance(content, dict) else {"result": answer.text}
 
