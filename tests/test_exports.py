@@ -91,6 +91,25 @@ def test_a_package_loads_what_it_exports_on_first_access():
     assert len(own) < 20
 
 
+@pytest.mark.parametrize(
+    ("package", "name", "framework", "extra"),
+    [
+        ("langchain_multiroute", "ChatMultiRoute", "langchain_core", "langchain"),
+        ("llamaindex_multiroute", "MultiRoute", "llama_index", "llamaindex"),
+    ],
+)
+def test_a_missing_framework_is_an_error_that_names_the_extra(package, name, framework, extra):
+    code = f"import sys; sys.modules['{framework}'] = None\nfrom {package} import {name}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    advice = (
+        rf"ModuleNotFoundError: {package}.{name} needs {framework}[\w.]*; run: pip install 'multiroute-llm\[{extra}\]'"
+    )
+    assert re.fullmatch(advice, done.stderr.splitlines()[-1])
+    hidden = f"import sys; sys.modules['msgspec'] = None\nfrom {package} import {name}"
+    done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, check=False)
+    assert "pip install" not in done.stderr, "another package that is missing is no matter of an extra"
+
+
 @pytest.mark.parametrize("package", INTERNAL)
 def test_a_package_without_public_names_says_so(package):
     assert (ast.get_docstring(ast.parse(init(package).read_text())) or "").startswith("Internal: ")

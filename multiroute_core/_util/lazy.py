@@ -12,6 +12,9 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+_EXTRAS = {"langchain_core": "langchain", "llama_index": "llamaindex"}
+"""The extra that brings a framework; the packages of an adapter cannot be used without it."""
+
 
 def attach(
     package: str, names: Mapping[str, str], *, modules: Collection[str] = ()
@@ -35,7 +38,15 @@ def attach(
             return importlib.import_module(f"{package}.{name}")
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        export = getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        try:
+            module = importlib.import_module(f"{package}.{homes[name]}")
+        except ModuleNotFoundError as error:
+            extra = _EXTRAS.get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            message = f"{package}.{name} needs {error.name}; run: pip install 'multiroute-llm[{extra}]'"
+            raise ModuleNotFoundError(message, name=error.name) from None
+        export = getattr(module, name)
         setattr(sys.modules[package], name, export)  # from now on an ordinary attribute
         return export
 

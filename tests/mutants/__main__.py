@@ -31,6 +31,8 @@ COPIED = (
     "pyproject.toml",
     "examples",
     "docs",
+    "README.md",
+    "LICENSE",
 )
 PATIENCE = 60.0
 """Seconds beyond five times what its tests take without it, until a mutant counts as noticed because they do not end."""

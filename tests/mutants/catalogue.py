@@ -9,6 +9,7 @@ from tests.mutants.money import MONEY
 from tests.mutants.mutant import FACES, PLAN, RACE, Mutant
 from tests.mutants.optimizer import OPTIMIZER
 from tests.mutants.outside import OUTSIDE
+from tests.mutants.packaging import PACKAGING
 from tests.mutants.pages import PAGES
 from tests.mutants.prompts import PROMPTS
 from tests.mutants.rules import RULES
@@ -270,6 +271,7 @@ MUTANTS = (
     *MONEY,
     *LIMITED,
     *OUTSIDE,
+    *PACKAGING,
     *GUARDED,
     *PROMPTS,
     *OPTIMIZER,
