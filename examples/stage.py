@@ -15,6 +15,10 @@ from llmock.scenarios import Behavior, Fail, Reply, StreamFault
 from llmock.testing import LLMockServer
 
 from multiroute_core import Route
+from multiroute_core.provider_table import PROVIDERS
+
+INEXPENSIVE = ("anthropic:claude-haiku-5-5", "openai:gpt-6-luna", "google:gemini-3.5-flash-lite")
+"""What `routes_with_keys` chooses from."""
 
 WIRES = {"anthropic": "anthropic", "openai": "openai", "google": "gemini"}
 """For each provider, the name that LLMock has for its API."""
@@ -59,7 +63,7 @@ class Stage:
 
     def start(self) -> Self:
         """Start the servers."""
-        _reach_directly("127.0.0.1")
+        reach_directly("127.0.0.1")
         for vendor, server in self.servers.items():
             server.start()
             # Words that come one by one, as a model's do.
@@ -106,7 +110,20 @@ class Stage:
         self.stop()
 
 
-def _reach_directly(host: str) -> None:
+def routes_with_keys() -> tuple[str, ...]:
+    """Inexpensive routes of the providers whose key is in the environment; none without a key.
+
+    Example:
+        >>> routes = routes_with_keys() or stage.routes  # doctest: +SKIP
+    """
+    return tuple(
+        route
+        for route in INEXPENSIVE
+        if any(os.environ.get(name) for name in PROVIDERS[route.partition(":")[0]].key_variables)
+    )
+
+
+def reach_directly(host: str) -> None:
     """Keep a proxy, where one is set, out of the way to `host`."""
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, (os.environ.get(name), host)))

@@ -15,9 +15,10 @@ NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 SECONDS = 120
 SHOWN = {
     "01_quickstart": (
-        r"\n1 +anthropic:\S+ +server_error",  # the table of the failover
-        r"\n1 +openai:\S+ +rate_limit",
-        r"\n1 +google:\S+ +success",
+        r"anthropic:\S+ +✗ server error",  # the attempts of the failover
+        r"openai:\S+ +✗ rate limit",
+        r"google:\S+ +✓ success",
+        r"12 of 12 done",
         r"The stream broke after \d+ characters",
         r"local:smollm2",
     ),
@@ -38,10 +39,38 @@ SHOWN = {
         r"Saved by the cache",
     ),
     "05_drill": (r"1260 questions in", r"1260 +0 +", r"1 passed"),
+    "06_cache": (
+        r"200 of 200 done.*, 1\d\d cached",
+        r"reset my gmail password +● from the cache +0\.9",
+        r"2000 mg of ibuprofen\? +○ a call",
+        r"\d answers in this process, then: The limit 'rpm/tenant' of tenant 'acme' is reached",
+        r"anthropic:\S+ +○ open",
+        r"calls, all answered",
+        r"Redis at \S+ is available again",
+    ),
+    "07_cascade": (
+        r"small +✗ rejected",
+        r"large +✓ success",
+        r"large alone +79 ",
+        r"cascade: and a small judge +78 ",
+    ),
+    "08_guards": (
+        r"received: Opening hours: Monday to Friday, 9 to 17\. Parking is behind the house\. Dogs are welcome\.",
+        r"'detect_injection' blocked .+ \(0 requests sent\)",
+        r"the provider received +Write to \[EMAIL_1\] or call \[PHONE_1\]; please pay to \[IBAN_1\]\.",
+        r"the user sees +I will write to ada@example\.org",
+        r"I will write to bob@example\.com[^$]*cached",
+        r"the EU is down +Please call me: 030 901820\. +no answer",
+        r"blocked the answer: a part of the system prompt",
+    ),
 }
 """What a notebook must show, whatever else it does."""
 
-WARNINGS = r"(Route '\S+': circuit breaker opened for .+\n|Budget '\S+' of '\S+': .+ spent\.\n)+"
+WARNINGS = (
+    r"(Route '\S+': circuit breaker opened for .+\n"
+    r"|Budget '\S+' of '\S+': .+ spent\.\n"
+    r"|(Redis at|The cache) .+\n)+"  # on a machine so busy that Valkey takes more than 20 ms
+)
 
 
 @pytest.fixture

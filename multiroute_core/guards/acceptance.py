@@ -186,7 +186,7 @@ def _match_model(model: Any, response: Response) -> bool | str:
         model.model_validate_json(response.text)
     except ValueError as error:
         count = getattr(error, "error_count", lambda: 1)()
-        return f"it is not a {model.__name__}: {count} error{'s' if count > 1 else ''}"
+        return f"it is not valid as {model.__name__}: {count} error{'s' if count > 1 else ''}"
     return True
 
 
