@@ -8,11 +8,14 @@ each public package, with every name that the package exports.
 from __future__ import annotations
 
 import ast
+import logging
 import posixpath
 import re
 from pathlib import Path
 from typing import Any
 
+from mkdocs.exceptions import PluginError
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files, InclusionLevel
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +29,8 @@ MARKDOWN = {
 }
 """Markdown outside of `docs/`, and its page; the README's is the start page."""
 LINK = re.compile(r"(\]\()(?!https?://|#|mailto:)([^)#\s]+)((?:#[^)\s]*)?\))")
+HTML_LINK = re.compile(r'href="(\.\./[^"#]+)((?:#[^"]*)?)"')
+logger = logging.getLogger("mkdocs.hooks.links")  # below MkDocs' own, so that a warning fails a strict build
 
 
 def on_config(config: Any) -> Any:
@@ -36,10 +41,12 @@ def on_config(config: Any) -> Any:
     return config
 
 
+@event_priority(100)  # before mkdocs-jupyter, which makes pages of the notebooks that it sees
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages from outside of `docs/`."""
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        files.append(File.generated(config, f"notebooks/{path.name}", abs_src_path=str(path)))
+        # Not `File.generated`: mkdocs-jupyter wraps the file and sees only its attributes.
+        files.append(File(f"notebooks/{path.name}", str(ROOT), config.site_dir, config.use_directory_urls))
     for source, page in MARKDOWN.items():
         if page != "index.md":
             files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
@@ -67,6 +74,29 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         return f"{match[1]}{link}{match[3]}"
 
     return LINK.sub(rewrite, markdown)
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:  # noqa: ARG001
+    """Do the same in a notebook, which mkdocs-jupyter turns into HTML itself."""
+    if not page.file.src_uri.endswith(".ipynb"):
+        return html
+
+    def rewrite(match: re.Match[str]) -> str:
+        target = _page(posixpath.normpath(posixpath.join(_folder(page.file.src_uri), match[1])))
+        file = files.get_file_from_path(target) if target else None
+        if file is None:
+            logger.warning("%s links to %s, which has no page", page.file.src_uri, match[1])
+            return match[0]
+        return f'href="{file.url_relative_to(page.file)}{match[2]}"'
+
+    return HTML_LINK.sub(rewrite, html)
+
+
+def on_post_build(config: Any) -> None:
+    """Fail if a notebook has become no page: MkDocs copies files that no plugin knows, without a warning."""
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        if not Path(config.site_dir, "notebooks", f"{path.stem}.html").exists():
+            raise PluginError(f"notebooks/{path.name} has no page.")
 
 
 def public_packages() -> list[str]:
