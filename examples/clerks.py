@@ -85,7 +85,8 @@ def _write_order(number: int) -> tuple[str, Entry]:
     items = [{"name": name, "quantity": draw.randint(2, 30), "price": GOODS[name]} for name in goods]
     total = round(sum(item["quantity"] * item["price"] for item in items), 2)
     lines = " and ".join(f"{item['quantity']} × {item['name']} at {item['price']:.2f} each" for item in items)
-    text = f"Order {number}. Hello, this is {draw.choice(('Ada', 'Ben', 'Cleo'))} of {customer}. We need {lines}. Thanks!"
+    writer = draw.choice(("Ada", "Ben", "Cleo"))
+    text = f"Order {number}. Hello, this is {writer} of {customer}. We need {lines}. Thanks!"
     return text, {"customer": customer, "items": items, "total": total}
 
 
