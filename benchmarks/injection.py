@@ -301,7 +301,7 @@ def store_figures(
         stored["questions"] = {name: round(value, 4) for name, value in questions.items()}
     for origin, columns in figures.items():
         stored["rates"][origin] = {
-            column: {figure: round(value, 4) for figure, value in values.items()} for column, values in columns.items()
+            column: {figure: round(value, 5) for figure, value in values.items()} for column, values in columns.items()
         }
     FIGURES_FILE.write_text(json.dumps(stored, indent=2, ensure_ascii=False, sort_keys=True) + "\n", "utf-8")
 
