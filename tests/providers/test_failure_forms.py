@@ -12,9 +12,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from langchain_anthropic import ChatAnthropic
-from langchain_openai import ChatOpenAI
-from llama_index.llms.openai import OpenAI, OpenAIResponses
 from pydantic import SecretStr
 
 from multiroute_core import Route, RouteError, StreamInterruptedError
@@ -303,15 +300,23 @@ def test_calls_arrive_with_their_arguments(server: ReplayServer) -> None:
         assert (outcome.finish_reason, outcome.response.invalid_tool_calls) == ("tool_call", ()), name
 
 
-def models(url: str) -> dict[str, Any]:
-    key = SecretStr("k")
-    return {
-        "ChatOpenAI": ChatOpenAI(model="gpt-4.1", base_url=f"{url}/v1", api_key=key, max_retries=0),
-        "ChatOpenAI, Responses": ChatOpenAI(model="gpt-4.1", base_url=f"{url}/v1", api_key=key, max_retries=0, use_responses_api=True),
-        "ChatAnthropic": ChatAnthropic(model_name="claude-sonnet-4-5", base_url=url, api_key=key, max_retries=0, timeout=None, stop=None),
-        "OpenAI": OpenAI(model="gpt-4.1", api_base=f"{url}/v1", api_key="k", max_retries=0),
-        "OpenAIResponses": OpenAIResponses(model="gpt-4.1", api_base=f"{url}/v1", api_key="k", max_retries=0),
-    }  # fmt: skip
+MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "ChatOpenAI": ("langchain_openai", "ChatOpenAI", {}),
+    "ChatOpenAI, Responses": ("langchain_openai", "ChatOpenAI", {"use_responses_api": True}),
+    "ChatAnthropic": ("langchain_anthropic", "ChatAnthropic", {"timeout": None, "stop": None}),
+    "OpenAI": ("llama_index.llms.openai", "OpenAI", {}),
+    "OpenAIResponses": ("llama_index.llms.openai", "OpenAIResponses", {}),
+}
+
+
+def model_of(user: str, url: str) -> Any:
+    """A framework's model; skips where its package is not installed, as beside the newest SDK of OpenAI."""
+    module, name, more = MODELS[user]
+    make = getattr(pytest.importorskip(module, reason=f"{module} is not installed"), name)
+    if name == "ChatAnthropic":
+        return make(model_name="claude-sonnet-4-5", base_url=url, api_key=SecretStr("k"), max_retries=0, **more)
+    address = "base_url" if module == "langchain_openai" else "api_base"
+    return make(model="gpt-4.1", **{address: f"{url}/v1"}, api_key="k", max_retries=0, **more)
 
 
 # What the integrations give out as an answer, or fail on with an error of their own.
@@ -335,20 +340,21 @@ WRAPPED: dict[str, tuple[tuple[str, ...], Reply, str]] = {
 
 
 @pytest.mark.slow
-def test_wrapped_models_fail_as_the_apis_do(server: ReplayServer) -> None:
-    built = models(server.url)
+@pytest.mark.parametrize("user", MODELS)
+def test_wrapped_models_fail_as_the_apis_do(server: ReplayServer, user: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        model = model_of(user, server.url)
         for name, (users, reply, kind) in WRAPPED.items():
-            server.serve(lambda _, reply=reply: reply)
-            for user in users:
-                with routed(Route(llm=built[user])) as router:
+            if user in users:
+                server.serve(lambda _, reply=reply: reply)
+                with routed(Route(llm=model)) as router:
                     outcome = ask("stream" if reply.stream else "generate", router)
                 assert code(outcome) == kind, (name, user, outcome)
 
 
 def test_a_bug_of_the_caller_is_no_reply(server: ReplayServer) -> None:
     server.serve(lambda _: whole(chat({"content": "Hi"})))
-    model = ChatOpenAI(model="gpt-4.1", base_url=f"{server.url}/v1", api_key=SecretStr("k"), max_retries=0)
+    model = model_of("ChatOpenAI", server.url)
     with routed(Route(llm=model.bind(no_such_argument=1))) as router:
         assert isinstance(ask("generate", router).error, TypeError)
