@@ -151,16 +151,23 @@ OUTSIDE = (
     Mutant(
         "an empty error is an error",
         "multiroute_core/providers/in_band.py",
-        "return any(fields.values()) and not _is_success(fields)",
+        "return not _is_nothing(error) and not (isinstance(error, dict) and _is_success(mapping(error)))",
         "return True",
         f"{FAILURES} -k each_form",
     ),
     Mutant(
-        "a typed event is never an error",
+        "an event with a code is never an error",
         "multiroute_core/providers/in_band.py",
-        "return (has_code or names_error) and _text(payload) is not None",
-        "return False",
+        "    if any(_is_code_of_error(code, named",
+        "    if False and any(_is_code_of_error(code, named",
         f"{FAILURES} -k reports_an_error",
+    ),
+    Mutant(
+        "an event that reports progress is an error",
+        "multiroute_core/providers/in_band.py",
+        "is None or name in _PROGRESS:",
+        "is None:",
+        f"{FAILURES} -k each_form",
     ),
     Mutant(
         "a page that an integration fails on is a bug",

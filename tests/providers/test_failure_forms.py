@@ -173,6 +173,12 @@ def test_a_body_that_reports_an_error(server: ReplayServer, wire: str) -> None:
         assert "ended early" not in str(outcome.error), name
 
 
+STREAMS: dict[str, list[Any]] = {
+    "chat": [HI, END, DONE],
+    "responses": [CREATED, SAID, COMPLETED],
+    "anthropic": [START, *TEXT, ends("end_turn"), STOP],
+    "google": [gemini("Hi"), gemini("", "STOP")],
+}
 # What each form is read as: the code of the error, or the finish reason and the text.
 Forms = dict[str, tuple[str, Reply, Any]]
 HELLO = ("stop", "Hi")
@@ -208,6 +214,15 @@ FAILED: Forms = {
     "an error event with a status": ("responses", streamed({"type": "error", "status": 429, "error": {"type": "x", "message": "slow"}}), "rate_limit"),
     "incomplete for a failure": ("responses", whole(response("incomplete", ITEM, incomplete_details={"reason": "server_error"})), "server_error"),
     "expired": ("responses", whole(response("expired", ITEM)), "server_error"),
+    **{
+        f"{name} in a stream of {wire}": (wire, streamed(event), kind)
+        for wire in STREAMS
+        for name, event, kind in (
+            ("a complaint", {"id": "x", "object": "response.status", "message": "Rate limit exceeded"}, "rate_limit"),
+            ("a code", {"object": "chat.completion.chunk", "choices": [], "code": 503, "message": "x", "type": "x"}, "overloaded"),
+            ("a code in words", {"code": "RateLimited", "message": "too many requests"}, "rate_limit"),
+        )
+    },
     # Wei-Shaw/sub2api#1471 (2026-04-05)
     "an error inside an unfinished event": ("responses", streamed(b'data: {"type":"response.created","resp\ndata: {"type":"error","error":{"type":"rate_limit_error","message":"slow"}}\n\n'), "rate_limit"),
     "an error after an unfinished event": ("responses", streamed(b'data: {"type":"response.created","resp\n{"type":"error","error":{"type":"rate_limit_error","message":"slow"}}\n\n'), "rate_limit"),
@@ -218,8 +233,22 @@ FAILED: Forms = {
 }  # fmt: skip
 EMPTY_ERRORS: dict[str, Any] = {
     "null": None, "empty": "", "{}": {}, "false": False, "nulls": {"code": None, "message": None}, "code 0": {"code": 0, "message": "success"}, "ok": "OK",
+    "a list of nothing": [{}, None], "no type": {"code": None, "message": "", "type": "none"}, "no errors": "No errors.", "n/a": "N/A",
+    "a sentence": {"code": 0, "message": "The request succeeded."}, "200": {"code": "200", "message": "OK."},
+}  # fmt: skip
+# Events of servers and gateways that report progress, or failures that they mended themselves.
+NOTES: dict[str, Any] = {
+    "a status": {"status": "processing", "message": "Loading the model"}, "a place in a queue": {"status": "queued", "message": "You are 3rd"},
+    "a type": {"type": "status", "message": "Searching the web"}, "a retry": {"type": "retrying", "code": 1, "message": "An upstream failed"},
+    "an object": {"object": "prompt.progress", "details": {"step": 1}}, "a code of 0": {"code": 0, "msg": "connected"},
+    "a status of 200": {"status": 200, "message": "accepted"}, "success": {"success": True, "message": "connected"},
+    "a warning": {"type": "warning", "code": "model_deprecated", "message": "Deprecated."}, "a search": {"type": "search", "detail": "3 results"},
 }  # fmt: skip
 ANSWERS: Forms = {
+    **{f"{name}, in a stream of {wire}": (wire, streamed(note, *events), HELLO) for wire, events in STREAMS.items() for name, note in NOTES.items()},
+    "a success in base_resp": ("chat", whole({**chat({"content": "Hi"}), "base_resp": {"status_code": 200, "status_msg": "OK"}}), HELLO),
+    "a call that failed, with its error": ("responses", streamed(CREATED, {"type": "response.mcp_call.failed", "error": "x"}, SAID, COMPLETED), HELLO),
+    "content as a string": ("anthropic", whole({**message(), "content": "Hi"}), HELLO),
     **{f"error is {name}": ("chat", whole({**chat({"content": "Hi"}), "error": value}), HELLO) for name, value in EMPTY_ERRORS.items()},
     **{f"error is {name}, streamed": ("google", streamed({**gemini("Hi"), "error": value}, {**gemini("", "STOP"), "error": value}), HELLO) for name, value in EMPTY_ERRORS.items()},
     **{f"error is {name}, in events": ("responses", streamed({**SAID, "error": value}, {**COMPLETED, "response": {**response("completed", ITEM), "error": value}}), HELLO) for name, value in EMPTY_ERRORS.items()},
@@ -237,6 +266,7 @@ ANSWERS: Forms = {
         for reason, finish in {
             "content_filter: PROHIBITED_CONTENT": "content_filter", "content_policy_violation": "content_filter", "endTurn": "stop",
             "max_completion_tokens": "length", "context_length_exceeded": "length", "no_error": "other", "repetition_truncation": "other", "load": "other",
+            "error_free": "other", "timeout_warning": "other", "insufficient_context": "other", "not_failed": "other", "undefined": "stop", "FINISH_REASON_STOP": "stop",
         }.items()
     },
     "a second reason": ("chat", streamed(HI, piece(finish="length"), END, DONE), ("length", "Hi")),
@@ -289,6 +319,8 @@ CALLS: dict[str, tuple[str, Reply, list[Any]]] = {
     "two, under one index": ("anthropic", streamed(START, block({**TOOL, "input": {"a": 1}}), block({**TOOL, "id": "u"}), ends("tool_use"), STOP), [{"a": 1}, {}]),
     "arguments in their end event": ("responses", streamed({"type": "response.output_item.added", "output_index": 0, "item": FUNCTION}, {"type": "response.function_call_arguments.done", "output_index": 0, "arguments": '{"a": 1}'}, {"type": "response.completed", "response": response()}), [{"a": 1}]),
     "an item that is never closed": ("responses", streamed({"type": "response.output_item.added", "output_index": 0, "item": FUNCTION}, {"type": "response.completed", "response": response()}), [{}]),
+    "and end as a turn": ("anthropic", whole(message({**TOOL, "input": {"a": 1}})), [{"a": 1}]),
+    "and end as a turn, streamed": ("anthropic", streamed(START, block({**TOOL, "input": {"a": 1}}), ends("end_turn"), STOP), [{"a": 1}]),
     "in the last event": ("responses", streamed({"type": "response.completed", "response": response("completed", {**FUNCTION, "arguments": '{"a": 1}'})}), [{"a": 1}]),
     "a plain answer in a stream": ("chat", streamed(chat(call("f", '{"a": 1}'), "tool_calls"), DONE), [{"a": 1}]),
     "a stream for a plain request": ("chat", Reply(200, SSE, data(piece(call("f", '{"a"'))) + data(piece({"tool_calls": [{"index": 0, "function": {"arguments": ": 1}"}}]}, "tool_calls"))), [{"a": 1}]),

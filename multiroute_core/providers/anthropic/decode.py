@@ -46,11 +46,14 @@ def decode(reply: Reply, encoded: Encoded) -> Delta:
     model = word(message.get("model"))
     if "x_nanogpt_pricing" in message or "provider_metadata" in message:
         usage = with_reported(usage, message)
-    if message.get("type") == "error" or not isinstance(message.get("content"), list):
+    content = message.get("content")
+    if isinstance(content, str):  # as in a request
+        content = [{"type": "text", "text": content}]
+    if message.get("type") == "error" or not isinstance(content, list):
         raise in_band.no_answer(message, "The answer has no content.", usage=usage, model=model)
     if (error := in_band.failed(message.get("stop_reason"), message, usage=usage, model=model)) is not None:
         raise error
-    blocks = [block for one in array(message.get("content")) if (block := mapping(one))]
+    blocks = [block for one in array(content) if (block := mapping(one))]
     kinds = [block.get("type") for block in blocks]
     parts: list[Part] = []
     for at, block in enumerate(blocks):
@@ -150,7 +153,8 @@ def _finish(reason: str | None, parts: list[Part], *, has_content: bool) -> Fini
         return "stop"
     if has_content and not normal_word(reason):
         return "tool_call" if has_call else "stop"
-    return FINISH.get(reason or "") or finish_reason(normal_word(reason)) or "other"
+    finish = FINISH.get(reason or "") or finish_reason(normal_word(reason)) or "other"
+    return "tool_call" if has_call and finish == "stop" else finish
 
 
 @dataclass(slots=True)
@@ -260,10 +264,8 @@ class MessagesDecoder:
                 return Delta(tuple(parts), finish, usage if counted else None, raw=raw)
             case "error":
                 raise self._error(payload)
-            case None if in_band.is_error(payload):
-                raise self._error(payload)
             case _:
-                if in_band.is_typed_error(payload):  # an error of a gateway, in another provider's format
+                if in_band.is_error_event(payload):  # an error of a gateway, in another provider's format
                     raise self._error(payload)
                 return None
 

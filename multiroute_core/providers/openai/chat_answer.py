@@ -132,7 +132,7 @@ class ChatDecoder:
         if not content and "delta" not in choice and choice:
             content = self._read_elsewhere(choice)
         if not choice or choice.get("index") not in (0, None, "0"):
-            if not choice and usage is None and in_band.is_error(chunk):
+            if not choice and usage is None and in_band.is_error_event(chunk):
                 raise in_band.no_answer(chunk, "The chunk has no choices.", usage=self._counts.total, model=model)
             return Delta(usage=usage, model=model) if usage else None
         parts = self._read_delta(content)
