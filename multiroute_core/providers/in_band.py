@@ -33,7 +33,22 @@ _ENVELOPES = ("data", "response", "result", "header", "body")
 
 _NOTHING = frozenset(
     (
-        *("", "0", "200", "ok", "success", "succeeded", "done", "none", "null", "nil", "undefined", "n/a", "false"),
+        *(
+            "",
+            "0",
+            "200",
+            "ok",
+            "success",
+            "succeeded",
+            "completed",
+            "done",
+            "none",
+            "null",
+            "nil",
+            "undefined",
+            "n/a",
+            "false",
+        ),
         *("no error", "no_error", "no errors", "no_errors", "noerror"),
     )
 )
@@ -198,6 +213,16 @@ def _is_code_of_error(code: Any, *, named: bool) -> bool:
     if text in _PROGRESS:
         return False
     return named or text in CODE_MEANINGS or finish.failure_status(finish.normal_word(text)) is not None
+
+
+def error_beside_nothing(body: Any, *, usage: Usage | None = None, model: str | None = None) -> WireError | None:
+    """Returns the error that a body, or the last event of a stream, reports beside an empty answer; None if none."""
+    event: Mapping[str, Any] = mapping(body)
+    for place in (event, mapping(event.get("response"))):
+        has_code = any(_is_code_of_error(place.get(name), named=False) for name in _CODES[:3])
+        if _reports_error(place) or array(place.get("errors")) or (has_code and _text(place) is not None):
+            return no_answer(place, "The answer is empty, and its body reports an error.", usage=usage, model=model)
+    return None
 
 
 def failed(

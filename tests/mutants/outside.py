@@ -163,6 +163,13 @@ OUTSIDE = (
         f"{FAILURES} -k reports_an_error",
     ),
     Mutant(
+        "an error beside an empty answer is overlooked",
+        "multiroute_core/engine/attempt.py",
+        "            if not self.committed and decoder.complete:\n",
+        "            if False:\n",
+        f"{FAILURES} -k beside_an_error",
+    ),
+    Mutant(
         "an event that reports progress is an error",
         "multiroute_core/providers/in_band.py",
         "is None or name in _PROGRESS:",

@@ -179,6 +179,43 @@ STREAMS: dict[str, list[Any]] = {
     "anthropic": [START, *TEXT, ends("end_turn"), STOP],
     "google": [gemini("Hi"), gemini("", "STOP")],
 }
+# Errors beside an answer without content, and their classes.
+BESIDE: dict[str, tuple[dict[str, Any], str]] = {
+    "error": ({"error": {"code": 429, "message": "slow"}}, "rate_limit"), "error as a string": ({"error": "The model is overloaded"}, "overloaded"),
+    "base_resp": ({"base_resp": {"status_code": 1002, "status_msg": "too fast"}}, "rate_limit"), "code and msg": ({"code": 429, "msg": "slow"}, "rate_limit"),
+    "success is false": ({"success": False, "message": "The model is overloaded"}, "overloaded"), "errors": ({"errors": [{"message": "Too many requests"}]}, "rate_limit"),
+    "error_code": ({"error_code": 429, "error_msg": "slow"}, "rate_limit"), "object": ({"object": "error", "message": "overloaded", "code": 503}, "overloaded"),
+}  # fmt: skip
+
+
+def empty(wire: str, more: dict[str, Any]) -> tuple[Reply, Reply]:
+    """An answer without content, whole and streamed, with further members."""
+    match wire:
+        case "chat":
+            body, events = chat({"content": ""}), [piece({"role": "assistant", "content": ""}), {**END, **more}, DONE]
+        case "responses":
+            body = response()
+            events = [CREATED, {"type": "response.completed", "response": {**body, **more}}]
+        case "anthropic":
+            body, events = message(), [START, {**ends("end_turn"), **more}, STOP]
+        case _:
+            body = gemini("", "STOP")
+            events = [{**body, **more}]
+    return whole({**body, **more}), streamed(*events)
+
+
+@pytest.mark.parametrize("wire", STREAMS)
+def test_an_empty_answer_beside_an_error_is_a_failure(server: ReplayServer, wire: str) -> None:
+    for place, (name, (more, kind)) in enumerate(BESIDE.items()):
+        for face, reply in zip(("generate", "stream"), empty(wire, more), strict=True):
+            outcome = asked(server, wire, "a" * (place % 2) + face, reply)
+            assert code(outcome) == kind, (name, face, outcome)
+    for more in ({}, {"error": None}, {"code": 0, "msg": "ok"}, {"base_resp": {"status_code": 0}}, {"errors": []}):
+        for face, reply in zip(("generate", "stream"), empty(wire, more), strict=True):
+            outcome = asked(server, wire, face, reply)
+            assert (outcome.finish_reason, outcome.error) == ("stop", None), (more, face)
+
+
 # What each form is read as: the code of the error, or the finish reason and the text.
 Forms = dict[str, tuple[str, Reply, Any]]
 HELLO = ("stop", "Hi")
@@ -191,6 +228,10 @@ FAILED: Forms = {
     "a call without a name, streamed": ("chat", streamed(piece(call("")), END), "bad_reply"),
     "nothing, for no reason": ("chat", whole(chat(finish=None)), "bad_reply"),
     "the message is an error": ("chat", whole(chat({"error": {"code": 429, "message": "slow"}})), "rate_limit"),
+    "the delta is an error": ("chat", streamed(piece({"error": {"code": 429, "message": "slow"}}, "stop"), DONE), "rate_limit"),
+    "Anthropic's delta has an error": ("anthropic", streamed(START, {"type": "message_delta", "delta": {"error": {"type": "rate_limit_error", "message": "x"}}}, STOP), "rate_limit"),
+    "Anthropic's message has an error": ("anthropic", streamed({"type": "message_start", "message": {**message(stop=None), "error": {"type": "overloaded_error", "message": "x"}}}, STOP), "overloaded"),
+    "an error beside Anthropic's content": ("anthropic", whole({**message({"type": "text", "text": "x"}), "error": {"type": "overloaded_error", "message": "x"}}), "overloaded"),
     "the choice's error is a string": ("chat", whole(chat({"content": "x"}, error="Rate limit exceeded")), "rate_limit"),
     "the choice's error is a list": ("chat", whole(chat({"content": "x"}, error=[{"message": "Overloaded"}])), "overloaded"),
     "base_resp beside a choice": ("chat", whole({**chat({"content": ""}), "base_resp": {"status_code": 1027, "status_msg": "x"}}), "content_filter"),

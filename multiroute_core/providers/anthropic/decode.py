@@ -49,7 +49,10 @@ def decode(reply: Reply, encoded: Encoded) -> Delta:
     content = message.get("content")
     if isinstance(content, str):  # as in a request
         content = [{"type": "text", "text": content}]
-    if message.get("type") == "error" or not isinstance(content, list):
+    is_error = ("error" in message and in_band.has_error(message)) or (
+        "base_resp" in message and in_band.has_failed_base(message)
+    )
+    if is_error or message.get("type") == "error" or not isinstance(content, list):
         raise in_band.no_answer(message, "The answer has no content.", usage=usage, model=model)
     if (error := in_band.failed(message.get("stop_reason"), message, usage=usage, model=model)) is not None:
         raise error
@@ -229,12 +232,20 @@ class MessagesDecoder:
                     raise WireError("The stream restarted in the middle.", payload)
                 self._started = True
                 message = mapping(payload.get("message"))
+                if "error" in message and in_band.has_error(message):
+                    raise self._error(message)
                 self._message_id = word(message.get("id"))
                 self._model = word(message.get("model"))
                 self._usage = dict(mapping(message.get("usage")))
                 return Delta(usage=self._read_usage(), model=self._model)
             case "message_delta":
+                if "error" in payload and in_band.has_error(payload):
+                    raise self._error(payload)
                 delta = mapping(payload.get("delta"))
+                if "error" in delta and in_band.has_error(delta):
+                    raise self._error(delta)
+                if not (self._said or self._calls) and (error := in_band.error_beside_nothing(payload)) is not None:
+                    raise error
                 counts = mapping(payload.get("usage") or delta.get("usage"))
                 body.merge_counts(self._usage, counts)
                 if not (self._said or self._calls) and count(counts.get("output_tokens")) == 0:

@@ -129,6 +129,8 @@ class ChatDecoder:
         if "error" in chunk and in_band.has_error(chunk):
             message = "The provider reported an error inside the stream."
             raise in_band.as_error(chunk, message, usage=self._counts.total, model=model)
+        if "error" in content and in_band.has_error(content):
+            raise in_band.no_answer(content, "The delta is an error.", usage=self._counts.total, model=model)
         if not content and "delta" not in choice and choice:
             content = self._read_elsewhere(choice)
         if not choice or choice.get("index") not in (0, None, "0"):
